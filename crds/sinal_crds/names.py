@@ -1,0 +1,62 @@
+"""Names that the operator and the runtime must agree on: streams, subjects, consumers, buckets.
+
+They are durable: a change here strands queued events, so every name carries what it needs to stay as it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+GROUP = "sinal.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+PLANS_BUCKET = "sinal_plans"  # key: tenant slug, value: sealed plan
+STATUS_BUCKET = "sinal_status"  # key: tenant slug, value: what the runtime saw
+PROVISION_SUBJECT = (
+    "sinal.provision"  # a worker that misses a lane asks for it here; body: tenant slug or empty
+)
+
+STREAM_PREFIX = "T-"
+MATCH_CONSUMER = "match"
+DISPATCH_PREFIX = "dispatch-"
+
+SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+def stream(slug: str) -> str:
+    """Name of a tenant's work-queue stream."""
+    return f"{STREAM_PREFIX}{slug}"
+
+
+def slug_of_stream(name: str) -> str:
+    """Tenant slug of a stream's name; raises ValueError for a stream that is not a tenant's."""
+    if not name.startswith(STREAM_PREFIX) or not re.match(SLUG_PATTERN, name[len(STREAM_PREFIX) :]):
+        raise ValueError(f"{name!r} is not a tenant's stream")
+    return name[len(STREAM_PREFIX) :]
+
+
+def tenant_subjects(slug: str) -> str:
+    """The wildcard of everything a tenant's stream takes in."""
+    return f"t.{slug}.>"
+
+
+def in_subject(slug: str, kind: str) -> str:
+    """Where ingest publishes one event; `kind` is click, pageview, sale …"""
+    return f"t.{slug}.in.{kind}"
+
+
+def in_filter(slug: str) -> str:
+    """What the match consumer reads."""
+    return f"t.{slug}.in.>"
+
+
+def out_subject(slug: str, destination: str) -> str:
+    """Where matching publishes what a destination must send."""
+    return f"t.{slug}.out.{destination}"
+
+
+def dispatch_consumer(destination: str) -> str:
+    """Durable consumer of one destination."""
+    return f"{DISPATCH_PREFIX}{destination}"

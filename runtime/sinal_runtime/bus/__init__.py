@@ -1,0 +1,1 @@
+"""JetStream: publish with ack, lanes with fair scheduling, depth."""

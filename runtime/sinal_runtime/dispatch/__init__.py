@@ -1,0 +1,1 @@
+"""CAPI payloads, batching, pacing, error classes, breaker, ledger."""

@@ -1,0 +1,66 @@
+"""Payment gateways, one module each, registered by being in this folder or by an entry point `sinal.gateways`.
+
+A gateway module has:
+
+- `NAME`: the word in GatewayIntegration, URL and metrics;
+- `SECRET_KEYS`: keys of its credentials Secret (empty where the gateway sends nothing to check);
+- `AUTHENTICATES`: whether its deliveries prove where they come from, so that a tenant's own host may take them without a URL token;
+- `verify(raw, headers, query, secret) -> bool`: on raw bytes, in constant time, never raising for bad input;
+- `parse(raw, *, country="BR", clear=False) -> list[Sale]`: pure; raises `NotThisGateway` for a body that is no delivery of it.
+
+Header names are lower case. Modules starting with an underscore are shared parts, not gateways.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
+
+from sinal_runtime.gateways.sale import Sale
+
+
+class NotThisGateway(ValueError):
+    """The body is no delivery of this gateway; the message says what is missing, without any value of the body."""
+
+
+@runtime_checkable
+class Gateway(Protocol):
+    """What a gateway module offers (the module itself is the object)."""
+
+    NAME: str
+    SECRET_KEYS: tuple[str, ...]
+    AUTHENTICATES: bool
+
+    def verify(
+        self, raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+    ) -> bool: ...
+
+    def parse(self, raw: bytes, *, country: str = "BR", clear: bool = False) -> list[Sale]: ...
+
+
+@cache
+def registry() -> dict[str, Gateway]:
+    """Every known gateway by name; a module that breaks the protocol raises TypeError naming what it lacks."""
+    found: dict[str, Gateway] = {}
+    for info in pkgutil.iter_modules(__path__):
+        if not info.name.startswith("_") and info.name != "sale":
+            _add(found, importlib.import_module(f"{__name__}.{info.name}"), info.name)
+    for point in entry_points(group="sinal.gateways"):
+        _add(found, point.load(), point.name)
+    return found
+
+
+def _add(found: dict[str, Gateway], module: object, where: str) -> None:
+    missing = [
+        name
+        for name in ("NAME", "SECRET_KEYS", "AUTHENTICATES", "verify", "parse")
+        if not hasattr(module, name)
+    ]
+    if missing:
+        raise TypeError(f"gateway {where}: missing {', '.join(missing)}")
+    assert isinstance(module, Gateway)  # noqa: S101 - the names were checked above; this is for the type checker
+    found[module.NAME] = module

@@ -1,0 +1,122 @@
+"""The normalised sale: what every gateway's webhook becomes, whatever its own words were.
+
+Money is a decimal string in major units, time is RFC 3339 UTC, personal data is hashed as Meta wants it.
+The order of states is by rank; a later event of a lower rank is recorded and changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Status = Literal[
+    "lead",
+    "initiate_checkout",
+    "pending",
+    "overdue",
+    "approved",
+    "completed",
+    "refused",
+    "canceled",
+    "expired",
+    "refund_requested",
+    "refunded",
+    "partially_refunded",
+    "chargeback",
+    "chargeback_won",
+    "subscription_renewed",
+    "subscription_past_due",
+    "subscription_canceled",
+    "subscription_changed",
+    "ignored",
+]
+
+# Subscription notices and `ignored` have no rank: they never move an order.
+RANK: dict[str, int] = {
+    "lead": 10,
+    "initiate_checkout": 20,
+    "pending": 30,
+    "overdue": 30,
+    "refused": 40,
+    "canceled": 40,
+    "expired": 40,
+    "approved": 50,
+    "completed": 60,
+    "refund_requested": 70,
+    "partially_refunded": 80,
+    "refunded": 90,
+    "chargeback": 90,
+    "chargeback_won": 100,
+}
+
+
+class Product(msgspec.Struct, kw_only=True, frozen=True):
+    """One line of an order; `value` is a decimal string or None."""
+
+    id: str | None = None
+    name: str | None = None
+    offer_id: str | None = None
+    quantity: int = 1
+    value: str | None = None
+
+
+class Customer(msgspec.Struct, kw_only=True, frozen=True):
+    """SHA-256 hex of what Meta accepts, each a list; `clear` only when a person at a terminal asked for it."""
+
+    em: list[str] = []
+    ph: list[str] = []
+    fn: list[str] = []
+    ln: list[str] = []
+    ct: list[str] = []
+    st: list[str] = []
+    zp: list[str] = []
+    country: list[str] = []
+    clear: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Tracking(msgspec.Struct, kw_only=True, frozen=True):
+    """What came back through the gateway of what our script put into the checkout link."""
+
+    click_id: str | None = None
+    session_id: str | None = None
+    external_id: str | None = None
+    fbclid: str | None = None
+    fbc: str | None = None
+    fbp: str | None = None
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
+    utm_content: str | None = None
+    utm_term: str | None = None
+    src: str | None = None
+    sck: str | None = None
+
+
+class Client(msgspec.Struct, kw_only=True, frozen=True):
+    """The buyer's browser, where the gateway tells."""
+
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+class Sale(msgspec.Struct, kw_only=True, frozen=True):
+    """One normalised sale; field order is that of the printed JSON."""
+
+    gateway: str
+    event: str  # the gateway's own word
+    event_key: str  # "<gateway>:…", the same for a repeated delivery, different for a different fact
+    status: Status
+    order_id: str | None
+    parent_order_id: str | None = None
+    value: str | None = None
+    currency: str | None = None
+    method: str | None = None  # pix, credit_card, boleto, wallet, paypal, free, other
+    installments: int | None = None
+    occurred_at: str  # RFC 3339 UTC with Z
+    test: bool = False
+    renewal: bool = False
+    products: list[Product] = []
+    customer: Customer = Customer()
+    tracking: Tracking = Tracking()
+    client: Client = Client()

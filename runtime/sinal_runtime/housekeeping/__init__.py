@@ -1,0 +1,1 @@
+"""Leases, sweepers, retention, rollups, re-match."""

@@ -1,0 +1,1 @@
+"""Meta normalisation and hashing, fbc and fbp. It keeps no clear text."""

@@ -1,0 +1,1 @@
+"""HTTP edge: tracking, webhooks, CORS, limits. It never touches PostgreSQL."""

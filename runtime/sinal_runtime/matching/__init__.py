@@ -1,0 +1,1 @@
+"""Signals to candidates to score to decision, with its explanation; order state."""

@@ -1,0 +1,1 @@
+"""Watches compiled plans, unseals secrets, hands the rooms an immutable snapshot."""

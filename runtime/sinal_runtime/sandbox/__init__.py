@@ -1,0 +1,1 @@
+"""Meta Graph emulator, strict as Meta; production code never imports it."""

@@ -1,0 +1,53 @@
+"""Settings of a process, read once at start from the environment (prefix `SINAL_`) and handed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything a role of the runtime needs from outside its plans."""
+
+    model_config = SettingsConfigDict(env_prefix="SINAL_", frozen=True, extra="ignore")
+
+    nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server with JetStream.")
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://127.0.0.1/sinal"), description="PostgreSQL of the worker role."
+    )
+    api_database_url: SecretStr | None = Field(
+        None, description="PostgreSQL of the API role, under row-level security; default: `database_url`."
+    )
+    redis_url: str | None = Field(None, description="Redis; without it limits are kept per process.")
+    keyring_file: Path = Field(
+        Path("keyring.json"), description="Keys that seal plans, as the operator has them."
+    )
+    graph_url: str = Field("https://graph.facebook.com", description="Base of the Graph API.")
+    graph_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        le=25,
+        description="One request to the Graph API; stays under the lanes' ack_wait of 60 s.",
+    )
+    host: str = Field("127.0.0.1", description="Address of the HTTP listener.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port of the HTTP listener.")
+    public_url: str | None = Field(None, description="Base URL of the shared ingest host as senders see it.")
+    admin_key: SecretStr | None = Field(None, description="Key of the operations API with every right.")
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies before ingest append to X-Forwarded-For; 0 ignores the header.",
+    )
+    match_batch: int = Field(200, ge=1, le=1_000, description="Messages of one lane in one transaction.")
+    match_concurrency: int = Field(2, ge=1, le=64, description="Batches matched at the same time.")
+    dispatch_concurrency: int = Field(
+        32, ge=1, le=1_000, description="Requests to the Graph API at the same time."
+    )
+    lane_in_flight: int = Field(
+        1_000, ge=1, le=10_000, description="Most un-acked messages a worker holds of one lane."
+    )
+    log_level: str = Field("info", description="debug, info, warning or error.")
+    log_json: bool = Field(True, description="JSON lines instead of a console format.")
