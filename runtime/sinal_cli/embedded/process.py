@@ -7,6 +7,7 @@ The child gets its own session, so that Ctrl-C in a terminal reaches Sinal first
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -134,8 +135,6 @@ async def port_open(port: int) -> bool:
     except OSError:
         return False
     writer.close()
-    try:
+    with contextlib.suppress(OSError):
         await writer.wait_closed()
-    except OSError:
-        pass
     return True

@@ -1,0 +1,55 @@
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= .sinal
+ARGS ?=
+
+.PHONY: demo up test lint types unit integration chaos bench manifests lock clean help
+
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+.venv/run.stamp: requirements/run.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/dev.stamp: requirements/dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@ .venv/run.stamp
+
+demo: .venv/run.stamp  ## install, start everything, play a journey, say what became of each event
+	$(BIN)/sinal demo $(ARGS)
+
+up: .venv/run.stamp    ## install, start everything and leave it running
+	$(BIN)/sinal up --file examples --data $(DATA) $(ARGS)
+
+test: lint types unit integration  ## everything that CI checks
+
+lint: .venv/dev.stamp  ## style, walls between rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: .venv/dev.stamp  ## mypy --strict
+	$(BIN)/mypy
+
+unit: .venv/dev.stamp  ## no sockets
+	$(BIN)/pytest tests/unit -n 2 $(ARGS)
+
+integration: .venv/dev.stamp  ## real PostgreSQL, NATS, Redis and sandbox as processes
+	$(BIN)/pytest tests/integration tests/chaos $(ARGS)
+
+manifests: .venv/dev.stamp  ## regenerate the CRDs from the models
+	$(BIN)/python -m sinal_crds.schema crds/manifests
+
+lock: .venv/dev.stamp  ## resolve dependencies anew: hashes, no addresses
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 --all-extras pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 --extra runtime --extra embedded --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+
+clean:           ## forget the data of `make up`
+	rm -rf $(DATA)
