@@ -1,0 +1,99 @@
+"""One Meta server event out of one accepted fact: the JSON object that lies in the outbox until it is sent.
+
+Pure and deterministic: the same fact and click give the same object, so a replay sends what the first attempt sent.
+It is built once, when the event is matched; what only the moment of sending can tell (age, consent, token) belongs to
+`validation` and `worker`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from sinal_crds.plan import FunnelPlan, TenantPlan
+from sinal_runtime.dispatch.basket import custom_data
+from sinal_runtime.dispatch.person import ClickData, browser, identifies, user_data
+from sinal_runtime.events import Event
+
+__all__ = ["ClickData", "Unidentifiable", "build"]
+
+# Prefilled checkouts carry the buyer in their query string; Meta forbids clear personal data in URLs.
+_PERSONAL_KEY = re.compile(
+    r"(^|[_\-\[.])(e?-?mail|phone|telefone|celular|tel|whatsapp|sobrenome|cpf|cnpj|doc|document|documento|"
+    r"(first|last|full|sur|user|buyer|customer)[_-]?name|phonenumber|phoneac|phone_?number|cep|zip|address|endereco|"
+    r"birth(date|day)?)\]?$|^(full|nome|name)$",
+    re.IGNORECASE,
+)
+_EMAIL_VALUE = re.compile(r"[^@=]+(@|%40)[^@]+\.[^@]+", re.IGNORECASE)
+
+
+class Unidentifiable(ValueError):
+    """Nothing tells Meta who the event is about: it would refuse it (2804050), and its whole batch with it."""
+
+
+def build(
+    *,
+    tenant: TenantPlan,
+    funnel: FunnelPlan,
+    event: Event,
+    event_name: str,
+    event_id: str,
+    click: ClickData | None,
+    value: str | None,
+    currency: str | None,
+) -> dict[str, Any]:
+    """One server event as Meta wants it; `value` is a decimal string after the funnel's value rules.
+
+    Raises Unidentifiable when what is known of the person fails Meta's baseline check.
+    """
+    user = user_data(event, click, tenant.country)
+    if not identifies(user):
+        raise Unidentifiable(f"{event_name} of funnel {funnel.name}: no field of user_data identifies a person")
+    payload: dict[str, Any] = {
+        "event_name": event_name,
+        "event_time": event.occurred_at // 1000,
+        "event_id": event_id,
+        **_source(funnel, event, click),
+    }
+    referrer = _first_url(event.referrer, click.referrer if click else None)
+    if referrer:
+        payload["referrer_url"] = referrer
+    payload["user_data"] = user
+    custom = custom_data(event, event_name, value, currency)
+    if custom:
+        payload["custom_data"] = custom
+    return payload
+
+
+def _source(funnel: FunnelPlan, event: Event, click: ClickData | None) -> dict[str, str]:
+    """`website` needs a URL and the browser's user agent; a sale without a click has neither and says so."""
+    url = _first_url(event.url, click.url if click else None)
+    if browser(event, click)[1] is None:
+        return {"action_source": "system_generated"} | ({"event_source_url": url} if url else {})
+    url = url or next((f"https://{host}/" for host in funnel.landing_hosts if "*" not in host), None)
+    if url is None:
+        return {"action_source": "system_generated"}
+    return {"action_source": "website", "event_source_url": url}
+
+
+def _first_url(*candidates: str | None) -> str | None:
+    return next((clean for url in candidates if url and (clean := clean_url(url))), None)
+
+
+def clean_url(url: str) -> str | None:
+    """A web URL without fragment, log-in and personal query parameters; None for anything else."""
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.netloc.rpartition("@")[2]
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            return None
+    except ValueError:  # brackets that hold no address, a port that is no number
+        return None
+    kept = [pair for pair in parts.query.split("&") if pair and not _personal(pair)]
+    return parts._replace(netloc=host, query="&".join(kept), fragment="").geturl()
+
+
+def _personal(pair: str) -> bool:
+    key, _, value = pair.partition("=")
+    return bool(_PERSONAL_KEY.search(key) or _EMAIL_VALUE.fullmatch(value))

@@ -1,0 +1,156 @@
+"""Who the event is about: Meta's `user_data`, merged from the sale or visit and the click it was matched with.
+
+The sale's own data comes first and the click's completes it. Nothing here may cost the event its delivery: a malformed
+hash, a stale `fbc`, a private address is dropped as a field. Only SHA-256 digests pass where Meta wants digests, so
+that clear personal data that slipped in upstream ends here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sinal_runtime.events import Event, UserData
+from sinal_runtime.gateways.sale import Customer
+
+FBC_MAX_AGE_MS = 90 * 86_400_000  # Meta refuses an ad click older than that
+CLOCK_SKEW_MS = 600_000  # a gateway's clock may run behind the one that saw the click
+
+HASHED = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# fb.<subdomain index>.<creation ms>.<payload>, with the Parameter Builder's optional fifth segment
+_FBC = re.compile(r"fb\.[0-9]\.(?P<ms>[0-9]{13})\.[A-Za-z0-9_-]{1,500}(\.[A-Za-z0-9_-]{1,16})?")
+_FBP = re.compile(r"fb\.[0-9]\.[0-9]{13}\.[0-9]{1,20}(\.[A-Za-z0-9_-]{1,16})?")
+_FBCLID = re.compile(r"[A-Za-z0-9_-]{1,500}")
+
+# An event that holds nothing beyond one of these sets is refused as too broad (2804050).
+_TOO_BROAD: tuple[frozenset[str], ...] = (
+    frozenset({"ct", "country", "st", "zp", "ge", "client_user_agent"}),
+    frozenset({"db", "client_user_agent"}),
+    frozenset({"fn", "ge"}),
+    frozenset({"ln", "ge"}),
+)
+
+
+class ClickData(msgspec.Struct, kw_only=True, frozen=True):
+    """What the matched click knows of the visitor; personal data is hashed."""
+
+    click_id: str | None = None
+    session_id: str | None = None
+    fbc: str | None = None
+    fbp: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    url: str | None = None
+    referrer: str | None = None
+    external_id: str | None = None
+    user: UserData = UserData()
+    observed_at: int = 0  # Unix ms
+
+
+def user_data(event: Event, click: ClickData | None, country: str) -> dict[str, Any]:
+    """Meta's `user_data`; `country` (ISO alpha-2) stands in where nobody told the buyer's."""
+    found: dict[str, Any] = {}
+    people: list[UserData | Customer] = [] if event.sale is None else [event.sale.customer]
+    people += [event.user] if click is None else [event.user, click.user]
+    for field in HASHED:
+        if digests := _union(getattr(person, field) for person in people):
+            found[field] = digests
+    if "country" not in found and country:
+        found["country"] = [hashlib.sha256(country.lower().encode()).hexdigest()]
+    tracking = None if event.sale is None else event.sale.tracking
+    ids = (
+        event.external_id,
+        tracking.external_id if tracking else None,
+        click.external_id if click else None,
+    )
+    if external := list(dict.fromkeys(_external(i) for i in ids if i and i.strip())):
+        found["external_id"] = external
+    ip, agent = browser(event, click)
+    optional = {
+        "client_ip_address": ip,
+        "client_user_agent": agent,
+        "fbc": _fbc(event, click),
+        "fbp": _fbp(event, click),
+    }
+    found.update({name: value for name, value in optional.items() if value})
+    return found
+
+
+def identifies(user: dict[str, Any]) -> bool:
+    """Whether Meta's baseline check passes; a country that only stands in for an unknown one does not count."""
+    keys = set(user) - {"country"}
+    return not any(keys <= broad for broad in _TOO_BROAD)
+
+
+def browser(event: Event, click: ClickData | None) -> tuple[str | None, str | None]:
+    """Address and user agent of the buyer's browser, from one source where one has both.
+
+    A webhook's own connection is the gateway's, so a sale only counts what the gateway told of its buyer.
+    """
+    sources = [(event.ip, event.user_agent)]
+    if event.sale is not None:
+        sources = [(event.sale.client.ip, event.sale.client.user_agent)]
+    if click is not None:
+        sources.append((click.ip, click.user_agent))
+    pairs = [(public_ip(ip), (agent or "").strip() or None) for ip, agent in sources]
+    whole = next(((ip, agent) for ip, agent in pairs if ip and agent), None)
+    if whole is not None:
+        return whole
+    return next((ip for ip, _ in pairs if ip), None), next((agent for _, agent in pairs if agent), None)
+
+
+def public_ip(text: str | None) -> str | None:
+    """The address in its canonical form, or None when it is no address of the public internet."""
+    try:
+        address = ipaddress.ip_address((text or "").strip())
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address) if address.is_global and not address.is_multicast else None
+
+
+def usable_fbc(fbc: str | None, at_ms: int) -> str | None:
+    """`fbc` as it is when Meta would take it for an event of `at_ms`, else None."""
+    match = _FBC.fullmatch(fbc or "")
+    if match is None:
+        return None
+    age_ms = at_ms - int(match["ms"])
+    return fbc if -CLOCK_SKEW_MS <= age_ms <= FBC_MAX_AGE_MS else None
+
+
+def _union(lists: Iterable[list[str]]) -> list[str]:
+    digests = (digest for some in lists for digest in some if _SHA256.fullmatch(digest))
+    return list(dict.fromkeys(digests))
+
+
+def _external(value: str) -> str:
+    """Hashed, as Meta recommends: some shops use an e-mail or a document as their id."""
+    value = value.strip()
+    return value if _SHA256.fullmatch(value) else hashlib.sha256(value.encode()).hexdigest()
+
+
+def _fbc(event: Event, click: ClickData | None) -> str | None:
+    tracking = None if event.sale is None else event.sale.tracking
+    told = (event.fbc, tracking.fbc if tracking else None, click.fbc if click else None)
+    usable = (usable_fbc(fbc, event.occurred_at) for fbc in told)
+    kept = next((fbc for fbc in usable if fbc), None)
+    if kept is not None:
+        return kept
+    # No cookie: Meta wants the time the click id was first observed, and this event is where it was.
+    fbclid = event.fbclid or (tracking.fbclid if tracking else None)
+    if fbclid is None or not _FBCLID.fullmatch(fbclid):
+        return None
+    return f"fb.1.{min(event.occurred_at, event.received_at)}.{fbclid}"
+
+
+def _fbp(event: Event, click: ClickData | None) -> str | None:
+    tracking = None if event.sale is None else event.sale.tracking
+    told = (event.fbp, tracking.fbp if tracking else None, click.fbp if click else None)
+    return next((fbp for fbp in told if fbp and _FBP.fullmatch(fbp)), None)
