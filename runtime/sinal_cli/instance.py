@@ -34,7 +34,12 @@ class InstanceSecrets(msgspec.Struct, frozen=True, kw_only=True):
         """Fresh secrets."""
         fresh = secrets.token_urlsafe
         return cls(
-            postgres=fresh(24), worker=fresh(24), api=fresh(24), nats=fresh(24), redis=fresh(24), admin_key="sak_" + fresh(24)
+            postgres=fresh(24),
+            worker=fresh(24),
+            api=fresh(24),
+            nats=fresh(24),
+            redis=fresh(24),
+            admin_key="sak_" + fresh(24),
         )
 
 

@@ -1,0 +1,131 @@
+"""What became of each event of the journey, for a person and for a program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sinal_cli.demo.journey import Step
+from sinal_cli.demo.world import World
+
+_AT_THE_DOOR = ("refused", "quarantined", "duplicate")
+
+
+async def examine(world: World, steps: list[Step]) -> list[dict[str, Any]]:
+    """One row an event: what happened, how it ended, whether that is how it must end."""
+    rows: list[dict[str, Any]] = []
+    for step in steps:
+        if step.expected.outcome in _AT_THE_DOOR:
+            rows.append(_at_the_door(step))
+        for event_id in step.posted.ids if step.expected.outcome not in _AT_THE_DOOR else []:
+            rows.append(await _settled(world, step, event_id))
+    return rows
+
+
+def _at_the_door(step: Step) -> dict[str, Any]:
+    posted = step.posted
+    if step.expected.outcome == "refused":
+        outcome, reason, why = "refused", str(posted.status), posted.body.get("detail")
+    elif step.expected.outcome == "quarantined":
+        outcome, reason, why = "quarantined" if posted.body.get("quarantined") else "lost", None, "kept for a fix"
+    else:
+        outcome, reason, why = "withheld", "duplicate", "same delivery, same id: not counted twice"
+    return {
+        "step": step.title,
+        "id": posted.ids[0] if posted.ids else None,
+        "outcome": outcome,
+        "reason": reason,
+        "why": why,
+        "ok": outcome != "lost",
+    }
+
+
+async def _settled(world: World, step: Step, event_id: str) -> dict[str, Any]:
+    detail = await world.settled(event_id)
+    match, outcome = detail.get("match") or {}, detail["outcome"]
+    attempts = [attempt for delivery in detail["deliveries"] for attempt in delivery["attempts"]]
+    row = {
+        "step": step.title,
+        "id": event_id,
+        "kind": detail["kind"],
+        "gateway": detail.get("gateway"),
+        "order_id": detail.get("order_id"),
+        "status": detail.get("status"),
+        "outcome": outcome["state"],
+        "reason": outcome["reason"],
+        "match": {key: match.get(key) for key in ("decision", "rule", "score")} if match else None,
+        "deliveries": [{"destination": d["destination"], "state": d["state"]} for d in detail["deliveries"]],
+        "attempts": [{"http_status": a["http_status"], "answer": a["answer"]} for a in attempts],
+    }
+    complaints = await _complaints(world, step, detail, attempts)
+    return {**row, "ok": not complaints, **({"complaints": complaints} if complaints else {})}
+
+
+async def _complaints(world: World, step: Step, detail: dict[str, Any], attempts: list[dict[str, Any]]) -> list[str]:
+    expected, outcome, match = step.expected, detail["outcome"], detail.get("match") or {}
+    found = []
+    for name, want, got in (
+        ("outcome", expected.outcome, outcome["state"]),
+        ("reason", expected.reason, outcome["reason"]),
+        ("match decision", expected.decision, match.get("decision")),
+        ("match rule", expected.rule, match.get("rule")),
+    ):
+        if want is not None and want != got:
+            found.append(f"{name} is {got}, must be {want}")
+    failed = sum(1 for attempt in attempts if attempt["http_status"] != 200)
+    if failed < expected.failed_attempts:
+        found.append(f"{failed} failed attempts, must be at least {expected.failed_attempts}")
+    if outcome["state"] == "delivered":
+        found += await _at_meta(world, detail)
+    elif attempts:
+        found.append("it was sent to Meta")
+    return found
+
+
+async def _at_meta(world: World, detail: dict[str, Any]) -> list[str]:
+    """Meta must have it once a destination, never under a repeated id."""
+    received = await world.at_meta(detail["event_id"])
+    pixels = [event["pixel"] for event in received]
+    if len(pixels) != len(detail["deliveries"]) or len(set(pixels)) != len(pixels):
+        return [f"Meta has it {len(pixels)} times for {len(detail['deliveries'])} destinations"]
+    return []
+
+
+def table(rows: list[dict[str, Any]], ledger: dict[str, int], *, seconds: float, ok: bool) -> None:
+    """Print the journey to a terminal."""
+    out = Console(highlight=False)
+    view = Table(title="What became of each event", title_justify="left", expand=False)
+    for column in ("what happened", "outcome", "match", "what Meta answered", ""):
+        view.add_column(column, overflow="fold")
+    for row in rows:
+        outcome = row["outcome"] + (f": {row['reason']}" if row.get("reason") else "")
+        view.add_row(
+            row["step"], outcome, _match_text(row), _answers(row), "[green]ok[/]" if row["ok"] else "[red]WRONG[/]"
+        )
+    out.print(view)
+    for row in rows:
+        for complaint in row.get("complaints", []):
+            out.print(f"[red]{row['step']}[/]: {complaint}")
+    totals = " + ".join(
+        f"{ledger[name]} {name.replace('_', ' ')}" for name in ("delivered", "withheld", "dead", "in_flight")
+    )
+    out.print(f"Ledger: {ledger['accepted']} accepted = {totals}")
+    out.print(
+        f"{'Every event ended as it should' if ok else '[red]Something ended as it should not[/]'} ({seconds:.1f} s)"
+    )
+
+
+def _match_text(row: dict[str, Any]) -> str:
+    match = row.get("match")
+    if not match:
+        return ""
+    score = "" if match["score"] is None else f" {match['score']:.2f}"
+    return f"{match['decision']} by {match['rule']}{score}" if match["rule"] else f"{match['decision']}{score}"
+
+
+def _answers(row: dict[str, Any]) -> str:
+    if row.get("why"):
+        return str(row["why"])
+    return ", ".join(str(attempt["http_status"] or "no answer") for attempt in row.get("attempts", []))

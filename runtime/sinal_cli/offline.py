@@ -1,0 +1,88 @@
+"""Commands that need no service: check manifests, parse a payload, hash customer data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    print(message, file=sys.stderr)
+
+
+def check_manifests(paths: Sequence[Path]) -> int:
+    """Print errors and a summary; 0 without errors, 1 with, 2 for a path that is not there."""
+    from sinal_crds.check import check
+
+    if not paths:
+        complain("give a file or a folder with manifests, for instance: sinal manifests check examples")
+        return 2
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        complain(f"{missing[0]}: no such file or folder")
+        return 2
+    report = check(paths)
+    for error in report.errors:
+        complain(str(error))
+    for notice in report.notices:
+        complain(f"note: {notice}")
+    if report.errors:
+        complain(f"{len(report.errors)} error{'s' if len(report.errors) > 1 else ''}")
+        return 1
+    print(report.summary())
+    return 0
+
+
+def parse_payload(file: Path | None, *, gateway: str, country: str, show_clear: bool) -> int:
+    """Print normalised sales of one payload; 2 for an unknown gateway, file, or a body that is no delivery of it."""
+    from sinal_runtime.gateways import NotThisGateway, registry
+
+    module = registry().get(gateway)
+    if module is None:
+        complain(f"unknown gateway {gateway!r}; known: {', '.join(sorted(registry()))}")
+        return 2
+    if show_clear and not sys.stdout.isatty():
+        complain("--show-clear prints personal data and works on a terminal only")
+        return 2
+    try:
+        raw = sys.stdin.buffer.read() if file is None else file.read_bytes()
+    except OSError as error:
+        complain(f"{file}: {error.strerror}")
+        return 2
+    try:
+        sales = module.parse(raw, country=country, clear=show_clear)
+    except NotThisGateway as error:
+        complain(f"no delivery of {gateway}: {error}")
+        return 2
+    print(msgspec.json.format(msgspec.json.encode(sales), indent=2).decode())
+    return 0
+
+
+def hash_identities(*, country: str) -> int:
+    """Hash JSON lines of standard input; a line that is no such object is named and ends with 2."""
+    from sinal_runtime import identity
+
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        if not line.strip():
+            continue
+        try:
+            item: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+            name, value = item["field"], item["value"]
+            if not isinstance(name, str):
+                raise TypeError("field must be a string")
+            normalized = None if value is None else identity.normalise(name, str(value), country=country)
+        except identity.UnknownField as error:
+            complain(f"line {number}: {error}")
+            return 2
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            complain(f'line {number}: expected {{"field": "…", "value": "…"}}: {error}')
+            return 2
+        hashed = None if normalized is None else identity.digest(normalized)
+        sys.stdout.buffer.write(msgspec.json.encode({**item, "normalized": normalized, "sha256": hashed}) + b"\n")
+        sys.stdout.buffer.flush()
+    return 0
