@@ -1,1 +1,4 @@
-"""SQL files, migrations, roles, row-level security, partitions. No SQL leaves this room."""
+"""PostgreSQL, the system of record: migrations, connections and every SQL statement of the runtime.
+
+Statements live in `sql/*.sql` and are called by the modules here; other rooms see typed functions and rows only.
+"""

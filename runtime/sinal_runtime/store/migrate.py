@@ -1,0 +1,111 @@
+"""Forward-only migrations: `migrations/NNNN_name.sql`, applied once each, in order, in one transaction each.
+
+Every replica may call `migrate` at start: an advisory lock lets one work and the others find it done. What was applied
+is remembered with its checksum, so that an edited file or a database of a newer release is refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from sinal_runtime.store.errors import MigrationError, translated
+from sinal_runtime.store.partitions import ensure_partitions
+
+_LOCK = 0x53_49_4E_41_4C  # "SINAL"
+_FILE = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
+_TABLE = """
+create table if not exists schema_migrations (
+    version int primary key,
+    name text not null,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+)
+"""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file; `checksum` is the SHA-256 of its text."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def load_migrations() -> list[Migration]:
+    """The migrations of this release, oldest first; raises MigrationError for a gap or a bad file name."""
+    found: list[Migration] = []
+    for entry in resources.files("sinal_runtime.store").joinpath("migrations").iterdir():
+        if not entry.name.endswith(".sql"):
+            continue
+        matched = _FILE.match(entry.name)
+        if matched is None:
+            raise MigrationError(f"{entry.name}: a migration is named NNNN_name.sql")
+        found.append(Migration(int(matched[1]), matched[2], entry.read_text(encoding="utf-8")))
+    found.sort(key=lambda migration: migration.version)
+    if [migration.version for migration in found] != list(range(1, len(found) + 1)):
+        raise MigrationError("migrations must be numbered 0001, 0002, … without gaps")
+    return found
+
+
+async def migrate(
+    database_url: str, *, migrations: Sequence[Migration] | None = None, now: datetime | None = None
+) -> list[str]:
+    """Bring the database to this release and return the names applied; raises MigrationError, StoreUnavailable."""
+    wanted = load_migrations() if migrations is None else list(migrations)
+    with translated():
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+            await connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
+            try:
+                return await _migrate(connection, wanted, now or datetime.now(UTC))
+            finally:
+                await connection.execute("select pg_advisory_unlock(%s)", (_LOCK,))
+
+
+async def _migrate(connection: psycopg.AsyncConnection[TupleRow], wanted: list[Migration], now: datetime) -> list[str]:
+    await connection.execute(_TABLE)
+    cursor = await connection.execute("select version, name, checksum from schema_migrations order by version")
+    pending = _pending(wanted, await cursor.fetchall())
+    for migration in pending:
+        await _apply(connection, migration)
+    if wanted:
+        await ensure_partitions(connection, now=now)
+    return [f"{migration.version:04d}_{migration.name}" for migration in pending]
+
+
+def _pending(wanted: list[Migration], applied: Sequence[TupleRow]) -> list[Migration]:
+    known = {migration.version: migration for migration in wanted}
+    for version, name, checksum in applied:
+        if version not in known:
+            raise MigrationError(
+                f"the database has migration {version:04d}_{name}, which this release does not know: "
+                "run the release that made it, or a newer one"
+            )
+        if known[version].checksum != checksum:
+            raise MigrationError(
+                f"migration {version:04d}_{name} was changed after it was applied: "
+                "restore the file and put the change into a new migration"
+            )
+    done = {version for version, _, _ in applied}
+    return [migration for migration in wanted if migration.version not in done]
+
+
+async def _apply(connection: psycopg.AsyncConnection[TupleRow], migration: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(migration.sql.encode())
+        await connection.execute(
+            "insert into schema_migrations (version, name, checksum) values (%s, %s, %s)",
+            (migration.version, migration.name, migration.checksum),
+        )
