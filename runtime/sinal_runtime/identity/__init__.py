@@ -1,1 +1,39 @@
-"""Meta normalisation and hashing, fbc and fbp. It keeps no clear text."""
+"""Who a person is to Meta: normalisation and hashing of customer data, fbc and fbp. It keeps no clear text.
+
+The rules follow Meta's customer information page; where the page and Meta's libraries differ, `docs/identity.md` says
+which was taken and why.
+"""
+
+from __future__ import annotations
+
+from sinal_runtime.identity.click import (
+    Fbc,
+    Fbp,
+    build_fbc,
+    fbclid_of_fbc,
+    fbclid_of_url,
+    new_fbp,
+    usable_fbc,
+    utm_of_url,
+)
+from sinal_runtime.identity.fields import FIELDS, UnknownField, digest, hashed, normalise
+from sinal_runtime.identity.users import ClearUser, hash_user, normalise_user
+
+__all__ = [
+    "FIELDS",
+    "ClearUser",
+    "Fbc",
+    "Fbp",
+    "UnknownField",
+    "build_fbc",
+    "digest",
+    "fbclid_of_fbc",
+    "fbclid_of_url",
+    "hash_user",
+    "hashed",
+    "new_fbp",
+    "normalise",
+    "normalise_user",
+    "usable_fbc",
+    "utm_of_url",
+]

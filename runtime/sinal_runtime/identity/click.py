@@ -1,0 +1,124 @@
+"""Meta's click and browser ids (`fbc`, `fbp`) and what an ad's URL carries.
+
+`fbc` is `fb.<subdomain index>.<creation ms>.<fbclid>`, `fbp` ends in a random number; both may have a fifth segment
+that Meta's own library adds. An id that came from outside is kept to the letter or dropped: a changed one no longer
+means the click, a malformed one makes Meta refuse the event (2804001). The fbclid is opaque, case-sensitive, decoded once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from random import Random
+from urllib.parse import unquote, unquote_plus
+
+from sinal_runtime.events import Utm
+
+FBC_MAX_AGE_MS = 90 * 86_400_000  # Meta's cookie lives 90 days, and it takes no older click
+CLOCK_SKEW_MS = 60_000  # a browser's clock may be ahead of ours by that much
+MAX_FBCLID = 512
+MAX_UTM = 500
+
+# Unreserved characters of a URL; one dot at most, so that an fbc never has more than five segments.
+_FBCLID = re.compile(rf"(?=.{{1,{MAX_FBCLID}}}\Z)[A-Za-z0-9_~=-]+(?:\.[A-Za-z0-9_~=-]+)?")
+_HEAD = re.compile(r"fb\.(\d{1,2})\.(\d{13})\.(.+)", re.DOTALL | re.ASCII)
+_APPENDIX = re.compile(
+    r"AQ|Ag|Aw|BA|BQ|Bg|A[Q-Za-f][A-Za-z0-9_-]{6}"
+)  # old two letters, or six bytes of which the first is 1
+_FBP_TAIL = re.compile(r"(\d{1,20})(?:\.([A-Za-z0-9_-]{2,16}))?", re.ASCII)
+_UTM_FIELDS = ("source", "medium", "campaign", "content", "term")
+
+
+@dataclass(frozen=True, slots=True)
+class Fbc:
+    """A well-formed click id; `raw` is what to send."""
+
+    raw: str
+    subdomain_index: int
+    created_ms: int
+    fbclid: str
+    appendix: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Fbc | None:
+        """The parts of an `fbc` of four or five segments; None for a malformed one."""
+        found = _HEAD.fullmatch(text)
+        if found is None or not _FBCLID.fullmatch(found[3]):
+            return None
+        fbclid, dot, last = found[3].partition(".")
+        appendix = last if dot and _APPENDIX.fullmatch(last) else None
+        return cls(text, int(found[1]), int(found[2]), fbclid if appendix else found[3], appendix)
+
+
+@dataclass(frozen=True, slots=True)
+class Fbp:
+    """A well-formed browser id; `raw` is what to send."""
+
+    raw: str
+    subdomain_index: int
+    created_ms: int
+    random: int
+    appendix: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Fbp | None:
+        """The parts of an `fbp` of four or five segments; None for a malformed one."""
+        found = _HEAD.fullmatch(text)
+        tail = _FBP_TAIL.fullmatch(found[3]) if found else None
+        if found is None or tail is None:
+            return None
+        return cls(text, int(found[1]), int(found[2]), int(tail[1]), tail[2])
+
+
+def build_fbc(fbclid: str, observed_ms: int, subdomain_index: int = 1) -> str | None:
+    """An `fbc` of a URL's fbclid and when it was first seen (Unix ms, not the conversion); None for a malformed fbclid.
+
+    `subdomain_index` is 1 where the server makes it without a cookie (Meta, "fbp and fbc").
+    """
+    fbc = f"fb.{subdomain_index}.{observed_ms}.{fbclid}"
+    return fbc if Fbc.parse(fbc) else None
+
+
+def fbclid_of_fbc(fbc: str) -> str | None:
+    """The fbclid inside, without the library's fifth segment but with a dot of its own; None for a malformed fbc."""
+    parsed = Fbc.parse(fbc)
+    return parsed.fbclid if parsed else None
+
+
+def usable_fbc(fbc: str | None, now_ms: int) -> str | None:
+    """The fbc to the letter, or None where it is malformed, older than 90 days or from the future (Unix ms)."""
+    parsed = Fbc.parse(fbc) if fbc else None
+    if parsed is None or not -CLOCK_SKEW_MS <= now_ms - parsed.created_ms <= FBC_MAX_AGE_MS:
+        return None
+    return parsed.raw
+
+
+def new_fbp(now_ms: int, rng: Random) -> str:
+    """A browser id for a visitor without one (Unix ms)."""
+    return f"fb.1.{now_ms}.{rng.randrange(2**31)}"
+
+
+def fbclid_of_url(url: str) -> str | None:
+    """The first well-formed `fbclid` of the query, percent-decoded once; None without one."""
+    for name, value in _query(url):
+        if name == "fbclid" and _FBCLID.fullmatch(fbclid := unquote(value)):
+            return fbclid
+    return None
+
+
+def utm_of_url(url: str) -> Utm:
+    """Campaign parameters of the query, decoded once, cut at 500 characters; of several the first that is not blank."""
+    found: dict[str, str] = {}
+    for name, value in _query(url):
+        field = name.removeprefix("utm_") if name.startswith("utm_") else ""
+        if field in _UTM_FIELDS and field not in found:
+            text = "".join(c for c in unquote_plus(value) if c.isprintable()).strip()[:MAX_UTM]
+            if text:
+                found[field] = text
+    return Utm(**found)
+
+
+def _query(url: str) -> list[tuple[str, str]]:
+    """Raw name and value pairs; splitting by hand, since the standard parser raises for a bad host."""
+    query = url.partition("#")[0].partition("?")[2]
+    return [(name, value) for name, _, value in (pair.partition("=") for pair in query.split("&"))]

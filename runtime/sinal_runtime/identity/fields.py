@@ -1,0 +1,90 @@
+"""One value of one field: normalised as Meta asks, hashed with SHA-256.
+
+Blank input, and input of which nothing remains, is None and never the hash of an empty string. A value that is a
+SHA-256 already goes through as it is, in lower case. An MD5 does not: Meta takes SHA-256 only, and hashing it again
+would match nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+
+from sinal_runtime.identity import emails, people, phones, places
+from sinal_runtime.identity.text import tidy
+
+MAX_LENGTH = 1_000  # characters; no field of a person is longer
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
+
+Rule = Callable[[str, str], str | None]
+
+_RULES: dict[str, Rule] = {
+    "em": lambda text, _: emails.email(text),
+    "ph": phones.phone,
+    "fn": lambda text, _: people.name(text),
+    "ln": lambda text, _: people.name(text),
+    "ct": places.city,
+    "st": places.state,
+    "zp": places.postal_code,
+    "country": lambda text, _: places.country(text),
+    "ge": lambda text, _: people.gender(text),
+    "db": people.birth_date,
+    "external_id": lambda text, _: people.external_id(text),
+}
+_LONG = {
+    "email": "em",
+    "phone": "ph",
+    "first_name": "fn",
+    "last_name": "ln",
+    "city": "ct",
+    "state": "st",
+    "zip": "zp",
+    "gender": "ge",
+    "birth_date": "db",
+}
+FIELDS: tuple[str, ...] = tuple(_RULES)
+
+
+class UnknownField(KeyError):
+    """No field of Meta's customer data has that name."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"unknown field {self.field!r}; one of {', '.join((*FIELDS, *_LONG))}"
+
+
+def normalise(field: str, value: str, *, country: str = "BR") -> str | None:
+    """The value as Meta wants it before hashing, or None; `country` is the default of numbers and places without one.
+
+    Raises UnknownField.
+    """
+    key = _LONG.get(field, field)
+    rule = _RULES.get(key)
+    if rule is None:
+        raise UnknownField(field)
+    if len(value) > MAX_LENGTH:
+        return None
+    text = tidy(value)
+    if _SHA256.fullmatch(text):
+        return text.lower()
+    if not text or (key != "external_id" and _MD5.fullmatch(text)):  # an external id may well be a UUID
+        return None
+    return rule(text, country.upper())
+
+
+def digest(normalised: str) -> str:
+    """SHA-256 of the UTF-8 text, in lower-case hex."""
+    return hashlib.sha256(normalised.encode()).hexdigest()
+
+
+def hashed(field: str, value: str, *, country: str = "BR") -> str | None:
+    """What goes to Meta: the normalised value's digest, an already hashed value itself, or None. Raises UnknownField."""
+    normalised = normalise(field, value, country=country)
+    if normalised is None:
+        return None
+    return normalised if _SHA256.fullmatch(normalised) else digest(normalised)

@@ -1,0 +1,67 @@
+"""What describes a person: names, gender, birth date, the tenant's own id.
+
+Meta's page asks for names in lower case without punctuation and, unlike for cities, says nothing of spaces: `Ana Maria`
+stays two words (as Meta's Python SDK has it), `Maria-José` and `O'Brien` become one. Accents stay, composed (NFC).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+
+from sinal_runtime.identity.text import fold, plain, words
+
+_FEMALE = "f fem feminino feminina femenino femenina female woman girl mulher mujer moca menina senhora sra mrs ms"
+_MALE = "m masc masculino masculina male man boy homem hombre moco menino senhor sr mr"
+_GENDERS = {word: "f" for word in _FEMALE.split()} | {word: "m" for word in _MALE.split()}
+
+_YEAR_FIRST = re.compile(r"^(\d{4})[-/. ]?(\d{1,2})[-/. ]?(\d{1,2})(?:[t ][\d:.,+zt -]*)?$")
+_YEAR_LAST = re.compile(r"^(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4})(?: [\d:.,]*)?$|^(\d{2})(\d{2})(\d{4})$")
+_FIRST_YEAR = 1900  # Meta takes 1900 to the current year
+_MONTH_FIRST = {"US"}
+
+
+def name(text: str) -> str | None:
+    """Meta's `fn` and `ln`: lower case, no punctuation, one space between words; None without a letter."""
+    return words(text, numbers=True) or None
+
+
+def split_name(full_name: str) -> tuple[str | None, str | None]:
+    """First word and the rest, particles included: `Maria da Silva` is `Maria` and `da Silva`."""
+    first, _, rest = full_name.strip().partition(" ")
+    return first or None, rest.strip() or None
+
+
+def gender(text: str) -> str | None:
+    """`f` or `m` of a letter or word in Portuguese, English or Spanish; None for anything else."""
+    return _GENDERS.get(fold(text))
+
+
+def birth_date(text: str, country: str) -> str | None:
+    """`YYYYMMDD` from 1900 to today; day first, but month first for the US and where only that reading is a date."""
+    text = plain(text)
+    if found := _YEAR_FIRST.match(text):
+        year, month, day = map(int, found.groups())
+        if (read := _date(year, month, day)) is not None:
+            return read
+    if found := _YEAR_LAST.match(text):
+        first, second, year = (int(part) for part in found.groups() if part is not None)
+        day_first = _date(year, second, first)
+        month_first = _date(year, first, second)
+        return (month_first or day_first) if country in _MONTH_FIRST else (day_first or month_first)
+    return None
+
+
+def _date(year: int, month: int, day: int) -> str | None:
+    try:
+        read = date(year, month, day)
+    except ValueError:
+        return None
+    if year < _FIRST_YEAR or read > datetime.now(UTC).date():
+        return None
+    return read.strftime("%Y%m%d")
+
+
+def external_id(text: str) -> str | None:
+    """The tenant's own id in lower case, as Meta's libraries hash it on the other channels."""
+    return text.lower() or None

@@ -1,0 +1,66 @@
+"""City, state, postal code and country as Meta's page asks for them, with Brazil's own forms understood.
+
+One place gives one hash whichever way it is written: a CEP with and without its dash, a state by name or by code.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sinal_runtime.identity import countries
+from sinal_runtime.identity.states import BRAZIL, CODES
+from sinal_runtime.identity.text import digits, fold, plain, words
+
+_PARTS = re.compile(r"[/,()|]|\s-|-\s|-")
+_CITY_STATE = re.compile(r"^(.*\S)\s*(?:[/,(|-])\s*([A-Za-z]{2})\s*\)?$")
+_CEP_LABEL = re.compile(r"^cep\W*")
+_CEP_DIGITS = 8
+_ZIP_DIGITS = 5
+
+
+def city(text: str, country: str) -> str | None:
+    """Meta's `ct`: lower-case letters only, accents kept; `Campinas - SP` is Campinas in Brazil."""
+    if country == "BR" and (found := _CITY_STATE.match(text)) and found.group(2).lower() in BRAZIL:
+        text = found.group(1)
+    return _joined(text) or None
+
+
+def state(text: str, country: str) -> str | None:
+    """Meta's `st`: the two-letter code in Brazil and the US, elsewhere the name as lower-case letters only."""
+    codes = CODES.get(country, {})
+    if (code := codes.get(fold(text))) is not None:
+        return code
+    named = {codes[key] for part in _PARTS.split(text) if (key := fold(part)) in codes}
+    if len(named) == 1:  # "São Paulo - SP"
+        return named.pop()
+    return _joined(text) or None
+
+
+def postal_code(text: str, country: str) -> str | None:
+    """Meta's `zp`: 8 digits of a CEP, the first 5 of a US zip, elsewhere letters and digits without space or dash."""
+    text = plain(text)
+    if country == "BR":
+        text = _CEP_LABEL.sub("", text)
+    if not any(c.isalpha() for c in text):
+        if country == "BR":
+            return _numeric(digits(text), _CEP_DIGITS, _CEP_DIGITS)
+        if country == "US":
+            return _numeric(digits(text)[:9], _ZIP_DIGITS, 9)
+    kept = "".join(c for c in text if c.isalnum())
+    return kept if any(c.isdigit() for c in kept) else None
+
+
+def country(text: str) -> str | None:
+    """Meta's `country`: ISO 3166-1 alpha-2 in lower case, from a code or a name in Portuguese, English or Spanish."""
+    return countries.alpha2(text)
+
+
+def _numeric(number: str, size: int, longest: int) -> str | None:
+    """`size` digits; one short, a spreadsheet has eaten the leading zero."""
+    if len(number) == size - 1:
+        return "0" + number
+    return number[:size] if size <= len(number) <= longest else None
+
+
+def _joined(text: str) -> str:
+    return words(text, numbers=False).replace(" ", "")

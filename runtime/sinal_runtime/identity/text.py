@@ -1,0 +1,62 @@
+"""Text as people, forms and spreadsheets leave it, cleaned before any field's own rule.
+
+Every rule starts from `tidy` text, so that a byte-order mark, a zero-width space or a decomposed accent never
+changes a hash.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_DROPPED = {"Cc", "Cf", "Cs"}  # control, format (BOM, zero-width, bidi marks), lone surrogates
+_SPACES = re.compile(r"\s+")
+
+
+def tidy(text: str) -> str:
+    """Trimmed text in NFC, without invisible characters; runs of any white space become one space."""
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _DROPPED)
+        text = unicodedata.normalize("NFC", text)
+    return _SPACES.sub(" ", text).strip()
+
+
+def plain(text: str) -> str:
+    """Compatibility forms (full-width letters and digits) as ordinary ones, lower case: for codes, not for names."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
+
+
+def fold(text: str) -> str:
+    """Look-up key: lower case a-z and 0-9 only, accents dropped."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in text.lower() if c.isascii() and c.isalnum())
+
+
+def digits(text: str) -> str:
+    """Decimal digits of any script, as ASCII."""
+    if text.isascii():
+        return "".join(c for c in text if c.isdigit())
+    return "".join(str(unicodedata.decimal(c)) for c in text if c.isdecimal())
+
+
+def words(text: str, *, numbers: bool) -> str:
+    """Lower-case letters with their accents, in words one space apart; punctuation and symbols vanish.
+
+    Without a letter nothing remains: a dash, a number or an emoji in a name field is no name.
+    """
+    kept = "".join(c for c in text.lower() if c.isspace() or _belongs(c, numbers=numbers))
+    if not any(c.isalpha() for c in kept):
+        return ""
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", kept).strip())
+
+
+def _belongs(char: str, *, numbers: bool) -> bool:
+    if char.isalpha():
+        return True
+    if char.isascii():
+        return numbers and char.isdigit()
+    # Variation selectors are marks too, but they only pick a glyph.
+    if unicodedata.category(char)[0] == "M":
+        return not ("\ufe00" <= char <= "\ufe0f" or char >= "\U000e0100")
+    return numbers and char.isdecimal()
