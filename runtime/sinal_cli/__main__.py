@@ -115,7 +115,7 @@ def parse(file: Path | None = None, /, *, gateway: str, country: str = "BR", sho
 
 @identity.command(name="hash")
 def hash_lines(*, country: str = "BR") -> int:
-    """Read JSON lines `{"field": "ph", "value": "…"}`; write them with `normalized` and `sha256`, null where Meta refuses.
+    """Hash JSON lines `{"field": "ph", "value": "…"}`: adds `normalized` and `sha256`, null where Meta would refuse.
 
     Parameters
     ----------

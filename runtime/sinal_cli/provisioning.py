@@ -1,0 +1,97 @@
+"""Manifests in files take the place of the cluster: load, compile, provision, and again when a file changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nats
+import structlog
+
+from sinal_crds.compile import Compilation, compile
+from sinal_crds.loading import load
+from sinal_crds.plan import TenantPlan
+from sinal_crds.sealing import Keyring
+from sinal_operator.provision import Provisioner
+
+log = structlog.get_logger(__name__)
+
+WATCH_INTERVAL_S = 1.0
+DRIFT_INTERVAL_S = 5.0
+
+
+class ManifestsRefused(ValueError):
+    """Manifests with errors; the message is one error a line."""
+
+
+class FileProvisioning:
+    """The operator's reconciliation over files."""
+
+    def __init__(self, nats_url: str, keyring: Keyring, *, files: Sequence[Path]) -> None:
+        self._nats_url, self._keyring, self._files = nats_url, keyring, files
+        self._stack = contextlib.AsyncExitStack()
+        self._seen: object = None
+        self.compilation: Compilation = compile([], {}, keyring)
+
+    @property
+    def minted(self) -> Mapping[str, Any]:
+        """Keys and webhook tokens of each tenant."""
+        return self.compilation.minted
+
+    async def start(self) -> None:
+        """Provision what the files say; raises ManifestsRefused."""
+        self._read()
+        client = await nats.connect(self._nats_url, name="sinal-operator", max_reconnect_attempts=-1)
+        self._stack.push_async_callback(client.close)
+        self._provisioner = Provisioner(client, self._keyring)
+        await self._provisioner.reconcile(self.plans())
+        for work in (self._provisioner.run(self.plans, interval_s=DRIFT_INTERVAL_S), self._watch()):
+            task = asyncio.create_task(work)
+            self._stack.push_async_callback(_cancelled, task)
+
+    async def stop(self) -> None:
+        """Stop watching; what is provisioned stays."""
+        await self._stack.aclose()
+
+    def plans(self) -> tuple[TenantPlan, ...]:
+        """The plans that the files compile to."""
+        return self.compilation.plans
+
+    def _read(self) -> None:
+        self._seen = self._fingerprint()
+        loaded = load(self._files)
+        if loaded.errors:
+            raise ManifestsRefused("\n".join(str(error) for error in loaded.errors))
+        self.compilation = compile(loaded.objects, loaded.secrets, self._keyring)
+        for problem in self.compilation.problems:
+            log.warning("manifest.problem", problem=str(problem))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            if self._fingerprint() == self._seen:
+                continue
+            try:
+                self._read()
+            except ManifestsRefused as error:
+                log.error("manifests.refused", errors=str(error).splitlines())
+                continue
+            await self._provisioner.reconcile(self.plans())
+            log.info("manifests.applied", tenants=len(self.plans()))
+
+    def _fingerprint(self) -> object:
+        found = []
+        for path in self._files:
+            for file in sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]:
+                with contextlib.suppress(OSError):
+                    stat = file.stat()
+                    found.append((str(file), stat.st_mtime_ns, stat.st_size))
+        return tuple(found)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
