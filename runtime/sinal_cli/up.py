@@ -38,6 +38,9 @@ def run_up(*, files: Sequence[Path], data: Path, port: int | None, ready_file: P
     except EXPECTED as error:
         complain(str(error))
         return 1
+    finally:
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
     return 0
 
 
@@ -60,8 +63,6 @@ async def _up(*, files: Sequence[Path], data: Path, port: int | None, ready_file
         await asyncio.gather(starting, waiting, return_exceptions=True)
         async with asyncio.timeout(STOP_S):
             await stack.stop()
-        if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
 
 
 def choose_ports(port: int | None) -> tuple[int, int, int]:
@@ -88,9 +89,9 @@ def _print_ready(stack: Stack, port: int | None) -> None:
     if port is None and f":{DEFAULT_PORT}" not in ready["ingest"]:
         out.print(f"Port {DEFAULT_PORT} or one of the next two is taken, so these are free ones; --port chooses.")
     out.print("[bold]Sinal is up.[/] Ctrl-C stops everything; the data stays in", str(stack.folder))
-    out.print(
-        f"  ingest    {ready['ingest']}\n  API       {ready['api']}/docs\n  sandbox   {ready['sandbox']}/_sandbox/events"
-    )
+    out.print(f"  ingest    {ready['ingest']}")
+    out.print(f"  API       {ready['api']}/docs")
+    out.print(f"  sandbox   {ready['sandbox']}/_sandbox/events")
     out.print(f"  API key   {ready['admin_key']}")
     for slug, tenant in ready["tenants"].items():
         out.print(f"\n[bold]{slug}[/]")
@@ -114,7 +115,8 @@ def first_curl(ready: dict[str, Any]) -> list[str]:
             )
             return [
                 "\nTry a visit:",
-                f"  curl -s {ready['ingest']}/t/{slug}/api/v1/track/pageview -H 'Authorization: Bearer {keys['server_key']}' \\\n"
+                f"  curl -s {ready['ingest']}/t/{slug}/api/v1/track/pageview \\",
+                f"    -H 'Authorization: Bearer {keys['server_key']}' \\",
                 f"    -d '{body}'",
                 "See what became of it:",
                 f"  curl -s '{ready['api']}/api/v1/events?limit=1' -H 'Authorization: Bearer {ready['admin_key']}'",
