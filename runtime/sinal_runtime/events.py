@@ -61,9 +61,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     occurred_at: int  # Unix ms
     source: Literal["browser", "server", "webhook", "internal"]
     v: int = 1
-    natural_key: bool = (
-        False  # the key comes from the sender: a repeat may arrive long after the broker's window
-    )
+    natural_key: bool = False  # the key comes from the sender: a repeat may arrive long after the broker's window
     event_id: str | None = None  # shared with the browser pixel, sent to Meta as it is
     click_id: str | None = None
     session_id: str | None = None
@@ -100,10 +98,8 @@ def event_row_id(tenant: str, key: str) -> str:
     return "ev_" + b32encode(digest[:16]).decode().rstrip("=").lower()
 
 
-def meta_event_id(
-    tenant: str, order_id: str, event_name: str, value: str | None, currency: str | None
-) -> str:
-    """The promise's `event_id`: sha256(tenant|order|event|value|currency), value with two decimals, currency upper case.
+def meta_event_id(tenant: str, order_id: str, event_name: str, value: str | None, currency: str | None) -> str:
+    """The promise's `event_id`: sha256(tenant|order|event|value|currency); two decimals, currency upper case.
 
     It is stable over retries, replays and the browser pixel (architecture: Delivery promise).
     """

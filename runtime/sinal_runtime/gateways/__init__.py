@@ -4,9 +4,11 @@ A gateway module has:
 
 - `NAME`: the word in GatewayIntegration, URL and metrics;
 - `SECRET_KEYS`: keys of its credentials Secret (empty where the gateway sends nothing to check);
-- `AUTHENTICATES`: whether its deliveries prove where they come from, so that a tenant's own host may take them without a URL token;
+- `AUTHENTICATES`: whether its deliveries prove where they come from, so that a tenant's own host may take them
+  without a URL token;
 - `verify(raw, headers, query, secret) -> bool`: on raw bytes, in constant time, never raising for bad input;
-- `parse(raw, *, country="BR", clear=False) -> list[Sale]`: pure; raises `NotThisGateway` for a body that is no delivery of it.
+- `parse(raw, *, country="BR", clear=False) -> list[Sale]`: pure; raises `NotThisGateway` for a body that is no
+  delivery of it.
 
 Header names are lower case. Modules starting with an underscore are shared parts, not gateways.
 """
@@ -56,9 +58,7 @@ def registry() -> dict[str, Gateway]:
 
 def _add(found: dict[str, Gateway], module: object, where: str) -> None:
     missing = [
-        name
-        for name in ("NAME", "SECRET_KEYS", "AUTHENTICATES", "verify", "parse")
-        if not hasattr(module, name)
+        name for name in ("NAME", "SECRET_KEYS", "AUTHENTICATES", "verify", "parse") if not hasattr(module, name)
     ]
     if missing:
         raise TypeError(f"gateway {where}: missing {', '.join(missing)}")
