@@ -23,7 +23,7 @@ class Frozen(msgspec.Struct, frozen=True):
     """Base of every part of a plan: immutable."""
 
 
-class Limits(Frozen, kw_only=True):
+class Limits(Frozen, frozen=True, kw_only=True):
     """What a tenant may use."""
 
     events_per_minute: int = 60_000
@@ -32,21 +32,21 @@ class Limits(Frozen, kw_only=True):
     retention_days: int = 90  # matching data
 
 
-class Batch(Frozen, kw_only=True):
+class Batch(Frozen, frozen=True, kw_only=True):
     """When a destination's batch leaves: whichever comes first."""
 
     max_events: int = 200  # 1..1000, Meta's limit
     max_age_ms: int = 1_000
 
 
-class RateLimit(Frozen, kw_only=True):
+class RateLimit(Frozen, frozen=True, kw_only=True):
     """Pacing of one destination; None leaves it to Meta's own usage headers."""
 
     requests_per_second: float | None = None
     concurrency: int = 4
 
 
-class DestinationPlan(Frozen, kw_only=True):
+class DestinationPlan(Frozen, frozen=True, kw_only=True):
     """One pixel or dataset and how to talk to it."""
 
     name: str
@@ -60,7 +60,7 @@ class DestinationPlan(Frozen, kw_only=True):
     problem: str | None = None  # why it can't be used now, for a person; None when it can
 
 
-class MatchingPlan(Frozen, kw_only=True):
+class MatchingPlan(Frozen, frozen=True, kw_only=True):
     """Windows, thresholds and policies of a funnel's matching."""
 
     click_window_s: int = 7 * 86_400
@@ -72,14 +72,14 @@ class MatchingPlan(Frozen, kw_only=True):
     wait_for_click_s: int = 0  # how long an unmatched sale waits for a late click before `unmatched` applies
 
 
-class ConsentPlan(Frozen, kw_only=True):
+class ConsentPlan(Frozen, frozen=True, kw_only=True):
     """What the absence of `consent_ads` on an event means, and whether the tracker sets cookies before consent."""
 
     default: ConsentDefault = "Granted"
     cookies_before_consent: bool = True
 
 
-class ValuePlan(Frozen, kw_only=True):
+class ValuePlan(Frozen, frozen=True, kw_only=True):
     """How a sale's value becomes Meta's value."""
 
     source: Literal["Sale", "Fixed"] = "Sale"
@@ -88,7 +88,7 @@ class ValuePlan(Frozen, kw_only=True):
     multiplier: str = "1"  # decimal string: 0.5 sends half of the value (margin), 1 all of it
 
 
-class FunnelPlan(Frozen, kw_only=True):
+class FunnelPlan(Frozen, frozen=True, kw_only=True):
     """One funnel: its public face, its destinations and its rules."""
 
     name: str
@@ -105,7 +105,7 @@ class FunnelPlan(Frozen, kw_only=True):
     value: ValuePlan = ValuePlan()
 
 
-class IntegrationPlan(Frozen, kw_only=True):
+class IntegrationPlan(Frozen, frozen=True, kw_only=True):
     """One payment gateway's account, posting to one funnel."""
 
     name: str
@@ -117,7 +117,7 @@ class IntegrationPlan(Frozen, kw_only=True):
     problem: str | None = None
 
 
-class TenantPlan(Frozen, kw_only=True):
+class TenantPlan(Frozen, frozen=True, kw_only=True):
     """Everything the runtime knows of one tenant."""
 
     version: int = PLAN_VERSION

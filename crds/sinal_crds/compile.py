@@ -1,0 +1,220 @@
+"""Objects and Secrets to plans: the only way configuration reaches the runtime. Pure and deterministic.
+
+A broken part never takes its tenant down: it is compiled with its `problem`, or left out with a `Problem`.
+Keys and tokens are minted from the keyring, so that compiling twice gives the same ones; the annotation
+`sinal.dev/rotate` on a Funnel or GatewayIntegration, with any new value, replaces that object's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sinal_crds.credentials import required_keys
+from sinal_crds.keyring import Keyring
+from sinal_crds.loading import Objects
+from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest, Tenant
+from sinal_crds.models.funnel import NOTHING
+from sinal_crds.plan import (
+    DEFAULT_EVENTS,
+    Batch,
+    ConsentPlan,
+    DestinationPlan,
+    FunnelPlan,
+    IntegrationPlan,
+    Limits,
+    MatchingPlan,
+    RateLimit,
+    TenantPlan,
+    ValuePlan,
+)
+from sinal_crds.references import SECRET_KEY_MISSING, SECRET_NOT_FOUND, Problem, Resolved, problem, resolve
+from sinal_crds.secrets import Secrets
+
+_UID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sinal.dev")
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What the objects come to. `minted` holds keys and tokens in clear: for statuses, Secrets and terminals only."""
+
+    plans: tuple[TenantPlan, ...]  # by slug
+    problems: tuple[Problem, ...]
+    minted: Mapping[str, Any] = field(repr=False)
+
+    def plan(self, slug: str) -> TenantPlan | None:
+        """The plan of that tenant, or None."""
+        return next((p for p in self.plans if p.slug == slug), None)
+
+
+def compile(objects: Objects, secrets: Secrets, keyring: Keyring) -> Compilation:
+    """Plans of all tenants, with every problem found on the way.
+
+    `minted[slug]` is `{"funnels": {name: {"public_key", "server_key"}}, "webhooks": {name: {"gateway", "token"}}}`.
+    """
+    resolved, problems = resolve(objects)
+    compilers = [_TenantCompiler(part, secrets, keyring) for part in resolved]
+    plans = tuple(compiler.plan() for compiler in compilers)
+    return Compilation(
+        plans=plans,
+        problems=(*problems, *(p for compiler in compilers for p in compiler.problems)),
+        minted={c.slug: {"funnels": c.funnel_keys, "webhooks": c.webhooks} for c in compilers},
+    )
+
+
+def uid_of(manifest: Manifest) -> str:
+    """The object's UID; from files, where there is none, derived from its kind, namespace and name."""
+    return manifest.metadata.uid or str(
+        uuid.uuid5(_UID_NAMESPACE, f"{manifest.kind}/{manifest.namespace}/{manifest.name}")
+    )
+
+
+class _TenantCompiler:
+    """One tenant's plan, with the problems and the keys that come up while it is made."""
+
+    def __init__(self, part: Resolved, secrets: Secrets, keyring: Keyring) -> None:
+        self._part = part
+        self._secrets = secrets
+        self._keyring = keyring
+        self.slug = part.tenant.slug
+        self.problems: list[Problem] = []
+        self.funnel_keys: dict[str, dict[str, str]] = {}
+        self.webhooks: dict[str, dict[str, str]] = {}
+
+    def plan(self) -> TenantPlan:
+        tenant, spec = self._part.tenant, self._part.tenant.spec
+        return TenantPlan(
+            slug=tenant.slug,
+            namespace=tenant.namespace,
+            name=tenant.name,
+            uid=uid_of(tenant),
+            country=spec.country,
+            timezone=self._part.timezone,
+            suspended=spec.suspended,
+            hosts=self._part.hosts,
+            limits=_limits(tenant),
+            consent_default=spec.consent.default,
+            deletion_policy=spec.deletion_policy,
+            destinations=tuple(map(self._destination, self._part.destinations)),
+            funnels=tuple(map(self._funnel, self._part.funnels)),
+            integrations=tuple(map(self._integration, self._part.integrations)),
+        )
+
+    def _destination(self, item: Destination) -> DestinationPlan:
+        spec, ref = item.spec, item.spec.meta.access_token_secret_ref
+        data, trouble = self._secret(item, "spec.meta.accessTokenSecretRef", ref.name, (ref.key,))
+        return DestinationPlan(
+            name=item.name,
+            pixel_id=spec.meta.pixel_id,
+            api_version=spec.meta.api_version,
+            access_token=data.get(ref.key, ""),
+            test_event_code=spec.meta.test_event_code,
+            batch=Batch(max_events=spec.batch.max_events, max_age_ms=spec.batch.max_age_millis),
+            rate_limit=RateLimit(
+                requests_per_second=spec.rate_limit.requests_per_second, concurrency=spec.rate_limit.concurrency
+            ),
+            on_doubt=spec.on_doubt,
+            problem=trouble,
+        )
+
+    def _funnel(self, item: Funnel) -> FunnelPlan:
+        spec = item.spec
+        public_key = "fk_" + self._mint("public-key", item)
+        server_key = "sk_" + self._mint("server-key", item)
+        self.funnel_keys[item.name] = {"public_key": public_key, "server_key": server_key}
+        return FunnelPlan(
+            name=item.name,
+            type=spec.type,
+            public_key=public_key,
+            server_key_sha256=_sha256(server_key),
+            landing_hosts=tuple(spec.landing_hosts),
+            destinations=self._part.funnel_destinations[item.name],
+            matching=_matching(item),
+            events=_events(item),
+            send_renewals=spec.renewals == "Send",
+            consent=ConsentPlan(
+                default=spec.consent.default or self._part.tenant.spec.consent.default,
+                cookies_before_consent=spec.consent.cookies_before_consent,
+            ),
+            value=ValuePlan(
+                source=spec.value.source,
+                fixed=spec.value.fixed,
+                currency=spec.value.currency,
+                multiplier=spec.value.multiplier,
+            ),
+        )
+
+    def _integration(self, item: GatewayIntegration) -> IntegrationPlan:
+        spec, ref = item.spec, item.spec.credentials_secret_ref
+        token = self._mint("webhook-token", item)
+        self.webhooks[item.name] = {"gateway": spec.gateway, "token": token}
+        data: Mapping[str, str] = {}
+        trouble = None
+        if ref is not None:
+            data, trouble = self._secret(item, "spec.credentialsSecretRef", ref.name, required_keys(spec.gateway))
+        lost = self._part.integration_problems.get(item.name)
+        return IntegrationPlan(
+            name=item.name,
+            gateway=spec.gateway,
+            funnel=spec.funnel_ref.name,
+            token_sha256=_sha256(token),
+            credentials=dict(data),
+            products=tuple(spec.products),
+            problem=lost.message if lost else trouble,
+        )
+
+    def _secret(
+        self, item: Manifest, path: str, name: str, keys: tuple[str, ...]
+    ) -> tuple[Mapping[str, str], str | None]:
+        """The wanted keys of a Secret that have a value, and what is missing, in words."""
+        data = self._secrets.get(item.namespace, name)
+        if data is None:
+            return {}, self._trouble(item, f"{path}.name", SECRET_NOT_FOUND, f"Secret {name} does not exist; create it")
+        missing = [key for key in keys if not data.get(key)]
+        found = {key: data[key] for key in keys if data.get(key)}
+        if not missing:
+            return found, None
+        message = f"Secret {name} has no value for {', '.join(missing)}; add it"
+        return found, self._trouble(item, path, SECRET_KEY_MISSING, message)
+
+    def _trouble(self, item: Manifest, path: str, reason: str, message: str) -> str:
+        self.problems.append(problem(item, path, reason, message))
+        return message
+
+    def _mint(self, purpose: str, item: Manifest) -> str:
+        return self._keyring.mint(purpose, item.kind, item.namespace, item.name, item.rotation)
+
+
+def _limits(tenant: Tenant) -> Limits:
+    plan = tenant.spec.plan
+    return Limits(
+        events_per_minute=plan.events_per_minute,
+        max_bytes=plan.max_bytes,
+        max_age_s=plan.max_age_hours * 3600,
+        retention_days=tenant.spec.privacy.retention_days or plan.retention_days,
+    )
+
+
+def _matching(funnel: Funnel) -> MatchingPlan:
+    policy = funnel.spec.matching
+    return MatchingPlan(
+        click_window_s=policy.click_window_hours * 3600,
+        view_window_s=policy.view_window_hours * 3600,
+        match_threshold=policy.match_threshold,
+        review_threshold=policy.review_threshold,
+        review=policy.review,
+        unmatched=policy.unmatched,
+        wait_for_click_s=policy.wait_for_click_seconds,
+    )
+
+
+def _events(funnel: Funnel) -> dict[str, str]:
+    declared: dict[str, str] = {rule.when: rule.send for rule in funnel.spec.events}
+    return {when: send for when, send in (DEFAULT_EVENTS | declared).items() if send != NOTHING}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

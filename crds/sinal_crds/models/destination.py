@@ -1,0 +1,105 @@
+"""Destination: one Meta pixel or dataset, its access token and how fast it may be written to."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from sinal_crds.models.common import PATTERN_HELP, SECRET_KEY_PATTERN, Model, Rule, SecretReference, TenantReference
+from sinal_crds.models.manifest import Manifest, Status
+from sinal_crds.plan import OnDoubt
+
+PIXEL_PATTERN = r"^[0-9]{5,20}$"
+API_VERSION_PATTERN = r"^v[1-9][0-9]\.[0-9]$"
+TEST_CODE_PATTERN = r"^TEST[A-Za-z0-9_]{1,40}$"
+NEWEST_GRAPH_VERSION = "v26.0"
+
+PATTERN_HELP.update(
+    {
+        PIXEL_PATTERN: "write the 5 to 20 digits of the pixel or dataset, in quotes",
+        API_VERSION_PATTERN: f"write a version of the Graph API such as {NEWEST_GRAPH_VERSION}",
+        TEST_CODE_PATTERN: "copy the code from the tab Test Events, such as TEST12345, or leave it out",
+    }
+)
+
+
+class SecretKeyReference(SecretReference):
+    """One key of a Secret of the same namespace."""
+
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=SECRET_KEY_PATTERN)] = "accessToken"
+    """Key in the Secret's data."""
+
+
+class MetaTarget(Model):
+    """The pixel or dataset and how to reach it."""
+
+    pixel_id: Annotated[str, Field(min_length=5, max_length=20, pattern=PIXEL_PATTERN)]
+    """Id of the pixel or dataset: 5 to 20 digits, in quotes."""
+    access_token_secret_ref: SecretKeyReference
+    """Where the access token is."""
+    api_version: Annotated[str, Field(min_length=5, max_length=5, pattern=API_VERSION_PATTERN)] = NEWEST_GRAPH_VERSION
+    """Version of the Graph API."""
+    test_event_code: Annotated[str, Field(min_length=5, max_length=44, pattern=TEST_CODE_PATTERN)] | None = None
+    """Shows events in Test Events. They still count for targeting and measurement: not for production."""
+
+
+class BatchPolicy(Model):
+    """When a batch leaves: whichever comes first."""
+
+    max_events: Annotated[int, Field(ge=1, le=1000)] = 200
+    """Events in one request; Meta takes at most 1000."""
+    max_age_millis: Annotated[int, Field(ge=0, le=60_000)] = 1_000
+    """Milliseconds the first event of a batch waits for others."""
+
+
+class PacePolicy(Model):
+    """The most a destination is asked for; below it, Meta's own usage headers set the pace."""
+
+    requests_per_second: Annotated[float, Field(ge=0.1, le=1000)] | None = None
+    """Requests a second. Default: as many as Meta allows."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """Requests at the same time."""
+
+
+class DestinationSpec(Model):
+    """Where events go."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(cel="self.tenantRef == oldSelf.tenantRef", message="is immutable", field="tenantRef"),
+    )
+
+    tenant_ref: TenantReference
+    """The tenant that owns it."""
+    meta: MetaTarget
+    """The pixel or dataset."""
+    batch: BatchPolicy = BatchPolicy()
+    """Batching."""
+    rate_limit: PacePolicy = PacePolicy()
+    """Pacing."""
+    on_doubt: OnDoubt = "Retry"
+    """A request whose answer never came may have been counted: `Retry` sends it again with the same id, `Park` leaves
+    it to a person."""
+
+
+class DestinationStatus(Status):
+    """What the operator saw."""
+
+    consumer: str | None = None
+    """Name of the durable consumer."""
+    backlog: int | None = None
+    """Events waiting for this destination."""
+    breaker: Literal["Closed", "HalfOpen", "Open"] | None = None
+    """Circuit breaker: `Open` means that nothing is sent for now."""
+    last_success: Annotated[str | None, Field(json_schema_extra={"format": "date-time"})] = None
+    """When Meta last accepted a batch."""
+    dead_letters: int | None = None
+    """Events given up and waiting for a person."""
+
+
+class Destination(Manifest):
+    """One Meta pixel or dataset that funnels send conversions to."""
+
+    kind: Literal["Destination"]
+    spec: DestinationSpec
+    status: DestinationStatus | None = None

@@ -1,0 +1,156 @@
+"""Plans as they lie in the KV bucket: readable, but for their secrets, and bound against change.
+
+The envelope is JSON: the plan without its secrets in clear, the secrets under AES-256-GCM. What is in clear is part of
+the authenticated data: nobody who can write to the bucket can point a tenant's access token to another pixel.
+Invariant: `unseal(seal(plan)) == plan`, and no secret of a plan is in the clear part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from base64 import b64decode, b64encode
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sinal_crds.keyring import InvalidKeyring, Keyring, UnknownKey
+from sinal_crds.plan import PLAN_VERSION, TenantPlan
+
+__all__ = [
+    "InvalidKeyring",
+    "Keyring",
+    "TamperedPlan",
+    "UnknownKey",
+    "UnsupportedPlanVersion",
+    "needs_sealing",
+    "plan_hash",
+    "seal",
+    "sealed_hash",
+    "sealed_key_id",
+    "unseal",
+]
+
+_NONCE_BYTES = 12
+_canonical = msgspec.json.Encoder(order="sorted").encode
+
+
+class TamperedPlan(ValueError):
+    """A sealed plan that is no envelope, or was changed after sealing."""
+
+
+class UnsupportedPlanVersion(ValueError):
+    """A plan of a version this release does not know; keep the plan in use and upgrade."""
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    kid: str
+    nonce: str
+    ciphertext: str
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    version: int
+    slug: str
+    hash: str
+    plan: msgspec.Raw
+    sealed: _Sealed
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What is read before the version is known to be ours."""
+
+    version: int
+
+
+class _Hidden(msgspec.Struct, frozen=True):
+    """A plan's secrets by name of destination and integration."""
+
+    access_tokens: dict[str, str] = {}
+    credentials: dict[str, dict[str, str]] = {}
+
+
+def plan_hash(plan: TenantPlan, keyring: Keyring) -> str:
+    """Hex that changes with anything in the plan, secrets included, and tells nothing about them."""
+    clear, hidden = _split(plan)
+    return hashlib.sha256(_canonical(clear) + keyring.digest("plan-secrets", _canonical(hidden))).hexdigest()
+
+
+def seal(plan: TenantPlan, keyring: Keyring) -> bytes:
+    """The envelope for the KV bucket, under the keyring's primary key."""
+    clear, hidden = _split(plan)
+    raw, digest = _canonical(clear), plan_hash(plan, keyring)
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    bound = _bound(plan.version, plan.slug, digest, raw)
+    ciphertext = AESGCM(keyring.key(keyring.primary)).encrypt(nonce, _canonical(hidden), bound)
+    sealed = _Sealed(kid=keyring.primary, nonce=b64encode(nonce).decode(), ciphertext=b64encode(ciphertext).decode())
+    envelope = _Envelope(version=plan.version, slug=plan.slug, hash=digest, plan=msgspec.Raw(raw), sealed=sealed)
+    return msgspec.json.encode(envelope)
+
+
+def unseal(raw: bytes, keyring: Keyring) -> TenantPlan:
+    """The whole plan; raises UnsupportedPlanVersion, UnknownKey or TamperedPlan."""
+    envelope = _open(raw)
+    key = keyring.key(envelope.sealed.kid)
+    bound = _bound(envelope.version, envelope.slug, envelope.hash, bytes(envelope.plan))
+    try:
+        nonce, ciphertext = b64decode(envelope.sealed.nonce), b64decode(envelope.sealed.ciphertext)
+        hidden = msgspec.json.decode(AESGCM(key).decrypt(nonce, ciphertext, bound), type=_Hidden)
+        plan = msgspec.json.decode(envelope.plan, type=TenantPlan)
+    except (InvalidTag, ValueError) as error:  # msgspec's and base64's errors are ValueErrors
+        raise TamperedPlan(f"plan of {envelope.slug!r} was changed after sealing ({type(error).__name__})") from None
+    return _join(plan, hidden)
+
+
+def sealed_hash(raw: bytes) -> str:
+    """`plan_hash` of a sealed plan, read without any key; raises TamperedPlan or UnsupportedPlanVersion."""
+    return _open(raw).hash
+
+
+def sealed_key_id(raw: bytes) -> str:
+    """Id of the key a plan is sealed under; raises as `sealed_hash`."""
+    return _open(raw).sealed.kid
+
+
+def needs_sealing(current: bytes | None, plan: TenantPlan, keyring: Keyring) -> bool:
+    """Whether the bucket's envelope is missing, unreadable, of another plan or under a key that is primary no more."""
+    if current is None:
+        return True
+    try:
+        envelope = _open(current)
+    except (TamperedPlan, UnsupportedPlanVersion):
+        return True
+    return envelope.hash != plan_hash(plan, keyring) or envelope.sealed.kid != keyring.primary
+
+
+def _open(raw: bytes) -> _Envelope:
+    try:
+        version = msgspec.json.decode(raw, type=_Head).version
+        if version != PLAN_VERSION:
+            raise UnsupportedPlanVersion(f"plan has version {version}, this release reads {PLAN_VERSION}")
+        return msgspec.json.decode(raw, type=_Envelope)
+    except msgspec.MsgspecError as error:
+        raise TamperedPlan(f"not a sealed plan: {error}") from None
+
+
+def _bound(version: int, slug: str, digest: str, clear: bytes) -> bytes:
+    return _canonical(["sinal plan", version, slug, digest, hashlib.sha256(clear).hexdigest()])
+
+
+def _split(plan: TenantPlan) -> tuple[TenantPlan, _Hidden]:
+    hidden = _Hidden(
+        access_tokens={d.name: d.access_token for d in plan.destinations if d.access_token},
+        credentials={i.name: i.credentials for i in plan.integrations if i.credentials},
+    )
+    return _join(plan, _Hidden()), hidden
+
+
+def _join(plan: TenantPlan, hidden: _Hidden) -> TenantPlan:
+    """The plan with exactly these secrets."""
+    replace = msgspec.structs.replace
+    return replace(
+        plan,
+        destinations=tuple(replace(d, access_token=hidden.access_tokens.get(d.name, "")) for d in plan.destinations),
+        integrations=tuple(replace(i, credentials=hidden.credentials.get(i.name, {})) for i in plan.integrations),
+    )
