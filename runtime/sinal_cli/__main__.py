@@ -79,6 +79,14 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
     return run_role(role, files=file)
 
 
+@app.command
+def migrate() -> int:
+    """Bring the database of SINAL_DATABASE_URL to this release's schema; safe to run twice and at the same time."""
+    from sinal_cli.roles import migrate_database
+
+    return migrate_database()
+
+
 @manifests.command
 def check(*paths: Path) -> int:
     """Validate manifests offline: exit 1 and a pointed message for each error.

@@ -8,14 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
+from pydantic import SecretStr
 
 from sinal_crds.sealing import Keyring
+from sinal_runtime.server import HttpServer
 from sinal_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from sinal_runtime.bus import Bus
+    from sinal_runtime.plans import Plans
+    from sinal_runtime.store.database import Database
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +40,10 @@ class Role(Protocol):
 
     async def stop(self) -> None:
         """Finish what is under way and release everything."""
+        ...
+
+    async def readiness(self) -> Mapping[str, bool]:
+        """Each dependency by name, and whether it answers."""
         ...
 
 
@@ -71,57 +82,74 @@ class Chores:
         self._tasks.clear()
 
 
-class Ingest:
-    """The HTTP edge."""
+class Base:
+    """What all roles share: settings, things to release at the end in reverse order, dependencies."""
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._settings, self._keyring = settings, keyring
         self._stack = contextlib.AsyncExitStack()
-        self.url = ""
+        self._checks: dict[str, Callable[[], Awaitable[bool]]] = {}
 
-    async def start(self) -> None:
-        """Connect, read the plans, listen."""
+    async def stop(self) -> None:
+        """Finish what is under way, release everything."""
+        await self._stack.aclose()
+
+    async def readiness(self) -> Mapping[str, bool]:
+        """Each dependency by name, and whether it answers."""
+        return {name: await check() for name, check in self._checks.items()}
+
+    async def _bus_and_plans(self, name: str) -> tuple[Bus, Plans]:
         from sinal_runtime.bus import Bus
-        from sinal_runtime.ingest.role import IngestServer
         from sinal_runtime.plans import Plans
 
-        bus = await Bus.connect(self._settings.nats_url, name="sinal-ingest")
+        bus = await Bus.connect(self._settings.nats_url, name=name)
         self._stack.push_async_callback(bus.close)
         plans = Plans(bus, self._keyring)
         await plans.start()
         self._stack.push_async_callback(plans.stop)
+
+        async def connected() -> bool:
+            return bus.connected
+
+        self._checks["nats"] = connected
+        return bus, plans
+
+    async def _database(self, url: SecretStr, *, max_size: int = 10) -> Database:
+        from sinal_runtime.store.database import Database
+
+        database = await Database.open(url.get_secret_value(), min_size=1, max_size=max_size)
+        self._stack.push_async_callback(database.close)
+        self._checks["postgres"] = database.ping
+        return database
+
+
+class Ingest(Base):
+    """The HTTP edge."""
+
+    url = ""
+
+    async def start(self) -> None:
+        """Connect, read the plans, listen."""
+        from sinal_runtime.ingest.role import IngestServer
+
+        bus, plans = await self._bus_and_plans("sinal-ingest")
         server = IngestServer(self._settings, bus, plans, keyring=self._keyring)
         await server.start()
         self._stack.push_async_callback(server.stop)
         self.url = server.url
 
-    async def stop(self) -> None:
-        """Finish requests, close."""
-        await self._stack.aclose()
 
-
-class Match:
+class Match(Base):
     """Joins sales and clicks."""
-
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
-        self._settings, self._keyring = settings, keyring
-        self._stack = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
         """Connect and work on every tenant's incoming lane."""
-        from sinal_runtime.bus import Bus, Lanes
+        from sinal_runtime.bus import Lanes
         from sinal_runtime.matching.worker import MatchWorker
-        from sinal_runtime.plans import Plans
-        from sinal_runtime.store.database import Database
 
         settings = self._settings
-        database = await Database.open(settings.database_url.get_secret_value())
-        self._stack.push_async_callback(database.close)
-        bus = await Bus.connect(settings.nats_url, name="sinal-match")
-        self._stack.push_async_callback(bus.close)
-        plans = Plans(bus, self._keyring)
-        await plans.start()
-        self._stack.push_async_callback(plans.stop)
+        database = await self._database(settings.database_url)
+        bus, plans = await self._bus_and_plans("sinal-match")
         worker = MatchWorker(database, bus, plans)
         lanes = Lanes(
             bus,
@@ -137,35 +165,20 @@ class Match:
         chores.every(SWEEP_INTERVAL_S, worker.sweep, what="match sweep")
         self._stack.push_async_callback(lanes.drain, DRAIN_S)
 
-    async def stop(self) -> None:
-        """Finish the batches under way, give the rest back."""
-        await self._stack.aclose()
 
-
-class Dispatch:
+class Dispatch(Base):
     """Delivers to Meta."""
-
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
-        self._settings, self._keyring = settings, keyring
-        self._stack = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
         """Connect and work on every destination's lane."""
-        from sinal_runtime.bus import Bus, Lanes
+        from sinal_runtime.bus import Lanes
         from sinal_runtime.dispatch.graph import GraphClient
         from sinal_runtime.dispatch.worker import DispatchWorker
-        from sinal_runtime.plans import Plans
-        from sinal_runtime.store.database import Database
         from sinal_runtime.store.delivery import DeliveryStore
 
         settings = self._settings
-        database = await Database.open(settings.database_url.get_secret_value())
-        self._stack.push_async_callback(database.close)
-        bus = await Bus.connect(settings.nats_url, name="sinal-dispatch")
-        self._stack.push_async_callback(bus.close)
-        plans = Plans(bus, self._keyring)
-        await plans.start()
-        self._stack.push_async_callback(plans.stop)
+        database = await self._database(settings.database_url)
+        bus, plans = await self._bus_and_plans("sinal-dispatch")
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
         worker = DispatchWorker(DeliveryStore(database), plans, graph, settings)
@@ -182,69 +195,46 @@ class Dispatch:
         chores.run(lanes.run())
         self._stack.push_async_callback(lanes.drain, DRAIN_S)
 
-    async def stop(self) -> None:
-        """Finish the requests under way, give the rest back."""
-        await self._stack.aclose()
 
-
-class Api:
+class Api(Base):
     """The operations API."""
 
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
-        self._settings = settings
-        self._stack = contextlib.AsyncExitStack()
-        self.url = ""
+    url = ""
 
     async def start(self) -> None:
         """Connect and listen."""
         from sinal_runtime.api.app import build
         from sinal_runtime.server import HttpServer
-        from sinal_runtime.store.database import Database
         from sinal_runtime.store.reading import EventReader
 
         settings = self._settings
-        database = await Database.open((settings.api_database_url or settings.database_url).get_secret_value())
-        self._stack.push_async_callback(database.close)
+        database = await self._database(settings.api_database_url or settings.database_url)
         app = build(EventReader(database), admin_key=settings.admin_key)
         server = HttpServer(app, host=settings.host, port=settings.port)
         await server.start()
         self._stack.push_async_callback(server.stop)
         self.url = server.url
 
-    async def stop(self) -> None:
-        """Finish requests, close."""
-        await self._stack.aclose()
 
-
-class Housekeeping:
+class Housekeeping(Base):
     """Makes partitions ahead and drops those behind retention."""
-
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
-        self._settings = settings
-        self._stack = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
         """Connect and look after the tables."""
-        from sinal_runtime.store.database import Database
         from sinal_runtime.store.partitions import maintain
 
-        database = await Database.open(self._settings.database_url.get_secret_value(), min_size=1, max_size=2)
-        self._stack.push_async_callback(database.close)
+        database = await self._database(self._settings.database_url, max_size=2)
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
         chores.every(PARTITION_INTERVAL_S, lambda: maintain(database), what="partitions")
 
-    async def stop(self) -> None:
-        """Close."""
-        await self._stack.aclose()
 
-
-class Operator:
+class Operator(Base):
     """Provisions lanes and plans from manifests in files."""
 
     def __init__(self, settings: Settings, keyring: Keyring, *, files: Sequence[Path]) -> None:
-        self._settings, self._keyring, self._files = settings, keyring, files
-        self._stack = contextlib.AsyncExitStack()
+        super().__init__(settings, keyring)
+        self._files = files
 
     async def start(self) -> None:
         """Provision once, then keep it so."""
@@ -253,10 +243,6 @@ class Operator:
         provisioning = FileProvisioning(self._settings.nats_url, self._keyring, files=self._files)
         await provisioning.start()
         self._stack.push_async_callback(provisioning.stop)
-
-    async def stop(self) -> None:
-        """Close; what is provisioned stays."""
-        await self._stack.aclose()
 
 
 DATA_PLANE: dict[str, Callable[[Settings, Keyring], Role]] = {
@@ -271,6 +257,7 @@ DATA_PLANE: dict[str, Callable[[Settings, Keyring], Role]] = {
 def run_role(name: str, *, files: Sequence[Path]) -> int:
     """One role until SIGTERM or Ctrl-C; 2 for an unknown role, missing files or a bad keyring."""
     from sinal_cli.offline import complain
+    from sinal_runtime.health import build
     from sinal_runtime.logs import configure
 
     settings = Settings()
@@ -288,7 +275,28 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
         complain(f"keyring {settings.keyring_file}: {error}; set SINAL_KEYRING_FILE")
         return 2
     role = Operator(settings, keyring, files=files) if name == "operator" else DATA_PLANE[name](settings, keyring)
-    run_loop(_until_stopped(name, role))
+    health = None if hasattr(role, "url") else HttpServer(build(role.readiness), host=settings.host, port=settings.port)
+    run_loop(_until_stopped(name, role, health))
+    return 0
+
+
+def migrate_database() -> int:
+    """Apply what is missing and say so; 1 with a message when the database refuses."""
+    from sinal_cli.offline import complain
+    from sinal_runtime.store.errors import MigrationError
+    from sinal_runtime.store.migrate import migrate
+
+    applied: list[str] = []
+
+    async def work() -> None:
+        applied.extend(map(str, await migrate(Settings().database_url.get_secret_value())))
+
+    try:
+        run_loop(work())
+    except MigrationError as error:
+        complain(str(error))
+        return 1
+    print("\n".join(applied) or "nothing to do")
     return 0
 
 
@@ -303,14 +311,18 @@ def run_loop(work: Awaitable[None]) -> None:
         runner.run(main())
 
 
-async def _until_stopped(name: str, role: Role) -> None:
+async def _until_stopped(name: str, role: Role, health: HttpServer | None) -> None:
     stop = stop_event()
     try:
+        if health is not None:
+            await health.start()
         await role.start()
-        log.info("role.started", role=name, url=getattr(role, "url", None))
+        log.info("role.started", role=name, url=getattr(role, "url", None) or getattr(health, "url", None))
         await stop.wait()
     finally:
         await role.stop()
+        if health is not None:
+            await health.stop()
     log.info("role.stopped", role=name)
 
 

@@ -96,7 +96,7 @@ class Stack:
         )
 
     async def _prepare_database(self, postgres: Postgres, secrets: InstanceSecrets) -> None:
-        from sinal_runtime.store.migrations import migrate
+        from sinal_runtime.store.migrate import migrate
 
         await migrate(postgres.url())
         await postgres.create_login("sinal_worker", secrets.worker)
