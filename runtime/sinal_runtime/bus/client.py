@@ -1,0 +1,220 @@
+"""The bus as every room sees it: publish with the broker's ack, ask for provisioning, read depths, watch buckets.
+
+Invariant: `publish` returns only after the broker has stored the message; everything else is an error of a type that
+says what to do. Nothing here creates streams or consumers: the provisioner owns them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+
+from sinal_crds import names
+from sinal_runtime.bus import wire
+from sinal_runtime.bus.depth import Depth, read_depths
+from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneMissing
+from sinal_runtime.bus.kv import Bucket, watch_bucket
+from sinal_runtime.bus.link import Link
+from sinal_runtime.bus.replies import Replies
+
+log = structlog.get_logger(__name__)
+
+PROVISION_INTERVAL_S = 1.0
+
+
+class Published(msgspec.Struct, frozen=True):
+    """The broker's ack: the message's place in its stream, and whether it was there already."""
+
+    seq: int
+    duplicate: bool
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One message of `publish_many`."""
+
+    subject: str
+    body: bytes
+    msg_id: str
+
+
+class Publisher(Protocol):
+    """What ingest, matching and sweepers need of the bus."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a publish has a chance now."""
+        ...
+
+    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
+        """Store one message; raises a BusError."""
+        ...
+
+    async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Published | BusError]:
+        """Store many at once; one result each, in order."""
+        ...
+
+    def request_provision(self, slug: str | None = None) -> None:
+        """Ask the provisioner to look at a tenant."""
+        ...
+
+
+class Bus:
+    """One connection to the broker."""
+
+    def __init__(self, *, name: str) -> None:
+        self.link = Link(name=name)
+        self._replies = Replies(self.link.client)
+        self._wanted: set[str] = set()
+        self._asked: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        name: str,
+        on_reconnect: Callable[[], Awaitable[None] | None] | None = None,
+        wait_s: float | None = None,
+    ) -> Bus:
+        """Connect and stay so for ever.
+
+        Without `wait_s` it returns once connected; with it, after that many seconds at most, and goes on trying.
+        `on_reconnect` is called at every connect after the first.
+        """
+        bus = cls(name=name)
+        bus.link.listen(up=lambda: None, down=bus._replies.fail_all)
+        connecting = bus._spawn(bus.link.connect(url, attach=bus._replies.attach))
+        done, _ = await asyncio.wait({connecting}, timeout=wait_s)
+        for task in done:
+            task.result()
+        if on_reconnect is not None:
+            bus._announce(on_reconnect)
+        return bus
+
+    def _announce(self, on_reconnect: Callable[[], Awaitable[None] | None]) -> None:
+        first = True
+
+        def up() -> None:
+            nonlocal first
+            if first:
+                first = False
+            elif (result := on_reconnect()) is not None:
+                self._spawn(result)
+
+        self.link.listen(up=up, down=lambda: None)
+
+    def _spawn(self, work: Awaitable[object]) -> asyncio.Task[object]:
+        async def run() -> object:
+            return await work
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("bus.task_failed", error=type(task.exception()).__name__)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a publish has a chance now."""
+        return self.link.connected
+
+    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
+        """Store one message; raises BusUnavailable, LaneMissing, LaneFull, MessageTooLarge, BusRefused."""
+        answer = await self.call(subject, body, headers={"Nats-Msg-Id": msg_id}, timeout_s=timeout_s)
+        ack = wire.decode_puback(answer.data)
+        if ack.error is not None:
+            raise wire.error_of(ack.error, subject)
+        return Published(ack.seq, ack.duplicate)
+
+    async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Published | BusError]:
+        """Store many at once, pipelined; one result each, in order: one refusal costs no other its place."""
+
+        async def one(message: Outgoing) -> Published | BusError:
+            try:
+                return await self.publish(message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s)
+            except BusError as error:
+                return error
+
+        return list(await asyncio.gather(*map(one, messages)))
+
+    async def call(
+        self, subject: str, body: bytes = b"", *, headers: dict[str, str] | None = None, timeout_s: float = 5.0
+    ) -> Msg:
+        """One request and its answer; raises BusUnavailable, LaneMissing (nobody listens), MessageTooLarge."""
+        if not self.link.connected:
+            raise BusUnavailable(f"{subject}: no connection to the broker")
+        answer = await self._replies.call(subject, body, headers=headers, timeout_s=timeout_s)
+        if answer.headers and answer.headers.get(wire.STATUS) == wire.NO_RESPONDERS:
+            raise LaneMissing(f"{subject}: nothing listens there; is the tenant provisioned?")
+        return answer
+
+    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
+        """One call of the JetStream API (`path` after `$JS.API.`); raises as `call`, and BusRefused."""
+        answer = await self.call(f"$JS.API.{path}", body, timeout_s=timeout_s)
+        error = wire.decode_answer(answer.data).error
+        if error is not None:
+            raise wire.error_of(error, path)
+        return answer.data
+
+    async def send(self, subject: str, body: bytes = b"", *, reply: str = "") -> bool:
+        """Fire and forget; False when there is no connection to send it on."""
+        if not self.link.connected:
+            return False
+        try:
+            await self.link.client.publish(subject, body, reply=reply)
+        except (nats.errors.Error, OSError):
+            return False
+        return True
+
+    async def flush(self, *, timeout_s: float = 5.0) -> bool:
+        """Wait until the broker has read everything sent so far; False when it could not."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.link.client.flush()
+        except (nats.errors.Error, OSError, TimeoutError):
+            return False
+        return True
+
+    def request_provision(self, slug: str | None = None) -> None:
+        """Ask the provisioner to look at a tenant, or at all; many in a second become one request for all."""
+        self._wanted.add(slug or "")
+        if self._asked is None:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._asked = None
+        if not self._wanted:
+            return
+        body = self._wanted.pop() if len(self._wanted) == 1 else ""
+        self._wanted.clear()
+        self._spawn(self.send(names.PROVISION_SUBJECT, body.encode()))
+        self._asked = asyncio.get_running_loop().call_later(PROVISION_INTERVAL_S, self._ask)
+
+    async def depths(self) -> list[Depth]:
+        """What waits in every lane; raises BusError. Idle tenants cost nothing beyond one paged listing."""
+        return await read_depths(self.api)
+
+    def watch(self, bucket: str) -> AsyncIterator[Bucket]:
+        """The whole content of a KV bucket, again after every change, for ever."""
+        return watch_bucket(self, bucket)
+
+    async def close(self) -> None:
+        """Send what is buffered and close the connection."""
+        if self._asked is not None:
+            self._asked.cancel()
+        await self.link.close()
+        self._replies.fail_all()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

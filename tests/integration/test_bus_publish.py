@@ -1,0 +1,153 @@
+"""Publishing: stored before it returns, once per id, pipelined, and refused with a type that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from sinal_crds import names
+from sinal_runtime.bus import Bus, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, Outgoing, Published
+from tests.support.fix_bus import MakeTenant
+from tests.support.nats_process import NatsProcess
+
+
+async def test_a_repeated_id_is_stored_once_and_said_to_be_a_duplicate(bus: Bus, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja")
+    subject = names.in_subject("loja", "sale")
+    first = await bus.publish(subject, b"one", msg_id="hotmart:1")
+    again = await bus.publish(subject, b"one", msg_id="hotmart:1")
+    other = await bus.publish(subject, b"two", msg_id="hotmart:2")
+    assert (first.duplicate, again.duplicate, other.duplicate) == (False, True, False)
+    assert again.seq == first.seq
+    assert other.seq == first.seq + 1
+
+
+async def test_a_tenant_without_a_stream_is_a_missing_lane(bus: Bus) -> None:
+    with pytest.raises(LaneMissing, match=r"t\.nobody\.in\.click"):
+        await bus.publish("t.nobody.in.click", b"{}", msg_id="1")
+
+
+async def test_a_full_stream_refuses_and_keeps_what_it_has(bus: Bus, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja", max_msgs=3)
+    subject = names.in_subject("loja", "click")
+    results = await bus.publish_many([Outgoing(subject, b"x", str(n)) for n in range(5)])
+    assert [type(r) for r in results] == [Published] * 3 + [LaneFull] * 2
+    with pytest.raises(LaneFull):
+        await bus.publish(subject, b"x", msg_id="later")
+
+
+async def test_a_stream_out_of_bytes_is_full_too(bus: Bus, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja", max_bytes=2_000)
+    with pytest.raises(LaneFull):
+        for n in range(10):
+            await bus.publish(names.in_subject("loja", "click"), b"x" * 500, msg_id=str(n))
+
+
+async def test_what_the_broker_can_never_take_is_said_to_be_too_large(bus: Bus, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja")
+    with pytest.raises(MessageTooLarge, match="2097152"):
+        await bus.publish(names.in_subject("loja", "click"), b"x" * (2 << 20), msg_id="1")
+
+
+async def test_one_refusal_of_many_costs_no_other_its_place(bus: Bus, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja")
+    results = await bus.publish_many(
+        [
+            Outgoing(names.in_subject("loja", "click"), b"1", "a"),
+            Outgoing("t.nobody.in.click", b"2", "b"),
+            Outgoing(names.in_subject("loja", "click"), b"3", "c"),
+        ]
+    )
+    assert [type(r).__name__ for r in results] == ["Published", "LaneMissing", "Published"]
+
+
+async def test_ten_thousand_publishes_from_many_tasks_are_all_stored(bus: Bus, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja")
+    subject = names.in_subject("loja", "click")
+
+    async def sender(number: int) -> None:
+        for n in range(50):
+            await bus.publish(subject, b"{}", msg_id=f"{number}-{n}", timeout_s=30)
+
+    began = time.monotonic()
+    await asyncio.gather(*(sender(number) for number in range(200)))
+    assert time.monotonic() - began < 10  # sequentially this takes several times as long
+    assert [d.pending for d in await bus.depths()] == [10_000]
+
+
+async def test_without_a_broker_a_publish_fails_at_once(
+    bus: Bus, make_tenant: MakeTenant, nats_server: NatsProcess
+) -> None:
+    await make_tenant("loja")
+    nats_server.kill()
+    await _until(lambda: not bus.connected)
+    began = time.monotonic()
+    with pytest.raises(BusUnavailable):
+        await bus.publish(names.in_subject("loja", "click"), b"x", msg_id="1")
+    assert time.monotonic() - began < 0.5
+
+
+async def test_a_lost_connection_fails_what_waits_without_the_whole_timeout(bus: Bus, nats_server: NatsProcess) -> None:
+    silent = await bus.link.client.subscribe("silent")  # takes requests and never answers
+    waiting = asyncio.create_task(bus.publish("silent", b"x", msg_id="1", timeout_s=30))
+    await silent.next_msg(timeout=5)
+    began = time.monotonic()
+    nats_server.kill()
+    with pytest.raises(BusUnavailable):
+        await waiting
+    assert time.monotonic() - began < 5
+
+
+async def test_no_answer_in_time_is_unavailable(bus: Bus) -> None:
+    await bus.link.client.subscribe("silent")
+    with pytest.raises(BusUnavailable, match="no answer within 0.2 s"):
+        await bus.publish("silent", b"x", msg_id="1", timeout_s=0.2)
+
+
+async def test_publishing_works_again_after_a_restart_and_knows_what_it_stored_before(
+    bus: Bus, make_tenant: MakeTenant, nats_server: NatsProcess
+) -> None:
+    await make_tenant("loja")
+    subject = names.in_subject("loja", "click")
+    before = await bus.publish(subject, b"x", msg_id="1")
+    await asyncio.to_thread(nats_server.restart)
+    await _until(lambda: bus.connected)
+    after = await bus.publish(subject, b"x", msg_id="1")
+    assert (after.seq, after.duplicate) == (before.seq, True)
+
+
+async def test_a_bus_can_start_before_its_broker_and_tells_of_later_connects(nats_server: NatsProcess) -> None:
+    nats_server.kill()
+    connects: list[str] = []
+    bus = await Bus.connect(nats_server.url, name="early", on_reconnect=lambda: connects.append("again"), wait_s=0.1)
+    try:
+        assert not bus.connected
+        nats_server.start()
+        await _until(lambda: bus.connected)
+        assert connects == []
+        await asyncio.to_thread(nats_server.restart)
+        await _until(lambda: connects == ["again"])
+    finally:
+        await bus.close()
+
+
+async def test_requests_for_provisioning_become_one_a_second(bus: Bus) -> None:
+    asked = await bus.link.client.subscribe(names.PROVISION_SUBJECT)
+    await bus.flush()
+    for n in range(100):
+        bus.request_provision(f"tenant-{n}")
+    first = await asked.next_msg(timeout=2)
+    second = await asked.next_msg(timeout=3)
+    assert first.data == b"tenant-0"
+    assert second.data == b""  # the other ninety-nine: look at all
+    with pytest.raises(TimeoutError):
+        await asked.next_msg(timeout=1.2)
+
+
+async def _until(condition: object, timeout_s: float = 10) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.01)

@@ -1,0 +1,76 @@
+"""Fixtures of the bus: a connection, and tenants' streams made by hand where the provisioner is not what is tested."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
+
+from sinal_crds import names
+from sinal_runtime.bus import Bus
+from tests.support.nats_process import NatsProcess
+
+MakeTenant = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+async def bus(nats_server: NatsProcess) -> AsyncIterator[Bus]:
+    """A connected bus."""
+    connected = await Bus.connect(nats_server.url, name="test")
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def client(nats_server: NatsProcess) -> AsyncIterator[Client]:
+    """A plain client, as an operator's tools would have it."""
+
+    async def quiet(error: Exception) -> None:
+        del error
+
+    connected = await nats.connect(
+        nats_server.url,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.1,  # type: ignore[arg-type]
+        error_cb=quiet,
+    )
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+def make_tenant(client: Client) -> MakeTenant:
+    """Create a tenant's stream and consumers."""
+
+    async def make(slug: str, *consumers: str, ack_wait_s: float = 60, max_msgs: int = -1, max_bytes: int = -1) -> None:
+        js = client.jetstream()
+        await js.add_stream(
+            StreamConfig(
+                name=names.stream(slug),
+                subjects=[names.tenant_subjects(slug)],
+                retention=RetentionPolicy.WORK_QUEUE,
+                discard=DiscardPolicy.NEW,
+                max_msgs=max_msgs,
+                max_bytes=max_bytes,
+                max_consumers=100,
+            )
+        )
+        for consumer in consumers or (names.MATCH_CONSUMER,):
+            destination = consumer.removeprefix(names.DISPATCH_PREFIX)
+            chosen = consumer != names.MATCH_CONSUMER
+            await js.add_consumer(
+                names.stream(slug),
+                ConsumerConfig(
+                    durable_name=consumer,
+                    filter_subject=names.out_subject(slug, destination) if chosen else names.in_filter(slug),
+                    ack_policy=AckPolicy.EXPLICIT,
+                    ack_wait=ack_wait_s,
+                    max_ack_pending=10_000,
+                    mem_storage=True,
+                ),
+            )
+
+    return make
