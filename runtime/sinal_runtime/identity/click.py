@@ -2,7 +2,7 @@
 
 `fbc` is `fb.<subdomain index>.<creation ms>.<fbclid>`, `fbp` ends in a random number; both may have a fifth segment
 that Meta's own library adds. An id that came from outside is kept to the letter or dropped: a changed one no longer
-means the click, a malformed one makes Meta refuse the event (2804001). The fbclid is opaque, case-sensitive, decoded once.
+means the click, a malformed one makes Meta refuse the event (2804001). The fbclid is opaque and case-sensitive.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ CLOCK_SKEW_MS = 60_000  # a browser's clock may be ahead of ours by that much
 MAX_FBCLID = 512
 MAX_UTM = 500
 
-# Unreserved characters of a URL; one dot at most, so that an fbc never has more than five segments.
-_FBCLID = re.compile(rf"(?=.{{1,{MAX_FBCLID}}}\Z)[A-Za-z0-9_~=-]+(?:\.[A-Za-z0-9_~=-]+)?")
-_HEAD = re.compile(r"fb\.(\d{1,2})\.(\d{13})\.(.+)", re.DOTALL | re.ASCII)
-_APPENDIX = re.compile(
-    r"AQ|Ag|Aw|BA|BQ|Bg|A[Q-Za-f][A-Za-z0-9_-]{6}"
-)  # old two letters, or six bytes of which the first is 1
-_FBP_TAIL = re.compile(r"(\d{1,20})(?:\.([A-Za-z0-9_-]{2,16}))?", re.ASCII)
+# Unreserved characters of a URL and padding. No real fbclid has a dot, which would look like one more segment.
+_FBCLID = re.compile(rf"[A-Za-z0-9._~=-]{{1,{MAX_FBCLID}}}")
+_SEGMENT = re.compile(rf"[A-Za-z0-9_~=-]{{1,{MAX_FBCLID}}}")
+_FBC = re.compile(rf"fb\.(\d{{1,2}})\.(\d{{13}})\.({_SEGMENT.pattern})(?:\.({_SEGMENT.pattern}))?", re.ASCII)
+_FBP = re.compile(r"fb\.(\d{1,2})\.(\d{13})\.(\d{1,20})(?:\.([A-Za-z0-9_-]{1,16}))?", re.ASCII)
+_APPENDIX = re.compile(r"AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_-]{8}")  # the library's language token, or its six bytes
 _UTM_FIELDS = ("source", "medium", "campaign", "content", "term")
 
 
@@ -42,12 +41,13 @@ class Fbc:
     @classmethod
     def parse(cls, text: str) -> Fbc | None:
         """The parts of an `fbc` of four or five segments; None for a malformed one."""
-        found = _HEAD.fullmatch(text)
-        if found is None or not _FBCLID.fullmatch(found[3]):
+        found = _FBC.fullmatch(text)
+        if found is None:
             return None
-        fbclid, dot, last = found[3].partition(".")
-        appendix = last if dot and _APPENDIX.fullmatch(last) else None
-        return cls(text, int(found[1]), int(found[2]), fbclid if appendix else found[3], appendix)
+        fbclid, last = found[3], found[4]
+        if last is not None and not _APPENDIX.fullmatch(last):  # then the dot was the fbclid's own
+            fbclid, last = f"{fbclid}.{last}", None
+        return cls(text, int(found[1]), int(found[2]), fbclid, last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +63,20 @@ class Fbp:
     @classmethod
     def parse(cls, text: str) -> Fbp | None:
         """The parts of an `fbp` of four or five segments; None for a malformed one."""
-        found = _HEAD.fullmatch(text)
-        tail = _FBP_TAIL.fullmatch(found[3]) if found else None
-        if found is None or tail is None:
-            return None
-        return cls(text, int(found[1]), int(found[2]), int(tail[1]), tail[2])
+        found = _FBP.fullmatch(text)
+        return cls(text, int(found[1]), int(found[2]), int(found[3]), found[4]) if found else None
 
 
 def build_fbc(fbclid: str, observed_ms: int, subdomain_index: int = 1) -> str | None:
     """An `fbc` of a URL's fbclid and when it was first seen (Unix ms, not the conversion); None for a malformed fbclid.
 
-    `subdomain_index` is 1 where the server makes it without a cookie (Meta, "fbp and fbc").
+    `subdomain_index` is 1 where the server makes it without a cookie (Meta, "fbp and fbc"). What is built always has
+    the four documented segments, so a dot in the fbclid is malformed here.
     """
+    if not _SEGMENT.fullmatch(fbclid):
+        return None
     fbc = f"fb.{subdomain_index}.{observed_ms}.{fbclid}"
-    return fbc if Fbc.parse(fbc) else None
+    return fbc if _FBC.fullmatch(fbc) else None
 
 
 def fbclid_of_fbc(fbc: str) -> str | None:

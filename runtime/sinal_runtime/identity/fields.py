@@ -2,7 +2,7 @@
 
 Blank input, and input of which nothing remains, is None and never the hash of an empty string. A value that is a
 SHA-256 already goes through as it is, in lower case. An MD5 does not: Meta takes SHA-256 only, and hashing it again
-would match nobody.
+would match nobody. Nor does a masked value (`mar***@gmail.com`): it isn't the person's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sinal_runtime.identity.text import tidy
 
 MAX_LENGTH = 1_000  # characters; no field of a person is longer
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_MD5 = re.compile(r"[0-9a-fA-F]{32}")
+_NOT_THE_VALUE = re.compile(r"[0-9a-fA-F]{32}|.*[*•●]{2}.*")  # an MD5, a mask
 
 Rule = Callable[[str, str], str | None]
 
@@ -72,7 +72,7 @@ def normalise(field: str, value: str, *, country: str = "BR") -> str | None:
     text = tidy(value)
     if _SHA256.fullmatch(text):
         return text.lower()
-    if not text or (key != "external_id" and _MD5.fullmatch(text)):  # an external id may well be a UUID
+    if not text or (key != "external_id" and _NOT_THE_VALUE.fullmatch(text)):  # an external id may well be a UUID
         return None
     return rule(text, country.upper())
 
@@ -83,7 +83,7 @@ def digest(normalised: str) -> str:
 
 
 def hashed(field: str, value: str, *, country: str = "BR") -> str | None:
-    """What goes to Meta: the normalised value's digest, an already hashed value itself, or None. Raises UnknownField."""
+    """What goes to Meta: the normalised value's digest, a value hashed before as is, or None. Raises UnknownField."""
     normalised = normalise(field, value, country=country)
     if normalised is None:
         return None

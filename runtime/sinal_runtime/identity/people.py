@@ -15,8 +15,10 @@ _FEMALE = "f fem feminino feminina femenino femenina female woman girl mulher mu
 _MALE = "m masc masculino masculina male man boy homem hombre moco menino senhor sr mr"
 _GENDERS = {word: "f" for word in _FEMALE.split()} | {word: "m" for word in _MALE.split()}
 
-_YEAR_FIRST = re.compile(r"^(\d{4})[-/. ]?(\d{1,2})[-/. ]?(\d{1,2})(?:[t ][\d:.,+zt -]*)?$")
-_YEAR_LAST = re.compile(r"^(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4})(?: [\d:.,]*)?$|^(\d{2})(\d{2})(\d{4})$")
+_TIME = r"(?:[t ][\d:.,+z -]*)?"
+_YEAR_FIRST = re.compile(rf"(\d{{4}})([-/. ])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
+_YEAR_LAST = re.compile(rf"(\d{{1,2}})([-/. ])(\d{{1,2}})\2(\d{{4}}){_TIME}")
+_EIGHT_DIGITS = re.compile(r"\d{8}")
 _FIRST_YEAR = 1900  # Meta takes 1900 to the current year
 _MONTH_FIRST = {"US"}
 
@@ -40,24 +42,26 @@ def gender(text: str) -> str | None:
 def birth_date(text: str, country: str) -> str | None:
     """`YYYYMMDD` from 1900 to today; day first, but month first for the US and where only that reading is a date."""
     text = plain(text)
-    if found := _YEAR_FIRST.match(text):
-        year, month, day = map(int, found.groups())
-        if (read := _date(year, month, day)) is not None:
-            return read
-    if found := _YEAR_LAST.match(text):
-        first, second, year = (int(part) for part in found.groups() if part is not None)
-        day_first = _date(year, second, first)
-        month_first = _date(year, first, second)
-        return (month_first or day_first) if country in _MONTH_FIRST else (day_first or month_first)
+    if found := _YEAR_FIRST.fullmatch(text):
+        return _date(found[1], found[3], found[4])
+    if found := _YEAR_LAST.fullmatch(text):
+        return _year_last(found[1], found[3], found[4], country)
+    if _EIGHT_DIGITS.fullmatch(text):
+        return _date(text[:4], text[4:6], text[6:]) or _year_last(text[:2], text[2:4], text[4:], country)
     return None
 
 
-def _date(year: int, month: int, day: int) -> str | None:
+def _year_last(first: str, second: str, year: str, country: str) -> str | None:
+    day_first, month_first = _date(year, second, first), _date(year, first, second)
+    return (month_first or day_first) if country in _MONTH_FIRST else (day_first or month_first)
+
+
+def _date(year: str, month: str, day: str) -> str | None:
     try:
-        read = date(year, month, day)
+        read = date(int(year), int(month), int(day))
     except ValueError:
         return None
-    if year < _FIRST_YEAR or read > datetime.now(UTC).date():
+    if read.year < _FIRST_YEAR or read > datetime.now(UTC).date():
         return None
     return read.strftime("%Y%m%d")
 

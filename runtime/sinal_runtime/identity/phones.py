@@ -35,7 +35,7 @@ _SHORTEST, _LONGEST = 7, 15  # E.164 allows 15; no country's numbers are shorter
 def phone(text: str, country: str) -> str | None:
     """Meta's `ph` of tidy text: digits with country code, no plus; None for what is no full number."""
     text = plain(text)
-    if "*" in text or "•" in text:  # a gateway's mask, half a number
+    if "*" in text:  # a mask: half a number
         return None
     text = _EXTENSION.sub("", text)
     if (whole := _one(text, country)) is not None:
@@ -92,8 +92,10 @@ def _brazilian(number: str) -> str | None:
     """A number as dialled in Brazil, with or without trunk prefix, or with 55 before it."""
     if number.startswith(_BRAZIL) and len(number) >= 12:
         return _after_country_code(number)
-    if number.startswith("559") and number[2:4] == "90" and len(number) == 11:
-        return None
+    if number.startswith("5590") and len(number) == 11:
+        return (
+            None  # "55 900000000": no mobile number begins with 90, so 55 is the country and the area code is missing
+        )
     return _subscriber(_without_trunk(number))
 
 

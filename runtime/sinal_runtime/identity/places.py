@@ -6,14 +6,14 @@ One place gives one hash whichever way it is written: a CEP with and without its
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from sinal_runtime.identity import countries
 from sinal_runtime.identity.states import BRAZIL, CODES
 from sinal_runtime.identity.text import digits, fold, plain, words
 
-_PARTS = re.compile(r"[/,()|]|\s-|-\s|-")
-_CITY_STATE = re.compile(r"^(.*\S)\s*(?:[/,(|-])\s*([A-Za-z]{2})\s*\)?$")
-_CEP_LABEL = re.compile(r"^cep\W*")
+_PARTS = re.compile(r"[/,()|–—-]")
+_CITY_STATE = re.compile(r"^(.*\S)\s*[/,(|–—-]\s*([A-Za-z]{2})\s*\)?$")
 _CEP_DIGITS = 8
 _ZIP_DIGITS = 5
 
@@ -28,24 +28,26 @@ def city(text: str, country: str) -> str | None:
 def state(text: str, country: str) -> str | None:
     """Meta's `st`: the two-letter code in Brazil and the US, elsewhere the name as lower-case letters only."""
     codes = CODES.get(country, {})
-    if (code := codes.get(fold(text))) is not None:
+    joined = _joined(text)
+    if (code := codes.get(fold(joined))) is not None:
         return code
     named = {codes[key] for part in _PARTS.split(text) if (key := fold(part)) in codes}
     if len(named) == 1:  # "São Paulo - SP"
         return named.pop()
-    return _joined(text) or None
+    return joined or None
 
 
 def postal_code(text: str, country: str) -> str | None:
     """Meta's `zp`: 8 digits of a CEP, the first 5 of a US zip, elsewhere letters and digits without space or dash."""
     text = plain(text)
-    if country == "BR":
-        text = _CEP_LABEL.sub("", text)
+    number = digits(text)
+    if country == "BR" and len(number) == _CEP_DIGITS:  # also "CEP 01310-100"
+        return number
     if not any(c.isalpha() for c in text):
         if country == "BR":
-            return _numeric(digits(text), _CEP_DIGITS, _CEP_DIGITS)
+            return _numeric(number, _CEP_DIGITS, _CEP_DIGITS)
         if country == "US":
-            return _numeric(digits(text)[:9], _ZIP_DIGITS, 9)
+            return _numeric(number, _ZIP_DIGITS, 9)
     kept = "".join(c for c in text if c.isalnum())
     return kept if any(c.isdigit() for c in kept) else None
 
@@ -63,4 +65,4 @@ def _numeric(number: str, size: int, longest: int) -> str | None:
 
 
 def _joined(text: str) -> str:
-    return words(text, numbers=False).replace(" ", "")
+    return unicodedata.normalize("NFC", words(text, numbers=False).replace(" ", ""))

@@ -53,7 +53,7 @@ def words(text: str, *, numbers: bool) -> str:
 
 def _belongs(char: str, *, numbers: bool) -> bool:
     if char.isalpha():
-        return True
+        return not "\u02b9" <= char <= "\u02d1"  # apostrophes that Unicode calls letters
     if char.isascii():
         return numbers and char.isdigit()
     # Variation selectors are marks too, but they only pick a glyph.
