@@ -12,9 +12,9 @@ import nats
 import structlog
 
 from sinal_crds.compile import Compilation, compile
+from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Keyring
 from sinal_operator.provision import Provisioner
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ class FileProvisioning:
         self._nats_url, self._keyring, self._files = nats_url, keyring, files
         self._stack = contextlib.AsyncExitStack()
         self._seen: object = None
-        self.compilation: Compilation = compile([], {}, keyring)
+        self.compilation = Compilation(plans=(), problems=(), minted={})
 
     @property
     def minted(self) -> Mapping[str, Any]:

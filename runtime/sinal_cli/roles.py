@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from pydantic import SecretStr
 
-from sinal_crds.sealing import Keyring
+from sinal_crds.keyring import Keyring
 from sinal_runtime.server import HttpServer
 from sinal_runtime.settings import Settings
 

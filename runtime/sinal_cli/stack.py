@@ -21,7 +21,7 @@ from sinal_cli.embedded.process import Service, port_open
 from sinal_cli.embedded.redis import Redis
 from sinal_cli.instance import Instance, InstanceSecrets, write_private
 from sinal_cli.provisioning import FileProvisioning
-from sinal_crds.sealing import Keyring
+from sinal_crds.keyring import Keyring
 from sinal_runtime.settings import Settings
 
 

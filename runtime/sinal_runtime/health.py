@@ -1,6 +1,7 @@
 """Health, readiness and metrics of a role that has no HTTP of its own.
 
-`/healthz` says that the event loop turns; `/readyz` names each dependency and whether it answers; `/metrics` is Prometheus.
+`/healthz` says that the event loop turns; `/readyz` names each dependency and whether it answers; `/metrics` is for
+Prometheus.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from sinal_cli.embedded.postgres import Postgres
 from sinal_cli.embedded.process import Service, free_port, port_open
 from sinal_cli.embedded.redis import Redis
 from sinal_crds.compile import compile
+from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load
-from sinal_crds.sealing import Keyring
 from sinal_runtime.store.migrate import migrate
 
 ADMIN_KEY = "sak_for_tests"

@@ -1,0 +1,62 @@
+"""Fairness: one tenant's burst, or one destination that hangs, delays nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support import load
+from tests.support.platform import Platform, running
+
+MANIFESTS = Path(__file__).parent.parent / "support" / "manifests" / "shop.yaml"
+QUEUED = 5_000
+
+
+async def arrival(
+    session: aiohttp.ClientSession, platform: Platform, pixel: str, order: str, *, within_s: float
+) -> float:
+    """Seconds until the order's purchase is at Meta; fails the test after `within_s`."""
+    began = time.monotonic()
+    while time.monotonic() - began < within_s:
+        params = {"pixel": pixel, "event_name": "Purchase", "order_id": order}
+        async with session.get(f"{platform.sandbox_url}/_sandbox/events", params=params) as answer:
+            if (await answer.json())["events"]:
+                return time.monotonic() - began
+        await asyncio.sleep(0.02)
+    pytest.fail(f"{order} did not arrive at {pixel} within {within_s} s")
+
+
+@pytest.mark.timeout(240)
+async def test_a_burst_of_one_tenant_does_not_delay_another(tmp_path: Path) -> None:
+    async with running(tmp_path, [MANIFESTS]) as platform, aiohttp.ClientSession() as session:
+        await platform.roles["match"].stop()
+        await load.post_until_accepted(session, platform.webhook("loja", "hotmart"), load.hotmart_sales("q", QUEUED))
+        platform.start_role("match")
+        await asyncio.sleep(1.5)  # it works on the burst now
+        [(order, delivery)] = load.hotmart_sales("n", 1)
+        await load.post_until_accepted(session, platform.webhook("vizinha", "hotmart-vizinha"), [(order, delivery)])
+        waited = await arrival(session, platform, "2222222222", order, within_s=20)
+        burst = await load.purchases(session, platform.sandbox_url, "1111111111")
+        assert len(burst) < QUEUED, "the burst was over before the neighbour's event came: nothing was shown"
+        assert waited < 1.0
+
+
+@pytest.mark.timeout(240)
+async def test_a_hanging_destination_delays_no_other(tmp_path: Path) -> None:
+    async with running(tmp_path, [MANIFESTS]) as platform, aiohttp.ClientSession() as session:
+        fault = {"faults": [{"kind": "hang", "pixel": "3333333333"}]}
+        async with session.post(f"{platform.sandbox_url}/_sandbox/faults", json=fault) as answer:
+            assert answer.status < 300
+        url = platform.webhook("vizinha", "hotmart-vizinha")
+        await load.post_until_accepted(session, url, load.hotmart_sales("h", 50))
+        await asyncio.sleep(1.0)
+        [(order, delivery)] = load.hotmart_sales("o", 1)
+        await load.post_until_accepted(session, url, [(order, delivery)])
+        assert await arrival(session, platform, "2222222222", order, within_s=5) < 1.0
+        [(other, delivery)] = load.hotmart_sales("l", 1)
+        await load.post_until_accepted(session, platform.webhook("loja", "hotmart"), [(other, delivery)])
+        assert await arrival(session, platform, "1111111111", other, within_s=5) < 1.0
