@@ -15,7 +15,7 @@ from sinal_runtime.sandbox import versions
 from sinal_runtime.sandbox.config import SandboxConfig
 from sinal_runtime.sandbox.control import Control
 from sinal_runtime.sandbox.edge import EventsEdge
-from sinal_runtime.sandbox.errors import GraphError, deprecated_version, unknown_path
+from sinal_runtime.sandbox.errors import GraphError, deprecated_version, missing_object, unknown_path
 from sinal_runtime.sandbox.faults import FaultBoard
 from sinal_runtime.sandbox.intake import Intake
 from sinal_runtime.sandbox.journal import Journal
@@ -53,7 +53,7 @@ def build(
     control = Control(log=log, requests=requests, board=board, journal=journal)
     reads = Reads(config=config, intake=intake, log=log, clock=clock)
     routes = [*_control_routes(control), *_graph_routes(edge, reads), _fallback(clock)]
-    return Sandbox(Starlette(routes=routes), closing, journal)
+    return Sandbox(Starlette(routes=routes, exception_handlers={405: _wrong_method}), closing, journal)
 
 
 def _control_routes(control: Control) -> list[Route]:
@@ -75,6 +75,11 @@ def _graph_routes(edge: EventsEdge, reads: Reads) -> list[Route]:
         Route("/{version}/dataset_quality", reads.dataset_quality, methods=["GET"]),
         Route("/{version}/{pixel}", reads.pixel, methods=["GET"]),
     ]
+
+
+async def _wrong_method(request: Request, _: Exception) -> Response:
+    error = missing_object(request.url.path.rsplit("/", 1)[-1], request.method)
+    return json_answer(error.body(), status=error.status)
 
 
 def _fallback(clock: Callable[[], float]) -> Route:

@@ -38,6 +38,8 @@ class _Parameters(msgspec.Struct, kw_only=True):
     partner_agent: str | None = None
 
 
+# JSON nested too deep and invalid UTF-8 are not DecodeErrors of msgspec.
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _decode_parameters = msgspec.json.Decoder(_Parameters).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -56,7 +58,7 @@ def decode(body: bytes, *, headers: Mapping[str, str], query: Mapping[str, str])
     raw = _events(bytes(parameters.data) or query.get("data", "").encode())
     try:
         events = [_decode_event(item) for item in raw]
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise bad_parameter(f"Param data holds invalid JSON: {error}", field="data") from error
     submission = Submission(
         events=events,
@@ -83,7 +85,7 @@ def _parameters(body: bytes, content_type: str) -> _Parameters:
         return _form(dict(parse_qsl(_text(body), keep_blank_values=True)))
     try:
         return _decode_parameters(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise bad_parameter(f"Invalid JSON in the body: {error}") from error
 
 
@@ -122,7 +124,7 @@ def _events(data: bytes) -> list[bytes]:
     try:
         items = _decode_list(_unquoted(data))
         raw = [_unquoted(bytes(item)) for item in items]
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise bad_parameter(f"Param data must be an array of events: {error}", field="data") from error
     if not 1 <= len(raw) <= MAX_EVENTS:
         raise bad_parameter(f"Param data must hold 1 to {MAX_EVENTS} events, not {len(raw)}", field="data")

@@ -5,6 +5,7 @@ The money rules are for standard events only; a custom event name skips them, as
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sinal_runtime.sandbox.refusals import (
@@ -37,6 +38,7 @@ STANDARD_EVENTS = frozenset(
         "ViewContent",
     }
 )
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?").fullmatch
 _CONTENT_TYPES = ("product", "product_group")
 _DELIVERY = ("in_store", "curbside", "home_delivery")
 _CUSTOMER_WORDS = ("business", "business_line", "product_area", "medium")
@@ -61,12 +63,14 @@ def check(event_name: str, custom_data: Any) -> str | None:
     _one_of("custom_data.delivery_category", custom_data.get("delivery_category"), _DELIVERY)
     check_segment("custom_data.customer_segmentation", custom_data.get("customer_segmentation"))
     order_id = custom_data.get("order_id")
+    if order_id is not None and type(order_id) not in (str, int):
+        raise Refusal("custom_data.order_id", "must be a string")
     return None if order_id is None else str(order_id)
 
 
 def check_segment(field: str, value: Any) -> None:
     """Refuse a customer segment that is none of Meta's words."""
-    if value is not None and value not in SEGMENTS:
+    if value is not None and (type(value) is not str or value not in SEGMENTS):
         raise Refusal(field, f"must be one of {', '.join(sorted(SEGMENTS))}")
 
 
@@ -91,8 +95,7 @@ def _is_number(value: Any) -> bool:
         return True
     if type(value) is not str:
         return False
-    whole, _, decimals = value.removeprefix("-").partition(".")
-    return whole.isdecimal() and (not decimals or decimals.isdecimal())
+    return _NUMBER(value) is not None
 
 
 def _check_contents(contents: Any) -> None:

@@ -68,7 +68,7 @@ def check(user_data: Any) -> int:
     mask = 0
     for name, value in user_data.items():
         rule = _RULES.get(name)
-        if rule is not None and value is not None and value not in ("", []) and rule(name, value):
+        if rule is not None and not _is_blank(value) and rule(name, value):
             mask |= BITS[name]
     for outside in _TOO_BROAD:
         if not mask & outside:
@@ -80,22 +80,21 @@ def check(user_data: Any) -> int:
     return mask
 
 
-def present(user_data: Any) -> int:
-    """The mask of an event that was checked before."""
-    if not isinstance(user_data, dict):
-        return 0
-    return sum(bit for name, bit in BITS.items() if user_data.get(name) not in (None, "", [], EMPTY_HASH, [EMPTY_HASH]))
+def _is_blank(value: Any) -> bool:
+    return value is None or value in ("", [])
 
 
 def _hashed(name: str, value: Any) -> bool:
-    if type(value) is str and _HASH(value):
-        return value != EMPTY_HASH
-    if type(value) is list and all(type(item) is str and _HASH(item) for item in value):
-        return value != [EMPTY_HASH]
-    raise Refusal(
-        f"user_data.{name}",
-        "must be the SHA-256 of the normalised value, 64 lower-case hexadecimal digits; clear values are not accepted",
-    )
+    found = False
+    for item in value if type(value) is list else (value,):
+        if type(item) is not str or not _HASH(item):
+            raise Refusal(
+                f"user_data.{name}",
+                "must be the SHA-256 of the normalised value, 64 lower-case hexadecimal digits; "
+                "clear values are not accepted",
+            )
+        found = found or item != EMPTY_HASH
+    return found
 
 
 def _text(name: str, value: Any) -> bool:

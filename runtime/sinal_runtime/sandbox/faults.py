@@ -116,7 +116,7 @@ def parse(body: bytes) -> Script:
     """A script of JSON; raises InvalidScript naming the field."""
     try:
         return _decode_script(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         found = _PATH.fullmatch(str(error))
         what, path = (found["what"], found["path"] or "") if found else (str(error), "")
         if unknown := _UNKNOWN.fullmatch(what):

@@ -72,7 +72,8 @@ class SeenKeys:
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
-        self._first_seen: dict[bytes, int] = {}  # in order of insertion, which is order of time
+        self._first_seen: dict[bytes, int] = {}
+        self._order: deque[bytes] = deque()  # oldest first; a dict is slow to pop from its front
 
     def __len__(self) -> int:
         return len(self._first_seen)
@@ -81,25 +82,23 @@ class SeenKeys:
         """Remember a key; True if it was there already. An event without an id is never a repeat."""
         if event_id is None:
             return False
-        key = blake2b(f"{pixel}\0{event_name}\0{event_id}".encode(), digest_size=12).digest()
-        first = self._first_seen.get(key)
-        if first is not None and now_ms - first <= DEDUP_WINDOW_MS:
+        self._forget(now_ms - DEDUP_WINDOW_MS)
+        text = f"{pixel}\0{event_name}\0{event_id}"
+        key = blake2b(text.encode(), digest_size=12).digest()
+        if key in self._first_seen:
             return True
-        self._first_seen.pop(key, None)
         self._first_seen[key] = now_ms
-        self._forget(now_ms)
+        self._order.append(key)
         return False
 
     def clear(self) -> None:
         """Forget everything."""
         self._first_seen.clear()
+        self._order.clear()
 
-    def _forget(self, now_ms: int) -> None:
-        while self._first_seen:
-            key = next(iter(self._first_seen))
-            if len(self._first_seen) <= self._limit and now_ms - self._first_seen[key] <= DEDUP_WINDOW_MS:
-                return
-            del self._first_seen[key]
+    def _forget(self, before_ms: int) -> None:
+        while self._order and (len(self._order) >= self._limit or self._first_seen[self._order[0]] < before_ms):
+            del self._first_seen[self._order.popleft()]
 
 
 class EventLog:
