@@ -13,7 +13,7 @@ import structlog
 
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import Keyring
-from sinal_crds.loading import load
+from sinal_crds.loading import InvalidManifests, load
 from sinal_crds.plan import TenantPlan
 from sinal_operator.provision import Provisioner
 
@@ -21,10 +21,6 @@ log = structlog.get_logger(__name__)
 
 WATCH_INTERVAL_S = 1.0
 DRIFT_INTERVAL_S = 5.0
-
-
-class ManifestsRefused(ValueError):
-    """Manifests with errors; the message is one error a line."""
 
 
 class FileProvisioning:
@@ -42,7 +38,7 @@ class FileProvisioning:
         return self.compilation.minted
 
     async def start(self) -> None:
-        """Provision what the files say; raises ManifestsRefused."""
+        """Provision what the files say; raises InvalidManifests."""
         self._read()
         client = await nats.connect(self._nats_url, name="sinal-operator", max_reconnect_attempts=-1)
         self._stack.push_async_callback(client.close)
@@ -63,8 +59,7 @@ class FileProvisioning:
     def _read(self) -> None:
         self._seen = self._fingerprint()
         loaded = load(self._files)
-        if loaded.errors:
-            raise ManifestsRefused("\n".join(str(error) for error in loaded.errors))
+        loaded.raise_for_errors()
         self.compilation = compile(loaded.objects, loaded.secrets, self._keyring)
         for problem in self.compilation.problems:
             log.warning("manifest.problem", problem=str(problem))
@@ -76,7 +71,7 @@ class FileProvisioning:
                 continue
             try:
                 self._read()
-            except ManifestsRefused as error:
+            except InvalidManifests as error:
                 log.error("manifests.refused", errors=str(error).splitlines())
                 continue
             await self._provisioner.reconcile(self.plans())

@@ -14,16 +14,16 @@ from rich.console import Console
 from sinal_cli.embedded.process import ServiceError, free_port
 from sinal_cli.instance import FolderInUse, write_private
 from sinal_cli.offline import complain
-from sinal_cli.provisioning import ManifestsRefused
 from sinal_cli.roles import run_loop, stop_event
 from sinal_cli.stack import Stack
+from sinal_crds.loading import InvalidManifests
 from sinal_runtime.logs import configure
 from sinal_runtime.server import ListenError
 
 DEFAULT_PORT = 8080
 STOP_S = 9.0  # a supervisor that waits ten seconds sees an orderly end
 
-EXPECTED = (ServiceError, FolderInUse, ManifestsRefused, ListenError)
+EXPECTED = (ServiceError, FolderInUse, InvalidManifests, ListenError)
 
 
 def run_up(*, files: Sequence[Path], data: Path, port: int | None, ready_file: Path | None) -> int:
