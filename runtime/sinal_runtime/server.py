@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
@@ -28,13 +28,21 @@ class _Quiet(uvicorn.Server):
 class HttpServer:
     """Serves one ASGI application; port 0 takes a free one."""
 
-    def __init__(self, app: Any, *, host: str, port: int, grace_s: int = GRACE_S) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        host: str,
+        port: int,
+        grace_s: int = GRACE_S,
+        protocol: type[asyncio.Protocol] | Literal["httptools"] = "httptools",
+    ) -> None:
         self._config = uvicorn.Config(
             app,
             host=host,
             port=port,
             loop="none",
-            http="httptools",
+            http=protocol,
             ws="none",
             lifespan="off",
             log_config=None,

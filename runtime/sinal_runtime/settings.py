@@ -21,9 +21,7 @@ class Settings(BaseSettings):
         None, description="PostgreSQL of the API role, under row-level security; default: `database_url`."
     )
     redis_url: str | None = Field(None, description="Redis; without it limits are kept per process.")
-    keyring_file: Path = Field(
-        Path("keyring.json"), description="Keys that seal plans, as the operator has them."
-    )
+    keyring_file: Path = Field(Path("keyring.json"), description="Keys that seal plans, as the operator has them.")
     graph_url: str = Field("https://graph.facebook.com", description="Base of the Graph API.")
     graph_timeout_s: float = Field(
         10.0,
@@ -41,11 +39,21 @@ class Settings(BaseSettings):
         le=10,
         description="How many proxies before ingest append to X-Forwarded-For; 0 ignores the header.",
     )
+    body_timeout_s: float = Field(
+        10.0, gt=0, le=120, description="How long a request's body may take to arrive at the edge."
+    )
+    drain_s: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="How long the edge answers unready before it stops listening: a load balancer's time to notice.",
+    )
+    metrics_tenants: int = Field(
+        200, ge=0, le=10_000, description="Tenants with series of their own in metrics; the rest share `other`."
+    )
     match_batch: int = Field(200, ge=1, le=1_000, description="Messages of one lane in one transaction.")
     match_concurrency: int = Field(2, ge=1, le=64, description="Batches matched at the same time.")
-    dispatch_concurrency: int = Field(
-        32, ge=1, le=1_000, description="Requests to the Graph API at the same time."
-    )
+    dispatch_concurrency: int = Field(32, ge=1, le=1_000, description="Requests to the Graph API at the same time.")
     lane_in_flight: int = Field(
         1_000, ge=1, le=10_000, description="Most un-acked messages a worker holds of one lane."
     )

@@ -1,0 +1,145 @@
+"""The edge as one ASGI application: route, handle, answer, observe.
+
+Raw ASGI without a middleware stack, because this is the path that every visit takes. Whatever happens inside, a request
+gets exactly one answer, and a fault of ours is a 500 problem that says nothing of the request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from sinal_runtime import gateways as gateway_registry
+from sinal_runtime.gateways import Gateway
+from sinal_runtime.ingest import ports, routes
+from sinal_runtime.ingest.body import SenderGone
+from sinal_runtime.ingest.cors import Cors
+from sinal_runtime.ingest.exchange import Answer, Request, send
+from sinal_runtime.ingest.health import Health
+from sinal_runtime.ingest.observe import Observer, TenantLabels
+from sinal_runtime.ingest.origins import LandingHosts
+from sinal_runtime.ingest.outlet import Outlet
+from sinal_runtime.ingest.pixel import Pixel
+from sinal_runtime.ingest.problem import MEDIA_TYPE, Problem
+from sinal_runtime.ingest.tracking import KINDS, Tracking
+from sinal_runtime.ingest.webhooks import Webhooks
+from sinal_runtime.settings import Settings
+
+Endpoint = Callable[[Request, routes.Route], Awaitable[Answer]]
+
+
+class Edge:
+    """The ASGI application; `health.drain()` takes it out of the load balancer."""
+
+    def __init__(
+        self,
+        *,
+        tracking: Tracking,
+        webhooks: Webhooks,
+        health: Health,
+        cors: Cors,
+        observer: Observer,
+    ) -> None:
+        self.health = health
+        self._cors = cors
+        self._observer = observer
+        pixel = Pixel(tracking)
+        self._endpoints: dict[str, Endpoint] = {
+            "track": lambda request, route: tracking.one(request, route.slug, KINDS[route.name]),
+            "batch": lambda request, route: tracking.batch(request, route.slug),
+            "pixel": lambda request, route: pixel.get(request, route.slug),
+            "webhook": lambda request, route: webhooks.post(request, route.slug, route.name, route.token),
+            "alive": lambda request, _: health.alive(request),
+            "ready": lambda request, _: health.ready(request),
+            "metrics": lambda request, _: health.metrics(request),
+        }
+
+    async def __call__(self, scope: ports.Scope, receive: ports.Receive, send_message: ports.Send) -> None:
+        if scope["type"] != "http":
+            return await _not_http(scope, receive, send_message)
+        started = time.perf_counter()
+        request = Request(scope, receive)
+        route = routes.find(request.path)
+        template = route.template if route else "(none)"
+        try:
+            answer = await self._answer(request, route)
+        except Problem as error:
+            answer = Answer(error.status, error.body(), MEDIA_TYPE, error.headers)
+        except SenderGone:
+            return None
+        except Exception as error:
+            self._observer.failed(request, template, error)
+            answer = Answer(500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE)
+        extra = self._cors.headers(request, route.slug) if route and route.is_tracking else ()
+        await send(answer, send_message, extra=extra)
+        self._observer.done(request, template=template, status=answer.status, seconds=time.perf_counter() - started)
+        return None
+
+    async def _answer(self, request: Request, route: routes.Route | None) -> Answer:
+        if route is None:
+            raise Problem(404, "There is nothing at this path.")
+        if request.method not in route.methods:
+            return await self._other_method(request, route)
+        return await self._endpoints[route.endpoint](request, route)
+
+    async def _other_method(self, request: Request, route: routes.Route) -> Answer:
+        allow = (b"allow", ", ".join(sorted(route.methods | {"OPTIONS"})).encode())
+        if request.method != "OPTIONS":
+            raise Problem(405, "This path takes " + ", ".join(sorted(route.methods)) + ".", headers=[allow])
+        if route.is_tracking:
+            return await self._cors.preflight(request, route.slug)
+        return Answer(204, headers=(allow,))
+
+
+def build(
+    *,
+    bus: ports.Bus,
+    plans: ports.Plans,
+    limiter: ports.Limiter,
+    quarantine: ports.Quarantine,
+    settings: Settings,
+    gateways: Mapping[str, Gateway] | None = None,
+    clock: ports.Clock = time,
+) -> Edge:
+    """Wire the edge; `gateways` defaults to every registered one."""
+    landing_hosts = LandingHosts()
+    observer = Observer(labels=TenantLabels(limit=settings.metrics_tenants))
+    out = Outlet(bus=bus)
+    tracking = Tracking(
+        plans=plans,
+        out=out,
+        limiter=limiter,
+        landing_hosts=landing_hosts,
+        observer=observer,
+        clock=clock,
+        trusted_proxies=settings.trusted_proxies,
+        body_timeout_s=settings.body_timeout_s,
+    )
+    webhooks = Webhooks(
+        plans=plans,
+        gateways=gateway_registry.registry() if gateways is None else gateways,
+        out=out,
+        limiter=limiter,
+        quarantine=quarantine,
+        clock=clock,
+        body_timeout_s=settings.body_timeout_s,
+    )
+    return Edge(
+        tracking=tracking,
+        webhooks=webhooks,
+        health=Health(bus=bus, plans=plans),
+        cors=Cors(plans=plans, landing_hosts=landing_hosts),
+        observer=observer,
+    )
+
+
+async def _not_http(scope: ports.Scope, receive: ports.Receive, send_message: ports.Send) -> None:
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send_message({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    elif scope["type"] == "websocket":
+        await receive()
+        await send_message({"type": "websocket.close", "code": 1008})

@@ -1,0 +1,55 @@
+"""CORS for the tracking endpoints: pages on landing hosts may post with cookies and read the answer, nobody else may.
+
+A preflight has no body and thus no funnel: it is answered by the landing hosts of the tenant that host or path name, on
+the bare shared host by those of all. What a page may really write to is decided by the funnel when the event arrives.
+"""
+
+from __future__ import annotations
+
+from sinal_runtime.ingest import who
+from sinal_runtime.ingest.exchange import Answer, Header, Request
+from sinal_runtime.ingest.origins import LandingHosts, host_of
+from sinal_runtime.ingest.ports import Plans
+from sinal_runtime.ingest.problem import Problem
+
+MAX_AGE_S = 600
+VARY: Header = (b"vary", b"Origin")
+
+_PREFLIGHT: tuple[Header, ...] = (
+    (b"access-control-allow-methods", b"POST, GET, HEAD"),
+    (b"access-control-allow-headers", b"content-type, content-encoding"),
+    (b"access-control-max-age", str(MAX_AGE_S).encode()),
+)
+
+
+class Cors:
+    """Decides which origins may read answers."""
+
+    def __init__(self, *, plans: Plans, landing_hosts: LandingHosts) -> None:
+        self._plans = plans
+        self._hosts = landing_hosts
+
+    def headers(self, request: Request, slug: str | None) -> tuple[Header, ...]:
+        """The headers of an answer; without permission only Vary."""
+        origin = request.headers.get("origin")
+        if origin is None or not self._permits(request, slug, origin):
+            return (VARY,)
+        return (
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-credentials", b"true"),
+            VARY,
+        )
+
+    async def preflight(self, request: Request, slug: str | None) -> Answer:
+        """The answer to OPTIONS; its permission comes from `headers` like everybody's."""
+        origin = request.headers.get("origin", "")
+        return Answer(204, headers=_PREFLIGHT if self._permits(request, slug, origin) else ())
+
+    def _permits(self, request: Request, slug: str | None, origin: str) -> bool:
+        snapshot = self._plans.snapshot
+        try:
+            tenant = who.place(snapshot, request, slug).tenant
+        except Problem:
+            return False
+        hosts = self._hosts.of_tenant(snapshot, tenant) if tenant else self._hosts.of_all(snapshot)
+        return host_of(origin) in hosts

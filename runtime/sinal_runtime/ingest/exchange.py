@@ -1,0 +1,112 @@
+"""One request and its answer on raw ASGI: what handlers read and what they return.
+
+The hot path pays for a framework's request object, so this one decodes headers once and everything else when asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from sinal_runtime.ingest import ports
+
+MAX_QUERY_FIELDS = 200
+MAX_USER_AGENT = 1_024
+
+Header = tuple[bytes, bytes]
+
+
+class Answer(NamedTuple):
+    """What goes back."""
+
+    status: int
+    body: bytes = b""
+    media_type: bytes = b"application/json"
+    headers: tuple[Header, ...] = ()
+
+
+class Request:
+    """A request in progress; header names are lower case."""
+
+    def __init__(self, scope: ports.Scope, receive: ports.Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.receive = receive
+        self.headers = _headers(scope["headers"])
+        self._query_string: bytes = scope.get("query_string", b"")
+        client = scope.get("client")
+        self.peer: str | None = client[0] if client else None
+        # For metrics and logs, filled in while the request is being understood.
+        self.tenant = ""
+        self.source = "none"
+        self.integration = ""
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """Query parameters, the first of a repeated name; empty when there are absurdly many."""
+        try:
+            pairs = parse_qsl(
+                self._query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS
+            )
+        except ValueError:
+            return {}
+        return dict(reversed(pairs))
+
+    @property
+    def host(self) -> str:
+        """The Host header as a bare lower-case name, without port and trailing dot."""
+        host = self.headers.get("host", "").strip().lower()
+        if host.startswith("["):
+            return host.partition("]")[0] + "]"
+        return host.partition(":")[0].rstrip(".")
+
+    @property
+    def user_agent(self) -> str | None:
+        """The sender's user agent, bounded and without control characters."""
+        return clean_user_agent(self.headers.get("user-agent"))
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """Cookies as sent; values are kept verbatim."""
+        pairs = (part.partition("=") for part in self.headers.get("cookie", "").split(";")[:MAX_QUERY_FIELDS])
+        return {name.strip(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def clean_user_agent(text: str | None) -> str | None:
+    """A user agent as it may be stored: printable, at most MAX_USER_AGENT characters; None when nothing is left."""
+    if not text:
+        return None
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    return text[:MAX_USER_AGENT].strip() or None
+
+
+def json_answer(status: int, content: object, *, headers: Iterable[Header] = ()) -> Answer:
+    """An answer with a JSON body."""
+    return Answer(status, msgspec.json.encode(content), headers=tuple(headers))
+
+
+async def send(answer: Answer, send_message: ports.Send, *, extra: Iterable[Header] = ()) -> None:
+    """Write the answer; the server drops the body of a HEAD."""
+    headers = [(b"content-length", str(len(answer.body)).encode())]
+    if answer.body:
+        headers.append((b"content-type", answer.media_type))
+    headers += answer.headers
+    headers += extra
+    await send_message({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send_message({"type": "http.response.body", "body": answer.body})
+
+
+def _headers(raw: Iterable[Header]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in raw:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        if key in found:
+            text = found[key] + ("; " if key == "cookie" else ", ") + text
+        found[key] = text
+    return found

@@ -1,0 +1,142 @@
+"""From what a sender said to the bus's `Event`: identity, key, times, click.
+
+A key is the sender's own where there is one, so that a repeat is known as such; else it is random. Everything that
+the edge adds to an event with a key of its own is derived from that key: the answer to a repeat is the answer to the
+first.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sinal_runtime import identity
+from sinal_runtime.events import Event, Kind, UserData, Utm, event_row_id
+from sinal_runtime.gateways.sale import Sale
+from sinal_runtime.ingest import ids, peer, urls
+from sinal_runtime.ingest.draft import Draft, private_id
+from sinal_runtime.ingest.exchange import clean_user_agent
+from sinal_runtime.ingest.fields import instant_ms
+from sinal_runtime.ingest.who import Caller
+
+
+class Visitor(msgspec.Struct, kw_only=True, frozen=True):
+    """What the request itself tells of the sender: address, browser, cookies."""
+
+    ip: str | None = None
+    user_agent: str | None = None
+    fbc: str | None = None
+    fbp: str | None = None
+    referrer: str | None = None  # the page, where a beacon can't say its URL
+
+
+NOBODY = Visitor()  # a server's own address says nothing of the visitor
+
+
+def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor, now_ms: int) -> Event:
+    """One tracking event as a fact."""
+    tenant, funnel = caller.tenant.slug, caller.funnel.name
+    natural = draft.event_id is not None
+    key = ids.header_safe(f"{funnel}:{kind}:{draft.event_id}") if natural else ids.uuid7(now_ms)
+    row_id = event_row_id(tenant, key)
+    occurred_at = min(draft.occurred_at or now_ms, now_ms)
+    wants_click = kind == "click" or draft.fbclid is not None
+    return Event(
+        id=row_id,
+        key=key,
+        kind=kind,
+        tenant=tenant,
+        funnel=funnel,
+        received_at=now_ms,
+        occurred_at=occurred_at,
+        source="server" if caller.is_server else "browser",
+        natural_key=natural,
+        event_id=draft.event_id or row_id,
+        click_id=draft.click_id or (_new_id("click", row_id, natural) if wants_click else None),
+        session_id=draft.session_id or _new_id("session", row_id, natural),
+        external_id=draft.external_id,
+        fbclid=draft.fbclid,
+        fbc=draft.fbc or _fbc(draft.fbclid, visitor.fbc, occurred_at),
+        fbp=draft.fbp or visitor.fbp,
+        url=draft.url or visitor.referrer,
+        referrer=draft.referrer,
+        utm=draft.utm,
+        user=draft.user,
+        ip=draft.ip or visitor.ip,
+        user_agent=draft.user_agent or visitor.user_agent,
+        consent_ads=draft.consent_ads,
+        value=draft.value,
+        currency=draft.currency,
+        items=draft.items,
+        order_id=draft.order_id,
+    )
+
+
+def sale_event(sale: Sale, *, tenant: str, funnel: str, integration: str, now_ms: int) -> Event:
+    """One normalised sale of a webhook as a fact."""
+    key = ids.header_safe(f"{sale.event_key}:{integration}")
+    tracking, customer = sale.tracking, sale.customer
+    return Event(
+        id=event_row_id(tenant, key),
+        key=key,
+        kind="sale",
+        tenant=tenant,
+        funnel=funnel,
+        received_at=now_ms,
+        occurred_at=instant_ms(sale.occurred_at) or now_ms,
+        source="webhook",
+        natural_key=True,
+        click_id=tracking.click_id,
+        session_id=tracking.session_id,
+        external_id=private_id(tracking.external_id),
+        fbclid=tracking.fbclid,
+        fbc=_if_fbc(tracking.fbc),
+        fbp=_if_fbp(tracking.fbp),
+        utm=Utm(**{name: getattr(tracking, f"utm_{name}") for name in Utm.__struct_fields__}),
+        user=UserData(**{name: getattr(customer, name) for name in UserData.__struct_fields__}),
+        ip=peer.parse(sale.client.ip) if sale.client.ip else None,
+        user_agent=clean_user_agent(sale.client.user_agent),
+        value=sale.value,
+        currency=sale.currency,
+        order_id=sale.order_id,
+        integration=integration,
+        sale=_private(sale),
+    )
+
+
+def visitor(*, ip: str | None, user_agent: str | None, cookies: dict[str, str], referrer: str | None = None) -> Visitor:
+    """A browser at the other end; malformed cookies count as absent."""
+    return Visitor(
+        ip=ip,
+        user_agent=user_agent,
+        fbc=_if_fbc(cookies.get("_fbc")),
+        fbp=_if_fbp(cookies.get("_fbp")),
+        referrer=urls.scrub(referrer) if referrer else None,
+    )
+
+
+def _private(sale: Sale) -> Sale:
+    """The sale without clear text, whatever the adapter left in it."""
+    if sale.customer.clear is not msgspec.UNSET:
+        sale = msgspec.structs.replace(sale, customer=msgspec.structs.replace(sale.customer, clear=msgspec.UNSET))
+    if (safe := private_id(sale.tracking.external_id)) != sale.tracking.external_id:
+        sale = msgspec.structs.replace(sale, tracking=msgspec.structs.replace(sale.tracking, external_id=safe))
+    return sale
+
+
+def _new_id(purpose: str, row_id: str, natural: bool) -> str:
+    return ids.derived_id(purpose, row_id) if natural else ids.short_id()
+
+
+def _fbc(fbclid: str | None, cookie: str | None, observed_ms: int) -> str | None:
+    """The cookie to the letter, unless the URL carries a newer click than it (Meta, "fbp and fbc")."""
+    if fbclid is None or (cookie is not None and identity.fbclid_of_fbc(cookie) == fbclid):
+        return cookie
+    return identity.build_fbc(fbclid, observed_ms)
+
+
+def _if_fbc(text: str | None) -> str | None:
+    return text if text and identity.Fbc.parse(text) else None
+
+
+def _if_fbp(text: str | None) -> str | None:
+    return text if text and identity.Fbp.parse(text) else None

@@ -1,0 +1,52 @@
+"""Identifiers that the edge gives: row keys, click ids, session ids.
+
+Click ids travel through checkout links and come back from gateways, so they are 22 letters and digits: every gateway
+keeps those, and none keeps more than 36 characters for sure. For an event with a key of its own they are derived from
+it: a repeated delivery gets the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SHORT_LENGTH = 22  # 62^22 > 2^128
+MAX_KEY = 200  # characters of a Nats-Msg-Id
+
+
+def uuid7(now_ms: int) -> str:
+    """A time-ordered UUID (RFC 9562, version 7)."""
+    number = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | 7 << 76
+    number = number & ~(0b11 << 62) | 0b10 << 62
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def short_id() -> str:
+    """22 random letters and digits, 128 bits."""
+    return _base62(int.from_bytes(os.urandom(16), "big"))
+
+
+def derived_id(purpose: str, row_id: str) -> str:
+    """22 letters and digits that are always the same for this row and purpose."""
+    digest = hashlib.sha256(f"{purpose}|{row_id}".encode()).digest()
+    return _base62(int.from_bytes(digest[:16], "big"))
+
+
+def header_safe(key: str) -> str:
+    """A key as a NATS header may carry it: printable ASCII without spaces, else its digest after the same word."""
+    if len(key) <= MAX_KEY and key.isascii() and key.isprintable() and " " not in key:
+        return key
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    word = key.partition(":")[0]
+    return f"{word}:sha256:{digest}" if word.isascii() and word.isalnum() and len(word) <= 64 else f"sha256:{digest}"
+
+
+def _base62(number: int) -> str:
+    digits: list[str] = []
+    for _ in range(_SHORT_LENGTH):
+        number, rest = divmod(number, 62)
+        digits.append(_BASE62[rest])
+    return "".join(reversed(digits))

@@ -1,0 +1,77 @@
+"""What a request leaves behind: a counter, a duration, a log line. None of them holds a path, a token or a person.
+
+Tenant labels are bounded: the first `limit` tenants of a process have their own, the rest share `other`, because a
+series never goes away again.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from sinal_runtime import metrics
+from sinal_runtime.ingest.exchange import Request
+
+log = structlog.get_logger(__name__)
+
+OTHER = "other"
+
+
+class TenantLabels:
+    """The tenants that have a label of their own."""
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+
+    def label(self, slug: str) -> str:
+        """The value of the label `tenant`; empty for a request of nobody."""
+        if not slug or slug in self._known:
+            return slug
+        if len(self._known) >= self._limit:
+            return OTHER
+        self._known.add(slug)
+        return slug
+
+
+class Observer:
+    """Counts and logs requests."""
+
+    def __init__(self, *, labels: TenantLabels) -> None:
+        self._labels = labels
+
+    def unknown_fields(self, tenant: str, count: int) -> None:
+        """Fields of tracking events that nothing reads."""
+        if count:
+            metrics.INGEST_UNKNOWN_FIELDS.labels(self._labels.label(tenant)).inc(count)
+
+    def done(self, request: Request, *, template: str, status: int, seconds: float) -> None:
+        """One request was answered; accepted browser traffic is logged at debug only, for there is much of it."""
+        metrics.INGEST_REQUESTS.labels(self._labels.label(request.tenant), request.source, str(status)).inc()
+        if 200 <= status < 300:
+            metrics.INGEST_SECONDS.observe(seconds)
+        write = log.debug if status < 400 and request.source != "webhook" else log.info
+        write(
+            "ingest.request",
+            method=request.method,
+            route=template,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            tenant=request.tenant or None,
+            integration=request.integration or None,
+        )
+
+    def failed(self, request: Request, template: str, error: BaseException) -> None:
+        """A fault of ours: where it happened, not with which values."""
+        log.error(
+            "ingest.fault", route=template, tenant=request.tenant or None, error=type(error).__name__, at=_where(error)
+        )
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    if trace is None:
+        return "unknown"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}"

@@ -1,0 +1,78 @@
+"""What the edge needs from other rooms, as protocols: tests and embedded stacks bring their own.
+
+The bus's errors are those of `sinal_runtime.bus.errors`; everything else here is duck-typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Published(Protocol):
+    """The broker's ack."""
+
+    @property
+    def duplicate(self) -> bool: ...
+
+
+class Bus(Protocol):
+    """The broker."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...) -> Published: ...
+
+    def request_provision(self, slug: str | None = None) -> None: ...
+
+
+class Snapshot(Protocol):
+    """Every tenant's plan at one moment, with its look-ups."""
+
+    @property
+    def tenants(self) -> Mapping[str, TenantPlan]: ...
+
+    def by_host(self, host: str) -> TenantPlan | None: ...
+
+    def by_public_key(self, key: str) -> tuple[TenantPlan, FunnelPlan] | None: ...
+
+    def by_server_key(self, key: str) -> tuple[TenantPlan, FunnelPlan] | None: ...
+
+    def by_token(self, token: str) -> tuple[TenantPlan, IntegrationPlan] | None: ...
+
+
+class Plans(Protocol):
+    """Where the current snapshot is."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+
+class Limiter(Protocol):
+    """Token buckets by name."""
+
+    async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
+        """Take `cost` tokens; 0 when granted, else the seconds after which asking again makes sense."""
+        ...
+
+
+class Quarantine(Protocol):
+    """Keeps the verified deliveries that no adapter understands."""
+
+    async def keep(self, *, tenant: str, integration: str, gateway: str, raw: bytes, reason: str) -> str:
+        """Store one body, encrypted; returns its id, raises `quarantine.CannotKeep`."""
+        ...
+
+
+class Clock(Protocol):
+    """Wall time; the module `time` is one."""
+
+    def time(self) -> float: ...

@@ -1,0 +1,62 @@
+"""The edge's routes: a path becomes an endpoint, the words in it, and the template that logs may show."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from sinal_crds.names import SLUG_PATTERN
+from sinal_runtime.ingest.tracking import KINDS
+
+_SLUG = re.compile(SLUG_PATTERN)
+_TENANT_PREFIX = "/t/{slug}"
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_POST, _GET = frozenset({"POST"}), frozenset({"GET", "HEAD"})
+_WELL_KNOWN = {"/healthz": "alive", "/readyz": "ready", "/metrics": "metrics"}
+
+
+class Route(NamedTuple):
+    """Where a request goes."""
+
+    endpoint: str  # track, batch, pixel, webhook, alive, ready, metrics
+    methods: frozenset[str]
+    template: str
+    slug: str | None = None
+    name: str = ""  # kind of a tracking event, or gateway
+    token: str | None = None
+
+    @property
+    def is_tracking(self) -> bool:
+        """Whether pages post here, so that CORS applies."""
+        return self.endpoint in ("track", "batch", "pixel")
+
+
+def find(path: str) -> Route | None:
+    """The route of a path, or None."""
+    if (endpoint := _WELL_KNOWN.get(path)) is not None:
+        return Route(endpoint, _GET, path)
+    slug: str | None = None
+    if path.startswith("/t/"):
+        slug, _, rest = path[3:].partition("/")
+        if not _SLUG.match(slug):
+            return None
+        path = "/" + rest
+    route = _api(path.split("/"))
+    if route is None or slug is None:
+        return route
+    return route._replace(slug=slug, template=_TENANT_PREFIX + route.template)
+
+
+def _api(parts: list[str]) -> Route | None:
+    match parts:
+        case ["", "api", "v1", "track", "batch"]:
+            return Route("batch", _POST, "/api/v1/track/batch")
+        case ["", "api", "v1", "track", "p.gif"]:
+            return Route("pixel", _GET, "/api/v1/track/p.gif")
+        case ["", "api", "v1", "track", kind] if kind in KINDS:
+            return Route("track", _POST, f"/api/v1/track/{kind}", name=kind)
+        case ["", "api", "v1", "webhooks", gateway] if _WORD.fullmatch(gateway):
+            return Route("webhook", _POST, "/api/v1/webhooks/{gateway}", name=gateway)
+        case ["", "api", "v1", "webhooks", gateway, token] if _WORD.fullmatch(gateway) and token:
+            return Route("webhook", _POST, "/api/v1/webhooks/{gateway}/{token}", name=gateway, token=token)
+    return None

@@ -1,0 +1,187 @@
+"""Tracking events: one, a batch, or a beacon. All of a request is accepted or none of it.
+
+The order is that of cost: size, shape, who, fields, rate, broker. One bad event refuses its batch and is named,
+because a sender that is told half of it was taken has no good next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sinal_runtime.events import TRACKING_KINDS, Event, Kind
+from sinal_runtime.ingest import body, draft, facts, outlet, peer, problem, who
+from sinal_runtime.ingest.exchange import Answer, Request, json_answer
+from sinal_runtime.ingest.fields import Fields
+from sinal_runtime.ingest.observe import Observer
+from sinal_runtime.ingest.origins import LandingHosts
+from sinal_runtime.ingest.ports import Clock, Limiter, Plans
+from sinal_runtime.ingest.problem import FieldError
+
+MAX_BODY = 256 * 1024
+MAX_INFLATED = 2 * 1024 * 1024  # 500 events of 4 KiB
+MAX_BATCH = 500
+
+KINDS: Mapping[str, Kind] = {kind: kind for kind in TRACKING_KINDS}
+
+
+class Entry(NamedTuple):
+    """One event of a request before it is understood."""
+
+    kind: Kind
+    source: Mapping[str, object]
+    path: str  # of its fields, with the closing dot
+
+
+class Tracking:
+    """The doors for page scripts and shop servers."""
+
+    def __init__(
+        self,
+        *,
+        plans: Plans,
+        out: outlet.Outlet,
+        limiter: Limiter,
+        landing_hosts: LandingHosts,
+        observer: Observer,
+        clock: Clock,
+        trusted_proxies: int,
+        body_timeout_s: float,
+    ) -> None:
+        self._plans = plans
+        self._out = out
+        self._limiter = limiter
+        self._hosts = landing_hosts
+        self._observer = observer
+        self._clock = clock
+        self._trusted_proxies = trusted_proxies
+        self._body_timeout_s = body_timeout_s
+
+    async def one(self, request: Request, slug: str | None, kind: Kind) -> Answer:
+        """`POST /api/v1/track/<kind>`."""
+        return await self._accept(request, slug, [Entry(kind, await self._read(request), "")])
+
+    async def batch(self, request: Request, slug: str | None) -> Answer:
+        """`POST /api/v1/track/batch`: `{"events": [{"type": …}]}`; a `funnel` beside `events` stands for all."""
+        return await self._accept(request, slug, entries(await self._read(request)))
+
+    async def beacon(self, request: Request, slug: str | None, entry: Entry) -> None:
+        """One event out of query parameters; raises Problem."""
+        await self._accept(request, slug, [entry], page_is_url=True)
+
+    async def _read(self, request: Request) -> dict[str, object]:
+        body.check_media_type(request)
+        raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        return body.json_object(body.inflate(raw, encoding=encoding, limit=MAX_INFLATED))
+
+    async def _accept(
+        self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool = False
+    ) -> Answer:
+        events, dropped = self._understand(request, slug, found, page_is_url=page_is_url)
+        await self._admit_rate(request.tenant, len(events))
+        duplicates = await self._put(events)
+        return json_answer(202, {"events": list(map(_receipt, events, duplicates, dropped))})
+
+    def _understand(
+        self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool
+    ) -> tuple[list[Event], list[tuple[str, ...]]]:
+        callers = self._callers(request, slug, found)
+        now_ms = int(self._clock.time() * 1000)
+        visitor = self._visitor(request, page_is_url) if request.source == "browser" else facts.NOBODY
+        errors: list[FieldError] = []
+        events: list[Event] = []
+        dropped: list[tuple[str, ...]] = []
+        unknown = 0
+        for entry, caller in zip(found, callers, strict=True):
+            fields = Fields(entry.source, path=entry.path, errors=errors)
+            drafted = draft.read(fields, now_ms=now_ms, country=caller.tenant.country, believe_client=caller.is_server)
+            if errors:
+                continue
+            unknown += drafted.unknown_fields
+            dropped.append(drafted.dropped)
+            events.append(facts.tracking_event(drafted, kind=entry.kind, caller=caller, visitor=visitor, now_ms=now_ms))
+        if errors:
+            raise problem.invalid(errors)
+        self._observer.unknown_fields(request.tenant, unknown)
+        return events, dropped
+
+    def _callers(self, request: Request, slug: str | None, found: list[Entry]) -> list[who.Caller]:
+        snapshot = self._plans.snapshot
+        where = who.place(snapshot, request, slug)
+        gate = who.Gate(snapshot=snapshot, landing_hosts=self._hosts, request=request, where=where)
+        request.source = "server" if gate.is_server else "browser"
+        callers: list[who.Caller] = []
+        for entry in found:
+            errors: list[FieldError] = []
+            funnel = Fields(entry.source, path=entry.path, errors=errors).text("funnel", who.MAX_CREDENTIAL)
+            if errors:
+                raise problem.invalid(errors)
+            callers.append(gate.admit(funnel, field=entry.path + "funnel"))
+            if callers[-1].tenant.slug != callers[0].tenant.slug:
+                raise problem.invalid([FieldError(entry.path + "funnel", "belongs to another tenant than events[0]")])
+        request.tenant = callers[0].tenant.slug
+        return callers
+
+    def _visitor(self, request: Request, page_is_url: bool) -> facts.Visitor:
+        ip = peer.client_ip(request.peer, request.headers.get("x-forwarded-for"), trusted_proxies=self._trusted_proxies)
+        page = request.headers.get("referer") if page_is_url else None
+        return facts.visitor(
+            ip=ip,
+            user_agent=request.user_agent,
+            cookies=request.cookies,
+            referrer=page[: draft.MAX_URL] if page else None,
+        )
+
+    async def _admit_rate(self, tenant: str, count: int) -> None:
+        plan = self._plans.snapshot.tenants.get(tenant)
+        if plan is None:
+            return
+        wait_s = await self._limiter.take(f"{tenant}:events", count, per_minute=plan.limits.events_per_minute)
+        if wait_s:
+            raise problem.retry(429, "The tenant's limit of events per minute is used up.", wait_s)
+
+    async def _put(self, events: list[Event]) -> list[bool]:
+        try:
+            return await self._out.put(events)
+        except outlet.EventTooLarge:
+            raise outlet.too_large() from None
+
+
+def entries(document: dict[str, object]) -> list[Entry]:
+    """The events of a batch body; raises Problem 400 naming what is wrong."""
+    listed = document.get("events")
+    if not isinstance(listed, list) or not listed:
+        raise problem.invalid([FieldError("events", "must be a list of 1 to 500 events")])
+    if len(listed) > MAX_BATCH:
+        raise problem.invalid([FieldError("events", f"has {len(listed)} entries: at most {MAX_BATCH} fit a batch")])
+    errors: list[FieldError] = []
+    found = [_entry(item, f"events[{at}]", document.get("funnel"), errors) for at, item in enumerate(listed)]
+    if errors:
+        raise problem.invalid(errors)
+    return [entry for entry in found if entry is not None]
+
+
+def _entry(item: object, path: str, funnel: object, errors: list[FieldError]) -> Entry | None:
+    if not isinstance(item, dict):
+        errors.append(FieldError(path, "must be an object"))
+        return None
+    name = item.get("type")
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        errors.append(FieldError(f"{path}.type", "must be one of " + ", ".join(TRACKING_KINDS)))
+        return None
+    return Entry(kind, item if "funnel" in item or funnel is None else {**item, "funnel": funnel}, f"{path}.")
+
+
+def _receipt(event: Event, duplicate: bool, dropped: tuple[str, ...]) -> dict[str, object]:
+    receipt: dict[str, object] = {
+        "id": event.id,
+        "event_id": event.event_id,
+        "click_id": event.click_id,
+        "session_id": event.session_id,
+        "duplicate": duplicate,
+    }
+    if dropped:
+        receipt["dropped"] = dropped
+    return receipt

@@ -1,0 +1,59 @@
+"""URLs as they may be stored: without the personal data that forms and mailings put into query strings.
+
+Landing and checkout pages are often opened with `?email=…&phone=…`. The parameters whose name or value tells of a
+person are dropped; campaign parameters and click ids stay exactly as they were written.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_plus
+
+# Names of parameters that carry personal data on Brazilian landing pages, checkouts and mailings.
+_PERSONAL = re.compile(
+    r"(?:.*[_\-.\[])?(?:e-?mail|mail|phone|telefone|celular|cel|tel|fone|whats(?:app)?|mobile|"
+    r"cpf|cnpj|rg|document[o]?|doc|nome|name|sobrenome|(?:first|last|full)[_\-]?name|zip|cep|address|endereco|"
+    r"birth(?:day|date)?|nascimento|password|senha|token|access_token)(?:[_\-]?(?:number|completo|\d))?\]?",
+    re.IGNORECASE,
+)
+_CAMPAIGN = re.compile(r"utm_\w+|[a-z_]*clid|campaign\w*|ad\w*", re.IGNORECASE)
+_VALUE = re.compile(
+    r"[^\s@/]+@[^\s@/]+\.\w{2,}"  # e-mail
+    r"|\d{3}\.\d{3}\.\d{3}-\d{2}"  # CPF as printed
+    r"|\+?55\s?\(?\d{2}\)?\s?9?\d{4}[-\s]?\d{4}$"  # Brazilian phone with country code
+    r"|\(\d{2}\)\s?9?\d{4}-?\d{4}"  # the same without
+)
+
+
+def scrub(url: str) -> str:
+    """The URL without user information, fragment and personal query parameters."""
+    if "?" not in url and "#" not in url and "@" not in url:
+        return url
+    base, mark, query = url.partition("#")[0].partition("?")
+    base = _without_user(base)
+    if not mark:
+        return base
+    kept = "&".join(part for part in query.split("&") if not is_personal(*_pair(part)))
+    return f"{base}?{kept}" if kept else base
+
+
+def is_personal(name: str, value: str) -> bool:
+    """Whether a query parameter tells of a person, by its name or its value."""
+    if _VALUE.search(value):
+        return True
+    return not _CAMPAIGN.fullmatch(name) and _PERSONAL.fullmatch(name) is not None
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    # Twice: redirectors encode a whole query string into one parameter.
+    return unquote_plus(name).strip(), unquote_plus(unquote_plus(value))
+
+
+def _without_user(base: str) -> str:
+    scheme, mark, rest = base.partition("://")
+    if not mark:
+        return base
+    authority, slash, path = rest.partition("/")
+    path = "/".join(segment for segment in path.split("/") if not _VALUE.search(unquote_plus(segment)))
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

@@ -1,0 +1,179 @@
+"""Webhooks of payment gateways: who, verify, parse, publish. A sale is money, so the door is as wide as honesty allows.
+
+Every way of not being believed ends in the same answer after the same work. A verified delivery that no adapter
+understands is kept encrypted and answered 2xx: gateways switch off URLs that answer errors.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import structlog
+
+from sinal_crds.plan import IntegrationPlan, TenantPlan
+from sinal_runtime.events import Event
+from sinal_runtime.gateways import Gateway, NotThisGateway
+from sinal_runtime.gateways.sale import Sale
+from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, who
+from sinal_runtime.ingest.exchange import Answer, Request, json_answer
+from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Quarantine
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 1024 * 1024
+# Protects the process against a flood, not the tenant's quota: far above what any shop sells.
+MIN_PER_MINUTE = 60_000
+TIMES_EVENTS = 10
+
+Candidate = tuple[TenantPlan, IntegrationPlan]
+
+
+class Webhooks:
+    """The doors for gateways."""
+
+    def __init__(
+        self,
+        *,
+        plans: Plans,
+        gateways: Mapping[str, Gateway],
+        out: outlet.Outlet,
+        limiter: Limiter,
+        quarantine: Quarantine,
+        clock: Clock,
+        body_timeout_s: float,
+    ) -> None:
+        self._plans = plans
+        self._gateways = gateways
+        self._out = out
+        self._limiter = limiter
+        self._quarantine = quarantine
+        self._clock = clock
+        self._body_timeout_s = body_timeout_s
+        self._decoy = secrets.token_hex(16)
+
+    async def post(self, request: Request, slug: str | None, name: str, token: str | None) -> Answer:
+        """`POST /api/v1/webhooks/<gateway>[/<token>]`."""
+        request.source = "webhook"
+        raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
+        gateway = self._gateways.get(name)
+        believed = self._believed(request, slug, gateway, name, token, raw)
+        if gateway is None or not believed:
+            raise problem.unauthorized()
+        await self._admit_rate(believed[0][0])
+        try:
+            sales = gateway.parse(raw, country=believed[0][0].country)
+        except NotThisGateway as error:
+            return await self._set_aside(request, believed, name, raw, str(error))
+        except Exception as error:  # an adapter's fault must not cost the delivery
+            log.error("webhook.adapter_fault", gateway=name, error=type(error).__name__)
+            return await self._set_aside(request, believed, name, raw, f"adapter fault: {type(error).__name__}")
+        return await self._accept(request, believed, name, raw, sales)
+
+    def _believed(
+        self, request: Request, slug: str | None, gateway: Gateway | None, name: str, token: str | None, raw: bytes
+    ) -> list[Candidate]:
+        """The integrations that this delivery is from: one by token, or those of the host whose secret it knows."""
+        candidates = [
+            (tenant, integration)
+            for tenant, integration in self._candidates(request, slug, gateway, token)
+            if integration.gateway == name
+        ]
+        if gateway is None:
+            return []
+        check = partial(_verify, gateway, raw, request.headers, request.query)
+        if not candidates:
+            check(dict.fromkeys(gateway.SECRET_KEYS, self._decoy))  # an unknown token costs what a bad signature costs
+            return []
+        self._note(request, candidates)
+        unusable = [i for _, i in candidates if i.problem is not None and gateway.SECRET_KEYS and not i.credentials]
+        if len(unusable) == len(candidates):
+            raise problem.retry(503, "The integration's credentials are missing: see its status.", 60)
+        return [candidate for candidate in candidates if check(candidate[1].credentials)]
+
+    def _candidates(
+        self, request: Request, slug: str | None, gateway: Gateway | None, token: str | None
+    ) -> Sequence[Candidate]:
+        snapshot = self._plans.snapshot
+        where = who.place(snapshot, request, slug)
+        if token is None:
+            if where.tenant is None:
+                raise problem.unknown_tenant()
+            if not where.own_host or gateway is None or not gateway.AUTHENTICATES:
+                return []
+            return [(where.tenant, integration) for integration in where.tenant.integrations]
+        found = snapshot.by_token(token) if len(token) <= who.MAX_CREDENTIAL else None
+        if found is None or (where.tenant is not None and where.tenant.slug != found[0].slug):
+            return []
+        return [found]
+
+    def _note(self, request: Request, candidates: Sequence[Candidate]) -> None:
+        request.tenant = candidates[0][0].slug
+        if len(candidates) == 1:
+            request.integration = candidates[0][1].name
+
+    async def _admit_rate(self, tenant: TenantPlan) -> None:
+        per_minute = max(MIN_PER_MINUTE, TIMES_EVENTS * tenant.limits.events_per_minute)
+        wait_s = await self._limiter.take(f"{tenant.slug}:webhooks", 1, per_minute=per_minute)
+        if wait_s:
+            raise problem.retry(429, "Too many deliveries at once.", wait_s)
+
+    async def _accept(
+        self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, sales: list[Sale]
+    ) -> Answer:
+        now_ms = int(self._clock.time() * 1000)
+        events: list[Event] = []
+        for sale in sales:
+            takers = [integration for _, integration in believed if takes(integration, sale)]
+            if len(takers) > 1:  # one secret for several integrations: the delivery does not say whose it is
+                raise problem.unauthorized()
+            events += [
+                facts.sale_event(
+                    sale, tenant=request.tenant, funnel=taker.funnel, integration=taker.name, now_ms=now_ms
+                )
+                for taker in takers
+            ]
+        if len({event.integration for event in events}) == 1:
+            request.integration = events[0].integration or ""
+        try:
+            duplicates = await self._out.put(events)
+        except outlet.EventTooLarge:
+            return await self._set_aside(request, believed, gateway, raw, "a sale is larger than the broker takes")
+        answer: dict[str, object] = {"events": list(map(_receipt, events, duplicates))}
+        if skipped := len(sales) - len(events):
+            answer["skipped"] = skipped  # of products that no integration asked for
+        return json_answer(202, answer)
+
+    async def _set_aside(
+        self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, reason: str
+    ) -> Answer:
+        try:
+            kept = await self._quarantine.keep(
+                tenant=request.tenant, integration=believed[0][1].name, gateway=gateway, raw=raw, reason=reason
+            )
+        except quarantine.CannotKeep:
+            raise problem.retry(503, "The delivery is not understood and could not be kept.", 30) from None
+        log.warning("webhook.quarantined", gateway=gateway, tenant=request.tenant, id=kept, reason=reason)
+        return json_answer(202, {"events": [], "quarantined": True, "id": kept})
+
+
+def takes(integration: IntegrationPlan, sale: Sale) -> bool:
+    """Whether the integration's product filter lets the sale in; a sale that names no product passes."""
+    products = {product.id for product in sale.products if product.id}
+    return not integration.products or not products or not products.isdisjoint(integration.products)
+
+
+def _verify(
+    gateway: Gateway, raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
+    try:
+        return gateway.verify(raw, headers, query, secret)
+    except Exception as error:  # a delivery that confuses the check is not believed
+        log.error("webhook.verify_fault", gateway=gateway.NAME, error=type(error).__name__)
+        return False
+
+
+def _receipt(event: Event, duplicate: bool) -> dict[str, object]:
+    status = event.sale.status if event.sale else None
+    return {"id": event.id, "status": status, "duplicate": duplicate}

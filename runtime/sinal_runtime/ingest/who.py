@@ -1,0 +1,108 @@
+"""Who is asking: host or path name a tenant, a key names a funnel, a page's origin proves a browser.
+
+Keys and tokens are looked up by digest in the snapshot, so a look-up tells nothing by its timing. Every way not to be
+known ends in the same words.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sinal_crds.plan import FunnelPlan, TenantPlan
+from sinal_runtime.ingest import origins, problem
+from sinal_runtime.ingest.exchange import Request
+from sinal_runtime.ingest.ports import Snapshot
+from sinal_runtime.ingest.problem import FieldError
+
+MAX_CREDENTIAL = 200  # characters; longer ones are not worth a digest
+SERVER_KEY = "sk_"
+
+
+class Place(NamedTuple):
+    """Where a request arrived: a tenant's own host or path, or nobody's (the shared host)."""
+
+    tenant: TenantPlan | None
+    own_host: bool
+
+
+class Caller(NamedTuple):
+    """A funnel that the request may write to."""
+
+    tenant: TenantPlan
+    funnel: FunnelPlan
+    is_server: bool
+
+
+def place(snapshot: Snapshot, request: Request, slug: str | None) -> Place:
+    """The tenant that host or path name; raises Problem 404 for a slug of nobody or of another than the host's."""
+    of_host = snapshot.by_host(request.host)
+    if slug is None:
+        return Place(of_host, own_host=of_host is not None)
+    tenant = snapshot.tenants.get(slug)
+    if tenant is None or (of_host is not None and of_host.slug != slug):
+        raise problem.unknown_tenant()
+    return Place(tenant, own_host=False)
+
+
+class Gate:
+    """Lets the events of one request through, each to its funnel."""
+
+    def __init__(
+        self, *, snapshot: Snapshot, landing_hosts: origins.LandingHosts, request: Request, where: Place
+    ) -> None:
+        self._snapshot = snapshot
+        self._hosts = landing_hosts
+        self._place = where
+        self._page = page_host(request)
+        self._server = self._by_server_key(request)
+        self._known: dict[str, Caller] = {}
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the sender proved to hold a funnel's server key."""
+        return self._server is not None
+
+    def admit(self, funnel: str | None, *, field: str) -> Caller:
+        """The caller for what an event gives as `funnel`; raises Problem 400, 403 or 404."""
+        if funnel is None:
+            raise problem.invalid([FieldError(field, "is required: the funnel's key")])
+        if (caller := self._known.get(funnel)) is None:
+            caller = self._admit_server(funnel, field) if self._server else self._admit_browser(funnel)
+            self._known[funnel] = caller
+        return caller
+
+    def _by_server_key(self, request: Request) -> Caller | None:
+        header = request.headers.get("authorization")
+        if header is None:
+            return None
+        scheme, _, key = header.partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key.startswith(SERVER_KEY) or len(key) > MAX_CREDENTIAL:
+            raise problem.unauthorized()
+        found = self._snapshot.by_server_key(key)
+        if found is None or not self._is_here(found[0]):
+            raise problem.unauthorized()
+        return Caller(*found, is_server=True)
+
+    def _admit_server(self, funnel: str, field: str) -> Caller:
+        assert self._server is not None  # noqa: S101 - for the type checker; `admit` asked
+        if funnel not in (self._server.funnel.name, self._server.funnel.public_key):
+            raise problem.invalid([FieldError(field, "is not the funnel of this server key: give its name or key")])
+        return self._server
+
+    def _admit_browser(self, funnel: str) -> Caller:
+        found = self._snapshot.by_public_key(funnel) if len(funnel) <= MAX_CREDENTIAL else None
+        if found is None or not self._is_here(found[0]):
+            raise problem.unknown_tenant()
+        if self._page not in self._hosts.of_funnel(self._snapshot, *found):
+            raise problem.refused_origin()
+        return Caller(*found, is_server=False)
+
+    def _is_here(self, tenant: TenantPlan) -> bool:
+        return self._place.tenant is None or self._place.tenant.slug == tenant.slug
+
+
+def page_host(request: Request) -> str:
+    """The host of the page that sends, by its Origin, else by its Referer; empty when neither tells."""
+    origin = request.headers.get("origin")
+    return origins.host_of(request.headers.get("referer", "") if origin is None else origin)
