@@ -1,1 +1,1 @@
-"""The contract: what a person declares, how it is checked, what it compiles to. No I/O here but in `loading`."""
+"""The contract: what a person declares, how it is checked, what it compiles to. I/O only in `loading` and `schema`."""

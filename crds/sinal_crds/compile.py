@@ -172,16 +172,17 @@ class _TenantCompiler:
         """The wanted keys of a Secret that have a value, and what is missing, in words."""
         data = self._secrets.get(item.namespace, name)
         if data is None:
-            return {}, self._trouble(item, f"{path}.name", SECRET_NOT_FOUND, f"Secret {name} does not exist; create it")
+            message = f"Secret {name} does not exist in this namespace; create it"
+            return {}, self._trouble(item, f"{path}.name", SECRET_NOT_FOUND, message, f"Secret {name}")
         missing = [key for key in keys if not data.get(key)]
         found = {key: data[key] for key in keys if data.get(key)}
         if not missing:
             return found, None
         message = f"Secret {name} has no value for {', '.join(missing)}; add it"
-        return found, self._trouble(item, path, SECRET_KEY_MISSING, message)
+        return found, self._trouble(item, path, SECRET_KEY_MISSING, message, f"Secret {name}")
 
-    def _trouble(self, item: Manifest, path: str, reason: str, message: str) -> str:
-        self.problems.append(problem(item, path, reason, message))
+    def _trouble(self, item: Manifest, path: str, reason: str, message: str, target: str) -> str:
+        self.problems.append(problem(item, path, reason, message, target=target))
         return message
 
     def _mint(self, purpose: str, item: Manifest) -> str:

@@ -5,6 +5,7 @@ Invariant: no message holds a value of a field that may be a secret, or more tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from types import UnionType
@@ -21,6 +22,11 @@ _SHOWN = 40  # characters of a wrong value
 def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     """Every fault in the order of the document's fields."""
     return [fault for item in error.errors(include_url=False) for fault in _faults(item, model)]
+
+
+def path_of(text: str) -> Path:
+    """The path of `spec.events[0].send`."""
+    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", text))
 
 
 def path_text(path: Path) -> str:

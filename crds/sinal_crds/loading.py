@@ -93,6 +93,7 @@ class Loaded:
     errors: tuple[ManifestError, ...] = ()
     notices: tuple[str, ...] = ()
     origins: Mapping[ObjectKey, Origin] = field(default_factory=dict, repr=False)
+    broken: frozenset[ObjectKey] = frozenset()  # objects that are there but have errors
 
     def raise_for_errors(self) -> None:
         """Raise InvalidManifests if anything was wrong."""
@@ -162,19 +163,23 @@ class _Collector:
         self.errors: list[ManifestError] = []
         self.notices: list[str] = []
         self.origins: dict[ObjectKey, Origin] = {}
+        self.broken: set[ObjectKey] = set()
 
     def loaded(self) -> Loaded:
         return Loaded(
-            Objects.of(self.manifests), Secrets(self.secrets), tuple(self.errors), tuple(self.notices), self.origins
+            objects=Objects.of(self.manifests),
+            secrets=Secrets(self.secrets),
+            errors=tuple(self.errors),
+            notices=tuple(self.notices),
+            origins=self.origins,
+            broken=frozenset(self.broken),
         )
 
     def take(self, text: str, source: str) -> None:
         for document in yamldoc.documents(text):
             origin = Origin(source, document)
             if document.faults:
-                name = _title(document.data) if isinstance(document.data, dict) else ""
-                for fault in document.faults:
-                    self.fail(origin, name, fault.path, fault.message, line=fault.line)
+                self._fail_all(origin, document.data, list(document.faults))
             else:
                 self.add(origin, document.data)
 
@@ -200,7 +205,7 @@ class _Collector:
         try:
             manifest = model.model_validate(data)
         except ValidationError as error:
-            self._fail_all(origin, _title(data), explain.faults(error, model))
+            self._fail_all(origin, data, explain.faults(error, model))
             return
         if self._is_new(origin, (manifest.kind, manifest.namespace, manifest.name)):
             self.manifests.append(manifest)
@@ -211,16 +216,20 @@ class _Collector:
             values = secret_data(data)
         except ValidationError as error:
             inner = explain.faults(error, Metadata)
-            self._fail_all(origin, _title(data), [Fault(("metadata", *f.path), f.message) for f in inner])
+            self._fail_all(origin, data, [Fault(("metadata", *f.path), f.message) for f in inner])
         except BadSecret as error:
-            self.fail(origin, _title(data), error.path, str(error))
+            self._fail_all(origin, data, [Fault(error.path, str(error))])
         else:
             if self._is_new(origin, ("Secret", metadata.namespace, metadata.name)):
                 self.secrets[metadata.namespace, metadata.name] = values
 
-    def _fail_all(self, origin: Origin, name: str, faults: list[Fault]) -> None:
-        for fault in sorted(faults, key=lambda fault: origin.line_of(fault.path)):
-            self.fail(origin, name, fault.path, fault.message)
+    def _fail_all(self, origin: Origin, data: Any, faults: list[Fault]) -> None:
+        title = _title(data) if isinstance(data, dict) else ""
+        if title:
+            kind, _, name = title.partition(" ")
+            self.broken.add((kind, *name.split("/", 1)))  # type: ignore[arg-type]  # the title has one slash
+        for fault in sorted(faults, key=lambda fault: fault.line or origin.line_of(fault.path)):
+            self.fail(origin, title, fault.path, fault.message, line=fault.line)
 
     def _is_new(self, origin: Origin, key: ObjectKey) -> bool:
         first = self.origins.setdefault(key, origin)

@@ -59,6 +59,10 @@ class DestinationPlan(Frozen, frozen=True, kw_only=True):
     on_doubt: OnDoubt = "Retry"
     problem: str | None = None  # why it can't be used now, for a person; None when it can
 
+    def __repr__(self) -> str:
+        """Without the token: plans end up in logs and tracebacks."""
+        return f"DestinationPlan(name={self.name!r}, pixel_id={self.pixel_id!r}, problem={self.problem!r})"
+
 
 class MatchingPlan(Frozen, frozen=True, kw_only=True):
     """Windows, thresholds and policies of a funnel's matching."""
@@ -115,6 +119,10 @@ class IntegrationPlan(Frozen, frozen=True, kw_only=True):
     credentials: dict[str, str] = {}  # sealed in transit; keys as the gateway module's SECRET_KEYS
     products: tuple[str, ...] = ()  # product ids to accept; empty: all
     problem: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the credentials."""
+        return f"IntegrationPlan(name={self.name!r}, gateway={self.gateway!r}, problem={self.problem!r})"
 
 
 class TenantPlan(Frozen, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from sinal_crds.loading import Objects
+from sinal_crds.loading import ObjectKey, Objects
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest, Tenant
 
 DEFAULT_TIMEZONE = "America/Sao_Paulo"
@@ -42,14 +42,17 @@ class Problem:
     field: str  # path such as spec.tenantRef.name
     reason: str
     message: str
+    target: ObjectKey | None = None  # what it refers to in vain
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}: {self.field}: {self.message}"
 
 
-def problem(manifest: Manifest, field: str, reason: str, message: str) -> Problem:
-    """A problem of that object."""
-    return Problem(manifest.kind, manifest.namespace, manifest.name, field, reason, message)
+def problem(manifest: Manifest, field: str, reason: str, message: str, *, target: str = "") -> Problem:
+    """A problem of that object; `target` is `Kind name` of the one in its namespace that it refers to in vain."""
+    kind, _, name = target.partition(" ")
+    key = (kind, manifest.namespace, name) if target else None
+    return Problem(manifest.kind, manifest.namespace, manifest.name, field, reason, message, key)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def _owned(
         else:
             why = "has no plan, because its slug is taken" if key in losers else "does not exist in this namespace"
             message = f"Tenant {key[1]} {why}; create it, or correct the reference"
-            problems.append(problem(item, "spec.tenantRef.name", TENANT_NOT_FOUND, message))
+            problems.append(problem(item, "spec.tenantRef.name", TENANT_NOT_FOUND, message, target=f"Tenant {key[1]}"))
     return by_tenant
 
 
@@ -201,7 +204,7 @@ def _dangling(
     owner = next((o.spec.tenant_ref.name for o in everyone if (o.namespace, o.name) == (item.namespace, name)), None)
     if owner is None or owner == item.spec.tenant_ref.name:
         message = f"{kind} {name} does not exist in this namespace; create it, or correct the reference"
-        return problem(item, field, reason, message)
+        return problem(item, field, reason, message, target=f"{kind} {name}")
     message = (
         f"{kind} {name} belongs to Tenant {owner}, not {item.spec.tenant_ref.name}; refer to one of the same tenant"
     )

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from sinal_crds.names import NAME_PATTERN, SLUG_PATTERN
 
@@ -48,6 +49,11 @@ class Rule:
     field: str = ""  # camelCase path below the model that carries the rule
     holds: Callable[[Any], bool] | None = None
 
+    def validation(self) -> dict[str, str]:
+        """The rule as `x-kubernetes-validations` wants it."""
+        place = {"fieldPath": f".{self.field}"} if self.field else {}
+        return {"rule": self.cel, "message": f"{self.field} {self.message}".strip(), **place}
+
 
 class Model(BaseModel):
     """Base of everything a person declares: strict types, no unknown fields, immutable, camelCase outside."""
@@ -65,6 +71,13 @@ class Model(BaseModel):
             return data
         known = {field.alias or name for name, field in cls.model_fields.items()}
         return {key: value for key, value in data.items() if value is not None or key not in known}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        if cls.rules:
+            handler.resolve_ref_schema(schema)["x-kubernetes-validations"] = [rule.validation() for rule in cls.rules]
+        return schema
 
     @model_validator(mode="after")
     def _rules_hold(self) -> Model:

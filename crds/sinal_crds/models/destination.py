@@ -74,9 +74,9 @@ class DestinationSpec(Model):
     meta: MetaTarget
     """The pixel or dataset."""
     batch: BatchPolicy = BatchPolicy()
-    """Batching."""
+    """How many events make a request, and how long the first waits for the others."""
     rate_limit: PacePolicy = PacePolicy()
-    """Pacing."""
+    """The most that is asked of the Graph API."""
     on_doubt: OnDoubt = "Retry"
     """A request whose answer never came may have been counted: `Retry` sends it again with the same id, `Park` leaves
     it to a person."""

@@ -209,13 +209,15 @@ class FunnelSpec(Model):
     matching: MatchingPolicy = MatchingPolicy()
     """Windows, thresholds and policies of matching."""
     events: EventRules = Field(default_factory=list)
-    """What is sent for which fact, where it differs from the default (see the reference of events)."""
+    """What is sent for which fact, where it differs from the default: approved and subscription_renewed Purchase,
+    initiate_checkout InitiateCheckout, lead Lead, pending AddPaymentInfo, pageview PageView, view_content ViewContent,
+    nothing for the rest. One Purchase per order for ever, whatever arrives."""
     renewals: Literal["Send", "Skip"] = "Send"
     """Whether a subscription's renewal is sent as a Purchase too."""
     consent: FunnelConsent = FunnelConsent()
-    """Consent."""
+    """Consent on this funnel's pages, where it differs from the tenant's."""
     value: ValuePolicy = ValuePolicy()
-    """The value Meta is told."""
+    """How the value that Meta is told comes about."""
 
 
 class FunnelStatus(Status):

@@ -63,9 +63,9 @@ class TenantSpec(Model):
     slug: Annotated[str, Field(min_length=1, max_length=_SLUG_LENGTH, pattern=SLUG_PATTERN)] | None = None
     """Short name in URLs, queues and tables; unique in the cluster, immutable. Default: the object's name."""
     plan: TenantLimits = TenantLimits()
-    """Limits."""
+    """Limits of traffic and storage."""
     ingest: TenantIngest = TenantIngest()
-    """Hosts."""
+    """The tenant's own hosts."""
     consent: TenantConsent = TenantConsent()
     """Consent where an event says nothing."""
     privacy: TenantPrivacy = TenantPrivacy()
@@ -73,7 +73,7 @@ class TenantSpec(Model):
     country: Annotated[str, Field(min_length=2, max_length=2, pattern=COUNTRY_PATTERN)] = "BR"
     """Country of buyers who do not name one; it decides how phones and postcodes are read."""
     timezone: Annotated[str, Field(min_length=1, max_length=64, pattern=TIMEZONE_PATTERN)] = "America/Sao_Paulo"
-    """IANA time zone of reports."""
+    """IANA time zone of reports and of days in limits."""
     suspended: bool = False
     """Stops taking and sending events; what is queued waits."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
@@ -103,8 +103,8 @@ class Tenant(Manifest):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel=f"has(self.spec.slug) || size(self.metadata.name) <= {_SLUG_LENGTH}",
-            message=f"is the slug's default and longer than {_SLUG_LENGTH} characters; shorten it, or set spec.slug",
-            field="metadata.name",
+            message=f"is required where metadata.name, its default, is longer than {_SLUG_LENGTH} characters; set it",
+            field="spec.slug",
             holds=lambda t: t.spec.slug is not None or len(t.metadata.name) <= _SLUG_LENGTH,
         ),
         Rule(

@@ -1,0 +1,76 @@
+"""Manifests judged as a whole, offline: what `sinal manifests check` and `sinal up -f` say about files.
+
+What does not fit together is an error here, where a person can still change it; a running cluster works on with what
+fits and shows the same findings as conditions. Secrets may live elsewhere: a missing one is a notice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sinal_crds import explain, loading
+from sinal_crds.compile import compile
+from sinal_crds.keyring import Keyring
+from sinal_crds.loading import Loaded, ManifestError
+from sinal_crds.models import KINDS
+from sinal_crds.references import SECRET_REASONS, Problem
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found."""
+
+    errors: tuple[ManifestError, ...]
+    notices: tuple[str, ...]
+    counts: Mapping[str, int]  # valid objects by kind, Secrets included
+
+    @property
+    def ok(self) -> bool:
+        """Whether the manifests can be used."""
+        return not self.errors
+
+
+def check(paths: Iterable[str | Path]) -> Report:
+    """Read files and folders and judge each object and how they fit together."""
+    return judge(loading.load(paths))
+
+
+def judge(loaded: Loaded) -> Report:
+    """The same for what is already read."""
+    problems = [p for p in compile(loaded.objects, loaded.secrets, Keyring.generate()).problems if not _echo(p, loaded)]
+    errors = [_error(p, loaded) for p in problems if p.reason not in SECRET_REASONS]
+    notices = [str(_error(p, loaded)) for p in problems if p.reason in SECRET_REASONS]
+    return Report(
+        errors=(*loaded.errors, *errors),
+        notices=(*loaded.notices, *notices, *_silent(loaded)),
+        counts=_counts(loaded),
+    )
+
+
+def _echo(found: Problem, loaded: Loaded) -> bool:
+    """A reference to an object whose own errors are reported already."""
+    return found.target in loaded.broken
+
+
+def _error(found: Problem, loaded: Loaded) -> ManifestError:
+    origin = loaded.origins[found.kind, found.namespace, found.name]
+    title = f"{found.kind} {found.namespace}/{found.name}"
+    return ManifestError(origin.file, origin.line_of(explain.path_of(found.field)), title, found.field, found.message)
+
+
+def _silent(loaded: Loaded) -> list[str]:
+    """Funnels that are valid and send nothing anywhere."""
+    return [
+        f"{loaded.origins[f.kind, f.namespace, f.name].file}: {f.kind} {f.namespace}/{f.name}: "
+        "spec.destinationRefs: is empty, its conversions go nowhere"
+        for f in loaded.objects.funnels
+        if not f.spec.destination_refs
+    ]
+
+
+def _counts(loaded: Loaded) -> dict[str, int]:
+    found = Counter(manifest.kind for manifest in loaded.objects)
+    return {**{kind: found[kind] for kind in KINDS}, "Secret": len(loaded.secrets)}
