@@ -125,7 +125,8 @@ def _pattern(item: Any) -> str:
 
 def _bound(words: str, key: str) -> Callable[[Any], str]:
     def describe(item: Any) -> str:
-        return f"must be {words} {item['ctx'][key]}{_shown(item)}"
+        limit = item["ctx"][key]
+        return f"must be {words} {int(limit) if limit == int(limit) else limit}{_shown(item)}"
 
     return describe
 
@@ -139,8 +140,8 @@ def _size(words: str, key: str, unit: str) -> Callable[[Any], str]:
 
 
 def _object(item: Any) -> str:
-    last = str(item["loc"][-1]) if item["loc"] else ""
-    if isinstance(item["input"], str) and last.endswith("Ref"):
+    names = [part for part in item["loc"] if isinstance(part, str)]
+    if isinstance(item["input"], str) and names and names[-1].endswith(("Ref", "Refs")):
         return "must be a mapping; write {name: …}"
     return "must be a mapping of fields"
 
