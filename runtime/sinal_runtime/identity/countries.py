@@ -6,6 +6,7 @@ a row that is too long goes on in the next line, indented. No name or code belon
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from sinal_runtime.identity.text import fold
@@ -44,8 +45,7 @@ bl blm Saint Barthélemy; São Bartolomeu; San Bartolomé
 bm bmu Bermuda; Bermudas; Islas Bermudas
 bn brn Brunei; Brunei Darussalam
 bo bol Bolivia; Plurinational State of Bolivia; Estado Plurinacional da Bolívia; Estado plurinacional de Bolivia
-bq bes Islas BES; Sint Eustatius and Saba Bonaire; Bonaire; Saba e Santo Eustáquio Bonaire; Santo Eustáquio e
-  Saba Bonaire
+bq bes Bonaire, Sint Eustatius and Saba; Bonaire, Santo Eustáquio e Saba; Bonaire; Islas BES; Caribe Neerlandés
 br bra Brasil; Brazil; República Federativa do Brasil; Federative Republic of Brazil; República Federativa de
   Brasil
 bs bhs Bahamas; Commonwealth of the Bahamas; Comunidade das Bahamas; Commonwealth de las Bahamas
@@ -56,7 +56,7 @@ by blr Belarus; Republic of Belarus; Bielo-Rússia; República da Bielo-Rússia;
   Bielorrusia
 bz blz Belize; Belice
 ca can Canada
-cc cck Cocos Islands; Ilhas Cocos; Islas Cocos
+cc cck Cocos (Keeling) Islands; Ilhas Cocos; Islas Cocos (Keeling); Cocos Islands; Islas Cocos
 cd cod Democratic Republic of the Congo; DR Congo; República Democrática do Congo; República Democrática del
   Congo; Congo-Kinshasa; The Democratic Republic of the Congo
 cf caf Central African Republic; República Centro-Africana
@@ -97,7 +97,8 @@ et eth Ethiopia; Federal Democratic Republic of Ethiopia; Etiópia; República F
   República Democrática Federal da Etiópia; República Federal Democrática de Etiopía
 fi fin Finland; Republic of Finland; Finlândia; República da Finlândia; República de Finlandia
 fj fji Fiji; Republic of Fiji; República do Fiji; República das Fiji; Fiyi; República de Fiyi
-fk flk Falkland Islands; Ilhas Malvinas; Islas Malvinas; Ilhas Falkland; Islas Falkland
+fk flk Falkland Islands; Ilhas Malvinas; Islas Malvinas; Falkland Islands (Malvinas); Ilhas Malvinas (Falkland);
+  Ilhas Falkland (Malvinas); Islas Falkland (Malvinas); Ilhas Falkland; Islas Falkland
 fm fsm Micronesia; Federated States of Micronesia; Estados Federados da Micronésia; Estados Federados de
   Micronesia
 fo fro Faroe Islands; Ilhas Faroe; Islas Feroe
@@ -184,7 +185,8 @@ ma mar Morocco; Kingdom of Morocco; Marrocos; Reino de Marrocos; Marruecos; Rein
 mc mco Mônaco; Principality of Monaco; Principado de Mônaco; Principado do Mónaco
 md mda Moldova; Moldávia; Republic of Moldova; República da Moldávia; República de Moldavia
 me mne Montenegro
-mf maf Saint Martin; São Martim; São Martin; San Martín
+mf maf Saint Martin (French part); São Martim (parte francesa); São Martin (Território Francês); San Martín
+  (zona francesa)
 mg mdg Madagascar; Republic of Madagascar; República de Madagascar
 mh mhl Marshall Islands; Republic of the Marshall Islands; Ilhas Marshall; República das Ilhas Marshall; Islas
   Marshall; República de las Islas Marshall
@@ -232,7 +234,8 @@ pg png Papua New Guinea; Independent State of Papua New Guinea; Papua-Nova Guin�
   Papua-Nova Guiné; Estado Independente de Papua-Nova Guiné; Papúa Nueva Guinea; Estado Independiente de Papúa
   Nueva Guinea
 ph phl Philippines; Republic of the Philippines; Filipinas; República das Filipinas; República de Filipinas
-pk pak Pakistan; Islamic Republic of Pakistan; Paquistão; República Islámica de Pakistán
+pk pak Pakistan; Islamic Republic of Pakistan; Paquistão; República Islâmica do Paquistão;
+  República Islámica de Pakistán
 pl pol Polônia; Poland; Republic of Poland; República da Polônia; República de Polonia
 pm spm Saint Pierre and Miquelon; São Pedro e Miquelon; Saint Pierre e Miquelon; San Pedro y Miquelon
 pn pcn Pitcairn
@@ -274,7 +277,8 @@ ss ssd South Sudan; Republic of South Sudan; Sudão do Sul; República do Sudão
 st stp São Tomé e Príncipe; Sao Tome and Principe; Democratic Republic of Sao Tome and Principe; República
   Democrática de São Tomé e Príncipe; Santo Tomé y Príncipe; República Democrática de Santo Tomé y Príncipe
 sv slv El Salvador; Republic of El Salvador; República de El Salvador
-sx sxm Sint Maarten; São Martim; São Martinho; Isla de San Martín
+sx sxm Sint Maarten (Dutch part); São Martim (parte holandesa); São Martinho (Países Baixos); Isla de San Martín
+  (zona holandesa); Isla de San Martín
 sy syr Syria; Síria; Syrian Arab Republic; República Árabe da Síria; República Árabe Síria; República árabe de
   Siria
 sz swz Swaziland; Suazilândia; Essuatíni; Esuatini; Eswatini; Kingdom of Eswatini; Reino da Suazilândia; Reino
@@ -307,14 +311,15 @@ us usa United States of America; EUA; EE. UU.; EE.UU.A.; Estados Unidos da Amér
 uy ury Uruguay; Eastern Republic of Uruguay; Uruguai; República Oriental do Uruguai; República Oriental del
   Uruguay
 uz uzb Uzbekistan; Republic of Uzbekistan; Uzbequistão; República do Uzbequistão; República de Uzbekistán
-va vat Vatican; Vatican City; Vaticano; Cidade do Vaticano; Ciudad del Vaticano; Holy See; Santa Sé; Santa Sede
+va vat Vatican; Vatican City; Vaticano; Cidade do Vaticano; Ciudad del Vaticano; Holy See (Vatican City State);
+  Santa Sé (Cidade-Estado do Vaticano); Santa Sé (Estado da Cidade do Vaticano); Santa Sede (Ciudad Estado del
+  Vaticano); Holy See; Santa Sé; Santa Sede
 vc vct Saint Vincent and the Grenadines; São Vicente e Granadinas; San Vicente y las Granadinas
 ve ven Venezuela; Bolivarian Republic of Venezuela; República Bolivariana da Venezuela; República Bolivariana de
   Venezuela
-vg vgb British Virgin Islands; Ilhas Virgens Britânicas; Islas Vírgenes Británicas; Britânicas Ilhas Virgens;
-  Británicas Islas Vírgenes
+vg vgb British Virgin Islands; Ilhas Virgens Britânicas; Islas Vírgenes Británicas
 vi vir US Virgin Islands; Ilhas Virgens Americanas; Islas Vírgenes de los Estados Unidos; Virgin Islands of the
-  United States; Ilhas Virgens dos Estados Unidos; Estados Unidos Ilhas Virgens; de EEUU. Islas Vírgenes
+  United States; Ilhas Virgens dos Estados Unidos
 vn vnm Vietnam; Vietnã; Vietname; Socialist Republic of Viet Nam; República Socialista do Vietnã; República
   Socialista do Vietname; República Socialista de Vietnam
 vu vut Vanuatu; Republic of Vanuatu; República de Vanuatu
@@ -329,17 +334,22 @@ zw zwe Zimbabwe; Republic of Zimbabwe; Zimbábue; República de Zimbábue; Repú
 """
 
 
-@cache
-def index() -> dict[str, str]:
-    """Folded code or name -> alpha-2 in lower case."""
-    found: dict[str, str] = {}
+def rows() -> Iterator[tuple[str, str, list[str]]]:
+    """Alpha-2, alpha-3 and names of every country."""
     for row in _TABLE.strip().replace("\n  ", " ").splitlines():
-        alpha2, alpha3, names = row.split(" ", 2)
-        for word in (alpha2, alpha3, *names.split("; ")):
-            found[fold(word)] = alpha2
-    return found
+        code, longer, names = row.split(" ", 2)
+        yield code, longer, names.split("; ")
+
+
+@cache
+def _index() -> dict[str, str]:
+    return {fold(word): code for code, longer, names in rows() for word in (code, longer, *names)}
 
 
 def alpha2(text: str) -> str | None:
     """ISO 3166-1 alpha-2 in lower case of a code or name, or None for what is no country."""
-    return index().get(fold(text))
+    found = _index().get(fold(text))
+    if found is None and "," in text:  # ISO inverts some names: "Bolivia, Plurinational State of"
+        head, _, tail = text.partition(",")
+        found = _index().get(fold(tail + head))
+    return found
