@@ -9,6 +9,8 @@ import pytest
 
 from sinal_crds import names
 from sinal_runtime.bus import Bus, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, Outgoing, Published
+
+from tests.support.eventually import eventually
 from tests.support.fix_bus import MakeTenant
 from tests.support.nats_process import NatsProcess
 
@@ -82,7 +84,7 @@ async def test_without_a_broker_a_publish_fails_at_once(
 ) -> None:
     await make_tenant("loja")
     nats_server.kill()
-    await _until(lambda: not bus.connected)
+    await eventually(lambda: not bus.connected)
     began = time.monotonic()
     with pytest.raises(BusUnavailable):
         await bus.publish(names.in_subject("loja", "click"), b"x", msg_id="1")
@@ -102,7 +104,7 @@ async def test_a_lost_connection_fails_what_waits_without_the_whole_timeout(bus:
 
 async def test_no_answer_in_time_is_unavailable(bus: Bus) -> None:
     await bus.link.client.subscribe("silent")
-    with pytest.raises(BusUnavailable, match="no answer within 0.2 s"):
+    with pytest.raises(BusUnavailable, match="no answer within"):
         await bus.publish("silent", b"x", msg_id="1", timeout_s=0.2)
 
 
@@ -113,7 +115,7 @@ async def test_publishing_works_again_after_a_restart_and_knows_what_it_stored_b
     subject = names.in_subject("loja", "click")
     before = await bus.publish(subject, b"x", msg_id="1")
     await asyncio.to_thread(nats_server.restart)
-    await _until(lambda: bus.connected)
+    await eventually(lambda: bus.connected)
     after = await bus.publish(subject, b"x", msg_id="1")
     assert (after.seq, after.duplicate) == (before.seq, True)
 
@@ -125,10 +127,10 @@ async def test_a_bus_can_start_before_its_broker_and_tells_of_later_connects(nat
     try:
         assert not bus.connected
         nats_server.start()
-        await _until(lambda: bus.connected)
+        await eventually(lambda: bus.connected)
         assert connects == []
         await asyncio.to_thread(nats_server.restart)
-        await _until(lambda: connects == ["again"])
+        await eventually(lambda: connects == ["again"])
     finally:
         await bus.close()
 
@@ -144,10 +146,3 @@ async def test_requests_for_provisioning_become_one_a_second(bus: Bus) -> None:
     assert second.data == b""  # the other ninety-nine: look at all
     with pytest.raises(TimeoutError):
         await asked.next_msg(timeout=1.2)
-
-
-async def _until(condition: object, timeout_s: float = 10) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -11,6 +11,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolic
 
 from sinal_crds import names
 from sinal_runtime.bus import Bus
+
 from tests.support.nats_process import NatsProcess
 
 MakeTenant = Callable[..., Awaitable[None]]
@@ -34,7 +35,7 @@ async def client(nats_server: NatsProcess) -> AsyncIterator[Client]:
     connected = await nats.connect(
         nats_server.url,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.1,  # type: ignore[arg-type]
+        reconnect_time_wait=0.1,
         error_cb=quiet,
     )
     yield connected

@@ -209,11 +209,13 @@ class Bus:
         """The whole content of a KV bucket, again after every change, for ever."""
         return watch_bucket(self, bucket)
 
-    async def close(self) -> None:
-        """Send what is buffered and close the connection."""
+    async def close(self, *, timeout_s: float = 5.0) -> None:
+        """Wait for the acks under way, send what is buffered, close the connection."""
         if self._asked is not None:
             self._asked.cancel()
-        await self.link.close()
+        if self.connected:
+            await self._replies.idle(timeout_s=timeout_s)
+        await self.link.close(timeout_s=timeout_s)
         self._replies.fail_all()
         for task in tuple(self._tasks):
             task.cancel()

@@ -31,7 +31,6 @@ class Link:
         self._down: list[Listener] = []
         self._last_error = ""
         self._connected = False
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def connected(self) -> bool:
@@ -104,13 +103,13 @@ class Link:
             except Exception:
                 log.exception("bus.listener_failed")
 
-    async def close(self) -> None:
-        """Send what is buffered, wait for what is subscribed, close."""
+    async def close(self, *, timeout_s: float = 5.0) -> None:
+        """Send what is buffered and close; waits for the broker no longer than `timeout_s`."""
         self._up.clear()
         try:
-            if self.client.is_connected:
-                await self.client.drain()
-            else:
+            async with asyncio.timeout(timeout_s):
+                if self.client.is_connected:
+                    await self.client.flush()
                 await self.client.close()
         except (nats.errors.Error, OSError, TimeoutError) as error:
             log.warning("bus.close_failed", name=self._name, error=type(error).__name__)

@@ -59,6 +59,11 @@ class Replies:
         if future is not None and not future.done():
             future.set_exception(BusUnavailable(f"{subject}: no answer within {timeout_s:g} s"))
 
+    async def idle(self, *, timeout_s: float) -> None:
+        """Wait until nothing is awaited any more, or the time is over."""
+        if self._waiting:
+            await asyncio.wait(self._waiting.values(), timeout=timeout_s)
+
     def fail_all(self) -> None:
         """The connection is lost: what was waiting is in doubt."""
         waiting, self._waiting = self._waiting, {}
