@@ -64,3 +64,9 @@ def _add(found: dict[str, Gateway], module: object, where: str) -> None:
         raise TypeError(f"gateway {where}: missing {', '.join(missing)}")
     assert isinstance(module, Gateway)  # noqa: S101 - the names were checked above; this is for the type checker
     found[module.NAME] = module
+
+
+def uses_unknown_word(gateway: Gateway, sale: Sale) -> bool:
+    """Whether a sale was ignored because its gateway has a word that is new to us, not because it means nothing."""
+    meaningless: frozenset[str] = getattr(gateway, "MEANINGLESS", frozenset())
+    return sale.status == "ignored" and sale.event not in meaningless

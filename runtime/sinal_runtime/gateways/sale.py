@@ -52,7 +52,7 @@ RANK: dict[str, int] = {
 
 
 class Product(msgspec.Struct, kw_only=True, frozen=True):
-    """One line of an order; `value` is a decimal string or None."""
+    """One line of an order; `value` is a decimal string of the whole line, not of one unit, or None."""
 
     id: str | None = None
     name: str | None = None
@@ -120,3 +120,5 @@ class Sale(msgspec.Struct, kw_only=True, frozen=True):
     customer: Customer = Customer()
     tracking: Tracking = Tracking()
     client: Client = Client()
+    # What has been given back of `value` so far; only on refunds whose amount the gateway tells.
+    refunded_value: str | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,192 @@
+"""Bodies of deliveries, JSON or form, as one tolerant read-only tree.
+
+Gateways add fields, drop fields, send a number as a string and an empty list for an empty object. A `Node` answers
+None (or an empty node) for whatever is not there or not of the wanted shape, so that an adapter reads in one line
+what it needs and no payload can make it raise. Numbers with a point become Decimal, never float: money must not pass
+through binary fractions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import NoReturn
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from sinal_runtime.gateways import NotThisGateway
+
+MAX_TEXT = 2_000  # characters kept of a text; longer ones are cut
+MAX_IDENT = 255  # an identifier cannot be cut, a longer one is none (Stripe documents 255)
+MAX_DIGITS = 18  # before the point; no amount and no time has more
+_MAX_INTEGER = 10**40  # an identifier may be a number longer than any amount
+_MAX_FORM_FIELDS = 2_000
+_MAX_FORM_DEPTH = 8
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_CONTROL = {code: " " for code in (*range(32), 127)}
+_NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,12})?", re.ASCII)
+_BRACKET = re.compile(r"\[([^\[\]]*)\]")
+_TRUE = {"true", "1", "yes", "sim", "on"}
+_FALSE = {"false", "0", "no", "nao", "não", "off", ""}
+
+
+class Node:
+    """One object of a payload; every reader takes a path of names and never raises."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: object = None) -> None:
+        self._fields: Mapping[str, object] = fields if isinstance(fields, dict) else {}
+
+    def __bool__(self) -> bool:
+        return bool(self._fields)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def raw(self, *path: str) -> object:
+        """What stands at the path, as decoded; None where nothing does."""
+        value: object = self._fields
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def node(self, *path: str) -> Node:
+        """The object at the path, empty where there is none."""
+        return Node(self.raw(*path))
+
+    def nodes(self, *path: str) -> list[Node]:
+        """The objects of a list; a form's numbered fields and a lone object count as one."""
+        value = self.raw(*path)
+        if isinstance(value, dict) and value:
+            value = [value[k] for k in sorted(value, key=int)] if all(map(_is_index, value)) else [value]
+        return [Node(item) for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+    def text(self, *path: str) -> str | None:
+        """Trimmed text of a string or number (of a list: its first item); None when blank."""
+        return _text(self.raw(*path))
+
+    def ident(self, *path: str) -> str | None:
+        """An identifier as text, whole or not at all."""
+        found = _text(self.raw(*path), limit=MAX_IDENT + 1)
+        return found if found is not None and len(found) <= MAX_IDENT else None
+
+    def number(self, *path: str) -> Decimal | None:
+        """A number, also of a string such as "297.00"."""
+        return _number(self.raw(*path))
+
+    def integer(self, *path: str) -> int | None:
+        """A whole number, also of "12" or 12.0."""
+        found = _number(self.raw(*path))
+        return int(found) if found is not None and found == found.to_integral_value() else None
+
+    def flag(self, *path: str) -> bool | None:
+        """True or false of a boolean, 1/0 or a word; None for anything else."""
+        value = self.raw(*path)
+        if isinstance(value, bool):
+            return value
+        word = (_text(value) or "").lower() if isinstance(value, str | int) else None
+        return True if word in _TRUE else False if word in _FALSE else None
+
+
+def load(raw: bytes) -> Node:
+    """The tree of a JSON object or a form; raises NotThisGateway for anything else."""
+    body = raw.removeprefix(b"\xef\xbb\xbf").strip()
+    if body.startswith(b"{"):
+        return Node(decode_json(body))
+    if b"=" in body and not body.startswith((b"[", b"<", b'"')):
+        return Node(_form(body.decode("utf-8", "replace")))
+    _refuse("the body is neither a JSON object nor a form")
+
+
+def decode_json(body: bytes) -> object:
+    """Decoded JSON, fractions as Decimal; raises NotThisGateway, also for nesting without end and absurd exponents."""
+    try:
+        return _decode(body)
+    except (ValueError, ArithmeticError, RecursionError):
+        _refuse("the body is not valid JSON")
+
+
+def form_fields(text: str) -> Node:
+    """The flat fields of a query string; the first value of a name wins, an unreadable one gives an empty node."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=False, max_num_fields=_MAX_FORM_FIELDS)
+    except ValueError:
+        return Node()
+    return Node(dict(reversed(pairs)))
+
+
+def _refuse(message: str) -> NoReturn:
+    raise NotThisGateway(message) from None
+
+
+def _form(text: str) -> dict[str, object]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
+    except ValueError:
+        _refuse("the form has too many fields")
+    tree: dict[str, object] = {}
+    for name, value in pairs:
+        head, _, rest = name.partition("[")
+        _plant(tree, [head, *_BRACKET.findall("[" + rest)][:_MAX_FORM_DEPTH], _unpacked(value))
+    return tree
+
+
+def _plant(tree: dict[str, object], path: list[str], value: object) -> None:
+    """Put `a[b][0]=x` where JSON would have it, lists as objects with numbered fields."""
+    for name in path[:-1]:
+        below = tree.get(name)
+        if not isinstance(below, dict):
+            below = tree[name] = {}
+        tree = below
+    tree[path[-1] or str(len(tree))] = value
+
+
+def _unpacked(value: str) -> object:
+    """A form field that holds a JSON object or list, as its sender meant it."""
+    if not value.startswith(("{", "[")):
+        return value
+    try:
+        return decode_json(value.encode("utf-8", "replace"))
+    except NotThisGateway:
+        return value
+
+
+def _is_index(name: object) -> bool:
+    return isinstance(name, str) and name.isascii() and name.isdigit() and len(name) < 6
+
+
+def _text(value: object, *, limit: int = MAX_TEXT) -> str | None:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return str(value) if abs(value) < _MAX_INTEGER else None
+    if isinstance(value, Decimal):
+        number = _number(value)
+        return None if number is None else format(_trimmed(number), "f")[:limit]
+    if not isinstance(value, str):
+        return None
+    return value[: limit * 2].translate(_CONTROL).strip()[:limit] or None
+
+
+def _number(value: object) -> Decimal | None:
+    if isinstance(value, str):
+        value = value.strip()
+        return Decimal(value) if _NUMBER.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    number = Decimal(value)
+    usable = number.is_finite() and -MAX_DIGITS <= number.adjusted() < MAX_DIGITS
+    return Decimal(0) if number == 0 else number if usable else None
+
+
+def _trimmed(number: Decimal) -> Decimal:
+    return number.to_integral_value() if number == number.to_integral_value() else number

@@ -1,0 +1,97 @@
+"""Hotmart's webhook 1.0.0: flat fields, form-encoded, statuses in lower case; accounts choose the version per
+configuration.
+
+It has no event name and no event time: the status is the event, and the latest date of the purchase is when it
+happened. The same rules as in 2.0.0 hold for value (`price`), tracking and keys, so that both versions of one fact
+share a key.
+"""
+
+from __future__ import annotations
+
+from sinal_runtime import identity
+from sinal_runtime.gateways import _keys, _methods, _money, _time, _tracking
+from sinal_runtime.gateways._body import Node
+from sinal_runtime.gateways._reading import Reading, phones, with_area
+from sinal_runtime.gateways.sale import Product, Sale, Status
+
+_NAME = "hotmart"
+
+STATUSES: dict[str, Status] = {
+    "started": "pending",
+    "billet_printed": "pending",
+    "wayting_payment": "pending",  # sic
+    "waiting_payment": "pending",
+    "pre_order": "pending",
+    "processing_transaction": "pending",
+    "under_analisys": "pending",  # sic
+    "under_analysis": "pending",
+    "approved": "approved",
+    "completed": "completed",
+    "complete": "completed",
+    "no_funds": "refused",
+    "canceled": "canceled",
+    "cancelled": "canceled",
+    "blocked": "canceled",
+    "expired": "expired",
+    "delayed": "overdue",
+    "overdue": "overdue",
+    "dispute": "refund_requested",
+    "protested": "refund_requested",
+    "refunded": "refunded",
+    "partially_refunded": "partially_refunded",
+    "chargeback": "chargeback",
+}
+_MARKS = ("hottok", "prod", "callback_type", "transaction_ext", "cms_vendor", "payment_engine")
+
+
+def is_delivery(body: Node) -> bool:
+    """Whether the body is a 1.0.0 delivery: transaction and status at the root, and a field only Hotmart sends."""
+    return bool(body.ident("transaction") and body.text("status")) and any(mark in body for mark in _MARKS)
+
+
+def sale(body: Node, reading: Reading) -> Sale:
+    """The normalised sale of a 1.0.0 delivery."""
+    order, word = body.ident("transaction"), (body.text("status") or "").lower()
+    status = STATUSES.get(word, "ignored")
+    currency = _money.currency(body.text("currency") or body.text("currency_code_from"))
+    value = _money.major(body.number("price"), currency)
+    confirmed = body.raw("confirmation_purchase_date")
+    approved = confirmed if status == "approved" else None
+    moment = _time.instant(approved) or _time.latest(confirmed, body.raw("purchase_date"))
+    return Sale(
+        gateway=_NAME,
+        event=word,
+        event_key=_keys.event_key(_NAME, order, status, word if status == "ignored" else None),
+        status=status,
+        order_id=order,
+        value=value,
+        currency=currency,
+        method=_methods.method(body.text("payment_type")),
+        installments=body.integer("installments_number"),
+        occurred_at=reading.occurred(moment),
+        test=body.integer("prod") == 0,
+        renewal=(body.integer("recurrency") or 0) > 1,
+        products=_products(body, value),
+        customer=reading.customer(_buyer(body)),
+        tracking=_tracking.read([body], trust=("xcod", "sck", "src")),
+    )
+
+
+def _products(body: Node, value: str | None) -> list[Product]:
+    found = Product(id=body.ident("prod"), name=body.text("prod_name"), offer_id=body.ident("off"), value=value)
+    return [found] if found.id or found.name else []
+
+
+def _buyer(body: Node) -> identity.ClearUser:
+    checkout = with_area(body.text("phone_checkout_local_code"), body.text("phone_checkout_number"))
+    return identity.ClearUser(
+        email=body.text("email"),
+        phones=phones(checkout or with_area(body.text("phone_local_code"), body.text("phone_number"))),
+        first_name=body.text("first_name"),
+        last_name=body.text("last_name"),
+        full_name=body.text("name"),
+        city=body.text("address_city"),
+        state=body.text("address_state"),
+        zip=body.text("address_zip_code"),
+        country=body.text("address_country"),
+    )

@@ -1,0 +1,35 @@
+"""What proves a delivery: secrets of the integration compared in constant time, header names in any case."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+
+
+def secrets_of(secret: Mapping[str, str], key: str, *, separators: str = r"[\r\n]+") -> list[bytes]:
+    """The secrets of a key, several of them while one is being replaced; empty ones prove nothing and are left out."""
+    found = secret.get(key) or ""
+    return [part.encode("utf-8", "surrogatepass") for part in map(str.strip, re.split(separators, found)) if part]
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header by its lower-case name, also where the caller kept the sender's spelling."""
+    if name in headers:
+        return headers[name]
+    return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def is_one_of(given: str | None, secrets: list[bytes]) -> bool:
+    """Whether the given text is one of the secrets; the time taken tells nothing but their number."""
+    if not given:
+        return False
+    digest = hashlib.sha256(given.strip().encode("utf-8", "surrogatepass")).digest()
+    matches = [hmac.compare_digest(digest, hashlib.sha256(secret).digest()) for secret in secrets]
+    return any(matches)
+
+
+def same_hex(given: str, expected: str) -> bool:
+    """Whether two hexadecimal digests are the same, in constant time."""
+    return hmac.compare_digest(given.lower().encode("utf-8", "surrogatepass"), expected.encode())

@@ -1,0 +1,49 @@
+"""How one call of `parse` was asked to read, and what depends on it: hashed customer, time of the event."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sinal_runtime import identity
+from sinal_runtime.gateways import _time
+from sinal_runtime.gateways.sale import Customer
+
+_LOCAL_PHONE = 9  # digits of a Brazilian subscriber; more of them include the area code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The tenant's country, whether a person asked for clear text, and the time of receipt (Unix s; None: now)."""
+
+    country: str
+    clear: bool
+    now: float | None
+
+    def customer(self, user: identity.ClearUser) -> Customer:
+        """The buyer hashed; the clear text goes no further than this call unless a person asked for it."""
+        data = identity.hash_user(user, country=self.country)
+        lists = {name: getattr(data, name) for name in data.__struct_fields__}
+        if self.clear:
+            return Customer(**lists, clear=identity.normalise_user(user, country=self.country))
+        return Customer(**lists)
+
+    def occurred(self, moment: datetime | None) -> str:
+        """The moment of the event; a delivery that names none happened when it was received."""
+        if moment is None:
+            moment = datetime.fromtimestamp(time.time() if self.now is None else self.now, UTC)
+        return _time.rfc3339(moment)
+
+
+def phones(*numbers: str | None) -> tuple[str, ...]:
+    """The numbers that are there."""
+    return tuple(number for number in numbers if number)
+
+
+def with_area(area: str | None, number: str | None) -> str | None:
+    """A number with its area code, which gateways send apart and sometimes in the number as well."""
+    if number is None or area is None or len(re.sub(r"\D", "", number)) > _LOCAL_PHONE:
+        return number
+    return f"{area}{number}"
