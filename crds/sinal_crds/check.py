@@ -27,6 +27,11 @@ class Report:
     notices: tuple[str, ...]
     counts: Mapping[str, int]  # valid objects by kind, Secrets included
 
+    def summary(self) -> str:
+        """`1 Tenant, 2 Funnels …`, for a terminal."""
+        parts = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in self.counts.items() if count]
+        return ", ".join(parts) or "no objects"
+
     @property
     def ok(self) -> bool:
         """Whether the manifests can be used."""

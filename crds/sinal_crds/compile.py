@@ -159,7 +159,7 @@ class _TenantCompiler:
         return IntegrationPlan(
             name=item.name,
             gateway=spec.gateway,
-            funnel=spec.funnel_ref.name,
+            funnel=spec.funnel_ref,
             token_sha256=_sha256(token),
             credentials=dict(data),
             products=tuple(spec.products),

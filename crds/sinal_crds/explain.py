@@ -100,11 +100,10 @@ def _wrong_type(wanted: str, way_out: str = "") -> Callable[[Any], str]:
 
 
 def _text(item: Any) -> str:
-    return (
-        f"must be text{_shown(item)}; put it in quotes"
-        if not isinstance(item["input"], dict | list)
-        else "must be text"
-    )
+    if not isinstance(item["input"], dict | list):
+        return f"must be text{_shown(item)}; put it in quotes"
+    fields = [part for part in item["loc"] if isinstance(part, str)]
+    return "must be a name as text" if fields and fields[-1].endswith(("Ref", "Refs")) else "must be text"
 
 
 def _choice(item: Any) -> str:
@@ -140,8 +139,7 @@ def _size(words: str, key: str, unit: str) -> Callable[[Any], str]:
 
 
 def _object(item: Any) -> str:
-    names = [part for part in item["loc"] if isinstance(part, str)]
-    if isinstance(item["input"], str) and names and names[-1].endswith(("Ref", "Refs")):
+    if isinstance(item["input"], str) and item["loc"] and str(item["loc"][-1]).endswith("SecretRef"):
         return "must be a mapping; write {name: …}"
     return "must be a mapping of fields"
 

@@ -39,7 +39,7 @@ class Problem:
     kind: str
     namespace: str
     name: str
-    field: str  # path such as spec.tenantRef.name
+    field: str  # path such as spec.tenantRef
     reason: str
     message: str
     target: ObjectKey | None = None  # what it refers to in vain
@@ -148,13 +148,13 @@ def _owned(
     """Objects by tenant; one whose tenant is not there gets a problem."""
     by_tenant: dict[tuple[str, str], list[_Owned]] = defaultdict(list)
     for item in sorted(items, key=lambda i: i.name):
-        key = (item.namespace, item.spec.tenant_ref.name)
+        key = (item.namespace, item.spec.tenant_ref)
         if key in known:
             by_tenant[key].append(item)
         else:
             why = "has no plan, because its slug is taken" if key in losers else "does not exist in this namespace"
             message = f"Tenant {key[1]} {why}; create it, or correct the reference"
-            problems.append(problem(item, "spec.tenantRef.name", TENANT_NOT_FOUND, message, target=f"Tenant {key[1]}"))
+            problems.append(problem(item, "spec.tenantRef", TENANT_NOT_FOUND, message, target=f"Tenant {key[1]}"))
     return by_tenant
 
 
@@ -167,10 +167,10 @@ def _destinations_of(
     names = {d.name for d in own}
     result = {}
     for funnel in funnels:
-        refs = [ref.name for ref in funnel.spec.destination_refs]
+        refs = funnel.spec.destination_refs
         for index, name in enumerate(refs):
             if name not in names:
-                field = f"spec.destinationRefs[{index}].name"
+                field = f"spec.destinationRefs[{index}]"
                 problems.append(_dangling(funnel, field, "Destination", name, everyone, DESTINATION_NOT_FOUND))
         result[funnel.name] = tuple(name for name in refs if name in names)
     return result
@@ -185,9 +185,9 @@ def _lost(
     """Problems of integrations whose funnel can't be used, by the integration's name."""
     names = {f.name for f in own}
     lost = {
-        i.name: _dangling(i, "spec.funnelRef.name", "Funnel", i.spec.funnel_ref.name, everyone, FUNNEL_NOT_FOUND)
+        i.name: _dangling(i, "spec.funnelRef", "Funnel", i.spec.funnel_ref, everyone, FUNNEL_NOT_FOUND)
         for i in integrations
-        if i.spec.funnel_ref.name not in names
+        if i.spec.funnel_ref not in names
     }
     problems.extend(lost.values())
     return lost
@@ -201,11 +201,9 @@ def _dangling(
     everyone: Iterable[Destination | Funnel],
     reason: str,
 ) -> Problem:
-    owner = next((o.spec.tenant_ref.name for o in everyone if (o.namespace, o.name) == (item.namespace, name)), None)
-    if owner is None or owner == item.spec.tenant_ref.name:
+    owner = next((o.spec.tenant_ref for o in everyone if (o.namespace, o.name) == (item.namespace, name)), None)
+    if owner is None or owner == item.spec.tenant_ref:
         message = f"{kind} {name} does not exist in this namespace; create it, or correct the reference"
         return problem(item, field, reason, message, target=f"{kind} {name}")
-    message = (
-        f"{kind} {name} belongs to Tenant {owner}, not {item.spec.tenant_ref.name}; refer to one of the same tenant"
-    )
+    message = f"{kind} {name} belongs to Tenant {owner}, not {item.spec.tenant_ref}; refer to one of the same tenant"
     return problem(item, field, TENANT_MISMATCH, message)

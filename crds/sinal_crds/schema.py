@@ -57,7 +57,7 @@ _STATE: tuple[Column, ...] = (
     ("Ready", "string", _condition("status"), 0),
     ("Reason", "string", _condition("reason"), 0),
 )
-_TENANT: Column = ("Tenant", "string", ".spec.tenantRef.name", 0)
+_TENANT: Column = ("Tenant", "string", ".spec.tenantRef", 0)
 _MESSAGE: Column = ("Message", "string", _condition("message"), 1)
 _AGE: Column = ("Age", "date", ".metadata.creationTimestamp", 0)
 
@@ -92,7 +92,7 @@ FACES: dict[str, Face] = {
             _MESSAGE,
             _AGE,
         ),
-        selectable=(".spec.tenantRef.name", ".spec.meta.pixelId"),
+        selectable=(".spec.tenantRef", ".spec.meta.pixelId"),
     ),
     "Funnel": Face(
         plural="funnels",
@@ -107,7 +107,7 @@ FACES: dict[str, Face] = {
             _MESSAGE,
             _AGE,
         ),
-        selectable=(".spec.tenantRef.name", ".spec.type"),
+        selectable=(".spec.tenantRef", ".spec.type"),
     ),
     "GatewayIntegration": Face(
         plural="gatewayintegrations",
@@ -116,14 +116,14 @@ FACES: dict[str, Face] = {
             *_STATE,
             _TENANT,
             ("Gateway", "string", ".spec.gateway", 0),
-            ("Funnel", "string", ".spec.funnelRef.name", 0),
+            ("Funnel", "string", ".spec.funnelRef", 0),
             ("Last delivery", "date", ".status.lastDelivery", 0),
             ("Rejects", "integer", ".status.rejects", 1),
             ("Drift", "integer", ".status.drift", 1),
             _MESSAGE,
             _AGE,
         ),
-        selectable=(".spec.tenantRef.name", ".spec.funnelRef.name", ".spec.gateway"),
+        selectable=(".spec.tenantRef", ".spec.funnelRef", ".spec.gateway"),
     ),
 }
 
@@ -173,7 +173,9 @@ def structural(model: type[Manifest]) -> dict[str, Any]:
         "properties": {"name": {"type": "string", "maxLength": 63, "pattern": NAME_PATTERN}},
     }
     properties["status"]["default"] = _UNSEEN
-    schema["required"] = ["spec"]
+    schema["required"] = [name for name in schema["required"] if name == "spec"]
+    if not schema["required"]:
+        del schema["required"]
     return schema
 
 

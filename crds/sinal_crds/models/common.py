@@ -89,24 +89,13 @@ class Model(BaseModel):
 
 def unique(items: list[str]) -> list[str]:
     """Refuse a repeated value, as listType `set` does."""
-    return _distinct(items, items)
-
-
-def unique_names(items: list[Reference]) -> list[Reference]:
-    """Refuse two references of one name, as listType `map` does."""
-    _distinct([item.name for item in items], items)
-    return items
-
-
-def _distinct(keys: list[str], items: list[Any]) -> list[Any]:
-    for index, key in enumerate(keys):
-        if key in keys[:index]:
-            raise PydanticCustomError("duplicate", "{key!r} is listed twice", {"key": key})
+    for index, item in enumerate(items):
+        if item in items[:index]:
+            raise PydanticCustomError("duplicate", "{key!r} is listed twice", {"key": item})
     return items
 
 
 SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
-MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME_PATTERN)]
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=HOST_PATTERN)]
@@ -134,17 +123,6 @@ class Metadata(BaseModel):
         return {key: value for key, value in data.items() if value is not None}
 
 
-class Reference(Model):
-    """Another object of the same namespace."""
-
-    name: Name
-    """Name of the object, in the same namespace."""
-
-
-class TenantReference(Reference):
-    """The tenant this object belongs to. Immutable: data already collected stays with its tenant."""
-
-
 class SecretReference(Model):
     """A Secret of the same namespace, whole."""
 
@@ -152,8 +130,6 @@ class SecretReference(Model):
     """Name of the Secret, in the same namespace."""
 
 
-References = Annotated[
-    list[Reference], Field(max_length=32, json_schema_extra=MAP_BY_NAME), AfterValidator(unique_names)
-]
+Names = Annotated[list[Name], Field(max_length=32, json_schema_extra=SET), AfterValidator(unique)]
 Hosts = Annotated[list[Host], Field(max_length=32, json_schema_extra=SET), AfterValidator(unique)]
 LandingHosts = Annotated[list[LandingHost], Field(max_length=64, json_schema_extra=SET), AfterValidator(unique)]

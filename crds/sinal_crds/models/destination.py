@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sinal_crds.models.common import PATTERN_HELP, SECRET_KEY_PATTERN, Model, Rule, SecretReference, TenantReference
+from sinal_crds.models.common import PATTERN_HELP, SECRET_KEY_PATTERN, Model, Name, Rule, SecretReference
 from sinal_crds.models.manifest import Manifest, Status
 from sinal_crds.plan import OnDoubt
 
@@ -69,8 +69,8 @@ class DestinationSpec(Model):
         Rule(cel="self.tenantRef == oldSelf.tenantRef", message="is immutable", field="tenantRef"),
     )
 
-    tenant_ref: TenantReference
-    """The tenant that owns it."""
+    tenant_ref: Name
+    """Name of the Tenant, in the same namespace, that owns it. Immutable: what was sent stays with its tenant."""
     meta: MetaTarget
     """The pixel or dataset."""
     batch: BatchPolicy = BatchPolicy()

@@ -12,9 +12,9 @@ from sinal_crds.models.common import (
     PATTERN_HELP,
     LandingHosts,
     Model,
-    References,
+    Name,
+    Names,
     Rule,
-    TenantReference,
 )
 from sinal_crds.models.manifest import Manifest, Status
 from sinal_crds.plan import ConsentDefault, ReviewPolicy, UnmatchedPolicy
@@ -198,14 +198,14 @@ class FunnelSpec(Model):
         Rule(cel="self.tenantRef == oldSelf.tenantRef", message="is immutable", field="tenantRef"),
     )
 
-    tenant_ref: TenantReference
-    """The tenant that owns it."""
+    tenant_ref: Name
+    """Name of the Tenant, in the same namespace, that owns it. Immutable: what was collected stays with its tenant."""
     type: FunnelType = "DirectSale"
     """What kind of funnel it is, for reports."""
     landing_hosts: LandingHosts = Field(default_factory=list)
     """Hosts whose pages may send events with the funnel's public key, such as loja.example or *.loja.example."""
-    destination_refs: References = Field(default_factory=list)
-    """Destinations, of the same tenant, that get its conversions."""
+    destination_refs: Names = Field(default_factory=list)
+    """Names of Destinations, of the same tenant, that get its conversions."""
     matching: MatchingPolicy = MatchingPolicy()
     """Windows, thresholds and policies of matching."""
     events: EventRules = Field(default_factory=list)

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from sinal_crds.models.common import SET, Model, Reference, Rule, SecretReference, TenantReference, unique
+from sinal_crds.models.common import SET, Model, Name, Rule, SecretReference, unique
 from sinal_crds.models.manifest import Manifest, Status
 
 Gateway = Literal[
@@ -56,10 +56,10 @@ class IntegrationSpec(Model):
         ),
     )
 
-    tenant_ref: TenantReference
-    """The tenant that owns it."""
-    funnel_ref: Reference
-    """The funnel, of the same tenant, that the sales belong to."""
+    tenant_ref: Name
+    """Name of the Tenant, in the same namespace, that owns it. Immutable."""
+    funnel_ref: Name
+    """Name of the Funnel, of the same tenant, that the sales belong to."""
     gateway: Gateway
     """The payment gateway. Immutable: it is part of the webhook URL."""
     credentials_secret_ref: SecretReference | None = None

@@ -116,7 +116,7 @@ class Tenant(Manifest):
     )
 
     kind: Literal["Tenant"]
-    spec: TenantSpec
+    spec: TenantSpec = TenantSpec()
     status: TenantStatus | None = None
 
     @property
