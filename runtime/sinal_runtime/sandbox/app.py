@@ -11,11 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sinal_runtime.sandbox import versions
 from sinal_runtime.sandbox.config import SandboxConfig
 from sinal_runtime.sandbox.control import Control
 from sinal_runtime.sandbox.edge import EventsEdge
-from sinal_runtime.sandbox.errors import GraphError, deprecated_version, missing_object, unknown_path
+from sinal_runtime.sandbox.errors import unknown_path
 from sinal_runtime.sandbox.faults import FaultBoard
 from sinal_runtime.sandbox.intake import Intake
 from sinal_runtime.sandbox.journal import Journal
@@ -52,8 +51,8 @@ def build(
     edge = EventsEdge(config=config, intake=intake, requests=requests, faults=board, closing=closing, clock=clock)
     control = Control(log=log, requests=requests, board=board, journal=journal)
     reads = Reads(config=config, intake=intake, log=log, clock=clock)
-    routes = [*_control_routes(control), *_graph_routes(edge, reads), _fallback(clock)]
-    return Sandbox(Starlette(routes=routes, exception_handlers={405: _wrong_method}), closing, journal)
+    routes = [*_control_routes(control), *_graph_routes(edge, reads)]
+    return Sandbox(Starlette(routes=routes), closing, journal)
 
 
 def _control_routes(control: Control) -> list[Route]:
@@ -71,23 +70,13 @@ def _control_routes(control: Control) -> list[Route]:
 def _graph_routes(edge: EventsEdge, reads: Reads) -> list[Route]:
     return [
         Route("/{version}/{pixel}/events", edge.handle, methods=_ALL),
-        Route("/{version}/debug_token", reads.debug_token, methods=["GET"]),
-        Route("/{version}/dataset_quality", reads.dataset_quality, methods=["GET"]),
-        Route("/{version}/{pixel}", reads.pixel, methods=["GET"]),
+        Route("/{version}/debug_token", reads.debug_token, methods=_ALL),
+        Route("/{version}/dataset_quality", reads.dataset_quality, methods=_ALL),
+        Route("/{version}/{pixel}", reads.pixel, methods=_ALL),
+        Route("/{path:path}", _unknown, methods=_ALL),
     ]
 
 
-async def _wrong_method(request: Request, _: Exception) -> Response:
-    error = missing_object(request.url.path.rsplit("/", 1)[-1], request.method)
+async def _unknown(request: Request) -> Response:
+    error = unknown_path(request.url.path)
     return json_answer(error.body(), status=error.status)
-
-
-def _fallback(clock: Callable[[], float]) -> Route:
-    async def unknown(request: Request) -> Response:
-        path = request.url.path
-        error: GraphError = unknown_path(path)
-        if path.endswith("/events") and not versions.is_version(path.split("/")[1]):
-            error = deprecated_version(None, versions.oldest_supported(clock()))
-        return json_answer(error.body(), status=error.status)
-
-    return Route("/{path:path}", unknown, methods=_ALL)

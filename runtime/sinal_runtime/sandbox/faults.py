@@ -70,10 +70,6 @@ class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     retry_after_s: NonNegative | None = None
     accepted: bool | None = None  # None: what the kind says
 
-    def __post_init__(self) -> None:
-        if self.accepted is False and self.kind in _STORING:
-            raise ValueError(f"accepted can't be false for {self.kind}, which answers for stored events")
-
     @property
     def stores(self) -> bool:
         """Whether the events are validated and stored before the fault happens."""
@@ -115,13 +111,21 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`")
 def parse(body: bytes) -> Script:
     """A script of JSON; raises InvalidScript naming the field."""
     try:
-        return _decode_script(body)
+        script = _decode_script(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        found = _PATH.fullmatch(str(error))
-        what, path = (found["what"], found["path"] or "") if found else (str(error), "")
-        if unknown := _UNKNOWN.fullmatch(what):
-            path, what = f"{path}.{unknown['name']}".lstrip("."), "is no field of a fault script"
-        raise InvalidScript(what, path or "body") from error
+        raise _invalid(str(error)) from error
+    for place, fault in enumerate(script.faults):
+        if fault.accepted is False and fault.kind in _STORING:
+            raise InvalidScript(f"can't be false for {fault.kind}: its events are stored", f"faults[{place}].accepted")
+    return script
+
+
+def _invalid(message: str) -> InvalidScript:
+    found = _PATH.fullmatch(message)
+    what, path = (found["what"], found["path"] or "") if found else (message, "")
+    if unknown := _UNKNOWN.fullmatch(what):
+        path, what = f"{path}.{unknown['name']}".lstrip("."), "is no field of a fault script"
+    return InvalidScript(what, path or "body")
 
 
 class ActiveFault:

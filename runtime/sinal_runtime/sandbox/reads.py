@@ -18,7 +18,7 @@ from sinal_runtime.sandbox import quality, versions
 from sinal_runtime.sandbox.bodies import bearer
 from sinal_runtime.sandbox.config import SandboxConfig
 from sinal_runtime.sandbox.customer import BITS
-from sinal_runtime.sandbox.errors import GraphError, bad_parameter
+from sinal_runtime.sandbox.errors import GraphError, bad_parameter, missing_object
 from sinal_runtime.sandbox.fields import select
 from sinal_runtime.sandbox.intake import Intake
 from sinal_runtime.sandbox.records import EventLog, Filter, Record
@@ -51,8 +51,6 @@ class Reads:
     async def dataset_quality(self, request: Request) -> Response:
         """`GET /{version}/dataset_quality?dataset_id=…&fields=web{…}`: `{}` for a dataset without web events."""
         dataset = request.query_params.get("dataset_id")
-        if not dataset:
-            return json_answer(bad_parameter("The parameter dataset_id is required").body(), status=400)
         return self._answer(request, lambda: self._quality(dataset, request.query_params.get("fields")), dataset)
 
     def _answer(self, request: Request, content: Callable[[], Any], pixel: str | None = None) -> Response:
@@ -61,7 +59,9 @@ class Reads:
                 request.path_params["version"], now_s=self._clock(), expired=self._config.expired_version
             )
             self._intake.check_token(request.query_params.get("access_token") or bearer(request.headers))
-            if pixel is not None:
+            if request.method not in ("GET", "HEAD"):
+                raise missing_object(request.url.path.rpartition("/")[2], request.method)
+            if pixel:
                 self._intake.check_pixel(pixel, request.method)
             return json_answer(content(), headers=headers)
         except GraphError as error:
@@ -95,7 +95,9 @@ class Reads:
             }
         }
 
-    def _quality(self, dataset: str, fields: str | None) -> dict[str, Any]:
+    def _quality(self, dataset: str | None, fields: str | None) -> dict[str, Any]:
+        if not dataset:
+            raise bad_parameter("The parameter dataset_id is required", field="dataset_id")
         since = int(self._clock() * 1_000) - QUALITY_WINDOW_MS
         by_name: defaultdict[str, list[Record]] = defaultdict(list)
         for record in self._log:

@@ -26,13 +26,14 @@ _ENDS: dict[int, datetime] = {
 _VERSION = re.compile(r"v(\d{1,3})\.\d{1,2}")
 
 
-def is_version(segment: str) -> bool:
-    """Whether a path segment looks like a version at all."""
-    return _VERSION.fullmatch(segment) is not None
-
-
 def check(version: str, *, now_s: float, expired: ExpiredVersion) -> dict[str, str]:
-    """Headers to add for this version; raises GraphError 2500 for an unknown one and 2635 for an expired one."""
+    """Headers to add for this version.
+
+    Raises GraphError 2500 for an unknown one, 2635 for an expired one and for an object id in its place: a call without
+    a version is invalid in the Marketing API.
+    """
+    if version.isascii() and version.isdigit():
+        raise deprecated_version(None, oldest_supported(now_s))
     found = _VERSION.fullmatch(version)
     if found is None or not version.endswith(".0") or int(found[1]) > NEWEST:
         raise unknown_path(f"/{version}")
