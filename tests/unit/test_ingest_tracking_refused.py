@@ -1,0 +1,300 @@
+"""What the tracking endpoints refuse, and how they say so. Nothing of a refused request is published."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from sinal_crds.plan import Limits
+from sinal_runtime.bus.errors import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing
+from sinal_runtime.ingest.testing import Reply
+
+from tests.support.fix_ingest import LANDING, OTHER, OTHER_PUBLIC_KEY, PUBLIC_KEY, SERVER_KEY, EdgeWorld, a_tenant
+
+BROWSER = {"origin": LANDING}
+SERVER = {"authorization": f"Bearer {SERVER_KEY}"}
+LEAD = "/api/v1/track/lead"
+
+
+def assert_problem(reply: Reply, status: int) -> dict[str, Any]:
+    assert reply.status == status
+    assert reply.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = reply.json()
+    assert document["status"] == status and document["title"] and document["detail"]
+    return document
+
+
+def fields_of(reply: Reply) -> list[str]:
+    return [error["field"] for error in assert_problem(reply, 400)["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("occurred_at", "2026-09-21T13:39:00Z"),  # 5:40 min ahead
+        ("occurred_at", "2026-09-14T13:00:00Z"),  # seven days and 33 minutes ago
+        ("occurred_at", "2026-09-21T13:00:00"),
+        ("occurred_at", "yesterday"),
+        ("occurred_at", 1_790_000_000),
+        ("event_id", "x" * 129),
+        ("event_id", 7),
+        ("event_id", "a\0b"),
+        ("click_id", "a b"),
+        ("click_id", "x" * 37),
+        ("session_id", "ç"),
+        ("url", "https://curso.example/" + "x" * 4_096),
+        ("referrer", {}),
+        ("value", "-1"),
+        ("value", "1e999999999"),
+        ("value", "NaN"),
+        ("value", "R$ 10,00"),
+        ("value", True),
+        ("value", "0.1234567"),
+        ("currency", "REAL"),
+        ("items", {}),
+        ("items", [{}] * 101),
+        ("consent_ads", "yes"),
+        ("user", "maria"),
+        ("utm", []),
+        ("client", 1),
+        ("order_id", ["1"]),
+        ("external_id", "x" * 257),
+    ],
+)
+async def test_wrong_field_is_named(edge_world: EdgeWorld, field: str, value: object) -> None:
+    reply = await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY, field: value}, headers=BROWSER)
+    assert fields_of(reply) == [field]
+    assert reply.json()["detail"].startswith(f"{field}: ")
+    assert edge_world.bus.messages == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"items": [{"id": "a"}, {"id": "b", "quantity": 0}]}, "items[1].quantity"),
+        ({"items": [{"price": "1"}]}, "items[0].id"),
+        ({"items": ["a"]}, "items[0]"),
+        ({"user": {"email": 1}}, "user.email"),
+        ({"client": {"ip": "300.1.1.1"}}, "client.ip"),
+        ({"utm": {"source": []}}, "utm.source"),
+    ],
+)
+async def test_wrong_nested_field_is_named_with_its_path(
+    edge_world: EdgeWorld, body: dict[str, object], field: str
+) -> None:
+    assert fields_of(await edge_world.client().post(LEAD, {"funnel": "curso", **body}, headers=SERVER)) == [field]
+
+
+async def test_every_wrong_field_is_told_at_once(edge_world: EdgeWorld) -> None:
+    body = {"funnel": PUBLIC_KEY, "value": "x", "event_id": 1, "user": {"phone": []}}
+    assert sorted(fields_of(await edge_world.client().post(LEAD, body, headers=BROWSER))) == [
+        "event_id",
+        "user.phone",
+        "value",
+    ]
+
+
+async def test_one_bad_event_refuses_its_batch_and_is_named(edge_world: EdgeWorld) -> None:
+    events: list[dict[str, object]] = [{"type": "click"} for _ in range(5)]
+    events[3]["occurred_at"] = "2031-01-01T00:00:00Z"
+    reply = await edge_world.client().post(
+        "/api/v1/track/batch", {"funnel": PUBLIC_KEY, "events": events}, headers=BROWSER
+    )
+    assert fields_of(reply) == ["events[3].occurred_at"]
+    assert edge_world.bus.messages == []
+
+
+@pytest.mark.parametrize(
+    ("batch", "field"),
+    [
+        ({}, "events"),
+        ({"events": []}, "events"),
+        ({"events": {"type": "click"}}, "events"),
+        ({"events": [{"type": "click"}] * 501}, "events"),
+        ({"events": [{"type": "sale"}]}, "events[0].type"),
+        ({"events": [{}]}, "events[0].type"),
+        ({"events": [{"type": ["click"]}]}, "events[0].type"),
+        ({"events": ["click"]}, "events[0]"),
+    ],
+)
+async def test_batch_that_is_none_is_refused(edge_world: EdgeWorld, batch: dict[str, object], field: str) -> None:
+    body = {"funnel": PUBLIC_KEY, **batch}
+    assert fields_of(await edge_world.client().post("/api/v1/track/batch", body, headers=BROWSER)) == [field]
+
+
+async def test_batch_of_two_tenants_is_refused(edge_world: EdgeWorld) -> None:
+    edge_world.tenants = (a_tenant(), _same_landing_hosts())
+    events = [{"type": "click", "funnel": key} for key in (PUBLIC_KEY, OTHER_PUBLIC_KEY)]
+    reply = await edge_world.client().post("/api/v1/track/batch", {"events": events}, headers=BROWSER)
+    assert fields_of(reply) == ["events[1].funnel"]
+
+
+def _same_landing_hosts() -> Any:
+    import msgspec
+
+    funnel = msgspec.structs.replace(OTHER.funnels[0], landing_hosts=("curso.example",))
+    return msgspec.structs.replace(OTHER, funnels=(funnel,))
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b'{"a":', b"\xff", b"[" * 100_000, b'{"a":"\\ud800"}', b"1e5"])
+async def test_body_that_is_no_json_object_is_refused(edge_world: EdgeWorld, raw: bytes) -> None:
+    assert fields_of(await edge_world.client().post(LEAD, raw, headers=BROWSER)) == ["(body)"]
+
+
+async def test_missing_funnel_is_named(edge_world: EdgeWorld) -> None:
+    assert fields_of(await edge_world.client().post(LEAD, {}, headers=BROWSER)) == ["funnel"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "https://curso.example.evil.example"},
+        {"origin": "https://promo.example"},  # the wildcard stands for names below it
+        {"origin": "https://xcurso.example"},
+        {"origin": "https://curso.example@evil.example"},
+        {"origin": "chrome-extension://curso.example"},
+        {"origin": "https://evil.example", "referer": LANDING},
+        {"referer": "https://evil.example/?u=https://curso.example"},
+        {},
+    ],
+)
+async def test_public_key_works_on_landing_hosts_only(edge_world: EdgeWorld, headers: dict[str, str]) -> None:
+    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 403)
+    assert edge_world.bus.messages == []
+
+
+@pytest.mark.parametrize(
+    "key", ["Bearer sk_wrong", "Bearer fk_curso", "Basic abc", "Bearer", "", "Bearer " + "sk_" * 99]
+)
+async def test_wrong_server_key_is_401_whatever_the_origin(edge_world: EdgeWorld, key: str) -> None:
+    headers = {**BROWSER, "authorization": key}
+    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 401)
+
+
+async def test_server_key_opens_its_own_funnel_only(edge_world: EdgeWorld) -> None:
+    reply = await edge_world.client().post(LEAD, {"funnel": OTHER_PUBLIC_KEY}, headers=SERVER)
+    assert fields_of(reply) == ["funnel"]
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "funnel"),
+    [
+        ("ingest.example", "/t/nobody", PUBLIC_KEY),
+        ("ingest.example", "", "fk_nobody"),
+        ("ingest.example", "/t/outra", PUBLIC_KEY),
+        ("t.outra.example", "", PUBLIC_KEY),
+        ("t.outra.example", "/t/loja", PUBLIC_KEY),
+        ("ingest.example", "/t/loja", "fk_nobody"),
+    ],
+)
+async def test_unknown_tenant_and_foreign_funnel_read_the_same(
+    edge_world: EdgeWorld, host: str, path: str, funnel: str
+) -> None:
+    client = edge_world.client(host=host)
+    reply = await client.post(f"{path}{LEAD}", {"funnel": funnel}, headers=BROWSER)
+    baseline = await edge_world.client().post(LEAD, {"funnel": "fk_x"}, headers=BROWSER)
+    assert_problem(reply, 404)
+    assert reply.body == baseline.body
+
+
+async def test_answer_never_repeats_what_was_sent(edge_world: EdgeWorld) -> None:
+    body = {"funnel": PUBLIC_KEY, "event_id": 5, "user": {"email": ["maria@loja.example"]}, "value": "segredo"}
+    reply = await edge_world.client().post(LEAD, body, headers=BROWSER)
+    assert b"maria" not in reply.body and b"segredo" not in reply.body
+
+
+async def test_declared_size_is_refused_without_reading(edge_world: EdgeWorld) -> None:
+    async def never() -> Any:
+        raise AssertionError("read")
+        yield b""
+
+    reply = await edge_world.client().send(
+        "POST", LEAD, never(), headers={**BROWSER, "content-length": str(256 * 1024 + 1)}
+    )
+    assert_problem(reply, 413)
+    assert reply.headers["connection"] == "close"
+
+
+async def test_stream_is_cut_at_the_limit(edge_world: EdgeWorld) -> None:
+    given = 0
+
+    async def endless() -> Any:
+        nonlocal given
+        while True:
+            given += 64 * 1024
+            yield b" " * 64 * 1024
+
+    assert_problem(await edge_world.client().send("POST", LEAD, endless(), headers=BROWSER), 413)
+    assert given <= 256 * 1024 + 64 * 1024
+
+
+async def test_body_of_exactly_the_limit_is_read(edge_world: EdgeWorld) -> None:
+    raw = json.dumps({"funnel": PUBLIC_KEY}).encode().ljust(256 * 1024)
+    assert (await edge_world.client().post(LEAD, raw, headers=BROWSER)).status == 202
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (gzip.compress(b" " * 50_000_000), 413),
+        (gzip.compress(b"{}")[:-3], 400),
+        (b"not gzip", 400),
+        (gzip.compress(b"{}") + b"more", 400),
+    ],
+)
+async def test_gzip_is_inflated_within_bounds(edge_world: EdgeWorld, raw: bytes, status: int) -> None:
+    headers = {**SERVER, "content-encoding": "gzip"}
+    assert_problem(await edge_world.client().post("/api/v1/track/batch", raw, headers=headers), status)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"content-type": "application/x-www-form-urlencoded"}, {"content-type": "image/png"}, {"content-encoding": "br"}],
+)
+async def test_other_media_types_are_415(edge_world: EdgeWorld, header: dict[str, str]) -> None:
+    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers={**BROWSER, **header}), 415)
+
+
+async def test_rate_limit_is_per_tenant_and_says_when_to_return(edge_world: EdgeWorld) -> None:
+    edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=3)), OTHER)
+    client = edge_world.client()
+    statuses = [(await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers=BROWSER)).status for _ in range(3)]
+    refused = await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers=BROWSER)
+    other = await client.post(LEAD, {"funnel": OTHER_PUBLIC_KEY}, headers={"origin": "https://outra.example"})
+    assert statuses == [202] * 3
+    assert_problem(refused, 429)
+    assert refused.headers["retry-after"] == "20"
+    assert other.status == 202
+    edge_world.clock.now += 20
+    assert (await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers=BROWSER)).status == 202
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (BusUnavailable("away"), 503),
+        (LaneMissing("no stream"), 503),
+        (LaneFull("full"), 429),
+        (BusRefused(500, 10_000, "no"), 503),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 3])
+async def test_nothing_is_accepted_that_the_broker_did_not_take(
+    edge_world: EdgeWorld, error: BusError, status: int, count: int
+) -> None:
+    edge_world.bus.error = error
+    body = {"funnel": PUBLIC_KEY, "events": [{"type": "lead"}] * count}
+    reply = await edge_world.client().post("/api/v1/track/batch", body, headers=BROWSER)
+    assert_problem(reply, status)
+    assert int(reply.headers["retry-after"]) >= 1
+
+
+async def test_missing_lane_asks_for_provisioning(edge_world: EdgeWorld) -> None:
+    edge_world.bus.error = LaneMissing("no stream")
+    await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=BROWSER)
+    assert edge_world.bus.provisions == ["loja"]
