@@ -1,0 +1,259 @@
+"""One transaction of matching: a batch of a tenant's events, or a look at its orders that are due.
+
+Invariants: an event's side effects happen once, whoever delivers it how often; the outbox is filled in the transaction
+that decides; an order is only read and written under its lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from sinal_crds.plan import FunnelPlan, TenantPlan
+from sinal_runtime.dispatch.payload import Unidentifiable
+from sinal_runtime.events import TRACKING_KINDS, Event, encode
+from sinal_runtime.matching import decision as rules
+from sinal_runtime.matching import visits
+from sinal_runtime.matching.parcels import Parcel, meta_id, pack
+from sinal_runtime.matching.sales import Draft, Order, new_order, order_key
+from sinal_runtime.store.matching import MatchTransaction
+from sinal_runtime.store.rows import CapiRow, Claim, Delivered, EventRow, Outbox, Outcome, OutcomeRow
+
+# How long a sender's own key stands against a repeat: gateways play old sales again, browsers do not.
+SALE_KEY = timedelta(days=400)
+VISIT_KEY = timedelta(days=8)
+_OUTCOMES: dict[rules.Action, Outcome] = {"send": "sent", "wait": "waiting", "withhold": "withheld"}
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a batch left: rows to publish, decisions (rule, decision) to count, events handled for the first time."""
+
+    outbox: list[Outbox]
+    decisions: list[tuple[str, str]]
+    fresh: list[Event]
+
+
+class Batch:
+    """The work of one transaction; use once."""
+
+    def __init__(self, plan: TenantPlan, transaction: MatchTransaction, *, now: datetime) -> None:
+        self._plan = plan
+        self._tx = transaction
+        self._now = now
+        self._doubled: dict[str, int] = {}  # events that came more than once in this very batch
+
+    async def run(self, events: list[Event]) -> Result:
+        """Handle delivered events; those that were handled before only get their unpublished rows published."""
+        fresh = await self._fresh(events)
+        seen = [event for event in fresh if event.kind in TRACKING_KINDS]
+        drafts = [self._draft(event) for event in fresh]
+        late = await self._learn(seen)
+        orders = await self._orders(drafts, late)
+        outbox, decisions = await self._settle(orders, drafts)
+        known = {event.id for event in events} - {event.id for event in fresh}
+        outbox += await self._tx.unpublished_of(sorted(known))
+        return Result(outbox, decisions, fresh)
+
+    async def run_due(self, limit: int) -> Result:
+        """Look again at orders whose wait is over or that may have missed a click."""
+        rows = await self._tx.lock_due_orders(self._now, limit)
+        known = await self._tx.matches_of([row.id for row in rows])
+        orders = [Order.of(row, known.get(row.id)) for row in rows]
+        outbox, decisions = await self._settle(orders, [])
+        return Result(outbox, decisions, [])
+
+    async def _fresh(self, events: list[Event]) -> list[Event]:
+        times = Counter(event.id for event in events)
+        first = {event.id: event for event in reversed(events)}
+        new = await self._tx.new_events(
+            [
+                Delivered(
+                    id=event.id,
+                    received_at=visits.moment(event.received_at),
+                    natural=event.natural_key,
+                    expires_at=self._now + (SALE_KEY if event.kind == "sale" else VISIT_KEY),
+                )
+                for _, event in sorted(first.items())
+            ]
+        )
+        await self._tx.count_repeats({key: n for key, n in times.items() if key not in new})
+        self._doubled = {key: n - 1 for key, n in times.items() if key in new and n > 1}
+        return [event for event in dict.fromkeys(first[e.id] for e in events) if event.id in new]
+
+    def _draft(self, event: Event) -> Draft:
+        funnel = self._plan.funnel(event.funnel)
+        if event.sale is None:
+            return Draft(event, rules.visit_rules(self._plan, funnel, event), funnel)
+        integration = next((i for i in self._plan.integrations if i.name == event.integration), None)
+        aside = rules.set_aside(event.sale, funnel, integration)
+        if aside is not None or funnel is None:
+            return Draft(event, aside or rules.withhold("policy"))
+        return Draft(event, rules.sale_rules(self._plan, funnel, event), funnel)
+
+    async def _learn(self, seen: list[Event]) -> list[int]:
+        """Store what visitors showed; returns the unmatched orders they may belong to."""
+        await self._tx.learn_clicks(visits.click_rows(seen))
+        await self._tx.learn_sessions(visits.session_rows(seen))
+        await self._tx.learn_identities(visits.identities_of(seen))
+        return await self._tx.reopenable(visits.visit_keys(seen))
+
+    async def _orders(self, drafts: list[Draft], late: list[int]) -> list[Order]:
+        """Lock the orders of this batch's sales and those that late clicks open again; sales are taken in sequence."""
+        sales = [draft for draft in drafts if draft.event.sale is not None and draft.funnel is not None]
+        wanted = {order_key(draft.event): new_order(draft.event) for draft in reversed(sales)}
+        ids = await self._tx.order_ids([wanted[key] for key in sorted(wanted)])
+        rows = await self._tx.lock_orders(sorted({*ids, *late}))
+        known = await self._tx.matches_of([row.id for row in rows])
+        orders = {(row.gateway, row.order_key): Order.of(row, known.get(row.id)) for row in rows}
+        for draft in sales:
+            orders[order_key(draft.event)].take(draft)
+        return list(orders.values())
+
+    async def _settle(self, orders: list[Order], drafts: list[Draft]) -> tuple[list[Outbox], list[tuple[str, str]]]:
+        """Match the orders, decide every event, claim and fill the outbox, write everything back."""
+        placed = [(order, self._plan.funnel(order.row.funnel)) for order in orders]
+        await self._look(placed)
+        await self._reopen(placed)
+        for order, funnel in placed:
+            if funnel is not None:
+                self._judge(order, funnel)
+        stored = [draft for order in orders for draft in order.drafts if draft.stored]
+        outbox = await self._send([*stored, *drafts])
+        await self._tx.save_orders(
+            [
+                order.saved(self._now, funnel.matching.wait_for_click_s if funnel else 0)
+                for order, funnel in placed
+                if order.subject is not None
+            ]
+        )
+        await self._tx.save_matches([order.match for order in orders if order.match])
+        await self._tx.learn_identities(visits.identity_rows(list(_proven(orders))))
+        await self._tx.insert_events([_event_row(draft) for draft in drafts])
+        await self._tx.count_repeats(self._doubled)
+        await self._tx.update_outcomes([_outcome_row(draft) for draft in stored])
+        return outbox, [(order.match.rule, order.match.decision) for order in orders if order.match]
+
+    async def _look(self, placed: list[tuple[Order, FunnelPlan | None]]) -> None:
+        wanted = {
+            order.row.id: (order.question(), max(funnel.matching.click_window_s, funnel.matching.view_window_s))
+            for order, funnel in placed
+            if order.subject is not None and funnel is not None
+        }
+        found = await self._tx.candidates(wanted)
+        for order, funnel in placed:
+            if funnel is not None:
+                order.look(funnel, found.get(order.row.id, []))
+
+    async def _reopen(self, placed: list[tuple[Order, FunnelPlan | None]]) -> None:
+        """Earlier sales of these orders that wait, or were withheld for want of a click, are judged again."""
+        by_id = {order.row.id: (order, funnel) for order, funnel in placed if order.known is not None}
+        for found in await self._tx.open_events(sorted(by_id)):
+            order, funnel = by_id[found.conversion_id]
+            hold = order.row.hold_until
+            draft = Draft(
+                found.event,
+                rules.sale_rules(self._plan, funnel, found.event) if funnel else rules.withhold("policy"),
+                funnel,
+                found.conversion_id,
+                stored=True,
+                may_wait=found.waiting and hold is not None and hold > self._now,
+            )
+            order.drafts.insert(sum(1 for other in order.drafts if other.stored), draft)
+
+    def _judge(self, order: Order, funnel: FunnelPlan) -> None:
+        plan = funnel.matching
+        click = order.click if rules.uses_click(order.decision, plan) else None
+        for draft in order.drafts:
+            if draft.verdict.action == "withhold":
+                continue
+            said, click_said = draft.event.consent_ads, click.consent_ads if click else None
+            verdict = rules.match_rules(draft.verdict, order.decision, plan, may_wait=draft.may_wait)
+            if verdict.action == "send":
+                verdict = rules.consent_rules(funnel, verdict, said, click_said)
+            draft.verdict, draft.click = verdict, click
+
+    async def _send(self, drafts: list[Draft]) -> list[Outbox]:
+        parcels = {draft.event.id: parcel for draft in drafts if (parcel := self._pack(draft))}
+        claims: dict[str, Claim] = {}
+        for draft in drafts:
+            parcel = parcels.get(draft.event.id)
+            if parcel is not None and parcel.claim is not None:
+                claims.setdefault(parcel.claim.key, parcel.claim)
+        won = await self._tx.claim([claims[key] for key in sorted(claims)])
+        rows: list[CapiRow] = []
+        for draft in drafts:
+            parcel = parcels.get(draft.event.id)
+            if parcel is None:
+                continue
+            claim = parcel.claim
+            if claim is None or (claim.key in won and claims[claim.key].owner == draft.event.id):
+                rows += parcel.rows
+            else:
+                draft.verdict = rules.withhold("duplicate")
+        return await self._tx.add_capi_events(rows)
+
+    def _pack(self, draft: Draft) -> Parcel | None:
+        if draft.verdict.event_name:
+            draft.event_id = meta_id(self._plan.slug, draft.event, draft.verdict.event_name)
+        if draft.verdict.action != "send" or draft.funnel is None:
+            return None
+        try:
+            return pack(
+                self._plan,
+                draft.funnel,
+                draft.event,
+                draft.verdict,
+                click=draft.click,
+                conversion_id=draft.conversion_id,
+                now=self._now,
+            )
+        except Unidentifiable:
+            draft.verdict = rules.withhold("unidentifiable")
+            return None
+
+
+def _proven(orders: list[Order]) -> Iterable[tuple[str, list[str], list[str], int]]:
+    """A sale that carries our own id proves whose e-mail it is: the next order of that buyer finds the same click."""
+    for order in orders:
+        if order.match and order.match.rule in ("click_id", "session_id") and order.click and order.subject:
+            yield order.click.click_id, order.subject.emails, order.subject.phones, order.click.last_at
+
+
+def _event_row(draft: Draft) -> EventRow:
+    event, sale = draft.event, draft.event.sale
+    hashes = sale.customer.em if sale is not None else event.user.em
+    return EventRow(
+        id=event.id,
+        received_at=visits.moment(event.received_at),
+        occurred_at=visits.moment(event.occurred_at),
+        funnel=event.funnel,
+        kind=event.kind,
+        source=event.source,
+        event_id=draft.event_id or event.event_id,
+        status=sale.status if sale else None,
+        gateway=sale.gateway if sale else None,
+        integration=event.integration,
+        order_id=sale.order_id if sale else event.order_id,
+        click_id=event.click_id or (sale.tracking.click_id if sale else None),
+        value=sale.value if sale else event.value,
+        currency=sale.currency if sale else event.currency,
+        email_hash=next(iter(hashes or event.user.em), None),
+        consent_ads=event.consent_ads,
+        conversion_id=draft.conversion_id,
+        outcome=_OUTCOMES[draft.verdict.action],
+        reason=draft.verdict.reason,
+        body=msgspec.Raw(encode(event)),
+    )
+
+
+def _outcome_row(draft: Draft) -> OutcomeRow:
+    return OutcomeRow(
+        id=draft.event.id,
+        received_at=visits.moment(draft.event.received_at),
+        outcome=_OUTCOMES[draft.verdict.action],
+        reason=draft.verdict.reason,
+        event_id=draft.event_id,
+    )

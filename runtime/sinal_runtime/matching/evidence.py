@@ -1,0 +1,128 @@
+"""The two sides that are compared: what a sale's events say of the buyer, and what a click knows of the visitor.
+
+A sale's side grows with every event of its order and does not depend on their sequence.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sinal_runtime.events import Event, UserData, Utm
+
+
+class Subject(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """All that an order's events told so far; times are Unix ms, hashes are hex, lists are sorted."""
+
+    first_at: int
+    last_at: int
+    click_ids: list[str] = []
+    session_ids: list[str] = []
+    external_ids: list[str] = []
+    fbclids: list[str] = []
+    fbcs: list[str] = []
+    fbps: list[str] = []
+    emails: list[str] = []
+    phones: list[str] = []
+    ips: list[str] = []
+    user_agents: list[str] = []
+    products: list[str] = []
+    utms: list[str] = []
+
+    def merged(self, other: Subject) -> Subject:
+        """Both together; commutative and idempotent."""
+        lists = {name: _sorted(getattr(self, name), getattr(other, name)) for name in _LISTS}
+        return Subject(first_at=min(self.first_at, other.first_at), last_at=max(self.last_at, other.last_at), **lists)
+
+
+_LISTS = tuple(name for name in Subject.__struct_fields__ if name not in ("first_at", "last_at"))
+
+
+class Candidate(msgspec.Struct, kw_only=True, frozen=True):
+    """One visitor's click id and what is known of the browser behind it; times are Unix ms."""
+
+    click_id: str
+    first_at: int
+    last_at: int
+    funnel: str = ""
+    session_id: str | None = None
+    external_id: str | None = None
+    fbclid: str | None = None
+    fbc: str | None = None
+    fbp: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    url: str | None = None
+    referrer: str | None = None
+    utm: Utm = Utm()
+    user: UserData = UserData()
+    emails: list[str] = []
+    phones: list[str] = []
+    products: list[str] = []
+    from_ad: bool = True
+    consent_ads: bool | None = None
+
+
+def subject_of(event: Event) -> Subject:
+    """What one sale event says; its own connection is the gateway's and says nothing of the buyer."""
+    sale = event.sale
+    if sale is None:
+        raise ValueError(f"event {event.id} is no sale")
+    tracking = sale.tracking
+    utms = {
+        "source": tracking.utm_source or event.utm.source,
+        "medium": tracking.utm_medium or event.utm.medium,
+        "campaign": tracking.utm_campaign or event.utm.campaign,
+        "content": tracking.utm_content or event.utm.content,
+        "term": tracking.utm_term or event.utm.term,
+    }
+    fbcs = _sorted([tracking.fbc, event.fbc])
+    return Subject(
+        first_at=event.occurred_at,
+        last_at=event.occurred_at,
+        click_ids=_sorted([tracking.click_id, event.click_id]),
+        session_ids=_sorted([tracking.session_id, event.session_id]),
+        external_ids=_sorted([tracking.external_id, event.external_id]),
+        fbclids=_sorted([tracking.fbclid, event.fbclid], [fbclid_of(fbc) for fbc in fbcs]),
+        fbcs=fbcs,
+        fbps=_sorted([tracking.fbp, event.fbp]),
+        emails=_sorted(sale.customer.em, event.user.em),
+        phones=_sorted(sale.customer.ph, event.user.ph),
+        ips=_sorted([sale.client.ip]),
+        user_agents=_sorted([sale.client.user_agent]),
+        products=_sorted([product.id for product in sale.products]),
+        utms=_sorted([f"{name}={value}" for name, value in utms.items() if value]),
+    )
+
+
+def fbclid_of(fbc: str | None) -> str | None:
+    """The ad click's id inside Meta's cookie `fb.<n>.<ms>.<fbclid>`, or None."""
+    parts = (fbc or "").split(".")
+    return parts[3] if len(parts) >= 4 and parts[0] == "fb" and parts[3] else None
+
+
+def merge_candidates(rows: list[Candidate]) -> list[Candidate]:
+    """One candidate a click id: two workers may have stored the same visitor at the same time."""
+    found: dict[str, Candidate] = {}
+    for row in sorted(rows, key=lambda row: row.last_at):
+        known = found.get(row.click_id)
+        found[row.click_id] = row if known is None else _newer(row, known)
+    return list(found.values())
+
+
+def _newer(new: Candidate, old: Candidate) -> Candidate:
+    filled = {
+        name: getattr(new, name) if getattr(new, name) is not None else getattr(old, name)
+        for name in Candidate.__struct_fields__
+    }
+    filled |= {
+        "first_at": min(new.first_at, old.first_at),
+        "emails": _sorted(new.emails, old.emails),
+        "phones": _sorted(new.phones, old.phones),
+        "products": _sorted(new.products, old.products),
+        "from_ad": new.from_ad or old.from_ad,
+    }
+    return Candidate(**filled)
+
+
+def _sorted(*lists: list[str] | list[str | None]) -> list[str]:
+    return sorted({value for some in lists for value in some if value})

@@ -1,0 +1,46 @@
+"""What an order has come to: its state moves by rank, never back, whatever sequence the gateway's deliveries arrive in.
+
+The state is the greatest of all events under one total order (rank, then time, then word), so the final state is the
+same for every permutation. Statuses without a rank (subscription notices) never move it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from sinal_runtime.gateways.sale import RANK
+
+Move = Literal["moved", "kept", "out_of_order"]
+
+RESTORED = "chargeback_won"  # the money is the seller's again
+
+
+class OrderState(msgspec.Struct, frozen=True):
+    """Where an order stands; `at` is Unix ms of the event that brought it there."""
+
+    status: str | None = None
+    at: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Rank of the state, 0 before any event."""
+        return RANK.get(self.status or "", 0)
+
+    @property
+    def effective(self) -> str | None:
+        """The state for reports: a chargeback that was won is an approved sale."""
+        return "approved" if self.status == RESTORED else self.status
+
+
+def advance(state: OrderState, status: str, at: int) -> tuple[OrderState, Move]:
+    """The state after one more event, and whether the event moved it, left it, or came after a later one."""
+    rank = RANK.get(status)
+    if rank is None:
+        return state, "kept"
+    if rank < state.rank:
+        return state, "out_of_order"
+    if (rank, at, status) > (state.rank, state.at, state.status or ""):
+        return OrderState(status, at), "moved"
+    return state, "kept"

@@ -1,0 +1,44 @@
+"""Publishes rows of the outbox and remembers that it did.
+
+Publishing twice is harmless: the broker knows the message id, and dispatch claims a row only once. Forgetting is not,
+so a row is marked only after the broker's ack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from sinal_crds import names
+from sinal_runtime.bus.client import Outgoing, Publisher
+from sinal_runtime.bus.errors import BusError, LaneMissing
+from sinal_runtime.events import Dispatch, encode
+from sinal_runtime.store.matching import MatchStore
+from sinal_runtime.store.rows import Outbox
+
+log = structlog.get_logger(__name__)
+
+
+async def publish(bus: Publisher, store: MatchStore, outbox: Sequence[Outbox]) -> bool:
+    """Publish and mark; False when the broker did not take all of them. Raises StoreUnavailable."""
+    if not outbox:
+        return True
+    answers = await bus.publish_many([_message(row) for row in outbox])
+    taken = [row for row, answer in zip(outbox, answers, strict=True) if not isinstance(answer, BusError)]
+    for row, answer in zip(outbox, answers, strict=True):
+        if isinstance(answer, LaneMissing):
+            bus.request_provision(row.tenant_id)
+    await store.mark_published(taken)
+    if len(taken) < len(outbox):
+        kinds = sorted({type(answer).__name__ for answer in answers if isinstance(answer, BusError)})
+        log.warning("outbox.unpublished", rows=len(outbox) - len(taken), errors=kinds)
+    return len(taken) == len(outbox)
+
+
+def _message(row: Outbox) -> Outgoing:
+    return Outgoing(
+        subject=names.out_subject(row.tenant_id, row.destination),
+        body=encode(Dispatch(id=row.id, created_at=round(row.created_at.timestamp() * 1000))),
+        msg_id=f"{row.event_id}:{row.destination}:{row.generation}",
+    )

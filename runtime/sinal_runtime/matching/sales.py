@@ -1,0 +1,176 @@
+"""One order while its batch is worked on: state, evidence, match, and the sales that hang on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from sinal_crds.plan import FunnelPlan
+from sinal_runtime.events import Event, encode
+from sinal_runtime.matching import decision as rules
+from sinal_runtime.matching.evidence import Candidate, Subject, subject_of
+from sinal_runtime.matching.orders import OrderState, advance
+from sinal_runtime.matching.scoring import RunnerUp, Score, best
+from sinal_runtime.matching.visits import moment, subject_keys
+from sinal_runtime.store.rows import KnownMatch, MatchRow, NewOrder, OrderRow
+
+# Two workers may handle a click and its sale at the same moment, neither seeing the other; a second look finds it.
+SECOND_LOOK = timedelta(seconds=5)
+
+
+@dataclass
+class Draft:
+    """One event on its way to an outcome; `stored` when its row is there from an earlier batch."""
+
+    event: Event
+    verdict: rules.Verdict
+    funnel: FunnelPlan | None = None
+    conversion_id: int | None = None
+    click: Candidate | None = None
+    event_id: str | None = None
+    stored: bool = False
+    may_wait: bool = True
+
+
+@dataclass
+class Order:
+    """A locked order; `fresh` when a sale of this batch belongs to it."""
+
+    row: OrderRow
+    state: OrderState
+    subject: Subject | None
+    known: KnownMatch | None
+    drafts: list[Draft] = field(default_factory=list)
+    fresh: bool = False
+    amount: Decimal | None = None
+    currency: str | None = None
+    decision: rules.Decision = "unmatched"
+    click: Candidate | None = None
+    match: MatchRow | None = None
+
+    @classmethod
+    def of(cls, row: OrderRow, known: KnownMatch | None) -> Order:
+        """An order as it stands in the database."""
+        state = OrderState(row.status, 0 if row.status_at is None else round(row.status_at.timestamp() * 1000))
+        subject = msgspec.json.decode(row.signals, type=Subject) if bytes(row.signals) != b"{}" else None
+        return cls(
+            row=row,
+            state=state,
+            subject=subject,
+            known=known,
+            decision=known.decision if known is not None else "unmatched",
+        )
+
+    def take(self, draft: Draft) -> None:
+        """One more sale of this order: its state moves by rank, its evidence grows."""
+        sale = draft.event.sale
+        assert sale is not None  # noqa: S101 - orders take sales
+        said = subject_of(draft.event)
+        self.subject = said if self.subject is None else self.subject.merged(said)
+        self.state, move = advance(self.state, sale.status, draft.event.occurred_at)
+        if move == "out_of_order":
+            draft.verdict = rules.withhold("out_of_order")
+        elif sale.value is not None and (move == "moved" or self.row.amount is None):
+            self.amount, self.currency = Decimal(sale.value), sale.currency
+        # Its funnel may have been renamed since the order began; the latest sale knows where it belongs.
+        self.row = msgspec.structs.replace(
+            self.row, funnel=draft.event.funnel, integration=draft.event.integration or self.row.integration
+        )
+        draft.conversion_id = self.row.id
+        self.drafts.append(draft)
+        self.fresh = True
+
+    def question(self) -> Subject:
+        """What to look for: the evidence, and the click that was chosen before, whose data is needed again."""
+        assert self.subject is not None  # noqa: S101 - callers ask orders that have evidence
+        chosen = self.known.click_id if self.known else None
+        if chosen is None or chosen in self.subject.click_ids:
+            return self.subject
+        return msgspec.structs.replace(self.subject, click_ids=[*self.subject.click_ids, chosen])
+
+    def look(self, funnel: FunnelPlan, candidates: list[Candidate]) -> None:
+        """Choose the click; what stood before stays unless the new evidence is better."""
+        if self.subject is None:
+            return
+        score = best(self.subject, candidates, funnel.matching)
+        if self.known is not None and score.score <= self.known.score:
+            self.decision = self.known.decision
+            self.click = next((c for c in candidates if c.click_id == self.known.click_id), None)
+            return
+        self.decision = rules.decide(score.score, funnel.matching)
+        self.click = score.candidate
+        self.match = _match_row(self.row.id, self.decision, score)
+
+    def saved(self, now: datetime, wait_s: int) -> OrderRow:
+        """The row as it is to be written."""
+        subject = self.subject
+        assert subject is not None  # noqa: S101 - an order has at least one sale
+        unmatched = self.decision != "match"
+        waiting = any(draft.verdict.action == "wait" for draft in self.drafts)
+        held = self.row.hold_until if self.row.hold_until and self.row.hold_until > now else None
+        return msgspec.structs.replace(
+            self.row,
+            status=self.state.status,
+            status_at=moment(self.state.at) if self.state.status else None,
+            amount=self.amount,
+            currency=self.currency,
+            ts=moment(subject.first_at),
+            last_at=moment(subject.last_at),
+            email_hash=next(iter(subject.emails), None),
+            phone_hash=next(iter(subject.phones), None),
+            signals=msgspec.Raw(encode(subject)),
+            open_keys=subject_keys(subject) if unmatched else None,
+            hold_until=(held or now + timedelta(seconds=wait_s)) if waiting else None,
+            recheck_at=now + SECOND_LOOK if unmatched and self.fresh else None,
+        )
+
+
+def _match_row(order: int, decision: rules.Decision, score: Score) -> MatchRow:
+    click_id = score.candidate.click_id if score.candidate else None
+    runner_up = score.runner_up
+    if decision == "unmatched" and click_id is not None:
+        # The sale belongs to no click; the best of them is still worth knowing.
+        runner_up = RunnerUp(click_id, score.rule, score.score)
+        click_id = None
+    explanation = {
+        "decision": decision,
+        "rule": score.rule,
+        "score": score.score,
+        "click_id": click_id,
+        "signals": score.signals,
+        "runner_up": runner_up,
+    }
+    return MatchRow(
+        conversion_id=order,
+        click_id=click_id,
+        decision=decision,
+        score=score.score,
+        rule=score.rule,
+        explanation=msgspec.Raw(encode(explanation)),
+    )
+
+
+def order_key(event: Event) -> tuple[str, str]:
+    """Gateway and order of a sale; one without an order id stands for itself."""
+    sale = event.sale
+    assert sale is not None  # noqa: S101 - callers pass sales
+    return sale.gateway, sale.order_id or event.id
+
+
+def new_order(event: Event) -> NewOrder:
+    """The row a sale opens if its order is not there."""
+    gateway, key = order_key(event)
+    sale = event.sale
+    assert sale is not None  # noqa: S101 - callers pass sales
+    return NewOrder(
+        gateway=gateway,
+        order_key=key,
+        order_id=sale.order_id,
+        parent_order_id=sale.parent_order_id,
+        funnel=event.funnel,
+        integration=event.integration,
+        at=moment(event.occurred_at),
+    )

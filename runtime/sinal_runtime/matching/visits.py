@@ -1,0 +1,217 @@
+"""What tracking events teach about visitors: rows for clicks, sessions and identities, one each per batch.
+
+Pure. A visitor is known by our click id; an event without one is filed under its session or under its own id, so that
+address and cookies still count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from sinal_runtime.events import Event, UserData, Utm
+from sinal_runtime.matching.evidence import Subject, fbclid_of
+
+
+class ClickRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One visitor as `clicks` keeps it; `ts` is the first sight."""
+
+    click_id: str
+    ts: datetime
+    last_seen_at: datetime
+    funnel: str
+    session_id: str | None
+    external_id: str | None
+    fbclid: str | None
+    fbc: str | None
+    fbp: str | None
+    utms: Utm
+    ip: str | None
+    ua: str | None
+    url: str | None
+    referrer: str | None
+    user_data: UserData
+    products: list[str]
+    from_ad: bool
+    consent_ads: bool | None
+
+
+class SessionRow(msgspec.Struct, kw_only=True, frozen=True):
+    """A session and the click ids it was seen with."""
+
+    session_id: str
+    first_click_id: str
+    last_click_id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class IdentityRow(msgspec.Struct, kw_only=True, frozen=True):
+    """A hash seen with a click; exactly one of the two hashes is set."""
+
+    click_id: str
+    email_hash: str | None
+    phone_hash: str | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class OpenKey(msgspec.Struct, frozen=True):
+    """Something by which an unmatched sale can be found again, and when the visit was."""
+
+    key: str
+    at: datetime
+
+
+def moment(ms: int) -> datetime:
+    """Unix ms as a time."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def click_key(event: Event) -> str:
+    """The id a visitor is filed under."""
+    return event.click_id or event.session_id or event.id
+
+
+def click_rows(events: list[Event]) -> list[ClickRow]:
+    """One row a visitor, what came last winning, sorted by id so that concurrent batches lock in one order."""
+    found: dict[str, ClickRow] = {}
+    for event in sorted(events, key=lambda event: event.occurred_at):
+        row = _click_row(event)
+        known = found.get(row.click_id)
+        found[row.click_id] = row if known is None else _joined(known, row)
+    return [found[key] for key in sorted(found)]
+
+
+def _click_row(event: Event) -> ClickRow:
+    fbclid = event.fbclid or fbclid_of(event.fbc)
+    return ClickRow(
+        click_id=click_key(event),
+        ts=moment(event.occurred_at),
+        last_seen_at=moment(event.occurred_at),
+        funnel=event.funnel,
+        session_id=event.session_id,
+        external_id=event.external_id,
+        fbclid=fbclid,
+        fbc=event.fbc,
+        fbp=event.fbp,
+        utms=event.utm,
+        ip=event.ip,
+        ua=event.user_agent,
+        url=event.url,
+        referrer=event.referrer,
+        user_data=event.user,
+        products=sorted({item.id for item in event.items}),
+        from_ad=event.kind == "click" or fbclid is not None,
+        consent_ads=event.consent_ads,
+    )
+
+
+_FIRST_WINS = ("ts", "url", "referrer", "funnel")
+
+
+def _joined(old: ClickRow, new: ClickRow) -> ClickRow:
+    values: dict[str, Any] = {
+        name: _first(old, new, name) if name in _FIRST_WINS else _first(new, old, name)
+        for name in ClickRow.__struct_fields__
+    }
+    values |= {
+        "utms": new.utms if new.utms != Utm() else old.utms,
+        "user_data": _joined_user(old.user_data, new.user_data),
+        "products": sorted({*old.products, *new.products}),
+        "from_ad": old.from_ad or new.from_ad,
+    }
+    return ClickRow(**values)
+
+
+def _first(one: ClickRow, other: ClickRow, name: str) -> Any:
+    value = getattr(one, name)
+    return value if value is not None else getattr(other, name)
+
+
+def _joined_user(old: UserData, new: UserData) -> UserData:
+    return UserData(**{name: getattr(new, name) or getattr(old, name) for name in UserData.__struct_fields__})
+
+
+def session_rows(events: list[Event]) -> list[SessionRow]:
+    """One row a session, sorted by id."""
+    found: dict[str, SessionRow] = {}
+    for event in sorted(events, key=lambda event: event.occurred_at):
+        if event.session_id is None:
+            continue
+        known = found.get(event.session_id)
+        key, at = click_key(event), moment(event.occurred_at)
+        found[event.session_id] = SessionRow(
+            session_id=event.session_id,
+            first_click_id=known.first_click_id if known else key,
+            last_click_id=key,
+            first_seen_at=known.first_seen_at if known else at,
+            last_seen_at=at,
+        )
+    return [found[key] for key in sorted(found)]
+
+
+def identity_rows(seen: list[tuple[str, list[str], list[str], int]]) -> list[IdentityRow]:
+    """One row a click id and hash; `seen` holds click id, e-mail hashes, phone hashes and Unix ms."""
+    found: dict[tuple[str, str, str], IdentityRow] = {}
+    for click_id, emails, phones, at_ms in sorted(seen, key=lambda row: row[3]):
+        for email, phone in [*((email, None) for email in emails), *((None, phone) for phone in phones)]:
+            key = (click_id, email or "", phone or "")
+            known, at = found.get(key), moment(at_ms)
+            found[key] = IdentityRow(
+                click_id=click_id,
+                email_hash=email,
+                phone_hash=phone,
+                first_seen_at=known.first_seen_at if known else at,
+                last_seen_at=at,
+            )
+    return [found[key] for key in sorted(found)]
+
+
+def identities_of(events: list[Event]) -> list[IdentityRow]:
+    """Identities that tracking events carry."""
+    return identity_rows([(click_key(event), event.user.em, event.user.ph, event.occurred_at) for event in events])
+
+
+def visit_keys(events: list[Event]) -> list[OpenKey]:
+    """Keys of the unmatched sales that these visits could belong to."""
+    found: dict[str, datetime] = {}
+    for event in events:
+        told: dict[str, Sequence[str | None]] = {
+            "click": [event.click_id],
+            "session": [event.session_id],
+            "external": [event.external_id],
+            "fbc": [event.fbc],
+            "fbclid": [event.fbclid, fbclid_of(event.fbc)],
+            "fbp": [event.fbp],
+            "em": event.user.em,
+            "ph": event.user.ph,
+            "ip": [event.ip],
+        }
+        for key in _keys(told):
+            found[key] = min(found.get(key, moment(event.occurred_at)), moment(event.occurred_at))
+    return [OpenKey(key, at) for key, at in sorted(found.items())]
+
+
+def subject_keys(subject: Subject) -> list[str]:
+    """Keys by which an order is found again when a click arrives late."""
+    return _keys(
+        {
+            "click": subject.click_ids,
+            "session": subject.session_ids,
+            "external": subject.external_ids,
+            "fbc": subject.fbcs,
+            "fbclid": subject.fbclids,
+            "fbp": subject.fbps,
+            "em": subject.emails,
+            "ph": subject.phones,
+            "ip": subject.ips,
+        }
+    )
+
+
+def _keys(told: Mapping[str, Sequence[str | None]]) -> list[str]:
+    return sorted({f"{name}:{value}" for name, values in told.items() for value in values if value})

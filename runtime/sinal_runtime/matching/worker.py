@@ -1,0 +1,216 @@
+"""The match role: takes a lane's messages, runs them as one transaction, publishes the outbox, then acks.
+
+A message is acked only when its effect is durable and its outbox is on the bus. A batch that PostgreSQL refuses is cut
+in halves until the poisoned message is alone: it is tried again a few times and then given up with its body on record.
+PostgreSQL or the broker being away is no fault of a message: it waits in the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from sinal_crds.plan import TenantPlan
+from sinal_runtime import metrics
+from sinal_runtime.bus.client import Publisher
+from sinal_runtime.bus.lane import Lane
+from sinal_runtime.bus.lanes import nak_delay_s
+from sinal_runtime.bus.message import Message
+from sinal_runtime.events import Event, decode_event
+from sinal_runtime.matching.batch import Batch, Result
+from sinal_runtime.matching.outbox import publish
+from sinal_runtime.matching.visits import moment
+from sinal_runtime.store.errors import StoreError, StoreUnavailable
+from sinal_runtime.store.matching import MatchStore
+from sinal_runtime.store.rows import DeadLetter, EventHead
+
+log = structlog.get_logger(__name__)
+
+GIVE_UP_AFTER = 5  # deliveries of a message that fails alone
+NO_PLAN_DELAY_S = 5.0
+STALE_OUTBOX_S = 10.0
+SWEEP_LIMIT = 200
+CLOSE_EVERY_S = 60.0
+LATE_CLICK = timedelta(days=8)  # the stream keeps events for 7 days; no click comes later
+
+
+class Snapshot(Protocol):
+    """What of a plan snapshot matching reads."""
+
+    @property
+    def tenants(self) -> dict[str, TenantPlan]: ...
+
+
+class Plans(Protocol):
+    """Where the current snapshot is found."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class MatchWorker:
+    """Handler of the match lanes, and the sweeper of what they leave."""
+
+    def __init__(
+        self, store: MatchStore, bus: Publisher, plans: Plans, *, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._plans = plans
+        self._clock = clock
+        self._recorded: dict[str, TenantPlan] = {}
+        self._close_due = 0.0
+
+    async def handle(self, lane: Lane, messages: list[Message]) -> None:
+        """Settle every message of one lane: ack, nak with a delay, or term after recording it as dead."""
+        plan = self._plans.snapshot.tenants.get(lane.tenant)
+        if plan is None:
+            await asyncio.gather(*(message.nak(NO_PLAN_DELAY_S) for message in messages))
+            return
+        readable: list[tuple[Message, Event]] = []
+        for message in messages:
+            event = _read(message, lane.tenant)
+            if event is None:
+                await self._give_up(lane.tenant, message, None, "the message is no event of this tenant")
+            else:
+                readable.append((message, event))
+        await self._work(plan, readable)
+
+    async def sweep(self) -> None:
+        """Release due orders and publish outbox rows whose message is gone; called about once a second."""
+        now = self._clock()
+        for slug in await self._store.due_tenants(now):
+            plan = self._plans.snapshot.tenants.get(slug)
+            if plan is not None:
+                await self._sweep_orders(plan, now)
+        stale = await self._store.unpublished(now=now, older_than_s=STALE_OUTBOX_S, limit=SWEEP_LIMIT)
+        await publish(self._bus, self._store, stale)
+        if time.monotonic() >= self._close_due:
+            self._close_due = time.monotonic() + CLOSE_EVERY_S
+            await self._store.close_old_orders(before=now - LATE_CLICK)
+
+    async def _sweep_orders(self, plan: TenantPlan, now: datetime) -> None:
+        async with self._store.transaction(plan.slug) as transaction:
+            result = await Batch(plan, transaction, now=now).run_due(SWEEP_LIMIT)
+        self._count(plan.slug, result)
+        await publish(self._bus, self._store, result.outbox)
+
+    async def _work(self, plan: TenantPlan, batch: Sequence[tuple[Message, Event]]) -> None:
+        """Run a batch, or its halves where it is refused."""
+        if not batch:
+            return
+        try:
+            result = await self._commit(plan, [event for _, event in batch])
+            published = await publish(self._bus, self._store, result.outbox)
+        except StoreUnavailable as error:
+            log.warning("match.store_unavailable", tenant=plan.slug, messages=len(batch), error=str(error))
+            await _nak(batch)
+            return
+        except Exception as error:
+            await self._divide(plan, batch, error)
+            return
+        if published:
+            await asyncio.gather(*(message.ack() for message, _ in batch))
+        else:
+            await _nak(batch)
+
+    async def _commit(self, plan: TenantPlan, events: list[Event]) -> Result:
+        await self._record(plan)
+        with metrics.MATCH_SECONDS.time():
+            async with self._store.transaction(plan.slug) as transaction:
+                result = await Batch(plan, transaction, now=self._clock()).run(events)
+        self._count(plan.slug, result)
+        return result
+
+    async def _divide(self, plan: TenantPlan, batch: Sequence[tuple[Message, Event]], error: Exception) -> None:
+        """Halve a refused batch; a single message is tried again, then given up."""
+        if len(batch) > 1:
+            half = len(batch) // 2
+            await self._work(plan, batch[:half])
+            await self._work(plan, batch[half:])
+            return
+        message, event = batch[0]
+        detail = _words(error)
+        log.error("match.failed", tenant=plan.slug, event=event.id, deliveries=message.deliveries, error=detail)
+        if message.deliveries < GIVE_UP_AFTER:
+            await _nak(batch)
+        else:
+            await self._give_up(plan.slug, message, event, detail)
+
+    async def _give_up(self, tenant: str, message: Message, event: Event | None, detail: str) -> None:
+        """Record a message that can't be handled, then tell the broker to forget it."""
+        letter = DeadLetter(
+            tenant=tenant,
+            body=_text(message.body),
+            reason="internal_error",
+            detail=detail,
+            attempts=message.deliveries,
+            event=None if event is None else _head(event),
+        )
+        try:
+            await self._store.dead_letter(letter)
+        except StoreError as error:
+            log.error("match.dead_letter_failed", tenant=tenant, error=str(error))
+            await message.nak(nak_delay_s(message.deliveries))
+            return
+        metrics.DEAD_LETTERS.labels(tenant, letter.reason).inc()
+        log.error("match.gave_up", tenant=tenant, event=event.id if event else None, detail=detail)
+        await message.term()
+
+    async def _record(self, plan: TenantPlan) -> None:
+        """Keep the tables of tenants and funnels as the plan has them, once a change."""
+        if self._recorded.get(plan.slug) is not plan:
+            await self._store.record_plan(plan)
+            self._recorded[plan.slug] = plan
+
+    def _count(self, tenant: str, result: Result) -> None:
+        for rule, decision in result.decisions:
+            metrics.MATCH_TOTAL.labels(tenant, rule, decision).inc()
+        now_ms = self._clock().timestamp() * 1000
+        for event in result.fresh:
+            metrics.EVENT_LATENCY.labels(tenant, "matched").observe(max(0.0, now_ms - event.received_at) / 1000)
+
+
+def _read(message: Message, tenant: str) -> Event | None:
+    """The message's event; None when it is none, or of another tenant than its lane."""
+    try:
+        event = decode_event(message.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return event if event.tenant == tenant and (event.kind == "sale") == (event.sale is not None) else None
+
+
+async def _nak(batch: Sequence[tuple[Message, Event]]) -> None:
+    await asyncio.gather(*(message.nak(nak_delay_s(message.deliveries)) for message, _ in batch))
+
+
+def _words(error: Exception) -> str:
+    """What may be shown of an error: the store's own words name columns, other messages may quote data."""
+    return str(error) if isinstance(error, StoreError) else type(error).__name__
+
+
+def _text(body: bytes) -> str:
+    """PostgreSQL's text takes no NUL."""
+    return body.decode("utf-8", errors="replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def _head(event: Event) -> EventHead:
+    return EventHead(
+        id=event.id,
+        received_at=moment(event.received_at),
+        occurred_at=moment(event.occurred_at),
+        funnel=_text(event.funnel.encode()),
+        kind=event.kind,
+        source=event.source,
+    )

@@ -1,0 +1,108 @@
+"""Connections to PostgreSQL: one pool a process, transactions that may be bound to one tenant.
+
+A transaction with a tenant runs under the role `sinal_api` and row-level security where the login may take that role:
+what it can see is decided by PostgreSQL, not by a WHERE clause that somebody forgot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from sinal_runtime.store.errors import StoreRejected, StoreUnavailable, translated
+
+Connection = AsyncConnection[DictRow]
+
+_SESSION = {
+    "timezone": "UTC",
+    "jit": "off",  # compiling costs more than our statements
+    "plan_cache_mode": "force_generic_plan",  # planning over many partitions costs more than running
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+# A login that is neither superuser nor member of sinal_api is bound by its own policies already.
+_MAY_BECOME_API = b"""
+select coalesce((select pg_has_role(current_user, oid, 'set') and current_user <> rolname from pg_roles
+    where rolname = 'sinal_api'), false) as may
+"""
+
+
+class Database:
+    """One pool; close it at the end of the process."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], *, may_become_api: bool) -> None:
+        self._pool = pool
+        self._may_become_api = may_become_api
+
+    @classmethod
+    async def open(
+        cls, url: str, *, min_size: int = 1, max_size: int = 10, timeout_s: float = 10.0, name: str = "sinal"
+    ) -> Self:
+        """Connect; raises StoreUnavailable when no connection stands within `timeout_s`."""
+        pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            connection_class=Connection,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=timeout_s,
+            open=False,
+            name=name,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={
+                "row_factory": dict_row,
+                "application_name": name,
+                "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+            },
+        )
+        try:
+            with translated():
+                await pool.open(wait=True, timeout=timeout_s)
+                async with pool.connection() as connection:
+                    row = await (await connection.execute(_MAY_BECOME_API)).fetchone()
+        except BaseException:
+            await pool.close()
+            raise
+        return cls(pool, may_become_api=bool(row and row["may"]))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def transaction(self, *, tenant: str | None = None) -> AsyncIterator[Connection]:
+        """One transaction, of one tenant's rows or of all; raises StoreUnavailable, StoreRejected."""
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                if tenant is not None:
+                    if self._may_become_api:
+                        await connection.execute("set local role sinal_api")
+                    await connection.execute("select set_config('sinal.tenant', %s, true)", (tenant,))
+                yield connection
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[Connection]:
+        """A connection for statements that stand alone; raises StoreUnavailable, StoreRejected."""
+        with translated():
+            async with self._pool.connection() as connection:
+                yield connection
+
+    async def ping(self) -> bool:
+        """Whether PostgreSQL answers now."""
+        try:
+            async with self.autocommit() as connection:
+                await connection.execute("select 1")
+        except (StoreUnavailable, StoreRejected):
+            return False
+        return True

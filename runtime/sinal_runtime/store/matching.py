@@ -1,0 +1,274 @@
+"""The statements of matching: what one batch of one tenant reads and writes inside its transaction.
+
+Set-based: the number of round trips does not grow with the batch. Locks are taken in one order everywhere (claims of
+deliveries, visitors, orders, claims of Meta events), each sorted by key, so that concurrent batches queue up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from psycopg.rows import DictRow
+
+from sinal_crds.plan import TenantPlan
+from sinal_runtime.events import UserData, Utm, decode_event
+from sinal_runtime.matching.evidence import Candidate, Subject
+from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, CLOCK_SKEW_MS, MAX_PER_ADDRESS, SURE_SKEW_MS
+from sinal_runtime.matching.visits import ClickRow, IdentityRow, OpenKey, SessionRow, moment
+from sinal_runtime.store import queries, rows
+from sinal_runtime.store.database import Connection, Database
+from sinal_runtime.store.errors import StoreUnavailable
+
+_SQL = queries.load("matching")
+_json = msgspec.json.Encoder()
+_utm = msgspec.json.Decoder(Utm)
+_user = msgspec.json.Decoder(UserData)
+
+# Columns of `clicks` that a candidate carries under the same name.
+_SAME = (
+    "click_id",
+    "funnel",
+    "session_id",
+    "external_id",
+    "fbclid",
+    "fbc",
+    "fbp",
+    "ip",
+    "url",
+    "referrer",
+    "emails",
+    "phones",
+    "products",
+    "from_ad",
+    "consent_ads",
+)
+
+
+class MatchTransaction:
+    """One tenant's batch; everything in it happens or nothing does."""
+
+    def __init__(self, connection: Connection, tenant: str) -> None:
+        self._connection = connection
+        self._tenant = tenant
+
+    async def new_events(self, delivered: Sequence[rows.Delivered]) -> set[str]:
+        """Ids of the events that were never handled; repeats of the others are counted on their rows."""
+        natural = [
+            rows.Claim(key=f"in:{one.id}", source="event", owner=one.id, expires_at=one.expires_at)
+            for one in delivered
+            if one.natural
+        ]
+        new = {key.removeprefix("in:") for key in await self.claim(natural)}
+        others = [one for one in delivered if not one.natural]
+        known = {row["id"] for row in await self._rows("known_events", others)}
+        new |= {one.id for one in others} - known
+        return new
+
+    async def count_repeats(self, times: dict[str, int]) -> None:
+        """Add to the counters of events that came again."""
+        await self._run("count_repeats", [{"id": key, "times": times[key]} for key in sorted(times)])
+
+    async def claim(self, claims: Sequence[rows.Claim]) -> set[str]:
+        """Keys won by this batch; each key may be in `claims` once."""
+        return {row["key"] for row in await self._rows("claim", claims)}
+
+    async def learn_clicks(self, clicks: Sequence[ClickRow]) -> None:
+        """Store what visitors showed of themselves."""
+        known = {row["click_id"] for row in await self._rows("update_clicks", clicks)}
+        await self._run("insert_clicks", [click for click in clicks if click.click_id not in known])
+
+    async def learn_sessions(self, sessions: Sequence[SessionRow]) -> None:
+        """Store which click ids a session had."""
+        await self._run("upsert_sessions", sessions)
+
+    async def learn_identities(self, identities: Sequence[IdentityRow]) -> None:
+        """Store which hashes were seen with a click."""
+        await self._run("upsert_identities", identities)
+
+    async def order_ids(self, orders: Sequence[rows.NewOrder]) -> list[int]:
+        """Ids of these orders, whose rows are made if missing."""
+        await self._run("create_orders", orders)
+        keys = [rows.OrderKey(order.gateway, order.order_key) for order in orders]
+        return [row["id"] for row in await self._rows("order_ids", keys)]
+
+    async def lock_orders(self, ids: Sequence[int]) -> list[rows.OrderRow]:
+        """The orders' rows, locked until the end of the transaction."""
+        return [_order(row) for row in await self._execute("lock_orders", ids=sorted(ids))] if ids else []
+
+    async def lock_due_orders(self, now: datetime, limit: int) -> list[rows.OrderRow]:
+        """Orders whose wait or second look is due and that nobody else is working on."""
+        return [_order(row) for row in await self._execute("lock_due_orders", now=now, limit=limit)]
+
+    async def reopenable(self, keys: Sequence[OpenKey]) -> list[int]:
+        """Orders without a match that share a key with these visits."""
+        return [row["id"] for row in await self._rows("reopenable", keys)]
+
+    async def matches_of(self, ids: Sequence[int]) -> dict[int, rows.KnownMatch]:
+        """The decisions that stand, by order."""
+        found = await self._execute("matches_of", ids=list(ids)) if ids else []
+        return {
+            row["conversion_id"]: rows.KnownMatch(
+                row["click_id"], row["decision"], row["confidence_score"], row["rule_applied"]
+            )
+            for row in found
+        }
+
+    async def candidates(self, wanted: dict[int, tuple[Subject, int]]) -> dict[int, list[Candidate]]:
+        """Visits that share anything with each order; `wanted` holds its subject and its widest window in seconds."""
+        asked = [_question(order, subject, window_s) for order, (subject, window_s) in wanted.items()]
+        found: dict[int, list[Candidate]] = {order: [] for order in wanted}
+        for row in await self._rows("candidates", asked, per_address=MAX_PER_ADDRESS):
+            found[row["conversion_id"]].append(_candidate(row))
+        return found
+
+    async def save_orders(self, orders: Sequence[rows.OrderRow]) -> None:
+        """Write locked orders back."""
+        await self._run("save_orders", orders)
+
+    async def save_matches(self, matches: Sequence[rows.MatchRow]) -> None:
+        """Write decisions, over those that stood before."""
+        await self._run("save_matches", matches)
+
+    async def add_capi_events(self, events: Sequence[rows.CapiRow]) -> list[rows.Outbox]:
+        """Fill the outbox."""
+        return [_outbox(row) for row in await self._rows("add_capi_events", events)]
+
+    async def insert_events(self, events: Sequence[rows.EventRow]) -> None:
+        """Record accepted facts; raises StoreUnavailable when another worker is recording one of them."""
+        if await self._run("insert_events", events) != len(events):
+            raise StoreUnavailable("an event of this batch is being handled by another worker")
+
+    async def update_outcomes(self, outcomes: Sequence[rows.OutcomeRow]) -> None:
+        """Record what became of events that waited or were withheld."""
+        await self._run("update_outcomes", outcomes)
+
+    async def open_events(self, orders: Sequence[int]) -> list[rows.OpenEvent]:
+        """Sales of these orders that may still be sent, oldest first."""
+        found = await self._execute("open_events", ids=list(orders)) if orders else []
+        return [
+            rows.OpenEvent(row["conversion_id"], row["outcome"] == "waiting", decode_event(row["body"]))
+            for row in found
+        ]
+
+    async def unpublished_of(self, events: Sequence[str]) -> list[rows.Outbox]:
+        """Outbox rows of these events that were not published."""
+        return [_outbox(row) for row in await self._execute("unpublished_of", ids=list(events))] if events else []
+
+    async def _rows(self, name: str, batch: Sequence[object], **more: object) -> list[DictRow]:
+        return await self._execute(name, rows=_json.encode(batch).decode(), **more) if batch else []
+
+    async def _run(self, name: str, batch: Sequence[object]) -> int:
+        """Rows touched by a statement that returns none."""
+        if not batch:
+            return 0
+        values = {"tenant": self._tenant, "rows": _json.encode(batch).decode()}
+        return (await self._connection.execute(_SQL[name], values)).rowcount
+
+    async def _execute(self, name: str, **values: object) -> list[DictRow]:
+        return await (await self._connection.execute(_SQL[name], {"tenant": self._tenant, **values})).fetchall()
+
+
+class MatchStore:
+    """What the match worker needs of PostgreSQL. Every method raises StoreUnavailable or StoreRejected."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def transaction(self, tenant: str) -> AsyncIterator[MatchTransaction]:
+        """One tenant's transaction, as the worker."""
+        async with self._database.transaction() as connection:
+            yield MatchTransaction(connection, tenant)
+
+    async def unpublished(self, *, now: datetime, older_than_s: float, limit: int) -> list[rows.Outbox]:
+        """Outbox rows of all tenants that wait longer than they should, oldest first."""
+        before = now - timedelta(seconds=older_than_s)
+        return [_outbox(row) for row in await self._ask("unpublished", now=now, before=before, limit=limit)]
+
+    async def mark_published(self, outbox: Sequence[rows.Outbox]) -> None:
+        """Remember that the bus has these rows."""
+        if outbox:
+            async with self._database.autocommit() as connection:
+                await connection.execute(_SQL["mark_published"], {"rows": _json.encode(outbox).decode()})
+
+    async def due_tenants(self, now: datetime) -> list[str]:
+        """Tenants with orders whose wait or second look is due."""
+        return [row["tenant_id"] for row in await self._ask("due_tenants", now=now)]
+
+    async def close_old_orders(self, *, before: datetime, limit: int = 500) -> None:
+        """Forget the keys of unmatched orders that no late click can reach any more."""
+        async with self._database.autocommit() as connection:
+            await connection.execute(_SQL["close_old_orders"], {"before": before, "limit": limit})
+
+    async def dead_letter(self, letter: rows.DeadLetter) -> None:
+        """Record a message given up, and its event where it could be read."""
+        head = letter.event
+        async with self._database.transaction() as connection:
+            values: dict[str, Any] = msgspec.structs.asdict(letter) | {"event_row": head.id if head else None}
+            if head is not None:
+                event = msgspec.structs.asdict(head) | {"tenant": letter.tenant, "reason": letter.reason}
+                await connection.execute(_SQL["dead_event"], event)
+            await connection.execute(_SQL["dead_letter"], values)
+
+    async def record_plan(self, plan: TenantPlan) -> None:
+        """Keep `tenants` and `funnels` as the plan has them, without any secret."""
+        funnels = [
+            {"name": f.name, "type": f.type, "config": msgspec.structs.replace(f, server_key_sha256="")}
+            for f in sorted(plan.funnels, key=lambda f: f.name)
+        ]
+        tenant = {
+            "id": plan.slug,
+            "name": plan.name,
+            "plan": _json.encode(plan.limits).decode(),
+            "status": "suspended" if plan.suspended else "active",
+        }
+        names = {"tenant": plan.slug, "names": [f.name for f in plan.funnels]}
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["upsert_tenant"], tenant)
+            await connection.execute(
+                _SQL["upsert_funnels"], {"tenant": plan.slug, "rows": _json.encode(funnels).decode()}
+            )
+            await connection.execute(_SQL["retire_funnels"], names)
+
+    async def _ask(self, name: str, **values: object) -> list[DictRow]:
+        async with self._database.autocommit() as connection:
+            return await (await connection.execute(_SQL[name], values)).fetchall()
+
+
+def _question(order: int, subject: Subject, window_s: int) -> dict[str, Any]:
+    lists = {name: value for name, value in msgspec.structs.asdict(subject).items() if isinstance(value, list)}
+    return lists | {
+        "id": order,
+        "since": moment(subject.first_at - window_s * 1000),
+        "until": moment(subject.last_at + SURE_SKEW_MS),
+        "ip_since": moment(subject.first_at - ADDRESS_WINDOW_MS),
+        "ip_until": moment(subject.last_at + CLOCK_SKEW_MS),
+    }
+
+
+def _order(row: DictRow) -> rows.OrderRow:
+    values = {name: row[name] for name in rows.OrderRow.__struct_fields__}
+    return rows.OrderRow(**values | {"signals": msgspec.Raw(row["signals_text"])})
+
+
+def _candidate(row: DictRow) -> Candidate:
+    return Candidate(
+        **{name: row[name] for name in _SAME},
+        first_at=_ms(row["ts"]),
+        last_at=_ms(row["last_seen_at"]),
+        user_agent=row["ua"],
+        utm=_utm.decode(row["utms"]),
+        user=_user.decode(row["user_data"]),
+    )
+
+
+def _outbox(row: DictRow) -> rows.Outbox:
+    return rows.Outbox(**row)
+
+
+def _ms(at: datetime) -> int:
+    return round((at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))

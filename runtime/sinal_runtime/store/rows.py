@@ -1,0 +1,184 @@
+"""Rows that matching reads and writes, as the room above sees them: typed, immutable, times as datetimes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from sinal_runtime.events import Event
+
+Outcome = Literal["sent", "waiting", "withheld"]
+
+
+class Delivered(msgspec.Struct, kw_only=True, frozen=True):
+    """What tells a new event from one that was handled before; `natural`: its key may come again at any time."""
+
+    id: str
+    received_at: datetime
+    natural: bool
+    expires_at: datetime
+
+
+class Claim(msgspec.Struct, kw_only=True, frozen=True):
+    """A wish to be the only one with this key; without `expires_at` for ever."""
+
+    key: str
+    source: Literal["event", "meta"]
+    owner: str
+    expires_at: datetime | None = None
+
+
+class OrderKey(msgspec.Struct, frozen=True):
+    """What names an order inside a tenant."""
+
+    gateway: str
+    order_key: str
+
+
+class NewOrder(msgspec.Struct, kw_only=True, frozen=True):
+    """An order seen for the first time, maybe."""
+
+    gateway: str
+    order_key: str
+    order_id: str | None
+    parent_order_id: str | None
+    funnel: str
+    integration: str | None
+    at: datetime
+
+
+class OrderRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One row of `conversions`, locked; `signals` is the JSON of everything its events told of the buyer."""
+
+    id: int
+    gateway: str
+    order_key: str
+    order_id: str | None
+    funnel: str
+    integration: str | None
+    amount: Decimal | None
+    currency: str | None
+    status: str | None
+    status_at: datetime | None
+    ts: datetime
+    last_at: datetime
+    email_hash: str | None
+    phone_hash: str | None
+    signals: msgspec.Raw
+    open_keys: list[str] | None
+    hold_until: datetime | None
+    recheck_at: datetime | None
+
+
+class KnownMatch(msgspec.Struct, frozen=True):
+    """The decision that stands for an order."""
+
+    click_id: str | None
+    decision: Literal["match", "review", "unmatched"]
+    score: float
+    rule: str
+
+
+class MatchRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One row of `matches`; `explanation` is what a person reads."""
+
+    conversion_id: int
+    click_id: str | None
+    decision: str
+    score: float
+    rule: str
+    explanation: msgspec.Raw
+
+
+class CapiRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One Meta event for one destination: a row of the outbox."""
+
+    source_event: str
+    conversion_id: int | None
+    funnel: str
+    destination: str
+    event_name: str
+    event_id: str
+    event_time: int
+    payload_json: str
+    consent_ads: bool | None
+    received_at: datetime
+
+
+class EventRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One row of `events`; `body` is the event as it came over the bus."""
+
+    id: str
+    received_at: datetime
+    occurred_at: datetime
+    funnel: str
+    kind: str
+    source: str
+    event_id: str | None
+    status: str | None
+    gateway: str | None
+    integration: str | None
+    order_id: str | None
+    click_id: str | None
+    value: str | None
+    currency: str | None
+    email_hash: str | None
+    consent_ads: bool | None
+    conversion_id: int | None
+    outcome: Outcome
+    reason: str | None
+    body: msgspec.Raw
+
+
+class OpenEvent(msgspec.Struct, frozen=True):
+    """A sale that may still be sent: it waits for a click, or was withheld for want of one."""
+
+    conversion_id: int
+    waiting: bool
+    event: Event
+
+
+class OutcomeRow(msgspec.Struct, kw_only=True, frozen=True):
+    """What became of an event that was there already."""
+
+    id: str
+    received_at: datetime
+    outcome: Outcome
+    reason: str | None
+    event_id: str | None
+
+
+class Outbox(msgspec.Struct, kw_only=True, frozen=True):
+    """A row of `capi_events` that the bus does not know of yet."""
+
+    id: int
+    created_at: datetime
+    tenant_id: str
+    destination: str
+    event_id: str
+    generation: int
+
+
+class DeadLetter(msgspec.Struct, kw_only=True, frozen=True):
+    """A message given up by matching; `event` is None when it could not be read."""
+
+    tenant: str
+    body: str
+    reason: str
+    detail: str
+    attempts: int
+    event: EventHead | None = None
+
+
+class EventHead(msgspec.Struct, kw_only=True, frozen=True):
+    """The part of an event that is safe to store when the rest is not."""
+
+    id: str
+    received_at: datetime
+    occurred_at: datetime
+    funnel: str
+    kind: str
+    source: str

@@ -1,0 +1,306 @@
+-- Statements of one batch of matching. Each takes its rows as one JSON array: a batch of any size is one round trip.
+
+-- name: claim
+-- Rows are sorted, so that concurrent batches wait for each other in one order. A claim that ran out is taken over.
+insert into dedupe_registry as held (tenant_id, event_id, source, owner, expires_at)
+select %(tenant)s, r.key, r.source, r.owner, r.expires_at
+from json_to_recordset(%(rows)s::json) as r (key text, source text, owner text, expires_at timestamptz)
+order by r.key
+on conflict (tenant_id, event_id) do update
+    set source = excluded.source, owner = excluded.owner, expires_at = excluded.expires_at, first_seen_at = now()
+    where held.expires_at < now()
+returning event_id as key
+
+-- name: known_events
+select e.id
+from json_to_recordset(%(rows)s::json) as r (id text, received_at timestamptz)
+join events e on e.id = r.id and e.received_at = r.received_at
+where e.tenant_id = %(tenant)s and e.outcome <> 'dead'
+
+-- name: count_repeats
+update events e set repeats = e.repeats + r.times
+from json_to_recordset(%(rows)s::json) as r (id text, times int)
+where e.id = r.id and e.tenant_id = %(tenant)s
+
+-- name: update_clicks
+with r as (
+    select * from json_to_recordset(%(rows)s::json) as r (
+        click_id text, ts timestamptz, last_seen_at timestamptz, session_id text, external_id text, fbclid text,
+        fbc text, fbp text, utms jsonb, ip text, ua text, url text, referrer text, user_data jsonb, products text[],
+        from_ad boolean, consent_ads boolean)
+), known as (
+    select distinct on (r.click_id) c.id, c.ts as partition_ts, r.*
+    from r join clicks c on c.tenant_id = %(tenant)s and c.click_id = r.click_id
+        and c.ts >= r.ts - interval '30 days' and c.ts <= r.ts + interval '30 days'
+    order by r.click_id, c.ts desc, c.id
+)
+update clicks c set
+    last_seen_at = greatest(c.last_seen_at, k.last_seen_at),
+    session_id = case when k.last_seen_at >= c.last_seen_at then coalesce(k.session_id, c.session_id)
+        else coalesce(c.session_id, k.session_id) end,
+    external_id = case when k.last_seen_at >= c.last_seen_at then coalesce(k.external_id, c.external_id)
+        else coalesce(c.external_id, k.external_id) end,
+    fbclid = case when k.last_seen_at >= c.last_seen_at then coalesce(k.fbclid, c.fbclid)
+        else coalesce(c.fbclid, k.fbclid) end,
+    fbc = case when k.last_seen_at >= c.last_seen_at then coalesce(k.fbc, c.fbc) else coalesce(c.fbc, k.fbc) end,
+    fbp = case when k.last_seen_at >= c.last_seen_at then coalesce(k.fbp, c.fbp) else coalesce(c.fbp, k.fbp) end,
+    ip = case when k.last_seen_at >= c.last_seen_at then coalesce(k.ip, c.ip) else coalesce(c.ip, k.ip) end,
+    ua = case when k.last_seen_at >= c.last_seen_at then coalesce(k.ua, c.ua) else coalesce(c.ua, k.ua) end,
+    consent_ads = case when k.last_seen_at >= c.last_seen_at then coalesce(k.consent_ads, c.consent_ads)
+        else coalesce(c.consent_ads, k.consent_ads) end,
+    url = case when k.ts < c.ts then coalesce(k.url, c.url) else coalesce(c.url, k.url) end,
+    referrer = case when k.ts < c.ts then coalesce(k.referrer, c.referrer) else coalesce(c.referrer, k.referrer) end,
+    utms = c.utms || k.utms,
+    user_data = c.user_data || k.user_data,
+    products = array(select distinct p from unnest(c.products || k.products) as p order by p limit 50),
+    from_ad = c.from_ad or k.from_ad
+from known k
+where c.id = k.id and c.ts = k.partition_ts
+returning c.click_id
+
+-- name: insert_clicks
+insert into clicks (tenant_id, click_id, ts, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip,
+    ua, url, referrer, user_data, products, from_ad, consent_ads)
+select %(tenant)s, r.click_id, r.ts, r.last_seen_at, r.funnel, r.session_id, r.external_id, r.fbclid, r.fbc, r.fbp,
+    r.utms, r.ip, r.ua, r.url, r.referrer, r.user_data, r.products, r.from_ad, r.consent_ads
+from json_to_recordset(%(rows)s::json) as r (
+    click_id text, ts timestamptz, last_seen_at timestamptz, funnel text, session_id text, external_id text,
+    fbclid text, fbc text, fbp text, utms jsonb, ip text, ua text, url text, referrer text, user_data jsonb,
+    products text[], from_ad boolean, consent_ads boolean)
+
+-- name: upsert_sessions
+insert into sessions as s (tenant_id, session_id, first_click_id, last_click_id, first_seen_at, last_seen_at)
+select %(tenant)s, r.session_id, r.first_click_id, r.last_click_id, r.first_seen_at, r.last_seen_at
+from json_to_recordset(%(rows)s::json) as r (
+    session_id text, first_click_id text, last_click_id text, first_seen_at timestamptz, last_seen_at timestamptz)
+order by r.session_id
+on conflict (tenant_id, session_id) do update set
+    first_click_id = case when excluded.first_seen_at < s.first_seen_at
+        then excluded.first_click_id else s.first_click_id end,
+    last_click_id = case when excluded.last_seen_at >= s.last_seen_at
+        then excluded.last_click_id else s.last_click_id end,
+    first_seen_at = least(s.first_seen_at, excluded.first_seen_at),
+    last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at)
+
+-- name: upsert_identities
+insert into identities as i (tenant_id, click_id, email_hash, phone_hash, first_seen_at, last_seen_at)
+select %(tenant)s, r.click_id, r.email_hash, r.phone_hash, r.first_seen_at, r.last_seen_at
+from json_to_recordset(%(rows)s::json) as r (
+    click_id text, email_hash text, phone_hash text, first_seen_at timestamptz, last_seen_at timestamptz)
+order by r.click_id, r.email_hash, r.phone_hash
+on conflict (tenant_id, click_id, email_hash, phone_hash) do update set
+    first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
+    last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at)
+
+-- name: create_orders
+insert into conversions (tenant_id, gateway, order_key, order_id, parent_order_id, funnel, integration, ts, last_at)
+select %(tenant)s, r.gateway, r.order_key, r.order_id, r.parent_order_id, r.funnel, r.integration, r.at, r.at
+from json_to_recordset(%(rows)s::json) as r (
+    gateway text, order_key text, order_id text, parent_order_id text, funnel text, integration text, at timestamptz)
+order by r.gateway, r.order_key
+on conflict (tenant_id, order_key, gateway) do nothing
+
+-- name: order_ids
+select c.id
+from json_to_recordset(%(rows)s::json) as r (gateway text, order_key text)
+join conversions c on c.tenant_id = %(tenant)s and c.order_key = r.order_key and c.gateway = r.gateway
+
+-- name: lock_orders
+select c.*, c.signals::text as signals_text from conversions c
+where c.tenant_id = %(tenant)s and c.id = any(%(ids)s)
+order by c.id
+for update
+
+-- name: reopenable
+select distinct c.id
+from json_to_recordset(%(rows)s::json) as r (key text, at timestamptz)
+join conversions c on c.open_keys @> array[r.key] and c.tenant_id = %(tenant)s
+    and r.at <= c.last_at + interval '1 day' and r.at >= c.ts - interval '30 days'
+
+-- name: matches_of
+select conversion_id, click_id, decision, confidence_score, rule_applied
+from matches where conversion_id = any(%(ids)s) and tenant_id = %(tenant)s
+
+-- name: candidates
+-- Every visit that shares anything with one of the sales, within the widest window; scoring applies the funnel's own.
+-- `ts` is bounded so that old partitions are left alone: a visitor who came back was first seen 30 days before at most.
+with s as (
+    select * from json_to_recordset(%(rows)s::json) as s (
+        id bigint, since timestamptz, until timestamptz, ip_since timestamptz, ip_until timestamptz, click_ids text[],
+        session_ids text[], external_ids text[], fbclids text[], fbcs text[], fbps text[], emails text[], phones text[],
+        ips text[])
+), named (id, click_id) as (
+    select s.id, unnest(s.click_ids) from s
+    union
+    select s.id, i.click_id from s, unnest(s.emails) as v (value)
+        join identities i on i.tenant_id = %(tenant)s and i.email_hash = v.value where i.last_seen_at >= s.since
+    union
+    select s.id, i.click_id from s, unnest(s.phones) as v (value)
+        join identities i on i.tenant_id = %(tenant)s and i.phone_hash = v.value where i.last_seen_at >= s.since
+), found (conversion_id, id, ts) as (
+    select s.id, c.id, c.ts from named n join s on s.id = n.id
+        join clicks c on c.tenant_id = %(tenant)s and c.click_id = n.click_id
+        where c.ts between s.since - interval '30 days' and s.until
+    union
+    select s.id, c.id, c.ts from s, unnest(s.session_ids) as v (value)
+        join clicks c on c.tenant_id = %(tenant)s and c.session_id = v.value
+        where c.ts between s.since - interval '30 days' and s.until
+    union
+    select s.id, c.id, c.ts from s, unnest(s.external_ids) as v (value)
+        join clicks c on c.tenant_id = %(tenant)s and c.external_id = v.value
+        where c.ts between s.since - interval '30 days' and s.until
+    union
+    select s.id, c.id, c.ts from s, unnest(s.fbclids) as v (value)
+        join clicks c on c.tenant_id = %(tenant)s and c.fbclid = v.value
+        where c.ts between s.since - interval '30 days' and s.until
+    union
+    select s.id, c.id, c.ts from s, unnest(s.fbcs) as v (value)
+        join clicks c on c.tenant_id = %(tenant)s and c.fbc = v.value
+        where c.ts between s.since - interval '30 days' and s.until
+    union
+    select s.id, c.id, c.ts from s, unnest(s.fbps) as v (value)
+        join clicks c on c.tenant_id = %(tenant)s and c.fbp = v.value
+        where c.ts between s.since - interval '30 days' and s.until
+    union
+    select s.id, near.id, near.ts from s, unnest(s.ips) as v (value),
+        lateral (
+            select c.id, c.ts from clicks c
+            where c.tenant_id = %(tenant)s and c.ip = v.value and c.last_seen_at >= s.ip_since
+                and c.ts between s.ip_since - interval '7 days' and s.ip_until
+            order by c.ts desc limit %(per_address)s
+        ) as near
+)
+select f.conversion_id, c.click_id, c.ts, c.last_seen_at, c.funnel, c.session_id, c.external_id, c.fbclid, c.fbc, c.fbp,
+    c.ip, c.ua, c.url, c.referrer, c.utms::text as utms, c.user_data::text as user_data, c.products, c.from_ad,
+    c.consent_ads,
+    array(select i.email_hash from identities i
+        where i.tenant_id = %(tenant)s and i.click_id = c.click_id and i.email_hash is not null) as emails,
+    array(select i.phone_hash from identities i
+        where i.tenant_id = %(tenant)s and i.click_id = c.click_id and i.phone_hash is not null) as phones
+from found f join clicks c on c.id = f.id and c.ts = f.ts
+
+-- name: save_orders
+update conversions c set
+    status = r.status, status_at = r.status_at, amount = coalesce(r.amount, c.amount),
+    currency = coalesce(r.currency, c.currency), funnel = r.funnel, integration = coalesce(r.integration, c.integration),
+    ts = r.ts, last_at = r.last_at, email_hash = r.email_hash, phone_hash = r.phone_hash, signals = r.signals,
+    open_keys = r.open_keys, hold_until = r.hold_until, recheck_at = r.recheck_at, updated_at = now()
+from json_to_recordset(%(rows)s::json) as r (
+    id bigint, status text, status_at timestamptz, amount numeric, currency text, funnel text, integration text,
+    ts timestamptz, last_at timestamptz, email_hash text, phone_hash text, signals jsonb, open_keys text[],
+    hold_until timestamptz, recheck_at timestamptz)
+where c.id = r.id and c.tenant_id = %(tenant)s
+
+-- name: save_matches
+insert into matches as m (tenant_id, conversion_id, click_id, decision, confidence_score, rule_applied, explanation)
+select %(tenant)s, r.conversion_id, r.click_id, r.decision, r.score, r.rule, r.explanation
+from json_to_recordset(%(rows)s::json) as r (
+    conversion_id bigint, click_id text, decision text, score double precision, rule text, explanation jsonb)
+order by r.conversion_id
+on conflict (conversion_id) do update set
+    click_id = excluded.click_id, decision = excluded.decision, confidence_score = excluded.confidence_score,
+    rule_applied = excluded.rule_applied, explanation = excluded.explanation, revision = m.revision + 1,
+    matched_at = now()
+
+-- name: add_capi_events
+-- Milliseconds only: the message that names the row carries no more.
+insert into capi_events (created_at, tenant_id, source_event, conversion_id, funnel, destination, event_name, event_id,
+    event_time, payload_json, consent_ads, received_at)
+select date_trunc('milliseconds', now()), %(tenant)s, r.source_event, r.conversion_id, r.funnel, r.destination,
+    r.event_name, r.event_id, r.event_time, r.payload_json, r.consent_ads, r.received_at
+from json_to_recordset(%(rows)s::json) as r (
+    source_event text, conversion_id bigint, funnel text, destination text, event_name text, event_id text,
+    event_time bigint, payload_json text, consent_ads boolean, received_at timestamptz)
+returning id, created_at, tenant_id, destination, event_id, generation
+
+-- name: insert_events
+-- A row that was given up and is played again is written over.
+insert into events as e (id, received_at, occurred_at, tenant_id, funnel, kind, source, event_id, status, gateway,
+    integration, order_id, click_id, value, currency, email_hash, consent_ads, conversion_id, outcome, reason, body)
+select r.id, r.received_at, r.occurred_at, %(tenant)s, r.funnel, r.kind, r.source, r.event_id, r.status, r.gateway,
+    r.integration, r.order_id, r.click_id, r.value, r.currency, r.email_hash, r.consent_ads, r.conversion_id, r.outcome,
+    r.reason, r.body
+from json_to_recordset(%(rows)s::json) as r (
+    id text, received_at timestamptz, occurred_at timestamptz, funnel text, kind text, source text, event_id text,
+    status text, gateway text, integration text, order_id text, click_id text, value numeric, currency text,
+    email_hash text, consent_ads boolean, conversion_id bigint, outcome text, reason text, body jsonb)
+on conflict (id, received_at) do update set
+    event_id = excluded.event_id, status = excluded.status, gateway = excluded.gateway,
+    integration = excluded.integration, order_id = excluded.order_id, click_id = excluded.click_id,
+    value = excluded.value, currency = excluded.currency, email_hash = excluded.email_hash,
+    consent_ads = excluded.consent_ads, conversion_id = excluded.conversion_id, outcome = excluded.outcome,
+    reason = excluded.reason, body = excluded.body
+    where e.outcome = 'dead'
+
+-- name: update_outcomes
+update events e set outcome = r.outcome, reason = r.reason, event_id = coalesce(r.event_id, e.event_id)
+from json_to_recordset(%(rows)s::json) as r (
+    id text, received_at timestamptz, outcome text, reason text, event_id text)
+where e.id = r.id and e.received_at = r.received_at and e.tenant_id = %(tenant)s
+
+-- name: open_events
+-- Sales that a better match or the end of a wait may still send, in the sequence they came in.
+select conversion_id, outcome, body::text as body from events
+where tenant_id = %(tenant)s and conversion_id = any(%(ids)s)
+    and (outcome = 'waiting' or (outcome = 'withheld' and reason in ('unmatched', 'review'))
+        or (outcome = 'withheld' and reason = 'no_consent' and consent_ads is null))
+order by received_at, id
+
+-- name: unpublished_of
+select id, created_at, tenant_id, destination, event_id, generation from capi_events
+where tenant_id = %(tenant)s and source_event = any(%(ids)s) and published_at is null and status = 'pending'
+
+-- name: unpublished
+select id, created_at, tenant_id, destination, event_id, generation from capi_events
+where published_at is null and status = 'pending' and created_at < %(before)s
+    and (next_attempt_at is null or next_attempt_at <= %(now)s)
+order by created_at limit %(limit)s
+
+-- name: mark_published
+update capi_events c set published_at = now()
+from json_to_recordset(%(rows)s::json) as r (id bigint, created_at timestamptz, generation int)
+where c.id = r.id and c.created_at = r.created_at and c.generation = r.generation
+
+-- name: due_tenants
+select distinct tenant_id from conversions where hold_until <= %(now)s or recheck_at <= %(now)s
+
+-- name: lock_due_orders
+select c.*, c.signals::text as signals_text from conversions c
+where c.tenant_id = %(tenant)s and (c.hold_until <= %(now)s or c.recheck_at <= %(now)s)
+order by c.id limit %(limit)s
+for update skip locked
+
+-- name: close_old_orders
+-- No click of the window can come any more; the keys are hashes and addresses that need not be kept.
+update conversions set open_keys = null where id in (
+    select id from conversions where open_keys is not null and last_at < %(before)s limit %(limit)s
+    for update skip locked)
+
+-- name: dead_letter
+insert into dead_letters (tenant_id, stage, event_row, reason, detail, attempts, body)
+values (%(tenant)s, 'match', %(event_row)s, %(reason)s, %(detail)s, %(attempts)s, %(body)s)
+on conflict do nothing
+
+-- name: dead_event
+insert into events (id, received_at, occurred_at, tenant_id, funnel, kind, source, outcome, reason, body)
+select %(id)s, %(received_at)s, %(occurred_at)s, %(tenant)s, %(funnel)s, %(kind)s, %(source)s, 'dead', %(reason)s, '{}'
+on conflict do nothing
+
+-- name: upsert_tenant
+insert into tenants as t (id, name, plan, status) values (%(id)s, %(name)s, %(plan)s::jsonb, %(status)s)
+on conflict (id) do update set
+    name = excluded.name, plan = excluded.plan, status = excluded.status, updated_at = now()
+    where (t.name, t.plan, t.status) is distinct from (excluded.name, excluded.plan, excluded.status)
+
+-- name: upsert_funnels
+insert into funnels as f (tenant_id, name, type, config_json, active)
+select %(tenant)s, r.name, r.type, r.config, true
+from json_to_recordset(%(rows)s::json) as r (name text, type text, config jsonb)
+order by r.name
+on conflict (tenant_id, name) do update set
+    type = excluded.type, config_json = excluded.config_json, active = true, updated_at = now()
+    where (f.type, f.config_json, f.active) is distinct from (excluded.type, excluded.config_json, true)
+
+-- name: retire_funnels
+update funnels set active = false, updated_at = now()
+where tenant_id = %(tenant)s and active and name <> all(%(names)s)
