@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sinal_runtime import identity
@@ -43,7 +43,10 @@ def test_normalising_again_changes_nothing(field: str, text: str, country: str) 
         assert identity.normalise(field, once, country=country) == once
 
 
-@given(texts | st.from_regex(r"\+?[0-9 ().-]{8,18}", fullmatch=True), countries)
+@given(texts | st.from_regex(r"(\+|00)?[0-9 ().-]{8,18}", fullmatch=True), countries)
+@example("+820000000", "BR")
+@example("0000950906898010", "BR")
+@example("+910080381070", "PT")
 def test_phone_with_its_plus_is_read_back_unchanged(text: str, country: str) -> None:
     once = identity.normalise("ph", text, country=country)
     if once is not None and not HEX.fullmatch(once):

@@ -67,7 +67,7 @@ def _international(number: str, country: str) -> str | None:
         return _digits_of(parsed)
     if country == "BR" and (read := _subscriber(number)) is not None:
         return read
-    return _digits_of(parsed) if parsed is not None and _possible(parsed) else None
+    return _possible(parsed, number, country)
 
 
 def _abroad(number: str) -> str | None:
@@ -85,17 +85,16 @@ def _national(number: str, country: str) -> str | None:
         return _after_country_code(found) if found.startswith(_BRAZIL) else found
     if not number.startswith("0") and (found_abroad := _abroad(number)) is not None:
         return found_abroad
-    return _digits_of(parsed) if parsed is not None and _possible(parsed) else None
+    return _possible(parsed, number, country)
 
 
 def _brazilian(number: str) -> str | None:
     """A number as dialled in Brazil, with or without trunk prefix, or with 55 before it."""
     if number.startswith(_BRAZIL) and len(number) >= 12:
         return _after_country_code(number)
+    # "55 900000000": no mobile number begins with 90, so 55 is the country and the area code is missing.
     if number.startswith("5590") and len(number) == 11:
-        return (
-            None  # "55 900000000": no mobile number begins with 90, so 55 is the country and the area code is missing
-        )
+        return None
     return _subscriber(_without_trunk(number))
 
 
@@ -135,8 +134,14 @@ def _parse(number: str, country: str | None) -> PhoneNumber | None:
         return None
 
 
-def _possible(number: PhoneNumber) -> bool:
-    return phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+def _possible(parsed: PhoneNumber | None, number: str, country: str) -> str | None:
+    """Digits of a number of possible length that no range contains (Meta takes it), if they read back as themselves."""
+    if parsed is None or phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
+        return None
+    found = _digits_of(parsed)
+    if len(found) < _SHORTEST:
+        return None
+    return found if found == number or _international(found, country) == found else None
 
 
 def _digits_of(number: PhoneNumber) -> str:
