@@ -149,7 +149,6 @@ async def test_compressed_and_oversized_bodies_are_refused(meta_event: EventFact
         ("/v20.0/1/events", (2635, None)),
         ("/v3.0/1/events", (2635, None)),
         ("/1/events", (2635, None)),
-        ("/1", (2635, None)),
         ("/v26.0/pixel/events", (100, 33)),
         ("/v26.0/debug_token", (100, 33)),  # it is read with GET
     ],
