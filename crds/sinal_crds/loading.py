@@ -24,7 +24,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 ObjectKey = tuple[str, str, str]  # kind, namespace, name
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)  # not frozen: Python writes tracebacks into exceptions
 class ManifestError(Exception):
     """One fault of one manifest; prints as `file:line: Kind ns/name: spec.field: message; way out`."""
 

@@ -131,6 +131,8 @@ def _unique_hosts(tenants: list[Tenant], problems: list[Problem]) -> dict[tuple[
 
 
 def _timezone(tenant: Tenant, problems: list[Problem]) -> str:
+    if tenant.spec.timezone == DEFAULT_TIMEZONE:  # holds even where no time zone database is installed
+        return DEFAULT_TIMEZONE
     try:
         return ZoneInfo(tenant.spec.timezone).key
     except (KeyError, ValueError, OSError):  # unknown name, bad name, a folder's name
