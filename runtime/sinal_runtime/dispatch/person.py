@@ -7,7 +7,6 @@ that clear personal data that slipped in upstream ends here.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -15,18 +14,13 @@ from typing import Any
 
 import msgspec
 
+from sinal_runtime import identity
 from sinal_runtime.events import Event, UserData
 from sinal_runtime.gateways.sale import Customer
 
-FBC_MAX_AGE_MS = 90 * 86_400_000  # Meta refuses an ad click older than that
 CLOCK_SKEW_MS = 600_000  # a gateway's clock may run behind the one that saw the click
-
 HASHED = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# fb.<subdomain index>.<creation ms>.<payload>, with the Parameter Builder's optional fifth segment
-_FBC = re.compile(r"fb\.[0-9]\.(?P<ms>[0-9]{13})\.[A-Za-z0-9_-]{1,500}(\.[A-Za-z0-9_-]{1,16})?")
-_FBP = re.compile(r"fb\.[0-9]\.[0-9]{13}\.[0-9]{1,20}(\.[A-Za-z0-9_-]{1,16})?")
-_FBCLID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 
 # An event that holds nothing beyond one of these sets is refused as too broad (2804050).
 _TOO_BROAD: tuple[frozenset[str], ...] = (
@@ -62,15 +56,17 @@ def user_data(event: Event, click: ClickData | None, country: str) -> dict[str, 
         if digests := _union(getattr(person, field) for person in people):
             found[field] = digests
     if "country" not in found and country:
-        found["country"] = [hashlib.sha256(country.lower().encode()).hexdigest()]
+        found["country"] = [identity.digest(country.lower())]
     tracking = None if event.sale is None else event.sale.tracking
     ids = (
         event.external_id,
         tracking.external_id if tracking else None,
         click.external_id if click else None,
     )
-    if external := list(dict.fromkeys(_external(i) for i in ids if i and i.strip())):
-        found["external_id"] = external
+    # Hashed, as Meta recommends: some shops use an e-mail or a document as their id.
+    external = [identity.hashed("external_id", told, country=country) for told in ids if told]
+    if any(external):
+        found["external_id"] = list(dict.fromkeys(digest for digest in external if digest))
     ip, agent = browser(event, click)
     optional = {
         "client_ip_address": ip,
@@ -116,41 +112,24 @@ def public_ip(text: str | None) -> str | None:
     return str(address) if address.is_global and not address.is_multicast else None
 
 
-def usable_fbc(fbc: str | None, at_ms: int) -> str | None:
-    """`fbc` as it is when Meta would take it for an event of `at_ms`, else None."""
-    match = _FBC.fullmatch(fbc or "")
-    if match is None:
-        return None
-    age_ms = at_ms - int(match["ms"])
-    return fbc if -CLOCK_SKEW_MS <= age_ms <= FBC_MAX_AGE_MS else None
-
-
 def _union(lists: Iterable[list[str]]) -> list[str]:
     digests = (digest for some in lists for digest in some if _SHA256.fullmatch(digest))
     return list(dict.fromkeys(digests))
 
 
-def _external(value: str) -> str:
-    """Hashed, as Meta recommends: some shops use an e-mail or a document as their id."""
-    value = value.strip()
-    return value if _SHA256.fullmatch(value) else hashlib.sha256(value.encode()).hexdigest()
-
-
 def _fbc(event: Event, click: ClickData | None) -> str | None:
     tracking = None if event.sale is None else event.sale.tracking
     told = (event.fbc, tracking.fbc if tracking else None, click.fbc if click else None)
-    usable = (usable_fbc(fbc, event.occurred_at) for fbc in told)
+    usable = (identity.usable_fbc(fbc, event.occurred_at + CLOCK_SKEW_MS) for fbc in told)
     kept = next((fbc for fbc in usable if fbc), None)
     if kept is not None:
         return kept
     # No cookie: Meta wants the time the click id was first observed, and this event is where it was.
     fbclid = event.fbclid or (tracking.fbclid if tracking else None)
-    if fbclid is None or not _FBCLID.fullmatch(fbclid):
-        return None
-    return f"fb.1.{min(event.occurred_at, event.received_at)}.{fbclid}"
+    return identity.build_fbc(fbclid, min(event.occurred_at, event.received_at)) if fbclid else None
 
 
 def _fbp(event: Event, click: ClickData | None) -> str | None:
     tracking = None if event.sale is None else event.sale.tracking
     told = (event.fbp, tracking.fbp if tracking else None, click.fbp if click else None)
-    return next((fbp for fbp in told if fbp and _FBP.fullmatch(fbp)), None)
+    return next((fbp for fbp in told if fbp and identity.Fbp.parse(fbp)), None)

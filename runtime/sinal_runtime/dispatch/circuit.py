@@ -1,0 +1,114 @@
+"""The health of one destination as this process sees it: breaker and pacing together, fed by every answer.
+
+A destination that cannot be sent to holds no worker: the question is always "how long to wait", never "wait here".
+"""
+
+from __future__ import annotations
+
+import random
+
+import structlog
+
+from sinal_crds.plan import DestinationPlan
+from sinal_runtime import metrics
+from sinal_runtime.dispatch.breaker import Breaker, Policy, State
+from sinal_runtime.dispatch.pacing import Pacer
+from sinal_runtime.dispatch.ports import Answer
+
+log = structlog.get_logger(__name__)
+
+
+class Circuit:
+    """Breaker and pacer of one destination; times are monotonic seconds."""
+
+    def __init__(self, tenant: str, plan: DestinationPlan, *, policy: Policy, rng: random.Random) -> None:
+        self._tenant = tenant
+        self._breaker = Breaker(policy, rng)
+        self._warned: str | None = None
+        self._adopt(plan)
+
+    def follow(self, plan: DestinationPlan, now: float) -> None:
+        """Take a changed plan over: a new token, pixel or version deserves a try at once."""
+        if plan is self._plan:
+            return
+        if _identity(plan) != _identity(self._plan):
+            self._breaker.reset()
+        rate_changed = plan.rate_limit != self._plan.rate_limit
+        self._adopt(plan, keep_pacer=not rate_changed)
+        self._show(now)
+
+    def wait_s(self, now: float) -> float:
+        """0 when a request may leave now, else how long to wait before asking again."""
+        return max(self._breaker.wait_s(now), self._pacer.wait_s(now))
+
+    def probing(self, now: float) -> bool:
+        """Whether the next request is a probe and should risk little."""
+        return self._breaker.state(now) is not State.CLOSED
+
+    def begin(self, now: float) -> bool:
+        """Take the right to send one request."""
+        if self.wait_s(now) > 0 or not self._breaker.begin(now):
+            return False
+        self._pacer.spend(now)
+        self._show(now)
+        return True
+
+    def release(self) -> None:
+        """What was begun did not need a request."""
+        self._breaker.release()
+
+    def learn(self, answer: Answer, now: float) -> None:
+        """Take one answer into account."""
+        verdict = answer.verdict
+        before = self._breaker.state(now)
+        self._pacer.observed(now, answer.usage)
+        match verdict.kind:
+            case "delivered" | "data" | "request":  # it judged our events: it is well
+                self._breaker.succeeded()
+            case "throttle":
+                self._pacer.stop(now, verdict.retry_after_s)
+                self._breaker.release()
+            case "credential" | "configuration":
+                self._breaker.pause(now, verdict.kind)
+            case _:
+                if verdict.retry_after_s is not None:
+                    self._pacer.stop(now, verdict.retry_after_s)
+                self._breaker.failed(now, verdict.kind)
+        self._show(now)
+        if before is not self._breaker.state(now):
+            self._tell(answer, now)
+        self._warn(answer)
+
+    def _adopt(self, plan: DestinationPlan, *, keep_pacer: bool = False) -> None:
+        self._plan = plan
+        if not keep_pacer:
+            self._pacer = Pacer(plan.rate_limit.requests_per_second)
+
+    def _show(self, now: float) -> None:
+        metrics.BREAKER_STATE.labels(self._tenant, self._plan.name).set(self._breaker.state(now))
+
+    def _tell(self, answer: Answer, now: float) -> None:
+        state, verdict = self._breaker.state(now), answer.verdict
+        level = log.warning if state is State.OPEN else log.info
+        level(
+            "destination.breaker",
+            tenant=self._tenant,
+            destination=self._plan.name,
+            state=state.name.lower(),
+            why=verdict.kind,
+            code=verdict.code,
+            subcode=verdict.subcode,
+            wait_s=round(self._breaker.wait_s(now), 1),
+        )
+
+    def _warn(self, answer: Answer) -> None:
+        warning = answer.usage.version_warning
+        if warning and warning != self._warned:
+            log.warning(
+                "destination.api_version", tenant=self._tenant, destination=self._plan.name, warning=warning[:200]
+            )
+        self._warned = warning or self._warned
+
+
+def _identity(plan: DestinationPlan) -> tuple[str, str, str]:
+    return plan.pixel_id, plan.api_version, plan.access_token

@@ -1,0 +1,229 @@
+"""One round for up to 1,000 rows of one destination: claim, check, send, settle.
+
+The attempt is committed before its request leaves and closed by its answer; a crash between the two leaves an open
+attempt, which the next claim reports as a doubt. Each request is settled before the next one starts, so that what
+Meta took is written down as soon as it is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_runtime import metrics
+from sinal_runtime.dispatch import backoff, outcomes, remedies
+from sinal_runtime.dispatch.bisect import isolate, splits
+from sinal_runtime.dispatch.circuit import Circuit
+from sinal_runtime.dispatch.errors import Verdict
+from sinal_runtime.dispatch.ports import Answer, Clock, Graph, Ledger
+from sinal_runtime.dispatch.validation import Invalid, check
+from sinal_runtime.store.delivery import Answered, Claim, Ref, Request, Result, Row
+
+SHORT_WAIT_S = 0.25  # shorter waits are waited out, longer ones hold no worker
+GIVE_BACK_S = 1.0
+PAUSED_S = 1.0  # least wait after a pause, whatever the clock says
+
+Fates = dict[Ref, float | None]  # seconds until the message should return; None: done with it
+
+
+class Item:
+    """A claimed row and the event to send for it, which a remedy may change."""
+
+    __slots__ = ("payload", "row")
+
+    def __init__(self, row: Row, payload: Mapping[str, Any]) -> None:
+        self.row = row
+        self.payload = payload
+
+
+class Round:
+    """Use once."""
+
+    def __init__(
+        self,
+        tenant: TenantPlan,
+        destination: DestinationPlan,
+        *,
+        ledger: Ledger,
+        graph: Graph,
+        circuit: Circuit,
+        lease_s: float,
+        clock: Clock = time,
+        rng: random.Random,
+    ) -> None:
+        self._tenant, self._destination = tenant, destination
+        self._ledger, self._graph, self._circuit = ledger, graph, circuit
+        self._lease_s, self._clock, self._rng = lease_s, clock, rng
+        self._fates: Fates = {}
+        self._unresolved: dict[int, Row] = {}
+        self._request: Request | None = None  # opened by the claim and not used yet
+
+    async def run(self, refs: Sequence[Ref]) -> Fates:
+        """Send the rows of `refs` as far as they may be sent now; the caller holds the circuit's `begin`."""
+        claim = await self._ledger.claim(self._tenant.slug, self._destination.name, refs, lease_s=self._lease_s)
+        self._fates.update(dict.fromkeys(claim.settled))
+        self._fates.update(claim.waiting)
+        items = await self._screen(claim)
+        if not items:
+            self._circuit.release()
+            return self._fates
+        self._request = claim.request
+        self._unresolved = {item.row.id: item.row for item in items}
+        spare = await isolate(items, self._send, may_go_on=self._may_go_on)
+        if spare:
+            delay_s = max(GIVE_BACK_S, self._circuit.wait_s(self._clock.monotonic()))
+            await self._settle([outcomes.put_back(item.row, delay_s) for item in spare], None, None)
+        return self._fates
+
+    async def _screen(self, claim: Claim) -> list[Item]:
+        """Those that may be sent; the others are settled with their reason and were never sent."""
+        items: list[Item] = []
+        ended: list[Result] = []
+        for row in claim.rows:
+            try:
+                items.append(Item(row, self._checked(row)))
+            except Invalid as error:
+                ended.append(outcomes.stopped(row, "dead", error.reason, str(error)))
+            except _Withheld as error:
+                ended.append(outcomes.stopped(row, "withheld", error.reason))
+            except _Parked:
+                ended.append(outcomes.stopped(row, "dead", "in_doubt", "a worker was lost while it was being sent"))
+        if ended:
+            await self._settle(ended, claim.request, None)
+            if not items and claim.request is not None:
+                await self._ledger.forget(claim.request)
+        return items
+
+    def _checked(self, row: Row) -> dict[str, Any]:
+        if not self._consents(row):
+            raise _Withheld("no_consent")
+        if row.doubted:
+            metrics.CAPI_EVENTS.labels(self._tenant.slug, self._destination.name, "in_doubt").inc()
+            if self._destination.on_doubt == "Park":
+                raise _Parked
+        try:
+            payload = msgspec.json.decode(row.payload_json, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise Invalid("rejected", "the stored event is no JSON object") from error
+        return check(payload, self._clock.time())
+
+    def _consents(self, row: Row) -> bool:
+        """Consent as it stands at sending: the event's own word, else the current plan's default."""
+        if row.consent_ads is not None:
+            return row.consent_ads
+        funnel = self._tenant.funnel(row.funnel)
+        default = self._tenant.consent_default if funnel is None else funnel.consent.default
+        return default == "Granted"
+
+    async def _send(self, part: Sequence[Item]) -> Verdict:
+        request = await self._opened(part)
+        answer = await self._graph.send(self._destination, [item.payload for item in part])
+        self._circuit.learn(answer, self._clock.monotonic())
+        metrics.CAPI_REQUEST_SECONDS.labels(self._destination.name).observe(answer.latency_ms / 1000)
+        if len(part) == 1 and self._remedied(part[0], answer.verdict):
+            await self._settle([outcomes.split(part[0].row)], request, answer)
+            return await self._send(part)
+        await self._settle(await self._results(part, answer.verdict), request, answer)
+        return answer.verdict
+
+    async def _opened(self, part: Sequence[Item]) -> Request:
+        request, self._request = self._request, None
+        if request is not None:
+            return request
+        rows = [item.row for item in part]
+        return await self._ledger.reopen(
+            self._tenant.slug, self._destination.name, rows, list(self._unresolved.values()), lease_s=self._lease_s
+        )
+
+    @staticmethod
+    def _remedied(item: Item, verdict: Verdict) -> bool:
+        """Whether a field could be blamed and was left out, so that the event deserves another try."""
+        better = remedies.without_culprit(item.payload, verdict.subcode) if verdict.kind == "data" else None
+        if better is not None:
+            item.payload = better
+        return better is not None
+
+    async def _results(self, part: Sequence[Item], verdict: Verdict) -> list[Result]:
+        if splits(verdict, len(part)):
+            return [outcomes.split(item.row) for item in part]
+        refusals = await self._ledger.refusals([item.row for item in part]) if verdict.kind == "unknown" else {}
+        delay_s = self._delay_s(part, verdict)
+        return [
+            outcomes.final(
+                item.row,
+                verdict,
+                on_doubt=self._destination.on_doubt,
+                refusals=refusals.get(item.row.id, 0),
+                delay_s=delay_s,
+            )
+            for item in part
+        ]
+
+    def _delay_s(self, part: Sequence[Item], verdict: Verdict) -> float:
+        """One delay for all of a request, so that they come back as a batch."""
+        blocked_s = self._circuit.wait_s(self._clock.monotonic())
+        if verdict.kind in ("throttle", "credential", "configuration"):
+            return max(PAUSED_S, blocked_s)
+        failures = max(item.row.attempts for item in part)
+        return max(blocked_s, backoff.delay_s(failures, self._rng))
+
+    async def _may_go_on(self) -> bool:
+        wait_s = self._circuit.wait_s(self._clock.monotonic())
+        if 0 < wait_s <= SHORT_WAIT_S:
+            await asyncio.sleep(wait_s)
+        return self._circuit.begin(self._clock.monotonic())
+
+    async def _settle(self, results: list[Result], request: Request | None, answer: Answer | None) -> None:
+        answered = None if answer is None else _answered(answer, sent=len(results))
+        moved = await self._ledger.settle(self._tenant.slug, results, request=request, answered=answered)
+        now = self._clock.time()
+        for result in results:
+            row = result.row
+            if result.outcome is not None:
+                metrics.CAPI_EVENTS.labels(self._tenant.slug, self._destination.name, result.outcome).inc()
+            if result.status is None:
+                continue
+            self._unresolved.pop(row.id, None)
+            self._fates[row.ref] = result.delay_s if result.status == "pending" else None
+            if row.id in moved:
+                self._count(result, now)
+
+    def _count(self, result: Result, now: float) -> None:
+        if result.status == "dead":
+            metrics.DEAD_LETTERS.labels(self._tenant.slug, result.reason).inc()
+        if result.status == "withheld":
+            metrics.CAPI_EVENTS.labels(self._tenant.slug, self._destination.name, "withheld").inc()
+        if result.status == "delivered":
+            waited_s = max(0.0, now - result.row.received_at.timestamp())
+            metrics.EVENT_LATENCY.labels(self._tenant.slug, "delivered").observe(waited_s)
+
+
+class _Withheld(Exception):
+    """Must not be sent, and nobody is to blame."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Parked(Exception):
+    """In doubt, and the destination wants a person to decide."""
+
+
+def _answered(answer: Answer, *, sent: int) -> Answered:
+    verdict = answer.verdict
+    return Answered(
+        sent=sent,
+        http_status=verdict.http_status,
+        code=verdict.code,
+        subcode=verdict.subcode,
+        fbtrace_id=verdict.fbtrace_id,
+        answer=verdict.answer,
+        latency_ms=answer.latency_ms,
+    )

@@ -1,0 +1,131 @@
+"""Meta's rules, applied to one event before it is sent: an event that would be refused must not cost its batch the
+delivery.
+
+The age is judged here and not when the event was made, because it may have waited. What the pre-check lets through and
+Meta still refuses is isolated by bisection.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sinal_runtime import identity
+from sinal_runtime.dispatch.person import HASHED, identifies
+
+MAX_AGE_S = 7 * 86_400  # 2804003
+MAX_AGE_STORE_S = 62 * 86_400  # of physical_store
+AGE_MARGIN_S = 30  # the request takes a while to arrive
+MAX_AHEAD_S = 60  # a clock that is a little fast; beyond it 2804004
+
+ACTION_SOURCES = frozenset(
+    {
+        "email",
+        "website",
+        "app",
+        "phone_call",
+        "chat",
+        "physical_store",
+        "system_generated",
+        "business_messaging",
+        "other",
+    }
+)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
+
+Reason = Literal["too_old", "rejected", "unidentifiable"]
+
+
+class Invalid(ValueError):
+    """Meta would refuse the event; `reason` is the stable word, the message names the field and never its value."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason: Reason = reason
+
+
+def check(payload: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """The event as it may be sent at `now` (Unix s): clock clamped, unusable `fbc` left out. Raises Invalid."""
+    event = dict(payload)
+    for field in ("event_name", "event_id"):
+        if not isinstance(event.get(field), str) or not event[field]:
+            raise Invalid("rejected", f"{field} is missing")
+    event["event_time"] = _time(event, now)
+    user = event.get("user_data")
+    if not isinstance(user, dict):
+        raise Invalid("rejected", "user_data is missing")
+    event["user_data"] = _user(user, now)
+    _source(event)
+    custom = event.get("custom_data", {})
+    if not isinstance(custom, dict):
+        raise Invalid("rejected", "custom_data is no object")
+    _money(event["event_name"], custom)
+    _contents(custom)
+    return event
+
+
+def _time(event: Mapping[str, Any], now: float) -> int:
+    at = event.get("event_time")
+    if not isinstance(at, int) or isinstance(at, bool):
+        raise Invalid("rejected", "event_time is no whole number of seconds")
+    limit_s = MAX_AGE_STORE_S if event.get("action_source") == "physical_store" else MAX_AGE_S
+    if now - at > limit_s - AGE_MARGIN_S:
+        raise Invalid("too_old", f"event_time is older than {limit_s // 86_400} days")
+    if at - now > MAX_AHEAD_S:
+        raise Invalid("rejected", f"event_time is {int(at - now)} s in the future")
+    return min(at, int(now))
+
+
+def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
+    for field in HASHED:
+        digests = user.get(field, [])
+        digests = [digests] if isinstance(digests, str) else digests
+        if not all(isinstance(d, str) and _SHA256.fullmatch(d) for d in digests):
+            raise Invalid("rejected", f"user_data.{field} holds a value that is no SHA-256 digest")
+    fbc = user.get("fbc")
+    if fbc is not None and identity.usable_fbc(fbc, int(now * 1000)) is None:
+        user = {field: value for field, value in user.items() if field != "fbc"}
+    if not identifies(user):
+        raise Invalid("unidentifiable", "user_data identifies nobody")
+    return user
+
+
+def _source(event: Mapping[str, Any]) -> None:
+    source = event.get("action_source")
+    if source not in ACTION_SOURCES:
+        raise Invalid("rejected", "action_source is missing or unknown")
+    if source == "website":
+        if not event.get("event_source_url"):
+            raise Invalid("rejected", "event_source_url is missing, a website event needs it")
+        if not event["user_data"].get("client_user_agent"):
+            raise Invalid("rejected", "user_data.client_user_agent is missing, a website event needs it")
+
+
+def _money(event_name: str, custom: Mapping[str, Any]) -> None:
+    value, currency = custom.get("value"), custom.get("currency")
+    if value is not None and not (_is_number(value) and math.isfinite(value)):
+        raise Invalid("rejected", "custom_data.value is no number")
+    if currency is not None and not (isinstance(currency, str) and _CURRENCY.fullmatch(currency)):
+        raise Invalid("rejected", "custom_data.currency is no three letters")
+    if event_name == "Purchase" and (value is None or currency is None):
+        lacking = "value" if value is None else "currency"
+        raise Invalid(
+            "rejected", f"custom_data.{lacking} is missing, a Purchase needs it: set it in the funnel's value rules"
+        )
+    if value is not None and currency is None:
+        raise Invalid("rejected", "custom_data.currency is missing beside value")
+    if event_name == "Purchase" and value is not None and value < 0:
+        raise Invalid("rejected", "custom_data.value is negative, Meta knows no refund event")
+
+
+def _contents(custom: Mapping[str, Any]) -> None:
+    for place, item in enumerate(custom.get("contents", ())):
+        if not isinstance(item, dict) or not item.get("id"):
+            raise Invalid("rejected", f"custom_data.contents[{place}].id is missing")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

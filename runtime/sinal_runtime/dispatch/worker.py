@@ -1,0 +1,151 @@
+"""The handler of the dispatch lanes: from messages to delivered events.
+
+A message only names a row; what it means is decided by the row. A destination that cannot be sent to holds no worker:
+its messages go back to the broker with the time to wait, and no attempt is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_runtime import metrics
+from sinal_runtime.dispatch import batches
+from sinal_runtime.dispatch.batches import Inbox
+from sinal_runtime.dispatch.breaker import Policy, State
+from sinal_runtime.dispatch.circuit import Circuit
+from sinal_runtime.dispatch.ports import Clock, Graph, Lane, Ledger, Message, Plans
+from sinal_runtime.dispatch.round import SHORT_WAIT_S, Round
+from sinal_runtime.settings import Settings
+from sinal_runtime.store.delivery import Ref
+
+log = structlog.get_logger(__name__)
+
+UNUSABLE_S = 15.0  # no plan, no token, suspended: looked at again after that
+FOREIGN_S = 60.0
+NAK_MARGIN_S = 0.05  # the row must be due when its message returns
+
+
+def lease_s(graph_timeout_s: float) -> float:
+    """How long a claim holds: longer than one request may take, shorter than the lanes' ack_wait of 60 s."""
+    return min(55.0, graph_timeout_s * 1.5 + 15.0)
+
+
+class DispatchWorker:
+    """Delivers what the lanes bring; one per process, safe for concurrent batches of one destination."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        plans: Plans,
+        graph: Graph,
+        settings: Settings,
+        *,
+        clock: Clock = time,
+        policy: Policy | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._ledger, self._plans, self._graph = ledger, plans, graph
+        self._clock = clock
+        self._policy = policy or Policy()
+        self._rng = rng or random.Random()  # noqa: S311 - spreads retries
+        self._lease_s = lease_s(settings.graph_timeout_s)
+        self._circuits: dict[tuple[str, str], Circuit] = {}
+
+    async def handle(self, lane: Lane, messages: Sequence[Message]) -> None:
+        """Settle every message; what an exception leaves is given back by the lane."""
+        tenant = self._plans.snapshot.tenants.get(lane.tenant)
+        destination = None if tenant is None else tenant.destination(lane.key)
+        if tenant is None or destination is None or not _usable(tenant, destination):
+            if destination is not None:
+                metrics.BREAKER_STATE.labels(lane.tenant, lane.key).set(State.OPEN)
+            await _give_back(messages, UNUSABLE_S)
+            return
+        inbox = batches.sort_out(messages)
+        await self._bury(lane, inbox.broken)
+        await _give_back(inbox.foreign, FOREIGN_S)
+        await self._deliver(tenant, destination, inbox)
+
+    async def sweep(self) -> None:
+        """Give up rows too old for Meta and forget destinations that are gone; call it every minute or so."""
+        for tenant, events in (await self._ledger.expire()).items():
+            metrics.DEAD_LETTERS.labels(tenant, "too_old").inc(events)
+        known = {(t.slug, d.name) for t in self._plans.snapshot.tenants.values() for d in t.destinations}
+        for key in self._circuits.keys() - known:
+            del self._circuits[key]
+            metrics.BREAKER_STATE.remove(*key)
+
+    async def _deliver(self, tenant: TenantPlan, destination: DestinationPlan, inbox: Inbox) -> None:
+        circuit = self._circuit(tenant, destination)
+        todo = list(inbox.rows)
+        while todo:
+            now = self._clock.monotonic()
+            wait_s = circuit.wait_s(now)
+            if wait_s > SHORT_WAIT_S:
+                await _give_back([m for ref in todo for m in inbox.rows[ref]], wait_s)
+                return
+            if wait_s > 0 or not circuit.begin(now):
+                await asyncio.sleep(wait_s)
+                continue
+            size = 1 if circuit.probing(now) else batches.size(destination)
+            part, todo = todo[:size], todo[size:]
+            await self._round(tenant, destination, circuit, part, inbox)
+
+    async def _round(
+        self, tenant: TenantPlan, destination: DestinationPlan, circuit: Circuit, refs: list[Ref], inbox: Inbox
+    ) -> None:
+        work = Round(
+            tenant,
+            destination,
+            ledger=self._ledger,
+            graph=self._graph,
+            circuit=circuit,
+            lease_s=self._lease_s,
+            clock=self._clock,
+            rng=self._rng,
+        )
+        try:
+            fates = await work.run(refs)
+        except BaseException:
+            circuit.release()
+            raise
+        for ref in refs:
+            delay_s = fates[ref]
+            for message in inbox.rows[ref]:
+                await (message.ack() if delay_s is None else message.nak(delay_s + NAK_MARGIN_S))
+
+    def _circuit(self, tenant: TenantPlan, destination: DestinationPlan) -> Circuit:
+        key = (tenant.slug, destination.name)
+        circuit = self._circuits.get(key)
+        if circuit is None:
+            circuit = self._circuits[key] = Circuit(tenant.slug, destination, policy=self._policy, rng=self._rng)
+        circuit.follow(destination, self._clock.monotonic())
+        return circuit
+
+    async def _bury(self, lane: Lane, messages: Sequence[Message]) -> None:
+        for message in messages:
+            await self._ledger.bury(
+                lane.tenant,
+                lane.key,
+                body=message.body,
+                reason="internal_error",
+                detail="the message names no row of the outbox",
+                tries=message.deliveries,
+            )
+            metrics.DEAD_LETTERS.labels(lane.tenant, "internal_error").inc()
+            log.error("dispatch.unreadable_message", tenant=lane.tenant, destination=lane.key)
+            await message.term()
+
+
+def _usable(tenant: TenantPlan, destination: DestinationPlan) -> bool:
+    return not tenant.suspended and destination.problem is None and bool(destination.access_token)
+
+
+async def _give_back(messages: Sequence[Message], delay_s: float) -> None:
+    for message in messages:
+        await message.nak(delay_s)
