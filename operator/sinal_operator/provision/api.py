@@ -1,0 +1,171 @@
+"""JetStream's management API: one request, one typed answer; listings are read whole, page by page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+
+STREAM_NOT_FOUND = 10059
+CONSUMER_NOT_FOUND = 10014
+TIMEOUT_S = 5.0
+
+
+class Unavailable(Exception):
+    """The broker can't be reached or did not answer; nothing is known, try again."""
+
+
+class Refused(Exception):
+    """The broker answered with an error."""
+
+    def __init__(self, path: str, code: int, err_code: int, description: str) -> None:
+        super().__init__(f"{path}: {description} (error {err_code})")
+        self.code = code
+        self.err_code = err_code
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    error: _Error | None = None
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    """Counters of a stream."""
+
+    messages: int = 0
+    last_seq: int = 0
+    consumer_count: int = 0
+
+
+class StreamInfo(msgspec.Struct, frozen=True):
+    """A stream as the server has it."""
+
+    config: dict[str, Any]
+    state: StreamState
+    created: str = ""
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return str(self.config["name"])
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The stream's metadata."""
+        return self.config.get("metadata") or {}
+
+
+class ConsumerInfo(msgspec.Struct, frozen=True):
+    """A consumer as the server has it."""
+
+    name: str
+    config: dict[str, Any]
+    num_pending: int = 0
+    num_ack_pending: int = 0
+
+
+class _Streams(msgspec.Struct, frozen=True):
+    total: int = 0
+    streams: list[StreamInfo] | None = None
+
+
+class _Consumers(msgspec.Struct, frozen=True):
+    total: int = 0
+    consumers: list[ConsumerInfo] | None = None
+
+
+_answer = msgspec.json.Decoder(_Answer).decode
+_streams = msgspec.json.Decoder(_Streams).decode
+_consumers = msgspec.json.Decoder(_Consumers).decode
+
+
+class JetStream:
+    """Calls over a connection that someone else keeps."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def _ask(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
+        if not self._client.is_connected:
+            raise Unavailable("no connection to the broker")
+        try:
+            message = await self._client.request(subject, body, timeout=TIMEOUT_S, headers=headers)
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            raise Unavailable(f"{subject}: {type(error).__name__}") from error
+        refusal = _answer(message.data).error
+        if refusal is not None:
+            raise Refused(subject.removeprefix("$JS.API."), refusal.code, refusal.err_code, refusal.description)
+        return message.data
+
+    async def _api(self, path: str, payload: object) -> bytes:
+        return await self._ask(f"$JS.API.{path}", msgspec.json.encode(payload) if payload is not None else b"")
+
+    async def streams(self) -> dict[str, StreamInfo]:
+        """Every stream by name."""
+        found: dict[str, StreamInfo] = {}
+        offset = 0
+        while True:
+            page = _streams(await self._api("STREAM.LIST", {"offset": offset}))
+            found.update((info.name, info) for info in page.streams or ())
+            offset += len(page.streams or ())
+            if not page.streams or offset >= page.total:
+                return found
+
+    async def consumers(self, stream: str) -> dict[str, ConsumerInfo]:
+        """Every consumer of a stream by name; none where the stream is not there."""
+        found: dict[str, ConsumerInfo] = {}
+        offset = 0
+        while True:
+            try:
+                page = _consumers(await self._api(f"CONSUMER.LIST.{stream}", {"offset": offset}))
+            except Refused as error:
+                if error.err_code == STREAM_NOT_FOUND:
+                    return {}
+                raise
+            found.update((info.name, info) for info in page.consumers or ())
+            offset += len(page.consumers or ())
+            if not page.consumers or offset >= page.total:
+                return found
+
+    async def create_stream(self, config: dict[str, Any]) -> None:
+        """Create a stream."""
+        await self._api(f"STREAM.CREATE.{config['name']}", config)
+
+    async def update_stream(self, config: dict[str, Any]) -> None:
+        """Change a stream."""
+        await self._api(f"STREAM.UPDATE.{config['name']}", config)
+
+    async def delete_stream(self, name: str) -> None:
+        """Remove a stream and all it holds; nothing when it is gone."""
+        await self._gone(STREAM_NOT_FOUND, f"STREAM.DELETE.{name}", None)
+
+    async def purge(self, stream: str, subject: str) -> None:
+        """Remove the messages of one subject."""
+        await self._api(f"STREAM.PURGE.{stream}", {"filter": subject})
+
+    async def apply_consumer(self, stream: str, config: dict[str, Any]) -> None:
+        """Create a consumer or change it."""
+        payload = {"stream_name": stream, "config": config}
+        await self._api(f"CONSUMER.DURABLE.CREATE.{stream}.{config['name']}", payload)
+
+    async def delete_consumer(self, stream: str, name: str) -> None:
+        """Remove a consumer; nothing when it is gone."""
+        await self._gone(CONSUMER_NOT_FOUND, f"CONSUMER.DELETE.{stream}.{name}", None)
+
+    async def store(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Publish into a stream, with its ack."""
+        await self._ask(subject, body, headers)
+
+    async def _gone(self, fine: int, path: str, payload: object) -> None:
+        try:
+            await self._api(path, payload)
+        except Refused as error:
+            if error.err_code != fine:
+                raise

@@ -1,0 +1,187 @@
+"""One tenant's reconciliation: its stream, its consumers, its plan, in that order.
+
+The plan is written last, so that no worker learns of a lane before it is there. A stream of another owner is never
+touched, and nothing is written that is there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sinal_crds import names
+from sinal_crds.plan import TenantPlan
+from sinal_operator.provision import desired, drift
+from sinal_operator.provision.api import ConsumerInfo, JetStream, Refused, StreamInfo
+from sinal_operator.provision.report import Result, Retired, TenantReport
+from sinal_operator.provision.vault import Vault
+
+_OVERLAP = 10065  # subjects overlap with an existing stream
+_TAKEN = 10058  # a stream of that name with another configuration, made since it was looked for
+_FILTER_TAKEN = frozenset({10099, 10100})  # another consumer of the work queue reads the same subjects
+_NO_STORAGE = frozenset({10023, 10028, 10047})
+
+
+def _verdict(error: Refused) -> tuple[Result, str]:
+    """Whether a refusal needs a person, and what to tell them."""
+    if error.err_code in _NO_STORAGE:
+        return "blocked", (
+            f"{error}: the broker reserves max_bytes of every stream, and the sum is over its limit; "
+            "raise JetStream's max_file_store or lower the tenants' limits"
+        )
+    if error.err_code in _FILTER_TAKEN or error.err_code in (_OVERLAP, _TAKEN):
+        return "blocked", f"{error}: remove or rename what has the same subjects or name"
+    return "failed", str(error)
+
+
+class Tenant:
+    """The work on one tenant; used once."""
+
+    def __init__(self, plan: TenantPlan, *, jetstream: JetStream, vault: Vault, replicas: int) -> None:
+        self._plan = plan
+        self._jetstream = jetstream
+        self._vault = vault
+        self._stream = names.stream(plan.slug)
+        self._replicas = replicas
+        self._changes: list[str] = []
+        self._reasons: list[str] = []
+        self._blocked = False
+        self._created = False
+
+    async def reconcile(self, info: StreamInfo | None, *, deep: bool, abandoned: Collection[str]) -> TenantReport:
+        """Bring the tenant to its plan; `info` is its stream, `deep` looks at consumers even if their number is right.
+
+        `abandoned` are removed destinations whose waiting messages may be thrown away.
+        """
+        owner = info.metadata.get(desired.OWNER) if info is not None else self._plan.uid
+        if owner != self._plan.uid:
+            return self._foreign(owner)
+        try:
+            await self._reconcile_stream(info)
+            consumers = await self._reconcile_consumers(info, deep=deep, abandoned=abandoned)
+        except Refused as error:
+            result, reason = _verdict(error)
+            return self._report(result, info, reason=reason)
+        written, digest = await self._vault.put(self._plan)
+        if written:
+            self._changes.append("plan written")
+        return self._report(self._result(), info, consumers=consumers, digest=digest)
+
+    def _result(self) -> Result:
+        if self._blocked:
+            return "blocked"
+        if self._created:
+            return "created"
+        return "updated" if self._changes else "unchanged"
+
+    def _foreign(self, owner: str | None) -> TenantReport:
+        whose = f"belongs to the owner {owner!r}" if owner else "has no owner in its metadata"
+        self._reasons.append(
+            f"stream {self._stream} {whose}, not to {self._plan.uid!r}; it was left alone. Remove it, or set its "
+            f"metadata {desired.OWNER} to {self._plan.uid!r} to hand it over"
+        )
+        return self._report("foreign", None)
+
+    def _report(
+        self,
+        result: Result,
+        info: StreamInfo | None,
+        *,
+        reason: str = "",
+        consumers: tuple[str, ...] = (),
+        digest: str = "",
+    ) -> TenantReport:
+        return TenantReport(
+            slug=self._plan.slug,
+            result=result,
+            changes=tuple(f"{self._plan.slug}: {change}" for change in self._changes),
+            reasons=(*self._reasons, reason) if reason else tuple(self._reasons),
+            stream=self._stream,
+            messages=info.state.messages if info is not None else 0,
+            consumers=consumers,
+            plan_hash=digest,
+        )
+
+    async def _reconcile_stream(self, info: StreamInfo | None) -> None:
+        wanted = desired.stream(self._plan, replicas=self._replicas)
+        if info is None:
+            await self._jetstream.create_stream(wanted)
+            self._created = True
+            self._changes.append("stream created")
+            return
+        differs = drift.changed(wanted, info.config)
+        for name in sorted(drift.STREAM_FIXED.intersection(differs)):
+            self._blocked = True
+            self._reasons.append(
+                f"stream {self._stream} has {name} {info.config.get(name)!r} and needs {wanted[name]!r}, which can't "
+                "be changed in place: let its queue run empty and delete the stream; it is created again within seconds"
+            )
+            wanted[name] = info.config.get(name)
+        differs = drift.changed(wanted, info.config)
+        # the hash alone differs where a fixed field does: writing it would promise what is not so
+        if [name for name in differs if name != "metadata"] or (differs and not self._blocked):
+            await self._jetstream.update_stream(drift.merged(wanted, info.config))
+            self._changes.append(f"stream updated: {', '.join(differs)}")
+
+    async def _reconcile_consumers(
+        self, info: StreamInfo | None, *, deep: bool, abandoned: Collection[str]
+    ) -> tuple[str, ...]:
+        wanted = desired.consumers(self._plan)
+        if info is not None and not deep and info.state.consumer_count == len(wanted):
+            return tuple(wanted)
+        actual = await self._jetstream.consumers(self._stream) if info is not None else {}
+        for name in sorted(actual.keys() - wanted.keys()):
+            await self._remove_consumer(actual[name], abandoned)
+        for name, config in wanted.items():
+            await self._apply_consumer(name, config, actual.get(name))
+        return tuple(wanted)
+
+    async def _apply_consumer(self, name: str, wanted: desired.Config, actual: ConsumerInfo | None) -> None:
+        if actual is None:
+            await self._jetstream.apply_consumer(self._stream, wanted)
+            self._changes.append(f"consumer {name} created")
+            return
+        differs = drift.changed(wanted, actual.config)
+        if not differs:
+            return
+        if drift.CONSUMER_FIXED.intersection(differs):
+            # loses nothing on a work queue: what was not acked is delivered again
+            await self._jetstream.delete_consumer(self._stream, name)
+            await self._jetstream.apply_consumer(self._stream, wanted)
+        else:
+            await self._jetstream.apply_consumer(self._stream, drift.merged(wanted, actual.config))
+        self._changes.append(f"consumer {name} updated: {', '.join(differs)}")
+
+    async def _remove_consumer(self, consumer: ConsumerInfo, abandoned: Collection[str]) -> None:
+        """Remove the consumer of a destination that is no more, unless messages wait for it."""
+        if not consumer.name.startswith(names.DISPATCH_PREFIX):
+            self._reasons.append(f"consumer {consumer.name} of stream {self._stream} is not ours; it was left alone")
+            return
+        destination = consumer.name.removeprefix(names.DISPATCH_PREFIX)
+        waiting = consumer.num_pending + consumer.num_ack_pending
+        if waiting and destination not in abandoned:
+            self._reasons.append(
+                f"{waiting} messages wait for the removed destination {destination!r}; its consumer stays until they "
+                "expire, unless the destination comes back or they are given up"
+            )
+            return
+        if waiting:
+            await self._jetstream.purge(self._stream, names.out_subject(self._plan.slug, destination))
+        await self._jetstream.delete_consumer(self._stream, consumer.name)
+        self._changes.append(f"consumer {consumer.name} removed")
+
+
+async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: Vault) -> TenantReport:
+    """Take a tenant's plan away and, where its policy says Delete, its stream; a stream of another owner stays."""
+    stream = names.stream(retired.slug)
+    owner = info.metadata.get(desired.OWNER) if info is not None else retired.uid
+    if owner != retired.uid:
+        reason = f"stream {stream} belongs to the owner {owner!r}, not to {retired.uid!r}; it was left alone"
+        return TenantReport(slug=retired.slug, result="foreign", reasons=(reason,), stream=stream)
+    changes: list[str] = []
+    if await vault.remove(retired.slug):
+        changes.append(f"{retired.slug}: plan removed")
+    if info is not None and retired.deletion_policy == "Delete":
+        await jetstream.delete_stream(stream)
+        changes.append(f"{retired.slug}: stream deleted")
+    messages = info.state.messages if info is not None else 0
+    return TenantReport(slug=retired.slug, result="removed", changes=tuple(changes), stream=stream, messages=messages)

@@ -1,0 +1,88 @@
+"""The bucket of sealed plans as the provisioner sees it: what is there, and writes of what differs.
+
+Reading all plans takes a consumer and a message each, so it is done only when the bucket's last sequence says that
+someone else has written since. Invariant: a plan whose hash is in the bucket is never written again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from sinal_crds import names
+from sinal_crds.plan import TenantPlan
+from sinal_crds.sealing import Keyring, needs_sealing, plan_hash, seal
+from sinal_operator.provision.api import JetStream, StreamInfo, Unavailable
+
+LOAD_TIMEOUT_S = 10.0
+_PURGE = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
+
+
+class Vault:
+    """Sealed plans by slug; None marks a plan that was removed."""
+
+    def __init__(self, client: Client, jetstream: JetStream, keyring: Keyring) -> None:
+        self._client = client
+        self._jetstream = jetstream
+        self._keyring = keyring
+        self._known: dict[str, bytes | None] = {}
+        self._created = ""
+        self._last_seq = -1  # of the bucket when it was read, and one more for each write of ours since
+        self._written: dict[str, tuple[TenantPlan, str]] = {}  # plans that are known to be in the bucket
+
+    async def open(self, info: StreamInfo | None) -> None:
+        """Know what is in the bucket; `info` is None for one that was made just now. Raises Unavailable."""
+        if info is not None and self._is_known(info):
+            return
+        self._written.clear()
+        self._known = await self._load() if info is not None and info.state.messages else {}
+        self._created = info.created if info is not None else ""
+        self._last_seq = info.state.last_seq if info is not None else 0
+
+    def _is_known(self, info: StreamInfo) -> bool:
+        state = info.state
+        return (info.created, state.last_seq, state.messages) == (self._created, self._last_seq, len(self._known))
+
+    async def _load(self) -> dict[str, bytes | None]:
+        found: dict[str, bytes | None] = {}
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
+                bucket = await self._client.jetstream().key_value(names.PLANS_BUCKET)
+                watcher = await bucket.watchall()
+                async for entry in watcher:
+                    if entry is None:
+                        break
+                    found[entry.key] = None if entry.operation else entry.value
+                await watcher.stop()  # type: ignore[no-untyped-call]
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            raise Unavailable(f"reading the plans: {type(error).__name__}") from error
+        return found
+
+    async def put(self, plan: TenantPlan) -> tuple[bool, str]:
+        """Write the plan if the bucket has another or none; returns whether it was, and the plan's hash."""
+        known = self._written.get(plan.slug)
+        if known is not None and known[0] == plan:
+            return False, known[1]
+        digest = plan_hash(plan, self._keyring)
+        write = needs_sealing(self._known.get(plan.slug), plan, self._keyring)
+        if write:
+            await self._store(plan.slug, seal(plan, self._keyring), None)
+        self._written[plan.slug] = (plan, digest)
+        return write, digest
+
+    async def remove(self, slug: str) -> bool:
+        """Mark the plan as removed; returns whether that was not so before."""
+        if slug in self._known and self._known[slug] is None:
+            return False
+        self._written.pop(slug, None)
+        await self._store(slug, b"", _PURGE)
+        self._known[slug] = None
+        return True
+
+    async def _store(self, slug: str, body: bytes, headers: dict[str, str] | None) -> None:
+        await self._jetstream.store(f"$KV.{names.PLANS_BUCKET}.{slug}", body, headers)
+        self._known[slug] = body
+        self._last_seq += 1
