@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, Limits, TenantPlan
-from sinal_runtime.gateways import NotThisGateway
+from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.sale import Client as Buyer
 from sinal_runtime.gateways.sale import Customer, Product, Sale, Tracking
 from sinal_runtime.ingest import app
@@ -156,6 +156,7 @@ class EdgeWorld:
     quarantine: MemoryQuarantine = field(default_factory=MemoryQuarantine)
     clock: Clock = field(default_factory=Clock)
     settings: dict[str, object] = field(default_factory=dict)
+    gateways: dict[str, Gateway] = field(default_factory=lambda: {"signed": SignedGateway(), "open": OpenGateway()})
 
     def edge(self) -> app.Edge:
         """The application as configured now."""
@@ -165,7 +166,7 @@ class EdgeWorld:
             limiter=LocalLimiter(clock=self.clock),
             quarantine=self.quarantine,
             settings=Settings(**self.settings),  # type: ignore[arg-type]  # by name, as a test wants it
-            gateways={"signed": SignedGateway(), "open": OpenGateway()},
+            gateways=self.gateways,
             clock=self.clock,
         )
 

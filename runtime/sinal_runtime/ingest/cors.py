@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sinal_runtime.ingest import who
 from sinal_runtime.ingest.exchange import Answer, Header, Request
-from sinal_runtime.ingest.origins import LandingHosts, host_of
+from sinal_runtime.ingest.origins import LandingHosts, host_of_origin
 from sinal_runtime.ingest.ports import Plans
 from sinal_runtime.ingest.problem import Problem
 
@@ -52,4 +52,4 @@ class Cors:
         except Problem:
             return False
         hosts = self._hosts.of_tenant(snapshot, tenant) if tenant else self._hosts.of_all(snapshot)
-        return host_of(origin) in hosts
+        return host_of_origin(origin) in hosts

@@ -6,11 +6,14 @@ a landing host is declared as a name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from sinal_crds.plan import FunnelPlan, TenantPlan
 from sinal_runtime.ingest.ports import Snapshot
+
+_ORIGIN = re.compile(r"https?://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class HostSet:
@@ -59,8 +62,14 @@ class LandingHosts:
         return found
 
 
-def host_of(address: str) -> str:
-    """The lower-case host name of an Origin or Referer; empty for `null`, other schemes and nonsense."""
+def host_of_origin(origin: str) -> str:
+    """The lower-case host name of an Origin header; empty for `null`, other schemes and anything that is no origin."""
+    found = _ORIGIN.fullmatch(origin)
+    return found["host"].lower().rstrip(".") if found else ""
+
+
+def host_of_url(address: str) -> str:
+    """The lower-case host name of a page's URL; empty for other schemes and nonsense."""
     try:
         parts = urlsplit(address)
         host = parts.hostname

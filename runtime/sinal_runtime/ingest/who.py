@@ -105,4 +105,6 @@ class Gate:
 def page_host(request: Request) -> str:
     """The host of the page that sends, by its Origin, else by its Referer; empty when neither tells."""
     origin = request.headers.get("origin")
-    return origins.host_of(request.headers.get("referer", "") if origin is None else origin)
+    if origin is not None:
+        return origins.host_of_origin(origin)
+    return origins.host_of_url(request.headers.get("referer", ""))

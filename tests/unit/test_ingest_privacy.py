@@ -1,0 +1,94 @@
+"""Nothing clear of a person leaves the edge: not in messages, not in URLs, not in logs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from sinal_runtime.ingest import urls
+
+from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, TOKEN, EdgeWorld, a_sale
+
+BASE = "https://curso.example/obrigado"
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        (f"{BASE}?email=maria%40loja.example&utm_source=fb", f"{BASE}?utm_source=fb"),
+        (f"{BASE}?q=maria@loja.example&fbclid=IwAR1", f"{BASE}?fbclid=IwAR1"),
+        (f"{BASE}?phone=11999998888&sck=abc", f"{BASE}?sck=abc"),
+        (f"{BASE}?checkout[email]=x&a=1", f"{BASE}?a=1"),
+        (f"{BASE}?customer_name=Maria&Telefone=1&CPF=1&first-name=M&cep=1", BASE),
+        (f"{BASE}?next=%2Fp%3Femail%3Dmaria%2540loja.example", BASE),
+        (f"{BASE}?x=123.456.789-09", BASE),
+        (f"{BASE}?x=%2B5511999998888", BASE),
+        ("https://user:pass@curso.example/p?a=1", "https://curso.example/p?a=1"),
+        (f"{BASE}#token=abc", BASE),
+        ("https://curso.example/u/maria@loja.example/p", "https://curso.example/u/p"),
+        (f"{BASE}?campaign_name=Nov&ad_name=v1&utm_term=curso&gclid=x", None),
+        (f"{BASE}?fbclid=IwAR0%2FA_b-c~d&utm_campaign=Nov%20BR", None),
+        ("android-app://com.google.android.gm/", None),
+        (BASE, None),
+    ],
+)
+def test_urls_lose_the_person_and_keep_the_campaign(url: str, kept: str | None) -> None:
+    assert urls.scrub(url) == (url if kept is None else kept)
+
+
+@given(st.text(max_size=300))
+def test_scrubbing_takes_any_text_and_is_done_once(text: str) -> None:
+    once = urls.scrub(text)
+    assert urls.scrub(once) == once and len(once) <= len(text)
+
+
+async def test_no_clear_text_is_published(edge_world: EdgeWorld) -> None:
+    page = f"{LANDING}/p?email=maria@loja.example&nome=Maria"
+    body = {
+        "funnel": PUBLIC_KEY,
+        "url": page,
+        "referrer": page,
+        "external_id": "Maria@loja.example",
+        "utm": {"content": "maria@loja.example", "term": "curso"},
+        "user": {"email": "maria@loja.example", "phone": "+55 11 99999-8888", "first_name": "Maria", "city": "Recife"},
+    }
+    assert (await edge_world.client().post("/api/v1/track/lead", body, headers={"origin": LANDING})).status == 202
+    raw = edge_world.bus.messages[0][2].lower()
+    assert not [word for word in (b"maria", b"99999", b"recife") if word in raw]
+    assert edge_world.bus.events[0].utm.term == "curso"
+
+
+async def test_log_lines_hold_routes_and_names_only(edge_world: EdgeWorld) -> None:
+    with capture_logs() as lines:
+        client = edge_world.client()
+        await client.post(
+            f"/t/loja/api/v1/webhooks/signed/{TOKEN}?hottok={SECRET}", b"[]", headers={"x-signature": SECRET}
+        )
+        await client.post(f"/api/v1/webhooks/signed/{TOKEN}", b"BOOM", headers={"x-signature": SECRET})
+        await client.post("/api/v1/track/lead?email=maria@loja.example", b"{}", headers={"origin": LANDING})
+    first, *_ = lines
+    assert first["route"] == "/t/{slug}/api/v1/webhooks/{gateway}/{token}"
+    assert (first["tenant"], first["integration"], first["status"]) == ("loja", "vendas", 202)
+    assert not [word for word in (TOKEN, SECRET, "maria") if word in str(lines)]
+
+
+async def test_fault_of_ours_is_a_problem_that_tells_nothing(edge_world: EdgeWorld) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("row maria@loja.example")
+
+    edge_world.bus.publish = fail  # type: ignore[assignment,method-assign]
+    with capture_logs() as lines:
+        reply = await edge_world.client().post(
+            f"/api/v1/webhooks/signed/{TOKEN}", _sale(), headers={"x-signature": SECRET}
+        )
+    assert (reply.status, reply.headers["content-type"]) == (500, "application/problem+json")
+    assert b"maria" not in reply.body and "maria" not in str(lines)
+    assert [line["error"] for line in lines if line["event"] == "ingest.fault"] == ["RuntimeError"]
+
+
+def _sale() -> bytes:
+    import msgspec
+
+    return msgspec.json.encode([a_sale()])

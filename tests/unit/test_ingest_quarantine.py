@@ -1,0 +1,102 @@
+"""Deliveries nobody understands, sealed: only the right key, tenant and id open them, and only whole."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinal_crds.keyring import Keyring, UnknownKey
+from sinal_runtime.bus.errors import BusUnavailable, LaneMissing
+from sinal_runtime.bus.quarantine import PART_BYTES, QuarantineBucket
+from sinal_runtime.ingest.quarantine import CannotKeep, SealedQuarantine, TamperedDelivery, open_kept
+
+from tests.support.fix_ingest import Clock
+
+RAW = b'{"buyer": {"email": "maria@loja.example"}}'
+KEYRING = Keyring.generate()
+
+
+class Broker:
+    """A bucket that has to be made first."""
+
+    def __init__(self) -> None:
+        self.made = False
+        self.away = False
+        self.stored: dict[str, bytes] = {}
+
+    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> None:
+        if self.away:
+            raise BusUnavailable("away")
+        if not self.made:
+            raise LaneMissing(subject)
+        self.stored[subject] = body
+
+    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
+        assert path == "STREAM.CREATE.KV_sinal_quarantine"
+        assert msgspec.json.decode(body)["max_age"] == 30 * 86_400 * 10**9
+        self.made = True
+        return b"{}"
+
+
+async def keep(broker: Broker, raw: bytes = RAW) -> str:
+    bucket = SealedQuarantine(bucket=QuarantineBucket(broker), keyring=KEYRING, clock=Clock())
+    return await bucket.keep(tenant="loja", integration="vendas", gateway="hotmart", raw=raw, reason="no purchase")
+
+
+async def test_kept_delivery_is_unreadable_without_the_keyring_and_whole_with_it() -> None:
+    broker = Broker()
+    kept_id = await keep(broker)
+    [(subject, blob)] = broker.stored.items()
+    assert subject == f"$KV.sinal_quarantine.loja.{kept_id}"
+    assert b"maria" not in blob
+    kept, raw = open_kept(blob, KEYRING)
+    assert raw == RAW
+    assert (kept.tenant, kept.integration, kept.gateway, kept.reason) == ("loja", "vendas", "hotmart", "no purchase")
+    with pytest.raises(UnknownKey):
+        open_kept(blob, Keyring.generate())
+
+
+async def test_older_keys_still_open_after_a_rotation() -> None:
+    broker = Broker()
+    await keep(broker)
+    [blob] = broker.stored.values()
+    assert open_kept(blob, KEYRING.rotate())[1] == RAW
+
+
+@pytest.mark.parametrize("field", ["tenant", "id", "reason", "ciphertext"])
+async def test_changed_delivery_does_not_open(field: str) -> None:
+    broker = Broker()
+    await keep(broker)
+    [blob] = broker.stored.values()
+    fields = msgspec.msgpack.decode(blob)
+    fields[field] = fields[field] + (b"x" if field == "ciphertext" else "x")
+    with pytest.raises(TamperedDelivery):
+        open_kept(msgspec.msgpack.encode(fields), KEYRING)
+
+
+@given(st.binary(max_size=200))
+def test_any_blob_that_is_none_is_refused(blob: bytes) -> None:
+    with pytest.raises(TamperedDelivery):
+        open_kept(blob, KEYRING)
+
+
+async def test_incompressible_mebibyte_is_kept_in_parts() -> None:
+    import random
+
+    broker = Broker()
+    raw = random.Random(1).randbytes(1024 * 1024)
+    kept_id = await keep(broker, raw)
+    assert max(map(len, broker.stored.values())) <= PART_BYTES
+    first = f"$KV.sinal_quarantine.loja.{kept_id}"
+    assert list(broker.stored)[-1] == first  # the head comes last: whole or not at all
+    blob = b"".join(broker.stored[key] for key in [first, *(f"{first}.{n}" for n in range(1, len(broker.stored)))])
+    assert open_kept(blob, KEYRING)[1] == raw
+
+
+async def test_absent_broker_is_told() -> None:
+    broker = Broker()
+    broker.away = True
+    with pytest.raises(CannotKeep):
+        await keep(broker)
