@@ -59,7 +59,7 @@ class Keyring:
         """Read what `to_json` wrote; raises InvalidKeyring."""
         try:
             file = msgspec.json.decode(raw, type=_File)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidKeyring(f"keyring: {error}") from None
         if file.version != 1:
             raise InvalidKeyring(f"keyring: version {file.version} is unknown to this release; it reads version 1")

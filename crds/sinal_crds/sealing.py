@@ -95,10 +95,10 @@ def unseal(raw: bytes, keyring: Keyring) -> TenantPlan:
     key = keyring.key(envelope.sealed.kid)
     bound = _bound(envelope.version, envelope.slug, envelope.hash, bytes(envelope.plan))
     try:
-        nonce, ciphertext = b64decode(envelope.sealed.nonce), b64decode(envelope.sealed.ciphertext)
+        nonce, ciphertext = _bytes(envelope.sealed.nonce), _bytes(envelope.sealed.ciphertext)
         hidden = msgspec.json.decode(AESGCM(key).decrypt(nonce, ciphertext, bound), type=_Hidden)
         plan = msgspec.json.decode(envelope.plan, type=TenantPlan)
-    except (InvalidTag, ValueError) as error:  # msgspec's and base64's errors are ValueErrors
+    except (InvalidTag, ValueError, msgspec.MsgspecError) as error:
         raise TamperedPlan(f"plan of {envelope.slug!r} was changed after sealing ({type(error).__name__})") from None
     return _join(plan, hidden)
 
@@ -130,8 +130,16 @@ def _open(raw: bytes) -> _Envelope:
         if version != PLAN_VERSION:
             raise UnsupportedPlanVersion(f"plan has version {version}, this release reads {PLAN_VERSION}")
         return msgspec.json.decode(raw, type=_Envelope)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TamperedPlan(f"not a sealed plan: {error}") from None
+
+
+def _bytes(text: str) -> bytes:
+    """Base64 in its one canonical spelling."""
+    data = b64decode(text, validate=True)
+    if b64encode(data).decode() != text:
+        raise ValueError("base64 with stray bits")
+    return data
 
 
 def _bound(version: int, slug: str, digest: str, clear: bytes) -> bytes:
