@@ -38,7 +38,7 @@ def test_a_bad_manifest_is_refused_where_and_why(file: Path) -> None:
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: str(file.stem))
 def test_a_bad_manifest_says_who_can_know(file: Path) -> None:
-    assert re.match(r"# judge: (schema|yaml|references)\n", file.read_text(encoding="utf-8"))
+    assert re.match(r"# judge: (schema|rule|frame|yaml|references)\n", file.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: str(file.stem))
