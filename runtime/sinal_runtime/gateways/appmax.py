@@ -160,11 +160,12 @@ def _of_customer(raw: bytes, delivery: Delivery, status: Status, reading: Readin
 
 def _ignored(raw: bytes, delivery: Delivery, reading: Reading) -> Sale:
     """An event without meaning to us, or one that is new: who it is about is not kept."""
-    order_id = delivery.order.ident("id")
+    order_id, customer = delivery.order.ident("id"), delivery.data.ident("id")
+    who = order_id or (f"customer-{customer}" if customer else _keys.body_fingerprint(raw))
     return Sale(
         gateway=NAME,
         event=delivery.event,
-        event_key=_keys.event_key(NAME, order_id or _keys.body_fingerprint(raw), "ignored", delivery.event),
+        event_key=_keys.event_key(NAME, who, "ignored", delivery.event),
         status="ignored",
         order_id=order_id if "customer_id" in delivery.data or "order_id" in delivery.data else None,
         occurred_at=reading.occurred(_time.instant(delivery.data.raw("created_at"))),

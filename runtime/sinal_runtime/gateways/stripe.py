@@ -142,10 +142,10 @@ def _status(kind: str, thing: Node) -> Status:
         status = "partially_refunded"
     elif kind == "customer.subscription.updated" and thing.text("status") in ("past_due", "unpaid"):
         status = "subscription_past_due"
-    elif family == "invoice" and not _is_of_subscription(status, thing):
-        status = "ignored"
     elif family == "payment_intent" and _stripe_objects.belongs_to_another(thing):
         status = "ignored"
+    elif family == "invoice":
+        status = _invoice_status(status, thing.text("billing_reason") or "")
     return status
 
 
@@ -161,10 +161,10 @@ def _dispute_status(word: str) -> Status:
     return "chargeback" if word == "lost" else "ignored"
 
 
-def _is_of_subscription(status: Status, invoice: Node) -> bool:
+def _invoice_status(status: Status, reason: str) -> Status:
     """Only a new cycle is a sale of its own; other paid invoices repeat a session, or were never sold in a funnel."""
-    reason = invoice.text("billing_reason") or ""
-    return reason == "subscription_cycle" or (status != "approved" and reason.startswith("subscription"))
+    counts = reason == "subscription_cycle" or (status != "approved" and reason.startswith("subscription"))
+    return status if counts else "ignored"
 
 
 def _sale(body: Node, kind: str, status: Status, order: str | None, reading: Reading) -> Sale:

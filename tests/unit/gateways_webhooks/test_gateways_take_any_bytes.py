@@ -1,0 +1,240 @@
+"""Nothing a sender can put into a body makes a gateway raise anything but NotThisGateway, or leak a person's data."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sinal_runtime.events import meta_event_id
+from sinal_runtime.gateways import NotThisGateway, registry
+from sinal_runtime.gateways.sale import Sale, Status
+
+ROOT = Path(__file__).parents[2] / "fixtures" / "gateways"
+FILES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.json"))
+TREES = {name: json.loads((ROOT / name).read_text()) for name in FILES}
+STATUSES = set(get_args(Status))
+MONEY = re.compile(r"\d+(\.\d{2,3})?")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+KEY = re.compile(r"[a-z]+(:[A-Za-z0-9_.-]+)+")
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+slow = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+
+
+def parse(gateway: str, raw: bytes) -> list[Sale]:
+    """The sales, or none for a body that is refused as it should be; anything else raised fails the test."""
+    try:
+        sales = registry()[gateway].parse(raw)
+    except NotThisGateway as refusal:
+        assert str(refusal)
+        return []
+    for one in sales:
+        assert_well_formed(one)
+    return sales
+
+
+def assert_well_formed(one: Sale) -> None:
+    assert one.status in STATUSES
+    assert KEY.fullmatch(one.event_key) and len(one.event_key) <= 400
+    assert MOMENT.fullmatch(one.occurred_at)
+    for amount in (one.value, *(product.value for product in one.products)):
+        assert amount is None or MONEY.fullmatch(amount)
+    assert "\x00" not in msgspec.json.encode(one).decode()
+    meta_event_id("tenant", one.order_id or "", "Purchase", one.value, one.currency)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths of every field of a tree."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in items:
+        yield (*path, key)
+        yield from places(below, (*path, key))
+
+
+def owner(tree: Any, path: tuple[Any, ...]) -> Any:
+    for key in path[:-1]:
+        tree = tree[key]
+    return tree
+
+
+@st.composite
+def mutilated(draw: st.DrawFn) -> tuple[str, Any]:
+    """A captured delivery in which some fields are gone, of another type, or new."""
+    name = draw(st.sampled_from(FILES))
+    tree = copy.deepcopy(TREES[name])
+    for _ in range(draw(st.integers(1, 6))):
+        path = draw(st.sampled_from(list(places(tree)) or [("x",)]))
+        holder, key = owner(tree, path), path[-1]
+        match draw(st.sampled_from(["drop", "junk", "text", "empty list", "new"])):
+            case "drop" if isinstance(holder, dict):
+                holder.pop(key, None)
+            case "junk":
+                holder[key] = draw(junk)
+            case "text":
+                holder[key] = str(holder[key]) if key in holder or isinstance(holder, list) else "x"
+            case "empty list":
+                holder[key] = []
+            case _ if isinstance(holder, dict):
+                holder[draw(st.text(max_size=10))] = draw(junk)
+    return name, tree
+
+
+@given(mutilated())
+@slow
+def test_missing_changed_and_new_fields(delivery: tuple[str, Any]) -> None:
+    name, tree = delivery
+    parse(name.partition("/")[0], json.dumps(tree).encode())
+
+
+@given(st.sampled_from(FILES), st.data())
+@slow
+def test_a_new_field_changes_nothing(name: str, data: st.DataObject) -> None:
+    tree = copy.deepcopy(TREES[name])
+    gateway = name.partition("/")[0]
+    objects = [(), *(path for path in places(tree) if isinstance(owner(tree, (*path, None)), dict))]
+    holder = owner(tree, (*data.draw(st.sampled_from(objects)), None))
+    before = registry()[gateway].parse(json.dumps(tree).encode(), now=0.0)  # type: ignore[call-arg]
+    holder["x_new_field"] = data.draw(junk)
+    assert registry()[gateway].parse(json.dumps(tree).encode(), now=0.0) == before  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_numbers_as_text_mean_the_same(name: str) -> None:
+    gateway = name.partition("/")[0]
+
+    def texts(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: texts(below) for key, below in value.items()}
+        if isinstance(value, list):
+            return [texts(below) for below in value]
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    (before,) = registry()[gateway].parse(json.dumps(TREES[name]).encode(), now=0.0)  # type: ignore[call-arg]
+    (after,) = registry()[gateway].parse(json.dumps(texts(TREES[name])).encode(), now=0.0)  # type: ignore[call-arg]
+    assert after == before
+
+
+@given(st.sampled_from(sorted(registry())), st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@slow
+def test_arbitrary_bytes(gateway: str, raw: bytes) -> None:
+    parse(gateway, raw)
+    assert registry()[gateway].verify(raw, {}, {"signature": "00"}, {}) is (gateway == "appmax")
+
+
+@given(st.sampled_from(sorted(registry())), st.dictionaries(st.text(max_size=12), st.text(max_size=20), max_size=8))
+@slow
+def test_arbitrary_forms(gateway: str, fields: dict[str, str]) -> None:
+    parse(gateway, urlencode(fields).encode())
+
+
+HOSTILE = {
+    "nesting": b'{"event":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "objects in objects": b'{"data":' * 50_000 + b"1" + b"}" * 50_000,
+    "exponent": b'{"event":"PURCHASE_APPROVED","version":"2","data":{"purchase":{"transaction":1e999999}}}',
+    "beyond decimal": b'{"event":"PURCHASE_APPROVED","data":{"purchase":{"transaction":1e99999999999999999999}}}',
+    "long integer": b'{"code":' + b"9" * 6_000 + b',"sale_status_enum":2}',
+    "long text": b'{"code":"' + b"9" * 500_000 + b'","sale_status_enum":2}',
+    "zero with exponent": b'{"code":0e999999,"sale_status_enum":2,"sale_amount":0e9999}',
+    "lone surrogate": b'{"code":"\\ud800","sale_status_enum":2}',
+    "not utf-8": b'{"code":"\xff\xfe","sale_status_enum":2}',
+    "many fields": b"&".join(b"a%d=1" % n for n in range(5_000)),
+    "deep form": b"meta" + b"[a]" * 5_000 + b"=1&type=STATUS_ALTERADO&trans_key=1",
+    "form that collides": b"meta=1&meta[src]=2&meta[src][x]=3&type=STATUS_ALTERADO&trans_key=1",
+    "empty": b"",
+    "null": b"null",
+    "list": b'[{"event":"OrderApproved"}]',
+    "byte-order mark": b"\xef\xbb\xbf{}",
+}
+
+
+@pytest.mark.parametrize("gateway", sorted(registry()))
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_bodies(gateway: str, name: str) -> None:
+    parse(gateway, HOSTILE[name])
+    assert registry()[gateway].verify(HOSTILE[name], {}, {}, {}) is (gateway == "appmax")
+
+
+def test_an_identifier_too_long_to_be_one_is_refused_not_cut() -> None:
+    with pytest.raises(NotThisGateway, match="code"):
+        registry()["perfectpay"].parse(HOSTILE["long text"])
+
+
+@given(st.text(min_size=1, max_size=60).filter(lambda text: text.strip() != ""))
+@slow
+def test_keys_fit_a_header_whatever_the_order_is_called(order: str) -> None:
+    raw = json.dumps({"code": order, "sale_status_enum": 2}).encode()
+    first, again = parse("perfectpay", raw), parse("perfectpay", raw)
+    assert [one.event_key for one in first] == [one.event_key for one in again]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_repeated_delivery_has_the_same_key(name: str, body: Callable[[str], bytes]) -> None:
+    gateway = registry()[name.partition("/")[0]]
+    assert gateway.parse(body(name))[0].event_key == gateway.parse(body(name))[0].event_key
+
+
+@pytest.mark.parametrize("other", sorted(registry()))
+@pytest.mark.parametrize("name", [*FILES, "hotmart/v1.0.0_form.approved.reconstructed.form.txt"])
+def test_no_gateway_takes_anothers_delivery(name: str, other: str, body: Callable[[str], bytes]) -> None:
+    if other == name.partition("/")[0]:
+        assert len(registry()[other].parse(body(name))) == 1
+    else:
+        with pytest.raises(NotThisGateway):
+            registry()[other].parse(body(name))
+
+
+PERSONAL = {
+    "email": "maria.secreta@provedor.example", "name": "Maria Secretissima", "first_name": "Mariazinha",
+    "last_name": "Secretissima", "full_name": "Maria Secretissima", "phone": "21987654321", "mobile": "+5521987654321",
+    "checkout_phone": "21987654321", "telephone": "21987654321", "phone_number": "987654321", "document": "52998224725",
+    "CPF": "52998224725", "cnpj": "11222333000181", "identification_number": "52998224725", "doc": "52998224725",
+    "document_number": "52998224725", "street_name": "Rua Escondida", "address": "Rua Escondida", "city": "Petropolis",
+    "zipcode": "25600123", "zip_code": "25600123", "postcode": "25600123", "firstname": "Mariazinha",
+    "lastname": "Secretissima", "fullname": "Maria Secretissima", "client_name": "Maria Secretissima",
+    "client_email": "maria.secreta@provedor.example", "client_cel": "55 21987654321", "client_documment": "52998224725",
+    "client_zip_code": "25600123", "client_address_city": "Petropolis", "postal_code": "25600123",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_clear_personal_data_leaves_an_adapter(name: str) -> None:
+    tree = copy.deepcopy(TREES[name])
+    for path in list(places(tree)):
+        holder, key = owner(tree, path), path[-1]
+        is_a_person = not {"product", "Product", "producer", "plan", "bundle", "bundles", "products", "plans"} & set(
+            path
+        )
+        if is_a_person and key in PERSONAL and not isinstance(holder[key], dict):
+            holder[key] = PERSONAL[key]
+    (found,) = registry()[name.partition("/")[0]].parse(json.dumps(tree).encode())
+    shown = msgspec.json.encode(found).decode() + repr(found)
+    for secret in ("secreta", "Secretissima", "Mariazinha", "987654321", "52998224725", "11222333", "Escondida"):
+        assert secret.lower() not in shown.lower()
+    for secret in ("Petropolis", "25600123"):
+        assert secret not in shown
+    assert "clear" not in msgspec.to_builtins(found)["customer"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_refusals_name_fields_and_no_values(name: str) -> None:
+    values = {value for path in places(TREES[name]) if isinstance(value := owner(TREES[name], path)[path[-1]], str)}
+    for other in registry().values():
+        try:
+            other.parse(json.dumps(TREES[name]).encode())
+        except NotThisGateway as refusal:
+            said = str(refusal).replace("`", " ").split()
+            assert not {value for value in values if len(value) > 5 and value in said} - {"version", "status"}
