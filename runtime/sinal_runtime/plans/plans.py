@@ -1,0 +1,121 @@
+"""Watch the bucket of compiled plans and hold the newest snapshot.
+
+Invariants: `snapshot` is always whole and never goes back to less because the broker is away, has lost its data, or
+holds a plan that can't be read: the last good plan of a tenant stays until a newer one or its removal arrives. A key
+that is absent from a bucket counts as removed only if the bucket is the one it was read from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from sinal_crds import names
+from sinal_crds.plan import TenantPlan
+from sinal_crds.sealing import Keyring, TamperedPlan, UnknownKey, UnsupportedPlanVersion, unseal
+from sinal_runtime.bus.client import Bus
+from sinal_runtime.bus.kv import Bucket
+from sinal_runtime.plans.snapshot import Snapshot
+
+log = structlog.get_logger(__name__)
+
+Callback = Callable[[Snapshot], None]
+RESTART_S = 1.0
+
+
+class Plans:
+    """The plans of all tenants, kept up to date."""
+
+    def __init__(self, bus: Bus, keyring: Keyring) -> None:
+        self._bus = bus
+        self._keyring = keyring
+        self._snapshot = Snapshot()
+        self._good: dict[str, TenantPlan] = {}
+        self._raw: dict[str, bytes] = {}  # what each good or refused plan was read from
+        self._created = ""
+        self._present: frozenset[str] = frozenset()  # keys of that bucket; plans of a lost one are not among them
+        self._loaded = asyncio.Event()
+        self._callbacks: list[Callback] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest plans; empty before `start` has returned."""
+        return self._snapshot
+
+    async def start(self, *, timeout_s: float | None = None) -> None:
+        """Load all plans and keep watching; waits for the bucket as long as it takes, or raises TimeoutError."""
+        self._task = asyncio.create_task(self._watch())
+        async with asyncio.timeout(timeout_s):
+            await self._loaded.wait()
+
+    async def stop(self) -> None:
+        """Stop watching; the snapshot stays."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def subscribe(self, callback: Callback) -> Callable[[], None]:
+        """Call back with the snapshot now and after every change; returns how to stop that."""
+        self._callbacks.append(callback)
+        self._call(callback)
+
+        def forget() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return forget
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async for bucket in self._bus.watch(names.PLANS_BUCKET):
+                    self._take(bucket)
+                    self._loaded.set()
+            except Exception as error:
+                log.error("plans.watch_failed", error=type(error).__name__)
+            await asyncio.sleep(RESTART_S)
+
+    def _take(self, bucket: Bucket) -> None:
+        changed = False
+        for slug, raw in bucket.values.items():
+            changed |= self._forget(slug) if raw is None else self._read(slug, raw)
+        if bucket.created == self._created:
+            for slug in self._present - bucket.values.keys():
+                changed |= self._forget(slug)
+        self._created, self._present = bucket.created, frozenset(bucket.values)
+        if changed:
+            self._snapshot = Snapshot(self._good.values())
+            log.info("plans.changed", tenants=len(self._good))
+            for callback in tuple(self._callbacks):
+                self._call(callback)
+
+    def _forget(self, slug: str) -> bool:
+        self._raw.pop(slug, None)
+        return self._good.pop(slug, None) is not None
+
+    def _read(self, slug: str, raw: bytes) -> bool:
+        """Take a plan in if it is new and readable; returns whether the snapshot changes."""
+        if self._raw.get(slug) == raw:
+            return False
+        self._raw[slug] = raw
+        try:
+            plan = unseal(raw, self._keyring)
+            if plan.slug != slug:
+                raise TamperedPlan(f"it is the plan of {plan.slug!r}")
+        except (TamperedPlan, UnknownKey, UnsupportedPlanVersion) as error:
+            kept = "the last good one stays" if slug in self._good else "the tenant is unknown"
+            log.error("plans.refused", tenant=slug, reason=str(error), kept=kept)
+            return False
+        changed = self._good.get(slug) != plan
+        self._good[slug] = plan
+        return changed
+
+    def _call(self, callback: Callback) -> None:
+        try:
+            callback(self._snapshot)
+        except Exception:
+            log.exception("plans.callback_failed")

@@ -1,0 +1,83 @@
+"""All tenants' plans at one moment, with the look-ups that rooms need. Immutable.
+
+Keys and tokens are looked up by their SHA-256, as plans hold them: comparing hashes in a dictionary takes the same time
+whether a token is right or nearly right. Where two tenants claim the same host or key, the first by slug has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Literal, TypeVar
+
+from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
+from sinal_runtime.bus.lane import Lane, dispatch_lane, match_lane
+
+T = TypeVar("T")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _host(text: str) -> str:
+    """Host name without port and final dot, lower case."""
+    name = text.strip().lower()
+    if name.startswith("["):  # an IPv6 literal
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0].rstrip(".")
+
+
+def _first(pairs: Iterable[tuple[str, T]]) -> Mapping[str, T]:
+    found: dict[str, T] = {}
+    for key, value in pairs:
+        found.setdefault(key, value)
+    return MappingProxyType(found)
+
+
+class Snapshot:
+    """What the runtime knows of all tenants."""
+
+    __slots__ = ("_hosts", "_public_keys", "_server_keys", "_tokens", "tenants")
+
+    def __init__(self, plans: Iterable[TenantPlan] = ()) -> None:
+        ordered = sorted(plans, key=lambda plan: plan.slug)
+        self.tenants: Mapping[str, TenantPlan] = MappingProxyType({plan.slug: plan for plan in ordered})
+        funnels = [(plan, funnel) for plan in ordered for funnel in plan.funnels]
+        self._hosts = _first((_host(host), plan) for plan in ordered for host in plan.hosts)
+        self._public_keys = _first((funnel.public_key, (plan, funnel)) for plan, funnel in funnels)
+        self._server_keys = _first((funnel.server_key_sha256, (plan, funnel)) for plan, funnel in funnels)
+        self._tokens = _first((one.token_sha256, (plan, one)) for plan in ordered for one in plan.integrations)
+
+    def by_host(self, host: str) -> TenantPlan | None:
+        """The tenant whose first-party host this is; takes a Host header as it came."""
+        return self._hosts.get(_host(host))
+
+    def by_public_key(self, key: str) -> tuple[TenantPlan, FunnelPlan] | None:
+        """The funnel of a public key (fk_…)."""
+        return self._public_keys.get(key)
+
+    def by_server_key(self, key: str) -> tuple[TenantPlan, FunnelPlan] | None:
+        """The funnel of a server key (sk_…), given in clear."""
+        return self._server_keys.get(_sha256(key))
+
+    def by_token(self, token: str) -> tuple[TenantPlan, IntegrationPlan] | None:
+        """The integration of a webhook URL's token, given in clear."""
+        return self._tokens.get(_sha256(token))
+
+    def lanes(self, role: Literal["match", "dispatch"]) -> tuple[Lane, ...]:
+        """Every lane of a role; suspended tenants too, because what they have accepted must come to an end."""
+        if role == "match":
+            return tuple(match_lane(slug) for slug in self.tenants)
+        return tuple(
+            dispatch_lane(
+                plan.slug,
+                destination.name,
+                batch=destination.batch.max_events,
+                linger_s=destination.batch.max_age_ms / 1_000,
+                concurrency=destination.rate_limit.concurrency,
+            )
+            for plan in self.tenants.values()
+            for destination in plan.destinations
+        )

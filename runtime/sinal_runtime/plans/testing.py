@@ -1,0 +1,34 @@
+"""Plans for unit tests: a snapshot that the test sets, with the interface of `Plans`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sinal_crds.plan import TenantPlan
+from sinal_runtime.plans.snapshot import Snapshot
+
+
+class StaticPlans:
+    """Plans that change only by `set`."""
+
+    def __init__(self, *plans: TenantPlan) -> None:
+        self.snapshot = Snapshot(plans)
+        self._callbacks: list[Callable[[Snapshot], None]] = []
+
+    async def start(self, *, timeout_s: float | None = None) -> None:
+        """Nothing to load."""
+
+    async def stop(self) -> None:
+        """Nothing to stop."""
+
+    def subscribe(self, callback: Callable[[Snapshot], None]) -> Callable[[], None]:
+        """Call back with the snapshot now and after every `set`; returns how to stop that."""
+        self._callbacks.append(callback)
+        callback(self.snapshot)
+        return lambda: self._callbacks.remove(callback)
+
+    def set(self, *plans: TenantPlan) -> None:
+        """Replace all plans and tell subscribers."""
+        self.snapshot = Snapshot(plans)
+        for callback in tuple(self._callbacks):
+            callback(self.snapshot)
