@@ -15,7 +15,8 @@ from sinal_runtime.gateways.sale import Client as Buyer
 from sinal_runtime.gateways.sale import Customer, Product, Sale, Tracking
 from sinal_runtime.ingest import app
 from sinal_runtime.ingest.limiter import LocalLimiter
-from sinal_runtime.ingest.testing import Client, MemoryBus, MemoryQuarantine, StaticPlans, sha256
+from sinal_runtime.ingest.testing import Client, MemoryBus, MemoryQuarantine, sha256
+from sinal_runtime.plans.testing import StaticPlans
 from sinal_runtime.settings import Settings
 
 NOW = 1_789_997_600.0  # 2026-09-21T13:33:20Z

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.ingest.ports import Asgi
@@ -50,38 +49,6 @@ class MemoryBus:
     def events(self) -> list[Event]:
         """What was published, in order."""
         return [decode_event(body) for _, _, body in self.messages]
-
-
-class StaticPlans:
-    """A snapshot that stays as it is; it is its own `Plans`."""
-
-    def __init__(self, *tenants: TenantPlan) -> None:
-        self.tenants: Mapping[str, TenantPlan] = {tenant.slug: tenant for tenant in tenants}
-
-    @property
-    def snapshot(self) -> StaticPlans:
-        """Itself."""
-        return self
-
-    def by_host(self, host: str) -> TenantPlan | None:
-        """The tenant with this ingest host."""
-        return next((t for t in self.tenants.values() if host in t.hosts), None)
-
-    def by_public_key(self, key: str) -> tuple[TenantPlan, FunnelPlan] | None:
-        """The funnel of a public key."""
-        return next(((t, f) for t, f in self._funnels() if f.public_key == key), None)
-
-    def by_server_key(self, key: str) -> tuple[TenantPlan, FunnelPlan] | None:
-        """The funnel of a server key."""
-        return next(((t, f) for t, f in self._funnels() if f.server_key_sha256 == sha256(key)), None)
-
-    def by_token(self, token: str) -> tuple[TenantPlan, IntegrationPlan] | None:
-        """The integration of a URL token."""
-        wanted = sha256(token)
-        return next(((t, i) for t in self.tenants.values() for i in t.integrations if i.token_sha256 == wanted), None)
-
-    def _funnels(self) -> Iterable[tuple[TenantPlan, FunnelPlan]]:
-        return ((t, f) for t in self.tenants.values() for f in t.funnels)
 
 
 class MemoryQuarantine:

@@ -1,0 +1,245 @@
+"""The edge over real HTTP with a real broker: a 2xx means stored, and senders that misbehave cost nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from nats.aio.client import Client as NatsClient
+
+from sinal_crds.keyring import Keyring
+from sinal_crds.plan import IntegrationPlan
+from sinal_runtime.bus import Bus
+from sinal_runtime.events import decode_event
+from sinal_runtime.ingest import protocol
+from sinal_runtime.ingest.quarantine import open_kept
+from sinal_runtime.ingest.role import IngestServer
+from sinal_runtime.ingest.testing import sha256
+from sinal_runtime.plans.testing import StaticPlans
+from sinal_runtime.settings import Settings
+
+from tests.support.fix_bus import MakeTenant
+from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, a_tenant
+from tests.support.nats_process import NatsProcess
+
+KEYRING = Keyring.generate()
+LEAD = "/api/v1/track/lead"
+HOTTOK = {"x-hotmart-hottok": SECRET}
+SALE = {
+    "id": "0f4b8a1e-6f0e-4f7a-8f3e-2f4f3c1f9a11",
+    "creation_date": 1_789_995_600_000,
+    "event": "PURCHASE_APPROVED",
+    "version": "2.0.0",
+    "data": {
+        "product": {"id": 4_774_438, "name": "Curso"},
+        "buyer": {"email": "maria@loja.example", "name": "Maria Silva", "checkout_phone": "11999998888"},
+        "purchase": {
+            "transaction": "HP0001112223",
+            "status": "APPROVED",
+            "price": {"value": 297.0, "currency_value": "BRL"},
+            "payment": {"type": "PIX", "installments_number": 1},
+            "origin": {"xcod": "click1"},
+        },
+    },
+}
+BEACON = {"origin": LANDING, "content-type": "text/plain;charset=UTF-8"}
+
+
+HOTMART = IntegrationPlan(
+    name="vendas", gateway="hotmart", funnel="curso", token_sha256=sha256(TOKEN), credentials={"hottok": SECRET}
+)
+
+
+@asynccontextmanager
+async def serving(bus: Bus, **settings: Any) -> AsyncIterator[IngestServer]:
+    plans = StaticPlans(a_tenant(integrations=(HOTMART,)))
+    server = IngestServer(Settings(port=0, **settings), bus, plans, keyring=KEYRING)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture
+async def http(bus: Bus) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an edge on the test's bus."""
+    async with serving(bus) as server, httpx.AsyncClient(base_url=server.url) as connected:
+        yield connected
+
+
+async def stored(client: NatsClient) -> list[Any]:
+    js = client.jetstream()
+    info = await js.stream_info("T-loja")
+    return [await js.get_msg("T-loja", seq) for seq in range(1, info.state.last_seq + 1)]
+
+
+async def test_accepted_beacon_is_in_the_stream_when_the_answer_comes(
+    http: httpx.AsyncClient, client: NatsClient, make_tenant: MakeTenant
+) -> None:
+    await make_tenant("loja")
+    body = json.dumps({"funnel": PUBLIC_KEY, "event_id": "e1"}).encode()
+    first = await http.post(LEAD, content=body, headers=BEACON)
+    second = await http.post(LEAD, content=body, headers=BEACON)
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.headers["access-control-allow-origin"] == LANDING
+    assert [answer.json()["events"][0]["duplicate"] for answer in (first, second)] == [False, True]
+    [message] = await stored(client)
+    event = decode_event(message.data)
+    assert (message.subject, message.headers["Nats-Msg-Id"]) == ("t.loja.in.lead", "curso:lead:e1")
+    assert (event.id, event.ip) == (first.json()["events"][0]["id"], "127.0.0.1")
+
+
+async def test_gzipped_batch_arrives_whole(
+    http: httpx.AsyncClient, client: NatsClient, make_tenant: MakeTenant
+) -> None:
+    await make_tenant("loja")
+    batch = {"funnel": "curso", "events": [{"type": "pageview"} for _ in range(500)]}
+    headers = {"authorization": f"Bearer {SERVER_KEY}", "content-encoding": "gzip"}
+    answer = await http.post("/api/v1/track/batch", content=gzip.compress(json.dumps(batch).encode()), headers=headers)
+    assert answer.status_code == 202 and len(answer.json()["events"]) == 500
+    assert (await client.jetstream().stream_info("T-loja")).state.messages == 500
+
+
+async def test_broker_away_is_503_and_its_return_heals(
+    http: httpx.AsyncClient, nats_server: NatsProcess, make_tenant: MakeTenant
+) -> None:
+    await make_tenant("loja")
+    nats_server.stop()
+    away = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING}, timeout=10)
+    assert (away.status_code, (await http.get("/readyz")).status_code) == (503, 503)
+    assert int(away.headers["retry-after"]) >= 1
+    nats_server.start()
+    deadline = time.monotonic() + 15
+    while (again := await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})).status_code != 202:
+        assert time.monotonic() < deadline, again.text
+        await asyncio.sleep(0.1)
+
+
+async def test_missing_lane_is_503_and_asks_for_it(http: httpx.AsyncClient, client: NatsClient) -> None:
+    asked = await client.subscribe("sinal.provision")
+    await client.flush()
+    answer = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})
+    assert answer.status_code == 503
+    assert (await asked.next_msg(timeout=5)).data == b"loja"
+
+
+async def test_full_lane_is_429(http: httpx.AsyncClient, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja", max_msgs=1)
+    answers = [await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 429]
+    assert int(answers[1].headers["retry-after"]) >= 1
+
+
+async def test_signed_sale_arrives_and_a_forged_one_does_not(
+    http: httpx.AsyncClient, client: NatsClient, make_tenant: MakeTenant
+) -> None:
+    await make_tenant("loja")
+    url = f"/t/loja/api/v1/webhooks/hotmart/{TOKEN}"
+    forged = await http.post(url, json=SALE, headers={"x-hotmart-hottok": "no"})
+    signed = await http.post(url, json=SALE, headers=HOTTOK)
+    again = await http.post(url, json=SALE, headers=HOTTOK)
+    assert (forged.status_code, signed.status_code, again.json()["events"][0]["duplicate"]) == (401, 202, True)
+    [message] = await stored(client)
+    event = decode_event(message.data)
+    assert (event.order_id, event.value, event.click_id) == ("HP0001112223", "297.00", "click1")
+    assert event.user.em == [sha256("maria@loja.example")]
+    assert not [word for word in (b"maria", b"Maria", b"99999") if word in message.data]
+
+
+async def test_delivery_nobody_understands_is_in_the_bucket_and_opens(
+    http: httpx.AsyncClient, client: NatsClient, make_tenant: MakeTenant
+) -> None:
+    await make_tenant("loja")
+    url = f"/api/v1/webhooks/hotmart/{TOKEN}"
+    answers = [await http.post(url, content=b"<new format>", headers=HOTTOK) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    bucket = await client.jetstream().key_value("sinal_quarantine")
+    entry = await bucket.get(f"loja.{answers[0].json()['id']}")
+    assert entry.value is not None
+    kept, raw = open_kept(entry.value, KEYRING)
+    assert (kept.integration, raw) == ("vendas", b"<new format>")
+    assert (await bucket.status()).ttl == 30 * 86_400
+
+
+async def test_gzip_bomb_is_refused_cheaply(http: httpx.AsyncClient) -> None:
+    bomb = gzip.compress(bytes(200_000_000), compresslevel=9)
+    assert len(bomb) < 256 * 1024
+    started = time.process_time()
+    answer = await http.post("/api/v1/track/batch", content=bomb, headers={**BEACON, "content-encoding": "gzip"})
+    assert answer.status_code == 413
+    assert time.process_time() - started < 0.5
+
+
+async def test_slow_body_is_cut_off(bus: Bus) -> None:
+    async with serving(bus, body_timeout_s=0.3) as server:
+        reader, writer = await _connect(server)
+        writer.write(b"POST /api/v1/track/lead HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        answer = await asyncio.wait_for(reader.read(), 5)  # to the end: the connection closes
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        writer.close()
+
+
+async def test_slow_and_endless_heads_are_cut_off(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.3)
+    async with serving(bus) as server:
+        for start in (b"", b"POST / HTTP/1.1\r\nX-A: b\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /h"):
+            reader, writer = await _connect(server)
+            writer.write(start)
+            await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+        monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 30)
+        reader, writer = await _connect(server)
+        writer.write(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 200_000)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await asyncio.wait_for(reader.readexactly(1), 5)
+        writer.close()
+
+
+async def test_kept_connection_outlives_many_heads(http: httpx.AsyncClient) -> None:
+    headers = {"x-padding": "a" * 8_000}
+    for _ in range(20):
+        assert (await http.get("/healthz", headers=headers)).status_code == 200
+    assert (await http.head("/readyz")).content == b""
+
+
+async def test_pixel_and_preflight_over_http(http: httpx.AsyncClient, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja")
+    pixel = await http.get(f"/api/v1/track/p.gif?funnel={PUBLIC_KEY}", headers={"referer": LANDING})
+    head = await http.head(f"/api/v1/track/p.gif?funnel={PUBLIC_KEY}", headers={"referer": LANDING})
+    preflight = await http.options(LEAD, headers={"origin": LANDING, "access-control-request-method": "POST"})
+    refused = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": "https://evil.example"})
+    assert (pixel.status_code, pixel.headers["content-type"], head.content) == (200, "image/gif", b"")
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, LANDING)
+    assert refused.status_code == 403
+
+
+async def test_stop_finishes_what_is_under_way(bus: Bus, client: NatsClient, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja")
+    async with serving(bus) as server:
+        reader, writer = await _connect(server)
+        body = json.dumps({"funnel": PUBLIC_KEY}).encode()
+        head = f"POST {LEAD} HTTP/1.1\r\nHost: x\r\nOrigin: {LANDING}\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body[:5])
+        await asyncio.sleep(0.1)
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0.2)
+        with pytest.raises(OSError):
+            await _connect(server)
+        writer.write(body[5:])
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 202 ")
+        await stopping
+        writer.close()
+    assert len(await stored(client)) == 1
+
+
+async def _connect(server: IngestServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    return await asyncio.open_connection(host, int(port))
