@@ -81,7 +81,7 @@ class Batch:
         )
         await self._tx.count_repeats({key: n for key, n in times.items() if key not in new})
         self._doubled = {key: n - 1 for key, n in times.items() if key in new and n > 1}
-        return [event for event in dict.fromkeys(first[e.id] for e in events) if event.id in new]
+        return [first[key] for key in times if key in new]
 
     def _draft(self, event: Event) -> Draft:
         funnel = self._plan.funnel(event.funnel)

@@ -26,6 +26,7 @@ from sinal_runtime.events import Event, decode_event
 from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish
 from sinal_runtime.matching.visits import moment
+from sinal_runtime.store.database import Database
 from sinal_runtime.store.errors import StoreError, StoreUnavailable
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.rows import DeadLetter, EventHead
@@ -63,9 +64,9 @@ class MatchWorker:
     """Handler of the match lanes, and the sweeper of what they leave."""
 
     def __init__(
-        self, store: MatchStore, bus: Publisher, plans: Plans, *, clock: Callable[[], datetime] = utc_now
+        self, database: Database, bus: Publisher, plans: Plans, *, clock: Callable[[], datetime] = utc_now
     ) -> None:
-        self._store = store
+        self._store = MatchStore(database)
         self._bus = bus
         self._plans = plans
         self._clock = clock
@@ -142,7 +143,7 @@ class MatchWorker:
             return
         message, event = batch[0]
         detail = _words(error)
-        log.error("match.failed", tenant=plan.slug, event=event.id, deliveries=message.deliveries, error=detail)
+        log.error("match.failed", tenant=plan.slug, event_row=event.id, deliveries=message.deliveries, error=detail)
         if message.deliveries < GIVE_UP_AFTER:
             await _nak(batch)
         else:
@@ -165,7 +166,7 @@ class MatchWorker:
             await message.nak(nak_delay_s(message.deliveries))
             return
         metrics.DEAD_LETTERS.labels(tenant, letter.reason).inc()
-        log.error("match.gave_up", tenant=tenant, event=event.id if event else None, detail=detail)
+        log.error("match.gave_up", tenant=tenant, event_row=event.id if event else None, detail=detail)
         await message.term()
 
     async def _record(self, plan: TenantPlan) -> None:
@@ -197,7 +198,13 @@ async def _nak(batch: Sequence[tuple[Message, Event]]) -> None:
 
 def _words(error: Exception) -> str:
     """What may be shown of an error: the store's own words name columns, other messages may quote data."""
-    return str(error) if isinstance(error, StoreError) else type(error).__name__
+    if isinstance(error, StoreError):
+        return str(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""
+    return type(error).__name__ + place
 
 
 def _text(body: bytes) -> str:

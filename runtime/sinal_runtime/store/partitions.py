@@ -11,13 +11,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from psycopg import AsyncConnection, sql
-from psycopg.rows import TupleRow
+from psycopg.rows import tuple_row
+
+from sinal_runtime.store.database import Database
 
 _WEEK = timedelta(days=7)
 _BEHIND = timedelta(days=8)  # the oldest event Meta takes, and a day of clock error
 _AHEAD = timedelta(days=21)
+_LOCK = 0x53_49_4E_50  # "SINP": two housekeepers must not make the same week
+_RETENTION_DAYS = 90
+# Partitions hold all tenants: they live as long as the tenant that keeps its data longest.
+_LONGEST_RETENTION = b"""
+select coalesce(max((plan ->> 'retention_days')::int), 90) as days from tenants where status <> 'deleted'
+"""
 _NAME = re.compile(r"_p(\d{8})$")
 
 
@@ -38,8 +47,20 @@ PARTITIONED = (
 )
 
 
+async def maintain(database: Database, *, now: datetime | None = None) -> tuple[list[str], list[str]]:
+    """Make the weeks ahead and drop those that no tenant keeps any more; returns both lists of names."""
+    moment = now or datetime.now(UTC)
+    async with database.transaction() as connection:
+        await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        made = await ensure_partitions(connection, now=moment)
+        row = await (await connection.execute(_LONGEST_RETENTION)).fetchone()
+        days = int(row["days"]) if row else _RETENTION_DAYS
+        dropped = await drop_partitions(connection, older_than=moment - timedelta(days=days))
+    return made, dropped
+
+
 async def ensure_partitions(
-    connection: AsyncConnection[TupleRow],
+    connection: AsyncConnection[Any],
     *,
     now: datetime,
     behind: timedelta = _BEHIND,
@@ -58,7 +79,7 @@ async def ensure_partitions(
 
 
 async def drop_partitions(
-    connection: AsyncConnection[TupleRow], *, older_than: datetime, tables: tuple[str, ...] | None = None
+    connection: AsyncConnection[Any], *, older_than: datetime, tables: tuple[str, ...] | None = None
 ) -> list[str]:
     """Drop every week that ended before `older_than` (of `tables`, default all); returns their names."""
     dropped: list[str] = []
@@ -92,15 +113,16 @@ def _end(name: str) -> datetime:
     return datetime.strptime(matched[1], "%Y%m%d").replace(tzinfo=UTC) + _WEEK
 
 
-async def _partitions(connection: AsyncConnection[TupleRow], parent: Partitioned) -> list[str]:
-    cursor = await connection.execute(
-        "select inhrelid::regclass::text from pg_inherits where inhparent = %s::regclass order by 1",
-        (parent.table,),
-    )
-    return [name for (name,) in await cursor.fetchall() if _NAME.search(name)]
+async def _partitions(connection: AsyncConnection[Any], parent: Partitioned) -> list[str]:
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "select inhrelid::regclass::text from pg_inherits where inhparent = %s::regclass order by 1",
+            (parent.table,),
+        )
+        return [name for (name,) in await cursor.fetchall() if _NAME.search(name)]
 
 
-async def _make(connection: AsyncConnection[TupleRow], parent: Partitioned, name: str, start: date) -> None:
+async def _make(connection: AsyncConnection[Any], parent: Partitioned, name: str, start: date) -> None:
     """Fill the new table from DEFAULT before it is attached: PostgreSQL refuses a week whose rows lie in DEFAULT."""
     names = {
         "child": sql.Identifier(name),
