@@ -24,7 +24,6 @@ class InstanceSecrets(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     postgres: str
     worker: str
-    api: str
     nats: str
     redis: str
     admin_key: str
@@ -36,7 +35,6 @@ class InstanceSecrets(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             postgres=fresh(24),
             worker=fresh(24),
-            api=fresh(24),
             nats=fresh(24),
             redis=fresh(24),
             admin_key="sak_" + fresh(24),

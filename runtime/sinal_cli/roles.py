@@ -223,7 +223,8 @@ class Housekeeping(Base):
         """Connect and look after the tables."""
         from sinal_runtime.store.partitions import maintain
 
-        database = await self._database(self._settings.database_url, max_size=2)
+        owner = self._settings.maintenance_database_url or self._settings.database_url
+        database = await self._database(owner, max_size=2)
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
         chores.every(PARTITION_INTERVAL_S, lambda: maintain(database), what="partitions")

@@ -100,7 +100,6 @@ class Stack:
 
         await migrate(postgres.url())
         await postgres.create_login("sinal_worker", secrets.worker)
-        await postgres.create_login("sinal_api", secrets.api)
 
     def _keyring(self) -> Keyring:
         path = self._instance.keyring_file
@@ -113,7 +112,7 @@ class Stack:
             {
                 "nats_url": nats.url,
                 "database_url": postgres.url(user="sinal_worker", password=secrets.worker),
-                "api_database_url": postgres.url(user="sinal_api", password=secrets.api),
+                "maintenance_database_url": postgres.url(),
                 "redis_url": redis.url,
                 "keyring_file": self._instance.keyring_file,
                 "graph_url": f"http://127.0.0.1:{self._ports[2]}",

@@ -18,7 +18,11 @@ class Settings(BaseSettings):
         SecretStr("postgresql://127.0.0.1/sinal"), description="PostgreSQL of the worker role."
     )
     api_database_url: SecretStr | None = Field(
-        None, description="PostgreSQL of the API role, under row-level security; default: `database_url`."
+        None,
+        description="PostgreSQL of the operations API, which becomes `sinal_api` for a tenant; default: `database_url`.",
+    )
+    maintenance_database_url: SecretStr | None = Field(
+        None, description="PostgreSQL as the tables' owner, for housekeeping's partitions; default: `database_url`."
     )
     redis_url: str | None = Field(None, description="Redis; without it limits are kept per process.")
     keyring_file: Path = Field(Path("keyring.json"), description="Keys that seal plans, as the operator has them.")

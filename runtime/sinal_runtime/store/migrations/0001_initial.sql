@@ -330,6 +330,13 @@ begin
             end;
         end if;
     end loop;
+    -- The operations API reads as the worker for an administrator, and steps down to sinal_api for a tenant's key.
+    begin
+        grant sinal_api to sinal_worker;
+    exception
+        when undefined_object or insufficient_privilege then
+            raise warning 'sinal_api may not be granted to sinal_worker: grant it, or give the API a login of its own';
+    end;
 end $$;
 
 -- Row-level security: whoever is not the worker sees the tenant of the setting, and nothing without it.
