@@ -237,20 +237,17 @@ def _answer(answered: Answered) -> dict[str, object]:
 
 
 def _claim(refs: dict[int, Ref], found: list[dict[str, Any]]) -> Claim:
-    rows: list[Row] = []
-    waiting: dict[Ref, float] = {}
-    unknown = dict(refs)
-    request: Request | None = None
-    for line in found:
-        ref = unknown.pop(line["id"])
-        if line["claimed"]:
-            rows.append(_row(ref, line))
-            request = Request(line["request_id"], line["request_at"])
-            refs.pop(ref.id)
-        elif line["due_in_s"] is not None:
-            waiting[ref] = line["due_in_s"]
-            refs.pop(ref.id)
-    return Claim(rows=rows, request=request, waiting=waiting, settled=list(refs.values()))
+    rows = [_row(refs[line["id"]], line) for line in found if line["claimed"]]
+    waiting = {
+        refs[line["id"]]: line["due_in_s"] for line in found if not line["claimed"] and line["due_in_s"] is not None
+    }
+    open_ids = {row.id for row in rows} | {ref.id for ref in waiting}
+    return Claim(
+        rows=rows,
+        request=Request(found[0]["request_id"], found[0]["request_at"]) if rows else None,
+        waiting=waiting,
+        settled=[ref for id_, ref in refs.items() if id_ not in open_ids],
+    )
 
 
 def _row(ref: Ref, line: dict[str, Any]) -> Row:

@@ -1,0 +1,171 @@
+"""Fixture of delivery: a dispatch worker on a real PostgreSQL and a real Meta emulator, fed by messages in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any, Protocol
+
+import aiohttp
+import msgspec
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from sinal_crds.plan import Batch, ConsentPlan, DestinationPlan, FunnelPlan, TenantPlan
+from sinal_runtime import events
+from sinal_runtime.bus.lane import Lane, dispatch_lane
+from sinal_runtime.dispatch.breaker import Policy
+from sinal_runtime.dispatch.graph import GraphClient
+from sinal_runtime.dispatch.testing import FakeMessage, StaticPlans
+from sinal_runtime.dispatch.worker import DispatchWorker
+from sinal_runtime.settings import Settings
+from sinal_runtime.store.database import Database
+from sinal_runtime.store.delivery import DeliveryStore, Ref
+
+TOKEN = "EAAB-secret-token"
+EMAIL = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
+_pixels = count(9_100_000_000)
+_INSERT = """
+insert into capi_events (tenant_id, source_event, funnel, destination, event_name, event_id, event_time, payload_json,
+    consent_ads, received_at)
+values ('loja', %(source)s, 'curso', %(destination)s, 'Purchase', %(event_id)s, %(event_time)s, %(payload)s,
+    %(consent)s, now())
+returning id, created_at
+"""
+
+
+class Emulator(Protocol):
+    """The running Meta emulator."""
+
+    url: str
+
+
+class DispatchRig:
+    """One worker and what it works on; destinations have pixels of their own, so tests share an emulator."""
+
+    def __init__(self, database: Database, url: str, sandbox_url: str, http: aiohttp.ClientSession) -> None:
+        self.database, self.url, self.sandbox_url, self.http = database, url, sandbox_url, http
+        self.store = DeliveryStore(database)
+        self.graph = GraphClient(sandbox_url, timeout_s=0.8)
+        self.pixels = {name: str(next(_pixels)) for name in ("principal", "outro")}
+        self.plans = StaticPlans()
+        self.plan()
+        self.worker = self.new_worker()
+
+    def new_worker(self, policy: Policy | None = None) -> DispatchWorker:
+        """A worker without a past, as after a restart; it is quick to try again unless told otherwise."""
+        policy = policy or Policy(threshold=3, base_s=0.6, cap_s=2.0, pause_base_s=0.8)
+        return DispatchWorker(self.store, self.plans, self.graph, Settings(graph_timeout_s=0.8), policy=policy)
+
+    def plan(self, *, consent: ConsentPlan | None = None, suspended: bool = False, **destination: Any) -> None:
+        """Put a plan in force; keywords change both destinations."""
+        fields: dict[str, Any] = {"access_token": TOKEN, "batch": Batch(max_events=1_000)} | destination
+        destinations = tuple(
+            DestinationPlan(name=name, pixel_id=pixel, **fields) for name, pixel in self.pixels.items()
+        )
+        funnel = FunnelPlan(
+            name="curso", type="course", public_key="fk", server_key_sha256="", consent=consent or ConsentPlan()
+        )
+        tenant = TenantPlan(
+            slug="loja",
+            namespace="n",
+            name="loja",
+            uid="u",
+            suspended=suspended,
+            destinations=destinations,
+            funnels=(funnel,),
+        )
+        self.plans.tenants = {"loja": tenant}
+
+    async def add(
+        self, event_id: str, *, destination: str = "principal", consent: bool | None = True, **changes: Any
+    ) -> Ref:
+        """One row of the outbox; keywords change the event."""
+        event: dict[str, Any] = {
+            "event_name": "Purchase",
+            "event_time": int(time.time()),
+            "event_id": event_id,
+            "action_source": "system_generated",
+            "user_data": {"em": [EMAIL]},
+            "custom_data": {"value": 97.0, "currency": "BRL"},
+        }
+        event |= changes
+        values = {
+            "source": f"ev_{event_id}",
+            "destination": destination,
+            "event_id": event_id,
+            "event_time": event["event_time"],
+            "payload": msgspec.json.encode(event).decode(),
+            "consent": consent,
+        }
+        async with self.database.autocommit() as connection:
+            row = await (await connection.execute(_INSERT, values)).fetchone()
+        assert row is not None
+        return Ref(row["id"], int(row["created_at"].timestamp() * 1000))
+
+    async def handle(self, *refs: Ref, destination: str = "principal") -> list[FakeMessage]:
+        """Give the worker one batch of messages."""
+        messages = [FakeMessage(events.encode(events.Dispatch(id=r.id, created_at=r.created_ms))) for r in refs]
+        await self.worker.handle(self.lane(destination), messages)
+        return messages
+
+    @staticmethod
+    def lane(destination: str = "principal") -> Lane:
+        """The lane of a destination."""
+        return dispatch_lane("loja", destination)
+
+    async def fault(self, *faults: dict[str, Any], destination: str = "principal") -> None:
+        """Make the emulator fail for a destination's pixel."""
+        script = [{"pixel": self.pixels[destination]} | fault for fault in faults]
+        async with self.http.post(f"{self.sandbox_url}/_sandbox/faults", json={"faults": script, "append": True}) as r:
+            assert r.status < 300, await r.text()
+
+    async def received(self, destination: str = "principal") -> list[dict[str, Any]]:
+        """What the emulator took for a destination, oldest first."""
+        query = {"pixel": self.pixels[destination], "limit": "2000"}
+        async with self.http.get(f"{self.sandbox_url}/_sandbox/events", params=query) as r:
+            found: list[dict[str, Any]] = (await r.json())["events"]
+            return found
+
+    async def requests(self, destination: str = "principal") -> list[dict[str, Any]]:
+        """Requests the emulator saw for a destination."""
+        query = {"pixel": self.pixels[destination], "limit": "1000"}
+        async with self.http.get(f"{self.sandbox_url}/_sandbox/requests", params=query) as r:
+            found: list[dict[str, Any]] = (await r.json())["requests"]
+            return found
+
+    def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Ask PostgreSQL beside the worker."""
+        with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(query.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def row(self, ref: Ref) -> dict[str, Any]:
+        """A row of the outbox."""
+        return self.rows("select * from capi_events where id = %s", ref.id)[0]
+
+    def outcomes(self, ref: Ref) -> list[str | None]:
+        """Outcomes of a row's attempts, oldest first."""
+        found = self.rows("select outcome from dispatch_attempts where capi_event_id = %s order by id", ref.id)
+        return [line["outcome"] for line in found]
+
+    def make_due(self) -> None:
+        """As if every waiting time had passed."""
+        self.rows("update capi_events set next_attempt_at = now() - interval '1 second' where status = 'pending'")
+
+    def expire_leases(self) -> None:
+        """As if a worker had been lost for longer than a lease."""
+        self.rows("update capi_events set lease_until = now() - interval '1 second' where status = 'sending'")
+
+
+@pytest.fixture
+async def dispatch_rig(postgres: str, sandbox: Emulator) -> AsyncIterator[DispatchRig]:
+    """A dispatch worker ready to work."""
+    async with await Database.open(postgres) as database, aiohttp.ClientSession() as http:
+        rig = DispatchRig(database, postgres, sandbox.url, http)
+        try:
+            yield rig
+        finally:
+            await rig.graph.close()
