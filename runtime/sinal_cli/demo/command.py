@@ -25,7 +25,7 @@ from sinal_runtime.logs import configure
 
 def run_demo(*, as_json: bool, keep: bool, data: Path | None, port: int | None) -> int:
     """0 only if every event ended as it should."""
-    configure(level="warning", json=False)
+    configure(level="error", json=False)
     temporary = None if data is not None else Path(tempfile.mkdtemp(prefix="sinal-demo-"))
     outcome: dict[str, bool] = {"ok": False}
     try:

@@ -51,6 +51,7 @@ class Journey:
     world: World
     run: str = field(default_factory=lambda: secrets.token_hex(4))
     steps: list[Step] = field(default_factory=list)
+    _people: int = 0
 
     async def play(self) -> list[Step]:
         """Every scene in turn; raises DemoError when a door does not answer as it must."""
@@ -70,8 +71,10 @@ class Journey:
             await scene()
         return self.steps
 
-    def buyer(self, name: str, phone: str) -> Buyer:
-        """A person of this run."""
+    def buyer(self, name: str, *, ddd: str) -> Buyer:
+        """A person of this run, with an e-mail and a phone that nobody had in another run."""
+        self._people += 1
+        phone = f"{ddd}9{80_000_000 + int(self.run, 16) % 1_000_000 * 10 + self._people % 10}"
         return Buyer(name, f"{name.split(maxsplit=1)[0].lower()}.{self.run}@example.com", phone)
 
     def click_id(self, letter: str) -> str:
@@ -86,7 +89,7 @@ class Journey:
 
     async def pix_with_click_id(self) -> None:
         """An ad click, a visit, a checkout, a Pix and its payment; the gateway delivers the payment twice."""
-        ana, click = self.buyer("Ana Souza", "11987650001"), self.click_id("a")
+        ana, click = self.buyer("Ana Souza", ddd="11"), self.click_id("a")
         visit = {
             "click_id": click,
             "session_id": f"s-{click}",
@@ -114,7 +117,7 @@ class Journey:
 
     async def card_refused_then_approved(self) -> None:
         """No click id comes back, but the buyer left an e-mail on the page."""
-        bruno = self.buyer("Bruno Lima", "21987650002")
+        bruno = self.buyer("Bruno Lima", ddd="21")
         visit: dict[str, Any] = {
             "click_id": self.click_id("b"),
             "url": f"https://loja.example/curso?utm_source=fb&fbclid=IwAR{self.run}Bruno",
@@ -131,7 +134,7 @@ class Journey:
 
     async def refund(self) -> None:
         """A sale that is taken back: the purchase went out, the refund stays in the ledger."""
-        carla, click = self.buyer("Carla Dias", "31987650003"), self.click_id("c")
+        carla, click = self.buyer("Carla Dias", ddd="31"), self.click_id("c")
         await self._clicked("Carla", click, "200.150.3.3")
         order = f"pi_{self.run}c"
         sale = deliveries.stripe_completed(order, carla, secret=STRIPE_SECRET, click_id=click)
@@ -144,7 +147,7 @@ class Journey:
 
     async def no_consent(self) -> None:
         """A buyer who said no: recorded, never sent."""
-        davi, click = self.buyer("Davi Alves", "41987650004"), self.click_id("d")
+        davi, click = self.buyer("Davi Alves", ddd="41"), self.click_id("d")
         await self._clicked("Davi", click, "187.60.4.4", consent_ads=False)
         sale = deliveries.perfectpay(f"PP{self.run}D", davi, token=PERFECTPAY_TOKEN, src=click)
         expected = Expected("withheld", "no_consent", decision="match", rule="click_id")
@@ -152,7 +155,7 @@ class Journey:
 
     async def paid_and_approved(self) -> None:
         """Appmax tells one sale several times under several names."""
-        eva = self.buyer("Eva Rocha", "51987650005")
+        eva = self.buyer("Eva Rocha", ddd="51")
         click = await self.world.server(
             "click", "curso", ip="186.200.5.5", click_id=self.click_id("e"), user={"phone": eva.phone},
             url=f"https://loja.example/curso?fbclid=IwAR{self.run}Eva",
@@ -172,14 +175,14 @@ class Journey:
             await self._clicked(
                 f"Stranger {number + 1}", self.click_id(f"g{number}"), SHARED_IP, phone_model=f"SM-A{number}5"
             )
-        gil = self.buyer("Gil Prado", "71987650007")
+        gil = self.buyer("Gil Prado", ddd="71")
         sale = deliveries.kiwify(f"{self.run}-g", gil, token=KIWIFY_TOKEN, ip=SHARED_IP)
         expected = Expected("delivered", decision="unmatched")
         self.add("Kiwify: a buyer on a shared IP", await self.world.webhook("kiwify", sale), expected)
 
     async def late_click(self) -> None:
         """The sale is here before its click: it waits, and the click opens it again."""
-        hugo, click = self.buyer("Hugo Melo", "81987650008"), self.click_id("h")
+        hugo, click = self.buyer("Hugo Melo", ddd="81"), self.click_id("h")
         sale = await self.world.webhook("braip", deliveries.braip(f"ven{self.run}h", hugo, key=BRAIP_KEY, src=click))
         self.add("Braip: approved before its click", sale, Expected("delivered", decision="match", rule="click_id"))
         detail = await self.world.settled(sale.ids[0], in_flight=True)
@@ -204,7 +207,7 @@ class Journey:
 
     async def forged(self) -> None:
         """A delivery signed with a guess."""
-        mallory = self.buyer("Mallory Silva", "11987650009")
+        mallory = self.buyer("Mallory Silva", ddd="11")
         forged = deliveries.kiwify(f"{self.run}-x", mallory, token="a guess")  # noqa: S106
         self.add(
             "Kiwify: a forged delivery",
@@ -217,7 +220,7 @@ class Journey:
         """Meta answers 500 for a moment; the sale waits and goes out under the same id."""
         await self.settle_all()
         await self.world.fault(kind="status_500", pixel=MAIN_PIXEL, times=2)
-        iris, click = self.buyer("Iris Nunes", "61987650010"), self.click_id("i")
+        iris, click = self.buyer("Iris Nunes", ddd="61"), self.click_id("i")
         await self._clicked("Iris", click, "191.30.9.9")
         sale = deliveries.hotmart(f"HP{self.run}I", iris, token=HOTTOK, xcod=click)
         expected = Expected("delivered", decision="match", rule="click_id", failed_attempts=2)
