@@ -460,5 +460,63 @@ async def test_an_ack_from_before_a_wipe_does_not_take_away_a_new_message(
         await make_tenant("loja")
         stored = await bus.publish(names.in_subject("loja", "click"), b"new", msg_id="2")
         assert stored.seq == 1  # the same sequence as the old one's
+
+        async def in_flight() -> bool:
+            return [depth.in_flight for depth in await bus.depths()] == [1]
+
+        async with asyncio.timeout(5):
+            while not await in_flight():
+                await asyncio.sleep(0.05)
         release.set()
         await eventually(lambda: bodies.count(b"new") == 2, timeout_s=10)
+
+
+async def test_a_dropped_connection_to_the_same_broker_costs_no_second_delivery(
+    bus: Bus, make_tenant: MakeTenant, start: Start
+) -> None:
+    await make_tenant("loja", ack_wait_s=2)
+    await fill(bus, "loja", 40)
+    seen: Counter[bytes] = Counter()
+    release = asyncio.Event()
+
+    async def handler(lane: Lane, messages: list[Message]) -> None:
+        seen.update(message.body for message in messages)
+        await release.wait()
+        for message in messages:
+            await message.ack()
+
+    async with start(handler, match_lane("loja"), batch=10, ack_wait_s=2):
+        await eventually(lambda: len(seen) > 0)
+        await bus.link.client.force_reconnect()
+        await eventually(lambda: bus.connected)
+        release.set()
+        await eventually(lambda: len(seen) == 40)
+        await asyncio.sleep(2.5)
+    assert set(seen.values()) == {1}
+    assert await queued(bus) == 0
+
+
+async def test_a_message_that_is_delivered_again_while_it_is_held_is_worked_on_once(
+    bus: Bus, client: Client, make_tenant: MakeTenant, start: Start
+) -> None:
+    await make_tenant("loja")
+    await fill(bus, "loja", 10)
+    seen: Counter[bytes] = Counter()
+    release = asyncio.Event()
+
+    async def handler(lane: Lane, messages: list[Message]) -> None:
+        seen.update(message.body for message in messages)
+        await release.wait()
+        for message in messages:
+            await message.ack()
+
+    async with start(handler, match_lane("loja"), batch=10):
+        await eventually(lambda: len(seen) > 0)
+        await client.jetstream().delete_consumer(names.stream("loja"), "match")
+        await make_tenant("loja")  # delivers everything that is not acked, so also what is in the handler
+        await asyncio.sleep(2)
+        release.set()
+        await eventually(lambda: len(seen) == 10)
+        await asyncio.sleep(0.3)
+    assert set(seen.values()) == {1}
+    assert await queued(bus) == 0

@@ -167,6 +167,13 @@ class Bus:
             raise wire.error_of(error, path)
         return answer.data
 
+    async def put(self, bucket: str, key: str, value: bytes, *, timeout_s: float = 5.0) -> None:
+        """Set a key of a KV bucket; raises a BusError."""
+        subject = f"$KV.{bucket}.{key}"
+        ack = wire.decode_puback((await self.call(subject, value, timeout_s=timeout_s)).data)
+        if ack.error is not None:
+            raise wire.error_of(ack.error, subject)
+
     async def send(self, subject: str, body: bytes = b"", *, reply: str = "") -> bool:
         """Fire and forget; False when there is no connection to send it on."""
         if not self.link.connected:

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 
 from sinal_runtime.bus import wire
 from sinal_runtime.bus.client import Bus
+from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.fair import FairQueue
 from sinal_runtime.bus.lane import Lane
 from sinal_runtime.bus.message import Message
@@ -34,14 +35,6 @@ def nak_delay_s(deliveries: int) -> float:
     """1, 2, 4 … 60 s by how often it was delivered, less up to a quarter so that a failed batch spreads out."""
     full = min(LONGEST_NAK_S, 2.0 ** min(max(deliveries, 1) - 1, 10))
     return full * random.uniform(0.75, 1.0)  # noqa: S311 - spreads retries
-
-
-def _place(error: BaseException) -> str:
-    """File and line that raised: an exception's text may hold data of a customer."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_globals.get('__name__', '')}:{trace.tb_lineno}"
 
 
 class Lanes:
@@ -74,6 +67,7 @@ class Lanes:
         self._batches: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[None]] = set()
         self._buffered = 0
+        self._starting = False
         self._draining = False
         self._drained = asyncio.Event()
         self._puller = Puller(bus, room=self._room, deliver=self._deliver, lost_broker=self._forget)
@@ -91,6 +85,7 @@ class Lanes:
                 self._add(lane)
             elif known.flow is not None:
                 known.lane = known.flow.lane = lane
+                known.flow.largest = self._largest(lane)
 
     async def run(self) -> None:
         """Work until drained or cancelled."""
@@ -125,10 +120,13 @@ class Lanes:
 
     def _add(self, lane: Lane) -> None:
         work = Work(lane, bus=self._bus, freed=self._freed)
-        largest = min(self._in_flight, max(FIRST_WINDOW, 2 * (lane.batch or self._batch)))
         self._work[lane.id] = work
-        work.flow = self._puller.add(lane, largest=largest)
+        work.flow = self._puller.add(lane, largest=self._largest(lane))
         self._flows[work.flow] = work
+
+    def _largest(self, lane: Lane) -> int:
+        """How far ahead a lane may fetch: the batch that runs and the one after it."""
+        return min(self._in_flight, max(FIRST_WINDOW, 2 * (lane.batch or self._batch)))
 
     def _remove(self, work: Work) -> None:
         del self._work[work.lane.id]
@@ -174,7 +172,7 @@ class Lanes:
         elif work.receive(raw, delivery):
             self._buffered += 1
             self._offer(work)
-            self._start()
+            self._start_soon()
 
     async def _refuse(self, reply: str) -> None:
         await self._bus.send(reply, wire.nak(0.0))
@@ -201,8 +199,15 @@ class Lanes:
             self._queue.offer(work)
             self._start()
 
+    def _start_soon(self) -> None:
+        """Start once what has just been read is sorted in, so that the first batch is not a single message."""
+        if not self._starting:
+            self._starting = True
+            asyncio.get_running_loop().call_soon(self._start)
+
     def _start(self) -> None:
         """Start batches while there are free slots and lanes with a turn."""
+        self._starting = False
         while len(self._batches) < self._concurrency and not self._draining:
             work = self._queue.take()
             if work is None:
@@ -230,7 +235,7 @@ class Lanes:
                 tenant=work.lane.tenant,
                 lane=work.lane.key,
                 error=type(error).__name__,
-                at=_place(error),
+                at=where(error),
             )
         finally:
             for message in messages:
@@ -262,7 +267,7 @@ class Lanes:
             try:
                 await loop()
             except Exception as error:
-                log.error("bus.loop_failed", error=type(error).__name__, at=_place(error))
+                log.error("bus.loop_failed", error=type(error).__name__, at=where(error))
             await asyncio.sleep(RESTART_S)
 
     def _chore(self, work: Coroutine[None, None, None]) -> None:

@@ -14,6 +14,8 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 
+from sinal_runtime.bus.errors import where
+
 log = structlog.get_logger(__name__)
 
 RECONNECT_WAIT_S = 0.25
@@ -100,8 +102,8 @@ class Link:
         for listener in tuple(listeners):
             try:
                 listener()
-            except Exception:
-                log.exception("bus.listener_failed")
+            except Exception as error:
+                log.error("bus.listener_failed", error=type(error).__name__, at=where(error))
 
     async def close(self, *, timeout_s: float = 5.0) -> None:
         """Send what is buffered and close; waits for the broker no longer than `timeout_s`."""

@@ -20,6 +20,7 @@ from nats.aio.subscription import Subscription
 
 from sinal_runtime.bus import wire
 from sinal_runtime.bus.client import Bus
+from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.lane import Lane
 
 log = structlog.get_logger(__name__)
@@ -204,8 +205,8 @@ class Puller:
                 self._data(message)
             else:
                 self._status(message)
-        except Exception:
-            log.exception("bus.receive_failed", subject=message.subject)
+        except Exception as error:
+            log.error("bus.receive_failed", error=type(error).__name__, at=where(error))
 
     def _data(self, message: Msg) -> None:
         delivery = wire.parse_reply(message.reply)

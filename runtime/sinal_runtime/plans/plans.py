@@ -16,6 +16,7 @@ from sinal_crds import names
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import Keyring, TamperedPlan, UnknownKey, UnsupportedPlanVersion, unseal
 from sinal_runtime.bus.client import Bus
+from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.kv import Bucket
 from sinal_runtime.plans.snapshot import Snapshot
 
@@ -76,7 +77,7 @@ class Plans:
                     self._take(bucket)
                     self._loaded.set()
             except Exception as error:
-                log.error("plans.watch_failed", error=type(error).__name__)
+                log.error("plans.watch_failed", error=type(error).__name__, at=where(error))
             await asyncio.sleep(RESTART_S)
 
     def _take(self, bucket: Bucket) -> None:
@@ -117,5 +118,5 @@ class Plans:
     def _call(self, callback: Callback) -> None:
         try:
             callback(self._snapshot)
-        except Exception:
-            log.exception("plans.callback_failed")
+        except Exception as error:
+            log.error("plans.callback_failed", error=type(error).__name__, at=where(error))
