@@ -95,7 +95,7 @@ class MatchWorker:
             plan = self._plans.snapshot.tenants.get(slug)
             if plan is not None:
                 await self._sweep_orders(plan, now)
-        stale = await self._store.unpublished(now=now, older_than_s=STALE_OUTBOX_S, limit=SWEEP_LIMIT)
+        stale = await self._store.unpublished(older_than_s=STALE_OUTBOX_S, limit=SWEEP_LIMIT)
         await publish(self._bus, self._store, stale)
         if time.monotonic() >= self._close_due:
             self._close_due = time.monotonic() + CLOSE_EVERY_S

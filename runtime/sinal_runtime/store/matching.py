@@ -184,10 +184,9 @@ class MatchStore:
         async with self._database.transaction() as connection:
             yield MatchTransaction(connection, tenant)
 
-    async def unpublished(self, *, now: datetime, older_than_s: float, limit: int) -> list[rows.Outbox]:
+    async def unpublished(self, *, older_than_s: float, limit: int) -> list[rows.Outbox]:
         """Outbox rows of all tenants that wait longer than they should, oldest first."""
-        before = now - timedelta(seconds=older_than_s)
-        return [_outbox(row) for row in await self._ask("unpublished", now=now, before=before, limit=limit)]
+        return [_outbox(row) for row in await self._ask("unpublished", older_than_s=older_than_s, limit=limit)]
 
     async def mark_published(self, outbox: Sequence[rows.Outbox]) -> None:
         """Remember that the bus has these rows."""

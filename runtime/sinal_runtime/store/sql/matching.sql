@@ -252,8 +252,8 @@ where tenant_id = %(tenant)s and source_event = any(%(ids)s) and published_at is
 
 -- name: unpublished
 select id, created_at, tenant_id, destination, event_id, generation from capi_events
-where published_at is null and status = 'pending' and created_at < %(before)s
-    and (next_attempt_at is null or next_attempt_at <= %(now)s)
+where published_at is null and status = 'pending' and created_at < now() - make_interval(secs => %(older_than_s)s)
+    and (next_attempt_at is null or next_attempt_at <= now())
 order by created_at limit %(limit)s
 
 -- name: mark_published
