@@ -28,6 +28,8 @@ BASE = "https://curso.example/obrigado"
         ("https://user:pass@curso.example/p?a=1", "https://curso.example/p?a=1"),
         (f"{BASE}#token=abc", BASE),
         ("https://curso.example/u/maria@loja.example/p", "https://curso.example/u/p"),
+        ("https://curso.example/u/maria%40loja.example/p", "https://curso.example/u/p"),
+        ("https://curso.example/cpf/123.456.789-09", "https://curso.example/cpf"),
         (f"{BASE}?campaign_name=Nov&ad_name=v1&utm_term=curso&gclid=x", None),
         (f"{BASE}?fbclid=IwAR0%2FA_b-c~d&utm_campaign=Nov%20BR", None),
         ("android-app://com.google.android.gm/", None),

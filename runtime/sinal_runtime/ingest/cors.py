@@ -32,7 +32,7 @@ class Cors:
     def headers(self, request: Request, slug: str | None) -> tuple[Header, ...]:
         """The headers of an answer; without permission only Vary."""
         origin = request.headers.get("origin")
-        if origin is None or not self._permits(request, slug, origin):
+        if origin is None or not (request.page_admitted or self._permits(request, slug, origin)):
             return (VARY,)
         return (
             (b"access-control-allow-origin", origin.encode("latin-1")),

@@ -167,10 +167,9 @@ def _utm(fields: Fields, url: str | None) -> tuple[Utm, int]:
 
 def _clean_utm(utm: Utm) -> Utm:
     """Campaign parameters without those that a mailing filled with an address."""
-    values = {name: getattr(utm, name) for name in Utm.__struct_fields__}
-    if not any(value and ("@" in value or value.isdecimal()) for value in values.values()):
-        return utm
-    return Utm(**{name: None if value and urls.is_personal("", value) else value for name, value in values.items()})
+    values = msgspec.structs.asdict(utm)
+    clean = {name: value for name, value in values.items() if value and not urls.is_personal("", value)}
+    return utm if len(clean) == len(values) else Utm(**clean)
 
 
 def _user(fields: Fields, country: str) -> tuple[UserData, int]:

@@ -44,6 +44,8 @@ class Request:
         self.tenant = ""
         self.source = "none"
         self.integration = ""
+        # Whether the page behind Origin was let in, so that CORS need not ask again.
+        self.page_admitted = False
 
     @cached_property
     def query(self) -> dict[str, str]:

@@ -7,11 +7,10 @@ series never goes away again.
 from __future__ import annotations
 
 import structlog
+from prometheus_client import Counter
 
 from sinal_runtime import metrics
 from sinal_runtime.ingest.exchange import Request
-
-log = structlog.get_logger(__name__)
 
 OTHER = "other"
 
@@ -38,6 +37,8 @@ class Observer:
 
     def __init__(self, *, labels: TenantLabels) -> None:
         self._labels = labels
+        self._log = structlog.get_logger(__name__).bind()  # bound once: a lazy logger is assembled again at every call
+        self._counters: dict[tuple[str, str, int], Counter] = {}
 
     def unknown_fields(self, tenant: str, count: int) -> None:
         """Fields of tracking events that nothing reads."""
@@ -46,10 +47,10 @@ class Observer:
 
     def done(self, request: Request, *, template: str, status: int, seconds: float) -> None:
         """One request was answered; accepted browser traffic is logged at debug only, for there is much of it."""
-        metrics.INGEST_REQUESTS.labels(self._labels.label(request.tenant), request.source, str(status)).inc()
+        self._counter(self._labels.label(request.tenant), request.source, status).inc()
         if 200 <= status < 300:
             metrics.INGEST_SECONDS.observe(seconds)
-        write = log.debug if status < 400 and request.source != "webhook" else log.info
+        write = self._log.debug if status < 400 and request.source != "webhook" else self._log.info
         write(
             "ingest.request",
             method=request.method,
@@ -60,9 +61,15 @@ class Observer:
             integration=request.integration or None,
         )
 
+    def _counter(self, tenant: str, source: str, status: int) -> Counter:
+        key = (tenant, source, status)
+        if (counter := self._counters.get(key)) is None:
+            counter = self._counters[key] = metrics.INGEST_REQUESTS.labels(tenant, source, str(status))
+        return counter
+
     def failed(self, request: Request, template: str, error: BaseException) -> None:
         """A fault of ours: where it happened, not with which values."""
-        log.error(
+        self._log.error(
             "ingest.fault", route=template, tenant=request.tenant or None, error=type(error).__name__, at=_where(error)
         )
 

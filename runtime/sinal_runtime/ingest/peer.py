@@ -8,6 +8,7 @@ proxies: then only the connection counts.
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 
 def client_ip(peer: str | None, forwarded: str | None, *, trusted_proxies: int) -> str | None:
@@ -19,6 +20,7 @@ def client_ip(peer: str | None, forwarded: str | None, *, trusted_proxies: int) 
     return parse(peer) if peer else None
 
 
+@lru_cache(maxsize=8_192)  # a visitor sends several events, a proxy all of them
 def parse(text: str) -> str | None:
     """One IP address as text, port and brackets stripped, IPv4-mapped IPv6 as IPv4; None for anything else."""
     text = text.strip()

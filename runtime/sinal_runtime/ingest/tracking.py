@@ -121,6 +121,7 @@ class Tracking:
             if callers[-1].tenant.slug != callers[0].tenant.slug:
                 raise problem.invalid([FieldError(entry.path + "funnel", "belongs to another tenant than events[0]")])
         request.tenant = callers[0].tenant.slug
+        request.page_admitted = not gate.is_server
         return callers
 
     def _visitor(self, request: Request, page_is_url: bool) -> facts.Visitor:
