@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
@@ -337,10 +338,11 @@ async def test_nothing_listening_is_no_doubt(dispatch_rig: DispatchRig) -> None:
     assert rig.row(ref)["in_doubt"] == 0
 
 
-async def test_a_suspended_tenant_and_an_unusable_destination_keep_their_messages(dispatch_rig: DispatchRig) -> None:
+async def test_an_unusable_destination_keeps_its_messages(dispatch_rig: DispatchRig) -> None:
     rig = dispatch_rig
     ref = await rig.add("e1")
-    for change in ({"suspended": True}, {"problem": "Secret meta-token is missing"}, {"access_token": ""}):
+    changes: tuple[dict[str, Any], ...] = ({"problem": "Secret meta-token is missing"}, {"access_token": ""})
+    for change in changes:
         rig.plan(**change)
         (message,) = await rig.handle(ref)
         assert message.settlement == "nak"
@@ -348,6 +350,16 @@ async def test_a_suspended_tenant_and_an_unusable_destination_keep_their_message
     (message,) = await rig.handle(ref)
     assert message.settlement == "nak"
     assert rig.row(ref)["attempts"] == 0
+
+
+async def test_what_a_suspended_tenant_has_waiting_is_withheld(dispatch_rig: DispatchRig) -> None:
+    rig = dispatch_rig
+    rig.plan(suspended=True, access_token="")
+    ref = await rig.add("e1")
+    (message,) = await rig.handle(ref)
+    assert message.settlement == "ack"
+    assert (rig.row(ref)["status"], rig.row(ref)["reason"]) == ("withheld", "suspended")
+    assert await rig.requests() == []
 
 
 async def test_a_message_that_names_no_row_is_kept_as_a_dead_letter(dispatch_rig: DispatchRig) -> None:

@@ -101,6 +101,8 @@ class Round:
         return items
 
     def _checked(self, row: Row) -> dict[str, Any]:
+        if self._tenant.suspended:
+            raise _Withheld("suspended")
         if not self._consents(row):
             raise _Withheld("no_consent")
         if row.doubted:

@@ -26,7 +26,7 @@ from sinal_runtime.store.delivery import Ref
 
 log = structlog.get_logger(__name__)
 
-UNUSABLE_S = 15.0  # no plan, no token, suspended: looked at again after that
+UNUSABLE_S = 15.0  # no plan, no token: looked at again after that
 FOREIGN_S = 60.0
 NAK_MARGIN_S = 0.05  # the row must be due when its message returns
 
@@ -143,7 +143,8 @@ class DispatchWorker:
 
 
 def _usable(tenant: TenantPlan, destination: DestinationPlan) -> bool:
-    return not tenant.suspended and destination.problem is None and bool(destination.access_token)
+    """Whether a round makes sense; a suspended tenant's rows are withheld, and that needs no token."""
+    return tenant.suspended or (destination.problem is None and bool(destination.access_token))
 
 
 async def _give_back(messages: Sequence[Message], delay_s: float) -> None:
