@@ -107,6 +107,12 @@ async def test_pixel_stays_a_pixel_when_it_is_refused(edge_world: EdgeWorld, que
     assert edge_world.bus.messages == []
 
 
+async def test_looking_at_the_pixel_is_no_visit(edge_world: EdgeWorld) -> None:
+    path = f"{PIXEL}?funnel={PUBLIC_KEY}"
+    assert (await edge_world.client().send("HEAD", path, headers={"referer": LANDING})).status == 200
+    assert edge_world.bus.messages == []
+
+
 async def test_pixel_from_elsewhere_is_403_and_broker_away_503(edge_world: EdgeWorld) -> None:
     client = edge_world.client()
     assert (await client.get(f"{PIXEL}?funnel={PUBLIC_KEY}", headers={"referer": "https://evil.example"})).status == 403

@@ -102,8 +102,10 @@ async def test_unknown_token_costs_a_verification_too(edge_world: EdgeWorld) -> 
     edge_world.gateways["signed"] = Counting()
     client = edge_world.client()
     await client.post("/api/v1/webhooks/signed/bad", body(), headers=SIGNED)
+    await client.post(f"/t/nobody{URL}", body(), headers=SIGNED)
+    await client.post("/api/v1/webhooks/signed", body(), headers=SIGNED)
     await client.post(URL, body(), headers={"x-signature": "forged"})
-    assert seen == [True, True]
+    assert seen == [True] * 4
 
 
 async def test_own_host_takes_signed_deliveries_without_a_token(edge_world: EdgeWorld) -> None:

@@ -28,7 +28,12 @@ class Pixel:
         self._tracking = tracking
 
     async def get(self, request: Request, slug: str | None) -> Answer:
-        """Accept the event and answer the pixel; a Problem becomes its status with the pixel as body."""
+        """Accept the event and answer the pixel; a Problem becomes its status with the pixel as body.
+
+        HEAD accepts nothing: it is a look, not a visit.
+        """
+        if request.method == "HEAD":
+            return Answer(200, GIF, b"image/gif", _HEADERS)
         try:
             await self._tracking.beacon(request, slug, entry(request.query))
         except problem.Problem as error:

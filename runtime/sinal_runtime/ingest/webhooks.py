@@ -75,16 +75,17 @@ class Webhooks:
         self, request: Request, slug: str | None, gateway: Gateway | None, name: str, token: str | None, raw: bytes
     ) -> list[Candidate]:
         """The integrations that this delivery is from: one by token, or those of the host whose secret it knows."""
-        candidates = [
-            (tenant, integration)
-            for tenant, integration in self._candidates(request, slug, gateway, token)
-            if integration.gateway == name
-        ]
         if gateway is None:
             return []
         check = partial(_verify, gateway, raw, request.headers, request.query)
+        try:
+            found = self._candidates(request, slug, gateway, token)
+        except problem.Problem:
+            check(self._decoy_of(gateway))
+            raise
+        candidates = [candidate for candidate in found if candidate[1].gateway == name]
         if not candidates:
-            check(dict.fromkeys(gateway.SECRET_KEYS, self._decoy))  # an unknown token costs what a bad signature costs
+            check(self._decoy_of(gateway))  # an unknown token costs what a bad signature costs
             return []
         self._note(request, candidates)
         unusable = [i for _, i in candidates if i.problem is not None and gateway.SECRET_KEYS and not i.credentials]
@@ -93,20 +94,23 @@ class Webhooks:
         return [candidate for candidate in candidates if check(candidate[1].credentials)]
 
     def _candidates(
-        self, request: Request, slug: str | None, gateway: Gateway | None, token: str | None
+        self, request: Request, slug: str | None, gateway: Gateway, token: str | None
     ) -> Sequence[Candidate]:
         snapshot = self._plans.snapshot
         where = who.place(snapshot, request, slug)
         if token is None:
             if where.tenant is None:
                 raise problem.unknown_tenant()
-            if not where.own_host or gateway is None or not gateway.AUTHENTICATES:
+            if not where.own_host or not gateway.AUTHENTICATES:
                 return []
             return [(where.tenant, integration) for integration in where.tenant.integrations]
         found = snapshot.by_token(token) if len(token) <= who.MAX_CREDENTIAL else None
         if found is None or (where.tenant is not None and where.tenant.slug != found[0].slug):
             return []
         return [found]
+
+    def _decoy_of(self, gateway: Gateway) -> dict[str, str]:
+        return dict.fromkeys(gateway.SECRET_KEYS, self._decoy)
 
     def _note(self, request: Request, candidates: Sequence[Candidate]) -> None:
         request.tenant = candidates[0][0].slug

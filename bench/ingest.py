@@ -1,0 +1,312 @@
+"""What the edge takes: tracking events a second with a JetStream ack each, at which latency, beside a floor.
+
+    python bench/ingest.py [--rates 1000,3000,5000] [--seconds 10] [--connections 64] [--json FILE]
+
+The generator is open-loop: requests are due at fixed times whether or not earlier ones were answered, and latency
+counts from when a request was due, so that a stall shows in p99. The floor is a bare ASGI endpoint that publishes the
+body as it came and waits for the ack: what is above it is the price of routing, checking, hashing and counting. Edge,
+floor and nats-server are processes of their own on this machine. `person` adds personal data to hash, `batch` sends 50
+events a request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from sinal_crds import names
+from sinal_crds.keyring import Keyring
+from sinal_crds.plan import FunnelPlan, Limits, TenantPlan
+from sinal_runtime import logs
+from sinal_runtime.bus import Bus
+from sinal_runtime.ingest.ids import uuid7
+from sinal_runtime.ingest.role import IngestServer
+from sinal_runtime.plans.testing import StaticPlans
+from sinal_runtime.server import HttpServer
+from sinal_runtime.settings import Settings
+
+from tests.support.nats_process import NatsProcess
+
+TENANT, ORIGIN, BATCH = "bench", "https://curso.example", 50
+EVENT = {
+    "funnel": "fk_bench",
+    "url": "https://curso.example/p?utm_source=fb&utm_campaign=Nov&fbclid=IwAR0aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789",
+    "referrer": "https://l.facebook.com/",
+    "session_id": "s0123456789",
+    "fbp": "fb.1.1700000000000.1234567890",
+}
+PERSON = {"email": "maria@loja.example", "phone": "+55 11 99999-8888", "first_name": "Maria", "city": "Recife"}
+
+
+@dataclass
+class Result:
+    """One run; latency in ms, counted from when a request was due."""
+
+    target: str
+    rate: int
+    events_per_s: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    failed: int
+    server_cpu: float  # of one core
+
+
+def requests_of(target: str) -> tuple[bytes, int]:
+    """The raw HTTP request of a target and the events in it."""
+    path, events = ("batch", BATCH) if target == "batch" else ("pageview", 1)
+    body: dict[str, object] = {**EVENT, "user": PERSON} if target == "person" else {**EVENT}
+    if target == "batch":
+        body = {"events": [{"type": "pageview", **EVENT}] * BATCH}
+    raw = json.dumps(body).encode()
+    head = (
+        f"POST /t/{TENANT}/api/v1/track/{path} HTTP/1.1\r\nHost: ingest.example\r\nOrigin: {ORIGIN}\r\n"
+        "User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)\r\nAccept: */*\r\n"
+        f"Content-Type: text/plain;charset=UTF-8\r\nContent-Length: {len(raw)}\r\n\r\n"
+    )
+    return head.encode() + raw, events
+
+
+class Connection(asyncio.Protocol):
+    """One kept connection that has one request under way at most."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._transport: Any = None
+        self._buffer = b""
+        self._due = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ready for a first request."""
+        self._transport = transport
+        self._load.free.append(self)
+
+    def start(self, raw: bytes, due: float) -> None:
+        """Send one request."""
+        self._due = due
+        self._transport.write(raw)
+
+    def data_received(self, data: bytes) -> None:
+        """Take the answer apart as far as its end must be known."""
+        self._buffer += data
+        head, mark, body = self._buffer.partition(b"\r\n\r\n")
+        if not mark:
+            return
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        if len(body) >= length:
+            self._buffer = b""
+            self._load.answered(self, ok=head.startswith((b"HTTP/1.1 202", b"HTTP/1.1 200")), due=self._due)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+
+class Load:
+    """Requests at a fixed rate over some connections."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self.free: deque[Connection] = deque()
+        self._waiting: deque[float] = deque()
+        self.latencies: list[float] = []
+        self.failed = 0
+
+    def answered(self, connection: Connection, *, ok: bool, due: float) -> None:
+        """Note one answer and give the connection to who waits longest."""
+        self.latencies.append(time.perf_counter() - due)
+        self.failed += not ok
+        if self._waiting:
+            connection.start(self._raw, self._waiting.popleft())
+        else:
+            self.free.append(connection)
+
+    async def run(self, host: str, port: int, *, connections: int, rate: float, seconds: float) -> float:
+        """Send; returns how long it took until all were answered."""
+        loop = asyncio.get_running_loop()
+        made = [(await loop.create_connection(lambda: Connection(self), host, port))[1] for _ in range(connections)]
+        started = time.perf_counter()
+        total, sent = int(rate * seconds), 0
+        while sent < total:
+            due_by_now = min(total, int((time.perf_counter() - started) * rate))
+            for number in range(sent, due_by_now):
+                self._send(started + number / rate)
+            sent = due_by_now
+            await asyncio.sleep(0.001)
+        while len(self.latencies) < total and time.perf_counter() - started < seconds * 3:  # noqa: ASYNC110 - polling ends in time too
+            await asyncio.sleep(0.005)
+        took = time.perf_counter() - started
+        self.failed += total - len(self.latencies)
+        for connection in made:
+            connection.close()
+        return took
+
+    def _send(self, due: float) -> None:
+        if self.free:
+            self.free.popleft().start(self._raw, due)
+        else:
+            self._waiting.append(due)
+
+
+async def serve(target: str, nats_url: str) -> None:
+    """The process under test: prints its URL and runs until SIGTERM."""
+    logs.configure(level="warning")
+    bus = await Bus.connect(nats_url, name=f"bench-{target}")
+    server = floor(bus) if target == "floor" else edge(bus)
+    await server.start()
+    print(server.url, flush=True)
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    await stopped.wait()
+    await server.stop()
+    await bus.close()
+
+
+def edge(bus: Bus) -> IngestServer:
+    """The edge as it runs in production, with one tenant."""
+    funnel = FunnelPlan(
+        name="curso", type="lead", public_key="fk_bench", server_key_sha256="", landing_hosts=("curso.example",)
+    )
+    tenant = TenantPlan(
+        slug=TENANT,
+        namespace="bench",
+        name=TENANT,
+        uid="bench",
+        limits=Limits(events_per_minute=100_000_000),
+        funnels=(funnel,),
+    )
+    return IngestServer(Settings(port=0, redis_url=None), bus, StaticPlans(tenant), keyring=Keyring.generate())
+
+
+def floor(bus: Bus) -> HttpServer:
+    """The least that answers after an ack."""
+    subject = names.in_subject(TENANT, "pageview")
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        await bus.publish(subject, body, msg_id=uuid7(int(time.time() * 1000)))
+        await send({"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    return HttpServer(app, host="127.0.0.1", port=0)
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def spawn(target: str, nats_url: str) -> tuple[subprocess.Popen[str], str, int]:
+    """The process under test, its host and port."""
+    command = [sys.executable, __file__, "--serve", target, "--nats", nats_url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    host, _, port = process.stdout.readline().strip().removeprefix("http://").partition(":")
+    return process, host, int(port)
+
+
+async def measure(target: str, nats_url: str, *, rate: int, seconds: float, connections: int) -> Result:
+    """One target at one rate (events a second)."""
+    process, host, port = spawn(target, nats_url)
+    try:
+        raw, events = requests_of(target)
+        await Load(raw).run(host, port, connections=connections, rate=min(500, rate) / events, seconds=1)
+        load, before = Load(raw), cpu_s(process.pid)
+        took = await load.run(host, port, connections=connections, rate=rate / events, seconds=seconds)
+        used = cpu_s(process.pid) - before
+    finally:
+        process.terminate()
+        process.wait(10)
+    ordered = sorted(load.latencies)
+    return Result(
+        target=target,
+        rate=rate,
+        events_per_s=round((len(ordered) - load.failed) * events / took),
+        p50_ms=round(ordered[len(ordered) // 2] * 1000, 1),
+        p99_ms=round(ordered[int(len(ordered) * 0.99)] * 1000, 1),
+        max_ms=round(ordered[-1] * 1000, 1),
+        failed=load.failed,
+        server_cpu=round(used / took, 2),
+    )
+
+
+async def make_stream(nats_url: str) -> None:
+    """The tenant's stream; old messages go, so that long runs fit the disk."""
+    bus = await Bus.connect(nats_url, name="bench-setup")
+    config = {
+        "name": names.stream(TENANT),
+        "subjects": [names.tenant_subjects(TENANT)],
+        "storage": "file",
+        "max_msgs": 200_000,
+        "duplicate_window": 120 * 10**9,
+    }
+    await bus.api(f"STREAM.CREATE.{names.stream(TENANT)}", json.dumps(config).encode())
+    await bus.close()
+
+
+async def race(arguments: argparse.Namespace) -> list[Result]:
+    """All targets at all rates, one after the other."""
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        server = NatsProcess(Path(folder))
+        server.start()
+        try:
+            await make_stream(server.url)
+            for rate in arguments.rates:
+                for target in arguments.targets:
+                    results.append(
+                        await measure(
+                            target,
+                            server.url,
+                            rate=rate,
+                            seconds=arguments.seconds,
+                            connections=arguments.connections,
+                        )
+                    )
+                    print("{target:8} {rate:>7} {events_per_s:>9} {p50_ms:>8} {p99_ms:>8} {max_ms:>8} {failed:>7} "
+                          "{server_cpu:>6}".format(**asdict(results[-1])), flush=True)  # fmt: skip
+        finally:
+            server.kill()
+    return results
+
+
+def main() -> None:
+    """Parse arguments and run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rates", type=lambda text: list(map(int, text.split(","))), default=[1_000, 3_000, 5_000])
+    parser.add_argument("--targets", type=lambda text: text.split(","), default=["floor", "edge", "person", "batch"])
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--nats", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        uvloop.run(serve(arguments.serve, arguments.nats))
+        return
+    print("target      rate  events/s   p50 ms   p99 ms   max ms  failed    cpu")
+    results = uvloop.run(race(arguments))
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps({"cores": os.cpu_count(), "results": list(map(asdict, results))}, indent=1)
+        )
+
+
+if __name__ == "__main__":
+    main()
