@@ -6,7 +6,7 @@ import re
 from functools import cache
 from importlib import resources
 
-_HEAD = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
+_HEAD = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
 
 
 @cache
