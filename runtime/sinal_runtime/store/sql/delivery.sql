@@ -7,7 +7,13 @@
 with wanted as (
     select * from unnest(%(ids)s::bigint[], %(moments)s::timestamptz[]) as w (id, moment)
 ), seen as (
-    select e.id, e.created_at, e.status, e.next_attempt_at, e.lease_until
+    select e.id, e.created_at, e.status,
+        case e.status
+            when 'pending' then coalesce(e.next_attempt_at, '-infinity') <= now() + interval '1 second'
+            when 'sending' then coalesce(e.lease_until, '-infinity') < now()
+            else false
+        end as due,
+        coalesce(case e.status when 'pending' then e.next_attempt_at else e.lease_until end, now()) as due_at
     from wanted w
     join capi_events e on e.id = w.id and e.created_at >= w.moment and e.created_at < w.moment + interval '1 millisecond'
     where e.tenant_id = %(tenant)s and e.destination = %(destination)s
@@ -19,11 +25,10 @@ with wanted as (
         status = 'sending', attempts = e.attempts + 1, next_attempt_at = null,
         lease_until = now() + make_interval(secs => %(lease_s)s)
     from seen s
-    where e.id = s.id and e.created_at = s.created_at and e.created_at >= %(since)s and e.created_at < %(until)s
-        and ((s.status = 'pending' and coalesce(s.next_attempt_at, '-infinity') <= now() + interval '1 second')
-            or (s.status = 'sending' and coalesce(s.lease_until, '-infinity') < now()))
-    returning e.id, e.created_at, s.status = 'sending' as abandoned, e.source_event, e.funnel, e.payload_json, e.consent_ads,
-        e.received_at, e.attempts
+    where s.due and e.id = s.id and e.created_at = s.created_at
+        and e.created_at >= %(since)s and e.created_at < %(until)s
+    returning e.id, e.created_at, s.status = 'sending' as abandoned, e.source_event, e.funnel, e.payload_json,
+        e.consent_ads, e.received_at, e.attempts
 ), doubted as (
     update dispatch_attempts a set outcome = 'in_doubt', finished_at = now()
     from taken t
@@ -37,18 +42,18 @@ with wanted as (
     insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, request_id)
     select %(tenant)s, t.id, t.created_at, t.attempts, r.id from taken t cross join request r
 )
-select s.id, s.created_at, t.id is not null as claimed,
-    case when s.status in ('pending', 'sending')
-        then greatest(0, extract(epoch from coalesce(
-            case s.status when 'pending' then s.next_attempt_at else s.lease_until end, now()) - now()))::float8
-    end as due_in_s,
-    exists (select from doubted d where d.capi_event_id = s.id) as doubted,
+select t.id, t.created_at, true as claimed, null::float8 as due_in_s,
+    t.abandoned and exists (select from doubted d where d.capi_event_id = t.id) as doubted,
     t.source_event, t.funnel, t.payload_json, t.consent_ads, t.received_at, t.attempts,
     r.id as request_id, r.created_at as request_at
+from taken t cross join request r
+union all
+select s.id, s.created_at, false,
+    case when s.status in ('pending', 'sending') then greatest(0, extract(epoch from s.due_at - now()))::float8 end,
+    false, null, null, null, null, null, null, null, null
 from seen s
-left join taken t on t.id = s.id and t.created_at = s.created_at
-left join request r on true
-order by s.id;
+where not s.due
+order by claimed desc, id;
 
 -- name: reopen
 -- A further request of claimed rows: leases of `all_ids` are prolonged, attempts of `ids` are written. No row comes back
@@ -81,7 +86,7 @@ with result as (
         %(reasons)s::text[], %(details)s::text[], %(delays)s::float8[], %(counted)s::boolean[], %(doubts)s::int[]
     ) as r (id, created_at, attempts, outcome, status, reason, detail, delay_s, counted, doubts)
 ), mine as (
-    select e.id, e.created_at
+    select e.id, e.created_at, r.status, r.reason, r.detail, r.delay_s, r.counted, r.doubts
     from result r
     join capi_events e on e.id = r.id and e.created_at = r.created_at
     where e.created_at >= %(since)s and e.created_at < %(until)s
@@ -90,13 +95,13 @@ with result as (
     for update of e
 ), moved as (
     update capi_events e set
-        status = r.status, reason = r.reason, lease_until = null, in_doubt = e.in_doubt + r.doubts,
-        attempts = e.attempts - case when r.counted then 0 else 1 end,
-        next_attempt_at = case when r.status = 'pending' then now() + make_interval(secs => r.delay_s) end,
-        settled_at = case when r.status <> 'pending' then now() end
-    from mine m join result r on r.id = m.id and r.created_at = m.created_at
+        status = m.status, reason = m.reason, lease_until = null, in_doubt = e.in_doubt + m.doubts,
+        attempts = e.attempts - case when m.counted then 0 else 1 end,
+        next_attempt_at = case when m.status = 'pending' then now() + make_interval(secs => m.delay_s) end,
+        settled_at = case when m.status <> 'pending' then now() end
+    from mine m
     where e.id = m.id and e.created_at = m.created_at and e.created_at >= %(since)s and e.created_at < %(until)s
-    returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts, e.payload_json, r.detail
+    returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts, e.payload_json, m.detail
 ), closed as (
     update dispatch_attempts a set
         outcome = r.outcome, finished_at = now(), http_status = %(http_status)s, code = %(code)s, subcode = %(subcode)s,
