@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -95,7 +94,7 @@ class Platform:
 
     def kill_role(self, role: str) -> None:
         """kill -9."""
-        os.kill(self.roles[role].pid, signal.SIGKILL)
+        self.roles[role].kill()
 
     async def ledger(self, session: aiohttp.ClientSession) -> dict[str, int]:
         """Totals of the ledger."""

@@ -120,6 +120,13 @@ class Service:
             await asyncio.sleep(0.02)
         self._process = None
 
+    def kill(self) -> None:
+        """SIGKILL, at once; for tests of what a crash leaves behind."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
     def tail(self, lines: int = 15) -> str:
         """The last lines of the log."""
         try:
