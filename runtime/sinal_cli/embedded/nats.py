@@ -10,6 +10,8 @@ from pathlib import Path
 from sinal_cli.embedded.process import Service, ServiceError, free_port, port_open
 
 USER = "sinal"
+# JetStream reserves each stream's max_bytes; what the disk really holds is seen when it is written.
+MAX_FILE_STORE = 1 << 44
 MAX_PAYLOAD = 2 << 20  # a quarantined webhook of 1 MiB and its envelope
 
 
@@ -70,5 +72,6 @@ class Nats:
             f'http: "127.0.0.1:{self.monitor_port}"\n'
             f"max_payload: {MAX_PAYLOAD}\n"
             f"authorization {{ user: {USER}, password: {json.dumps(self._password)} }}\n"
-            f"jetstream {{ store_dir: {json.dumps(str(self._store))}, sync_interval: {json.dumps(self._sync)} }}\n"
+            f"jetstream {{ store_dir: {json.dumps(str(self._store))}, sync_interval: {json.dumps(self._sync)}, "
+            f"max_file_store: {MAX_FILE_STORE} }}\n"
         )

@@ -106,13 +106,13 @@ class DeliveryStore:
     async def claim(self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float) -> Claim:
         """Take the rows that are due and open their attempts; 1 to 1,000 refs of one destination."""
         moments = [_moment(ref.created_ms) for ref in refs]
-        found = await self._run(
+        found = await self._locked(
             "claim",
             tenant=tenant,
             destination=destination,
             lease_s=lease_s,
             ids=[ref.id for ref in refs],
-            moments=moments,
+            created=moments,
             since=min(moments),
             until=max(moments) + _MS,
         )
@@ -122,7 +122,7 @@ class DeliveryStore:
         self, tenant: str, destination: str, rows: Sequence[Row], unresolved: Sequence[Row], *, lease_s: float
     ) -> Request:
         """Write down a further request for `rows` and prolong the leases of all `unresolved`; raises LeaseLost."""
-        found = await self._run(
+        found = await self._locked(
             "reopen",
             tenant=tenant,
             destination=destination,
@@ -181,7 +181,7 @@ class DeliveryStore:
     async def _settle(
         self, tenant: str, results: Sequence[Result], request: Request | None, answered: Answered
     ) -> set[int]:
-        found = await self._run(
+        found = await self._locked(
             "settle",
             tenant=tenant,
             request_id=request.id if request else None,
@@ -192,6 +192,13 @@ class DeliveryStore:
             **_span([result.row for result in results]),
         )
         return {row["id"] for row in found}
+
+    async def _locked(self, statement: str, **parameters: object) -> list[dict[str, Any]]:
+        keys = {name: parameters[name] for name in ("ids", "created", "since", "until")}
+        async with self._database.transaction() as connection, connection.pipeline():
+            await connection.execute(_SQL["lock"], keys)
+            cursor = await connection.execute(_SQL[statement], parameters)
+            return await cursor.fetchall()
 
     async def _run(self, statement: str, **parameters: object) -> list[dict[str, Any]]:
         async with self._database.autocommit() as connection:

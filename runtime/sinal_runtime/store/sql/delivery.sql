@@ -1,11 +1,21 @@
--- Statements of delivery. Rows are named by (id, created_at); `since` and `until` bound created_at, so that only the
+-- Statements of delivery. Each of claim, reopen and settle runs after `lock` in the same transaction: a statement that locks
+-- rows and updates them from its own locked set loses those that another session changed after its snapshot (its join is
+-- rechecked against nothing), so the lock has to be a statement of its own. Rows are named by (id, created_at); `since` and `until` bound created_at, so that only the
 -- partitions concerned are touched. `attempts` of the claim is the fencing token of everything after it.
+
+-- name: lock
+-- In the order of ids, so that two workers cannot wait for each other.
+select from unnest(%(ids)s::bigint[], %(created)s::timestamptz[]) as w (id, created_at)
+join capi_events e on e.id = w.id and e.created_at >= w.created_at and e.created_at < w.created_at + interval '1 millisecond'
+where e.created_at >= %(since)s and e.created_at < %(until)s
+order by e.id
+for update of e;
 
 -- name: claim
 -- Takes what is due and writes the attempt in the same statement; what is not claimable is returned with its state.
 -- An attempt that a lost worker left open is closed as in doubt.
 with wanted as (
-    select * from unnest(%(ids)s::bigint[], %(moments)s::timestamptz[]) as w (id, moment)
+    select * from unnest(%(ids)s::bigint[], %(created)s::timestamptz[]) as w (id, moment)
 ), seen as (
     select e.id, e.created_at, e.status,
         case e.status
@@ -18,8 +28,6 @@ with wanted as (
     join capi_events e on e.id = w.id and e.created_at >= w.moment and e.created_at < w.moment + interval '1 millisecond'
     where e.tenant_id = %(tenant)s and e.destination = %(destination)s
         and e.created_at >= %(since)s and e.created_at < %(until)s
-    order by e.id
-    for update of e
 ), taken as (
     update capi_events e set
         status = 'sending', attempts = e.attempts + 1, next_attempt_at = null,
@@ -85,23 +93,16 @@ with result as (
         %(ids)s::bigint[], %(created)s::timestamptz[], %(attempts)s::int[], %(outcomes)s::text[], %(statuses)s::text[],
         %(reasons)s::text[], %(details)s::text[], %(delays)s::float8[], %(counted)s::boolean[], %(doubts)s::int[]
     ) as r (id, created_at, attempts, outcome, status, reason, detail, delay_s, counted, doubts)
-), mine as (
-    select e.id, e.created_at, r.status, r.reason, r.detail, r.delay_s, r.counted, r.doubts
-    from result r
-    join capi_events e on e.id = r.id and e.created_at = r.created_at
-    where e.created_at >= %(since)s and e.created_at < %(until)s
-        and r.status is not null and e.status = 'sending' and e.attempts = r.attempts
-    order by e.id
-    for update of e
 ), moved as (
     update capi_events e set
-        status = m.status, reason = m.reason, lease_until = null, in_doubt = e.in_doubt + m.doubts,
-        attempts = e.attempts - case when m.counted then 0 else 1 end,
-        next_attempt_at = case when m.status = 'pending' then now() + make_interval(secs => m.delay_s) end,
-        settled_at = case when m.status <> 'pending' then now() end
-    from mine m
-    where e.id = m.id and e.created_at = m.created_at and e.created_at >= %(since)s and e.created_at < %(until)s
-    returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts, e.payload_json, m.detail
+        status = r.status, reason = r.reason, lease_until = null, in_doubt = e.in_doubt + r.doubts,
+        attempts = e.attempts - case when r.counted then 0 else 1 end,
+        next_attempt_at = case when r.status = 'pending' then now() + make_interval(secs => r.delay_s) end,
+        settled_at = case when r.status <> 'pending' then now() end
+    from result r
+    where e.id = r.id and e.created_at = r.created_at and e.created_at >= %(since)s and e.created_at < %(until)s
+        and r.status is not null and e.status = 'sending' and e.attempts = r.attempts
+    returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts, e.payload_json, r.detail
 ), closed as (
     update dispatch_attempts a set
         outcome = r.outcome, finished_at = now(), http_status = %(http_status)s, code = %(code)s, subcode = %(subcode)s,
