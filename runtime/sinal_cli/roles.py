@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SWEEP_INTERVAL_S = 1.0
+EXPIRE_INTERVAL_S = 60.0
 DRAIN_S = 3.0
 PARTITION_INTERVAL_S = 3600.0
 
@@ -193,6 +194,7 @@ class Dispatch(Base):
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
         chores.run(lanes.run())
+        chores.every(EXPIRE_INTERVAL_S, worker.sweep, what="dispatch sweep")
         self._stack.push_async_callback(lanes.drain, DRAIN_S)
 
 
