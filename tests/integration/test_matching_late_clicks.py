@@ -123,9 +123,19 @@ async def test_a_click_stored_at_the_same_moment_is_found_by_the_second_look(roo
 
 async def test_keys_of_old_unmatched_orders_are_forgotten(room: Room) -> None:
     await room.deliver(room.sale())
+    assert await room.rows("select key from open_orders") != []
     room.pass_time(days=9)
     await room.worker.sweep()
-    assert await room.rows("select id from conversions where open_keys is not null") == []
+    assert await room.rows("select key from open_orders") == []
+
+
+async def test_a_matched_order_is_not_opened_again(room: Room) -> None:
+    sale = room.sale(tracking=Tracking(click_id="c1"))
+    await room.deliver(sale)
+    await room.deliver(room.visit(click_id="c1"))
+    assert await room.rows("select key from open_orders") == []
+    await room.deliver(room.visit(click_id="c1", at=-1))
+    assert await room.match(sale) == ("match", "click_id", 1.0, "c1")
 
 
 async def test_orders_of_a_removed_funnel_stop_waiting(room: Room) -> None:

@@ -129,6 +129,10 @@ class Batch:
                 if order.subject is not None
             ]
         )
+        await self._tx.open_orders([key for order in orders if order.fresh for key in order.open_keys()])
+        await self._tx.close_orders(
+            [order.row.id for order in orders if order.known is not None and order.decision == "match"]
+        )
         await self._tx.save_matches([order.match for order in orders if order.match])
         await self._tx.learn_identities(visits.identity_rows(list(_proven(orders))))
         await self._tx.insert_events([_event_row(draft) for draft in drafts])

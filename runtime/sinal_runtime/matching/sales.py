@@ -15,7 +15,7 @@ from sinal_runtime.matching.evidence import Candidate, Subject, subject_of
 from sinal_runtime.matching.orders import OrderState, advance
 from sinal_runtime.matching.scoring import RunnerUp, Score, best
 from sinal_runtime.matching.visits import moment, subject_keys
-from sinal_runtime.store.rows import KnownMatch, MatchRow, NewOrder, OrderRow
+from sinal_runtime.store.rows import KnownMatch, MatchRow, NewOrder, OpenOrder, OrderRow
 
 # Two workers may handle a click and its sale at the same moment, neither seeing the other; a second look finds it.
 SECOND_LOOK = timedelta(seconds=5)
@@ -122,10 +122,17 @@ class Order:
             email_hash=next(iter(subject.emails), None),
             phone_hash=next(iter(subject.phones), None),
             signals=msgspec.Raw(encode(subject)),
-            open_keys=subject_keys(subject) if unmatched else None,
             hold_until=(held or now + timedelta(seconds=wait_s)) if waiting else None,
             recheck_at=now + SECOND_LOOK if unmatched and self.fresh else None,
         )
+
+    def open_keys(self) -> list[OpenOrder]:
+        """Keys by which a late click finds this order; none once it is matched."""
+        subject = self.subject
+        if subject is None or self.decision == "match":
+            return []
+        last_at = moment(subject.last_at)
+        return [OpenOrder(conversion_id=self.row.id, key=key, last_at=last_at) for key in subject_keys(subject)]
 
 
 def _match_row(order: int, decision: rules.Decision, score: Score) -> MatchRow:

@@ -52,6 +52,7 @@ SURE_SKEW_MS = 24 * HOUR_MS  # our own id in the sale proves the order of things
 HINTS_AT_MOST = 0.84  # hints alone never reach a match under the default threshold
 TIE = 0.05  # candidates closer than that cannot be told apart
 CONTRADICTED = 0.8  # the visitor gave another e-mail than the buyer
+MAX_PER_KEY = 200  # visits that share one id with a sale; more are a link that went round
 MAX_PER_ADDRESS = 20  # visitors of one address that are looked at; it is shared long before
 
 

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.events import UserData, Utm, decode_event
 from sinal_runtime.matching.evidence import Candidate, Subject
-from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, CLOCK_SKEW_MS, MAX_PER_ADDRESS, SURE_SKEW_MS
+from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, CLOCK_SKEW_MS, MAX_PER_ADDRESS, MAX_PER_KEY, SURE_SKEW_MS
 from sinal_runtime.matching.visits import ClickRow, IdentityRow, OpenKey, SessionRow, moment
 from sinal_runtime.store import queries, rows
 from sinal_runtime.store.database import Connection, Database
@@ -121,13 +121,23 @@ class MatchTransaction:
         """Visits that share anything with each order; `wanted` holds its subject and its widest window in seconds."""
         asked = [_question(order, subject, window_s) for order, (subject, window_s) in wanted.items()]
         found: dict[int, list[Candidate]] = {order: [] for order in wanted}
-        for row in await self._rows("candidates", asked, per_address=MAX_PER_ADDRESS):
+        for row in await self._rows("candidates", asked, per_address=MAX_PER_ADDRESS, per_key=MAX_PER_KEY):
             found[row["conversion_id"]].append(_candidate(row))
         return found
 
     async def save_orders(self, orders: Sequence[rows.OrderRow]) -> None:
         """Write locked orders back."""
         await self._run("save_orders", orders)
+
+    async def open_orders(self, keys: Sequence[rows.OpenOrder]) -> None:
+        """Let late clicks find these orders."""
+        await self._run("open_orders", keys)
+
+    async def close_orders(self, ids: Sequence[int]) -> None:
+        """No late click is wanted any more."""
+        if ids:
+            values = {"tenant": self._tenant, "ids": list(ids)}
+            await self._connection.execute(_SQL["close_orders"], values)
 
     async def save_matches(self, matches: Sequence[rows.MatchRow]) -> None:
         """Write decisions, over those that stood before."""
@@ -182,6 +192,7 @@ class MatchStore:
     async def transaction(self, tenant: str) -> AsyncIterator[MatchTransaction]:
         """One tenant's transaction, as the worker."""
         async with self._database.transaction() as connection:
+            await connection.execute(_SQL["prefer_indexes"])
             yield MatchTransaction(connection, tenant)
 
     async def unpublished(self, *, older_than_s: float, limit: int) -> list[rows.Outbox]:

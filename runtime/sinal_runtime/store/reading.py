@@ -97,6 +97,7 @@ class EventFilter(msgspec.Struct, kw_only=True, frozen=True):
     order_id: str | None = None
     click_id: str | None = None
     outcome: State | None = None
+    reason: str | None = None
     decision: Decision | None = None
     email_sha256: str | None = None
     since: datetime | None = None

@@ -68,9 +68,16 @@ class OrderRow(msgspec.Struct, kw_only=True, frozen=True):
     email_hash: str | None
     phone_hash: str | None
     signals: msgspec.Raw
-    open_keys: list[str] | None
     hold_until: datetime | None
     recheck_at: datetime | None
+
+
+class OpenOrder(msgspec.Struct, kw_only=True, frozen=True):
+    """A key by which an order without a match is found again; `last_at` is the time of its latest sale."""
+
+    conversion_id: int
+    key: str
+    last_at: datetime
 
 
 class KnownMatch(msgspec.Struct, frozen=True):

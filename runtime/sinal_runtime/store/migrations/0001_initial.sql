@@ -1,5 +1,5 @@
--- Every table of the system. `tenant_id` is the tenant's slug. Tables that grow with traffic are partitioned by time and
--- lose data by dropping partitions; uniqueness over time belongs to dedupe_registry, which is not partitioned.
+-- Every table of the system. `tenant_id` is the tenant's slug. Tables that grow with traffic are partitioned by time
+-- and lose data by dropping partitions; uniqueness over time belongs to dedupe_registry, which is not partitioned.
 
 create table tenants (
     id text primary key,
@@ -79,13 +79,17 @@ create table clicks (
     primary key (id, ts)
 ) partition by range (ts);
 create index clicks_tenant_ts on clicks (tenant_id, ts desc);
-create index clicks_click_id on clicks (tenant_id, click_id);
-create index clicks_session on clicks (tenant_id, session_id) where session_id is not null;
-create index clicks_external on clicks (tenant_id, external_id) where external_id is not null;
 create index clicks_fbc on clicks (tenant_id, fbc) where fbc is not null;
 create index clicks_fbclid on clicks (tenant_id, fbclid) where fbclid is not null;
-create index clicks_fbp on clicks (tenant_id, fbp) where fbp is not null;
-create index clicks_ip on clicks (tenant_id, ip, ts desc) where ip is not null;
+-- Matching looks visitors up by tenant and one value within a span of time. In a young partition without statistics the
+-- planner can't tell an index that starts with the tenant from clicks_tenant_ts and may scan the week; tenant and value
+-- as one expression leave it no choice.
+create index clicks_by_click_id on clicks ((tenant_id || '|' || click_id), ts);
+create index clicks_by_session on clicks ((tenant_id || '|' || session_id), ts) where session_id is not null;
+create index clicks_by_external on clicks ((tenant_id || '|' || external_id), ts) where external_id is not null;
+create index clicks_by_fbclid on clicks ((tenant_id || '|' || fbclid), ts) where fbclid is not null;
+create index clicks_by_fbp on clicks ((tenant_id || '|' || fbp), ts) where fbp is not null;
+create index clicks_by_ip on clicks ((tenant_id || '|' || ip), ts desc) where ip is not null;
 
 create table sessions (
     id bigint generated always as identity primary key,
@@ -134,7 +138,6 @@ create table conversions (
     email_hash text,
     phone_hash text,
     signals jsonb not null default '{}',
-    open_keys text[],
     hold_until timestamptz,
     recheck_at timestamptz,
     created_at timestamptz not null default now(),
@@ -144,10 +147,19 @@ create table conversions (
 create index conversions_ts on conversions (tenant_id, ts desc);
 create index conversions_email on conversions (tenant_id, email_hash) where email_hash is not null;
 create index conversions_phone on conversions (tenant_id, phone_hash) where phone_hash is not null;
-create index conversions_open_keys on conversions using gin (open_keys) where open_keys is not null;
-create index conversions_open on conversions (ts) where open_keys is not null;
 create index conversions_hold on conversions (hold_until) where hold_until is not null;
 create index conversions_recheck on conversions (recheck_at) where recheck_at is not null;
+
+-- By what an order without a match is found again when a click arrives late; gone once it is matched or too old.
+create table open_orders (
+    tenant_id text not null,
+    key text not null,
+    conversion_id bigint not null references conversions on delete cascade,
+    last_at timestamptz not null,
+    primary key (tenant_id, key, conversion_id)
+);
+create index open_orders_conversion on open_orders (conversion_id);
+create index open_orders_last_at on open_orders (last_at);
 
 create table matches (
     id bigint generated always as identity primary key,
@@ -317,7 +329,7 @@ begin
             exception
                 when duplicate_object or unique_violation then null;
                 when insufficient_privilege then
-                    raise warning 'role % is missing and may not be created: create it and run the migration of roles again', role_name;
+                    raise warning 'role % is missing and may not be created: create it before the first migration', role_name;
             end;
         end if;
         if exists (select from pg_roles where rolname = role_name)
@@ -348,7 +360,8 @@ declare
     api boolean := exists (select from pg_roles where rolname = 'sinal_api');
 begin
     foreach name in array array[
-        'tenants', 'funnels', 'events', 'clicks', 'sessions', 'identities', 'conversions', 'matches', 'capi_events',
+        'tenants', 'funnels', 'events', 'clicks', 'sessions', 'identities', 'conversions', 'open_orders', 'matches',
+        'capi_events',
         'dispatch_requests', 'dispatch_attempts', 'dedupe_registry', 'dead_letters',
         'setup_sessions', 'setup_messages', 'setup_action_logs'
     ] loop

@@ -30,8 +30,9 @@ with r as (
         from_ad boolean, consent_ads boolean)
 ), known as (
     select distinct on (r.click_id) c.id, c.ts as partition_ts, r.*
-    from r join clicks c on c.tenant_id = %(tenant)s and c.click_id = r.click_id
-        and c.ts >= r.ts - interval '30 days' and c.ts <= r.ts + interval '30 days'
+    from r, lateral (
+        select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (%(tenant)s || '|' || r.click_id)
+            and c.ts between r.ts - interval '30 days' and r.ts + interval '30 days' limit 200) as c
     order by r.click_id, c.ts desc, c.id
 )
 update clicks c set
@@ -112,10 +113,26 @@ order by c.id
 for update
 
 -- name: reopenable
-select distinct c.id
+select distinct o.conversion_id as id
 from json_to_recordset(%(rows)s::json) as r (key text, at timestamptz)
-join conversions c on c.open_keys @> array[r.key] and c.tenant_id = %(tenant)s
-    and r.at <= c.last_at + interval '1 day' and r.at >= c.ts - interval '30 days'
+join open_orders o on o.tenant_id = %(tenant)s and o.key = r.key
+    and r.at <= o.last_at + interval '1 day' and r.at >= o.last_at - interval '60 days'
+
+-- name: open_orders
+insert into open_orders as o (tenant_id, key, conversion_id, last_at)
+select %(tenant)s, r.key, r.conversion_id, r.last_at
+from json_to_recordset(%(rows)s::json) as r (key text, conversion_id bigint, last_at timestamptz)
+order by r.key, r.conversion_id
+on conflict (tenant_id, key, conversion_id) do update set last_at = excluded.last_at
+    where o.last_at < excluded.last_at
+
+-- name: close_orders
+delete from open_orders where tenant_id = %(tenant)s and conversion_id = any(%(ids)s)
+
+-- name: prefer_indexes
+-- Every statement of a batch looks few rows up in large tables. Plans are made once, maybe while the tables are small,
+-- and must not scan them when they have grown.
+select set_config('enable_seqscan', 'off', true)
 
 -- name: matches_of
 select conversion_id, click_id, decision, confidence_score, rule_applied
@@ -124,51 +141,53 @@ from matches where conversion_id = any(%(ids)s) and tenant_id = %(tenant)s
 -- name: candidates
 -- Every visit that shares anything with one of the sales, within the widest window; scoring applies the funnel's own.
 -- `ts` is bounded so that old partitions are left alone: a visitor who came back was first seen 30 days before at most.
+-- A click with the same `fbc` has the same `fbclid`. The limits fence each look-up, so that it stays one in an index
+-- whatever the planner believes of the tables.
 with s as (
     select * from json_to_recordset(%(rows)s::json) as s (
         id bigint, since timestamptz, until timestamptz, ip_since timestamptz, ip_until timestamptz, click_ids text[],
-        session_ids text[], external_ids text[], fbclids text[], fbcs text[], fbps text[], emails text[], phones text[],
+        session_ids text[], external_ids text[], fbclids text[], fbps text[], emails text[], phones text[],
         ips text[])
-), named (id, click_id) as (
-    select s.id, unnest(s.click_ids) from s
+), named (id, since, until, click_id) as (
+    select s.id, s.since, s.until, v.value from s, unnest(s.click_ids) as v (value)
     union
-    select s.id, i.click_id from s, unnest(s.emails) as v (value)
-        join identities i on i.tenant_id = %(tenant)s and i.email_hash = v.value where i.last_seen_at >= s.since
+    select s.id, s.since, s.until, i.click_id from s, unnest(s.emails) as v (value), lateral (
+        select i.click_id from identities i where i.tenant_id = %(tenant)s and i.email_hash = v.value
+            and i.last_seen_at >= s.since limit %(per_key)s) as i
     union
-    select s.id, i.click_id from s, unnest(s.phones) as v (value)
-        join identities i on i.tenant_id = %(tenant)s and i.phone_hash = v.value where i.last_seen_at >= s.since
+    select s.id, s.since, s.until, i.click_id from s, unnest(s.phones) as v (value), lateral (
+        select i.click_id from identities i where i.tenant_id = %(tenant)s and i.phone_hash = v.value
+            and i.last_seen_at >= s.since limit %(per_key)s) as i
 ), found (conversion_id, id, ts) as (
-    select s.id, c.id, c.ts from named n join s on s.id = n.id
-        join clicks c on c.tenant_id = %(tenant)s and c.click_id = n.click_id
-        where c.ts between s.since - interval '30 days' and s.until
+    select n.id, c.id, c.ts from named n, lateral (
+        select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (%(tenant)s || '|' || n.click_id)
+            and c.ts between n.since - interval '30 days' and n.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.session_ids) as v (value)
-        join clicks c on c.tenant_id = %(tenant)s and c.session_id = v.value
-        where c.ts between s.since - interval '30 days' and s.until
+    select s.id, c.id, c.ts from s, unnest(s.session_ids) as v (value), lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || c.session_id) = (%(tenant)s || '|' || v.value) and c.session_id is not null
+            and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.external_ids) as v (value)
-        join clicks c on c.tenant_id = %(tenant)s and c.external_id = v.value
-        where c.ts between s.since - interval '30 days' and s.until
+    select s.id, c.id, c.ts from s, unnest(s.external_ids) as v (value), lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || c.external_id) = (%(tenant)s || '|' || v.value) and c.external_id is not null
+            and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.fbclids) as v (value)
-        join clicks c on c.tenant_id = %(tenant)s and c.fbclid = v.value
-        where c.ts between s.since - interval '30 days' and s.until
+    select s.id, c.id, c.ts from s, unnest(s.fbclids) as v (value), lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || c.fbclid) = (%(tenant)s || '|' || v.value) and c.fbclid is not null
+            and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.fbcs) as v (value)
-        join clicks c on c.tenant_id = %(tenant)s and c.fbc = v.value
-        where c.ts between s.since - interval '30 days' and s.until
+    select s.id, c.id, c.ts from s, unnest(s.fbps) as v (value), lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || c.fbp) = (%(tenant)s || '|' || v.value) and c.fbp is not null
+            and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.fbps) as v (value)
-        join clicks c on c.tenant_id = %(tenant)s and c.fbp = v.value
-        where c.ts between s.since - interval '30 days' and s.until
-    union
-    select s.id, near.id, near.ts from s, unnest(s.ips) as v (value),
-        lateral (
-            select c.id, c.ts from clicks c
-            where c.tenant_id = %(tenant)s and c.ip = v.value and c.last_seen_at >= s.ip_since
-                and c.ts between s.ip_since - interval '7 days' and s.ip_until
-            order by c.ts desc limit %(per_address)s
-        ) as near
+    select s.id, c.id, c.ts from s, unnest(s.ips) as v (value), lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || c.ip) = (%(tenant)s || '|' || v.value) and c.ip is not null
+            and c.ts between s.ip_since - interval '7 days' and s.ip_until and c.last_seen_at >= s.ip_since
+            order by c.ts desc limit %(per_address)s) as c
 )
 select f.conversion_id, c.click_id, c.ts, c.last_seen_at, c.funnel, c.session_id, c.external_id, c.fbclid, c.fbc, c.fbp,
     c.ip, c.ua, c.url, c.referrer, c.utms::text as utms, c.user_data::text as user_data, c.products, c.from_ad,
@@ -182,12 +201,13 @@ from found f join clicks c on c.id = f.id and c.ts = f.ts
 -- name: save_orders
 update conversions c set
     status = r.status, status_at = r.status_at, amount = coalesce(r.amount, c.amount),
-    currency = coalesce(r.currency, c.currency), funnel = r.funnel, integration = coalesce(r.integration, c.integration),
+    currency = coalesce(r.currency, c.currency), funnel = r.funnel,
+    integration = coalesce(r.integration, c.integration),
     ts = r.ts, last_at = r.last_at, email_hash = r.email_hash, phone_hash = r.phone_hash, signals = r.signals,
-    open_keys = r.open_keys, hold_until = r.hold_until, recheck_at = r.recheck_at, updated_at = now()
+    hold_until = r.hold_until, recheck_at = r.recheck_at, updated_at = now()
 from json_to_recordset(%(rows)s::json) as r (
     id bigint, status text, status_at timestamptz, amount numeric, currency text, funnel text, integration text,
-    ts timestamptz, last_at timestamptz, email_hash text, phone_hash text, signals jsonb, open_keys text[],
+    ts timestamptz, last_at timestamptz, email_hash text, phone_hash text, signals jsonb,
     hold_until timestamptz, recheck_at timestamptz)
 where c.id = r.id and c.tenant_id = %(tenant)s
 
@@ -272,9 +292,8 @@ for update skip locked
 
 -- name: close_old_orders
 -- No click of the window can come any more; the keys are hashes and addresses that need not be kept.
-update conversions set open_keys = null where id in (
-    select id from conversions where open_keys is not null and last_at < %(before)s limit %(limit)s
-    for update skip locked)
+delete from open_orders where ctid = any(array(
+    select ctid from open_orders where last_at < %(before)s limit %(limit)s for update skip locked))
 
 -- name: dead_letter
 insert into dead_letters (tenant_id, stage, event_row, reason, detail, attempts, body)

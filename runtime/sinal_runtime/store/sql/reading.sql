@@ -62,6 +62,9 @@ e.order_id = %(order_id)s
 -- name: where_outcome
 o.state = %(outcome)s
 
+-- name: where_reason
+o.reason = %(reason)s
+
 -- name: where_decision
 m.decision = %(decision)s
 
