@@ -7,9 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
-INGEST_REQUESTS = Counter(
-    "sinal_ingest_requests", "Requests at the edge by answer.", ("tenant", "source", "status")
-)
+INGEST_REQUESTS = Counter("sinal_ingest_requests", "Requests at the edge by answer.", ("tenant", "source", "status"))
 INGEST_SECONDS = Histogram("sinal_ingest_seconds", "Time to a durable answer.", buckets=_FAST)
 INGEST_UNKNOWN_FIELDS = Counter(
     "sinal_ingest_unknown_fields", "Fields of tracking events that nothing reads.", ("tenant",)
@@ -30,9 +28,7 @@ DEAD_LETTERS = Counter("sinal_dead_letters", "Events given up, by reason.", ("te
 EVENT_LATENCY = Histogram(
     "sinal_event_latency_seconds", "From received to the stage.", ("tenant", "stage"), buckets=_SLOW
 )
-SIGNAL_COVERAGE = Gauge(
-    "sinal_signal_coverage_ratio", "Share of conversions with a signal.", ("tenant", "signal")
-)
+SIGNAL_COVERAGE = Gauge("sinal_signal_coverage_ratio", "Share of conversions with a signal.", ("tenant", "signal"))
 GATEWAY_DRIFT = Counter(
     "sinal_gateway_drift", "Unknown statuses and missing fields of gateway deliveries.", ("gateway", "what")
 )

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     )
     api_database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL of the operations API, which becomes `sinal_api` for a tenant; default: `database_url`.",
+        description="PostgreSQL of the operations API, which is `sinal_api` for a tenant; default: `database_url`.",
     )
     maintenance_database_url: SecretStr | None = Field(
         None, description="PostgreSQL as the tables' owner, for housekeeping's partitions; default: `database_url`."

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -45,7 +45,7 @@ class Snapshot(Protocol):
     """What of a plan snapshot matching reads."""
 
     @property
-    def tenants(self) -> dict[str, TenantPlan]: ...
+    def tenants(self) -> Mapping[str, TenantPlan]: ...
 
 
 class Plans(Protocol):
