@@ -205,13 +205,14 @@ class Api(Base):
 
     async def start(self) -> None:
         """Connect and listen."""
-        from sinal_runtime.api.app import build
-        from sinal_runtime.server import HttpServer
-        from sinal_runtime.store.reading import EventReader
+        from sinal_runtime.api.app import Parts, build
+        from sinal_runtime.api.health import dependencies
 
         settings = self._settings
         database = await self._database(settings.api_database_url or settings.database_url)
-        app = build(EventReader(database), admin_key=settings.admin_key)
+        bus, plans = await self._bus_and_plans("sinal-api")
+        self._checks = dependencies(database, bus, plans, redis_url=settings.redis_url)
+        app = build(Parts(database, bus, plans, settings.admin_key, checks=self._checks))
         server = HttpServer(app, host=settings.host, port=settings.port)
         await server.start()
         self._stack.push_async_callback(server.stop)

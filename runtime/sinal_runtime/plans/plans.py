@@ -46,6 +46,11 @@ class Plans:
         """The newest plans; empty before `start` has returned."""
         return self._snapshot
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the bucket was read at least once."""
+        return self._loaded.is_set()
+
     async def start(self, *, timeout_s: float | None = None) -> None:
         """Load all plans and keep watching; waits for the bucket as long as it takes, or raises TimeoutError."""
         self._task = asyncio.create_task(self._watch())

@@ -1,0 +1,97 @@
+"""Answers: JSON by msgspec, with an ETag so that who has it already is told so, and their schemas for OpenAPI."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.openapi.utils import get_openapi
+
+_encode = msgspec.json.Encoder().encode
+_REFS = "#/components/schemas/{name}"
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+
+def answer(value: object, *, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(_encode(value), status_code=status, media_type="application/json")
+
+
+def tagged(request: Request, value: object) -> Response:
+    """The same with a weak ETag of its content, or 304 where If-None-Match has it."""
+    body = _encode(value)
+    etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    known = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    if etag.removeprefix("W/") in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def cursor_of(at: datetime, key: str) -> str:
+    """A cursor behind which a list goes on."""
+    return urlsafe_b64encode(f"{at.isoformat()} {key}".encode()).decode()
+
+
+def read_cursor(cursor: str) -> tuple[datetime, str]:
+    """What a cursor says; raises 400 for one that no list gave."""
+    try:
+        text, _, key = urlsafe_b64decode(cursor.encode()).decode().rpartition(" ")
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise bad_cursor() from None
+    if at.tzinfo is None or not key or "\x00" in key:
+        raise bad_cursor()
+    return at, key
+
+
+def bad_cursor() -> HTTPException:
+    """The error of a cursor that no list gave."""
+    return HTTPException(400, "cursor: not one that this API gave; start again without it")
+
+
+def says(kind: type, *, status: int = 200, description: str = "As the schema says.") -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route that answers with this type."""
+    schema = msgspec.json.schema(kind, ref_template=_REFS)
+    schema.pop("$defs", None)
+    return {status: {"description": description, "content": {"application/json": {"schema": schema}}}}
+
+
+def document(app: FastAPI, *kinds: type) -> None:
+    """Give the application an OpenAPI document with the schemas of these types and problems for all errors."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            _, schemas = msgspec.json.schema_components(kinds, ref_template=_REFS)
+            components = found.setdefault("components", {}).setdefault("schemas", {})
+            components.update(schemas | {"Problem": PROBLEM})
+            for operations in found["paths"].values():
+                for operation in operations.values():
+                    _problems(operation["responses"])
+            app.openapi_schema = found
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _problems(responses: dict[str, Any]) -> None:
+    """FastAPI documents 422 with a body of its own; this API answers 400 and problems."""
+    responses.pop("422", None)
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    responses["4XX"] = {"description": "The request is at fault; `detail` says how.", "content": content}
+    responses["5XX"] = {"description": "Something behind the API is away; try again.", "content": content}

@@ -1,0 +1,66 @@
+-- Keys of the operations API, its audit, and results by Idempotency-Key.
+
+-- name: key_by_hash
+select id, tenant_id, role, name, last_used_at is null or last_used_at < now() - interval '1 minute' as stale
+from api_keys
+where key_sha256 = %(hash)s and revoked_at is null and (expires_at is null or expires_at > now())
+
+-- name: key_used
+update api_keys set last_used_at = now() where id = %(id)s
+
+-- name: add_key
+insert into api_keys (id, tenant_id, role, name, key_sha256, created_by, expires_at)
+values (%(id)s, %(tenant)s, %(role)s, %(name)s, %(hash)s, %(actor)s, %(expires_at)s)
+returning id, tenant_id, role, name, created_at, created_by, expires_at, last_used_at, revoked_at
+
+-- name: keys
+select id, tenant_id, role, name, created_at, created_by, expires_at, last_used_at, revoked_at
+from api_keys
+where (%(tenant)s::text is null or tenant_id = %(tenant)s)
+    and (%(before_at)s::timestamptz is null or (created_at, id) < (%(before_at)s, %(before_id)s))
+order by created_at desc, id desc limit %(limit)s
+
+-- name: revoke_key
+update api_keys set revoked_at = coalesce(revoked_at, now())
+where id = %(id)s and (%(tenant)s::text is null or tenant_id = %(tenant)s)
+returning id, tenant_id, role, name, created_at, created_by, expires_at, last_used_at, revoked_at
+
+-- name: add_audit
+insert into audit_log (tenant_id, actor, role, action, target, detail)
+values (%(tenant)s, %(actor)s, %(role)s, %(action)s, %(target)s, %(detail)s::jsonb)
+
+-- name: audit
+select id, at, tenant_id, actor, role, action, target, detail::text as detail
+from audit_log
+where (%(tenant)s::text is null or tenant_id = %(tenant)s) and (%(action)s::text is null or action = %(action)s)
+    and (%(before)s::bigint is null or id < %(before)s)
+order by id desc limit %(limit)s
+
+-- name: begin_operation
+-- Whoever comes second with the same key waits here until the first has committed, and then gets no row.
+insert into operations (actor, key, tenant_id, kind, request_sha256, state)
+values (%(actor)s, %(key)s, %(tenant)s, %(kind)s, %(request)s, 'prepared')
+on conflict (actor, key) do nothing
+returning key
+
+-- name: known_operation
+select kind, request_sha256, state, letters, result::text as result
+from operations where actor = %(actor)s and key = %(key)s
+
+-- name: save_operation
+update operations set state = %(state)s, letters = %(letters)s::bigint[], result = %(result)s::jsonb
+where actor = %(actor)s and key = %(key)s
+
+-- name: finish_operation
+update operations set state = 'done' where actor = %(actor)s and key = %(key)s
+
+-- name: forget_operations
+delete from operations where (actor, key) in (
+    select actor, key from operations where created_at < now() - interval '30 days' and state = 'done'
+    order by created_at limit 100 for update skip locked)
+
+-- name: schema
+-- A standby and a server set to read only answer every question and take no write.
+select coalesce(max(version), 0)::int as version, clock_timestamp() as now,
+    not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable
+from schema_migrations
