@@ -6,7 +6,7 @@ import pytest
 
 from sinal_crds.plan import ConsentPlan
 from sinal_runtime.events import UserData
-from sinal_runtime.gateways.sale import Client, Tracking
+from sinal_runtime.gateways.sale import Client, Customer, Tracking
 
 from tests.support.fix_matching import AGENT, EMAIL, Room
 
@@ -147,3 +147,11 @@ async def test_orders_of_a_removed_funnel_stop_waiting(room: Room) -> None:
     await room.worker.sweep()
     assert await room.outcome(sale) == ("withheld", "policy")
     assert await room.rows("select id from conversions where hold_until is not null") == []
+
+
+async def test_one_sweep_releases_a_burst_of_waiting_orders(room: Room) -> None:
+    room.matching(wait_for_click_s=60)
+    await room.deliver(*(room.sale(order=f"O{n}", customer=Customer(em=[f"{n:064x}"])) for n in range(450)))
+    room.pass_time(seconds=61)
+    await room.worker.sweep()
+    assert len(await room.sent()) == len(room.bus.messages) == 450

@@ -34,6 +34,7 @@ class Result(msgspec.Struct, frozen=True):
     outbox: list[Outbox]
     decisions: list[tuple[str, str]]
     fresh: list[Event]
+    orders: int = 0  # looked at because they were due
 
 
 class Batch:
@@ -63,7 +64,7 @@ class Batch:
         known = await self._tx.matches_of([row.id for row in rows])
         orders = [Order.of(row, known.get(row.id)) for row in rows]
         outbox, decisions = await self._settle(orders, [])
-        return Result(outbox, decisions, [])
+        return Result(outbox, decisions, [], len(rows))
 
     async def _fresh(self, events: list[Event]) -> list[Event]:
         times = Counter(event.id for event in events)

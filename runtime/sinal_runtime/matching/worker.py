@@ -27,7 +27,7 @@ from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish
 from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.database import Database
-from sinal_runtime.store.errors import StoreError, StoreUnavailable
+from sinal_runtime.store.errors import StoreError, StoreRejected, StoreUnavailable
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.rows import DeadLetter, EventHead
 
@@ -37,6 +37,7 @@ GIVE_UP_AFTER = 5  # deliveries of a message that fails alone
 NO_PLAN_DELAY_S = 5.0
 STALE_OUTBOX_S = 10.0
 SWEEP_LIMIT = 200
+SWEEP_ROUNDS = 20  # of one tenant, before the next has its turn
 CLOSE_EVERY_S = 60.0
 LATE_CLICK = timedelta(days=8)  # the stream keeps events for 7 days; no click comes later
 
@@ -94,18 +95,27 @@ class MatchWorker:
         for slug in await self._store.due_tenants(now):
             plan = self._plans.snapshot.tenants.get(slug)
             if plan is not None:
-                await self._sweep_orders(plan, now)
+                await self._sweep_tenant(plan, now)
         stale = await self._store.unpublished(older_than_s=STALE_OUTBOX_S, limit=SWEEP_LIMIT)
         await publish(self._bus, self._store, stale)
         if time.monotonic() >= self._close_due:
             self._close_due = time.monotonic() + CLOSE_EVERY_S
             await self._store.close_old_orders(before=now - LATE_CLICK)
 
-    async def _sweep_orders(self, plan: TenantPlan, now: datetime) -> None:
-        async with self._store.transaction(plan.slug) as transaction:
-            result = await Batch(plan, transaction, now=now).run_due(SWEEP_LIMIT)
-        self._count(plan.slug, result)
-        await publish(self._bus, self._store, result.outbox)
+    async def _sweep_tenant(self, plan: TenantPlan, now: datetime) -> None:
+        """Release one tenant's due orders; its trouble is not that of the others."""
+        try:
+            for _ in range(SWEEP_ROUNDS):
+                async with self._store.transaction(plan.slug) as transaction:
+                    result = await Batch(plan, transaction, now=now).run_due(SWEEP_LIMIT)
+                self._count(plan.slug, result)
+                await publish(self._bus, self._store, result.outbox)
+                if result.orders < SWEEP_LIMIT:
+                    return
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.error("match.sweep_failed", tenant=plan.slug, error=_words(error))
 
     async def _work(self, plan: TenantPlan, batch: Sequence[tuple[Message, Event]]) -> None:
         """Run a batch, or its halves where it is refused."""
@@ -171,9 +181,13 @@ class MatchWorker:
 
     async def _record(self, plan: TenantPlan) -> None:
         """Keep the tables of tenants and funnels as the plan has them, once a change."""
-        if self._recorded.get(plan.slug) is not plan:
+        if self._recorded.get(plan.slug) is plan:
+            return
+        try:
             await self._store.record_plan(plan)
-            self._recorded[plan.slug] = plan
+        except StoreRejected as error:  # for people to read: events must not suffer for it
+            log.error("match.plan_not_recorded", tenant=plan.slug, error=str(error))
+        self._recorded[plan.slug] = plan
 
     def _count(self, tenant: str, result: Result) -> None:
         for rule, decision in result.decisions:

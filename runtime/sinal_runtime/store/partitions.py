@@ -17,6 +17,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import tuple_row
 
 from sinal_runtime.store.database import Database
+from sinal_runtime.store.retention import purge
 
 _WEEK = timedelta(days=7)
 _BEHIND = timedelta(days=8)  # the oldest event Meta takes, and a day of clock error
@@ -48,7 +49,7 @@ PARTITIONED = (
 
 
 async def maintain(database: Database, *, now: datetime | None = None) -> tuple[list[str], list[str]]:
-    """Make the weeks ahead and drop those that no tenant keeps any more; returns both lists of names."""
+    """Make the weeks ahead, drop those that no tenant keeps any more, purge the rest; returns the names of both."""
     moment = now or datetime.now(UTC)
     async with database.transaction() as connection:
         await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -56,6 +57,7 @@ async def maintain(database: Database, *, now: datetime | None = None) -> tuple[
         row = await (await connection.execute(_LONGEST_RETENTION)).fetchone()
         days = int(row["days"]) if row else _RETENTION_DAYS
         dropped = await drop_partitions(connection, older_than=moment - timedelta(days=days))
+    await purge(database, now=moment)
     return made, dropped
 
 
