@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+
 import pytest
 
 from sinal_crds import names
-from sinal_runtime.events import UserData
-from sinal_runtime.gateways.sale import Customer
+from sinal_runtime.bus.lane import match_lane
+from sinal_runtime.events import Event, UserData
+from sinal_runtime.gateways.sale import Customer, Tracking
 
-from tests.support.fix_matching import EMAIL, PHONE, Room
+from tests.support.fix_matching import EMAIL, PHONE, Room, Settlements
 
 ACK, NAK, TERM = b"+ACK", b"-NAK", b"+TERM"
 
@@ -119,3 +123,36 @@ async def test_no_secret_of_the_plan_reaches_the_database(room: Room) -> None:
     assert "secret-token" not in tenant["plan"] + funnel["config"]
     assert "0" * 64 not in funnel["config"]
     assert names.out_subject("loja", "pixel") == "t.loja.out.pixel"
+
+
+async def test_overlapping_batches_of_concurrent_workers_leave_each_event_once(room: Room) -> None:
+    """Same visitors, orders and deliveries in different sequences: nothing is lost, doubled or left locked."""
+    events: list[Event] = []
+    for n in range(12):
+        click = f"c{n}"
+        events += [room.visit("pageview", click_id=click, session_id="s", natural_key=True) for _ in range(3)]
+        events += [room.visit("lead", click_id=click, fbclid=f"F{n}", user=UserData(em=[EMAIL]))]
+        events += [
+            room.sale(status, order=f"O{n}", at=at, tracking=Tracking(click_id=click))
+            for at, status in enumerate(("pending", "approved", "approved", "refunded"))
+        ]
+    waiting = [random.Random(seed).sample(events, len(events)) for seed in range(4)]
+
+    async def work(queue: list[Event]) -> None:
+        while queue:
+            settlements = Settlements()
+            batch, queue[:] = queue[:20], queue[20:]
+            messages = [room.message(event, settlements=settlements) for event in batch]
+            await room.worker.handle(match_lane("loja"), messages)
+            if NAK in settlements.answers:
+                queue += batch
+
+    await asyncio.gather(*(work(queue) for queue in waiting))
+    stored = await room.rows("select id, repeats from events")
+    assert {row["id"] for row in stored} == {event.id for event in events}
+    assert len(stored) == len(events)
+    purchases = await room.rows("select event_id from capi_events where event_name = 'Purchase'")
+    assert len(purchases) == len({row["event_id"] for row in purchases}) <= 12
+    assert {row["status"] for row in await room.rows("select status from conversions")} == {"refunded"}
+    ledger = await room.reader.ledger("loja")
+    assert (ledger.accepted, ledger.dead) == (len(events), 0)

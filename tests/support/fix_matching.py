@@ -195,10 +195,10 @@ class Room:
             sale=sale,
         )
 
-    def message(self, body: Event | bytes, *, deliveries: int = 1) -> Message:
+    def message(self, body: Event | bytes, *, deliveries: int = 1, settlements: Settlements | None = None) -> Message:
         """One delivery of an event."""
         return Message(
-            settler=self.settlements,
+            settler=settlements or self.settlements,
             subject="t.loja.in.sale",
             body=body if isinstance(body, bytes) else encode(body),
             reply="",

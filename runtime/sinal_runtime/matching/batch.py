@@ -66,6 +66,13 @@ class Batch:
         outbox, decisions = await self._settle(orders, [])
         return Result(outbox, decisions, [], len(rows))
 
+    async def run_again(self, order: int) -> Result:
+        """Look again at one order, whose decision a person has just changed."""
+        rows = await self._tx.lock_orders([order])
+        known = await self._tx.matches_of([order])
+        outbox, decisions = await self._settle([Order.of(row, known.get(row.id)) for row in rows], [])
+        return Result(outbox, decisions, [])
+
     async def _fresh(self, events: list[Event]) -> list[Event]:
         times = Counter(event.id for event in events)
         first = {event.id: event for event in reversed(events)}
