@@ -1,0 +1,170 @@
+"""`sinal up` as another program starts and stops it: the ready file, a second start, two stacks, an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+START_S = 60
+
+
+class Up:
+    """A running `sinal up`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._ready_file = folder / "ready.json"
+        command = [sys.executable, "-m", "sinal_cli", "up", "--file", str(EXAMPLES), "--data", str(folder / "data")]
+        self._output = (folder / "output.txt").open("wb")
+        self.process = subprocess.Popen(
+            [*command, "--ready-file", str(self._ready_file), *options],
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.ready = self._wait()
+
+    def _wait(self) -> dict[str, Any]:
+        deadline = time.monotonic() + START_S
+        while not self._ready_file.exists():
+            assert self.process.poll() is None, Path(self._output.name).read_text()
+            assert time.monotonic() < deadline, Path(self._output.name).read_text()
+            time.sleep(0.05)
+        found: dict[str, Any] = json.loads(self._ready_file.read_text())
+        return found
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Seconds until it had ended; fails when it did not end well."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        status = self.process.wait(timeout=15)
+        self._output.close()
+        assert status == 0, Path(self._output.name).read_text()
+        return time.monotonic() - began
+
+    def visit(self) -> str:
+        """Post a page view; its id."""
+        keys = self.ready["tenants"]["loja"]["funnels"]["curso"]
+        answer = httpx.post(
+            f"{self.ready['ingest']}/t/loja/api/v1/track/pageview",
+            headers={"Authorization": f"Bearer {keys['server_key']}"},
+            json={
+                "funnel": keys["public_key"],
+                "url": "https://loja.example/?fbclid=IwAR0test",
+                "client": {"ip": "177.10.20.30", "user_agent": "Mozilla/5.0 (test)"},
+            },
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["events"][0]["id"])
+
+    def outcome(self, event_id: str) -> str:
+        """How the event ended."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            answer = httpx.get(
+                f"{self.ready['api']}/api/v1/events/{event_id}",
+                headers={"Authorization": f"Bearer {self.ready['admin_key']}"},
+            )
+            if answer.status_code == 200 and answer.json()["outcome"]["state"] != "in_flight":
+                return str(answer.json()["outcome"]["state"])
+            time.sleep(0.05)
+        return "none"
+
+
+@contextlib.contextmanager
+def up(folder: Path, *options: str) -> Iterator[Up]:
+    stack = Up(folder, *options)
+    try:
+        yield stack
+    finally:
+        if stack.process.poll() is None:
+            stack.stop()
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of processes that name the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(folder) in command and str(os.getpid()) != entry.name and "pytest" not in command:
+                found.append(command)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_whole_within_ten_seconds_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    with up(tmp_path) as stack:
+        assert stack.outcome(stack.visit()) == "delivered"
+        assert processes_of(tmp_path / "data") != []
+        assert stack.stop(number) < 10
+    assert processes_of(tmp_path / "data") == []
+
+
+def test_a_killed_stack_leaves_no_process_and_the_next_start_has_its_data(tmp_path: Path) -> None:
+    with up(tmp_path) as stack:
+        event = stack.visit()
+        assert stack.outcome(event) == "delivered"
+        stack.process.kill()
+        stack.process.wait()
+    deadline = time.monotonic() + 10
+    while processes_of(tmp_path / "data") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(tmp_path / "data") == []
+    (tmp_path / "ready.json").unlink()
+    with up(tmp_path) as again:
+        assert again.outcome(event) == "delivered"
+        assert again.ready["admin_key"] == stack.ready["admin_key"]
+        assert again.ready["tenants"]["loja"]["funnels"] == stack.ready["tenants"]["loja"]["funnels"]
+
+
+def test_two_stacks_run_side_by_side_and_do_not_share_events(tmp_path: Path) -> None:
+    with up(tmp_path / "one") as one, up(tmp_path / "two") as two:
+        assert one.ready["ingest"] != two.ready["ingest"]
+        event = one.visit()
+        assert one.outcome(event) == "delivered"
+        answer = httpx.get(
+            f"{two.ready['api']}/api/v1/events/{event}", headers={"Authorization": f"Bearer {two.ready['admin_key']}"}
+        )
+        assert answer.status_code == 404
+
+
+def test_a_folder_in_use_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with up(tmp_path):
+        second = subprocess.run(
+            [sys.executable, "-m", "sinal_cli", "up", "--data", str(tmp_path / "data")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert second.returncode == 1
+        assert "--data" in second.stderr
+
+
+def test_broken_manifests_stop_the_start_with_file_line_and_field(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("apiVersion: sinal.dev/v1alpha1\nkind: Tenant\nmetadata: {name: loja}\nspec: {slag: x}\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "sinal_cli", "up", "--file", str(broken), "--data", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert f"{broken}:4" in result.stderr
+    assert "slug" in result.stderr
+    assert processes_of(tmp_path / "data") == []
