@@ -10,6 +10,8 @@ A gateway module has:
 - `parse(raw, *, country="BR", clear=False) -> list[Sale]`: pure; raises `NotThisGateway` for a body that is no
   delivery of it.
 
+A gateway whose deliveries carry ids only offers `readback` and `parse_readback` as well: see `readback.ReadsBack`.
+
 Header names are lower case. Modules starting with an underscore are shared parts, not gateways.
 """
 
@@ -44,12 +46,15 @@ class Gateway(Protocol):
     def parse(self, raw: bytes, *, country: str = "BR", clear: bool = False) -> list[Sale]: ...
 
 
+_PARTS = frozenset({"sale", "readback"})  # modules of this folder that are no gateways
+
+
 @cache
 def registry() -> dict[str, Gateway]:
     """Every known gateway by name; a module that breaks the protocol raises TypeError naming what it lacks."""
     found: dict[str, Gateway] = {}
     for info in pkgutil.iter_modules(__path__):
-        if not info.name.startswith("_") and info.name != "sale":
+        if not info.name.startswith("_") and info.name not in _PARTS:
             _add(found, importlib.import_module(f"{__name__}.{info.name}"), info.name)
     for point in entry_points(group="sinal.gateways"):
         _add(found, point.load(), point.name)

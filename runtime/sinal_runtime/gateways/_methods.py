@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _WORDS = {
     "pix": "pix",
@@ -14,6 +15,10 @@ _WORDS = {
     "creditcard": "credit_card",
     "card": "credit_card",
     "cartao": "credit_card",
+    "cartaodecredito": "credit_card",
+    "boletobancario": "boleto",
+    "transferenciapix": "pix",
+    "accountmoney": "wallet",
     "wallet": "wallet",
     "link": "wallet",
     "applepay": "wallet",
@@ -33,4 +38,5 @@ def method(word: str | None) -> str | None:
     """Our word for a gateway's; `other` for one we do not know, None for none."""
     if word is None:
         return None
-    return _WORDS.get(re.sub(r"[^a-z]", "", word.lower()), "other")
+    plain = unicodedata.normalize("NFKD", word).lower()  # "Cartão de crédito" without its accents
+    return _WORDS.get(re.sub(r"[^a-z]", "", plain), "other")

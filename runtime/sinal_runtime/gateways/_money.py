@@ -6,6 +6,7 @@ three.
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_UP, Decimal
 
 # fmt: off
@@ -15,6 +16,7 @@ _NO_DECIMALS = frozenset({
 # fmt: on
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _CODE_LENGTH = 3
+_IN_REAIS = re.compile(r"R\$\s*(\d{1,3}(?:\.\d{3}){1,5}|\d{1,15})(?:,(\d{1,2}))?")
 
 
 def currency(code: str | None) -> str | None:
@@ -42,3 +44,11 @@ def major(amount: Decimal | None, code: str | None) -> str | None:
 def cents(amount: Decimal | None, code: str | None) -> str | None:
     """An amount in hundredths as a string in major units, whatever the currency (Kiwify, Braip)."""
     return None if amount is None else major(amount.scaleb(-2), code)
+
+
+def reais(text: str | None) -> Decimal | None:
+    """The amount of "R$ 1.169,80" (Kirvano); None for anything else."""
+    found = _IN_REAIS.fullmatch((text or "").strip())
+    if found is None:
+        return None
+    return Decimal(f"{found[1].replace('.', '')}.{found[2] or '0'}")

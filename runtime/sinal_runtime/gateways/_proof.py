@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -33,3 +34,16 @@ def is_one_of(given: str | None, secrets: list[bytes]) -> bool:
 def same_hex(given: str, expected: str) -> bool:
     """Whether two hexadecimal digests are the same, in constant time."""
     return hmac.compare_digest(given.lower().encode("utf-8", "surrogatepass"), expected.encode())
+
+
+def signed_hex(given: str | None, message: bytes, secrets: list[bytes]) -> bool:
+    """Whether the given text is the hexadecimal HMAC-SHA256 of the message under one of the secrets."""
+    digests = [hmac.new(secret, message, hashlib.sha256).hexdigest() for secret in secrets]
+    return bool(given) and any([same_hex((given or "").strip(), digest) for digest in digests])
+
+
+def signed_base64(given: str | None, message: bytes, secrets: list[bytes]) -> bool:
+    """Whether the given text is the base64 HMAC-SHA256 of the message under one of the secrets."""
+    text = (given or "").strip().encode("utf-8", "surrogatepass")
+    digests = [base64.b64encode(hmac.new(secret, message, hashlib.sha256).digest()) for secret in secrets]
+    return bool(text) and any([hmac.compare_digest(text, digest) for digest in digests])

@@ -190,6 +190,15 @@ def test_every_other_gateway_authenticates_with_one_secret() -> None:
         "stripe": ("webhookSecret",),
         "perfectpay": ("token",),
         "braip": ("basicAuthentication",),
+        "cakto": ("secret",),
+        "monetizze": ("chaveUnica",),
+        "pushinpay": ("token",),
+        "eduzz": ("secret",),
+        "ticto": ("token",),
+        "lastlink": ("token",),
+        "shopify": ("webhookSecret",),
+        "yampi": ("webhookSecret",),
+        "mercadopago": ("webhookSecret",),
     }
 
 

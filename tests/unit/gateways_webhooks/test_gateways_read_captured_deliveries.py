@@ -208,6 +208,73 @@ EXPECTED: dict[str, tuple[Any, ...]] = {
     "braip/STATUS_ALTERADO.5.reconstructed.json": (
         "refunded", "ven719279", None, "467.00", "BRL", "credit_card", 12, "2025-12-22T19:41:42Z", False, False,
         "CLICKID_FAKE", "pro389358", "plan276869"),
+    "cakto/purchase_approved.shape.json": (
+        "approved", "00000000-0000-4000-8000-000000000001", None, "39.90", "BRL", "pix", None, "2025-08-01T12:01:00Z",
+        False, False, "CLICKID_FAKE", "prod-1", "off-1"),
+    "kirvano/ABANDONED_CART.json": (
+        "initiate_checkout", "Q8J1N6K3", None, "169.80", "BRL", None, None, "2025-02-25T21:45:39Z", False, False,
+        "google", "cc7eb4c7-1c04-417c-a502-1710e98041ba", "d8df319e-4b8e-4c68-8fb8-1bd5d121b15f"),
+    "kirvano/SALE_APPROVED.json": (
+        "approved", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:42:17Z", False, False, "google",
+        "3ea27731-3c0d-4c95-9193-b8d6f15821db", "41e84065-e1ef-4afe-814b-6c4fab5fa699"),
+    "kirvano/SALE_REFUNDED.json": (
+        "refunded", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:45:02Z", False, False, "google",
+        "970ad27e-9190-4bf6-b8be-3dc27cbe9359", "32c8415e-ac8d-4be4-9229-eb714ef5e630"),
+    "kirvano/SALE_REFUSED.json": (
+        "refused", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:43:39Z", False, False, "google",
+        "920d7b2f-3e6c-40ed-b94c-d7c4abb1eff7", "f7a04284-03c7-4af8-b2f7-a861843d40cb"),
+    "monetizze/2_finalizada.shape_from_official_example.json": (
+        "approved", "12345678", None, "1457.00", "BRL", "credit_card", 1, "2022-08-01T19:05:00Z", False, False,
+        "CLICKID_FAKE", "35368", "35553"),
+    "pushinpay/paid.shape.json": (
+        "approved", "9c29870c-0000-4000-8000-000000000000", None, "35.00", "BRL", "pix", None, "2026-01-01T00:00:00Z",
+        False, False, None, None, None),
+    "syncpay/new_api.completed.shape.json": (
+        "approved", "00000000-0000-4000-8000-000000000000", None, "97.00", "BRL", "pix", None, "2026-01-01T00:00:00Z",
+        False, False, None, None, None),
+    "syncpay/old_api.PAID_OUT.shape.json": (
+        "approved", "00000000", None, "97.00", "BRL", "pix", None, "2026-01-01T00:00:00Z", False, False, "ref-1", None,
+        None),
+    "eduzz/old.paid.reconstructed.json": (
+        "approved", "80000001", None, "97.00", "BRL", "pix", None, "2026-05-04T13:02:00Z", False, False, "CLICKID_FAKE",
+        "3000001", None),
+    "eduzz/v3.invoice_paid.reconstructed.json": (
+        "approved", "90000001", None, "197.50", "BRL", "credit_card", 12, "2026-05-04T13:01:30Z", False, False,
+        "CLICKID_FAKE", "3000001", None),
+    "ticto/abandoned_cart.reconstructed.json": (
+        "initiate_checkout", None, None, "197.00", "BRL", None, None, "2026-02-10T22:19:17Z", False, False,
+        "CLICKID_FAKE", "1234", "O000"),
+    "ticto/authorized.reconstructed.json": (
+        "approved", "TOP-0001", None, "197.00", "BRL", "credit_card", 3, "2026-02-10T22:19:17Z", False, False,
+        "CLICKID_FAKE", "1234", "O000"),
+    "lastlink/Purchase_Order_Confirmed.reconstructed.json": (
+        "approved", "22222222-0000-4000-8000-000000000000", None, "97.90", "BRL", "credit_card", 2,
+        "2026-03-01T12:00:00Z", False, False, "CLICKID_FAKE", "11111111-0000-4000-8000-000000000000", "off-1"),
+    "shopify/checkouts_create.reconstructed.json": (
+        "initiate_checkout", "450789469", None, "319.80", "BRL", None, None, "2026-06-01T12:50:00Z", False, False, None,
+        "632910392", "808950810"),
+    "shopify/orders_paid.reconstructed.json": (
+        "approved", "820982911946154508", None, "319.80", "BRL", "pix", None, "2026-06-01T13:00:05Z", False, False,
+        "CLICKID_FAKE", "632910392", "808950810"),
+    "shopify/refunds_create.reconstructed.json": (
+        "refunded", "820982911946154508", None, None, "BRL", None, None, "2026-06-03T12:00:01Z", False, False, None,
+        "632910393", "808950811"),
+    "yampi/cart.reminder.reconstructed.json": (
+        "initiate_checkout", "cart-token-1", None, "136.29", "BRL", None, None, "2026-04-01T13:10:00Z", False, False,
+        "CLICKID_FAKE", "22194035", "151463680"),
+    "yampi/order.paid.reconstructed.json": (
+        "approved", "102855369", None, "136.29", "BRL", "pix", 1, "2026-04-01T13:05:00Z", False, False, "CLICKID_FAKE",
+        "22194035", "151463680"),
+    "cartpanda/order.paid.reconstructed.json": (
+        "approved", "5551", None, "49.90", "USD", "credit_card", None, "2026-07-01T13:01:00Z", False, False,
+        "CLICKID_FAKE", "900", "901"),
+    "mercadopago/payment.updated.reconstructed.json": (
+        "ignored", "1320000001", None, None, None, None, None, "2026-08-01T12:00:00Z", False, False, None, None, None),
+    "pagbank/old.notice.reconstructed.form.txt": (
+        "ignored", None, None, None, None, None, None, "2026-01-01T00:00:00Z", False, False, None, None, None),
+    "pagbank/order_paid.reconstructed.json": (
+        "approved", "ORDE_F87334AC", None, "159.90", "BRL", "credit_card", 2, "2026-09-01T12:02:03Z", False, False,
+        "CLICKID_FAKE", "sku-1", None),
 }  # fmt: skip
 NEW_YEAR_2026 = 1_767_225_600.0
 
@@ -259,6 +326,24 @@ def test_a_captured_delivery_becomes_its_sale(
         ("braip/STATUS_ALTERADO.2_aprovado.reconstructed.json", {
             "em": "comprador.teste@example.com", "fn": "comprador", "ln": "ficticio pix", "ct": "saopaulo", "st": "sp",
             "zp": "01001000", "country": "br"}),
+        ("cakto/purchase_approved.shape.json", {
+            "em": "comprador.teste@example.com", "ph": "5511900000000", "fn": "comprador", "ln": "ficticio"}),
+        ("kirvano/SALE_APPROVED.json", {
+            "em": "comprador.teste@example.com", "ph": "5511900000000", "fn": "comprador", "ln": "ficticio"}),
+        ("monetizze/2_finalizada.shape_from_official_example.json", {
+            "em": "comprador.teste@example.com", "ph": "5511900000000", "fn": "comprador", "ln": "ficticio",
+            "ct": "saopaulo", "st": "sp", "zp": "01001000", "country": "br"}),
+        ("pushinpay/paid.shape.json", {"fn": "pagador", "ln": "ficticio"}),
+        ("syncpay/old_api.PAID_OUT.shape.json", {"em": "pagador@example.com", "fn": "pagador", "ln": "ficticio"}),
+        *((name, {
+            "em": "comprador.teste@example.com", "ph": "5511900000000", "fn": "comprador", "ln": "ficticio",
+            "ct": "saopaulo", "st": "sp", "zp": "01001000", "country": "br"}) for name in (
+            "eduzz/v3.invoice_paid.reconstructed.json", "eduzz/old.paid.reconstructed.json",
+            "ticto/authorized.reconstructed.json", "shopify/orders_paid.reconstructed.json",
+            "yampi/order.paid.reconstructed.json", "cartpanda/order.paid.reconstructed.json",
+            "pagbank/order_paid.reconstructed.json")),
+        ("lastlink/Purchase_Order_Confirmed.reconstructed.json", {
+            "em": "comprador.teste@example.com", "ph": "5511900000000", "fn": "comprador", "ln": "ficticio"}),
         ("stripe/checkout.session.async_payment_succeeded.reconstructed.json", {
             "em": "buyer.fake@example.com", "fn": "fake", "ln": "buyer", "country": "de"}),
     ],

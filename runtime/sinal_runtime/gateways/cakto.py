@@ -1,0 +1,118 @@
+"""Cakto: JSON per event and offer, authenticated by the webhook's `secret` in the body.
+
+- Proof: `secret` at the root, compared; there is no signature.
+- A bump or upsell (`offer_type`) is an event and an order of its own that names its parent in `parent_order`.
+- Value: `data.amount`, decimals in reais.
+- Time: RFC 3339; the date of the status where there is one, else `createdAt`.
+- No event id: key is order and status. An abandoned checkout has no order: who, what and when tell two apart.
+- Tracking: the query of `data.checkoutUrl`, with all that the link had.
+
+Sources: public adapters with the shape of a delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sinal_runtime import identity
+from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways._body import Node
+from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways.sale import Product, Sale, Status
+
+NAME = "cakto"
+SECRET_KEYS: tuple[str, ...] = ("secret",)
+AUTHENTICATES = True
+MEANINGLESS: frozenset[str] = frozenset()
+CURRENCY = "BRL"
+
+EVENTS: dict[str, Status] = {
+    "initiate_checkout": "initiate_checkout",
+    "checkout_abandonment": "initiate_checkout",
+    "pix_gerado": "pending",
+    "boleto_gerado": "pending",
+    "picpay_gerado": "pending",
+    "purchase_approved": "approved",
+    "purchase_refused": "refused",
+    "refund": "refunded",
+    "chargeback": "chargeback",
+    "subscription_created": "subscription_changed",
+    "subscription_renewed": "subscription_renewed",
+    "subscription_canceled": "subscription_canceled",
+    "subscription_renewal_refused": "subscription_past_due",
+}
+_DATES = {"approved": "paidAt", "refunded": "refundedAt", "chargeback": "chargedbackAt", "refused": "updatedAt"}
+_TRUST = ("sck", "src", "xcod", "click_id")
+
+
+def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+    """Whether the body carries the webhook's secret."""
+    try:
+        given = _body.load(raw).text("secret")
+    except NotThisGateway:
+        return False
+    return _proof.is_one_of(given, _proof.secrets_of(secret, "secret"))
+
+
+def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+    """One normalised sale; raises NotThisGateway for a body that is no delivery of Cakto."""
+    body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
+    event, data = body.text("event"), body.node("data")
+    if event is None or not data:
+        raise NotThisGateway("`event` or `data` is missing")
+    if event not in EVENTS and not (body.text("secret") and event == event.lower()):
+        raise NotThisGateway("`event` is no word of Cakto's, and `secret` is missing")
+    status = EVENTS.get(event, "ignored")
+    if data.ident("id") is None and status != "initiate_checkout":
+        raise NotThisGateway("`data.id` is missing")
+    return [_sale(data, event, status, reading)]
+
+
+def _sale(data: Node, event: str, status: Status, reading: Reading) -> Sale:
+    order, amount = data.ident("id"), data.number("amount")
+    value = None if status == "initiate_checkout" and amount is None else _money.major(amount, CURRENCY)
+    links = [_tracking.query_of(data.text(name)) for name in ("checkoutUrl", "checkout_url")]
+    product = _product(data, value)
+    return Sale(
+        gateway=NAME,
+        event=event,
+        event_key=_keys.event_key(NAME, order or _cart(data), status, event if status == "ignored" else None),
+        status=status,
+        order_id=order,
+        parent_order_id=data.ident("parent_order") or data.ident("parent_order", "id"),
+        value=value,
+        currency=CURRENCY if value is not None else None,
+        method=_methods.method(data.text("paymentMethod")),
+        installments=data.integer("installments"),
+        occurred_at=reading.occurred(_moment(data, status)),
+        renewal=status == "subscription_renewed" or (data.integer("subscription_period") or 0) > 1,
+        products=[product] if product.id or product.offer_id else [],
+        customer=reading.customer(_buyer(data)),
+        tracking=_tracking.read([*links, data], trust=_TRUST),
+    )
+
+
+def _cart(data: Node) -> str:
+    buyer = _buyer(data)
+    product, created = data.ident("product", "id"), data.text("createdAt")
+    return _keys.fingerprint(buyer.email, buyer.phones, product, data.ident("offer", "id"), created)
+
+
+def _moment(data: Node, status: Status) -> datetime | None:
+    return _time.first(data.raw(_DATES.get(status, "createdAt")), data.raw("updatedAt"), data.raw("createdAt"))
+
+
+def _product(data: Node, value: str | None) -> Product:
+    product, offer = data.node("product"), data.node("offer")
+    return Product(id=product.ident("id"), name=product.text("name"), offer_id=offer.ident("id"), value=value)
+
+
+def _buyer(data: Node) -> identity.ClearUser:
+    """`customer` of an order; an abandoned checkout may have its fields beside the others."""
+    customer = data.node("customer")
+    return identity.ClearUser(
+        email=customer.text("email") or data.text("customerEmail"),
+        phones=phones(customer.text("phone") or data.text("customerCellphone")),
+        full_name=customer.text("name") or data.text("customerName"),
+    )

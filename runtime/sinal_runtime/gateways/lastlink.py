@@ -1,0 +1,138 @@
+"""Lastlink: JSON with capitalised names, authenticated by a static token in a header.
+
+- Proof: `x-lastlink-token`, compared. Other code reads an HMAC header: no capture shows one.
+- Status by `Event`, in any case. A renewal is Recurrent_Payment, and an order confirmed whose `Recurrency` is above 1.
+- Order: `Data.Purchase.PaymentId`; an abandoned cart has none, so who, what and when tell two apart.
+- Value: `Data.Purchase.Price.Value`, decimals in reais.
+- Client: `Data.DeviceInfo` has the buyer's address and browser, which few gateways tell.
+- Tracking: `Data.Utm.Utm*`; the click id is read where it has the form of one, at last in `UtmId`.
+
+Sources: Lastlink's help page on the abandoned cart; public adapters for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from sinal_runtime import identity
+from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways._body import Node
+from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways.sale import Client, Product, Sale, Status, Tracking
+
+NAME = "lastlink"
+SECRET_KEYS: tuple[str, ...] = ("token",)
+AUTHENTICATES = True
+CURRENCY = "BRL"
+MEANINGLESS = frozenset({
+    "Product_Access_Started", "Product_Access_Ended", "Subscription_Product_Access", "Active_Member_Notification",
+})  # fmt: skip
+
+EVENTS: dict[str, Status] = {
+    "abandoned_cart": "initiate_checkout",
+    "purchase_request_confirmed": "pending",
+    "purchase_request_canceled": "canceled",
+    "purchase_request_expired": "expired",
+    "purchase_refused": "refused",
+    "purchase_order_confirmed": "approved",
+    "recurrent_payment": "approved",
+    "refund_period_over": "completed",
+    "refund_requested": "refund_requested",
+    "payment_refund": "refunded",
+    "payment_chargeback": "chargeback",
+    "subscription_canceled": "subscription_canceled",
+    "subscription_expired": "subscription_canceled",
+    "subscription_renewal_pending": "subscription_past_due",
+}
+_TRUST = ("click_id", "xcod", "sck", "src", "utm_id")
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+    """Whether the header carries the token."""
+    return _proof.is_one_of(_proof.header(headers, "x-lastlink-token"), _proof.secrets_of(secret, "token"))
+
+
+def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+    """One normalised sale; raises NotThisGateway for a body that is no delivery of Lastlink."""
+    body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
+    event = body.text("Event")
+    if event is None:
+        raise NotThisGateway("`Event` is missing")
+    if not body.node("Data"):
+        raise NotThisGateway("`Data` is missing or empty")
+    status = EVENTS.get(event.lower(), "ignored")
+    order = body.ident("Data", "Purchase", "PaymentId")
+    if order is None and status == "approved":
+        raise NotThisGateway("`Data.Purchase.PaymentId` is missing")
+    return [_sale(body, event, status, order, reading)]
+
+
+def _sale(body: Node, event: str, status: Status, order: str | None, reading: Reading) -> Sale:
+    data, purchase = body.node("Data"), body.node("Data", "Purchase")
+    amount = purchase.number("Price", "Value")
+    value = _money.major(purchase.number("Price") if amount is None else amount, CURRENCY)
+    payment = purchase.node("Payment")
+    return Sale(
+        gateway=NAME,
+        event=event,
+        event_key=_keys.event_key(NAME, order or _nameless(body), status, _fact(body, event, status)),
+        status=status,
+        order_id=order,
+        value=value,
+        currency=CURRENCY if value is not None else None,
+        method=_methods.method(payment.text("PaymentMethod") or purchase.text("PaymentMethod")),
+        installments=payment.integer("NumberOfInstallments"),
+        occurred_at=reading.occurred(_time.first(body.raw("CreatedAt"), purchase.raw("PaymentDate"))),
+        test=body.flag("IsTest") is True,
+        renewal=event.lower() == "recurrent_payment" or (purchase.integer("Recurrency") or 0) > 1,
+        products=_products(data, value),
+        customer=reading.customer(_buyer(data.node("Buyer"))),
+        tracking=_returned(data),
+        client=_client(data.node("DeviceInfo")),
+    )
+
+
+def _fact(body: Node, event: str, status: Status) -> str | None:
+    if status == "ignored":
+        return event
+    return _keys.fingerprint(event, body.text("CreatedAt")) if status.startswith("subscription_") else None
+
+
+def _nameless(body: Node) -> str:
+    """Who, what and when, where there is no payment."""
+    data, subscription = body.node("Data"), body.node("Data").nodes("Subscriptions")
+    who = [data.text("Buyer", "Email"), data.text("Buyer", "PhoneNumber"), *(node.ident("Id") for node in subscription)]
+    return _keys.fingerprint(who, [item.ident("Id") for item in data.nodes("Products")], body.text("CreatedAt"))
+
+
+def _products(data: Node, value: str | None) -> list[Product]:
+    offer = data.ident("Offer", "Id")
+    items = [item for item in data.nodes("Products") if item.ident("Id")]
+    alone = value if len(items) == 1 else None
+    return [Product(id=item.ident("Id"), name=item.text("Name"), offer_id=offer, value=alone) for item in items]
+
+
+def _buyer(buyer: Node) -> identity.ClearUser:
+    address = buyer.node("Address")
+    return identity.ClearUser(
+        email=buyer.text("Email"),
+        phones=phones(buyer.text("PhoneNumber") or buyer.text("Phone")),
+        full_name=buyer.text("Name"),
+        city=address.text("City"),
+        state=address.text("State"),
+        zip=address.text("ZipCode"),
+        country=address.text("Country"),
+    )
+
+
+def _client(device: Node) -> Client:
+    return _tracking.client(
+        device.text("ip") or device.text("Ip"), device.text("UserAgent") or device.text("userAgent")
+    )
+
+
+def _returned(data: Node) -> Tracking:
+    utm = data.node("Utm")
+    return _tracking.read([Node({_CAPITAL.sub("_", name).lower(): utm.raw(name) for name in utm})], trust=_TRUST)

@@ -1,0 +1,194 @@
+"""Mercado Pago: signed notices that carry ids only; the payment is read back from the API.
+
+- Proof: `x-signature: ts=…,v1=…`, hex HMAC-SHA256 of `id:<data.id>;request-id:<x-request-id>;ts:<ts>;`, where a part
+  without a value is left out and the id is in lower case. The id is the query's `data.id`, else the body's. The body is
+  not signed: nothing of it but an id that the signature covers is believed, so a payment in a body is never read.
+- Read-back: `GET /v1/payments/<id>` with the account's access token. A notice says that something changed and the
+  answer says what is: two notices that lead to one state share the sale's key.
+- Status of the payment: `status`; a refund in part is an approved payment whose `status_detail` says so.
+- Value: `transaction_amount`, decimals, without the buyer's instalment interest (`total_paid_amount` has it).
+- Time: RFC 3339; `date_approved`, else `date_last_updated`.
+- Tracking: `metadata`, `external_reference`. Client: `additional_info.ip_address`.
+
+Sources: Mercado Pago's notification and payment reference, as read by public adapters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import UNSET, UnsetType
+
+from sinal_runtime import identity
+from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways._body import Node
+from sinal_runtime.gateways._reading import Reading, phones, with_area
+from sinal_runtime.gateways.readback import ReadBack
+from sinal_runtime.gateways.sale import Product, Sale, Status
+
+NAME = "mercadopago"
+SECRET_KEYS: tuple[str, ...] = ("webhookSecret",)
+AUTHENTICATES = True
+READBACK_URL = "https://api.mercadopago.com"
+READBACK_KEYS: tuple[str, ...] = ("accessToken",)
+MEANINGLESS = frozenset({"notice", "payment.created", "payment.updated", "payment"})
+
+STATUSES: dict[str, Status] = {
+    "pending": "pending",
+    "in_process": "pending",
+    "authorized": "pending",
+    "approved": "approved",
+    "in_mediation": "refund_requested",
+    "rejected": "refused",
+    "cancelled": "canceled",
+    "refunded": "refunded",
+    "charged_back": "chargeback",
+}
+_METHODS = {"ticket": "boleto", "credit_card": "credit_card", "account_money": "wallet", "digital_wallet": "wallet"}
+_PAYMENT_ID = re.compile(r"\d{1,20}", re.ASCII)
+_TRUST = ("click_id", "sinal_click_id", "xcod", "sck", "src", "external_reference")
+
+
+def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+    """Whether the signature covers the id that the notice is about."""
+    subject = _subject(raw, query)
+    pairs = [part.strip().partition("=") for part in (_proof.header(headers, "x-signature") or "").split(",")[:20]]
+    parts = {name.strip(): value.strip() for name, _, value in pairs}
+    request = _proof.header(headers, "x-request-id")
+    if subject is None or not parts.get("ts"):
+        return False
+    named = (("id", subject.lower()), ("request-id", request), ("ts", parts["ts"]))
+    manifest = "".join(f"{name}:{value};" for name, value in named if value)
+    message = manifest.encode("utf-8", "surrogatepass")
+    return _proof.signed_hex(parts.get("v1"), message, _proof.secrets_of(secret, "webhookSecret"))
+
+
+def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+    """One `ignored` sale that records the notice; raises NotThisGateway for a body that is none."""
+    body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
+    subject, kind = _subject(raw, {}), body.text("type") or body.text("topic")
+    if subject is None or kind is None:
+        raise NotThisGateway("`data.id` or `type` is missing: a notice of Mercado Pago has both")
+    if not any(name in body for name in ("action", "api_version", "live_mode", "user_id", "topic")):
+        raise NotThisGateway("`action`, `api_version` and `user_id` are missing")
+    event = body.text("action") or kind
+    # The notice's own id: each of several notices of one payment must be read back, and a repeat of one must not.
+    notice = body.ident("id") or _keys.fingerprint(body.text("date_created"))
+    return [
+        Sale(
+            gateway=NAME,
+            event=event if kind == "payment" else "notice",
+            event_key=_keys.event_key(NAME, subject, "ignored", event, notice),
+            status="ignored",
+            order_id=subject if kind == "payment" else None,
+            occurred_at=reading.occurred(_time.instant(body.raw("date_created"))),
+        )
+    ]
+
+
+def readback(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> ReadBack | None:
+    """The payment's own resource; None for notices of anything else."""
+    try:
+        body = _body.load(raw)
+    except NotThisGateway:
+        return None
+    subject = _subject(raw, query)
+    if (body.text("type") or body.text("topic")) != "payment" or subject is None or not _PAYMENT_ID.fullmatch(subject):
+        return None
+    return ReadBack(path=f"/v1/payments/{subject}", headers={"Authorization": "Bearer {accessToken}"})
+
+
+def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+    """One normalised sale of a payment; raises NotThisGateway for an answer that is none."""
+    body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
+    order, word = body.ident("id"), body.text("status")
+    if order is None or word is None or "transaction_amount" not in body:
+        raise NotThisGateway("`id`, `status` or `transaction_amount` is missing: this is no payment of Mercado Pago")
+    status = _status(body, word)
+    currency = _money.currency(body.text("currency_id") or "BRL")
+    value = _money.major(body.number("transaction_amount"), currency)
+    refunded = _refunded(body, status, currency)
+    fact = refunded or None if status == "partially_refunded" else word if status == "ignored" else None
+    return [
+        Sale(
+            gateway=NAME,
+            event=word,
+            event_key=_keys.event_key(NAME, order, status, fact),
+            status=status,
+            order_id=order,
+            value=value,
+            currency=currency if value is not None else None,
+            method=_method(body),
+            installments=body.integer("installments"),
+            occurred_at=reading.occurred(_moment(body, status)),
+            test=body.flag("live_mode") is False,
+            products=_products(body, currency),
+            customer=reading.customer(_buyer(body)),
+            tracking=_tracking.read([body.node("metadata"), body], trust=_TRUST),
+            client=_tracking.client(body.text("additional_info", "ip_address")),
+            refunded_value=refunded,
+        )
+    ]
+
+
+def _subject(raw: bytes, query: Mapping[str, str]) -> str | None:
+    """The id the notice is about: of the query, which is signed, else of the body."""
+    given = query.get("data.id") or query.get("id")
+    if given:
+        return given.strip()
+    try:
+        body = _body.load(raw)
+    except NotThisGateway:
+        return None
+    return body.ident("data", "id") or (body.ident("resource") or "").rpartition("/")[2] or None
+
+
+def _status(body: Node, word: str) -> Status:
+    detail = body.text("status_detail")
+    if word == "approved" and detail == "partially_refunded":
+        return "partially_refunded"
+    if word == "charged_back" and detail == "reimbursed":
+        return "chargeback_won"
+    return "expired" if word == "cancelled" and detail == "expired" else STATUSES.get(word, "ignored")
+
+
+def _refunded(body: Node, status: Status, currency: str | None) -> str | UnsetType:
+    if status not in ("refunded", "partially_refunded"):
+        return UNSET
+    return _money.major(body.number("transaction_amount_refunded"), currency) or UNSET
+
+
+def _method(body: Node) -> str | None:
+    kind = body.text("payment_type_id")
+    if body.text("payment_method_id") == "pix":
+        return "pix"
+    return None if kind is None else _METHODS.get(kind) or _methods.method(kind)
+
+
+def _moment(body: Node, status: Status) -> datetime | None:
+    special = body.raw("date_approved") if status == "approved" else None
+    return _time.first(special, body.raw("date_last_updated"), body.raw("date_created"))
+
+
+def _products(body: Node, currency: str | None) -> list[Product]:
+    found = []
+    for item in body.nodes("additional_info", "items"):
+        quantity, price = max(1, item.integer("quantity") or 1), item.number("unit_price")
+        value = None if price is None else _money.major(price * quantity, currency)
+        found.append(Product(id=item.ident("id"), name=item.text("title"), quantity=quantity, value=value))
+    return found
+
+
+def _buyer(body: Node) -> identity.ClearUser:
+    """`payer` is often empty but for the e-mail; the seller may have told the rest in `additional_info`."""
+    payer, told = body.node("payer"), body.node("additional_info", "payer")
+    phone = payer.node("phone") if payer.text("phone", "number") else told.node("phone")
+    return identity.ClearUser(
+        email=payer.text("email"),
+        phones=phones(with_area(phone.text("area_code"), phone.text("number"))),
+        first_name=payer.text("first_name") or told.text("first_name"),
+        last_name=payer.text("last_name") or told.text("last_name"),
+        zip=told.text("address", "zip_code"),
+    )

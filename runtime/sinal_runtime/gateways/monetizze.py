@@ -1,0 +1,132 @@
+"""Monetizze: a form with nested keys and the same once more as JSON, authenticated by `chave_unica` in the body.
+
+- Proof: `chave_unica` of the account, compared. `produto.chave` is the product's and proves nothing here.
+- Body: `venda[codigo]=…` and a field `json` with the whole; where `json` is readable it alone is looked at, for proof
+  and sale alike, so that nothing beside what was proved is read. A JSON body is read as it stands.
+- Status: `tipoEvento.codigo`. 6 is the end of the guarantee; 5 is a sale blocked by a dispute; 98 and 99 say that card
+  or boleto was chosen; 101-104 tell of the subscription; 105 and 106 move nothing.
+- Value: `venda.valor`, decimals in reais, bumps included; the same for producer and affiliate (`tipoPostback`), whose
+  copies share a key.
+- Time: naive local; `dataFinalizada` for an approval, else the later of it and `dataInicio`.
+- No event id: key is sale, status and code. An abandonment (7) has no sale: who, what and when tell two apart.
+- Tracking: `venda.src` and UTM come back.
+
+Sources: Monetizze's published example receiver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sinal_runtime import identity
+from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways._body import Node
+from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways.sale import Product, Sale, Status
+
+NAME = "monetizze"
+SECRET_KEYS: tuple[str, ...] = ("chaveUnica",)
+AUTHENTICATES = True
+MEANINGLESS = frozenset({"105", "106"})
+CURRENCY = "BRL"
+
+EVENTS: dict[int, Status] = {
+    1: "pending",
+    2: "approved",
+    3: "canceled",
+    4: "refunded",
+    5: "chargeback",
+    6: "completed",
+    7: "initiate_checkout",
+    98: "pending",
+    99: "pending",
+    101: "subscription_changed",  # active
+    102: "subscription_past_due",
+    103: "subscription_canceled",
+    104: "subscription_past_due",  # waiting for payment
+}
+
+
+def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+    """Whether the body carries the account's key."""
+    try:
+        given = _load(raw).text("chave_unica")
+    except NotThisGateway:
+        return False
+    return _proof.is_one_of(given, _proof.secrets_of(secret, "chaveUnica"))
+
+
+def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+    """One normalised sale; raises NotThisGateway for a body that is no postback of Monetizze."""
+    body, reading = _load(raw), Reading(country=country, clear=clear, now=now)
+    code = body.text("tipoEvento", "codigo")
+    if code is None:
+        raise NotThisGateway("`tipoEvento.codigo` is missing")
+    if not body.node("venda") and not body.node("produto"):
+        raise NotThisGateway("`venda` and `produto` are missing")
+    status: Status = EVENTS.get(body.integer("tipoEvento", "codigo") or 0, "ignored")
+    if body.ident("venda", "codigo") is None and status not in ("initiate_checkout", "ignored"):
+        raise NotThisGateway("`venda.codigo` is missing")
+    return [_sale(body, code, status, reading)]
+
+
+def _load(raw: bytes) -> Node:
+    body = _body.load(raw)
+    return body.node("json") or body
+
+
+def _sale(body: Node, code: str, status: Status, reading: Reading) -> Sale:
+    venda, order = body.node("venda"), body.ident("venda", "codigo")
+    value = _money.major(venda.number("valor"), CURRENCY)
+    return Sale(
+        gateway=NAME,
+        event=code,
+        event_key=_keys.event_key(NAME, order or _cart(body), status, code),
+        status=status,
+        order_id=order,
+        value=value,
+        currency=CURRENCY if value is not None else None,
+        method=_methods.method(venda.text("formaPagamento")),
+        installments=venda.integer("parcelas"),
+        occurred_at=reading.occurred(_moment(venda, status)),
+        renewal=status == "approved" and (body.integer("assinatura", "parcela") or 0) > 1,
+        products=_products(body, value),
+        customer=reading.customer(_buyer(body.node("comprador"))),
+        tracking=_tracking.read([venda], trust=("src", "sck", "xcod")),
+    )
+
+
+def _cart(body: Node) -> str:
+    buyer = body.node("comprador")
+    what = (body.ident("produto", "codigo"), body.ident("plano", "codigo"), body.text("venda", "dataInicio"))
+    return _keys.fingerprint(buyer.text("email"), buyer.text("telefone"), what)
+
+
+def _moment(venda: Node, status: Status) -> datetime | None:
+    begun, finished = venda.raw("dataInicio"), venda.raw("dataFinalizada")
+    return _time.first(finished, begun) if status == "approved" else _time.latest(begun, finished)
+
+
+def _products(body: Node, value: str | None) -> list[Product]:
+    product, offer = body.node("produto"), body.ident("plano", "codigo") or body.ident("venda", "plano")
+    found = Product(
+        id=product.ident("codigo"),
+        name=product.text("nome"),
+        offer_id=offer,
+        quantity=max(1, body.integer("venda", "quantidade") or 1),
+        value=value,
+    )
+    return [found] if found.id or found.offer_id else []
+
+
+def _buyer(buyer: Node) -> identity.ClearUser:
+    return identity.ClearUser(
+        email=buyer.text("email"),
+        phones=phones(buyer.text("telefone")),
+        full_name=buyer.text("nome"),
+        city=buyer.text("cidade"),
+        state=buyer.text("estado"),
+        zip=buyer.text("cep"),
+        country=buyer.text("pais"),
+    )

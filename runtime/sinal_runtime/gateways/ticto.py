@@ -1,0 +1,170 @@
+"""Ticto: webhook 2.0, JSON, authenticated by the account's `token` in the body.
+
+- Proof: `token` at the root, compared; there is no signature.
+- Status: `status`. A trial has cost nothing yet; `claimed` asks for the money back.
+- Value: `order.paid_amount` in cents, in reais; `item.amount` where there is no order yet.
+- "Não Informado" is Ticto's word for nothing, anywhere.
+- Time: naive local; `status_date`, else `order.order_date`.
+- No event id: key is order, item and status, since a bump may come under its main order.
+- Tracking: `tracking` (src, sck, UTM) and `query_params`, with all that the link had, also `fbc` and `fbp`.
+
+Sources: public adapters with captured fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sinal_runtime import identity
+from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways._body import Node
+from sinal_runtime.gateways._reading import Reading, phones, with_area
+from sinal_runtime.gateways.sale import Product, Sale, Status
+
+NAME = "ticto"
+SECRET_KEYS: tuple[str, ...] = ("token",)
+AUTHENTICATES = True
+MEANINGLESS: frozenset[str] = frozenset()
+CURRENCY = "BRL"
+
+STATUSES: dict[str, Status] = {
+    "abandoned_cart": "initiate_checkout",
+    "waiting_payment": "pending",
+    "pix_created": "pending",
+    "bank_slip_created": "pending",
+    "authorized": "approved",
+    "approved": "approved",
+    "refused": "refused",
+    "pix_expired": "expired",
+    "bank_slip_delayed": "overdue",
+    "claimed": "refund_requested",
+    "refunded": "refunded",
+    "chargeback": "chargeback",
+    "trial": "subscription_changed",
+    "subscription_canceled": "subscription_canceled",
+    "subscription_delayed": "subscription_past_due",
+    "card_exchanged": "subscription_changed",
+    "uncanceled": "subscription_changed",
+    "all_charges_paid": "subscription_changed",
+    "extended": "subscription_changed",
+    "close": "subscription_canceled",
+}
+_MARKS = ("token", "version", "commission_type", "status_date", "query_params")
+_NOTHING = ("não informado", "nao informado")
+_TRUST = ("click_id", "sck", "src", "xcod")
+
+
+def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+    """Whether the body carries the account's token."""
+    try:
+        given = _body.load(raw).text("token")
+    except NotThisGateway:
+        return False
+    return _proof.is_one_of(given, _proof.secrets_of(secret, "token"))
+
+
+def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+    """One normalised sale; raises NotThisGateway for a body that is no delivery of Ticto."""
+    body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
+    word = body.text("status")
+    if word is None:
+        raise NotThisGateway("`status` is missing")
+    if not any(body.node(name) for name in ("order", "item", "customer")):
+        raise NotThisGateway("`order`, `item` and `customer` are missing")
+    marks = sum(mark in body for mark in _MARKS)
+    if marks < (1 if word in STATUSES else 2):
+        raise NotThisGateway("`status` is no word of Ticto's, or `version` and `token` are missing")
+    status = STATUSES.get(word, "ignored")
+    order = _order(body)
+    if order is None and STATUSES.get(word) == "approved":
+        raise NotThisGateway("`order.hash` is missing")
+    return [_sale(_without_nothing(body), word, status, order, reading)]
+
+
+def _order(body: Node) -> str | None:
+    order = body.node("order")
+    return order.ident("hash") or order.ident("id") or order.ident("transaction_hash")
+
+
+def _without_nothing(body: Node) -> Node:
+    """The body without the fields that say "Não Informado"."""
+
+    def cleaned(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: cleaned(below) for name, below in value.items()}
+        if isinstance(value, list):
+            return [cleaned(below) for below in value]
+        return None if isinstance(value, str) and value.strip().lower() in _NOTHING else value
+
+    return Node({name: cleaned(body.raw(name)) for name in body})
+
+
+def _sale(body: Node, word: str, status: Status, order: str | None, reading: Reading) -> Sale:
+    item, details = body.node("item"), body.node("order")
+    paid = details.number("paid_amount")
+    value = _money.cents(item.number("amount") if paid is None else paid, CURRENCY)
+    return Sale(
+        gateway=NAME,
+        event=word,
+        event_key=_keys.event_key(NAME, order or _cart(body), item.ident("product_id"), status, _fact(body, status)),
+        status=status,
+        order_id=order,
+        value=value,
+        currency=CURRENCY if value is not None else None,
+        method=_methods.method(body.text("payment_method")),
+        installments=details.integer("installments"),
+        occurred_at=reading.occurred(_time.first(body.raw("status_date"), details.raw("order_date"))),
+        renewal=status == "approved" and _is_later_charge(body),
+        products=_products(item, value),
+        customer=reading.customer(_buyer(body.node("customer"))),
+        tracking=_tracking.read(_slots(body), trust=_TRUST),
+    )
+
+
+def _fact(body: Node, status: Status) -> str | None:
+    """A subscription's notices repeat, months apart; words that are new may do anything."""
+    if status == "ignored" or status.startswith("subscription_"):
+        return _keys.fingerprint(body.text("status"), body.text("status_date"))
+    return None
+
+
+def _cart(body: Node) -> str:
+    buyer = _buyer(body.node("customer"))
+    return _keys.fingerprint(buyer.email, buyer.phones, body.text("checkout_url"), body.text("status_date"))
+
+
+def _is_later_charge(body: Node) -> bool:
+    charges = [node.integer("successful_charges") or 0 for node in body.nodes("subscriptions")]
+    return any(count > 1 for count in charges)
+
+
+def _slots(body: Node) -> list[Node]:
+    params = body.node("query_params") or body.node("url_params", "query_params")
+    return [params, body.node("tracking"), _tracking.query_of(body.text("checkout_url"))]
+
+
+def _products(item: Node, value: str | None) -> list[Product]:
+    amount = item.number("amount")
+    found = Product(
+        id=item.ident("product_id"),
+        name=item.text("product_name"),
+        offer_id=item.ident("offer_code") or item.ident("offer_id"),
+        quantity=max(1, item.integer("quantity") or 1),
+        value=value if amount is None else _money.cents(amount, CURRENCY),
+    )
+    return [found] if found.id or found.offer_id else []
+
+
+def _buyer(customer: Node) -> identity.ClearUser:
+    phone, address = customer.node("phone"), customer.node("address")
+    number = with_area(phone.text("ddd"), phone.text("number"))
+    country = (phone.text("ddi") or "").lstrip("+")
+    return identity.ClearUser(
+        email=customer.text("email"),
+        phones=phones(f"+{country}{number}" if number and country else number or customer.text("phone")),
+        full_name=customer.text("name"),
+        city=address.text("city"),
+        state=address.text("state"),
+        zip=address.text("zip_code"),
+        country=address.text("country"),
+    )
