@@ -27,20 +27,21 @@ class Up:
         folder.mkdir(parents=True, exist_ok=True)
         self._ready_file = folder / "ready.json"
         command = [sys.executable, "-m", "sinal_cli", "up", "--file", str(EXAMPLES), "--data", str(folder / "data")]
-        self._output = (folder / "output.txt").open("wb")
-        self.process = subprocess.Popen(
-            [*command, "--ready-file", str(self._ready_file), *options],
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        self._output = folder / "output.txt"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, "--ready-file", str(self._ready_file), *options],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.ready = self._wait()
 
     def _wait(self) -> dict[str, Any]:
         deadline = time.monotonic() + START_S
         while not self._ready_file.exists():
-            assert self.process.poll() is None, Path(self._output.name).read_text()
-            assert time.monotonic() < deadline, Path(self._output.name).read_text()
+            assert self.process.poll() is None, self._output.read_text()
+            assert time.monotonic() < deadline, self._output.read_text()
             time.sleep(0.05)
         found: dict[str, Any] = json.loads(self._ready_file.read_text())
         return found
@@ -50,8 +51,7 @@ class Up:
         began = time.monotonic()
         self.process.send_signal(number)
         status = self.process.wait(timeout=15)
-        self._output.close()
-        assert status == 0, Path(self._output.name).read_text()
+        assert status == 0, self._output.read_text()
         return time.monotonic() - began
 
     def visit(self) -> str:
