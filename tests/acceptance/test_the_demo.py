@@ -15,15 +15,16 @@ import pytest
 NOBODY = 65_534
 
 
-def demo(*options: str, **how: Any) -> dict[str, Any]:
-    ran = subprocess.run(
-        [sys.executable, "-m", "sinal_cli", "demo", "--json", *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=150,
-        **how,
-    )
+# An ordinary user who may read the folder of this interpreter, which can lie in root's closed home.
+AS_USER = (
+    *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--"),
+)
+
+
+def demo(*options: str, before: tuple[str, ...] = ()) -> dict[str, Any]:
+    command = [*before, sys.executable, "-m", "sinal_cli", "demo", "--json", *options]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
     assert ran.returncode == 0, ran.stdout[-3_000:] + ran.stderr[-2_000:]
     result: dict[str, Any] = json.loads(ran.stdout)
     return result
@@ -69,7 +70,7 @@ def test_an_ordinary_user_can_run_it(tmp_path: Path) -> None:
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     try:
-        result = demo("--data", str(home / "data"), user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
+        result = demo("--data", str(home / "data"), before=AS_USER)
         assert result["ok"] is True
     finally:
         shutil.rmtree(home)
