@@ -21,6 +21,7 @@ from sinal_runtime.ingest.origins import LandingHosts
 from sinal_runtime.ingest.outlet import Outlet
 from sinal_runtime.ingest.pixel import Pixel
 from sinal_runtime.ingest.problem import MEDIA_TYPE, Problem
+from sinal_runtime.ingest.script import Script
 from sinal_runtime.ingest.tracking import KINDS, Tracking
 from sinal_runtime.ingest.webhooks import Webhooks
 from sinal_runtime.settings import Settings
@@ -36,6 +37,7 @@ class Edge:
         *,
         tracking: Tracking,
         webhooks: Webhooks,
+        script: Script,
         health: Health,
         cors: Cors,
         observer: Observer,
@@ -49,6 +51,7 @@ class Edge:
             "batch": lambda request, route: tracking.batch(request, route.slug),
             "pixel": lambda request, route: pixel.get(request, route.slug),
             "webhook": lambda request, route: webhooks.post(request, route.slug, route.name, route.token),
+            "script": lambda request, route: script.get(request, route.slug),
             "alive": lambda request, _: health.alive(request),
             "ready": lambda request, _: health.ready(request),
             "metrics": lambda request, _: health.metrics(request),
@@ -127,6 +130,7 @@ def build(
     return Edge(
         tracking=tracking,
         webhooks=webhooks,
+        script=Script(plans=plans),
         health=Health(bus=bus, plans=plans),
         cors=Cors(plans=plans, landing_hosts=landing_hosts),
         observer=observer,

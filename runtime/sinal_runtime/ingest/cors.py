@@ -37,6 +37,7 @@ class Cors:
         return (
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-allow-credentials", b"true"),
+            (b"access-control-expose-headers", b"retry-after"),
             VARY,
         )
 

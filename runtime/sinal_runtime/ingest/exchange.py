@@ -94,7 +94,8 @@ def json_answer(status: int, content: object, *, headers: Iterable[Header] = ())
 
 async def send(answer: Answer, send_message: ports.Send, *, extra: Iterable[Header] = ()) -> None:
     """Write the answer; the server drops the body of a HEAD."""
-    headers = [(b"content-length", str(len(answer.body)).encode())]
+    # RFC 9110, 8.6: not in a 204, and in a 304 only the length that the 200 would have had.
+    headers = [] if answer.status in (204, 304) else [(b"content-length", str(len(answer.body)).encode())]
     if answer.body:
         headers.append((b"content-type", answer.media_type))
     headers += answer.headers

@@ -18,7 +18,7 @@ _WELL_KNOWN = {"/healthz": "alive", "/readyz": "ready", "/metrics": "metrics"}
 class Route(NamedTuple):
     """Where a request goes."""
 
-    endpoint: str  # track, batch, pixel, webhook, alive, ready, metrics
+    endpoint: str  # script, track, batch, pixel, webhook, alive, ready, metrics
     methods: frozenset[str]
     template: str
     slug: str | None = None
@@ -31,6 +31,9 @@ class Route(NamedTuple):
         return self.endpoint in ("track", "batch", "pixel")
 
 
+_SCRIPT = Route("script", _GET, "/s.js")
+
+
 def find(path: str) -> Route | None:
     """The route of a path, or None."""
     if (endpoint := _WELL_KNOWN.get(path)) is not None:
@@ -41,7 +44,7 @@ def find(path: str) -> Route | None:
         if not _SLUG.match(slug):
             return None
         path = "/" + rest
-    route = _api(path.split("/"))
+    route = _SCRIPT if path == _SCRIPT.template else _api(path.split("/"))
     if route is None or slug is None:
         return route
     return route._replace(slug=slug, template=_TENANT_PREFIX + route.template)

@@ -1,0 +1,127 @@
+"""`GET /s.js?f=<public key>`: the page script with the funnel's configuration written into it.
+
+The script is built from `tracker/` and lies beside this module, so production needs no Node. A funnel's copy is
+rendered and compressed once and kept until its configuration changes. Whoever asks for a funnel that is not here gets a
+comment that says so in the browser's network panel, and never a script.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from functools import cached_property
+from importlib.resources import files
+
+import msgspec
+
+from sinal_crds.plan import FunnelPlan, TenantPlan
+from sinal_runtime.ingest import problem, who
+from sinal_runtime.ingest.exchange import Answer, Header, Request
+from sinal_runtime.ingest.ports import Plans
+
+MEDIA_TYPE = b"text/javascript; charset=utf-8"
+PLACE = b"SINAL_CONFIG"  # stands once in the script, as a name that nothing defines
+MAX_AGE_S = 300
+MAX_KEPT = 4_096  # rendered copies, about 20 KB each
+
+_OPEN: tuple[Header, ...] = (
+    (b"access-control-allow-origin", b"*"),  # for pages that load it with `crossorigin`
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_KEEP = (b"cache-control", f"public, max-age={MAX_AGE_S}".encode())
+_NOT_FOUND = b"/* sinal: no funnel answers to this key here. Check f= in the script's address, and its host. */\n"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """What the script is told; the fields are those of `tracker/src/config.ts`."""
+
+    key: str
+    tenant: str
+    path: str  # before /api/v1: empty on a tenant's own host
+    consent: bool
+    early: bool
+    hosts: tuple[str, ...]
+
+
+class Rendered:
+    """One funnel's copy of the script."""
+
+    def __init__(self, program: bytes, config: Config) -> None:
+        self.body = program.replace(PLACE, msgspec.json.encode(config))
+        # Weak: the compressed and the plain form are the same script.
+        self.etag = b'W/"' + hashlib.sha256(self.body).hexdigest()[:32].encode() + b'"'
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """The body as gzip, the same bytes in every process."""
+        return gzip.compress(self.body, 9, mtime=0)
+
+
+class Script:
+    """The door for script elements."""
+
+    def __init__(self, *, plans: Plans) -> None:
+        self._plans = plans
+        self._program = files("sinal_runtime.ingest").joinpath("s.min.js").read_bytes()
+        self._rendered: dict[Config, Rendered] = {}
+
+    async def get(self, request: Request, slug: str | None) -> Answer:
+        """The script of the funnel `f`; 304 for a copy the browser still has, 404 with a comment for nobody's key."""
+        found = self._find(request, slug)
+        if found is None:
+            return Answer(404, _NOT_FOUND, MEDIA_TYPE, ((b"cache-control", b"no-store"), *_OPEN))
+        request.tenant, request.source = found.tenant, "browser"
+        rendered = self._render(found)
+        headers = ((b"etag", rendered.etag), _KEEP, (b"vary", b"Accept-Encoding"), *_OPEN)
+        if _is_among(rendered.etag, request.headers.get("if-none-match", "")):
+            return Answer(304, headers=headers)
+        if _takes_gzip(request.headers.get("accept-encoding", "")):
+            return Answer(200, rendered.compressed, MEDIA_TYPE, ((b"content-encoding", b"gzip"), *headers))
+        return Answer(200, rendered.body, MEDIA_TYPE, headers)
+
+    def _find(self, request: Request, slug: str | None) -> Config | None:
+        snapshot = self._plans.snapshot
+        key = request.query.get("f", "")
+        try:
+            where = who.place(snapshot, request, slug)
+        except problem.Problem:
+            return None
+        found = snapshot.by_public_key(key) if 0 < len(key) <= who.MAX_CREDENTIAL else None
+        if found is None or (where.tenant is not None and where.tenant.slug != found[0].slug):
+            return None
+        return configure(*found, own_host=where.own_host)
+
+    def _render(self, config: Config) -> Rendered:
+        if (rendered := self._rendered.get(config)) is None:
+            if len(self._rendered) >= MAX_KEPT:
+                self._rendered.clear()
+            rendered = self._rendered[config] = Rendered(self._program, config)
+        return rendered
+
+
+def configure(tenant: TenantPlan, funnel: FunnelPlan, *, own_host: bool) -> Config:
+    """What the funnel's plan says to its script."""
+    return Config(
+        key=funnel.public_key,
+        tenant=tenant.slug,
+        path="" if own_host else f"/t/{tenant.slug}",
+        consent=funnel.consent.default == "Granted",
+        early=funnel.consent.cookies_before_consent,
+        hosts=tuple(host.strip().lower().rstrip(".") for host in funnel.landing_hosts),
+    )
+
+
+def _is_among(etag: bytes, listed: str) -> bool:
+    """If-None-Match, compared weakly (RFC 9110, 13.1.2)."""
+    opaque = etag.decode().removeprefix("W/")
+    return listed.strip() == "*" or opaque in (tag.strip().removeprefix("W/") for tag in listed.split(","))
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether Accept-Encoding allows gzip; a weight of zero forbids it."""
+    for part in accepted.lower().split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip() in ("gzip", "x-gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

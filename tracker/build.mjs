@@ -1,0 +1,41 @@
+// Builds s.min.js where the edge serves it from, or (`--tests`) the unit tests for Node's own runner.
+// Usage: node build.mjs [OUTFILE | --tests]. The same sources and lock file give the same bytes.
+import { build } from "esbuild";
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const [target = join(here, "../runtime/sinal_runtime/ingest/s.min.js")] = process.argv.slice(2);
+// Members of our own interfaces, which the minifier can't tell from the browser's by itself. None of them is on the wire,
+// in storage, in the page's API or a member of anything of the browser's that the sources use.
+const internal = `
+  again answer arrive attend automatic bake batchUrl campaign cargo change count denied depth domain entries forget granted
+  handOver ids keep look made mayStore newAd newTouch ours pairing put read say seen session settle site slots tell touches
+  visit waits wake where write`;
+
+const common = { absWorkingDir: here, bundle: true, charset: "utf8", logLevel: "warning" };
+
+if (target === "--tests") {
+  rmSync(join(here, ".build"), { recursive: true, force: true });
+  await build({
+    ...common,
+    entryPoints: readdirSync(join(here, "test")).map((name) => `test/${name}`),
+    platform: "node",
+    format: "esm",
+    outdir: ".build",
+    outExtension: { ".js": ".mjs" },
+  });
+} else {
+  await build({
+    ...common,
+    entryPoints: ["src/main.ts"],
+    outfile: target,
+    format: "iife",
+    target: "es2020",
+    minify: true,
+    tsconfigRaw: { compilerOptions: { alwaysStrict: false } }, // modules are strict already while they are checked
+    mangleProps: new RegExp(`^(${internal.trim().split(/\s+/).join("|")})$`),
+    legalComments: "none",
+  });
+}

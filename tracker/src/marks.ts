@@ -1,0 +1,24 @@
+/** `data-sinal="initiate_checkout"` on a button, link or form: using it is that event. */
+
+import type { Data } from "./events";
+import { hit, listen } from "./quiet";
+
+const REPEAT_MS = 1_000; // a double click is one intention
+
+export function watchMarks(track: (word: string, data: Data) => unknown): void {
+  let last: HTMLElement | undefined;
+  let at = 0;
+  listen("click auxclick submit", (event) => {
+    const target = hit(event, "[data-sinal]");
+    if (!target || (target.tagName === "FORM") !== (event.type === "submit")) return;
+    if (target === last && event.timeStamp - at < REPEAT_MS) return;
+    last = target;
+    at = event.timeStamp;
+    track(target.dataset.sinal as string, dataOf(target.dataset));
+  });
+}
+
+/** `data-sinal-value`, `-currency`, and `-items` (ids, by commas). */
+function dataOf(set: DOMStringMap): Data {
+  return { value: set.sinalValue, currency: set.sinalCurrency, content_ids: set.sinalItems?.match(/[^\s,]+/g) ?? undefined };
+}
