@@ -146,15 +146,28 @@ class Match(Base):
     async def start(self) -> None:
         """Connect and work on every tenant's incoming lane."""
         from sinal_runtime.bus import Lanes
+        from sinal_runtime.gateways import registry
         from sinal_runtime.matching.worker import MatchWorker
+        from sinal_runtime.readback import GatewayApi, ReadBackWorker
+        from sinal_runtime.store.matching import MatchStore
 
         settings = self._settings
         database = await self._database(settings.database_url)
         bus, plans = await self._bus_and_plans("sinal-match")
         worker = MatchWorker(database, bus, plans)
+        api = GatewayApi(urls=settings.readback_urls, timeout_s=settings.readback_timeout_s)
+        self._stack.push_async_callback(api.close)
+        reading = ReadBackWorker(
+            worker.handle,
+            api=api,
+            bus=bus,
+            plans=plans,
+            gateways=registry(),
+            dead_letter=MatchStore(database).dead_letter,
+        )
         lanes = Lanes(
             bus,
-            worker.handle,
+            reading.handle,
             batch=settings.match_batch,
             concurrency=settings.match_concurrency,
             in_flight=settings.lane_in_flight,

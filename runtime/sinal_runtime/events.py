@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from sinal_runtime.gateways.readback import ReadBack
 from sinal_runtime.gateways.sale import Sale
 
 Kind = Literal["click", "pageview", "view_content", "initiate_checkout", "lead", "sale", "heartbeat"]
@@ -82,6 +83,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     order_id: str | None = None
     integration: str | None = None  # name of the GatewayIntegration, for sales
     sale: Sale | None = None
+    readback: ReadBack | None = None  # the call that tells which sale this notice is about; `sale` is `ignored` then
 
 
 class Dispatch(msgspec.Struct, kw_only=True, frozen=True):

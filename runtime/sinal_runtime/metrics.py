@@ -32,5 +32,6 @@ SIGNAL_COVERAGE = Gauge("sinal_signal_coverage_ratio", "Share of conversions wit
 GATEWAY_DRIFT = Counter(
     "sinal_gateway_drift", "Unknown statuses and missing fields of gateway deliveries.", ("gateway", "what")
 )
+READBACK = Counter("sinal_readback", "Notices read back from a gateway's API.", ("gateway", "outcome"))
 RECONCILE_TOTAL = Counter("sinal_reconcile", "Reconciliations.", ("kind", "result"))
 BUILD_INFO = Gauge("sinal_build_info", "Constant 1, labelled with the version.", ("version",))

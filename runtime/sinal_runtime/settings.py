@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     match_batch: int = Field(200, ge=1, le=1_000, description="Messages of one lane in one transaction.")
     match_concurrency: int = Field(2, ge=1, le=64, description="Batches matched at the same time.")
     dispatch_concurrency: int = Field(32, ge=1, le=1_000, description="Requests to the Graph API at the same time.")
+    readback_urls: dict[str, str] = Field(
+        {}, description="Base URLs of gateways' APIs in place of their own, by gateway: for emulators and proxies."
+    )
+    readback_timeout_s: float = Field(3.0, gt=0, le=20, description="One request to a gateway's API.")
     lane_in_flight: int = Field(
         1_000, ge=1, le=10_000, description="Most un-acked messages a worker holds of one lane."
     )

@@ -11,6 +11,7 @@ import msgspec
 
 from sinal_runtime import identity
 from sinal_runtime.events import Event, Kind, UserData, Utm, event_row_id
+from sinal_runtime.gateways.readback import ReadBack
 from sinal_runtime.gateways.sale import Sale
 from sinal_runtime.ingest import ids, peer, urls
 from sinal_runtime.ingest.draft import Draft, private_id
@@ -71,8 +72,10 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
     )
 
 
-def sale_event(sale: Sale, *, tenant: str, funnel: str, integration: str, now_ms: int) -> Event:
-    """One normalised sale of a webhook as a fact."""
+def sale_event(
+    sale: Sale, *, tenant: str, funnel: str, integration: str, now_ms: int, readback: ReadBack | None = None
+) -> Event:
+    """One normalised sale of a webhook as a fact, or a notice with the call that tells its sale."""
     key = ids.header_safe(f"{sale.event_key}:{integration}")
     tracking, customer = sale.tracking, sale.customer
     return Event(
@@ -100,6 +103,7 @@ def sale_event(sale: Sale, *, tenant: str, funnel: str, integration: str, now_ms
         order_id=sale.order_id,
         integration=integration,
         sale=_private(sale),
+        readback=readback,
     )
 
 

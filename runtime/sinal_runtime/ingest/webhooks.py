@@ -15,6 +15,7 @@ import structlog
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_runtime.events import Event
 from sinal_runtime.gateways import Gateway, NotThisGateway
+from sinal_runtime.gateways.readback import ReadBack, ReadsBack
 from sinal_runtime.gateways.sale import Sale
 from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, who
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
@@ -64,12 +65,13 @@ class Webhooks:
         await self._admit_rate(believed[0][0])
         try:
             sales = gateway.parse(raw, country=believed[0][0].country)
+            call = _call(gateway, raw, request)
         except NotThisGateway as error:
             return await self._set_aside(request, believed, name, raw, str(error))
         except Exception as error:  # an adapter's fault must not cost the delivery
             log.error("webhook.adapter_fault", gateway=name, error=type(error).__name__)
             return await self._set_aside(request, believed, name, raw, f"adapter fault: {type(error).__name__}")
-        return await self._accept(request, believed, name, raw, sales)
+        return await self._accept(request, believed, name, raw, sales, call)
 
     def _believed(
         self, request: Request, slug: str | None, gateway: Gateway | None, name: str, token: str | None, raw: bytes
@@ -124,7 +126,13 @@ class Webhooks:
             raise problem.retry(429, "Too many deliveries at once.", wait_s)
 
     async def _accept(
-        self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, sales: list[Sale]
+        self,
+        request: Request,
+        believed: list[Candidate],
+        gateway: str,
+        raw: bytes,
+        sales: list[Sale],
+        call: ReadBack | None,
     ) -> Answer:
         now_ms = int(self._clock.time() * 1000)
         events: list[Event] = []
@@ -134,7 +142,12 @@ class Webhooks:
                 raise problem.unauthorized()
             events += [
                 facts.sale_event(
-                    sale, tenant=request.tenant, funnel=taker.funnel, integration=taker.name, now_ms=now_ms
+                    sale,
+                    tenant=request.tenant,
+                    funnel=taker.funnel,
+                    integration=taker.name,
+                    now_ms=now_ms,
+                    readback=call,
                 )
                 for taker in takers
             ]
@@ -166,6 +179,11 @@ def takes(integration: IntegrationPlan, sale: Sale) -> bool:
     """Whether the integration's product filter lets the sale in; a sale that names no product passes."""
     products = {product.id for product in sale.products if product.id}
     return not integration.products or not products or not products.isdisjoint(integration.products)
+
+
+def _call(gateway: Gateway, raw: bytes, request: Request) -> ReadBack | None:
+    """The call to the gateway's API that a notice without a sale needs; it is made later, by the match role."""
+    return gateway.readback(raw, request.headers, request.query) if isinstance(gateway, ReadsBack) else None
 
 
 def _verify(

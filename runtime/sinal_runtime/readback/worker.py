@@ -1,0 +1,227 @@
+"""Reads notices back before matching sees them; everything else of a batch passes through untouched.
+
+A notice is passed on, to be recorded as `ignored`, only after the sales it stands for are on the bus. Calls share one
+budget a batch and rest while a gateway's API is down, so that a slow gateway cannot hold the slots of the match role.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from sinal_crds import names
+from sinal_crds.plan import IntegrationPlan, TenantPlan
+from sinal_runtime import metrics
+from sinal_runtime.bus.client import Publisher
+from sinal_runtime.bus.errors import BusError, where
+from sinal_runtime.bus.lane import Lane
+from sinal_runtime.bus.lanes import nak_delay_s
+from sinal_runtime.bus.message import Message
+from sinal_runtime.events import Event, decode_event
+from sinal_runtime.gateways import Gateway, NotThisGateway
+from sinal_runtime.gateways.readback import MissingCredential, ReadBack, ReadsBack
+from sinal_runtime.gateways.sale import Sale
+from sinal_runtime.ingest.facts import sale_event
+from sinal_runtime.ingest.outlet import encode_safe
+from sinal_runtime.ingest.webhooks import takes
+from sinal_runtime.readback.api import Busy, Denied, NotThere
+from sinal_runtime.store.rows import DeadLetter, EventHead
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Lane, list[Message]], Awaitable[None]]
+
+BUDGET_S = 4.0  # of one batch; what is not read by then comes again
+AT_ONCE = 16
+REST_AFTER = 3  # calls in a row that found the API busy
+REST_S = 20.0
+BUSY_DELIVERIES = 30  # about twenty minutes
+DENIED_DELIVERIES = 6
+MISSING_DELIVERIES = 4  # an API may know a payment later than its own notice
+
+
+class Api(Protocol):
+    """Where sales are read."""
+
+    async def get(self, gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]) -> bytes:
+        """The answer's body; raises Busy, Denied, NotThere, MissingCredential."""
+        ...
+
+
+class Snapshot(Protocol):
+    """What of a plan snapshot read-back needs."""
+
+    @property
+    def tenants(self) -> Mapping[str, TenantPlan]: ...
+
+
+class Plans(Protocol):
+    """Where the current snapshot is found."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+
+class ReadBackWorker:
+    """Stands before the match worker's handler."""
+
+    def __init__(
+        self,
+        matching: Handler,
+        *,
+        api: Api,
+        bus: Publisher,
+        plans: Plans,
+        gateways: Mapping[str, Gateway],
+        dead_letter: Callable[[DeadLetter], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._matching = matching
+        self._api = api
+        self._bus = bus
+        self._plans = plans
+        self._gateways = gateways
+        self._dead_letter = dead_letter
+        self._clock = clock
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._busy: dict[str, int] = {}  # calls in a row, by gateway
+        self._resting: dict[str, float] = {}  # until when
+
+    async def handle(self, lane: Lane, messages: list[Message]) -> None:
+        """Pass on what tells all itself, then read the notices back and pass on those that are done."""
+        notices = {message: event for message in messages if (event := _notice(message, lane.tenant)) is not None}
+        told = [message for message in messages if message not in notices]
+        if told:
+            await self._matching(lane, told)
+        if notices and (done := await self._read_all(lane, notices)):
+            await self._matching(lane, done)
+
+    async def _read_all(self, lane: Lane, notices: Mapping[Message, Event]) -> list[Message]:
+        tasks = {
+            asyncio.create_task(self._read(lane.tenant, message, event)): message for message, event in notices.items()
+        }
+        try:
+            finished, late = await asyncio.wait(tasks, timeout=BUDGET_S)
+        finally:
+            for task in tasks:
+                task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        failed = {task for task in finished if task.exception() is not None}
+        for task in failed:
+            log.error("readback.fault", tenant=lane.tenant, at=where(task.exception() or Exception()))
+        for task in late | failed:
+            await tasks[task].nak(nak_delay_s(tasks[task].deliveries))
+        return [tasks[task] for task in finished - failed if task.result()]
+
+    async def _read(self, tenant: str, message: Message, event: Event) -> bool:
+        """Whether the notice is done: its sales are published, or there are none to be had."""
+        plan = self._plans.snapshot.tenants.get(tenant)
+        integration = next((i for i in plan.integrations if i.name == event.integration), None) if plan else None
+        gateway = self._gateways.get(integration.gateway) if integration else None
+        if plan is None or integration is None or event.readback is None or not isinstance(gateway, ReadsBack):
+            return True  # without its integration a notice is only a record
+        async with self._slots:
+            try:
+                sales = _sales(gateway, await self._call(gateway, event.readback, integration), plan.country)
+                return await self._publish(plan, integration, event, sales)
+            except NotThere:
+                return await self._later(message, event, "not_there", most=MISSING_DELIVERIES)
+            except (Denied, MissingCredential):
+                return await self._later(message, event, "denied", most=DENIED_DELIVERIES)
+            except (Busy, BusError):
+                return await self._later(message, event, "busy", most=BUSY_DELIVERIES)
+            except NotThisGateway:
+                return await self._later(message, event, "not_understood", most=0)
+
+    async def _call(self, gateway: ReadsBack, call: ReadBack, integration: IntegrationPlan) -> bytes:
+        name = gateway.NAME
+        if self._resting.get(name, 0.0) > self._clock():
+            raise Busy("resting")
+        try:
+            raw = await self._api.get(name, gateway.READBACK_URL, call, integration.credentials)
+        except Busy:
+            self._busy[name] = self._busy.get(name, 0) + 1
+            if self._busy[name] >= REST_AFTER:
+                self._resting[name] = self._clock() + REST_S
+            raise
+        self._busy.pop(name, None)
+        return raw
+
+    async def _publish(
+        self, plan: TenantPlan, integration: IntegrationPlan, notice: Event, sales: Sequence[Sale]
+    ) -> bool:
+        for sale in sales:
+            if not takes(integration, sale):
+                continue
+            event = sale_event(
+                sale,
+                tenant=plan.slug,
+                funnel=integration.funnel,
+                integration=integration.name,
+                now_ms=notice.received_at,
+            )
+            await self._bus.publish(names.in_subject(plan.slug, event.kind), encode_safe(event), msg_id=event.key)
+        metrics.READBACK.labels(integration.gateway, "read").inc()
+        return True
+
+    async def _later(self, message: Message, event: Event, outcome: str, *, most: int) -> bool:
+        """Let the notice come again; after `most` deliveries it is done if there is nothing to read, else dead."""
+        gateway = event.sale.gateway if event.sale else ""
+        metrics.READBACK.labels(gateway, outcome).inc()
+        log.warning("readback.failed", gateway=gateway, tenant=event.tenant, event_row=event.id, outcome=outcome)
+        if message.deliveries < most:
+            await message.nak(nak_delay_s(message.deliveries))
+            return False
+        if outcome == "not_there":
+            return True
+        await self._dead_letter(_letter(message, event, outcome))
+        metrics.DEAD_LETTERS.labels(event.tenant, "exhausted").inc()
+        await message.term()
+        return False
+
+
+def _sales(gateway: ReadsBack, raw: bytes, country: str) -> list[Sale]:
+    """What the answer tells; an adapter's own fault is an answer that is not understood."""
+    try:
+        return gateway.parse_readback(raw, country=country)
+    except NotThisGateway:
+        raise
+    except Exception as error:
+        log.error("readback.adapter_fault", gateway=gateway.NAME, error=type(error).__name__, at=where(error))
+        raise NotThisGateway("adapter fault") from error
+
+
+def _notice(message: Message, tenant: str) -> Event | None:
+    """The message's event if it must be read back; what can't be read is matching's to refuse."""
+    if b'"readback"' not in message.body:
+        return None
+    try:
+        event = decode_event(message.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return event if event.readback is not None and event.tenant == tenant else None
+
+
+def _letter(message: Message, event: Event, outcome: str) -> DeadLetter:
+    received, occurred = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (event.received_at, event.occurred_at))
+    return DeadLetter(
+        tenant=event.tenant,
+        body=message.body.decode("utf-8", "replace").replace("\x00", ""),
+        reason="exhausted",
+        detail=f"read-back: {outcome}",
+        attempts=message.deliveries,
+        event=EventHead(
+            id=event.id,
+            received_at=received,
+            occurred_at=occurred,
+            funnel=event.funnel,
+            kind=event.kind,
+            source=event.source,
+        ),
+    )
