@@ -81,6 +81,16 @@ async def test_an_approval_that_arrives_after_its_refund_is_out_of_order(room: R
     assert [row["status"] for row in await room.rows("select status from conversions")] == ["refunded"]
 
 
+async def test_an_approval_that_its_completion_overtook_is_still_the_one_purchase(room: Room) -> None:
+    approved, again = room.sale("approved"), room.sale("approved", at=1, value="300.00")
+    await room.deliver(room.sale("completed", at=60))
+    await room.deliver(approved)
+    await room.deliver(again)
+    assert len(await room.sent()) == 1
+    assert await room.outcome(again) == ("withheld", "duplicate")
+    assert [row["status"] for row in await room.rows("select status from conversions")] == ["completed"]
+
+
 async def test_one_purchase_an_order_whatever_value_arrives_later(room: Room) -> None:
     second = room.sale("approved", at=1, value="300.00")
     await room.deliver(room.sale("approved"))

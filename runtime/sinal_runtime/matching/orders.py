@@ -15,6 +15,9 @@ from sinal_runtime.gateways.sale import RANK
 Move = Literal["moved", "kept", "out_of_order"]
 
 RESTORED = "chargeback_won"  # the money is the seller's again
+# States that only an approved sale can reach and that leave the money with the seller: an approval that they overtook is
+# still a sale to tell of. The claim on the order's Purchase sees to it that it is told once.
+_STILL_SOLD = ("completed", RESTORED)
 
 
 class OrderState(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ def advance(state: OrderState, status: str, at: int) -> tuple[OrderState, Move]:
     if rank is None:
         return state, "kept"
     if rank < state.rank:
-        return state, "out_of_order"
+        return state, "kept" if status == "approved" and state.status in _STILL_SOLD else "out_of_order"
     if (rank, at, status) > (state.rank, state.at, state.status or ""):
         return OrderState(status, at), "moved"
     return state, "kept"
