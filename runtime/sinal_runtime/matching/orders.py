@@ -15,7 +15,7 @@ from sinal_runtime.gateways.sale import RANK
 Move = Literal["moved", "kept", "out_of_order"]
 
 RESTORED = "chargeback_won"  # the money is the seller's again
-# States that only an approved sale can reach and that leave the money with the seller: an approval that they overtook is
+# States that only an approved sale can reach, with the money still the seller's: an approval that they overtook is
 # still a sale to tell of. The claim on the order's Purchase sees to it that it is told once.
 _STILL_SOLD = ("completed", RESTORED)
 
