@@ -3,7 +3,7 @@ BIN := .venv/bin
 DATA ?= .sinal
 ARGS ?=
 
-.PHONY: demo up test lint types unit integration chaos bench manifests lock clean help
+.PHONY: demo up test lint types unit integration acceptance chaos bench manifests lock clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -26,7 +26,7 @@ demo: .venv/run.stamp  ## install, start everything, play a journey, say what be
 up: .venv/run.stamp    ## install, start everything and leave it running
 	$(BIN)/sinal up --file examples --data $(DATA) $(ARGS)
 
-test: lint types unit integration  ## everything that CI checks
+test: lint types unit integration acceptance  ## everything that CI checks
 
 lint: .venv/dev.stamp  ## style, walls between rooms
 	$(BIN)/ruff check .
@@ -40,7 +40,10 @@ unit: .venv/dev.stamp  ## no sockets
 	$(BIN)/pytest tests/unit -n 2 $(ARGS)
 
 integration: .venv/dev.stamp  ## real PostgreSQL, NATS, Redis and sandbox as processes
-	$(BIN)/pytest tests/integration tests/chaos $(ARGS)
+	$(BIN)/pytest tests/integration $(ARGS)
+
+acceptance: .venv/dev.stamp  ## the whole platform: up, demo, fairness, roles killed under load
+	$(BIN)/pytest tests/acceptance tests/chaos $(ARGS)
 
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models
 	$(BIN)/python -m sinal_crds.schema crds/manifests

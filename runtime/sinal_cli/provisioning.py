@@ -15,7 +15,7 @@ from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import InvalidManifests, load
 from sinal_crds.plan import TenantPlan
-from sinal_operator.provision import Provisioner
+from sinal_operator.provision import Provisioner, Retired
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +30,7 @@ class FileProvisioning:
         self._nats_url, self._keyring, self._files = nats_url, keyring, files
         self._stack = contextlib.AsyncExitStack()
         self._seen: object = None
+        self._retired: dict[str, Retired] = {}  # tenants that a file took away while we ran
         self.compilation = Compilation(plans=(), problems=(), minted={})
 
     @property
@@ -44,7 +45,8 @@ class FileProvisioning:
         self._stack.push_async_callback(client.close)
         self._provisioner = Provisioner(client, self._keyring)
         await self._provisioner.reconcile(self.plans())
-        for work in (self._provisioner.run(self.plans, interval_s=DRIFT_INTERVAL_S), self._watch()):
+        keeping = self._provisioner.run(self.plans, interval_s=DRIFT_INTERVAL_S, retired=self.retired)
+        for work in (keeping, self._watch()):
             task = asyncio.create_task(work)
             self._stack.push_async_callback(_cancelled, task)
 
@@ -56,11 +58,19 @@ class FileProvisioning:
         """The plans that the files compile to."""
         return self.compilation.plans
 
+    def retired(self) -> tuple[Retired, ...]:
+        """Tenants that were in the files and are no more."""
+        return tuple(self._retired.values())
+
     def _read(self) -> None:
         self._seen = self._fingerprint()
         loaded = load(self._files)
         loaded.raise_for_errors()
+        before = {plan.slug: plan for plan in self.plans()}
         self.compilation = compile(loaded.objects, loaded.secrets, self._keyring)
+        now = {plan.slug for plan in self.plans()}
+        self._retired |= {slug: Retired.of(plan) for slug, plan in before.items()}
+        self._retired = {slug: gone for slug, gone in self._retired.items() if slug not in now}
         for problem in self.compilation.problems:
             log.warning("manifest.problem", problem=str(problem))
 
@@ -74,7 +84,7 @@ class FileProvisioning:
             except InvalidManifests as error:
                 log.error("manifests.refused", errors=str(error).splitlines())
                 continue
-            await self._provisioner.reconcile(self.plans())
+            await self._provisioner.reconcile(self.plans(), self.retired())
             log.info("manifests.applied", tenants=len(self.plans()))
 
     def _fingerprint(self) -> object:

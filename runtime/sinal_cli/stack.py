@@ -73,11 +73,9 @@ class Stack:
 
     def _services(self, secrets: InstanceSecrets) -> tuple[Postgres, Nats, Redis, Service]:
         folder, log = self._instance.folder, self._instance.log
-        sandbox = Service(
-            "the Meta sandbox",
-            [sys.executable, "-m", "sinal_runtime.sandbox", "--host", "127.0.0.1", "--port", str(self._ports[2])],
-            log=log("sandbox"),
-        )
+        options = ("--host", "127.0.0.1", "--port", str(self._ports[2]), "--data", str(folder / "sandbox.jsonl"))
+        command = [sys.executable, "-m", "sinal_runtime.sandbox", *options]
+        sandbox = Service("the Meta sandbox", command, log=log("sandbox"))
         return (
             Postgres(folder / "postgres", password=secrets.postgres, log=log("postgres")),
             Nats(folder / "nats", password=secrets.nats, log=log("nats")),

@@ -10,6 +10,12 @@ from rich.table import Table
 from sinal_cli.demo.journey import Step
 from sinal_cli.demo.world import World
 
+_WIDTH = 118  # narrower terminals wrap what would otherwise be folded into unreadable columns
+_REASONS = {
+    "policy": "the funnel sends nothing for this; it is evidence for matching and reports",
+    "no_consent": "the buyer said no",
+    "duplicate": "the order's Purchase was sent before",
+}
 _AT_THE_DOOR = ("refused", "quarantined", "duplicate")
 
 
@@ -57,7 +63,7 @@ async def _settled(world: World, step: Step, event_id: str) -> dict[str, Any]:
         "reason": outcome["reason"],
         "match": {key: match.get(key) for key in ("decision", "rule", "score")} if match else None,
         "deliveries": [{"destination": d["destination"], "state": d["state"]} for d in detail["deliveries"]],
-        "attempts": [{"http_status": a["http_status"], "answer": a["answer"]} for a in attempts],
+        "attempts": [{name: a[name] for name in ("http_status", "code", "subcode", "answer")} for a in attempts],
     }
     complaints = await _complaints(world, step, detail, attempts)
     return {**row, "ok": not complaints, **({"complaints": complaints} if complaints else {})}
@@ -96,8 +102,9 @@ async def _at_meta(world: World, detail: dict[str, Any]) -> list[str]:
 def table(rows: list[dict[str, Any]], ledger: dict[str, int], *, seconds: float, ok: bool) -> None:
     """Print the journey to a terminal."""
     out = Console(highlight=False)
+    out.width = max(out.width, _WIDTH)
     view = Table(title="What became of each event", title_justify="left", expand=False)
-    for column in ("what happened", "outcome", "match", "what Meta answered", ""):
+    for column in ("what happened", "outcome", "match", "what Meta answered, or why not sent", ""):
         view.add_column(column, overflow="fold")
     for row in rows:
         outcome = row["outcome"] + (f": {row['reason']}" if row.get("reason") else "")
@@ -128,4 +135,13 @@ def _match_text(row: dict[str, Any]) -> str:
 def _answers(row: dict[str, Any]) -> str:
     if row.get("why"):
         return str(row["why"])
-    return ", ".join(str(attempt["http_status"] or "no answer") for attempt in row.get("attempts", []))
+    if not row.get("attempts"):
+        return _REASONS.get(row["reason"], "")
+    return ", ".join(_answer(attempt) for attempt in row["attempts"])
+
+
+def _answer(attempt: dict[str, Any]) -> str:
+    status = attempt["http_status"]
+    if status is None:
+        return "no answer"
+    return f"{status}" if attempt["code"] is None else f"{status} code {attempt['code']}"
