@@ -75,14 +75,15 @@ def hash_identities(*, country: str) -> int:
             name, value = item["field"], item["value"]
             if not isinstance(name, str):
                 raise TypeError("field must be a string")
-            normalized = None if value is None else identity.normalise(name, str(value), country=country)
+            text = "" if value is None else str(value)
+            normalized = identity.normalise(name, text, country=country)
+            hashed = identity.hashed(name, text, country=country)
         except identity.UnknownField as error:
             complain(f"line {number}: {error}")
             return 2
         except (msgspec.DecodeError, KeyError, TypeError) as error:
             complain(f'line {number}: expected {{"field": "…", "value": "…"}}: {error}')
             return 2
-        hashed = None if normalized is None else identity.digest(normalized)
         sys.stdout.buffer.write(msgspec.json.encode({**item, "normalized": normalized, "sha256": hashed}) + b"\n")
         sys.stdout.buffer.flush()
     return 0
