@@ -57,7 +57,7 @@ def load(raw: bytes) -> tuple[str, Node]:
     parser.StartDoctypeDeclHandler = _refuse
     try:
         parser.Parse(raw, True)
-    except (expat.ExpatError, _Refused, ValueError):
+    except (expat.ExpatError, _Refused, ValueError, LookupError):  # LookupError: an encoding of its own invention
         raise NotThisGateway("the answer is no XML document") from None
     return reader.root, Node(reader.fields)
 

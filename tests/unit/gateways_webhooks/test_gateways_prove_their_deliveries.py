@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from sinal_runtime.gateways import appmax, braip, hotmart, kiwify, perfectpay, registry, stripe
+from sinal_runtime.gateways import (
+    appmax,
+    braip,
+    cakto,
+    cartpanda,
+    eduzz,
+    hotmart,
+    kirvano,
+    kiwify,
+    lastlink,
+    mercadopago,
+    monetizze,
+    pagbank,
+    perfectpay,
+    pushinpay,
+    registry,
+    shopify,
+    stripe,
+    syncpay,
+    ticto,
+    yampi,
+)  # fmt: skip
 
 NOW = 1_785_000_000.0
 TOKEN = "kiwify-token"
@@ -208,3 +230,135 @@ def test_captured_deliveries_pass_with_their_own_token(body: Callable[[str], byt
     assert hotmart.verify(form, {}, {}, {"hottok": "FAKE_HOTTOK"})
     assert perfectpay.verify(body("perfectpay/2_approved.json"), {}, {}, {"token": "0" * 32})
     assert braip.verify(body("braip/ABANDONO.json"), {}, {}, {"basicAuthentication": "0" * 40})
+
+
+def hmac256(message: bytes, key: str) -> bytes:
+    return hmac.new(key.encode(), message, hashlib.sha256).digest()
+
+
+@pytest.mark.parametrize(
+    ("module", "field", "key"),
+    [(cakto, "secret", "secret"), (monetizze, "chave_unica", "chaveUnica"), (ticto, "token", "token")],
+)
+class TestMoreSecretsInTheBody:
+    def test_the_right_one_and_no_other(self, module: Any, field: str, key: str) -> None:
+        body = json.dumps({field: "s3cret"}).encode()
+        assert module.verify(body, {}, {}, {key: "s3cret"})
+        assert module.verify(body, {}, {}, {key: "old\ns3cret"})
+        for secret in ({}, {key: ""}, {key: "other"}):
+            assert not module.verify(body, {}, {}, secret)
+        for other in (b"", b"{}", b"[]", json.dumps({field: None}).encode(), json.dumps({field: {}}).encode()):
+            assert not module.verify(other, {}, {}, {key: "s3cret"})
+
+
+@pytest.mark.parametrize(("module", "name"), [(pushinpay, "x-pushinpay-token"), (lastlink, "x-lastlink-token")])
+class TestTokenInAHeader:
+    def test_the_right_one_and_no_other(self, module: Any, name: str) -> None:
+        assert module.verify(b"{}", {name: "tok"}, {}, {"token": "tok"})
+        assert module.verify(b"{}", {name.upper(): "tok"}, {}, {"token": "tok"})
+        for headers in ({}, {name: ""}, {name: "TOK"}, {"authorization": "tok"}):
+            assert not module.verify(b'{"token":"tok"}', headers, {}, {"token": "tok"})
+        assert not module.verify(b"{}", {name: ""}, {}, {"token": ""})
+
+
+@pytest.mark.parametrize(("module", "name"), [(shopify, "x-shopify-hmac-sha256"), (yampi, "x-yampi-hmac-sha256")])
+class TestSignedInBase64:
+    RAW = b'{ "id": 1, "name": "\xc3\xa7" }'
+
+    def test_the_raw_body(self, module: Any, name: str) -> None:
+        given = base64.b64encode(hmac256(self.RAW, "whsec")).decode()
+        assert module.verify(self.RAW, {name: given}, {}, {"webhookSecret": "whsec"})
+        assert module.verify(self.RAW, {name: given}, {}, {"webhookSecret": "old\nwhsec"})
+        assert not module.verify(self.RAW + b" ", {name: given}, {}, {"webhookSecret": "whsec"})
+        for wrong in ("", given[:-4], given.lower(), hmac256(self.RAW, "whsec").hex(), "é"):
+            assert not module.verify(self.RAW, {name: wrong}, {}, {"webhookSecret": "whsec"})
+
+    def test_an_empty_secret_proves_nothing(self, module: Any, name: str) -> None:
+        given = base64.b64encode(hmac256(self.RAW, "")).decode()
+        for secret in ({}, {"webhookSecret": ""}, {"webhookSecret": " \n"}):
+            assert not module.verify(self.RAW, {name: given}, {}, secret)
+
+
+class TestEduzz:
+    OLD = b'{"origin":"org","api_key":"key","trans_cod":1,"trans_status":3}'
+
+    def test_a_signature_of_the_raw_body(self) -> None:
+        raw = b'{"event":"myeduzz.invoice_paid"}'
+        given = hmac256(raw, "s").hex()
+        assert eduzz.verify(raw, {"x-signature": given}, {}, {"secret": "s"})
+        assert eduzz.verify(raw, {"X-Signature": given.upper()}, {}, {"secret": "s"})
+        assert not eduzz.verify(raw + b" ", {"x-signature": given}, {}, {"secret": "s"})
+        assert not eduzz.verify(raw, {}, {}, {"secret": "s"})
+
+    def test_the_older_keys(self) -> None:
+        assert eduzz.verify(self.OLD, {}, {}, {"secret": "org"})
+        assert eduzz.verify(self.OLD, {}, {}, {"secret": "key"})
+        assert eduzz.verify(b"origin=org&trans_cod=1&trans_status=3", {}, {}, {"secret": "org"})
+        assert not eduzz.verify(self.OLD, {}, {}, {"secret": "other"})
+
+    def test_a_key_in_the_body_does_not_repair_a_wrong_signature(self) -> None:
+        assert not eduzz.verify(self.OLD, {"x-signature": "00"}, {}, {"secret": "org"})
+
+    def test_a_key_in_a_body_of_v3_proves_nothing(self) -> None:
+        raw = b'{"event":"myeduzz.invoice_paid","data":{"id":"1"},"origin":"org"}'
+        assert not eduzz.verify(raw, {}, {}, {"secret": "org"})
+
+
+class TestMercadoPago:
+    RAW = b'{"type":"payment","data":{"id":"123"}}'
+    SECRET: ClassVar[dict[str, str]] = {"webhookSecret": "s"}
+
+    def headers(self, manifest: str, *, request: str | None = "req-1") -> dict[str, str]:
+        given = {"x-signature": f"ts=1704908010,v1={hmac256(manifest.encode(), 's').hex()}"}
+        return given | ({"x-request-id": request} if request else {})
+
+    def test_the_manifest_of_id_request_and_time(self) -> None:
+        headers = self.headers("id:123;request-id:req-1;ts:1704908010;")
+        assert mercadopago.verify(self.RAW, headers, {"data.id": "123"}, self.SECRET)
+        assert mercadopago.verify(self.RAW, headers, {}, self.SECRET)  # the body's id, if the URL has none
+        assert not mercadopago.verify(self.RAW, headers, {"data.id": "124"}, self.SECRET)
+        assert not mercadopago.verify(self.RAW, headers | {"x-request-id": "req-2"}, {}, self.SECRET)
+
+    def test_letters_of_an_id_are_signed_in_lower_case(self) -> None:
+        headers = self.headers("id:abc1;request-id:req-1;ts:1704908010;")
+        assert mercadopago.verify(b"{}", headers, {"data.id": "ABC1"}, self.SECRET)
+
+    def test_without_a_request_id(self) -> None:
+        headers = self.headers("id:123;ts:1704908010;", request=None)
+        assert mercadopago.verify(self.RAW, headers, {"data.id": "123"}, self.SECRET)
+
+    @pytest.mark.parametrize("given", ["", "ts=", "v1=00", "ts=1,v1=", "ts=1;v1=00", "é"])
+    def test_malformed_headers(self, given: str) -> None:
+        assert not mercadopago.verify(self.RAW, {"x-signature": given}, {"data.id": "123"}, self.SECRET)
+
+    def test_a_signature_that_covers_no_id_is_none(self) -> None:
+        headers = self.headers("request-id:req-1;ts:1704908010;")
+        assert not mercadopago.verify(b"{}", headers, {}, self.SECRET)
+
+
+class TestPagBank:
+    RAW = b'{"id":"ORDE_1","charges":[]}'
+
+    def test_the_token_before_the_raw_body(self) -> None:
+        given = hashlib.sha256(b"tok-" + self.RAW).hexdigest()
+        assert pagbank.verify(self.RAW, {"x-authenticity-token": given}, {}, {"token": "tok"})
+        assert not pagbank.verify(self.RAW + b" ", {"x-authenticity-token": given}, {}, {"token": "tok"})
+        assert not pagbank.verify(self.RAW, {"x-authenticity-token": given}, {}, {"token": "other"})
+        unsigned = hashlib.sha256(b"-" + self.RAW).hexdigest()
+        assert not pagbank.verify(self.RAW, {"x-authenticity-token": unsigned}, {}, {"token": ""})
+
+    def test_an_order_without_signature_is_refused(self) -> None:
+        assert not pagbank.verify(self.RAW, {}, {}, {"token": "tok"})
+
+    def test_an_older_notice_is_only_a_code_and_never_enough_on_a_shared_address(self) -> None:
+        notice = b"notificationCode=766B9C-AD4B044B04DA-77742F5FA653-E1AB24&notificationType=transaction"
+        assert pagbank.verify(notice, {}, {}, {"token": "tok"})
+        assert not pagbank.verify(notice, {}, {}, {})
+        assert not pagbank.verify(notice, {"x-authenticity-token": "00"}, {}, {"token": "tok"})
+        assert pagbank.AUTHENTICATES is False  # so that the URL's token is always asked for
+
+
+@pytest.mark.parametrize("module", [kirvano, syncpay, cartpanda])
+def test_what_proves_nothing_says_so(module: Any) -> None:
+    assert module.SECRET_KEYS == () and module.AUTHENTICATES is False
+    assert module.verify(b"{}", {}, {}, {})

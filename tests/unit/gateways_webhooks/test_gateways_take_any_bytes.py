@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sinal_runtime.events import meta_event_id
 from sinal_runtime.gateways import NotThisGateway, registry
+from sinal_runtime.gateways.readback import ReadsBack
 from sinal_runtime.gateways.sale import Sale, Status
 
 ROOT = Path(__file__).parents[2] / "fixtures" / "gateways"
@@ -135,6 +136,22 @@ def test_numbers_as_text_mean_the_same(name: str) -> None:
 def test_arbitrary_bytes(gateway: str, raw: bytes) -> None:
     parse(gateway, raw)
     assert registry()[gateway].verify(raw, {}, {"signature": "00"}, {}) is (gateway in UNSIGNED)
+
+
+@pytest.mark.parametrize("gateway", sorted(name for name, one in registry().items() if isinstance(one, ReadsBack)))
+@given(raw=st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | junk.map(json.dumps).map(str.encode))
+@slow
+def test_arbitrary_answers_and_notices_of_an_api(gateway: str, raw: bytes) -> None:
+    module = registry()[gateway]
+    assert isinstance(module, ReadsBack)
+    call = module.readback(raw, {}, {"data.id": raw.decode("latin-1")})
+    assert call is None or re.fullmatch(r"/[A-Za-z0-9/-]+", call.path)
+    try:
+        sales = module.parse_readback(raw)
+    except NotThisGateway:
+        return
+    for one in sales:
+        assert_well_formed(one)
 
 
 @given(st.sampled_from(sorted(registry())), st.dictionaries(st.text(max_size=12), st.text(max_size=20), max_size=8))
