@@ -59,7 +59,9 @@ class Stack:
         await self._start_services(postgres, nats, redis, sandbox)
         await self._prepare_database(postgres, secrets)
         keyring = self._keyring()
-        provisioning = FileProvisioning(nats.url, keyring, files=self._files)
+        made = self._instance.folder / "manifests"  # what is declared through the API
+        made.mkdir(exist_ok=True)
+        provisioning = FileProvisioning(nats.url, keyring, files=[*self._files, made])
         await provisioning.start()
         self._exit.push_async_callback(provisioning.stop)
         settings = self._settings(postgres, nats, redis, secrets)
@@ -112,6 +114,7 @@ class Stack:
                 "database_url": postgres.url(user="sinal_worker", password=secrets.worker),
                 "maintenance_database_url": postgres.url(),
                 "redis_url": redis.url,
+                "manifest_folder": self._instance.folder / "manifests",
                 "keyring_file": self._instance.keyring_file,
                 "graph_url": f"http://127.0.0.1:{self._ports[2]}",
                 "port": self._ports[0],

@@ -44,6 +44,11 @@ def run_up(*, files: Sequence[Path], data: Path, port: int | None, ready_file: P
     return 0
 
 
+def ready_of(data: Path) -> Path:
+    """Where a running stack tells of itself inside its data folder; gone when it stops."""
+    return data / "ready.json"
+
+
 async def _up(*, files: Sequence[Path], data: Path, port: int | None, ready_file: Path | None) -> None:
     stop = stop_event()
     stack = Stack(files=files, data=data, ports=choose_ports(port))
@@ -53,14 +58,17 @@ async def _up(*, files: Sequence[Path], data: Path, port: int | None, ready_file
     try:
         if starting.done():
             starting.result()
-            if ready_file is not None:
-                write_private(ready_file, msgspec.json.format(msgspec.json.encode(stack.ready), indent=2))
+            ready = msgspec.json.format(msgspec.json.encode(stack.ready), indent=2)
+            for path in filter(None, (ready_file, ready_of(data))):
+                write_private(path, ready)
             _print_ready(stack, port)
             await waiting
     finally:
         waiting.cancel()
         starting.cancel()
         await asyncio.gather(starting, waiting, return_exceptions=True)
+        if stack.ready:
+            ready_of(data).unlink(missing_ok=True)
         async with asyncio.timeout(STOP_S):
             await stack.stop()
 

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65_535, description="Port of the HTTP listener.")
     public_url: str | None = Field(None, description="Base URL of the shared ingest host as senders see it.")
     admin_key: SecretStr | None = Field(None, description="Key of the operations API with every right.")
+    manifest_folder: Path | None = Field(
+        None, description="Where the operations API keeps manifests made through it; a folder the operator reads."
+    )
     trusted_proxies: int = Field(
         0,
         ge=0,
@@ -52,6 +55,11 @@ class Settings(BaseSettings):
         le=60,
         description="How long the edge answers unready before it stops listening: a load balancer's time to notice.",
     )
+    spool_dir: Path | None = Field(
+        None, description="Folder of the edge's spool, one a process; without it a broker that is away means 503."
+    )
+    spool_bytes: int = Field(1 << 30, ge=1 << 16, description="Bytes of the disk that the spool may take.")
+    spool_free_bytes: int = Field(256 << 20, ge=0, description="Bytes of the disk that the spool leaves free.")
     metrics_tenants: int = Field(
         200, ge=0, le=10_000, description="Tenants with series of their own in metrics; the rest share `other`."
     )

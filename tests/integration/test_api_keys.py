@@ -54,7 +54,7 @@ async def test_a_key_is_shown_once_and_kept_as_its_hash(api_rig: ApiRig) -> None
 )
 async def test_without_a_good_key_nothing_is_shown(api_rig: ApiRig, header: str) -> None:
     for path in (*READS, "keys", "audit"):
-        headers = {"Authorization": header.encode("latin-1")}
+        headers = {b"Authorization": header.encode("latin-1")}
         async with api_rig.client() as client:
             client.headers.pop("authorization")
             answer = await client.get(f"/api/v1/{path}".replace("{id}", "ev_1"), headers=headers)

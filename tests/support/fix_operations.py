@@ -29,9 +29,13 @@ class ApiBus(MemoryPublisher):
     def __init__(self) -> None:
         super().__init__()
         self.waiting: list[Depth] = []
+        self.consumers = ["match", "dispatch-pixel"]
 
     async def depths(self) -> list[Depth]:
         return list(self.waiting)
+
+    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
+        return msgspec.json.encode({"consumers": self.consumers})
 
 
 @dataclass
@@ -44,6 +48,11 @@ class ApiRig:
     bus: ApiBus
     plans: StaticPlans
     room: Room
+
+    @property
+    def secret(self) -> SecretStr:
+        """The platform's admin key, as settings hold it."""
+        return SecretStr(ADMIN_KEY)
 
     def client(self, key: str = ADMIN_KEY) -> httpx.AsyncClient:
         """A caller with this key."""

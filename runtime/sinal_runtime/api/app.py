@@ -5,24 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 
-from sinal_runtime.api import answers, dead_letters, events, health, keys, problems, replay, review
+from sinal_runtime.api import (
+    answers,
+    dead_letters,
+    events,
+    funnels,
+    health,
+    keys,
+    problems,
+    replay,
+    review,
+    status,
+    stream,
+    tenants,
+)
 from sinal_runtime.api.access import Access
-from sinal_runtime.api.ports import Bus, Check, Plans
+from sinal_runtime.api.ports import Bus, Check, Plans, Tokens
 from sinal_runtime.api.replaying import Replayed, Replayer
 from sinal_runtime.api.reviewing import Reviewed, Reviewer
+from sinal_runtime.api.sink import ManifestSink
+from sinal_runtime.api.tail import Tail
 from sinal_runtime.store.database import Database
+from sinal_runtime.store.figures import FigureStore
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.operations import KeyRow, OperationsStore
 from sinal_runtime.store.reading import EventDetail, EventReader, Ledger, Page
 from sinal_runtime.store.replaying import ReplayStore
 from sinal_runtime.store.reviewing import ReviewStore
+from sinal_runtime.store.tailing import TailStore
 
 SCHEMAS = (
     Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage,
-    dead_letters.Groups,
+    dead_letters.Groups, funnels.Funnels, funnels.CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
+    status.Status,
 )  # fmt: skip
 
 
@@ -35,26 +53,43 @@ class Parts:
     plans: Plans
     admin_key: SecretStr | None
     checks: Mapping[str, Check] = field(default_factory=dict)  # readiness of dependencies by name
+    sink: ManifestSink | None = None  # where manifests go that are made here
+    tokens: Tokens | None = None  # who asks Meta about access tokens
 
 
 def build(parts: Parts) -> FastAPI:
     """The ASGI application."""
     app = FastAPI(title="Sinal operations API", version="1", openapi_url="/openapi.json", redoc_url=None)
-    reader, operations = EventReader(parts.database), OperationsStore(parts.database)
-    replays = ReplayStore(parts.database)
-    matching = MatchStore(parts.database)
-    replayer = Replayer(replays, operations, matching, reader, parts.bus, parts.plans)
-    reviewer = Reviewer(ReviewStore(parts.database), matching, reader, parts.bus, parts.plans)
+    operations = OperationsStore(parts.database)
     app.state.access = Access(parts.admin_key, operations)
     problems.install(app)
-    for router in (
-        events.routes(reader),
-        replay.routes(replayer, reader),
-        dead_letters.routes(replays, replayer),
-        review.routes(reviewer, reader),
-        keys.routes(operations),
-    ):
+    for router in (*_events(parts, operations), *_platform(parts, operations)):
         app.include_router(router)
     health.add(app, parts.checks)
     answers.document(app, *SCHEMAS)
     return app
+
+
+def _events(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
+    """What became of events, and what people do about it; the stream comes before events by id."""
+    reader, matching, replays = EventReader(parts.database), MatchStore(parts.database), ReplayStore(parts.database)
+    replayer = Replayer(replays, operations, matching, reader, parts.bus, parts.plans)
+    reviewer = Reviewer(ReviewStore(parts.database), matching, reader, parts.bus, parts.plans)
+    return [
+        stream.routes(Tail(TailStore(parts.database), reader)),
+        events.routes(reader),
+        replay.routes(replayer, reader),
+        dead_letters.routes(replays, replayer),
+        review.routes(reviewer, reader),
+    ]
+
+
+def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
+    """Tenants, funnels, keys and the state of the platform."""
+    inspector = status.Inspector(parts.checks, operations, parts.bus, parts.plans, parts.tokens)
+    return [
+        tenants.routes(FigureStore(parts.database), parts.bus, parts.plans),
+        funnels.routes(parts.plans, parts.sink, operations),
+        keys.routes(operations),
+        status.routes(inspector),
+    ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
-from sinal_crds.plan import TenantPlan
+import msgspec
+
+from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_runtime.bus.client import Publisher
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.store.reading import EventDetail, EventFilter, Ledger, Page
@@ -52,4 +55,24 @@ class Bus(Publisher, Protocol):
 
     async def depths(self) -> list[Depth]:
         """What waits in every lane; raises BusError."""
+        ...
+
+    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
+        """One call of the JetStream API; raises BusError."""
+        ...
+
+
+class TokenState(msgspec.Struct, kw_only=True, frozen=True):
+    """What Meta says of an access token; `expires_at` is null for one that does not expire."""
+
+    valid: bool
+    expires_at: datetime | None
+    problem: str | None
+
+
+class Tokens(Protocol):
+    """Asks Meta about tokens; `api.tokens.GraphTokens` in production."""
+
+    async def check(self, destination: DestinationPlan) -> TokenState | None:
+        """None when Meta does not answer."""
         ...

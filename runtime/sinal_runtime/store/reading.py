@@ -139,6 +139,13 @@ class EventReader:
             found = await _events(connection, conditions, values)
             return (await _detailed(connection, found, whole=True))[0] if found else None
 
+    async def get_events(self, tenant: str | None, ids: Sequence[str]) -> list[EventDetail]:
+        """Those of these events that are the tenant's, or any's, without attempts and signals."""
+        conditions = ["where_ids"] + (["where_tenant"] if tenant is not None else [])
+        values: dict[str, Any] = {"ids": list(ids), "tenant": tenant, "limit": len(ids)}
+        async with self._database.transaction(tenant=tenant) as connection:
+            return await _detailed(connection, await _events(connection, conditions, values), whole=False)
+
     async def list_events(self, filters: EventFilter, *, cursor: str | None = None, limit: int = 50) -> Page:
         """A page of at most `limit` events, without attempts and signals; raises InvalidCursor."""
         values: dict[str, Any] = {name: _zoned(value) for name, value in msgspec.structs.asdict(filters).items()}

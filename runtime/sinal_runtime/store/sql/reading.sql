@@ -37,6 +37,9 @@ true
 -- name: where_id
 e.id = %(id)s
 
+-- name: where_ids
+e.id = any(%(ids)s)
+
 -- name: where_tenant
 e.tenant_id = %(tenant)s
 

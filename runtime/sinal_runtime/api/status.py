@@ -1,0 +1,224 @@
+"""The state of the platform as one caller may see it: what `sinal doctor` looks at.
+
+Every finding names its place and the way out, so that the doctor only has to print it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from sinal_crds import names
+from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_runtime.api import health
+from sinal_runtime.api.access import Caller, Viewer
+from sinal_runtime.api.answers import answer, says
+from sinal_runtime.api.filters import Word
+from sinal_runtime.api.ports import Bus, Check, Plans, Tokens
+from sinal_runtime.bus.errors import BusError, BusRefused, LaneMissing
+from sinal_runtime.store.errors import StoreError
+from sinal_runtime.store.migrate import load_migrations
+from sinal_runtime.store.operations import OperationsStore, Schema
+
+MOST_TENANTS = 50  # looked at by one call; `tenant` asks for one of more
+CLOCK_S = 2.0
+EXPIRES_SOON = timedelta(days=7)
+BACKLOG = 10_000
+
+Grade = Literal["ok", "warning", "failed"]
+
+
+class Finding(msgspec.Struct, kw_only=True, frozen=True):
+    """One thing that was looked at; `advice` where it is not as it should be."""
+
+    area: Literal["services", "plans", "lanes", "clocks", "tokens"]
+    subject: str
+    grade: Grade
+    detail: str
+    advice: str | None = None
+
+
+class Status(msgspec.Struct, kw_only=True, frozen=True):
+    """Everything that was looked at; `ok` when nothing has failed. `now` is the API's clock."""
+
+    ok: bool
+    now: datetime
+    findings: list[Finding]
+
+
+class _Names(msgspec.Struct, frozen=True):
+    consumers: list[str] | None = None
+
+
+ADVICE = {
+    "postgres": "start PostgreSQL, or correct SINAL_DATABASE_URL; events wait in the broker meanwhile",
+    "migrations": "run `sinal migrate` with this release",
+    "nats": "start NATS with JetStream, or correct SINAL_NATS_URL; ingest keeps events on disk meanwhile",
+    "plans": "start the operator (`sinal run operator --file …`): nothing has written the plans yet",
+    "redis": "start Redis, or leave SINAL_REDIS_URL out; rate limits are kept per process meanwhile",
+}
+
+
+class Inspector:
+    """Looks at everything; nothing that is away makes it fail."""
+
+    def __init__(
+        self, checks: Mapping[str, Check], operations: OperationsStore, bus: Bus, plans: Plans, tokens: Tokens | None
+    ) -> None:
+        self._checks, self._operations, self._bus, self._plans, self._tokens = checks, operations, bus, plans, tokens
+
+    async def look(self, caller: Caller, tenant: str | None, *, tokens: bool) -> Status:
+        """What the caller may see of it."""
+        scope = caller.scope(tenant)
+        everyone: Mapping[str, TenantPlan] = self._plans.snapshot.tenants
+        chosen = [plan for slug, plan in everyone.items() if scope is None or slug == scope][:MOST_TENANTS]
+        parts = await asyncio.gather(
+            self._services(), self._clock(), self._lanes(chosen), self._asked(chosen if tokens else [])
+        )
+        findings = [*parts[0], *parts[1], *_plans(chosen, scope), *parts[2], *parts[3]]
+        failed = any(one.grade == "failed" for one in findings)
+        return Status(ok=not failed, now=datetime.now(UTC), findings=findings)
+
+    async def _services(self) -> list[Finding]:
+        answers = await health.ask(self._checks)
+        return [_service(name, fine) for name, fine in answers.items()]
+
+    async def _clock(self) -> list[Finding]:
+        try:
+            async with asyncio.timeout(health.PATIENCE_S):
+                schema = await self._operations.schema()
+        except (StoreError, TimeoutError):
+            return []
+        return [_clock(schema, datetime.now(UTC)), _schema(schema)]
+
+    async def _lanes(self, plans: list[TenantPlan]) -> list[Finding]:
+        try:
+            depths = await self._bus.depths()
+        except BusError:
+            return [_failed("lanes", "broker", "it does not say what waits", ADVICE["nats"])]
+        found = await asyncio.gather(*(self._lane(plan) for plan in plans))
+        mine = {plan.slug for plan in plans}
+        full = [one for one in depths if one.tenant in mine and one.pending > BACKLOG]
+        return [finding for finding in found if finding is not None] + [
+            Finding(
+                area="lanes", subject=f"{one.tenant}/{one.consumer}", grade="warning", detail=f"{one.pending} wait",
+                advice=f"run more of the {one.role} role, or look whether it is held up",
+            )
+            for one in full
+        ]  # fmt: skip
+
+    async def _lane(self, plan: TenantPlan) -> Finding | None:
+        wanted = {names.MATCH_CONSUMER, *(names.dispatch_consumer(one.name) for one in plan.destinations)}
+        try:
+            said = await self._bus.api(f"CONSUMER.NAMES.{names.stream(plan.slug)}")
+            missing = wanted - set(msgspec.json.decode(said, type=_Names).consumers or [])
+        except (LaneMissing, BusRefused):
+            missing = wanted
+        except BusError:
+            return _failed("lanes", plan.slug, "the broker does not answer", ADVICE["nats"])
+        if missing:
+            advice = "start the operator: it makes lanes again within seconds"
+            return _failed("lanes", plan.slug, f"missing: {', '.join(sorted(missing))}", advice)
+        return Finding(area="lanes", subject=plan.slug, grade="ok", detail=f"{len(wanted)} lanes")
+
+    async def _asked(self, plans: list[TenantPlan]) -> list[Finding]:
+        tokens = self._tokens
+        if tokens is None:
+            return []
+        asked = [(plan, destination) for plan in plans for destination in plan.destinations]
+        gate = asyncio.Semaphore(8)
+
+        async def one(plan: TenantPlan, destination: DestinationPlan) -> Finding:
+            async with gate:
+                return await _token(tokens, plan, destination)
+
+        return list(await asyncio.gather(*(one(*pair) for pair in asked)))
+
+
+def routes(inspector: Inspector) -> APIRouter:
+    """The state of the platform."""
+    router = APIRouter(prefix="/api/v1/status", tags=["health"])
+
+    @router.get("", responses=says(Status), summary="What works and what does not, and what to do")
+    async def status(caller: Viewer, tenant: Word | None = None, tokens: bool = False) -> Response:
+        """`tokens` asks Meta about every access token. Without a tenant the first 50 are looked at."""
+        return answer(await inspector.look(caller, tenant, tokens=tokens))
+
+    return router
+
+
+def _failed(area: Literal["services", "plans", "lanes", "tokens"], subject: str, detail: str, advice: str) -> Finding:
+    return Finding(area=area, subject=subject, grade="failed", detail=detail, advice=advice)
+
+
+def _service(name: str, fine: bool) -> Finding:
+    if fine:
+        return Finding(area="services", subject=name, grade="ok", detail="answers")
+    grade: Grade = "warning" if name in health.OPTIONAL else "failed"
+    return Finding(area="services", subject=name, grade=grade, detail="does not answer", advice=ADVICE.get(name))
+
+
+def _clock(schema: Schema, now: datetime) -> Finding:
+    off_s = abs((schema.now - now).total_seconds())
+    if off_s <= CLOCK_S:
+        return Finding(area="clocks", subject="postgres", grade="ok", detail=f"{off_s:.1f} s apart")
+    return Finding(
+        area="clocks",
+        subject="postgres",
+        grade="failed",
+        detail=f"PostgreSQL's clock and the API's are {off_s:.1f} s apart",
+        advice="run NTP on both machines: windows, leases and Meta's 7 days are judged by these clocks",
+    )
+
+
+def _schema(schema: Schema) -> Finding:
+    newest = load_migrations()[-1].version
+    if schema.version == newest:
+        return Finding(area="services", subject="schema", grade="ok", detail=f"version {schema.version}")
+    return _failed("services", "schema", f"version {schema.version}, this release has {newest}", ADVICE["migrations"])
+
+
+def _plans(plans: list[TenantPlan], scope: str | None) -> list[Finding]:
+    if not plans:
+        advice = "declare a Tenant and start the operator"
+        return [_failed("plans", scope or "platform", "there is no plan", advice)]
+    return [finding for plan in plans for finding in _plan(plan)]
+
+
+def _plan(plan: TenantPlan) -> list[Finding]:
+    problems = [(f"Destination {one.name}", one.problem) for one in plan.destinations if one.problem]
+    problems += [(f"GatewayIntegration {one.name}", one.problem) for one in plan.integrations if one.problem]
+    if plan.suspended:
+        problems.append(("Tenant", "it is suspended: events are recorded and nothing is sent"))
+    found = [
+        Finding(
+            area="plans", subject=f"{plan.slug}: {what}", grade="warning", detail=problem, advice="see its manifest"
+        )
+        for what, problem in problems
+        if problem
+    ]
+    detail = f"{len(plan.funnels)} funnels, {len(plan.destinations)} destinations"
+    return found or [Finding(area="plans", subject=plan.slug, grade="ok", detail=detail)]
+
+
+async def _token(tokens: Tokens, plan: TenantPlan, destination: DestinationPlan) -> Finding:
+    subject = f"{plan.slug}: {destination.name}"
+    state = await tokens.check(destination)
+    if state is None:
+        detail, advice = "Meta does not answer about its token", "look at the way out of your network"
+        return Finding(area="tokens", subject=subject, grade="warning", detail=detail, advice=advice)
+    if not state.valid:
+        advice = "make a new token in Events Manager and put it into the destination's Secret"
+        return _failed("tokens", subject, state.problem or "its token is not valid", advice)
+    if state.expires_at is not None and state.expires_at - datetime.now(UTC) < EXPIRES_SOON:
+        detail, advice = (
+            f"its token ends on {state.expires_at:%Y-%m-%d}",
+            "make a token of a system user: it does not end",
+        )
+        return Finding(area="tokens", subject=subject, grade="warning", detail=detail, advice=advice)
+    return Finding(area="tokens", subject=subject, grade="ok", detail="its token is valid")

@@ -1,0 +1,184 @@
+"""Routes of one tenant's figures: how its events end, which signals they carry, how many pair with the browser's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+
+from sinal_runtime.api.access import Caller, Viewer
+from sinal_runtime.api.answers import says, tagged
+from sinal_runtime.api.filters import Word
+from sinal_runtime.api.ports import Bus, Plans
+from sinal_runtime.bus.errors import BusError
+from sinal_runtime.store.figures import CoverageRow, DestinationCount, Figures, FigureStore, Latency, OutcomeCount
+
+Hours = Annotated[int, Query(ge=1, le=168, description="Length of the window that ends now.")]
+
+
+class Waiting(msgspec.Struct, kw_only=True, frozen=True):
+    """What waits in one lane."""
+
+    consumer: str
+    role: str
+    pending: int
+    in_flight: int
+
+
+class Summary(msgspec.Struct, kw_only=True, frozen=True):
+    """A tenant's last hours. `backlog` is null when the broker did not say; `match_rate` without a decided sale."""
+
+    tenant: str
+    hours: int
+    suspended: bool
+    events: dict[str, int]
+    outcomes: dict[str, int]
+    reasons: dict[str, dict[str, int]]
+    by_kind: list[OutcomeCount]
+    decisions: dict[str, int]
+    match_rate: float | None
+    latency_s: Latency
+    destinations: list[DestinationCount]
+    backlog: list[Waiting] | None
+    last_event_at: datetime | None
+
+
+class EventCoverage(msgspec.Struct, kw_only=True, frozen=True):
+    """Shares from 0 to 1 of the conversions of one Meta event that carry each signal."""
+
+    event_name: str
+    conversions: int
+    signals: dict[str, float]
+
+
+class Coverage(msgspec.Struct, kw_only=True, frozen=True):
+    """Signals of a tenant's conversions; `all` is null without any conversion."""
+
+    tenant: str
+    hours: int
+    all: EventCoverage | None
+    events: list[EventCoverage]
+
+
+class Pair(msgspec.Struct, kw_only=True, frozen=True):
+    """Events of a kind that were sent, and how many of them carry an id that the browser gave."""
+
+    kind: str
+    events: int
+    paired: int
+    share: float
+
+
+class Pairing(msgspec.Struct, kw_only=True, frozen=True):
+    """What Meta can pair with its pixel; `share` is null without any event of a page.
+
+    Sales that come by webhook have an id that the hub computes; a page that shows it to its pixel pairs too, unseen.
+    """
+
+    tenant: str
+    hours: int
+    share: float | None
+    kinds: list[Pair]
+
+
+def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
+    """One tenant's figures."""
+    router = APIRouter(prefix="/api/v1/tenants/{slug}", tags=["tenants"])
+
+    @router.get("/summary", responses=says(Summary), summary="How a tenant's events end")
+    async def summary(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
+        """Events by kind and outcome, match rate, latency from received to delivered, what waits."""
+        tenant = _known(caller, plans, slug)
+        figures = await store.figures(tenant, window_s=hours * 3600)
+        suspended = plans.snapshot.tenants[tenant].suspended
+        backlog = await _backlog(bus, tenant)
+        return tagged(request, _summary(figures, tenant, hours=hours, suspended=suspended, backlog=backlog))
+
+    @router.get("/signal-coverage", responses=says(Coverage), summary="Which signals its conversions carry")
+    async def coverage(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
+        """More signals, better matching at Meta; `ip_and_user_agent` counts only where both are there."""
+        tenant = _known(caller, plans, slug)
+        rows = await store.coverage(tenant, window_s=hours * 3600)
+        return tagged(request, _coverage(rows, tenant, hours))
+
+    @router.get("/pixel-pairing", responses=says(Pairing), summary="How many events pair with the browser's pixel")
+    async def pairing(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
+        """Without a shared event id Meta counts a browser's and a server's event as two."""
+        tenant = _known(caller, plans, slug)
+        rows = [row for row in await store.pairing(tenant, window_s=hours * 3600) if row.source != "webhook"]
+        kinds: dict[str, tuple[int, int]] = {}
+        for row in rows:
+            events, paired = kinds.get(row.kind, (0, 0))
+            kinds[row.kind] = (events + row.events, paired + row.paired)
+        total = sum(row.events for row in rows)
+        share = sum(row.paired for row in rows) / total if total else None
+        pairs = [Pair(kind=kind, events=n, paired=p, share=p / n) for kind, (n, p) in sorted(kinds.items())]
+        return tagged(request, Pairing(tenant=tenant, hours=hours, share=share, kinds=pairs))
+
+    return router
+
+
+def _known(caller: Caller, plans: Plans, slug: str) -> str:
+    tenant = caller.scope(slug)
+    if tenant is None or tenant not in plans.snapshot.tenants:
+        raise HTTPException(404, f"no tenant {slug[:64]!r}")
+    return tenant
+
+
+async def _backlog(bus: Bus, tenant: str) -> list[Waiting] | None:
+    try:
+        depths = await bus.depths()
+    except BusError:
+        return None
+    return [
+        Waiting(consumer=one.consumer, role=one.role, pending=one.pending, in_flight=one.in_flight)
+        for one in depths
+        if one.tenant == tenant
+    ]
+
+
+def _summary(figures: Figures, tenant: str, *, hours: int, suspended: bool, backlog: list[Waiting] | None) -> Summary:
+    events: dict[str, int] = {}
+    outcomes: dict[str, int] = dict.fromkeys(("delivered", "withheld", "dead", "in_flight"), 0)
+    reasons: dict[str, dict[str, int]] = {}
+    for row in figures.outcomes:
+        events[row.kind] = events.get(row.kind, 0) + row.events
+        outcomes[row.state] = outcomes.get(row.state, 0) + row.events
+        if row.reason is not None:
+            words = reasons.setdefault(row.state, {})
+            words[row.reason] = words.get(row.reason, 0) + row.events
+    decided = sum(figures.decisions.values())
+    return Summary(
+        tenant=tenant,
+        hours=hours,
+        suspended=suspended,
+        events=events,
+        outcomes=outcomes,
+        reasons=reasons,
+        by_kind=figures.outcomes,
+        decisions=figures.decisions,
+        match_rate=figures.decisions.get("match", 0) / decided if decided else None,
+        latency_s=figures.latency,
+        destinations=figures.destinations,
+        backlog=backlog,
+        last_event_at=figures.last_event_at,
+    )
+
+
+def _coverage(rows: list[CoverageRow], tenant: str, hours: int) -> Coverage:
+    counts = [msgspec.structs.asdict(row) for row in rows]
+    total = {name: sum(row[name] for row in counts) for name in counts[0] if name != "event_name"} if counts else None
+    return Coverage(
+        tenant=tenant,
+        hours=hours,
+        all=None if total is None else _shares("all", total),
+        events=[_shares(str(row.pop("event_name")), row) for row in counts],
+    )
+
+
+def _shares(name: str, counts: dict[str, int]) -> EventCoverage:
+    conversions = counts["conversions"]
+    signals = {signal: count / conversions for signal, count in counts.items() if signal != "conversions"}
+    return EventCoverage(event_name=name, conversions=conversions, signals=signals)

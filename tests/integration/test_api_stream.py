@@ -1,0 +1,159 @@
+"""The live tail shows every event and every change of its state, over breaks of the connection too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from fastapi import FastAPI
+
+from sinal_runtime.api import problems, stream
+from sinal_runtime.api.access import Access
+from sinal_runtime.api.tail import Tail
+from sinal_runtime.server import HttpServer
+from sinal_runtime.store.operations import OperationsStore
+from sinal_runtime.store.reading import EventReader
+from sinal_runtime.store.tailing import TailStore
+
+from tests.support.eventually import eventually
+from tests.support.fix_operations import ADMIN_KEY, ApiRig
+
+PATH = "/api/v1/events/stream"
+
+
+class Live:
+    """A listening server of the stream, and its tail."""
+
+    def __init__(self, tail: Tail, url: str) -> None:
+        self.tail, self.url = tail, url
+
+    @asynccontextmanager
+    async def listen(self, *, key: str = ADMIN_KEY, last: str | None = None, **query: str) -> AsyncIterator[Any]:
+        """Messages of one connection as dicts of their fields."""
+        headers = {"Authorization": f"Bearer {key}"} | ({"Last-Event-ID": last} if last else {})
+        async with (
+            httpx.AsyncClient(base_url=self.url, timeout=20) as client,
+            client.stream("GET", PATH, params=query, headers=headers) as answer,
+        ):
+            assert answer.status_code == 200, await answer.aread()
+            yield _messages(answer)
+
+
+async def _messages(answer: httpx.Response) -> AsyncIterator[dict[str, str]]:
+    fields: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name or "comment"] = value
+        elif fields:
+            yield fields
+            fields = {}
+
+
+async def _event(messages: AsyncIterator[dict[str, str]]) -> tuple[str, dict[str, Any]]:
+    async with asyncio.timeout(10):
+        async for message in messages:
+            if message.get("event") == "event":
+                found: dict[str, Any] = msgspec.json.decode(message["data"])
+                return message["id"], found
+    raise AssertionError("the stream ended")
+
+
+@pytest.fixture
+async def live(api_rig: ApiRig) -> AsyncIterator[Live]:
+    """The stream over real HTTP, polling fast."""
+    app = FastAPI()
+    app.state.access = Access(api_rig.secret, OperationsStore(api_rig.database))
+    problems.install(app)
+    tail = Tail(TailStore(api_rig.database), EventReader(api_rig.database), poll_s=0.05)
+    app.include_router(stream.routes(tail, heartbeat_s=0.2))
+    server = HttpServer(app, host="127.0.0.1", port=0, grace_s=1)
+    await server.start()
+    yield Live(tail, server.url)
+    await server.stop()
+
+
+async def test_an_event_is_shown_when_it_comes_and_when_its_outcome_changes(api_rig: ApiRig, live: Live) -> None:
+    async with live.listen() as messages:
+        await eventually(lambda: live.tail.pollers == 1)
+        sale = api_rig.room.sale()
+        await api_rig.room.deliver(sale)
+        _, shown = await _event(messages)
+        assert (shown["id"], shown["outcome"]["state"]) == (sale.id, "in_flight")
+        await api_rig.run("update capi_events set status = 'delivered', settled_at = clock_timestamp()")
+        _, shown = await _event(messages)
+        assert (shown["id"], shown["outcome"]["state"]) == (sale.id, "delivered")
+
+
+async def test_a_broken_stream_goes_on_where_it_was(api_rig: ApiRig, live: Live) -> None:
+    async with live.listen() as messages:
+        await eventually(lambda: live.tail.pollers == 1)
+        first = api_rig.room.sale(order="HP1")
+        await api_rig.room.deliver(first)
+        last, _ = await _event(messages)
+    missed = [api_rig.room.sale(order=f"HP{n}") for n in range(2, 5)]
+    for sale in missed:
+        await api_rig.room.deliver(sale)
+    async with live.listen(last=last) as messages:
+        assert [(await _event(messages))[1]["id"] for _ in missed] == [sale.id for sale in missed]
+        new = api_rig.room.sale(order="HP9")
+        await api_rig.room.deliver(new)
+        assert (await _event(messages))[1]["id"] == new.id
+
+
+async def test_a_transaction_that_took_seconds_is_not_missed(api_rig: ApiRig, live: Live) -> None:
+    sale = api_rig.room.sale()
+    async with live.listen() as messages:
+        await eventually(lambda: live.tail.pollers == 1)
+        await asyncio.sleep(0.3)
+        await api_rig.room.deliver(sale)
+        await api_rig.run("alter table events disable trigger user")
+        await api_rig.run("update events set changed_at = now() - interval '3 seconds', outcome = 'sent'")
+        assert (await _event(messages))[1]["id"] == sale.id
+
+
+async def test_a_tenants_key_hears_its_tenant_only(api_rig: ApiRig, live: Live) -> None:
+    key = await api_rig.key(tenant="outra", role="viewer")
+    async with live.listen(key=key) as messages:
+        await eventually(lambda: live.tail.pollers == 1)
+        await api_rig.room.deliver(api_rig.room.sale())
+        await api_rig.run(
+            "insert into events (id, received_at, occurred_at, tenant_id, funnel, kind, source, outcome, body) "
+            "values ('ev_outra', now(), now(), 'outra', 'f', 'lead', 'browser', 'withheld', '{}')"
+        )
+        assert (await _event(messages))[1]["id"] == "ev_outra"
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=live.url) as client:
+        assert (await client.get(PATH, params={"tenant": "loja"}, headers=headers)).status_code == 404
+        assert (await client.get(PATH)).status_code == 401
+
+
+async def test_filters_choose_and_heartbeats_come(api_rig: ApiRig, live: Live) -> None:
+    async with live.listen(outcome="withheld") as messages:
+        await eventually(lambda: live.tail.pollers == 1)
+        await api_rig.room.deliver(api_rig.room.sale(order="HP1"))
+        async with asyncio.timeout(5):
+            async for message in messages:
+                if "comment" in message:
+                    break
+        repeat = api_rig.room.sale(order="HP1")
+        await api_rig.room.deliver(repeat)
+        _, shown = await _event(messages)
+        assert (shown["id"], shown["outcome"]["reason"]) == (repeat.id, "duplicate")
+
+
+async def test_listeners_of_one_tenant_share_a_poller_and_leave_none_behind(live: Live) -> None:
+    async with live.listen(), live.listen(), live.listen(tenant="loja"):
+        await eventually(lambda: live.tail.pollers == 2)
+    await eventually(lambda: live.tail.pollers == 0)
+
+
+async def test_a_cursor_of_nobody_is_refused(live: Live) -> None:
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Last-Event-ID": "yesterday"}
+    async with httpx.AsyncClient(base_url=live.url) as client:
+        assert (await client.get(PATH, headers=headers)).status_code == 400
