@@ -1,8 +1,15 @@
-"""Every metric of the runtime, in one file: names, labels and buckets are a contract with dashboards and alerts."""
+"""Every metric of the runtime, in one file: names, labels and buckets are a contract with dashboards and alerts.
+
+Series are bounded by `series`, so a room counts by tenant without a thought of how many there are. docs/metrics.md is
+made from this file.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from importlib.metadata import version
+
+from sinal_runtime import series
+from sinal_runtime.series import Counter, Gauge, Histogram
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
@@ -13,7 +20,10 @@ INGEST_UNKNOWN_FIELDS = Counter(
     "sinal_ingest_unknown_fields", "Fields of tracking events that nothing reads.", ("tenant",)
 )
 SPOOL_EVENTS = Gauge("sinal_spool_events", "Events waiting on disk for the broker.")
-QUEUE_DEPTH = Gauge("sinal_queue_depth", "Messages pending and in flight.", ("tenant", "role"))
+SPOOL_BYTES = Gauge("sinal_spool_bytes", "Bytes of the spool's segments.")
+SPOOL_OLDEST_SECONDS = Gauge("sinal_spool_oldest_seconds", "Age of the oldest spooled event.")
+SPOOL_RECORDS = Counter("sinal_spool_records", "Spooled events by what became of them.", ("what",))
+QUEUE_DEPTH = Gauge("sinal_queue_depth", "Messages pending and in flight.", ("tenant", "role"), merge=sum)
 QUEUE_OLDEST_SECONDS = Gauge("sinal_queue_oldest_seconds", "Age of the oldest message.", ("tenant", "role"))
 MATCH_TOTAL = Counter("sinal_match", "Match decisions.", ("tenant", "rule", "decision"))
 MATCH_SECONDS = Histogram("sinal_match_seconds", "One batch of matching.", buckets=_FAST)
@@ -28,10 +38,21 @@ DEAD_LETTERS = Counter("sinal_dead_letters", "Events given up, by reason.", ("te
 EVENT_LATENCY = Histogram(
     "sinal_event_latency_seconds", "From received to the stage.", ("tenant", "stage"), buckets=_SLOW
 )
-SIGNAL_COVERAGE = Gauge("sinal_signal_coverage_ratio", "Share of conversions with a signal.", ("tenant", "signal"))
+SIGNAL_COVERAGE = Gauge(
+    "sinal_signal_coverage_ratio",
+    "Share of the last day's sales with a signal.",
+    ("tenant", "signal"),
+    merge=min,
+)
 GATEWAY_DRIFT = Counter(
     "sinal_gateway_drift", "Unknown statuses and missing fields of gateway deliveries.", ("gateway", "what")
 )
 READBACK = Counter("sinal_readback", "Notices read back from a gateway's API.", ("gateway", "outcome"))
-RECONCILE_TOTAL = Counter("sinal_reconcile", "Reconciliations.", ("kind", "result"))
 BUILD_INFO = Gauge("sinal_build_info", "Constant 1, labelled with the version.", ("version",))
+
+
+def begin(*, tenants: int) -> None:
+    """At the start of a process: so many tenants have series of their own, and this is what runs."""
+    series.TENANTS.limit(tenants)
+    series.DESTINATIONS.limit(tenants)
+    BUILD_INFO.labels(version("sinal")).set(1)
