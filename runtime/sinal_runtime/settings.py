@@ -35,7 +35,6 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address of the HTTP listener.")
     port: int = Field(8080, ge=0, le=65_535, description="Port of the HTTP listener.")
-    public_url: str | None = Field(None, description="Base URL of the shared ingest host as senders see it.")
     admin_key: SecretStr | None = Field(None, description="Key of the operations API with every right.")
     manifest_folder: Path | None = Field(
         None, description="Where the operations API keeps manifests made through it; a folder the operator reads."
