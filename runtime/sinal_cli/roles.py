@@ -30,6 +30,8 @@ SWEEP_INTERVAL_S = 1.0
 EXPIRE_INTERVAL_S = 60.0
 DRAIN_S = 3.0
 PARTITION_INTERVAL_S = 3600.0
+DEPTH_INTERVAL_S = 5.0
+COVERAGE_INTERVAL_S = 60.0
 
 
 class Role(Protocol):
@@ -87,6 +89,9 @@ class Base:
     """What all roles share: settings, things to release at the end in reverse order, dependencies."""
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        from sinal_runtime import metrics
+
+        metrics.begin(tenants=settings.metrics_tenants)
         self._settings, self._keyring = settings, keyring
         self._stack = contextlib.AsyncExitStack()
         self._checks: dict[str, Callable[[], Awaitable[bool]]] = {}
@@ -246,17 +251,24 @@ class Api(Base):
 
 
 class Housekeeping(Base):
-    """Makes partitions ahead and drops those behind retention."""
+    """Makes partitions ahead and drops those behind retention; looks at queues and signals for metrics."""
 
     async def start(self) -> None:
         """Connect and look after the tables."""
+        from sinal_runtime.observing.coverage import SignalCoverage
+        from sinal_runtime.observing.queues import Queues
+        from sinal_runtime.store.observing import ObservingStore
         from sinal_runtime.store.partitions import maintain
 
         owner = self._settings.maintenance_database_url or self._settings.database_url
         database = await self._database(owner, max_size=2)
+        bus, plans = await self._bus_and_plans("sinal-housekeeping")
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
         chores.every(PARTITION_INTERVAL_S, lambda: maintain(database), what="partitions")
+        chores.every(DEPTH_INTERVAL_S, Queues(bus, plans).look, what="queue depths")
+        coverage = SignalCoverage(ObservingStore(database))
+        chores.every(COVERAGE_INTERVAL_S, coverage.look, what="signal coverage")
 
 
 class Operator(Base):

@@ -1,0 +1,81 @@
+"""How much waits in each tenant's lanes and for how long, as metrics: the one place that asks the broker for them.
+
+A lane that was seen with work and is empty now shows 0; one whose tenant is gone disappears. While the broker is away
+the last figures stay: to an autoscaler, no figure and no work must not look the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
+
+from sinal_runtime import metrics
+from sinal_runtime.bus import Depth
+
+Lane = tuple[str, str]  # tenant, role
+
+
+class Depths(Protocol):
+    """Where depths are read; `Bus` is one."""
+
+    async def depths(self, *, ages: bool = False) -> list[Depth]:
+        """Every lane with work; raises BusError."""
+        ...
+
+
+class Snapshot(Protocol):
+    """Of the plans, the tenants that there are."""
+
+    @property
+    def tenants(self) -> Mapping[str, object]: ...
+
+
+class Plans(Protocol):
+    """Where the current snapshot is found."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+
+class Clock(Protocol):
+    """Wall time; the module `time` is one."""
+
+    def time(self) -> float: ...
+
+
+class Queues:
+    """Keeps the metrics of all lanes."""
+
+    def __init__(self, bus: Depths, plans: Plans, *, clock: Clock = time) -> None:
+        self._bus, self._plans, self._clock = bus, plans, clock
+        self._shown: set[Lane] = set()
+
+    async def look(self) -> None:
+        """Read the depths and show them; raises BusError."""
+        waiting, oldest = _by_role(await self._bus.depths(ages=True), now=self._clock.time())
+        self._forget(self._plans.snapshot.tenants)
+        self._shown |= waiting.keys()
+        for lane in sorted(self._shown):
+            metrics.QUEUE_DEPTH.labels(*lane).set(waiting.get(lane, 0))
+            metrics.QUEUE_OLDEST_SECONDS.labels(*lane).set(oldest.get(lane, 0.0))
+
+    def _forget(self, known: Collection[str]) -> None:
+        for lane in [lane for lane in self._shown if lane[0] not in known]:
+            self._shown.discard(lane)
+            metrics.QUEUE_DEPTH.remove(*lane)
+            metrics.QUEUE_OLDEST_SECONDS.remove(*lane)
+
+
+def _by_role(depths: Iterable[Depth], *, now: float) -> tuple[dict[Lane, int], dict[Lane, float]]:
+    """Messages and the age of the oldest in seconds, of each lane that has any."""
+    waiting: dict[Lane, int] = {}
+    oldest: dict[Lane, float] = {}
+    for depth in depths:
+        lane = (depth.tenant, depth.role)
+        if depth.messages:
+            waiting[lane] = waiting.get(lane, 0) + depth.messages
+        if depth.oldest_at is not None:
+            age_s = max(0.0, now - depth.oldest_at.timestamp())
+            oldest[lane] = max(oldest.get(lane, 0.0), age_s)
+    return waiting, oldest
