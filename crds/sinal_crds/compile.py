@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sinal_crds.credentials import required_keys
+from sinal_crds.credentials import optional_keys, required_keys
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import Objects
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest, Tenant
@@ -154,7 +154,8 @@ class _TenantCompiler:
         data: Mapping[str, str] = {}
         trouble = None
         if ref is not None:
-            data, trouble = self._secret(item, "spec.credentialsSecretRef", ref.name, required_keys(spec.gateway))
+            needed, welcome = required_keys(spec.gateway), optional_keys(spec.gateway)
+            data, trouble = self._secret(item, "spec.credentialsSecretRef", ref.name, needed, optional=welcome)
         lost = self._part.integration_problems.get(item.name)
         return IntegrationPlan(
             name=item.name,
@@ -167,7 +168,7 @@ class _TenantCompiler:
         )
 
     def _secret(
-        self, item: Manifest, path: str, name: str, keys: tuple[str, ...]
+        self, item: Manifest, path: str, name: str, keys: tuple[str, ...], *, optional: tuple[str, ...] = ()
     ) -> tuple[Mapping[str, str], str | None]:
         """The wanted keys of a Secret that have a value, and what is missing, in words."""
         data = self._secrets.get(item.namespace, name)
@@ -175,7 +176,7 @@ class _TenantCompiler:
             message = f"Secret {name} does not exist in this namespace; create it"
             return {}, self._trouble(item, f"{path}.name", SECRET_NOT_FOUND, message, f"Secret {name}")
         missing = [key for key in keys if not data.get(key)]
-        found = {key: data[key] for key in keys if data.get(key)}
+        found = {key: data[key] for key in (*keys, *optional) if data.get(key)}
         if not missing:
             return found, None
         message = f"Secret {name} has no value for {', '.join(missing)}; add it"

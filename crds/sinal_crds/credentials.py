@@ -32,7 +32,15 @@ _KEYS = MappingProxyType(
     }
 )
 
+# For the calls that read a sale back; without them only that is missing.
+_OPTIONAL = MappingProxyType({"mercadopago": ("accessToken",), "pagbank": ("email",)})
+
 
 def required_keys(gateway: str) -> tuple[str, ...]:
     """Keys of the credentials Secret of that gateway; empty for one that sends no proof."""
     return _KEYS[gateway]
+
+
+def optional_keys(gateway: str) -> tuple[str, ...]:
+    """Keys that the credentials Secret of that gateway may hold besides."""
+    return _OPTIONAL.get(gateway, ())

@@ -3,8 +3,7 @@
 - Proof: header `x-pushinpay-token`, compared with the token set in the panel.
 - Status: `status`; value: `value` in cents, in reais.
 - The id's case differs between the creation of the Pix and its notice, so it is read in lower case, everywhere.
-- Buyer: a name at most. No e-mail, no phone, no tracking: the sale finds its click by what the seller stored with the
-  id when the Pix was made.
+- Buyer: a name at most. No e-mail, no phone, no tracking comes back: of a notice alone no click can be found.
 - Time: none is sent; a notice happened when it was received.
 
 Sources: public adapters in agreement with each other.
