@@ -88,8 +88,8 @@ class ApiRig:
 
 def tenants() -> tuple[TenantPlan, ...]:
     """`loja` and its neighbour, which has everything under the same names."""
-    loja = tenant_plan()
-    return loja, msgspec.structs.replace(loja, slug="outra", name="Outra", uid="uid-2", funnels=())
+    loja = msgspec.structs.replace(tenant_plan(), name="loja")
+    return loja, msgspec.structs.replace(loja, slug="outra", name="outra", uid="uid-2", funnels=())
 
 
 @pytest.fixture
