@@ -6,7 +6,7 @@
 import { absolute, params, withParam } from "./query";
 import { hit, listen, quiet } from "./quiet";
 
-const LINKS = "a[href],area[href]";
+const LINKS = "a[href]";
 const FRAMES = "iframe[data-sinal][src]";
 const PAUSE_MS = 100;
 
@@ -48,7 +48,11 @@ function fill(form: HTMLFormElement, carry: (element: HTMLElement, url: string, 
   form.querySelectorAll("[data-sinal-own]").forEach((field) => field.remove());
   // Attributes, since a field called "action" or "method" hides the form's own property.
   const action = absolute(form.getAttribute("action"));
-  if (/post/i.test(form.getAttribute("method") || "")) return form.setAttribute("action", carry(form, action, true));
+  if (/post/i.test(form.getAttribute("method") || "")) {
+    const url = carry(form, action, true);
+    if (url !== action) form.setAttribute("action", url);
+    return;
+  }
   const fields = [...form.elements] as HTMLInputElement[];
   const before = fields.reduce((url, { name, value }) => (name ? withParam(url, name, value) : url), action.replace(/[?#].*/, ""));
   const present = params(before);

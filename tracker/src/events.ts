@@ -44,7 +44,8 @@ export function itemsOf({ items, content_ids }: Data): Item[] | undefined {
 /** Custom data of the browser pixel for the same event. */
 export function pixelData(data: Data): object {
   const ids = itemsOf(data)?.map((item) => String(item.id));
-  return { value: data.value, currency: data.currency, content_ids: ids, content_type: ids && "product" };
+  const all = { value: data.value, currency: data.currency, content_ids: ids, content_type: ids && "product" };
+  return JSON.parse(JSON.stringify(all)); // without what is undefined: the pixel complains of it
 }
 
 /** A page's address as it is told: without our own link parameter and, after a no, without all that tells of an ad. */

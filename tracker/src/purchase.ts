@@ -16,7 +16,7 @@ export function twoDecimals(value: string): string | null {
 /** SHA-256 of tenant|order|Purchase|value|currency in hex; rejects without a secure context or for bad input. */
 export async function purchaseId(tenant: string, { order_id, value, currency = "" }: Data): Promise<string> {
   const amount = value === undefined ? "" : twoDecimals(`${value}`);
-  if (amount === null || !order_id) throw "sinal: purchaseId needs order_id, and value as 297.00";
+  if (amount === null || !order_id) throw "sinal: purchaseId needs order_id, value as 297.00";
   const text = `${tenant}|${order_id}|Purchase|${amount}|${currency.toUpperCase()}`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -9,7 +9,7 @@ import { fingerprint } from "./ids";
 import { cleanFbclid, DAYS } from "./meta";
 import { params } from "./query";
 
-const UTMS = ["source", "medium", "campaign", "content", "term"];
+const UTMS = "source medium campaign content term".split(" ");
 export type Utm = Record<string, string>; // by the names above
 
 export const LINKER = "_sl";

@@ -1,0 +1,106 @@
+/** Visits: what is one click, one session, one visitor; and Meta's ids by Meta's rules. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { candidates, openJar } from "../src/cookies";
+import { shortId } from "../src/ids";
+import { fbclidOf, nextFbc, nextFbp } from "../src/meta";
+import { arrive, linkedVisit, readVisit, visitText } from "../src/visit";
+import { samePage, told } from "../src/events";
+
+const NOW = 1_795_000_000_000;
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+const AD = "https://a.example/?fbclid=IwAR1&utm_source=fb";
+
+test("ids are 22 letters and digits and do not repeat", () => {
+  const ids = new Set(Array.from({ length: 2000 }, shortId));
+  assert.equal(ids.size, 2000);
+  for (const id of ids) assert.match(id, /^[A-Za-z0-9]{22}$/);
+});
+
+test("an arrival is a new click for another fbclid or another campaign only", () => {
+  const first = arrive(null, AD, NOW, shortId);
+  assert.ok(first.newAd && first.newTouch);
+  const again = arrive(first.visit, AD, NOW + MINUTE, shortId);
+  assert.deepEqual([again.newAd, again.newTouch, again.visit.click], [false, false, first.visit.click]);
+  const plain = arrive(first.visit, "https://a.example/x", NOW + MINUTE, shortId);
+  assert.equal(plain.visit.click, first.visit.click);
+  const tagsOnly = arrive(first.visit, "https://a.example/x?utm_source=fb", NOW + MINUTE, shortId);
+  assert.equal(tagsOnly.visit.click, first.visit.click, "the site passed its campaign on");
+  const mail = arrive(first.visit, "https://a.example/?utm_source=email", NOW + MINUTE, shortId);
+  assert.ok(!mail.newAd && mail.newTouch && mail.visit.click !== first.visit.click);
+});
+
+test("a session ends after half an hour of silence, a click id after 90 days", () => {
+  const { visit } = arrive(null, AD, NOW, shortId);
+  assert.equal(arrive(visit, "", NOW + 29 * MINUTE, shortId).visit.session, visit.session);
+  const later = arrive(visit, "", NOW + 31 * MINUTE, shortId).visit;
+  assert.notEqual(later.session, visit.session);
+  assert.equal(arrive(visit, "", NOW + 89 * DAY, shortId).visit.click, visit.click);
+  assert.equal(arrive(visit, "", NOW + 91 * DAY, shortId).visit.click, "");
+});
+
+test("the text form reads back as itself, anything else as nobody", () => {
+  const { visit } = arrive(null, AD, NOW, shortId);
+  assert.deepEqual(readVisit(visitText(visit)), visit);
+  for (const text of ["", null, undefined, "x", visitText(visit) + ".x", visitText(visit).slice(1), "a.b.c.d.e.f"]) {
+    assert.equal(readVisit(text), null);
+  }
+});
+
+test("a link hands a visit over for two minutes", () => {
+  const { visit } = arrive(null, AD, NOW, shortId);
+  const link = "https://b.example/?a=1&_sl=" + visitText(visit);
+  assert.deepEqual(linkedVisit(link, NOW + MINUTE), visit);
+  assert.equal(linkedVisit(link, NOW + 3 * MINUTE), null);
+});
+
+test("fbc is written once for a click, verbatim, and never restamped", () => {
+  assert.equal(nextFbc(undefined, "IwAR_aem-Q0", 1, NOW), `fb.1.${NOW}.IwAR_aem-Q0`);
+  assert.equal(nextFbc("fb.2.1789000000000.IwAR1", "IwAR1", 1, NOW), "fb.2.1789000000000.IwAR1");
+  assert.equal(nextFbc("fb.2.1789000000000.IwAR1.Bg", undefined, 1, NOW), "fb.2.1789000000000.IwAR1.Bg");
+  assert.equal(nextFbc("fb.2.1789000000000.iwar1", "IwAR1", 2, NOW), `fb.2.${NOW}.IwAR1`, "case matters");
+  assert.equal(nextFbc("nonsense", undefined, 1, NOW), undefined);
+  assert.equal(fbclidOf("fb.1.1789000000000.IwAR1.AQ"), "IwAR1");
+});
+
+test("fbp is kept if it is one", () => {
+  assert.equal(nextFbp("fb.1.1789000000000.1098115397.Bg", 0, 1, NOW), "fb.1.1789000000000.1098115397.Bg");
+  assert.match(nextFbp("fb.1.17890.x", 0, 2, NOW), new RegExp(`^fb\\.2\\.${NOW}\\.\\d{1,10}$`));
+});
+
+test("cookies go to the highest domain that takes them, with Meta's attributes", () => {
+  const written: string[] = [];
+  const refused = ["com.br", "br"];
+  const page = {
+    kept: new Map<string, string>(),
+    get cookie() {
+      return [...this.kept].map(([name, value]) => `${name}=${value}`).join("; ");
+    },
+    set cookie(text: string) {
+      written.push(text);
+      const [, name, value, age, domain] = /^(\w+)=([^;]*);path=\/;max-age=(-?\d+);samesite=lax(?:;domain=([^;]+))?/.exec(text)!;
+      if (refused.includes(domain!)) return;
+      if (Number(age) <= 0) this.kept.delete(name!);
+      else this.kept.set(name!, value!);
+    },
+  };
+  const jar = openJar(page, { hostname: "www.loja.com.br", protocol: "https:" });
+  assert.equal(written.length, 0, "nothing is written before it is asked for");
+  jar.bake("_fbp", "v", 90);
+  assert.deepEqual(jar.site(), { domain: "loja.com.br", depth: 2 });
+  assert.equal(written.at(-1), "_fbp=v;path=/;max-age=7776000;samesite=lax;domain=loja.com.br;secure");
+  assert.deepEqual([...page.kept.keys()], ["_fbp"]);
+  jar.drop("_fbp");
+  assert.equal(page.cookie, "");
+  assert.deepEqual(candidates("localhost"), []);
+});
+
+test("one page is one address without campaign parameters and plain anchors", () => {
+  const page = "https://a.example/p?x=1";
+  assert.equal(samePage(page + "&fbclid=1&utm_source=f&gclid=2#top"), page);
+  assert.notEqual(samePage(page + "#/route"), page);
+  assert.equal(told(page + "&_sl=a&fbclid=1#top", false), page + "&fbclid=1");
+  assert.equal(told(page + "&_sl=a&fbclid=1#top", true), page);
+});
