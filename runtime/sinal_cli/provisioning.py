@@ -13,9 +13,11 @@ import structlog
 
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import Keyring
-from sinal_crds.loading import InvalidManifests, load
+from sinal_crds.loading import InvalidManifests, Objects, load
+from sinal_crds.models import Manifest, Tenant
 from sinal_crds.plan import TenantPlan
-from sinal_operator.provision import Provisioner, Retired
+from sinal_operator.metrics import show_objects
+from sinal_operator.provision import Provisioner, Report, Retired
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +33,7 @@ class FileProvisioning:
         self._stack = contextlib.AsyncExitStack()
         self._seen: object = None
         self._retired: dict[str, Retired] = {}  # tenants that a file took away while we ran
+        self._objects = Objects()
         self.compilation = Compilation(plans=(), problems=(), minted={})
 
     @property
@@ -44,8 +47,10 @@ class FileProvisioning:
         client = await nats.connect(self._nats_url, name="sinal-operator", max_reconnect_attempts=-1)
         self._stack.push_async_callback(client.close)
         self._provisioner = Provisioner(client, self._keyring)
-        await self._provisioner.reconcile(self.plans())
-        keeping = self._provisioner.run(self.plans, interval_s=DRIFT_INTERVAL_S, retired=self.retired)
+        self._show(await self._provisioner.reconcile(self.plans()))
+        keeping = self._provisioner.run(
+            self.plans, interval_s=DRIFT_INTERVAL_S, retired=self.retired, on_report=self._show
+        )
         for work in (keeping, self._watch()):
             task = asyncio.create_task(work)
             self._stack.push_async_callback(_cancelled, task)
@@ -66,6 +71,7 @@ class FileProvisioning:
         self._seen = self._fingerprint()
         loaded = load(self._files)
         loaded.raise_for_errors()
+        self._objects = loaded.objects
         before = {plan.slug: plan for plan in self.plans()}
         self.compilation = compile(loaded.objects, loaded.secrets, self._keyring)
         now = {plan.slug for plan in self.plans()}
@@ -84,8 +90,23 @@ class FileProvisioning:
             except InvalidManifests as error:
                 log.error("manifests.refused", errors=str(error).splitlines())
                 continue
-            await self._provisioner.reconcile(self.plans(), self.retired())
+            self._show(await self._provisioner.reconcile(self.plans(), self.retired()))
             log.info("manifests.applied", tenants=len(self.plans()))
+
+    def _show(self, report: Report) -> None:
+        """An object is ready when nothing was wrong with it, a tenant when its events can flow as well."""
+        wrong = {(p.kind, p.namespace, p.name) for p in self.compilation.problems}
+
+        def ready(found: Manifest) -> bool:
+            if isinstance(found, Tenant) and (one := report.tenants.get(found.slug)) is not None and not one.ready:
+                return False
+            return (found.kind, found.namespace, found.name) not in wrong
+
+        objects = self._objects
+        show_objects(
+            (found.kind, ready(found))
+            for found in (*objects.tenants, *objects.destinations, *objects.funnels, *objects.integrations)
+        )
 
     def _fingerprint(self) -> object:
         found = []

@@ -19,6 +19,7 @@ from nats.aio.subscription import Subscription
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import Keyring
+from sinal_operator import metrics
 from sinal_operator.provision import desired
 from sinal_operator.provision.api import JetStream, Refused, StreamInfo, Unavailable
 from sinal_operator.provision.report import Report, Retired, TenantReport
@@ -68,7 +69,10 @@ class Provisioner:
 
             async def one(work: TenantPlan | Retired) -> TenantReport:
                 async with gate:
-                    return await self._one(work, streams, deep=deep, abandon=abandon or {})
+                    with metrics.RECONCILE_SECONDS.labels("Tenant").time():
+                        report = await self._one(work, streams, deep=deep, abandon=abandon or {})
+                metrics.RECONCILE_TOTAL.labels("Tenant", report.result).inc()
+                return report
 
             work: list[TenantPlan | Retired] = [*wanted.values(), *gone.values()]
             reports = await asyncio.gather(*map(one, work), return_exceptions=True)
@@ -171,7 +175,8 @@ class Provisioner:
         return True
 
     def _failed(self, error: Exception) -> None:
-        """Log a failure once until it changes or is over."""
+        """Count a failed round; log it once until it changes or is over."""
+        metrics.RECONCILE_TOTAL.labels("Tenant", "failed").inc()
         if type(error).__name__ != self._trouble:
             self._trouble = type(error).__name__
             if isinstance(error, Unavailable):
