@@ -28,8 +28,8 @@ DRIFT_INTERVAL_S = 5.0
 class FileProvisioning:
     """The operator's reconciliation over files."""
 
-    def __init__(self, nats_url: str, keyring: Keyring, *, files: Sequence[Path]) -> None:
-        self._nats_url, self._keyring, self._files = nats_url, keyring, files
+    def __init__(self, nats_url: str, keyring: Keyring, *, files: Sequence[Path], ack_wait_s: float) -> None:
+        self._nats_url, self._keyring, self._files, self._ack_wait_s = nats_url, keyring, files, ack_wait_s
         self._stack = contextlib.AsyncExitStack()
         self._seen: object = None
         self._retired: dict[str, Retired] = {}  # tenants that a file took away while we ran
@@ -46,7 +46,7 @@ class FileProvisioning:
         self._read()
         client = await nats.connect(self._nats_url, name="sinal-operator", max_reconnect_attempts=-1)
         self._stack.push_async_callback(client.close)
-        self._provisioner = Provisioner(client, self._keyring)
+        self._provisioner = Provisioner(client, self._keyring, ack_wait_s=self._ack_wait_s)
         self._show(await self._provisioner.reconcile(self.plans()))
         keeping = self._provisioner.run(
             self.plans, interval_s=DRIFT_INTERVAL_S, retired=self.retired, on_report=self._show

@@ -176,6 +176,7 @@ class Match(Base):
             batch=settings.match_batch,
             concurrency=settings.match_concurrency,
             in_flight=settings.lane_in_flight,
+            ack_wait_s=settings.lane_ack_wait_s,
         )
         plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("match")))
         chores = Chores()
@@ -207,6 +208,7 @@ class Dispatch(Base):
             batch=1_000,
             concurrency=settings.dispatch_concurrency,
             in_flight=settings.lane_in_flight,
+            ack_wait_s=settings.lane_ack_wait_s,
         )
         plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("dispatch")))
         chores = Chores()
@@ -282,7 +284,12 @@ class Operator(Base):
         """Provision once, then keep it so."""
         from sinal_cli.provisioning import FileProvisioning
 
-        provisioning = FileProvisioning(self._settings.nats_url, self._keyring, files=self._files)
+        provisioning = FileProvisioning(
+            self._settings.nats_url,
+            self._keyring,
+            files=self._files,
+            ack_wait_s=self._settings.lane_ack_wait_s,
+        )
         await provisioning.start()
         self._stack.push_async_callback(provisioning.stop)
 

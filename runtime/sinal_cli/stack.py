@@ -59,12 +59,14 @@ class Stack:
         await self._start_services(postgres, nats, redis, sandbox)
         await self._prepare_database(postgres, secrets)
         keyring = self._keyring()
+        settings = self._settings(postgres, nats, redis, secrets)
         made = self._instance.folder / "manifests"  # what is declared through the API
         made.mkdir(exist_ok=True)
-        provisioning = FileProvisioning(nats.url, keyring, files=[*self._files, made])
+        provisioning = FileProvisioning(
+            nats.url, keyring, files=[*self._files, made], ack_wait_s=settings.lane_ack_wait_s
+        )
         await provisioning.start()
         self._exit.push_async_callback(provisioning.stop)
-        settings = self._settings(postgres, nats, redis, secrets)
         ingest = roles.Ingest(settings, keyring)
         api = roles.Api(settings.model_copy(update={"port": self._ports[1]}), keyring)
         workers = [make(settings, keyring) for make in (roles.Match, roles.Dispatch, roles.Housekeeping)]

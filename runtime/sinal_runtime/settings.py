@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LEASE_SHARE = 11 / 12  # of ack_wait: the longest claim; the rest is for clocks and the way back
 
 
 class Settings(BaseSettings):
@@ -31,7 +34,13 @@ class Settings(BaseSettings):
         10.0,
         gt=0,
         le=25,
-        description="One request to the Graph API; stays under the lanes' ack_wait of 60 s.",
+        description="One request to the Graph API; two of them fit into `lane_ack_wait_s` (checked at start).",
+    )
+    lane_ack_wait_s: float = Field(
+        60.0,
+        ge=5,
+        le=600,
+        description="When the broker gives a lost worker's messages to another; the same for operator and workers.",
     )
     host: str = Field("127.0.0.1", description="Address of the HTTP listener.")
     port: int = Field(8080, ge=0, le=65_535, description="Port of the HTTP listener.")
@@ -74,3 +83,14 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(True, description="JSON lines instead of a console format.")
+
+    @model_validator(mode="after")
+    def _lease_covers_a_request(self) -> Self:
+        """A claim must outlive its request and end before the broker gives the message to another worker."""
+        if 2 * self.graph_timeout_s > self.lane_ack_wait_s * LEASE_SHARE:
+            longest = self.lane_ack_wait_s * LEASE_SHARE / 2
+            raise ValueError(
+                f"graph_timeout_s is {self.graph_timeout_s:g} and may be {longest:g} at most with a lane_ack_wait_s of "
+                f"{self.lane_ack_wait_s:g}: a request must end while its claim holds"
+            )
+        return self

@@ -52,16 +52,16 @@ def stream(plan: TenantPlan, *, replicas: int) -> Config:
     return config
 
 
-def consumers(plan: TenantPlan) -> dict[str, Config]:
+def consumers(plan: TenantPlan, *, ack_wait_s: float = ACK_WAIT_S) -> dict[str, Config]:
     """Configurations of a tenant's consumers by name: `match`, and one a destination."""
-    found = {names.MATCH_CONSUMER: _consumer(names.MATCH_CONSUMER, names.in_filter(plan.slug))}
+    found = {names.MATCH_CONSUMER: _consumer(names.MATCH_CONSUMER, names.in_filter(plan.slug), ack_wait_s)}
     for destination in plan.destinations:
         name = names.dispatch_consumer(destination.name)
-        found[name] = _consumer(name, names.out_subject(plan.slug, destination.name))
+        found[name] = _consumer(name, names.out_subject(plan.slug, destination.name), ack_wait_s)
     return found
 
 
-def _consumer(name: str, filter_subject: str) -> Config:
+def _consumer(name: str, filter_subject: str, ack_wait_s: float) -> Config:
     return {
         "name": name,
         "durable_name": name,
@@ -69,7 +69,7 @@ def _consumer(name: str, filter_subject: str) -> Config:
         "deliver_policy": "all",
         "replay_policy": "instant",
         "ack_policy": "explicit",
-        "ack_wait": ACK_WAIT_S * SECOND,
+        "ack_wait": round(ack_wait_s * SECOND),
         "max_deliver": -1,
         "max_ack_pending": MAX_ACK_PENDING,
         "max_waiting": MAX_WAITING,

@@ -37,11 +37,14 @@ RETRY_S = 1.0
 class Provisioner:
     """The owner of streams, consumers and the bucket of plans."""
 
-    def __init__(self, client: Client, keyring: Keyring, *, replicas: int = 1) -> None:
+    def __init__(
+        self, client: Client, keyring: Keyring, *, replicas: int = 1, ack_wait_s: float = desired.ACK_WAIT_S
+    ) -> None:
         self._client = client
         self._jetstream = JetStream(client)
         self._vault = Vault(client, self._jetstream, keyring)
         self._replicas = replicas
+        self._ack_wait_s = ack_wait_s
         self._lock = asyncio.Lock()
         self._asked: set[str] = set()  # slugs that workers miss; "" means all
         self._round = 0
@@ -91,7 +94,13 @@ class Provisioner:
         try:
             if isinstance(work, Retired):
                 return await retire(work, info, jetstream=self._jetstream, vault=self._vault)
-            tenant = Tenant(work, jetstream=self._jetstream, vault=self._vault, replicas=self._replicas)
+            tenant = Tenant(
+                work,
+                jetstream=self._jetstream,
+                vault=self._vault,
+                replicas=self._replicas,
+                ack_wait_s=self._ack_wait_s,
+            )
             look = deep if isinstance(deep, bool) else slug in deep
             return await tenant.reconcile(info, deep=look, abandoned=abandon.get(slug, ()))
         except Refused as error:

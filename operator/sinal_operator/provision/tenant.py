@@ -36,12 +36,15 @@ def _verdict(error: Refused) -> tuple[Result, str]:
 class Tenant:
     """The work on one tenant; used once."""
 
-    def __init__(self, plan: TenantPlan, *, jetstream: JetStream, vault: Vault, replicas: int) -> None:
+    def __init__(
+        self, plan: TenantPlan, *, jetstream: JetStream, vault: Vault, replicas: int, ack_wait_s: float
+    ) -> None:
         self._plan = plan
         self._jetstream = jetstream
         self._vault = vault
         self._stream = names.stream(plan.slug)
         self._replicas = replicas
+        self._ack_wait_s = ack_wait_s
         self._changes: list[str] = []
         self._reasons: list[str] = []
         self._blocked = False
@@ -125,7 +128,7 @@ class Tenant:
     async def _reconcile_consumers(
         self, info: StreamInfo | None, *, deep: bool, abandoned: Collection[str]
     ) -> tuple[str, ...]:
-        wanted = desired.consumers(self._plan)
+        wanted = desired.consumers(self._plan, ack_wait_s=self._ack_wait_s)
         if info is not None and not deep and info.state.consumer_count == len(wanted):
             return tuple(wanted)
         actual = await self._jetstream.consumers(self._stream) if info is not None else {}

@@ -66,6 +66,12 @@ class Nats:
             await self._service.stop()
             self._service = None
 
+    def kill(self) -> None:
+        """SIGKILL, at once; for tests of what a crash leaves behind."""
+        if self._service is not None:
+            self._service.kill()
+            self._service = None
+
     def _config(self) -> str:
         return (
             f'listen: "127.0.0.1:{self.port}"\n'

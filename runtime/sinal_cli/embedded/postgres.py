@@ -60,11 +60,11 @@ class Postgres:
         return f"postgresql://{user}:{password or self._password}@127.0.0.1:{self.port}/{database}"
 
     async def start(self) -> None:
-        """Start the server; raises ServiceError with the end of its log."""
+        """Start the server; a restart of this object keeps its port. Raises ServiceError with the end of its log."""
         if not (self._data / "PG_VERSION").exists():
             await asyncio.to_thread(self._initialise)
         _remove_stale_lock(self._data)
-        self.port = free_port()
+        self.port = self.port or free_port()
         options = [f"-c{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
         self._service = Service(
             "PostgreSQL",
@@ -82,6 +82,12 @@ class Postgres:
         """Fast shutdown."""
         if self._service is not None:
             await self._service.stop()
+            self._service = None
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster, whose children end when they notice; for tests of what a crash leaves behind."""
+        if self._service is not None:
+            self._service.kill()
             self._service = None
 
     def _initialise(self) -> None:

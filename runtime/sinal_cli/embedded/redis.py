@@ -63,3 +63,9 @@ class Redis:
         if self._service is not None:
             await self._service.stop()
             self._service = None
+
+    def kill(self) -> None:
+        """SIGKILL, at once; for tests of what a crash leaves behind."""
+        if self._service is not None:
+            self._service.kill()
+            self._service = None

@@ -21,7 +21,7 @@ from sinal_runtime.dispatch.breaker import Policy, State
 from sinal_runtime.dispatch.circuit import Circuit
 from sinal_runtime.dispatch.ports import Clock, Graph, Lane, Ledger, Message, Plans
 from sinal_runtime.dispatch.round import SHORT_WAIT_S, Round
-from sinal_runtime.settings import Settings
+from sinal_runtime.settings import LEASE_SHARE, Settings
 from sinal_runtime.store.delivery import Ref
 
 log = structlog.get_logger(__name__)
@@ -31,9 +31,9 @@ FOREIGN_S = 60.0
 NAK_MARGIN_S = 0.05  # the row must be due when its message returns
 
 
-def lease_s(graph_timeout_s: float) -> float:
-    """How long a claim holds: longer than one request may take, shorter than the lanes' ack_wait of 60 s."""
-    return min(55.0, graph_timeout_s * 1.5 + 15.0)
+def lease_s(settings: Settings) -> float:
+    """How long a claim holds: longer than one request may take, shorter than the lanes' ack_wait."""
+    return min(settings.lane_ack_wait_s * LEASE_SHARE, settings.graph_timeout_s * 1.5 + 15.0)
 
 
 class DispatchWorker:
@@ -54,7 +54,7 @@ class DispatchWorker:
         self._clock = clock
         self._policy = policy or Policy()
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries
-        self._lease_s = lease_s(settings.graph_timeout_s)
+        self._lease_s = lease_s(settings)
         self._circuits: dict[tuple[str, str], Circuit] = {}
 
     async def handle(self, lane: Lane, messages: Sequence[Message]) -> None:
