@@ -25,7 +25,7 @@ from sinal_crds.loading import load
 from sinal_runtime.store.migrate import migrate
 
 ADMIN_KEY = "sak_for_tests"
-ROLES = ("operator", "ingest", "match", "dispatch", "api")
+ROLES = ("operator", "ingest", "match", "dispatch", "api", "housekeeping")
 
 
 class Platform:
@@ -40,7 +40,7 @@ class Platform:
         )
         self.nats = Nats(folder / "nats", password="nats", log=log / "nats.log")
         self.redis = Redis(folder / "redis", password="redis", log=log / "redis.log")
-        self.ports = {"ingest": free_port(), "api": free_port(), "sandbox": free_port()}
+        self.ports = {name: free_port() for name in (*ROLES, "sandbox")}
         self.sandbox = self._python("sandbox", "sinal_runtime.sandbox", "--port", str(self.ports["sandbox"]))
         self.roles: dict[str, Service] = {}
         self.minted: Any = {}
@@ -59,6 +59,10 @@ class Platform:
     def sandbox_url(self) -> str:
         """Base URL of the sandbox."""
         return f"http://127.0.0.1:{self.ports['sandbox']}"
+
+    def url(self, role: str) -> str:
+        """Where a role answers probes and scrapers."""
+        return f"http://127.0.0.1:{self.ports[role]}"
 
     def webhook(self, tenant: str, integration: str) -> str:
         """Webhook URL of an integration."""
@@ -127,7 +131,7 @@ class Platform:
             "SINAL_REDIS_URL": self.redis.url,
             "SINAL_KEYRING_FILE": str(self.folder / "keyring.json"),
             "SINAL_GRAPH_URL": self.sandbox_url,
-            "SINAL_PORT": str(self.ports.get(role, 0)),
+            "SINAL_PORT": str(self.ports[role]),
             "SINAL_ADMIN_KEY": ADMIN_KEY,
             **self._extra,
         }

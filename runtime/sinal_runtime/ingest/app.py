@@ -16,7 +16,7 @@ from sinal_runtime.ingest.body import SenderGone
 from sinal_runtime.ingest.cors import Cors
 from sinal_runtime.ingest.exchange import Answer, Request, send
 from sinal_runtime.ingest.health import Health
-from sinal_runtime.ingest.observe import Observer, TenantLabels
+from sinal_runtime.ingest.observe import Observer
 from sinal_runtime.ingest.origins import LandingHosts
 from sinal_runtime.ingest.outlet import Outlet
 from sinal_runtime.ingest.pixel import Pixel
@@ -106,7 +106,7 @@ def build(
 ) -> Edge:
     """Wire the edge; `gateways` defaults to every registered one."""
     landing_hosts = LandingHosts()
-    observer = Observer(labels=TenantLabels(limit=settings.metrics_tenants))
+    observer = Observer()
     out = Outlet(bus=bus)
     tracking = Tracking(
         plans=plans,

@@ -1,54 +1,32 @@
-"""What a request leaves behind: a counter, a duration, a log line. None of them holds a path, a token or a person.
-
-Tenant labels are bounded: the first `limit` tenants of a process have their own, the rest share `other`, because a
-series never goes away again.
-"""
+"""What a request leaves behind: a counter, a duration, a log line. None of them holds a path, a token or a person."""
 
 from __future__ import annotations
 
 import structlog
-from prometheus_client import Counter
 
 from sinal_runtime import metrics
 from sinal_runtime.ingest.exchange import Request
-
-OTHER = "other"
-
-
-class TenantLabels:
-    """The tenants that have a label of their own."""
-
-    def __init__(self, *, limit: int) -> None:
-        self._limit = limit
-        self._known: set[str] = set()
-
-    def label(self, slug: str) -> str:
-        """The value of the label `tenant`; empty for a request of nobody."""
-        if not slug or slug in self._known:
-            return slug
-        if len(self._known) >= self._limit:
-            return OTHER
-        self._known.add(slug)
-        return slug
+from sinal_runtime.series import Counter
 
 
 class Observer:
     """Counts and logs requests."""
 
-    def __init__(self, *, labels: TenantLabels) -> None:
-        self._labels = labels
+    def __init__(self) -> None:
         self._log = structlog.get_logger(__name__).bind()  # bound once: a lazy logger is assembled again at every call
         self._counters: dict[tuple[str, str, int], Counter] = {}
 
     def unknown_fields(self, tenant: str, count: int) -> None:
         """Fields of tracking events that nothing reads."""
         if count:
-            metrics.INGEST_UNKNOWN_FIELDS.labels(self._labels.label(tenant)).inc(count)
+            metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(count)
 
     def done(self, request: Request, *, template: str, status: int, seconds: float) -> None:
         """One request was answered; accepted browser traffic is logged at debug only, for there is much of it."""
-        self._counter(self._labels.label(request.tenant), request.source, status).inc()
-        if 200 <= status < 300:
+        self._counter(request.tenant, request.source, status).inc()
+        if (
+            200 <= status < 300 and request.source != "none" and not template.endswith("/s.js")
+        ):  # probes store nothing either
             metrics.INGEST_SECONDS.observe(seconds)
         write = self._log.debug if status < 400 and request.source != "webhook" else self._log.info
         write(
