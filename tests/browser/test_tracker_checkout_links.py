@@ -116,7 +116,7 @@ def test_ways_to_open_a_checkout(browser: Browser, world: World, way: str) -> No
         "open": f"<button id=\"go\" onclick=\"window.open('{checkout}', '_blank')\">x</button>",
         "shadow": "<div id=go style='width:50px;height:20px'></div><script>go.attachShadow({mode:'open'}).innerHTML="
         f"'<a style=display:block;height:20px href={checkout}>x</a>'</script>",
-        "decorate": f"<button id=\"go\" onclick=\"location.href = sinal.decorate('{checkout}')\">x</button>",
+        "decorate": f'<button id="go" onclick="location.href = sinal.decorate(\'{checkout}\')">x</button>',
     }[way]
     browser.open(world.page("loja.example/", body) + AD)
     click = world.got("click")[0]["click_id"]

@@ -123,7 +123,9 @@ def test_the_queue_is_bounded(browser: Browser, world: World) -> None:
 
 
 def test_a_browser_without_storage_still_sends(browser: Browser, world: World) -> None:
-    broken = "<script>Object.defineProperty(window,'localStorage',{get(){throw new DOMException('no','SecurityError')}})"
+    broken = (
+        "<script>Object.defineProperty(window,'localStorage',{get(){throw new DOMException('no','SecurityError')}})"
+    )
     broken += ";Object.defineProperty(document,'cookie',{get(){return ''},set(){}})</script>"
     browser.open(world.page("loja.example/", head=broken + world.tag) + "?fbclid=IwAR1")
     view = world.got("pageview")[0]

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from sinal_runtime.events import meta_event_id
+
 from tests.support.fix_browser import TRACKER, Browser, World
 
 STUB = "<script>window.sinal=window.sinal||function(){(sinal.q=sinal.q||[]).push(arguments)}</script>"

@@ -213,7 +213,12 @@ def _handler(world: World) -> type[BaseHTTPRequestHandler]:
 def world() -> Iterator[World]:
     """The tenant `loja` with its funnel: consent granted by default, cookies at once."""
     config = Config(
-        key=KEY, tenant="loja", path="", consent=True, early=True, hosts=("loja.example", "*.loja.example", "irma.example")
+        key=KEY,
+        tenant="loja",
+        path="",
+        consent=True,
+        early=True,
+        hosts=("loja.example", "*.loja.example", "irma.example"),
     )
     made = World(port=0, config=config)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made))
@@ -233,9 +238,7 @@ def driver() -> Iterator[str]:
     for program in ("chromium", "chromedriver"):
         assert shutil.which(program), f"{program} is missing: install Debian's chromium and chromium-driver"
     port = free_port()
-    process = subprocess.Popen(
-        ["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 20
     while True:

@@ -15,6 +15,7 @@ from sinal_runtime.gateways._body import Node, form_fields
 from sinal_runtime.gateways.sale import Client, Tracking
 
 _CLICK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
+_OURS = re.compile(r"[A-Za-z0-9]{22}", re.ASCII)  # what the page script writes, into the first slot that is free
 _HOTMART_OWN = re.compile(r"HOTMART_[A-Z0-9_]+", re.ASCII)  # its own word where the link had no sck
 _META_ID = re.compile(r"fb\.\d{1,2}\.\d{10,16}\.[A-Za-z0-9._~=-]{1,600}", re.ASCII)
 _MAX_USER_AGENT = 1_000
@@ -35,7 +36,9 @@ def read(sources: Sequence[Node], *, trust: Sequence[str]) -> Tracking:
         return next((text for text in texts if text is not None and accept(text)), None)
 
     return Tracking(
-        click_id=find(*trust, accept=lambda text: click_id(text) is not None),
+        # A slot of the page's own may look like an id; then ours is in a later one.
+        click_id=find(*trust, accept=lambda text: _OURS.fullmatch(text) is not None)
+        or find(*trust, accept=lambda text: click_id(text) is not None),
         session_id=find("session_id"),
         external_id=find("external_id"),
         fbclid=find("fbclid"),

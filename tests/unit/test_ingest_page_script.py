@@ -1,0 +1,130 @@
+"""`GET /s.js`: each funnel's script, cached and compressed, small, and nothing for keys of nobody."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from importlib.resources import files
+
+import msgspec
+import pytest
+
+from sinal_crds.plan import ConsentPlan
+from sinal_runtime.ingest.script import PLACE, Config, Rendered
+
+from tests.support.fix_ingest import OTHER, OTHER_PUBLIC_KEY, PUBLIC_KEY, EdgeWorld, a_tenant
+
+PROGRAM = files("sinal_runtime.ingest").joinpath("s.min.js").read_bytes()
+SIX_KB = 6 * 1024  # the contract: "≤ 6 KB gzipped"
+
+
+def config_of(body: bytes) -> dict[str, object]:
+    """What the script was told."""
+    start, end = PROGRAM.split(PLACE)
+    told: dict[str, object] = json.loads(body.removeprefix(start).removesuffix(end))
+    return told
+
+
+async def test_a_tenants_own_host_serves_its_funnels_script(edge_world: EdgeWorld) -> None:
+    reply = await edge_world.client(host="t.loja.example").get(f"/s.js?f={PUBLIC_KEY}")
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert reply.headers["cache-control"] == "public, max-age=300"
+    assert config_of(reply.body) == {
+        "key": PUBLIC_KEY,
+        "tenant": "loja",
+        "path": "",
+        "consent": True,
+        "early": True,
+        "hosts": ["curso.example", "*.promo.example"],
+    }
+
+
+@pytest.mark.parametrize("path", ["/s.js", "/t/loja/s.js"])
+async def test_the_shared_host_collects_below_the_tenants_path(edge_world: EdgeWorld, path: str) -> None:
+    reply = await edge_world.client().get(f"{path}?f={PUBLIC_KEY}")
+    assert reply.status == 200 and config_of(reply.body)["path"] == "/t/loja"
+
+
+async def test_the_funnels_consent_rules_reach_the_page(edge_world: EdgeWorld) -> None:
+    tenant = a_tenant()
+    strict = ConsentPlan(default="Denied", cookies_before_consent=False)
+    funnel = msgspec.structs.replace(tenant.funnels[0], consent=strict)
+    edge_world.tenants = (msgspec.structs.replace(tenant, funnels=(funnel,)), OTHER)
+    told = config_of((await edge_world.client().get(f"/s.js?f={PUBLIC_KEY}")).body)
+    assert (told["consent"], told["early"]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("ingest.example", "/s.js"),
+        ("ingest.example", "/s.js?f="),
+        ("ingest.example", "/s.js?f=fk_nobody"),
+        ("ingest.example", f"/s.js?f={'x' * 5000}"),
+        ("ingest.example", f"/t/outra/s.js?f={PUBLIC_KEY}"),
+        ("ingest.example", f"/t/nobody/s.js?f={PUBLIC_KEY}"),
+        ("t.loja.example", f"/s.js?f={OTHER_PUBLIC_KEY}"),
+    ],
+)
+async def test_a_key_that_is_not_here_gets_a_comment(edge_world: EdgeWorld, host: str, path: str) -> None:
+    reply = await edge_world.client(host=host).get(path)
+    assert reply.status == 404
+    assert reply.headers["content-type"].startswith("text/javascript")
+    assert reply.headers["cache-control"] == "no-store", "the key may exist in a moment"
+    assert re.fullmatch(rb"/\*[^*]*\*/\n", reply.body)
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, gzip;q=0.8", "deflate, *", "GZIP"])
+async def test_it_is_compressed_for_who_takes_it(edge_world: EdgeWorld, accepted: str) -> None:
+    client = edge_world.client()
+    packed = await client.get(f"/s.js?f={PUBLIC_KEY}", headers={"Accept-Encoding": accepted})
+    plain = await client.get(f"/s.js?f={PUBLIC_KEY}")
+    assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.0", "identity"])
+async def test_it_is_plain_for_who_does_not(edge_world: EdgeWorld, accepted: str) -> None:
+    reply = await edge_world.client().get(f"/s.js?f={PUBLIC_KEY}", headers={"Accept-Encoding": accepted})
+    assert reply.status == 200 and "content-encoding" not in reply.headers
+
+
+async def test_a_browser_that_has_it_is_told_so(edge_world: EdgeWorld) -> None:
+    client = edge_world.client()
+    etag = (await client.get(f"/s.js?f={PUBLIC_KEY}")).headers["etag"]
+    for known in (etag, f'"x", {etag}', etag.removeprefix("W/"), "*"):
+        reply = await client.get(f"/s.js?f={PUBLIC_KEY}", headers={"If-None-Match": known})
+        assert (reply.status, reply.body, reply.headers["etag"]) == (304, b"", etag)
+        assert "content-length" not in reply.headers
+    assert (await client.get(f"/s.js?f={PUBLIC_KEY}", headers={"If-None-Match": '"x"'})).status == 200
+
+
+async def test_its_tag_changes_with_the_configuration(edge_world: EdgeWorld) -> None:
+    before = (await edge_world.client().get(f"/s.js?f={PUBLIC_KEY}")).headers["etag"]
+    funnel = msgspec.structs.replace(a_tenant().funnels[0], landing_hosts=("nova.example",))
+    edge_world.tenants = (a_tenant(funnels=(funnel,)), OTHER)
+    assert (await edge_world.client().get(f"/s.js?f={PUBLIC_KEY}")).headers["etag"] != before
+
+
+async def test_it_can_be_asked_for_by_head_and_not_posted_to(edge_world: EdgeWorld) -> None:
+    client = edge_world.client()
+    assert (await client.send("HEAD", f"/s.js?f={PUBLIC_KEY}")).status == 200
+    assert (await client.post(f"/s.js?f={PUBLIC_KEY}")).status == 405
+
+
+def test_the_script_of_a_funnel_with_many_hosts_is_at_most_six_kilobytes() -> None:
+    hosts = tuple(f"{name}.minha-loja-de-cursos.com.br" for name in ("www", "lp", "quiz", "aula", "obrigado", "blog"))
+    config = Config(
+        key="fk_" + "a1B2c3D4" * 4, tenant="minha-loja-de-cursos", path="/t/minha-loja-de-cursos", consent=False,
+        early=False, hosts=hosts,
+    )  # fmt: skip
+    assert len(Rendered(PROGRAM, config).compressed) <= SIX_KB
+
+
+def test_the_script_runs_under_a_strict_content_security_policy() -> None:
+    assert PROGRAM.count(PLACE) == 1, "the one place where the edge writes the configuration"
+    text = PROGRAM.decode()
+    assert not re.search(r"\beval\(|new Function|\.innerHTML|document\.write\(|setTimeout\(['\"]", text)
