@@ -48,6 +48,18 @@ GATEWAY_DRIFT = Counter(
     "sinal_gateway_drift", "Unknown statuses and missing fields of gateway deliveries.", ("gateway", "what")
 )
 READBACK = Counter("sinal_readback", "Notices read back from a gateway's API.", ("gateway", "outcome"))
+CHORE_LAST_SUCCESS = Gauge(
+    "sinal_chore_last_success_timestamp_seconds", "When a chore of housekeeping succeeded last, anywhere.", ("chore",)
+)
+CHORE_FAILURES = Counter("sinal_chore_failures", "Runs of a chore that failed in this process.", ("chore",))
+CHORE_SECONDS = Histogram("sinal_chore_seconds", "One run of a chore.", ("chore",), buckets=_SLOW)
+STRANDED = Counter("sinal_stranded", "Deliveries whose message was lost, published again.", ("tenant", "destination"))
+LEDGER_DIFFERENCE = Gauge(
+    "sinal_ledger_difference", "Rows that keep the delivery ledger from adding up.", ("tenant",), merge=sum
+)
+HEARTBEAT_SECONDS = Gauge("sinal_heartbeat_seconds", "How long the last heartbeat took from the broker to its row.")
+HEARTBEAT_AGE = Gauge("sinal_heartbeat_age_seconds", "How long ago the last heartbeat came through.")
+ERASURES_WAITING = Gauge("sinal_erasures_waiting", "Erasures asked for and not done yet.")
 BUILD_INFO = Gauge("sinal_build_info", "Constant 1, labelled with the version.", ("version",))
 
 
