@@ -8,6 +8,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from sinal_cli.client import commands
+
 app = App(name="sinal", help="Server-side tracking for paid-traffic funnels.", version_flags=["--version"])
 manifests = App(name="manifests", help="Manifests of tenants, destinations, funnels and gateway integrations.")
 gateways = App(name="gateways", help="Payment gateways' webhook payloads.")
@@ -15,6 +17,7 @@ identity = App(name="identity", help="Normalisation and hashing of customer data
 app.command(manifests)
 app.command(gateways)
 app.command(identity)
+commands.register(app)
 
 
 @app.command

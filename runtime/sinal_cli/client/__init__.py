@@ -1,0 +1,1 @@
+"""Commands on the operations API: what became of events, and what a person does about it."""

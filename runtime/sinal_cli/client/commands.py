@@ -1,0 +1,280 @@
+"""Words of the command line for the operations API; what they do is imported when they run.
+
+Exit codes: 0 done, 1 refused or something is wrong, 2 wrong usage or nobody to talk to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from sinal_cli.client.session import Session
+    from sinal_cli.client.show import Output
+
+_SPAN = re.compile(r"^(\d{1,6})([smhd])$")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Api:
+    """Which API, and how to print what it says."""
+
+    api: Annotated[str | None, Parameter(help="Base URL of the operations API; default: SINAL_API_URL.")] = None
+    key: Annotated[str | None, Parameter(help="Key; default: SINAL_API_KEY.")] = None
+    data: Annotated[
+        Path | None, Parameter(help="Data folder of a running `sinal up`, which tells both; default: .sinal.")
+    ] = None
+    json: Annotated[bool, Parameter(help="JSON lines, as where standard output is no terminal.", negative=())] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Filter:
+    """Conditions on events; they combine."""
+
+    tenant: Annotated[str | None, Parameter(help="Slug of a tenant.")] = None
+    funnel: str | None = None
+    kind: Annotated[str | None, Parameter(help="click, pageview, lead, sale, …")] = None
+    status: Annotated[str | None, Parameter(help="Of a sale: approved, refunded, …")] = None
+    gateway: str | None = None
+    order_id: Annotated[str | None, Parameter(name=["--order-id", "--order"])] = None
+    click_id: Annotated[str | None, Parameter(name=["--click-id", "--click"])] = None
+    outcome: Annotated[
+        Literal["in_flight", "delivered", "withheld", "dead"] | None, Parameter(help="How it ended.")
+    ] = None
+    reason: Annotated[str | None, Parameter(help="Why: no_consent, duplicate, rejected, …")] = None
+    decision: Literal["match", "review", "unmatched"] | None = None
+    email_sha256: Annotated[str | None, Parameter(help="SHA-256 of the normalised e-mail.")] = None
+    since: Annotated[str | None, Parameter(help="A time, or so long ago: 90s, 30m, 2h, 7d.")] = None
+    until: Annotated[str | None, Parameter(help="A time, or so long ago.")] = None
+
+    def query(self) -> dict[str, Any]:
+        """What was given."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return given | {name: moment_of(given[name]) for name in ("since", "until") if name in given}
+
+
+NO_API, NO_FILTER = Api(), Filter()
+
+
+def moment_of(text: str) -> str:
+    """`2h` as the time two hours ago; anything else as it stands."""
+    found = _SPAN.match(text)
+    if found is None:
+        return text
+    return (datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat()
+
+
+def run(api: Api, work: Callable[[Session, Output], int]) -> int:
+    """Do the work with a session; its errors become one line and an exit code."""
+    from sinal_cli.client.session import Refused, Session, Unreachable
+    from sinal_cli.client.show import Output
+    from sinal_cli.client.target import NoTarget, Said, find
+    from sinal_cli.offline import complain
+
+    try:
+        with Session(find(Said(api=api.api, key=api.key, data=api.data))) as session:
+            return work(session, Output(as_json=api.json))
+    except Refused as error:
+        complain(str(error))
+        return 1
+    except (NoTarget, Unreachable) as error:
+        complain(str(error))
+        return 2
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+events = App(name="events", help="What became of events.")
+letters = App(name="dead-letters", help="What was given up, by cause.")
+review = App(name="review", help="Sales whose match waits for a person.")
+
+
+@events.command(name="list")
+def list_events(*, where: Filter = NO_FILTER, limit: int = 50, api: Api = NO_API) -> int:
+    """Events, newest first.
+
+    Parameters
+    ----------
+    limit
+        At most so many.
+    """
+    from sinal_cli.client import events as commands
+
+    return run(api, lambda session, out: commands.listing(session, out, limit=limit, filters=where.query()))
+
+
+@events.command
+def show(event: str, /, *, api: Api = NO_API) -> int:
+    """One event: received, matched with its evidence, every delivery and Meta's answers."""
+    from sinal_cli.client import events as commands
+
+    return run(api, lambda session, out: commands.show(session, out, event_id=event))
+
+
+@events.command
+def tail(
+    *,
+    tenant: str | None = None,
+    funnel: str | None = None,
+    kind: str | None = None,
+    outcome: str | None = None,
+    limit: int | None = None,
+    api: Api = NO_API,
+) -> int:
+    """Events as they come, and again when their outcome changes, until Ctrl-C.
+
+    Parameters
+    ----------
+    limit
+        End after so many.
+    """
+    from sinal_cli.client import events as commands
+
+    wanted = {"tenant": tenant, "funnel": funnel, "kind": kind, "outcome": outcome}
+    return run(api, lambda session, out: commands.tail(session, out, filters=wanted, most=limit))
+
+
+def replay(
+    event: str | None = None,
+    /,
+    *,
+    where: Filter = NO_FILTER,
+    destination: str | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    confirm_duplicate: bool = False,
+    api: Api = NO_API,
+) -> int:
+    """Send an event again, or all that fit a filter (without --outcome: dead ones).
+
+    Parameters
+    ----------
+    event
+        Id of one event.
+    destination
+        Only deliveries to this destination.
+    dry_run
+        Only say what would be sent.
+    force
+        Also what was delivered.
+    confirm_duplicate
+        Also what was delivered more than 48 hours ago and will probably count twice at Meta.
+    """
+    from sinal_cli.client import replays
+    from sinal_cli.offline import complain
+
+    choice = {"dry_run": dry_run, "force": force, "confirm_duplicate": confirm_duplicate}
+    body: dict[str, Any] = choice | ({"destination": destination} if destination else {})
+    filters = where.query()
+    if (event is None) == (not filters):
+        complain("give the id of one event, or a filter such as --tenant loja --reason rejected")
+        return 2
+    if event is not None:
+        return run(api, lambda session, out: replays.one(session, out, event_id=event, body=body))
+    return run(api, lambda session, out: replays.many(session, out, body=body | filters))
+
+
+@letters.command(name="list")
+def list_letters(*, tenant: str | None = None, api: Api = NO_API) -> int:
+    """Dead letters by cause, the largest groups first."""
+    from sinal_cli.client import replays
+
+    return run(api, lambda session, out: replays.letters(session, out, tenant=tenant))
+
+
+@letters.command(name="replay")
+def replay_letters(
+    *,
+    tenant: str | None = None,
+    stage: Literal["match", "dispatch"] | None = None,
+    reason: str | None = None,
+    code: int | None = None,
+    subcode: int | None = None,
+    destination: str | None = None,
+    every: Annotated[bool, Parameter(name="--all", negative=())] = False,
+    dry_run: bool = False,
+    api: Api = NO_API,
+) -> int:
+    """Send dead letters again: the groups that fit.
+
+    Parameters
+    ----------
+    every
+        All groups.
+    dry_run
+        Only say what would be sent.
+    """
+    from sinal_cli.client import replays
+    from sinal_cli.offline import complain
+
+    wanted = {
+        "tenant": tenant, "stage": stage, "reason": reason, "code": code, "subcode": subcode, "destination": destination
+    }  # fmt: skip
+    if not every and not any(value is not None for value in wanted.values()):
+        complain("say which: --reason, --code, --destination … as `sinal dead-letters list` shows them, or --all")
+        return 2
+    return run(api, lambda session, out: replays.replay_letters(session, out, wanted=wanted, body={"dry_run": dry_run}))
+
+
+@review.command(name="list")
+def list_review(*, tenant: str | None = None, limit: int = 100, api: Api = NO_API) -> int:
+    """Sales that wait for a person, newest first."""
+    from sinal_cli.client import reviews
+
+    return run(api, lambda session, out: reviews.listing(session, out, tenant=tenant, limit=limit))
+
+
+@review.command
+def accept(event: str, /, *, api: Api = NO_API) -> int:
+    """It is this click's sale: send it with the click's data."""
+    from sinal_cli.client import reviews
+
+    return run(api, lambda session, out: reviews.say(session, out, event_id=event, word="accept"))
+
+
+@review.command
+def reject(event: str, /, *, drop: bool = False, api: Api = NO_API) -> int:
+    """It is not this click's sale: send it without the click's data.
+
+    Parameters
+    ----------
+    drop
+        Do not send it at all.
+    """
+    from sinal_cli.client import reviews
+
+    return run(api, lambda session, out: reviews.say(session, out, event_id=event, word="reject", drop=drop))
+
+
+def doctor(*, tenant: str | None = None, tokens: bool = True, api: Api = NO_API) -> int:
+    """Look at services, plans, lanes, clocks and tokens, and say what to do; exit 1 when something is wrong.
+
+    Parameters
+    ----------
+    tenant
+        Only this tenant; without it the first 50.
+    tokens
+        Ask Meta about every access token.
+    """
+    from sinal_cli.client import doctor as commands
+
+    return run(api, lambda session, out: commands.examine(session, out, tenant=tenant, tokens=tokens))
+
+
+def register(app: App) -> None:
+    """Add these commands to `sinal`."""
+    for part in (events, letters, review):
+        app.command(part)
+    app.command(replay)
+    app.command(doctor)

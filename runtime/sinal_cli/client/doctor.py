@@ -1,0 +1,56 @@
+"""`sinal doctor`: looks at everything, says what is wrong and what to do; exit 1 when something is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sinal_cli.client.session import Session
+from sinal_cli.client.show import GRADES, Output, text
+
+CLOCK_S = 5.0
+
+
+def examine(session: Session, out: Output, *, tenant: str | None, tokens: bool) -> int:
+    """Findings of the API, and of this machine's clock against the API's."""
+    before = datetime.now(UTC)
+    status = session.get("/api/v1/status", tenant=tenant, tokens=str(tokens).lower())
+    after = datetime.now(UTC)
+    findings = [
+        {"area": "services", "subject": "api", "grade": "ok", "detail": session.target.url, "advice": None},
+        _clock(datetime.fromisoformat(status["now"]), before, after),
+        *status["findings"],
+    ]
+    failed = any(one["grade"] == "failed" for one in findings)
+    _print(out, findings)
+    return 1 if failed else 0
+
+
+def _clock(theirs: datetime, before: datetime, after: datetime) -> dict[str, Any]:
+    """Their clock must lie in the time their answer took, give or take."""
+    off_s = max((before - theirs).total_seconds(), (theirs - after).total_seconds(), 0.0)
+    finding = {
+        "area": "clocks",
+        "subject": "this machine",
+        "grade": "ok",
+        "detail": f"{off_s:.1f} s apart",
+        "advice": None,
+    }
+    if off_s > CLOCK_S:
+        finding |= {"grade": "warning", "advice": "run NTP on this machine; times it shows are off"}
+    return finding
+
+
+def _print(out: Output, findings: list[dict[str, Any]]) -> None:
+    if out.lines:
+        for one in findings:
+            out.line(one)
+        return
+    rows = [
+        (f"[{GRADES[one['grade']]}]{one['grade']}[/]", one["area"], text(one["subject"]), text(one["detail"]))
+        for one in findings
+    ]
+    out.table(("", "area", "what", "found"), rows)
+    for one in findings:
+        if one["advice"]:
+            out.console.print(f"\n[{GRADES[one['grade']]}]{text(one['subject'])}[/]: {text(one['advice'])}")

@@ -1,0 +1,145 @@
+"""`sinal replay` and `sinal dead-letters list|replay`: call by call until nothing is left, with one result at the end.
+
+Every call has an Idempotency-Key of the run's, so that one whose answer was lost is asked again and not done again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from sinal_cli.client.session import Refused, Session, Unreachable
+from sinal_cli.client.show import Output, moment, text
+
+TRIES = 4
+GROUP = ("tenant", "stage", "reason", "code", "subcode", "destination")
+
+
+class Totals:
+    """What a run of calls came to."""
+
+    def __init__(self, *, dry_run: bool) -> None:
+        self.found: dict[str, Any] = {
+            "dry_run": dry_run, "matched": 0, "replayed": 0, "skipped": {}, "why": {}, "sample": [], "operations": []
+        }  # fmt: skip
+
+    def add(self, result: dict[str, Any]) -> None:
+        """One more call's result."""
+        for name in ("matched", "replayed"):
+            self.found[name] += result[name]
+        for word, count in result["skipped"].items():
+            self.found["skipped"][word] = self.found["skipped"].get(word, 0) + count
+        self.found["why"].update(result["why"])
+        self.found["sample"] = [*self.found["sample"], *result["sample"]][:20]
+        if result["operation"]:
+            self.found["operations"].append(result["operation"])
+
+
+def one(session: Session, out: Output, *, event_id: str, body: dict[str, Any]) -> int:
+    """Send one event again."""
+    totals = Totals(dry_run=bool(body.get("dry_run")))
+    totals.add(_insist(session, f"/api/v1/replay/{event_id}", body, f"cli-{uuid.uuid4().hex}"))
+    return _report(out, totals)
+
+
+def many(session: Session, out: Output, *, body: dict[str, Any]) -> int:
+    """Send everything that fits a filter again."""
+    totals = Totals(dry_run=bool(body.get("dry_run")))
+    with _progress(out) as told:
+        _drain(session, "/api/v1/replay", body, totals, told)
+    return _report(out, totals)
+
+
+def letters(session: Session, out: Output, *, tenant: str | None) -> int:
+    """Dead letters by cause."""
+    groups = session.get("/api/v1/dead-letters", tenant=tenant, limit=500)["groups"]
+    columns = ("count", *GROUP, "first", "last", "detail")
+    out.items(groups, columns, _group_row, empty="no dead letters")
+    return 0
+
+
+def replay_letters(session: Session, out: Output, *, wanted: dict[str, Any], body: dict[str, Any]) -> int:
+    """Send the groups again that fit."""
+    groups = session.get("/api/v1/dead-letters", tenant=wanted.get("tenant"), limit=500)["groups"]
+    chosen = [one for one in groups if all(value is None or one[name] == value for name, value in wanted.items())]
+    totals = Totals(dry_run=bool(body.get("dry_run")))
+    with _progress(out) as told:
+        for group in chosen:
+            named = {name: group[name] for name in GROUP if group[name] is not None}
+            _drain(session, "/api/v1/dead-letters/replay", {**body, **named}, totals, told)
+    return _report(out, totals)
+
+
+def _drain(
+    session: Session, path: str, body: dict[str, Any], totals: Totals, told: Callable[[dict[str, Any]], None]
+) -> None:
+    run, cursor, number = uuid.uuid4().hex, None, 0
+    while number == 0 or cursor is not None:
+        asked = body if cursor is None else {**body, "cursor": cursor}
+        result = _insist(session, path, asked, f"cli-{run}-{number}")
+        totals.add(result)
+        told(totals.found)
+        cursor, number = result["next_cursor"], number + 1
+
+
+def _insist(session: Session, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
+    """The same call with the same key until it is answered; it happens once."""
+    for number in range(1, TRIES + 1):
+        try:
+            return session.post(path, body, key=key)
+        except (Unreachable, Refused) as error:
+            passing = error.arrived if isinstance(error, Unreachable) else error.status in (429, 503)
+            if not passing or number == TRIES:
+                raise
+            time.sleep(2.0 ** (number - 1))
+    raise AssertionError("the last try returns or raises")
+
+
+class _progress:
+    """A spinner on a terminal's standard error; nothing for programs."""
+
+    def __init__(self, out: Output) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True,
+            disable=out.lines or not sys.stderr.isatty(),
+        )  # fmt: skip
+
+    def __enter__(self) -> Callable[[dict[str, Any]], None]:
+        self._progress.start()
+        task = self._progress.add_task("looking", total=None)
+
+        def told(found: dict[str, Any]) -> None:
+            self._progress.update(task, description=f"{found['matched']} looked at, {found['replayed']} sent again")
+
+        return told
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _report(out: Output, totals: Totals) -> int:
+    found = totals.found
+    if out.lines:
+        out.line(found)
+        return 0
+    verb = "would be sent again" if found["dry_run"] else "sent again"
+    out.console.print(f"{found['replayed']} of {found['matched']} {verb}")
+    for word, count in found["skipped"].items():
+        out.console.print(f"  {count} left alone: {word}: {text(found['why'][word])}")
+    if found["dry_run"] and found["sample"]:
+        rows = [[text(one[name]) for name in ("tenant", "event", "destination", "action")] for one in found["sample"]]
+        out.table(("tenant", "event", "destination", "action"), rows)
+    return 0
+
+
+def _group_row(group: dict[str, Any]) -> tuple[str, ...]:
+    named = (text(group[name]) for name in GROUP)
+    detail = text((group["detail"] or "")[:100])
+    return (str(group["count"]), *named, moment(group["first_at"]), moment(group["last_at"]), detail)

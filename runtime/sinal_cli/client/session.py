@@ -1,0 +1,147 @@
+"""Calls of the operations API, with its problems as errors that a person can act on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+from sinal_cli.client.target import Target
+
+RETRY_S = 2.0
+
+
+class Refused(Exception):
+    """The API refuses; the message is its own."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Unreachable(Exception):
+    """Nobody answers there, or not as the operations API does; `arrived` when the request may have been read."""
+
+    def __init__(self, message: str, *, arrived: bool) -> None:
+        super().__init__(message)
+        self.arrived = arrived
+
+
+class Session:
+    """One API."""
+
+    def __init__(self, target: Target, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.target = target
+        self._http = httpx.Client(
+            base_url=target.url,
+            headers={"Authorization": f"Bearer {target.key}", "User-Agent": "sinal-cli"},
+            timeout=httpx.Timeout(60, connect=5),
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """One object or page; raises Refused, Unreachable."""
+        return self._call("GET", path, params={name: value for name, value in query.items() if value is not None})
+
+    def post(self, path: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> dict[str, Any]:
+        """One change, under an Idempotency-Key where it is given; raises Refused, Unreachable."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return self._call("POST", path, json=body, headers=headers)
+
+    def probe(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Status and body whatever they are; raises Unreachable."""
+        try:
+            answer = self._http.get(path)
+            return answer.status_code, answer.json()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise self._unreachable(error) from error
+
+    def pages(self, path: str, name: str, *, most: int, **query: Any) -> Iterator[dict[str, Any]]:
+        """Items of a list, at most so many, page by page."""
+        cursor: str | None = None
+        while most > 0:
+            page = self.get(path, **query, cursor=cursor, limit=min(most, 200))
+            yield from page[name]
+            most -= len(page[name])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def tail(self, **query: Any) -> Iterator[dict[str, Any]]:
+        """Events as they come, for ever: a broken stream goes on behind the last id."""
+        last: str | None = None
+        wanted = {name: value for name, value in query.items() if value is not None}
+        first = True
+        while True:
+            try:
+                for cursor, event in self._stream(wanted, last):
+                    last = cursor
+                    yield event
+            except httpx.ConnectError as error:
+                if first:
+                    raise self._unreachable(error) from error
+            except httpx.HTTPError:
+                pass  # a stream that broke goes on
+            first = False
+            time.sleep(RETRY_S)
+
+    def _stream(self, query: dict[str, Any], last: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+        with self._http.stream(
+            "GET", "/api/v1/events/stream", params=query, headers=headers, timeout=httpx.Timeout(30, connect=5)
+        ) as answer:
+            if answer.status_code != 200:
+                answer.read()
+                raise _refusal(answer)
+            fields: dict[str, str] = {}
+            for line in answer.iter_lines():
+                if line:
+                    name, _, value = line.partition(": ")
+                    fields[name] = value
+                    continue
+                if fields.get("event") == "event":
+                    yield fields["id"], msgspec.json.decode(fields["data"])
+                fields = {}
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, path, **options)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+        if answer.status_code >= 400:
+            raise _refusal(answer)
+        try:
+            found: dict[str, Any] = answer.json()
+        except ValueError as error:
+            raise self._unreachable(error) from error
+        return found
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(
+            f"{self.target.url}: no operations API answers there ({type(error).__name__}); is it running? "
+            "--api or SINAL_API_URL says where it is",
+            arrived=not isinstance(error, httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol),
+        )
+
+
+def _refusal(answer: httpx.Response) -> Exception:
+    try:
+        problem = answer.json()
+        detail, errors = str(problem["detail"]), problem.get("errors", [])
+    except (ValueError, KeyError, TypeError):
+        words = f"{answer.url.host}: answered {answer.status_code}, not as an operations API does"
+        return Unreachable(words, arrived=answer.status_code >= 500)
+    more = "".join(f"\n  {one['field']}: {one['message']}" for one in errors[1:])
+    return Refused(answer.status_code, detail + more)

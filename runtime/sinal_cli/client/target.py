@@ -1,0 +1,71 @@
+"""Which API to talk to and with which key: said on the command line, in the environment, or by a running `sinal up`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from sinal_cli.up import ready_of
+
+DATA = Path(".sinal")
+
+
+class NoTarget(Exception):
+    """It is not known where the API is, or which key to use; the message says how to tell."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the command line says."""
+
+    api: str | None = None
+    key: str | None = None
+    data: Path | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Target:
+    """Base URL and key."""
+
+    url: str
+    key: str
+
+
+class _Ready(msgspec.Struct, frozen=True):
+    api: str
+    admin_key: str
+    pid: int
+
+
+def find(said: Said, environment: Mapping[str, str] = os.environ) -> Target:
+    """The command line goes before the environment, that before a running stack; raises NoTarget."""
+    url = said.api or (environment.get("SINAL_API_URL") if said.data is None else None)
+    key = said.key or (environment.get("SINAL_API_KEY") if said.data is None else None)
+    if url and key:
+        return Target(url.rstrip("/"), key)
+    ready = _ready(said.data or DATA)
+    if ready is not None and (url is None or url.rstrip("/") == ready.api):
+        return Target(ready.api, key or ready.admin_key)
+    if url:
+        raise NoTarget("no key: give --key, or set SINAL_API_KEY")
+    where = said.data or DATA
+    raise NoTarget(
+        f"no API: start one with `sinal up`, give its folder with --data (looked in {where}), or give --api and --key "
+        "(SINAL_API_URL, SINAL_API_KEY)"
+    )
+
+
+def _ready(folder: Path) -> _Ready | None:
+    """What a stack on this folder tells of itself, if it runs."""
+    try:
+        ready = msgspec.json.decode(ready_of(folder).read_bytes(), type=_Ready)
+        os.kill(ready.pid, 0)
+    except PermissionError:
+        return ready
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return ready
