@@ -3,7 +3,7 @@ BIN := .venv/bin
 DATA ?= .sinal
 ARGS ?=
 
-.PHONY: demo up test lint types unit integration acceptance chaos bench manifests lock clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance chaos bench manifests lock clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -26,7 +26,7 @@ demo: .venv/run.stamp  ## install, start everything, play a journey, say what be
 up: .venv/run.stamp    ## install, start everything and leave it running
 	$(BIN)/sinal up --file examples --data $(DATA) $(ARGS)
 
-test: lint types unit integration acceptance  ## everything that CI checks
+test: lint types unit integration acceptance browser  ## everything that CI checks
 
 lint: .venv/dev.stamp  ## style, walls between rooms
 	$(BIN)/ruff check .
@@ -44,6 +44,19 @@ integration: .venv/dev.stamp  ## real PostgreSQL, NATS, Redis and sandbox as pro
 
 acceptance: .venv/dev.stamp  ## the whole platform: up, demo, fairness, roles killed under load
 	$(BIN)/pytest tests/acceptance tests/chaos $(ARGS)
+
+tracker/node_modules/.stamp: tracker/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Debian's nodejs and npm" >&2; exit 1; }
+	npm --prefix tracker ci --ignore-scripts
+	touch $@
+
+tracker: tracker/node_modules/.stamp  ## build the page script s.js from tracker/src
+	npm --prefix tracker run build
+
+browser: .venv/dev.stamp tracker/node_modules/.stamp  ## the page script: its unit tests, then pages in a real Chromium
+	npm --prefix tracker run types
+	npm --prefix tracker test
+	$(BIN)/pytest tests/browser -n 2 $(ARGS)
 
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models
 	$(BIN)/python -m sinal_crds.schema crds/manifests

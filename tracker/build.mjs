@@ -25,6 +25,8 @@ if (target === "--tests") {
     format: "esm",
     outdir: ".build",
     outExtension: { ".js": ".mjs" },
+    // Node 18 has what browsers call `crypto` under another name only.
+    banner: { js: 'import { webcrypto } from "node:crypto"; globalThis.crypto ??= webcrypto;' },
   });
 } else {
   await build({

@@ -1,4 +1,4 @@
-"""The whole way, only Meta is replaced: ad, landing page, checkout link, gateway's webhook, conversion with its click."""
+"""The whole way, only Meta is replaced: ad, landing page, checkout link, webhook, conversion with its click."""
 
 from __future__ import annotations
 
