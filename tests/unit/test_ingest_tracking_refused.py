@@ -245,9 +245,9 @@ async def test_body_of_exactly_the_limit_is_read(edge_world: EdgeWorld) -> None:
     ("raw", "status"),
     [
         (gzip.compress(b" " * 50_000_000), 413),
-        (gzip.compress(b"{}")[:-3], 400),
+        (gzip.compress(b"{}", mtime=0)[:-3], 400),
         (b"not gzip", 400),
-        (gzip.compress(b"{}") + b"more", 400),
+        (gzip.compress(b"{}", mtime=0) + b"more", 400),
     ],
 )
 async def test_gzip_is_inflated_within_bounds(edge_world: EdgeWorld, raw: bytes, status: int) -> None:

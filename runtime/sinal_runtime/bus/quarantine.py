@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from sinal_crds.names import QUARANTINE_BUCKET
+from sinal_runtime.bus import client
 from sinal_runtime.bus.errors import BusRefused, LaneMissing
 
 KEEP_S = 30 * 86_400
@@ -22,31 +23,38 @@ _NAME_IN_USE = 10058  # the bucket exists with other settings: somebody configur
 class Broker(Protocol):
     """The parts of the bus that this needs."""
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...) -> object: ...
+    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...) -> client.Published: ...
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = ...) -> bytes: ...
 
 
 class QuarantineBucket:
-    """Writes blobs; reading is any KV client's."""
+    """Writes blobs, reads, lists and removes them."""
+
+    PREFIX = f"$KV.{QUARANTINE_BUCKET}."
 
     def __init__(self, bus: Broker) -> None:
         self._bus = bus
 
     async def put(self, slug: str, blob_id: str, blob: bytes) -> None:
         """Store one blob durably; raises BusError."""
-        parts = [blob[at : at + PART_BYTES] for at in range(0, len(blob), PART_BYTES)] or [b""]
-        for number in range(len(parts) - 1, -1, -1):
-            key = f"{slug}.{blob_id}" + (f".{number}" if number else "")
-            await self._put(key, parts[number])
+        for subject, part in self.parts(slug, blob_id, blob):
+            await self.write(subject, part)
 
-    async def _put(self, key: str, value: bytes) -> None:
-        subject = f"$KV.{QUARANTINE_BUCKET}.{key}"
+    def parts(self, slug: str, blob_id: str, blob: bytes) -> list[tuple[str, bytes]]:
+        """What `put` writes, in its order: subject and value."""
+        parts = [blob[at : at + PART_BYTES] for at in range(0, len(blob), PART_BYTES)] or [b""]
+        subject = f"{self.PREFIX}{slug}.{blob_id}"
+        return [(subject + (f".{at}" if at else ""), parts[at]) for at in range(len(parts) - 1, -1, -1)]
+
+    async def write(self, subject: str, value: bytes, *, timeout_s: float = 5.0) -> client.Published:
+        """Store one part, making the bucket where it is missing; raises BusError."""
+        key = subject.removeprefix(self.PREFIX)
         try:
-            await self._bus.publish(subject, value, msg_id=key)
+            return await self._bus.publish(subject, value, msg_id=key, timeout_s=timeout_s)
         except LaneMissing:
             await self._create()
-            await self._bus.publish(subject, value, msg_id=key)
+            return await self._bus.publish(subject, value, msg_id=key, timeout_s=timeout_s)
 
     async def _create(self) -> None:
         config = {

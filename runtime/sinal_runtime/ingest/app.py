@@ -101,13 +101,14 @@ def build(
     limiter: ports.Limiter,
     quarantine: ports.Quarantine,
     settings: Settings,
+    detour: ports.Detour | None = None,
     gateways: Mapping[str, Gateway] | None = None,
     clock: ports.Clock = time,
 ) -> Edge:
-    """Wire the edge; `gateways` defaults to every registered one."""
+    """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled."""
     landing_hosts = LandingHosts()
     observer = Observer()
-    out = Outlet(bus=bus)
+    out = Outlet(bus=bus, detour=detour)
     tracking = Tracking(
         plans=plans,
         out=out,
@@ -131,7 +132,7 @@ def build(
         tracking=tracking,
         webhooks=webhooks,
         script=Script(plans=plans),
-        health=Health(bus=bus, plans=plans),
+        health=Health(bus=bus, plans=plans, detour=detour),
         cors=Cors(plans=plans, landing_hosts=landing_hosts),
         observer=observer,
     )

@@ -1,7 +1,7 @@
-"""The one way from the edge to the broker: an event is accepted when it went through here and the broker acked it.
+"""The one way from the edge to the broker: an event is accepted when the broker acked it, or the spool has it on disk.
 
 Everything that can go wrong on the way is a Problem that tells the sender when to come again. In-flight publishes are
-bounded: behind a slow broker the edge refuses early instead of piling up memory.
+bounded: behind a slow broker the edge spools, or refuses early, instead of piling up memory.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from collections.abc import Sequence
 import msgspec
 
 from sinal_crds import names
-from sinal_runtime.bus.errors import BusError, LaneFull, LaneMissing, MessageTooLarge
+from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge
 from sinal_runtime.events import Event, encode
-from sinal_runtime.ingest.ports import Bus
+from sinal_runtime.ingest.ports import Bus, Detour
 from sinal_runtime.ingest.problem import Problem, retry
+from sinal_runtime.spool import Entry, SpoolError
 
 ACK_TIMEOUT_S = 5.0
+SPOOL_AFTER_S = 2.0  # an event whose ack is not there by then goes to the disk, with the same message id
 MAX_IN_FLIGHT = 10_000  # events waiting for an ack, per process
+MAX_SPOOLED = 1024 * 1024 - 4_096  # the broker's default limit of a message, less room for its headers
 
 
 class EventTooLarge(Exception):
@@ -26,48 +29,100 @@ class EventTooLarge(Exception):
 
 
 class Outlet:
-    """Publishes events and waits for the acks."""
+    """Publishes events and waits for the acks; with a detour it spools what the broker does not take now."""
 
-    def __init__(self, *, bus: Bus, timeout_s: float = ACK_TIMEOUT_S, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        detour: Detour | None = None,
+        timeout_s: float | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> None:
         self._bus = bus
-        self._timeout_s = timeout_s
+        self._detour = detour
+        self._timeout_s = timeout_s or (SPOOL_AFTER_S if detour else ACK_TIMEOUT_S)
         self._max_in_flight = max_in_flight
         self._in_flight = 0
 
     async def put(self, events: Sequence[Event]) -> list[bool]:
-        """Store all events; for each whether the broker had it already.
+        """Store all events of one tenant; for each whether the broker had it already (a spooled one: not yet known).
 
         Raises Problem 429 or 503 when any of them was not stored (others may have been), EventTooLarge.
         """
-        if self._in_flight + len(events) > self._max_in_flight and self._in_flight:
+        bodies = list(map(encode_safe, events))
+        if self._detour is not None and events and await self._must_spool(self._detour, events):
+            await self._spool(events, bodies)
+            return [False] * len(events)
+        if self._is_crowded(len(events)):
             raise retry(503, "Too many events wait for the broker.", 1)
         self._in_flight += len(events)
         try:
             if len(events) == 1:
-                return [await self._one(events[0])]
-            results = await asyncio.gather(*map(self._one, events), return_exceptions=True)
+                results: list[bool | BusError] = [await self._one(events[0], bodies[0])]
+            else:
+                results = await asyncio.gather(*map(self._one, events, bodies))
         finally:
             self._in_flight -= len(events)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [result is True for result in results]
+        return await self._settle(events, bodies, results)
 
-    async def _one(self, event: Event) -> bool:
+    def _is_crowded(self, more: int) -> bool:
+        return self._in_flight + more > self._max_in_flight and self._in_flight > 0
+
+    async def _must_spool(self, detour: Detour, events: Sequence[Event]) -> bool:
+        tenant = events[0].tenant
+        if self._is_crowded(len(events)):
+            return True
+        return detour.is_due(tenant) and not await detour.clears(tenant)
+
+    async def _one(self, event: Event, body: bytes) -> bool | BusError:
         subject = names.in_subject(event.tenant, event.kind)
         try:
-            ack = await self._bus.publish(subject, encode_safe(event), msg_id=event.key, timeout_s=self._timeout_s)
+            ack = await self._bus.publish(subject, body, msg_id=event.key, timeout_s=self._timeout_s)
         except BusError as error:
-            raise self._refusal(error, event.tenant) from error
+            if self._detour is not None:
+                (self._detour.failed if isinstance(error, BusUnavailable) else self._detour.succeeded)()
+            return error
+        if self._detour is not None:
+            self._detour.succeeded()
         return ack.duplicate
 
-    def _refusal(self, error: BusError, tenant: str) -> Exception:
+    async def _settle(
+        self, events: Sequence[Event], bodies: Sequence[bytes], results: Sequence[bool | BusError]
+    ) -> list[bool]:
+        failed = [(at, error) for at, error in enumerate(results) if isinstance(error, BusError)]
+        late = [at for at, error in failed if isinstance(error, BusUnavailable | LaneMissing)]
+        for at, error in failed:
+            if isinstance(error, LaneMissing):
+                self._bus.request_provision(events[at].tenant)
+            if self._detour is None or at not in late:
+                raise self._refusal(error) from error
+        if late:
+            await self._spool([events[at] for at in late], [bodies[at] for at in late])
+        return [result is True for result in results]
+
+    async def _spool(self, events: Sequence[Event], bodies: Sequence[bytes]) -> None:
+        assert self._detour is not None  # noqa: S101 - for the type checker; the callers asked
+        if any(len(body) > MAX_SPOOLED for body in bodies):
+            raise EventTooLarge
+        entries = [
+            Entry(event.tenant, names.in_subject(event.tenant, event.kind), event.key, event.received_at, body)
+            for event, body in zip(events, bodies, strict=True)
+        ]
+        try:
+            await self._detour.take(entries)
+        except LaneFull as error:
+            raise self._refusal(error) from error
+        except SpoolError as error:
+            raise retry(503, "Neither the broker nor the spool can take the event now. Send it again.", 10) from error
+
+    @staticmethod
+    def _refusal(error: BusError) -> Exception:
         if isinstance(error, MessageTooLarge):
             return EventTooLarge()
         if isinstance(error, LaneFull):
             return retry(429, "The tenant's queue is full: raise its limit, or wait until it is worked off.", 30)
         if isinstance(error, LaneMissing):
-            self._bus.request_provision(tenant)
             return retry(503, "The tenant's queue is being set up.", 5)
         return retry(503, "The broker did not confirm the event. Send it again: an event_id makes that safe.", 2)
 

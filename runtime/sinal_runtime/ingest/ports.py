@@ -5,10 +5,11 @@ The bus's errors are those of `sinal_runtime.bus.errors`; everything else here i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
+from sinal_runtime.spool import Entry, State
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,6 +33,29 @@ class Bus(Protocol):
     async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...) -> Published: ...
 
     def request_provision(self, slug: str | None = None) -> None: ...
+
+
+class Detour(Protocol):
+    """The way round a broker that is away; `spool.Detour` in production."""
+
+    @property
+    def state(self) -> State: ...
+
+    def is_due(self, tenant: str) -> bool: ...
+
+    async def clears(self, tenant: str) -> bool:
+        """Whether the direct way becomes free within a moment."""
+        ...
+
+    async def take(self, entries: Sequence[Entry]) -> None:
+        """Store on disk, all or none; raises SpoolError, LaneFull."""
+        ...
+
+    def failed(self) -> None: ...
+
+    def succeeded(self) -> None: ...
+
+    def observe(self) -> None: ...
 
 
 class Snapshot(Protocol):

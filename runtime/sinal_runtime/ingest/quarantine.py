@@ -17,17 +17,18 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sinal_crds.keyring import Keyring
-from sinal_runtime.bus.errors import BusError
+from sinal_runtime.bus.errors import BusError, BusUnavailable
 from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.ingest import ids
-from sinal_runtime.ingest.ports import Clock
+from sinal_runtime.ingest.ports import Clock, Detour
+from sinal_runtime.spool import Entry, SpoolError
 
 _NONCE_BYTES = 12
 MAX_RAW = 1024 * 1024  # what a webhook may hold; opening never inflates beyond it
 
 
 class CannotKeep(Exception):
-    """The broker did not take it: the sender must come again."""
+    """Neither the broker nor the spool took it: the sender must come again."""
 
 
 class TamperedDelivery(ValueError):
@@ -52,8 +53,11 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 class SealedQuarantine:
     """Seals bodies and puts them into the bucket."""
 
-    def __init__(self, *, bucket: QuarantineBucket, keyring: Keyring, clock: Clock = time) -> None:
+    def __init__(
+        self, *, bucket: QuarantineBucket, keyring: Keyring, clock: Clock = time, detour: Detour | None = None
+    ) -> None:
         self._bucket = bucket
+        self._detour = detour
         self._keyring = keyring
         self._clock = clock
 
@@ -76,10 +80,25 @@ class SealedQuarantine:
             ),
         )
         try:
-            await self._bucket.put(tenant, kept.id, msgspec.msgpack.encode(kept))
-        except BusError as error:
+            await self._store(kept)
+        except (BusError, SpoolError) as error:
             raise CannotKeep from error
         return kept.id
+
+    async def _store(self, kept: Kept) -> None:
+        blob = msgspec.msgpack.encode(kept)
+        detour = self._detour
+        if detour is None:
+            return await self._bucket.put(kept.tenant, kept.id, blob)
+        if not detour.is_due(kept.tenant):
+            try:
+                return await self._bucket.put(kept.tenant, kept.id, blob)
+            except BusUnavailable:
+                detour.failed()
+        parts = self._bucket.parts(kept.tenant, kept.id, blob)
+        return await detour.take(
+            [Entry(kept.tenant, subject, f"quarantine:{subject}", kept.received_at, part) for subject, part in parts]
+        )
 
 
 def seal(raw: bytes, *, head: Kept, keyring: Keyring) -> Kept:

@@ -6,13 +6,14 @@ import asyncio
 import time
 
 from sinal_crds.keyring import Keyring
-from sinal_runtime.bus.client import Bus
+from sinal_runtime.bus.client import Bus, Published
 from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.ingest import app, limiter, ports
 from sinal_runtime.ingest.protocol import Guarded
 from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.server import HttpServer
 from sinal_runtime.settings import Settings
+from sinal_runtime.spool import Detour, Entry, Limits
 
 
 class IngestServer:
@@ -21,12 +22,15 @@ class IngestServer:
     def __init__(self, settings: Settings, bus: Bus, plans: ports.Plans, *, keyring: Keyring) -> None:
         self._limiter = limiter.connect(settings.redis_url, clock=time)
         self._drain_s = settings.drain_s
+        bucket = QuarantineBucket(bus)
+        self.detour = _detour(settings, bus, plans, bucket)
         self._edge = app.build(
             bus=bus,
             plans=plans,
             limiter=self._limiter,
-            quarantine=SealedQuarantine(bucket=QuarantineBucket(bus), keyring=keyring),
+            quarantine=SealedQuarantine(bucket=bucket, keyring=keyring, detour=self.detour),
             settings=settings,
+            detour=self.detour,
         )
         self._server = HttpServer(self._edge, host=settings.host, port=settings.port, protocol=Guarded)
 
@@ -36,7 +40,9 @@ class IngestServer:
         return self._server.url
 
     async def start(self) -> None:
-        """Listen; raises server.ListenError."""
+        """Open the spool, then listen; raises server.ListenError, SpoolLocked, SpoolBroken."""
+        if self.detour is not None:
+            await self.detour.start()
         await self._server.start()
 
     async def stop(self) -> None:
@@ -44,4 +50,25 @@ class IngestServer:
         self._edge.health.drain()
         await asyncio.sleep(self._drain_s)
         await self._server.stop()
+        if self.detour is not None:
+            await self.detour.stop()
         await self._limiter.close()
+
+
+def _detour(settings: Settings, bus: Bus, plans: ports.Plans, bucket: QuarantineBucket) -> Detour | None:
+    if settings.spool_dir is None:
+        return None
+
+    async def publish(entry: Entry, *, timeout_s: float) -> Published:
+        if entry.subject.startswith(bucket.PREFIX):
+            return await bucket.write(entry.subject, entry.body, timeout_s=timeout_s)
+        return await bus.publish(entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s)
+
+    return Detour(
+        settings.spool_dir,
+        limits=Limits(max_bytes=settings.spool_bytes, free_bytes=settings.spool_free_bytes),
+        connected=lambda: bus.connected,
+        publish=publish,
+        request_provision=bus.request_provision,
+        is_tenant=lambda slug: slug in plans.snapshot.tenants,
+    )

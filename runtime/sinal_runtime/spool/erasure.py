@@ -1,0 +1,44 @@
+"""Which spooled records a person's erasure takes: those of one tenant that hold a digest or an order of that person.
+
+Bodies are read as events; what is no event (a sealed delivery on its way to quarantine) cannot be told from outside
+and stays until its own expiry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from sinal_crds import names
+from sinal_runtime.events import Event, decode_event
+from sinal_runtime.spool.disk import Keep
+from sinal_runtime.spool.record import Entry
+
+
+def keep_others(
+    *, tenant: str, emails: Collection[str] = (), phones: Collection[str] = (), orders: Collection[str] = ()
+) -> Keep:
+    """For `Detour.erase`: wants every record but those with one of these SHA-256 digests or order ids."""
+    mails, numbers, order_ids = frozenset(emails), frozenset(phones), frozenset(orders)
+    prefix = names.in_subject(tenant, "")
+
+    def keep(entry: Entry) -> bool:
+        if entry.tenant != tenant or not entry.subject.startswith(prefix):
+            return True
+        try:
+            event = decode_event(entry.body)
+        except msgspec.MsgspecError:
+            return True
+        return not (
+            mails.intersection(event.user.em) or numbers.intersection(event.user.ph) or order_ids & _orders(event)
+        )
+
+    return keep
+
+
+def _orders(event: Event) -> frozenset[str]:
+    found = {event.order_id}
+    if event.sale is not None:
+        found |= {event.sale.order_id, event.sale.parent_order_id}
+    return frozenset(order for order in found if order)

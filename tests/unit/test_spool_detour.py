@@ -1,0 +1,217 @@
+"""The way round an absent broker: nothing overtakes, nothing is lost, and a tenant's trouble is its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from prometheus_client import REGISTRY
+
+from sinal_runtime.bus.errors import LaneFull
+from sinal_runtime.spool import Detour, Limits, SpoolFull
+from sinal_runtime.spool.erasure import keep_others
+
+from tests.support.eventually import eventually
+from tests.support.fix_spool import SpoolWorld, entry
+
+
+def keys(tenant: str, count: int) -> list[str]:
+    return [f"{tenant}:{number}" for number in range(count)]
+
+
+async def test_broker_away_then_back_gets_each_once_and_in_order(spool_world: SpoolWorld) -> None:
+    bus = spool_world.broker.bus
+    bus.connected = False
+    async with spool_world.running() as detour:
+        for number in range(700):
+            assert detour.is_due("loja")
+            await detour.take([entry("loja", number)])
+            if number < 50:
+                await detour.take([entry("outra", number)])
+        assert (detour.state.records, detour.state.spooling, bus.stored) == (750, True, [])
+        bus.connected = True
+        await eventually(lambda: not detour.is_due("loja") and not detour.is_due("outra"))
+        assert (spool_world.broker.keys("loja"), spool_world.broker.keys("outra")) == (
+            keys("loja", 700),
+            keys("outra", 50),
+        )
+        assert not detour.state.spooling
+
+
+async def test_new_events_go_behind_what_is_spooled(spool_world: SpoolWorld) -> None:
+    bus = spool_world.broker.bus
+    bus.connected = False
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", number) for number in range(300)])
+        bus.connected = True
+        number = 300
+        while not await detour.clears("loja"):
+            await detour.take([entry("loja", number)])
+            number += 1
+        await spool_world.broker.publish(entry("loja", number), timeout_s=1)  # directly, nothing is before it any more
+    assert spool_world.broker.keys("loja") == keys("loja", number + 1)
+
+
+async def test_busy_tenant_comes_back_to_the_direct_way(spool_world: SpoolWorld) -> None:
+    bus = spool_world.broker.bus
+    bus.connected = False
+    direct = 0
+
+    async def sender(detour: Detour, name: int) -> None:
+        nonlocal direct
+        for number in range(40):
+            one = entry("loja", name * 1_000 + number)
+            if detour.is_due("loja") and not await detour.clears("loja"):
+                await detour.take([one])
+            else:
+                direct += 1
+                await spool_world.broker.publish(one, timeout_s=1)
+            if name == 0 and number == 5:
+                bus.connected = True
+
+    async with spool_world.running() as detour:
+        await asyncio.gather(*(sender(detour, name) for name in range(20)))
+        assert direct > 0
+        await eventually(lambda: not detour.is_due("loja"))
+    for name in range(20):
+        numbers = [n for key in spool_world.broker.keys("loja") if (n := int(key.partition(":")[2])) // 1_000 == name]
+        assert numbers == [name * 1_000 + number for number in range(40)]
+
+
+async def test_lost_acks_make_no_repeats(spool_world: SpoolWorld) -> None:
+    broker = spool_world.broker
+    broker.bus.connected = False
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", number) for number in range(20)])
+        broker.loses_acks, broker.bus.connected = True, True
+        await eventually(lambda: len(broker.bus.stored) >= 1 and broker.calls >= 3)
+        assert detour.is_due("loja")
+        broker.loses_acks = False
+        await eventually(lambda: not detour.is_due("loja"))
+    assert broker.keys("loja") == keys("loja", 20)
+
+
+async def test_interrupted_replay_goes_on_where_it_was(spool_world: SpoolWorld) -> None:
+    broker = spool_world.broker
+    broker.bus.connected = False
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", number) for number in range(1_000)])
+        broker.bus.connected = True
+        await eventually(lambda: len(broker.bus.stored) > 100)
+        broker.bus.connected = False
+    sent, waiting = len(broker.bus.stored), detour.state.records
+    assert waiting > 0
+    broker.bus.connected, broker.calls = True, 0
+    async with spool_world.running() as again:
+        await eventually(lambda: not again.is_due("loja"))
+    assert broker.keys("loja") == keys("loja", 1_000)
+    assert broker.calls <= 1_000 - sent + 256  # what was acked is not sent again, but for the window under way
+
+
+async def test_silent_broker_is_asked_by_one_probe_at_a_time(spool_world: SpoolWorld) -> None:
+    broker = spool_world.broker
+    broker.silent = True
+    async with spool_world.running() as detour:
+        for _ in range(3):
+            assert not detour.is_due("loja")
+            detour.failed()
+        assert detour.is_due("loja") and detour.is_due("outra")
+        await detour.take([entry("loja", number) for number in range(100)])
+        await detour.take([entry("outra", number) for number in range(100)])
+        await asyncio.sleep(1.2)
+        assert 1 <= broker.calls <= 4
+        broker.silent = False
+        await eventually(lambda: not detour.is_due("loja") and not detour.is_due("outra"))
+    assert (broker.keys("loja"), broker.keys("outra")) == (keys("loja", 100), keys("outra", 100))
+
+
+async def test_full_lane_waits_refuses_new_events_and_delays_nobody_else(spool_world: SpoolWorld) -> None:
+    broker = spool_world.broker
+    broker.bus.connected = False
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", number) for number in range(20)])
+        await detour.take([entry("outra", number) for number in range(20)])
+        broker.bus.full.add("loja")
+        broker.bus.connected = True
+        await eventually(lambda: broker.keys("outra") == keys("outra", 20) and broker.calls > 20)
+        with pytest.raises(LaneFull):
+            await detour.take([entry("loja", 20)])
+        assert detour.is_due("loja") and not detour.is_due("outra")
+        broker.bus.full.clear()
+        await eventually(lambda: not detour.is_due("loja"))
+        assert not detour.state.spooling
+    assert broker.keys("loja") == keys("loja", 20)
+
+
+async def test_missing_lane_asks_for_it_and_waits(spool_world: SpoolWorld) -> None:
+    broker = spool_world.broker
+    broker.bus.tenants.discard("loja")
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", 0)])
+        await eventually(lambda: "loja" in broker.bus.provision_requests)
+        assert detour.is_due("loja")
+        broker.bus.tenants.add("loja")
+        await eventually(lambda: not detour.is_due("loja"))
+    assert broker.keys("loja") == ["loja:0"]
+
+
+async def test_tenant_that_is_gone_for_a_day_is_given_up(spool_world: SpoolWorld) -> None:
+    spool_world.tenants.discard("loja")
+    spool_world.broker.bus.tenants.discard("loja")
+    before = REGISTRY.get_sample_value("sinal_spool_records_total", {"what": "orphaned"}) or 0
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", 0)])  # of long ago
+        await eventually(lambda: not detour.is_due("loja"))
+    assert REGISTRY.get_sample_value("sinal_spool_records_total", {"what": "orphaned"}) == before + 1
+
+
+async def test_full_spool_is_refused_and_says_so(spool_world: SpoolWorld) -> None:
+    spool_world.broker.bus.connected = False
+    async with spool_world.running(limits=Limits(max_bytes=5_000, free_bytes=0)) as detour:
+        assert detour.state.accepts
+        with pytest.raises(SpoolFull):
+            for number in range(100):
+                await detour.take([entry("loja", number, size=500)])
+        assert not detour.state.accepts
+        spool_world.broker.bus.connected = True
+        await eventually(lambda: detour.state.records == 0)
+        assert detour.state.accepts
+
+
+async def test_metrics_tell_events_bytes_and_age(spool_world: SpoolWorld) -> None:
+    spool_world.broker.bus.connected = False
+
+    class Clock:
+        def time(self) -> float:
+            return entry("loja", 0).at_ms / 1000 + 90
+
+    async with spool_world.running(clock=Clock()) as detour:
+        await detour.take([entry("loja", number) for number in range(3)])
+        detour.observe()
+        on_disk = sum(path.stat().st_size for path in spool_world.segments())
+        samples = [REGISTRY.get_sample_value(f"sinal_spool_{name}") for name in ("events", "bytes", "oldest_seconds")]
+        assert samples == [3, on_disk, 90]
+
+
+async def test_erasure_takes_a_persons_events_of_one_tenant_only(spool_world: SpoolWorld) -> None:
+    from sinal_runtime.events import Event, UserData, encode
+    from sinal_runtime.spool import Entry
+
+    def event(tenant: str, key: str, **changes: object) -> Entry:
+        fields = {"id": key, "key": key, "kind": "lead", "tenant": tenant, "funnel": "f", "source": "server"}
+        made = Event(**fields, received_at=0, occurred_at=0, **changes)  # type: ignore[arg-type]
+        return Entry(tenant, f"t.{tenant}.in.lead", key, 0, encode(made))
+
+    spool_world.broker.bus.connected = False
+    person = UserData(em=["e" * 64])
+    async with spool_world.running() as detour:
+        await detour.take([event("loja", "mail", user=person), event("loja", "other", user=UserData(em=["f" * 64]))])
+        await detour.take(
+            [event("loja", "phone", user=UserData(ph=["a" * 64])), event("loja", "order", order_id="HP1")]
+        )
+        await detour.take([event("outra", "same person", user=person)])
+        keep = keep_others(tenant="loja", emails=["e" * 64], phones=["a" * 64], orders=["HP1"])
+        assert await detour.erase(keep) == 3
+        spool_world.broker.bus.connected = True
+        await eventually(lambda: not detour.state.spooling)
+    assert [one.msg_id for one in spool_world.broker.bus.stored] == ["other", "same person"]
