@@ -23,7 +23,7 @@ from sinal_runtime.dispatch.circuit import Circuit
 from sinal_runtime.dispatch.errors import Verdict
 from sinal_runtime.dispatch.ports import Answer, Clock, Graph, Ledger
 from sinal_runtime.dispatch.validation import Invalid, check
-from sinal_runtime.store.delivery import Answered, Claim, Ref, Request, Result, Row
+from sinal_runtime.store.delivery import ERASED, Answered, Claim, Ref, Request, Result, Row
 
 SHORT_WAIT_S = 0.25  # shorter waits are waited out, longer ones hold no worker
 GIVE_BACK_S = 1.0
@@ -103,6 +103,8 @@ class Round:
     def _checked(self, row: Row) -> dict[str, Any]:
         if self._tenant.suspended:
             raise _Withheld("suspended")
+        if row.payload_json == ERASED:
+            raise _Withheld("erased")
         if not self._consents(row):
             raise _Withheld("no_consent")
         if row.doubted:

@@ -17,6 +17,7 @@ from sinal_runtime.dispatch.payload import Unidentifiable
 from sinal_runtime.events import TRACKING_KINDS, Event, encode
 from sinal_runtime.matching import decision as rules
 from sinal_runtime.matching import visits
+from sinal_runtime.matching.marks import Marks, blank_row
 from sinal_runtime.matching.parcels import Parcel, meta_id, pack
 from sinal_runtime.matching.sales import Draft, Order, new_order, order_key
 from sinal_runtime.store.matching import MatchTransaction
@@ -48,12 +49,16 @@ class Batch:
 
     async def run(self, events: list[Event]) -> Result:
         """Handle delivered events; those that were handled before only get their unpublished rows published."""
+        await self._tx.heard([event.id for event in events if event.kind == "heartbeat"])
+        events = [event for event in events if event.kind != "heartbeat"]
         fresh = await self._fresh(events)
-        seen = [event for event in fresh if event.kind in TRACKING_KINDS]
-        drafts = [self._draft(event) for event in fresh]
+        kept = await self._obey(fresh)
+        seen = [event for event in kept if event.kind in TRACKING_KINDS]
+        drafts = [self._draft(event) for event in kept]
         late = await self._learn(seen)
         orders = await self._orders(drafts, late)
         outbox, decisions = await self._settle(orders, drafts)
+        await self._tx.withdraw_clicks([visits.click_key(event) for event in seen if event.consent_ads is False])
         known = {event.id for event in events} - {event.id for event in fresh}
         outbox += await self._tx.unpublished_of(sorted(known))
         return Result(outbox, decisions, fresh)
@@ -90,6 +95,14 @@ class Batch:
         await self._tx.count_repeats({key: n for key, n in times.items() if key not in new})
         self._doubled = {key: n - 1 for key, n in times.items() if key in new and n > 1}
         return [first[key] for key in times if key in new]
+
+    async def _obey(self, fresh: list[Event]) -> list[Event]:
+        """What may be worked on, as its people allow it; of the rest only the fact that it came is recorded."""
+        marks = Marks(fresh)
+        marks.take(await self._tx.marks(marks.keys))
+        erased = {event.id for event in fresh if marks.erased(event)}
+        await self._tx.insert_events([blank_row(event) for event in fresh if event.id in erased])
+        return [marks.obeyed(event) for event in fresh if event.id not in erased]
 
     def _draft(self, event: Event) -> Draft:
         funnel = self._plan.funnel(event.funnel)

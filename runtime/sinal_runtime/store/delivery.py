@@ -20,6 +20,7 @@ from sinal_runtime.store.errors import StoreUnavailable
 _SQL = queries.load("delivery")
 _MS = timedelta(milliseconds=1)
 _ANSWER_LIMIT = 2_000
+ERASED = "{}"  # payload of a row whose person was erased: it is never sent
 SETTLE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # an answer that is not written down becomes a doubt
 
 Outcome = Literal["delivered", "retry", "throttled", "refused", "auth", "in_doubt"]

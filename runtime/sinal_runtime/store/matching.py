@@ -55,6 +55,26 @@ class MatchTransaction:
         self._connection = connection
         self._tenant = tenant
 
+    async def enter(self) -> None:
+        """The first statement: what a person asked of their data is in force before a batch begins, or after it."""
+        await self._connection.execute(_SQL["enter"], {"tenant": self._tenant})
+
+    async def marks(self, keys: Sequence[str]) -> list[rows.Mark]:
+        """What was asked about the people behind these keys."""
+        found = await self._execute("marks", keys=list(keys)) if keys else []
+        return [rows.Mark(**row) for row in found]
+
+    async def heard(self, beats: Sequence[str]) -> None:
+        """Note that these heartbeats came through."""
+        if beats:
+            await self._connection.execute(_SQL["heard"], {"tenant": self._tenant, "ids": list(beats)})
+
+    async def withdraw_clicks(self, click_ids: Sequence[str]) -> None:
+        """Stop what waits of visitors whose latest word on ads is no."""
+        if click_ids:
+            values = {"tenant": self._tenant, "ids": sorted(set(click_ids))}
+            await self._connection.execute(_SQL["withdraw_clicks"], values)
+
     async def new_events(self, delivered: Sequence[rows.Delivered]) -> set[str]:
         """Ids of the events that were never handled; repeats of the others are counted on their rows."""
         natural = [
@@ -192,8 +212,9 @@ class MatchStore:
     async def transaction(self, tenant: str) -> AsyncIterator[MatchTransaction]:
         """One tenant's transaction, as the worker."""
         async with self._database.transaction() as connection:
-            await connection.execute(_SQL["prefer_indexes"])
-            yield MatchTransaction(connection, tenant)
+            transaction = MatchTransaction(connection, tenant)
+            await transaction.enter()
+            yield transaction
 
     async def unpublished(self, *, older_than_s: float, limit: int) -> list[rows.Outbox]:
         """Outbox rows of all tenants that wait longer than they should, oldest first."""

@@ -83,5 +83,6 @@ class ReviewStore:
         """The order locked, as the worker."""
         async with self._database.transaction() as connection:
             review = ReviewTransaction(connection, held)
+            await review.matching.enter()
             await review.matching.lock_orders([held.conversion_id])
             yield review

@@ -31,6 +31,14 @@ class Claim(msgspec.Struct, kw_only=True, frozen=True):
     expires_at: datetime | None = None
 
 
+class Mark(msgspec.Struct, kw_only=True, frozen=True):
+    """What was asked about somebody: to be forgotten, or not to be used for ads; `at_ms` is Unix ms."""
+
+    key: str
+    kind: Literal["erased", "no_consent"]
+    at_ms: int
+
+
 class OrderKey(msgspec.Struct, frozen=True):
     """What names an order inside a tenant."""
 

@@ -1,10 +1,14 @@
 -- Statements of one batch of matching. Each takes its rows as one JSON array: a batch of any size is one round trip.
 
 -- name: claim
--- Rows are sorted, so that concurrent batches wait for each other in one order. A claim that ran out is taken over.
+-- Rows are sorted, so that concurrent batches wait for each other in one order. A claim that ran out is taken over. One
+-- that lasts for ever may have been hashed since, when its order was erased or grew old.
 insert into dedupe_registry as held (tenant_id, event_id, source, owner, expires_at)
 select %(tenant)s, r.key, r.source, r.owner, r.expires_at
 from json_to_recordset(%(rows)s::json) as r (key text, source text, owner text, expires_at timestamptz)
+where r.expires_at is not null or not exists (
+    select from dedupe_registry h
+    where h.tenant_id = %(tenant)s and h.event_id = sinal_hashed_claim(%(tenant)s, r.key))
 order by r.key
 on conflict (tenant_id, event_id) do update
     set source = excluded.source, owner = excluded.owner, expires_at = excluded.expires_at, first_seen_at = now()
@@ -129,10 +133,48 @@ on conflict (tenant_id, key, conversion_id) do update set last_at = excluded.las
 -- name: close_orders
 delete from open_orders where tenant_id = %(tenant)s and conversion_id = any(%(ids)s)
 
--- name: prefer_indexes
+-- name: enter
 -- Every statement of a batch looks few rows up in large tables. Plans are made once, maybe while the tables are small,
--- and must not scan them when they have grown.
-select set_config('enable_seqscan', 'off', true)
+-- and must not scan them when they have grown. The lock is shared by all but erasures and withdrawals of consent: a
+-- batch is over before one of those begins, or sees its marks.
+select set_config('enable_seqscan', 'off', true), pg_advisory_xact_lock_shared(1397314628, hashtext(%(tenant)s))
+
+-- name: marks
+select key, kind, (extract(epoch from at) * 1000)::bigint as at_ms from privacy_marks
+where tenant_id = %(tenant)s and key = any(%(keys)s) and (expires_at is null or expires_at > now())
+
+-- name: heard
+update heartbeats set stored_at = clock_timestamp(), seconds = extract(epoch from clock_timestamp() - sent_at)
+where tenant_id = %(tenant)s and event_id = any(%(ids)s) and (stored_at is null or stored_at < sent_at)
+
+-- name: withdraw_clicks
+-- Of visitors whose latest word is no: what waits is withheld; what is being sent learns it for its next try.
+with visitors as (
+    select v.click_id from unnest(%(ids)s::text[]) as v (click_id), lateral (
+        select c.consent_ads from clicks c where (c.tenant_id || '|' || c.click_id) = (%(tenant)s || '|' || v.click_id)
+            and c.ts >= now() - interval '30 days' order by c.last_seen_at desc limit 1) as c
+    where c.consent_ads is false
+), told as (
+    select e.id, e.conversion_id from visitors v join events e on e.tenant_id = %(tenant)s and e.click_id = v.click_id
+        and e.received_at >= now() - interval '15 days'
+), orders as (
+    select conversion_id from told where conversion_id is not null
+    union
+    select m.conversion_id from visitors v join matches m on m.tenant_id = %(tenant)s and m.click_id = v.click_id
+), sources as (
+    select id from told
+    union
+    select e.id from orders o join events e on e.conversion_id = o.conversion_id and e.tenant_id = %(tenant)s
+        and e.received_at >= now() - interval '15 days'
+)
+update capi_events c set
+    consent_ads = false,
+    status = case c.status when 'pending' then 'withheld' else c.status end,
+    reason = case c.status when 'pending' then 'no_consent' else c.reason end,
+    settled_at = case c.status when 'pending' then now() else c.settled_at end
+from sources s
+where c.tenant_id = %(tenant)s and c.source_event = s.id and c.status in ('pending', 'sending')
+    and c.created_at >= now() - interval '15 days'
 
 -- name: matches_of
 select conversion_id, click_id, decision, confidence_score, rule_applied

@@ -1,0 +1,115 @@
+"""Looking into streams: what lies on a subject, one message after the other, and taking single ones out.
+
+For erasure and for finding what was lost; never on the way of an event. A work-queue stream holds a message until it is
+acked, whatever its consumers say of themselves, so what is counted here is all there is.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from sinal_crds import names
+from sinal_runtime.bus.errors import BusRefused, LaneMissing
+
+_NO_MESSAGE = 10037
+_NOT_THERE = frozenset({10037, 10043, 10057})  # no message; it is gone already
+_DELETED = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
+
+
+class Broker(Protocol):
+    """The parts of the bus that this needs."""
+
+    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = ...) -> bytes: ...
+
+    async def call(
+        self, subject: str, body: bytes = b"", *, headers: dict[str, str] | None = None, timeout_s: float = ...
+    ) -> object: ...
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One stored message."""
+
+    seq: int
+    subject: str
+    body: bytes
+
+
+class _Message(msgspec.Struct, frozen=True):
+    seq: int
+    subject: str
+    data: str = ""
+    hdrs: str = ""
+
+
+class _Got(msgspec.Struct, frozen=True):
+    message: _Message
+
+
+class _State(msgspec.Struct, frozen=True):
+    subjects: dict[str, int] | None = None
+
+
+class _Info(msgspec.Struct, frozen=True):
+    state: _State
+
+
+_got = msgspec.json.Decoder(_Got).decode
+_info = msgspec.json.Decoder(_Info).decode
+
+
+async def count(broker: Broker, stream: str, subject: str) -> int:
+    """Messages on a subject, delivered or not; none where the stream is gone. Raises BusError."""
+    try:
+        answer = await broker.api(f"STREAM.INFO.{stream}", msgspec.json.encode({"subjects_filter": subject}))
+    except LaneMissing:
+        return 0
+    return sum((_info(answer).state.subjects or {}).values())
+
+
+async def scan(broker: Broker, stream: str, subject: str) -> AsyncIterator[Content]:
+    """Every message on a subject, oldest first, up to where the stream ends when it is reached; raises BusError."""
+    seq = 1
+    while True:
+        wanted = msgspec.json.encode({"seq": seq, "next_by_subj": subject})
+        try:
+            found = _got(await broker.api(f"STREAM.MSG.GET.{stream}", wanted)).message
+        except LaneMissing:
+            return
+        except BusRefused as error:
+            if error.err_code == _NO_MESSAGE:
+                return
+            raise
+        yield Content(found.seq, found.subject, b64decode(found.data))
+        seq = found.seq + 1
+
+
+async def remove(broker: Broker, stream: str, seq: int) -> bool:
+    """Delete one message and overwrite its bytes; False when it was gone. Raises BusError."""
+    try:
+        await broker.api(f"STREAM.MSG.DELETE.{stream}", msgspec.json.encode({"seq": seq}))
+    except LaneMissing:
+        return False
+    except BusRefused as error:
+        if error.err_code in _NOT_THERE:
+            return False
+        raise
+    return True
+
+
+async def purge_key(broker: Broker, bucket: str, key: str) -> None:
+    """Delete a key of a bucket with its history; raises BusError."""
+    await broker.call(f"$KV.{bucket}.{key}", headers=_DELETED)
+
+
+def kv_stream(bucket: str) -> str:
+    """The stream behind a bucket."""
+    return f"KV_{bucket}"
+
+
+def incoming(slug: str) -> tuple[str, str]:
+    """Stream and subject of what a tenant has accepted and nobody has worked on."""
+    return names.stream(slug), names.in_filter(slug)

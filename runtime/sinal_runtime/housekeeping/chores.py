@@ -1,0 +1,138 @@
+"""Chores: something done again and again, by one replica at a time.
+
+A lease in PostgreSQL says who does a chore and when it is due; it is prolonged while the work goes on, and work whose
+lease was lost is stopped. Chores are idempotent all the same: a lease is for economy, not for correctness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from sinal_runtime import metrics
+from sinal_runtime.bus.errors import where
+from sinal_runtime.store.housekeeping import Taken
+
+log = structlog.get_logger(__name__)
+
+LEASE_S = 60.0
+POLL_S = 5.0  # how often a replica asks whether a chore is due
+RETRY_S = 30.0  # after a failure, where the chore itself is not due sooner
+OBSERVE_S = 15.0
+
+Work = Callable[[datetime | None], Awaitable[object]]
+
+
+class Leases(Protocol):
+    """Where leases are kept; `store.housekeeping.Leases` in production."""
+
+    async def take(self, name: str, holder: str, *, lease_s: float) -> Taken | None: ...
+
+    async def renew(self, name: str, holder: str, *, lease_s: float) -> bool: ...
+
+    async def finish(self, name: str, holder: str, *, succeeded: bool, due_in_s: float) -> None: ...
+
+    async def last_successes(self) -> dict[str, float]: ...
+
+
+class LeaseLost(Exception):
+    """Another replica has the chore now."""
+
+
+@dataclass(frozen=True)
+class Chore:
+    """`work` gets the time of the last success of any replica."""
+
+    name: str
+    every_s: float
+    work: Work
+
+
+class Keeper:
+    """Runs chores when they are due; `holder` names this process."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        chores: Sequence[Chore],
+        *,
+        holder: str,
+        lease_s: float = LEASE_S,
+        poll_s: float = POLL_S,
+        observe: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self._leases, self._chores, self._holder = leases, tuple(chores), holder
+        self._lease_s, self._poll_s, self._observe = lease_s, poll_s, observe
+
+    async def run(self) -> None:
+        """For ever."""
+        async with asyncio.TaskGroup() as group:
+            for chore in self._chores:
+                group.create_task(self._keep(chore))
+            group.create_task(self._watch())
+
+    async def once(self, chore: Chore) -> bool:
+        """Do a chore if it is due and nobody else has it; False when it was not, or failed. Raises StoreUnavailable."""
+        taken = await self._leases.take(chore.name, self._holder, lease_s=self._lease_s)
+        if taken is None:
+            return False
+        started = time.monotonic()
+        succeeded = False
+        try:
+            await self._held(chore, taken)
+            succeeded = True
+        except LeaseLost:
+            log.warning("chore.lease_lost", chore=chore.name)
+        except Exception as error:
+            log.error("chore.failed", chore=chore.name, error=type(error).__name__, at=where(error))
+        metrics.CHORE_SECONDS.labels(chore.name).observe(time.monotonic() - started)
+        if not succeeded:
+            metrics.CHORE_FAILURES.labels(chore.name).inc()
+        due_in_s = chore.every_s if succeeded else min(chore.every_s, RETRY_S)
+        await self._leases.finish(chore.name, self._holder, succeeded=succeeded, due_in_s=due_in_s)
+        return succeeded
+
+    async def observe(self) -> None:
+        """Show what any replica has done."""
+        for name, at in (await self._leases.last_successes()).items():
+            metrics.CHORE_LAST_SUCCESS.labels(name).set(at)
+        if self._observe is not None:
+            await self._observe()
+
+    async def _held(self, chore: Chore, taken: Taken) -> None:
+        async def work() -> None:
+            await chore.work(taken.last_success_at)
+
+        task = asyncio.create_task(work())
+        try:
+            while not (await asyncio.wait({task}, timeout=self._lease_s / 3))[0]:
+                if not await self._leases.renew(chore.name, self._holder, lease_s=self._lease_s):
+                    raise LeaseLost
+            task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _keep(self, chore: Chore) -> None:
+        while True:
+            await self._quietly(lambda: self.once(chore), chore.name)
+            await asyncio.sleep(min(self._poll_s, chore.every_s))
+
+    async def _watch(self) -> None:
+        while True:
+            await self._quietly(self.observe, "observe")
+            await asyncio.sleep(OBSERVE_S)
+
+    @staticmethod
+    async def _quietly(work: Callable[[], Awaitable[object]], name: str) -> None:
+        """PostgreSQL may be away for a while: the loop goes on."""
+        try:
+            await work()
+        except Exception as error:
+            log.warning("chore.unavailable", chore=name, error=type(error).__name__)

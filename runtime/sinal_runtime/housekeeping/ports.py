@@ -1,0 +1,66 @@
+"""What housekeeping asks of the rooms beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from sinal_crds.plan import TenantPlan
+from sinal_runtime.bus.client import Outgoing, Published
+from sinal_runtime.bus.errors import BusError
+
+
+class Snapshot(Protocol):
+    """What of a plan snapshot housekeeping reads."""
+
+    @property
+    def tenants(self) -> Mapping[str, TenantPlan]: ...
+
+
+class Plans(Protocol):
+    """Where the current snapshot is found."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+
+class Bus(Protocol):
+    """Publishing, and looking into streams; `bus.client.Bus` in production."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published: ...
+
+    async def publish_many(
+        self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0
+    ) -> list[Published | BusError]: ...
+
+    def request_provision(self, slug: str | None = None) -> None: ...
+
+    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes: ...
+
+    async def call(
+        self, subject: str, body: bytes = b"", *, headers: dict[str, str] | None = None, timeout_s: float = 5.0
+    ) -> object: ...
+
+    async def send(self, subject: str, body: bytes = b"", *, reply: str = "") -> bool: ...
+
+
+class Wanted(msgspec.Struct, kw_only=True, frozen=True):
+    """Whom to look for in a tenant: SHA-256 digests as Meta takes them, and order ids."""
+
+    tenant: str
+    emails: list[str] = []
+    phones: list[str] = []
+    orders: list[str] = []
+
+
+class Spools(Protocol):
+    """The disks of the edge's processes."""
+
+    async def erase(self, wanted: Wanted) -> None:
+        """Let every process take this person out of its spool; those that are away are caught by matching's marks."""
+        ...

@@ -1,0 +1,54 @@
+"""Deliveries whose message was lost: the row waits, and nothing will ever come for it.
+
+It happens when a broker loses what its disk had not seen, when somebody purges a stream, when a worker dies after
+another has acked for it. The proof is an empty lane: a work queue keeps a message until it is acked, so a slow or
+paused destination always has messages and is left alone. Publishing again is safe: a row is claimed once.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from sinal_crds import names
+from sinal_runtime import metrics
+from sinal_runtime.bus import contents
+from sinal_runtime.housekeeping.ports import Bus, Plans
+from sinal_runtime.matching.outbox import publish
+from sinal_runtime.store.housekeeping import HousekeepingStore, StrandedLane
+from sinal_runtime.store.matching import MatchStore
+
+log = structlog.get_logger(__name__)
+
+IDLE_S = 60.0
+LIMIT = 1_000  # rows of a lane at once; the lane has work then, and the rest has to wait until it is empty
+
+
+class Stranded:
+    """Publishes again what nobody will deliver otherwise."""
+
+    def __init__(
+        self, store: HousekeepingStore, outbox: MatchStore, bus: Bus, plans: Plans, *, idle_s: float = IDLE_S
+    ) -> None:
+        self._store, self._outbox, self._bus, self._plans = store, outbox, bus, plans
+        self._idle_s = idle_s
+
+    async def rescue(self) -> int:
+        """Look at every lane; returns how many rows were published again. Raises BusError, StoreUnavailable."""
+        lanes = [
+            StrandedLane(plan.slug, destination.name)
+            for plan in self._plans.snapshot.tenants.values()
+            for destination in plan.destinations
+        ]
+        found = await self._store.stranded_lanes(lanes, idle_s=self._idle_s)
+        return sum([await self._lane(lane) for lane in found])
+
+    async def _lane(self, lane: StrandedLane) -> int:
+        stream, subject = names.stream(lane.tenant), names.out_subject(lane.tenant, lane.destination)
+        if await contents.count(self._bus, stream, subject):
+            return 0
+        rows = await self._store.requeue(lane, idle_s=self._idle_s, limit=LIMIT)
+        await publish(self._bus, self._outbox, rows)
+        if rows:
+            metrics.STRANDED.labels(lane.tenant, lane.destination).inc(len(rows))
+            log.warning("stranded.published", tenant=lane.tenant, destination=lane.destination, rows=len(rows))
+        return len(rows)
