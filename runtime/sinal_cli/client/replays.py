@@ -51,7 +51,7 @@ def one(session: Session, out: Output, *, event_id: str, body: dict[str, Any]) -
 def many(session: Session, out: Output, *, body: dict[str, Any]) -> int:
     """Send everything that fits a filter again."""
     totals = Totals(dry_run=bool(body.get("dry_run")))
-    with _progress(out) as told:
+    with _Spinner(out) as told:
         _drain(session, "/api/v1/replay", body, totals, told)
     return _report(out, totals)
 
@@ -69,7 +69,7 @@ def replay_letters(session: Session, out: Output, *, wanted: dict[str, Any], bod
     groups = session.get("/api/v1/dead-letters", tenant=wanted.get("tenant"), limit=500)["groups"]
     chosen = [one for one in groups if all(value is None or one[name] == value for name, value in wanted.items())]
     totals = Totals(dry_run=bool(body.get("dry_run")))
-    with _progress(out) as told:
+    with _Spinner(out) as told:
         for group in chosen:
             named = {name: group[name] for name in GROUP if group[name] is not None}
             _drain(session, "/api/v1/dead-letters/replay", {**body, **named}, totals, told)
@@ -101,7 +101,7 @@ def _insist(session: Session, path: str, body: dict[str, Any], key: str) -> dict
     raise AssertionError("the last try returns or raises")
 
 
-class _progress:
+class _Spinner:
     """A spinner on a terminal's standard error; nothing for programs."""
 
     def __init__(self, out: Output) -> None:

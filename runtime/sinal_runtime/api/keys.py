@@ -79,6 +79,19 @@ def routes(store: OperationsStore) -> APIRouter:
         )
         return answer(made, status=201)
 
+    @router.delete("/keys/{key_id}", responses=says(KeyRow), summary="End a key")
+    async def revoke(caller: Admin, key_id: Word) -> Response:
+        """At once and for good; doing it again changes nothing."""
+        ended = await store.revoke_key(key_id, caller.tenant, audit=caller.entry("key.revoke", key_id))
+        if ended is None:
+            raise HTTPException(404, f"no key {key_id[:64]!r}")
+        return answer(ended)
+
+    _add_lists(router, store)
+    return router
+
+
+def _add_lists(router: APIRouter, store: OperationsStore) -> None:
     @router.get("/keys", responses=says(KeyPage), summary="Keys, newest first")
     async def listing(
         request: Request,
@@ -93,19 +106,6 @@ def routes(store: OperationsStore) -> APIRouter:
         more = cursor_of(found[limit - 1].created_at, found[limit - 1].id) if len(found) > limit else None
         return tagged(request, KeyPage(keys=found[:limit], next_cursor=more))
 
-    @router.delete("/keys/{key_id}", responses=says(KeyRow), summary="End a key")
-    async def revoke(caller: Admin, key_id: Word) -> Response:
-        """At once and for good; doing it again changes nothing."""
-        ended = await store.revoke_key(key_id, caller.tenant, audit=caller.entry("key.revoke", key_id))
-        if ended is None:
-            raise HTTPException(404, f"no key {key_id[:64]!r}")
-        return answer(ended)
-
-    _add_audit(router, store)
-    return router
-
-
-def _add_audit(router: APIRouter, store: OperationsStore) -> None:
     @router.get("/audit", responses=says(AuditPage), summary="Who changed what, newest first")
     async def audit(
         request: Request,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated
 
 import msgspec
@@ -67,7 +67,7 @@ def routes(tail: Tail, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE
 
 
 async def _lines(
-    items: AsyncIterator[Item | None], query: Wanted, *, heartbeat_s: float, life_s: float
+    items: AsyncGenerator[Item | None, None], query: Wanted, *, heartbeat_s: float, life_s: float
 ) -> AsyncIterator[bytes]:
     ends = asyncio.get_running_loop().time() + life_s
     yield b"retry: 2000\n\n"
@@ -89,4 +89,4 @@ async def _lines(
         if waiting is not None:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        await items.aclose()  # type: ignore[attr-defined]
+        await items.aclose()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -127,7 +127,7 @@ class Tail:
         """How many tenants are looked at now."""
         return len(self._tasks)
 
-    async def follow(self, tenant: str | None, after: Cursor | None) -> AsyncIterator[Item | None]:
+    async def follow(self, tenant: str | None, after: Cursor | None) -> AsyncGenerator[Item | None, None]:
         """What comes, at first what came since `after`; None when the listener was too slow."""
         listener = Listener()
         with self._listening(tenant, listener):
@@ -155,7 +155,7 @@ class Tail:
                 return
 
     @contextlib.contextmanager
-    def _listening(self, tenant: str | None, listener: Listener):  # type: ignore[no-untyped-def]
+    def _listening(self, tenant: str | None, listener: Listener) -> Iterator[None]:
         self._listeners.setdefault(tenant, set()).add(listener)
         if tenant not in self._tasks:
             self._tasks[tenant] = asyncio.create_task(self._poll(tenant))

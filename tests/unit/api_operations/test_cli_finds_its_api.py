@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from sinal_cli.client import replays
-from sinal_cli.client.commands import moment_of
+from sinal_cli.client.options import moment_of
 from sinal_cli.client.session import Refused, Session, Unreachable
 from sinal_cli.client.show import Output
 from sinal_cli.client.target import NoTarget, Said, Target, find
@@ -71,7 +71,7 @@ def result(replayed: int, cursor: str | None = None) -> dict[str, Any]:
 def test_a_lost_answer_is_asked_for_again_with_the_same_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(replays.time, "sleep", lambda _: None)
+    monkeypatch.setattr("sinal_cli.client.replays.time.sleep", lambda _: None)
     seen: list[httpx.Request] = []
     problem = {"status": 503, "detail": "the broker took 1 of 2"}
     answers = [(200, result(2, "next")), httpx.ReadError("lost"), (503, problem), (200, result(1))]
@@ -83,7 +83,7 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key(
 
 
 def test_a_refusal_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays.time, "sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr("sinal_cli.client.replays.time.sleep", lambda _: pytest.fail("waited"))
     seen: list[httpx.Request] = []
     with pytest.raises(Refused, match="in_flight"):
         refusing = session([(409, {"status": 409, "detail": "in_flight: …"})], seen)
