@@ -118,6 +118,7 @@ class Stack:
                 "redis_url": redis.url,
                 "manifest_folder": self._instance.folder / "manifests",
                 "keyring_file": self._instance.keyring_file,
+                "spool_dir": self._instance.folder / "spool",
                 "graph_url": f"http://127.0.0.1:{self._ports[2]}",
                 "port": self._ports[0],
                 "admin_key": secrets.admin_key,

@@ -22,14 +22,13 @@ class Observer:
             metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(count)
 
     def done(self, request: Request, *, template: str, status: int, seconds: float) -> None:
-        """One request was answered; accepted browser traffic is logged at debug only, for there is much of it."""
+        """One request was answered. Its log line is debug: metrics count requests, faults have lines of their own."""
         self._counter(request.tenant, request.source, status).inc()
         if (
             200 <= status < 300 and request.source != "none" and not template.endswith("/s.js")
         ):  # probes store nothing either
             metrics.INGEST_SECONDS.observe(seconds)
-        write = self._log.debug if status < 400 and request.source != "webhook" else self._log.info
-        write(
+        self._log.debug(
             "ingest.request",
             method=request.method,
             route=template,
