@@ -1,0 +1,129 @@
+"""The control plane's programs: given ones, or built from the Go modules in `tests/cluster/assets`.
+
+The variables of envtest are honoured: `TEST_ASSET_ETCD`, `TEST_ASSET_KUBE_APISERVER` and
+`TEST_ASSET_KUBE_CONTROLLER_MANAGER` name one program each, `KUBEBUILDER_ASSETS` a folder. What they don't give is built
+once into a cache outside the checkout, keyed by what decides the result. Invariant: a program in the cache is whole.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MODULES = Path(__file__).parent.parent / "assets"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sinal" / "assets"
+FLAGS = "-mod=readonly -trimpath -buildvcs=false"
+
+
+class NoAssets(Exception):
+    """A program of the control plane is neither given nor can it be built."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program: the module that requires it and the package it is made of."""
+
+    name: str
+    module: str
+    package: str
+
+    @property
+    def variable(self) -> str:
+        """Environment variable that names a ready one."""
+        return "TEST_ASSET_" + self.name.upper().replace("-", "_")
+
+
+# In this order: the first two suffice for most work while the third is still being built.
+PROGRAMS = (
+    Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
+    Program("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    Program("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+)
+
+
+def locate(program: Program) -> Path:
+    """Where the program is, built now if need be (minutes, from cold); raises NoAssets."""
+    return _given(program) or _built(program)
+
+
+def _given(program: Program) -> Path | None:
+    if named := os.environ.get(program.variable):
+        if not os.access(named, os.X_OK):
+            raise NoAssets(f"{program.variable}={named} is no program; correct it, or unset it to build one")
+        return Path(named)
+    folder = os.environ.get("KUBEBUILDER_ASSETS")
+    found = shutil.which(program.name, path=folder) if folder else None
+    return Path(found) if found else None
+
+
+def _built(program: Program) -> Path:
+    target = CACHE / _key(program) / program.name
+    with _alone(target.parent):
+        if not target.exists():
+            _build(program, target)
+    return target
+
+
+def _build(program: Program, target: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise NoAssets(
+            f"{program.name} has to be built and there is no Go: install Go >= 1.24, or set {program.variable}, or "
+            "KUBEBUILDER_ASSETS to the folder that `setup-envtest use -p path` prints"
+        )
+    print(f"building {program.name} from Go modules; minutes from cold, seconds from Go's cache", flush=True)
+    partial = target.with_suffix(".partial")
+    command = [go, "build", "-ldflags", _linking(program), "-o", str(partial), program.package]
+    done = subprocess.run(command, cwd=MODULES / program.module, env=_environment(), check=False)
+    if done.returncode != 0:
+        raise NoAssets(f"`go build {program.package}` failed in {MODULES / program.module}; it said why above")
+    partial.replace(target)
+
+
+def _environment() -> dict[str, str]:
+    """A static build with the toolchain at hand; flags that the caller set, such as -p=1, come on top."""
+    flags = f"{FLAGS} {os.environ.get('GOFLAGS', '')}".strip()
+    return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": flags}
+
+
+def _linking(program: Program) -> str:
+    """Linker flags: no debugging data, and the version that Kubernetes reports of itself."""
+    if program.module != "kubernetes":
+        return "-s -w"
+    found = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", _text(program, "go.mod"))
+    if found is None:
+        raise NoAssets("tests/cluster/assets/kubernetes/go.mod requires no version of k8s.io/kubernetes")
+    place = "k8s.io/component-base/version"
+    stamp = {"gitVersion": found[1], "gitMajor": found[2], "gitMinor": found[3]}
+    return " ".join(("-s -w", *(f"-X {place}.{name}={value}" for name, value in stamp.items())))
+
+
+def _key(program: Program) -> str:
+    decides = _text(program, "go.mod") + _text(program, "go.sum") + FLAGS
+    return f"{program.module}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
+
+
+def _text(program: Program, name: str) -> str:
+    return (MODULES / program.module / name).read_text()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One build at a time: others wait and find the result."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    for wanted in PROGRAMS:
+        print(locate(wanted), flush=True)
