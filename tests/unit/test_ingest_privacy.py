@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from sinal_runtime import identity
 from sinal_runtime.ingest import urls
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, TOKEN, EdgeWorld, a_sale
@@ -60,6 +63,24 @@ async def test_no_clear_text_is_published(edge_world: EdgeWorld) -> None:
     raw = edge_world.bus.messages[0][2].lower()
     assert not [word for word in (b"maria", b"99999", b"recife") if word in raw]
     assert edge_world.bus.events[0].utm.term == "curso"
+
+
+@pytest.mark.parametrize(
+    "told", ["52998224725", "529.982.247-25", "+55 (11) 98765-4321", "12.345.678/0001-95", "Maria@loja.example"]
+)
+async def test_an_external_id_that_is_a_person_is_stored_as_meta_wants_it(edge_world: EdgeWorld, told: str) -> None:
+    body = {"funnel": PUBLIC_KEY, "external_id": told}
+    await edge_world.client().post("/api/v1/track/lead", body, headers={"origin": LANDING})
+    stored = edge_world.bus.events[0].external_id
+    assert stored == hashlib.sha256(told.lower().encode()).hexdigest() == identity.hashed("external_id", told)
+    assert identity.hashed("external_id", stored) == stored
+
+
+@pytest.mark.parametrize("told", ["42", "cust-1029384756", "3f2b8c1e-5d1c-4c0e-9a57-0b8f5f7f4a10", "ABC12345678901"])
+async def test_the_tenants_own_ids_stay_readable(edge_world: EdgeWorld, told: str) -> None:
+    body = {"funnel": PUBLIC_KEY, "external_id": told}
+    await edge_world.client().post("/api/v1/track/lead", body, headers={"origin": LANDING})
+    assert edge_world.bus.events[0].external_id == told
 
 
 async def test_log_lines_hold_routes_and_names_only(edge_world: EdgeWorld) -> None:
