@@ -14,6 +14,7 @@ from sinal_runtime.gateways import Gateway
 from sinal_runtime.ingest import ports, routes
 from sinal_runtime.ingest.body import SenderGone
 from sinal_runtime.ingest.cors import Cors
+from sinal_runtime.ingest.drift import Drift
 from sinal_runtime.ingest.exchange import Answer, Request, send
 from sinal_runtime.ingest.health import Health
 from sinal_runtime.ingest.observe import Observer
@@ -127,6 +128,7 @@ def build(
         quarantine=quarantine,
         clock=clock,
         body_timeout_s=settings.body_timeout_s,
+        drift=Drift(),
     )
     return Edge(
         tracking=tracking,

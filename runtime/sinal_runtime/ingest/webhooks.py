@@ -18,6 +18,7 @@ from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import ReadBack, ReadsBack
 from sinal_runtime.gateways.sale import Sale
 from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, who
+from sinal_runtime.ingest.drift import Drift
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
 from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Quarantine
 
@@ -44,8 +45,10 @@ class Webhooks:
         quarantine: Quarantine,
         clock: Clock,
         body_timeout_s: float,
+        drift: Drift,
     ) -> None:
         self._plans = plans
+        self._drift = drift
         self._gateways = gateways
         self._out = out
         self._limiter = limiter
@@ -67,10 +70,13 @@ class Webhooks:
             sales = gateway.parse(raw, country=believed[0][0].country)
             call = _call(gateway, raw, request)
         except NotThisGateway as error:
+            self._drift.unreadable(gateway)
             return await self._set_aside(request, believed, name, raw, str(error))
         except Exception as error:  # an adapter's fault must not cost the delivery
+            self._drift.unreadable(gateway)
             log.error("webhook.adapter_fault", gateway=name, error=type(error).__name__)
             return await self._set_aside(request, believed, name, raw, f"adapter fault: {type(error).__name__}")
+        self._drift.look(gateway, raw, sales)
         return await self._accept(request, believed, name, raw, sales, call)
 
     def _believed(

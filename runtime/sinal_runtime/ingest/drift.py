@@ -1,0 +1,95 @@
+"""Whether gateways still speak as their adapters expect: new words, new fields, approved sales without what they need.
+
+Drift is counted per gateway (`sinal_gateway_drift_total{gateway,what}`) and said once a process, by name and never by
+value. It changes nothing of what happens to a delivery. A field counts when it is new: it is known from then on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+
+from sinal_runtime import metrics
+from sinal_runtime.gateways import Gateway, uses_unknown_word
+from sinal_runtime.gateways.sale import Sale
+from sinal_runtime.ingest.known_fields import KNOWN
+
+log = structlog.get_logger(__name__)
+
+MAX_NAMES = 2_000  # of a gateway, learned; a sender that makes names up must not fill the memory
+LIKE_JSON = (b"{", b"[")
+# Objects whose names are data: the shop, the buyer or an account chose them.
+_FREE = frozenset({"metadata", "previous_attributes", "custom_fields", "marketplaces"})
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\- ]{0,79}")
+
+
+class Drift:
+    """What is known of each gateway, and what was told."""
+
+    def __init__(self, known: Mapping[str, frozenset[str]] = KNOWN) -> None:
+        self._known = {gateway: set(names) for gateway, names in known.items()}
+        self._told: set[tuple[str, str, str]] = set()
+
+    def look(self, gateway: Gateway, raw: bytes, sales: Iterable[Sale]) -> None:
+        """Count what is new in a delivery that its adapter read."""
+        for sale in sales:
+            if uses_unknown_word(gateway, sale):
+                self._tell(gateway.NAME, "unknown_status", sale.event)
+            for field in _missing(sale):
+                self._tell(gateway.NAME, f"missing_{field}", "")
+        names = field_names(raw)
+        known = self._known.setdefault(gateway.NAME, names)
+        for name in sorted(names - known)[: max(0, MAX_NAMES - len(known))]:
+            known.add(name)
+            self._tell(gateway.NAME, "unknown_field", name)
+
+    def unreadable(self, gateway: Gateway) -> None:
+        """Count a believed delivery that its adapter could not read."""
+        self._tell(gateway.NAME, "unreadable", "")
+
+    def _tell(self, gateway: str, what: str, name: str) -> None:
+        metrics.GATEWAY_DRIFT.labels(gateway, what).inc()
+        said = (gateway, what, name if _NAME.fullmatch(name) else "")
+        if said not in self._told and len(self._told) < MAX_NAMES:
+            self._told.add(said)
+            log.warning("gateway.drift", gateway=gateway, what=what, name=said[2] or None)
+
+
+def field_names(raw: bytes) -> set[str]:
+    """Names of the two outer levels of a JSON object or of a form; empty for anything else."""
+    if not raw.lstrip().startswith(LIKE_JSON):
+        return _form_names(raw)
+    try:
+        outer = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return set()
+    names = set(outer)
+    for name, value in outer.items():
+        if name not in _FREE and bytes(value).startswith(b"{"):
+            names |= {f"{name}.{inner}" for inner in msgspec.json.decode(value, type=dict[str, msgspec.Raw])}
+    return names
+
+
+def _form_names(raw: bytes) -> set[str]:
+    try:
+        return {name for name, _ in parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MAX_NAMES)}
+    except ValueError:
+        return set()
+
+
+def _missing(sale: Sale) -> list[str]:
+    """What an approved sale lacks of what a Purchase needs; a shop's test button may leave out anything."""
+    if sale.status != "approved" or sale.test:
+        return []
+    customer = sale.customer
+    present = {
+        "value": sale.value,
+        "currency": sale.currency,
+        "order_id": sale.order_id,
+        "contact": customer.em or customer.ph,
+    }
+    return [field for field, value in present.items() if not value]

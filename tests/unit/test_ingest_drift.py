@@ -1,0 +1,119 @@
+"""Drift of gateways: counted by kind, named once, never by value, and silent about what is known."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
+from sinal_runtime.gateways import registry
+from sinal_runtime.gateways.sale import Customer
+from sinal_runtime.ingest.drift import Drift, field_names
+from sinal_runtime.ingest.known_fields import KNOWN
+
+from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, SignedGateway, a_sale
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "gateways"
+GATEWAY = SignedGateway()
+
+
+def counted(gateway: str = "signed") -> Counter[str]:
+    found: Counter[str] = Counter()
+    for family in REGISTRY.collect():
+        for sample in family.samples:
+            if sample.name == "sinal_gateway_drift_total" and sample.labels["gateway"] == gateway:
+                found[sample.labels["what"]] = int(sample.value)
+    return found
+
+
+def test_new_field_is_counted_and_named_once_without_its_value() -> None:
+    drift, before = Drift({"signed": frozenset({"id", "buyer", "buyer.name"})}), counted()
+    raw = json.dumps({"id": 1, "pix_qr": "secret-value", "buyer": {"name": "Maria", "vip": "secret-value"}}).encode()
+    with capture_logs() as logs:
+        for _ in range(3):
+            drift.look(GATEWAY, raw, [])
+    assert counted() - before == Counter({"unknown_field": 2})
+    assert [line["name"] for line in logs] == ["buyer.vip", "pix_qr"]
+    assert "secret" not in repr(logs) and "Maria" not in repr(logs)
+
+
+def test_forms_have_fields_too() -> None:
+    drift, before = Drift({"signed": frozenset({"prod"})}), counted()
+    drift.look(GATEWAY, urlencode({"prod": "1", "novo": "x"}).encode(), [])
+    assert counted() - before == Counter({"unknown_field": 1})
+
+
+def test_gateway_without_a_list_is_learned_from_its_first_delivery() -> None:
+    drift, before = Drift({}), counted()
+    drift.look(GATEWAY, b'{"a": 1}', [])
+    assert counted() == before
+    drift.look(GATEWAY, b'{"a": 1, "b": 2}', [])
+    assert counted() - before == Counter({"unknown_field": 1})
+
+
+def test_names_that_a_shop_chooses_are_data() -> None:
+    assert field_names(b'{"metadata": {"maria@loja.example": 1}, "a": {"b": {"c": 1}}}') == {"metadata", "a", "a.b"}
+
+
+def test_name_that_could_be_data_is_not_logged() -> None:
+    with capture_logs() as logs:
+        Drift({"signed": frozenset()}).look(GATEWAY, b'{"maria@loja.example": 1}', [])
+    assert [line["name"] for line in logs] == [None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"value": None}, ["missing_value"]),
+        ({"currency": None}, ["missing_currency"]),
+        ({"order_id": None}, ["missing_order_id"]),
+        ({"customer": Customer()}, ["missing_contact"]),
+        ({"customer": Customer(ph=["b" * 64])}, []),
+        ({"value": None, "currency": None}, ["missing_value", "missing_currency"]),
+        ({"value": None, "status": "pending"}, []),
+        ({"value": None, "test": True}, []),
+        ({"status": "ignored", "event": "PIX_NOVO"}, ["unknown_status"]),
+        ({}, []),
+    ],
+)
+def test_approved_sale_that_lacks_what_a_purchase_needs(changes: dict[str, object], what: list[str]) -> None:
+    before = counted()
+    Drift({}).look(GATEWAY, b"[]", [a_sale(**changes)])
+    assert counted() - before == Counter(what)
+
+
+async def test_deliveries_at_the_edge_are_looked_at(edge_world: EdgeWorld) -> None:
+    before, client = counted(), edge_world.client()
+    url, signed = f"/api/v1/webhooks/signed/{TOKEN}", {"x-signature": SECRET}
+    sale = json.loads(json.dumps([{"gateway": "signed", "event": "NOVO", "event_key": "k", "status": "ignored",
+                                   "order_id": None, "occurred_at": "2026-09-21T13:00:00Z"}]))  # fmt: skip
+    assert (await client.post(url, sale, headers=signed)).status == 202
+    assert (await client.post(url, b"<html>", headers=signed)).status == 202
+    assert (await client.post(url, b"<html>", headers={"x-signature": "forged"})).status == 401
+    assert counted() - before == Counter({"unknown_status": 1, "unreadable": 1})
+
+
+@pytest.mark.parametrize("gateway", sorted(KNOWN))
+def test_captured_deliveries_raise_no_alarm(gateway: str) -> None:
+    made_up = {"data.foo"}  # in one capture, by its sender's hand
+    new = {
+        f"{path.name}: {name}"
+        for path in (FIXTURES / gateway).rglob("*")
+        if path.is_file() and ".form" not in path.name
+        for name in field_names(path.read_bytes()) - KNOWN[gateway] - made_up
+    }
+    assert not new, "add these names to sinal_runtime/ingest/known_fields.py"
+    assert gateway in registry()
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
+def test_any_bytes_are_looked_at(raw: bytes) -> None:
+    Drift({}).look(GATEWAY, raw, [])
+    Drift({}).look(GATEWAY, b'{"a":' + raw + b"}", [])
