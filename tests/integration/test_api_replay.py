@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import msgspec
+import pytest
 
 from sinal_runtime.events import Event, decode_event
+from sinal_runtime.store.operations import KnownOperation, OperationsStore
 
 from tests.support.fix_operations import ApiRig
 
@@ -78,6 +81,22 @@ async def test_the_same_key_gives_the_first_result_and_one_generation(api_rig: A
     assert (await outbox(api_rig, sale))["generation"] == 1
     assert len(api_rig.bus.messages) == 1
     assert len(await api_rig.rows("select 1 from audit_log where action = 'replay'")) == 1
+
+
+async def test_a_call_overtaken_by_its_twin_gets_the_twins_result(
+    api_rig: ApiRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = await dead_sale(api_rig, "HP1")
+    headers = {"Idempotency-Key": "twins"}
+    first = await api_rig.call("POST", f"/api/v1/replay/{sale.id}", headers=headers)
+    known, asked = OperationsStore.known, itertools.count()
+
+    async def not_yet(store: OperationsStore, actor: str, key: str) -> KnownOperation | None:
+        return None if next(asked) == 0 else await known(store, actor, key)
+
+    monkeypatch.setattr(OperationsStore, "known", not_yet)
+    second = await api_rig.call("POST", f"/api/v1/replay/{sale.id}", headers=headers)
+    assert (second.status_code, second.text) == (200, first.text)
 
 
 async def test_a_key_is_not_good_for_another_request(api_rig: ApiRig) -> None:

@@ -87,7 +87,8 @@ async def test_a_person_replays_what_meta_refused_and_sees_it_delivered(tmp_path
 
         code, (shown,), _ = await sinal("events", "show", events[0]["id"])
         (delivery,) = shown["deliveries"]
-        assert [attempt["code"] for attempt in delivery["attempts"]] == [100, None]
+        codes = [attempt["code"] for attempt in delivery["attempts"]]  # the refused batch was bisected
+        assert (set(codes[:-1]), codes[-1]) == ({100}, None)
         assert delivery["state"] == "delivered"
         assert (await sinal("dead-letters", "list"))[1] == []
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 
+from sinal_crds.keyring import Keyring
 from sinal_runtime.api import (
     answers,
     dead_letters,
@@ -15,6 +16,7 @@ from sinal_runtime.api import (
     funnels,
     health,
     keys,
+    privacy,
     problems,
     replay,
     review,
@@ -28,6 +30,7 @@ from sinal_runtime.api.replaying import Replayed, Replayer
 from sinal_runtime.api.reviewing import Reviewed, Reviewer
 from sinal_runtime.api.sink import ManifestSink
 from sinal_runtime.api.tail import Tail
+from sinal_runtime.housekeeping.ports import Bus as Streams
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.figures import FigureStore
 from sinal_runtime.store.matching import MatchStore
@@ -40,7 +43,7 @@ from sinal_runtime.store.tailing import TailStore
 SCHEMAS = (
     Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage,
     dead_letters.Groups, funnels.Funnels, funnels.CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
-    status.Status,
+    status.Status, *privacy.SCHEMAS,
 )  # fmt: skip
 
 
@@ -55,6 +58,8 @@ class Parts:
     checks: Mapping[str, Check] = field(default_factory=dict)  # readiness of dependencies by name
     sink: ManifestSink | None = None  # where manifests go that are made here
     tokens: Tokens | None = None  # who asks Meta about access tokens
+    streams: Streams | None = None  # to look into queues and quarantine, with the keys that open it
+    keyring: Keyring | None = None
 
 
 def build(parts: Parts) -> FastAPI:
@@ -92,4 +97,5 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
         funnels.routes(parts.plans, parts.sink, operations),
         keys.routes(operations),
         status.routes(inspector),
+        privacy.routes(privacy.Privacy(parts.database, parts.streams, parts.plans, parts.keyring)),
     ]

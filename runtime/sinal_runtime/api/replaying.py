@@ -101,6 +101,9 @@ class Replayer:
             return known
         judged = await self._judge_events(request, [event], destination)
         if not judged.replayed and not request.dry_run:
+            known = await self._known(request)  # the same call may have come first, and be why nothing is left
+            if known is not None:
+                return known
             words = judged.skipped
             raise NothingToDo("; ".join(f"{word}: {WHY[word]}" for word in words) or "it has nothing to deliver")
         return await self._do(request, judged, None)
