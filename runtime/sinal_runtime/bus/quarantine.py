@@ -7,6 +7,7 @@ delivery is there whole or not at all.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,30 @@ from sinal_runtime.bus.errors import BusRefused, LaneMissing
 KEEP_S = 30 * 86_400
 PART_BYTES = 512 * 1024  # well under the broker's default message limit of 1 MiB
 _NAME_IN_USE = 10058  # the bucket exists with other settings: somebody configured it
+_NO_MESSAGE = 10037
+_STREAM = f"KV_{QUARANTINE_BUCKET}"
+_EVERY = "*"
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    data: bytes = b""  # base64 on the wire
+
+
+class _Got(msgspec.Struct, frozen=True):
+    message: _Stored
+
+
+class _State(msgspec.Struct, frozen=True):
+    subjects: dict[str, int] = {}
+
+
+class _Info(msgspec.Struct, frozen=True):
+    state: _State
+    total: int = 0  # subjects there are; a page holds as many as the broker likes
+
+
+_got = msgspec.json.Decoder(_Got).decode
+_info = msgspec.json.Decoder(_Info).decode
 
 
 class Broker(Protocol):
@@ -56,10 +81,49 @@ class QuarantineBucket:
             await self._create()
             return await self._bus.publish(subject, value, msg_id=key, timeout_s=timeout_s)
 
+    async def held(self, slug: str | None = None, blob_id: str | None = None) -> dict[tuple[str, str], int]:
+        """Parts of each blob there is by tenant and id; raises BusError. Without a tenant of all tenants."""
+        found: dict[tuple[str, str], int] = {}
+        seen, total = 0, 1
+        while seen < total:
+            query = {"subjects_filter": f"{self.PREFIX}{slug or _EVERY}.{blob_id or '>'}", "offset": seen}
+            try:
+                info = _info(await self._bus.api(f"STREAM.INFO.{_STREAM}", msgspec.json.encode(query)))
+            except LaneMissing:
+                return {}  # nothing was ever kept
+            for subject in info.state.subjects:
+                tenant, kept = subject.removeprefix(self.PREFIX).split(".")[:2]
+                found[tenant, kept] = found.get((tenant, kept), 0) + 1
+            seen, total = seen + max(1, len(info.state.subjects)), info.total
+        return found
+
+    async def get(self, slug: str, blob_id: str, parts: int) -> bytes | None:
+        """One blob, None when it is gone or not whole; raises BusError."""
+        subject = f"{self.PREFIX}{slug}.{blob_id}"
+        values = await asyncio.gather(*(self._get(subject + (f".{at}" if at else "")) for at in range(parts)))
+        return None if None in values else b"".join(value for value in values if value is not None)
+
+    async def remove(self, slug: str, blob_id: str) -> None:
+        """Forget one blob, its head first; raises BusError."""
+        subject = f"{self.PREFIX}{slug}.{blob_id}"
+        for each in (subject, f"{subject}.>"):
+            await self._bus.api(f"STREAM.PURGE.{_STREAM}", msgspec.json.encode({"filter": each}))
+
+    async def _get(self, subject: str) -> bytes | None:
+        try:
+            answer = await self._bus.api(f"STREAM.MSG.GET.{_STREAM}", msgspec.json.encode({"last_by_subj": subject}))
+        except LaneMissing:
+            return None
+        except BusRefused as error:
+            if error.err_code != _NO_MESSAGE:
+                raise
+            return None
+        return _got(answer).message.data
+
     async def _create(self) -> None:
         config = {
-            "name": f"KV_{QUARANTINE_BUCKET}",
-            "subjects": [f"$KV.{QUARANTINE_BUCKET}.>"],
+            "name": _STREAM,
+            "subjects": [f"{self.PREFIX}>"],
             "storage": "file",
             "retention": "limits",
             "discard": "new",

@@ -109,16 +109,21 @@ def seal(raw: bytes, *, head: Kept, keyring: Keyring) -> Kept:
 
 def open_kept(blob: bytes, keyring: Keyring) -> tuple[Kept, bytes]:
     """What `keep` stored and its raw body; raises TamperedDelivery, UnknownKey."""
-    try:
-        kept = msgspec.msgpack.decode(blob, type=Kept)
-    except msgspec.MsgspecError:
-        raise TamperedDelivery("not a kept delivery") from None
+    kept = read_head(blob)
     key = _tenant_key(keyring, kept.kid, kept.tenant)
     try:
         packed = AESGCM(key).decrypt(kept.nonce, kept.ciphertext, _bound(kept))
     except (InvalidTag, ValueError):
         raise TamperedDelivery(f"delivery {kept.id} was changed after sealing") from None
     return kept, zlib.decompressobj().decompress(packed, MAX_RAW)
+
+
+def read_head(blob: bytes) -> Kept:
+    """What stands in clear; unproved until `open_kept` opened it. Raises TamperedDelivery for what is no such blob."""
+    try:
+        return msgspec.msgpack.decode(blob, type=Kept)
+    except msgspec.MsgspecError:
+        raise TamperedDelivery("not a kept delivery") from None
 
 
 def _tenant_key(keyring: Keyring, kid: str, tenant: str) -> bytes:
