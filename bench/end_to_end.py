@@ -25,7 +25,7 @@ from bench.support import report
 from bench.support.arrivals import arrivals, until
 from bench.support.load import Load
 from bench.support.machine import percentile
-from bench.support.platform import Bench, running
+from bench.support.stack import Bench, running
 from bench.support.traffic import Traffic
 
 DRAIN_S = 60.0

@@ -19,7 +19,7 @@ import uvloop
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.support import report
-from bench.support.platform import running
+from bench.support.stack import running
 
 from tests.support.platform import ROLES
 

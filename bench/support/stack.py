@@ -30,11 +30,12 @@ SANDBOX_KEEP = 1_000_000  # events that stay queryable
 class Bench(Platform):
     """A platform to measure."""
 
-    def __init__(self, folder: Path, manifests: Path, *, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, manifests: Path, *, settings: dict[str, str], warm: bool) -> None:
         super().__init__(folder, [manifests], settings={"SINAL_TRUSTED_PROXIES": "1", **settings})
         self.postgres = Postgres(folder / "postgres", password="pg", log=folder / "logs" / "postgres.log")
         keep = ("--keep", str(SANDBOX_KEEP), "--keep-mb", "4096")
         self.sandbox = self._python("sandbox", "sinal_runtime.sandbox", "--port", str(self.ports["sandbox"]), *keep)
+        self._warms_up = warm
         self.session: aiohttp.ClientSession
 
     @property
@@ -48,7 +49,8 @@ class Bench(Platform):
         await super().start()
         self.start_role("housekeeping")
         await until(self._partitions, 1, timeout_s=30)
-        await self._warm()
+        if self._warms_up:
+            await self._warm()
 
     async def stop(self) -> None:
         """Stop all."""
@@ -58,7 +60,11 @@ class Bench(Platform):
     def processes(self) -> dict[str, int]:
         """Process ids by role and service."""
         services = {"postgres": self.postgres.pid, "nats": self.nats.pid, "redis": self.redis.pid}
-        return {name: role.pid for name, role in self.roles.items()} | services | {"sandbox": self.sandbox.pid}
+        return (
+            {name: role.pid for name, role in self.roles.items() if role.running}
+            | services
+            | {"sandbox": self.sandbox.pid}
+        )
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds so far by role and service."""
@@ -94,12 +100,17 @@ class Bench(Platform):
 
 @contextlib.asynccontextmanager
 async def running(
-    *, tenants: int = 1, destinations: int = 1, batch: int = 200, settings: dict[str, str] | None = None
+    *,
+    tenants: int = 1,
+    destinations: int = 1,
+    batch: int = 200,
+    warm: bool = True,
+    settings: dict[str, str] | None = None,
 ) -> AsyncIterator[Bench]:
-    """A started platform with so many tenants, gone at the end."""
+    """A started platform with so many tenants, gone at the end; `warm` needs the sandbox as Graph API."""
     with tempfile.TemporaryDirectory(prefix="sinal-bench-", ignore_cleanup_errors=True) as folder:
         path = world.write(Path(folder) / "bench.yaml", tenants=tenants, destinations=destinations, batch=batch)
-        platform = Bench(Path(folder), path, settings=settings or {})
+        platform = Bench(Path(folder), path, settings=settings or {}, warm=warm)
         try:
             await platform.start()
             yield platform
