@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from sinal_cli.client import commands
+from sinal_cli.client.privacy import privacy
 
 app = App(name="sinal", help="Server-side tracking for paid-traffic funnels.", version_flags=["--version"])
 manifests = App(name="manifests", help="Manifests of tenants, destinations, funnels and gateway integrations.")
@@ -18,6 +19,7 @@ app.command(manifests)
 app.command(gateways)
 app.command(identity)
 commands.register(app)
+app.command(privacy)
 
 
 @app.command

@@ -29,7 +29,6 @@ log = structlog.get_logger(__name__)
 SWEEP_INTERVAL_S = 1.0
 EXPIRE_INTERVAL_S = 60.0
 DRAIN_S = 3.0
-PARTITION_INTERVAL_S = 3600.0
 DEPTH_INTERVAL_S = 5.0
 COVERAGE_INTERVAL_S = 60.0
 
@@ -136,12 +135,15 @@ class Ingest(Base):
 
     async def start(self) -> None:
         """Connect, read the plans, listen."""
+        from sinal_runtime.housekeeping import spools
         from sinal_runtime.ingest.role import IngestServer
 
         bus, plans = await self._bus_and_plans("sinal-ingest")
         server = IngestServer(self._settings, bus, plans, keyring=self._keyring)
         await server.start()
         self._stack.push_async_callback(server.stop)
+        if server.detour is not None:
+            await spools.obey(bus, server.detour)
         self.url = server.url
 
 
@@ -244,6 +246,8 @@ class Api(Base):
                 checks=self._checks,
                 sink=None if folder is None else FolderSink(folder),
                 tokens=GraphTokens(settings.graph_url),
+                streams=bus,
+                keyring=self._keyring,
             )
         )
         server = HttpServer(app, host=settings.host, port=settings.port)
@@ -253,21 +257,22 @@ class Api(Base):
 
 
 class Housekeeping(Base):
-    """Makes partitions ahead and drops those behind retention; looks at queues and signals for metrics."""
+    """Partitions, retention, rollups, lost messages, erasures, the ledger's check; queues and signals for metrics."""
 
     async def start(self) -> None:
         """Connect and look after the tables."""
+        from sinal_runtime.housekeeping.service import Housekeeper
         from sinal_runtime.observing.coverage import SignalCoverage
         from sinal_runtime.observing.queues import Queues
         from sinal_runtime.store.observing import ObservingStore
-        from sinal_runtime.store.partitions import maintain
 
-        owner = self._settings.maintenance_database_url or self._settings.database_url
-        database = await self._database(owner, max_size=2)
+        settings = self._settings
+        owner = await self._database(settings.maintenance_database_url or settings.database_url, max_size=2)
+        database = await self._database(settings.database_url, max_size=6)
         bus, plans = await self._bus_and_plans("sinal-housekeeping")
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
-        chores.every(PARTITION_INTERVAL_S, lambda: maintain(database), what="partitions")
+        chores.run(Housekeeper(database, owner, bus, plans, self._keyring).run())
         chores.every(DEPTH_INTERVAL_S, Queues(bus, plans).look, what="queue depths")
         coverage = SignalCoverage(ObservingStore(database))
         chores.every(COVERAGE_INTERVAL_S, coverage.look, what="signal coverage")

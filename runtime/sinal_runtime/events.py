@@ -1,6 +1,6 @@
-"""Messages of the bus: what ingest publishes (`Event`) and what matching publishes (`Dispatch`).
+"""Messages of the bus: what ingest publishes (`Event`), what matching publishes (`Dispatch`), whom to `Forget`.
 
-Both carry a version in `v`. They are JSON so that a person can read a queue; personal data in them is hashed.
+All carry a version in `v`. They are JSON so that a person can read a queue; personal data in them is hashed.
 """
 
 from __future__ import annotations
@@ -98,6 +98,16 @@ _PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 _SHIFTS = range(120, -1, -10)  # 130 bits, two characters at a time: half the time of base64.b32encode
 
 
+class Forget(msgspec.Struct, kw_only=True, frozen=True):
+    """Whom an erasure looks for in a tenant: SHA-256 digests as Meta takes them, and order ids. Edges get it too."""
+
+    tenant: str
+    emails: list[str] = []
+    phones: list[str] = []
+    orders: list[str] = []
+    v: int = 1
+
+
 def event_row_id(tenant: str, key: str) -> str:
     """`ev_` and 26 base32 characters: the same delivery always gets the same id."""
     digest = hashlib.sha256(f"{tenant}|{key}".encode()).digest()
@@ -116,5 +126,6 @@ def meta_event_id(tenant: str, order_id: str, event_name: str, value: str | None
 
 
 decode_event = msgspec.json.Decoder(Event).decode
+decode_forget = msgspec.json.Decoder(Forget).decode
 decode_dispatch = msgspec.json.Decoder(Dispatch).decode
 encode = msgspec.json.Encoder().encode

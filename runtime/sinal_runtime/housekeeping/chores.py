@@ -87,6 +87,9 @@ class Keeper:
         try:
             await self._held(chore, taken)
             succeeded = True
+        except asyncio.CancelledError:
+            await asyncio.shield(self._leases.finish(chore.name, self._holder, succeeded=False, due_in_s=0))
+            raise
         except LeaseLost:
             log.warning("chore.lease_lost", chore=chore.name)
         except Exception as error:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import msgspec
-
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.bus.client import Outgoing, Published
 from sinal_runtime.bus.errors import BusError
+from sinal_runtime.events import Forget
 
 
 class Snapshot(Protocol):
@@ -49,18 +48,9 @@ class Bus(Protocol):
     async def send(self, subject: str, body: bytes = b"", *, reply: str = "") -> bool: ...
 
 
-class Wanted(msgspec.Struct, kw_only=True, frozen=True):
-    """Whom to look for in a tenant: SHA-256 digests as Meta takes them, and order ids."""
-
-    tenant: str
-    emails: list[str] = []
-    phones: list[str] = []
-    orders: list[str] = []
-
-
 class Spools(Protocol):
     """The disks of the edge's processes."""
 
-    async def erase(self, wanted: Wanted) -> None:
+    async def erase(self, wanted: Forget) -> None:
         """Let every process take this person out of its spool; those that are away are caught by matching's marks."""
         ...

@@ -1,4 +1,4 @@
-"""What people asked of their data, as matching obeys it: an erased person's facts are dropped, a withdrawn consent stays.
+"""What people asked of their data, as matching obeys it: what is erased is dropped, a withdrawn consent stays.
 
 A mark's key is a digest over tenant, kind and value, so that the table of marks names nobody, not even by the hash that
 Meta uses. Erasure reaches back: a fact from before it is dropped however late it comes; a new one starts anew.

@@ -1,7 +1,8 @@
 """Retention of each tenant: what dropping partitions does not reach.
 
 Partitions hold all tenants and go with the most patient one; tenants that keep their data for less, and tables that are
-not partitioned, lose their rows here. Claims go when they run out; those of purchases never do, they hold no person.
+not partitioned, lose their rows here. Orders stay as amounts for 13 months, as rollups do; claims of purchases never
+go, but after the tenant's days they hold a hash in place of the order's id.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ _SQL = queries.load("retention")
 
 
 async def purge(database: Database, *, now: datetime | None = None) -> dict[str, int]:
-    """Delete what is older than its tenant keeps it; returns rows deleted by table. Raises StoreUnavailable.
+    """Take away what is older than its tenant keeps it; returns rows touched by statement. Raises StoreUnavailable.
 
-    One transaction a table, so that a large first purge holds no lock on the others.
+    One transaction a statement, so that a large first purge holds no lock on the others.
     """
     moment, deleted = now or datetime.now(UTC), {}
     for table, statement in _SQL.items():

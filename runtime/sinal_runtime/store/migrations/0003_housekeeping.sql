@@ -84,6 +84,11 @@ create index privacy_marks_expiry on privacy_marks (expires_at) where expires_at
 -- Rows that may still be sent, by lane: few of all, so finding what is stranded or must be stopped reads nothing else.
 create index capi_events_open on capi_events (tenant_id, destination, created_at) where status in ('pending', 'sending');
 
+-- What retention and erasure take the order's id from: rows that still have it.
+create index conversions_personal on conversions (last_at) where order_key not like 'gone:%';
+create index dedupe_registry_orders on dedupe_registry (first_seen_at)
+    where expires_at is null and event_id like 'Purchase:%:%';
+
 -- A claim that lasts for ever outlives the order it names: its key is replaced by this.
 create function sinal_hashed_claim(tenant text, key text) returns text language sql immutable strict parallel safe as $$
     select 'sha256:' || encode(sha256(convert_to(tenant || '|' || key, 'UTF8')), 'hex')

@@ -1,4 +1,4 @@
--- One statement a table, named after it: rows older than their tenant's `retention_days` (90 where it says nothing).
+-- In this order, a transaction each: what is older than its tenant's `retention_days` (90 where it says nothing).
 
 -- name: events
 delete from events d using tenants t
@@ -28,9 +28,39 @@ where d.tenant_id = t.id and d.last_seen_at < %(now)s - make_interval(days => co
 delete from identities d using tenants t
 where d.tenant_id = t.id and d.last_seen_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
 
--- name: conversions
-delete from conversions d using tenants t
+-- name: matches
+delete from matches d using conversions c, tenants t
+where d.conversion_id = c.id and c.tenant_id = t.id and c.order_key not like 'gone:%%'
+    and c.last_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
+
+-- name: open_orders
+delete from open_orders d using tenants t
 where d.tenant_id = t.id and d.last_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
+
+-- name: conversions
+-- An order stays as an amount and a state, without its id and its buyer.
+update conversions d set order_key = 'gone:' || d.id, order_id = null, parent_order_id = null, email_hash = null,
+    phone_hash = null, signals = '{}', hold_until = null, recheck_at = null
+from tenants t
+where d.tenant_id = t.id and d.order_key not like 'gone:%%' and d.last_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
+
+-- name: conversions_of_last_year
+delete from conversions where last_at < %(now)s - interval '13 months'
+
+-- name: claims_hashed
+-- In two steps, so that a batch of matching that is under way finds one of the two: first the hash beside the claim,
+-- a later run takes the claim away.
+insert into dedupe_registry (tenant_id, event_id, source, owner, first_seen_at)
+select d.tenant_id, sinal_hashed_claim(d.tenant_id, d.event_id), d.source, d.owner, %(now)s
+from dedupe_registry d join tenants t on t.id = d.tenant_id
+where d.expires_at is null and d.event_id like 'Purchase:%%:%%' and d.first_seen_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
+on conflict (tenant_id, event_id) do nothing
+
+-- name: claims_in_clear
+delete from dedupe_registry d using dedupe_registry h, tenants t
+where d.tenant_id = t.id and d.expires_at is null and d.event_id like 'Purchase:%%:%%'
+    and d.first_seen_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90)) and h.tenant_id = d.tenant_id
+    and h.event_id = sinal_hashed_claim(d.tenant_id, d.event_id) and h.first_seen_at < %(now)s - interval '10 minutes'
 
 -- name: dead_letters
 delete from dead_letters d using tenants t
@@ -42,3 +72,16 @@ where d.tenant_id = t.id and d.updated_at < %(now)s - make_interval(days => coal
 
 -- name: dedupe_registry
 delete from dedupe_registry where expires_at < %(now)s
+
+-- name: privacy_marks
+delete from privacy_marks where expires_at < %(now)s
+
+-- name: erasures
+-- What was asked and done stays in the audit log.
+delete from erasures where state = 'done' and finished_at < %(now)s - interval '13 months'
+
+-- name: rollups
+delete from rollups where bucket < %(now)s - interval '13 months'
+
+-- name: conversion_rollups
+delete from conversion_rollups where bucket < %(now)s - interval '13 months'

@@ -1,0 +1,101 @@
+"""Erasure: a person taken out of every table, queue, quarantine and spool, and a line in the audit log that proves it.
+
+It was taken on with marks that matching obeys, so nothing of the person comes in while it runs. Each step may be
+repeated: one that fails leaves the erasure waiting, and the next run begins again.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from sinal_runtime import metrics
+from sinal_runtime.bus.errors import BusError, where
+from sinal_runtime.events import Forget
+from sinal_runtime.housekeeping.people import keys_of
+from sinal_runtime.housekeeping.ports import Plans, Spools
+from sinal_runtime.housekeeping.queues import Incoming, Quarantine, shown
+from sinal_runtime.store import footprint
+from sinal_runtime.store.database import Database
+from sinal_runtime.store.errors import StoreError
+from sinal_runtime.store.privacy import PrivacyStore, Waiting
+from sinal_runtime.store.rows import Mark
+
+log = structlog.get_logger(__name__)
+
+COUNTRY = "BR"  # of phones of a tenant that is not in the plans any more
+
+
+class Unfinished(Exception):
+    """Some erasures could not be done now; they are tried again."""
+
+
+class Eraser:
+    """Does the erasures that were asked for."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: PrivacyStore,
+        incoming: Incoming,
+        quarantine: Quarantine,
+        spools: Spools,
+        plans: Plans,
+    ) -> None:
+        self._database, self._store, self._plans = database, store, plans
+        self._incoming, self._quarantine, self._spools = incoming, quarantine, spools
+
+    async def run(self) -> int:
+        """Do all that wait; returns how many. One that fails costs no other; raises Unfinished then."""
+        waiting = await self._store.waiting()
+        failed = 0
+        for one in waiting:
+            try:
+                counts = await self._erase(one)
+            except (StoreError, BusError) as error:
+                failed += 1
+                await self._store.failed(one.id, type(error).__name__)
+                log.error("privacy.erasure_failed", erasure=one.id, tenant=one.tenant, at=where(error))
+            else:
+                log.info("privacy.erased", erasure=one.id, tenant=one.tenant, **counts)
+        await self.observe()
+        if failed:
+            raise Unfinished(f"{failed} of {len(waiting)} erasures")
+        return len(waiting)
+
+    async def observe(self) -> None:
+        """Show how many wait."""
+        metrics.ERASURES_WAITING.set(await self._store.count_waiting())
+
+    async def _erase(self, waiting: Waiting) -> dict[str, int]:
+        wanted = waiting.subject
+        keys = keys_of(await footprint.look(self._database, wanted))
+        await self._store.mark(waiting, keys)
+        at_ms = round(waiting.requested_at.timestamp() * 1000)
+        marks = [Mark(key=key, kind="erased", at_ms=at_ms) for key in keys]
+        elsewhere = {
+            "queued_events": await self._incoming.erase(wanted, marks),
+            "quarantine": await self._quarantine.erase(wanted, country=self._country(wanted)),
+        }
+        await self._spools.erase(wanted)
+        return await self._store.finish(waiting, elsewhere)
+
+    def _country(self, wanted: Forget) -> str:
+        plan = self._plans.snapshot.tenants.get(wanted.tenant)
+        return plan.country if plan is not None else COUNTRY
+
+
+class Exporter:
+    """Shows a person what is kept of them."""
+
+    def __init__(self, database: Database, incoming: Incoming, quarantine: Quarantine) -> None:
+        self._database, self._incoming, self._quarantine = database, incoming, quarantine
+
+    async def export(self, wanted: Forget, *, country: str) -> dict[str, list[object]]:
+        """Everything, by where it lies; raises StoreUnavailable, BusError."""
+        everything: dict[str, list[object]] = dict(await footprint.show(self._database, wanted))
+        keys = keys_of(await footprint.look(self._database, wanted))
+        marks = [Mark(key=key, kind="erased", at_ms=2**62) for key in keys]
+        everything["queued_events"] = [event async for _, event in self._incoming.find(wanted, marks) if event]
+        kept = await self._quarantine.find(wanted, country=country)
+        everything["quarantine"] = [shown(head, raw) for head, raw, _ in kept]
+        return everything

@@ -1,0 +1,131 @@
+"""Who a request about personal data means: from what a person writes to the hashes, ids and marks that rooms look for.
+
+Clear values end here: what leaves this module is a digest, or an id that the tenant gave.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from sinal_runtime import identity
+from sinal_runtime.events import Forget
+from sinal_runtime.matching.marks import Trait, key_of
+from sinal_runtime.store.footprint import Footprint
+
+# What may be an e-mail or a phone in a body of unknown form; each is normalised and hashed before it is compared.
+_EMAIL = re.compile(r"[^\s\"'<>()\[\]{},;:=&|\\]+@[^\s\"'<>()\[\]{},;:=&|\\]+")
+_PHONE = re.compile(r"\+?\d[\d\s().\-]{6,20}\d")
+
+
+class NoSuchPerson(ValueError):
+    """A value from which nobody can be told; `field` names it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class Person(msgspec.Struct, kw_only=True, frozen=True):
+    """A person or an order as a request names them, hashed where it is personal."""
+
+    emails: list[str] = []
+    phones: list[str] = []
+    orders: list[str] = []
+    clicks: list[str] = []
+    externals: list[str] = []
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        country: str,
+        email: str | None = None,
+        phone: str | None = None,
+        order_id: str | None = None,
+        click_id: str | None = None,
+        external_id: str | None = None,
+    ) -> Person:
+        """The person; e-mail and phone in clear or as Meta's SHA-256. Raises NoSuchPerson."""
+        return cls(
+            emails=_digest("email", email, country),
+            phones=_digest("phone", phone, country),
+            orders=[order_id] if order_id else [],
+            clicks=[click_id] if click_id else [],
+            externals=[external_id] if external_id else [],
+        )
+
+    def forget(self, tenant: str) -> Forget:
+        """As an erasure looks for them."""
+        return Forget(tenant=tenant, emails=self.emails, phones=self.phones, orders=self.orders)
+
+    def keys(self, tenant: str) -> list[str]:
+        """The marks that matching knows them by."""
+        return _keys(
+            tenant,
+            {
+                "em": self.emails,
+                "ph": self.phones,
+                "order": self.orders,
+                "click": self.clicks,
+                "external": self.externals,
+            },
+        )
+
+    @property
+    def digests(self) -> list[str]:
+        """What payloads carry of them."""
+        hashed = (identity.hashed("external_id", external) for external in self.externals)
+        return [*self.emails, *self.phones, *(digest for digest in hashed if digest)]
+
+
+def keys_of(found: Footprint) -> list[str]:
+    """The marks of everything found of a person."""
+    wanted = found.wanted
+    orders = {order.order_id for order in found.orders if order.order_id} | set(wanted.orders)
+    return _keys(
+        wanted.tenant,
+        {
+            "em": wanted.emails,
+            "ph": wanted.phones,
+            "order": orders,
+            "click": {click.click_id for click in found.clicks},
+            "session": found.sessions,
+            "external": {click.external_id for click in found.clicks if click.external_id},
+        },
+    )
+
+
+def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
+    """Whether a body in clear, of whatever form, holds the person or the order."""
+    text = raw.decode("utf-8", "replace")
+    texts = {text, unquote_plus(text)}
+    if any(order in one for one in texts for order in wanted.orders):
+        return True
+    emails, phones = set(wanted.emails), set(wanted.phones)
+    return any(
+        any(digest in one for digest in (*emails, *phones))
+        or not emails.isdisjoint(_hashes("em", _EMAIL.findall(one), country))
+        or not phones.isdisjoint(_hashes("ph", _PHONE.findall(one), country))
+        for one in texts
+    )
+
+
+def _hashes(field: str, found: Iterable[str], country: str) -> set[str]:
+    return {digest for value in found if (digest := identity.hashed(field, value, country=country))}
+
+
+def _digest(field: str, value: str | None, country: str) -> list[str]:
+    if value is None:
+        return []
+    digest = identity.hashed(field, value, country=country)
+    if digest is None:
+        raise NoSuchPerson(field, f"no valid {field}; give it as the person wrote it, or its SHA-256 as Meta has it")
+    return [digest]
+
+
+def _keys(tenant: str, told: dict[Trait, Iterable[str]]) -> list[str]:
+    return sorted({key_of(tenant, trait, value) for trait, values in told.items() for value in values})

@@ -1,0 +1,75 @@
+"""Housekeeping as a whole: its chores, how often each is done, and what they stand on."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime
+
+from sinal_crds.keyring import Keyring
+from sinal_runtime.housekeeping.chores import Chore, Keeper
+from sinal_runtime.housekeeping.erasure import Eraser
+from sinal_runtime.housekeeping.heartbeat import Heartbeat
+from sinal_runtime.housekeeping.ledger import LedgerCheck
+from sinal_runtime.housekeeping.ports import Bus, Plans
+from sinal_runtime.housekeeping.queues import Incoming, Quarantine
+from sinal_runtime.housekeeping.spools import BroadcastSpools
+from sinal_runtime.housekeeping.stranded import Stranded
+from sinal_runtime.store.database import Database
+from sinal_runtime.store.housekeeping import HousekeepingStore, Leases
+from sinal_runtime.store.matching import MatchStore
+from sinal_runtime.store.partitions import maintain
+from sinal_runtime.store.privacy import PrivacyStore
+from sinal_runtime.store.rollups import roll_up
+
+# Seconds between two runs of each chore.
+TABLES_S = 3_600.0
+STRANDED_S = 30.0
+ROLLUPS_S = 120.0
+ERASURES_S = 5.0
+LEDGER_S = 900.0
+HEARTBEAT_S = 60.0
+
+
+class Housekeeper:
+    """Raises nothing by itself: a chore that fails is logged, counted and done again."""
+
+    def __init__(self, database: Database, owner: Database, bus: Bus, plans: Plans, keyring: Keyring) -> None:
+        store, outbox = HousekeepingStore(database), MatchStore(database)
+        self._database, self._owner, self._plans = database, owner, plans
+        self._stranded = Stranded(store, outbox, bus, plans)
+        self._heartbeat = Heartbeat(store, bus, plans)
+        self._ledger = LedgerCheck(store, plans)
+        self._eraser = Eraser(
+            database,
+            PrivacyStore(database),
+            Incoming(bus, outbox),
+            Quarantine(bus, keyring),
+            BroadcastSpools(bus),
+            plans,
+        )
+        self.keeper = Keeper(
+            Leases(database), self._chores(), holder=f"{socket.gethostname()}:{os.getpid()}", observe=self._observe
+        )
+
+    async def run(self) -> None:
+        """Keep house for ever."""
+        await self.keeper.run()
+
+    def _chores(self) -> list[Chore]:
+        return [
+            Chore("tables", TABLES_S, lambda _: maintain(self._owner)),
+            Chore("stranded", STRANDED_S, lambda _: self._stranded.rescue()),
+            Chore("rollups", ROLLUPS_S, self._roll_up),
+            Chore("erasures", ERASURES_S, lambda _: self._eraser.run()),
+            Chore("ledger", LEDGER_S, lambda _: self._ledger.check()),
+            Chore("heartbeat", HEARTBEAT_S, lambda _: self._heartbeat.send()),
+        ]
+
+    async def _roll_up(self, since: datetime | None) -> int:
+        zones = {plan.slug: plan.timezone for plan in self._plans.snapshot.tenants.values()}
+        return await roll_up(self._database, since=since, zones=zones)
+
+    async def _observe(self) -> None:
+        await self._heartbeat.observe()
+        await self._eraser.observe()
