@@ -3,7 +3,7 @@ BIN := .venv/bin
 DATA ?= .sinal
 ARGS ?=
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance chaos bench manifests lock clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance chaos bench docs manifests lock clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -26,7 +26,7 @@ demo: .venv/run.stamp  ## install, start everything, play a journey, say what be
 up: .venv/run.stamp    ## install, start everything and leave it running
 	$(BIN)/sinal up --file examples --data $(DATA) $(ARGS)
 
-test: lint types unit integration acceptance browser  ## everything that CI checks
+test: lint types unit integration acceptance  ## everything that needs Python only; CI runs browser as well
 
 lint: .venv/dev.stamp  ## style, walls between rooms
 	$(BIN)/ruff check .
@@ -57,6 +57,9 @@ browser: .venv/dev.stamp tracker/node_modules/.stamp  ## the page script: its un
 	npm --prefix tracker run types
 	npm --prefix tracker test
 	$(BIN)/pytest tests/browser -n 2 $(ARGS)
+
+docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests and the API
+	$(BIN)/python -m sinal_cli.reference docs
 
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models
 	$(BIN)/python -m sinal_crds.schema crds/manifests
