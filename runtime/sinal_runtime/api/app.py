@@ -18,6 +18,7 @@ from sinal_runtime.api import (
     keys,
     privacy,
     problems,
+    quarantine,
     replay,
     review,
     status,
@@ -30,7 +31,11 @@ from sinal_runtime.api.replaying import Replayed, Replayer
 from sinal_runtime.api.reviewing import Reviewed, Reviewer
 from sinal_runtime.api.sink import ManifestSink
 from sinal_runtime.api.tail import Tail
+from sinal_runtime.bus.quarantine import QuarantineBucket
+from sinal_runtime.gateways import registry
 from sinal_runtime.housekeeping.ports import Bus as Streams
+from sinal_runtime.ingest.outlet import Outlet
+from sinal_runtime.ingest.release import Quarantined
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.figures import FigureStore
 from sinal_runtime.store.matching import MatchStore
@@ -43,7 +48,7 @@ from sinal_runtime.store.tailing import TailStore
 SCHEMAS = (
     Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage,
     dead_letters.Groups, funnels.Funnels, funnels.CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
-    status.Status, *privacy.SCHEMAS,
+    status.Status, *privacy.SCHEMAS, *quarantine.SCHEMAS,
 )  # fmt: skip
 
 
@@ -92,10 +97,17 @@ def _events(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
 def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
     """Tenants, funnels, keys and the state of the platform."""
     inspector = status.Inspector(parts.checks, operations, parts.bus, parts.plans, parts.tokens)
+    kept = [] if parts.keyring is None else [quarantine.routes(_quarantined(parts, parts.keyring), operations)]
     return [
         tenants.routes(FigureStore(parts.database), parts.bus, parts.plans),
         funnels.routes(parts.plans, parts.sink, operations),
         keys.routes(operations),
         status.routes(inspector),
         privacy.routes(privacy.Privacy(parts.database, parts.streams, parts.plans, parts.keyring)),
+        *kept,
     ]
+
+
+def _quarantined(parts: Parts, keyring: Keyring) -> Quarantined:
+    bucket, out = QuarantineBucket(parts.bus), Outlet(bus=parts.bus)
+    return Quarantined(bucket=bucket, keyring=keyring, plans=parts.plans, gateways=registry(), out=out)

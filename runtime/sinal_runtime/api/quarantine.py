@@ -19,6 +19,7 @@ from sinal_runtime.store.operations import OperationsStore
 
 Slug = Annotated[str, Field(pattern=SLUG_PATTERN)]
 Cursor = Annotated[str, Field(max_length=64, description="`next_cursor` of the page before.")]
+SCHEMAS = (KeptPage, KeptDelivery, Reparsed, ReparsedPage)
 _ABSENT = "no such delivery in quarantine; it was released, or it expired after 30 days"
 
 
