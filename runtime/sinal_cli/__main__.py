@@ -77,7 +77,7 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
     role
         ingest, match, dispatch, api, housekeeping or operator.
     file
-        Manifests that the operator role provisions from files.
+        Manifests that the operator role provisions from files; without any it watches a Kubernetes cluster.
     """
     from sinal_cli.roles import run_role
 

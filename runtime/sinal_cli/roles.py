@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -299,6 +300,39 @@ class Operator(Base):
         self._stack.push_async_callback(provisioning.stop)
 
 
+class ClusterOperator(Base):
+    """Provisions lanes and plans from the custom resources of a Kubernetes cluster."""
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        super().__init__(settings, keyring)
+        self._readiness: Callable[[], Mapping[str, bool]] = lambda: {"kubernetes": False, "nats": False}
+
+    async def start(self) -> None:
+        """Watch; what it waits for is told by readiness."""
+        from sinal_operator.cluster import ClusterOperator as Kubernetes
+        from sinal_operator.cluster import Options
+
+        settings = self._settings
+        options = Options(
+            nats_url=settings.nats_url,
+            ingest_url=settings.public_url,
+            ack_wait_s=settings.lane_ack_wait_s,
+            replicas=settings.nats_replicas,
+        )
+        operator = Kubernetes(self._keyring, options, on_exit=_end_this_process)
+        await operator.start()
+        self._stack.push_async_callback(operator.stop)
+        self._readiness = operator.readiness
+
+    async def readiness(self) -> Mapping[str, bool]:
+        """The API server and NATS."""
+        return self._readiness()
+
+
+def _end_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 DATA_PLANE: dict[str, Callable[[Settings, Keyring], Role]] = {
     "ingest": Ingest,
     "match": Match,
@@ -320,18 +354,20 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     if name not in known:
         complain(f"unknown role {name!r}; known: {', '.join(known)}")
         return 2
-    if name == "operator" and not files:
-        complain("the operator role needs manifests: sinal run operator --file examples")
-        return 2
     try:
         keyring = Keyring.from_json(settings.keyring_file.read_bytes())
     except (OSError, ValueError) as error:
         complain(f"keyring {settings.keyring_file}: {error}; set SINAL_KEYRING_FILE")
         return 2
-    role = Operator(settings, keyring, files=files) if name == "operator" else DATA_PLANE[name](settings, keyring)
+    role = _operator(settings, keyring, files) if name == "operator" else DATA_PLANE[name](settings, keyring)
     health = None if hasattr(role, "url") else HttpServer(build(role.readiness), host=settings.host, port=settings.port)
     run_loop(_until_stopped(name, role, health))
     return 0
+
+
+def _operator(settings: Settings, keyring: Keyring, files: Sequence[Path]) -> Role:
+    """From files where there are some, else from the cluster that KUBECONFIG or the pod's account leads to."""
+    return Operator(settings, keyring, files=files) if files else ClusterOperator(settings, keyring)
 
 
 def migrate_database() -> int:

@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SINAL_", frozen=True, extra="ignore")
 
     nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server with JetStream.")
+    nats_replicas: int = Field(
+        1, ge=1, le=5, description="Replicas of the streams that the operator makes; 3 in a cluster."
+    )
     database_url: SecretStr = Field(
         SecretStr("postgresql://127.0.0.1/sinal"), description="PostgreSQL of the worker role."
     )
@@ -44,6 +47,10 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address of the HTTP listener.")
     port: int = Field(8080, ge=0, le=65_535, description="Port of the HTTP listener.")
+    public_url: str = Field(
+        "http://127.0.0.1:8080",
+        description="Where gateways reach ingest from outside; the operator makes the webhook URLs in statuses of it.",
+    )
     admin_key: SecretStr | None = Field(None, description="Key of the operations API with every right.")
     manifest_folder: Path | None = Field(
         None, description="Where the operations API keeps manifests made through it; a folder the operator reads."

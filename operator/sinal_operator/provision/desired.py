@@ -19,6 +19,7 @@ Config = dict[str, Any]
 OWNER = "sinal.dev/owner"
 NAMESPACE = "sinal.dev/namespace"
 HASH = "sinal.dev/hash"
+RETAINED = "retained:"  # in the owner's place, before namespace/name: whose namesake may have the queue
 
 SECOND = 10**9  # JetStream counts time in nanoseconds
 DUPLICATE_WINDOW_S = 120
@@ -50,6 +51,11 @@ def stream(plan: TenantPlan, *, replicas: int) -> Config:
     digest = hashlib.sha256(_canonical(config)).hexdigest()[:16]
     config["metadata"] = {OWNER: plan.uid, NAMESPACE: plan.namespace, HASH: digest}
     return config
+
+
+def retained(namespace: str, name: str) -> str:
+    """Owner of a queue whose tenant was deleted and which waits for one of the same namespace and name."""
+    return f"{RETAINED}{namespace}/{name}"
 
 
 def consumers(plan: TenantPlan, *, ack_wait_s: float = ACK_WAIT_S) -> dict[str, Config]:

@@ -18,11 +18,19 @@ class Retired(msgspec.Struct, frozen=True, kw_only=True):
     slug: str
     uid: str
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
+    namespace: str = ""  # with `name`: whose namesake may have the queue that is retained
+    name: str = ""
 
     @classmethod
     def of(cls, plan: TenantPlan) -> Retired:
         """The retirement of a tenant as its last plan wants it."""
-        return cls(slug=plan.slug, uid=plan.uid, deletion_policy=plan.deletion_policy)
+        return cls(
+            slug=plan.slug,
+            uid=plan.uid,
+            deletion_policy=plan.deletion_policy,
+            namespace=plan.namespace,
+            name=plan.name,
+        )
 
 
 class TenantReport(msgspec.Struct, frozen=True, kw_only=True):

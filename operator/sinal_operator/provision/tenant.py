@@ -56,7 +56,7 @@ class Tenant:
         `abandoned` are removed destinations whose waiting messages may be thrown away.
         """
         owner = info.metadata.get(desired.OWNER) if info is not None else self._plan.uid
-        if owner != self._plan.uid:
+        if owner not in (self._plan.uid, desired.retained(self._plan.namespace, self._plan.name)):
             return self._foreign(owner)
         try:
             await self._reconcile_stream(info)
@@ -174,10 +174,14 @@ class Tenant:
 
 
 async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: Vault) -> TenantReport:
-    """Take a tenant's plan away and, where its policy says Delete, its stream; a stream of another owner stays."""
+    """Take a tenant's plan away and, where its policy says Delete, its stream; a stream of another owner stays.
+
+    A stream that is retained waits for a tenant of the same namespace and name, which will have another UID.
+    """
     stream = names.stream(retired.slug)
+    heir = desired.retained(retired.namespace, retired.name) if retired.name else retired.uid
     owner = info.metadata.get(desired.OWNER) if info is not None else retired.uid
-    if owner != retired.uid:
+    if owner not in (retired.uid, heir):
         reason = f"stream {stream} belongs to the owner {owner!r}, not to {retired.uid!r}; it was left alone"
         return TenantReport(slug=retired.slug, result="foreign", reasons=(reason,), stream=stream)
     changes: list[str] = []
@@ -186,5 +190,8 @@ async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStr
     if info is not None and retired.deletion_policy == "Delete":
         await jetstream.delete_stream(stream)
         changes.append(f"{retired.slug}: stream deleted")
+    elif info is not None and owner != heir:
+        await jetstream.update_stream(drift.merged({"metadata": {desired.OWNER: heir}}, info.config))
+        changes.append(f"{retired.slug}: stream retained")
     messages = info.state.messages if info is not None else 0
     return TenantReport(slug=retired.slug, result="removed", changes=tuple(changes), stream=stream, messages=messages)

@@ -1,0 +1,163 @@
+"""The few requests to the API server that Kopf does not make for us, with its own credentials.
+
+Plain JSON over aiohttp and not generated models: objects go into pydantic models of ours anyway, and the generated ones
+would be most of the operator's memory. Statuses are merge patches of the subresource. Invariant: no more than
+`PARALLEL` requests at a time, none longer than `TIMEOUT_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import kopf
+
+from sinal_operator.cluster.login import login
+from sinal_operator.cluster.resources import EVENTS, Resource
+
+PARALLEL = 16
+PAGE = 500
+TIMEOUT_S = 30.0
+_MERGE = "application/merge-patch+json"
+
+Body = dict[str, Any]
+
+
+class Unreachable(Exception):
+    """The API server can't be reached or did not answer in time."""
+
+
+class Refused(Exception):
+    """The API server answered with an error."""
+
+    def __init__(self, status: int, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message} ({status})")
+        self.status = status
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no such object."""
+        return self.status == 404
+
+
+class Client:
+    """One session with the API server."""
+
+    def __init__(self) -> None:
+        self._gate = asyncio.Semaphore(PARALLEL)
+        self._lock = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+        self._server = ""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
+        """One object, or None when there is none; raises Unreachable or Refused."""
+        try:
+            return await self._request("GET", resource.path(namespace, name))
+        except Refused as error:
+            if error.gone:
+                return None
+            raise
+
+    async def pages(self, resource: Resource, *, fields: str = "") -> AsyncIterator[tuple[list[Body], str]]:
+        """All objects of a kind, page by page, each with the resource version of the listing."""
+        query = {"limit": str(PAGE), **({"fieldSelector": fields} if fields else {})}
+        while True:
+            page = await self._request("GET", resource.path(), query=query)
+            items = page.get("items") or []
+            yield [self._whole(resource, item) for item in items], page["metadata"]["resourceVersion"]
+            following = page["metadata"].get("continue")
+            if not following:
+                return
+            query = {**query, "continue": following}
+
+    async def patch_status(self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]) -> Body:
+        """Merge into an object's status and return the object; raises Unreachable or Refused."""
+        path = resource.path(namespace, name, "status")
+        return await self._request("PATCH", path, body={"status": status}, content=_MERGE)
+
+    async def post_event(self, namespace: str, event: Body) -> None:
+        """Record an event; raises Unreachable or Refused."""
+        await self._request("POST", EVENTS.path(namespace), body=event)
+
+    @staticmethod
+    def _whole(resource: Resource, item: Body) -> Body:
+        """Items of a list of core objects come without their kind."""
+        return {"apiVersion": resource.api_version, "kind": resource.kind, **item}
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content: str = "application/json",
+    ) -> Body:
+        async with self._gate:
+            session = await self._connected()
+            try:
+                return await self._exchange(session, method, path, query, body, content)
+            except Refused as error:
+                if error.status != 401:
+                    raise
+            session = await self._connected(instead_of=session)
+            return await self._exchange(session, method, path, query, body, content)
+
+    async def _exchange(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+        content: str,
+    ) -> Body:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": content} if data is not None else {}
+        try:
+            async with session.request(method, self._server + path, params=query, data=data, headers=headers) as answer:
+                raw = await answer.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unreachable(f"{path}: {type(error).__name__}") from error
+        if answer.status >= 400:
+            raise Refused(answer.status, path, _message(raw) or str(answer.reason))
+        try:
+            found: Body = json.loads(raw)
+        except ValueError as error:
+            raise Unreachable(f"{path}: the answer is no JSON") from error
+        return found
+
+    async def _connected(self, *, instead_of: aiohttp.ClientSession | None = None) -> aiohttp.ClientSession:
+        """The session; a new one with credentials read again when there is none or the given one was turned away."""
+        async with self._lock:
+            if self._session is None or self._session is instead_of:
+                await self.close()
+                try:
+                    info = await login()
+                except kopf.LoginError as error:
+                    raise Unreachable(str(error)) from error
+                self._server = info.server.rstrip("/")
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=PARALLEL),
+                    headers={"User-Agent": "sinal-operator", **info.as_http_headers()},
+                    timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+                    trust_env=True,
+                )
+            return self._session
+
+
+def _message(raw: bytes) -> str:
+    try:
+        status = json.loads(raw)
+    except ValueError:
+        return ""
+    return str(status.get("message", "")) if isinstance(status, dict) else ""

@@ -1,0 +1,89 @@
+"""Tenants on their way out: what to take away from NATS, and when the API server may forget them.
+
+A Tenant is held by the operator's finalizer until its plan, and by its policy its queue, are gone. Invariant: what is
+told about one Tenant object never releases another, even one of the same name or slug.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+
+from sinal_crds.models import Tenant
+from sinal_operator.cluster.mirror import Mirror, Seen
+from sinal_operator.provision.report import Retired, TenantReport
+
+DONE = ("removed", "foreign")  # a queue of another owner is none of ours
+
+
+def retirement(seen: Seen) -> Retired:
+    """What a Tenant that goes wants; also of one that can't be read, because deleting must work all the same."""
+    _, namespace, name = seen.key
+    if isinstance(seen.manifest, Tenant):
+        slug, policy = seen.manifest.slug, seen.manifest.spec.deletion_policy
+    else:
+        slug, policy = str(seen.spec.get("slug") or name), "Retain"
+    return Retired(slug=slug, uid=seen.uid, deletion_policy=policy, namespace=namespace, name=name)
+
+
+class Departures:
+    """The tenants that leave, by UID."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._abandoned: dict[str, Retired] = {}  # released before NATS could be cleaned; tried while we live
+        self._released: dict[str, str] = {}  # UID -> what became of it
+        self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def retired(self) -> tuple[Retired, ...]:
+        """What NATS is to be rid of: one tenant for each slug, and none whose slug a living Tenant has."""
+        leaving = {**self._abandoned, **{s.uid: retirement(s) for s in self._leaving()}}
+        taken = self._living_slugs()
+        chosen: dict[str, Retired] = {}
+        for uid, tenant in leaving.items():
+            if uid in self._released:
+                continue
+            if tenant.slug in taken:
+                self._release(uid, f"the slug {tenant.slug} belongs to another Tenant; nothing was to be removed")
+            else:
+                chosen.setdefault(tenant.slug, tenant)
+        return tuple(chosen.values())
+
+    def reported(self, offered: tuple[Retired, ...], reports: Mapping[str, TenantReport]) -> None:
+        """Note what became of those that `retired` gave."""
+        for tenant in offered:
+            report = reports.get(tenant.slug)
+            if report is not None and report.result in DONE:
+                self._release(tenant.uid, "; ".join((*report.changes, *report.reasons)) or "nothing was left of it")
+
+    async def outcome(self, uid: str, wait_s: float) -> str | None:
+        """What became of a Tenant, as soon as that is known; None when it is not in time."""
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._news[uid].wait()
+        except TimeoutError:
+            return None
+        return self._released[uid]
+
+    def abandon(self, seen: Seen) -> Retired:
+        """Let a Tenant go though NATS still has what was its own; it is removed if NATS comes back while we run."""
+        self._abandoned[seen.uid] = retirement(seen)
+        return self._abandoned[seen.uid]
+
+    def forget(self, uid: str) -> None:
+        """The API server has no such object any more."""
+        self._news.pop(uid, None)
+        if uid not in self._abandoned:
+            self._released.pop(uid, None)
+
+    def _release(self, uid: str, what: str) -> None:
+        self._abandoned.pop(uid, None)
+        self._released[uid] = what
+        self._news[uid].set()
+
+    def _leaving(self) -> list[Seen]:
+        return [seen for seen in self._mirror if seen.key[0] == "Tenant" and seen.deleting]
+
+    def _living_slugs(self) -> set[str]:
+        return {retirement(s).slug for s in self._mirror if s.key[0] == "Tenant" and not s.deleting}

@@ -1,0 +1,97 @@
+"""Kopf's part: watches, and the finalizer of Tenants. Handlers note what they saw; the reconciler decides.
+
+Watch events are taken with `on.event`, which writes nothing to the objects; only a Tenant's deletion needs Kopf's
+bookkeeping. So no annotation is left on anything but a Tenant whose deletion waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import timedelta
+from typing import Any
+
+import kopf
+
+from sinal_crds.names import GROUP, VERSION
+from sinal_operator.cluster.departures import Departures
+from sinal_operator.cluster.journal import Journal
+from sinal_operator.cluster.login import login
+from sinal_operator.cluster.mirror import see
+from sinal_operator.cluster.reconciler import Reconciler
+from sinal_operator.cluster.resources import CUSTOM, SECRETS, SECRETS_SELECTOR
+
+log = logging.getLogger(__name__)
+
+FINALIZER = f"{GROUP}/finalizer"
+ATTEMPT_S = 10.0  # how long one attempt to delete waits before it is noted as failed
+TENANTS = CUSTOM["Tenant"]
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Kopf compares an object with what it saw last; we compare whole states, so there is nothing to store."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> Any:
+        return {}
+
+    def fetch(self, *, body: kopf.Body) -> Any:
+        return {}
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
+        pass
+
+
+def settings() -> kopf.OperatorSettings:
+    """How Kopf is to work: own names, no default that waits for minutes."""
+    chosen = kopf.OperatorSettings()
+    chosen.persistence.finalizer = FINALIZER
+    chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
+    chosen.persistence.diffbase_storage = _NoDiffs()
+    chosen.posting.enabled = False  # events are the reconciler's
+    chosen.execution.default_backoff = 5.0
+    chosen.networking.request_timeout = 30.0
+    chosen.networking.error_backoffs = (0.5, 1, 2, 3, 5, 8)
+    chosen.queueing.error_delays = (1, 1, 2, 3, 5, 8, 13, 21, 34, 60)
+    chosen.queueing.worker_limit = 64
+    chosen.queueing.exit_timeout = 1.0
+    chosen.watching.chunk_size = 500
+    chosen.watching.connect_timeout = 10.0
+    chosen.watching.field_selectors[SECRETS.version, SECRETS.plural] = SECRETS_SELECTOR
+    return chosen
+
+
+def registry(
+    reconciler: Reconciler, departures: Departures, journal: Journal, *, patience_s: float
+) -> kopf.OperatorRegistry:
+    """The handlers, bound to their reconciler."""
+    found = kopf.OperatorRegistry()
+    kopf.on.login(registry=found)(login)
+
+    def seen(event: Any, **_: Any) -> None:
+        reconciler.saw(event["type"], event["object"])
+
+    def secret_seen(event: Any, **_: Any) -> None:
+        reconciler.saw_secret(event["type"], event["object"])
+
+    async def retire(body: kopf.Body, uid: str, runtime: timedelta, **_: Any) -> None:
+        outcome = await departures.outcome(uid, ATTEMPT_S)
+        if outcome is not None:
+            log.info("Tenant %s/%s is gone: %s", body.metadata.namespace, body.metadata.name, outcome)
+            return
+        if runtime.total_seconds() < patience_s:
+            raise kopf.TemporaryError("NATS still has what is its own", delay=random.uniform(0.5, 2))  # noqa: S311
+        tenant = see(dict(body))
+        left = departures.abandon(tenant)
+        message = (
+            f"released after {patience_s:.0f} s without NATS: stream T-{left.slug} and key {left.slug} of the bucket "
+            f"sinal_plans may be left; the operator removes them (policy {left.deletion_policy}) if NATS answers "
+            "before it restarts, else a person must"
+        )
+        log.error("Tenant %s/%s: %s", left.namespace, left.name, message)
+        await journal.tell(tenant, "Warning", "ReleasedUncleaned", message)
+
+    for kind in CUSTOM.values():
+        kopf.on.event(kind.group, kind.version, kind.plural, id="seen", registry=found)(seen)
+    kopf.on.event(SECRETS.version, SECRETS.plural, id="secret-seen", registry=found)(secret_seen)
+    kopf.on.delete(GROUP, VERSION, TENANTS.plural, id="retire", registry=found)(retire)
+    return found

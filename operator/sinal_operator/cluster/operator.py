@@ -1,0 +1,150 @@
+"""The operator in a cluster, as something to start and to stop.
+
+It has a thread and an event loop of its own, because Kopf ends what else runs in its loop. Invariant: it never ends by
+itself unheard: whoever started it is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import kopf
+
+from sinal_crds.keyring import Keyring
+from sinal_operator.cluster import handlers
+from sinal_operator.cluster.broker import Broker
+from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.departures import Departures
+from sinal_operator.cluster.journal import Journal
+from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.reconciler import Reconciler
+from sinal_operator.provision import desired
+
+log = logging.getLogger(__name__)
+
+STOP_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the operator needs to know beside its keyring."""
+
+    nats_url: str = field(repr=False)  # may hold a password
+    ingest_url: str  # where senders reach ingest: the base of webhook URLs
+    ack_wait_s: float = desired.ACK_WAIT_S
+    replicas: int = 1  # of streams and buckets
+    drift_interval_s: float = 5.0
+    deletion_patience_s: float = 120.0  # how long a Tenant's deletion waits for NATS
+
+
+class ClusterOperator:
+    """Watches the API server that KUBECONFIG or the pod's account leads to, in all namespaces."""
+
+    def __init__(self, keyring: Keyring, options: Options, *, on_exit: Callable[[], None]) -> None:
+        self._keyring, self._options, self._on_exit = keyring, options, on_exit
+        self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._running = threading.Event()
+        self._synced: Callable[[], bool] = lambda: False
+        self._connected: Callable[[], bool] = lambda: False
+
+    async def start(self) -> None:
+        """Start; what it needs may come later. `on_exit` is called, in its thread, if it ends without being stopped."""
+        self._thread.start()
+        await asyncio.to_thread(self._running.wait)
+
+    async def stop(self) -> None:
+        """Stop watching; what is provisioned stays."""
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            await asyncio.to_thread(self._thread.join, STOP_S)
+
+    def readiness(self) -> Mapping[str, bool]:
+        """The API server's objects are seen; NATS is connected."""
+        alive = self._thread.is_alive()
+        return {"kubernetes": alive and self._synced(), "nats": alive and self._connected()}
+
+    def _run(self) -> None:
+        logging.getLogger("kopf").setLevel(logging.WARNING)
+        wanted = False
+        try:
+            wanted = asyncio.run(self._main())
+        except Exception:
+            log.exception("the operator failed")
+        finally:
+            self._running.set()
+            if not wanted:
+                self._on_exit()
+
+    async def _main(self) -> bool:
+        """Run until stopped, or until a part ends by itself; returns whether it was stopped."""
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._running.set()
+        async with contextlib.AsyncExitStack() as stack:
+            parts = self._parts(stack)
+            stopping = asyncio.create_task(self._stop.wait(), name="stop")
+            await asyncio.wait({*parts, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in parts:
+                if task.done():
+                    task.result()
+            return stopping.done()
+
+    def _parts(self, stack: contextlib.AsyncExitStack) -> tuple[asyncio.Task[None], ...]:
+        """The parts, started; the stack ends them, the watches last but for the connections."""
+        options, client, mirror = self._options, Client(), Mirror()
+        stack.push_async_callback(client.close)
+        broker = Broker(
+            options.nats_url,
+            self._keyring,
+            ack_wait_s=options.ack_wait_s,
+            replicas=options.replicas,
+            interval_s=options.drift_interval_s,
+        )
+        departures = Departures(mirror)
+        reconciler = Reconciler(
+            client=client,
+            broker=broker,
+            keyring=self._keyring,
+            ingest_url=options.ingest_url,
+            mirror=mirror,
+            departures=departures,
+        )
+        self._synced, self._connected = lambda: reconciler.synced, lambda: broker.connected
+        found = handlers.registry(reconciler, departures, Journal(client), patience_s=options.deletion_patience_s)
+        keeping = broker.run(reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake)
+        watching = _watching(found, stack)
+        return watching, _task(keeping, stack), _task(reconciler.run(), stack)
+
+
+def _watching(registry: kopf.OperatorRegistry, stack: contextlib.AsyncExitStack) -> asyncio.Task[None]:
+    """Kopf, ended by its own flag: it has a way of its own to finish what is under way."""
+    flag = asyncio.Event()
+    work = kopf.operator(
+        registry=registry, settings=handlers.settings(), standalone=True, clusterwide=True, stop_flag=flag
+    )
+    task = asyncio.create_task(work, name="kopf")
+
+    async def end() -> None:
+        flag.set()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
+    return task
+
+
+def _task(work: Coroutine[Any, Any, None], stack: contextlib.AsyncExitStack) -> asyncio.Task[None]:
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
+    return task

@@ -1,0 +1,268 @@
+"""The one reconciler: everything declared, compiled, brought to NATS, and said in statuses. Level-based.
+
+Events only wake it; what it does follows from the whole state, so that a lost or doubled event changes nothing. Rounds
+follow each other, never overlap, and end with statuses that speak of what the round saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from sinal_crds.compile import Compilation, compile
+from sinal_crds.keyring import Keyring
+from sinal_crds.loading import ObjectKey
+from sinal_crds.plan import TenantPlan
+from sinal_crds.references import Problem
+from sinal_operator import metrics
+from sinal_operator.cluster.broker import Broker
+from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.conditions import READY
+from sinal_operator.cluster.departures import Departures
+from sinal_operator.cluster.journal import Journal
+from sinal_operator.cluster.mirror import Change, Mirror, Seen
+from sinal_operator.cluster.resources import CUSTOM
+from sinal_operator.cluster.scribe import Scribe
+from sinal_operator.cluster.status import Judgement, World, judge
+from sinal_operator.cluster.wallet import Wallet
+from sinal_operator.provision import Report, Retired, TenantReport
+
+log = logging.getLogger(__name__)
+
+DEBOUNCE_S = 0.05  # events come in bursts: `kubectl apply -f folder` is one
+RESYNC_S = 300.0  # a listing now and then finds what no watch told of
+RELISTED_S = 5.0  # an event without a type, so long after our own listing, means that a watch was down
+BACKOFF_S = (0.5, 30.0)
+
+Body = dict[str, Any]
+
+
+class Reconciler:
+    """Brings NATS and statuses to what the mirror shows."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        broker: Broker,
+        keyring: Keyring,
+        ingest_url: str,
+        mirror: Mirror,
+        departures: Departures,
+    ) -> None:
+        self._client, self._broker, self._keyring = client, broker, keyring
+        self._ingest_url = ingest_url.rstrip("/")
+        self._mirror, self._departures = mirror, departures
+        self._wallet = Wallet(client)
+        self._journal = Journal(client)
+        self._scribe = Scribe(client, mirror, self._journal)
+        self._wake = asyncio.Event()
+        self._synced_at: float | None = None
+        self._resync = True
+        self._failures = 0
+        self._world = World(plans={})
+        self._problems: tuple[Problem, ...] = ()
+        self._plans: tuple[TenantPlan, ...] = ()  # what NATS is to be brought to
+        self._offered: tuple[tuple[TenantPlan, ...], tuple[Retired, ...]] = ((), ())  # to the drift loop
+        self._reports: dict[str, TenantReport] = {}
+        self._active: dict[str, TenantPlan] = {}
+
+    @property
+    def synced(self) -> bool:
+        """Whether all objects have been seen and judged at least once."""
+        return self._synced_at is not None
+
+    def wake(self) -> None:
+        """Have a round soon."""
+        self._wake.set()
+
+    def saw(self, event_type: str | None, body: Body) -> None:
+        """Note an event of a custom resource's watch; without a type it is part of a listing."""
+        if event_type == "DELETED":
+            change = self._mirror.remove(body)
+            self._departures.forget(body["metadata"]["uid"])
+        else:
+            change = self._mirror.put(body)
+        if event_type is None and self._synced_at is not None and time.monotonic() - self._synced_at > RELISTED_S:
+            self._resync = True
+        if change is not Change.NOTHING or self._resync:
+            self.wake()
+
+    def saw_secret(self, event_type: str | None, body: Body) -> None:
+        """Note an event of a Secret's watch."""
+        if self._wallet.event(body, gone=event_type == "DELETED"):
+            self.wake()
+
+    async def run(self) -> None:
+        """Rounds for ever: when something changed, after a failure, and now and then."""
+        self.wake()
+        while True:
+            try:
+                async with asyncio.timeout(RESYNC_S * random.uniform(0.9, 1.1)):  # noqa: S311 - jitter
+                    await self._wake.wait()
+            except TimeoutError:
+                self._resync = True
+            await asyncio.sleep(DEBOUNCE_S)
+            self._wake.clear()
+            try:
+                done = await self.round()
+            except (Unreachable, Refused) as error:
+                log.warning("the round waits for the API server: %s", error)
+                done = False
+            except Exception:
+                log.exception("a round failed")
+                metrics.RECONCILE_TOTAL.labels("Cluster", "failed").inc()
+                done = False
+            self._failures = 0 if done else self._failures + 1
+            if not done:
+                asyncio.get_running_loop().call_later(self._backoff_s(), self.wake)
+
+    def _backoff_s(self) -> float:
+        first, longest = BACKOFF_S
+        return min(longest, first * 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.7, 1.3)  # noqa: S311 - jitter
+
+    async def round(self) -> bool:
+        """One reconciliation; False when something is left to do. Raises Unreachable or Refused."""
+        with metrics.RECONCILE_SECONDS.labels("Cluster").time():
+            if self._resync:
+                await self._list()
+            compilation = await self._compile()
+            told = await self._provision()
+            self._world = self._look(compilation)
+            judged = [(seen, judge(seen, self._world)) for seen in self._mirror]
+            written = await self._scribe.write((seen, j) for seen, j in judged if j is not None)
+            await self._tell(told)
+        self._show(judged)
+        metrics.RECONCILE_TOTAL.labels("Cluster", "done" if written else "incomplete").inc()
+        return written
+
+    async def _list(self) -> None:
+        """Take full listings for what there is."""
+        self._resync = False
+        try:
+            self._mirror.listing()
+            for kind, resource in CUSTOM.items():
+                bodies: list[Body] = []
+                version = 0
+                async for page, at in self._client.pages(resource):
+                    bodies += page
+                    version = max(version, int(at))
+                self._mirror.replace(kind, bodies, version)
+        except BaseException:
+            self._resync = True
+            raise
+        self._wallet.forget()
+        self._synced_at = time.monotonic()
+
+    async def _compile(self) -> Compilation:
+        objects = self._mirror.objects()
+        compilation = compile(objects, await self._wallet.fetch(objects), self._keyring)
+        self._problems = self._wallet.explained(compilation.problems)
+        left_alone = {(kind, namespace, name) for kind, namespace, name in (*self._held(), *self._paused())}
+        self._plans = tuple(
+            plan for plan in compilation.plans if ("Tenant", plan.namespace, plan.name) not in left_alone
+        )
+        return compilation
+
+    def _held(self) -> dict[ObjectKey, str]:
+        """Tenants with a member that can't be read: a plan without it would take away what works."""
+        return {
+            seen.tenant: f"{seen.key[0]} {seen.key[2]} can't be read, so the tenant is left as it is: {seen.fault}"
+            for seen in self._mirror
+            if seen.manifest is None and not seen.deleting
+        }
+
+    def _paused(self) -> frozenset[ObjectKey]:
+        return frozenset(seen.key for seen in self._mirror if seen.key[0] == "Tenant" and seen.paused)
+
+    async def _provision(self) -> Report | None:
+        retired = self._departures.retired()
+        changed = {plan.slug for plan in self._plans if self._active.get(plan.slug) != plan}
+        plans = self._plans
+        report = await self._broker.reconcile(plans, retired, deep=changed)
+        if report is not None:
+            self._note(report, plans, retired)
+        return report
+
+    def source(self) -> tuple[TenantPlan, ...]:
+        """Plans for the drift loop."""
+        self._offered = self._plans, self._departures.retired()
+        return self._offered[0]
+
+    def retired(self) -> tuple[Retired, ...]:
+        """Retirements for the drift loop, of the moment of its plans."""
+        return self._offered[1]
+
+    def on_report(self, report: Report) -> None:
+        """Take what the drift loop found; wake up if that is news."""
+        self._broker.works()
+        before = {slug: (one.result, one.reasons) for slug, one in self._reports.items()}
+        self._note(report, *self._offered)
+        now = {slug: (one.result, one.reasons) for slug, one in self._reports.items()}
+        quiet = all(_steady(before.get(slug), found) for slug, found in now.items())
+        if not quiet or report.changes:
+            self.wake()
+
+    def _note(self, report: Report, plans: tuple[TenantPlan, ...], retired: tuple[Retired, ...]) -> None:
+        self._reports.update(report.tenants)
+        for plan in plans:
+            if (one := report.tenants.get(plan.slug)) is not None and one.ready:
+                self._active[plan.slug] = plan
+        self._departures.reported(retired, report.tenants)
+        living = {plan.slug for plan in self._plans}
+        for tenant in retired:
+            if tenant.slug not in living:
+                self._reports.pop(tenant.slug, None)
+                self._active.pop(tenant.slug, None)
+
+    def _look(self, compilation: Compilation) -> World:
+        problems: defaultdict[ObjectKey, list[Problem]] = defaultdict(list)
+        for problem in self._problems:
+            problems[problem.kind, problem.namespace, problem.name].append(problem)
+        return World(
+            plans={plan.slug: plan for plan in compilation.plans},
+            minted=compilation.minted,
+            problems=problems,
+            reports=self._reports,
+            active=self._active,
+            held=self._held(),
+            paused=self._paused(),
+            broker_trouble=self._broker.trouble,
+            ingest_url=self._ingest_url,
+            slugs={("Tenant", plan.namespace, plan.name): plan.slug for plan in compilation.plans},
+        )
+
+    async def _tell(self, report: Report | None) -> None:
+        """Events of what was made or changed at NATS."""
+        if report is None:
+            return
+        for tenant, slug in self._world.slugs.items():
+            one, seen = report.tenants.get(slug), self._mirror.get(tenant)
+            if one is not None and one.changes and seen is not None:
+                changes = "; ".join(change.removeprefix(f"{slug}: ") for change in one.changes)
+                await self._journal.tell(seen, "Normal", "Provisioned", changes)
+
+    @staticmethod
+    def _show(judged: list[tuple[Seen, Judgement | None]]) -> None:
+        metrics.show_objects((seen.key[0], _is_ready(seen, judgement)) for seen, judgement in judged)
+
+
+def _is_ready(seen: Seen, judgement: Judgement | None) -> bool:
+    verdicts: Mapping[str, str] = {v.type: v.state for v in judgement.verdicts} if judgement is not None else {}
+    known = {c["type"]: c["status"] for c in seen.status.get("conditions") or ()}
+    return {**known, **verdicts}.get(READY) == "True"
+
+
+_WORKS = ("created", "updated", "unchanged")
+
+
+def _steady(before: tuple[str, tuple[str, ...]] | None, now: tuple[str, tuple[str, ...]]) -> bool:
+    """Whether a report tells nothing new; that something was put right once is told by its changes."""
+    if before is None:
+        return False
+    return before[1] == now[1] and (before[0] == now[0] or (before[0] in _WORKS and now[0] in _WORKS))

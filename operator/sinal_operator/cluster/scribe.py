@@ -1,0 +1,62 @@
+"""Writes statuses that differ from what the API server holds, and nothing else.
+
+Invariant: a status that says already what is known is not written: a quiet cluster sees no writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.conditions import merged
+from sinal_operator.cluster.journal import Journal, turn
+from sinal_operator.cluster.mirror import Mirror, Seen
+from sinal_operator.cluster.resources import CUSTOM
+from sinal_operator.cluster.status import Judgement
+
+log = logging.getLogger(__name__)
+
+
+def patch(seen: Seen, judgement: Judgement, *, now: datetime) -> dict[str, Any]:
+    """What to merge into the object's status; empty when it says so already."""
+    current = seen.status
+    conditions = current.get("conditions") or []
+    fresh = merged(conditions, judgement.verdicts, generation=seen.generation, now=now, partial=judgement.partial)
+    wanted: dict[str, Any] = {"conditions": fresh, **judgement.fields}
+    if not judgement.partial:
+        wanted["observedGeneration"] = seen.generation
+    return {name: value for name, value in wanted.items() if current.get(name) != value}
+
+
+class Scribe:
+    """Statuses and their events."""
+
+    def __init__(self, client: Client, mirror: Mirror, journal: Journal) -> None:
+        self._client, self._mirror, self._journal = client, mirror, journal
+
+    async def write(self, judgements: Iterable[tuple[Seen, Judgement]]) -> bool:
+        """Write what differs; False when something could not be written and should be tried again."""
+        now = datetime.now(UTC)
+        patches = [(seen, patch(seen, judgement, now=now)) for seen, judgement in judgements]
+        done = await asyncio.gather(*(self._write(seen, change) for seen, change in patches if change))
+        return all(done)
+
+    async def _write(self, seen: Seen, change: dict[str, Any]) -> bool:
+        kind, namespace, name = seen.key
+        try:
+            body = await self._client.patch_status(CUSTOM[kind], namespace, name, change)
+        except Unreachable as error:
+            log.info("status of %s %s/%s waits: %s", *seen.key, error)
+            return False
+        except Refused as error:
+            if not error.gone:
+                log.warning("status of %s %s/%s was refused: %s", *seen.key, error)
+            return error.gone
+        self._mirror.put(body)
+        if "conditions" in change and (news := turn(seen.status.get("conditions") or [], change["conditions"])):
+            await self._journal.tell(seen, *news)
+        return True

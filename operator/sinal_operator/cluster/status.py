@@ -1,0 +1,239 @@
+"""Statuses of objects from what was compiled and what NATS was brought to. Pure.
+
+An object is ready when it works as declared, by itself and with what it refers to: nothing is wrong with it, and the
+plan that the runtime has contains it as it stands. `judge` gives None where nothing is known yet: then the status stays
+as it is, which for a new object is `Ready=Unknown`, set by the API server itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sinal_crds import names
+from sinal_crds.loading import ObjectKey
+from sinal_crds.models import Tenant
+from sinal_crds.plan import TenantPlan
+from sinal_crds.references import SECRET_REASONS, Problem
+from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict
+from sinal_operator.cluster.mirror import PAUSED as PAUSED_ANNOTATION
+from sinal_operator.cluster.mirror import Seen
+from sinal_operator.cluster.wallet import SECRET_MALFORMED
+from sinal_operator.provision.report import TenantReport
+
+# Reasons beside those of sinal_crds.references.
+IS_READY: Final = "Ready"
+SUSPENDED: Final = "Suspended"
+PROVISIONED_AS_DECLARED: Final = "AsDeclared"
+SECRET_FOUND: Final = "SecretFound"  # noqa: S105 - a reason, no secret
+INVALID: Final = "Invalid"
+MEMBER_INVALID: Final = "MemberInvalid"
+DELETING: Final = "Deleting"
+BROKER_UNAVAILABLE: Final = "BrokerUnavailable"
+TENANT_NOT_READY: Final = "TenantNotReady"
+STREAM_FOREIGN: Final = "StreamForeign"
+BLOCKED: Final = "ProvisioningBlocked"
+FAILED: Final = "ProvisioningFailed"
+
+_TROUBLES = {"foreign": STREAM_FOREIGN, "blocked": BLOCKED, "failed": FAILED}
+_CREDENTIAL_REASONS = SECRET_REASONS | {SECRET_MALFORMED}
+
+Fields = dict[str, Any]
+Part = Callable[[TenantPlan], object]  # picks an object's part of its tenant's plan
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdicts on one object and the fields of its status beside the conditions; None removes a field.
+
+    A `partial` one leaves what it does not speak of as it is, the observed generation included.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    fields: Fields = field(default_factory=dict)
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that statuses are made of, at one moment."""
+
+    plans: Mapping[str, TenantPlan]  # as compiled now, by slug
+    minted: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    problems: Mapping[ObjectKey, Sequence[Problem]] = field(default_factory=dict)
+    reports: Mapping[str, TenantReport] = field(default_factory=dict)
+    active: Mapping[str, TenantPlan] = field(default_factory=dict)  # what the runtime was given, by slug
+    held: Mapping[ObjectKey, str] = field(default_factory=dict)  # tenants left alone, and why
+    paused: frozenset[ObjectKey] = frozenset()  # tenants
+    broker_trouble: str = ""  # for a person; empty while NATS answers, or has only just ceased to
+    ingest_url: str = ""
+    slugs: Mapping[ObjectKey, str] = field(default_factory=dict)  # of tenants that have a plan
+
+    def plan(self, tenant: ObjectKey) -> TenantPlan | None:
+        """The plan that a tenant compiles to."""
+        return self.plans.get(self.slugs.get(tenant, ""))
+
+
+def judge(seen: Seen, world: World) -> Judgement | None:
+    """What to say of an object; None leaves its status as it is."""
+    if seen.manifest is None:
+        fault = f"this release of the operator can't read it: {seen.fault}"
+        return Judgement((Verdict(READY, "False", INVALID, fault),))
+    if seen.tenant in world.paused and not seen.deleting:
+        return Judgement((_paused(seen),), partial=True)
+    return _JUDGES[seen.key[0]](seen, world)
+
+
+def _paused(seen: Seen) -> Verdict:
+    whose = "" if seen.key[0] == "Tenant" else "the Tenant has "
+    message = f"{whose}the annotation {PAUSED_ANNOTATION}: what is provisioned stays as it is until it is removed"
+    return Verdict(PAUSED, "True", "Paused", message)
+
+
+def _tenant(seen: Seen, world: World) -> Judgement | None:
+    if seen.deleting:
+        return Judgement((_leaving(world),))
+    problems = world.problems.get(seen.key, ())
+    slug = world.slugs.get(seen.key)
+    if slug is None:
+        lost = _of_problems(problems) if problems else None
+        return Judgement((lost, lost.of(PROVISIONED)), {"stream": None, "planHash": None}) if lost else None
+    provisioned = _provisioning(seen.key, slug, world)
+    if provisioned is None:
+        return None
+    report = world.reports.get(slug)
+    known = {"stream": report.stream, "planHash": report.plan_hash} if report is not None and report.ready else {}
+    if provisioned.state != "True":
+        return Judgement((Verdict(READY, "False", provisioned.reason, provisioned.message), provisioned), known)
+    ready = _of_problems(problems) if problems else _ready(seen)
+    return Judgement((ready, provisioned), known)
+
+
+def _leaving(world: World) -> Verdict:
+    message = "it is being deleted: its plan is taken away, then its deletionPolicy decides about its queue"
+    return Verdict(READY, "False", DELETING, f"{message}; {world.broker_trouble}" if world.broker_trouble else message)
+
+
+def _ready(seen: Seen) -> Verdict:
+    if isinstance(seen.manifest, Tenant) and seen.manifest.spec.suspended:
+        return Verdict(READY, "True", SUSPENDED, "provisioned, and by spec.suspended it takes and sends no events")
+    return Verdict(READY, "True", IS_READY, "events can flow")
+
+
+def _provisioning(key: ObjectKey, slug: str, world: World) -> Verdict | None:
+    """What became of a tenant's stream, consumers and plan."""
+    if held := world.held.get(key):
+        return Verdict(PROVISIONED, "False", MEMBER_INVALID, held)
+    if world.broker_trouble:
+        return Verdict(PROVISIONED, "Unknown", BROKER_UNAVAILABLE, world.broker_trouble)
+    report = world.reports.get(slug)
+    if report is None or (report.ready and world.active.get(slug) != world.plans.get(slug)):
+        return None
+    notes = "; ".join(report.reasons)
+    if not report.ready:
+        return Verdict(PROVISIONED, "False", _TROUBLES.get(report.result, FAILED), notes)
+    lanes = len(report.consumers)
+    message = f"stream {report.stream} with {lanes} consumers, and the plan"
+    return Verdict(PROVISIONED, "True", PROVISIONED_AS_DECLARED, f"{message}; {notes}" if notes else message)
+
+
+def _destination(seen: Seen, world: World) -> Judgement | None:
+    name = seen.key[2]
+
+    def part(plan: TenantPlan) -> object:
+        return plan.destination(name)
+
+    ready = _member(seen, world, part, "events for it can be sent")
+    if ready is None:
+        return None
+    plan = world.plan(seen.tenant)
+    if plan is None:
+        return Judgement((ready,), {"consumer": None})
+    consumer = names.dispatch_consumer(name)
+    lacking = _lacking(seen, world, part)
+    provisioned = lacking or Verdict(PROVISIONED, "True", PROVISIONED_AS_DECLARED, f"consumer {consumer}")
+    secret = _credentials(seen, world, "the access token is there")
+    fields = {} if lacking else {"consumer": consumer}
+    return Judgement((ready, provisioned.of(PROVISIONED), secret), fields)
+
+
+def _funnel(seen: Seen, world: World) -> Judgement | None:
+    name = seen.key[2]
+    ready = _member(seen, world, lambda plan: plan.funnel(name), "its pages and sales are known to the runtime")
+    if ready is None:
+        return None
+    plan = world.plan(seen.tenant)
+    funnel = plan.funnel(name) if plan is not None else None
+    return Judgement((ready,), {"publicKey": funnel.public_key if funnel is not None else None})
+
+
+def _integration(seen: Seen, world: World) -> Judgement | None:
+    name = seen.key[2]
+
+    def part(plan: TenantPlan) -> object:
+        return next((item for item in plan.integrations if item.name == name), None)
+
+    ready = _member(seen, world, part, "deliveries to its webhookURL are taken")
+    if ready is None:
+        return None
+    plan = world.plan(seen.tenant)
+    if plan is None:
+        return Judgement((ready,), {"webhookURL": None})
+    secret = _credentials(seen, world, "what proves the gateway's deliveries is there")
+    return Judgement((ready, secret), {"webhookURL": webhook_url(plan.slug, name, world)})
+
+
+def webhook_url(slug: str, integration: str, world: World) -> str:
+    """Where a gateway posts, with the unguessable segment."""
+    hook = world.minted[slug]["webhooks"][integration]
+    return f"{world.ingest_url}/t/{slug}/api/v1/webhooks/{hook['gateway']}/{hook['token']}"
+
+
+def _member(seen: Seen, world: World, part: Part, when_ready: str) -> Verdict | None:
+    """Ready of an object that belongs to a tenant; None while nothing new is known."""
+    if problems := world.problems.get(seen.key):
+        return _of_problems(problems)
+    if world.plan(seen.tenant) is None:
+        return None
+    lacking = _lacking(seen, world, part)
+    if lacking is None:
+        return Verdict(READY, "True", IS_READY, when_ready)
+    if lacking.state == "Unknown" and seen.status.get("observedGeneration") == seen.generation:
+        return None  # it was judged before NATS went away, and nothing says that it changed
+    return lacking
+
+
+def _lacking(seen: Seen, world: World, part: Part) -> Verdict | None:
+    """Why the runtime does not have the object as it stands; None when it does."""
+    slug = world.slugs[seen.tenant]
+    active, wanted = world.active.get(slug), world.plans[slug]
+    if active is not None and part(active) == part(wanted):
+        return None
+    tenant = _provisioning(seen.tenant, slug, world)
+    if tenant is None or tenant.state == "True":
+        return Verdict(READY, "Unknown", TENANT_NOT_READY, "its Tenant is not provisioned yet")
+    message = f"Tenant {seen.tenant[2]}: {tenant.message}"
+    if tenant.state == "Unknown":
+        return Verdict(READY, "Unknown", tenant.reason, message)
+    return Verdict(READY, "False", TENANT_NOT_READY, message)
+
+
+def _credentials(seen: Seen, world: World, fine: str) -> Verdict:
+    problems = [p for p in world.problems.get(seen.key, ()) if p.reason in _CREDENTIAL_REASONS]
+    if problems:
+        return _of_problems(problems).of(CREDENTIALS)
+    return Verdict(CREDENTIALS, "True", SECRET_FOUND, fine)
+
+
+def _of_problems(problems: Sequence[Problem]) -> Verdict:
+    message = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+    return Verdict(READY, "False", problems[0].reason, message)
+
+
+_JUDGES: dict[str, Callable[[Seen, World], Judgement | None]] = {
+    "Tenant": _tenant,
+    "Destination": _destination,
+    "Funnel": _funnel,
+    "GatewayIntegration": _integration,
+}
