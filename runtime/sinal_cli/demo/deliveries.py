@@ -101,6 +101,11 @@ def kiwify(
         full_name=buyer.name, first_name=buyer.name.split()[0], email=buyer.email, mobile="+55" + buyer.phone, ip=ip
     )
     payload["TrackingParameters"] = {**dict.fromkeys(payload["TrackingParameters"]), "sck": sck}
+    return kiwify_signed(payload, token)
+
+
+def kiwify_signed(payload: dict[str, Any], token: str) -> Delivery:
+    """The payload as Kiwify sends it, signed over the raw body."""
     body = encode(payload)
     signature = hmac.new(token.encode(), body, hashlib.sha1).hexdigest()
     return Delivery("kiwify", body, query=f"signature={signature}")
@@ -117,7 +122,7 @@ def stripe_completed(order: str, buyer: Buyer, *, secret: str, click_id: str | N
         amount_total=19_700, amount_subtotal=19_700, currency="brl", payment_status="paid", mode="payment",
     )  # fmt: skip
     session["customer_details"].update(name=buyer.name, email=buyer.email, phone="+55" + buyer.phone)
-    return _stripe_signed(payload, secret)
+    return stripe_signed(payload, secret)
 
 
 def stripe_refunded(order: str, *, secret: str) -> Delivery:
@@ -129,7 +134,7 @@ def stripe_refunded(order: str, *, secret: str) -> Delivery:
         id="ch_" + _hex(order), payment_intent=order, created=now, livemode=True, currency="brl",
         amount=19_700, amount_captured=19_700, amount_refunded=19_700, refunded=True,
     )  # fmt: skip
-    return _stripe_signed(payload, secret)
+    return stripe_signed(payload, secret)
 
 
 def perfectpay(order: str, buyer: Buyer, *, token: str, src: str | None = None) -> Delivery:
@@ -166,7 +171,8 @@ def braip(order: str, buyer: Buyer, *, key: str, src: str | None = None) -> Deli
     return Delivery("braip", encode(payload))
 
 
-def _stripe_signed(payload: dict[str, Any], secret: str) -> Delivery:
+def stripe_signed(payload: dict[str, Any], secret: str) -> Delivery:
+    """The payload as Stripe sends it now."""
     body = encode(payload)
     stamp = str(int(time.time()))
     signature = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
