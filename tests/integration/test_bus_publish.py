@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+import uvloop
 
 from sinal_crds import names
 from sinal_runtime.bus import Bus, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, Outgoing, Published
@@ -146,3 +147,18 @@ async def test_requests_for_provisioning_become_one_a_second(bus: Bus) -> None:
     assert second.data == b""  # the other ninety-nine: look at all
     with pytest.raises(TimeoutError):
         await asked.next_msg(timeout=1.2)
+
+
+def test_a_bus_closes_while_the_broker_is_away_with_work_left_to_send(nats_server: NatsProcess) -> None:
+    """On uvloop, as roles run: a stop while NATS restarts must release everything that comes after the bus."""
+
+    async def work() -> None:
+        bus = await Bus.connect(nats_server.url, name="test")
+        nats_server.kill()
+        await eventually(lambda: not bus.connected)
+        await bus.link.client.publish("t.loja.in.click", b"buffered while the client reconnects")
+        await bus.close()
+        assert bus.link.client.is_closed
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())

@@ -113,6 +113,7 @@ class Link:
                 if self.client.is_connected:
                     await self.client.flush()
                 await self.client.close()
-        except (nats.errors.Error, OSError, TimeoutError) as error:
+        except (nats.errors.Error, OSError, TimeoutError, RuntimeError) as error:
+            # RuntimeError: uvloop's word for a transport that the lost broker has closed under the client
             log.warning("bus.close_failed", name=self._name, error=type(error).__name__)
         self._connected = False
