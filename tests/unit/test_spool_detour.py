@@ -55,27 +55,30 @@ async def test_new_events_go_behind_what_is_spooled(spool_world: SpoolWorld) -> 
 async def test_busy_tenant_comes_back_to_the_direct_way(spool_world: SpoolWorld) -> None:
     bus = spool_world.broker.bus
     bus.connected = False
-    direct = 0
+    sent: dict[int, list[int]] = {}
 
     async def sender(detour: Detour, name: int) -> None:
-        nonlocal direct
-        for number in range(40):
-            one = entry("loja", name * 1_000 + number)
+        """Sends without a pause until three events in a row went directly."""
+        mine, direct = sent.setdefault(name, []), 0
+        while direct < 3:
+            mine.append(name * 100_000 + len(mine))
+            one = entry("loja", mine[-1])
             if detour.is_due("loja") and not await detour.clears("loja"):
+                direct = 0
                 await detour.take([one])
             else:
                 direct += 1
                 await spool_world.broker.publish(one, timeout_s=1)
-            if name == 0 and number == 5:
-                bus.connected = True
 
-    async with spool_world.running() as detour:
-        await asyncio.gather(*(sender(detour, name) for name in range(20)))
-        assert direct > 0
+    async with spool_world.running() as detour, asyncio.timeout(10):
+        senders = asyncio.gather(*(sender(detour, name) for name in range(20)))
+        await eventually(lambda: all(len(sent.get(name, [])) > 5 for name in range(20)))
+        bus.connected = True
+        await senders
         await eventually(lambda: not detour.is_due("loja"))
-    for name in range(20):
-        numbers = [n for key in spool_world.broker.keys("loja") if (n := int(key.partition(":")[2])) // 1_000 == name]
-        assert numbers == [name * 1_000 + number for number in range(40)]
+    arrived = [int(key.partition(":")[2]) for key in spool_world.broker.keys("loja")]
+    for name, mine in sent.items():
+        assert [number for number in arrived if number // 100_000 == name] == mine
 
 
 async def test_lost_acks_make_no_repeats(spool_world: SpoolWorld) -> None:
