@@ -217,7 +217,8 @@ def _clean(node: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     if "properties" in node:
         schema["properties"] = {name: _clean(child, defs) for name, child in node["properties"].items()}
         if "default" in schema:
-            schema["default"] = {}  # the defaults of the fields inside follow
+            # whole, because the API server tries the rules on a default before it fills in those of the fields inside
+            schema["default"] = {n: c["default"] for n, c in schema["properties"].items() if "default" in c}
     return schema
 
 

@@ -135,12 +135,13 @@ def test_lists_merge_by_keys_that_are_required(kind: str) -> None:
 
 @kinds
 def test_optional_objects_default_on_the_way_down(kind: str) -> None:
-    """A default inside an object counts only when the object itself is there."""
+    """A default inside an object counts only when the object is there, and a real API server refuses a definition
+    whose default breaks a rule as it stands, without the defaults of the fields inside."""
     for path, node in spec_nodes(kind):
         for name, child in node.get("properties", {}).items():
             if child["type"] == "object" and name not in node.get("required", []):
-                wanted = any("default" in inner for inner in child["properties"].values())
-                assert not wanted or child.get("default") == {}, f"{path}.{name}"
+                inner = {field: one["default"] for field, one in child["properties"].items() if "default" in one}
+                assert child.get("default", {}) == inner, f"{path}.{name}"
 
 
 def test_ready_is_unknown_from_the_first_moment() -> None:

@@ -66,9 +66,10 @@ def _given(program: Program) -> Path | None:
 
 def _built(program: Program) -> Path:
     target = CACHE / _key(program) / program.name
-    with _alone(target.parent):
-        if not target.exists():
-            _build(program, target)
+    if not target.exists():
+        with _alone(target.parent / f"{program.name}.lock"):
+            if not target.exists():
+                _build(program, target)
     return target
 
 
@@ -116,10 +117,10 @@ def _text(program: Program, name: str) -> str:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One build at a time: others wait and find the result."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+def _alone(path: Path) -> Iterator[None]:
+    """One build of a program at a time: others wait and find the result."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -1,0 +1,77 @@
+"""The operator as a process of its own, as a cluster runs it: it can be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from sinal_cli.embedded.process import Service, free_port
+from sinal_crds.keyring import Keyring
+
+from tests.cluster.support.waiting import until
+
+PUBLIC_URL = "http://ingest.example"
+
+
+class OperatorProcess:
+    """`sinal run operator` on a kubeconfig."""
+
+    def __init__(self, folder: Path, *, kubeconfig: Path, nats_url: str, public_url: str = PUBLIC_URL) -> None:
+        self.keyring_file = folder / "keyring.json"
+        self.keyring = Keyring.generate()
+        self.keyring_file.write_bytes(self.keyring.to_json())
+        self._port = free_port()
+        self.log = folder / "operator.log"
+        self._environment = {
+            **os.environ,
+            "KUBECONFIG": str(kubeconfig),
+            "SINAL_NATS_URL": nats_url,
+            "SINAL_KEYRING_FILE": str(self.keyring_file),
+            "SINAL_PUBLIC_URL": public_url,
+            "SINAL_PORT": str(self._port),
+        }
+        self._service = self._new()
+
+    @property
+    def url(self) -> str:
+        """Where it answers probes and scrapers."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._service.running
+
+    def start(self) -> None:
+        """Start the process, new or again."""
+        self._service = self._new()
+        self._service.spawn()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._service.kill()
+
+    async def stop(self) -> None:
+        """SIGTERM, and wait."""
+        await self._service.stop()
+
+    def wait_ready(self, timeout_s: float = 30) -> None:
+        """Wait until it has seen the cluster and reached NATS."""
+        try:
+            until(self._ready, timeout_s=timeout_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"the operator is not ready\n{self._service.tail(40)}") from error
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _new(self) -> Service:
+        command = [sys.executable, "-m", "sinal_cli", "run", "operator"]
+        return Service("operator", command, log=self.log, env=self._environment)
