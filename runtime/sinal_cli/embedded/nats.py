@@ -7,7 +7,7 @@ import shutil
 import sysconfig
 from pathlib import Path
 
-from sinal_cli.embedded.process import Service, ServiceError, free_port, port_open
+from sinal_cli.embedded.process import Managed, Service, ServiceError, free_port, port_open
 
 USER = "sinal"
 # JetStream reserves each stream's max_bytes; what the disk really holds is seen when it is written.
@@ -24,15 +24,15 @@ def binary() -> str:
     return found
 
 
-class Nats:
+class Nats(Managed):
     """One nats-server; streams live in the store folder and survive a restart."""
 
     def __init__(self, store: Path, *, password: str, log: Path, sync: str = "2m") -> None:
+        super().__init__("NATS")
         self._store = store
         self._password = password
         self._log = log
         self._sync = sync  # how long an acked message may wait for fsync; "always" for each
-        self._service: Service | None = None
         self.port = 0
         self.monitor_port = 0
 
@@ -40,13 +40,6 @@ class Nats:
     def url(self) -> str:
         """URL with credentials."""
         return f"nats://{USER}:{self._password}@127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        if self._service is None:
-            raise RuntimeError("NATS is not running")
-        return self._service.pid
 
     async def start(self) -> None:
         """Start the server; keeps its port over restarts of this object, so that clients find it again."""
@@ -59,12 +52,6 @@ class Nats:
         self._service = Service("NATS", [binary(), "-c", str(config)], log=self._log)
         self._service.spawn()
         await self._service.ready(lambda: port_open(self.port))
-
-    async def stop(self) -> None:
-        """Stop the server; the store stays."""
-        if self._service is not None:
-            await self._service.stop()
-            self._service = None
 
     def kill(self) -> None:
         """SIGKILL, at once; for tests of what a crash leaves behind."""

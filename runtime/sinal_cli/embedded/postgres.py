@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from sinal_cli.embedded.process import UNPRIVILEGED, Service, ServiceError, free_port, wrapped
+from sinal_cli.embedded.process import UNPRIVILEGED, Managed, Service, ServiceError, free_port, wrapped
 
 DATABASE = "sinal"
 OWNER = "sinal"
@@ -37,23 +37,16 @@ def binaries() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-class Postgres:
+class Postgres(Managed):
     """One PostgreSQL server over a data folder; the folder is made at the first start and kept."""
 
     def __init__(self, data: Path, *, password: str, log: Path, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__("PostgreSQL")
         self._data = data
         self._password = password
         self._log = log
         self._settings = {**_SETTINGS, **(settings or {})}
-        self._service: Service | None = None
         self.port = 0
-
-    @property
-    def pid(self) -> int:
-        """Process id of the postmaster."""
-        if self._service is None:
-            raise RuntimeError("PostgreSQL is not running")
-        return self._service.pid
 
     def url(self, *, user: str = OWNER, password: str | None = None, database: str = DATABASE) -> str:
         """Connection URL of a role."""
@@ -77,12 +70,6 @@ class Postgres:
         self._service.spawn()
         await self._service.ready(self._answers)
         await self._create_database()
-
-    async def stop(self) -> None:
-        """Fast shutdown."""
-        if self._service is not None:
-            await self._service.stop()
-            self._service = None
 
     def kill(self) -> None:
         """SIGKILL to the postmaster, whose children end when they notice; for tests of what a crash leaves behind."""

@@ -135,6 +135,27 @@ class Service:
             return ""
 
 
+class Managed:
+    """What the embedded services share: at most one child, asked for its id, stopped."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._service: Service | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id; raises RuntimeError when it is not running."""
+        if self._service is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self._service.pid
+
+    async def stop(self) -> None:
+        """Stop the service; what it keeps on disk stays."""
+        if self._service is not None:
+            await self._service.stop()
+            self._service = None
+
+
 async def port_open(port: int) -> bool:
     """Whether something accepts connections on that port of 127.0.0.1."""
     try:

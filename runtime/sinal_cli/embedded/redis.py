@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from sinal_cli.embedded.process import Service, ServiceError, free_port, port_open
+from sinal_cli.embedded.process import Managed, Service, ServiceError, free_port, port_open
 
 
 def binary() -> str:
@@ -22,27 +22,20 @@ def binary() -> str:
     return found
 
 
-class Redis:
+class Redis(Managed):
     """One redis-server without persistence."""
 
     def __init__(self, folder: Path, *, password: str, log: Path) -> None:
+        super().__init__("Redis")
         self._folder = folder
         self._password = password
         self._log = log
-        self._service: Service | None = None
         self.port = 0
 
     @property
     def url(self) -> str:
         """URL with credentials."""
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        if self._service is None:
-            raise RuntimeError("Redis is not running")
-        return self._service.pid
 
     async def start(self) -> None:
         """Start the server; the password goes through a file, not the command line."""
@@ -57,12 +50,6 @@ class Redis:
         self._service = Service("Redis", [binary(), str(config)], log=self._log)
         self._service.spawn()
         await self._service.ready(lambda: port_open(self.port))
-
-    async def stop(self) -> None:
-        """Stop the server; what it held is gone, as agreed."""
-        if self._service is not None:
-            await self._service.stop()
-            self._service = None
 
     def kill(self) -> None:
         """SIGKILL, at once; for tests of what a crash leaves behind."""
