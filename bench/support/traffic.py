@@ -18,7 +18,7 @@ from bench.support.world import HOST, HOTTOK
 from sinal_cli.demo import deliveries
 from sinal_cli.demo.deliveries import Buyer
 
-VISITORS = 1_000  # visitors at a time
+VISITORS = 997  # visitors at a time; no divisor of the mix, so that every visitor does a bit of everything
 VISITS = 4
 _KINDS = "pppppppcpppppppspppppppcppppppcpspppppcppcppcppcps"  # of 50 events in a row
 _AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
