@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sinal_runtime.bus import Bus
     from sinal_runtime.plans import Plans
     from sinal_runtime.store.database import Database
+    from sinal_runtime.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +96,7 @@ class Base:
         self._settings, self._keyring = settings, keyring
         self._stack = contextlib.AsyncExitStack()
         self._checks: dict[str, Callable[[], Awaitable[bool]]] = {}
+        self._tracer: Tracer | None = None
 
     async def stop(self) -> None:
         """Finish what is under way, release everything."""
@@ -104,11 +106,19 @@ class Base:
         """Each dependency by name, and whether it answers."""
         return {name: await check() for name, check in self._checks.items()}
 
+    def _trace(self, service: str) -> None:
+        """Trace what the role does, where a collector is set; before anything that shall be traced is made."""
+        from sinal_runtime.tracing import connect
+
+        self._tracer = connect(self._settings.otlp_endpoint, service=service, ratio=self._settings.trace_ratio)
+        if self._tracer is not None:
+            self._stack.push_async_callback(self._tracer.close)
+
     async def _bus_and_plans(self, name: str) -> tuple[Bus, Plans]:
         from sinal_runtime.bus import Bus
         from sinal_runtime.plans import Plans
 
-        bus = await Bus.connect(self._settings.nats_url, name=name)
+        bus = await Bus.connect(self._settings.nats_url, name=name, tracer=self._tracer)
         self._stack.push_async_callback(bus.close)
         plans = Plans(bus, self._keyring)
         await plans.start()
@@ -123,7 +133,7 @@ class Base:
     async def _database(self, url: SecretStr, *, max_size: int = 10) -> Database:
         from sinal_runtime.store.database import Database
 
-        database = await Database.open(url.get_secret_value(), min_size=1, max_size=max_size)
+        database = await Database.open(url.get_secret_value(), min_size=1, max_size=max_size, tracer=self._tracer)
         self._stack.push_async_callback(database.close)
         self._checks["postgres"] = database.ping
         return database
@@ -139,8 +149,9 @@ class Ingest(Base):
         from sinal_runtime.housekeeping import spools
         from sinal_runtime.ingest.role import IngestServer
 
+        self._trace("sinal-ingest")
         bus, plans = await self._bus_and_plans("sinal-ingest")
-        server = IngestServer(self._settings, bus, plans, keyring=self._keyring)
+        server = IngestServer(self._settings, bus, plans, keyring=self._keyring, tracer=self._tracer)
         await server.start()
         self._stack.push_async_callback(server.stop)
         if server.detour is not None:
@@ -160,9 +171,10 @@ class Match(Base):
         from sinal_runtime.store.matching import MatchStore
 
         settings = self._settings
+        self._trace("sinal-match")
         database = await self._database(settings.database_url)
         bus, plans = await self._bus_and_plans("sinal-match")
-        worker = MatchWorker(database, bus, plans)
+        worker = MatchWorker(database, bus, plans, tracer=self._tracer)
         api = GatewayApi(urls=settings.readback_urls, timeout_s=settings.readback_timeout_s)
         self._stack.push_async_callback(api.close)
         reading = ReadBackWorker(
@@ -200,11 +212,12 @@ class Dispatch(Base):
         from sinal_runtime.store.delivery import DeliveryStore
 
         settings = self._settings
+        self._trace("sinal-dispatch")
         database = await self._database(settings.database_url)
         bus, plans = await self._bus_and_plans("sinal-dispatch")
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
-        worker = DispatchWorker(DeliveryStore(database), plans, graph, settings)
+        worker = DispatchWorker(DeliveryStore(database), plans, graph, settings, tracer=self._tracer)
         lanes = Lanes(
             bus,
             worker.handle,
@@ -347,6 +360,7 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     from sinal_cli.offline import complain
     from sinal_runtime.health import build
     from sinal_runtime.logs import configure
+    from sinal_runtime.tracing import installed
 
     settings = Settings()
     configure(level=settings.log_level, json=settings.log_json)
@@ -358,6 +372,9 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
         keyring = Keyring.from_json(settings.keyring_file.read_bytes())
     except (OSError, ValueError) as error:
         complain(f"keyring {settings.keyring_file}: {error}; set SINAL_KEYRING_FILE")
+        return 2
+    if settings.otlp_endpoint is not None and not installed():
+        complain("SINAL_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install sinal[tracing]")
         return 2
     role = _operator(settings, keyring, files) if name == "operator" else DATA_PLANE[name](settings, keyring)
     health = None if hasattr(role, "url") else HttpServer(build(role.readiness), host=settings.host, port=settings.port)

@@ -78,6 +78,15 @@ class Settings(BaseSettings):
     metrics_tenants: int = Field(
         200, ge=0, le=10_000, description="Tenants with series of their own in metrics; the rest share `other`."
     )
+    otlp_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector, OTLP over HTTP: http://collector:4318. Without it no traces."
+    )
+    trace_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of requests that start a trace; a sender's `traceparent` decides for itself.",
+    )
     match_batch: int = Field(200, ge=1, le=1_000, description="Messages of one lane in one transaction.")
     match_concurrency: int = Field(2, ge=1, le=64, description="Batches matched at the same time.")
     dispatch_concurrency: int = Field(32, ge=1, le=1_000, description="Requests to the Graph API at the same time.")

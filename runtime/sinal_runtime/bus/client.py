@@ -7,7 +7,7 @@ says what to do. Nothing here creates streams or consumers: the provisioner owns
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -22,6 +22,7 @@ from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneMissing
 from sinal_runtime.bus.kv import Bucket, watch_bucket
 from sinal_runtime.bus.link import Link
 from sinal_runtime.bus.replies import Replies
+from sinal_runtime.tracing import HEADER, Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     subject: str
     body: bytes
     msg_id: str
+    headers: Mapping[str, str] | None = None
 
 
 class Publisher(Protocol):
@@ -67,8 +69,9 @@ class Publisher(Protocol):
 class Bus:
     """One connection to the broker."""
 
-    def __init__(self, *, name: str) -> None:
+    def __init__(self, *, name: str, tracer: Tracer | None = None) -> None:
         self.link = Link(name=name)
+        self._tracer = tracer
         self._replies = Replies(self.link.client)
         self._wanted: set[str] = set()
         self._asked: asyncio.TimerHandle | None = None
@@ -82,13 +85,14 @@ class Bus:
         name: str,
         on_reconnect: Callable[[], Awaitable[None] | None] | None = None,
         wait_s: float | None = None,
+        tracer: Tracer | None = None,
     ) -> Bus:
         """Connect and stay so for ever.
 
         Without `wait_s` it returns once connected; with it, after that many seconds at most, and goes on trying.
         `on_reconnect` is called at every connect after the first.
         """
-        bus = cls(name=name)
+        bus = cls(name=name, tracer=tracer)
         bus.link.listen(up=lambda: None, down=bus._replies.fail_all)
         connecting = bus._spawn(bus.link.connect(url, attach=bus._replies.attach))
         done, _ = await asyncio.wait({connecting}, timeout=wait_s)
@@ -129,9 +133,28 @@ class Bus:
         """Whether a publish has a chance now."""
         return self.link.connected
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
-        """Store one message; raises BusUnavailable, LaneMissing, LaneFull, MessageTooLarge, BusRefused."""
-        answer = await self.call(subject, body, headers={"Nats-Msg-Id": msg_id}, timeout_s=timeout_s)
+    async def publish(
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        msg_id: str,
+        timeout_s: float = 5.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Published:
+        """Store one message; raises BusUnavailable, LaneMissing, LaneFull, MessageTooLarge, BusRefused.
+
+        What is traced goes on in the message's reader, unless `headers` name another trace.
+        """
+        if self._tracer is None or headers is not None:
+            return await self._publish(subject, body, {"Nats-Msg-Id": msg_id, **(headers or {})}, timeout_s)
+        with self._tracer.inner("nats.publish", kind="producer"):
+            told = self._tracer.traceparent()
+            own = {"Nats-Msg-Id": msg_id} if told is None else {"Nats-Msg-Id": msg_id, HEADER: told}
+            return await self._publish(subject, body, own, timeout_s)
+
+    async def _publish(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Published:
+        answer = await self.call(subject, body, headers=headers, timeout_s=timeout_s)
         ack = wire.decode_puback(answer.data)
         if ack.error is not None:
             raise wire.error_of(ack.error, subject)
@@ -142,7 +165,9 @@ class Bus:
 
         async def one(message: Outgoing) -> Published | BusError:
             try:
-                return await self.publish(message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s)
+                return await self.publish(
+                    message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s, headers=message.headers
+                )
             except BusError as error:
                 return error
 

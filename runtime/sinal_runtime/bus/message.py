@@ -37,6 +37,7 @@ class Message:
         "stored_at_ns",
         "subject",
         "touched",
+        "traceparent",
     )
 
     def __init__(
@@ -50,6 +51,7 @@ class Message:
         seq: int,
         stored_at_ns: int,
         touched: float,
+        traceparent: str | None = None,
     ) -> None:
         self._settler = settler
         self.subject = subject
@@ -59,6 +61,7 @@ class Message:
         self.seq = seq
         self.stored_at_ns = stored_at_ns  # Unix ns at which the broker stored it
         self.touched = touched  # monotonic seconds of the last sign of life to the broker
+        self.traceparent = traceparent  # of the trace that goes on here, where the sender is traced
         self.settled = False
         self.stale = False  # from a broker that is gone: its sequence may name another message now
 

@@ -18,6 +18,7 @@ from sinal_runtime.bus.client import Bus
 from sinal_runtime.bus.lane import Lane
 from sinal_runtime.bus.message import Message
 from sinal_runtime.bus.pulls import Flow
+from sinal_runtime.tracing import HEADER
 
 
 class Work:
@@ -51,6 +52,7 @@ class Work:
             seq=delivery.seq,
             stored_at_ns=delivery.stored_at_ns,
             touched=now,
+            traceparent=raw.headers.get(HEADER) if raw.headers else None,
         )
         self.held[delivery.seq] = message
         self.buffer.append(message)

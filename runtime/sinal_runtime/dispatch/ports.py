@@ -78,6 +78,7 @@ class Message(Protocol):
 
     body: bytes
     deliveries: int
+    traceparent: str | None
 
     async def ack(self) -> None:
         """Done with it."""

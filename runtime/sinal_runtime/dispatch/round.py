@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from sinal_runtime.dispatch.errors import Verdict
 from sinal_runtime.dispatch.ports import Answer, Clock, Graph, Ledger
 from sinal_runtime.dispatch.validation import Invalid, check
 from sinal_runtime.store.delivery import ERASED, Answered, Claim, Ref, Request, Result, Row
+from sinal_runtime.tracing import Tracer
 
 SHORT_WAIT_S = 0.25  # shorter waits are waited out, longer ones hold no worker
 GIVE_BACK_S = 1.0
@@ -56,10 +58,13 @@ class Round:
         lease_s: float,
         clock: Clock = time,
         rng: random.Random,
+        tracer: Tracer | None = None,
+        traces: Mapping[Ref, str] = MappingProxyType({}),
     ) -> None:
         self._tenant, self._destination = tenant, destination
         self._ledger, self._graph, self._circuit = ledger, graph, circuit
         self._lease_s, self._clock, self._rng = lease_s, clock, rng
+        self._tracer, self._traces = tracer, traces
         self._fates: Fates = {}
         self._unresolved: dict[int, Row] = {}
         self._request: Request | None = None  # opened by the claim and not used yet
@@ -125,9 +130,20 @@ class Round:
         default = self._tenant.consent_default if funnel is None else funnel.consent.default
         return default == "Granted"
 
+    async def _ask(self, part: Sequence[Item]) -> Answer:
+        """The request itself, in the trace of each event that has one."""
+        payloads = [item.payload for item in part]
+        if self._tracer is None:
+            return await self._graph.send(self._destination, payloads)
+        traces = {str(i.row.id): self._traces[i.row.ref] for i in part if i.row.ref in self._traces}
+        about: dict[str, str | int] = {"tenant": self._tenant.slug, "destination": self._destination.name}
+        about["events"] = len(part)
+        with self._tracer.batch("dispatch.request", "dispatch.event", traces, kind="client", attributes=about):
+            return await self._graph.send(self._destination, payloads)
+
     async def _send(self, part: Sequence[Item]) -> Verdict:
         request = await self._opened(part)
-        answer = await self._graph.send(self._destination, [item.payload for item in part])
+        answer = await self._ask(part)
         self._circuit.learn(answer, self._clock.monotonic())
         metrics.CAPI_REQUEST_SECONDS.labels(self._destination.name).observe(answer.latency_ms / 1000)
         if len(part) == 1 and self._remedied(part[0], answer.verdict):

@@ -80,6 +80,7 @@ class FakeMessage:
     def __init__(self, body: bytes, *, deliveries: int = 1) -> None:
         self.body = body
         self.deliveries = deliveries
+        self.traceparent: str | None = None
         self.settlement: str | None = None
         self.delay_s: float | None = None
 

@@ -23,6 +23,7 @@ from sinal_runtime.dispatch.ports import Clock, Graph, Lane, Ledger, Message, Pl
 from sinal_runtime.dispatch.round import SHORT_WAIT_S, Round
 from sinal_runtime.settings import LEASE_SHARE, Settings
 from sinal_runtime.store.delivery import Ref
+from sinal_runtime.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +50,11 @@ class DispatchWorker:
         clock: Clock = time,
         policy: Policy | None = None,
         rng: random.Random | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._ledger, self._plans, self._graph = ledger, plans, graph
         self._clock = clock
+        self._tracer = tracer
         self._policy = policy or Policy()
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries
         self._lease_s = lease_s(settings)
@@ -108,6 +111,8 @@ class DispatchWorker:
             lease_s=self._lease_s,
             clock=self._clock,
             rng=self._rng,
+            tracer=self._tracer,
+            traces={} if self._tracer is None else _traces(refs, inbox),
         )
         try:
             fates = await work.run(refs)
@@ -140,6 +145,12 @@ class DispatchWorker:
             metrics.DEAD_LETTERS.labels(lane.tenant, "internal_error").inc()
             log.error("dispatch.unreadable_message", tenant=lane.tenant, destination=lane.key)
             await message.term()
+
+
+def _traces(refs: Sequence[Ref], inbox: Inbox) -> dict[Ref, str]:
+    """The traces that go on, by row."""
+    told = ((ref, message.traceparent) for ref in refs for message in inbox.rows[ref])
+    return {ref: trace for ref, trace in told if trace}
 
 
 def _usable(tenant: TenantPlan, destination: DestinationPlan) -> bool:

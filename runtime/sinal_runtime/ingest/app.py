@@ -26,6 +26,7 @@ from sinal_runtime.ingest.script import Script
 from sinal_runtime.ingest.tracking import KINDS, Tracking
 from sinal_runtime.ingest.webhooks import Webhooks
 from sinal_runtime.settings import Settings
+from sinal_runtime.tracing import HEADER, Tracer
 
 Endpoint = Callable[[Request, routes.Route], Awaitable[Answer]]
 
@@ -42,8 +43,10 @@ class Edge:
         health: Health,
         cors: Cors,
         observer: Observer,
+        tracer: Tracer | None = None,
     ) -> None:
         self.health = health
+        self._tracer = tracer
         self._cors = cors
         self._observer = observer
         pixel = Pixel(tracking)
@@ -61,23 +64,34 @@ class Edge:
     async def __call__(self, scope: ports.Scope, receive: ports.Receive, send_message: ports.Send) -> None:
         if scope["type"] != "http":
             return await _not_http(scope, receive, send_message)
-        started = time.perf_counter()
         request = Request(scope, receive)
         route = routes.find(request.path)
+        if self._tracer is None or route is None or not route.takes_events:
+            await self._respond(request, route, send_message)
+            return None
+        with self._tracer.request("ingest.request", request.headers.get(HEADER)) as span:
+            span.set(http_request_method=request.method, http_route=route.template)
+            status = await self._respond(request, route, send_message)
+            span.set(http_response_status_code=status, tenant=request.tenant, source=request.source)
+        return None
+
+    async def _respond(self, request: Request, route: routes.Route | None, send_message: ports.Send) -> int:
+        """Answer and observe; the answer's status, or 499 where the sender had gone."""
+        started = time.perf_counter()
         template = route.template if route else "(none)"
         try:
             answer = await self._answer(request, route)
         except Problem as error:
             answer = Answer(error.status, error.body(), MEDIA_TYPE, error.headers)
         except SenderGone:
-            return None
+            return 499
         except Exception as error:
             self._observer.failed(request, template, error)
             answer = Answer(500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE)
         extra = self._cors.headers(request, route.slug) if route and route.is_tracking else ()
         await send(answer, send_message, extra=extra)
         self._observer.done(request, template=template, status=answer.status, seconds=time.perf_counter() - started)
-        return None
+        return answer.status
 
     async def _answer(self, request: Request, route: routes.Route | None) -> Answer:
         if route is None:
@@ -105,6 +119,7 @@ def build(
     detour: ports.Detour | None = None,
     gateways: Mapping[str, Gateway] | None = None,
     clock: ports.Clock = time,
+    tracer: Tracer | None = None,
 ) -> Edge:
     """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled."""
     landing_hosts = LandingHosts()
@@ -137,6 +152,7 @@ def build(
         health=Health(bus=bus, plans=plans, detour=detour),
         cors=Cors(plans=plans, landing_hosts=landing_hosts),
         observer=observer,
+        tracer=tracer,
     )
 
 

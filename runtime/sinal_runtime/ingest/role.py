@@ -14,12 +14,15 @@ from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.server import HttpServer
 from sinal_runtime.settings import Settings
 from sinal_runtime.spool import Detour, Entry, Limits
+from sinal_runtime.tracing import Tracer
 
 
 class IngestServer:
     """One listener of the edge in a running event loop; port 0 takes a free one."""
 
-    def __init__(self, settings: Settings, bus: Bus, plans: ports.Plans, *, keyring: Keyring) -> None:
+    def __init__(
+        self, settings: Settings, bus: Bus, plans: ports.Plans, *, keyring: Keyring, tracer: Tracer | None = None
+    ) -> None:
         self._limiter = limiter.connect(settings.redis_url, clock=time)
         self._drain_s = settings.drain_s
         bucket = QuarantineBucket(bus)
@@ -31,6 +34,7 @@ class IngestServer:
             quarantine=SealedQuarantine(bucket=bucket, keyring=keyring, detour=self.detour),
             settings=settings,
             detour=self.detour,
+            tracer=tracer,
         )
         self._server = HttpServer(self._edge, host=settings.host, port=settings.port, protocol=Guarded)
 

@@ -30,6 +30,11 @@ class Route(NamedTuple):
         """Whether pages post here, so that CORS applies."""
         return self.endpoint in ("track", "batch", "pixel")
 
+    @property
+    def takes_events(self) -> bool:
+        """Whether what comes here becomes events."""
+        return self.is_tracking or self.endpoint == "webhook"
+
 
 _SCRIPT = Route("script", _GET, "/s.js")
 

@@ -6,7 +6,7 @@ so a row is marked only after the broker's ack.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -16,15 +16,21 @@ from sinal_runtime.bus.errors import BusError, LaneMissing
 from sinal_runtime.events import Dispatch, encode
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.rows import Outbox
+from sinal_runtime.tracing import HEADER
 
 log = structlog.get_logger(__name__)
 
 
-async def publish(bus: Publisher, store: MatchStore, outbox: Sequence[Outbox]) -> bool:
-    """Publish and mark; False when the broker did not take all of them. Raises StoreUnavailable."""
+async def publish(
+    bus: Publisher, store: MatchStore, outbox: Sequence[Outbox], *, traces: Mapping[str, str] | None = None
+) -> bool:
+    """Publish and mark; False when the broker did not take all of them. Raises StoreUnavailable.
+
+    `traces` are the traceparents that go on, by the id of the event behind a row.
+    """
     if not outbox:
         return True
-    answers = await bus.publish_many([_message(row) for row in outbox])
+    answers = await bus.publish_many([_message(row, traces) for row in outbox])
     taken = [row for row, answer in zip(outbox, answers, strict=True) if not isinstance(answer, BusError)]
     for row, answer in zip(outbox, answers, strict=True):
         if isinstance(answer, LaneMissing):
@@ -36,9 +42,11 @@ async def publish(bus: Publisher, store: MatchStore, outbox: Sequence[Outbox]) -
     return len(taken) == len(outbox)
 
 
-def _message(row: Outbox) -> Outgoing:
+def _message(row: Outbox, traces: Mapping[str, str] | None) -> Outgoing:
+    trace = traces.get(row.source_event) if traces else None
     return Outgoing(
         subject=names.out_subject(row.tenant_id, row.destination),
         body=encode(Dispatch(id=row.id, created_at=round(row.created_at.timestamp() * 1000))),
         msg_id=f"{row.event_id}:{row.destination}:{row.generation}",
+        headers=None if trace is None else {HEADER: trace},
     )

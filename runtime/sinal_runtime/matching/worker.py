@@ -30,6 +30,7 @@ from sinal_runtime.store.database import Database
 from sinal_runtime.store.errors import StoreError, StoreRejected, StoreUnavailable
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.rows import DeadLetter, EventHead
+from sinal_runtime.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -65,12 +66,19 @@ class MatchWorker:
     """Handler of the match lanes, and the sweeper of what they leave."""
 
     def __init__(
-        self, database: Database, bus: Publisher, plans: Plans, *, clock: Callable[[], datetime] = utc_now
+        self,
+        database: Database,
+        bus: Publisher,
+        plans: Plans,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        tracer: Tracer | None = None,
     ) -> None:
         self._store = MatchStore(database)
         self._bus = bus
         self._plans = plans
         self._clock = clock
+        self._tracer = tracer
         self._recorded: dict[str, TenantPlan] = {}
         self._close_due = 0.0
 
@@ -122,8 +130,7 @@ class MatchWorker:
         if not batch:
             return
         try:
-            result = await self._commit(plan, [event for _, event in batch])
-            published = await publish(self._bus, self._store, result.outbox)
+            published = await self._run(plan, batch)
         except StoreUnavailable as error:
             log.warning("match.store_unavailable", tenant=plan.slug, messages=len(batch), error=str(error))
             await _nak(batch)
@@ -135,6 +142,17 @@ class MatchWorker:
             await asyncio.gather(*(message.ack() for message, _ in batch))
         else:
             await _nak(batch)
+
+    async def _run(self, plan: TenantPlan, batch: Sequence[tuple[Message, Event]]) -> bool:
+        """Commit the batch and publish its outbox; False when the broker did not take all of it."""
+        events = [event for _, event in batch]
+        if self._tracer is None:
+            return await publish(self._bus, self._store, (await self._commit(plan, events)).outbox)
+        traces = {event.id: message.traceparent for message, event in batch if message.traceparent}
+        about: dict[str, str | int] = {"tenant": plan.slug, "messages": len(batch)}
+        with self._tracer.batch("match.batch", "match.event", traces, kind="consumer", attributes=about) as goes_on:
+            outbox = (await self._commit(plan, events)).outbox
+            return await publish(self._bus, self._store, outbox, traces=goes_on)
 
     async def _commit(self, plan: TenantPlan, events: list[Event]) -> Result:
         await self._record(plan)

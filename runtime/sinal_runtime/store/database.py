@@ -15,6 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from sinal_runtime.store.errors import StoreRejected, StoreUnavailable, translated
+from sinal_runtime.tracing import Tracer, part
 
 Connection = AsyncConnection[DictRow]
 
@@ -36,13 +37,23 @@ select coalesce((select pg_has_role(current_user, oid, 'set') and current_user <
 class Database:
     """One pool; close it at the end of the process."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], *, may_become_api: bool) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], *, may_become_api: bool, tracer: Tracer | None = None
+    ) -> None:
         self._pool = pool
         self._may_become_api = may_become_api
+        self._tracer = tracer
 
     @classmethod
     async def open(
-        cls, url: str, *, min_size: int = 1, max_size: int = 10, timeout_s: float = 10.0, name: str = "sinal"
+        cls,
+        url: str,
+        *,
+        min_size: int = 1,
+        max_size: int = 10,
+        timeout_s: float = 10.0,
+        name: str = "sinal",
+        tracer: Tracer | None = None,
     ) -> Self:
         """Connect; raises StoreUnavailable when no connection stands within `timeout_s`."""
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -68,7 +79,7 @@ class Database:
         except BaseException:
             await pool.close()
             raise
-        return cls(pool, may_become_api=bool(row and row["may"]))
+        return cls(pool, may_become_api=bool(row and row["may"]), tracer=tracer)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -83,7 +94,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self, *, tenant: str | None = None) -> AsyncIterator[Connection]:
         """One transaction, of one tenant's rows or of all; raises StoreUnavailable, StoreRejected."""
-        with translated():
+        with translated(), part(self._tracer, "postgres.transaction", kind="client"):
             async with self._pool.connection() as connection, connection.transaction():
                 if tenant is not None:
                     if self._may_become_api:
@@ -94,7 +105,7 @@ class Database:
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Connection]:
         """A connection for statements that stand alone; raises StoreUnavailable, StoreRejected."""
-        with translated():
+        with translated(), part(self._tracer, "postgres.statement", kind="client"):
             async with self._pool.connection() as connection:
                 yield connection
 

@@ -175,6 +175,7 @@ class Outbox(msgspec.Struct, kw_only=True, frozen=True):
     destination: str
     event_id: str
     generation: int
+    source_event: str = ""  # the event whose trace goes on in the message, where one is known
 
 
 class DeadLetter(msgspec.Struct, kw_only=True, frozen=True):

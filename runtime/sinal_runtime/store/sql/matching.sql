@@ -273,7 +273,7 @@ select date_trunc('milliseconds', now()), %(tenant)s, r.source_event, r.conversi
 from json_to_recordset(%(rows)s::json) as r (
     source_event text, conversion_id bigint, funnel text, destination text, event_name text, event_id text,
     event_time bigint, payload_json text, consent_ads boolean, received_at timestamptz)
-returning id, created_at, tenant_id, destination, event_id, generation
+returning id, created_at, tenant_id, destination, event_id, generation, source_event
 
 -- name: insert_events
 -- A row that was given up and is played again is written over.
@@ -309,7 +309,7 @@ where tenant_id = %(tenant)s and conversion_id = any(%(ids)s)
 order by received_at, id
 
 -- name: unpublished_of
-select id, created_at, tenant_id, destination, event_id, generation from capi_events
+select id, created_at, tenant_id, destination, event_id, generation, source_event from capi_events
 where tenant_id = %(tenant)s and source_event = any(%(ids)s) and published_at is null and status = 'pending'
 
 -- name: unpublished
