@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -55,6 +56,7 @@ class _State(msgspec.Struct, frozen=True):
 
 class _Info(msgspec.Struct, frozen=True):
     state: _State
+    created: datetime
 
 
 _got = msgspec.json.Decoder(_Got).decode
@@ -68,6 +70,14 @@ async def count(broker: Broker, stream: str, subject: str) -> int:
     except LaneMissing:
         return 0
     return sum((_info(answer).state.subjects or {}).values())
+
+
+async def born(broker: Broker, stream: str) -> datetime | None:
+    """When the stream was made: what was published before is not in it. None where it is gone. Raises BusError."""
+    try:
+        return _info(await broker.api(f"STREAM.INFO.{stream}")).created
+    except LaneMissing:
+        return None
 
 
 async def scan(broker: Broker, stream: str, subject: str) -> AsyncIterator[Content]:

@@ -100,6 +100,15 @@ class HousekeepingStore:
         found = await self._ask("requeue", tenant=lane.tenant, destination=lane.destination, idle_s=idle_s, limit=limit)
         return [Outbox(**row) for row in found]
 
+    async def requeue_lost(self, tenant: str, *, before: datetime, limit: int) -> list[Outbox]:
+        """The same for a tenant's rows whose message was published before that moment, in a lane or not."""
+        return [Outbox(**row) for row in await self._ask("requeue_lost", tenant=tenant, before=before, limit=limit)]
+
+    async def has_lost(self, tenant: str, *, before: datetime) -> bool:
+        """Whether there still are such rows, maybe in a worker's hands."""
+        found = await self._ask("lost_left", tenant=tenant, before=before)
+        return bool(found[0]["left_over"])
+
     async def next_to_beat(self, tenants: Sequence[str]) -> str | None:
         """The tenant whose last heartbeat is the oldest."""
         found = await self._ask("next_to_beat", tenants=list(tenants))

@@ -58,6 +58,26 @@ where c.id = l.id and c.created_at = l.created_at and c.generation = l.generatio
         else coalesce(c.lease_until, '-infinity') < now() - make_interval(secs => %(idle_s)s) end
 returning c.id, c.created_at, c.tenant_id, c.destination, c.event_id, c.generation
 
+-- name: requeue_lost
+-- Rows whose message was in a stream that is no more; those that a worker holds now come later.
+with lost as (
+    select c.id, c.created_at, c.generation from capi_events c
+    where c.tenant_id = %(tenant)s and c.created_at >= now() - interval '8 days' and c.published_at < %(before)s
+        and (c.status = 'pending' or (c.status = 'sending' and coalesce(c.lease_until, '-infinity') < now()))
+    order by c.created_at, c.id limit %(limit)s
+)
+update capi_events c set generation = c.generation + 1, published_at = null
+from lost l
+where c.id = l.id and c.created_at = l.created_at and c.generation = l.generation
+    and c.created_at >= now() - interval '8 days' and c.published_at < %(before)s
+    and (c.status = 'pending' or (c.status = 'sending' and coalesce(c.lease_until, '-infinity') < now()))
+returning c.id, c.created_at, c.tenant_id, c.destination, c.event_id, c.generation
+
+-- name: lost_left
+select exists (select from capi_events c
+    where c.tenant_id = %(tenant)s and c.created_at >= now() - interval '8 days' and c.published_at < %(before)s
+        and c.status in ('pending', 'sending')) as left_over
+
 -- name: next_to_beat
 select t.slug from unnest(%(tenants)s::text[]) as t (slug) left join heartbeats h on h.tenant_id = t.slug
 order by h.sent_at nulls first, t.slug limit 1
