@@ -58,7 +58,7 @@ browser: .venv/dev.stamp tracker/node_modules/.stamp  ## the page script: its un
 	npm --prefix tracker test
 	$(BIN)/pytest tests/browser -n 2 $(ARGS)
 
-docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests and the API
+docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests, metrics and the API
 	$(BIN)/python -m sinal_cli.reference docs
 
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models

@@ -1,4 +1,4 @@
-"""Reference pages from code: `python -m sinal_cli.reference [FOLDER]` writes settings, manifests and the API's OpenAPI.
+"""Reference pages from code: `python -m sinal_cli.reference [FOLDER]` writes settings, manifests, metrics and OpenAPI.
 
 Invariant: the files under docs/ are exactly what this module makes; a test compares them.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic_core import PydanticUndefined
 
+from sinal_cli.metrics_page import metrics_page
 from sinal_runtime.settings import Settings
 
 _MADE = "<!-- Made by `make docs` from the code; change that. -->\n"
@@ -58,7 +59,12 @@ def openapi() -> str:
 
 def pages() -> dict[str, str]:
     """Every generated page by file name."""
-    return {"settings.md": settings_page(), "manifests.md": manifests_page(), "openapi.json": openapi()}
+    return {
+        "settings.md": settings_page(),
+        "manifests.md": manifests_page(),
+        "metrics.md": _MADE + "\n" + metrics_page(),
+        "openapi.json": openapi(),
+    }
 
 
 def _fields(path: str, schema: dict[str, Any], *, required: bool = False) -> Iterator[tuple[str, dict[str, Any], bool]]:
