@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from sinal_crds.sealing import seal
 from sinal_operator.provision import Provisioner, Retired
 from sinal_runtime.bus import Bus
 from sinal_runtime.plans import Plans, Snapshot
+from sinal_runtime.plans.cache import PlanCache
 
 from tests.support.eventually import eventually
 from tests.support.fix_plans import make_plan
@@ -149,3 +151,49 @@ async def test_a_bucket_that_is_deleted_and_made_again_is_followed(
     changed = make_plan("one", "pixel")
     await provisioner.reconcile([changed])
     await eventually(lambda: plans.snapshot.tenants["one"] == changed, timeout_s=5)
+
+
+async def test_an_edge_that_starts_while_the_broker_is_away_has_the_plans_it_last_read(
+    bus: Bus, keyring: Keyring, provisioner: Provisioner, tmp_path: Path
+) -> None:
+    cache = PlanCache(tmp_path / "plans.json")
+    plan = make_plan("loja", "pixel")
+    await provisioner.reconcile([plan])
+    first = Plans(bus, keyring, cache=cache)
+    await first.start(timeout_s=5)
+    await eventually(lambda: cache.exists)
+    await first.stop()
+    assert b"token-of-pixel" not in (tmp_path / "plans.json").read_bytes()
+
+    away = await Bus.connect("nats://127.0.0.1:9", name="away", wait_s=0.1)
+    later = Plans(away, keyring, cache=cache)
+    try:
+        await later.start()
+        assert dict(later.snapshot.tenants) == {"loja": plan}
+        assert not later.loaded
+    finally:
+        await later.stop()
+        await away.close()
+
+
+async def test_a_tenant_that_went_while_the_edge_was_down_is_forgotten_once_the_broker_answers(
+    bus: Bus, keyring: Keyring, provisioner: Provisioner, tmp_path: Path
+) -> None:
+    cache = PlanCache(tmp_path / "plans.json")
+    gone = make_plan("foi-se")
+    await provisioner.reconcile([gone, make_plan("fica")])
+    first = Plans(bus, keyring, cache=cache)
+    await first.start(timeout_s=5)
+    await eventually(lambda: cache.exists)
+    await first.stop()
+    await provisioner.reconcile([make_plan("fica")], [Retired.of(gone)])
+
+    again = Plans(bus, keyring, cache=cache)
+    await again.start()
+    await eventually(lambda: set(again.snapshot.tenants) == {"fica"})
+    await again.stop()
+
+
+async def test_a_cache_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "plans.json").write_bytes(b'{"version": 1, "pla')
+    assert PlanCache(tmp_path / "plans.json").read().plans == {}

@@ -18,23 +18,27 @@ from sinal_crds.sealing import Keyring, TamperedPlan, UnknownKey, UnsupportedPla
 from sinal_runtime.bus.client import Bus
 from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.kv import Bucket
+from sinal_runtime.plans.cache import Cached, PlanCache
 from sinal_runtime.plans.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 
 Callback = Callable[[Snapshot], None]
 RESTART_S = 1.0
+CACHE_AFTER_S = 2.0  # without the bucket for so long, the cache has to do
 
 
 class Plans:
     """The plans of all tenants, kept up to date."""
 
-    def __init__(self, bus: Bus, keyring: Keyring) -> None:
+    def __init__(self, bus: Bus, keyring: Keyring, *, cache: PlanCache | None = None) -> None:
         self._bus = bus
         self._keyring = keyring
+        self._cache = cache
         self._snapshot = Snapshot()
         self._good: dict[str, TenantPlan] = {}
         self._raw: dict[str, bytes] = {}  # what each good or refused plan was read from
+        self._sealed: dict[str, bytes] = {}  # what each good plan was read from
         self._created = ""
         self._present: frozenset[str] = frozenset()  # keys of that bucket; plans of a lost one are not among them
         self._loaded = asyncio.Event()
@@ -52,10 +56,20 @@ class Plans:
         return self._loaded.is_set()
 
     async def start(self, *, timeout_s: float | None = None) -> None:
-        """Load all plans and keep watching; waits for the bucket as long as it takes, or raises TimeoutError."""
+        """Load all plans and keep watching; waits for the bucket as long as it takes, or raises TimeoutError.
+
+        With a cache that holds plans it waits two seconds and then goes on with those.
+        """
+        cached = Cached() if self._cache is None else await asyncio.to_thread(self._cache.read)
         self._task = asyncio.create_task(self._watch())
-        async with asyncio.timeout(timeout_s):
-            await self._loaded.wait()
+        try:
+            async with asyncio.timeout(CACHE_AFTER_S if cached.plans else timeout_s):
+                await self._loaded.wait()
+        except TimeoutError:
+            if not cached.plans:
+                raise
+            log.warning("plans.from_cache", tenants=len(cached.plans))
+            self._take(Bucket(cached.created, {slug: raw.encode() for slug, raw in cached.plans.items()}))
 
     async def stop(self) -> None:
         """Stop watching; the snapshot stays."""
@@ -79,13 +93,15 @@ class Plans:
         while True:
             try:
                 async for bucket in self._bus.watch(names.PLANS_BUCKET):
-                    self._take(bucket)
+                    changed = self._take(bucket)
                     self._loaded.set()
+                    if changed and self._cache is not None:
+                        await asyncio.to_thread(self._cache.write, bucket.created, dict(self._sealed))
             except Exception as error:
                 log.error("plans.watch_failed", error=type(error).__name__, at=where(error))
             await asyncio.sleep(RESTART_S)
 
-    def _take(self, bucket: Bucket) -> None:
+    def _take(self, bucket: Bucket) -> bool:
         changed = False
         for slug, raw in bucket.values.items():
             changed |= self._forget(slug) if raw is None else self._read(slug, raw)
@@ -93,6 +109,10 @@ class Plans:
             for slug in self._present - bucket.values.keys():
                 changed |= self._forget(slug)
         self._created, self._present = bucket.created, frozenset(bucket.values)
+        self._publish(changed)
+        return changed
+
+    def _publish(self, changed: bool) -> None:
         if changed:
             self._snapshot = Snapshot(self._good.values())
             log.info("plans.changed", tenants=len(self._good))
@@ -101,6 +121,7 @@ class Plans:
 
     def _forget(self, slug: str) -> bool:
         self._raw.pop(slug, None)
+        self._sealed.pop(slug, None)
         return self._good.pop(slug, None) is not None
 
     def _read(self, slug: str, raw: bytes) -> bool:
@@ -117,7 +138,7 @@ class Plans:
             log.error("plans.refused", tenant=slug, reason=str(error), kept=kept)
             return False
         changed = self._good.get(slug) != plan
-        self._good[slug] = plan
+        self._good[slug], self._sealed[slug] = plan, raw
         return changed
 
     def _call(self, callback: Callback) -> None:
