@@ -23,6 +23,7 @@ from sinal_runtime.settings import Settings
 if TYPE_CHECKING:
     from sinal_runtime.bus import Bus
     from sinal_runtime.plans import Plans
+    from sinal_runtime.plans.cache import PlanCache
     from sinal_runtime.store.database import Database
     from sinal_runtime.tracing import Tracer
 
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 SWEEP_INTERVAL_S = 1.0
 EXPIRE_INTERVAL_S = 60.0
 DRAIN_S = 3.0
+CONNECT_S = 2.0  # to a broker that an edge with plans of its own can do without
 DEPTH_INTERVAL_S = 5.0
 COVERAGE_INTERVAL_S = 60.0
 
@@ -114,13 +116,15 @@ class Base:
         if self._tracer is not None:
             self._stack.push_async_callback(self._tracer.close)
 
-    async def _bus_and_plans(self, name: str) -> tuple[Bus, Plans]:
+    async def _bus_and_plans(self, name: str, *, cache: PlanCache | None = None) -> tuple[Bus, Plans]:
+        """Connected, with the plans read; with a cache of them the broker may be away."""
         from sinal_runtime.bus import Bus
         from sinal_runtime.plans import Plans
 
-        bus = await Bus.connect(self._settings.nats_url, name=name, tracer=self._tracer)
+        wait_s = CONNECT_S if cache is not None and cache.exists else None
+        bus = await Bus.connect(self._settings.nats_url, name=name, wait_s=wait_s, tracer=self._tracer)
         self._stack.push_async_callback(bus.close)
-        plans = Plans(bus, self._keyring)
+        plans = Plans(bus, self._keyring, cache=cache)
         await plans.start()
         self._stack.push_async_callback(plans.stop)
 
@@ -148,9 +152,12 @@ class Ingest(Base):
         """Connect, read the plans, listen."""
         from sinal_runtime.housekeeping import spools
         from sinal_runtime.ingest.role import IngestServer
+        from sinal_runtime.plans.cache import PlanCache
 
         self._trace("sinal-ingest")
-        bus, plans = await self._bus_and_plans("sinal-ingest")
+        folder = self._settings.spool_dir
+        cache = None if folder is None else PlanCache(folder / "plans.json")
+        bus, plans = await self._bus_and_plans("sinal-ingest", cache=cache)
         server = IngestServer(self._settings, bus, plans, keyring=self._keyring, tracer=self._tracer)
         await server.start()
         self._stack.push_async_callback(server.stop)
