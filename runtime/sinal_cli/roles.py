@@ -338,6 +338,7 @@ class ClusterOperator(Base):
             ingest_url=settings.public_url,
             ack_wait_s=settings.lane_ack_wait_s,
             replicas=settings.nats_replicas,
+            deletion_patience_s=settings.deletion_patience_s,
         )
         operator = Kubernetes(self._keyring, options, on_exit=_end_this_process)
         await operator.start()

@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     nats_replicas: int = Field(
         1, ge=1, le=5, description="Replicas of the streams that the operator makes; 3 in a cluster."
     )
+    deletion_patience_s: float = Field(
+        120.0, ge=0, description="How long a Tenant that is deleted waits for NATS to be cleaned before it goes anyway."
+    )
     database_url: SecretStr = Field(
         SecretStr("postgresql://127.0.0.1/sinal"), description="PostgreSQL of the worker role."
     )

@@ -17,11 +17,14 @@ from sinal_operator.cluster.client import Client, Refused, Unreachable
 from sinal_operator.cluster.conditions import READY, Condition, find
 from sinal_operator.cluster.mirror import Seen
 from sinal_operator.cluster.resources import CUSTOM
+from sinal_operator.cluster.status import DELETING
 
 log = logging.getLogger(__name__)
 
 COMPONENT = "sinal-operator"
 MAX_MESSAGE = 1_024  # the API's limit
+
+_NO_NEWS = (DELETING,)  # who deletes knows it
 
 Level = Literal["Normal", "Warning"]
 
@@ -29,10 +32,9 @@ Level = Literal["Normal", "Warning"]
 def turn(before: Sequence[Condition], after: Sequence[Condition]) -> tuple[Level, str, str] | None:
     """The event of a change of Ready: level, reason, message; None when it is no news."""
     old, new = find(before, READY), find(after, READY)
-    if new.get("status") in (None, "Unknown") or (old.get("status"), old.get("reason")) == (
-        new["status"],
-        new["reason"],
-    ):
+    if new.get("status") in (None, "Unknown") or new["reason"] in _NO_NEWS:
+        return None
+    if (old.get("status"), old.get("reason")) == (new["status"], new["reason"]):
         return None
     return "Normal" if new["status"] == "True" else "Warning", new["reason"], new["message"]
 

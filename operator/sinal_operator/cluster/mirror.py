@@ -7,6 +7,7 @@ numbers, as etcd makes them and as Kubernetes promises since 1.35.)
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -99,6 +100,7 @@ class Mirror:
 
     def __init__(self) -> None:
         self._seen: dict[ObjectKey, Seen] = {}
+        self._declared_at: dict[ObjectKey, float] = {}
         self._removed: dict[ObjectKey, int] = {}  # while a listing is under way
 
     def __iter__(self) -> Iterator[Seen]:
@@ -116,6 +118,7 @@ class Mirror:
             return Change.NOTHING
         self._seen[seen.key] = seen
         if before is None or not seen.declares_as(before):
+            self._declared_at[seen.key] = time.monotonic()
             return Change.DECLARED
         return Change.NOTHING if seen.status == before.status else Change.STATUS
 
@@ -125,7 +128,7 @@ class Mirror:
         before = self._seen.get(key)
         if before is None or before.version > version:  # deleted and created again meanwhile
             return Change.NOTHING
-        del self._seen[key]
+        self._forget(key)
         self._removed[key] = version
         return Change.DECLARED
 
@@ -144,9 +147,18 @@ class Mirror:
                 changes.append(self.put(body))
         for key, seen in list(self._seen.items()):
             if key[0] == kind and key not in listed and seen.version <= version:
-                del self._seen[key]
+                self._forget(key)
                 changes.append(Change.DECLARED)
         return max(changes, key=lambda change: change.value, default=Change.NOTHING)
+
+    def declared_since(self, age_s: float) -> frozenset[ObjectKey]:
+        """Objects that came, or were declared otherwise, within the last so many seconds."""
+        limit = time.monotonic() - age_s
+        return frozenset(key for key, at in self._declared_at.items() if at > limit)
+
+    def _forget(self, key: ObjectKey) -> None:
+        del self._seen[key]
+        self._declared_at.pop(key, None)
 
     def objects(self) -> Objects:
         """What is declared: valid, and not on its way out; in a stable order."""

@@ -73,6 +73,7 @@ class ClusterOperator:
 
     def _run(self) -> None:
         logging.getLogger("kopf").setLevel(logging.WARNING)
+        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # signals are the main thread's
         wanted = False
         try:
             wanted = asyncio.run(self._main())

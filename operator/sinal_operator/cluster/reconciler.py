@@ -34,7 +34,9 @@ from sinal_operator.provision import Report, Retired, TenantReport
 
 log = logging.getLogger(__name__)
 
-DEBOUNCE_S = 0.05  # events come in bursts: `kubectl apply -f folder` is one
+QUIET_S = 0.15  # events come in bursts (`kubectl apply -f folder`): a round waits for the end of one …
+BURST_S = 1.0  # … but no longer than that
+YOUNG_S = 2.0  # so long a reference may lead nowhere before that is a fault: its target may be on the way
 RESYNC_S = 300.0  # a listing now and then finds what no watch told of
 RELISTED_S = 5.0  # an event without a type, so long after our own listing, means that a watch was down
 BACKOFF_S = (0.5, 30.0)
@@ -71,6 +73,7 @@ class Reconciler:
         self._offered: tuple[tuple[TenantPlan, ...], tuple[Retired, ...]] = ((), ())  # to the drift loop
         self._reports: dict[str, TenantReport] = {}
         self._active: dict[str, TenantPlan] = {}
+        self._untold: list[TenantReport] = []  # of what was made or changed at NATS
 
     @property
     def synced(self) -> bool:
@@ -107,8 +110,7 @@ class Reconciler:
                     await self._wake.wait()
             except TimeoutError:
                 self._resync = True
-            await asyncio.sleep(DEBOUNCE_S)
-            self._wake.clear()
+            await self._burst_over()
             try:
                 done = await self.round()
             except (Unreachable, Refused) as error:
@@ -122,6 +124,13 @@ class Reconciler:
             if not done:
                 asyncio.get_running_loop().call_later(self._backoff_s(), self.wake)
 
+    async def _burst_over(self) -> None:
+        end = time.monotonic() + BURST_S
+        while self._wake.is_set() and time.monotonic() < end:
+            self._wake.clear()
+            await asyncio.sleep(QUIET_S)
+        self._wake.clear()
+
     def _backoff_s(self) -> float:
         first, longest = BACKOFF_S
         return min(longest, first * 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.7, 1.3)  # noqa: S311 - jitter
@@ -132,11 +141,13 @@ class Reconciler:
             if self._resync:
                 await self._list()
             compilation = await self._compile()
-            told = await self._provision()
+            await self._provision()
             self._world = self._look(compilation)
             judged = [(seen, judge(seen, self._world)) for seen in self._mirror]
+            if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
+                asyncio.get_running_loop().call_later(YOUNG_S, self.wake)
             written = await self._scribe.write((seen, j) for seen, j in judged if j is not None)
-            await self._tell(told)
+            await self._tell()
         self._show(judged)
         metrics.RECONCILE_TOTAL.labels("Cluster", "done" if written else "incomplete").inc()
         return written
@@ -180,14 +191,12 @@ class Reconciler:
     def _paused(self) -> frozenset[ObjectKey]:
         return frozenset(seen.key for seen in self._mirror if seen.key[0] == "Tenant" and seen.paused)
 
-    async def _provision(self) -> Report | None:
-        retired = self._departures.retired()
-        changed = {plan.slug for plan in self._plans if self._active.get(plan.slug) != plan}
-        plans = self._plans
+    async def _provision(self) -> None:
+        plans, retired = self._plans, self._departures.retired()
+        changed = {plan.slug for plan in plans if self._active.get(plan.slug) != plan}
         report = await self._broker.reconcile(plans, retired, deep=changed)
         if report is not None:
             self._note(report, plans, retired)
-        return report
 
     def source(self) -> tuple[TenantPlan, ...]:
         """Plans for the drift loop."""
@@ -210,6 +219,7 @@ class Reconciler:
 
     def _note(self, report: Report, plans: tuple[TenantPlan, ...], retired: tuple[Retired, ...]) -> None:
         self._reports.update(report.tenants)
+        self._untold += [one for one in report.tenants.values() if one.changes]
         for plan in plans:
             if (one := report.tenants.get(plan.slug)) is not None and one.ready:
                 self._active[plan.slug] = plan
@@ -232,19 +242,19 @@ class Reconciler:
             active=self._active,
             held=self._held(),
             paused=self._paused(),
+            young=self._mirror.declared_since(YOUNG_S),
             broker_trouble=self._broker.trouble,
             ingest_url=self._ingest_url,
             slugs={("Tenant", plan.namespace, plan.name): plan.slug for plan in compilation.plans},
         )
 
-    async def _tell(self, report: Report | None) -> None:
+    async def _tell(self) -> None:
         """Events of what was made or changed at NATS."""
-        if report is None:
-            return
-        for tenant, slug in self._world.slugs.items():
-            one, seen = report.tenants.get(slug), self._mirror.get(tenant)
-            if one is not None and one.changes and seen is not None:
-                changes = "; ".join(change.removeprefix(f"{slug}: ") for change in one.changes)
+        told, self._untold = self._untold, []
+        tenants = {slug: self._mirror.get(tenant) for tenant, slug in self._world.slugs.items()}
+        for report in told:
+            if seen := tenants.get(report.slug):
+                changes = "; ".join(change.removeprefix(f"{report.slug}: ") for change in report.changes)
                 await self._journal.tell(seen, "Normal", "Provisioned", changes)
 
     @staticmethod

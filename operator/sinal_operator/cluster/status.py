@@ -66,6 +66,7 @@ class World:
     active: Mapping[str, TenantPlan] = field(default_factory=dict)  # what the runtime was given, by slug
     held: Mapping[ObjectKey, str] = field(default_factory=dict)  # tenants left alone, and why
     paused: frozenset[ObjectKey] = frozenset()  # tenants
+    young: frozenset[ObjectKey] = frozenset()  # what they refer to may be in the same `kubectl apply`
     broker_trouble: str = ""  # for a person; empty while NATS answers, or has only just ceased to
     ingest_url: str = ""
     slugs: Mapping[ObjectKey, str] = field(default_factory=dict)  # of tenants that have a plan
@@ -82,6 +83,8 @@ def judge(seen: Seen, world: World) -> Judgement | None:
         return Judgement((Verdict(READY, "False", INVALID, fault),))
     if seen.tenant in world.paused and not seen.deleting:
         return Judgement((_paused(seen),), partial=True)
+    if seen.key in world.young and any(problem.target is not None for problem in world.problems.get(seen.key, ())):
+        return None
     return _JUDGES[seen.key[0]](seen, world)
 
 
