@@ -59,6 +59,7 @@ class DispatchWorker:
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries
         self._lease_s = lease_s(settings)
         self._circuits: dict[tuple[str, str], Circuit] = {}
+        self._unusable: set[tuple[str, str]] = set()  # shown as open without a circuit
 
     async def handle(self, lane: Lane, messages: Sequence[Message]) -> None:
         """Settle every message; what an exception leaves is given back by the lane."""
@@ -67,6 +68,7 @@ class DispatchWorker:
         if tenant is None or destination is None or not _usable(tenant, destination):
             if destination is not None:
                 metrics.BREAKER_STATE.labels(lane.tenant, lane.key).set(State.OPEN)
+                self._unusable.add((lane.tenant, lane.key))
             await _give_back(messages, UNUSABLE_S)
             return
         inbox = batches.sort_out(messages)
@@ -79,8 +81,9 @@ class DispatchWorker:
         for tenant, events in (await self._ledger.expire()).items():
             metrics.DEAD_LETTERS.labels(tenant, "too_old").inc(events)
         known = {(t.slug, d.name) for t in self._plans.snapshot.tenants.values() for d in t.destinations}
-        for key in self._circuits.keys() - known:
-            del self._circuits[key]
+        for key in (self._circuits.keys() | self._unusable) - known:
+            self._circuits.pop(key, None)
+            self._unusable.discard(key)
             metrics.BREAKER_STATE.remove(*key)
 
     async def _deliver(self, tenant: TenantPlan, destination: DestinationPlan, inbox: Inbox) -> None:

@@ -1,0 +1,81 @@
+"""What waits is shown by tenant and role, goes to 0 when it is worked off, and disappears with its tenant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client import REGISTRY
+
+from sinal_runtime.bus import BusUnavailable, Depth
+from sinal_runtime.observing.queues import Queues
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """Broker, plans and clock of a test."""
+
+    waiting: list[Depth] = field(default_factory=list)
+    tenants: dict[str, object] = field(default_factory=lambda: {"q-loja": object(), "q-outra": object()})
+    away: bool = False
+
+    @property
+    def snapshot(self) -> World:
+        return self
+
+    def time(self) -> float:
+        return NOW.timestamp()
+
+    async def depths(self, *, ages: bool = False) -> list[Depth]:
+        assert ages
+        if self.away:
+            raise BusUnavailable("away")
+        return self.waiting
+
+
+def shown(tenant: str, role: str) -> tuple[float | None, float | None]:
+    labels = {"tenant": tenant, "role": role}
+    names = ("sinal_queue_depth", "sinal_queue_oldest_seconds")
+    return (REGISTRY.get_sample_value(names[0], labels), REGISTRY.get_sample_value(names[1], labels))
+
+
+def at(second: int) -> datetime:
+    return NOW.replace(hour=11, minute=59, second=second)
+
+
+async def test_lanes_of_a_role_are_one_queue() -> None:
+    world = World(
+        [
+            Depth("q-loja", "match", 3, 2, at(30)),
+            Depth("q-loja", "dispatch-a", 4, 0, at(50)),
+            Depth("q-loja", "dispatch-b", 0, 1, at(40)),
+            Depth("q-outra", "match", 0, 0),
+        ]
+    )
+    await Queues(world, world, clock=world).look()
+    assert shown("q-loja", "match") == (5, 30)
+    assert shown("q-loja", "dispatch") == (5, 20)
+    assert shown("q-outra", "match") == (None, None)
+
+
+async def test_an_empty_queue_shows_nothing_waiting_and_a_gone_tenant_nothing_at_all() -> None:
+    world = World([Depth("q-loja", "match", 1, 0, at(0)), Depth("q-outra", "match", 1, 0, at(0))])
+    queues = Queues(world, world, clock=world)
+    await queues.look()
+    world.waiting, world.tenants = [], {"q-loja": object()}
+    await queues.look()
+    assert shown("q-loja", "match") == (0, 0)
+    assert shown("q-outra", "match") == (None, None)
+
+
+async def test_an_absent_broker_is_not_an_empty_queue() -> None:
+    world = World([Depth("q-loja", "match", 7, 0, at(0))])
+    queues = Queues(world, world, clock=world)
+    await queues.look()
+    world.away = True
+    with pytest.raises(BusUnavailable):
+        await queues.look()
+    assert shown("q-loja", "match") == (7, 60)
