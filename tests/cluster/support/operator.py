@@ -6,6 +6,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from sinal_cli.embedded.process import Service, free_port
@@ -19,19 +20,24 @@ PUBLIC_URL = "http://ingest.example"
 class OperatorProcess:
     """`sinal run operator` on a kubeconfig."""
 
-    def __init__(self, folder: Path, *, kubeconfig: Path, nats_url: str, public_url: str = PUBLIC_URL) -> None:
-        self.keyring_file = folder / "keyring.json"
-        self.keyring = Keyring.generate()
-        self.keyring_file.write_bytes(self.keyring.to_json())
+    def __init__(
+        self, folder: Path, *, kubeconfig: Path, nats_url: str, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._folder, self._kubeconfig, self._nats_url = folder, kubeconfig, nats_url
+        keyring_file = folder / "keyring.json"
+        if not keyring_file.exists():
+            keyring_file.write_bytes(Keyring.generate().to_json())
+        self.keyring = Keyring.from_json(keyring_file.read_bytes())
         self._port = free_port()
-        self.log = folder / "operator.log"
+        self.log = folder / f"operator-{self._port}.log"
         self._environment = {
             **os.environ,
             "KUBECONFIG": str(kubeconfig),
             "SINAL_NATS_URL": nats_url,
-            "SINAL_KEYRING_FILE": str(self.keyring_file),
-            "SINAL_PUBLIC_URL": public_url,
+            "SINAL_KEYRING_FILE": str(keyring_file),
+            "SINAL_PUBLIC_URL": PUBLIC_URL,
             "SINAL_PORT": str(self._port),
+            **(settings or {}),
         }
         self._service = self._new()
 
@@ -44,6 +50,10 @@ class OperatorProcess:
     def running(self) -> bool:
         """Whether the process lives."""
         return self._service.running
+
+    def twin(self) -> OperatorProcess:
+        """Another one of the same installation."""
+        return OperatorProcess(self._folder, kubeconfig=self._kubeconfig, nats_url=self._nats_url)
 
     def start(self) -> None:
         """Start the process, new or again."""

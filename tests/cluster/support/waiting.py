@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,3 +20,10 @@ def until(condition: Callable[[], T], *, timeout_s: float = 20.0, pause_s: float
         if time.monotonic() > deadline:
             raise TimeoutError(f"not so after {timeout_s} s; last: {found!r}")
         time.sleep(pause_s)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], *, timeout_s: float = 20.0) -> None:
+    """Return as soon as the condition holds; raises TimeoutError when it does not in time."""
+    async with asyncio.timeout(timeout_s):
+        while not await condition():
+            await asyncio.sleep(0.1)

@@ -1,0 +1,135 @@
+"""Deleting a tenant: its plan goes, its queue as its policy says, and nothing waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.support import shop
+from tests.cluster.support.control_plane import ControlPlane
+from tests.cluster.support.kubectl import Kubectl
+from tests.cluster.support.lanes import lanes
+from tests.cluster.support.operator import OperatorProcess
+from tests.cluster.support.waiting import until
+from tests.support.nats_process import NatsProcess
+
+
+@pytest.fixture
+def impatient(
+    control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
+) -> Iterator[OperatorProcess]:
+    """An operator that lets a tenant go after two seconds without NATS."""
+    process = OperatorProcess(
+        tmp_path,
+        kubeconfig=control_plane.kubeconfig,
+        nats_url=nats_server.url,
+        settings={"SINAL_DELETION_PATIENCE_S": "2"},
+    )
+    process.start()
+    process.wait_ready()
+    yield process
+    process.kill()
+
+
+async def test_a_retained_queue_waits_for_a_tenant_of_the_same_name(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    kubectl.apply(shop.shop())
+    kubectl.wait("tenant", "loja")
+    first = kubectl.get("tenant", "loja")["metadata"]["uid"]
+    async with lanes(nats_server.url, running.keyring) as look:
+        assert await look.streams() == {"T-loja": first}
+        await look.jetstream.publish("t.loja.in.sale", b"sold")
+        kubectl.do("delete", "tenant", "loja", "--timeout=10s")
+        assert await look.plans() == {}
+        assert await look.streams() == {"T-loja": f"retained:{kubectl.namespace}/loja"}
+
+        kubectl.apply(shop.tenant())
+        kubectl.wait("tenant", "loja")
+        second = kubectl.get("tenant", "loja")["metadata"]["uid"]
+        assert second != first
+        assert await look.streams() == {"T-loja": second}
+        message = await look.jetstream.get_msg("T-loja", subject="t.loja.in.sale")
+        assert message.data == b"sold"
+
+
+async def test_a_retained_queue_is_not_for_a_tenant_of_another_namespace(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    kubectl.apply(shop.tenant())
+    kubectl.wait("tenant", "loja")
+    kubectl.do("delete", "tenant", "loja", "--timeout=10s")
+    other = kubectl.in_namespace(f"{kubectl.namespace}-b")
+    other.do("create", "namespace", other.namespace)
+    other.apply(shop.tenant())
+    until(lambda: other.condition("tenant", "loja").get("reason") == "StreamForeign")
+
+
+async def test_the_queue_goes_too_where_the_policy_says_delete(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    kubectl.apply(shop.tenant(deletionPolicy="Delete"))
+    kubectl.wait("tenant", "loja")
+    kubectl.do("delete", "tenant", "loja", "--timeout=10s")
+    async with lanes(nats_server.url, running.keyring) as look:
+        assert await look.streams() == {}
+        assert await look.plans() == {}
+
+
+async def test_deleting_succeeds_when_nats_has_nothing_of_it(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    kubectl.apply(shop.tenant(deletionPolicy="Delete"))
+    kubectl.wait("tenant", "loja")
+    async with lanes(nats_server.url, running.keyring) as look:
+        await look.jetstream.delete_stream("T-loja")
+        kubectl.do("delete", "tenant", "loja", "--timeout=10s")
+        assert await look.streams() == {}
+
+
+async def test_the_loser_of_a_slug_takes_nothing_of_the_winner_along(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    kubectl.apply(shop.tenant("winner", slug="shop"))
+    kubectl.wait("tenant", "winner")
+    await asyncio.sleep(1)  # creation times are whole seconds
+    kubectl.apply(shop.tenant("loser", slug="shop", deletionPolicy="Delete"))
+    until(lambda: kubectl.condition("tenant", "loser").get("reason") == "SlugTaken")
+    kubectl.do("delete", "tenant", "loser", "--timeout=10s")
+    async with lanes(nats_server.url, running.keyring) as look:
+        assert set(await look.streams()) == {"T-shop"}
+        assert set(await look.plans()) == {"shop"}
+
+
+async def test_a_dead_nats_does_not_hold_a_tenant_for_ever(
+    nats_server: NatsProcess, impatient: OperatorProcess, kubectl: Kubectl
+) -> None:
+    kubectl.apply(shop.tenant(deletionPolicy="Delete"))
+    kubectl.wait("tenant", "loja")
+    nats_server.stop()
+    kubectl.do("delete", "tenant", "loja", "--timeout=40s")
+    (event,) = [e for e in kubectl.list("events") if e["reason"] == "ReleasedUncleaned"]
+    assert "stream T-loja" in event["message"]
+    assert "T-loja" in impatient.log.read_text()
+    nats_server.start()
+    async with lanes(nats_server.url, impatient.keyring) as look:
+        streams = await look.streams()
+        deadline = time.monotonic() + 15
+        while streams and time.monotonic() < deadline:
+            streams = await look.streams()
+        assert streams == {}, "it was to be removed as soon as NATS answers"
+
+
+async def test_a_namespace_goes_with_its_tenants(
+    control_plane: ControlPlane, nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    control_plane.start_controllers()
+    kubectl.apply(shop.shop())
+    kubectl.wait("tenant", "loja")
+    kubectl.do("delete", "namespace", kubectl.namespace, "--timeout=60s")
+    async with lanes(nats_server.url, running.keyring) as look:
+        assert await look.plans() == {}
