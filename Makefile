@@ -2,6 +2,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= .sinal
 ARGS ?=
+SCHEDULES ?= 30
+SEED ?= 1
 
 .PHONY: demo up test tracker browser lint types unit integration acceptance chaos bench docs manifests lock clean help
 
@@ -43,7 +45,10 @@ integration: .venv/dev.stamp  ## real PostgreSQL, NATS, Redis and sandbox as pro
 	$(BIN)/pytest tests/integration $(ARGS)
 
 acceptance: .venv/dev.stamp  ## the whole platform: up, demo, fairness, roles killed under load
-	$(BIN)/pytest tests/acceptance tests/chaos $(ARGS)
+	$(BIN)/pytest tests/acceptance tests/chaos --ignore tests/chaos/test_seeded_schedules.py $(ARGS)
+
+chaos: .venv/dev.stamp  ## SCHEDULES=30 seeded schedules of kills and faults under load, from SEED=1 on
+	SCHEDULES=$(SCHEDULES) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_seeded_schedules.py -s $(ARGS)
 
 tracker/node_modules/.stamp: tracker/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Debian's nodejs and npm" >&2; exit 1; }

@@ -102,6 +102,7 @@ def poison(drawing: Drawing) -> Fault:
     return Fault("graph", pixel.name, 0.0, drawing.over_s, refusal)
 
 
+HIDING = frozenset({"latency", "accept_then_hang", "accept_then_reset", "answer_then_reset"})
 GRAPH: tuple[Draw, ...] = (
     graph("latency", delay_ms=int(GRAPH_TIMEOUT_S * 1_400)),  # Meta takes the events and answers after our time-out
     graph("accept_then_hang"),

@@ -107,10 +107,13 @@ class Play:
         self._senders.resume()
 
     async def _fill_disk(self, fault: Fault) -> None:
+        """A nats-server that met a full disk refuses the stream until it starts again, whatever is freed."""
         if self._stage.disk is not None:
             self._stage.disk.fill()
             await asyncio.sleep(fault.for_s)
             self._stage.disk.free()
+            self._stage.nats.kill()
+            await self._stage.nats.start()
 
     async def _wait(self, fault: Fault) -> None:
         """The sandbox has the script and keeps its time."""

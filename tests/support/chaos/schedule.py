@@ -27,6 +27,11 @@ class Schedule:
         """Every fact of every order."""
         return stories.facts_of(self.orders)
 
+    @property
+    def hides_answers(self) -> bool:
+        """Whether Meta is told to take events and to leave us without its answer: repeats are what that asks for."""
+        return any(fault.script and fault.script["kind"] in faults.HIDING for fault in self.faults)
+
     def __str__(self) -> str:
         told = [f"seed {self.seed}: {len(self.facts)} facts of {len(self.orders)} orders over {self.over_s:.1f} s"]
         return "\n".join([*told, *(f"  {fault}" for fault in self.faults)])

@@ -82,6 +82,9 @@ def _delivery(
     elif end == ("dead", "in_doubt") and pixel.parks and row["in_doubt"]:
         if times > 1:
             yield f"{what}, though it was parked"
+    elif end == ("withheld", "no_consent") and order.consent == "no":  # the no came between the sale and its sending
+        if times > row["in_doubt"]:
+            yield f"{what}, in doubt {row['in_doubt']} times"
     elif end != ("delivered", None):
         yield f"{what}, and nothing stood in its way"
     elif not times:
