@@ -68,8 +68,40 @@ async def test_page_may_read_its_answer_and_its_errors(edge_world: EdgeWorld) ->
     for body, status in (({"funnel": PUBLIC_KEY}, 202), ({"funnel": PUBLIC_KEY, "value": "x"}, 400)):
         reply = await client.post(LEAD, body, headers={"origin": LANDING})
         assert (reply.status, reply.headers["access-control-allow-origin"]) == (status, LANDING)
-    foreign = await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers={"origin": "https://evil.example"})
-    assert "access-control-allow-origin" not in foreign.headers
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://loja.example:8443", "null"])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"funnel": PUBLIC_KEY}, 403), ({"funnel": "fk_nobody"}, 404), ({}, 400), ({"funnel": "x" * 300_000}, 413)],
+)
+async def test_any_page_script_sees_that_it_is_refused_for_good(
+    edge_world: EdgeWorld, origin: str, body: dict[str, str], status: int
+) -> None:
+    reply = await edge_world.client().post(LEAD, body, headers={"origin": origin})
+    assert (reply.status, reply.headers["access-control-allow-origin"]) == (status, origin)
+    assert "access-control-allow-credentials" not in reply.headers  # only what was asked without cookies is shown
+    assert reply.headers["vary"] == "Origin"
+    assert edge_world.bus.messages == []
+
+
+async def test_foreign_page_reads_nothing_but_final_refusals(edge_world: EdgeWorld) -> None:
+    client, foreign = edge_world.client(), {"origin": "https://evil.example"}
+    unknown = await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers={**foreign, "authorization": "Bearer sk_wrong"})
+    wrong_method = await client.send("PUT", LEAD, headers=foreign)
+    webhook = await client.post("/api/v1/webhooks/signed/nobody", [], headers=foreign)
+    for reply, status in ((unknown, 401), (wrong_method, 405), (webhook, 401)):
+        assert reply.status == status
+        assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example\r\nset-cookie: a=b", "https://a.example/path", "chrome-extension://abc", "", "*"]
+)
+async def test_what_is_no_origin_is_not_repeated(edge_world: EdgeWorld, origin: str) -> None:
+    reply = await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers={"origin": origin})
+    assert reply.status == 403
+    assert not [name for name in reply.headers if name.startswith("access-control")]
 
 
 async def test_pixel_is_an_event(edge_world: EdgeWorld) -> None:

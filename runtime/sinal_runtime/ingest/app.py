@@ -88,7 +88,7 @@ class Edge:
         except Exception as error:
             self._observer.failed(request, template, error)
             answer = Answer(500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE)
-        extra = self._cors.headers(request, route.slug) if route and route.is_tracking else ()
+        extra = self._cors.headers(request, route.slug, status=answer.status) if route and route.is_tracking else ()
         await send(answer, send_message, extra=extra)
         self._observer.done(request, template=template, status=answer.status, seconds=time.perf_counter() - started)
         return answer.status

@@ -1,4 +1,4 @@
-"""CORS for the tracking endpoints: pages on landing hosts may post with cookies and read the answer, nobody else may.
+"""CORS for tracking: pages on landing hosts may post with cookies and read the answer, others only see refusals.
 
 A preflight has no body and thus no funnel: it is answered by the landing hosts of the tenant that host or path name, on
 the bare shared host by those of all. What a page may really write to is decided by the funnel when the event arrives.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from sinal_runtime.ingest import who
 from sinal_runtime.ingest.exchange import Answer, Header, Request
-from sinal_runtime.ingest.origins import LandingHosts, host_of_origin
+from sinal_runtime.ingest.origins import LandingHosts, host_of_origin, may_be_named
 from sinal_runtime.ingest.ports import Plans
 from sinal_runtime.ingest.problem import Problem
 
 MAX_AGE_S = 600
 VARY: Header = (b"vary", b"Origin")
+FINAL = frozenset({400, 403, 404, 413, 415})  # sending the same again would be refused again
 
 _PREFLIGHT: tuple[Header, ...] = (
     (b"access-control-allow-methods", b"POST, GET, HEAD"),
@@ -29,11 +30,13 @@ class Cors:
         self._plans = plans
         self._hosts = landing_hosts
 
-    def headers(self, request: Request, slug: str | None) -> tuple[Header, ...]:
-        """The headers of an answer; without permission only Vary."""
+    def headers(self, request: Request, slug: str | None, *, status: int) -> tuple[Header, ...]:
+        """The headers of an answer; without permission only Vary, and who may see that it was refused for good."""
         origin = request.headers.get("origin")
-        if origin is None or not (request.page_admitted or self._permits(request, slug, origin)):
+        if origin is None:
             return (VARY,)
+        if not (request.page_admitted or self._permits(request, slug, origin)):
+            return _refused(origin) if status in FINAL else (VARY,)
         return (
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-allow-credentials", b"true"),
@@ -54,3 +57,14 @@ class Cors:
             return False
         hosts = self._hosts.of_tenant(snapshot, tenant) if tenant else self._hosts.of_all(snapshot)
         return host_of_origin(origin) in hosts
+
+
+def _refused(origin: str) -> tuple[Header, ...]:
+    """Lets any page read a final refusal: a page script that saw a network error instead would repeat it for days.
+
+    This tells nobody anything new. A refusal is made of the request alone, in fixed words and names of its own fields,
+    and whoever holds the public key, which stands in every landing page, gets the same from a command line with any
+    Origin he likes. Credentials are not allowed here, so that nothing a browser adds for its visitor (cookies) can be
+    in what a page reads; and a preflight of such a page is still not permitted.
+    """
+    return ((b"access-control-allow-origin", origin.encode("latin-1")), VARY) if may_be_named(origin) else (VARY,)

@@ -68,6 +68,11 @@ def host_of_origin(origin: str) -> str:
     return found["host"].lower().rstrip(".") if found else ""
 
 
+def may_be_named(origin: str) -> bool:
+    """Whether it has the form of a page's Origin, `null` too, so that an answer's header may repeat it."""
+    return origin == "null" or bool(host_of_origin(origin))
+
+
 def host_of_url(address: str) -> str:
     """The lower-case host name of a page's URL; empty for other schemes and nonsense."""
     try:
