@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_crds.keyring import Keyring, UnknownKey
+from sinal_runtime.bus import Published
 from sinal_runtime.bus.errors import BusUnavailable, LaneMissing
 from sinal_runtime.bus.quarantine import PART_BYTES, QuarantineBucket
 from sinal_runtime.ingest.quarantine import CannotKeep, SealedQuarantine, TamperedDelivery, open_kept
@@ -26,12 +27,13 @@ class Broker:
         self.away = False
         self.stored: dict[str, bytes] = {}
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> None:
+    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
         if self.away:
             raise BusUnavailable("away")
         if not self.made:
             raise LaneMissing(subject)
         self.stored[subject] = body
+        return Published(len(self.stored), False)
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
         assert path == "STREAM.CREATE.KV_sinal_quarantine"
