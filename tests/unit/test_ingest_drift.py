@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from sinal_runtime.gateways import registry
+from sinal_runtime.gateways import carries_contact, registry
+from sinal_runtime.gateways.readback import ReadsBack
 from sinal_runtime.gateways.sale import Customer
 from sinal_runtime.ingest.drift import Drift, field_names
 from sinal_runtime.ingest.known_fields import KNOWN
@@ -87,6 +88,24 @@ def test_approved_sale_that_lacks_what_a_purchase_needs(changes: dict[str, objec
     before = counted()
     Drift({}).look(GATEWAY, b"[]", [a_sale(**changes)])
     assert counted() - before == Counter(what)
+
+
+def test_gateway_that_never_tells_a_contact_does_not_miss_it() -> None:
+    raw = (FIXTURES / "pushinpay" / "paid.shape.json").read_bytes()
+    gateway, before = registry()["pushinpay"], counted("pushinpay")
+    sales = gateway.parse(raw)
+    assert [(sale.status, sale.customer.em, sale.customer.ph) for sale in sales] == [("approved", [], [])]
+    Drift().look(gateway, raw, sales)
+    assert counted("pushinpay") == before
+
+
+@pytest.mark.parametrize("name", sorted(registry()))
+def test_only_gateways_whose_captures_hold_no_contact_say_so(name: str) -> None:
+    gateway = registry()[name]
+    files = [path for path in (FIXTURES / name).rglob("*") if path.is_file()]
+    sales = [sale for path in files for sale in gateway.parse(path.read_bytes())]
+    told = any(sale.customer.em or sale.customer.ph for sale in sales)
+    assert told or not carries_contact(gateway) or isinstance(gateway, ReadsBack)
 
 
 async def test_deliveries_at_the_edge_are_looked_at(edge_world: EdgeWorld) -> None:

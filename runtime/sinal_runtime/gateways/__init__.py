@@ -10,6 +10,9 @@ A gateway module has:
 - `parse(raw, *, country="BR", clear=False) -> list[Sale]`: pure; raises `NotThisGateway` for a body that is no
   delivery of it.
 
+It may have `MEANINGLESS` (words ignored on purpose) and `CARRIES_CONTACT = False` (no delivery ever holds an e-mail or
+a phone): what is as it always was is no drift.
+
 A gateway whose deliveries carry ids only offers `readback` and `parse_readback` as well: see `readback.ReadsBack`.
 
 Header names are lower case. Modules starting with an underscore are shared parts, not gateways.
@@ -75,3 +78,8 @@ def uses_unknown_word(gateway: Gateway, sale: Sale) -> bool:
     """Whether a sale was ignored because its gateway has a word that is new to us, not because it means nothing."""
     meaningless: frozenset[str] = getattr(gateway, "MEANINGLESS", frozenset())
     return sale.status == "ignored" and sale.event not in meaningless
+
+
+def carries_contact(gateway: Gateway) -> bool:
+    """Whether this gateway's sales tell the buyer's e-mail or phone, so that one without is worth a look."""
+    return bool(getattr(gateway, "CARRIES_CONTACT", True))

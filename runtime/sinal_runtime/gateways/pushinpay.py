@@ -21,6 +21,7 @@ from sinal_runtime.gateways.sale import Sale, Status
 
 NAME = "pushinpay"
 SECRET_KEYS: tuple[str, ...] = ("token",)
+CARRIES_CONTACT = False  # a payer has a name and a document here, never an e-mail or a phone
 AUTHENTICATES = True
 MEANINGLESS: frozenset[str] = frozenset()
 CURRENCY = "BRL"

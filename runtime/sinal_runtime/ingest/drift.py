@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from sinal_runtime import metrics
-from sinal_runtime.gateways import Gateway, uses_unknown_word
+from sinal_runtime.gateways import Gateway, carries_contact, uses_unknown_word
 from sinal_runtime.gateways.sale import Sale
 from sinal_runtime.ingest.known_fields import KNOWN
 
@@ -39,7 +39,7 @@ class Drift:
         for sale in sales:
             if uses_unknown_word(gateway, sale):
                 self._tell(gateway.NAME, "unknown_status", sale.event)
-            for field in _missing(sale):
+            for field in _missing(gateway, sale):
                 self._tell(gateway.NAME, f"missing_{field}", "")
         names = field_names(raw)
         known = self._known.setdefault(gateway.NAME, names)
@@ -81,7 +81,7 @@ def _form_names(raw: bytes) -> set[str]:
         return set()
 
 
-def _missing(sale: Sale) -> list[str]:
+def _missing(gateway: Gateway, sale: Sale) -> list[str]:
     """What an approved sale lacks of what a Purchase needs; a shop's test button may leave out anything."""
     if sale.status != "approved" or sale.test:
         return []
@@ -90,6 +90,6 @@ def _missing(sale: Sale) -> list[str]:
         "value": sale.value,
         "currency": sale.currency,
         "order_id": sale.order_id,
-        "contact": customer.em or customer.ph,
+        "contact": customer.em or customer.ph or not carries_contact(gateway),
     }
     return [field for field, value in present.items() if not value]
