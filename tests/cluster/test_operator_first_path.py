@@ -1,19 +1,70 @@
-"""The shortest way: manifests applied on a real API server, and everything is ready."""
+"""The whole way: manifests applied on a real API server, everything ready, a gateway's sale at Meta's door.
+
+Nothing but the operator provisions NATS here, and nobody but it tells the gateway's URL.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
+import pytest
+
+from sinal_cli import demo
+
+from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.operator import OperatorProcess
+from tests.support.platform import Platform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+SALE = Path(demo.__file__).parent / "payloads" / "hotmart_approved.json"
+KINDS = ("tenants", "destinations", "funnels", "gatewayintegrations")
+
+
+@pytest.fixture
+async def platform(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Platform]:
+    """All roles as processes; the operator has no files but a cluster."""
+    settings = {"KUBECONFIG": str(control_plane.kubeconfig)}
+    found = Platform(tmp_path, manifests=[], settings=settings)
+    settings["SINAL_PUBLIC_URL"] = found.ingest
+    try:
+        await found.start()
+        yield found
+    finally:
+        await found.stop()
 
 
 def test_from_apply_to_ready_in_five_seconds(running: OperatorProcess, kubectl: Kubectl) -> None:
     kubectl.apply(EXAMPLES)
     applied = time.monotonic()
-    for kind in ("tenants", "destinations", "funnels", "gatewayintegrations"):
+    for kind in KINDS:
         kubectl.wait(kind, timeout_s=10)
     assert time.monotonic() - applied <= 5
+    tenant = kubectl.get("tenant", "loja")["status"]
+    assert (tenant["stream"], tenant["observedGeneration"]) == ("T-loja", 1)
+    assert kubectl.get("destination", "pixel-agencia")["status"]["consumer"] == "dispatch-pixel-agencia"
+    assert kubectl.get("funnel", "curso")["status"]["publicKey"].startswith("fk_")
+
+
+async def test_a_webhook_to_the_url_in_status_reaches_meta(platform: Platform, kubectl: Kubectl) -> None:
+    kubectl.apply(EXAMPLES)
+    kubectl.wait("tenant", "loja", timeout_s=30)
+    kubectl.wait("gwi", "hotmart", timeout_s=30)
+    url = kubectl.get("gwi", "hotmart")["status"]["webhookURL"]
+    sale = SALE.read_bytes().replace(b"1745952627000", str(int(time.time() * 1000) - 60_000).encode())
+    headers = {"X-HOTMART-HOTTOK": "demo-hottok", "Content-Type": "application/json"}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(url, data=sale, headers=headers) as answer:
+            assert answer.status == 202, await answer.text()
+        async with session.post(url, data=sale, headers={**headers, "X-HOTMART-HOTTOK": "wrong"}) as answer:
+            assert answer.status == 401
+        await platform.settled(session, accepted=1)
+        events = f"{platform.sandbox_url}/_sandbox/events"
+        async with session.get(events, params={"pixel": "1234567890123456"}) as answer:
+            received: dict[str, Any] = await answer.json()
+    (purchase,) = [item["event"] for item in received["events"] if item["event"]["event_name"] == "Purchase"]
+    assert purchase["custom_data"]["currency"] == "BRL"

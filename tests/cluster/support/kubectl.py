@@ -27,7 +27,8 @@ class Kubectl:
 
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Any command, whatever comes of it."""
-        command = [*self._command, f"--namespace={self.namespace}", *words]
+        scope = [f"--namespace={self.namespace}"] if self.namespace else []  # none: as the manifests say
+        command = [*self._command, *scope, *words]
         return subprocess.run(command, input=stdin, text=True, capture_output=True, check=False, timeout=120)
 
     def do(self, *words: str, stdin: str | None = None) -> str:
