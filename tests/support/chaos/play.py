@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import psycopg
 
+from sinal_runtime.store.database import Database
+from sinal_runtime.store.housekeeping import HousekeepingStore
+
 from tests.support.chaos import records, verdict
 from tests.support.chaos.faults import Fault, Kind
 from tests.support.chaos.schedule import Schedule
@@ -143,7 +146,9 @@ class Play:
             return type(error).__name__
 
     async def _balance(self) -> list[str]:
-        """The ledger's own sum, over everything that this stage has ever played."""
+        """The ledger's own sum and production's own check of it, over everything that this stage has ever played."""
         totals = await self._stage.settled(self._session, accepted=0)
         ended = totals["delivered"] + totals["withheld"] + totals["dead"]
-        return [] if totals["accepted"] == ended else [f"the ledger does not add up: {totals}"]
+        wrong = [] if totals["accepted"] == ended else [f"the ledger does not add up: {totals}"]
+        async with await Database.open(self._stage.postgres.url(), max_size=1) as database:
+            return wrong + [f"ledger check: {fault}" for fault in await HousekeepingStore(database).faults(grace_s=0)]
