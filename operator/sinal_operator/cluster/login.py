@@ -38,7 +38,8 @@ async def login(**ignored: object) -> kopf.ConnectionInfo:
 
 
 async def _load(configuration: Configuration) -> None:
-    if os.environ.get("KUBECONFIG") or not os.environ.get("KUBERNETES_SERVICE_HOST"):
-        await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    named = os.environ.get("KUBECONFIG") or None
+    if named or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        await load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

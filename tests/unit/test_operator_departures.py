@@ -1,0 +1,101 @@
+"""Tenants that leave: what NATS is told to give up, and whom a report releases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sinal_operator.cluster.departures import Departures
+from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.provision import Retired, TenantReport
+
+
+def tenant(name: str, *, uid: str | None = None, leaving: bool = True, **spec: Any) -> dict[str, Any]:
+    gone = {"deletionTimestamp": "2026-11-22T12:00:00Z"} if leaving else {}
+    return {
+        "apiVersion": "sinal.dev/v1alpha1",
+        "kind": "Tenant",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "uid": uid or f"uid-{name}",
+            "resourceVersion": "1",
+            "generation": 1,
+            **gone,
+        },
+        "spec": spec,
+    }
+
+
+def departures(*tenants: dict[str, Any]) -> Departures:
+    mirror = Mirror()
+    for body in tenants:
+        mirror.put(body)
+    return Departures(mirror)
+
+
+def removed(slug: str) -> dict[str, TenantReport]:
+    return {slug: TenantReport(slug=slug, result="removed")}
+
+
+async def test_a_tenant_is_released_by_its_own_report_only() -> None:
+    found = departures(tenant("a"), tenant("b"))
+    found.reported(found.retired(), removed("a"))
+    assert await found.outcome("uid-a", 0) is not None
+    assert await found.outcome("uid-b", 0) is None
+    assert [one.slug for one in found.retired()] == ["b"]
+
+
+async def test_a_report_on_a_living_tenant_releases_nobody() -> None:
+    found = departures(tenant("a"))
+    found.reported(found.retired(), {"a": TenantReport(slug="a", result="unchanged")})
+    assert await found.outcome("uid-a", 0) is None
+
+
+def test_what_is_told_to_nats_is_what_the_tenant_declared() -> None:
+    found = departures(tenant("a", slug="shop", deletionPolicy="Delete"))
+    assert found.retired() == (
+        Retired(slug="shop", uid="uid-a", deletion_policy="Delete", namespace="default", name="a"),
+    )
+
+
+def test_a_tenant_that_cannot_be_read_leaves_too_and_its_queue_stays() -> None:
+    found = departures(tenant("a", slug="shop", fromTheFuture=True, deletionPolicy="Delete"))
+    (one,) = found.retired()
+    assert (one.slug, one.deletion_policy) == ("shop", "Retain")
+
+
+async def test_a_slug_that_a_living_tenant_has_is_never_given_up() -> None:
+    found = departures(tenant("loser", slug="shop"), tenant("winner", slug="shop", leaving=False))
+    assert found.retired() == ()
+    assert "another Tenant" in (await found.outcome("uid-loser", 0) or "")
+
+
+async def test_two_that_leave_with_one_slug_go_one_after_the_other() -> None:
+    found = departures(tenant("a", slug="shop"), tenant("b", slug="shop"))
+    (first,) = found.retired()
+    found.reported((first,), removed("shop"))
+    (second,) = found.retired()
+    assert {first.uid, second.uid} == {"uid-a", "uid-b"}
+
+
+async def test_an_abandoned_tenant_is_tried_for_as_long_as_we_live() -> None:
+    mirror = Mirror()
+    mirror.put(tenant("a"))
+    found = Departures(mirror)
+    (seen,) = mirror
+    found.abandon(seen)
+    mirror.remove({**tenant("a"), "metadata": {**tenant("a")["metadata"], "resourceVersion": "2"}})
+    found.forget("uid-a")
+    (still,) = found.retired()
+    assert still.uid == "uid-a"
+    found.reported((still,), removed("a"))
+    assert found.retired() == ()
+
+
+@pytest.mark.parametrize("result", ["failed", "blocked"])
+async def test_a_refusal_releases_nobody(result: Any) -> None:
+    found = departures(tenant("a"))
+    found.reported(found.retired(), {"a": TenantReport(slug="a", result=result)})
+    assert await found.outcome("uid-a", 0) is None
