@@ -106,24 +106,26 @@ class DeliveryStore:
 
     async def claim(self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float) -> Claim:
         """Take the rows that are due and open their attempts; 1 to 1,000 refs of one destination."""
-        moments = [_moment(ref.created_ms) for ref in refs]
-        found = await self._locked(
-            "claim",
-            tenant=tenant,
-            destination=destination,
-            lease_s=lease_s,
-            ids=[ref.id for ref in refs],
-            created=moments,
-            since=min(moments),
-            until=max(moments) + _MS,
-        )
-        return _claim({ref.id: ref for ref in refs}, found)
+        names = {"tenant": tenant, "destination": destination}
+        moments = [ref.created_ms for ref in refs]
+        span = {"since": _moment(min(moments)), "until": _moment(max(moments)) + _MS}
+        by_id = {ref.id: ref for ref in refs}
+        found = await self._run("claim", **names, **span, ids=_numbers(sorted(by_id)), lease_s=lease_s)
+        rows = [_row(by_id[line["id"]], line) for line in found]
+        request = Request(found[0]["request_id"], found[0]["request_at"]) if found else None
+        others = by_id.keys() - {row.id for row in rows}
+        waiting: dict[Ref, float] = {}
+        if others:
+            left = await self._run("unclaimed", **names, **span, ids=_numbers(sorted(others)))
+            waiting = {by_id[line["id"]]: line["due_in_s"] for line in left}
+        settled = [by_id[id_] for id_ in sorted(others) if by_id[id_] not in waiting]
+        return Claim(rows=rows, request=request, waiting=waiting, settled=settled)
 
     async def reopen(
         self, tenant: str, destination: str, rows: Sequence[Row], unresolved: Sequence[Row], *, lease_s: float
     ) -> Request:
         """Write down a further request for `rows` and prolong the leases of all `unresolved`; raises LeaseLost."""
-        found = await self._locked(
+        found = await self._run(
             "reopen",
             tenant=tenant,
             destination=destination,
@@ -182,24 +184,18 @@ class DeliveryStore:
     async def _settle(
         self, tenant: str, results: Sequence[Result], request: Request | None, answered: Answered
     ) -> set[int]:
-        found = await self._locked(
+        results = sorted(results, key=lambda result: result.row.id)
+        found = await self._run(
             "settle",
             tenant=tenant,
             request_id=request.id if request else None,
             request_at=request.created_at if request else None,
             **_keys([result.row for result in results]),
-            **_columns(results),
+            **_fates(results),
             **_answer(answered),
             **_span([result.row for result in results]),
         )
         return {row["id"] for row in found}
-
-    async def _locked(self, statement: str, **parameters: object) -> list[dict[str, Any]]:
-        keys = {name: parameters[name] for name in ("ids", "created", "since", "until")}
-        async with self._database.transaction() as connection, connection.pipeline():
-            await connection.execute(_SQL["lock"], keys)
-            cursor = await connection.execute(_SQL[statement], parameters)
-            return await cursor.fetchall()
 
     async def _run(self, statement: str, **parameters: object) -> list[dict[str, Any]]:
         async with self._database.autocommit() as connection:
@@ -211,13 +207,14 @@ def _moment(unix_ms: int) -> datetime:
     return datetime.fromtimestamp(unix_ms // 1000, UTC) + timedelta(milliseconds=unix_ms % 1000)
 
 
-def _keys(rows: Iterable[Row]) -> dict[str, list[object]]:
+def _numbers(values: Iterable[int]) -> str:
+    """An array as PostgreSQL reads it: a thousand numbers cost as much as one."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _keys(rows: Iterable[Row]) -> dict[str, str]:
     rows = list(rows)
-    return {
-        "ids": [row.id for row in rows],
-        "created": [row.created_at for row in rows],
-        "attempts": [row.attempts for row in rows],
-    }
+    return {"ids": _numbers(row.id for row in rows), "attempts": _numbers(row.attempts for row in rows)}
 
 
 def _span(rows: Sequence[Row]) -> dict[str, datetime]:
@@ -225,16 +222,18 @@ def _span(rows: Sequence[Row]) -> dict[str, datetime]:
     return {"since": min(moments), "until": max(moments) + _MS}
 
 
-def _columns(results: Sequence[Result]) -> dict[str, list[object]]:
-    return {
-        "outcomes": [r.outcome for r in results],
-        "statuses": [r.status for r in results],
-        "reasons": [r.reason for r in results],
-        "details": [r.detail[:_ANSWER_LIMIT] if r.detail else None for r in results],
-        "delays": [r.delay_s for r in results],
-        "counted": [r.counted for r in results],
-        "doubts": [r.doubts for r in results],
-    }
+def _fates(results: Sequence[Result]) -> dict[str, object]:
+    """Each distinct fate once, and for every row the place of its own, counted from 1 as arrays do."""
+    places: dict[tuple[object, ...], int] = {}
+    of_row = [
+        places.setdefault((r.outcome, r.status, r.reason, r.detail, r.delay_s, r.counted, r.doubts), len(places) + 1)
+        for r in results
+    ]
+    names = ("outcomes", "statuses", "reasons", "details", "delays", "counted", "doubts")
+    columns: dict[str, object] = dict(zip(names, map(list, zip(*places, strict=True)), strict=True))
+    details: list[str | None] = columns["details"]  # type: ignore[assignment]  # the fourth of each fate
+    columns["details"] = [detail[:_ANSWER_LIMIT] if detail else None for detail in details]
+    return {"fates": _numbers(of_row), **columns}
 
 
 def _answer(answered: Answered) -> dict[str, object]:
@@ -242,20 +241,6 @@ def _answer(answered: Answered) -> dict[str, object]:
     if answered.answer is not None:
         columns["answer"] = answered.answer.replace("\0", "�")
     return columns
-
-
-def _claim(refs: dict[int, Ref], found: list[dict[str, Any]]) -> Claim:
-    rows = [_row(refs[line["id"]], line) for line in found if line["claimed"]]
-    waiting = {
-        refs[line["id"]]: line["due_in_s"] for line in found if not line["claimed"] and line["due_in_s"] is not None
-    }
-    open_ids = {row.id for row in rows} | {ref.id for ref in waiting}
-    return Claim(
-        rows=rows,
-        request=Request(found[0]["request_id"], found[0]["request_at"]) if rows else None,
-        waiting=waiting,
-        settled=[ref for id_, ref in refs.items() if id_ not in open_ids],
-    )
 
 
 def _row(ref: Ref, line: dict[str, Any]) -> Row:

@@ -37,14 +37,15 @@ class Partitioned:
 
     table: str
     column: str
+    storage: str = ""  # parameters of each partition, as SQL; migration 0004 says why
 
 
 PARTITIONED = (
     Partitioned("events", "received_at"),
-    Partitioned("clicks", "ts"),
-    Partitioned("capi_events", "created_at"),
+    Partitioned("clicks", "ts", "fillfactor = 70"),
+    Partitioned("capi_events", "created_at", "fillfactor = 50, toast_tuple_target = 512"),
     Partitioned("dispatch_requests", "created_at"),
-    Partitioned("dispatch_attempts", "created_at"),
+    Partitioned("dispatch_attempts", "created_at", "fillfactor = 50"),
 )
 
 
@@ -132,12 +133,13 @@ async def _make(connection: AsyncConnection[Any], parent: Partitioned, name: str
         "default": sql.Identifier(f"{parent.table}_default"),
         "column": sql.Identifier(parent.column),
         "start": sql.Literal(datetime(start.year, start.month, start.day, tzinfo=UTC)),
+        "with": sql.SQL(f"with ({parent.storage})" if parent.storage else ""),
         "end": sql.Literal(datetime(start.year, start.month, start.day, tzinfo=UTC) + _WEEK),
     }
     async with connection.transaction():
         for statement in (
             "lock table {parent} in share update exclusive mode",
-            "create table {child} (like {parent} including defaults including constraints)",
+            "create table {child} (like {parent} including defaults including constraints including storage) {with}",
             "lock table {default} in access exclusive mode",
             "with moved as (delete from {default} where {column} >= {start} and {column} < {end} returning *) "
             "insert into {child} select * from moved",

@@ -1,46 +1,28 @@
--- Statements of delivery. Each of claim, reopen and settle runs after `lock` in the same transaction: a statement that locks
--- rows and updates them from its own locked set loses those that another session changed after its snapshot (its join is
--- rechecked against nothing), so the lock has to be a statement of its own. Rows are named by (id, created_at); `since` and `until` bound created_at, so that only the
--- partitions concerned are touched. `attempts` of the claim is the fencing token of everything after it.
-
--- name: lock
--- In the order of ids, so that two workers cannot wait for each other.
-select from unnest(%(ids)s::bigint[], %(created)s::timestamptz[]) as w (id, created_at)
-join capi_events e on e.id = w.id and e.created_at >= w.created_at and e.created_at < w.created_at + interval '1 millisecond'
-where e.created_at >= %(since)s and e.created_at < %(until)s
-order by e.id
-for update of e;
+-- Statements of delivery. Rows are named by their id, which is one over all partitions; `since` and `until` bound
+-- created_at, so that only the partitions concerned are touched. `attempts` of the claim is the fencing token of
+-- everything after it. Each statement changes rows by conditions asked of the rows themselves: one that another session
+-- changed in between is looked at again as it has become, which a join with an earlier look at it would not do. Ids are
+-- sorted, so that two workers lock in one order.
 
 -- name: claim
--- Takes what is due and writes the attempt in the same statement; what is not claimable is returned with its state.
--- An attempt that a lost worker left open is closed as in doubt.
-with wanted as (
-    select * from unnest(%(ids)s::bigint[], %(created)s::timestamptz[]) as w (id, moment)
-), seen as (
-    select e.id, e.created_at, e.status,
-        case e.status
-            when 'pending' then coalesce(e.next_attempt_at, '-infinity') <= now() + interval '1 second'
-            when 'sending' then coalesce(e.lease_until, '-infinity') < now()
-            else false
-        end as due,
-        coalesce(case e.status when 'pending' then e.next_attempt_at else e.lease_until end, now()) as due_at
-    from wanted w
-    join capi_events e on e.id = w.id and e.created_at >= w.moment and e.created_at < w.moment + interval '1 millisecond'
-    where e.tenant_id = %(tenant)s and e.destination = %(destination)s
-        and e.created_at >= %(since)s and e.created_at < %(until)s
-), taken as (
+-- Takes what is due and writes the attempt in the same statement. An attempt that a lost worker left open is closed as
+-- in doubt; a row's first claim finds none.
+with taken as (
     update capi_events e set
         status = 'sending', attempts = e.attempts + 1, next_attempt_at = null,
         lease_until = now() + make_interval(secs => %(lease_s)s)
-    from seen s
-    where s.due and e.id = s.id and e.created_at = s.created_at
-        and e.created_at >= %(since)s and e.created_at < %(until)s
-    returning e.id, e.created_at, s.status = 'sending' as abandoned, e.source_event, e.funnel, e.payload_json,
-        e.consent_ads, e.received_at, e.attempts
+    from unnest(%(ids)s::bigint[]) as w (id)
+    where e.id = w.id and e.created_at >= %(since)s and e.created_at < %(until)s
+        and e.tenant_id = %(tenant)s and e.destination = %(destination)s
+        and case e.status
+            when 'pending' then coalesce(e.next_attempt_at, '-infinity') <= now() + interval '1 second'
+            when 'sending' then coalesce(e.lease_until, '-infinity') < now()
+            else false end
+    returning e.id, e.created_at, e.source_event, e.funnel, e.payload_json, e.consent_ads, e.received_at, e.attempts
 ), doubted as (
     update dispatch_attempts a set outcome = 'in_doubt', finished_at = now()
     from taken t
-    where t.abandoned and a.capi_event_id = t.id and a.capi_created_at = t.created_at and a.outcome is null
+    where t.attempts > 1 and a.capi_event_id = t.id and a.capi_created_at = t.created_at and a.outcome is null
     returning a.capi_event_id
 ), request as (
     insert into dispatch_requests (tenant_id, destination, events)
@@ -50,28 +32,31 @@ with wanted as (
     insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, request_id)
     select %(tenant)s, t.id, t.created_at, t.attempts, r.id from taken t cross join request r
 )
-select t.id, t.created_at, true as claimed, null::float8 as due_in_s,
-    t.abandoned and exists (select from doubted d where d.capi_event_id = t.id) as doubted,
+select t.id, t.created_at, t.attempts > 1 and exists (select from doubted d where d.capi_event_id = t.id) as doubted,
     t.source_event, t.funnel, t.payload_json, t.consent_ads, t.received_at, t.attempts,
     r.id as request_id, r.created_at as request_at
 from taken t cross join request r
-union all
-select s.id, s.created_at, false,
-    case when s.status in ('pending', 'sending') then greatest(0, extract(epoch from s.due_at - now()))::float8 end,
-    false, null, null, null, null, null, null, null, null
-from seen s
-where not s.due
-order by claimed desc, id;
+order by t.id;
+
+-- name: unclaimed
+-- Of rows that could not be claimed, those that may be later: not due yet, or held by another worker.
+select e.id,
+    greatest(0, extract(epoch from
+        coalesce(case e.status when 'pending' then e.next_attempt_at else e.lease_until end, now()) - now()))::float8
+        as due_in_s
+from unnest(%(ids)s::bigint[]) as w (id)
+join capi_events e on e.id = w.id and e.created_at >= %(since)s and e.created_at < %(until)s
+where e.tenant_id = %(tenant)s and e.destination = %(destination)s and e.status in ('pending', 'sending');
 
 -- name: reopen
 -- A further request of claimed rows: leases of `all_ids` are prolonged, attempts of `ids` are written. No row comes back
 -- unless every lease is still ours.
 with held as (
     update capi_events e set lease_until = now() + make_interval(secs => %(lease_s)s)
-    from unnest(%(all_ids)s::bigint[], %(all_created)s::timestamptz[], %(all_attempts)s::int[]) as u (id, created_at, attempts)
-    where e.id = u.id and e.created_at = u.created_at and e.created_at >= %(since)s and e.created_at < %(until)s
+    from unnest(%(all_ids)s::bigint[], %(all_attempts)s::int[]) as u (id, attempts)
+    where e.id = u.id and e.created_at >= %(since)s and e.created_at < %(until)s
         and e.status = 'sending' and e.attempts = u.attempts
-    returning e.id
+    returning e.id, e.created_at
 ), request as (
     insert into dispatch_requests (tenant_id, destination, events)
     select %(tenant)s, %(destination)s, cardinality(%(ids)s::bigint[])
@@ -79,20 +64,24 @@ with held as (
     returning id, created_at
 ), opened as (
     insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, request_id)
-    select %(tenant)s, u.id, u.created_at, u.attempts, r.id
-    from unnest(%(ids)s::bigint[], %(created)s::timestamptz[], %(attempts)s::int[]) as u (id, created_at, attempts)
+    select %(tenant)s, u.id, h.created_at, u.attempts, r.id
+    from unnest(%(ids)s::bigint[], %(attempts)s::int[]) as u (id, attempts)
+    join held h on h.id = u.id
     cross join request r
 )
 select id as request_id, created_at as request_at from request;
 
 -- name: settle
 -- Closes the attempts of one request and moves its rows. A row without status stays claimed; one without outcome was not
--- part of the request, and its attempt is taken back. Who lost the lease moves nothing.
+-- part of the request, and its attempt is taken back. Who lost the lease moves nothing. Most rows of a request share
+-- their fate: `fates` holds each distinct one once, and every row the place of its own in it.
 with result as (
-    select * from unnest(
-        %(ids)s::bigint[], %(created)s::timestamptz[], %(attempts)s::int[], %(outcomes)s::text[], %(statuses)s::text[],
-        %(reasons)s::text[], %(details)s::text[], %(delays)s::float8[], %(counted)s::boolean[], %(doubts)s::int[]
-    ) as r (id, created_at, attempts, outcome, status, reason, detail, delay_s, counted, doubts)
+    select w.id, w.attempts,
+        (%(outcomes)s::text[])[w.fate] as outcome, (%(statuses)s::text[])[w.fate] as status,
+        (%(reasons)s::text[])[w.fate] as reason, (%(details)s::text[])[w.fate] as detail,
+        (%(delays)s::float8[])[w.fate] as delay_s, (%(counted)s::boolean[])[w.fate] as counted,
+        (%(doubts)s::int[])[w.fate] as doubts
+    from unnest(%(ids)s::bigint[], %(attempts)s::int[], %(fates)s::int[]) as w (id, attempts, fate)
 ), moved as (
     update capi_events e set
         status = r.status, reason = r.reason, lease_until = null, in_doubt = e.in_doubt + r.doubts,
@@ -100,9 +89,10 @@ with result as (
         next_attempt_at = case when r.status = 'pending' then now() + make_interval(secs => r.delay_s) end,
         settled_at = case when r.status <> 'pending' then now() end
     from result r
-    where e.id = r.id and e.created_at = r.created_at and e.created_at >= %(since)s and e.created_at < %(until)s
+    where e.id = r.id and e.created_at >= %(since)s and e.created_at < %(until)s
         and r.status is not null and e.status = 'sending' and e.attempts = r.attempts
-    returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts, e.payload_json, r.detail
+    returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts,
+        case when e.status = 'dead' then e.payload_json end as payload_json, r.detail
 ), closed as (
     update dispatch_attempts a set
         outcome = r.outcome, finished_at = now(), http_status = %(http_status)s, code = %(code)s, subcode = %(subcode)s,
@@ -152,7 +142,7 @@ values (%(tenant)s, 'dispatch', %(destination)s, %(reason)s, %(detail)s, %(attem
 with old as (
     select id, created_at from capi_events
     where created_at < now() - interval '7 days' and created_at >= now() - interval '90 days'
-        and (status = 'pending' or (status = 'sending' and coalesce(lease_until, '-infinity') < now()))
+        and settled_at is null and (status = 'pending' or (status = 'sending' and coalesce(lease_until, '-infinity') < now()))
     order by created_at, id
     limit %(most)s
     for update skip locked

@@ -30,7 +30,7 @@ from json_to_recordset(%(lanes)s::json) as l (tenant text, destination text)
 where exists (
     select from capi_events c
     where c.tenant_id = l.tenant and c.destination = l.destination and c.created_at >= now() - interval '8 days'
-        and c.status in ('pending', 'sending')
+        and c.settled_at is null and c.status in ('pending', 'sending')
         and case c.status
             when 'pending' then c.published_at < now() - make_interval(secs => %(idle_s)s)
                 and coalesce(c.next_attempt_at, '-infinity') < now() - make_interval(secs => %(idle_s)s)
@@ -42,7 +42,7 @@ where exists (
 with lost as (
     select c.id, c.created_at, c.generation from capi_events c
     where c.tenant_id = %(tenant)s and c.destination = %(destination)s and c.created_at >= now() - interval '8 days'
-        and c.status in ('pending', 'sending')
+        and c.settled_at is null and c.status in ('pending', 'sending')
         and case c.status
             when 'pending' then c.published_at < now() - make_interval(secs => %(idle_s)s)
                 and coalesce(c.next_attempt_at, '-infinity') < now() - make_interval(secs => %(idle_s)s)
@@ -152,7 +152,7 @@ from (
     union all
     select c.tenant_id, 'unfinished_after_its_time', c.source_event
     from capi_events c
-    where c.status in ('pending', 'sending') and c.created_at >= now() - interval '90 days'
+    where c.settled_at is null and c.status in ('pending', 'sending') and c.created_at >= now() - interval '90 days'
         and c.created_at < now() - interval '7 days 1 hour'
 ) f
 group by f.tenant, f.fault

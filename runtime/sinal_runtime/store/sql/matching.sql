@@ -173,7 +173,7 @@ update capi_events c set
     reason = case c.status when 'pending' then 'no_consent' else c.reason end,
     settled_at = case c.status when 'pending' then now() else c.settled_at end
 from sources s
-where c.tenant_id = %(tenant)s and c.source_event = s.id and c.status in ('pending', 'sending')
+where c.tenant_id = %(tenant)s and c.source_event = s.id and c.settled_at is null and c.status in ('pending', 'sending')
     and c.created_at >= now() - interval '15 days'
 
 -- name: matches_of

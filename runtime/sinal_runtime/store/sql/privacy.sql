@@ -74,7 +74,7 @@ update capi_events c set
     status = case c.status when 'pending' then 'withheld' else c.status end,
     reason = case c.status when 'pending' then 'no_consent' else c.reason end,
     settled_at = case c.status when 'pending' then now() else c.settled_at end
-where c.tenant_id = %(tenant)s and c.status in ('pending', 'sending')
+where c.tenant_id = %(tenant)s and c.settled_at is null and c.status in ('pending', 'sending')
     and (c.conversion_id = any(%(orders)s) or c.payload_json like any(%(patterns)s)
         or exists (select from events e where e.id = c.source_event and e.received_at = c.received_at
             and e.tenant_id = c.tenant_id and (e.click_id = any(%(clicks)s) or e.id = any(%(clicks)s))))
