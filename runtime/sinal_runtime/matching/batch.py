@@ -218,7 +218,7 @@ class Batch:
                 rows += parcel.rows
             else:
                 draft.verdict = rules.withhold("duplicate")
-        return await self._tx.add_capi_events(rows)
+        return await self._tx.add_capi_events(rows, delivered=[draft.event.id for draft in drafts if not draft.stored])
 
     def _pack(self, draft: Draft) -> Parcel | None:
         if draft.verdict.event_name:

@@ -1,7 +1,8 @@
 """Publishes rows of the outbox and remembers that it did.
 
-Publishing twice is harmless: the broker knows the message id, and dispatch claims a row only once. Forgetting is not,
-so a row is marked only after the broker's ack.
+Publishing twice is harmless: the broker knows the message id, and dispatch claims a row only once. Forgetting is not:
+a row that no delivered event stands behind is marked only after the broker's ack, and a row that the broker did not
+take loses its mark, so that the sweeper finds it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ async def publish(
     for row, answer in zip(outbox, answers, strict=True):
         if isinstance(answer, LaneMissing):
             bus.request_provision(row.tenant_id)
-    await store.mark_published(taken)
+    refused = [row for row, answer in zip(outbox, answers, strict=True) if isinstance(answer, BusError)]
+    await store.mark_published(taken, refused)
     if len(taken) < len(outbox):
         kinds = sorted({type(answer).__name__ for answer in answers if isinstance(answer, BusError)})
         log.warning("outbox.unpublished", rows=len(outbox) - len(taken), errors=kinds)

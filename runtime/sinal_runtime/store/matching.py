@@ -163,9 +163,9 @@ class MatchTransaction:
         """Write decisions, over those that stood before."""
         await self._run("save_matches", matches)
 
-    async def add_capi_events(self, events: Sequence[rows.CapiRow]) -> list[rows.Outbox]:
-        """Fill the outbox."""
-        return [_outbox(row) for row in await self._rows("add_capi_events", events)]
+    async def add_capi_events(self, events: Sequence[rows.CapiRow], *, delivered: Sequence[str]) -> list[rows.Outbox]:
+        """Fill the outbox; rows of `delivered` events are marked, for they come again until they are published."""
+        return [_outbox(row) for row in await self._rows("add_capi_events", events, delivered=list(delivered))]
 
     async def insert_events(self, events: Sequence[rows.EventRow]) -> None:
         """Record accepted facts; raises StoreUnavailable when another worker is recording one of them."""
@@ -185,7 +185,7 @@ class MatchTransaction:
         ]
 
     async def unpublished_of(self, events: Sequence[str]) -> list[rows.Outbox]:
-        """Outbox rows of these events that were not published."""
+        """Outbox rows of these events that were not published, or maybe not."""
         return [_outbox(row) for row in await self._execute("unpublished_of", ids=list(events))] if events else []
 
     async def _rows(self, name: str, batch: Sequence[object], **more: object) -> list[DictRow]:
@@ -220,11 +220,19 @@ class MatchStore:
         """Outbox rows of all tenants that wait longer than they should, oldest first."""
         return [_outbox(row) for row in await self._ask("unpublished", older_than_s=older_than_s, limit=limit)]
 
-    async def mark_published(self, outbox: Sequence[rows.Outbox]) -> None:
-        """Remember that the bus has these rows."""
-        if outbox:
-            async with self._database.autocommit() as connection:
-                await connection.execute(_SQL["mark_published"], {"rows": _json.encode(outbox).decode()})
+    async def mark_published(self, taken: Sequence[rows.Outbox], refused: Sequence[rows.Outbox] = ()) -> None:
+        """Remember which of these rows the bus has, where their mark says otherwise."""
+        wrong = [(row, True) for row in taken if not row.marked] + [(row, False) for row in refused if row.marked]
+        if not wrong:
+            return
+        marks = [
+            {"id": row.id, "generation": row.generation, "published": published}
+            for row, published in sorted(wrong, key=lambda mark: mark[0].id)
+        ]
+        moments = [row.created_at for row, _ in wrong]
+        values = {"rows": _json.encode(marks).decode(), "since": min(moments), "until": max(moments)}
+        async with self._database.autocommit() as connection:
+            await connection.execute(_SQL["mark_published"], values)
 
     async def due_tenants(self, now: datetime) -> list[str]:
         """Tenants with orders whose wait or second look is due."""

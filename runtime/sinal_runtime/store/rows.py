@@ -167,7 +167,7 @@ class OutcomeRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Outbox(msgspec.Struct, kw_only=True, frozen=True):
-    """A row of `capi_events` that the bus does not know of yet."""
+    """A row of `capi_events` that the bus does not know of yet; `marked`: it counts as published all the same."""
 
     id: int
     created_at: datetime
@@ -175,6 +175,7 @@ class Outbox(msgspec.Struct, kw_only=True, frozen=True):
     destination: str
     event_id: str
     generation: int
+    marked: bool = False
     source_event: str = ""  # the event whose trace goes on in the message, where one is known
 
 

@@ -265,15 +265,18 @@ on conflict (conversion_id) do update set
     matched_at = now()
 
 -- name: add_capi_events
--- Milliseconds only: the message that names the row carries no more.
+-- Milliseconds only: the message that names the row carries no more. The row of a delivered event counts as published
+-- from the start: after a crash before it is, its event is delivered again and `unpublished_of` finds the row. That
+-- spares every row an update.
 insert into capi_events (created_at, tenant_id, source_event, conversion_id, funnel, destination, event_name, event_id,
-    event_time, payload_json, consent_ads, received_at)
+    event_time, payload_json, consent_ads, received_at, published_at)
 select date_trunc('milliseconds', now()), %(tenant)s, r.source_event, r.conversion_id, r.funnel, r.destination,
-    r.event_name, r.event_id, r.event_time, r.payload_json, r.consent_ads, r.received_at
+    r.event_name, r.event_id, r.event_time, r.payload_json, r.consent_ads, r.received_at,
+    case when r.source_event = any(%(delivered)s) then now() end
 from json_to_recordset(%(rows)s::json) as r (
     source_event text, conversion_id bigint, funnel text, destination text, event_name text, event_id text,
     event_time bigint, payload_json text, consent_ads boolean, received_at timestamptz)
-returning id, created_at, tenant_id, destination, event_id, generation, source_event
+returning id, created_at, tenant_id, destination, event_id, generation, source_event, published_at is not null as marked
 
 -- name: insert_events
 -- A row that was given up and is played again is written over.
@@ -309,8 +312,11 @@ where tenant_id = %(tenant)s and conversion_id = any(%(ids)s)
 order by received_at, id
 
 -- name: unpublished_of
-select id, created_at, tenant_id, destination, event_id, generation, source_event from capi_events
-where tenant_id = %(tenant)s and source_event = any(%(ids)s) and published_at is null and status = 'pending'
+-- Of events that came again. One that nobody has claimed yet may be marked and yet not published.
+select id, created_at, tenant_id, destination, event_id, generation, source_event, published_at is not null as marked
+from capi_events
+where tenant_id = %(tenant)s and source_event = any(%(ids)s) and status = 'pending'
+    and (published_at is null or attempts = 0)
 
 -- name: unpublished
 select id, created_at, tenant_id, destination, event_id, generation from capi_events
@@ -319,9 +325,10 @@ where published_at is null and status = 'pending' and created_at < now() - make_
 order by created_at limit %(limit)s
 
 -- name: mark_published
-update capi_events c set published_at = now()
-from json_to_recordset(%(rows)s::json) as r (id bigint, created_at timestamptz, generation int)
-where c.id = r.id and c.created_at = r.created_at and c.generation = r.generation
+-- Conditions are asked of the row itself: one that a worker has changed in between is looked at again.
+update capi_events c set published_at = case when r.published then now() end
+from json_to_recordset(%(rows)s::json) as r (id bigint, generation int, published boolean)
+where c.id = r.id and c.generation = r.generation and c.created_at >= %(since)s and c.created_at <= %(until)s
 
 -- name: due_tenants
 select distinct tenant_id from conversions where hold_until <= %(now)s or recheck_at <= %(now)s
