@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[Lane, list[Message]], Awaitable[None]]
 LONGEST_NAK_S = 60.0
 RESTART_S = 0.5
+MOST_HELD = 8_000  # of one lane, whatever its batches: below the consumers' max_ack_pending of 10,000
 MOST_BUFFERED = 20_000  # over all lanes; beyond it a lane gets no more than a first window ahead
 
 
@@ -126,7 +127,12 @@ class Lanes:
 
     def _largest(self, lane: Lane) -> int:
         """How far ahead a lane may fetch: the batch that runs and the one after it."""
-        return min(self._in_flight, max(FIRST_WINDOW, 2 * (lane.batch or self._batch)))
+        return min(self._most_held(lane), max(FIRST_WINDOW, 2 * (lane.batch or self._batch)))
+
+    def _most_held(self, lane: Lane) -> int:
+        """Most un-acked messages of a lane: never fewer than its batches at once take, and one to follow."""
+        batch, at_once = lane.batch or self._batch, lane.concurrency or self._lane_concurrency
+        return max(self._in_flight, min((at_once + 1) * batch, MOST_HELD))
 
     def _remove(self, work: Work) -> None:
         del self._work[work.lane.id]
@@ -156,7 +162,7 @@ class Lanes:
         work = self._flows.get(flow)
         if work is None or self._draining:
             return 0, 0
-        room, buffered = self._in_flight - len(work.held), len(work.buffer)
+        room, buffered = self._most_held(work.lane) - len(work.held), len(work.buffer)
         if self._buffered > MOST_BUFFERED:
             room = min(room, FIRST_WINDOW - buffered)
         return room, buffered
