@@ -37,15 +37,11 @@ class Flaky:
         self.failures, self.asked = failures, 0
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Flaky]:
+    async def autocommit(self) -> AsyncIterator[Flaky]:
         self.asked += 1
         if self.asked <= self.failures:
             raise StoreUnavailable("away")
         yield self
-
-    @asynccontextmanager
-    async def pipeline(self) -> AsyncIterator[None]:
-        yield
 
     async def execute(self, _statement: bytes, _parameters: object) -> Flaky:
         return self

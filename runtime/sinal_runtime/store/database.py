@@ -6,6 +6,7 @@ what it can see is decided by PostgreSQL, not by a WHERE clause that somebody fo
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -18,6 +19,8 @@ from sinal_runtime.store.errors import StoreRejected, StoreUnavailable, translat
 from sinal_runtime.tracing import Tracer, part
 
 Connection = AsyncConnection[DictRow]
+
+REST_S = 1.0  # a connection that was used within that time is not asked whether it still stands
 
 _SESSION = {
     "timezone": "UTC",
@@ -32,6 +35,12 @@ _MAY_BECOME_API = b"""
 select coalesce((select pg_has_role(current_user, oid, 'set') and current_user <> rolname from pg_roles
     where rolname = 'sinal_api'), false) as may
 """
+
+
+class _Kept(AsyncConnection[DictRow]):
+    """A connection of the pool that knows when it was last given back."""
+
+    used_at = 0.0  # monotonic seconds
 
 
 class Database:
@@ -58,14 +67,16 @@ class Database:
         """Connect; raises StoreUnavailable when no connection stands within `timeout_s`."""
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
-            connection_class=Connection,
+            connection_class=_Kept,
             min_size=min_size,
             max_size=max_size,
             timeout=timeout_s,
             open=False,
             name=name,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
+            reset=_used,
             kwargs={
+                "autocommit": True,  # a statement that stands alone takes one round trip
                 "row_factory": dict_row,
                 "application_name": name,
                 "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
@@ -117,3 +128,14 @@ class Database:
         except (StoreUnavailable, StoreRejected):
             return False
         return True
+
+
+async def _used(connection: Connection) -> None:
+    if isinstance(connection, _Kept):
+        connection.used_at = time.monotonic()
+
+
+async def _check(connection: Connection) -> None:
+    """Ask a connection that has rested whether it still stands; a busy one would have failed its last user."""
+    if not isinstance(connection, _Kept) or time.monotonic() - connection.used_at > REST_S:
+        await AsyncConnectionPool.check_connection(connection)

@@ -160,8 +160,7 @@ class DeliveryStore:
 
     async def refusals(self, rows: Sequence[Row]) -> dict[int, int]:
         """How often Meta refused each row alone, by id; rows never refused are absent."""
-        keys = _keys(rows)
-        found = await self._run("refusals", ids=keys["ids"], created=keys["created"])
+        found = await self._run("refusals", ids=_keys(rows)["ids"])
         return {row["id"]: row["refusals"] for row in found}
 
     async def bury(self, tenant: str, destination: str, *, body: bytes, reason: str, detail: str, tries: int) -> None:

@@ -128,8 +128,7 @@ delete from dispatch_requests where id = %(request_id)s and created_at = %(reque
 -- How often Meta refused each of these events alone.
 select a.capi_event_id as id, count(*)::int as refusals
 from dispatch_attempts a
-join unnest(%(ids)s::bigint[], %(created)s::timestamptz[]) as u (id, created_at)
-    on a.capi_event_id = u.id and a.capi_created_at = u.created_at
+join unnest(%(ids)s::bigint[]) as u (id) on a.capi_event_id = u.id
 where a.outcome = 'refused'
 group by a.capi_event_id;
 
