@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance chaos bench docs manifests lock clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs manifests lock clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -65,6 +65,12 @@ browser: .venv/dev.stamp tracker/node_modules/.stamp  ## the page script: its un
 
 docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests, metrics and the API
 	$(BIN)/python -m sinal_cli.reference docs
+
+cluster: cluster-assets  ## the operator against a real API server, NATS and roles, all as processes
+	$(BIN)/pytest tests/cluster $(ARGS)
+
+cluster-assets: .venv/dev.stamp  ## etcd and kube-apiserver for it: given ones, or built once from Go modules (minutes)
+	$(BIN)/python -m tests.cluster.support.assets
 
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models
 	$(BIN)/python -m sinal_crds.schema crds/manifests
