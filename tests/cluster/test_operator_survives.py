@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from tests.cluster.support import shop
 from tests.cluster.support.control_plane import ControlPlane
@@ -55,9 +56,11 @@ async def test_what_vanished_while_the_api_server_was_away_is_noticed(
     kubectl.apply(shop.shop(), shop.destination("second"))
     kubectl.wait("tenant", "loja")
     kubectl.wait("destination", "second")
+    running.freeze()
     control_plane.api_server.restart(signal.SIGKILL)
     kubectl.do("delete", "destination", "second")
     kubectl.apply(shop.tenant(country="PT"))
+    running.thaw()
     async with lanes(nats_server.url, running.keyring) as look:
 
         async def noticed() -> bool:
@@ -82,5 +85,18 @@ async def test_two_operators_at_once_do_no_harm(
         kubectl.wait("tenant", "loja")
     finally:
         second.kill()
+    async with lanes(nats_server.url, running.keyring) as look:
+        assert await names(look) == ({"loja"}, {"loja"})
+
+
+async def test_it_ends_at_once_and_leaves_all_as_it_is(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    kubectl.apply(shop.shop())
+    kubectl.wait("tenant", "loja")
+    begun = time.monotonic()
+    await running.stop()
+    assert time.monotonic() - begun < 4, "SIGKILL would follow after five"
+    assert "role.stopped" in running.log.read_text()
     async with lanes(nats_server.url, running.keyring) as look:
         assert await names(look) == ({"loja"}, {"loja"})

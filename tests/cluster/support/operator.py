@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import urllib.error
 import urllib.request
@@ -63,6 +64,14 @@ class OperatorProcess:
     def kill(self) -> None:
         """SIGKILL."""
         self._service.kill()
+
+    def freeze(self) -> None:
+        """SIGSTOP: it sees and does nothing until `thaw`."""
+        os.kill(self._service.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self._service.pid, signal.SIGCONT)
 
     async def stop(self) -> None:
         """SIGTERM, and wait."""
