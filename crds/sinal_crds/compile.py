@@ -18,6 +18,7 @@ from sinal_crds.keyring import Keyring
 from sinal_crds.loading import Objects
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest, Tenant
 from sinal_crds.models.funnel import NOTHING
+from sinal_crds.models.integration import OUTSIDE, is_outside
 from sinal_crds.plan import (
     DEFAULT_EVENTS,
     Batch,
@@ -150,16 +151,21 @@ class _TenantCompiler:
     def _integration(self, item: GatewayIntegration) -> IntegrationPlan:
         spec, ref = item.spec, item.spec.credentials_secret_ref
         token = self._mint("webhook-token", item)
-        self.webhooks[item.name] = {"gateway": spec.gateway, "token": token}
+        gateway = spec.gateway.removeprefix(OUTSIDE)  # from here on it is a gateway like the others
+        self.webhooks[item.name] = {"gateway": gateway, "token": token}
         data: Mapping[str, str] = {}
         trouble = None
-        if ref is not None:
-            needed, welcome = required_keys(spec.gateway), optional_keys(spec.gateway)
+        if ref is not None and is_outside(spec.gateway):
+            # Only the package knows its keys: all are taken, and the runtime compares them with SECRET_KEYS.
+            welcome = tuple(self._secrets.get(item.namespace, ref.name) or ())
+            data, trouble = self._secret(item, "spec.credentialsSecretRef", ref.name, (), optional=welcome)
+        elif ref is not None:
+            needed, welcome = required_keys(gateway), optional_keys(gateway)
             data, trouble = self._secret(item, "spec.credentialsSecretRef", ref.name, needed, optional=welcome)
         lost = self._part.integration_problems.get(item.name)
         return IntegrationPlan(
             name=item.name,
-            gateway=spec.gateway,
+            gateway=gateway,
             funnel=spec.funnel_ref,
             token_sha256=_sha256(token),
             credentials=dict(data),

@@ -37,8 +37,8 @@ _OPTIONAL = MappingProxyType({"mercadopago": ("accessToken",), "pagbank": ("emai
 
 
 def required_keys(gateway: str) -> tuple[str, ...]:
-    """Keys of the credentials Secret of that gateway; empty for one that sends no proof."""
-    return _KEYS[gateway]
+    """Keys of the credentials Secret of that gateway; empty for one that sends no proof, and for one of others."""
+    return _KEYS.get(gateway, ())
 
 
 def optional_keys(gateway: str) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+import re
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticKnownError
 
 from sinal_crds.models.common import SET, Model, Name, Rule, SecretReference, unique
 from sinal_crds.models.manifest import Manifest, Status
@@ -33,8 +35,31 @@ Gateway = Literal[
 # They send nothing that could be checked: the unguessable webhook URL is all the proof there is.
 UNSIGNED: tuple[Gateway, ...] = ("appmax", "syncpay", "cartpanda", "kirvano")
 
+SHIPPED: tuple[Gateway, ...] = get_args(Gateway)
+# `x-` and the name of a gateway of another package, which only the runtime that has it installed can know.
+OUTSIDE = "x-"
+_OUTSIDE_PATTERN = r"x-[a-z0-9]{2,30}"
+GATEWAY_PATTERN = f"^({'|'.join(SHIPPED)}|{_OUTSIDE_PATTERN})$"  # a structural schema can't mix an enum with a pattern
+
+
+def _known(word: str) -> str:
+    """Refuse a word that is none, with all that are; as an enum does."""
+    if word not in SHIPPED and not re.fullmatch(_OUTSIDE_PATTERN, word):
+        expected = ", ".join([*map(repr, SHIPPED), "'x-<name of an installed outside gateway>'"])
+        raise PydanticKnownError("literal_error", {"expected": expected})
+    return word
+
+
+GatewayWord = Annotated[
+    str, Field(json_schema_extra={"pattern": GATEWAY_PATTERN, "maxLength": 32}), AfterValidator(_known)
+]
 ProductId = Annotated[str, Field(min_length=1, max_length=128)]
 Products = Annotated[list[ProductId], Field(max_length=200, json_schema_extra=SET), AfterValidator(unique)]
+
+
+def is_outside(gateway: str) -> bool:
+    """Whether it is a gateway of another package; how the runtime calls it stands behind the prefix."""
+    return gateway.startswith(OUTSIDE)
 
 
 class IntegrationSpec(Model):
@@ -42,11 +67,18 @@ class IntegrationSpec(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel=f"self.gateway in {list(UNSIGNED)!r} || has(self.credentialsSecretRef)",
+            cel=f"self.gateway in {list(UNSIGNED)!r} || self.gateway.startsWith('{OUTSIDE}') || "
+            "has(self.credentialsSecretRef)",
             message="is required: this gateway proves its deliveries with a secret; "
             "put the one from its panel into a Secret and name it here",
             field="credentialsSecretRef",
-            holds=lambda i: i.gateway in UNSIGNED or i.credentials_secret_ref is not None,
+            holds=lambda i: i.gateway in UNSIGNED or is_outside(i.gateway) or i.credentials_secret_ref is not None,
+        ),
+        Rule(
+            cel=f"!(self.gateway in {[OUTSIDE + name for name in SHIPPED]!r})",
+            message="ships with Sinal: write it without x-",
+            field="gateway",
+            holds=lambda i: i.gateway.removeprefix(OUTSIDE) not in SHIPPED or not is_outside(i.gateway),
         ),
         Rule(cel="self.tenantRef == oldSelf.tenantRef", message="is immutable", field="tenantRef"),
         Rule(
@@ -60,11 +92,12 @@ class IntegrationSpec(Model):
     """Name of the Tenant, in the same namespace, that owns it. Immutable."""
     funnel_ref: Name
     """Name of the Funnel, of the same tenant, that the sales belong to."""
-    gateway: Gateway
-    """The payment gateway. Immutable: it is part of the webhook URL."""
+    gateway: GatewayWord
+    """The payment gateway; `x-` and a name for one that an installed package brings. Immutable: it is part of the
+    webhook URL."""
     credentials_secret_ref: SecretReference | None = None
     """Secret with what proves the gateway's deliveries; its keys are in the gateways' reference. Not needed for
-    appmax, syncpay, cartpanda and kirvano, which send no proof."""
+    appmax, syncpay, cartpanda and kirvano, which send no proof; of an outside gateway's Secret every key is taken."""
     products: Products = Field(default_factory=list)
     """Ids of the products whose sales belong to the funnel. Default: all of the account."""
 
