@@ -18,17 +18,12 @@ from sinal_runtime.bus.errors import BusRefused, LaneMissing
 
 _NO_MESSAGE = 10037
 _NOT_THERE = frozenset({10037, 10043, 10057})  # no message; it is gone already
-_DELETED = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
 
 
 class Broker(Protocol):
     """The parts of the bus that this needs."""
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = ...) -> bytes: ...
-
-    async def call(
-        self, subject: str, body: bytes = b"", *, headers: dict[str, str] | None = None, timeout_s: float = ...
-    ) -> object: ...
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -108,16 +103,6 @@ async def remove(broker: Broker, stream: str, seq: int) -> bool:
             return False
         raise
     return True
-
-
-async def purge_key(broker: Broker, bucket: str, key: str) -> None:
-    """Delete a key of a bucket with its history; raises BusError."""
-    await broker.call(f"$KV.{bucket}.{key}", headers=_DELETED)
-
-
-def kv_stream(bucket: str) -> str:
-    """The stream behind a bucket."""
-    return f"KV_{bucket}"
 
 
 def incoming(slug: str) -> tuple[str, str]:

@@ -97,5 +97,5 @@ class Exporter:
         marks = [Mark(key=key, kind="erased", at_ms=2**62) for key in keys]
         everything["queued_events"] = [event async for _, event in self._incoming.find(wanted, marks) if event]
         kept = await self._quarantine.find(wanted, country=country)
-        everything["quarantine"] = [shown(head, raw) for head, raw, _ in kept]
+        everything["quarantine"] = [shown(head, raw) for head, raw in kept]
         return everything

@@ -16,8 +16,10 @@ from sinal_runtime.events import Forget
 from sinal_runtime.matching.marks import Trait, key_of
 from sinal_runtime.store.footprint import Footprint
 
-# What may be an e-mail or a phone in a body of unknown form; each is normalised and hashed before it is compared.
-_EMAIL = re.compile(r"[^\s\"'<>()\[\]{},;:=&|\\]+@[^\s\"'<>()\[\]{},;:=&|\\]+")
+# What may be an e-mail or a phone in a body of unknown form; each is normalised and hashed before it is compared. Both
+# are bounded, so that the time of a search grows with the body and nothing more: senders choose what stands in it.
+_LOCAL = re.compile(r"[^\s\"'<>()\[\]{},;:=&|\\]{1,64}\Z")
+_DOMAIN = re.compile(r"[A-Za-z0-9.\-]{1,253}")
 _PHONE = re.compile(r"\+?\d[\d\s().\-]{6,20}\d")
 
 
@@ -108,14 +110,23 @@ def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
     emails, phones = set(wanted.emails), set(wanted.phones)
     return any(
         any(digest in one for digest in (*emails, *phones))
-        or not emails.isdisjoint(_hashes("em", _EMAIL.findall(one), country))
+        or not emails.isdisjoint(_hashes("em", _emails(one), country))
         or not phones.isdisjoint(_hashes("ph", _PHONE.findall(one), country))
         for one in texts
     )
 
 
 def _hashes(field: str, found: Iterable[str], country: str) -> set[str]:
-    return {digest for value in found if (digest := identity.hashed(field, value, country=country))}
+    return {digest for value in set(found) if (digest := identity.hashed(field, value, country=country))}
+
+
+def _emails(text: str) -> Iterable[str]:
+    at = text.find("@")
+    while at >= 0:
+        local, domain = _LOCAL.search(text[max(0, at - 64) : at]), _DOMAIN.match(text, at + 1)
+        if local and domain:
+            yield f"{local[0]}@{domain[0]}"
+        at = text.find("@", at + 1)
 
 
 def _digest(field: str, value: str | None, country: str) -> list[str]:

@@ -41,10 +41,6 @@ class Bus(Protocol):
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes: ...
 
-    async def call(
-        self, subject: str, body: bytes = b"", *, headers: dict[str, str] | None = None, timeout_s: float = 5.0
-    ) -> object: ...
-
     async def send(self, subject: str, body: bytes = b"", *, reply: str = "") -> bool: ...
 
 

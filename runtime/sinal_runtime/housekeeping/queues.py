@@ -5,6 +5,7 @@ An event taken out of its queue was accepted, so it gets its row first, without 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from sinal_crds import names
 from sinal_crds.keyring import Keyring, UnknownKey
 from sinal_runtime.bus import contents
 from sinal_runtime.bus.contents import Content
+from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.events import Event, Forget, decode_event
 from sinal_runtime.housekeeping.people import mentions
 from sinal_runtime.housekeeping.ports import Bus
@@ -73,43 +75,30 @@ class Quarantine:
     """Deliveries that nobody understood, opened with the platform's keys to be searched."""
 
     def __init__(self, bus: Bus, keyring: Keyring) -> None:
-        self._bus, self._keyring = bus, keyring
+        self._bucket, self._keyring = QuarantineBucket(bus), keyring
 
-    async def find(self, wanted: Forget, *, country: str) -> list[tuple[Kept, bytes, list[str]]]:
-        """Deliveries that hold this person: head, clear body, keys in the bucket. Raises BusError."""
+    async def find(self, wanted: Forget, *, country: str) -> list[tuple[Kept, bytes]]:
+        """Deliveries that hold this person, and their clear bodies; raises BusError."""
         found = []
-        async for keys, blob in self._blobs(wanted.tenant):
+        for (_, blob_id), parts in (await self._bucket.held(wanted.tenant)).items():
+            blob = await self._bucket.get(wanted.tenant, blob_id, parts)
+            if blob is None:
+                continue
             try:
                 kept, raw = open_kept(blob, self._keyring)
             except (TamperedDelivery, UnknownKey) as error:
                 log.warning("privacy.quarantine_unreadable", tenant=wanted.tenant, error=type(error).__name__)
                 continue
-            if kept.tenant == wanted.tenant and mentions(raw, wanted, country=country):
-                found.append((kept, raw, keys))
+            if kept.tenant == wanted.tenant and await asyncio.to_thread(mentions, raw, wanted, country=country):
+                found.append((kept, raw))
         return found
 
     async def erase(self, wanted: Forget, *, country: str) -> int:
         """Delete those deliveries; returns how many. Raises BusError."""
         found = await self.find(wanted, country=country)
-        for _, _, keys in found:
-            for key in keys:
-                await contents.purge_key(self._bus, names.QUARANTINE_BUCKET, key)
+        for kept, _ in found:
+            await self._bucket.remove(wanted.tenant, kept.id)
         return len(found)
-
-    async def _blobs(self, tenant: str) -> AsyncIterator[tuple[list[str], bytes]]:
-        """Each delivery with its keys; its first part is written last, so the others are known by then."""
-        prefix = f"$KV.{names.QUARANTINE_BUCKET}."
-        parts: dict[str, dict[int, bytes]] = {}
-        stream = contents.kv_stream(names.QUARANTINE_BUCKET)
-        async for content in contents.scan(self._bus, stream, f"{prefix}{tenant}.>"):
-            if not content.body:
-                continue  # a key that was deleted
-            blob_id, _, at = content.subject.removeprefix(f"{prefix}{tenant}.").partition(".")
-            parts.setdefault(blob_id, {})[int(at or 0)] = content.body
-            if not at:
-                whole = parts.pop(blob_id)
-                keys = [f"{tenant}.{blob_id}" + (f".{part}" if part else "") for part in sorted(whole)]
-                yield keys, b"".join(whole[part] for part in sorted(whole))
 
 
 def _holds(body: bytes, wanted: Forget) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Collection
 import msgspec
 
 from sinal_crds import names
-from sinal_runtime.events import Event, decode_event
+from sinal_runtime.events import Event, UserData, decode_event
+from sinal_runtime.gateways.sale import Customer
 from sinal_runtime.spool.disk import Keep
 from sinal_runtime.spool.record import Entry
 
@@ -30,8 +31,10 @@ def keep_others(
             event = decode_event(entry.body)
         except msgspec.MsgspecError:
             return True
+        people: list[UserData | Customer] = [event.user] if event.sale is None else [event.user, event.sale.customer]
         return not (
-            mails.intersection(event.user.em) or numbers.intersection(event.user.ph) or order_ids & _orders(event)
+            order_ids & _orders(event)
+            or any(mails.intersection(one.em) or numbers.intersection(one.ph) for one in people)
         )
 
     return keep

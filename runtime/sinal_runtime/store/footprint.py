@@ -44,6 +44,7 @@ class DeliveryAt(msgspec.Struct, frozen=True):
 
     id: int
     created_at: datetime
+    claim: str
 
 
 class OrderAt(msgspec.Struct, frozen=True):
@@ -86,14 +87,16 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
             "events": [event.id for event in self.events],
             "delivery_ids": [delivery.id for delivery in self.deliveries],
             "letters": self.letters,
-            "claims": [f"Purchase:{order.gateway}:{order.order_id}" for order in self.orders if order.order_id],
+            "claims": [
+                *(f"Purchase:{order.gateway}:{order.order_id}" for order in self.orders if order.order_id),
+                *{delivery.claim for delivery in self.deliveries},
+            ],
         }
 
 
 # Statement -> the rows that it takes as JSON, if any. What is being worked on comes first, what finds the rest last.
 _ERASE: dict[str, str] = {
     "erase_requests": "deliveries",
-    "erase_attempts": "deliveries",
     "erase_deliveries": "deliveries",
     "erase_letters": "",
     "erase_events": "events",
@@ -120,8 +123,7 @@ _SHOW: dict[str, tuple[str, str]] = {
 }
 _COUNTED: dict[str, str] = {
     "erase_deliveries": "capi_events",
-    "erase_attempts": "dispatch_attempts",
-    "erase_requests": "dispatch_requests",
+    "erase_requests": "dispatch_attempts",
     "erase_letters": "dead_letters",
     "erase_events": "events",
     "erase_matches": "matches",

@@ -44,7 +44,7 @@ where e.tenant_id = %(tenant)s and e.body <> '{}'
             and (e.click_id = any(%(clicks)s) or e.id = any(%(clicks)s) or e.body ->> 'session_id' = any(%(sessions)s))))
 
 -- name: deliveries
-select c.id, c.created_at
+select c.id, c.created_at, c.event_name || ':' || c.event_id as claim
 from capi_events c
 where c.tenant_id = %(tenant)s and c.payload_json <> '{}'
     and (c.source_event = any(%(events)s) or c.conversion_id = any(%(conversions)s)
@@ -71,16 +71,19 @@ update capi_events c set
 from json_to_recordset(%(rows)s::json) as r (id bigint, created_at timestamptz)
 where c.id = r.id and c.created_at = r.created_at and c.tenant_id = %(tenant)s
 
--- name: erase_attempts
-update dispatch_attempts a set provider_response = null
-from json_to_recordset(%(rows)s::json) as r (id bigint, created_at timestamptz)
-where a.capi_event_id = r.id and a.capi_created_at = r.created_at and a.provider_response is not null
-
 -- name: erase_requests
-update dispatch_requests q set answer = null
-from json_to_recordset(%(rows)s::json) as r (id bigint, created_at timestamptz)
-join dispatch_attempts a on a.capi_event_id = r.id and a.capi_created_at = r.created_at
-where q.id = a.request_id and q.tenant_id = %(tenant)s and q.answer is not null
+-- An answer is about the whole request: whoever was in it, the text may name this person.
+with asked as (
+    select distinct a.request_id, a.created_at
+    from json_to_recordset(%(rows)s::json) as r (id bigint, created_at timestamptz)
+    join dispatch_attempts a on a.capi_event_id = r.id and a.capi_created_at = r.created_at
+    where a.tenant_id = %(tenant)s
+), answers as (
+    update dispatch_requests q set answer = null from asked s
+    where q.id = s.request_id and q.created_at = s.created_at and q.answer is not null
+)
+update dispatch_attempts a set provider_response = null from asked s
+where a.request_id = s.request_id and a.created_at = s.created_at and a.provider_response is not null
 
 -- name: erase_letters
 update dead_letters set body = null, detail = null where id = any(%(letters)s) and tenant_id = %(tenant)s
@@ -129,7 +132,7 @@ where tenant_id = %(tenant)s and event_id = any(%(claims)s) and expires_at is nu
 on conflict (tenant_id, event_id) do nothing
 
 -- name: drop_claims
-delete from dedupe_registry where tenant_id = %(tenant)s and event_id = any(%(claims)s) and expires_at is null
+delete from dedupe_registry where tenant_id = %(tenant)s and event_id = any(%(claims)s)
 
 -- name: erase_orders
 update conversions set order_key = 'gone:' || id, order_id = null, parent_order_id = null, email_hash = null,

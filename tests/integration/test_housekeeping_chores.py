@@ -1,0 +1,110 @@
+"""Several replicas do each chore once, when it is due, and the next one takes over from one that was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import pytest
+
+from sinal_runtime import metrics
+from sinal_runtime.housekeeping.chores import Chore, Keeper
+from sinal_runtime.store.database import Database
+from sinal_runtime.store.housekeeping import Leases
+
+
+class Work:
+    """Counts its runs; `fail` makes them fail, `gate` makes them wait."""
+
+    def __init__(self) -> None:
+        self.runs: list[datetime | None] = []
+        self.fail = False
+        self.gate: asyncio.Event | None = None
+        self.cancelled = 0
+
+    async def __call__(self, since: datetime | None) -> None:
+        self.runs.append(since)
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.fail:
+            raise RuntimeError("on purpose")
+
+
+def keeper(database: Database, holder: str, chore: Chore, *, lease_s: float = 5.0) -> Keeper:
+    return Keeper(Leases(database), [chore], holder=holder, lease_s=lease_s)
+
+
+async def test_of_many_replicas_one_does_it(postgres: str) -> None:
+    async with await Database.open(postgres, max_size=6) as database:
+        work = Work()
+        chore = Chore("one", 3_600, work)
+        done = await asyncio.gather(*(keeper(database, f"h{n}", chore).once(chore) for n in range(6)))
+        assert sorted(done) == [False] * 5 + [True]
+        assert work.runs == [None]
+
+
+async def test_it_is_done_again_when_due_and_told_of_the_last_success(postgres: str) -> None:
+    async with await Database.open(postgres) as database:
+        work = Work()
+        chore = Chore("again", 0.2, work)
+        first, second = keeper(database, "a", chore), keeper(database, "b", chore)
+        assert await first.once(chore)
+        assert not await second.once(chore)
+        await asyncio.sleep(0.25)
+        assert await second.once(chore)
+        assert work.runs[0] is None and work.runs[1] is not None
+        await first.observe()
+        shown = metrics.CHORE_LAST_SUCCESS.labels("again")._value.get()
+        assert shown > work.runs[1].timestamp()
+
+
+async def test_a_failure_is_counted_and_tried_again(postgres: str) -> None:
+    async with await Database.open(postgres) as database:
+        work = Work()
+        work.fail = True
+        chore = Chore("failing", 0.1, work)
+        before = metrics.CHORE_FAILURES.labels("failing")._value.get()
+        assert not await keeper(database, "a", chore).once(chore)
+        assert metrics.CHORE_FAILURES.labels("failing")._value.get() == before + 1
+        assert "failing" not in await Leases(database).last_successes()
+        await asyncio.sleep(0.15)
+        work.fail = False
+        assert await keeper(database, "b", chore).once(chore)
+
+
+async def test_a_lease_lasts_as_long_as_the_work(postgres: str) -> None:
+    async with await Database.open(postgres) as database:
+        work = Work()
+        work.gate = asyncio.Event()
+        chore = Chore("long", 3_600, work)
+        running = asyncio.create_task(keeper(database, "a", chore, lease_s=0.3).once(chore))
+        await asyncio.sleep(0.8)
+        assert not await keeper(database, "b", chore).once(chore)
+        work.gate.set()
+        assert await running
+
+
+@pytest.mark.parametrize("how", ["lost", "stopped"])
+async def test_work_ends_with_its_lease(postgres: str, how: str) -> None:
+    async with await Database.open(postgres) as database:
+        work = Work()
+        work.gate = asyncio.Event()
+        chore = Chore("ended", 3_600, work)
+        running = asyncio.create_task(keeper(database, "a", chore, lease_s=0.3).once(chore))
+        while not work.runs:
+            await asyncio.sleep(0.01)
+        if how == "lost":
+            async with database.autocommit() as connection:
+                await connection.execute("update leases set holder = 'somebody else'")
+            assert not await running
+        else:
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            work.gate.set()
+            assert await keeper(database, "b", chore).once(chore)  # at once: the lease was given back
+        assert work.cancelled == 1

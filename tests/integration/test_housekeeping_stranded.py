@@ -1,0 +1,134 @@
+"""A delivery whose message was lost is delivered all the same, once; one whose lane has work is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+from nats.aio.client import Client
+
+from sinal_crds import names
+from sinal_runtime.bus import Bus, Lanes, contents
+from sinal_runtime.events import Dispatch, encode
+from sinal_runtime.housekeeping.stranded import Stranded
+from sinal_runtime.plans.testing import StaticPlans
+from sinal_runtime.store.delivery import Ref
+from sinal_runtime.store.housekeeping import HousekeepingStore
+from sinal_runtime.store.matching import MatchStore
+
+from tests.support.fix_bus import MakeTenant
+from tests.support.fix_dispatch import DispatchRig
+
+IDLE_S = 0.4
+STREAM, SUBJECT = names.stream("loja"), names.out_subject("loja", "principal")
+
+
+class Loss:
+    """Delivery over a real broker that loses messages."""
+
+    def __init__(self, rig: DispatchRig, bus: Bus, client: Client) -> None:
+        self.rig, self.bus, self.js = rig, bus, client.jetstream()
+        store = HousekeepingStore(rig.database)
+        plans = StaticPlans(*rig.plans.tenants.values())
+        self.stranded = Stranded(store, MatchStore(rig.database), bus, plans, idle_s=IDLE_S)
+
+    async def publish(self, ref: Ref, event_id: str) -> None:
+        """As matching would, and time passes."""
+        body = encode(Dispatch(id=ref.id, created_at=ref.created_ms))
+        await self.bus.publish(SUBJECT, body, msg_id=f"{event_id}:principal:0")
+        self.rig.rows("update capi_events set published_at = now() where id = %s", ref.id)
+        await asyncio.sleep(2 * IDLE_S)
+
+    async def lose_all(self) -> None:
+        await self.js.purge_stream(STREAM)
+
+    @asynccontextmanager
+    async def dispatching(self) -> AsyncIterator[None]:
+        lanes = Lanes(self.bus, self.rig.worker.handle, batch=100, concurrency=4, in_flight=100)
+        lanes.set([self.rig.lane()])
+        task = asyncio.create_task(lanes.run())
+        try:
+            yield
+        finally:
+            await lanes.drain(2.0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def loss(
+    dispatch_rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant, monkeypatch: pytest.MonkeyPatch
+) -> Loss:
+    async def long_ago(*_: object) -> datetime:
+        return datetime(2020, 1, 1, tzinfo=UTC)
+
+    monkeypatch.setattr(contents, "born", long_ago)  # rows of these tests pretend to be older than their stream
+    await make_tenant("loja", names.dispatch_consumer("principal"), names.dispatch_consumer("outro"))
+    return Loss(dispatch_rig, bus, client)
+
+
+async def _delivered(rig: DispatchRig, ref: Ref) -> None:
+    deadline = time.monotonic() + 20
+    while rig.row(ref)["status"] != "delivered":
+        assert time.monotonic() < deadline, repr(rig.row(ref))[-900:]
+        await asyncio.sleep(0.05)
+
+
+async def test_a_row_whose_message_was_deleted_is_delivered_once(loss: Loss) -> None:
+    ref = await loss.rig.add("lost-1")
+    await loss.publish(ref, "lost-1")
+    await loss.lose_all()
+    async with loss.dispatching():
+        assert await loss.stranded.rescue() == 1
+        await _delivered(loss.rig, ref)
+        assert await loss.stranded.rescue() == 0
+    assert [event["event"]["event_id"] for event in await loss.rig.received()] == ["lost-1"]
+    assert loss.rig.outcomes(ref) == ["delivered"]
+
+
+async def test_a_row_in_doubt_is_taken_up_as_one_in_doubt(loss: Loss) -> None:
+    ref = await loss.rig.add("doubt-1")
+    await loss.publish(ref, "doubt-1")
+    await loss.rig.store.claim("loja", "principal", [ref], lease_s=30)
+    await loss.lose_all()
+    assert await loss.stranded.rescue() == 0  # a worker holds it
+    loss.rig.rows("update capi_events set lease_until = now() - interval '2 minutes'")
+    async with loss.dispatching():
+        assert await loss.stranded.rescue() == 1
+        await _delivered(loss.rig, ref)
+    assert loss.rig.outcomes(ref) == ["in_doubt", "delivered"]
+
+
+async def test_a_lane_with_work_is_slow_and_nothing_is_lost(loss: Loss) -> None:
+    slow, lost = await loss.rig.add("slow-1"), await loss.rig.add("lost-2", destination="outro")
+    loss.rig.rows("update capi_events set published_at = now() where id = %s", lost.id)
+    await loss.publish(slow, "slow-1")
+    assert await loss.stranded.rescue() == 1  # of the other destination, whose lane is empty
+    assert (loss.rig.row(slow)["generation"], loss.rig.row(lost)["generation"]) == (0, 1)
+    fetched = await (await loss.js.pull_subscribe_bind("dispatch-principal", STREAM)).fetch(1)
+    assert await loss.stranded.rescue() == 0  # delivered to a worker and not acked
+    await fetched[0].nak(delay=30)
+    assert await loss.stranded.rescue() == 0  # given back for later
+
+
+async def test_what_is_young_or_not_due_is_left_alone(loss: Loss) -> None:
+    later = await loss.rig.add("later")
+    loss.rig.rows("update capi_events set published_at = now(), next_attempt_at = now() + interval '1 hour'")
+    await asyncio.sleep(2 * IDLE_S)
+    young = await loss.rig.add("young")
+    loss.rig.rows("update capi_events set published_at = now() where id = %s", young.id)
+    assert await loss.stranded.rescue() == 0
+    assert loss.rig.row(later)["generation"] == 0
+
+
+async def test_rows_wait_while_the_broker_has_no_such_stream(loss: Loss) -> None:
+    ref = await loss.rig.add("lost-3")
+    await loss.publish(ref, "lost-3")
+    await loss.js.delete_stream(STREAM)
+    assert await loss.stranded.rescue() == 1
+    assert loss.rig.row(ref)["published_at"] is None  # matching's sweep publishes it once the stream is there
+    assert await contents.count(loss.bus, STREAM, SUBJECT) == 0
