@@ -136,6 +136,16 @@ async def test_gateway_that_sends_no_proof_lives_by_its_token(edge_world: EdgeWo
     assert (await edge_world.client().post(f"/api/v1/webhooks/open/{OPEN_TOKEN}", body())).status == 202
 
 
+async def test_gateway_whose_package_is_not_installed_is_asked_to_come_again(edge_world: EdgeWorld) -> None:
+    edge_world.tenants = (a_tenant(integrations=(integration("a"),)),)
+    edge_world.gateways = {}
+    client = edge_world.client()
+    reply = await client.post("/api/v1/webhooks/signed/a", body(), headers=SIGNED)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "60")
+    for stranger in ("/api/v1/webhooks/signed/b", "/api/v1/webhooks/other/a"):
+        assert (await client.post(stranger, body(), headers=SIGNED)).status == 401
+
+
 async def test_missing_credentials_ask_the_gateway_to_come_again(edge_world: EdgeWorld) -> None:
     broken = integration("a", credentials={}, problem="Secret vendas is missing")
     edge_world.tenants = (with_integrations(broken), OTHER)

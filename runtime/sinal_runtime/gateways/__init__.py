@@ -2,7 +2,7 @@
 
 A gateway module has:
 
-- `NAME`: the word in GatewayIntegration, URL and metrics;
+- `NAME`: the word in GatewayIntegration (behind `x-` for one of another package), URL and metrics: 2 to 30 of a-z0-9;
 - `SECRET_KEYS`: keys of its credentials Secret (empty where the gateway sends nothing to check);
 - `AUTHENTICATES`: whether its deliveries prove where they come from, so that a tenant's own host may take them
   without a URL token;
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -49,6 +50,7 @@ class Gateway(Protocol):
     def parse(self, raw: bytes, *, country: str = "BR", clear: bool = False) -> list[Sale]: ...
 
 
+_NAME = re.compile(r"[a-z0-9]{2,30}")
 _PARTS = frozenset({"sale", "readback"})  # modules of this folder that are no gateways
 
 
@@ -71,6 +73,10 @@ def _add(found: dict[str, Gateway], module: object, where: str) -> None:
     if missing:
         raise TypeError(f"gateway {where}: missing {', '.join(missing)}")
     assert isinstance(module, Gateway)  # noqa: S101 - the names were checked above; this is for the type checker
+    if not _NAME.fullmatch(module.NAME):
+        raise TypeError(f"gateway {where}: NAME must be 2 to 30 of a-z and 0-9, as manifests and URLs write it")
+    if module.NAME in found:  # a package must not come between a shipped gateway and its sales
+        raise TypeError(f"gateway {where}: NAME {module.NAME!r} is taken by another gateway")
     found[module.NAME] = module
 
 

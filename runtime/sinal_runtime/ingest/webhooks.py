@@ -62,6 +62,8 @@ class Webhooks:
         request.source = "webhook"
         raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
         gateway = self._gateways.get(name)
+        if gateway is None and self._is_awaited(name, token):
+            raise problem.retry(503, "This edge has no adapter of that gateway: install its package.", 60)
         believed = self._believed(request, slug, gateway, name, token, raw)
         if gateway is None or not believed:
             raise problem.unauthorized()
@@ -96,10 +98,15 @@ class Webhooks:
             check(self._decoy_of(gateway))  # an unknown token costs what a bad signature costs
             return []
         self._note(request, candidates)
-        unusable = [i for _, i in candidates if i.problem is not None and gateway.SECRET_KEYS and not i.credentials]
+        unusable = [i for _, i in candidates if not all(map(i.credentials.get, gateway.SECRET_KEYS))]
         if len(unusable) == len(candidates):
             raise problem.retry(503, "The integration's credentials are missing: see its status.", 60)
         return [candidate for candidate in candidates if check(candidate[1].credentials)]
+
+    def _is_awaited(self, name: str, token: str | None) -> bool:
+        """Whether the plan has this very URL: then the sender must come again until the package is installed."""
+        found = self._plans.snapshot.by_token(token) if token and len(token) <= who.MAX_CREDENTIAL else None
+        return found is not None and found[1].gateway == name
 
     def _candidates(
         self, request: Request, slug: str | None, gateway: Gateway, token: str | None
