@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
-from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
-from sinal_runtime.api.app import Parts, build
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.database import Database
-
-from tests.support.fix_operations import ADMIN_KEY, ApiBus, ApiRig, tenants
+from tests.support.fix_operations import ApiRig, RunningApi
 
 WORDS = st.one_of(
     st.text(max_size=40),
@@ -33,39 +24,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
     max_leaves=8,
 )
-
-
-class Running:
-    """The application on a loop of its own, so that Hypothesis can call it."""
-
-    def __init__(self, url: str) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.database = self.loop.run_until_complete(Database.open(url, max_size=2))
-        self.app: FastAPI = build(Parts(self.database, ApiBus(), StaticPlans(*tenants()), SecretStr(ADMIN_KEY)))
-
-    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request; a fault of the application is raised here."""
-
-        async def call() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.app)
-            headers = {"Authorization": f"Bearer {ADMIN_KEY}", **options.pop("headers", {})}
-            async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
-                return await client.request(method, path, **options)
-
-        return self.loop.run_until_complete(asyncio.wait_for(call(), 10))
-
-    def close(self) -> None:
-        """End everything."""
-        self.loop.run_until_complete(self.database.close())
-        self.loop.close()
-
-
-@pytest.fixture
-def running(postgres: str) -> Iterator[Running]:
-    """An application that Hypothesis can call."""
-    one = Running(postgres)
-    yield one
-    one.close()
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -88,8 +46,8 @@ def body_of(document: dict[str, Any], operation: dict[str, Any]) -> st.SearchStr
     return st.fixed_dictionaries({}, optional={field: JSON for field in sorted(fields)}) | JSON
 
 
-def test_no_request_is_answered_with_a_fault(running: Running) -> None:
-    document = running.app.openapi()
+def test_no_request_is_answered_with_a_fault(running_api: RunningApi) -> None:
+    document = running_api.app.openapi()
     every = operations(document)
     assert len(every) >= 18
 
@@ -108,7 +66,7 @@ def test_no_request_is_answered_with_a_fault(running: Running) -> None:
         body = data.draw(body_of(document, operation))
         try:
             options = {} if body is None else {"json": body}
-            answer = running.ask(method, path, params=query, **options)
+            answer = running_api.ask(method, path, params=query, **options)
         except ValueError as error:  # JSON has no NaN; httpx refuses to send it
             assert "JSON" in str(error)
             return
@@ -136,6 +94,25 @@ async def test_routes_that_are_not_there_are_problems_too(api_rig: ApiRig, metho
 
 
 @pytest.mark.parametrize(
+    ("body", "status"),
+    [({}, 400), ({"tenant": "loja"}, 400), ({"tenant": "nobody", "order_id": "HP1"}, 404)],
+)
+async def test_an_export_asks_whose_data_before_it_asks_for_keys(
+    api_rig: ApiRig, body: dict[str, str], status: int
+) -> None:
+    """A wrong request is the caller's fault, also where no export could be made."""
+    assert (await api_rig.call("POST", "/api/v1/privacy/exports", json=body)).status_code == status
+
+
+async def test_an_export_without_keys_says_what_is_missing_and_not_to_try_again(api_rig: ApiRig) -> None:
+    answer = await api_rig.call("POST", "/api/v1/privacy/exports", json={"tenant": "loja", "order_id": "HP1"})
+    assert answer.status_code == 501
+    assert "SINAL_KEYRING_FILE" in answer.json()["detail"]
+    assert "retry-after" not in answer.headers
+    assert not await api_rig.rows("select * from audit_log where action = 'privacy.export'")
+
+
+@pytest.mark.parametrize(
     ("query", "field"),
     [
         ({"limit": "0"}, "limit"),
@@ -154,8 +131,8 @@ async def test_a_wrong_filter_is_refused_by_name(api_rig: ApiRig, query: dict[st
     assert "ana@example.com" not in answer.text
 
 
-def test_the_document_names_every_schema_it_refers_to(running: Running) -> None:
-    document = running.ask("GET", "/openapi.json")
+def test_the_document_names_every_schema_it_refers_to(running_api: RunningApi) -> None:
+    document = running_api.ask("GET", "/openapi.json")
     assert document.json()["openapi"].startswith("3.1")
     schemas = document.json()["components"]["schemas"]
     found = {part.partition('"')[0] for part in document.text.split("#/components/schemas/")[1:]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -262,10 +263,17 @@ def tenant_plan() -> TenantPlan:
     )
 
 
-@pytest.fixture
-async def room(postgres: str) -> AsyncIterator[Room]:
-    """A match worker with tenant `loja`, funnel `curso`, destination `pixel`."""
-    async with await Database.open(postgres, min_size=1, max_size=4) as database:
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Room]:
+    """A match worker with tenant `loja`, funnel `curso`, destination `pixel` on this database."""
+    async with await Database.open(url, min_size=1, max_size=4) as database:
         bus, plans, now = MemoryPublisher(), Plans(Snapshot({"loja": tenant_plan()})), [NOW]
         worker = MatchWorker(database, bus, plans, clock=lambda: now[0])
-        yield Room(postgres, database, bus, plans, worker, EventReader(database), now)
+        yield Room(url, database, bus, plans, worker, EventReader(database), now)
+
+
+@pytest.fixture
+async def room(postgres: str) -> AsyncIterator[Room]:
+    """The same on a database of its own."""
+    async with opened(postgres) as one:
+        yield one

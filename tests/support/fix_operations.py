@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -12,14 +15,22 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from sinal_crds import names
+from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.api.app import Parts, build
+from sinal_runtime.api.sink import FolderSink
+from sinal_runtime.bus import Bus
 from sinal_runtime.bus.depth import Depth
+from sinal_runtime.bus.quarantine import QuarantineBucket
+from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.plans.testing import StaticPlans
 from sinal_runtime.store.database import Database
 
-from tests.support.fix_matching import MemoryPublisher, Room, tenant_plan
+from tests.support.fix_matching import MemoryPublisher, Room, opened, tenant_plan
+from tests.support.nats_process import NatsProcess
 
+Got = TypeVar("Got")
 ADMIN_KEY = "sak_of_the_platform"
 
 
@@ -98,3 +109,53 @@ async def api_rig(room: Room) -> AsyncIterator[ApiRig]:
     bus, plans = ApiBus(), StaticPlans(*tenants())
     app = build(Parts(room.database, bus, plans, SecretStr(ADMIN_KEY)))
     yield ApiRig(room.url, room.database, app, bus, plans, room)
+
+
+class RunningApi:
+    """The whole API over real PostgreSQL and NATS, on a loop of its own, so that Hypothesis can call it."""
+
+    def __init__(self, url: str, nats_url: str, manifests: Path) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._stack = AsyncExitStack()
+        self.app: FastAPI = self.run(self._start(url, nats_url, FolderSink(manifests)))
+
+    async def _start(self, url: str, nats_url: str, sink: FolderSink) -> FastAPI:
+        self.room = await self._stack.enter_async_context(opened(url))
+        self.bus = await Bus.connect(nats_url, name="test")
+        self._stack.push_async_callback(self.bus.close)
+        plans, keyring = StaticPlans(*tenants()), Keyring.generate()
+        for slug in plans.snapshot.tenants:
+            lane = {"name": names.stream(slug), "subjects": [names.tenant_subjects(slug)], "retention": "workqueue"}
+            await self.bus.api(f"STREAM.CREATE.{lane['name']}", msgspec.json.encode(lane))
+        self.sealed = SealedQuarantine(bucket=QuarantineBucket(self.bus), keyring=keyring)
+        admin = SecretStr(ADMIN_KEY)
+        parts = Parts(self.room.database, self.bus, plans, admin, sink=sink, streams=self.bus, keyring=keyring)
+        return build(parts)
+
+    def run(self, work: Coroutine[Any, Any, Got]) -> Got:
+        """Do something on the application's loop."""
+        return self.loop.run_until_complete(asyncio.wait_for(work, 20))
+
+    def ask(self, method: str, path: str, *, key: str = ADMIN_KEY, **options: Any) -> httpx.Response:
+        """One request; a fault of the application is raised here."""
+        headers = {"Authorization": f"Bearer {key}", **(options.pop("headers", None) or {})}
+
+        async def call() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+                return await client.request(method, path, headers=headers, **options)
+
+        return self.run(call())
+
+    def close(self) -> None:
+        """End everything."""
+        self.run(self._stack.aclose())
+        self.loop.close()
+
+
+@pytest.fixture
+def running_api(postgres: str, nats_server: NatsProcess, tmp_path: Path) -> Iterator[RunningApi]:
+    """An application that Hypothesis can call."""
+    one = RunningApi(postgres, nats_server.url, tmp_path / "manifests")
+    yield one
+    one.close()

@@ -101,10 +101,10 @@ class Privacy:
 
     async def export(self, caller: Caller, body: WhoseData) -> Exported:
         """Show everything; that it was shown is written down first."""
-        if self._exporter is None:
-            raise HTTPException(503, "this process has no keys to open quarantine with: set SINAL_KEYRING_FILE")
         plan = self._plan(caller, body.tenant)
         person = _person(plan, body.model_dump(exclude={"tenant"}))
+        if self._exporter is None:  # no 503: asking again does not help
+            raise HTTPException(501, "this API has no keys to open quarantine with: set SINAL_KEYRING_FILE")
         await self._audit.write(caller.entry("privacy.export", "person", tenant=plan.slug, keys=person.keys(plan.slug)))
         data = await self._exporter.export(person.forget(plan.slug), country=plan.country)
         return Exported(tenant=plan.slug, exported_at=datetime.now(UTC), data=data)
