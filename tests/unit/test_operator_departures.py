@@ -22,10 +22,15 @@ def tenant(name: str, *, uid: str | None = None, leaving: bool = True, **spec: A
             "uid": uid or f"uid-{name}",
             "resourceVersion": "1",
             "generation": 1,
+            "finalizers": ["sinal.dev/finalizer"],
             **gone,
         },
         "spec": spec,
     }
+
+
+def later(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": "2"}}
 
 
 def departures(*tenants: dict[str, Any]) -> Departures:
@@ -82,14 +87,14 @@ async def test_two_that_leave_with_one_slug_go_one_after_the_other() -> None:
 
 async def test_an_abandoned_tenant_is_tried_for_as_long_as_we_live() -> None:
     mirror = Mirror()
-    mirror.put(tenant("a"))
+    mirror.put(tenant("a", deletionPolicy="Delete"))
     found = Departures(mirror)
+    found.retired()
     (seen,) = mirror
     found.abandon(seen)
-    mirror.remove({**tenant("a"), "metadata": {**tenant("a")["metadata"], "resourceVersion": "2"}})
-    found.forget("uid-a")
+    mirror.remove(later(tenant("a")))
     (still,) = found.retired()
-    assert still.uid == "uid-a"
+    assert (still.uid, still.deletion_policy) == ("uid-a", "Delete")
     found.reported((still,), removed("a"))
     assert found.retired() == ()
 
@@ -99,3 +104,21 @@ async def test_a_refusal_releases_nobody(result: Any) -> None:
     found = departures(tenant("a"))
     found.reported(found.retired(), {"a": TenantReport(slug="a", result=result)})
     assert await found.outcome("uid-a", 0) is None
+
+
+async def test_who_went_without_us_loses_its_plan_and_no_queue() -> None:
+    mirror = Mirror()
+    mirror.put(tenant("a", leaving=False, deletionPolicy="Delete"))
+    found = Departures(mirror)
+    assert found.retired() == ()
+    mirror.remove(later(tenant("a")))
+    assert [(one.uid, one.deletion_policy) for one in found.retired()] == [("uid-a", "Retain")]
+
+
+async def test_who_was_released_and_is_gone_is_not_taken_up_again() -> None:
+    mirror = Mirror()
+    mirror.put(tenant("a"))
+    found = Departures(mirror)
+    found.reported(found.retired(), removed("a"))
+    mirror.remove(later(tenant("a")))
+    assert found.retired() == ()

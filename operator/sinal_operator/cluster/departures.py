@@ -10,6 +10,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 
+import msgspec
+
 from sinal_crds.models import Tenant
 from sinal_operator.cluster.mirror import Mirror, Seen
 from sinal_operator.provision.report import Retired, TenantReport
@@ -35,9 +37,11 @@ class Departures:
         self._abandoned: dict[str, Retired] = {}  # released before NATS could be cleaned; tried while we live
         self._released: dict[str, str] = {}  # UID -> what became of it
         self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._known: dict[str, Seen] = {}
 
     def retired(self) -> tuple[Retired, ...]:
         """What NATS is to be rid of: one tenant for each slug, and none whose slug a living Tenant has."""
+        self._notice()
         leaving = {**self._abandoned, **{s.uid: retirement(s) for s in self._leaving()}}
         taken = self._living_slugs()
         chosen: dict[str, Retired] = {}
@@ -67,20 +71,24 @@ class Departures:
         return self._released[uid]
 
     def abandon(self, seen: Seen) -> Retired:
-        """Let a Tenant go though NATS still has what was its own; it is removed if NATS comes back while we run."""
-        self._abandoned[seen.uid] = retirement(seen)
-        return self._abandoned[seen.uid]
+        """Let a Tenant go though NATS still has what was its own; that is removed if NATS comes back while we run."""
+        return self._abandoned.setdefault(seen.uid, retirement(seen))
 
-    def forget(self, uid: str) -> None:
-        """The API server has no such object any more."""
-        self._news.pop(uid, None)
-        if uid not in self._abandoned:
-            self._released.pop(uid, None)
+    def _notice(self) -> None:
+        """Forget who is gone. Who went without us, its finalizer taken away by hand, loses its plan and no queue."""
+        there = {seen.uid: seen for seen in self._mirror if seen.key[0] == "Tenant"}
+        for uid in self._known.keys() - there.keys():
+            seen = self._known[uid]
+            if self._released.pop(uid, None) is None and seen.kept:
+                self._abandoned.setdefault(uid, msgspec.structs.replace(retirement(seen), deletion_policy="Retain"))
+            self._news.pop(uid, None)
+        self._known = there
 
     def _release(self, uid: str, what: str) -> None:
         self._abandoned.pop(uid, None)
-        self._released[uid] = what
-        self._news[uid].set()
+        if uid in self._known:
+            self._released[uid] = what
+            self._news[uid].set()
 
     def _leaving(self) -> list[Seen]:
         return [seen for seen in self._mirror if seen.key[0] == "Tenant" and seen.deleting]

@@ -17,13 +17,13 @@ from sinal_crds.names import GROUP, VERSION
 from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.login import login
-from sinal_operator.cluster.mirror import see
+from sinal_operator.cluster.mirror import FINALIZER, see
 from sinal_operator.cluster.reconciler import Reconciler
 from sinal_operator.cluster.resources import CUSTOM, SECRETS, SECRETS_SELECTOR
+from sinal_operator.cluster.survey import Survey
 
 log = logging.getLogger(__name__)
 
-FINALIZER = f"{GROUP}/finalizer"
 ATTEMPT_S = 10.0  # how long one attempt to delete waits before it is noted as failed
 TENANTS = CUSTOM["Tenant"]
 
@@ -61,17 +61,19 @@ def settings() -> kopf.OperatorSettings:
 
 
 def registry(
-    reconciler: Reconciler, departures: Departures, journal: Journal, *, patience_s: float
+    survey: Survey, reconciler: Reconciler, departures: Departures, journal: Journal, *, patience_s: float
 ) -> kopf.OperatorRegistry:
-    """The handlers, bound to their reconciler."""
+    """The handlers, bound to what they tell."""
     found = kopf.OperatorRegistry()
     kopf.on.login(registry=found)(login)
 
     def seen(event: Any, **_: Any) -> None:
-        reconciler.saw(event["type"], event["object"])
+        if survey.saw(event["type"], event["object"]):
+            reconciler.wake()
 
     def secret_seen(event: Any, **_: Any) -> None:
-        reconciler.saw_secret(event["type"], event["object"])
+        if survey.saw_secret(event["type"], event["object"]):
+            reconciler.wake()
 
     async def retire(body: kopf.Body, uid: str, runtime: timedelta, **_: Any) -> None:
         outcome = await departures.outcome(uid, ATTEMPT_S)

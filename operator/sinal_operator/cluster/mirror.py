@@ -19,6 +19,7 @@ from sinal_crds.names import GROUP
 
 PAUSED = f"{GROUP}/paused"
 ROTATE = f"{GROUP}/rotate"
+FINALIZER = f"{GROUP}/finalizer"
 _READ = (PAUSED, ROTATE)
 
 Body = dict[str, Any]
@@ -41,6 +42,7 @@ class Seen:
     version: int
     generation: int
     deleting: bool
+    kept: bool  # by our finalizer: it can't go without us
     annotations: dict[str, str]
     status: Body = field(repr=False)
     spec: Body = field(repr=False)
@@ -60,12 +62,11 @@ class Seen:
 
     def declares_as(self, other: Seen) -> bool:
         """Whether the other one comes to the same plans."""
-        return (self.uid, self.generation, self.deleting, self.annotations) == (
-            other.uid,
-            other.generation,
-            other.deleting,
-            other.annotations,
-        )
+        return self._declaration == other._declaration
+
+    @property
+    def _declaration(self) -> tuple[object, ...]:
+        return self.uid, self.generation, self.deleting, self.kept, self.annotations
 
 
 def key_of(body: Body) -> ObjectKey:
@@ -87,6 +88,7 @@ def see(body: Body) -> Seen:
         version=int(metadata["resourceVersion"]),
         generation=metadata.get("generation", 1),
         deleting="deletionTimestamp" in metadata,
+        kept=FINALIZER in (metadata.get("finalizers") or ()),
         annotations={name: annotations[name] for name in _READ if name in annotations},
         status=body.get("status") or {},
         spec=body.get("spec") or {},

@@ -24,6 +24,8 @@ from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror
 from sinal_operator.cluster.reconciler import Reconciler
+from sinal_operator.cluster.scribe import Scribe
+from sinal_operator.cluster.survey import Survey
 from sinal_operator.provision import desired
 
 log = logging.getLogger(__name__)
@@ -108,17 +110,18 @@ class ClusterOperator:
             replicas=options.replicas,
             interval_s=options.drift_interval_s,
         )
-        departures = Departures(mirror)
+        survey, departures, journal = Survey(client, mirror, self._keyring), Departures(mirror), Journal(client)
         reconciler = Reconciler(
-            client=client,
+            survey=survey,
             broker=broker,
-            keyring=self._keyring,
             ingest_url=options.ingest_url,
             mirror=mirror,
             departures=departures,
+            scribe=Scribe(client, mirror, journal),
+            journal=journal,
         )
-        self._synced, self._connected = lambda: reconciler.synced, lambda: broker.connected
-        found = handlers.registry(reconciler, departures, Journal(client), patience_s=options.deletion_patience_s)
+        self._synced, self._connected = lambda: survey.synced, lambda: broker.connected
+        found = handlers.registry(survey, reconciler, departures, journal, patience_s=options.deletion_patience_s)
         keeping = broker.run(reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake)
         watching = _watching(found, stack)
         return watching, _task(keeping, stack), _task(reconciler.run(), stack)

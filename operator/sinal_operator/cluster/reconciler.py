@@ -7,29 +7,23 @@ follow each other, never overlap, and end with statuses that speak of what the r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
-from sinal_crds.compile import Compilation, compile
-from sinal_crds.keyring import Keyring
-from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
-from sinal_crds.references import Problem
 from sinal_operator import metrics
 from sinal_operator.cluster.broker import Broker
-from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.client import Refused, Unreachable
 from sinal_operator.cluster.conditions import READY
 from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.journal import Journal
-from sinal_operator.cluster.mirror import Change, Mirror, Seen
-from sinal_operator.cluster.resources import CUSTOM
+from sinal_operator.cluster.mirror import Mirror, Seen
 from sinal_operator.cluster.scribe import Scribe
 from sinal_operator.cluster.status import Judgement, World, judge
-from sinal_operator.cluster.wallet import Wallet
+from sinal_operator.cluster.survey import Declared, Survey
 from sinal_operator.provision import Report, Retired, TenantReport
 
 log = logging.getLogger(__name__)
@@ -37,11 +31,8 @@ log = logging.getLogger(__name__)
 QUIET_S = 0.15  # events come in bursts (`kubectl apply -f folder`): a round waits for the end of one …
 BURST_S = 1.0  # … but no longer than that
 YOUNG_S = 2.0  # so long a reference may lead nowhere before that is a fault: its target may be on the way
-RESYNC_S = 300.0  # a listing now and then finds what no watch told of
-RELISTED_S = 5.0  # an event without a type, so long after our own listing, means that a watch was down
 BACKOFF_S = (0.5, 30.0)
-
-Body = dict[str, Any]
+IDLE_S = 1.0  # a listing that is overdue is tried no more often
 
 
 class Reconciler:
@@ -50,66 +41,38 @@ class Reconciler:
     def __init__(
         self,
         *,
-        client: Client,
+        survey: Survey,
         broker: Broker,
-        keyring: Keyring,
         ingest_url: str,
         mirror: Mirror,
         departures: Departures,
+        scribe: Scribe,
+        journal: Journal,
     ) -> None:
-        self._client, self._broker, self._keyring = client, broker, keyring
+        self._survey, self._broker = survey, broker
         self._ingest_url = ingest_url.rstrip("/")
         self._mirror, self._departures = mirror, departures
-        self._wallet = Wallet(client)
-        self._journal = Journal(client)
-        self._scribe = Scribe(client, mirror, self._journal)
+        self._scribe, self._journal = scribe, journal
         self._wake = asyncio.Event()
-        self._synced_at: float | None = None
-        self._resync = True
         self._failures = 0
         self._world = World(plans={})
-        self._problems: tuple[Problem, ...] = ()
         self._plans: tuple[TenantPlan, ...] = ()  # what NATS is to be brought to
         self._offered: tuple[tuple[TenantPlan, ...], tuple[Retired, ...]] = ((), ())  # to the drift loop
         self._reports: dict[str, TenantReport] = {}
         self._active: dict[str, TenantPlan] = {}
         self._untold: list[TenantReport] = []  # of what was made or changed at NATS
 
-    @property
-    def synced(self) -> bool:
-        """Whether all objects have been seen and judged at least once."""
-        return self._synced_at is not None
-
     def wake(self) -> None:
         """Have a round soon."""
         self._wake.set()
-
-    def saw(self, event_type: str | None, body: Body) -> None:
-        """Note an event of a custom resource's watch; without a type it is part of a listing."""
-        if event_type == "DELETED":
-            change = self._mirror.remove(body)
-            self._departures.forget(body["metadata"]["uid"])
-        else:
-            change = self._mirror.put(body)
-        if event_type is None and self._synced_at is not None and time.monotonic() - self._synced_at > RELISTED_S:
-            self._resync = True
-        if change is not Change.NOTHING or self._resync:
-            self.wake()
-
-    def saw_secret(self, event_type: str | None, body: Body) -> None:
-        """Note an event of a Secret's watch."""
-        if self._wallet.event(body, gone=event_type == "DELETED"):
-            self.wake()
 
     async def run(self) -> None:
         """Rounds for ever: when something changed, after a failure, and now and then."""
         self.wake()
         while True:
-            try:
-                async with asyncio.timeout(RESYNC_S * random.uniform(0.9, 1.1)):  # noqa: S311 - jitter
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(self._survey.due_in_s, IDLE_S)):
                     await self._wake.wait()
-            except TimeoutError:
-                self._resync = True
             await self._burst_over()
             try:
                 done = await self.round()
@@ -138,11 +101,10 @@ class Reconciler:
     async def round(self) -> bool:
         """One reconciliation; False when something is left to do. Raises Unreachable or Refused."""
         with metrics.RECONCILE_SECONDS.labels("Cluster").time():
-            if self._resync:
-                await self._list()
-            compilation = await self._compile()
+            declared = await self._survey.take()
+            self._plans = declared.plans
             await self._provision()
-            self._world = self._look(compilation)
+            self._world = self._look(declared)
             judged = [(seen, judge(seen, self._world)) for seen in self._mirror]
             if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
                 asyncio.get_running_loop().call_later(YOUNG_S, self.wake)
@@ -151,45 +113,6 @@ class Reconciler:
         self._show(judged)
         metrics.RECONCILE_TOTAL.labels("Cluster", "done" if written else "incomplete").inc()
         return written
-
-    async def _list(self) -> None:
-        """Take full listings for what there is."""
-        self._resync = False
-        try:
-            self._mirror.listing()
-            for kind, resource in CUSTOM.items():
-                bodies: list[Body] = []
-                version = 0
-                async for page, at in self._client.pages(resource):
-                    bodies += page
-                    version = max(version, int(at))
-                self._mirror.replace(kind, bodies, version)
-        except BaseException:
-            self._resync = True
-            raise
-        self._wallet.forget()
-        self._synced_at = time.monotonic()
-
-    async def _compile(self) -> Compilation:
-        objects = self._mirror.objects()
-        compilation = compile(objects, await self._wallet.fetch(objects), self._keyring)
-        self._problems = self._wallet.explained(compilation.problems)
-        left_alone = {(kind, namespace, name) for kind, namespace, name in (*self._held(), *self._paused())}
-        self._plans = tuple(
-            plan for plan in compilation.plans if ("Tenant", plan.namespace, plan.name) not in left_alone
-        )
-        return compilation
-
-    def _held(self) -> dict[ObjectKey, str]:
-        """Tenants with a member that can't be read: a plan without it would take away what works."""
-        return {
-            seen.tenant: f"{seen.key[0]} {seen.key[2]} can't be read, so the tenant is left as it is: {seen.fault}"
-            for seen in self._mirror
-            if seen.manifest is None and not seen.deleting
-        }
-
-    def _paused(self) -> frozenset[ObjectKey]:
-        return frozenset(seen.key for seen in self._mirror if seen.key[0] == "Tenant" and seen.paused)
 
     async def _provision(self) -> None:
         plans, retired = self._plans, self._departures.retired()
@@ -230,22 +153,20 @@ class Reconciler:
                 self._reports.pop(tenant.slug, None)
                 self._active.pop(tenant.slug, None)
 
-    def _look(self, compilation: Compilation) -> World:
-        problems: defaultdict[ObjectKey, list[Problem]] = defaultdict(list)
-        for problem in self._problems:
-            problems[problem.kind, problem.namespace, problem.name].append(problem)
+    def _look(self, declared: Declared) -> World:
+        plans = declared.compilation.plans
         return World(
-            plans={plan.slug: plan for plan in compilation.plans},
-            minted=compilation.minted,
-            problems=problems,
+            plans={plan.slug: plan for plan in plans},
+            minted=declared.compilation.minted,
+            problems=declared.problems,
             reports=self._reports,
             active=self._active,
-            held=self._held(),
-            paused=self._paused(),
+            held=declared.held,
+            paused=declared.paused,
             young=self._mirror.declared_since(YOUNG_S),
             broker_trouble=self._broker.trouble,
             ingest_url=self._ingest_url,
-            slugs={("Tenant", plan.namespace, plan.name): plan.slug for plan in compilation.plans},
+            slugs={("Tenant", plan.namespace, plan.name): plan.slug for plan in plans},
         )
 
     async def _tell(self) -> None:

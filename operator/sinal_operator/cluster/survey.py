@@ -1,0 +1,113 @@
+"""What is declared in the cluster, whole: watch events and listings in, compiled plans out.
+
+Invariant: NATS gets nothing of a Tenant that the API server could forget without telling us: a Tenant counts from the
+moment that it carries our finalizer.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sinal_crds.compile import Compilation, compile
+from sinal_crds.keyring import Keyring
+from sinal_crds.loading import ObjectKey
+from sinal_crds.plan import TenantPlan
+from sinal_crds.references import Problem
+from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.mirror import Change, Mirror
+from sinal_operator.cluster.resources import CUSTOM
+from sinal_operator.cluster.wallet import Wallet
+
+RESYNC_S = 300.0  # a listing now and then finds what no watch told of
+RELISTED_S = 5.0  # an event without a type, so long after our own listing, means that a watch was down
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Everything declared at one moment."""
+
+    compilation: Compilation
+    problems: Mapping[ObjectKey, Sequence[Problem]]
+    plans: tuple[TenantPlan, ...]  # what NATS is to be brought to; the compilation has those of tenants left alone too
+    held: Mapping[ObjectKey, str]  # tenants left alone because a part of them can't be read, and why
+    paused: frozenset[ObjectKey]
+
+
+class Survey:
+    """Keeps the mirror and the Secrets right, and compiles them."""
+
+    def __init__(self, client: Client, mirror: Mirror, keyring: Keyring) -> None:
+        self._client, self._mirror, self._keyring = client, mirror, keyring
+        self._wallet = Wallet(client)
+        self._listed_at: float | None = None
+        self._list_at = 0.0  # when the next listing is due
+
+    @property
+    def synced(self) -> bool:
+        """Whether all objects have been listed at least once."""
+        return self._listed_at is not None
+
+    @property
+    def due_in_s(self) -> float:
+        """Seconds until the next listing is due."""
+        return max(0.0, self._list_at - time.monotonic())
+
+    def saw(self, event_type: str | None, body: Body) -> bool:
+        """Note an event of an object's watch, without a type where it is part of a listing; whether it is news."""
+        change = self._mirror.remove(body) if event_type == "DELETED" else self._mirror.put(body)
+        relisted = event_type is None and self._listed_at is not None
+        if relisted and time.monotonic() - (self._listed_at or 0) > RELISTED_S:
+            self._list_at = 0.0
+        return change is not Change.NOTHING or self.due_in_s == 0
+
+    def saw_secret(self, event_type: str | None, body: Body) -> bool:
+        """Note an event of a Secret's watch; whether plans may change by it."""
+        return self._wallet.event(body, gone=event_type == "DELETED")
+
+    async def take(self) -> Declared:
+        """Everything as it is now; raises Unreachable or Refused."""
+        if self.due_in_s == 0:
+            await self._list()
+        objects = self._mirror.objects()
+        compilation = compile(objects, await self._wallet.fetch(objects), self._keyring)
+        problems: dict[ObjectKey, list[Problem]] = {}
+        for problem in self._wallet.explained(compilation.problems):
+            problems.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
+        held, paused = self._held(), self._paused()
+        left_alone = {*held, *paused, *self._not_ours_yet()}
+        plans = tuple(p for p in compilation.plans if ("Tenant", p.namespace, p.name) not in left_alone)
+        return Declared(compilation, problems, plans, held, paused)
+
+    async def _list(self) -> None:
+        """Take full listings for what there is."""
+        self._mirror.listing()
+        for kind, resource in CUSTOM.items():
+            bodies: list[Body] = []
+            version = 0
+            async for page, at in self._client.pages(resource):
+                bodies += page
+                version = max(version, int(at))
+            self._mirror.replace(kind, bodies, version)
+        self._wallet.forget()
+        self._listed_at = time.monotonic()
+        self._list_at = self._listed_at + RESYNC_S * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+
+    def _held(self) -> dict[ObjectKey, str]:
+        """Tenants with a member that can't be read: a plan without it would take away what works."""
+        return {
+            seen.tenant: f"{seen.key[0]} {seen.key[2]} can't be read, so the tenant is left as it is: {seen.fault}"
+            for seen in self._mirror
+            if seen.manifest is None and not seen.deleting
+        }
+
+    def _paused(self) -> frozenset[ObjectKey]:
+        return frozenset(seen.key for seen in self._mirror if seen.key[0] == "Tenant" and seen.paused)
+
+    def _not_ours_yet(self) -> frozenset[ObjectKey]:
+        return frozenset(seen.key for seen in self._mirror if seen.key[0] == "Tenant" and not seen.kept)
