@@ -17,6 +17,7 @@ import structlog
 from pydantic import SecretStr
 
 from sinal_crds.keyring import Keyring
+from sinal_runtime import collector
 from sinal_runtime.server import HttpServer
 from sinal_runtime.settings import Settings
 
@@ -134,10 +135,14 @@ class Base:
         self._checks["nats"] = connected
         return bus, plans
 
-    async def _database(self, url: SecretStr, *, max_size: int = 10) -> Database:
+    async def _database(
+        self, url: SecretStr, *, max_size: int = 10, session: Mapping[str, str] | None = None
+    ) -> Database:
         from sinal_runtime.store.database import Database
 
-        database = await Database.open(url.get_secret_value(), min_size=1, max_size=max_size, tracer=self._tracer)
+        database = await Database.open(
+            url.get_secret_value(), min_size=1, max_size=max_size, session=session, tracer=self._tracer
+        )
         self._stack.push_async_callback(database.close)
         self._checks["postgres"] = database.ping
         return database
@@ -216,11 +221,11 @@ class Dispatch(Base):
         from sinal_runtime.bus import Lanes
         from sinal_runtime.dispatch.graph import GraphClient
         from sinal_runtime.dispatch.worker import DispatchWorker
-        from sinal_runtime.store.delivery import DeliveryStore
+        from sinal_runtime.store.delivery import SESSION, DeliveryStore
 
         settings = self._settings
         self._trace("sinal-dispatch")
-        database = await self._database(settings.database_url)
+        database = await self._database(settings.database_url, session=SESSION)
         bus, plans = await self._bus_and_plans("sinal-dispatch")
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
@@ -432,6 +437,7 @@ async def _until_stopped(name: str, role: Role, health: HttpServer | None) -> No
         if health is not None:
             await health.start()
         await role.start()
+        collector.tune()
         log.info("role.started", role=name, url=getattr(role, "url", None) or getattr(health, "url", None))
         await stop.wait()
     finally:

@@ -7,7 +7,7 @@ what it can see is decided by PostgreSQL, not by a WHERE clause that somebody fo
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -62,9 +62,13 @@ class Database:
         max_size: int = 10,
         timeout_s: float = 10.0,
         name: str = "sinal",
+        session: Mapping[str, str] | None = None,
         tracer: Tracer | None = None,
     ) -> Self:
-        """Connect; raises StoreUnavailable when no connection stands within `timeout_s`."""
+        """Connect; raises StoreUnavailable when no connection stands within `timeout_s`.
+
+        `session` holds parameters of PostgreSQL for all connections, over the usual ones.
+        """
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=_Kept,
@@ -79,7 +83,7 @@ class Database:
                 "autocommit": True,  # a statement that stands alone takes one round trip
                 "row_factory": dict_row,
                 "application_name": name,
-                "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+                "options": " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items()),
             },
         )
         try:

@@ -21,6 +21,8 @@ _SQL = queries.load("delivery")
 _MS = timedelta(milliseconds=1)
 _ANSWER_LIMIT = 2_000
 ERASED = "{}"  # payload of a row whose person was erased: it is never sent
+# Batches are joined by hashing: a nested loop over a thousand rows of each side costs more than everything else here.
+SESSION = {"enable_nestloop": "off", "enable_seqscan": "off"}
 SETTLE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # an answer that is not written down becomes a doubt
 
 Outcome = Literal["delivered", "retry", "throttled", "refused", "auth", "in_doubt"]

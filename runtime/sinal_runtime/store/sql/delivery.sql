@@ -2,7 +2,8 @@
 -- created_at, so that only the partitions concerned are touched. `attempts` of the claim is the fencing token of
 -- everything after it. Each statement changes rows by conditions asked of the rows themselves: one that another session
 -- changed in between is looked at again as it has become, which a join with an earlier look at it would not do. Ids are
--- sorted, so that two workers lock in one order.
+-- sorted, so that two workers lock in one order. Tables are read by `= any(array)` on an index and joined with the
+-- batch by hashing (`delivery.SESSION`): what the planner believes of young tables can make nothing quadratic.
 
 -- name: claim
 -- Takes what is due and writes the attempt in the same statement. An attempt that a lost worker left open is closed as
@@ -11,8 +12,7 @@ with taken as (
     update capi_events e set
         status = 'sending', attempts = e.attempts + 1, next_attempt_at = null,
         lease_until = now() + make_interval(secs => %(lease_s)s)
-    from unnest(%(ids)s::bigint[]) as w (id)
-    where e.id = w.id and e.created_at >= %(since)s and e.created_at < %(until)s
+    where e.id = any(%(ids)s::bigint[]) and e.created_at >= %(since)s and e.created_at < %(until)s
         and e.tenant_id = %(tenant)s and e.destination = %(destination)s
         and case e.status
             when 'pending' then coalesce(e.next_attempt_at, '-infinity') <= now() + interval '1 second'
@@ -21,8 +21,7 @@ with taken as (
     returning e.id, e.created_at, e.source_event, e.funnel, e.payload_json, e.consent_ads, e.received_at, e.attempts
 ), doubted as (
     update dispatch_attempts a set outcome = 'in_doubt', finished_at = now()
-    from taken t
-    where t.attempts > 1 and a.capi_event_id = t.id and a.capi_created_at = t.created_at and a.outcome is null
+    where a.capi_event_id = any(array(select id from taken where attempts > 1)) and a.outcome is null
     returning a.capi_event_id
 ), request as (
     insert into dispatch_requests (tenant_id, destination, events)
@@ -32,7 +31,7 @@ with taken as (
     insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, request_id)
     select %(tenant)s, t.id, t.created_at, t.attempts, r.id from taken t cross join request r
 )
-select t.id, t.created_at, t.attempts > 1 and exists (select from doubted d where d.capi_event_id = t.id) as doubted,
+select t.id, t.created_at, t.id = any(array(select capi_event_id from doubted)) as doubted,
     t.source_event, t.funnel, t.payload_json, t.consent_ads, t.received_at, t.attempts,
     r.id as request_id, r.created_at as request_at
 from taken t cross join request r
@@ -44,9 +43,9 @@ select e.id,
     greatest(0, extract(epoch from
         coalesce(case e.status when 'pending' then e.next_attempt_at else e.lease_until end, now()) - now()))::float8
         as due_in_s
-from unnest(%(ids)s::bigint[]) as w (id)
-join capi_events e on e.id = w.id and e.created_at >= %(since)s and e.created_at < %(until)s
-where e.tenant_id = %(tenant)s and e.destination = %(destination)s and e.status in ('pending', 'sending');
+from capi_events e
+where e.id = any(%(ids)s::bigint[]) and e.created_at >= %(since)s and e.created_at < %(until)s
+    and e.tenant_id = %(tenant)s and e.destination = %(destination)s and e.status in ('pending', 'sending');
 
 -- name: reopen
 -- A further request of claimed rows: leases of `all_ids` are prolonged, attempts of `ids` are written. No row comes back
@@ -54,7 +53,7 @@ where e.tenant_id = %(tenant)s and e.destination = %(destination)s and e.status 
 with held as (
     update capi_events e set lease_until = now() + make_interval(secs => %(lease_s)s)
     from unnest(%(all_ids)s::bigint[], %(all_attempts)s::int[]) as u (id, attempts)
-    where e.id = u.id and e.created_at >= %(since)s and e.created_at < %(until)s
+    where e.id = any(%(all_ids)s::bigint[]) and e.id = u.id and e.created_at >= %(since)s and e.created_at < %(until)s
         and e.status = 'sending' and e.attempts = u.attempts
     returning e.id, e.created_at
 ), request as (
@@ -89,7 +88,7 @@ with result as (
         next_attempt_at = case when r.status = 'pending' then now() + make_interval(secs => r.delay_s) end,
         settled_at = case when r.status <> 'pending' then now() end
     from result r
-    where e.id = r.id and e.created_at >= %(since)s and e.created_at < %(until)s
+    where e.id = any(%(ids)s::bigint[]) and e.id = r.id and e.created_at >= %(since)s and e.created_at < %(until)s
         and r.status is not null and e.status = 'sending' and e.attempts = r.attempts
     returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts,
         case when e.status = 'dead' then e.payload_json end as payload_json, r.detail
@@ -98,12 +97,12 @@ with result as (
         outcome = r.outcome, finished_at = now(), http_status = %(http_status)s, code = %(code)s, subcode = %(subcode)s,
         provider_response = left(%(answer)s::text, 2000)
     from result r
-    where a.capi_event_id = r.id and a.request_id = %(request_id)s and a.created_at = %(request_at)s
-        and r.outcome is not null
+    where a.capi_event_id = any(%(ids)s::bigint[]) and a.capi_event_id = r.id and a.request_id = %(request_id)s
+        and a.created_at = %(request_at)s and r.outcome is not null
 ), unsent as (
-    delete from dispatch_attempts a using result r
-    where a.capi_event_id = r.id and a.request_id = %(request_id)s and a.created_at = %(request_at)s
-        and r.outcome is null and a.outcome is null
+    delete from dispatch_attempts a
+    where a.capi_event_id = any(array(select id from result where outcome is null)) and a.outcome is null
+        and a.request_id = %(request_id)s and a.created_at = %(request_at)s
 ), answered as (
     update dispatch_requests q set
         events = %(sent)s, http_status = %(http_status)s, code = %(code)s, subcode = %(subcode)s,
@@ -128,8 +127,7 @@ delete from dispatch_requests where id = %(request_id)s and created_at = %(reque
 -- How often Meta refused each of these events alone.
 select a.capi_event_id as id, count(*)::int as refusals
 from dispatch_attempts a
-join unnest(%(ids)s::bigint[]) as u (id) on a.capi_event_id = u.id
-where a.outcome = 'refused'
+where a.capi_event_id = any(%(ids)s::bigint[]) and a.outcome = 'refused'
 group by a.capi_event_id;
 
 -- name: bury
