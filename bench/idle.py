@@ -54,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     results = [row for tenants in options.tenants for row in uvloop.run(measure(tenants, options.seconds))]
     report.table(results)
-    roles = [row for row in results if row["process"] in (*ROLES, "housekeeping")]
+    roles = [row for row in results if row["process"] in ROLES]
     goals = [
         report.goal("busiest role, % of a core", max(row["cpu_percent"] for row in roles), 2, at_least=False),
         report.goal("largest role, MiB", max(row["memory_mb"] for row in roles), 150, at_least=False),

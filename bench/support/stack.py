@@ -47,7 +47,6 @@ class Bench(Platform):
         """Start all; returns once lanes are provisioned, workers listen and this week has its partitions."""
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120))
         await super().start()
-        self.start_role("housekeeping")
         await until(self._partitions, 1, timeout_s=30)
         if self._warms_up:
             await self._warm()

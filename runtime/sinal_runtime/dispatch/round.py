@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any
 
@@ -202,26 +203,26 @@ class Round:
     async def _settle(self, results: list[Result], request: Request | None, answer: Answer | None) -> None:
         answered = None if answer is None else _answered(answer, sent=len(results))
         moved = await self._ledger.settle(self._tenant.slug, results, request=request, answered=answered)
-        now = self._clock.time()
         for result in results:
-            row = result.row
-            if result.outcome is not None:
-                metrics.CAPI_EVENTS.labels(self._tenant.slug, self._destination.name, result.outcome).inc()
-            if result.status is None:
-                continue
-            self._unresolved.pop(row.id, None)
-            self._fates[row.ref] = result.delay_s if result.status == "pending" else None
-            if row.id in moved:
-                self._count(result, now)
+            if result.status is not None:
+                self._unresolved.pop(result.row.id, None)
+                self._fates[result.row.ref] = result.delay_s if result.status == "pending" else None
+        self._count(results, moved)
 
-    def _count(self, result: Result, now: float) -> None:
-        if result.status == "dead":
-            metrics.DEAD_LETTERS.labels(self._tenant.slug, result.reason).inc()
-        if result.status == "withheld":
-            metrics.CAPI_EVENTS.labels(self._tenant.slug, self._destination.name, "withheld").inc()
-        if result.status == "delivered":
-            waited_s = max(0.0, now - result.row.received_at.timestamp())
-            metrics.EVENT_LATENCY.labels(self._tenant.slug, "delivered").observe(waited_s)
+    def _count(self, results: Sequence[Result], moved: Set[int]) -> None:
+        """Once a request: what its events have in common costs as much as one."""
+        tenant, destination, now = self._tenant.slug, self._destination.name, self._clock.time()
+        ended = [result for result in results if result.status is not None and result.row.id in moved]
+        counts: Counter[str] = Counter(result.outcome for result in results if result.outcome is not None)
+        counts.update("withheld" for result in ended if result.status == "withheld")
+        for outcome, events in counts.items():
+            metrics.CAPI_EVENTS.labels(tenant, destination, outcome).inc(events)
+        for reason, events in Counter(result.reason for result in ended if result.status == "dead").items():
+            metrics.DEAD_LETTERS.labels(tenant, reason).inc(events)
+        latency = metrics.EVENT_LATENCY.labels(tenant, "delivered")
+        for result in ended:
+            if result.status == "delivered":
+                latency.observe(max(0.0, now - result.row.received_at.timestamp()))
 
 
 class _Withheld(Exception):

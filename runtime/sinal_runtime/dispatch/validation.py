@@ -81,9 +81,8 @@ def _time(event: Mapping[str, Any], now: float) -> int:
 
 def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
     for field in HASHED:
-        digests = user.get(field, [])
-        digests = [digests] if isinstance(digests, str) else digests
-        if not all(isinstance(d, str) and _SHA256.fullmatch(d) for d in digests):
+        digests = user.get(field)
+        if digests is not None and not _are_digests(digests):
             raise Invalid("rejected", f"user_data.{field} holds a value that is no SHA-256 digest")
     fbc = user.get("fbc")
     if fbc is not None and identity.usable_fbc(fbc, int(now * 1000)) is None:
@@ -91,6 +90,13 @@ def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
     if not identifies(user):
         raise Invalid("unidentifiable", "user_data identifies nobody")
     return user
+
+
+def _are_digests(value: Any) -> bool:
+    """Whether it is a digest or a list of them."""
+    if not isinstance(value, list):
+        value = [value]
+    return all(isinstance(one, str) and _SHA256.fullmatch(one) for one in value)
 
 
 def _source(event: Mapping[str, Any]) -> None:
