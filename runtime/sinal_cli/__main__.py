@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from sinal_cli.client import commands
 from sinal_cli.client.privacy import privacy
+from sinal_cli.client.quarantine import quarantine
 
 app = App(name="sinal", help="Server-side tracking for paid-traffic funnels.", version_flags=["--version"])
 manifests = App(name="manifests", help="Manifests of tenants, destinations, funnels and gateway integrations.")
@@ -20,6 +21,7 @@ app.command(gateways)
 app.command(identity)
 commands.register(app)
 app.command(privacy)
+app.command(quarantine)
 
 
 @app.command
