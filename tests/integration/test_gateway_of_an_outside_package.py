@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
-import textwrap
+import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
+from time import time
 
+import aiohttp
 import pytest
 
-MODULE = '''
-"""Acmepay, a gateway that lives in a package of its own."""
+from tests.support import load
+from tests.support.platform import running
 
-import hmac
-import json
-
-from sinal_runtime.gateways import NotThisGateway
-from sinal_runtime.gateways.sale import Sale
-
-NAME = "acmepay"
-SECRET_KEYS = ("token",)
-AUTHENTICATES = True
+PAGE = (Path(__file__).parents[2] / "docs" / "adding-a-gateway.md").read_text(encoding="utf-8")
+_, _, SECTION = PAGE.partition("## In a package of your own")
 
 
-def verify(raw, headers, query, secret):
-    return bool(secret.get("token")) and hmac.compare_digest(headers.get("x-acme", ""), secret["token"])
+def block(language: str) -> str:
+    """The code of the page's section about packages, to the letter."""
+    return SECTION.partition(f"```{language}\n")[2].partition("```")[0]
 
 
-def parse(raw, *, country="BR", clear=False):
-    try:
-        body = json.loads(raw)
-    except ValueError:
-        raise NotThisGateway("the body is not JSON") from None
-    if "acme_id" not in body:
-        raise NotThisGateway("`acme_id` is missing")
-    return [Sale(gateway=NAME, event="PAID", event_key=f"acmepay:{body['acme_id']}:approved", status="approved",
-                 order_id=body["acme_id"], value="10.00", currency="BRL", occurred_at="2026-01-01T00:00:00Z")]
-'''
+MODULE = block("python")
+BODY = {"acme_id": "A1", "status": "paid", "cents": 29700, "at": "2026-09-21T13:00:00Z", "email": "ana@example.com"}
 
 
 @pytest.fixture
@@ -48,7 +38,9 @@ def site(tmp_path: Path) -> Path:
     info = tmp_path / "acmepay_sinal-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acmepay-sinal\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[sinal.gateways]\nacmepay = acmepay_sinal\n")
+    points = tomllib.loads(block("toml"))["project"]["entry-points"]["sinal.gateways"]
+    lines = [f"{name} = {module}\n" for name, module in points.items()]
+    (info / "entry_points.txt").write_text("[sinal.gateways]\n" + "".join(lines))
     return tmp_path
 
 
@@ -69,15 +61,53 @@ def test_the_registry_knows_it_beside_its_own(site: Path) -> None:
 
 def test_the_command_line_parses_with_it(site: Path) -> None:
     parse = ("-m", "sinal_cli", "gateways", "parse", "--gateway", "acmepay")
-    answer = run(site, *parse, stdin='{"acme_id": "A1"}')
+    answer = run(site, *parse, stdin=json.dumps(BODY))
     [sale] = json.loads(answer.stdout)
     assert (sale["gateway"], sale["order_id"], sale["status"]) == ("acmepay", "A1", "approved")
+    assert (sale["value"], sale["customer"]["em"]) == ("297.00", [hashlib.sha256(b"ana@example.com").hexdigest()])
     refused = run(site, *parse, stdin="{}")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "acme_id" in refused.stderr
 
 
 def test_one_that_lacks_something_is_told_what(site: Path) -> None:
-    (site / "acmepay_sinal.py").write_text(textwrap.dedent(MODULE).replace("AUTHENTICATES = True", ""))
+    (site / "acmepay_sinal.py").write_text(MODULE.replace("AUTHENTICATES = True", ""))
     answer = run(site, "-c", "from sinal_runtime.gateways import registry; registry()")
     assert "TypeError: gateway acmepay: missing AUTHENTICATES" in answer.stderr
+
+
+@pytest.mark.parametrize(("name", "said"), [("hotmart", "is taken"), ("Acme-Pay", "2 to 30")])
+def test_no_package_takes_a_shipped_name_or_one_that_no_manifest_can_write(site: Path, name: str, said: str) -> None:
+    (site / "acmepay_sinal.py").write_text(MODULE.replace('NAME = "acmepay"', f'NAME = "{name}"'))
+    answer = run(site, "-c", "from sinal_runtime.gateways import registry; registry()")
+    assert answer.returncode != 0 and said in answer.stderr
+
+
+SHOP = Path(__file__).parents[1] / "support" / "manifests" / "shop.yaml"
+SECRET = """
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: acmepay}
+stringData: {token: s3cret}
+"""
+
+
+@pytest.mark.timeout(240)
+async def test_its_sale_reaches_meta_by_the_manifest_of_the_page(site: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "acmepay.yaml"
+    manifest.write_text(block("yaml") + SECRET)
+    settings = {"PYTHONPATH": str(site)}
+    body = {**BODY, "at": datetime.fromtimestamp(time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    async with (
+        running(tmp_path / "stack", [SHOP, manifest], settings=settings) as platform,
+        aiohttp.ClientSession() as session,
+    ):
+        url = platform.webhook("loja", "acmepay")
+        assert "/webhooks/acmepay/" in url
+        for secret, status in (("wrong", 401), ("s3cret", 202)):
+            async with session.post(url, json=body, headers={"X-Acme-Token": secret}) as answer:
+                assert answer.status == status, await answer.text()
+        totals = await platform.settled(session, accepted=1)
+        assert totals["delivered"] == 1
+        assert len(await load.purchases(session, platform.sandbox_url, "1111111111")) == 1
