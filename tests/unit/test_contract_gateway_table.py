@@ -69,3 +69,39 @@ spec: {tenantRef: loja, funnelRef: curso, gateway: mercadopago, credentialsSecre
     [integration] = compilation.plans[0].integrations
     assert integration.credentials == credentials
     assert (integration.problem is None) is usable
+
+
+OUTSIDE = """
+apiVersion: sinal.dev/v1alpha1
+kind: Tenant
+metadata: {name: loja}
+---
+apiVersion: sinal.dev/v1alpha1
+kind: Funnel
+metadata: {name: curso}
+spec: {tenantRef: loja, type: Perpetual}
+---
+apiVersion: sinal.dev/v1alpha1
+kind: GatewayIntegration
+metadata: {name: nova}
+spec: {tenantRef: loja, funnelRef: curso, gateway: x-acmepay, credentialsSecretRef: {name: acme}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "credentials", "problem"),
+    [
+        ({"token": "t", "anyKey": "x", "empty": ""}, {"token": "t", "anyKey": "x"}, None),
+        ({}, {}, None),
+        (None, {}, "Secret acme does not exist in this namespace; create it"),
+    ],
+)
+def test_an_outside_gateway_gets_every_key_under_its_own_name(
+    data: dict[str, str] | None, credentials: dict[str, str], problem: str | None
+) -> None:
+    secrets = Secrets({} if data is None else {("default", "acme"): data})
+    compilation = compile(load_text(OUTSIDE).objects, secrets, Keyring.generate())
+    [integration] = compilation.plans[0].integrations
+    assert (integration.gateway, integration.credentials) == ("acmepay", credentials)
+    assert integration.problem == problem
+    assert compilation.minted["loja"]["webhooks"]["nova"]["gateway"] == "acmepay"
