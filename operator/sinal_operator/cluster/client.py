@@ -42,6 +42,11 @@ class Refused(Exception):
         """Whether there is no such object."""
         return self.status == 404
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the object has changed since it was seen."""
+        return self.status == 409
+
 
 class Client:
     """One session with the API server."""
@@ -79,10 +84,13 @@ class Client:
                 return
             query = {**query, "continue": following}
 
-    async def patch_status(self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]) -> Body:
-        """Merge into an object's status and return the object; raises Unreachable or Refused."""
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any], *, version: int
+    ) -> Body:
+        """Merge into the status of this very version and return the object; raises Unreachable or Refused."""
         path = resource.path(namespace, name, "status")
-        return await self._request("PATCH", path, body={"status": status}, content=_MERGE)
+        body = {"metadata": {"resourceVersion": str(version)}, "status": status}
+        return await self._request("PATCH", path, body=body, content=_MERGE)
 
     async def post_event(self, namespace: str, event: Body) -> None:
         """Record an event; raises Unreachable or Refused."""

@@ -1,7 +1,8 @@
 """Kopf's part: watches, and the finalizer of Tenants. Handlers note what they saw; the reconciler decides.
 
 Watch events are taken with `on.event`, which writes nothing to the objects; only a Tenant's deletion needs Kopf's
-bookkeeping. So no annotation is left on anything but a Tenant whose deletion waits.
+bookkeeping. So no annotation is left on anything but a Tenant whose deletion waits. Every handler is a coroutine: Kopf
+runs plain functions in threads, and the mirror belongs to the loop.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.networking.request_timeout = 30.0
     chosen.networking.error_backoffs = (0.5, 1, 2, 3, 5, 8)
     chosen.queueing.error_delays = (1, 1, 2, 3, 5, 8, 13, 21, 34, 60)
-    chosen.queueing.worker_limit = 64
+    chosen.queueing.worker_limit = 256  # of each kind; a worker that idles keeps its place …
+    chosen.queueing.idle_timeout = 0.5  # … so it must not idle for long
     chosen.queueing.exit_timeout = 1.0
     chosen.watching.chunk_size = 500
     chosen.watching.connect_timeout = 10.0
@@ -67,11 +69,11 @@ def registry(
     found = kopf.OperatorRegistry()
     kopf.on.login(registry=found)(login)
 
-    def seen(event: Any, **_: Any) -> None:
+    async def seen(event: Any, **_: Any) -> None:
         if survey.saw(event["type"], event["object"]):
             reconciler.wake()
 
-    def secret_seen(event: Any, **_: Any) -> None:
+    async def secret_seen(event: Any, **_: Any) -> None:
         if survey.saw_secret(event["type"], event["object"]):
             reconciler.wake()
 

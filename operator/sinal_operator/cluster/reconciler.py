@@ -105,7 +105,7 @@ class Reconciler:
             self._plans = declared.plans
             await self._provision()
             self._world = self._look(declared)
-            judged = [(seen, judge(seen, self._world)) for seen in self._mirror]
+            judged = [(seen, judge(seen, self._world)) for seen in declared.seen]
             if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
                 asyncio.get_running_loop().call_later(YOUNG_S, self.wake)
             written = await self._scribe.write((seen, j) for seen, j in judged if j is not None)

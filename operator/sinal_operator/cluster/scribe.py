@@ -1,6 +1,7 @@
 """Writes statuses that differ from what the API server holds, and nothing else.
 
-Invariant: a status that says already what is known is not written: a quiet cluster sees no writes.
+Invariants: a status that says already what is known is not written, so a quiet cluster sees no writes; and a judgement
+is written only to the very version of the object that was judged, never to a newer one or to a namesake.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ class Scribe:
     async def _write(self, seen: Seen, change: dict[str, Any]) -> bool:
         kind, namespace, name = seen.key
         try:
-            body = await self._client.patch_status(CUSTOM[kind], namespace, name, change)
+            body = await self._client.patch_status(CUSTOM[kind], namespace, name, change, version=seen.version)
         except Unreachable as error:
             log.info("status of %s %s/%s waits: %s", *seen.key, error)
             return False
         except Refused as error:
-            if not error.gone:
+            if not (error.gone or error.outdated):
                 log.warning("status of %s %s/%s was refused: %s", *seen.key, error)
             return error.gone
         self._mirror.put(body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
 from sinal_crds.references import Problem
 from sinal_operator.cluster.client import Client
-from sinal_operator.cluster.mirror import Change, Mirror
+from sinal_operator.cluster.mirror import Change, Mirror, Seen
 from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.cluster.wallet import Wallet
 
@@ -32,6 +32,7 @@ Body = dict[str, Any]
 class Declared:
     """Everything declared at one moment."""
 
+    seen: tuple[Seen, ...]  # what this speaks of; the mirror goes on
     compilation: Compilation
     problems: Mapping[ObjectKey, Sequence[Problem]]
     plans: tuple[TenantPlan, ...]  # what NATS is to be brought to; the compilation has those of tenants left alone too
@@ -74,15 +75,16 @@ class Survey:
         """Everything as it is now; raises Unreachable or Refused."""
         if self.due_in_s == 0:
             await self._list()
-        objects = self._mirror.objects()
+        seen, objects = tuple(self._mirror), self._mirror.objects()
         compilation = compile(objects, await self._wallet.fetch(objects), self._keyring)
         problems: dict[ObjectKey, list[Problem]] = {}
         for problem in self._wallet.explained(compilation.problems):
             problems.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
-        held, paused = self._held(), self._paused()
-        left_alone = {*held, *paused, *self._not_ours_yet()}
+        tenants = [one for one in seen if one.key[0] == "Tenant"]
+        held, paused = _held(seen), frozenset(one.key for one in tenants if one.paused)
+        left_alone = {*held, *paused, *(one.key for one in tenants if not one.kept)}
         plans = tuple(p for p in compilation.plans if ("Tenant", p.namespace, p.name) not in left_alone)
-        return Declared(compilation, problems, plans, held, paused)
+        return Declared(seen, compilation, problems, plans, held, paused)
 
     async def _list(self) -> None:
         """Take full listings for what there is."""
@@ -98,16 +100,11 @@ class Survey:
         self._listed_at = time.monotonic()
         self._list_at = self._listed_at + RESYNC_S * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
-    def _held(self) -> dict[ObjectKey, str]:
-        """Tenants with a member that can't be read: a plan without it would take away what works."""
-        return {
-            seen.tenant: f"{seen.key[0]} {seen.key[2]} can't be read, so the tenant is left as it is: {seen.fault}"
-            for seen in self._mirror
-            if seen.manifest is None and not seen.deleting
-        }
 
-    def _paused(self) -> frozenset[ObjectKey]:
-        return frozenset(seen.key for seen in self._mirror if seen.key[0] == "Tenant" and seen.paused)
-
-    def _not_ours_yet(self) -> frozenset[ObjectKey]:
-        return frozenset(seen.key for seen in self._mirror if seen.key[0] == "Tenant" and not seen.kept)
+def _held(objects: Iterable[Seen]) -> dict[ObjectKey, str]:
+    """Tenants with a member that can't be read: a plan without it would take away what works."""
+    return {
+        seen.tenant: f"{seen.key[0]} {seen.key[2]} can't be read, so the tenant is left as it is: {seen.fault}"
+        for seen in objects
+        if seen.manifest is None and not seen.deleting
+    }

@@ -1,0 +1,70 @@
+"""Writing statuses: to the version that was judged and to no other, and again when that was overtaken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sinal_operator.cluster.client import Client, Refused
+from sinal_operator.cluster.conditions import READY, Verdict
+from sinal_operator.cluster.journal import Journal
+from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.scribe import Scribe
+from sinal_operator.cluster.status import Judgement
+
+
+class Recording(Client):
+    """Takes statuses and events, or refuses them."""
+
+    def __init__(self, refusal: int = 0) -> None:
+        super().__init__()
+        self.refusal = refusal
+        self.patches: list[tuple[str, int]] = []
+        self.events: list[str] = []
+
+    async def patch_status(
+        self, resource: Any, namespace: str, name: str, status: Any, *, version: int
+    ) -> dict[str, Any]:
+        if self.refusal:
+            raise Refused(self.refusal, "path", "no")
+        self.patches.append((name, version))
+        return funnel(version + 1, status)
+
+    async def post_event(self, namespace: str, event: dict[str, Any]) -> None:
+        self.events.append(event["reason"])
+
+
+def funnel(version: int, status: dict[str, Any] | None = None) -> dict[str, Any]:
+    metadata = {"name": "curso", "namespace": "default", "uid": "u", "resourceVersion": str(version), "generation": 1}
+    spec = {"tenantRef": "loja"}
+    kind = {"apiVersion": "sinal.dev/v1alpha1", "kind": "Funnel"}
+    return {**kind, "metadata": metadata, "spec": spec, "status": status or {}}
+
+
+READY_NOW = Judgement((Verdict(READY, "True", "Ready", "fine"),))
+
+
+async def write(client: Recording, mirror: Mirror) -> bool:
+    (seen,) = mirror
+    return await Scribe(client, mirror, Journal(client)).write([(seen, READY_NOW)])
+
+
+async def test_a_status_goes_to_the_version_that_was_judged_and_once() -> None:
+    client, mirror = Recording(), Mirror()
+    mirror.put(funnel(7))
+    assert await write(client, mirror)
+    assert await write(client, mirror)
+    assert client.patches == [("curso", 7)]
+    assert client.events == ["Ready"]
+
+
+async def test_an_object_that_changed_meanwhile_is_judged_again() -> None:
+    client, mirror = Recording(refusal=409), Mirror()
+    mirror.put(funnel(7))
+    assert not await write(client, mirror)
+    assert client.events == []
+
+
+async def test_an_object_that_is_gone_needs_nothing() -> None:
+    client, mirror = Recording(refusal=404), Mirror()
+    mirror.put(funnel(7))
+    assert await write(client, mirror)
