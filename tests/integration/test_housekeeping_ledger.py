@@ -21,7 +21,7 @@ BREAKS = {
     "waiting_without_end": "update events set outcome = 'waiting' where kind = 'sale'; delete from capi_events; "
     "delete from dispatch_attempts",
     "sending_without_attempt": "update capi_events set status = 'sending'; delete from dispatch_attempts",
-    "unfinished_after_its_time": "update capi_events set status = 'pending', "
+    "unfinished_after_its_time": "update capi_events set status = 'pending', settled_at = null, "
     "created_at = created_at - interval '8 days'; delete from dispatch_attempts",
 }
 

@@ -8,6 +8,7 @@ It is built once, when the event is matched; what only the moment of sending can
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,6 +82,7 @@ def _first_url(*candidates: str | None) -> str | None:
     return next((clean for url in candidates if url and (clean := clean_url(url))), None)
 
 
+@lru_cache(maxsize=4_096)  # few pages make most of the visits
 def clean_url(url: str) -> str | None:
     """A web URL without fragment, log-in and personal query parameters; None for anything else."""
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -53,7 +54,8 @@ def user_data(event: Event, click: ClickData | None, country: str) -> dict[str, 
     people: list[UserData | Customer] = [] if event.sale is None else [event.sale.customer]
     people += [event.user] if click is None else [event.user, click.user]
     for field in HASHED:
-        if digests := _union(getattr(person, field) for person in people):
+        told = [digests for person in people if (digests := getattr(person, field))]
+        if told and (digests := _union(told)):
             found[field] = digests
     if "country" not in found and country:
         found["country"] = [identity.digest(country.lower())]
@@ -101,6 +103,7 @@ def browser(event: Event, click: ClickData | None) -> tuple[str | None, str | No
     return next((ip for ip, _ in pairs if ip), None), next((agent for _, agent in pairs if agent), None)
 
 
+@lru_cache(maxsize=4_096)  # a visitor's events come close together, and reading an address is dear
 def public_ip(text: str | None) -> str | None:
     """The address in its canonical form, or None when it is no address of the public internet."""
     try:

@@ -1,4 +1,6 @@
 -- Statements of one batch of matching. Each takes its rows as one JSON array: a batch of any size is one round trip.
+-- `offset 0` and `limit` fence a look-up, and `= any(array(…))` bounds what an update looks at, so that each row of a
+-- batch costs a look-up in an index whatever the planner, whose plans may be older than the rows, believes of a table.
 
 -- name: claim
 -- Rows are sorted, so that concurrent batches wait for each other in one order. A claim that ran out is taken over. One
@@ -6,9 +8,12 @@
 insert into dedupe_registry as held (tenant_id, event_id, source, owner, expires_at)
 select %(tenant)s, r.key, r.source, r.owner, r.expires_at
 from json_to_recordset(%(rows)s::json) as r (key text, source text, owner text, expires_at timestamptz)
-where r.expires_at is not null or not exists (
-    select from dedupe_registry h
-    where h.tenant_id = %(tenant)s and h.event_id = sinal_hashed_claim(%(tenant)s, r.key))
+left join lateral (
+    select true as taken from dedupe_registry h
+    where r.expires_at is null and h.tenant_id = %(tenant)s and h.event_id = sinal_hashed_claim(%(tenant)s, r.key)
+    limit 1
+) h on true
+where h.taken is null
 order by r.key
 on conflict (tenant_id, event_id) do update
     set source = excluded.source, owner = excluded.owner, expires_at = excluded.expires_at, first_seen_at = now()
@@ -17,14 +22,15 @@ returning event_id as key
 
 -- name: known_events
 select e.id
-from json_to_recordset(%(rows)s::json) as r (id text, received_at timestamptz)
-join events e on e.id = r.id and e.received_at = r.received_at
-where e.tenant_id = %(tenant)s and e.outcome <> 'dead'
+from json_to_recordset(%(rows)s::json) as r (id text, received_at timestamptz), lateral (
+    select e.id from events e
+    where e.id = r.id and e.received_at = r.received_at and e.tenant_id = %(tenant)s and e.outcome <> 'dead' limit 1) as e
 
 -- name: count_repeats
+with r as (select * from json_to_recordset(%(rows)s::json) as r (id text, times int))
 update events e set repeats = e.repeats + r.times
-from json_to_recordset(%(rows)s::json) as r (id text, times int)
-where e.id = r.id and e.tenant_id = %(tenant)s
+from r
+where e.id = any(array(select id from r)) and e.id = r.id and e.tenant_id = %(tenant)s
 
 -- name: update_clicks
 with r as (
@@ -107,8 +113,9 @@ on conflict (tenant_id, order_key, gateway) do nothing
 
 -- name: order_ids
 select c.id
-from json_to_recordset(%(rows)s::json) as r (gateway text, order_key text)
-join conversions c on c.tenant_id = %(tenant)s and c.order_key = r.order_key and c.gateway = r.gateway
+from json_to_recordset(%(rows)s::json) as r (gateway text, order_key text), lateral (
+    select c.id from conversions c
+    where c.tenant_id = %(tenant)s and c.order_key = r.order_key and c.gateway = r.gateway limit 1) as c
 
 -- name: lock_orders
 select c.*, c.signals::text as signals_text from conversions c
@@ -118,9 +125,10 @@ for update
 
 -- name: reopenable
 select distinct o.conversion_id as id
-from json_to_recordset(%(rows)s::json) as r (key text, at timestamptz)
-join open_orders o on o.tenant_id = %(tenant)s and o.key = r.key
-    and r.at <= o.last_at + interval '1 day' and r.at >= o.last_at - interval '60 days'
+from json_to_recordset(%(rows)s::json) as r (key text, at timestamptz), lateral (
+    select o.conversion_id from open_orders o
+    where o.tenant_id = %(tenant)s and o.key = r.key
+        and r.at <= o.last_at + interval '1 day' and r.at >= o.last_at - interval '60 days' offset 0) as o
 
 -- name: open_orders
 insert into open_orders as o (tenant_id, key, conversion_id, last_at)
@@ -137,7 +145,8 @@ delete from open_orders where tenant_id = %(tenant)s and conversion_id = any(%(i
 -- Every statement of a batch looks few rows up in large tables. Plans are made once, maybe while the tables are small,
 -- and must not scan them when they have grown. The lock is shared by all but erasures and withdrawals of consent: a
 -- batch is over before one of those begins, or sees its marks.
-select set_config('enable_seqscan', 'off', true), pg_advisory_xact_lock_shared(1397314628, hashtext(%(tenant)s))
+select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true), pg_advisory_xact_lock_shared(1397314628, hashtext(%(tenant)s))
 
 -- name: marks
 select key, kind, (extract(epoch from at) * 1000)::bigint as at_ms from privacy_marks
@@ -238,20 +247,23 @@ select f.conversion_id, c.click_id, c.ts, c.last_seen_at, c.funnel, c.session_id
         where i.tenant_id = %(tenant)s and i.click_id = c.click_id and i.email_hash is not null) as emails,
     array(select i.phone_hash from identities i
         where i.tenant_id = %(tenant)s and i.click_id = c.click_id and i.phone_hash is not null) as phones
-from found f join clicks c on c.id = f.id and c.ts = f.ts
+from found f, lateral (select * from clicks c where c.id = f.id and c.ts = f.ts limit 1) as c
 
 -- name: save_orders
+with r as (
+    select * from json_to_recordset(%(rows)s::json) as r (
+        id bigint, status text, status_at timestamptz, amount numeric, currency text, funnel text, integration text,
+        ts timestamptz, last_at timestamptz, email_hash text, phone_hash text, signals jsonb,
+        hold_until timestamptz, recheck_at timestamptz)
+)
 update conversions c set
     status = r.status, status_at = r.status_at, amount = coalesce(r.amount, c.amount),
     currency = coalesce(r.currency, c.currency), funnel = r.funnel,
     integration = coalesce(r.integration, c.integration),
     ts = r.ts, last_at = r.last_at, email_hash = r.email_hash, phone_hash = r.phone_hash, signals = r.signals,
     hold_until = r.hold_until, recheck_at = r.recheck_at, updated_at = now()
-from json_to_recordset(%(rows)s::json) as r (
-    id bigint, status text, status_at timestamptz, amount numeric, currency text, funnel text, integration text,
-    ts timestamptz, last_at timestamptz, email_hash text, phone_hash text, signals jsonb,
-    hold_until timestamptz, recheck_at timestamptz)
-where c.id = r.id and c.tenant_id = %(tenant)s
+from r
+where c.id = any(array(select id from r)) and c.id = r.id and c.tenant_id = %(tenant)s
 
 -- name: save_matches
 insert into matches as m (tenant_id, conversion_id, click_id, decision, confidence_score, rule_applied, explanation)
@@ -298,10 +310,13 @@ on conflict (id, received_at) do update set
     where e.outcome = 'dead'
 
 -- name: update_outcomes
+with r as (
+    select * from json_to_recordset(%(rows)s::json) as r (
+        id text, received_at timestamptz, outcome text, reason text, event_id text)
+)
 update events e set outcome = r.outcome, reason = r.reason, event_id = coalesce(r.event_id, e.event_id)
-from json_to_recordset(%(rows)s::json) as r (
-    id text, received_at timestamptz, outcome text, reason text, event_id text)
-where e.id = r.id and e.received_at = r.received_at and e.tenant_id = %(tenant)s
+from r
+where e.id = any(array(select id from r)) and e.id = r.id and e.received_at = r.received_at and e.tenant_id = %(tenant)s
 
 -- name: open_events
 -- Sales that a better match or the end of a wait may still send, in the sequence they came in.
@@ -326,9 +341,10 @@ order by created_at limit %(limit)s
 
 -- name: mark_published
 -- Conditions are asked of the row itself: one that a worker has changed in between is looked at again.
+with r as (select * from json_to_recordset(%(rows)s::json) as r (id bigint, generation int, published boolean))
 update capi_events c set published_at = case when r.published then now() end
-from json_to_recordset(%(rows)s::json) as r (id bigint, generation int, published boolean)
-where c.id = r.id and c.generation = r.generation and c.created_at >= %(since)s and c.created_at <= %(until)s
+from r
+where c.id = any(array(select id from r)) and c.id = r.id and c.generation = r.generation and c.created_at >= %(since)s and c.created_at <= %(until)s
 
 -- name: due_tenants
 select distinct tenant_id from conversions where hold_until <= %(now)s or recheck_at <= %(now)s
