@@ -26,7 +26,8 @@ async def test_pending_and_in_flight_are_told_apart(bus: Bus, make_tenant: MakeT
         for message in messages:
             await message.ack()
 
-    lanes = Lanes(bus, handler, batch=2, concurrency=1, in_flight=2)
+    # A lane holds the batch that runs and one to follow: two of the five are in flight, one is next.
+    lanes = Lanes(bus, handler, batch=1, concurrency=1, in_flight=2)
     lanes.set([match_lane("loja")])
     task = asyncio.create_task(lanes.run())
     await asyncio.wait_for(entered.wait(), 5)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from sinal_runtime.store.reading import EventFilter
 
@@ -20,6 +20,14 @@ def _storable(text: str) -> str:
     return text
 
 
+def _written_out(value: object) -> object:
+    """Numbers would be taken for Unix seconds or milliseconds, whichever is nearer: nobody means that."""
+    if not isinstance(value, str | datetime) or (isinstance(value, str) and "-" not in value[1:]):
+        raise ValueError("must be a time as in RFC 3339, such as 2026-11-22T15:04:05Z")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_written_out)]
 Word = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_storable)]
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the normalised e-mail, lower-case hex.")]
 
@@ -40,8 +48,8 @@ class Filters(BaseModel):
     reason: Word | None = None
     decision: Decision | None = None
     email_sha256: Hash | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
     def events(self, tenant: str | None) -> EventFilter:
         """As the store takes it, bound to a tenant."""
