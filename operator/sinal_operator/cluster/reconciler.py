@@ -32,6 +32,7 @@ QUIET_S = 0.15  # events come in bursts (`kubectl apply -f folder`): a round wai
 BURST_S = 1.0  # … but no longer than that
 YOUNG_S = 2.0  # so long a reference may lead nowhere before that is a fault: its target may be on the way
 BACKOFF_S = (0.5, 30.0)
+MOST_LINES = 50  # of one round, in the log
 IDLE_S = 1.0  # a listing that is overdue is tried no more often
 
 
@@ -119,6 +120,8 @@ class Reconciler:
         changed = {plan.slug for plan in plans if self._active.get(plan.slug) != plan}
         report = await self._broker.reconcile(plans, retired, deep=changed)
         if report is not None:
+            for change in report.changes[:MOST_LINES]:
+                log.info("%s", change)
             self._note(report, plans, retired)
 
     def source(self) -> tuple[TenantPlan, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.cluster.wallet import Wallet
 
 RESYNC_S = 300.0  # a listing now and then finds what no watch told of
-RELISTED_S = 5.0  # an event without a type, so long after our own listing, means that a watch was down
+APART_S = 5.0  # a watch that lists again was down, so we list too; watches of all kinds do so within seconds
 
 Body = dict[str, Any]
 
@@ -43,8 +43,10 @@ class Declared:
 class Survey:
     """Keeps the mirror and the Secrets right, and compiles them."""
 
-    def __init__(self, client: Client, mirror: Mirror, keyring: Keyring) -> None:
-        self._client, self._mirror, self._keyring = client, mirror, keyring
+    def __init__(
+        self, client: Client, mirror: Mirror, keyring: Keyring, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client, self._mirror, self._keyring, self._clock = client, mirror, keyring, clock
         self._wallet = Wallet(client)
         self._listed_at: float | None = None
         self._list_at = 0.0  # when the next listing is due
@@ -57,15 +59,19 @@ class Survey:
     @property
     def due_in_s(self) -> float:
         """Seconds until the next listing is due."""
-        return max(0.0, self._list_at - time.monotonic())
+        return max(0.0, self._list_at - self._clock())
 
     def saw(self, event_type: str | None, body: Body) -> bool:
         """Note an event of an object's watch, without a type where it is part of a listing; whether it is news."""
         change = self._mirror.remove(body) if event_type == "DELETED" else self._mirror.put(body)
-        relisted = event_type is None and self._listed_at is not None
-        if relisted and time.monotonic() - (self._listed_at or 0) > RELISTED_S:
-            self._list_at = 0.0
-        return change is not Change.NOTHING or self.due_in_s == 0
+        relisted = event_type is None and self._listed_at is not None and self._list_after(self._listed_at + APART_S)
+        return change is not Change.NOTHING or relisted
+
+    def _list_after(self, moment: float) -> bool:
+        """Have a listing by then at the latest; whether that is sooner than it was to be."""
+        sooner = moment < self._list_at
+        self._list_at = min(moment, self._list_at)
+        return sooner
 
     def saw_secret(self, event_type: str | None, body: Body) -> bool:
         """Note an event of a Secret's watch; whether plans may change by it."""
@@ -97,7 +103,7 @@ class Survey:
                 version = max(version, int(at))
             self._mirror.replace(kind, bodies, version)
         self._wallet.forget()
-        self._listed_at = time.monotonic()
+        self._listed_at = self._clock()
         self._list_at = self._listed_at + RESYNC_S * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import nats
@@ -39,16 +39,18 @@ class Lanes:
         return {info.name for info in await self.jetstream.consumers_info(names.stream(slug))}
 
     async def plans(self) -> dict[str, TenantPlan]:
-        """Plans that the runtime is given, by slug."""
+        """Plans that the runtime is given, by slug. (A watch for keys misses one that is just being replaced.)"""
+        prefix = f"$KV.{names.PLANS_BUCKET}."
         try:
             bucket = await self.jetstream.key_value(names.PLANS_BUCKET)
-            keys = await bucket.keys()
-        except (nats.js.errors.NoKeysError, nats.js.errors.NotFoundError):
+            info = await self.jetstream.stream_info(f"KV_{names.PLANS_BUCKET}", subjects_filter=f"{prefix}>")
+        except nats.js.errors.NotFoundError:
             return {}
         found = {}
-        for key in keys:
-            entry = await bucket.get(key)
-            found[key] = unseal(entry.value or b"", self._keyring)
+        for subject in info.state.subjects or {}:
+            with suppress(nats.js.errors.KeyNotFoundError):  # removed: its mark is there
+                entry = await bucket.get(slug := subject.removeprefix(prefix))
+                found[slug] = unseal(entry.value or b"", self._keyring)
         return found
 
 
