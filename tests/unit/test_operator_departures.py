@@ -122,3 +122,17 @@ async def test_who_was_released_and_is_gone_is_not_taken_up_again() -> None:
     found.reported(found.retired(), removed("a"))
     mirror.remove(later(tenant("a")))
     assert found.retired() == ()
+
+
+async def test_a_namesake_waits_for_its_predecessor_to_be_gone() -> None:
+    """Deleted and created again before we looked: what the first one left would be a stranger's to the second."""
+    mirror = Mirror()
+    mirror.put(tenant("a", uid="first"))
+    found = Departures(mirror)
+    found.retired()
+    again = tenant("a", uid="second", leaving=False)
+    again["metadata"]["resourceVersion"] = "9"
+    mirror.put(again)
+    assert [one.uid for one in found.retired()] == ["first"]
+    found.reported(found.retired(), removed("a"))
+    assert found.retired() == ()

@@ -40,15 +40,19 @@ class Departures:
         self._known: dict[str, Seen] = {}
 
     def retired(self) -> tuple[Retired, ...]:
-        """What NATS is to be rid of: one tenant for each slug, and none whose slug a living Tenant has."""
+        """What NATS is to be rid of: one tenant for each slug, and none whose slug another living Tenant has.
+
+        A living Tenant of the same namespace and name is no such other: it waits for its predecessor to be gone.
+        """
         self._notice()
         leaving = {**self._abandoned, **{s.uid: retirement(s) for s in self._leaving()}}
-        taken = self._living_slugs()
+        living = self._living()
         chosen: dict[str, Retired] = {}
         for uid, tenant in leaving.items():
             if uid in self._released:
                 continue
-            if tenant.slug in taken:
+            owners = living.get(tenant.slug, frozenset())
+            if owners and (tenant.namespace, tenant.name) not in owners:
                 self._release(uid, f"the slug {tenant.slug} belongs to another Tenant; nothing was to be removed")
             else:
                 chosen.setdefault(tenant.slug, tenant)
@@ -93,5 +97,11 @@ class Departures:
     def _leaving(self) -> list[Seen]:
         return [seen for seen in self._mirror if seen.key[0] == "Tenant" and seen.deleting]
 
-    def _living_slugs(self) -> set[str]:
-        return {retirement(s).slug for s in self._mirror if s.key[0] == "Tenant" and not s.deleting}
+    def _living(self) -> dict[str, frozenset[tuple[str, str]]]:
+        """Namespace and name of the Tenants that stay, by slug."""
+        found: dict[str, frozenset[tuple[str, str]]] = {}
+        for seen in self._mirror:
+            if seen.key[0] == "Tenant" and not seen.deleting:
+                slug = retirement(seen).slug
+                found[slug] = found.get(slug, frozenset()) | {seen.key[1:]}
+        return found

@@ -103,8 +103,7 @@ class Reconciler:
         """One reconciliation; False when something is left to do. Raises Unreachable or Refused."""
         with metrics.RECONCILE_SECONDS.labels("Cluster").time():
             declared = await self._survey.take()
-            self._plans = declared.plans
-            await self._provision()
+            await self._provision(declared.plans)
             self._world = self._look(declared)
             judged = [(seen, judge(seen, self._world)) for seen in declared.seen]
             if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
@@ -115,14 +114,19 @@ class Reconciler:
         metrics.RECONCILE_TOTAL.labels("Cluster", "done" if written else "incomplete").inc()
         return written
 
-    async def _provision(self) -> None:
-        plans, retired = self._plans, self._departures.retired()
+    async def _provision(self, plans: tuple[TenantPlan, ...]) -> None:
+        retired = self._departures.retired()
+        leaving = {tenant.slug for tenant in retired}
+        self._plans = tuple(plan for plan in plans if plan.slug not in leaving)  # a namesake's turn is the next round
+        waiting, plans = len(self._plans) < len(plans), self._plans
         changed = {plan.slug for plan in plans if self._active.get(plan.slug) != plan}
         report = await self._broker.reconcile(plans, retired, deep=changed)
         if report is not None:
             for change in report.changes[:MOST_LINES]:
                 log.info("%s", change)
             self._note(report, plans, retired)
+            if waiting:
+                self.wake()
 
     def source(self) -> tuple[TenantPlan, ...]:
         """Plans for the drift loop."""
@@ -140,7 +144,7 @@ class Reconciler:
         self._note(report, *self._offered)
         now = {slug: (one.result, one.reasons) for slug, one in self._reports.items()}
         quiet = all(_steady(before.get(slug), found) for slug, found in now.items())
-        if not quiet or report.changes:
+        if not quiet or report.changes or self._offered[1]:
             self.wake()
 
     def _note(self, report: Report, plans: tuple[TenantPlan, ...], retired: tuple[Retired, ...]) -> None:

@@ -64,21 +64,31 @@ class Provisioner:
         whose waiting messages may be thrown away. A tenant that is neither planned nor retired is left as it is.
         """
         async with self._lock:
-            wanted = {plan.slug: plan for plan in plans}
-            gone = {tenant.slug: tenant for tenant in retired if tenant.slug not in wanted}
-            streams = await self._jetstream.streams()
-            await self._ensure_buckets(streams)
-            gate = asyncio.Semaphore(PARALLEL)
+            return await self._reconcile(plans, retired, deep=deep, abandon=abandon or {})
 
-            async def one(work: TenantPlan | Retired) -> TenantReport:
-                async with gate:
-                    with metrics.RECONCILE_SECONDS.labels("Tenant").time():
-                        report = await self._one(work, streams, deep=deep, abandon=abandon or {})
-                metrics.RECONCILE_TOTAL.labels("Tenant", report.result).inc()
-                return report
+    async def _reconcile(
+        self,
+        plans: Iterable[TenantPlan],
+        retired: Iterable[Retired],
+        *,
+        deep: bool | Collection[str],
+        abandon: Mapping[str, Collection[str]],
+    ) -> Report:
+        wanted = {plan.slug: plan for plan in plans}
+        gone = {tenant.slug: tenant for tenant in retired if tenant.slug not in wanted}
+        streams = await self._jetstream.streams()
+        await self._ensure_buckets(streams)
+        gate = asyncio.Semaphore(PARALLEL)
 
-            work: list[TenantPlan | Retired] = [*wanted.values(), *gone.values()]
-            reports = await asyncio.gather(*map(one, work), return_exceptions=True)
+        async def one(work: TenantPlan | Retired) -> TenantReport:
+            async with gate:
+                with metrics.RECONCILE_SECONDS.labels("Tenant").time():
+                    report = await self._one(work, streams, deep=deep, abandon=abandon)
+            metrics.RECONCILE_TOTAL.labels("Tenant", report.result).inc()
+            return report
+
+        work: list[TenantPlan | Retired] = [*wanted.values(), *gone.values()]
+        reports = await asyncio.gather(*map(one, work), return_exceptions=True)
         return Report({report.slug: report for report in _all(reports)})
 
     async def _one(
@@ -170,12 +180,13 @@ class Provisioner:
         """One reconciliation; False when it did not come to its end."""
         asked, self._asked = self._asked, set()
         try:
-            plans = tuple(source())
-            self._round += 1
-            in_turn = {plan.slug for n, plan in enumerate(plans) if n % TURNS == self._round % TURNS}
-            deep = True if all_of_it or "" in asked else in_turn | asked
-            report = await self.reconcile(plans, retired(), deep=deep)
-            on_report(report)
+            async with self._lock:  # first: what is declared may change while another reconciliation goes on
+                plans = tuple(source())
+                self._round += 1
+                in_turn = {plan.slug for n, plan in enumerate(plans) if n % TURNS == self._round % TURNS}
+                deep = True if all_of_it or "" in asked else in_turn | asked
+                report = await self._reconcile(plans, retired(), deep=deep, abandon={})
+                on_report(report)
         except Exception as error:
             self._asked |= asked
             self._failed(error)
