@@ -72,6 +72,9 @@ cluster: cluster-assets  ## the operator against a real API server, NATS and rol
 cluster-assets: .venv/dev.stamp  ## etcd and kube-apiserver for it: given ones, or built once from Go modules (minutes)
 	$(BIN)/python -m tests.cluster.support.assets
 
+bench: .venv/dev.stamp  ## speed: six programs over real services, and which goals they keep (about 12 minutes)
+	$(BIN)/python bench/run.py $(ARGS)
+
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models
 	$(BIN)/python -m sinal_crds.schema crds/manifests
 

@@ -35,7 +35,7 @@ async def drain(platform: Bench, *, rows: int, tenants: int, graph_url: str) -> 
     await platform.roles["dispatch"].stop()
     for slug in world.slugs(tenants):
         url, nats = platform.postgres.url(), platform.nats.url
-        await outbox.fill(url, nats, slug=slug, destination=f"pixel-{slug}-0", rows=rows // tenants)
+        await outbox.fill(url, nats, slug=slug, destination=world.pixel_name(slug), rows=rows // tenants)
     total = rows // tenants * tenants
     before = platform.cpu_s()
     platform.start_role("dispatch")

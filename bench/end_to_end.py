@@ -1,6 +1,6 @@
 """From the request at the edge to the event at Meta's door: how many a second, and how long it takes.
 
-    python bench/end_to_end.py [--rates 167,1500] [--seconds 30] [--tenants 1] [--json FILE]
+    python bench/end_to_end.py [--rates 167,1500,2000] [--seconds 30] [--tenants 1] [--json FILE]
 
 Everything runs on this machine, the generator too: PostgreSQL, NATS, Redis, each role, the sandbox in Meta's place.
 Load is open-loop; the time of an event runs from when its request was due to when the sandbox had it, and an event that
@@ -73,7 +73,9 @@ async def race(rates: list[float], *, seconds: float, tenants: int, connections:
 def main() -> None:
     """Parse arguments, run, report."""
     parser = report.parser(__doc__)
-    parser.add_argument("--rates", type=lambda text: [float(one) for one in text.split(",")], default=[167.0, 1_500.0])
+    parser.add_argument(
+        "--rates", type=lambda text: [float(one) for one in text.split(",")], default=[167.0, 1_500.0, 2_000.0]
+    )
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--tenants", type=int, default=1)
     parser.add_argument("--connections", type=int, default=64)
@@ -84,9 +86,10 @@ def main() -> None:
     report.table([{key: value for key, value in one.items() if key != "cpu_ms_per_event"} for one in results])
     print("\nCPU ms an event, by process")
     report.table([{"rate": one["rate"], **one["cpu_ms_per_event"]} for one in results])
+    sustained = max((one["events_per_s"] for one in results if one["p99_s"] <= 5), default=0.0)
     goals = [
         report.goal("p99 at 10,000 events a minute, s", results[0]["p99_s"], 5, at_least=False),
-        report.goal("events a second, sustained", results[-1]["events_per_s"], 0.97 * 1_500, at_least=True),
+        report.goal("events a second, p99 within 5 s", sustained, 1_500, at_least=True),
     ]
     report.finish("end_to_end", goals, {"tenants": options.tenants, "results": results}, options.json)
 

@@ -14,13 +14,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,10 @@ from typing import Any
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.support import report
+from bench.support.load import Load
+from bench.support.machine import cpu_s
 
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
@@ -82,87 +84,6 @@ def requests_of(target: str) -> tuple[bytes, int]:
     return head.encode() + raw, events
 
 
-class Connection(asyncio.Protocol):
-    """One kept connection that has one request under way at most."""
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._transport: Any = None
-        self._buffer = b""
-        self._due = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ready for a first request."""
-        self._transport = transport
-        self._load.free.append(self)
-
-    def start(self, raw: bytes, due: float) -> None:
-        """Send one request."""
-        self._due = due
-        self._transport.write(raw)
-
-    def data_received(self, data: bytes) -> None:
-        """Take the answer apart as far as its end must be known."""
-        self._buffer += data
-        head, mark, body = self._buffer.partition(b"\r\n\r\n")
-        if not mark:
-            return
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        if len(body) >= length:
-            self._buffer = b""
-            self._load.answered(self, ok=head.startswith((b"HTTP/1.1 202", b"HTTP/1.1 200")), due=self._due)
-
-    def close(self) -> None:
-        """Hang up."""
-        self._transport.close()
-
-
-class Load:
-    """Requests at a fixed rate over some connections."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self.free: deque[Connection] = deque()
-        self._waiting: deque[float] = deque()
-        self.latencies: list[float] = []
-        self.failed = 0
-
-    def answered(self, connection: Connection, *, ok: bool, due: float) -> None:
-        """Note one answer and give the connection to who waits longest."""
-        self.latencies.append(time.perf_counter() - due)
-        self.failed += not ok
-        if self._waiting:
-            connection.start(self._raw, self._waiting.popleft())
-        else:
-            self.free.append(connection)
-
-    async def run(self, host: str, port: int, *, connections: int, rate: float, seconds: float) -> float:
-        """Send; returns how long it took until all were answered."""
-        loop = asyncio.get_running_loop()
-        made = [(await loop.create_connection(lambda: Connection(self), host, port))[1] for _ in range(connections)]
-        started = time.perf_counter()
-        total, sent = int(rate * seconds), 0
-        while sent < total:
-            due_by_now = min(total, int((time.perf_counter() - started) * rate))
-            for number in range(sent, due_by_now):
-                self._send(started + number / rate)
-            sent = due_by_now
-            await asyncio.sleep(0.001)
-        while len(self.latencies) < total and time.perf_counter() - started < seconds * 3:  # noqa: ASYNC110 - polling ends in time too
-            await asyncio.sleep(0.005)
-        took = time.perf_counter() - started
-        self.failed += total - len(self.latencies)
-        for connection in made:
-            connection.close()
-        return took
-
-    def _send(self, due: float) -> None:
-        if self.free:
-            self.free.popleft().start(self._raw, due)
-        else:
-            self._waiting.append(due)
-
-
 async def serve(target: str, nats_url: str) -> None:
     """The process under test: prints its URL and runs until SIGTERM."""
     logs.configure(level="warning")
@@ -206,12 +127,6 @@ def floor(bus: Bus) -> HttpServer:
     return HttpServer(app, host="127.0.0.1", port=0)
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def spawn(target: str, nats_url: str) -> tuple[subprocess.Popen[str], str, int]:
     """The process under test, its host and port."""
     command = [sys.executable, __file__, "--serve", target, "--nats", nats_url]
@@ -226,8 +141,8 @@ async def measure(target: str, nats_url: str, *, rate: int, seconds: float, conn
     process, host, port = spawn(target, nats_url)
     try:
         raw, events = requests_of(target)
-        await Load(raw).run(host, port, connections=connections, rate=min(500, rate) / events, seconds=1)
-        load, before = Load(raw), cpu_s(process.pid)
+        await Load(lambda *_: raw).run(host, port, connections=connections, rate=min(500, rate) / events, seconds=1)
+        load, before = Load(lambda *_: raw), cpu_s(process.pid)
         took = await load.run(host, port, connections=connections, rate=rate / events, seconds=seconds)
         used = cpu_s(process.pid) - before
     finally:
@@ -287,25 +202,36 @@ async def race(arguments: argparse.Namespace) -> list[Result]:
 
 
 def main() -> None:
-    """Parse arguments and run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Parse arguments, run, report."""
+    parser = report.parser(__doc__)
     parser.add_argument("--rates", type=lambda text: list(map(int, text.split(","))), default=[1_000, 3_000, 5_000])
     parser.add_argument("--targets", type=lambda text: text.split(","), default=["floor", "edge", "person", "batch"])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--nats", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve:
-        uvloop.run(serve(arguments.serve, arguments.nats))
+    options = parser.parse_args()
+    if options.serve:
+        uvloop.run(serve(options.serve, options.nats))
         return
     print("target      rate  events/s   p50 ms   p99 ms   max ms  failed    cpu")
-    results = uvloop.run(race(arguments))
-    if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"cores": os.cpu_count(), "results": list(map(asdict, results))}, indent=1)
-        )
+    results = uvloop.run(race(options))
+    report.finish("ingest", goals(results), {"results": list(map(asdict, results))}, options.json)
+
+
+def goals(results: list[Result]) -> list[report.Row]:
+    """What one process took in time, and how much of the floor's work a core gets done."""
+    in_time = [one.events_per_s for one in results if one.target != "floor" and one.p99_ms <= 25 and not one.failed]
+    a_core = {
+        target: max(one.events_per_s / one.server_cpu for one in results if one.target == target and one.server_cpu)
+        for target in ("floor", "edge")
+        if any(one.target == target for one in results)
+    }
+    made = [report.goal("events a second, p99 within 25 ms", max(in_time, default=0), 5_000, at_least=True)]
+    if len(a_core) == 2:
+        share = a_core["edge"] / a_core["floor"]
+        made.append(report.goal("events a core, of the floor's", share, 0.5, at_least=True))
+    return made
 
 
 if __name__ == "__main__":

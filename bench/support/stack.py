@@ -79,6 +79,12 @@ class Bench(Platform):
             counters: dict[str, Any] = (await answer.json())["events"]
             return int(counters["received"])
 
+    async def hang(self, pixel: str) -> None:
+        """Let the sandbox answer no request of this pixel any more."""
+        fault = {"faults": [{"kind": "hang", "pixel": pixel}]}
+        async with self.session.post(f"{self.sandbox_url}/_sandbox/faults", json=fault) as answer:
+            answer.raise_for_status()
+
     async def clear_sandbox(self) -> None:
         """Forget what the sandbox has."""
         async with self.session.delete(f"{self.sandbox_url}/_sandbox"):
@@ -101,14 +107,14 @@ class Bench(Platform):
 async def running(
     *,
     tenants: int = 1,
-    destinations: int = 1,
     batch: int = 200,
+    linger_ms: int = 1_000,
     warm: bool = True,
     settings: dict[str, str] | None = None,
 ) -> AsyncIterator[Bench]:
     """A started platform with so many tenants, gone at the end; `warm` needs the sandbox as Graph API."""
     with tempfile.TemporaryDirectory(prefix="sinal-bench-", ignore_cleanup_errors=True) as folder:
-        path = world.write(Path(folder) / "bench.yaml", tenants=tenants, destinations=destinations, batch=batch)
+        path = world.write(Path(folder) / "bench.yaml", tenants=tenants, batch=batch, linger_ms=linger_ms)
         platform = Bench(Path(folder), path, settings=settings or {}, warm=warm)
         try:
             await platform.start()

@@ -51,13 +51,14 @@ def shops(minted: Mapping[str, Any]) -> list[Shop]:
 
 
 class Traffic:
-    """Events in sequence; `due` says when each was due, in seconds since the start."""
+    """Events in sequence; `due` says when each was due, in seconds since the start, `tenant` whose it is."""
 
     def __init__(self, shops: Sequence[Shop], *, run: str, only: str | None = None) -> None:
         self._shops = shops
         self._run = run
         self._only = only
         self.due: dict[str, float] = {}
+        self.tenant: dict[str, str] = {}  # slug of each event's shop
         self._sale = _sale_template()
 
     def make(self, number: int, due_s: float) -> bytes:
@@ -66,7 +67,7 @@ class Traffic:
         visitor = number // (VISITS * VISITORS) * VISITORS + number % VISITORS
         shop = self._shops[visitor % len(self._shops)]
         key = f"{self._run}{number:08d}"
-        self.due[key] = due_s
+        self.due[key], self.tenant[key] = due_s, shop.slug
         if kind == "s":
             return self._webhook(shop, key, max(visitor - VISITORS, visitor % VISITORS))
         return self._visit(shop, key, visitor, "pageview" if kind == "p" else "initiate_checkout")

@@ -1,4 +1,4 @@
-"""Manifests of many like tenants: a shop each with one funnel, one Hotmart account and some pixels."""
+"""Manifests of many like tenants: a shop each with one funnel, one Hotmart account and one pixel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ metadata: {{name: {name}}}
 spec:
   tenantRef: {slug}
   meta: {{pixelId: "{pixel}", accessTokenSecretRef: {{name: meta}}}}
-  batch: {{maxEvents: {batch}}}
+  batch: {{maxEvents: {batch}, maxAgeMillis: {linger_ms}}}
 ---
 """
 _SECRETS = f"""\
@@ -52,19 +52,23 @@ def slugs(tenants: int) -> list[str]:
     return [f"t{number:04d}" for number in range(tenants)]
 
 
-def pixel_id(tenant: int, destination: int = 0) -> str:
-    """Pixel of a tenant's destination, by their numbers."""
-    return f"{9_000_000_000 + tenant * 100 + destination}"
+def pixel_id(tenant: int) -> str:
+    """Pixel of a tenant, by its number."""
+    return str(9_000_000_000 + tenant)
 
 
-def write(path: Path, *, tenants: int, destinations: int = 1, batch: int = 200) -> Path:
-    """Write the manifests of so many tenants with so many pixels each; returns the path."""
+def pixel_name(slug: str) -> str:
+    """Name of a tenant's destination."""
+    return f"pixel-{slug}"
+
+
+def write(path: Path, *, tenants: int, batch: int = 200, linger_ms: int = 1_000) -> Path:
+    """Write the manifests of so many tenants; returns the path."""
     parts = []
     for number, slug in enumerate(slugs(tenants)):
-        names = [f"pixel-{slug}-{place}" for place in range(destinations)]
-        parts.append(_TENANT.format(slug=slug, host=HOST, pixels=", ".join(names)))
-        for place, name in enumerate(names):
-            parts.append(_PIXEL.format(slug=slug, name=name, pixel=pixel_id(number, place), batch=batch))
+        name, pixel = pixel_name(slug), pixel_id(number)
+        parts.append(_TENANT.format(slug=slug, host=HOST, pixels=name))
+        parts.append(_PIXEL.format(slug=slug, name=name, pixel=pixel, batch=batch, linger_ms=linger_ms))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(parts) + _SECRETS)
     return path
