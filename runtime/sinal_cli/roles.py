@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SWEEP_INTERVAL_S = 1.0
+LANES_A_TRANSACTION = 32  # of matching: small tenants share one
 EXPIRE_INTERVAL_S = 60.0
 DRAIN_S = 3.0
 CONNECT_S = 2.0  # to a broker that an edge with plans of its own can do without
@@ -186,7 +187,14 @@ class Match(Base):
         self._trace("sinal-match")
         database = await self._database(settings.database_url)
         bus, plans = await self._bus_and_plans("sinal-match")
-        worker = MatchWorker(database, bus, plans, tracer=self._tracer)
+        worker = MatchWorker(
+            database,
+            bus,
+            plans,
+            tracer=self._tracer,
+            transactions=settings.match_concurrency,
+            most=settings.match_batch,
+        )
         api = GatewayApi(urls=settings.readback_urls, timeout_s=settings.readback_timeout_s)
         self._stack.push_async_callback(api.close)
         reading = ReadBackWorker(
@@ -201,7 +209,7 @@ class Match(Base):
             bus,
             reading.handle,
             batch=settings.match_batch,
-            concurrency=settings.match_concurrency,
+            concurrency=LANES_A_TRANSACTION * settings.match_concurrency,
             in_flight=settings.lane_in_flight,
             ack_wait_s=settings.lane_ack_wait_s,
         )

@@ -92,7 +92,7 @@ class Batch:
                 for _, event in sorted(first.items())
             ]
         )
-        await self._tx.count_repeats({key: n for key, n in times.items() if key not in new})
+        await self._tx.count_repeats({key: n for key, n in times.items() if key not in new}, before=True)
         self._doubled = {key: n - 1 for key, n in times.items() if key in new and n > 1}
         return [first[key] for key in times if key in new]
 
@@ -101,7 +101,7 @@ class Batch:
         marks = Marks(fresh)
         marks.take(await self._tx.marks(marks.keys))
         erased = {event.id for event in fresh if marks.erased(event)}
-        await self._tx.insert_events([blank_row(event) for event in fresh if event.id in erased])
+        await self._tx.insert_events([blank_row(event) for event in fresh if event.id in erased], erased=True)
         return [marks.obeyed(event) for event in fresh if event.id not in erased]
 
     def _draft(self, event: Event) -> Draft:
@@ -155,7 +155,7 @@ class Batch:
             [order.row.id for order in orders if order.known is not None and order.decision == "match"]
         )
         await self._tx.save_matches([order.match for order in orders if order.match])
-        await self._tx.learn_identities(visits.identity_rows(list(_proven(orders))))
+        await self._tx.learn_identities(visits.identity_rows(list(_proven(orders))), proven=True)
         await self._tx.insert_events([_event_row(draft) for draft in drafts])
         await self._tx.count_repeats(self._doubled)
         await self._tx.update_outcomes([_outcome_row(draft) for draft in stored])
@@ -215,10 +215,10 @@ class Batch:
                 continue
             claim = parcel.claim
             if claim is None or (claim.key in won and claims[claim.key].owner == draft.event.id):
-                rows += parcel.rows
+                rows += [msgspec.structs.replace(row, delivered=not draft.stored) for row in parcel.rows]
             else:
                 draft.verdict = rules.withhold("duplicate")
-        return await self._tx.add_capi_events(rows, delivered=[draft.event.id for draft in drafts if not draft.stored])
+        return await self._tx.add_capi_events(rows)
 
     def _pack(self, draft: Draft) -> Parcel | None:
         if draft.verdict.event_name:

@@ -1,4 +1,4 @@
-"""The match role: takes a lane's messages, runs them as one transaction, publishes the outbox, then acks.
+"""The match role: takes a lane's messages, runs them in a transaction, publishes the outbox, then acks.
 
 A message is acked only when its effect is durable and its outbox is on the bus. A batch that PostgreSQL refuses is cut
 in halves until the poisoned message is alone: it is tried again a few times and then given up with its body on record.
@@ -25,10 +25,11 @@ from sinal_runtime.bus.message import Message
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish
+from sinal_runtime.matching.together import Together
 from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.database import Database
-from sinal_runtime.store.errors import StoreError, StoreRejected, StoreUnavailable
-from sinal_runtime.store.matching import MatchStore
+from sinal_runtime.store.errors import Contended, StoreError, StoreRejected, StoreUnavailable
+from sinal_runtime.store.matching import MatchStore, MatchTransaction
 from sinal_runtime.store.rows import DeadLetter, EventHead
 from sinal_runtime.tracing import Tracer
 
@@ -62,8 +63,26 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A batch of one tenant: its messages and what they say."""
+
+    plan: TenantPlan
+    batch: Sequence[tuple[Message, Event]]
+
+    @property
+    def tenant(self) -> str:
+        """Slug."""
+        return self.plan.slug
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
 class MatchWorker:
-    """Handler of the match lanes, and the sweeper of what they leave."""
+    """Handler of the match lanes, and the sweeper of what they leave.
+
+    It runs at most `transactions` at once, each for up to `most` messages of as many lanes as it takes.
+    """
 
     def __init__(
         self,
@@ -73,7 +92,10 @@ class MatchWorker:
         *,
         clock: Callable[[], datetime] = utc_now,
         tracer: Tracer | None = None,
+        transactions: int = 2,
+        most: int = 200,
     ) -> None:
+        self._together: Together[Part] = Together(self._share, slots=transactions, most=most)
         self._store = MatchStore(database)
         self._bus = bus
         self._plans = plans
@@ -95,7 +117,8 @@ class MatchWorker:
                 await self._give_up(lane.tenant, message, None, "the message is no event of this tenant")
             else:
                 readable.append((message, event))
-        await self._work(plan, readable)
+        if readable:
+            await self._together.run(Part(plan, readable))
 
     async def sweep(self) -> None:
         """Release due orders and publish outbox rows whose message is gone; called about once a second."""
@@ -125,49 +148,59 @@ class MatchWorker:
         except Exception as error:
             log.error("match.sweep_failed", tenant=plan.slug, error=_words(error))
 
-    async def _work(self, plan: TenantPlan, batch: Sequence[tuple[Message, Event]]) -> None:
-        """Run a batch, or its halves where it is refused."""
-        if not batch:
-            return
+    async def _share(self, parts: Sequence[Part]) -> None:
+        """Run the batches of several tenants as one; when that is refused, each for itself: one pays for no other."""
         try:
-            published = await self._run(plan, batch)
-        except StoreUnavailable as error:
-            log.warning("match.store_unavailable", tenant=plan.slug, messages=len(batch), error=str(error))
-            await _nak(batch)
-            return
+            published = await self._run(parts)
         except Exception as error:
-            await self._divide(plan, batch, error)
-            return
-        if published:
-            await asyncio.gather(*(message.ack() for message, _ in batch))
+            if isinstance(error, StoreUnavailable) and not (isinstance(error, Contended) and len(parts) > 1):
+                log.warning("match.store_unavailable", messages=sum(map(len, parts)), error=str(error))
+                await asyncio.gather(*(_nak(part.batch) for part in parts))
+            elif len(parts) > 1:
+                for part in parts:
+                    await self._share([part])
+            else:
+                await self._divide(parts[0], error)
         else:
-            await _nak(batch)
+            for part, all_of_it in zip(parts, published, strict=True):
+                await (_ack(part.batch) if all_of_it else _nak(part.batch))
 
-    async def _run(self, plan: TenantPlan, batch: Sequence[tuple[Message, Event]]) -> bool:
-        """Commit the batch and publish its outbox; False when the broker did not take all of it."""
-        events = [event for _, event in batch]
+    async def _run(self, parts: Sequence[Part]) -> list[bool]:
+        """Commit the batches and publish their outboxes; False for one that the broker did not take whole."""
         if self._tracer is None:
-            return await publish(self._bus, self._store, (await self._commit(plan, events)).outbox)
-        traces = {event.id: message.traceparent for message, event in batch if message.traceparent}
-        about: dict[str, str | int] = {"tenant": plan.slug, "messages": len(batch)}
-        with self._tracer.batch("match.batch", "match.event", traces, kind="consumer", attributes=about) as goes_on:
-            outbox = (await self._commit(plan, events)).outbox
-            return await publish(self._bus, self._store, outbox, traces=goes_on)
+            return await self._publish(await self._commit(parts), None)
+        traces = {event.id: message.traceparent for part in parts for message, event in part.batch}
+        known = {event: trace for event, trace in traces.items() if trace}
+        about: dict[str, str | int] = {"tenants": len(parts), "messages": sum(map(len, parts))}
+        with self._tracer.batch("match.batch", "match.event", known, kind="consumer", attributes=about) as goes_on:
+            return await self._publish(await self._commit(parts), goes_on)
 
-    async def _commit(self, plan: TenantPlan, events: list[Event]) -> Result:
-        await self._record(plan)
+    async def _publish(self, results: Sequence[Result], traces: Mapping[str, str] | None) -> list[bool]:
+        return await asyncio.gather(
+            *(publish(self._bus, self._store, result.outbox, traces=traces) for result in results)
+        )
+
+    async def _commit(self, parts: Sequence[Part]) -> list[Result]:
+        for part in parts:
+            await self._record(part.plan)
+        now = self._clock()
+
+        async def batch(place: int, transaction: MatchTransaction) -> Result:
+            return await Batch(parts[place].plan, transaction, now=now).run([event for _, event in parts[place].batch])
+
         with metrics.MATCH_SECONDS.time():
-            async with self._store.transaction(plan.slug) as transaction:
-                result = await Batch(plan, transaction, now=self._clock()).run(events)
-        self._count(plan.slug, result)
-        return result
+            results = await self._store.in_one_transaction([part.tenant for part in parts], batch)
+        for part, result in zip(parts, results, strict=True):
+            self._count(part.tenant, result)
+        return results
 
-    async def _divide(self, plan: TenantPlan, batch: Sequence[tuple[Message, Event]], error: Exception) -> None:
+    async def _divide(self, part: Part, error: Exception) -> None:
         """Halve a refused batch; a single message is tried again, then given up."""
+        plan, batch = part.plan, part.batch
         if len(batch) > 1:
             half = len(batch) // 2
-            await self._work(plan, batch[:half])
-            await self._work(plan, batch[half:])
+            await self._share([Part(plan, batch[:half])])
+            await self._share([Part(plan, batch[half:])])
             return
         message, event = batch[0]
         detail = _words(error)
@@ -222,6 +255,11 @@ def _read(message: Message, tenant: str) -> Event | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return event if event.tenant == tenant and (event.kind == "sale") == (event.sale is not None) else None
+
+
+async def _ack(batch: Sequence[tuple[Message, Event]]) -> None:
+    for message, _ in batch:
+        await message.ack()
 
 
 async def _nak(batch: Sequence[tuple[Message, Event]]) -> None:

@@ -18,6 +18,10 @@ class StoreUnavailable(StoreError):
     """PostgreSQL cannot be reached or gave up this transaction; the same work may succeed later."""
 
 
+class Contended(StoreUnavailable):
+    """Another worker has something of this work in hand; what was in the same transaction may go on without it."""
+
+
 class StoreRejected(StoreError):
     """PostgreSQL refuses this work; it will be refused again."""
 

@@ -1,15 +1,15 @@
 """The statements of matching: what one batch of one tenant reads and writes inside its transaction.
 
-Set-based: the number of round trips does not grow with the batch. Locks are taken in one order everywhere (claims of
-deliveries, visitors, orders, claims of Meta events), each sorted by key, so that concurrent batches queue up.
+Set-based: the number of round trips grows neither with the batch nor with the tenants of a transaction (`gate`). Locks
+are taken in one order everywhere, each sorted by tenant and key, so that concurrent batches queue up.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from psycopg.rows import DictRow
@@ -21,8 +21,10 @@ from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, CLOCK_SKEW_MS, MAX
 from sinal_runtime.matching.visits import ClickRow, IdentityRow, OpenKey, SessionRow, moment
 from sinal_runtime.store import queries, rows
 from sinal_runtime.store.database import Connection, Database
-from sinal_runtime.store.errors import StoreUnavailable
+from sinal_runtime.store.errors import Contended
+from sinal_runtime.store.gate import Gate, Stage, together
 
+T = TypeVar("T")
 _SQL = queries.load("matching")
 _json = msgspec.json.Encoder()
 _utm = msgspec.json.Decoder(Utm)
@@ -48,32 +50,67 @@ _SAME = (
 )
 
 
+# In this sequence a batch asks, and transactions lock: claims of deliveries, visitors, orders, claims of Meta events.
+_SEQUENCE = (
+    ("heard", "heard"),
+    ("arrivals", "claim"),
+    ("known_events", "known_events"),
+    ("repeats_before", "count_repeats"),
+    ("marks", "marks"),
+    ("erased_events", "insert_events"),
+    ("update_clicks", "update_clicks"),
+    ("insert_clicks", "insert_clicks"),
+    ("upsert_sessions", "upsert_sessions"),
+    ("upsert_identities", "upsert_identities"),
+    ("reopenable", "reopenable"),
+    ("create_orders", "create_orders"),
+    ("order_ids", "order_ids"),
+    ("lock_orders", "lock_orders"),
+    ("matches_of", "matches_of"),
+    ("candidates", "candidates"),
+    ("open_events", "open_events"),
+    ("claim", "claim"),
+    ("add_capi_events", "add_capi_events"),
+    ("save_orders", "save_orders"),
+    ("open_orders", "open_orders"),
+    ("close_orders", "close_orders"),
+    ("save_matches", "save_matches"),
+    ("proven_identities", "upsert_identities"),
+    ("insert_events", "insert_events"),
+    ("count_repeats", "count_repeats"),
+    ("update_outcomes", "update_outcomes"),
+    ("withdraw_clicks", "withdraw_clicks"),
+    ("unpublished_of", "unpublished_of"),
+)
+_CONSTANTS: dict[str, dict[str, object]] = {"candidates": {"per_address": MAX_PER_ADDRESS, "per_key": MAX_PER_KEY}}
+_STAGES = {
+    name: Stage(place, _SQL[statement], _CONSTANTS.get(name, {})) for place, (name, statement) in enumerate(_SEQUENCE)
+}
+
+
 class MatchTransaction:
     """One tenant's batch; everything in it happens or nothing does."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
+    def __init__(self, connection: Connection, tenant: str, *, gate: Gate | None = None) -> None:
         self._connection = connection
         self._tenant = tenant
+        self._gate = gate or Gate(connection)
 
     async def enter(self) -> None:
         """The first statement: what a person asked of their data is in force before a batch begins, or after it."""
-        await self._connection.execute(_SQL["enter"], {"tenant": self._tenant})
+        await self._connection.execute(_SQL["enter"], {"tenants": [self._tenant]})
 
     async def marks(self, keys: Sequence[str]) -> list[rows.Mark]:
         """What was asked about the people behind these keys."""
-        found = await self._execute("marks", keys=list(keys)) if keys else []
-        return [rows.Mark(**row) for row in found]
+        return [rows.Mark(**row) for row in await self._ask("marks", keys)]
 
     async def heard(self, beats: Sequence[str]) -> None:
         """Note that these heartbeats came through."""
-        if beats:
-            await self._connection.execute(_SQL["heard"], {"tenant": self._tenant, "ids": list(beats)})
+        await self._ask("heard", beats)
 
     async def withdraw_clicks(self, click_ids: Sequence[str]) -> None:
         """Stop what waits of visitors whose latest word on ads is no."""
-        if click_ids:
-            values = {"tenant": self._tenant, "ids": sorted(set(click_ids))}
-            await self._connection.execute(_SQL["withdraw_clicks"], values)
+        await self._ask("withdraw_clicks", sorted(set(click_ids)))
 
     async def new_events(self, delivered: Sequence[rows.Delivered]) -> set[str]:
         """Ids of the events that were never handled; repeats of the others are counted on their rows."""
@@ -82,124 +119,116 @@ class MatchTransaction:
             for one in delivered
             if one.natural
         ]
-        new = {key.removeprefix("in:") for key in await self.claim(natural)}
+        new = {row["key"].removeprefix("in:") for row in await self._ask("arrivals", natural)}
         others = [one for one in delivered if not one.natural]
-        known = {row["id"] for row in await self._rows("known_events", others)}
+        known = {row["id"] for row in await self._ask("known_events", others)}
         new |= {one.id for one in others} - known
         return new
 
-    async def count_repeats(self, times: dict[str, int]) -> None:
-        """Add to the counters of events that came again."""
-        await self._run("count_repeats", [{"id": key, "times": times[key]} for key in sorted(times)])
+    async def count_repeats(self, times: dict[str, int], *, before: bool = False) -> None:
+        """Add to the counters of events that came again; `before` this batch, or in it."""
+        stage = "repeats_before" if before else "count_repeats"
+        await self._ask(stage, [{"id": key, "times": times[key]} for key in sorted(times)])
 
     async def claim(self, claims: Sequence[rows.Claim]) -> set[str]:
         """Keys won by this batch; each key may be in `claims` once."""
-        return {row["key"] for row in await self._rows("claim", claims)}
+        return {row["key"] for row in await self._ask("claim", claims)}
 
     async def learn_clicks(self, clicks: Sequence[ClickRow]) -> None:
         """Store what visitors showed of themselves."""
-        known = {row["click_id"] for row in await self._rows("update_clicks", clicks)}
-        await self._run("insert_clicks", [click for click in clicks if click.click_id not in known])
+        known = {row["click_id"] for row in await self._ask("update_clicks", clicks)}
+        await self._ask("insert_clicks", [click for click in clicks if click.click_id not in known])
 
     async def learn_sessions(self, sessions: Sequence[SessionRow]) -> None:
         """Store which click ids a session had."""
-        await self._run("upsert_sessions", sessions)
+        await self._ask("upsert_sessions", sessions)
 
-    async def learn_identities(self, identities: Sequence[IdentityRow]) -> None:
-        """Store which hashes were seen with a click."""
-        await self._run("upsert_identities", identities)
+    async def learn_identities(self, identities: Sequence[IdentityRow], *, proven: bool = False) -> None:
+        """Store which hashes were seen with a click; `proven` by a sale, or told by a visit."""
+        await self._ask("proven_identities" if proven else "upsert_identities", identities)
 
     async def order_ids(self, orders: Sequence[rows.NewOrder]) -> list[int]:
         """Ids of these orders, whose rows are made if missing."""
-        await self._run("create_orders", orders)
+        await self._ask("create_orders", orders)
         keys = [rows.OrderKey(order.gateway, order.order_key) for order in orders]
-        return [row["id"] for row in await self._rows("order_ids", keys)]
+        return [row["id"] for row in await self._ask("order_ids", keys)]
 
     async def lock_orders(self, ids: Sequence[int]) -> list[rows.OrderRow]:
         """The orders' rows, locked until the end of the transaction."""
-        return [_order(row) for row in await self._execute("lock_orders", ids=sorted(ids))] if ids else []
+        return [_order(row) for row in await self._ask("lock_orders", sorted(ids))]
 
     async def lock_due_orders(self, now: datetime, limit: int) -> list[rows.OrderRow]:
         """Orders whose wait or second look is due and that nobody else is working on."""
-        return [_order(row) for row in await self._execute("lock_due_orders", now=now, limit=limit)]
+        values = {"tenant": self._tenant, "now": now, "limit": limit}
+        cursor = await self._connection.execute(_SQL["lock_due_orders"], values)
+        return [_order(row) for row in await cursor.fetchall()]
 
     async def reopenable(self, keys: Sequence[OpenKey]) -> list[int]:
         """Orders without a match that share a key with these visits."""
-        return [row["id"] for row in await self._rows("reopenable", keys)]
+        return [row["id"] for row in await self._ask("reopenable", keys)]
 
     async def matches_of(self, ids: Sequence[int]) -> dict[int, rows.KnownMatch]:
         """The decisions that stand, by order."""
-        found = await self._execute("matches_of", ids=list(ids)) if ids else []
         return {
             row["conversion_id"]: rows.KnownMatch(
                 row["click_id"], row["decision"], row["confidence_score"], row["rule_applied"]
             )
-            for row in found
+            for row in await self._ask("matches_of", ids)
         }
 
     async def candidates(self, wanted: dict[int, tuple[Subject, int]]) -> dict[int, list[Candidate]]:
         """Visits that share anything with each order; `wanted` holds its subject and its widest window in seconds."""
         asked = [_question(order, subject, window_s) for order, (subject, window_s) in wanted.items()]
         found: dict[int, list[Candidate]] = {order: [] for order in wanted}
-        for row in await self._rows("candidates", asked, per_address=MAX_PER_ADDRESS, per_key=MAX_PER_KEY):
+        for row in await self._ask("candidates", asked):
             found[row["conversion_id"]].append(_candidate(row))
         return found
 
     async def save_orders(self, orders: Sequence[rows.OrderRow]) -> None:
         """Write locked orders back."""
-        await self._run("save_orders", orders)
+        await self._ask("save_orders", orders)
 
     async def open_orders(self, keys: Sequence[rows.OpenOrder]) -> None:
         """Let late clicks find these orders."""
-        await self._run("open_orders", keys)
+        await self._ask("open_orders", keys)
 
     async def close_orders(self, ids: Sequence[int]) -> None:
         """No late click is wanted any more."""
-        if ids:
-            values = {"tenant": self._tenant, "ids": list(ids)}
-            await self._connection.execute(_SQL["close_orders"], values)
+        await self._ask("close_orders", ids)
 
     async def save_matches(self, matches: Sequence[rows.MatchRow]) -> None:
         """Write decisions, over those that stood before."""
-        await self._run("save_matches", matches)
+        await self._ask("save_matches", matches)
 
-    async def add_capi_events(self, events: Sequence[rows.CapiRow], *, delivered: Sequence[str]) -> list[rows.Outbox]:
-        """Fill the outbox; rows of `delivered` events are marked, for they come again until they are published."""
-        return [_outbox(row) for row in await self._rows("add_capi_events", events, delivered=list(delivered))]
+    async def add_capi_events(self, events: Sequence[rows.CapiRow]) -> list[rows.Outbox]:
+        """Fill the outbox; rows of delivered events are marked, for they come again until they are published."""
+        return [self._outbox(row) for row in await self._ask("add_capi_events", events)]
 
-    async def insert_events(self, events: Sequence[rows.EventRow]) -> None:
-        """Record accepted facts; raises StoreUnavailable when another worker is recording one of them."""
-        if await self._run("insert_events", events) != len(events):
-            raise StoreUnavailable("an event of this batch is being handled by another worker")
+    async def insert_events(self, events: Sequence[rows.EventRow], *, erased: bool = False) -> None:
+        """Record accepted facts; raises Contended when another worker is recording one of them."""
+        if len(await self._ask("erased_events" if erased else "insert_events", events)) != len(events):
+            raise Contended("an event of this batch is being handled by another worker")
 
     async def update_outcomes(self, outcomes: Sequence[rows.OutcomeRow]) -> None:
         """Record what became of events that waited or were withheld."""
-        await self._run("update_outcomes", outcomes)
+        await self._ask("update_outcomes", outcomes)
 
     async def open_events(self, orders: Sequence[int]) -> list[rows.OpenEvent]:
         """Sales of these orders that may still be sent, oldest first."""
-        found = await self._execute("open_events", ids=list(orders)) if orders else []
         return [
             rows.OpenEvent(row["conversion_id"], row["outcome"] == "waiting", decode_event(row["body"]))
-            for row in found
+            for row in await self._ask("open_events", orders)
         ]
 
     async def unpublished_of(self, events: Sequence[str]) -> list[rows.Outbox]:
         """Outbox rows of these events that were not published, or maybe not."""
-        return [_outbox(row) for row in await self._execute("unpublished_of", ids=list(events))] if events else []
+        return [self._outbox(row) for row in await self._ask("unpublished_of", events)]
 
-    async def _rows(self, name: str, batch: Sequence[object], **more: object) -> list[DictRow]:
-        return await self._execute(name, rows=_json.encode(batch).decode(), **more) if batch else []
+    async def _ask(self, stage: str, batch: Sequence[object]) -> list[DictRow]:
+        return await self._gate.ask(_STAGES[stage], self._tenant, batch) if batch else []
 
-    async def _run(self, name: str, batch: Sequence[object]) -> int:
-        """Rows touched by a statement that returns none."""
-        if not batch:
-            return 0
-        values = {"tenant": self._tenant, "rows": _json.encode(batch).decode()}
-        return (await self._connection.execute(_SQL[name], values)).rowcount
-
-    async def _execute(self, name: str, **values: object) -> list[DictRow]:
-        return await (await self._connection.execute(_SQL[name], {"tenant": self._tenant, **values})).fetchall()
+    def _outbox(self, row: DictRow) -> rows.Outbox:
+        return _outbox(row | {"tenant_id": self._tenant})
 
 
 class MatchStore:
@@ -215,6 +244,16 @@ class MatchStore:
             transaction = MatchTransaction(connection, tenant)
             await transaction.enter()
             yield transaction
+
+    async def in_one_transaction(
+        self, tenants: Sequence[str], work: Callable[[int, MatchTransaction], Awaitable[T]]
+    ) -> list[T]:
+        """Run `work` for each of these different tenants, side by side; everything of all happens or nothing does."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["enter"], {"tenants": list(tenants)})
+            gate = Gate(connection, members=len(tenants))
+            transactions = [MatchTransaction(connection, tenant, gate=gate) for tenant in tenants]
+            return await together(gate, [work(place, one) for place, one in enumerate(transactions)])
 
     async def unpublished(self, *, older_than_s: float, limit: int) -> list[rows.Outbox]:
         """Outbox rows of all tenants that wait longer than they should, oldest first."""

@@ -109,7 +109,7 @@ class MatchRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class CapiRow(msgspec.Struct, kw_only=True, frozen=True):
-    """One Meta event for one destination: a row of the outbox."""
+    """One Meta event for one destination: a row of the outbox; `delivered` when its event came in this batch."""
 
     source_event: str
     conversion_id: int | None
@@ -121,6 +121,7 @@ class CapiRow(msgspec.Struct, kw_only=True, frozen=True):
     payload_json: str
     consent_ads: bool | None
     received_at: datetime
+    delivered: bool = True
 
 
 class EventRow(msgspec.Struct, kw_only=True, frozen=True):

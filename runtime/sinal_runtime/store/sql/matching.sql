@@ -1,4 +1,6 @@
--- Statements of one batch of matching. Each takes its rows as one JSON array: a batch of any size is one round trip.
+-- Statements of matching. Each takes its rows as one JSON array of batches, `{"tenant", "rows"}`, at most one a tenant:
+-- batches of any size and of many tenants are one round trip. What a statement returns names its tenant. A comparison
+-- with `b.tenant` stands beside every look-up, so that no batch sees or touches what is another tenant's.
 -- `offset 0` and `limit` fence a look-up, and `= any(array(…))` bounds what an update looks at, so that each row of a
 -- batch costs a look-up in an index whatever the planner, whose plans may be older than the rows, believes of a table.
 
@@ -6,44 +8,50 @@
 -- Rows are sorted, so that concurrent batches wait for each other in one order. A claim that ran out is taken over. One
 -- that lasts for ever may have been hashed since, when its order was erased or grew old.
 insert into dedupe_registry as held (tenant_id, event_id, source, owner, expires_at)
-select %(tenant)s, r.key, r.source, r.owner, r.expires_at
-from json_to_recordset(%(rows)s::json) as r (key text, source text, owner text, expires_at timestamptz)
+select b.tenant, r.key, r.source, r.owner, r.expires_at
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)
+cross join json_to_recordset(b.rows) as r (key text, source text, owner text, expires_at timestamptz)
 left join lateral (
     select true as taken from dedupe_registry h
-    where r.expires_at is null and h.tenant_id = %(tenant)s and h.event_id = sinal_hashed_claim(%(tenant)s, r.key)
+    where r.expires_at is null and h.tenant_id = b.tenant and h.event_id = sinal_hashed_claim(b.tenant, r.key)
     limit 1
 ) h on true
 where h.taken is null
-order by r.key
+order by b.tenant, r.key
 on conflict (tenant_id, event_id) do update
     set source = excluded.source, owner = excluded.owner, expires_at = excluded.expires_at, first_seen_at = now()
     where held.expires_at < now()
-returning event_id as key
+returning tenant_id, event_id as key
 
 -- name: known_events
-select e.id
-from json_to_recordset(%(rows)s::json) as r (id text, received_at timestamptz), lateral (
+select b.tenant as tenant_id, e.id
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+    json_to_recordset(b.rows) as r (id text, received_at timestamptz), lateral (
     select e.id from events e
-    where e.id = r.id and e.received_at = r.received_at and e.tenant_id = %(tenant)s and e.outcome <> 'dead' limit 1) as e
+    where e.id = r.id and e.received_at = r.received_at and e.tenant_id = b.tenant and e.outcome <> 'dead' limit 1) as e
 
 -- name: count_repeats
-with r as (select * from json_to_recordset(%(rows)s::json) as r (id text, times int))
+with r as (
+    select b.tenant, r.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+        json_to_recordset(b.rows) as r (id text, times int)
+)
 update events e set repeats = e.repeats + r.times
 from r
-where e.id = any(array(select id from r)) and e.id = r.id and e.tenant_id = %(tenant)s
+where e.id = any(array(select id from r)) and e.id = r.id and e.tenant_id = r.tenant
 
 -- name: update_clicks
 with r as (
-    select * from json_to_recordset(%(rows)s::json) as r (
+    select b.tenant, r.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+        json_to_recordset(b.rows) as r (
         click_id text, ts timestamptz, last_seen_at timestamptz, session_id text, external_id text, fbclid text,
         fbc text, fbp text, utms jsonb, ip text, ua text, url text, referrer text, user_data jsonb, products text[],
         from_ad boolean, consent_ads boolean)
 ), known as (
-    select distinct on (r.click_id) c.id, c.ts as partition_ts, r.*
+    select distinct on (r.tenant, r.click_id) c.id, c.ts as partition_ts, r.*
     from r, lateral (
-        select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (%(tenant)s || '|' || r.click_id)
+        select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (r.tenant || '|' || r.click_id)
             and c.ts between r.ts - interval '30 days' and r.ts + interval '30 days' limit 200) as c
-    order by r.click_id, c.ts desc, c.id
+    order by r.tenant, r.click_id, c.ts desc, c.id
 )
 update clicks c set
     last_seen_at = greatest(c.last_seen_at, k.last_seen_at),
@@ -66,25 +74,26 @@ update clicks c set
     products = array(select distinct p from unnest(c.products || k.products) as p order by p limit 50),
     from_ad = c.from_ad or k.from_ad
 from known k
-where c.id = k.id and c.ts = k.partition_ts
-returning c.click_id
+where c.id = any(array(select id from known)) and c.id = k.id and c.ts = k.partition_ts
+    and c.ts >= (select min(partition_ts) from known) and c.ts <= (select max(partition_ts) from known)
+returning c.tenant_id, c.click_id
 
 -- name: insert_clicks
 insert into clicks (tenant_id, click_id, ts, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip,
     ua, url, referrer, user_data, products, from_ad, consent_ads)
-select %(tenant)s, r.click_id, r.ts, r.last_seen_at, r.funnel, r.session_id, r.external_id, r.fbclid, r.fbc, r.fbp,
+select b.tenant, r.click_id, r.ts, r.last_seen_at, r.funnel, r.session_id, r.external_id, r.fbclid, r.fbc, r.fbp,
     r.utms, r.ip, r.ua, r.url, r.referrer, r.user_data, r.products, r.from_ad, r.consent_ads
-from json_to_recordset(%(rows)s::json) as r (
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
     click_id text, ts timestamptz, last_seen_at timestamptz, funnel text, session_id text, external_id text,
     fbclid text, fbc text, fbp text, utms jsonb, ip text, ua text, url text, referrer text, user_data jsonb,
     products text[], from_ad boolean, consent_ads boolean)
 
 -- name: upsert_sessions
 insert into sessions as s (tenant_id, session_id, first_click_id, last_click_id, first_seen_at, last_seen_at)
-select %(tenant)s, r.session_id, r.first_click_id, r.last_click_id, r.first_seen_at, r.last_seen_at
-from json_to_recordset(%(rows)s::json) as r (
+select b.tenant, r.session_id, r.first_click_id, r.last_click_id, r.first_seen_at, r.last_seen_at
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
     session_id text, first_click_id text, last_click_id text, first_seen_at timestamptz, last_seen_at timestamptz)
-order by r.session_id
+order by b.tenant, r.session_id
 on conflict (tenant_id, session_id) do update set
     first_click_id = case when excluded.first_seen_at < s.first_seen_at
         then excluded.first_click_id else s.first_click_id end,
@@ -95,85 +104,107 @@ on conflict (tenant_id, session_id) do update set
 
 -- name: upsert_identities
 insert into identities as i (tenant_id, click_id, email_hash, phone_hash, first_seen_at, last_seen_at)
-select %(tenant)s, r.click_id, r.email_hash, r.phone_hash, r.first_seen_at, r.last_seen_at
-from json_to_recordset(%(rows)s::json) as r (
+select b.tenant, r.click_id, r.email_hash, r.phone_hash, r.first_seen_at, r.last_seen_at
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
     click_id text, email_hash text, phone_hash text, first_seen_at timestamptz, last_seen_at timestamptz)
-order by r.click_id, r.email_hash, r.phone_hash
+order by b.tenant, r.click_id, r.email_hash, r.phone_hash
 on conflict (tenant_id, click_id, email_hash, phone_hash) do update set
     first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
     last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at)
 
 -- name: create_orders
 insert into conversions (tenant_id, gateway, order_key, order_id, parent_order_id, funnel, integration, ts, last_at)
-select %(tenant)s, r.gateway, r.order_key, r.order_id, r.parent_order_id, r.funnel, r.integration, r.at, r.at
-from json_to_recordset(%(rows)s::json) as r (
+select b.tenant, r.gateway, r.order_key, r.order_id, r.parent_order_id, r.funnel, r.integration, r.at, r.at
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
     gateway text, order_key text, order_id text, parent_order_id text, funnel text, integration text, at timestamptz)
-order by r.gateway, r.order_key
+order by b.tenant, r.gateway, r.order_key
 on conflict (tenant_id, order_key, gateway) do nothing
 
 -- name: order_ids
-select c.id
-from json_to_recordset(%(rows)s::json) as r (gateway text, order_key text), lateral (
+select b.tenant as tenant_id, c.id
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+    json_to_recordset(b.rows) as r (gateway text, order_key text), lateral (
     select c.id from conversions c
-    where c.tenant_id = %(tenant)s and c.order_key = r.order_key and c.gateway = r.gateway limit 1) as c
+    where c.tenant_id = b.tenant and c.order_key = r.order_key and c.gateway = r.gateway limit 1) as c
 
 -- name: lock_orders
 select c.*, c.signals::text as signals_text from conversions c
-where c.tenant_id = %(tenant)s and c.id = any(%(ids)s)
+where c.id = any(array(
+        select i.id::bigint from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+            json_array_elements_text(b.rows) as i (id)))
+    and c.tenant_id = any(array(
+        select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
 order by c.id
 for update
 
 -- name: reopenable
-select distinct o.conversion_id as id
-from json_to_recordset(%(rows)s::json) as r (key text, at timestamptz), lateral (
+select distinct b.tenant as tenant_id, o.conversion_id as id
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+    json_to_recordset(b.rows) as r (key text, at timestamptz), lateral (
     select o.conversion_id from open_orders o
-    where o.tenant_id = %(tenant)s and o.key = r.key
+    where o.tenant_id = b.tenant and o.key = r.key
         and r.at <= o.last_at + interval '1 day' and r.at >= o.last_at - interval '60 days' offset 0) as o
 
 -- name: open_orders
 insert into open_orders as o (tenant_id, key, conversion_id, last_at)
-select %(tenant)s, r.key, r.conversion_id, r.last_at
-from json_to_recordset(%(rows)s::json) as r (key text, conversion_id bigint, last_at timestamptz)
-order by r.key, r.conversion_id
+select b.tenant, r.key, r.conversion_id, r.last_at
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+    json_to_recordset(b.rows) as r (key text, conversion_id bigint, last_at timestamptz)
+order by b.tenant, r.key, r.conversion_id
 on conflict (tenant_id, key, conversion_id) do update set last_at = excluded.last_at
     where o.last_at < excluded.last_at
 
 -- name: close_orders
-delete from open_orders where tenant_id = %(tenant)s and conversion_id = any(%(ids)s)
+delete from open_orders o
+where o.conversion_id = any(array(
+        select i.id::bigint from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+            json_array_elements_text(b.rows) as i (id)))
+    and o.tenant_id = any(array(
+        select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
 
 -- name: enter
 -- Every statement of a batch looks few rows up in large tables. Plans are made once, maybe while the tables are small,
 -- and must not scan them when they have grown. The lock is shared by all but erasures and withdrawals of consent: a
 -- batch is over before one of those begins, or sees its marks.
 select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-    set_config('enable_mergejoin', 'off', true), pg_advisory_xact_lock_shared(1397314628, hashtext(%(tenant)s))
+    set_config('enable_mergejoin', 'off', true),
+    (select count(pg_advisory_xact_lock_shared(1397314628, t.key)) from (
+        select distinct hashtext(t) as key from unnest(%(tenants)s::text[]) as t order by key) as t)
 
 -- name: marks
-select key, kind, (extract(epoch from at) * 1000)::bigint as at_ms from privacy_marks
-where tenant_id = %(tenant)s and key = any(%(keys)s) and (expires_at is null or expires_at > now())
+select b.tenant as tenant_id, m.key, m.kind, (extract(epoch from m.at) * 1000)::bigint as at_ms
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_array_elements_text(b.rows) as i (key),
+    lateral (
+        select * from privacy_marks m
+        where m.tenant_id = b.tenant and m.key = i.key and (m.expires_at is null or m.expires_at > now()) offset 0) as m
 
 -- name: heard
-update heartbeats set stored_at = clock_timestamp(), seconds = extract(epoch from clock_timestamp() - sent_at)
-where tenant_id = %(tenant)s and event_id = any(%(ids)s) and (stored_at is null or stored_at < sent_at)
+update heartbeats h set stored_at = clock_timestamp(), seconds = extract(epoch from clock_timestamp() - h.sent_at)
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_array_elements_text(b.rows) as i (id)
+where h.tenant_id = b.tenant and h.event_id = i.id and (h.stored_at is null or h.stored_at < h.sent_at)
 
 -- name: withdraw_clicks
 -- Of visitors whose latest word is no: what waits is withheld; what is being sent learns it for its next try.
 with visitors as (
-    select v.click_id from unnest(%(ids)s::text[]) as v (click_id), lateral (
-        select c.consent_ads from clicks c where (c.tenant_id || '|' || c.click_id) = (%(tenant)s || '|' || v.click_id)
+    select b.tenant, v.click_id
+    from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+        json_array_elements_text(b.rows) as v (click_id), lateral (
+        select c.consent_ads from clicks c where (c.tenant_id || '|' || c.click_id) = (b.tenant || '|' || v.click_id)
             and c.ts >= now() - interval '30 days' order by c.last_seen_at desc limit 1) as c
     where c.consent_ads is false
 ), told as (
-    select e.id, e.conversion_id from visitors v join events e on e.tenant_id = %(tenant)s and e.click_id = v.click_id
+    select v.tenant, e.id, e.conversion_id
+    from visitors v join events e on e.tenant_id = v.tenant and e.click_id = v.click_id
         and e.received_at >= now() - interval '15 days'
 ), orders as (
-    select conversion_id from told where conversion_id is not null
+    select tenant, conversion_id from told where conversion_id is not null
     union
-    select m.conversion_id from visitors v join matches m on m.tenant_id = %(tenant)s and m.click_id = v.click_id
+    select v.tenant, m.conversion_id
+    from visitors v join matches m on m.tenant_id = v.tenant and m.click_id = v.click_id
 ), sources as (
-    select id from told
+    select tenant, id from told
     union
-    select e.id from orders o join events e on e.conversion_id = o.conversion_id and e.tenant_id = %(tenant)s
+    select o.tenant, e.id from orders o join events e on e.conversion_id = o.conversion_id and e.tenant_id = o.tenant
         and e.received_at >= now() - interval '15 days'
 )
 update capi_events c set
@@ -182,12 +213,17 @@ update capi_events c set
     reason = case c.status when 'pending' then 'no_consent' else c.reason end,
     settled_at = case c.status when 'pending' then now() else c.settled_at end
 from sources s
-where c.tenant_id = %(tenant)s and c.source_event = s.id and c.settled_at is null and c.status in ('pending', 'sending')
+where c.tenant_id = s.tenant and c.source_event = s.id and c.settled_at is null and c.status in ('pending', 'sending')
     and c.created_at >= now() - interval '15 days'
 
 -- name: matches_of
-select conversion_id, click_id, decision, confidence_score, rule_applied
-from matches where conversion_id = any(%(ids)s) and tenant_id = %(tenant)s
+select m.tenant_id, m.conversion_id, m.click_id, m.decision, m.confidence_score, m.rule_applied
+from matches m
+where m.conversion_id = any(array(
+        select i.id::bigint from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+            json_array_elements_text(b.rows) as i (id)))
+    and m.tenant_id = any(array(
+        select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
 
 -- name: candidates
 -- Every visit that shares anything with one of the sales, within the widest window; scoring applies the funnel's own.
@@ -195,63 +231,65 @@ from matches where conversion_id = any(%(ids)s) and tenant_id = %(tenant)s
 -- A click with the same `fbc` has the same `fbclid`. The limits fence each look-up, so that it stays one in an index
 -- whatever the planner believes of the tables.
 with s as (
-    select * from json_to_recordset(%(rows)s::json) as s (
+    select b.tenant, s.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+        json_to_recordset(b.rows) as s (
         id bigint, since timestamptz, until timestamptz, ip_since timestamptz, ip_until timestamptz, click_ids text[],
         session_ids text[], external_ids text[], fbclids text[], fbps text[], emails text[], phones text[],
         ips text[])
-), named (id, since, until, click_id) as (
-    select s.id, s.since, s.until, v.value from s, unnest(s.click_ids) as v (value)
+), named (tenant, id, since, until, click_id) as (
+    select s.tenant, s.id, s.since, s.until, v.value from s, unnest(s.click_ids) as v (value)
     union
-    select s.id, s.since, s.until, i.click_id from s, unnest(s.emails) as v (value), lateral (
-        select i.click_id from identities i where i.tenant_id = %(tenant)s and i.email_hash = v.value
+    select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.emails) as v (value), lateral (
+        select i.click_id from identities i where i.tenant_id = s.tenant and i.email_hash = v.value
             and i.last_seen_at >= s.since limit %(per_key)s) as i
     union
-    select s.id, s.since, s.until, i.click_id from s, unnest(s.phones) as v (value), lateral (
-        select i.click_id from identities i where i.tenant_id = %(tenant)s and i.phone_hash = v.value
+    select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.phones) as v (value), lateral (
+        select i.click_id from identities i where i.tenant_id = s.tenant and i.phone_hash = v.value
             and i.last_seen_at >= s.since limit %(per_key)s) as i
-), found (conversion_id, id, ts) as (
-    select n.id, c.id, c.ts from named n, lateral (
-        select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (%(tenant)s || '|' || n.click_id)
+), found (tenant, conversion_id, id, ts) as (
+    select n.tenant, n.id, c.id, c.ts from named n, lateral (
+        select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (n.tenant || '|' || n.click_id)
             and c.ts between n.since - interval '30 days' and n.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.session_ids) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.session_ids) as v (value), lateral (
         select c.id, c.ts from clicks c
-        where (c.tenant_id || '|' || c.session_id) = (%(tenant)s || '|' || v.value) and c.session_id is not null
+        where (c.tenant_id || '|' || c.session_id) = (s.tenant || '|' || v.value) and c.session_id is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.external_ids) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.external_ids) as v (value), lateral (
         select c.id, c.ts from clicks c
-        where (c.tenant_id || '|' || c.external_id) = (%(tenant)s || '|' || v.value) and c.external_id is not null
+        where (c.tenant_id || '|' || c.external_id) = (s.tenant || '|' || v.value) and c.external_id is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.fbclids) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.fbclids) as v (value), lateral (
         select c.id, c.ts from clicks c
-        where (c.tenant_id || '|' || c.fbclid) = (%(tenant)s || '|' || v.value) and c.fbclid is not null
+        where (c.tenant_id || '|' || c.fbclid) = (s.tenant || '|' || v.value) and c.fbclid is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.fbps) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.fbps) as v (value), lateral (
         select c.id, c.ts from clicks c
-        where (c.tenant_id || '|' || c.fbp) = (%(tenant)s || '|' || v.value) and c.fbp is not null
+        where (c.tenant_id || '|' || c.fbp) = (s.tenant || '|' || v.value) and c.fbp is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.id, c.id, c.ts from s, unnest(s.ips) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.ips) as v (value), lateral (
         select c.id, c.ts from clicks c
-        where (c.tenant_id || '|' || c.ip) = (%(tenant)s || '|' || v.value) and c.ip is not null
+        where (c.tenant_id || '|' || c.ip) = (s.tenant || '|' || v.value) and c.ip is not null
             and c.ts between s.ip_since - interval '7 days' and s.ip_until and c.last_seen_at >= s.ip_since
             order by c.ts desc limit %(per_address)s) as c
 )
-select f.conversion_id, c.click_id, c.ts, c.last_seen_at, c.funnel, c.session_id, c.external_id, c.fbclid, c.fbc, c.fbp,
-    c.ip, c.ua, c.url, c.referrer, c.utms::text as utms, c.user_data::text as user_data, c.products, c.from_ad,
+select f.tenant as tenant_id, f.conversion_id, c.click_id, c.ts, c.last_seen_at, c.funnel, c.session_id, c.external_id,
+    c.fbclid, c.fbc, c.fbp, c.ip, c.ua, c.url, c.referrer, c.utms::text as utms, c.user_data::text as user_data, c.products, c.from_ad,
     c.consent_ads,
     array(select i.email_hash from identities i
-        where i.tenant_id = %(tenant)s and i.click_id = c.click_id and i.email_hash is not null) as emails,
+        where i.tenant_id = f.tenant and i.click_id = c.click_id and i.email_hash is not null) as emails,
     array(select i.phone_hash from identities i
-        where i.tenant_id = %(tenant)s and i.click_id = c.click_id and i.phone_hash is not null) as phones
+        where i.tenant_id = f.tenant and i.click_id = c.click_id and i.phone_hash is not null) as phones
 from found f, lateral (select * from clicks c where c.id = f.id and c.ts = f.ts limit 1) as c
 
 -- name: save_orders
 with r as (
-    select * from json_to_recordset(%(rows)s::json) as r (
+    select b.tenant, r.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+        json_to_recordset(b.rows) as r (
         id bigint, status text, status_at timestamptz, amount numeric, currency text, funnel text, integration text,
         ts timestamptz, last_at timestamptz, email_hash text, phone_hash text, signals jsonb,
         hold_until timestamptz, recheck_at timestamptz)
@@ -263,12 +301,12 @@ update conversions c set
     ts = r.ts, last_at = r.last_at, email_hash = r.email_hash, phone_hash = r.phone_hash, signals = r.signals,
     hold_until = r.hold_until, recheck_at = r.recheck_at, updated_at = now()
 from r
-where c.id = any(array(select id from r)) and c.id = r.id and c.tenant_id = %(tenant)s
+where c.id = any(array(select id from r)) and c.id = r.id and c.tenant_id = r.tenant
 
 -- name: save_matches
 insert into matches as m (tenant_id, conversion_id, click_id, decision, confidence_score, rule_applied, explanation)
-select %(tenant)s, r.conversion_id, r.click_id, r.decision, r.score, r.rule, r.explanation
-from json_to_recordset(%(rows)s::json) as r (
+select b.tenant, r.conversion_id, r.click_id, r.decision, r.score, r.rule, r.explanation
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
     conversion_id bigint, click_id text, decision text, score double precision, rule text, explanation jsonb)
 order by r.conversion_id
 on conflict (conversion_id) do update set
@@ -282,22 +320,23 @@ on conflict (conversion_id) do update set
 -- spares every row an update.
 insert into capi_events (created_at, tenant_id, source_event, conversion_id, funnel, destination, event_name, event_id,
     event_time, payload_json, consent_ads, received_at, published_at)
-select date_trunc('milliseconds', now()), %(tenant)s, r.source_event, r.conversion_id, r.funnel, r.destination,
+select date_trunc('milliseconds', now()), b.tenant, r.source_event, r.conversion_id, r.funnel, r.destination,
     r.event_name, r.event_id, r.event_time, r.payload_json, r.consent_ads, r.received_at,
-    case when r.source_event = any(%(delivered)s) then now() end
-from json_to_recordset(%(rows)s::json) as r (
+    case when r.delivered then now() end
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
     source_event text, conversion_id bigint, funnel text, destination text, event_name text, event_id text,
-    event_time bigint, payload_json text, consent_ads boolean, received_at timestamptz)
+    event_time bigint, payload_json text, consent_ads boolean, received_at timestamptz,
+    delivered boolean)
 returning id, created_at, tenant_id, destination, event_id, generation, source_event, published_at is not null as marked
 
 -- name: insert_events
 -- A row that was given up and is played again is written over.
 insert into events as e (id, received_at, occurred_at, tenant_id, funnel, kind, source, event_id, status, gateway,
     integration, order_id, click_id, value, currency, email_hash, consent_ads, conversion_id, outcome, reason, body)
-select r.id, r.received_at, r.occurred_at, %(tenant)s, r.funnel, r.kind, r.source, r.event_id, r.status, r.gateway,
+select r.id, r.received_at, r.occurred_at, b.tenant, r.funnel, r.kind, r.source, r.event_id, r.status, r.gateway,
     r.integration, r.order_id, r.click_id, r.value, r.currency, r.email_hash, r.consent_ads, r.conversion_id, r.outcome,
     r.reason, r.body
-from json_to_recordset(%(rows)s::json) as r (
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
     id text, received_at timestamptz, occurred_at timestamptz, funnel text, kind text, source text, event_id text,
     status text, gateway text, integration text, order_id text, click_id text, value numeric, currency text,
     email_hash text, consent_ads boolean, conversion_id bigint, outcome text, reason text, body jsonb)
@@ -308,20 +347,24 @@ on conflict (id, received_at) do update set
     consent_ads = excluded.consent_ads, conversion_id = excluded.conversion_id, outcome = excluded.outcome,
     reason = excluded.reason, body = excluded.body
     where e.outcome = 'dead'
+returning e.tenant_id
 
 -- name: update_outcomes
 with r as (
-    select * from json_to_recordset(%(rows)s::json) as r (
-        id text, received_at timestamptz, outcome text, reason text, event_id text)
+    select b.tenant, r.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+        json_to_recordset(b.rows) as r (id text, received_at timestamptz, outcome text, reason text, event_id text)
 )
 update events e set outcome = r.outcome, reason = r.reason, event_id = coalesce(r.event_id, e.event_id)
 from r
-where e.id = any(array(select id from r)) and e.id = r.id and e.received_at = r.received_at and e.tenant_id = %(tenant)s
+where e.id = any(array(select id from r)) and e.id = r.id and e.received_at = r.received_at and e.tenant_id = r.tenant
 
 -- name: open_events
 -- Sales that a better match or the end of a wait may still send, in the sequence they came in.
-select conversion_id, outcome, body::text as body from events
-where tenant_id = %(tenant)s and conversion_id = any(%(ids)s)
+select tenant_id, conversion_id, outcome, body::text as body from events
+where conversion_id = any(array(
+        select i.id::bigint from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+            json_array_elements_text(b.rows) as i (id)))
+    and tenant_id = any(array(select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
     and (outcome = 'waiting' or (outcome = 'withheld' and reason in ('unmatched', 'review'))
         or (outcome = 'withheld' and reason = 'no_consent' and consent_ads is null))
 order by received_at, id
@@ -330,8 +373,11 @@ order by received_at, id
 -- Of events that came again. One that nobody has claimed yet may be marked and yet not published.
 select id, created_at, tenant_id, destination, event_id, generation, source_event, published_at is not null as marked
 from capi_events
-where tenant_id = %(tenant)s and source_event = any(%(ids)s) and status = 'pending'
-    and (published_at is null or attempts = 0)
+where source_event = any(array(
+        select i.id from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+            json_array_elements_text(b.rows) as i (id)))
+    and tenant_id = any(array(select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
+    and status = 'pending' and (published_at is null or attempts = 0)
 
 -- name: unpublished
 select id, created_at, tenant_id, destination, event_id, generation from capi_events
@@ -344,7 +390,8 @@ order by created_at limit %(limit)s
 with r as (select * from json_to_recordset(%(rows)s::json) as r (id bigint, generation int, published boolean))
 update capi_events c set published_at = case when r.published then now() end
 from r
-where c.id = any(array(select id from r)) and c.id = r.id and c.generation = r.generation and c.created_at >= %(since)s and c.created_at <= %(until)s
+where c.id = any(array(select id from r)) and c.id = r.id and c.generation = r.generation
+    and c.created_at >= %(since)s and c.created_at <= %(until)s
 
 -- name: due_tenants
 select distinct tenant_id from conversions where hold_until <= %(now)s or recheck_at <= %(now)s

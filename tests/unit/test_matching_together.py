@@ -1,0 +1,105 @@
+"""Batches of many tenants share a transaction: at once when there is room, gathered when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from sinal_runtime.matching.together import Together
+
+
+@dataclass(frozen=True)
+class Lot:
+    """So many messages of a tenant."""
+
+    tenant: str
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class Work:
+    """Records calls; each takes until `go` is set."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[Lot]] = []
+        self.go = asyncio.Event()
+        self.fails_for: set[str] = set()
+
+    async def __call__(self, lots: Sequence[Lot]) -> None:
+        self.calls.append(list(lots))
+        await self.go.wait()
+        if {lot.tenant for lot in lots} & self.fails_for:
+            raise RuntimeError("refused")
+
+
+async def started(gathered: Together[Lot], *lots: Lot) -> list[asyncio.Task[None]]:
+    tasks = [asyncio.create_task(gathered.run(lot)) for lot in lots]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_with_a_free_slot_a_batch_goes_alone_and_at_once() -> None:
+    work = Work()
+    gathered = Together(work, slots=2, most=200)
+    tasks = await started(gathered, Lot("a", 1), Lot("b", 1))
+    assert work.calls == [[Lot("a", 1)], [Lot("b", 1)]]
+    work.go.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_what_waits_for_a_slot_goes_together() -> None:
+    work = Work()
+    gathered = Together(work, slots=1, most=200)
+    tasks = await started(gathered, *(Lot(tenant, 2) for tenant in "abcd"))
+    work.go.set()
+    await asyncio.gather(*tasks)
+    assert work.calls == [[Lot("a", 2)], [Lot("b", 2), Lot("c", 2), Lot("d", 2)]]
+
+
+async def test_no_call_takes_more_messages_than_it_may() -> None:
+    work = Work()
+    gathered = Together(work, slots=1, most=10)
+    tasks = await started(gathered, *(Lot(tenant, 6) for tenant in "abc"), Lot("d", 4))
+    work.go.set()
+    await asyncio.gather(*tasks)
+    assert work.calls == [[Lot("a", 6)], [Lot("b", 6), Lot("d", 4)], [Lot("c", 6)]]
+
+
+async def test_a_tenant_has_one_batch_under_way_and_keeps_its_sequence() -> None:
+    work = Work()
+    gathered = Together(work, slots=3, most=200)
+    tasks = await started(gathered, Lot("a", 1), Lot("a", 2), Lot("b", 1), Lot("a", 3))
+    assert work.calls == [[Lot("a", 1)], [Lot("b", 1)]]
+    work.go.set()
+    await asyncio.gather(*tasks)
+    assert [lot.size for call in work.calls for lot in call if lot.tenant == "a"] == [1, 2, 3]
+
+
+async def test_each_waiter_learns_what_became_of_its_call() -> None:
+    work = Work()
+    work.fails_for = {"b"}
+    gathered = Together(work, slots=1, most=200)
+    first, second, third = await started(gathered, Lot("a", 1), Lot("b", 1), Lot("c", 1))
+    work.go.set()
+    await first
+    for waiter in (second, third):  # one call took both
+        with pytest.raises(RuntimeError):
+            await waiter
+    await gathered.run(Lot("d", 1))
+
+
+async def test_a_waiter_that_gave_up_is_not_worked_on() -> None:
+    work = Work()
+    gathered = Together(work, slots=1, most=200)
+    first, second = await started(gathered, Lot("a", 1), Lot("b", 1))
+    second.cancel()
+    work.go.set()
+    await first
+    await gathered.run(Lot("c", 1))
+    assert work.calls == [[Lot("a", 1)], [Lot("c", 1)]]
