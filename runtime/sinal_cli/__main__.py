@@ -81,7 +81,7 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
     file
         Manifests that the operator role provisions from files; without any it watches a Kubernetes cluster.
     """
-    from sinal_cli.roles import run_role
+    from sinal_cli.roles.process import run_role
 
     return run_role(role, files=file)
 
@@ -89,7 +89,7 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
 @app.command
 def migrate() -> int:
     """Bring the database of SINAL_DATABASE_URL to this release's schema; safe to run twice and at the same time."""
-    from sinal_cli.roles import migrate_database
+    from sinal_cli.roles.process import migrate_database
 
     return migrate_database()
 

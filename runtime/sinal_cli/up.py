@@ -14,7 +14,7 @@ from rich.console import Console
 from sinal_cli.embedded.process import ServiceError, free_port
 from sinal_cli.instance import FolderInUse, write_private
 from sinal_cli.offline import complain
-from sinal_cli.roles import run_loop, stop_event
+from sinal_cli.roles.process import run_loop, stop_event
 from sinal_cli.stack import Stack
 from sinal_crds.loading import InvalidManifests
 from sinal_runtime.logs import configure

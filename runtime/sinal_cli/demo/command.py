@@ -17,7 +17,7 @@ from sinal_cli.demo.journey import Journey
 from sinal_cli.demo.world import DemoError, World
 from sinal_cli.embedded.process import free_port
 from sinal_cli.offline import complain
-from sinal_cli.roles import run_loop, stop_event
+from sinal_cli.roles.process import run_loop, stop_event
 from sinal_cli.stack import Stack
 from sinal_cli.up import EXPECTED
 from sinal_runtime.logs import configure

@@ -1,0 +1,136 @@
+"""What a role is, and what all roles share: settings, dependencies, things to release in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+from pydantic import SecretStr
+
+from sinal_crds.keyring import Keyring
+from sinal_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from sinal_runtime.bus import Bus
+    from sinal_runtime.plans import Plans
+    from sinal_runtime.plans.cache import PlanCache
+    from sinal_runtime.store.database import Database
+    from sinal_runtime.tracing import Tracer
+
+log = structlog.get_logger(__name__)
+
+CONNECT_S = 2.0  # to a broker that an edge with plans of its own can do without
+DRAIN_S = 3.0
+
+
+class Role(Protocol):
+    """Something that runs until it is stopped."""
+
+    async def start(self) -> None:
+        """Return once it works."""
+        ...
+
+    async def stop(self) -> None:
+        """Finish what is under way and release everything."""
+        ...
+
+    async def readiness(self) -> Mapping[str, bool]:
+        """Each dependency by name, and whether it answers."""
+        ...
+
+
+class Chores:
+    """Tasks of a role: supervised, cancelled together."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def run(self, work: Awaitable[None]) -> None:
+        """Run something that never returns by itself."""
+
+        async def wrapped() -> None:
+            await work
+
+        self._tasks.append(asyncio.create_task(wrapped()))
+
+    def every(self, seconds: float, work: Callable[[], Awaitable[object]], *, what: str) -> None:
+        """Run something again and again; a failure is logged and does not end it."""
+
+        async def loop() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception as error:
+                    log.warning("chore.failed", what=what, error=type(error).__name__)
+                await asyncio.sleep(seconds)
+
+        self._tasks.append(asyncio.create_task(loop()))
+
+    async def stop(self) -> None:
+        """Cancel all and wait for them."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+
+class Base:
+    """What all roles share: settings, things to release at the end in reverse order, dependencies."""
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        from sinal_runtime import metrics
+
+        metrics.begin(tenants=settings.metrics_tenants)
+        self._settings, self._keyring = settings, keyring
+        self._stack = contextlib.AsyncExitStack()
+        self._checks: dict[str, Callable[[], Awaitable[bool]]] = {}
+        self._tracer: Tracer | None = None
+
+    async def stop(self) -> None:
+        """Finish what is under way, release everything."""
+        await self._stack.aclose()
+
+    async def readiness(self) -> Mapping[str, bool]:
+        """Each dependency by name, and whether it answers."""
+        return {name: await check() for name, check in self._checks.items()}
+
+    def _trace(self, service: str) -> None:
+        """Trace what the role does, where a collector is set; before anything that shall be traced is made."""
+        from sinal_runtime.tracing import connect
+
+        self._tracer = connect(self._settings.otlp_endpoint, service=service, ratio=self._settings.trace_ratio)
+        if self._tracer is not None:
+            self._stack.push_async_callback(self._tracer.close)
+
+    async def _bus_and_plans(self, name: str, *, cache: PlanCache | None = None) -> tuple[Bus, Plans]:
+        """Connected, with the plans read; with a cache of them the broker may be away."""
+        from sinal_runtime.bus import Bus
+        from sinal_runtime.plans import Plans
+
+        wait_s = CONNECT_S if cache is not None and cache.exists else None
+        bus = await Bus.connect(self._settings.nats_url, name=name, wait_s=wait_s, tracer=self._tracer)
+        self._stack.push_async_callback(bus.close)
+        plans = Plans(bus, self._keyring, cache=cache)
+        await plans.start()
+        self._stack.push_async_callback(plans.stop)
+
+        async def connected() -> bool:
+            return bus.connected
+
+        self._checks["nats"] = connected
+        return bus, plans
+
+    async def _database(
+        self, url: SecretStr, *, max_size: int = 10, session: Mapping[str, str] | None = None
+    ) -> Database:
+        from sinal_runtime.store.database import Database
+
+        database = await Database.open(
+            url.get_secret_value(), min_size=1, max_size=max_size, session=session, tracer=self._tracer
+        )
+        self._stack.push_async_callback(database.close)
+        self._checks["postgres"] = database.ping
+        return database

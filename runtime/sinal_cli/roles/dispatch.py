@@ -1,0 +1,40 @@
+"""Delivery to Meta as a role."""
+
+from __future__ import annotations
+
+from sinal_cli.roles.base import DRAIN_S, Base, Chores
+
+EXPIRE_INTERVAL_S = 60.0
+
+
+class Dispatch(Base):
+    """Delivers to Meta."""
+
+    async def start(self) -> None:
+        """Connect and work on every destination's lane."""
+        from sinal_runtime.bus import Lanes
+        from sinal_runtime.dispatch.graph import GraphClient
+        from sinal_runtime.dispatch.worker import DispatchWorker
+        from sinal_runtime.store.delivery import SESSION, DeliveryStore
+
+        settings = self._settings
+        self._trace("sinal-dispatch")
+        database = await self._database(settings.database_url, session=SESSION)
+        bus, plans = await self._bus_and_plans("sinal-dispatch")
+        graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
+        self._stack.push_async_callback(graph.close)
+        worker = DispatchWorker(DeliveryStore(database), plans, graph, settings, tracer=self._tracer)
+        lanes = Lanes(
+            bus,
+            worker.handle,
+            batch=1_000,
+            concurrency=settings.dispatch_concurrency,
+            in_flight=settings.lane_in_flight,
+            ack_wait_s=settings.lane_ack_wait_s,
+        )
+        plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("dispatch")))
+        chores = Chores()
+        self._stack.push_async_callback(chores.stop)
+        chores.run(lanes.run())
+        chores.every(EXPIRE_INTERVAL_S, worker.sweep, what="dispatch sweep")
+        self._stack.push_async_callback(lanes.drain, DRAIN_S)

@@ -1,0 +1,57 @@
+"""Matching as a role."""
+
+from __future__ import annotations
+
+from sinal_cli.roles.base import DRAIN_S, Base, Chores
+
+SWEEP_INTERVAL_S = 1.0
+LANES_A_TRANSACTION = 32  # small tenants share one
+
+
+class Match(Base):
+    """Joins sales and clicks."""
+
+    async def start(self) -> None:
+        """Connect and work on every tenant's incoming lane."""
+        from sinal_runtime.bus import Lanes
+        from sinal_runtime.gateways import registry
+        from sinal_runtime.matching.worker import MatchWorker
+        from sinal_runtime.readback import GatewayApi, ReadBackWorker
+        from sinal_runtime.store.matching import MatchStore
+
+        settings = self._settings
+        self._trace("sinal-match")
+        database = await self._database(settings.database_url)
+        bus, plans = await self._bus_and_plans("sinal-match")
+        worker = MatchWorker(
+            database,
+            bus,
+            plans,
+            tracer=self._tracer,
+            transactions=settings.match_concurrency,
+            most=settings.match_batch,
+        )
+        api = GatewayApi(urls=settings.readback_urls, timeout_s=settings.readback_timeout_s)
+        self._stack.push_async_callback(api.close)
+        reading = ReadBackWorker(
+            worker.handle,
+            api=api,
+            bus=bus,
+            plans=plans,
+            gateways=registry(),
+            dead_letter=MatchStore(database).dead_letter,
+        )
+        lanes = Lanes(
+            bus,
+            reading.handle,
+            batch=settings.match_batch,
+            concurrency=LANES_A_TRANSACTION * settings.match_concurrency,
+            in_flight=settings.lane_in_flight,
+            ack_wait_s=settings.lane_ack_wait_s,
+        )
+        plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("match")))
+        chores = Chores()
+        self._stack.push_async_callback(chores.stop)
+        chores.run(lanes.run())
+        chores.every(SWEEP_INTERVAL_S, worker.sweep, what="match sweep")
+        self._stack.push_async_callback(lanes.drain, DRAIN_S)

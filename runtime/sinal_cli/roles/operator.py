@@ -1,0 +1,72 @@
+"""The operator as a role: over manifests in files, or over the custom resources of a cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from sinal_cli.roles.base import Base, Role
+from sinal_crds.keyring import Keyring
+from sinal_runtime.settings import Settings
+
+
+class Operator(Base):
+    """Provisions lanes and plans from manifests in files."""
+
+    def __init__(self, settings: Settings, keyring: Keyring, *, files: Sequence[Path]) -> None:
+        super().__init__(settings, keyring)
+        self._files = files
+
+    async def start(self) -> None:
+        """Provision once, then keep it so."""
+        from sinal_cli.provisioning import FileProvisioning
+
+        provisioning = FileProvisioning(
+            self._settings.nats_url,
+            self._keyring,
+            files=self._files,
+            ack_wait_s=self._settings.lane_ack_wait_s,
+        )
+        await provisioning.start()
+        self._stack.push_async_callback(provisioning.stop)
+
+
+class ClusterOperator(Base):
+    """Provisions lanes and plans from the custom resources of a Kubernetes cluster."""
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        super().__init__(settings, keyring)
+        self._readiness: Callable[[], Mapping[str, bool]] = lambda: {"kubernetes": False, "nats": False}
+
+    async def start(self) -> None:
+        """Watch; what it waits for is told by readiness."""
+        from sinal_operator.cluster import ClusterOperator as Kubernetes
+        from sinal_operator.cluster import Options
+
+        settings = self._settings
+        options = Options(
+            nats_url=settings.nats_url,
+            ingest_url=settings.public_url,
+            ack_wait_s=settings.lane_ack_wait_s,
+            replicas=settings.nats_replicas,
+            deletion_patience_s=settings.deletion_patience_s,
+        )
+        operator = Kubernetes(self._keyring, options, on_exit=_end_this_process)
+        await operator.start()
+        self._stack.push_async_callback(operator.stop)
+        self._readiness = operator.readiness
+
+    async def readiness(self) -> Mapping[str, bool]:
+        """The API server and NATS."""
+        return self._readiness()
+
+
+def _end_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def operator(settings: Settings, keyring: Keyring, files: Sequence[Path]) -> Role:
+    """From files where there are some, else from the cluster that KUBECONFIG or the pod's account leads to."""
+    return Operator(settings, keyring, files=files) if files else ClusterOperator(settings, keyring)

@@ -1,0 +1,102 @@
+"""One role as a process of its own (`sinal run ROLE`), and what such processes need: a loop, a stop, the schema."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+
+import structlog
+
+from sinal_cli.roles import DATA_PLANE, Role
+from sinal_cli.roles.operator import operator
+from sinal_crds.keyring import Keyring
+from sinal_runtime import collector
+from sinal_runtime.server import HttpServer
+from sinal_runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def run_role(name: str, *, files: Sequence[Path]) -> int:
+    """One role until SIGTERM or Ctrl-C; 2 for an unknown role, missing files or a bad keyring."""
+    from sinal_cli.offline import complain
+    from sinal_runtime.health import build
+    from sinal_runtime.logs import configure
+    from sinal_runtime.tracing import installed
+
+    settings = Settings()
+    configure(level=settings.log_level, json=settings.log_json)
+    known = [*DATA_PLANE, "operator"]
+    if name not in known:
+        complain(f"unknown role {name!r}; known: {', '.join(known)}")
+        return 2
+    try:
+        keyring = Keyring.from_json(settings.keyring_file.read_bytes())
+    except (OSError, ValueError) as error:
+        complain(f"keyring {settings.keyring_file}: {error}; set SINAL_KEYRING_FILE")
+        return 2
+    if settings.otlp_endpoint is not None and not installed():
+        complain("SINAL_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install sinal[tracing]")
+        return 2
+    role = operator(settings, keyring, files) if name == "operator" else DATA_PLANE[name](settings, keyring)
+    health = None if hasattr(role, "url") else HttpServer(build(role.readiness), host=settings.host, port=settings.port)
+    run_loop(_until_stopped(name, role, health))
+    return 0
+
+
+def migrate_database() -> int:
+    """Apply what is missing and say so; 1 with a message when the database refuses."""
+    from sinal_cli.offline import complain
+    from sinal_runtime.store.errors import MigrationError
+    from sinal_runtime.store.migrate import migrate
+
+    applied: list[str] = []
+
+    async def work() -> None:
+        applied.extend(map(str, await migrate(Settings().database_url.get_secret_value())))
+
+    try:
+        run_loop(work())
+    except MigrationError as error:
+        complain(str(error))
+        return 1
+    print("\n".join(applied) or "nothing to do")
+    return 0
+
+
+def run_loop(work: Awaitable[None]) -> None:
+    """Run on uvloop."""
+    import uvloop
+
+    async def main() -> None:
+        await work
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+async def _until_stopped(name: str, role: Role, health: HttpServer | None) -> None:
+    stop = stop_event()
+    try:
+        if health is not None:
+            await health.start()
+        await role.start()
+        collector.tune()
+        log.info("role.started", role=name, url=getattr(role, "url", None) or getattr(health, "url", None))
+        await stop.wait()
+    finally:
+        await role.stop()
+        if health is not None:
+            await health.stop()
+    log.info("role.stopped", role=name)
+
+
+def stop_event() -> asyncio.Event:
+    """Set by SIGTERM and by Ctrl-C."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event
