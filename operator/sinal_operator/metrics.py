@@ -12,6 +12,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 RECONCILE_TOTAL = Counter("sinal_reconcile", "Reconciliations by what they came to.", ("kind", "result"))
 RECONCILE_SECONDS = Histogram("sinal_reconcile_seconds", "One reconciliation.", ("kind",), buckets=_BUCKETS)
 OBJECTS = Gauge("sinal_objects", "Objects by kind, and whether they are ready.", ("kind", "ready"))
+LEADER = Gauge("sinal_leader", "1 in the operator that works, 0 in one that stands by.")
 
 
 def show_objects(objects: Iterable[tuple[str, bool]]) -> None:

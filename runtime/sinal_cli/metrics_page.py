@@ -29,6 +29,7 @@ _ROLES = {
     "sinal_event_latency_": "match, dispatch",
     "sinal_reconcile": "operator",
     "sinal_objects": "operator",
+    "sinal_leader": "operator",
     "sinal_build_info": "every role",
 }
 

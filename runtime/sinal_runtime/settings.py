@@ -23,6 +23,19 @@ class Settings(BaseSettings):
     deletion_patience_s: float = Field(
         120.0, ge=0, description="How long a Tenant that is deleted waits for NATS to be cleaned before it goes anyway."
     )
+    lease_namespace: str | None = Field(
+        None,
+        max_length=63,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        description="Namespace of the Lease by which one of several operators leads; default: the pod's. "
+        "Outside a pod and unset there is one operator and no Lease.",
+    )
+    lease_name: str = Field(
+        "sinal-operator",
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        description="Name of that Lease; one for each installation.",
+    )
     database_url: SecretStr = Field(
         SecretStr("postgresql://127.0.0.1/sinal"), description="PostgreSQL of the worker role."
     )

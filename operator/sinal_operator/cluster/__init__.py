@@ -6,6 +6,8 @@ Kopf watches, queues and keeps the finalizer; its handlers only note what they s
 
 from __future__ import annotations
 
+from sinal_operator.cluster.login import pod_namespace
 from sinal_operator.cluster.operator import ClusterOperator, Options
+from sinal_operator.cluster.replica import Replica
 
-__all__ = ["ClusterOperator", "Options"]
+__all__ = ["ClusterOperator", "Options", "Replica", "pod_namespace"]

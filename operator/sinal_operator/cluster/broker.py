@@ -35,9 +35,11 @@ class Broker:
         ack_wait_s: float,
         replicas: int,
         interval_s: float,
+        allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._url, self._keyring = url, keyring
         self._ack_wait_s, self._replicas, self._interval_s = ack_wait_s, replicas, interval_s
+        self._allowed = allowed
         self._on_change: Callable[[], None] = lambda: None
         self._client: Client | None = None
         self._provisioner: Provisioner | None = None
@@ -91,7 +93,11 @@ class Broker:
             try:
                 self._client = await self._connect(closed)
                 self._provisioner = Provisioner(
-                    self._client, self._keyring, replicas=self._replicas, ack_wait_s=self._ack_wait_s
+                    self._client,
+                    self._keyring,
+                    replicas=self._replicas,
+                    ack_wait_s=self._ack_wait_s,
+                    allowed=self._allowed,
                 )
                 self._on_change()
                 await self._keep(self._provisioner, closed, source, retired, on_report)

@@ -2,14 +2,14 @@
 
 Plain JSON over aiohttp and not generated models: objects go into pydantic models of ours anyway, and the generated ones
 would be most of the operator's memory. Statuses are merge patches of the subresource. Invariant: no more than
-`PARALLEL` requests at a time, none longer than `TIMEOUT_S`.
+`PARALLEL` requests at a time, none longer than `TIMEOUT_S`, and none that changes something without being `allowed`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -51,7 +51,8 @@ class Refused(Exception):
 class Client:
     """One session with the API server."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allowed: Callable[[], bool] = lambda: True) -> None:
+        self._allowed = allowed
         self._gate = asyncio.Semaphore(PARALLEL)
         self._lock = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
@@ -92,9 +93,17 @@ class Client:
         body = {"metadata": {"resourceVersion": str(version)}, "status": status}
         return await self._request("PATCH", path, body=body, content=_MERGE)
 
+    async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
+        """Create an object and return it; raises Unreachable or Refused."""
+        return await self._request("POST", resource.path(namespace), body=body)
+
+    async def replace(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
+        """Put an object in the place of the very version that it names; raises Unreachable or Refused."""
+        return await self._request("PUT", resource.path(namespace, name), body=body)
+
     async def post_event(self, namespace: str, event: Body) -> None:
         """Record an event; raises Unreachable or Refused."""
-        await self._request("POST", EVENTS.path(namespace), body=event)
+        await self.create(EVENTS, namespace, event)
 
     @staticmethod
     def _whole(resource: Resource, item: Body) -> Body:
@@ -112,6 +121,8 @@ class Client:
     ) -> Body:
         async with self._gate:
             session = await self._connected()
+            if method != "GET" and not self._allowed():
+                raise Unreachable(f"{path}: another operator may lead now")
             try:
                 return await self._exchange(session, method, path, query, body, content)
             except Refused as error:

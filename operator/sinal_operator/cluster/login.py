@@ -8,10 +8,13 @@ answered 401 calls `login` again.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import kopf
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 async def login(**ignored: object) -> kopf.ConnectionInfo:
@@ -37,9 +40,23 @@ async def login(**ignored: object) -> kopf.ConnectionInfo:
     )
 
 
+def pod_namespace() -> str | None:
+    """The namespace of the pod whose account is used; None where it is not a pod's."""
+    if not _in_pod():
+        return None
+    try:
+        return NAMESPACE_FILE.read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _in_pod() -> bool:
+    return not os.environ.get("KUBECONFIG") and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
 async def _load(configuration: Configuration) -> None:
     named = os.environ.get("KUBECONFIG") or None
-    if named or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+    if not _in_pod():
         await load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

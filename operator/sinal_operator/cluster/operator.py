@@ -48,8 +48,15 @@ class Options:
 class ClusterOperator:
     """Watches the API server that KUBECONFIG or the pod's account leads to, in all namespaces."""
 
-    def __init__(self, keyring: Keyring, options: Options, *, on_exit: Callable[[], None]) -> None:
-        self._keyring, self._options, self._on_exit = keyring, options, on_exit
+    def __init__(
+        self,
+        keyring: Keyring,
+        options: Options,
+        *,
+        on_exit: Callable[[], None],
+        allowed: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._keyring, self._options, self._on_exit, self._allowed = keyring, options, on_exit, allowed
         self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -101,7 +108,7 @@ class ClusterOperator:
 
     def _parts(self, stack: contextlib.AsyncExitStack) -> tuple[asyncio.Task[None], ...]:
         """The parts, started; the stack ends them, the watches last but for the connections."""
-        options, client, mirror = self._options, Client(), Mirror()
+        options, client, mirror = self._options, Client(allowed=self._allowed), Mirror()
         stack.push_async_callback(client.close)
         broker = Broker(
             options.nats_url,
@@ -109,6 +116,7 @@ class ClusterOperator:
             ack_wait_s=options.ack_wait_s,
             replicas=options.replicas,
             interval_s=options.drift_interval_s,
+            allowed=self._allowed,
         )
         survey, departures, journal = Survey(client, mirror, self._keyring), Departures(mirror), Journal(client)
         reconciler = Reconciler(

@@ -32,6 +32,7 @@ class Resource:
 CUSTOM: dict[str, Resource] = {kind: Resource(kind, GROUP, VERSION, face.plural) for kind, face in FACES.items()}
 SECRETS = Resource("Secret", "", "v1", "secrets")
 EVENTS = Resource("Event", "", "v1", "events")
+LEASES = Resource("Lease", "coordination.k8s.io", "v1", "leases")
 
 # What can hold no credentials of ours, is large, and is left at the API server.
 SECRETS_SELECTOR = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -87,14 +88,16 @@ _consumers = msgspec.json.Decoder(_Consumers).decode
 
 
 class JetStream:
-    """Calls over a connection that someone else keeps."""
+    """Calls over a connection that someone else keeps; none leaves while this process is not `allowed` to act."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, *, allowed: Callable[[], bool] = lambda: True) -> None:
+        self._client, self._allowed = client, allowed
 
     async def _ask(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
         if not self._client.is_connected:
             raise Unavailable("no connection to the broker")
+        if not self._allowed():
+            raise Unavailable("another operator may lead now")
         try:
             message = await self._client.request(subject, body, timeout=TIMEOUT_S, headers=headers)
         except (nats.errors.Error, OSError, TimeoutError) as error:

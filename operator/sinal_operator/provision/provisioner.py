@@ -38,10 +38,16 @@ class Provisioner:
     """The owner of streams, consumers and the bucket of plans."""
 
     def __init__(
-        self, client: Client, keyring: Keyring, *, replicas: int = 1, ack_wait_s: float = desired.ACK_WAIT_S
+        self,
+        client: Client,
+        keyring: Keyring,
+        *,
+        replicas: int = 1,
+        ack_wait_s: float = desired.ACK_WAIT_S,
+        allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client = client
-        self._jetstream = JetStream(client)
+        self._jetstream = JetStream(client, allowed=allowed)
         self._vault = Vault(client, self._jetstream, keyring)
         self._replicas = replicas
         self._ack_wait_s = ack_wait_s

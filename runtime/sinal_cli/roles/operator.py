@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,7 @@ class Operator(Base):
 
 
 class ClusterOperator(Base):
-    """Provisions lanes and plans from the custom resources of a Kubernetes cluster."""
+    """Provisions lanes and plans from the custom resources of a cluster; where there is a Lease, as one of several."""
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         super().__init__(settings, keyring)
@@ -42,8 +43,8 @@ class ClusterOperator(Base):
 
     async def start(self) -> None:
         """Watch; what it waits for is told by readiness."""
-        from sinal_operator.cluster import ClusterOperator as Kubernetes
-        from sinal_operator.cluster import Options
+        from sinal_operator.cluster import ClusterOperator as Alone
+        from sinal_operator.cluster import Options, Replica, pod_namespace
 
         settings = self._settings
         options = Options(
@@ -53,18 +54,35 @@ class ClusterOperator(Base):
             replicas=settings.nats_replicas,
             deletion_patience_s=settings.deletion_patience_s,
         )
-        operator = Kubernetes(self._keyring, options, on_exit=_end_this_process)
+        namespace = settings.lease_namespace or pod_namespace()
+        operator = (
+            Alone(self._keyring, options, on_exit=_end_this_process)
+            if namespace is None
+            else Replica(
+                self._keyring,
+                options,
+                lease=(namespace, settings.lease_name),
+                on_exit=_end_this_process,
+                on_lost=_vanish,
+            )
+        )
         await operator.start()
         self._stack.push_async_callback(operator.stop)
         self._readiness = operator.readiness
 
     async def readiness(self) -> Mapping[str, bool]:
-        """The API server and NATS."""
+        """The API server and NATS; of one that stands by, the API server."""
         return self._readiness()
 
 
 def _end_this_process() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _vanish() -> None:
+    """End without finishing anything: it would be done in another's time."""
+    logging.shutdown()
+    os._exit(1)
 
 
 def operator(settings: Settings, keyring: Keyring, files: Sequence[Path]) -> Role:

@@ -25,6 +25,7 @@ class OperatorProcess:
         self, folder: Path, *, kubeconfig: Path, nats_url: str, settings: Mapping[str, str] | None = None
     ) -> None:
         self._folder, self._kubeconfig, self._nats_url = folder, kubeconfig, nats_url
+        self._settings = dict(settings or {})
         keyring_file = folder / "keyring.json"
         if not keyring_file.exists():
             keyring_file.write_bytes(Keyring.generate().to_json())
@@ -38,7 +39,7 @@ class OperatorProcess:
             "SINAL_KEYRING_FILE": str(keyring_file),
             "SINAL_PUBLIC_URL": PUBLIC_URL,
             "SINAL_PORT": str(self._port),
-            **(settings or {}),
+            **self._settings,
         }
         self._service = self._new()
 
@@ -54,7 +55,9 @@ class OperatorProcess:
 
     def twin(self) -> OperatorProcess:
         """Another one of the same installation."""
-        return OperatorProcess(self._folder, kubeconfig=self._kubeconfig, nats_url=self._nats_url)
+        return OperatorProcess(
+            self._folder, kubeconfig=self._kubeconfig, nats_url=self._nats_url, settings=self._settings
+        )
 
     def start(self) -> None:
         """Start the process, new or again."""
@@ -84,12 +87,20 @@ class OperatorProcess:
         except TimeoutError as error:
             raise TimeoutError(f"the operator is not ready\n{self._service.tail(40)}") from error
 
-    def _ready(self) -> bool:
+    def leads(self) -> bool:
+        """Whether it says that it is the one that works."""
+        return "sinal_leader 1.0" in self.answer("/metrics")
+
+    def answer(self, path: str) -> str:
+        """What it answers, if that is 200; else nothing."""
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=2) as answer:
+                return str(answer.read().decode())
         except (urllib.error.URLError, OSError):
-            return False
+            return ""
+
+    def _ready(self) -> bool:
+        return bool(self.answer("/readyz"))
 
     def _new(self) -> Service:
         command = [sys.executable, "-m", "sinal_cli", "run", "operator"]
