@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs manifests lock clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs manifests lock images clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -78,11 +78,21 @@ bench: .venv/dev.stamp  ## speed: six programs over real services, and which goa
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models
 	$(BIN)/python -m sinal_crds.schema crds/manifests
 
+COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
+
 lock: .venv/dev.stamp  ## resolve dependencies anew: hashes, no addresses
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --python-version 3.11 --all-extras pyproject.toml -o requirements/dev.lock
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --python-version 3.11 --extra runtime --extra embedded --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	$(COMPILE) --all-extras pyproject.toml -o requirements/dev.lock
+	$(COMPILE) --extra runtime --extra embedded --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	$(COMPILE) --extra runtime --extra operator --extra tracing -c requirements/dev.lock pyproject.toml -o requirements/image.lock
+	for name in image-tools services e2e; do \
+	  $(COMPILE) -c requirements/dev.lock requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+
+DOCKER ?= docker
+IMAGE ?= sinal
+SERVICES_IMAGE ?= sinal-services
+images:          ## container images with Docker or Podman (DOCKER=podman): IMAGE=sinal, SERVICES_IMAGE=sinal-services
+	$(DOCKER) build -f images/sinal.Dockerfile -t $(IMAGE) .
+	$(DOCKER) build -f images/services.Dockerfile -t $(SERVICES_IMAGE) .
 
 clean:           ## forget the data of `make up`
 	rm -rf $(DATA)

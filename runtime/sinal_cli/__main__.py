@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,12 @@ from sinal_cli.client import commands
 from sinal_cli.client.privacy import privacy
 from sinal_cli.client.quarantine import quarantine
 
-app = App(name="sinal", help="Server-side tracking for paid-traffic funnels.", version_flags=["--version"])
+app = App(
+    name="sinal",
+    help="Server-side tracking for paid-traffic funnels.",
+    version=lambda: metadata.version("sinal"),
+    version_flags=["--version"],
+)
 manifests = App(name="manifests", help="Manifests of tenants, destinations, funnels and gateway integrations.")
 gateways = App(name="gateways", help="Payment gateways' webhook payloads.")
 identity = App(name="identity", help="Normalisation and hashing of customer data as Meta wants it.")

@@ -1,0 +1,68 @@
+"""The images' container files and locks: what goes in, and that nothing else does."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "images").glob("*.Dockerfile"))
+PIN = re.compile(r"^([a-z0-9-]+)==([^ ;\\]+)", re.MULTILINE)
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Names and versions of a lock."""
+    return dict(PIN.findall((ROOT / "requirements" / f"{lock}.lock").read_text()))
+
+
+def extras(*names: str) -> set[str]:
+    """Distributions that our own requirements and those of the extras name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(line for name in names for line in project["optional-dependencies"][name])]
+    return {re.match(r"[A-Za-z0-9-]+", line)[0].lower() for line in wanted}  # type: ignore[index]
+
+
+def test_the_image_has_what_roles_need_at_the_versions_that_were_tested() -> None:
+    image, tested = pins("image"), pins("dev")
+    assert extras("runtime", "operator", "tracing") <= image.keys()
+    assert {name: tested.get(name) for name in image} == image
+
+
+def test_the_image_has_no_services_and_no_tools() -> None:
+    unwanted = extras("embedded", "dev", "build") - extras("runtime", "operator", "tracing")
+    assert unwanted & pins("image").keys() == set()
+
+
+def test_the_services_are_those_that_the_rest_is_tested_with() -> None:
+    services, tested = pins("services"), pins("dev")
+    assert extras("embedded") - extras() <= services.keys()
+    assert {name: tested.get(name) for name in services} == services
+
+
+@pytest.mark.parametrize("lock", ["image", "image-tools", "services", "e2e"])
+def test_every_pin_of_an_image_has_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / "requirements" / f"{lock}.lock").read_text()
+    entries = text.replace("\\\n", " ").strip().splitlines()
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert "://" not in text
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_a_base_can_be_pinned_by_digest_and_nobody_runs_as_root(file: Path) -> None:
+    text = file.read_text()
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
+    last_stage = text[text.rindex("\nFROM ") :]
+    assert re.findall(r"^USER (.+)$", last_stage, re.MULTILINE) == ["65532:65532"]
+    assert re.findall(r"^ENTRYPOINT (.+)$", last_stage, re.MULTILINE) != []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_the_context_lets_through_all_that_is_copied(file: Path) -> None:
+    admitted = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copies = re.findall(r"^COPY (?!--from)(.+) \S+$", file.read_text(), re.MULTILINE)
+    for source in " ".join(copies).replace("wheel[s]", "").split():
+        assert (ROOT / source).exists()
+        assert source.split("/")[0] in admitted
