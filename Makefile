@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs manifests lock images clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs manifests chart charts lock images clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -69,14 +69,21 @@ docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests,
 cluster: cluster-assets  ## the operator against a real API server, NATS and roles, all as processes
 	$(BIN)/pytest tests/cluster $(ARGS)
 
-cluster-assets: .venv/dev.stamp  ## etcd and kube-apiserver for it: given ones, or built once from Go modules (minutes)
+charts: .venv/dev.stamp  ## the charts: what Helm makes of them (Helm: HELM, PATH, or built once from Go modules)
+	$(BIN)/pytest tests/chart -n 2 $(ARGS)
+
+cluster-assets: .venv/dev.stamp  ## etcd, kube-apiserver, Helm: given ones, or built once from Go modules (minutes)
 	$(BIN)/python -m tests.cluster.support.assets
 
 bench: .venv/dev.stamp  ## speed: six programs over real services, and which goals they keep (about 12 minutes)
 	$(BIN)/python bench/run.py $(ARGS)
 
-manifests: .venv/dev.stamp  ## regenerate the CRDs from the models
+manifests: .venv/dev.stamp  ## regenerate the CRDs from the models, and their chart
 	$(BIN)/python -m sinal_crds.schema crds/manifests
+	$(BIN)/python -m charts.generator
+
+chart: .venv/dev.stamp  ## regenerate values, their schema and the README's table of the charts
+	$(BIN)/python -m charts.generator
 
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
 

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from sinal_cli.client import commands
 from sinal_cli.client.privacy import privacy
 from sinal_cli.client.quarantine import quarantine
+from sinal_cli.install import install, keyring
 
 app = App(
     name="sinal",
@@ -28,6 +29,8 @@ app.command(identity)
 commands.register(app)
 app.command(privacy)
 app.command(quarantine)
+app.command(install)
+app.command(keyring)
 
 
 @app.command
@@ -93,11 +96,21 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
 
 
 @app.command
-def migrate() -> int:
-    """Bring the database of SINAL_DATABASE_URL to this release's schema; safe to run twice and at the same time."""
-    from sinal_cli.roles.process import migrate_database
+def migrate(*, wait: float = 0, logins: bool = False) -> int:
+    """Bring the database to this release's schema, as its owner (SINAL_MAINTENANCE_DATABASE_URL, else the worker's).
 
-    return migrate_database()
+    Safe to run twice, at the same time, and beside processes of the release before.
+
+    Parameters
+    ----------
+    wait
+        Seconds to wait for a PostgreSQL that does not answer yet.
+    logins
+        Let the users of SINAL_DATABASE_URL and SINAL_API_DATABASE_URL log in with the passwords that stand there.
+    """
+    from sinal_cli.migrating import migrate_database
+
+    return migrate_database(wait_s=wait, logins=logins)
 
 
 @manifests.command

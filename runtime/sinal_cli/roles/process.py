@@ -46,26 +46,6 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     return 0
 
 
-def migrate_database() -> int:
-    """Apply what is missing and say so; 1 with a message when the database refuses."""
-    from sinal_cli.offline import complain
-    from sinal_runtime.store.errors import MigrationError
-    from sinal_runtime.store.migrate import migrate
-
-    applied: list[str] = []
-
-    async def work() -> None:
-        applied.extend(map(str, await migrate(Settings().database_url.get_secret_value())))
-
-    try:
-        run_loop(work())
-    except MigrationError as error:
-        complain(str(error))
-        return 1
-    print("\n".join(applied) or "nothing to do")
-    return 0
-
-
 def run_loop(work: Awaitable[None]) -> None:
     """Run on uvloop."""
     import uvloop

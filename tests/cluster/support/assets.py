@@ -1,8 +1,9 @@
-"""The control plane's programs: given ones, or built from the Go modules in `tests/cluster/assets`.
+"""The control plane's programs and Helm: given ones, or built from the Go modules in `tests/cluster/assets`.
 
 The variables of envtest are honoured: `TEST_ASSET_ETCD`, `TEST_ASSET_KUBE_APISERVER` and
-`TEST_ASSET_KUBE_CONTROLLER_MANAGER` name one program each, `KUBEBUILDER_ASSETS` a folder. What they don't give is built
-once into a cache outside the checkout, keyed by what decides the result. Invariant: a program in the cache is whole.
+`TEST_ASSET_KUBE_CONTROLLER_MANAGER` name one program each, `KUBEBUILDER_ASSETS` a folder; `HELM` names Helm, else PATH
+may have one. What they don't give is built once into a cache outside the checkout, keyed by what decides the result.
+Invariant: a program in the cache is whole.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FLAGS = "-mod=readonly -trimpath -buildvcs=false"
 
 
 class NoAssets(Exception):
-    """A program of the control plane is neither given nor can it be built."""
+    """A program is neither given nor can it be built."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class Program:
     name: str
     module: str
     package: str
+    on_path: bool = False  # whether one that the machine has will do, whatever its version
 
     @property
     def variable(self) -> str:
         """Environment variable that names a ready one."""
-        return "TEST_ASSET_" + self.name.upper().replace("-", "_")
+        name = self.name.upper().replace("-", "_")
+        return name if self.on_path else f"TEST_ASSET_{name}"
 
 
 # In this order: the first two suffice for most work while the third is still being built.
@@ -47,6 +50,7 @@ PROGRAMS = (
     Program("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     Program("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
 )
+HELM = Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", on_path=True)
 
 
 def locate(program: Program) -> Path:
@@ -59,7 +63,7 @@ def _given(program: Program) -> Path | None:
         if not os.access(named, os.X_OK):
             raise NoAssets(f"{program.variable}={named} is no program; correct it, or unset it to build one")
         return Path(named)
-    folder = os.environ.get("KUBEBUILDER_ASSETS")
+    folder = os.environ.get("PATH" if program.on_path else "KUBEBUILDER_ASSETS")
     found = shutil.which(program.name, path=folder) if folder else None
     return Path(found) if found else None
 
@@ -77,8 +81,8 @@ def _build(program: Program, target: Path) -> None:
     go = shutil.which("go")
     if go is None:
         raise NoAssets(
-            f"{program.name} has to be built and there is no Go: install Go >= 1.24, or set {program.variable}, or "
-            "KUBEBUILDER_ASSETS to the folder that `setup-envtest use -p path` prints"
+            f"{program.name} has to be built and there is no Go: install Go >= 1.24, or set {program.variable}"
+            + ("" if program.on_path else ", or KUBEBUILDER_ASSETS to what `setup-envtest use -p path` prints")
         )
     print(f"building {program.name} from Go modules; minutes from cold, seconds from Go's cache", flush=True)
     partial = target.with_suffix(".partial")
@@ -96,15 +100,33 @@ def _environment() -> dict[str, str]:
 
 
 def _linking(program: Program) -> str:
-    """Linker flags: no debugging data, and the version that Kubernetes reports of itself."""
-    if program.module != "kubernetes":
-        return "-s -w"
-    found = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", _text(program, "go.mod"))
+    """Linker flags: no debugging data, and the versions that the program reports of itself."""
+    return " ".join(("-s -w", *(f"-X {name}={value}" for name, value in _stamps(program).items())))
+
+
+def _stamps(program: Program) -> dict[str, str]:
+    if program.module == "kubernetes":
+        place = "k8s.io/component-base/version"
+        major, minor, patch = _required(program, "k8s.io/kubernetes")
+        return {
+            f"{place}.gitVersion": f"v{major}.{minor}.{patch}",
+            f"{place}.gitMajor": major,
+            f"{place}.gitMinor": minor,
+        }
+    if program is HELM:  # which Kubernetes it takes a chart to be rendered for: the one whose client it has
+        _, kubernetes, _ = _required(program, "k8s.io/client-go")
+        places = ("pkg/chartutil", "pkg/lint/rules")
+        kubernetes_stamps = {f"helm.sh/helm/v3/{place}.k8sVersionMinor": kubernetes for place in places}
+        version = "v" + ".".join(_required(program, "helm.sh/helm/v3"))
+        return {"helm.sh/helm/v3/internal/version.version": version, **kubernetes_stamps}
+    return {}
+
+
+def _required(program: Program, module: str) -> tuple[str, str, str]:
+    found = re.search(rf"{re.escape(module)} v(\d+)\.(\d+)\.(\d+)", _text(program, "go.mod"))
     if found is None:
-        raise NoAssets("tests/cluster/assets/kubernetes/go.mod requires no version of k8s.io/kubernetes")
-    place = "k8s.io/component-base/version"
-    stamp = {"gitVersion": found[1], "gitMajor": found[2], "gitMinor": found[3]}
-    return " ".join(("-s -w", *(f"-X {place}.{name}={value}" for name, value in stamp.items())))
+        raise NoAssets(f"tests/cluster/assets/{program.module}/go.mod requires no version of {module}")
+    return found[1], found[2], found[3]
 
 
 def _key(program: Program) -> str:
@@ -126,5 +148,5 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    for wanted in PROGRAMS:
+    for wanted in (*PROGRAMS, HELM):
         print(locate(wanted), flush=True)

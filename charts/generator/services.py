@@ -1,0 +1,107 @@
+"""Values of what Sinal needs beside it: NATS, PostgreSQL, Redis, given or for evaluation."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from charts.generator.parts import Image, Object, Values, resources
+
+
+class Nats(Values):
+    """NATS with JetStream."""
+
+    existing_secret: str = Field("", description="Secret that holds the URL with its credentials.")
+    secret_key: str = Field("url", description="Key of the URL in that Secret.")
+    url: str = Field(
+        "", description="URL without credentials, where no Secret is needed: `nats://nats.messaging:4222`."
+    )
+    replicas: int = Field(
+        3, ge=1, le=5, description="Copies of each stream; 3 wants a NATS cluster of three (evaluation: 1)."
+    )
+
+
+class PostgresKeys(Values):
+    """Keys of the URLs in the Secret."""
+
+    url: str = Field("url", description="URL of the worker's login.")
+    owner_url: str = Field(
+        "", description="URL of the tables' owner, for migrations and partitions; empty: the worker's."
+    )
+    api_url: str = Field("", description="URL of the operations API's login; empty: the worker's.")
+
+
+class Postgres(Values):
+    """PostgreSQL 15 or newer."""
+
+    existing_secret: str = Field("", description="Secret that holds the URLs.")
+    secret_keys: PostgresKeys = Field(default_factory=PostgresKeys, description="Keys of the URLs in that Secret.")
+
+
+class Redis(Values):
+    """Redis; without it limits of the edge are kept per pod."""
+
+    existing_secret: str = Field("", description="Secret that holds the URL with its password.")
+    secret_key: str = Field("url", description="Key of the URL in that Secret.")
+    url: str = Field("", description="URL without password, where no Secret is needed.")
+
+
+class Persistence(Values):
+    """Volume of an evaluation service."""
+
+    enabled: bool = Field(False, description="Keep data in a PersistentVolumeClaim; else it goes with the pod.")
+    size: str = Field("8Gi", description="Size of the claim.")
+    storage_class_name: str = Field("", description="StorageClass; empty: the cluster's default.")
+
+
+class EvaluationService(Values):
+    """One pod of an evaluation service."""
+
+    image: Image
+    command: list[str] = Field(default_factory=list, description="Command; empty: the image's own entry point.")
+    args: list[str] = Field(default_factory=list, description="Arguments.")
+    resources: Object = Field(default_factory=dict, description="Requests and limits.")
+    run_as_user: int = Field(65532, ge=1, description="User of the process and group of its volume.")
+
+
+class EvaluationPostgres(EvaluationService):
+    """PostgreSQL. The image takes POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB and PGDATA as the official one does."""
+
+    persistence: Persistence = Field(default_factory=Persistence, description="Its volume.")
+
+
+class EvaluationNats(EvaluationService):
+    """NATS. Its configuration is mounted at /etc/nats/nats.conf and reads NATS_PASSWORD."""
+
+    persistence: Persistence = Field(default_factory=Persistence, description="Its volume.")
+
+
+class Evaluation(Values):
+    """Single pods of NATS, PostgreSQL and Redis, to try Sinal. No replicas, no backups: not for data one would miss."""
+
+    enabled: bool = Field(False, description="Run them, and use them.")
+    nats: EvaluationNats = Field(
+        default_factory=lambda: EvaluationNats(
+            image=Image(repository="nats", tag="2.12-alpine"),
+            args=["--config", "/etc/nats/nats.conf"],
+            resources=resources("50m", "128Mi", "512Mi"),
+        ),
+        description="NATS. Its configuration is mounted at /etc/nats/nats.conf and reads NATS_PASSWORD.",
+    )
+    postgres: EvaluationPostgres = Field(
+        default_factory=lambda: EvaluationPostgres(
+            image=Image(repository="postgres", tag="18-alpine"),
+            resources=resources("100m", "256Mi", "1Gi"),
+            run_as_user=70,
+        ),
+        description="PostgreSQL. The image takes POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB and PGDATA, as the "
+        "official one does.",
+    )
+    redis: EvaluationService = Field(
+        default_factory=lambda: EvaluationService(
+            image=Image(repository="redis", tag="8-alpine"),
+            command=["redis-server"],
+            args=["--requirepass", "$(REDIS_PASSWORD)", "--save", "", "--appendonly", "no", "--maxmemory", "128mb"],
+            resources=resources("20m", "64Mi", "256Mi"),
+        ),
+        description="Redis. REDIS_PASSWORD is in its environment.",
+    )

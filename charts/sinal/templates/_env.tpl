@@ -1,0 +1,72 @@
+{{/* Variables of roles. Each role is given what it needs and no more. */}}
+
+{{- define "sinal.env.common" -}}
+- {name: SINAL_HOST, value: "0.0.0.0"}
+- {name: SINAL_PORT, value: "8080"}
+- {name: SINAL_LOG_LEVEL, value: {{ .Values.config.logLevel | quote }}}
+{{- end -}}
+
+{{- define "sinal.env.runtime" -}}
+- {name: SINAL_METRICS_TENANTS, value: {{ .Values.config.metricsTenants | quote }}}
+{{- with .Values.config.otlpEndpoint }}
+- {name: SINAL_OTLP_ENDPOINT, value: {{ . | quote }}}
+- {name: SINAL_TRACE_RATIO, value: {{ $.Values.config.traceRatio | quote }}}
+{{- end }}
+{{- end -}}
+
+{{- define "sinal.env.keyring" -}}
+- {name: SINAL_KEYRING_FILE, value: /etc/sinal/keyring/keyring.json}
+{{- end -}}
+
+{{- define "sinal.env.secret" -}}
+- name: {{ .name }}
+  valueFrom: {secretKeyRef: {name: {{ .secret | quote }}, key: {{ .key | quote }}}}
+{{- end -}}
+
+{{- define "sinal.env.nats" -}}
+{{- if .Values.evaluation.enabled }}
+{{- include "sinal.env.secret" (dict "name" "NATS_PASSWORD" "secret" (include "sinal.evaluationSecret" .) "key" "nats-password") }}
+- {name: SINAL_NATS_URL, value: "nats://sinal:$(NATS_PASSWORD)@{{ include "sinal.fullname" . }}-nats:4222"}
+{{- else if .Values.nats.existingSecret }}
+{{- include "sinal.env.secret" (dict "name" "SINAL_NATS_URL" "secret" .Values.nats.existingSecret "key" .Values.nats.secretKey) }}
+{{- else }}
+- {name: SINAL_NATS_URL, value: {{ .Values.nats.url | quote }}}
+{{- end }}
+{{- end -}}
+
+{{- define "sinal.env.redis" -}}
+{{- if .Values.evaluation.enabled }}
+{{ include "sinal.env.secret" (dict "name" "REDIS_PASSWORD" "secret" (include "sinal.evaluationSecret" .) "key" "redis-password") }}
+- {name: SINAL_REDIS_URL, value: "redis://:$(REDIS_PASSWORD)@{{ include "sinal.fullname" . }}-redis:6379/0"}
+{{- else if .Values.redis.existingSecret }}
+{{ include "sinal.env.secret" (dict "name" "SINAL_REDIS_URL" "secret" .Values.redis.existingSecret "key" .Values.redis.secretKey) }}
+{{- else if .Values.redis.url }}
+- {name: SINAL_REDIS_URL, value: {{ .Values.redis.url | quote }}}
+{{- end }}
+{{- end -}}
+
+{{/* The worker's URL. */}}
+{{- define "sinal.env.database" -}}
+{{- if .Values.evaluation.enabled }}
+{{- include "sinal.env.secret" (dict "name" "WORKER_PASSWORD" "secret" (include "sinal.evaluationSecret" .) "key" "worker-password") }}
+- {name: SINAL_DATABASE_URL, value: "postgresql://sinal_worker:$(WORKER_PASSWORD)@{{ include "sinal.fullname" . }}-postgres:5432/sinal"}
+{{- else }}
+{{- include "sinal.env.secret" (dict "name" "SINAL_DATABASE_URL" "secret" .Values.postgres.existingSecret "key" .Values.postgres.secretKeys.url) }}
+{{- end }}
+{{- end -}}
+
+{{/* The owner's URL: migrations and housekeeping only. */}}
+{{- define "sinal.env.owner" -}}
+{{- if .Values.evaluation.enabled }}
+{{ include "sinal.env.secret" (dict "name" "POSTGRES_PASSWORD" "secret" (include "sinal.evaluationSecret" .) "key" "postgres-password") }}
+- {name: SINAL_MAINTENANCE_DATABASE_URL, value: "postgresql://sinal:$(POSTGRES_PASSWORD)@{{ include "sinal.fullname" . }}-postgres:5432/sinal"}
+{{- else if .Values.postgres.secretKeys.ownerUrl }}
+{{ include "sinal.env.secret" (dict "name" "SINAL_MAINTENANCE_DATABASE_URL" "secret" .Values.postgres.existingSecret "key" .Values.postgres.secretKeys.ownerUrl) }}
+{{- end }}
+{{- end -}}
+
+{{- define "sinal.env.apiDatabase" -}}
+{{- if and (not .Values.evaluation.enabled) .Values.postgres.secretKeys.apiUrl }}
+{{ include "sinal.env.secret" (dict "name" "SINAL_API_DATABASE_URL" "secret" .Values.postgres.existingSecret "key" .Values.postgres.secretKeys.apiUrl) }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,70 @@
+{{/* Names and labels. Nothing here is random or looked up: rendering twice gives the same bytes. */}}
+
+{{- define "sinal.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of something of a cluster, which other releases must not have too. */}}
+{{- define "sinal.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "sinal.fullname" .) -}}
+{{- end -}}
+
+{{/* Labels that never change, of (dict "top" . "component" NAME). */}}
+{{- define "sinal.selector" -}}
+app.kubernetes.io/name: sinal
+app.kubernetes.io/instance: {{ .top.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "sinal.labels" -}}
+{{ include "sinal.selector" . }}
+app.kubernetes.io/version: {{ .top.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .top.Release.Service }}
+app.kubernetes.io/part-of: sinal
+helm.sh/chart: {{ printf "%s-%s" .top.Chart.Name .top.Chart.Version | replace "+" "_" }}
+{{- with .top.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* A role's values: `metrics-adapter` is `metricsAdapter` there. */}}
+{{- define "sinal.image" -}}
+{{- $image := .image -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository (default .top.Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sinal.keyringSecret" -}}
+{{- default (printf "%s-keyring" (include "sinal.fullname" .)) .Values.keyring.existingSecret -}}
+{{- end -}}
+
+{{- define "sinal.adminSecret" -}}
+{{- default (printf "%s-admin" (include "sinal.fullname" .)) .Values.admin.existingSecret -}}
+{{- end -}}
+
+{{- define "sinal.evaluationSecret" -}}
+{{- printf "%s-evaluation" (include "sinal.fullname" .) -}}
+{{- end -}}
+
+{{- define "sinal.publicURL" -}}
+{{- default (printf "http://%s-ingest.%s.svc:%d" (include "sinal.fullname" .) .Release.Namespace (int .Values.ingest.service.port)) .Values.config.publicUrl -}}
+{{- end -}}
+
+{{/* Whether the queue's depth is served by us. */}}
+{{- define "sinal.hasAdapter" -}}
+{{- if has .Values.autoscaling.mode (list "keda" "external-metrics") -}}true{{- end -}}
+{{- end -}}
+
+{{- define "sinal.scaled" -}}
+{{- if and (ne .top.Values.autoscaling.mode "none") (has .component (list "ingest" "match" "dispatch")) -}}true{{- end -}}
+{{- end -}}

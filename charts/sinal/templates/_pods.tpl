@@ -1,0 +1,167 @@
+{{/* What pods of all roles have in common. */}}
+
+{{- define "sinal.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "sinal.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Startup: has five minutes, for a role that waits for its database or broker. Liveness: the event loop turns; it says
+nothing of others, so that their faults restart nobody. Readiness: what the role needs answers. */}}
+{{- define "sinal.probes" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 2
+  failureThreshold: 150
+  timeoutSeconds: 2
+livenessProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 10
+  failureThreshold: 6
+  timeoutSeconds: 5
+readinessProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 5
+  failureThreshold: 2
+  timeoutSeconds: 4
+{{- end -}}
+
+{{- define "sinal.pullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Pod template of a role: (dict "top" . "component" NAME "values" VALUES "env" TEXT "token" BOOL "volumes" TEXT "mounts" TEXT "ports" TEXT). */}}
+{{- define "sinal.pod" -}}
+{{- $top := .top -}}
+{{- $values := .values -}}
+metadata:
+  labels:
+    {{- include "sinal.selector" . | nindent 4 }}
+    {{- with $values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with $values.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ include "sinal.fullname" $top }}-{{ .component }}
+  automountServiceAccountToken: {{ .token }}
+  enableServiceLinks: false
+  {{- include "sinal.pullSecrets" $top | nindent 2 }}
+  {{- $class := ternary "edge" "workers" (has .component (list "ingest" "operator" "metrics-adapter")) }}
+  {{- if $values.priorityClassName }}
+  priorityClassName: {{ $values.priorityClassName }}
+  {{- else if $top.Values.priorityClasses.create }}
+  priorityClassName: {{ printf "%s-%s-%s" $top.Release.Namespace (include "sinal.fullname" $top) $class }}
+  {{- end }}
+  terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+  securityContext:
+    {{- include "sinal.podSecurity" 65532 | nindent 4 }}
+  containers:
+    - name: {{ .component }}
+      image: {{ include "sinal.image" (dict "top" $top "image" $top.Values.image) }}
+      imagePullPolicy: {{ $top.Values.image.pullPolicy }}
+      args: [run, {{ .component }}]
+      env:
+        {{- .env | nindent 8 }}
+        {{- with $values.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      ports:
+        - {name: http, containerPort: 8080}
+        {{- with .ports }}
+        {{- . | nindent 8 }}
+        {{- end }}
+      {{- include "sinal.probes" $top | nindent 6 }}
+      {{- with $values.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext:
+        {{- include "sinal.containerSecurity" $top | nindent 8 }}
+      volumeMounts:
+        - {name: tmp, mountPath: /tmp}
+        {{- if .keyring }}
+        - {name: keyring, mountPath: /etc/sinal/keyring, readOnly: true}
+        {{- end }}
+        {{- with .mounts }}
+        {{- . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: tmp
+      emptyDir: {sizeLimit: 256Mi}
+    {{- if .keyring }}
+    - name: keyring
+      secret:
+        secretName: {{ include "sinal.keyringSecret" $top }}
+        defaultMode: 0440
+        items: [{key: {{ $top.Values.keyring.secretKey | quote }}, path: keyring.json}]
+    {{- end }}
+    {{- with .volumes }}
+    {{- . | nindent 4 }}
+    {{- end }}
+  {{- with $values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- $spread := $top.Values.topologySpread }}
+  {{- if $spread.enabled }}
+  topologySpreadConstraints:
+    {{- range $spread.keys }}
+    - maxSkew: 1
+      topologyKey: {{ . }}
+      whenUnsatisfiable: {{ $spread.whenUnsatisfiable }}
+      labelSelector:
+        matchLabels:
+          {{- include "sinal.selector" $ | nindent 10 }}
+      matchLabelKeys: [pod-template-hash]
+    {{- end }}
+  {{- end }}
+{{- end -}}
+
+{{/* A Deployment: (dict "top" . "component" NAME "values" VALUES …) as for sinal.pod. */}}
+{{- define "sinal.deployment" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "sinal.fullname" .top }}-{{ .component }}
+  labels:
+    {{- include "sinal.labels" . | nindent 4 }}
+spec:
+  {{- if not (include "sinal.scaled" .) }}
+  replicas: {{ .values.replicas }}
+  {{- end }}
+  revisionHistoryLimit: 5
+  strategy:
+    type: RollingUpdate
+    rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
+  selector:
+    matchLabels:
+      {{- include "sinal.selector" . | nindent 6 }}
+  template:
+    {{- include "sinal.pod" . | nindent 4 }}
+{{- end -}}

@@ -1,0 +1,71 @@
+"""Secrets that are made once and kept: the keyring, the first key of the API, passwords of evaluation services.
+
+Invariant: a Secret that exists is never changed here but by `rotate_keyring`, and nothing of its contents is printed.
+They carry no label of Helm or Argo CD, so that neither takes them away: without the keyring no plan opens any more.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sinal_crds.keyring import InvalidKeyring, Keyring
+from sinal_crds.names import GROUP
+from sinal_operator.cluster.client import Client, Refused
+from sinal_operator.cluster.resources import SECRETS
+
+
+class Malformed(Exception):
+    """A Secret that exists but can't be used; the message names it and what helps."""
+
+
+async def ensure(
+    client: Client, namespace: str, name: str, contents: Mapping[str, Callable[[], bytes]], *, release: str
+) -> bool:
+    """Make the Secret if there is none, and say whether it was made; raises Malformed, Unreachable or Refused."""
+    found = await client.get(SECRETS, namespace, name)
+    if found is None:
+        try:
+            await client.create(SECRETS, namespace, _secret(name, contents, release))
+        except Refused as error:
+            if not error.outdated:  # another one has just made it
+                raise
+        else:
+            return True
+        found = await client.get(SECRETS, namespace, name) or {}
+    missing = [key for key in contents if not (found.get("data") or {}).get(key)]
+    if missing:
+        raise Malformed(
+            f"Secret {namespace}/{name} is there but has no {', '.join(missing)}: add it, or delete the Secret"
+        )
+    return False
+
+
+async def rotate_keyring(client: Client, namespace: str, name: str, key: str, *, keep: int) -> str:
+    """Give the keyring a new primary key and return its id; raises Malformed, Unreachable or Refused."""
+    found = await client.get(SECRETS, namespace, name)
+    raw = (found or {}).get("data", {}).get(key)
+    if found is None or raw is None:
+        raise Malformed(f"Secret {namespace}/{name} with the key {key} is not there")
+    try:
+        rotated = Keyring.from_json(base64.b64decode(raw)).rotate(keep=keep)
+    except (InvalidKeyring, ValueError) as error:
+        raise Malformed(f"Secret {namespace}/{name}, key {key}: {error}") from None
+    found["data"][key] = _encoded(rotated.to_json())
+    await client.replace(SECRETS, namespace, name, {"apiVersion": "v1", "kind": "Secret", **found})
+    return rotated.primary
+
+
+def _secret(name: str, contents: Mapping[str, Callable[[], bytes]], release: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": {f"{GROUP}/release": release}},
+        "type": "Opaque",
+        "data": {key: _encoded(make()) for key, make in contents.items()},
+    }
+
+
+def _encoded(value: bytes) -> str:
+    return base64.b64encode(value).decode()

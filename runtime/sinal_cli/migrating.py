@@ -1,0 +1,51 @@
+"""`sinal migrate`: the database brought to this release, by its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from sinal_cli.offline import complain
+from sinal_cli.roles.process import run_loop
+from sinal_runtime.settings import Settings
+
+PAUSE_S = 1.0
+
+
+def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
+    """Apply what is missing and say so; 1 with a message when the database refuses or does not answer."""
+    from sinal_runtime.store.errors import StoreError
+    from sinal_runtime.store.logins import allow_logins
+
+    settings = Settings()
+    owner = (settings.maintenance_database_url or settings.database_url).get_secret_value()
+    users = [settings.database_url, *([settings.api_database_url] if settings.api_database_url else [])]
+    said: list[str] = []
+
+    async def work() -> None:
+        said.extend(await _migrate(owner, time.monotonic() + wait_s) or ["nothing to do"])
+        if logins:
+            said.extend(
+                f"{user} may log in" for user in await allow_logins(owner, [u.get_secret_value() for u in users])
+            )
+
+    try:
+        run_loop(work())
+    except StoreError as error:
+        complain(str(error))
+        return 1
+    print("\n".join(said))
+    return 0
+
+
+async def _migrate(owner: str, deadline: float) -> list[str]:
+    from sinal_runtime.store.errors import StoreUnavailable
+    from sinal_runtime.store.migrate import migrate
+
+    while True:
+        try:
+            return list(await migrate(owner))
+        except StoreUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(PAUSE_S)

@@ -1,0 +1,46 @@
+"""Logins of the roles that the migrations make: they can't log in until somebody gives them a password.
+
+The owner does, from the URLs that the processes will use. What leaves this process is a verifier, not the password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from sinal_runtime.store.errors import MigrationError, translated
+
+
+async def allow_logins(owner_url: str, urls: Iterable[str]) -> list[str]:
+    """Let the user of each URL log in with its password and return their names; raises MigrationError, StoreError."""
+    owner = conninfo_to_dict(owner_url).get("user")
+    users = {str(user): str(password) for user, password in map(_login, urls) if user and password and user != owner}
+    with translated():
+        async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as connection:
+            for user, password in users.items():
+                await _allow(connection, user, password)
+    return list(users)
+
+
+def _login(url: str) -> tuple[object, object]:
+    parts = conninfo_to_dict(url)
+    return parts.get("user"), parts.get("password")
+
+
+async def _allow(connection: psycopg.AsyncConnection[tuple[object, ...]], user: str, password: str) -> None:
+    verifier = connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+    change = sql.SQL("alter role {} login password {}").format(sql.Identifier(user), sql.Literal(verifier))
+    try:
+        await connection.execute(change)
+    except psycopg.errors.UndefinedObject:
+        raise MigrationError(
+            f"there is no role {user}: use sinal_worker or sinal_api, which the migrations make, or make it "
+            "and grant it one of them"
+        ) from None
+    except psycopg.errors.InsufficientPrivilege:
+        raise MigrationError(
+            f"the owner may not let {user} log in: give it a login yourself and leave out --logins"
+        ) from None

@@ -1,0 +1,49 @@
+"""What the chart makes of the main combinations of values, to the byte.
+
+The first is kept whole, of the others what differs from it. `UPDATE_GOLDEN=1 pytest tests/chart` writes them anew.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chart.support.helm import SINAL, combination, name, objects, render
+
+GOLDEN = Path(__file__).parent / "golden"
+FIRST = "own-services"
+COMBINATIONS = sorted(path.stem for path in (SINAL / "ci").glob("*.yaml"))
+
+
+def _whole(which: str) -> str:
+    return render("--values", str(combination(which)))
+
+
+def _difference(of: str, to: str) -> str:
+    """The objects that are new or other, in the order of the rendering, after the names of those that are gone."""
+    before = {name(manifest): manifest for manifest in objects(to)}
+    after = {name(manifest): manifest for manifest in objects(of)}
+    gone = "".join(f"# gone: {key}\n" for key in before if key not in after)
+    changed = [manifest for key, manifest in after.items() if before.get(key) != manifest]
+    return gone + yaml.safe_dump_all(changed, sort_keys=False, width=120, explicit_start=True)
+
+
+@pytest.mark.parametrize("which", COMBINATIONS)
+def test_rendering_is_as_kept(which: str) -> None:
+    found = _whole(which) if which == FIRST else _difference(_whole(which), _whole(FIRST))
+    golden = GOLDEN / f"{which}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(found, encoding="utf-8")
+    assert found == golden.read_text(encoding="utf-8"), f"UPDATE_GOLDEN=1 writes {golden.name} anew"
+
+
+@pytest.mark.parametrize("which", COMBINATIONS)
+def test_rendering_twice_gives_the_same_bytes(which: str) -> None:
+    assert _whole(which) == _whole(which)
+
+
+def test_every_combination_is_kept_and_no_other() -> None:
+    assert sorted(path.stem for path in GOLDEN.glob("*.yaml")) == COMBINATIONS

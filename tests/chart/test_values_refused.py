@@ -1,0 +1,59 @@
+"""Values that can't work are refused before anything is installed, with the name of the value and the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chart.support.helm import combination, template
+
+BASE = ("--values", str(combination("own-services")))
+
+BY_SCHEMA = {
+    "autoscaling.mode=hpa": ("/autoscaling/mode", "'none', 'cpu', 'keda', 'external-metrics'"),
+    "autoscalling.mode=keda": ("autoscalling",),
+    "ingest.replica=3": ("/ingest", "replica"),
+    "match.replicas=-1": ("/match/replicas", "minimum: got -1, want 0"),
+    "match.replicas=two": ("/match/replicas", "got string, want integer"),
+    "nats.replicas=7": ("/nats/replicas", "maximum: got 7, want 5"),
+    "image.digest=latest": ("/image/digest", "sha256"),
+    "image.pullPolicy=always": ("/image/pullPolicy", "'Always', 'IfNotPresent', 'Never'"),
+    "config.publicUrl=in.example.com": ("/config/publicUrl", "https?"),
+    "config.logLevel=trace": ("/config/logLevel", "'debug', 'info', 'warning', 'error'"),
+    "ingest.spool.mode=disk": ("/ingest/spool/mode", "'none', 'emptyDir', 'persistent'"),
+    "ingest.spool.size=2GB": ("/ingest/spool/size", "pattern"),
+    "ingest.service.port=0": ("/ingest/service/port", "minimum"),
+    "watchNamespaces=loja": ("/watchNamespaces", "got string, want array"),
+    "api.pdb.maxUnavailable=50%": ("/api/pdb/maxUnavailable", "got string, want integer"),
+    "postgres.url=postgresql://x": ("/postgres", "url"),
+}
+BY_SENSE = {
+    "nats.existingSecret=": "set nats.existingSecret",
+    "postgres.existingSecret=": "set postgres.existingSecret",
+    "nats.url=nats://other:4222": "nats.existingSecret and nats.url are both set",
+    "evaluation.enabled=true": "evaluation.enabled=true brings NATS, PostgreSQL and Redis of its own",
+    "redis.url=redis://a,redis.existingSecret=b": "redis.existingSecret and redis.url are both set",
+    "autoscaling.match.minReplicas=20": "autoscaling.match: minReplicas 20 is more than maxReplicas 10",
+    "watchNamespaces={loja},autoscaling.mode=external-metrics": "registers an API of the cluster",
+    "watchNamespaces={loja},priorityClasses.create=true": "priorityClasses.create=false",
+}
+
+
+@pytest.mark.parametrize(("values", "words"), BY_SCHEMA.items(), ids=BY_SCHEMA)
+def test_the_schema_names_the_value(values: str, words: tuple[str, ...]) -> None:
+    done = template(*BASE, "--set", values)
+    assert done.returncode != 0
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(("values", "words"), BY_SENSE.items(), ids=BY_SENSE)
+def test_values_that_contradict_each_other_say_so(values: str, words: str) -> None:
+    done = template(*BASE, "--set", values)
+    assert done.returncode != 0
+    assert words.lower() in done.stderr.lower(), done.stderr
+
+
+def test_the_bare_chart_asks_for_what_it_needs() -> None:
+    done = template()
+    assert done.returncode != 0
+    assert "evaluation.enabled=true to try Sinal" in done.stderr
