@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,6 +36,27 @@ class Settings(BaseSettings):
         pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
         description="Name of that Lease; one for each installation.",
     )
+    routes: Literal["none", "ingress", "gateway"] = Field(
+        "none",
+        description="What the operator makes for tenants' hosts and paths: Ingresses (`ingress`), HTTPRoutes "
+        "(`gateway`), or `none`.",
+    )
+    routes_namespace: str = Field(
+        "", description="Namespace of ingest's Service, where routes are made; default: the operator's own."
+    )
+    routes_service: str = Field("sinal-ingest", description="Name of ingest's Service.")
+    routes_service_port: int = Field(8080, ge=1, le=65_535, description="Port of ingest's Service.")
+    routes_annotations: dict[str, str] = Field(
+        {}, description='Annotations of every route, as a JSON object: `{"example.com/key": "value"}`.'
+    )
+    ingress_class: str = Field("", description="IngressClass of routes; default: the cluster's own default.")
+    gateway: str = Field(
+        "", description="Gateway that HTTPRoutes attach to: `namespace/name` or `namespace/name/section`."
+    )
+    cert_issuer: str = Field(
+        "", description="cert-manager's Issuer, in `routes_namespace`, for certificates of Ingresses' hosts."
+    )
+    cert_cluster_issuer: str = Field("", description="The same with a ClusterIssuer; one of the two.")
     database_url: SecretStr = Field(
         SecretStr("postgresql://127.0.0.1/sinal"), description="PostgreSQL of the worker role."
     )

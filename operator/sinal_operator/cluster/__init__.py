@@ -9,5 +9,6 @@ from __future__ import annotations
 from sinal_operator.cluster.login import pod_namespace
 from sinal_operator.cluster.operator import ClusterOperator, Options
 from sinal_operator.cluster.replica import Replica
+from sinal_operator.cluster.routes import BadOptions, RouteOptions
 
-__all__ = ["ClusterOperator", "Options", "Replica", "pod_namespace"]
+__all__ = ["BadOptions", "ClusterOperator", "Options", "Replica", "RouteOptions", "pod_namespace"]

@@ -19,9 +19,14 @@ from sinal_operator.cluster.login import login
 from sinal_operator.cluster.resources import EVENTS, Resource
 
 PARALLEL = 16
+WATCHES = 4  # connections beside those, for as many watches
 PAGE = 500
 TIMEOUT_S = 30.0
+WATCH_S = 240  # after so long the server ends a watch, and it is asked for anew
+_LONGEST_LINE = 4 << 20  # bytes: an object is one line, and etcd takes none that is larger than 1.5 MB
+IDLE_S = 90.0  # servers send a bookmark every minute: a watch that is silent for longer is dead
 _MERGE = "application/merge-patch+json"
+_APPLY = "application/apply-patch+yaml"  # of which JSON is a part
 
 Body = dict[str, Any]
 
@@ -46,6 +51,10 @@ class Refused(Exception):
     def outdated(self) -> bool:
         """Whether the object has changed since it was seen."""
         return self.status == 409
+
+
+class Gone(Exception):
+    """The API server has forgotten what happened since a version: list again."""
 
 
 class Client:
@@ -100,6 +109,55 @@ class Client:
     async def replace(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
         """Put an object in the place of the very version that it names; raises Unreachable or Refused."""
         return await self._request("PUT", resource.path(namespace, name), body=body)
+
+    async def apply(self, resource: Resource, body: Body, *, manager: str, force: bool) -> Body:
+        """Server-side apply, and return the object; raises Unreachable or Refused.
+
+        Without force what other managers have set otherwise is a conflict.
+        """
+        path = resource.path(body["metadata"]["namespace"], body["metadata"]["name"])
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        return await self._request("PATCH", path, query=query, body=body, content=_APPLY)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
+        """Delete this very object, if it is still there; raises Unreachable or Refused."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", resource.path(namespace, name), body=body)
+        except Refused as error:
+            if not (error.gone or error.outdated):
+                raise
+
+    async def watch(self, resource: Resource, version: int) -> AsyncIterator[tuple[str, Body]]:
+        """Events of all objects of a kind since a version, until the server ends it.
+
+        Raises Unreachable, Refused, or Gone where the version is too old.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": str(version),
+            "timeoutSeconds": str(WATCH_S),
+        }
+        path = resource.path()
+        session = await self._connected()
+        timeout = aiohttp.ClientTimeout(sock_connect=TIMEOUT_S, sock_read=IDLE_S)
+        try:
+            async with session.get(
+                self._server + path, params=query, timeout=timeout, read_bufsize=_LONGEST_LINE
+            ) as answer:
+                if answer.status == 401:
+                    await self._connected(instead_of=session)
+                    raise Unreachable(f"{path}: the credentials had to be read again")
+                if answer.status >= 400:
+                    raise _refusal(answer.status, path, await answer.read(), answer.reason)
+                async for line in answer.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise _refusal(int(event["object"].get("code") or 500), path, line, "watch failed")
+                    yield event["type"], {**event["object"], "kind": resource.kind}
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise Unreachable(f"{path}: {type(error).__name__}") from error
 
     async def post_event(self, namespace: str, event: Body) -> None:
         """Record an event; raises Unreachable or Refused."""
@@ -166,12 +224,16 @@ class Client:
                     raise Unreachable(str(error)) from error
                 self._server = info.server.rstrip("/")
                 self._session = aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=PARALLEL),
+                    connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=PARALLEL + WATCHES),
                     headers={"User-Agent": "sinal-operator", **info.as_http_headers()},
                     timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
                     trust_env=True,
                 )
             return self._session
+
+
+def _refusal(status: int, path: str, raw: bytes, reason: str | None) -> Exception:
+    return Gone(path) if status == 410 else Refused(status, path, _message(raw) or str(reason))
 
 
 def _message(raw: bytes) -> str:

@@ -14,8 +14,9 @@ from typing import Any, Final, Literal
 READY: Final = "Ready"
 PROVISIONED: Final = "Provisioned"
 CREDENTIALS: Final = "CredentialsValid"
+ROUTES: Final = "RoutesAccepted"
 PAUSED: Final = "Paused"
-OURS: Final = (READY, PROVISIONED, CREDENTIALS, PAUSED)
+OURS: Final = (READY, PROVISIONED, CREDENTIALS, ROUTES, PAUSED)
 
 MAX_MESSAGE = 2_000  # characters; the API allows 32,768, a person reads less
 

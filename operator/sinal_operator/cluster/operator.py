@@ -24,6 +24,7 @@ from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror
 from sinal_operator.cluster.reconciler import Reconciler
+from sinal_operator.cluster.routes import RouteOptions, Router
 from sinal_operator.cluster.scribe import Scribe
 from sinal_operator.cluster.survey import Survey
 from sinal_operator.provision import desired
@@ -43,6 +44,7 @@ class Options:
     replicas: int = 1  # of streams and buckets
     drift_interval_s: float = 5.0
     deletion_patience_s: float = 120.0  # how long a Tenant's deletion waits for NATS
+    routes: RouteOptions | None = None  # none are made without
 
 
 class ClusterOperator:
@@ -127,12 +129,14 @@ class ClusterOperator:
             departures=departures,
             scribe=Scribe(client, mirror, journal),
             journal=journal,
+            router=(router := Router(client, options.routes) if options.routes is not None else None),
         )
         self._synced, self._connected = lambda: survey.synced, lambda: broker.connected
         found = handlers.registry(survey, reconciler, departures, journal, patience_s=options.deletion_patience_s)
         keeping = broker.run(reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake)
         watching = _watching(found, stack)
-        return watching, _task(keeping, stack), _task(reconciler.run(), stack)
+        routing = router.watches(reconciler.wake) if router is not None else ()
+        return watching, *(_task(work, stack) for work in (keeping, reconciler.run(), *routing))
 
 
 def _watching(registry: kopf.OperatorRegistry, stack: contextlib.AsyncExitStack) -> asyncio.Task[None]:

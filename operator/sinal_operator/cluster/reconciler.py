@@ -13,14 +13,16 @@ import random
 import time
 from collections.abc import Mapping
 
+from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
 from sinal_operator import metrics
 from sinal_operator.cluster.broker import Broker
 from sinal_operator.cluster.client import Refused, Unreachable
-from sinal_operator.cluster.conditions import READY
+from sinal_operator.cluster.conditions import READY, Verdict
 from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror, Seen
+from sinal_operator.cluster.routes import Router
 from sinal_operator.cluster.scribe import Scribe
 from sinal_operator.cluster.status import Judgement, World, judge
 from sinal_operator.cluster.survey import Declared, Survey
@@ -49,11 +51,13 @@ class Reconciler:
         departures: Departures,
         scribe: Scribe,
         journal: Journal,
+        router: Router | None = None,
     ) -> None:
         self._survey, self._broker = survey, broker
         self._ingest_url = ingest_url.rstrip("/")
         self._mirror, self._departures = mirror, departures
-        self._scribe, self._journal = scribe, journal
+        self._scribe, self._journal, self._router = scribe, journal, router
+        self._routes: Mapping[ObjectKey, Verdict] = {}
         self._wake = asyncio.Event()
         self._failures = 0
         self._world = World(plans={})
@@ -103,7 +107,9 @@ class Reconciler:
         """One reconciliation; False when something is left to do. Raises Unreachable or Refused."""
         with metrics.RECONCILE_SECONDS.labels("Cluster").time():
             declared = await self._survey.take()
-            await self._provision(declared.plans)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._provision(declared.plans))
+                both.create_task(self._route(declared))
             self._world = self._look(declared)
             judged = [(seen, judge(seen, self._world)) for seen in declared.seen]
             if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
@@ -127,6 +133,10 @@ class Reconciler:
             self._note(report, plans, retired)
             if waiting:
                 self.wake()
+
+    async def _route(self, declared: Declared) -> None:
+        if self._router is not None:
+            self._routes = await self._router.bring(declared)
 
     def source(self) -> tuple[TenantPlan, ...]:
         """Plans for the drift loop."""
@@ -174,6 +184,7 @@ class Reconciler:
             broker_trouble=self._broker.trouble,
             ingest_url=self._ingest_url,
             slugs={("Tenant", plan.namespace, plan.name): plan.slug for plan in plans},
+            routes=self._routes,
         )
 
     async def _tell(self) -> None:

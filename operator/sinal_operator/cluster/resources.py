@@ -33,6 +33,8 @@ CUSTOM: dict[str, Resource] = {kind: Resource(kind, GROUP, VERSION, face.plural)
 SECRETS = Resource("Secret", "", "v1", "secrets")
 EVENTS = Resource("Event", "", "v1", "events")
 LEASES = Resource("Lease", "coordination.k8s.io", "v1", "leases")
+INGRESSES = Resource("Ingress", "networking.k8s.io", "v1", "ingresses")
+HTTP_ROUTES = Resource("HTTPRoute", "gateway.networking.k8s.io", "v1", "httproutes")
 
 # What can hold no credentials of ours, is large, and is left at the API server.
 SECRETS_SELECTOR = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"

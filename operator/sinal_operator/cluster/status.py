@@ -16,7 +16,7 @@ from sinal_crds.loading import ObjectKey
 from sinal_crds.models import Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_crds.references import SECRET_REASONS, Problem
-from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict
+from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict, find
 from sinal_operator.cluster.mirror import PAUSED as PAUSED_ANNOTATION
 from sinal_operator.cluster.mirror import Seen
 from sinal_operator.cluster.wallet import SECRET_MALFORMED
@@ -35,6 +35,9 @@ TENANT_NOT_READY: Final = "TenantNotReady"
 STREAM_FOREIGN: Final = "StreamForeign"
 BLOCKED: Final = "ProvisioningBlocked"
 FAILED: Final = "ProvisioningFailed"
+
+# A tenant whose routes are contested works all the same, as far as anybody here can see.
+STILL_ROUTED: Final = frozenset({"HostContested"})
 
 _TROUBLES = {"foreign": STREAM_FOREIGN, "blocked": BLOCKED, "failed": FAILED}
 _CREDENTIAL_REASONS = SECRET_REASONS | {SECRET_MALFORMED}
@@ -70,6 +73,7 @@ class World:
     broker_trouble: str = ""  # for a person; empty while NATS answers, or has only just ceased to
     ingest_url: str = ""
     slugs: Mapping[ObjectKey, str] = field(default_factory=dict)  # of tenants that have a plan
+    routes: Mapping[ObjectKey, Verdict] = field(default_factory=dict)  # of tenants, where routes are made
 
     def plan(self, tenant: ObjectKey) -> TenantPlan | None:
         """The plan that a tenant compiles to."""
@@ -99,18 +103,21 @@ def _tenant(seen: Seen, world: World) -> Judgement | None:
         return Judgement((_leaving(world),))
     problems = world.problems.get(seen.key, ())
     slug = world.slugs.get(seen.key)
+    routes = world.routes.get(seen.key)
+    routed = (routes,) if routes is not None else ()
     if slug is None:
         lost = _of_problems(problems) if problems else None
-        return Judgement((lost, lost.of(PROVISIONED)), {"stream": None, "planHash": None}) if lost else None
+        return Judgement((lost, lost.of(PROVISIONED), *routed), {"stream": None, "planHash": None}) if lost else None
     provisioned = _provisioning(seen.key, slug, world)
     if provisioned is None:
         return None
     report = world.reports.get(slug)
     known = {"stream": report.stream, "planHash": report.plan_hash} if report is not None and report.ready else {}
     if provisioned.state != "True":
-        return Judgement((Verdict(READY, "False", provisioned.reason, provisioned.message), provisioned), known)
-    ready = _of_problems(problems) if problems else _ready(seen)
-    return Judgement((ready, provisioned), known)
+        ready = Verdict(READY, "False", provisioned.reason, provisioned.message)
+        return Judgement((ready, provisioned, *routed), known)
+    ready = _of_problems(problems) if problems else _reached(seen, _ready(seen), routes)
+    return Judgement((ready, provisioned, *routed), known)
 
 
 def _leaving(world: World) -> Verdict:
@@ -122,6 +129,17 @@ def _ready(seen: Seen) -> Verdict:
     if isinstance(seen.manifest, Tenant) and seen.manifest.spec.suspended:
         return Verdict(READY, "True", SUSPENDED, "provisioned, and by spec.suspended it takes and sends no events")
     return Verdict(READY, "True", IS_READY, "events can flow")
+
+
+def _reached(seen: Seen, ready: Verdict, routes: Verdict | None) -> Verdict:
+    """Ready of a tenant that is provisioned: its routes must be there too.
+
+    While nothing is known of them, one that was ready stays so: a Gateway judges each change anew.
+    """
+    if routes is None or routes.state == "True" or routes.reason in STILL_ROUTED:
+        return ready
+    was_ready = find(seen.status.get("conditions") or (), READY).get("status") == "True"
+    return ready if routes.state == "Unknown" and was_ready else routes.of(READY)
 
 
 def _provisioning(key: ObjectKey, slug: str, world: World) -> Verdict | None:

@@ -26,6 +26,10 @@ CONNECT_S = 2.0  # to a broker that an edge with plans of its own can do without
 DRAIN_S = 3.0
 
 
+class BadSettings(Exception):
+    """Settings that a role can't work with; the message names them and says what helps."""
+
+
 class Role(Protocol):
     """Something that runs until it is stopped."""
 

@@ -7,10 +7,14 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import Base, Role
+from sinal_cli.roles.base import BadSettings, Base, Role
 from sinal_crds.keyring import Keyring
 from sinal_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from sinal_operator.cluster import RouteOptions
 
 
 class Operator(Base):
@@ -39,6 +43,7 @@ class ClusterOperator(Base):
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         super().__init__(settings, keyring)
+        self._routes = _routes(settings)
         self._readiness: Callable[[], Mapping[str, bool]] = lambda: {"kubernetes": False, "nats": False}
 
     async def start(self) -> None:
@@ -53,6 +58,7 @@ class ClusterOperator(Base):
             ack_wait_s=settings.lane_ack_wait_s,
             replicas=settings.nats_replicas,
             deletion_patience_s=settings.deletion_patience_s,
+            routes=self._routes,
         )
         namespace = settings.lease_namespace or pod_namespace()
         operator = (
@@ -73,6 +79,27 @@ class ClusterOperator(Base):
     async def readiness(self) -> Mapping[str, bool]:
         """The API server and NATS; of one that stands by, the API server."""
         return self._readiness()
+
+
+def _routes(settings: Settings) -> RouteOptions | None:
+    """How routes are to be made; raises BadSettings."""
+    from sinal_operator.cluster import routes
+
+    try:
+        return routes.read(
+            mode=settings.routes,
+            public_url=settings.public_url,
+            namespace=settings.routes_namespace,
+            service=settings.routes_service,
+            port=settings.routes_service_port,
+            ingress_class=settings.ingress_class,
+            gateway=settings.gateway,
+            annotations=settings.routes_annotations,
+            issuer=settings.cert_issuer,
+            cluster_issuer=settings.cert_cluster_issuer,
+        )
+    except routes.BadOptions as error:
+        raise BadSettings(str(error)) from error
 
 
 def _end_this_process() -> None:

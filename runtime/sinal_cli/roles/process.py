@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from sinal_cli.roles import DATA_PLANE, Role
+from sinal_cli.roles.base import BadSettings
 from sinal_cli.roles.operator import operator
 from sinal_crds.keyring import Keyring
 from sinal_runtime import collector
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def run_role(name: str, *, files: Sequence[Path]) -> int:
-    """One role until SIGTERM or Ctrl-C; 2 for an unknown role, missing files or a bad keyring."""
+    """One role until SIGTERM or Ctrl-C; 2 for an unknown role, missing files, bad settings or a bad keyring."""
     from sinal_cli.offline import complain
     from sinal_runtime.health import build
     from sinal_runtime.logs import configure
@@ -40,7 +41,11 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     if settings.otlp_endpoint is not None and not installed():
         complain("SINAL_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install sinal[tracing]")
         return 2
-    role = operator(settings, keyring, files) if name == "operator" else DATA_PLANE[name](settings, keyring)
+    try:
+        role = operator(settings, keyring, files) if name == "operator" else DATA_PLANE[name](settings, keyring)
+    except BadSettings as error:
+        complain(str(error))
+        return 2
     health = None if hasattr(role, "url") else HttpServer(build(role.readiness), host=settings.host, port=settings.port)
     run_loop(_until_stopped(name, role, health))
     return 0
