@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sinal_operator.cluster.routes import RouteOptions, desired
 from sinal_runtime.ingest import routes as edge
+from sinal_runtime.ingest.tracking import KINDS
 
 from tests.unit.operator_routes.plans import options, plan
 
@@ -61,7 +62,7 @@ def test_every_public_path_of_the_edge_is_routed_and_its_metrics_are_not() -> No
         "/s.js",
         "/api/v1/track/batch",
         "/api/v1/track/p.gif",
-        *(f"/api/v1/track/{kind}" for kind in edge.KINDS),
+        *(f"/api/v1/track/{kind}" for kind in KINDS),
         "/api/v1/webhooks/hotmart",
         "/api/v1/webhooks/hotmart/token",
     ]
