@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs manifests chart charts lock images clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards manifests chart charts lock images clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -62,6 +62,9 @@ browser: .venv/dev.stamp tracker/node_modules/.stamp  ## the page script: its un
 	npm --prefix tracker run types
 	npm --prefix tracker test
 	$(BIN)/pytest tests/browser -n 2 $(ARGS)
+
+dashboards: .venv/dev.stamp  ## regenerate Grafana dashboards and Prometheus rules from dashboards/
+	$(BIN)/python -m dashboards
 
 docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests, metrics and the API
 	$(BIN)/python -m sinal_cli.reference docs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter as Count
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -13,6 +14,13 @@ RECONCILE_TOTAL = Counter("sinal_reconcile", "Reconciliations by what they came 
 RECONCILE_SECONDS = Histogram("sinal_reconcile_seconds", "One reconciliation.", ("kind",), buckets=_BUCKETS)
 OBJECTS = Gauge("sinal_objects", "Objects by kind, and whether they are ready.", ("kind", "ready"))
 LEADER = Gauge("sinal_leader", "1 in the operator that works, 0 in one that stands by.")
+LAST_DONE = Gauge("sinal_reconcile_last_success_timestamp_seconds", "When all was as declared, and said so, last.")
+NOT_READY_SINCE = Gauge(
+    "sinal_object_not_ready_since_timestamp_seconds",
+    "Since when an object is not ready, and why; the first hundred.",
+    ("kind", "namespace", "name", "reason"),
+)
+MOST_NOT_READY = 100  # series, however much is broken
 
 
 def show_objects(objects: Iterable[tuple[str, bool]]) -> None:
@@ -21,6 +29,34 @@ def show_objects(objects: Iterable[tuple[str, bool]]) -> None:
     for kind in {kind for kind, _ in counts} | _shown():
         for ready in (True, False):
             OBJECTS.labels(kind, str(ready).lower()).set(counts[kind, ready])
+
+
+@dataclass(frozen=True)
+class NotReady:
+    """An object that is not as declared; `since` is Unix time."""
+
+    kind: str
+    namespace: str
+    name: str
+    reason: str
+    since: float
+
+    @property
+    def labels(self) -> tuple[str, str, str, str]:
+        """Of its series."""
+        return self.kind, self.namespace, self.name, self.reason
+
+
+def show_not_ready(found: Iterable[NotReady]) -> None:
+    """Have a series for each of these, the longest broken first, and for nothing else."""
+    shown = sorted(found, key=lambda one: (one.since, one.labels))[:MOST_NOT_READY]
+    wanted = {one.labels: one.since for one in shown}
+    for sample in [sample for family in NOT_READY_SINCE.collect() for sample in family.samples]:
+        labels = tuple(sample.labels[name] for name in ("kind", "namespace", "name", "reason"))
+        if labels not in wanted:
+            NOT_READY_SINCE.remove(*labels)
+    for labels, since in wanted.items():
+        NOT_READY_SINCE.labels(*labels).set(since)
 
 
 def _shown() -> set[str]:

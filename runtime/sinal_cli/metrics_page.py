@@ -28,8 +28,8 @@ _ROLES = {
     "sinal_dead_letters": "match, dispatch",
     "sinal_event_latency_": "match, dispatch",
     "sinal_reconcile": "operator",
-    "sinal_objects": "operator",
     "sinal_leader": "operator",
+    "sinal_object": "operator",
     "sinal_build_info": "every role",
 }
 

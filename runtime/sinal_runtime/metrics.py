@@ -21,10 +21,12 @@ INGEST_UNKNOWN_FIELDS = Counter(
 )
 SPOOL_EVENTS = Gauge("sinal_spool_events", "Events waiting on disk for the broker.")
 SPOOL_BYTES = Gauge("sinal_spool_bytes", "Bytes of the spool's segments.")
+SPOOL_LIMIT_BYTES = Gauge("sinal_spool_limit_bytes", "Bytes that the spool may take; 0 without a spool.")
 SPOOL_OLDEST_SECONDS = Gauge("sinal_spool_oldest_seconds", "Age of the oldest spooled event.")
 SPOOL_RECORDS = Counter("sinal_spool_records", "Spooled events by what became of them.", ("what",))
 QUEUE_DEPTH = Gauge("sinal_queue_depth", "Messages pending and in flight.", ("tenant", "role"), merge=sum)
 QUEUE_OLDEST_SECONDS = Gauge("sinal_queue_oldest_seconds", "Age of the oldest message.", ("tenant", "role"))
+QUEUE_READ = Gauge("sinal_queue_read_timestamp_seconds", "When depths and ages were read from the broker last.")
 MATCH_TOTAL = Counter("sinal_match", "Match decisions.", ("tenant", "rule", "decision"))
 MATCH_SECONDS = Histogram("sinal_match_seconds", "One batch of matching.", buckets=_FAST)
 CAPI_EVENTS = Counter(
@@ -33,7 +35,19 @@ CAPI_EVENTS = Counter(
 CAPI_REQUEST_SECONDS = Histogram(
     "sinal_capi_request_seconds", "One request to the Graph API.", ("destination",), buckets=_SLOW
 )
+CAPI_REQUESTS = Counter(
+    "sinal_capi_requests", "Requests to the Graph API by what the answer meant.", ("tenant", "destination", "verdict")
+)
+CAPI_LAST_SUCCESS = Gauge(
+    "sinal_capi_last_success_timestamp_seconds",
+    "When the destination took an event last, of what this process sent.",
+    ("tenant", "destination"),
+    merge=min,
+)
 BREAKER_STATE = Gauge("sinal_breaker_state", "0 closed, 1 half open, 2 open.", ("tenant", "destination"))
+BREAKER_REASON = Gauge(
+    "sinal_breaker_reason", "1 while the breaker is not closed, by why.", ("tenant", "destination", "reason")
+)
 DEAD_LETTERS = Counter("sinal_dead_letters", "Events given up, by reason.", ("tenant", "reason"))
 EVENT_LATENCY = Histogram(
     "sinal_event_latency_seconds", "From received to the stage.", ("tenant", "stage"), buckets=_SLOW
@@ -58,13 +72,14 @@ LEDGER_DIFFERENCE = Gauge(
     "sinal_ledger_difference", "Rows that keep the delivery ledger from adding up.", ("tenant",), merge=sum
 )
 HEARTBEAT_SECONDS = Gauge("sinal_heartbeat_seconds", "How long the last heartbeat took from the broker to its row.")
-HEARTBEAT_AGE = Gauge("sinal_heartbeat_age_seconds", "How long ago the last heartbeat came through.")
+HEARTBEAT_AGE = Gauge("sinal_heartbeat_age_seconds", "How long ago the last heartbeat came through, when looked at.")
+HEARTBEAT_LAST = Gauge("sinal_heartbeat_last_timestamp_seconds", "When the last heartbeat came through.")
 ERASURES_WAITING = Gauge("sinal_erasures_waiting", "Erasures asked for and not done yet.")
-BUILD_INFO = Gauge("sinal_build_info", "Constant 1, labelled with the version.", ("version",))
+BUILD_INFO = Gauge("sinal_build_info", "1 for each role that the process has.", ("version", "role"))
 
 
-def begin(*, tenants: int) -> None:
-    """At the start of a process: so many tenants have series of their own, and this is what runs."""
+def begin(role: str, *, tenants: int) -> None:
+    """At the start of a role: so many tenants have series of their own, and this is what runs."""
     series.TENANTS.limit(tenants)
     series.DESTINATIONS.limit(tenants)
-    BUILD_INFO.labels(version("sinal")).set(1)
+    BUILD_INFO.labels(version("sinal"), role).set(1)

@@ -37,7 +37,11 @@ CONTRACT: dict[str, tuple[str, set[str]]] = {
     "sinal_reconcile_total": ("operator", {"kind", "result"}),
     "sinal_reconcile_seconds_count": ("operator", {"kind"}),
     "sinal_objects": ("operator", {"kind", "ready"}),
-    "sinal_build_info": ("api", {"version"}),
+    "sinal_build_info": ("api", {"version", "role"}),
+    "sinal_capi_requests_total": ("dispatch", {"tenant", "destination", "verdict"}),
+    "sinal_capi_last_success_timestamp_seconds": ("dispatch", {"tenant", "destination"}),
+    "sinal_queue_read_timestamp_seconds": ("housekeeping", set()),
+    "sinal_spool_limit_bytes": ("ingest", set()),
 }
 
 

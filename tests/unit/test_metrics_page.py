@@ -27,7 +27,7 @@ CONTRACT = {
     "sinal_reconcile_total": "`kind`, `result`",
     "sinal_reconcile_seconds": "`kind`",
     "sinal_objects": "`kind`, `ready`",
-    "sinal_build_info": "`version`",
+    "sinal_build_info": "`version`, `role`",
 }
 
 

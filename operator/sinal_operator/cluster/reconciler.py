@@ -18,13 +18,14 @@ from sinal_crds.plan import TenantPlan
 from sinal_operator import metrics
 from sinal_operator.cluster.broker import Broker
 from sinal_operator.cluster.client import Refused, Unreachable
-from sinal_operator.cluster.conditions import READY, Verdict
+from sinal_operator.cluster.conditions import Verdict
 from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.journal import Journal
-from sinal_operator.cluster.mirror import Mirror, Seen
+from sinal_operator.cluster.mirror import Mirror
 from sinal_operator.cluster.routes import Router
 from sinal_operator.cluster.scribe import Scribe
-from sinal_operator.cluster.status import Judgement, World, judge
+from sinal_operator.cluster.standing import Standing
+from sinal_operator.cluster.status import World, judge
 from sinal_operator.cluster.survey import Declared, Survey
 from sinal_operator.provision import Report, Retired, TenantReport
 
@@ -58,6 +59,7 @@ class Reconciler:
         self._mirror, self._departures = mirror, departures
         self._scribe, self._journal, self._router = scribe, journal, router
         self._routes: Mapping[ObjectKey, Verdict] = {}
+        self._standing = Standing()
         self._wake = asyncio.Event()
         self._failures = 0
         self._world = World(plans={})
@@ -116,8 +118,10 @@ class Reconciler:
                 asyncio.get_running_loop().call_later(YOUNG_S, self.wake)
             written = await self._scribe.write((seen, j) for seen, j in judged if j is not None)
             await self._tell()
-        self._show(judged)
+        self._standing.show(judged)
         metrics.RECONCILE_TOTAL.labels("Cluster", "done" if written else "incomplete").inc()
+        if written:
+            metrics.LAST_DONE.set_to_current_time()
         return written
 
     async def _provision(self, plans: tuple[TenantPlan, ...]) -> None:
@@ -195,16 +199,6 @@ class Reconciler:
             if seen := tenants.get(report.slug):
                 changes = "; ".join(change.removeprefix(f"{report.slug}: ") for change in report.changes)
                 await self._journal.tell(seen, "Normal", "Provisioned", changes)
-
-    @staticmethod
-    def _show(judged: list[tuple[Seen, Judgement | None]]) -> None:
-        metrics.show_objects((seen.key[0], _is_ready(seen, judgement)) for seen, judgement in judged)
-
-
-def _is_ready(seen: Seen, judgement: Judgement | None) -> bool:
-    verdicts: Mapping[str, str] = {v.type: v.state for v in judgement.verdicts} if judgement is not None else {}
-    known = {c["type"]: c["status"] for c in seen.status.get("conditions") or ()}
-    return {**known, **verdicts}.get(READY) == "True"
 
 
 _WORKS = ("created", "updated", "unchanged")

@@ -9,6 +9,7 @@ from sinal_runtime.server import HttpServer
 class Api(Base):
     """The operations API."""
 
+    role = "api"
     url = ""
 
     async def start(self) -> None:

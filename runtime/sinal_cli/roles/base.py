@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import structlog
 from pydantic import SecretStr
@@ -84,10 +84,12 @@ class Chores:
 class Base:
     """What all roles share: settings, things to release at the end in reverse order, dependencies."""
 
+    role: ClassVar[str] = ""  # as `sinal run` names it
+
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         from sinal_runtime import metrics
 
-        metrics.begin(tenants=settings.metrics_tenants)
+        metrics.begin(self.role or type(self).__name__.lower(), tenants=settings.metrics_tenants)
         self._settings, self._keyring = settings, keyring
         self._stack = contextlib.AsyncExitStack()
         self._checks: dict[str, Callable[[], Awaitable[bool]]] = {}

@@ -10,6 +10,8 @@ EXPIRE_INTERVAL_S = 60.0
 class Dispatch(Base):
     """Delivers to Meta."""
 
+    role = "dispatch"
+
     async def start(self) -> None:
         """Connect and work on every destination's lane."""
         from sinal_runtime.bus import Lanes

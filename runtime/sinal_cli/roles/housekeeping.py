@@ -11,6 +11,8 @@ COVERAGE_INTERVAL_S = 60.0
 class Housekeeping(Base):
     """Partitions, retention, rollups, lost messages, erasures, the ledger's check; queues and signals for metrics."""
 
+    role = "housekeeping"
+
     async def start(self) -> None:
         """Connect and look after the tables."""
         from sinal_runtime.housekeeping.service import Housekeeper

@@ -8,6 +8,7 @@ from sinal_cli.roles.base import Base
 class Ingest(Base):
     """The HTTP edge."""
 
+    role = "ingest"
     url = ""
 
     async def start(self) -> None:

@@ -11,6 +11,8 @@ LANES_A_TRANSACTION = 32  # small tenants share one
 class Match(Base):
     """Joins sales and clicks."""
 
+    role = "match"
+
     async def start(self) -> None:
         """Connect and work on every tenant's incoming lane."""
         from sinal_runtime.bus import Lanes

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Operator(Base):
     """Provisions lanes and plans from manifests in files."""
 
+    role = "operator"
+
     def __init__(self, settings: Settings, keyring: Keyring, *, files: Sequence[Path]) -> None:
         super().__init__(settings, keyring)
         self._files = files
@@ -40,6 +42,8 @@ class Operator(Base):
 
 class ClusterOperator(Base):
     """Provisions lanes and plans from the custom resources of a cluster; where there is a Lease, as one of several."""
+
+    role = "operator"
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         super().__init__(settings, keyring)

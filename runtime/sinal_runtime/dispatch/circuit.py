@@ -10,10 +10,10 @@ import random
 import structlog
 
 from sinal_crds.plan import DestinationPlan
-from sinal_runtime import metrics
 from sinal_runtime.dispatch.breaker import Breaker, Policy, State
 from sinal_runtime.dispatch.pacing import Pacer
 from sinal_runtime.dispatch.ports import Answer
+from sinal_runtime.dispatch.sign import Sign
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +21,11 @@ log = structlog.get_logger(__name__)
 class Circuit:
     """Breaker and pacer of one destination; times are monotonic seconds."""
 
-    def __init__(self, tenant: str, plan: DestinationPlan, *, policy: Policy, rng: random.Random) -> None:
+    def __init__(
+        self, tenant: str, plan: DestinationPlan, *, policy: Policy, rng: random.Random, sign: Sign | None = None
+    ) -> None:
         self._tenant = tenant
+        self.sign = sign or Sign(tenant, plan.name)
         self._breaker = Breaker(policy, rng)
         self._warned: str | None = None
         self._adopt(plan)
@@ -85,7 +88,7 @@ class Circuit:
             self._pacer = Pacer(plan.rate_limit.requests_per_second)
 
     def _show(self, now: float) -> None:
-        metrics.BREAKER_STATE.labels(self._tenant, self._plan.name).set(self._breaker.state(now))
+        self.sign.show(self._breaker.state(now), self._breaker.reason)
 
     def _tell(self, answer: Answer, now: float) -> None:
         state, verdict = self._breaker.state(now), answer.verdict

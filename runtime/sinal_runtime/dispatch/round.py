@@ -146,6 +146,7 @@ class Round:
         request = await self._opened(part)
         answer = await self._ask(part)
         self._circuit.learn(answer, self._clock.monotonic())
+        self._circuit.sign.answered(answer.verdict.kind, self._clock.time())
         metrics.CAPI_REQUEST_SECONDS.labels(self._destination.name).observe(answer.latency_ms / 1000)
         if len(part) == 1 and self._remedied(part[0], answer.verdict):
             await self._settle([outcomes.split(part[0].row)], request, answer)

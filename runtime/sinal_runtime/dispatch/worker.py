@@ -21,6 +21,7 @@ from sinal_runtime.dispatch.breaker import Policy, State
 from sinal_runtime.dispatch.circuit import Circuit
 from sinal_runtime.dispatch.ports import Clock, Graph, Lane, Ledger, Message, Plans
 from sinal_runtime.dispatch.round import SHORT_WAIT_S, Round
+from sinal_runtime.dispatch.sign import NO_TOKEN, Sign
 from sinal_runtime.settings import LEASE_SHARE, Settings
 from sinal_runtime.store.delivery import Ref
 from sinal_runtime.tracing import Tracer
@@ -59,7 +60,7 @@ class DispatchWorker:
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries
         self._lease_s = lease_s(settings)
         self._circuits: dict[tuple[str, str], Circuit] = {}
-        self._unusable: set[tuple[str, str]] = set()  # shown as open without a circuit
+        self._signs: dict[tuple[str, str], Sign] = {}  # of destinations with a circuit, and of those without a token
 
     async def handle(self, lane: Lane, messages: Sequence[Message]) -> None:
         """Settle every message; what an exception leaves is given back by the lane."""
@@ -67,8 +68,7 @@ class DispatchWorker:
         destination = None if tenant is None else tenant.destination(lane.key)
         if tenant is None or destination is None or not _usable(tenant, destination):
             if destination is not None:
-                metrics.BREAKER_STATE.labels(lane.tenant, lane.key).set(State.OPEN)
-                self._unusable.add((lane.tenant, lane.key))
+                self._sign((lane.tenant, lane.key)).show(State.OPEN, NO_TOKEN)
             await _give_back(messages, UNUSABLE_S)
             return
         inbox = batches.sort_out(messages)
@@ -81,10 +81,9 @@ class DispatchWorker:
         for tenant, events in (await self._ledger.expire()).items():
             metrics.DEAD_LETTERS.labels(tenant, "too_old").inc(events)
         known = {(t.slug, d.name) for t in self._plans.snapshot.tenants.values() for d in t.destinations}
-        for key in (self._circuits.keys() | self._unusable) - known:
+        for key in self._signs.keys() - known:
             self._circuits.pop(key, None)
-            self._unusable.discard(key)
-            metrics.BREAKER_STATE.remove(*key)
+            self._signs.pop(key).take_down()
 
     async def _deliver(self, tenant: TenantPlan, destination: DestinationPlan, inbox: Inbox) -> None:
         circuit = self._circuit(tenant, destination)
@@ -131,9 +130,14 @@ class DispatchWorker:
         key = (tenant.slug, destination.name)
         circuit = self._circuits.get(key)
         if circuit is None:
-            circuit = self._circuits[key] = Circuit(tenant.slug, destination, policy=self._policy, rng=self._rng)
+            circuit = self._circuits[key] = Circuit(
+                tenant.slug, destination, policy=self._policy, rng=self._rng, sign=self._sign(key)
+            )
         circuit.follow(destination, self._clock.monotonic())
         return circuit
+
+    def _sign(self, key: tuple[str, str]) -> Sign:
+        return self._signs.get(key) or self._signs.setdefault(key, Sign(*key))
 
     async def _bury(self, lane: Lane, messages: Sequence[Message]) -> None:
         for message in messages:

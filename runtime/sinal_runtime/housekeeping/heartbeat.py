@@ -52,3 +52,4 @@ class Heartbeat:
         if last is not None:
             metrics.HEARTBEAT_SECONDS.set(last.seconds)
             metrics.HEARTBEAT_AGE.set(last.age_s)
+            metrics.HEARTBEAT_LAST.set(time.time() - last.age_s)

@@ -54,6 +54,7 @@ class Queues:
     async def look(self) -> None:
         """Read the depths and show them; raises BusError."""
         waiting, oldest = _by_role(await self._bus.depths(ages=True), now=self._clock.time())
+        metrics.QUEUE_READ.set(self._clock.time())
         self._forget(self._plans.snapshot.tenants)
         self._shown |= waiting.keys()
         for lane in sorted(self._shown):

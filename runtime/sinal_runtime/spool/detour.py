@@ -56,6 +56,7 @@ class Detour:
         clock: Clock = time,
     ) -> None:
         self._clock = clock
+        metrics.SPOOL_LIMIT_BYTES.set(limits.max_bytes)
         self._circuit = Circuit(connected)
         self._spool = Spool(folder, limits=limits, on_stored=self._stored)
         self._replayer = Replayer(

@@ -1,0 +1,64 @@
+"""What metrics tell of a destination: why it is stopped, what Meta said, when it last took an event."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sinal_crds.plan import DestinationPlan
+from sinal_runtime import metrics
+from sinal_runtime.dispatch.breaker import Policy, State
+from sinal_runtime.dispatch.circuit import Circuit
+from sinal_runtime.dispatch.errors import Verdict
+from sinal_runtime.dispatch.ports import Answer
+from sinal_runtime.dispatch.sign import NO_TOKEN, Sign
+
+NAMES = ("signed", "pixel")
+
+
+def series(metric: Any) -> dict[tuple[str, ...], float]:
+    samples = [sample for family in metric.collect() for sample in family.samples]
+    found = [s for s in samples if s.labels["tenant"] == NAMES[0] and not s.name.endswith("_created")]
+    return {tuple(value for name, value in s.labels.items() if name not in ("tenant",)): s.value for s in found}
+
+
+@pytest.fixture
+def sign() -> Iterator[Sign]:
+    made = Sign(*NAMES)
+    yield made
+    made.take_down()
+
+
+def test_a_dead_token_is_told_as_the_reason(sign: Sign) -> None:
+    plan = DestinationPlan(name="pixel", pixel_id="1")
+    circuit = Circuit(NAMES[0], plan, policy=Policy(), rng=random.Random(1), sign=sign)
+    circuit.learn(Answer(verdict=Verdict(kind="credential")), 0.0)
+    assert series(metrics.BREAKER_REASON) == {("pixel", "credential"): 1}
+
+
+def test_a_closed_breaker_has_no_reason(sign: Sign) -> None:
+    sign.show(State.OPEN, NO_TOKEN)
+    sign.show(State.HALF_OPEN, "retry")
+    assert series(metrics.BREAKER_REASON) == {("pixel", "retry"): 1}
+    sign.show(State.CLOSED, "retry")
+    assert series(metrics.BREAKER_REASON) == {}
+
+
+def test_answers_are_counted_by_what_they_meant(sign: Sign) -> None:
+    sign.answered("retry", 100.0)
+    assert series(metrics.CAPI_LAST_SUCCESS) == {}
+    sign.answered("delivered", 200.0)
+    assert series(metrics.CAPI_REQUESTS) == {("pixel", "retry"): 1, ("pixel", "delivered"): 1}
+    assert series(metrics.CAPI_LAST_SUCCESS) == {("pixel",): 200.0}
+
+
+def test_a_destination_that_is_gone_leaves_no_gauge() -> None:
+    sign = Sign(*NAMES)
+    sign.show(State.OPEN, NO_TOKEN)
+    sign.answered("delivered", 1.0)
+    sign.take_down()
+    assert not series(metrics.BREAKER_STATE) and not series(metrics.BREAKER_REASON)
+    assert not series(metrics.CAPI_LAST_SUCCESS)
