@@ -15,6 +15,7 @@ PLANS_BUCKET = "sinal_plans"  # key: tenant slug, value: sealed plan
 STATUS_BUCKET = "sinal_status"  # key: tenant slug, value: what the runtime saw
 QUARANTINE_BUCKET = "sinal_quarantine"  # key: tenant slug "." id, value: sealed delivery nobody understood
 PROVISION_SUBJECT = "sinal.provision"  # a worker that misses a lane asks for it here; body: tenant slug or empty
+TALLY_SUBJECT = "sinal.tally"  # the edge tells housekeeping what it could make no event of
 FORGET_SUBJECT = "sinal.forget"  # an erasure, for every process that keeps events on its own disk
 
 STREAM_PREFIX = "T-"

@@ -108,6 +108,25 @@ class Forget(msgspec.Struct, kw_only=True, frozen=True):
     v: int = 1
 
 
+class Tally(msgspec.Struct, kw_only=True, frozen=True):
+    """What one process of the edge has counted of an integration in one hour so far."""
+
+    tenant: str
+    integration: str
+    hour: int  # Unix seconds
+    worker: str
+    rejects: int = 0
+    drift: int = 0
+    last_at: int | None = None  # Unix seconds of the last delivery that was believed and not understood
+
+
+class Tallies(msgspec.Struct, kw_only=True, frozen=True):
+    """Several of them: what the edge could make no event of."""
+
+    tallies: list[Tally]
+    v: int = 1
+
+
 def event_row_id(tenant: str, key: str) -> str:
     """`ev_` and 26 base32 characters: the same delivery always gets the same id."""
     digest = hashlib.sha256(f"{tenant}|{key}".encode()).digest()
@@ -127,5 +146,6 @@ def meta_event_id(tenant: str, order_id: str, event_name: str, value: str | None
 
 decode_event = msgspec.json.Decoder(Event).decode
 decode_forget = msgspec.json.Decoder(Forget).decode
+decode_tallies = msgspec.json.Decoder(Tallies).decode
 decode_dispatch = msgspec.json.Decoder(Dispatch).decode
 encode = msgspec.json.Encoder().encode

@@ -112,6 +112,20 @@ class Settings(BaseSettings):
     )
     spool_bytes: int = Field(1 << 30, ge=1 << 16, description="Bytes of the disk that the spool may take.")
     spool_free_bytes: int = Field(256 << 20, ge=0, description="Bytes of the disk that the spool leaves free.")
+    facts_interval_s: float = Field(
+        15.0,
+        ge=0.5,
+        le=300,
+        description="How often housekeeping looks what to tell of tenants in their statuses; less often where that "
+        "would cost more than a twentieth of the time.",
+    )
+    status_interval_s: float = Field(
+        30.0,
+        ge=0,
+        le=3_600,
+        description="Least time between two writes of figures into one object's status by the operator; conditions do "
+        "not wait.",
+    )
     metrics_tenants: int = Field(
         200, ge=0, le=10_000, description="Tenants with series of their own in metrics; the rest share `other`."
     )

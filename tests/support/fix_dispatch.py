@@ -23,10 +23,12 @@ from sinal_runtime.dispatch.worker import DispatchWorker
 from sinal_runtime.settings import Settings
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.delivery import DeliveryStore, Ref
+from sinal_runtime.store.facts import CircuitStore
 
 TOKEN = "EAAB-secret-token"
 EMAIL = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 _pixels = count(9_100_000_000)
+_workers = count(1)
 _INSERT = """
 insert into capi_events (tenant_id, source_event, funnel, destination, event_name, event_id, event_time, payload_json,
     consent_ads, received_at)
@@ -57,7 +59,9 @@ class DispatchRig:
     def new_worker(self, policy: Policy | None = None) -> DispatchWorker:
         """A worker without a past, as after a restart; it is quick to try again unless told otherwise."""
         policy = policy or Policy(threshold=3, base_s=0.6, cap_s=2.0, pause_base_s=0.8)
-        return DispatchWorker(self.store, self.plans, self.graph, Settings(graph_timeout_s=0.8), policy=policy)
+        circuits = CircuitStore(self.database, worker=f"worker-{next(_workers)}")
+        settings = Settings(graph_timeout_s=0.8)
+        return DispatchWorker(self.store, self.plans, self.graph, settings, policy=policy, circuits=circuits)
 
     def plan(self, *, consent: ConsentPlan | None = None, suspended: bool = False, **destination: Any) -> None:
         """Put a plan in force; keywords change both destinations."""

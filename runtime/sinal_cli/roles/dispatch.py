@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
+
 from sinal_cli.roles.base import DRAIN_S, Base, Chores
 
 EXPIRE_INTERVAL_S = 60.0
@@ -18,6 +22,7 @@ class Dispatch(Base):
         from sinal_runtime.dispatch.graph import GraphClient
         from sinal_runtime.dispatch.worker import DispatchWorker
         from sinal_runtime.store.delivery import SESSION, DeliveryStore
+        from sinal_runtime.store.facts import CircuitStore
 
         settings = self._settings
         self._trace("sinal-dispatch")
@@ -25,7 +30,8 @@ class Dispatch(Base):
         bus, plans = await self._bus_and_plans("sinal-dispatch")
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
-        worker = DispatchWorker(DeliveryStore(database), plans, graph, settings, tracer=self._tracer)
+        circuits = CircuitStore(database, worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+        worker = DispatchWorker(DeliveryStore(database), plans, graph, settings, tracer=self._tracer, circuits=circuits)
         lanes = Lanes(
             bus,
             worker.handle,

@@ -15,9 +15,13 @@ class Housekeeping(Base):
 
     async def start(self) -> None:
         """Connect and look after the tables."""
+        from sinal_runtime.bus.board import Board
+        from sinal_runtime.housekeeping import tallies
+        from sinal_runtime.housekeeping.facts import Facts
         from sinal_runtime.housekeeping.service import Housekeeper
         from sinal_runtime.observing.coverage import SignalCoverage
         from sinal_runtime.observing.queues import Queues
+        from sinal_runtime.store.facts import FactStore
         from sinal_runtime.store.observing import ObservingStore
 
         settings = self._settings
@@ -26,7 +30,12 @@ class Housekeeping(Base):
         bus, plans = await self._bus_and_plans("sinal-housekeeping")
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
-        chores.run(Housekeeper(database, owner, bus, plans, self._keyring).run())
+        store = FactStore(database)
+        every_s = settings.facts_interval_s
+        facts = Facts(store, Board(bus), bus, plans, apart_s=2 * every_s)
+        keeper = Housekeeper(database, owner, bus, plans, self._keyring, facts=facts, facts_every_s=every_s)
+        await tallies.keep(bus, store)
+        chores.run(keeper.run())
         chores.every(DEPTH_INTERVAL_S, Queues(bus, plans).look, what="queue depths")
         coverage = SignalCoverage(ObservingStore(database))
         chores.every(COVERAGE_INTERVAL_S, coverage.look, what="signal coverage")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sinal_cli.roles.base import Base
+from sinal_cli.roles.base import Base, Chores
+
+TALLY_INTERVAL_S = 5.0
 
 
 class Ingest(Base):
@@ -26,4 +28,7 @@ class Ingest(Base):
         self._stack.push_async_callback(server.stop)
         if server.detour is not None:
             await spools.obey(bus, server.detour)
+        chores = Chores()
+        self._stack.push_async_callback(chores.stop)
+        chores.every(TALLY_INTERVAL_S, lambda: server.tally.tell(bus), what="tallies")
         self.url = server.url

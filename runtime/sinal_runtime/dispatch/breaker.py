@@ -33,6 +33,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     probe_timeout_s: float = 60.0  # a probe that was never reported is given up
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """A breaker that is not closed: what opened it, and from when on it may be tried (monotonic seconds)."""
+
+    reason: str
+    until: float
+
+
 class Breaker:
     """State of one destination; every method takes the time in seconds."""
 
@@ -54,6 +61,10 @@ class Breaker:
         if self._open_until is None:
             return State.CLOSED
         return State.OPEN if now < self._open_until else State.HALF_OPEN
+
+    def opening(self) -> Opening | None:
+        """What opened it and until when; None while it is closed."""
+        return None if self._open_until is None else Opening(self.reason or "", self._open_until)
 
     def wait_s(self, now: float) -> float:
         """0 when a request may leave now, else how long to wait before asking again."""

@@ -10,7 +10,7 @@ import random
 import structlog
 
 from sinal_crds.plan import DestinationPlan
-from sinal_runtime.dispatch.breaker import Breaker, Policy, State
+from sinal_runtime.dispatch.breaker import Breaker, Opening, Policy, State
 from sinal_runtime.dispatch.pacing import Pacer
 from sinal_runtime.dispatch.ports import Answer
 from sinal_runtime.dispatch.sign import Sign
@@ -55,6 +55,11 @@ class Circuit:
         self._pacer.spend(now)
         self._show(now)
         return True
+
+    @property
+    def opening(self) -> Opening | None:
+        """Why and until when nothing is sent; None while the breaker is closed."""
+        return self._breaker.opening()
 
     def release(self) -> None:
         """What was begun did not need a request."""

@@ -127,3 +127,15 @@ class Ledger(Protocol):
     async def expire(self, *, most: int = 1_000) -> dict[str, int]:
         """Give up rows that waited for too long; how many by tenant."""
         ...
+
+
+class Circuits(Protocol):
+    """Where this process says which of its breakers are not closed; `store.facts.CircuitStore` in production."""
+
+    async def opened(self, tenant: str, destination: str, *, reason: str, wait_s: float) -> None:
+        """Nothing is sent to it for so long."""
+        ...
+
+    async def closed(self, tenant: str, destination: str) -> None:
+        """It is sent to again."""
+        ...

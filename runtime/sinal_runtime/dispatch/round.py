@@ -242,6 +242,7 @@ def _answered(answer: Answer, *, sent: int) -> Answered:
     verdict = answer.verdict
     return Answered(
         sent=sent,
+        verdict=verdict.kind,
         http_status=verdict.http_status,
         code=verdict.code,
         subcode=verdict.subcode,

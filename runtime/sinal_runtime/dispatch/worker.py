@@ -19,9 +19,10 @@ from sinal_runtime.dispatch import batches
 from sinal_runtime.dispatch.batches import Inbox
 from sinal_runtime.dispatch.breaker import Policy, State
 from sinal_runtime.dispatch.circuit import Circuit
-from sinal_runtime.dispatch.ports import Clock, Graph, Lane, Ledger, Message, Plans
+from sinal_runtime.dispatch.ports import Circuits, Clock, Graph, Lane, Ledger, Message, Plans
 from sinal_runtime.dispatch.round import SHORT_WAIT_S, Round
 from sinal_runtime.dispatch.sign import NO_TOKEN, Sign
+from sinal_runtime.dispatch.standing import Standing
 from sinal_runtime.settings import LEASE_SHARE, Settings
 from sinal_runtime.store.delivery import Ref
 from sinal_runtime.tracing import Tracer
@@ -52,7 +53,9 @@ class DispatchWorker:
         policy: Policy | None = None,
         rng: random.Random | None = None,
         tracer: Tracer | None = None,
+        circuits: Circuits | None = None,
     ) -> None:
+        self._standing = Standing(circuits)
         self._ledger, self._plans, self._graph = ledger, plans, graph
         self._clock = clock
         self._tracer = tracer
@@ -81,6 +84,9 @@ class DispatchWorker:
         for tenant, events in (await self._ledger.expire()).items():
             metrics.DEAD_LETTERS.labels(tenant, "too_old").inc(events)
         known = {(t.slug, d.name) for t in self._plans.snapshot.tenants.values() for d in t.destinations}
+        for key, circuit in tuple(self._circuits.items()):
+            opening = circuit.opening if key in known else None
+            await self._standing.say(key, opening, self._clock.monotonic())
         for key in self._signs.keys() - known:
             self._circuits.pop(key, None)
             self._signs.pop(key).take_down()
@@ -100,6 +106,7 @@ class DispatchWorker:
             size = 1 if circuit.probing(now) else batches.size(destination)
             part, todo = todo[:size], todo[size:]
             await self._round(tenant, destination, circuit, part, inbox)
+            await self._standing.say((tenant.slug, destination.name), circuit.opening, self._clock.monotonic())
 
     async def _round(
         self, tenant: TenantPlan, destination: DestinationPlan, circuit: Circuit, refs: list[Ref], inbox: Inbox

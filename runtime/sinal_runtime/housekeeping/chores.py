@@ -25,6 +25,7 @@ LEASE_S = 60.0
 POLL_S = 5.0  # how often a replica asks whether a chore is due
 RETRY_S = 30.0  # after a failure, where the chore itself is not due sooner
 OBSERVE_S = 15.0
+SHARE = 1 / 20
 
 Work = Callable[[datetime | None], Awaitable[object]]
 
@@ -47,11 +48,21 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Chore:
-    """`work` gets the time of the last success of any replica."""
+    """`work` gets the time of the last success of any replica.
+
+    With `least_s` it is done more often than `every_s`, as long as it costs little.
+    """
 
     name: str
     every_s: float
     work: Work
+    least_s: float | None = None  # so soon again while that takes less than SHARE of the time
+
+    def due_in_s(self, took_s: float) -> float:
+        """Seconds until the next run, after one that took so long."""
+        if self.least_s is None:
+            return self.every_s
+        return min(self.every_s, max(self.least_s, took_s / SHARE))
 
 
 class Keeper:
@@ -94,10 +105,11 @@ class Keeper:
             log.warning("chore.lease_lost", chore=chore.name)
         except Exception as error:
             log.error("chore.failed", chore=chore.name, error=type(error).__name__, at=where(error))
-        metrics.CHORE_SECONDS.labels(chore.name).observe(time.monotonic() - started)
+        took_s = time.monotonic() - started
+        metrics.CHORE_SECONDS.labels(chore.name).observe(took_s)
         if not succeeded:
             metrics.CHORE_FAILURES.labels(chore.name).inc()
-        due_in_s = chore.every_s if succeeded else min(chore.every_s, RETRY_S)
+        due_in_s = chore.due_in_s(took_s) if succeeded else min(chore.every_s, RETRY_S)
         await self._leases.finish(chore.name, self._holder, succeeded=succeeded, due_in_s=due_in_s)
         return succeeded
 
@@ -125,7 +137,7 @@ class Keeper:
     async def _keep(self, chore: Chore) -> None:
         while True:
             await self._quietly(lambda: self.once(chore), chore.name)
-            await asyncio.sleep(min(self._poll_s, chore.every_s))
+            await asyncio.sleep(min(self._poll_s, chore.least_s or chore.every_s))
 
     async def _watch(self) -> None:
         while True:

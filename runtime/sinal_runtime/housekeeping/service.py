@@ -9,6 +9,7 @@ from datetime import datetime
 from sinal_crds.keyring import Keyring
 from sinal_runtime.housekeeping.chores import Chore, Keeper
 from sinal_runtime.housekeeping.erasure import Eraser
+from sinal_runtime.housekeeping.facts import Facts
 from sinal_runtime.housekeeping.heartbeat import Heartbeat
 from sinal_runtime.housekeeping.ledger import LedgerCheck
 from sinal_runtime.housekeeping.ports import Bus, Plans
@@ -25,7 +26,9 @@ from sinal_runtime.store.rollups import roll_up
 # Seconds between two runs of each chore.
 TABLES_S = 3_600.0
 STRANDED_S = 30.0
-ROLLUPS_S = 120.0
+ROLLUPS_S = 120.0  # on a busy platform; elsewhere …
+LEAST_ROLLUPS_S = 10.0  # … they cost nothing
+MOST_FACTS_S = 120.0
 ERASURES_S = 5.0
 LEDGER_S = 900.0
 HEARTBEAT_S = 60.0
@@ -34,7 +37,18 @@ HEARTBEAT_S = 60.0
 class Housekeeper:
     """Raises nothing by itself: a chore that fails is logged, counted and done again."""
 
-    def __init__(self, database: Database, owner: Database, bus: Bus, plans: Plans, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        database: Database,
+        owner: Database,
+        bus: Bus,
+        plans: Plans,
+        keyring: Keyring,
+        *,
+        facts: Facts,
+        facts_every_s: float,
+    ) -> None:
+        self._facts, self._facts_every_s = facts, facts_every_s
         store, outbox = HousekeepingStore(database), MatchStore(database)
         self._database, self._owner, self._plans = database, owner, plans
         self._stranded = Stranded(store, outbox, bus, plans)
@@ -60,7 +74,8 @@ class Housekeeper:
         return [
             Chore("tables", TABLES_S, lambda _: maintain(self._owner)),
             Chore("stranded", STRANDED_S, lambda _: self._stranded.rescue()),
-            Chore("rollups", ROLLUPS_S, self._roll_up),
+            Chore("rollups", ROLLUPS_S, self._roll_up, least_s=min(LEAST_ROLLUPS_S, self._facts_every_s)),
+            Chore("facts", max(MOST_FACTS_S, self._facts_every_s), self._facts.tell, least_s=self._facts_every_s),
             Chore("erasures", ERASURES_S, lambda _: self._eraser.run()),
             Chore("ledger", LEDGER_S, lambda _: self._ledger.check()),
             Chore("heartbeat", HEARTBEAT_S, lambda _: self._heartbeat.send()),

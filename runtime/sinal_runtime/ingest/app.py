@@ -23,6 +23,7 @@ from sinal_runtime.ingest.outlet import Outlet
 from sinal_runtime.ingest.pixel import Pixel
 from sinal_runtime.ingest.problem import MEDIA_TYPE, Problem
 from sinal_runtime.ingest.script import Script
+from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.ingest.tracking import KINDS, Tracking
 from sinal_runtime.ingest.webhooks import Webhooks
 from sinal_runtime.settings import Settings
@@ -120,10 +121,11 @@ def build(
     gateways: Mapping[str, Gateway] | None = None,
     clock: ports.Clock = time,
     tracer: Tracer | None = None,
+    tally: Tallying | None = None,
 ) -> Edge:
     """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled."""
     landing_hosts = LandingHosts()
-    observer = Observer()
+    observer = Observer(tally)
     out = Outlet(bus=bus, detour=detour)
     tracking = Tracking(
         plans=plans,
@@ -144,6 +146,7 @@ def build(
         clock=clock,
         body_timeout_s=settings.body_timeout_s,
         drift=Drift(),
+        tally=tally,
     )
     return Edge(
         tracking=tracking,

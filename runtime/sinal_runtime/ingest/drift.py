@@ -34,29 +34,32 @@ class Drift:
         self._known = {gateway: set(names) for gateway, names in known.items()}
         self._told: set[tuple[str, str, str]] = set()
 
-    def look(self, gateway: Gateway, raw: bytes, sales: Iterable[Sale]) -> None:
-        """Count what is new in a delivery that its adapter read."""
+    def look(self, gateway: Gateway, raw: bytes, sales: Iterable[Sale]) -> bool:
+        """Count what is new in a delivery that its adapter read; whether anything is."""
+        news = 0
         for sale in sales:
             if uses_unknown_word(gateway, sale):
-                self._tell(gateway.NAME, "unknown_status", sale.event)
+                news += self._tell(gateway.NAME, "unknown_status", sale.event)
             for field in _missing(gateway, sale):
-                self._tell(gateway.NAME, f"missing_{field}", "")
+                news += self._tell(gateway.NAME, f"missing_{field}", "")
         names = field_names(raw)
         known = self._known.setdefault(gateway.NAME, names)
         for name in sorted(names - known)[: max(0, MAX_NAMES - len(known))]:
             known.add(name)
-            self._tell(gateway.NAME, "unknown_field", name)
+            news += self._tell(gateway.NAME, "unknown_field", name)
+        return bool(news)
 
     def unreadable(self, gateway: Gateway) -> None:
         """Count a believed delivery that its adapter could not read."""
         self._tell(gateway.NAME, "unreadable", "")
 
-    def _tell(self, gateway: str, what: str, name: str) -> None:
+    def _tell(self, gateway: str, what: str, name: str) -> int:
         metrics.GATEWAY_DRIFT.labels(gateway, what).inc()
         said = (gateway, what, name if _NAME.fullmatch(name) else "")
         if said not in self._told and len(self._told) < MAX_NAMES:
             self._told.add(said)
             log.warning("gateway.drift", gateway=gateway, what=what, name=said[2] or None)
+        return 1
 
 
 def field_names(raw: bytes) -> set[str]:

@@ -6,13 +6,17 @@ import structlog
 
 from sinal_runtime import metrics
 from sinal_runtime.ingest.exchange import Request
+from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.series import Counter
+
+UNAUTHORIZED = 401
 
 
 class Observer:
     """Counts and logs requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tallying | None = None) -> None:
+        self._tally = tally
         self._log = structlog.get_logger(__name__).bind()  # bound once: a lazy logger is assembled again at every call
         self._counters: dict[tuple[str, str, int], Counter] = {}
 
@@ -28,6 +32,8 @@ class Observer:
             200 <= status < 300 and request.source != "none" and not template.endswith("/s.js")
         ):  # probes store nothing either
             metrics.INGEST_SECONDS.observe(seconds)
+        if status == UNAUTHORIZED and request.source == "webhook" and request.integration and self._tally is not None:
+            self._tally.rejected(request.tenant, request.integration)
         self._log.debug(
             "ingest.request",
             method=request.method,

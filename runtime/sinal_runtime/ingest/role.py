@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
+import socket
 import time
 
 from sinal_crds.keyring import Keyring
@@ -11,6 +14,7 @@ from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.ingest import app, limiter, ports
 from sinal_runtime.ingest.protocol import Guarded
 from sinal_runtime.ingest.quarantine import SealedQuarantine
+from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.server import HttpServer
 from sinal_runtime.settings import Settings
 from sinal_runtime.spool import Detour, Entry, Limits
@@ -25,6 +29,7 @@ class IngestServer:
     ) -> None:
         self._limiter = limiter.connect(settings.redis_url, clock=time)
         self._drain_s = settings.drain_s
+        self.tally = Tallying(worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
         bucket = QuarantineBucket(bus)
         self.detour = _detour(settings, bus, plans, bucket)
         self._edge = app.build(
@@ -35,6 +40,7 @@ class IngestServer:
             settings=settings,
             detour=self.detour,
             tracer=tracer,
+            tally=self.tally,
         )
         self._server = HttpServer(self._edge, host=settings.host, port=settings.port, protocol=Guarded)
 

@@ -21,6 +21,7 @@ from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, who
 from sinal_runtime.ingest.drift import Drift
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
 from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Quarantine
+from sinal_runtime.ingest.tally import Tallying
 
 log = structlog.get_logger(__name__)
 
@@ -46,9 +47,10 @@ class Webhooks:
         clock: Clock,
         body_timeout_s: float,
         drift: Drift,
+        tally: Tallying | None = None,
     ) -> None:
         self._plans = plans
-        self._drift = drift
+        self._drift, self._tally = drift, tally
         self._gateways = gateways
         self._out = out
         self._limiter = limiter
@@ -78,7 +80,8 @@ class Webhooks:
             self._drift.unreadable(gateway)
             log.error("webhook.adapter_fault", gateway=name, error=type(error).__name__)
             return await self._set_aside(request, believed, name, raw, f"adapter fault: {type(error).__name__}")
-        self._drift.look(gateway, raw, sales)
+        if self._drift.look(gateway, raw, sales):
+            self._count_drift(believed[0])
         return await self._accept(request, believed, name, raw, sales, call)
 
     def _believed(
@@ -132,6 +135,10 @@ class Webhooks:
         if len(candidates) == 1:
             request.integration = candidates[0][1].name
 
+    def _count_drift(self, believed: Candidate) -> None:
+        if self._tally is not None:
+            self._tally.drifted(believed[0].slug, believed[1].name)
+
     async def _admit_rate(self, tenant: TenantPlan) -> None:
         per_minute = max(MIN_PER_MINUTE, TIMES_EVENTS * tenant.limits.events_per_minute)
         wait_s = await self._limiter.take(f"{tenant.slug}:webhooks", 1, per_minute=per_minute)
@@ -178,6 +185,7 @@ class Webhooks:
     async def _set_aside(
         self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, reason: str
     ) -> Answer:
+        self._count_drift(believed[0])
         try:
             kept = await self._quarantine.keep(
                 tenant=request.tenant, integration=believed[0][1].name, gateway=gateway, raw=raw, reason=reason

@@ -91,6 +91,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a request, as the ledger keeps it."""
 
     sent: int
+    verdict: str | None = None  # what it meant
     http_status: int | None = None
     code: int | None = None
     subcode: int | None = None

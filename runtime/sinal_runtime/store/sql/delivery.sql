@@ -106,7 +106,7 @@ with result as (
 ), answered as (
     update dispatch_requests q set
         events = %(sent)s, http_status = %(http_status)s, code = %(code)s, subcode = %(subcode)s,
-        fbtrace_id = %(fbtrace_id)s, answer = left(%(answer)s::text, 2000), latency_ms = %(latency_ms)s,
+        verdict = %(verdict)s, fbtrace_id = %(fbtrace_id)s, answer = left(%(answer)s::text, 2000), latency_ms = %(latency_ms)s,
         finished_at = now()
     where q.id = %(request_id)s and q.created_at = %(request_at)s and %(sent)s > 0
 ), letters as (

@@ -85,3 +85,14 @@ delete from rollups where bucket < %(now)s - interval '13 months'
 
 -- name: conversion_rollups
 delete from conversion_rollups where bucket < %(now)s - interval '13 months'
+
+-- name: tallies
+delete from tallies where hour < %(now)s - interval '2 days'
+
+-- name: circuits
+-- Of processes that are gone; one that lives writes its own again.
+delete from circuits where open_until < %(now)s - interval '1 day'
+
+-- name: sightings
+-- Of tenants that are gone, and of what stood in events that are gone.
+delete from sightings where last_at < %(now)s - interval '13 months'

@@ -69,12 +69,13 @@ delete from conversion_rollups r using json_to_recordset(%(hours)s::json) as h (
 where r.tenant_id = h.tenant and r.grain = 'hour' and r.bucket = h.bucket
 
 -- name: insert_order_hours
-insert into conversion_rollups (tenant_id, grain, bucket, funnel, gateway, status, currency, orders, value)
-select c.tenant_id, 'hour', h.bucket, c.funnel, c.gateway, coalesce(c.status, ''), coalesce(c.currency, ''), count(*),
-    coalesce(sum(c.amount), 0)
+insert into conversion_rollups (tenant_id, grain, bucket, funnel, gateway, status, currency, decision, orders, value)
+select c.tenant_id, 'hour', h.bucket, c.funnel, c.gateway, coalesce(c.status, ''), coalesce(c.currency, ''),
+    coalesce(m.decision, ''), count(*), coalesce(sum(c.amount), 0)
 from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz)
 join conversions c on c.tenant_id = h.tenant and c.ts >= h.bucket and c.ts < h.bucket + interval '1 hour'
-group by c.tenant_id, h.bucket, c.funnel, c.gateway, c.status, c.currency
+left join matches m on m.conversion_id = c.id and m.tenant_id = c.tenant_id
+group by c.tenant_id, h.bucket, c.funnel, c.gateway, c.status, c.currency, m.decision
 
 -- name: delete_days
 with days as (
@@ -117,8 +118,8 @@ with days as (
         select zone from json_to_recordset(%(zones)s::json) as z (tenant text, zone text) where z.tenant = h.tenant
         ), 'UTC') as zone) z
 )
-insert into conversion_rollups (tenant_id, grain, bucket, funnel, gateway, status, currency, orders, value)
-select r.tenant_id, 'day', d.day, r.funnel, r.gateway, r.status, r.currency, sum(r.orders), sum(r.value)
+insert into conversion_rollups (tenant_id, grain, bucket, funnel, gateway, status, currency, decision, orders, value)
+select r.tenant_id, 'day', d.day, r.funnel, r.gateway, r.status, r.currency, r.decision, sum(r.orders), sum(r.value)
 from days d
 join conversion_rollups r on r.tenant_id = d.tenant and r.grain = 'hour' and r.bucket >= d.day and r.bucket < d.ends
-group by r.tenant_id, d.day, r.funnel, r.gateway, r.status, r.currency
+group by r.tenant_id, d.day, r.funnel, r.gateway, r.status, r.currency, r.decision
