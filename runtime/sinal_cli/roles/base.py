@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 import structlog
 from pydantic import SecretStr
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 CONNECT_S = 2.0  # to a broker that an edge with plans of its own can do without
 DRAIN_S = 3.0
+OPEN_S, RETRY_S = 5.0, 1.0  # a connection that takes longer is tried again
 
 
 class BadSettings(Exception):
@@ -132,11 +135,34 @@ class Base:
     async def _database(
         self, url: SecretStr, *, max_size: int = 10, session: Mapping[str, str] | None = None
     ) -> Database:
+        """A pool, as soon as PostgreSQL answers and has the tables of this release: roles may start before both."""
         from sinal_runtime.store.database import Database
+        from sinal_runtime.store.migrate import require_schema
 
-        database = await Database.open(
-            url.get_secret_value(), min_size=1, max_size=max_size, session=session, tracer=self._tracer
-        )
+        async def opened() -> Database:
+            database = await Database.open(
+                url.get_secret_value(), max_size=max_size, open_s=OPEN_S, session=session, tracer=self._tracer
+            )
+            try:
+                await require_schema(database)
+            except BaseException:
+                await database.close()  # what it found of roles may be other after the migrations
+                raise
+            return database
+
+        database = await _patiently("postgres", opened)
         self._stack.push_async_callback(database.close)
         self._checks["postgres"] = database.ping
         return database
+
+
+async def _patiently(what: str, work: Callable[[], Awaitable[T]]) -> T:
+    """What the work gives, tried until the store is there; the log says what is waited for, and why."""
+    from sinal_runtime.store.errors import StoreUnavailable
+
+    while True:
+        try:
+            return await work()
+        except StoreUnavailable as error:
+            log.warning("role.waiting", what=what, error=str(error))
+            await asyncio.sleep(RETRY_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -46,9 +46,38 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     except BadSettings as error:
         complain(str(error))
         return 2
-    health = None if hasattr(role, "url") else HttpServer(build(role.readiness), host=settings.host, port=settings.port)
-    run_loop(_until_stopped(name, role, health))
+    starting = Starting(role)
+    health = (
+        None if hasattr(role, "url") else HttpServer(build(starting.readiness), host=settings.host, port=settings.port)
+    )
+    run_loop(_until_stopped(name, starting, health))
     return 0
+
+
+class Starting:
+    """A role that starts, and what probes are told of it: nothing is ready before the start is over."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self._started = False
+
+    async def start(self, stop: asyncio.Event) -> bool:
+        """Start, and say whether it has: false where it was stopped while it still waited for what it needs."""
+        starting, stopping = asyncio.ensure_future(self.role.start()), asyncio.ensure_future(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not starting.done():
+            starting.cancel()
+        await asyncio.wait({starting, stopping})
+        if starting.cancelled():
+            return False
+        starting.result()
+        self._started = True
+        return True
+
+    async def readiness(self) -> Mapping[str, bool]:
+        """Each dependency by name, and whether it answers."""
+        return await self.role.readiness() if self._started else {"started": False}
 
 
 def run_loop(work: Awaitable[None]) -> None:
@@ -62,15 +91,15 @@ def run_loop(work: Awaitable[None]) -> None:
         runner.run(main())
 
 
-async def _until_stopped(name: str, role: Role, health: HttpServer | None) -> None:
-    stop = stop_event()
+async def _until_stopped(name: str, starting: Starting, health: HttpServer | None) -> None:
+    stop, role = stop_event(), starting.role
     try:
         if health is not None:
             await health.start()
-        await role.start()
-        collector.tune()
-        log.info("role.started", role=name, url=getattr(role, "url", None) or getattr(health, "url", None))
-        await stop.wait()
+        if await starting.start(stop):
+            collector.tune()
+            log.info("role.started", role=name, url=getattr(role, "url", None) or getattr(health, "url", None))
+            await stop.wait()
     finally:
         await role.stop()
         if health is not None:

@@ -61,12 +61,14 @@ class Database:
         min_size: int = 1,
         max_size: int = 10,
         timeout_s: float = 10.0,
+        open_s: float | None = None,
         name: str = "sinal",
         session: Mapping[str, str] | None = None,
         tracer: Tracer | None = None,
     ) -> Self:
-        """Connect; raises StoreUnavailable when no connection stands within `timeout_s`.
+        """Connect; raises StoreUnavailable when no connection stands within `open_s` (default: `timeout_s`).
 
+        `timeout_s` is how long a caller waits for one of the pool's connections.
         `session` holds parameters of PostgreSQL for all connections, over the usual ones.
         """
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -88,7 +90,7 @@ class Database:
         )
         try:
             with translated():
-                await pool.open(wait=True, timeout=timeout_s)
+                await pool.open(wait=True, timeout=timeout_s if open_s is None else open_s)
                 async with pool.connection() as connection:
                     row = await (await connection.execute(_MAY_BECOME_API)).fetchone()
         except BaseException:

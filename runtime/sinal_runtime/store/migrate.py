@@ -16,7 +16,8 @@ from importlib import resources
 import psycopg
 from psycopg.rows import TupleRow
 
-from sinal_runtime.store.errors import MigrationError, translated
+from sinal_runtime.store.database import Database
+from sinal_runtime.store.errors import MigrationError, StoreRejected, StoreUnavailable, translated
 from sinal_runtime.store.partitions import ensure_partitions
 
 _LOCK = 0x53_49_4E_41_4C  # "SINAL"
@@ -72,6 +73,20 @@ async def migrate(
                 return await _migrate(connection, wanted, now or datetime.now(UTC))
             finally:
                 await connection.execute("select pg_advisory_unlock(%s)", (_LOCK,))
+
+
+async def require_schema(database: Database) -> None:
+    """Return if the tables are of this release or a newer one; raises StoreUnavailable while they are not."""
+    newest = load_migrations()[-1].version
+    try:
+        async with database.autocommit() as connection:
+            cursor = await connection.execute("select coalesce(max(version), 0) as version from schema_migrations")
+            row = await cursor.fetchone()
+    except StoreRejected as error:
+        raise StoreUnavailable(f"no migrations to be read: {error}") from error
+    found = 0 if row is None else int(row["version"])
+    if found < newest:
+        raise StoreUnavailable(f"migrations are at {found}, this release needs {newest}: sinal migrate")
 
 
 async def _migrate(connection: psycopg.AsyncConnection[TupleRow], wanted: list[Migration], now: datetime) -> list[str]:
