@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards manifests chart charts lock images clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards monitoring manifests chart charts lock images clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -49,6 +49,9 @@ acceptance: .venv/dev.stamp  ## the whole platform: up, demo, fairness, roles ki
 
 chaos: .venv/dev.stamp  ## SCHEDULES=30 seeded schedules of kills and faults under load, from SEED=1 on
 	SCHEDULES=$(SCHEDULES) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_seeded_schedules.py -s $(ARGS)
+
+monitoring: .venv/dev.stamp  ## alerts by promtool; dashboards by a real Prometheus over a running platform
+	$(BIN)/pytest tests/monitoring $(ARGS)
 
 tracker/node_modules/.stamp: tracker/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Debian's nodejs and npm" >&2; exit 1; }

@@ -13,7 +13,8 @@ from dashboards.promql import grown
 
 LATE_S = "60.0"  # a bucket of sinal_event_latency_seconds
 LEAST_EVENTS = 50  # in the long window: fewer say nothing
-_SECONDS = {"5m": 300, "30m": 1800, "1h": 3600, "2h": 7200, "6h": 21600, "1d": 86400, "3d": 259200, "30d": 2592000}
+EVERY_S = 30  # between two recordings, each of which stands for so many seconds
+_WINDOWS = ("30m", "1h", "2h", "6h", "1d", "3d", "30d")  # and 5m, which the rates are of
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _records() -> list[Record]:
         made.append(Record("sinal:slo_bad:rate5m", f"({promise.bad}) or 0 * ({promise.total})", labels))
         made.append(Record("sinal:slo:allowed", f"vector({promise.allowed})", labels))
     made.append(Record("sinal:slo_errors:ratio_rate5m", "sinal:slo_bad:rate5m / (sinal:slo_total:rate5m > 0)"))
-    for window in list(_SECONDS)[1:]:
+    for window in _WINDOWS:
         bad, total = (f"sum_over_time(sinal:slo_{part}:rate5m[{window}])" for part in ("bad", "total"))
         made.append(Record(f"sinal:slo_errors:ratio_rate{window}", f"{bad} / ({total} > 0)"))
     return made
@@ -121,7 +122,7 @@ def _alert(promise: Promise, burn: Burn) -> Alert:
     threshold = f"{burn.factor} * {promise.allowed}"
     which = f'{{slo="{promise.slo}"}}'
     long, short = (f"sinal:slo_errors:ratio_rate{window}{which} > {threshold}" for window in (burn.long, burn.short))
-    enough = f"avg_over_time(sinal:slo_total:rate5m{which}[{burn.long}]) * {_SECONDS[burn.long]} >= {LEAST_EVENTS}"
+    enough = f"sum_over_time(sinal:slo_total:rate5m{which}[{burn.long}]) * {EVERY_S} >= {LEAST_EVENTS}"
     return Alert(
         name=promise.alert,
         expr=f"{long}\nand {short}\nand {enough}",
@@ -137,5 +138,5 @@ def _alert(promise: Promise, burn: Burn) -> Alert:
     )
 
 
-RECORDING = Group("sinal-slo-recording", _records())
+RECORDING = Group("sinal-slo-recording", _records(), interval=f"{EVERY_S}s")
 ALERTS = Group("sinal-slo", [_alert(promise, burn) for promise in PROMISES for burn in BURNS])
