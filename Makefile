@@ -5,10 +5,10 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards monitoring manifests chart charts lock images clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards monitoring manifests chart charts lock images e2e e2e-node clean help
 
 help:            ## this list
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 .venv/run.stamp: requirements/run.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -99,6 +99,12 @@ lock: .venv/dev.stamp  ## resolve dependencies anew: hashes, no addresses
 	$(COMPILE) --extra runtime --extra operator --extra tracing -c requirements/dev.lock pyproject.toml -o requirements/image.lock
 	for name in image-tools services e2e; do \
 	  $(COMPILE) -c requirements/dev.lock requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+
+e2e: .venv/dev.stamp  ## Sinal installed in a real cluster and used: a kind cluster (needs Docker, kind, Helm or Go)
+	tests/e2e/on-kind.sh $(ARGS)
+
+e2e-node: .venv/dev.stamp  ## the same on a single node of plain processes, without Docker; as root, MINICLUSTER= its tool
+	tests/e2e/on-node.sh all $(ARGS)
 
 DOCKER ?= docker
 IMAGE ?= sinal

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The end-to-end tier on kind: makes the cluster `sinal-e2e`, tests, deletes it. ARGS go to pytest.
+#
+#   KEEP=1     leave the cluster when the tests have ended
+#   TRAEFIK    image of the ingress controller
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+for program in docker kind; do
+	command -v "$program" >/dev/null || { echo "on-kind: $program is missing" >&2 && exit 1; }
+done
+traefik=${TRAEFIK:-traefik:v3.6}
+kubeconfig=$(mktemp)
+end() {
+	[ -n "${KEEP:-}" ] || kind delete cluster --name sinal-e2e
+	[ -z "${KEEP:-}" ] || echo "on-kind: the cluster stays; its kubeconfig is $kubeconfig" >&2
+}
+trap end EXIT
+docker build -q -f images/sinal.Dockerfile -t localhost/sinal:1 .
+docker build -q -f images/services.Dockerfile -t localhost/sinal-services:1 .
+docker pull -q "$traefik"
+kind create cluster --config tests/e2e/kind.yaml --kubeconfig "$kubeconfig" --wait 120s
+SINAL_E2E_KUBECONFIG=$kubeconfig SINAL_E2E_ADDRESS=127.0.0.1 SINAL_E2E_TRAEFIK_IMAGE=$traefik \
+	SINAL_E2E_LOAD="kind load docker-image --name sinal-e2e" .venv/bin/pytest tests/e2e "$@"

@@ -1,0 +1,97 @@
+"""The cluster under test, whichever it is: a kubeconfig, a command that puts an image into it, an address.
+
+`SINAL_E2E_KUBECONFIG`   of an administrator; nothing is tested without it
+`SINAL_E2E_LOAD`         command that is given the name of each image; unset: the cluster pulls them itself
+`SINAL_E2E_ADDRESS`      where node ports answer; default: the first node's internal address
+`SINAL_E2E_NODE`         command that takes `stop COMPONENT` and `start COMPONENT`; unset: no component is killed
+`SINAL_E2E_IMAGE`, `SINAL_E2E_SERVICES_IMAGE`, `SINAL_E2E_TRAEFIK_IMAGE`   names of the images
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.support.kubectl import Kubectl
+
+
+class NoCluster(Exception):
+    """No cluster is named; the message says how to get one."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Names of what runs in the cluster."""
+
+    sinal: str
+    services: str
+    traefik: str
+
+
+class Cluster:
+    """A cluster with its administrator's rights."""
+
+    def __init__(self, kubeconfig: Path, *, loader: str, address: str, node: str, images: Images) -> None:
+        self.kubeconfig, self.images = kubeconfig, images
+        self._loader, self._address, self._node = loader, address, node
+
+    @classmethod
+    def of_environment(cls) -> Cluster:
+        """As the environment names it; raises NoCluster."""
+        given = os.environ.get
+        kubeconfig = given("SINAL_E2E_KUBECONFIG")
+        if not kubeconfig:
+            raise NoCluster(
+                "SINAL_E2E_KUBECONFIG names no cluster: `make e2e` makes one with kind, `make e2e-node` a node"
+            )
+        return cls(
+            Path(kubeconfig),
+            loader=given("SINAL_E2E_LOAD", ""),
+            address=given("SINAL_E2E_ADDRESS", ""),
+            node=given("SINAL_E2E_NODE", ""),
+            images=Images(
+                sinal=given("SINAL_E2E_IMAGE", "localhost/sinal:1"),
+                services=given("SINAL_E2E_SERVICES_IMAGE", "localhost/sinal-services:1"),
+                traefik=given("SINAL_E2E_TRAEFIK_IMAGE", "localhost/traefik:1"),
+            ),
+        )
+
+    def kubectl(self, namespace: str = "") -> Kubectl:
+        """kubectl in a namespace; without one as the manifests say."""
+        return Kubectl(self.kubeconfig, namespace)
+
+    def load(self, image: str) -> None:
+        """Put an image into the cluster."""
+        if self._loader:
+            subprocess.run([*shlex.split(self._loader), image], check=True, timeout=300)
+
+    @property
+    def address(self) -> str:
+        """Host of node ports."""
+        if not self._address:
+            nodes = json.loads(self.kubectl().do("get", "nodes", "-o", "json"))["items"]
+            addresses = nodes[0]["status"]["addresses"]
+            self._address = next(entry["address"] for entry in addresses if entry["type"] == "InternalIP")
+        return self._address
+
+    def node_port(self, namespace: str, service: str) -> str:
+        """URL of the first port of a Service of type NodePort."""
+        ports = self.kubectl(namespace).get("service", service)["spec"]["ports"]
+        return f"http://{self.address}:{ports[0]['nodePort']}"
+
+    @property
+    def has_components(self) -> bool:
+        """Whether the node's components can be killed from here."""
+        return bool(self._node)
+
+    def kill_component(self, name: str) -> None:
+        """kill -9 of a component of the node."""
+        subprocess.run([*shlex.split(self._node), "stop", name], check=True, timeout=60)
+
+    def start_component(self, name: str) -> None:
+        """Start it again."""
+        subprocess.run([*shlex.split(self._node), "start", name], check=True, timeout=60)
