@@ -89,7 +89,7 @@ async def test_each_role_serves_what_it_knows(platform: Platform) -> None:
         platform.roles["housekeeping"].kill()  # look at signals now, not in a minute
         platform.start_role("housekeeping")
         coverage = {"tenant": "loja", "signal": "em"}
-        await platform.roles["housekeeping"].ready(lambda: platform._ready(platform.ports["housekeeping"]))
+        await platform.roles["housekeeping"].ready(lambda: platform._ready("housekeeping"))
         assert await wait_for(session, platform, "housekeeping", "sinal_signal_coverage_ratio", 0.1, **coverage) == 1
         await _check(session, platform)
 

@@ -31,8 +31,15 @@ ROLES = ("operator", "ingest", "match", "dispatch", "api", "housekeeping")
 class Platform:
     """Everything of a stack, one process each."""
 
-    def __init__(self, folder: Path, manifests: Sequence[Path], *, settings: dict[str, str] | None = None) -> None:
-        self.folder, self.manifests = folder, list(manifests)
+    def __init__(
+        self,
+        folder: Path,
+        manifests: Sequence[Path],
+        *,
+        settings: dict[str, str] | None = None,
+        ingest_host: str = "127.0.0.1",
+    ) -> None:
+        self.folder, self.manifests, self._ingest_host = folder, list(manifests), ingest_host
         self._extra = settings or {}
         log = folder / "logs"
         self.postgres = Postgres(
@@ -48,7 +55,7 @@ class Platform:
     @property
     def ingest(self) -> str:
         """Base URL of ingest."""
-        return f"http://127.0.0.1:{self.ports['ingest']}"
+        return self.url("ingest")
 
     @property
     def api(self) -> str:
@@ -62,7 +69,7 @@ class Platform:
 
     def url(self, role: str) -> str:
         """Where a role answers probes and scrapers."""
-        return f"http://127.0.0.1:{self.ports[role]}"
+        return f"http://{self._host(role)}:{self.ports[role]}"
 
     def webhook(self, tenant: str, integration: str) -> str:
         """Webhook URL of an integration."""
@@ -83,7 +90,7 @@ class Platform:
             self.start_role(role)
         await self.sandbox.ready(lambda: port_open(self.ports["sandbox"]))
         for role in ("ingest", "api"):
-            await self.roles[role].ready(lambda role=role: self._ready(self.ports[role]))  # type: ignore[misc]
+            await self.roles[role].ready(lambda role=role: self._ready(role))  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Stop all."""
@@ -131,6 +138,7 @@ class Platform:
             "SINAL_REDIS_URL": self.redis.url,
             "SINAL_KEYRING_FILE": str(self.folder / "keyring.json"),
             "SINAL_GRAPH_URL": self.sandbox_url,
+            "SINAL_HOST": self._host(role),
             "SINAL_PORT": str(self.ports[role]),
             "SINAL_ADMIN_KEY": ADMIN_KEY,
             **self._extra,
@@ -140,9 +148,12 @@ class Platform:
         log = self.folder / "logs" / f"{name}.log"
         return Service(name, [sys.executable, "-m", module, *arguments], log=log, env=env)
 
-    async def _ready(self, port: int) -> bool:
+    def _host(self, role: str) -> str:
+        return self._ingest_host if role == "ingest" else "127.0.0.1"
+
+    async def _ready(self, role: str) -> bool:
         try:
-            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+            async with aiohttp.ClientSession() as session, session.get(f"{self.url(role)}/readyz") as answer:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -56,6 +57,23 @@ HELM = Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", on_path=True)
 def locate(program: Program) -> Path:
     """Where the program is, built now if need be (minutes, from cold); raises NoAssets."""
     return _given(program) or _built(program)
+
+
+def gateway_api() -> Path:
+    """The folder with the standard definitions of the Gateway API; raises NoAssets."""
+    go = shutil.which("go")
+    if go is None:
+        raise NoAssets(
+            "the definitions of the Gateway API come from a Go module and there is no Go: install Go >= 1.24"
+        )
+    module = "sigs.k8s.io/gateway-api"
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+    command = [go, "mod", "download", "-json", module]
+    done = subprocess.run(command, cwd=MODULES / "gateway-api", env=environment, capture_output=True, check=False)
+    answer = json.loads(done.stdout or b"{}")
+    if done.returncode != 0 or "Dir" not in answer:
+        raise NoAssets(f"{module} can't be had: {answer.get('Error') or done.stderr.decode()}")
+    return Path(answer["Dir"]) / "config" / "crd" / "standard"
 
 
 def _given(program: Program) -> Path | None:
@@ -150,3 +168,4 @@ def _alone(path: Path) -> Iterator[None]:
 if __name__ == "__main__":
     for wanted in (*PROGRAMS, HELM):
         print(locate(wanted), flush=True)
+    print(gateway_api(), flush=True)

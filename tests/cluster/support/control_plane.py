@@ -18,6 +18,7 @@ from tests.cluster.support.pki import Authority, service_account_keys
 
 ETCD, API_SERVER, CONTROLLERS = PROGRAMS
 START_S = 60.0
+SERVICES = "127.42.0.0/24"  # of this machine: who listens on a Service's address is reached there without a kube-proxy
 _CONTROLLERS = "garbage-collector-controller,namespace-controller"
 
 
@@ -118,7 +119,7 @@ class ControlPlane:
             f"--etcd-servers=http://127.0.0.1:{self._ports['etcd']}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._ports['apiserver']}",
-            "--service-cluster-ip-range=10.0.0.0/24",
+            f"--service-cluster-ip-range={SERVICES}",
             "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount",
             f"--client-ca-file={self.authority.path}",
