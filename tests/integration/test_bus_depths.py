@@ -6,6 +6,7 @@ import asyncio
 
 from nats.aio.client import Client
 
+from sinal_crds import names
 from sinal_runtime.bus import Bus, Depth, Lane, Lanes, Message, match_lane
 
 from tests.support.eventually import eventually
@@ -63,3 +64,53 @@ async def test_streams_that_are_not_tenants_are_left_out(bus: Bus, client: Clien
         await js.add_stream(name=name, subjects=[f"{name}.>"])
         await js.publish(f"{name}.x", b"x")
     assert await bus.depths() == []
+
+
+async def test_what_ran_into_a_limit_of_deliveries_still_waits(
+    bus: Bus, make_tenant: MakeTenant, client: Client
+) -> None:
+    await make_tenant("loja", "match", "dispatch-pixel")
+    js = client.jetstream()
+    config = (await js.consumer_info("T-loja", "match")).config
+    await js.add_consumer("T-loja", config.evolve(max_deliver=1, ack_wait=0.2))
+    for n in range(3):
+        await bus.publish("t.loja.in.click", b"x", msg_id=str(n))
+    await bus.publish("t.loja.out.pixel", b"x", msg_id="out")
+    pulling = await js.pull_subscribe_bind("match", stream="T-loja")
+    assert len(await pulling.fetch(2)) == 2
+
+    async def found() -> list[Depth]:
+        return sorted(await bus.depths(), key=lambda depth: depth.consumer)
+
+    wanted = [Depth("loja", "dispatch-pixel", 1, 0), Depth("loja", "match", 1, 0, None, 2)]
+    async with asyncio.timeout(10):
+        while await found() != wanted:
+            await asyncio.sleep(0.05)
+    assert sum(depth.messages for depth in wanted) == 4
+
+
+async def test_a_queue_whose_consumers_are_gone_is_not_empty(bus: Bus, make_tenant: MakeTenant, client: Client) -> None:
+    await make_tenant("loja", "match", "dispatch-pixel")
+    for n in range(3):
+        await bus.publish(f"t.loja.in.{'click' if n else 'sale'}", b"x", msg_id=str(n))
+    await bus.publish("t.loja.out.pixel", b"x", msg_id="out")
+    for consumer in ("match", "dispatch-pixel"):
+        await client.jetstream().delete_consumer("T-loja", consumer)
+    found = sorted(await bus.depths(ages=True), key=lambda depth: depth.consumer)
+    assert [(depth.consumer, depth.role, depth.messages) for depth in found] == [
+        ("dispatch-pixel", "dispatch", 1),
+        ("match", "match", 3),
+    ]
+    assert all(depth.oldest_at is not None for depth in found)
+
+
+async def test_a_queue_that_is_retained_for_later_is_nobodys_work(
+    bus: Bus, make_tenant: MakeTenant, client: Client
+) -> None:
+    await make_tenant("loja")
+    await bus.publish("t.loja.in.click", b"x", msg_id="1")
+    js = client.jetstream()
+    config = (await js.stream_info("T-loja")).config
+    await js.update_stream(config.evolve(metadata={names.OWNER: f"{names.RETAINED}shop/loja"}))
+    found = await bus.survey()
+    assert (found.tenants, list(found.depths)) == (frozenset(), [])

@@ -16,10 +16,9 @@ from sinal_crds.plan import TenantPlan
 
 Config = dict[str, Any]
 
-OWNER = "sinal.dev/owner"
+OWNER = names.OWNER
 NAMESPACE = "sinal.dev/namespace"
 HASH = "sinal.dev/hash"
-RETAINED = "retained:"  # in the owner's place, before namespace/name: whose namesake may have the queue
 
 SECOND = 10**9  # JetStream counts time in nanoseconds
 DUPLICATE_WINDOW_S = 120
@@ -55,7 +54,7 @@ def stream(plan: TenantPlan, *, replicas: int) -> Config:
 
 def retained(namespace: str, name: str) -> str:
     """Owner of a queue whose tenant was deleted and which waits for one of the same namespace and name."""
-    return f"{RETAINED}{namespace}/{name}"
+    return f"{names.RETAINED}{namespace}/{name}"
 
 
 def consumers(plan: TenantPlan, *, ack_wait_s: float = ACK_WAIT_S) -> dict[str, Config]:

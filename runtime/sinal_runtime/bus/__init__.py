@@ -1,7 +1,7 @@
 """The bus: JetStream as the rooms see it. Publishing is in `client`, receiving in `lanes`."""
 
 from sinal_runtime.bus.client import Bus, Outgoing, Published, Publisher
-from sinal_runtime.bus.depth import Depth
+from sinal_runtime.bus.depth import Depth, Survey
 from sinal_runtime.bus.errors import (
     BusError,
     BusRefused,
@@ -29,6 +29,7 @@ __all__ = [
     "Outgoing",
     "Published",
     "Publisher",
+    "Survey",
     "dispatch_lane",
     "match_lane",
 ]

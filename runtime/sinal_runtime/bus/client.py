@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 
 from sinal_crds import names
 from sinal_runtime.bus import wire
-from sinal_runtime.bus.depth import Depth, read_depths
+from sinal_runtime.bus.depth import Depth, Survey, survey
 from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneMissing
 from sinal_runtime.bus.kv import Bucket, watch_bucket
 from sinal_runtime.bus.link import Link
@@ -238,7 +238,11 @@ class Bus:
 
         `ages` adds when the oldest message was stored: a request more for each busy lane of a tenant with several.
         """
-        return await read_depths(self.api, ages=ages)
+        return list((await self.survey(ages=ages)).depths)
+
+    async def survey(self, *, ages: bool = False) -> Survey:
+        """As `depths`, with the names of all tenants."""
+        return await survey(self.api, ages=ages)
 
     def watch(self, bucket: str) -> AsyncIterator[Bucket]:
         """The whole content of a KV bucket, again after every change, for ever."""

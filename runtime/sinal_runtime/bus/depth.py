@@ -1,7 +1,11 @@
-"""How much waits where: pending and in flight by tenant and consumer.
+"""How much waits where: pending, in flight and stranded by tenant and consumer.
 
 One paged STREAM.LIST says which tenants have anything at all; only those are asked for their consumers. An idle
 platform of a thousand tenants costs four requests, whatever the number of consumers.
+
+A message can be in a stream and in no consumer's count: its deliveries ran into a limit, or its consumer is gone. It is
+missed in the sum, and then the stream is asked what it holds by subject. A queue that is retained for a tenant to come
+is nobody's work, and is left out.
 
 The age of the oldest message comes with the listing where one lane has all that is in the stream; only where several
 lanes have work is each asked for its first message.
@@ -10,7 +14,8 @@ lanes have work is each asked for its first message.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -23,13 +28,14 @@ PARALLEL = 32
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """One lane's queue: `pending` not yet delivered, `in_flight` delivered and not acked."""
+    """One lane's queue: `pending` not yet delivered, `in_flight` delivered and not acked, `stranded` in neither."""
 
     tenant: str
     consumer: str
     pending: int
     in_flight: int
     oldest_at: datetime | None = None  # when its oldest message was stored; None without one, or when not asked for
+    stranded: int = 0
 
     @property
     def role(self) -> str:
@@ -39,7 +45,7 @@ class Depth(msgspec.Struct, frozen=True):
     @property
     def messages(self) -> int:
         """All that is not done."""
-        return self.pending + self.in_flight
+        return self.pending + self.in_flight + self.stranded
 
     @property
     def subject(self) -> str:
@@ -49,18 +55,36 @@ class Depth(msgspec.Struct, frozen=True):
         return names.out_subject(self.tenant, self.consumer.removeprefix(names.DISPATCH_PREFIX))
 
 
-class _Named(msgspec.Struct, frozen=True):
+class Survey(msgspec.Struct, frozen=True):
+    """Every tenant that there is, and the depth of each lane that has work; a lane not listed is empty."""
+
+    tenants: frozenset[str]
+    depths: Sequence[Depth]
+
+
+class _Config(msgspec.Struct, frozen=True):
     name: str
+    metadata: dict[str, str] = {}
 
 
 class _State(msgspec.Struct, frozen=True):
     messages: int = 0
     first_ts: datetime | None = None
+    subjects: dict[str, int] = {}
 
 
 class _Stream(msgspec.Struct, frozen=True):
-    config: _Named
+    config: _Config
     state: _State
+
+    @property
+    def tenant(self) -> str | None:
+        """Whose queue it is; None where it is no living tenant's."""
+        try:
+            slug = names.slug_of_stream(self.config.name)
+        except ValueError:
+            return None
+        return None if self.config.metadata.get(names.OWNER, "").startswith(names.RETAINED) else slug
 
 
 class _StreamPage(msgspec.Struct, frozen=True):
@@ -87,26 +111,20 @@ class _Got(msgspec.Struct, frozen=True):
     message: _Stored
 
 
+_stream = msgspec.json.Decoder(_Stream).decode
 _stream_page = msgspec.json.Decoder(_StreamPage).decode
 _consumer_page = msgspec.json.Decoder(_ConsumerPage).decode
 _got = msgspec.json.Decoder(_Got).decode
 
 
-def _is_tenants(stream: str) -> bool:
-    try:
-        names.slug_of_stream(stream)
-    except ValueError:
-        return False
-    return True
-
-
-async def _busy_tenants(api: Api) -> list[_Stream]:
-    found: list[_Stream] = []
+async def _streams(api: Api) -> list[tuple[str, _Stream]]:
+    """Living tenants and their streams."""
+    found: list[tuple[str, _Stream]] = []
     offset = 0
     while True:
         page = _stream_page(await api("STREAM.LIST", b'{"offset":%d}' % offset))
         streams = page.streams or []
-        found.extend(s for s in streams if s.state.messages and _is_tenants(s.config.name))
+        found.extend((tenant, stream) for stream in streams if (tenant := stream.tenant) is not None)
         offset += len(streams)
         if not streams or offset >= page.total:
             return found
@@ -119,6 +137,31 @@ async def _consumers(api: Api, stream: str) -> list[_Consumer]:
         found.extend(page.consumers or [])
         if not page.consumers or len(found) >= page.total:
             return found
+
+
+async def _complete(api: Api, stream: _Stream, depths: list[Depth], tenant: str) -> list[Depth]:
+    """The lanes with what no consumer counts; lanes without a consumer too."""
+    if sum(depth.messages for depth in depths) >= stream.state.messages:
+        return depths
+    try:
+        held = _stream(await api(f"STREAM.INFO.{stream.config.name}", b'{"subjects_filter":">"}')).state.subjects
+    except LaneMissing:
+        return []
+    lanes: Counter[str] = Counter()
+    for subject, messages in held.items():
+        if (consumer := _consumer_of(subject, tenant)) is not None:
+            lanes[consumer] += messages
+    known = {depth.consumer for depth in depths}
+    found = [*depths, *(Depth(tenant, consumer, 0, 0) for consumer in sorted(lanes.keys() - known))]
+    return [msgspec.structs.replace(depth, stranded=max(0, lanes[depth.consumer] - depth.messages)) for depth in found]
+
+
+def _consumer_of(subject: str, tenant: str) -> str | None:
+    """Which consumer the subject is meant for."""
+    if subject.startswith(names.in_subject(tenant, "")):
+        return names.MATCH_CONSUMER
+    out = names.out_subject(tenant, "")
+    return names.dispatch_consumer(subject.removeprefix(out)) if subject.startswith(out) else None
 
 
 async def _dated(api: Api, stream: _Stream, depth: Depth, *, alone: bool) -> Depth:
@@ -135,22 +178,23 @@ async def _dated(api: Api, stream: _Stream, depth: Depth, *, alone: bool) -> Dep
     return msgspec.structs.replace(depth, oldest_at=got.message.time)
 
 
-async def read_depths(api: Api, *, ages: bool = False) -> list[Depth]:
-    """Depths of every lane with work, with the time of its oldest message if asked; a lane not listed is empty."""
+async def survey(api: Api, *, ages: bool = False) -> Survey:
+    """All tenants, and every lane with work, with the time of its oldest message if asked; raises BusError."""
     gate = asyncio.Semaphore(PARALLEL)
 
-    async def one(stream: _Stream) -> list[Depth]:
-        tenant = names.slug_of_stream(stream.config.name)
+    async def one(tenant: str, stream: _Stream) -> list[Depth]:
         async with gate:
             try:
                 consumers = await _consumers(api, stream.config.name)
             except LaneMissing:  # removed between the two requests
                 return []
-            found = [Depth(tenant, c.name, c.num_pending, c.num_ack_pending) for c in consumers]
+            counted = [Depth(tenant, c.name, c.num_pending, c.num_ack_pending) for c in consumers]
+            found = await _complete(api, stream, counted, tenant)
             if not ages:
                 return found
             alone = sum(depth.messages > 0 for depth in found) == 1
             return [await _dated(api, stream, depth, alone=alone) for depth in found]
 
-    listed = await asyncio.gather(*map(one, await _busy_tenants(api)))
-    return [depth for depths in listed for depth in depths]
+    streams = await _streams(api)
+    listed = await asyncio.gather(*(one(tenant, stream) for tenant, stream in streams if stream.state.messages))
+    return Survey(frozenset(tenant for tenant, _ in streams), [depth for depths in listed for depth in depths])

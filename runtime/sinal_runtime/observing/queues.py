@@ -1,4 +1,4 @@
-"""How much waits in each tenant's lanes and for how long, as metrics: the one place that asks the broker for them.
+"""How much waits in each tenant's lanes and for how long, as metrics.
 
 A lane that was seen with work and is empty now shows 0; one whose tenant is gone disappears. While the broker is away
 the last figures stay: to an autoscaler, no figure and no work must not look the same.
@@ -7,13 +7,12 @@ the last figures stay: to an autoscaler, no figure and no work must not look the
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from sinal_runtime import metrics
 from sinal_runtime.bus import Depth
-
-Lane = tuple[str, str]  # tenant, role
+from sinal_runtime.observing.depths import Lane, Queue, by_role
 
 
 class Depths(Protocol):
@@ -53,30 +52,17 @@ class Queues:
 
     async def look(self) -> None:
         """Read the depths and show them; raises BusError."""
-        waiting, oldest = _by_role(await self._bus.depths(ages=True), now=self._clock.time())
-        metrics.QUEUE_READ.set(self._clock.time())
+        waiting, now = by_role(await self._bus.depths(ages=True)), self._clock.time()
+        metrics.QUEUE_READ.set(now)
         self._forget(self._plans.snapshot.tenants)
         self._shown |= waiting.keys()
         for lane in sorted(self._shown):
-            metrics.QUEUE_DEPTH.labels(*lane).set(waiting.get(lane, 0))
-            metrics.QUEUE_OLDEST_SECONDS.labels(*lane).set(oldest.get(lane, 0.0))
+            queue = waiting.get(lane, Queue())
+            metrics.QUEUE_DEPTH.labels(*lane).set(queue.messages)
+            metrics.QUEUE_OLDEST_SECONDS.labels(*lane).set(queue.oldest_s(now))
 
     def _forget(self, known: Collection[str]) -> None:
         for lane in [lane for lane in self._shown if lane[0] not in known]:
             self._shown.discard(lane)
             metrics.QUEUE_DEPTH.remove(*lane)
             metrics.QUEUE_OLDEST_SECONDS.remove(*lane)
-
-
-def _by_role(depths: Iterable[Depth], *, now: float) -> tuple[dict[Lane, int], dict[Lane, float]]:
-    """Messages and the age of the oldest in seconds, of each lane that has any."""
-    waiting: dict[Lane, int] = {}
-    oldest: dict[Lane, float] = {}
-    for depth in depths:
-        lane = (depth.tenant, depth.role)
-        if depth.messages:
-            waiting[lane] = waiting.get(lane, 0) + depth.messages
-        if depth.oldest_at is not None:
-            age_s = max(0.0, now - depth.oldest_at.timestamp())
-            oldest[lane] = max(oldest.get(lane, 0.0), age_s)
-    return waiting, oldest
