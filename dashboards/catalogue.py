@@ -22,7 +22,6 @@ _PARTS: Mapping[str, Mapping[str, frozenset[str]]] = {
 }
 # kube-state-metrics, as far as it is used
 _HPA = frozenset({"namespace", "horizontalpodautoscaler"})
-ADAPTER = {"sinal_adapter_certificate_expiry_timestamp_seconds": frozenset[str]()}
 OTHERS: Mapping[str, frozenset[str]] = {
     "kube_horizontalpodautoscaler_spec_max_replicas": _HPA,
     "kube_horizontalpodautoscaler_status_current_replicas": _HPA,
@@ -33,7 +32,7 @@ OTHERS: Mapping[str, frozenset[str]] = {
 
 def known() -> dict[str, frozenset[str]]:
     """Names as they are queried, with the labels that their series can have."""
-    scraped: dict[str, frozenset[str]] = {**OTHERS, **ADAPTER}
+    scraped: dict[str, frozenset[str]] = {**OTHERS}
     for metric in declared():
         scraped |= _series(metric)
     made = {**_recorded(), "ALERTS": _of_alerts()}

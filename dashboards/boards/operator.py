@@ -97,6 +97,21 @@ _OBJECTS = Row(
             empty="No adapter runs",
             links=(runbook("SinalCertificateExpires"),),
         ),
+        Panel(
+            kind="stat",
+            title="Which share of the autoscaler's questions fails?",
+            why="Of the last ten minutes. While depths are not known nothing is scaled; 503 is the broker's absence.",
+            unit="percentunit",
+            queries=(
+                Query(
+                    '(sum(rate(sinal_adapter_requests_total{status!="200"}[10m])) or vector(0)) '
+                    "/ sum(rate(sinal_adapter_requests_total[10m]))"
+                ),
+            ),
+            width=4,
+            steps=(GREEN, (0.01, "orange"), (0.5, "red")),
+            empty="No autoscaler asks",
+        ),
     ),
 )
 

@@ -86,7 +86,7 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
     Parameters
     ----------
     role
-        ingest, match, dispatch, api, housekeeping or operator.
+        ingest, match, dispatch, api, housekeeping, operator or metrics-adapter.
     file
         Manifests that the operator role provisions from files; without any it watches a Kubernetes cluster.
     """

@@ -75,6 +75,10 @@ HEARTBEAT_SECONDS = Gauge("sinal_heartbeat_seconds", "How long the last heartbea
 HEARTBEAT_AGE = Gauge("sinal_heartbeat_age_seconds", "How long ago the last heartbeat came through, when looked at.")
 HEARTBEAT_LAST = Gauge("sinal_heartbeat_last_timestamp_seconds", "When the last heartbeat came through.")
 ERASURES_WAITING = Gauge("sinal_erasures_waiting", "Erasures asked for and not done yet.")
+ADAPTER_REQUESTS = Counter("sinal_adapter_requests", "Requests for external metrics by answer.", ("metric", "status"))
+ADAPTER_CERTIFICATE_EXPIRY = Gauge(
+    "sinal_adapter_certificate_expiry_timestamp_seconds", "When the certificate ends that the adapter serves with."
+)
 BUILD_INFO = Gauge("sinal_build_info", "1 for each role that the process has.", ("version", "role"))
 
 

@@ -148,6 +148,28 @@ class Settings(BaseSettings):
     lane_in_flight: int = Field(
         1_000, ge=1, le=10_000, description="Most un-acked messages a worker holds of one lane."
     )
+    adapter_port: int = Field(
+        6443, ge=0, le=65_535, description="Port of the metrics adapter's TLS listener, for the API server."
+    )
+    adapter_namespace: str | None = Field(
+        None, description="Namespace of the adapter's Service and Secret; default: the pod's own."
+    )
+    adapter_service: str = Field(
+        "sinal-metrics-adapter",
+        min_length=1,
+        description="The Service through which the API server reaches the adapter.",
+    )
+    adapter_secret: str = Field(
+        "sinal-metrics-adapter-tls",
+        min_length=1,
+        description="Secret with the certificate that the adapter makes itself.",
+    )
+    adapter_certificate_hours: float = Field(
+        2_160.0, gt=0, description="How long a certificate of the adapter holds; the next one comes after two thirds."
+    )
+    adapter_external_metrics: bool = Field(
+        True, description="Serve `external.metrics.k8s.io`; false: the depths as JSON only, without any Kubernetes."
+    )
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(True, description="JSON lines instead of a console format.")
 

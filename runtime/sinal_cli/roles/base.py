@@ -84,16 +84,16 @@ class Chores:
         self._tasks.clear()
 
 
-class Base:
+class Keyless:
     """What all roles share: settings, things to release at the end in reverse order, dependencies."""
 
     role: ClassVar[str] = ""  # as `sinal run` names it
 
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+    def __init__(self, settings: Settings) -> None:
         from sinal_runtime import metrics
 
         metrics.begin(self.role or type(self).__name__.lower(), tenants=settings.metrics_tenants)
-        self._settings, self._keyring = settings, keyring
+        self._settings = settings
         self._stack = contextlib.AsyncExitStack()
         self._checks: dict[str, Callable[[], Awaitable[bool]]] = {}
         self._tracer: Tracer | None = None
@@ -106,6 +106,19 @@ class Base:
         """Each dependency by name, and whether it answers."""
         return {name: await check() for name, check in self._checks.items()}
 
+    async def _bus(self, name: str, *, wait_s: float | None = None) -> Bus:
+        """Connected; with `wait_s` after so long at most, and for ever trying."""
+        from sinal_runtime.bus import Bus
+
+        bus = await Bus.connect(self._settings.nats_url, name=name, wait_s=wait_s, tracer=self._tracer)
+        self._stack.push_async_callback(bus.close)
+
+        async def connected() -> bool:
+            return bus.connected
+
+        self._checks["nats"] = connected
+        return bus
+
     def _trace(self, service: str) -> None:
         """Trace what the role does, where a collector is set; before anything that shall be traced is made."""
         from sinal_runtime.tracing import connect
@@ -114,22 +127,22 @@ class Base:
         if self._tracer is not None:
             self._stack.push_async_callback(self._tracer.close)
 
+
+class Base(Keyless):
+    """What the roles share that read plans, or the database."""
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        super().__init__(settings)
+        self._keyring = keyring
+
     async def _bus_and_plans(self, name: str, *, cache: PlanCache | None = None) -> tuple[Bus, Plans]:
         """Connected, with the plans read; with a cache of them the broker may be away."""
-        from sinal_runtime.bus import Bus
         from sinal_runtime.plans import Plans
 
-        wait_s = CONNECT_S if cache is not None and cache.exists else None
-        bus = await Bus.connect(self._settings.nats_url, name=name, wait_s=wait_s, tracer=self._tracer)
-        self._stack.push_async_callback(bus.close)
+        bus = await self._bus(name, wait_s=CONNECT_S if cache is not None and cache.exists else None)
         plans = Plans(bus, self._keyring, cache=cache)
         await plans.start()
         self._stack.push_async_callback(plans.stop)
-
-        async def connected() -> bool:
-            return bus.connected
-
-        self._checks["nats"] = connected
         return bus, plans
 
     async def _database(

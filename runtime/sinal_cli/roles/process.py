@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import signal
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
@@ -29,10 +30,12 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
 
     settings = Settings()
     configure(level=settings.log_level, json=settings.log_json)
-    known = [*DATA_PLANE, "operator"]
+    known = [*DATA_PLANE, "operator", "metrics-adapter"]
     if name not in known:
         complain(f"unknown role {name!r}; known: {', '.join(known)}")
         return 2
+    if name == "metrics-adapter":
+        return _run_adapter(settings)
     try:
         keyring = Keyring.from_json(settings.keyring_file.read_bytes())
     except (OSError, ValueError) as error:
@@ -51,6 +54,23 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
         None if hasattr(role, "url") else HttpServer(build(starting.readiness), host=settings.host, port=settings.port)
     )
     run_loop(_until_stopped(name, starting, health))
+    return 0
+
+
+def _run_adapter(settings: Settings) -> int:
+    """The one role without a keyring; 2 where it can't begin."""
+    from sinal_cli.offline import complain
+    from sinal_cli.roles.adapter import MetricsAdapter
+    from sinal_runtime.adapter.errors import ClusterRefused
+
+    if settings.adapter_external_metrics and importlib.util.find_spec("kubernetes") is None:
+        complain("the client of Kubernetes is not installed: install sinal[adapter]")
+        return 2
+    try:
+        run_loop(_until_stopped("metrics-adapter", Starting(MetricsAdapter(settings)), None))
+    except ClusterRefused as error:
+        complain(str(error))
+        return 2
     return 0
 
 

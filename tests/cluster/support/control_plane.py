@@ -19,7 +19,13 @@ from tests.cluster.support.pki import Authority, service_account_keys
 ETCD, API_SERVER, CONTROLLERS = PROGRAMS
 START_S = 60.0
 SERVICES = "127.42.0.0/24"  # of this machine: who listens on a Service's address is reached there without a kube-proxy
-_CONTROLLERS = "garbage-collector-controller,namespace-controller"
+_CONTROLLERS = (
+    "garbage-collector-controller",
+    "namespace-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "horizontal-pod-autoscaler-controller",
+)
 
 
 class Component:
@@ -65,7 +71,7 @@ class ControlPlane:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.authority = Authority(folder / "pki")
-        self._front = Authority(folder / "pki", "front-proxy-ca")
+        self.front = Authority(folder / "pki", "front-proxy-ca")
         self._ports = {name: free_port() for name in ("etcd", "etcd-peer", "apiserver", "controllers")}
         self.url = f"https://127.0.0.1:{self._ports['apiserver']}"
         self.kubeconfig = self.authority.kubeconfig("admin", self.url, "admin", ["system:masters"])
@@ -81,7 +87,7 @@ class ControlPlane:
         self.api_server.start()
 
     def start_controllers(self) -> None:
-        """Start the controllers that finish what is deleted: namespaces, and what has owners."""
+        """Start the controllers: for what is deleted, for Deployments, and for autoscalers."""
         if self.controllers is None:
             self.controllers = self._controllers()
             self.controllers.start()
@@ -114,7 +120,7 @@ class ControlPlane:
 
     def _api_server(self) -> Component:
         self.authority.issue("apiserver", "kube-apiserver", server=True)
-        self._front.issue("front-proxy", "front-proxy")
+        self.front.issue("front-proxy", "front-proxy")
         options = [
             f"--etcd-servers=http://127.0.0.1:{self._ports['etcd']}",
             "--bind-address=127.0.0.1",
@@ -128,7 +134,7 @@ class ControlPlane:
             f"--service-account-issuer={self.url}/",
             f"--service-account-key-file={self._pki('sa.pub')}",
             f"--service-account-signing-key-file={self._pki('sa.key')}",
-            f"--requestheader-client-ca-file={self._front.path}",
+            f"--requestheader-client-ca-file={self.front.path}",
             "--requestheader-allowed-names=front-proxy",
             "--requestheader-username-headers=X-Remote-User",
             "--requestheader-group-headers=X-Remote-Group",
@@ -148,7 +154,11 @@ class ControlPlane:
             f"--authentication-kubeconfig={config}",
             f"--authorization-kubeconfig={config}",
             "--leader-elect=false",
-            f"--controllers={_CONTROLLERS}",
+            f"--controllers={','.join(_CONTROLLERS)}",
+            f"--service-account-private-key-file={self._pki('sa.key')}",
+            "--use-service-account-credentials=true",  # each asks as itself, under its own rules
+            "--horizontal-pod-autoscaler-sync-period=1s",
+            "--horizontal-pod-autoscaler-downscale-stabilization=5s",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
             f"--cert-dir={self._folder / 'controllers'}",

@@ -1,0 +1,109 @@
+"""The metrics adapter as a role: queue depths for Kubernetes' autoscaler, and for KEDA."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sinal_cli.roles.base import CONNECT_S, Chores, Keyless
+from sinal_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from sinal_runtime.adapter.keeper import Keeper
+    from sinal_runtime.adapter.pages import Standing
+    from sinal_runtime.bus import Bus
+    from sinal_runtime.observing.depths import DepthSource
+
+
+class MetricsAdapter(Keyless):
+    """Depths as JSON, and as `external.metrics.k8s.io` unless that is left to somebody else.
+
+    It holds credentials of Kubernetes, and therefore no keys of plans and no database.
+    """
+
+    role = "metrics-adapter"
+    url = ""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._nats: Bus | None = None
+        self._keeper: Keeper | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Listen; what is waited for is told by `/readyz`."""
+        from sinal_runtime.adapter import pages
+        from sinal_runtime.observing.depths import DepthSource
+        from sinal_runtime.server import HttpServer
+
+        settings = self._settings
+        self._nats = await self._bus("sinal-metrics-adapter", wait_s=CONNECT_S)
+        source = DepthSource(self._nats)
+        server = HttpServer(pages.build(source, self._standing), host=settings.host, port=settings.port)
+        await server.start()
+        self._stack.push_async_callback(server.stop)
+        self.url = server.url
+        if settings.adapter_external_metrics:
+            await self._extend(source)
+
+    async def stop(self) -> None:
+        """Be unready for as long as load balancers need, then release everything."""
+        self._stopping = True
+        await asyncio.sleep(self._settings.drain_s)
+        await super().stop()
+
+    async def readiness(self) -> Mapping[str, bool]:
+        """Each dependency by name, and whether it answers."""
+        return self._standing().needs
+
+    async def _extend(self, source: DepthSource) -> None:
+        """Answer the API server, and keep what that takes."""
+        from sinal_runtime.adapter.access import Access
+        from sinal_runtime.adapter.app import Api
+        from sinal_runtime.adapter.certificates import Maker, Pair
+        from sinal_runtime.adapter.cluster import Cluster, pod_namespace
+        from sinal_runtime.adapter.keeper import Keeper, look_s
+        from sinal_runtime.adapter.listener import TlsListener
+        from sinal_runtime.adapter.ports import FrontProxy
+
+        settings = self._settings
+        namespace = settings.adapter_namespace or pod_namespace() or "default"
+        service, secret = settings.adapter_service, settings.adapter_secret
+        cluster = await Cluster.connect(namespace=namespace, secret=secret)
+        self._stack.push_async_callback(cluster.close)
+        access = Access(cluster)
+        listener = TlsListener(
+            Api(access, source, ready=self._ready).build(), host=settings.host, port=settings.adapter_port
+        )
+
+        def present(pair: Pair, front: FrontProxy) -> None:
+            listener.present(pair, front.authorities)
+            access.front = front
+
+        life = timedelta(hours=settings.adapter_certificate_hours)
+        every_s = look_s(life)
+        hosts = [f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"]
+        maker = Maker(hosts, life, settle=timedelta(seconds=2 * every_s))
+        self._keeper = Keeper(cluster, maker, namespace=namespace, service=service, secret=secret, present=present)
+        await listener.start()
+        self._stack.push_async_callback(listener.stop)
+        chores = Chores()
+        self._stack.push_async_callback(chores.stop)
+        chores.run(self._keeper.run(every_s))
+
+    async def _ready(self) -> bool:
+        return self._standing().ready
+
+    def _standing(self) -> Standing:
+        """It works without the broker, for the API server's sake; not without a certificate, nor beside another."""
+        from sinal_runtime.adapter.pages import Standing
+
+        nats = self._nats is not None and self._nats.connected
+        keeper = self._keeper
+        if keeper is None:
+            return Standing(nats and not self._stopping, {"nats": nats})
+        needs = {"nats": nats, "certificate": keeper.serving, "apiservice": keeper.registered}
+        ready = keeper.serving and keeper.refusal is None and not self._stopping
+        return Standing(ready, needs, keeper.refusal or keeper.trouble)
