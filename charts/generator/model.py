@@ -62,6 +62,23 @@ class Migration(Hook):
     )
 
 
+class Routes(Values):
+    """What the operator makes for tenants' hosts and paths (docs/operator.md)."""
+
+    mode: Literal["none", "ingress", "gateway"] = Field(
+        "none", description="ingress: an Ingress for each host and path. gateway: an HTTPRoute. none: you make them."
+    )
+    ingress_class: str = Field("", description="IngressClass; empty: the cluster's default.")
+    gateway: str = Field(
+        "",
+        pattern=r"^([^/ ]+/[^/ ]+(/[^/ ]+)?)?$",
+        description="Gateway of HTTPRoutes: namespace/name or namespace/name/section.",
+    )
+    annotations: dict[str, str] = Field(default_factory=dict, description="Annotations of every route.")
+    cert_issuer: str = Field("", description="cert-manager's Issuer, in this namespace, for hosts of Ingresses.")
+    cert_cluster_issuer: str = Field("", description="The same with a ClusterIssuer; one of the two.")
+
+
 class Operator(Workload):
     """The operator."""
 
@@ -69,6 +86,7 @@ class Operator(Workload):
     deletion_patience_seconds: int = Field(
         120, ge=0, description="How long a deleted Tenant waits for NATS to be cleaned before it goes anyway."
     )
+    routes: Routes = Field(default_factory=Routes, description="What it makes for tenants' hosts and paths.")
 
 
 class Spool(Values):

@@ -26,6 +26,16 @@
 {{- if and $v.watchNamespaces (eq $v.autoscaling.mode "external-metrics") -}}
 {{- fail "watchNamespaces: a namespaced installation has no right over the cluster, and autoscaling.mode=external-metrics registers an API of the cluster; use keda, cpu or none" -}}
 {{- end -}}
+{{- $routes := $v.operator.routes -}}
+{{- if and (ne $routes.mode "none") (not $v.config.publicUrl) -}}
+{{- fail "operator.routes: which host do all tenants share? Set config.publicUrl to the address that routes are to serve, or operator.routes.mode=none" -}}
+{{- end -}}
+{{- if and (eq $routes.mode "gateway") (not $routes.gateway) -}}
+{{- fail "operator.routes: which Gateway? Set operator.routes.gateway to namespace/name or namespace/name/section, or operator.routes.mode to ingress or none" -}}
+{{- end -}}
+{{- if and $routes.certIssuer $routes.certClusterIssuer -}}
+{{- fail "operator.routes: certIssuer and certClusterIssuer are both set; unset one" -}}
+{{- end -}}
 {{- if and $v.watchNamespaces $v.priorityClasses.create -}}
 {{- fail "watchNamespaces: a namespaced installation has no right over the cluster; set priorityClasses.create=false and name existing classes by priorityClassName" -}}
 {{- end -}}

@@ -31,16 +31,16 @@ def combination(name: str) -> Path:
     return SINAL / "ci" / f"{name}.yaml"
 
 
-def render(*words: str, chart: Path = SINAL) -> str:
+def render(*words: str, chart: Path = SINAL, namespace: str = NAMESPACE) -> str:
     """What `helm template` says of values that must work."""
-    done = template(*words, chart=chart)
+    done = template(*words, chart=chart, namespace=namespace)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def template(*words: str, chart: Path = SINAL) -> subprocess.CompletedProcess[str]:
+def template(*words: str, chart: Path = SINAL, namespace: str = NAMESPACE) -> subprocess.CompletedProcess[str]:
     """`helm template` of any values."""
-    scope = ("--namespace", NAMESPACE, "--kube-version", KUBERNETES)
+    scope = ("--namespace", namespace, "--kube-version", KUBERNETES)
     return helm("template", RELEASE, str(chart), *scope, *words)
 
 
