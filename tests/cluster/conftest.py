@@ -15,6 +15,7 @@ from tests.cluster.support.assets import NoAssets
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.operator import OperatorProcess
+from tests.cluster.support.release import Release
 from tests.cluster.support.waiting import until
 from tests.support.nats_process import NatsProcess
 
@@ -56,11 +57,24 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
 
 
 @pytest.fixture
-def operator(
-    control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
-) -> Iterator[OperatorProcess]:
-    """`sinal run operator`, not started yet."""
-    process = OperatorProcess(tmp_path, kubeconfig=control_plane.kubeconfig, nats_url=nats_server.url)
+def release(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[Release]:
+    """The chart's rights in the test's namespace, for accounts that have no others."""
+    found = Release(control_plane, kubectl.namespace, "own-services")
+    found.grant()
+    yield found
+    found.revoke()
+
+
+@pytest.fixture
+def account(release: Release) -> Path:
+    """Credentials of the chart's operator."""
+    return release.kubeconfig("operator")
+
+
+@pytest.fixture
+def operator(account: Path, nats_server: NatsProcess, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """`sinal run operator` with the rights that the chart gives it, not started yet."""
+    process = OperatorProcess(tmp_path, kubeconfig=account, nats_url=nats_server.url)
     yield process
     process.kill()
 

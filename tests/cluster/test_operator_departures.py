@@ -19,13 +19,11 @@ from tests.support.nats_process import NatsProcess
 
 
 @pytest.fixture
-def impatient(
-    control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
-) -> Iterator[OperatorProcess]:
+def impatient(account: Path, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path) -> Iterator[OperatorProcess]:
     """An operator that lets a tenant go after two seconds without NATS."""
     process = OperatorProcess(
         tmp_path,
-        kubeconfig=control_plane.kubeconfig,
+        kubeconfig=account,
         nats_url=nats_server.url,
         settings={"SINAL_DELETION_PATIENCE_S": "2"},
     )

@@ -15,7 +15,6 @@ import pytest
 
 from sinal_cli import demo
 
-from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.operator import OperatorProcess
 from tests.support.platform import Platform
@@ -26,9 +25,9 @@ KINDS = ("tenants", "destinations", "funnels", "gatewayintegrations")
 
 
 @pytest.fixture
-async def platform(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Platform]:
+async def platform(account: Path, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Platform]:
     """All roles as processes; the operator has no files but a cluster."""
-    settings = {"KUBECONFIG": str(control_plane.kubeconfig)}
+    settings = {"KUBECONFIG": str(account)}
     found = Platform(tmp_path, manifests=[], settings=settings)
     settings["SINAL_PUBLIC_URL"] = found.ingest
     try:

@@ -24,10 +24,10 @@ Pair = tuple[OperatorProcess, OperatorProcess]
 
 
 @pytest.fixture
-def pair(control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path) -> Iterator[Pair]:
+def pair(account: Path, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path) -> Iterator[Pair]:
     """Two operators of one installation: the one that leads, and the one that stands by."""
     settings = {"SINAL_LEASE_NAMESPACE": kubectl.namespace}
-    first = OperatorProcess(tmp_path, kubeconfig=control_plane.kubeconfig, nats_url=nats_server.url, settings=settings)
+    first = OperatorProcess(tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=settings)
     second = first.twin()
     try:
         first.start()
