@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards monitoring manifests chart charts lock images e2e e2e-node clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts lock images e2e e2e-node clean help
 
 help:            ## this list
 	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -68,6 +68,9 @@ browser: .venv/dev.stamp tracker/node_modules/.stamp  ## the page script: its un
 
 dashboards: .venv/dev.stamp  ## regenerate Grafana dashboards and Prometheus rules from dashboards/
 	$(BIN)/python -m dashboards
+
+gitops: .venv/dev.stamp  ## regenerate what Argo CD reads from gitops/argocd/health.lua
+	$(BIN)/python -m gitops
 
 docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests, metrics and the API
 	$(BIN)/python -m sinal_cli.reference docs

@@ -68,10 +68,7 @@ GROUP = Group(
             name="SinalGatewayDrift",
             expr=f"sum by (gateway, what) ({grown('sinal_gateway_drift_total', '', '1h')}) >= 10",
             severity="warning",
-            summary=(
-                "{{ $labels.gateway }}: {{ $value | humanize }} deliveries with an unexpected {{ $labels.what }} "
-                "in an hour."
-            ),
+            summary="{{ $labels.gateway }}: {{ $labels.what }}, {{ $value | humanize }} times in an hour.",
             description=(
                 "The gateway says something that its adapter does not know. What is not understood is in quarantine."
             ),

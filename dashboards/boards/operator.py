@@ -115,6 +115,8 @@ _OBJECTS = Row(
     ),
 )
 
+_FAILED = promql.grown("sinal_chore_failures_total", "", "1h")
+
 _CHORES = Row(
     "Is the house kept?",
     (
@@ -129,7 +131,7 @@ _CHORES = Row(
             unit="s",
             queries=(
                 Query("time() - max by (chore) (sinal_chore_last_success_timestamp_seconds)"),
-                Query("sum by (chore) (increase(sinal_chore_failures_total[1h]))"),
+                Query(f"sum by (chore) ({_FAILED}) or 0 * max by (chore) (sinal_chore_last_success_timestamp_seconds)"),
             ),
             columns=("Done", "Failures in an hour"),
             units=("s", "short"),

@@ -330,15 +330,15 @@ TENANTS = (
     Case(
         alert="SinalGatewayDrift",
         why="a new status",
-        series={'sinal_gateway_drift_total{gateway="hotmart", what="status", instance="a"}': "_x60 25x30"},
+        series={'sinal_gateway_drift_total{gateway="hotmart", what="unknown_status", instance="a"}': "_x60 25x30"},
         at="80m",
-        labels={"gateway": "hotmart", "what": "status"},
-        says="hotmart: 25 deliveries with an unexpected status in an hour.",
+        labels={"gateway": "hotmart", "what": "unknown_status"},
+        says="hotmart: unknown_status, 25 times in an hour.",
     ),
     Case(
         alert="SinalGatewayDrift",
         why="known for long",
-        series={'sinal_gateway_drift_total{gateway="hotmart", what="status", instance="a"}': "25x120"},
+        series={'sinal_gateway_drift_total{gateway="hotmart", what="unknown_status", instance="a"}': "25x120"},
         at="100m",
     ),
 )
