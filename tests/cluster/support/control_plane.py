@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sinal_cli.embedded.process import free_port, wrapped
@@ -67,8 +67,8 @@ class Component:
 class ControlPlane:
     """A cluster's brain in a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, api_server_options: Sequence[str] = ()) -> None:
+        self._folder, self._more = folder, tuple(api_server_options)
         folder.mkdir(parents=True, exist_ok=True)
         self.authority = Authority(folder / "pki")
         self.front = Authority(folder / "pki", "front-proxy-ca")
@@ -141,6 +141,7 @@ class ControlPlane:
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             f"--proxy-client-cert-file={self._pki('front-proxy.crt')}",
             f"--proxy-client-key-file={self._pki('front-proxy.key')}",
+            *self._more,
         ]
         ready = lambda: _answers(f"{self.url}/readyz", self._admin)  # noqa: E731 - a probe
         return Component("kube-apiserver", [str(locate(API_SERVER)), *options], self._log("apiserver"), ready)

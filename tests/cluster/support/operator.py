@@ -49,6 +49,11 @@ class OperatorProcess:
         return f"http://127.0.0.1:{self._port}"
 
     @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._service.pid
+
+    @property
     def running(self) -> bool:
         """Whether the process lives."""
         return self._service.running
