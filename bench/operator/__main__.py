@@ -11,17 +11,18 @@ changes anything; requests are those of the API server's audit log and of NATS' 
 
 from __future__ import annotations
 
-import sys
-
-sys.path[0] = __file__.rpartition("/bench/")[0] or "."  # not this folder: its name is that of a standard module
-
 import asyncio
 import random
+import sys
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from bench.operator.cluster import Cluster, funnel, host, world
-from bench.operator.stage import Stage, now, running
+from bench.operator.stage import NAMESPACE, Stage, now, running
 from bench.support import machine, report
 
 POLL_S = 0.01
@@ -33,7 +34,7 @@ async def applied(stage: Stage, cluster: Cluster, tenants: list[str]) -> dict[st
     """Apply everything at once; seconds until it was applied, and until all was Ready."""
     began = now()
     ready = asyncio.create_task(cluster.all_ready(len(tenants)))
-    await cluster.apply(manifest for tenant in tenants for manifest in world(tenant))
+    await cluster.apply(*(manifest for tenant in tenants for manifest in world(tenant)))
     applied_s = now() - began
     await ready
     return {"tenants": len(tenants), "applied_s": applied_s, "ready_s": now() - began}
@@ -41,14 +42,14 @@ async def applied(stage: Stage, cluster: Cluster, tenants: list[str]) -> dict[st
 
 async def changed(stage: Stage, cluster: Cluster, tenants: list[str], *, count: int, apart_s: float) -> list[float]:
     """Change funnels of random tenants, one after the other at fixed times; seconds until ingest acted on each."""
+    chosen = random.sample(tenants, count)
     async with aiohttp.ClientSession(stage.ingest_url) as session:
 
         async def one(number: int) -> float:
             await asyncio.sleep(number * apart_s)
-            tenant = random.choice(tenants)
-            version = 1 + number
+            tenant, version = chosen[number], 1 + number
             began = now()
-            await cluster.apply([funnel(tenant, version)])
+            await cluster.apply(funnel(tenant, version))
             while not await permitted(session, tenant, host(tenant, version)):
                 if now() - began > PATIENCE_S:
                     return float("inf")
@@ -91,7 +92,7 @@ async def rested(stage: Stage, seconds: float) -> dict[str, Any]:
 async def measure(options: Any) -> dict[str, Any]:
     """All three on one stage."""
     tenants = [f"t{number:04d}" for number in range(options.tenants)]
-    async with running() as stage, Cluster(stage.plane.kubeconfig, parallel=options.parallel) as cluster:
+    async with running() as stage, Cluster(stage.plane.kubeconfig, NAMESPACE, parallel=options.parallel) as cluster:
         before = machine.memory_mb(stage.operator.pid)
         apply = await applied(stage, cluster, tenants)
         report.table([apply])

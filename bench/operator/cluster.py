@@ -1,23 +1,18 @@
-"""The API server as the bench uses it: server-side apply of many objects at once, and one watch a kind for readiness."""
+"""The API server as the bench uses it: what is declared, and one watch a kind for readiness."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-import ssl
-from collections.abc import Iterable
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import aiohttp
-import yaml
 from bench.operator.stage import NAMESPACE
 
-from sinal_operator.cluster.resources import CUSTOM, SECRETS, Resource
+from sinal_operator.cluster.resources import CUSTOM, Resource
 
-Manifest = dict[str, Any]
+from tests.cluster.support.api import Api, Manifest
 
 
 def host(tenant: str, version: int = 0) -> str:
@@ -52,43 +47,8 @@ def _custom(kind: str, name: str, spec: Manifest) -> Manifest:
     return {"apiVersion": CUSTOM[kind].api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-class Cluster:
-    """A person's session with the API server."""
-
-    def __init__(self, kubeconfig: Path, *, parallel: int) -> None:
-        config = yaml.safe_load(kubeconfig.read_text())
-        self._server = config["clusters"][0]["cluster"]["server"]
-        context = ssl.create_default_context(cafile=config["clusters"][0]["cluster"]["certificate-authority"])
-        user = config["users"][0]["user"]
-        context.load_cert_chain(user["client-certificate"], user["client-key"])
-        self._gate = asyncio.Semaphore(parallel)
-        self._connector = aiohttp.TCPConnector(ssl=context, limit=0)
-        self._session: aiohttp.ClientSession
-
-    async def __aenter__(self) -> Cluster:
-        self._session = aiohttp.ClientSession(self._server, connector=self._connector)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._session.close()
-
-    async def apply(self, manifests: Iterable[Manifest]) -> None:
-        """Server-side apply, many at once."""
-        await asyncio.gather(*map(self._apply, manifests))
-
-    async def _apply(self, manifest: Manifest) -> None:
-        resource = SECRETS if manifest["kind"] == "Secret" else CUSTOM[manifest["kind"]]
-        path = resource.path(NAMESPACE, manifest["metadata"]["name"])
-        headers = {"Content-Type": "application/apply-patch+yaml"}
-        query = {"fieldManager": "bench", "force": "true"}
-        async with (
-            self._gate,
-            self._session.patch(path, params=query, headers=headers, data=json.dumps(manifest)) as answer,
-        ):
-            if answer.status >= 400:
-                raise RuntimeError(f"{path}: {await answer.text()}")
+class Cluster(Api):
+    """A person's session, with an eye on readiness."""
 
     async def all_ready(self, each: int) -> None:
         """Return once so many objects of each kind are Ready as they stand."""
@@ -98,7 +58,7 @@ class Cluster:
         ready: set[str] = set()
         query = {"watch": "1", "resourceVersion": "0"}
         timeout = aiohttp.ClientTimeout(total=None)
-        async with self._session.get(resource.path(NAMESPACE), params=query, timeout=timeout) as answer:
+        async with self.session.get(resource.path(NAMESPACE), params=query, timeout=timeout) as answer:
             async for line in _lines(answer.content):
                 found = json.loads(line)["object"]
                 name = found["metadata"]["name"]

@@ -17,7 +17,7 @@ from sinal_crds.loading import InvalidManifests, Objects, load
 from sinal_crds.models import Manifest, Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_operator.metrics import show_objects
-from sinal_operator.provision import Provisioner, Report, Retired
+from sinal_operator.provision import Provisioner, Report, Retired, TenantReport
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,7 @@ class FileProvisioning:
         self._seen: object = None
         self._retired: dict[str, Retired] = {}  # tenants that a file took away while we ran
         self._objects = Objects()
+        self._reports: dict[str, TenantReport] = {}  # the last of each tenant
         self.compilation = Compilation(plans=(), problems=(), minted={})
 
     @property
@@ -95,10 +96,11 @@ class FileProvisioning:
 
     def _show(self, report: Report) -> None:
         """An object is ready when nothing was wrong with it, a tenant when its events can flow as well."""
+        self._reports.update(report.tenants)
         wrong = {(p.kind, p.namespace, p.name) for p in self.compilation.problems}
 
         def ready(found: Manifest) -> bool:
-            if isinstance(found, Tenant) and (one := report.tenants.get(found.slug)) is not None and not one.ready:
+            if isinstance(found, Tenant) and (one := self._reports.get(found.slug)) is not None and not one.ready:
                 return False
             return (found.kind, found.namespace, found.name) not in wrong
 

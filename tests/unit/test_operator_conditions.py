@@ -84,6 +84,8 @@ def test_an_event_tells_of_a_change_of_ready_once() -> None:
     assert turn(bad, write(bad, ready("False", "SecretNotFound", "create it, please"), at=LATER)) is None
     assert turn(bad, write(bad, ready())) == ("Normal", "Ready", "fine")
     assert turn([], write([], ready("Unknown", "Pending"))) is None
+    assert turn([], write([], ready())) is None
+    assert turn(write([], ready("True", "Suspended")), write([], ready())) == ("Normal", "Ready", "fine")
 
 
 def test_deleting_is_no_news_to_who_deletes() -> None:

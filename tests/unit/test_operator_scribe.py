@@ -40,12 +40,15 @@ def funnel(version: int, status: dict[str, Any] | None = None) -> dict[str, Any]
     return {**kind, "metadata": metadata, "spec": spec, "status": status or {}}
 
 
-READY_NOW = Judgement((Verdict(READY, "True", "Ready", "fine"),))
+LOST = Judgement((Verdict(READY, "False", "TenantNotFound", "create it"),))
 
 
 async def write(client: Recording, mirror: Mirror) -> bool:
     (seen,) = mirror
-    return await Scribe(client, mirror, Journal(client)).write([(seen, READY_NOW)])
+    journal = Journal(client)
+    written = await Scribe(client, mirror, journal).write([(seen, LOST)])
+    await journal.flush()
+    return written
 
 
 async def test_a_status_goes_to_the_version_that_was_judged_and_once() -> None:
@@ -54,7 +57,7 @@ async def test_a_status_goes_to_the_version_that_was_judged_and_once() -> None:
     assert await write(client, mirror)
     assert await write(client, mirror)
     assert client.patches == [("curso", 7)]
-    assert client.events == ["Ready"]
+    assert client.events == ["TenantNotFound"]
 
 
 async def test_an_object_that_changed_meanwhile_is_judged_again() -> None:

@@ -11,6 +11,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import kopf
@@ -227,9 +229,18 @@ class Client:
                     connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=PARALLEL + WATCHES),
                     headers={"User-Agent": "sinal-operator", **info.as_http_headers()},
                     timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
-                    trust_env=True,
+                    proxy=_proxy(self._server),
                 )
             return self._session
+
+
+def _proxy(server: str) -> str | None:
+    """The proxy that the environment names for the server, as other clients read it.
+
+    Looked up once: with `trust_env` aiohttp would do so in a thread, and read ~/.netrc, for every request.
+    """
+    url = urlsplit(server)
+    return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
 
 
 def _refusal(status: int, path: str, raw: bytes, reason: str | None) -> Exception:

@@ -14,9 +14,7 @@ import msgspec
 
 from sinal_crds.models import Tenant
 from sinal_operator.cluster.mirror import Mirror, Seen
-from sinal_operator.provision.report import Retired, TenantReport
-
-DONE = ("removed", "foreign")  # a queue of another owner is none of ours
+from sinal_operator.provision.report import ENDED, Retired, TenantReport
 
 
 def retirement(seen: Seen) -> Retired:
@@ -62,7 +60,7 @@ class Departures:
         """Note what became of those that `retired` gave."""
         for tenant in offered:
             report = reports.get(tenant.slug)
-            if report is not None and report.result in DONE:
+            if report is not None and report.result in ENDED:
                 self._release(tenant.uid, "; ".join((*report.changes, *report.reasons)) or "nothing was left of it")
 
     async def outcome(self, uid: str, wait_s: float) -> str | None:

@@ -92,7 +92,7 @@ def registry(
             "before it restarts, else a person must"
         )
         log.error("Tenant %s/%s: %s", left.namespace, left.name, message)
-        await journal.tell(tenant, "Warning", "ReleasedUncleaned", message)
+        journal.tell(tenant, "Warning", "ReleasedUncleaned", message)
 
     for kind in CUSTOM.values():
         kopf.on.event(kind.group, kind.version, kind.plural, id="seen", registry=found)(seen)

@@ -1,14 +1,18 @@
 """Kubernetes events: what a person would want to know, once for each change.
 
-An object whose readiness changes says so, and a tenant says what was made for it. Events are told once and not repeated
-by a restart, because they come from differences to the status that the API server holds.
+An object that is not ready says so, and when it is again; that a new one is ready, its status tells. A tenant says what
+was made for it. Events are told once and not repeated
+by a restart, because they come from differences to the status that the API server holds. They are written beside the
+work and never delay it: a thousand new tenants have more to tell than to be made.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import socket
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,7 +21,7 @@ from sinal_operator.cluster.client import Client, Refused, Unreachable
 from sinal_operator.cluster.conditions import READY, Condition, find
 from sinal_operator.cluster.mirror import Seen
 from sinal_operator.cluster.resources import CUSTOM
-from sinal_operator.cluster.status import DELETING
+from sinal_operator.cluster.status import DELETING, IS_READY
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +30,11 @@ MAX_MESSAGE = 1_024  # the API's limit
 
 _NO_NEWS = (DELETING,)  # who deletes knows it
 
+PARALLEL = 4  # requests at a time, of the client's 16: statuses go first
+MOST = 10_000  # events that wait
+
 Level = Literal["Normal", "Warning"]
+Event = dict[str, Any]
 
 
 def turn(before: Sequence[Condition], after: Sequence[Condition]) -> tuple[Level, str, str] | None:
@@ -36,25 +44,48 @@ def turn(before: Sequence[Condition], after: Sequence[Condition]) -> tuple[Level
         return None
     if (old.get("status"), old.get("reason")) == (new["status"], new["reason"]):
         return None
+    if old.get("status") in (None, "Unknown") and new["reason"] == IS_READY:
+        return None  # it was new
     return "Normal" if new["status"] == "True" else "Warning", new["reason"], new["message"]
 
 
 class Journal:
-    """Writes events; one that can't be written is logged and lost."""
+    """Writes events, a few at a time; one that can't be written is logged and lost."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._waiting: deque[tuple[Seen, Event]] = deque()
+        self._told = asyncio.Event()
 
-    async def tell(self, seen: Seen, level: Level, reason: str, message: str) -> None:
-        """Record an event on an object."""
-        namespace = seen.key[1]
+    def tell(self, seen: Seen, level: Level, reason: str, message: str) -> None:
+        """Record an event on an object, soon."""
+        if len(self._waiting) >= MOST:
+            log.info("event %s of %s %s/%s was not recorded: too many wait", reason, *seen.key)
+            return
+        self._waiting.append((seen, _event(seen, level, reason, message)))
+        self._told.set()
+
+    async def run(self) -> None:
+        """Write what is told, for ever."""
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits."""
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(PARALLEL, len(self._waiting)))]
+            await asyncio.gather(*(self._write(seen, event) for seen, event in batch))
+
+    async def _write(self, seen: Seen, event: Event) -> None:
         try:
-            await self._client.post_event(namespace, _event(seen, level, reason, message))
+            await self._client.post_event(seen.key[1], event)
         except (Refused, Unreachable) as error:
-            log.info("event %s of %s %s/%s was not recorded: %s", reason, *seen.key, error)
+            log.info("event %s of %s %s/%s was not recorded: %s", event["reason"], *seen.key, error)
 
 
-def _event(seen: Seen, level: Level, reason: str, message: str) -> dict[str, Any]:
+def _event(seen: Seen, level: Level, reason: str, message: str) -> Event:
     kind, namespace, name = seen.key
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {

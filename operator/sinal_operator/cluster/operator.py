@@ -136,7 +136,7 @@ class ClusterOperator:
         keeping = broker.run(reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake)
         watching = _watching(found, stack)
         routing = router.watches(reconciler.wake) if router is not None else ()
-        return watching, *(_task(work, stack) for work in (keeping, reconciler.run(), *routing))
+        return watching, *(_task(work, stack) for work in (keeping, reconciler.run(), journal.run(), *routing))
 
 
 def _watching(registry: kopf.OperatorRegistry, stack: contextlib.AsyncExitStack) -> asyncio.Task[None]:

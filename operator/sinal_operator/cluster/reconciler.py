@@ -117,7 +117,7 @@ class Reconciler:
             if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
                 asyncio.get_running_loop().call_later(YOUNG_S, self.wake)
             written = await self._scribe.write((seen, j) for seen, j in judged if j is not None)
-            await self._tell()
+            self._tell()
         self._standing.show(judged)
         metrics.RECONCILE_TOTAL.labels("Cluster", "done" if written else "incomplete").inc()
         if written:
@@ -128,14 +128,15 @@ class Reconciler:
         retired = self._departures.retired()
         leaving = {tenant.slug for tenant in retired}
         self._plans = tuple(plan for plan in plans if plan.slug not in leaving)  # a namesake's turn is the next round
-        waiting, plans = len(self._plans) < len(plans), self._plans
-        changed = {plan.slug for plan in plans if self._active.get(plan.slug) != plan}
-        report = await self._broker.reconcile(plans, retired, deep=changed)
+        changed = tuple(plan for plan in self._plans if self._active.get(plan.slug) != plan)
+        if not (changed or retired):
+            return  # whether NATS is still as it was left, the drift loop sees
+        report = await self._broker.reconcile(changed, retired, deep={plan.slug for plan in changed})
         if report is not None:
             for change in report.changes[:MOST_LINES]:
                 log.info("%s", change)
-            self._note(report, plans, retired)
-            if waiting:
+            self._note(report, changed, retired)
+            if len(self._plans) < len(plans):
                 self.wake()
 
     async def _route(self, declared: Declared) -> None:
@@ -191,14 +192,14 @@ class Reconciler:
             routes=self._routes,
         )
 
-    async def _tell(self) -> None:
+    def _tell(self) -> None:
         """Events of what was made or changed at NATS."""
         told, self._untold = self._untold, []
         tenants = {slug: self._mirror.get(tenant) for tenant, slug in self._world.slugs.items()}
         for report in told:
             if seen := tenants.get(report.slug):
                 changes = "; ".join(change.removeprefix(f"{report.slug}: ") for change in report.changes)
-                await self._journal.tell(seen, "Normal", "Provisioned", changes)
+                self._journal.tell(seen, "Normal", "Provisioned", changes)
 
 
 _WORKS = ("created", "updated", "unchanged")

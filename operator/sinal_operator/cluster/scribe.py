@@ -59,5 +59,5 @@ class Scribe:
             return error.gone
         self._mirror.put(body)
         if "conditions" in change and (news := turn(seen.status.get("conditions") or [], change["conditions"])):
-            await self._journal.tell(seen, *news)
+            self._journal.tell(seen, *news)
         return True

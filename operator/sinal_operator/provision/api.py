@@ -72,6 +72,13 @@ class ConsumerInfo(msgspec.Struct, frozen=True):
     num_ack_pending: int = 0
 
 
+class Account(msgspec.Struct, frozen=True):
+    """How much there is in all."""
+
+    streams: int = 0
+    consumers: int = 0
+
+
 class _Streams(msgspec.Struct, frozen=True):
     total: int = 0
     streams: list[StreamInfo] | None = None
@@ -85,6 +92,8 @@ class _Consumers(msgspec.Struct, frozen=True):
 _answer = msgspec.json.Decoder(_Answer).decode
 _streams = msgspec.json.Decoder(_Streams).decode
 _consumers = msgspec.json.Decoder(_Consumers).decode
+_stream = msgspec.json.Decoder(StreamInfo).decode
+_account = msgspec.json.Decoder(Account).decode
 
 
 class JetStream:
@@ -109,6 +118,19 @@ class JetStream:
 
     async def _api(self, path: str, payload: object) -> bytes:
         return await self._ask(f"$JS.API.{path}", msgspec.json.encode(payload) if payload is not None else b"")
+
+    async def account(self) -> Account:
+        """How many streams and consumers there are."""
+        return _account(await self._api("INFO", None))
+
+    async def stream(self, name: str) -> StreamInfo | None:
+        """One stream, or None where it is not there."""
+        try:
+            return _stream(await self._api(f"STREAM.INFO.{name}", None))
+        except Refused as error:
+            if error.err_code == STREAM_NOT_FOUND:
+                return None
+            raise
 
     async def streams(self) -> dict[str, StreamInfo]:
         """Every stream by name."""

@@ -1,8 +1,8 @@
 """Bring JetStream to the plans: level-based, idempotent, and without any knowledge of where plans come from.
 
-The state is read in bulk (one paged listing of streams) and compared with what the server returned, so that an
-unchanged platform costs a few reads and no write. Consumers are looked at when a stream has another number of them
-than it should, on request, after a reconnect, and in turn, so that each is seen about once a minute.
+The state is read and compared with what the server returned, so that an unchanged platform costs a few reads and no
+write: in bulk where it is about many tenants, one by one where it is about `FEW`. What is looked at, and when, is the
+`outlook`'s.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
@@ -22,14 +20,15 @@ from sinal_crds.sealing import Keyring
 from sinal_operator import metrics
 from sinal_operator.provision import desired
 from sinal_operator.provision.api import JetStream, Refused, StreamInfo, Unavailable
-from sinal_operator.provision.report import Report, Retired, TenantReport
+from sinal_operator.provision.outlook import Look, Outlook
+from sinal_operator.provision.report import ENDED, Report, Retired, TenantReport
 from sinal_operator.provision.tenant import Tenant, retire
 from sinal_operator.provision.vault import Vault
 
 log = logging.getLogger(__name__)
 
 PARALLEL = 32
-TURNS = 12  # rounds in which every tenant's consumers are looked at once
+FEW = 50  # up to so many streams are asked for by name; more are listed, a page of 256 at a time
 TICK_S = 0.2
 RETRY_S = 1.0
 
@@ -52,8 +51,7 @@ class Provisioner:
         self._replicas = replicas
         self._ack_wait_s = ack_wait_s
         self._lock = asyncio.Lock()
-        self._asked: set[str] = set()  # slugs that workers miss; "" means all
-        self._round = 0
+        self._settled: dict[str, TenantPlan | Retired] = {}  # what each tenant was brought to, by slug
         self._trouble = ""
 
     async def reconcile(
@@ -82,7 +80,8 @@ class Provisioner:
     ) -> Report:
         wanted = {plan.slug: plan for plan in plans}
         gone = {tenant.slug: tenant for tenant in retired if tenant.slug not in wanted}
-        streams = await self._jetstream.streams()
+        work: list[TenantPlan | Retired] = [*wanted.values(), *gone.values()]
+        streams = await self._streams([one.slug for one in work])
         await self._ensure_buckets(streams)
         gate = asyncio.Semaphore(PARALLEL)
 
@@ -91,9 +90,12 @@ class Provisioner:
                 with metrics.RECONCILE_SECONDS.labels("Tenant").time():
                     report = await self._one(work, streams, deep=deep, abandon=abandon)
             metrics.RECONCILE_TOTAL.labels("Tenant", report.result).inc()
+            if report.ready or (isinstance(work, Retired) and report.result in ENDED):
+                self._settled[work.slug] = work
+            else:
+                self._settled.pop(work.slug, None)
             return report
 
-        work: list[TenantPlan | Retired] = [*wanted.values(), *gone.values()]
         reports = await asyncio.gather(*map(one, work), return_exceptions=True)
         return Report({report.slug: report for report in _all(reports)})
 
@@ -122,6 +124,17 @@ class Provisioner:
         except Refused as error:
             return TenantReport(slug=slug, result="failed", reasons=(str(error),), stream=names.stream(slug))
 
+    async def _streams(self, slugs: Sequence[str]) -> dict[str, StreamInfo]:
+        """The tenants' streams and the buckets' by name, as far as they are there."""
+        if len(slugs) > FEW:
+            return await self._jetstream.streams()
+        wanted = [*map(names.stream, slugs), *(f"KV_{name}" for name in desired.BUCKETS)]
+        try:
+            found = await asyncio.gather(*map(self._jetstream.stream, wanted))
+        except Refused as error:
+            raise Unavailable(str(error)) from error
+        return {info.name: info for info in found if info is not None}
+
     async def _ensure_buckets(self, streams: Mapping[str, StreamInfo]) -> None:
         for name in desired.BUCKETS:
             if f"KV_{name}" not in streams:
@@ -139,23 +152,23 @@ class Provisioner:
         retired: Callable[[], Iterable[Retired]] = tuple,
         on_report: Callable[[Report], None] = lambda report: None,
     ) -> None:
-        """Reconcile for ever: at an interval, at once after a reconnect and when a worker misses a lane."""
-        subscription = await self._subscribe()
-        connects, next_at = -1, 0.0
-        try:
+        """Keep NATS as declared, for ever.
+
+        `on_report` gets what was found of the tenants that were looked at: at an interval, at once after a reconnect,
+        and when somebody tells of a lack.
+        """
+        async with Outlook(self._client) as outlook:
+            connects, next_at = -1, 0.0
             while True:
                 seen = self._client.stats["reconnects"]
                 due = time.monotonic() >= next_at
-                if self._client.is_connected and (seen != connects or self._asked or due):
-                    work = self._round_of(source, retired, on_report, all_of_it=seen != connects)
+                if self._client.is_connected and (seen != connects or outlook.asked or due):
+                    work = self._round_of(source, retired, on_report, outlook, all_of_it=seen != connects)
                     done = await self._while_connected(work, seen)
                     connects = seen if done else -1
                     next_at = time.monotonic() + interval_s
                     await asyncio.sleep(0 if done or not self._client.is_connected else RETRY_S)
                 await asyncio.sleep(TICK_S)
-        finally:
-            if not self._client.is_closed:
-                await subscription.unsubscribe()
 
     async def _while_connected(self, work: Coroutine[None, None, bool], connects: int) -> bool:
         """Give a round up when its connection is lost: its requests would only wait for their time-outs."""
@@ -169,36 +182,48 @@ class Provisioner:
         finally:
             task.cancel()
 
-    async def _subscribe(self) -> Subscription:
-        async def asked(message: Msg) -> None:
-            self._asked.add(message.data.decode(errors="replace"))
-
-        return await self._client.subscribe(names.PROVISION_SUBJECT, cb=asked)
-
     async def _round_of(
         self,
         source: Callable[[], Iterable[TenantPlan]],
         retired: Callable[[], Iterable[Retired]],
         on_report: Callable[[Report], None],
+        outlook: Outlook,
         *,
         all_of_it: bool,
     ) -> bool:
-        """One reconciliation; False when it did not come to its end."""
-        asked, self._asked = self._asked, set()
+        """One look, and what follows from it; False when it did not come to its end."""
+        asked = outlook.heard()
         try:
             async with self._lock:  # first: what is declared may change while another reconciliation goes on
-                plans = tuple(source())
-                self._round += 1
-                in_turn = {plan.slug for n, plan in enumerate(plans) if n % TURNS == self._round % TURNS}
-                deep = True if all_of_it or "" in asked else in_turn | asked
-                report = await self._reconcile(plans, retired(), deep=deep, abandon={})
+                plans, gone = tuple(source()), tuple(retired())
+                look = outlook.everything(None) if all_of_it else await self._look(plans, gone, asked, outlook)
+                report = await self._at(look, plans, gone)
                 on_report(report)
         except Exception as error:
-            self._asked |= asked
+            outlook.again(asked)
             self._failed(error)
             return False
         self._log(report)
         return True
+
+    async def _at(self, look: Look, plans: Iterable[TenantPlan], gone: Iterable[Retired]) -> Report:
+        """Reconcile what is looked at."""
+        plans = [plan for plan in plans if look.covers(plan.slug)]
+        gone = [tenant for tenant in gone if look.covers(tenant.slug)]
+        if look.slugs is not None and not plans and not gone:
+            return Report({})
+        return await self._reconcile(plans, gone, deep=look.deep, abandon={})
+
+    async def _look(
+        self, plans: Iterable[TenantPlan], gone: Iterable[Retired], asked: Collection[str], outlook: Outlook
+    ) -> Look:
+        """What to look at now; raises Unavailable or Refused."""
+        bucket = await self._jetstream.stream(f"KV_{names.PLANS_BUCKET}")
+        if not self._vault.knows(bucket):
+            return outlook.everything(None)
+        work: list[TenantPlan | Retired] = [*plans, *gone]
+        unsettled = {one.slug for one in work if self._settled.get(one.slug) != one}
+        return outlook.look(asked, unsettled, await self._jetstream.account(), (one.slug for one in work))
 
     def _failed(self, error: Exception) -> None:
         """Count a failed round; log it once until it changes or is over."""

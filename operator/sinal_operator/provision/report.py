@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from sinal_crds.plan import TenantPlan
 
 Result = Literal["created", "updated", "unchanged", "foreign", "blocked", "failed", "removed"]
+ENDED: Final = frozenset({"removed", "foreign"})  # of a retired tenant: a queue of another owner is none of its own
 
 
 class Retired(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class TenantReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One reconciliation."""
+    """One reconciliation: the tenants that were looked at."""
 
     tenants: Mapping[str, TenantReport]
 

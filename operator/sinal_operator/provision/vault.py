@@ -35,12 +35,16 @@ class Vault:
 
     async def open(self, info: StreamInfo | None) -> None:
         """Know what is in the bucket; `info` is None for one that was made just now. Raises Unavailable."""
-        if info is not None and self._is_known(info):
+        if self.knows(info):
             return
         self._written.clear()
         self._known = await self._load() if info is not None and info.state.messages else {}
         self._created = info.created if info is not None else ""
         self._last_seq = info.state.last_seq if info is not None else 0
+
+    def knows(self, info: StreamInfo | None) -> bool:
+        """Whether the bucket is as it was left."""
+        return info is not None and self._is_known(info)
 
     def _is_known(self, info: StreamInfo) -> bool:
         state = info.state

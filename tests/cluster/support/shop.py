@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 Manifest = dict[str, Any]
+KINDS = ("Tenant", "Destination", "Funnel", "GatewayIntegration")
 
 
 def _custom(kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> Manifest:
