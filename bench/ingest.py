@@ -34,7 +34,7 @@ from bench.support.machine import cpu_s
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import FunnelPlan, Limits, TenantPlan
-from sinal_runtime import logs
+from sinal_runtime import collector, logs
 from sinal_runtime.bus import Bus
 from sinal_runtime.ingest.ids import uuid7
 from sinal_runtime.ingest.role import IngestServer
@@ -90,6 +90,7 @@ async def serve(target: str, nats_url: str) -> None:
     bus = await Bus.connect(nats_url, name=f"bench-{target}")
     server = floor(bus) if target == "floor" else edge(bus)
     await server.start()
+    collector.tune()  # as every role does
     print(server.url, flush=True)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)

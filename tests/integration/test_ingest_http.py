@@ -210,6 +210,34 @@ async def test_kept_connection_outlives_many_heads(http: httpx.AsyncClient) -> N
     assert (await http.head("/readyz")).content == b""
 
 
+async def test_answers_of_one_connection_keep_their_order_and_shape(
+    bus: Bus, client: NatsClient, make_tenant: MakeTenant
+) -> None:
+    """Bodies that come with their head, in pieces, several in one packet; a HEAD between them; the last one closes."""
+    await make_tenant("loja")
+
+    def post(number: int, *more: str) -> bytes:
+        body = json.dumps({"funnel": PUBLIC_KEY, "event_id": f"e{number}"})
+        head = [f"POST {LEAD} HTTP/1.1", "Host: x", f"Origin: {LANDING}", f"Content-Length: {len(body)}", *more]
+        return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+
+    async with serving(bus) as server:
+        reader, writer = await _connect(server)
+        pieces = [post(0), post(1)[:-5], post(1)[-5:] + post(2) + b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"]
+        for piece in (*pieces, post(3, "Connection: close")):
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+        answers = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    heads = [line for line in answers.split(b"\r\n") if b"HTTP/1.1 " in line]
+    assert [head[-12:] for head in heads] == [b"202 Accepted"] * 3 + [b"TTP/1.1 200 OK"[-12:], b"202 Accepted"]
+    assert [answers.find(b'"event_id":"e%d"' % number) for number in range(4)] == sorted(
+        answers.find(b'"event_id":"e%d"' % number) for number in range(4)
+    )
+    assert answers.count(b"connection: close") == 1
+    assert len(await stored(client)) == 4
+
+
 async def test_pixel_and_preflight_over_http(http: httpx.AsyncClient, make_tenant: MakeTenant) -> None:
     await make_tenant("loja")
     pixel = await http.get(f"/api/v1/track/p.gif?funnel={PUBLIC_KEY}", headers={"referer": LANDING})

@@ -112,8 +112,10 @@ def utm_of_url(url: str) -> Utm:
     for name, value in _query(url):
         field = name.removeprefix("utm_") if name.startswith("utm_") else ""
         if field in _UTM_FIELDS and field not in found:
-            text = "".join(c for c in unquote_plus(value) if c.isprintable()).strip()[:MAX_UTM]
-            if text:
+            text = unquote_plus(value)
+            if not text.isprintable():
+                text = "".join(c for c in text if c.isprintable())
+            if text := text.strip()[:MAX_UTM]:
                 found[field] = text
     return Utm(**found)
 

@@ -90,7 +90,7 @@ class Edge:
             self._observer.failed(request, template, error)
             answer = Answer(500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE)
         extra = self._cors.headers(request, route.slug, status=answer.status) if route and route.is_tracking else ()
-        await send(answer, send_message, extra=extra)
+        await send(answer, request, send_message, extra=extra)
         self._observer.done(request, template=template, status=answer.status, seconds=time.perf_counter() - started)
         return answer.status
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from sinal_runtime.ingest.exchange import Request
+from sinal_runtime.ingest.exchange import CLOSE, Request
 from sinal_runtime.ingest.problem import FieldError, Problem, invalid, too_large
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -26,13 +26,15 @@ async def read(request: Request, *, limit: int, deadline_s: float) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
         raise too_large(limit)
+    if (whole := request.whole_body) is not None:
+        if len(whole) > limit:
+            raise too_large(limit)
+        return whole
     try:
         async with asyncio.timeout(deadline_s):
             return await _collect(request, limit)
     except TimeoutError:
-        raise Problem(
-            408, f"The body did not arrive within {deadline_s:g} s.", headers=[(b"connection", b"close")]
-        ) from None
+        raise Problem(408, f"The body did not arrive within {deadline_s:g} s.", headers=[CLOSE]) from None
 
 
 async def _collect(request: Request, limit: int) -> bytes:

@@ -5,7 +5,7 @@ The hot path pays for a framework's request object, so this one decodes headers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -18,6 +18,12 @@ MAX_QUERY_FIELDS = 200
 MAX_USER_AGENT = 1_024
 
 Header = tuple[bytes, bytes]
+CLOSE: Header = (b"connection", b"close")
+
+# What the edge's own protocol adds to a scope:
+WHOLE_BODY = "sinal.body"  # the body, where all of it had come before the application was called
+OneWrite = Callable[[int, list[Header], bytes], bool]
+ONE_WRITE = "sinal.answer"  # a function of status, headers and body that sends them as one
 
 
 class Answer(NamedTuple):
@@ -36,6 +42,8 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.receive = receive
+        self.whole_body: bytes | None = scope.get(WHOLE_BODY)
+        self.one_write: OneWrite | None = scope.get(ONE_WRITE)
         self.headers = _headers(scope["headers"])
         self._query_string: bytes = scope.get("query_string", b"")
         client = scope.get("client")
@@ -71,10 +79,13 @@ class Request:
         """The sender's user agent, bounded and without control characters."""
         return clean_user_agent(self.headers.get("user-agent"))
 
-    @cached_property
+    @property
     def cookies(self) -> dict[str, str]:
         """Cookies as sent; values are kept verbatim."""
-        pairs = (part.partition("=") for part in self.headers.get("cookie", "").split(";")[:MAX_QUERY_FIELDS])
+        header = self.headers.get("cookie")
+        if header is None:
+            return {}
+        pairs = (part.partition("=") for part in header.split(";")[:MAX_QUERY_FIELDS])
         return {name.strip(): value.strip().strip('"') for name, _, value in pairs}
 
 
@@ -92,7 +103,7 @@ def json_answer(status: int, content: object, *, headers: Iterable[Header] = ())
     return Answer(status, msgspec.json.encode(content), headers=tuple(headers))
 
 
-async def send(answer: Answer, send_message: ports.Send, *, extra: Iterable[Header] = ()) -> None:
+async def send(answer: Answer, request: Request, send_message: ports.Send, *, extra: Iterable[Header] = ()) -> None:
     """Write the answer; the server drops the body of a HEAD."""
     # RFC 9110, 8.6: not in a 204, and in a 304 only the length that the 200 would have had.
     headers = [] if answer.status in (204, 304) else [(b"content-length", str(len(answer.body)).encode())]
@@ -100,6 +111,8 @@ async def send(answer: Answer, send_message: ports.Send, *, extra: Iterable[Head
         headers.append((b"content-type", answer.media_type))
     headers += answer.headers
     headers += extra
+    if request.one_write is not None and request.one_write(answer.status, headers, answer.body):
+        return
     await send_message({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send_message({"type": "http.response.body", "body": answer.body})
 

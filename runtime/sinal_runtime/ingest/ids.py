@@ -13,16 +13,14 @@ from base64 import b64encode
 
 _SHORT_LENGTH = 22  # of base64 hold 128 bits
 _LETTERS = bytes.maketrans(b"+/", b"aZ")  # costs a tenth of a bit a character, keeps to letters and digits
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 MAX_KEY = 200  # characters of a Nats-Msg-Id
 
 
 def uuid7(now_ms: int) -> str:
     """A time-ordered UUID (RFC 9562, version 7)."""
-    number = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
-    number = number & ~(0xF << 76) | 7 << 76
-    number = number & ~(0b11 << 62) | 0b10 << 62
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time, rest = f"{now_ms & 0xFFFFFFFFFFFF:012x}", os.urandom(10).hex()
+    return f"{time[:8]}-{time[8:]}-7{rest[:3]}-{_VARIANT[rest[3]]}{rest[4:7]}-{rest[7:19]}"
 
 
 def short_id() -> str:

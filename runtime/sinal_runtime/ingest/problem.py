@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from sinal_runtime.ingest.exchange import CLOSE
+
 MEDIA_TYPE = b"application/problem+json"
 MAX_ERRORS = 20  # of one document; a batch can have thousands
 
@@ -84,7 +86,7 @@ def refused_origin() -> Problem:
 
 def too_large(limit: int) -> Problem:
     """413; the connection ends because the rest of the body is not read."""
-    return Problem(413, f"The body is larger than {limit} bytes.", headers=[(b"connection", b"close")])
+    return Problem(413, f"The body is larger than {limit} bytes.", headers=[CLOSE])
 
 
 def retry(status: int, detail: str, after_s: float) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from sinal_crds.names import SLUG_PATTERN
@@ -37,10 +38,15 @@ class Route(NamedTuple):
 
 
 _SCRIPT = Route("script", _GET, "/s.js")
+REMEMBERED_LENGTH = 256  # characters of a path; longer ones are nobody's
 
 
 def find(path: str) -> Route | None:
     """The route of a path, or None."""
+    return _remembered(path) if len(path) <= REMEMBERED_LENGTH else _find(path)
+
+
+def _find(path: str) -> Route | None:
     if (endpoint := _WELL_KNOWN.get(path)) is not None:
         return Route(endpoint, _GET, path)
     slug: str | None = None
@@ -53,6 +59,9 @@ def find(path: str) -> Route | None:
     if route is None or slug is None:
         return route
     return route._replace(slug=slug, template=_TENANT_PREFIX + route.template)
+
+
+_remembered = lru_cache(maxsize=4_096)(_find)  # a tenant has a handful of paths
 
 
 def _api(parts: list[str]) -> Route | None:

@@ -7,6 +7,7 @@ person are dropped; campaign parameters and click ids stay exactly as they were 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 # Names of parameters that carry personal data on Brazilian landing pages, checkouts and mailings.
@@ -17,13 +18,14 @@ _PERSONAL = re.compile(
     re.IGNORECASE,
 )
 _CAMPAIGN = re.compile(r"utm_\w+|[a-z_]*clid|campaign\w*|ad\w*", re.IGNORECASE)
-_VALUE = re.compile(
-    r"[^\s@/]+@[^\s@/]+\.\w{2,}"  # e-mail
-    r"|\d{3}\.\d{3}\.\d{3}-\d{2}"  # CPF as printed
+_EMAIL = re.compile(r"[^\s@/]@[^\s@/]+\.\w{2,}")
+_NUMBER = re.compile(
+    r"\d{3}\.\d{3}\.\d{3}-\d{2}"  # CPF as printed
     r"|\+?55\s?\(?\d{2}\)?\s?9?\d{4}[-\s]?\d{4}$"  # Brazilian phone with country code
     r"|\(\d{2}\)\s?9?\d{4}-?\d{4}"  # the same without
 )
-_MAY_TELL = re.compile(r"@|\d{4}|\d\.\d")  # what every one of them has, cheaper to look for
+_MAY_BE_NUMBER = re.compile(r"\d{4}|\d\.\d")  # what every one of them has, cheaper to look for
+REMEMBERED_LENGTH = 64  # characters of a parameter's name
 
 
 def scrub(url: str) -> str:
@@ -38,9 +40,20 @@ def scrub(url: str) -> str:
 
 def is_personal(name: str, value: str) -> bool:
     """Whether a query parameter tells of a person, by its name or its value."""
-    if _MAY_TELL.search(value) and _VALUE.search(value):
+    return _tells(value) or (_remembered(name) if len(name) <= REMEMBERED_LENGTH else _is_personal_name(name))
+
+
+def _tells(value: str) -> bool:
+    if "@" in value and _EMAIL.search(value):
         return True
+    return _MAY_BE_NUMBER.search(value) is not None and _NUMBER.search(value) is not None
+
+
+def _is_personal_name(name: str) -> bool:
     return not _CAMPAIGN.fullmatch(name) and _PERSONAL.fullmatch(name) is not None
+
+
+_remembered = lru_cache(maxsize=4_096)(_is_personal_name)  # pages have few parameters, and the same ones
 
 
 def _pair(part: str) -> tuple[str, str]:
@@ -56,6 +69,6 @@ def _without_user(base: str) -> str:
     if not mark:
         return base
     authority, slash, path = rest.partition("/")
-    if "%" in path or _MAY_TELL.search(path):
-        path = "/".join(segment for segment in path.split("/") if not _VALUE.search(unquote_plus(segment)))
+    if "%" in path or "@" in path or _MAY_BE_NUMBER.search(path):
+        path = "/".join(segment for segment in path.split("/") if not _tells(unquote_plus(segment)))
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
