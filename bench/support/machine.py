@@ -44,6 +44,13 @@ def _ended(pid: int) -> float:
     return sum(map(int, stat[13:15])) / _TICK if stat else 0.0
 
 
+def busy_s() -> float:
+    """CPU seconds of the whole machine so far, whoever used them, stolen by the hypervisor included."""
+    numbers = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]))
+    user, nice, system, _idle, _iowait, irq, softirq, steal = numbers
+    return (user + nice + system + irq + softirq + steal) / _TICK
+
+
 def memory_mb(pid: int) -> float:
     """MiB resident; of several processes that share memory, the sum of their proportional shares."""
     pids = tree(pid)

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     manifest_folder: Path | None = Field(
         None, description="Where the operations API keeps manifests made through it; a folder the operator reads."
     )
+    manifest_apply: bool = Field(
+        False,
+        description="Whether the operations API applies manifests made through it to the cluster, in the tenant's "
+        "namespace, by server-side apply as `sinal-api`.",
+    )
     trusted_proxies: int = Field(
         0,
         ge=0,
@@ -172,6 +177,13 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(True, description="JSON lines instead of a console format.")
+
+    @model_validator(mode="after")
+    def _manifests_have_one_place(self) -> Self:
+        """A manifest in two places would be two owners of one object."""
+        if self.manifest_apply and self.manifest_folder is not None:
+            raise ValueError("manifest_apply and manifest_folder exclude each other: unset one of them")
+        return self
 
     @model_validator(mode="after")
     def _lease_covers_a_request(self) -> Self:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sinal_cli.roles.base import Base
 from sinal_runtime.server import HttpServer
+
+if TYPE_CHECKING:
+    from sinal_runtime.api.sink import ManifestSink
 
 
 class Api(Base):
@@ -16,14 +21,12 @@ class Api(Base):
         """Connect and listen."""
         from sinal_runtime.api.app import Parts, build
         from sinal_runtime.api.health import dependencies
-        from sinal_runtime.api.sink import FolderSink
         from sinal_runtime.api.tokens import GraphTokens
 
         settings = self._settings
         database = await self._database(settings.api_database_url or settings.database_url)
         bus, plans = await self._bus_and_plans("sinal-api")
         self._checks = dependencies(database, bus, plans, redis_url=settings.redis_url)
-        folder = settings.manifest_folder
         app = build(
             Parts(
                 database,
@@ -31,7 +34,7 @@ class Api(Base):
                 plans,
                 settings.admin_key,
                 checks=self._checks,
-                sink=None if folder is None else FolderSink(folder),
+                sink=await self._sink(),
                 tokens=GraphTokens(settings.graph_url),
                 streams=bus,
                 keyring=self._keyring,
@@ -41,3 +44,17 @@ class Api(Base):
         await server.start()
         self._stack.push_async_callback(server.stop)
         self.url = server.url
+
+    async def _sink(self) -> ManifestSink | None:
+        """Where manifests made through the API go."""
+        if self._settings.manifest_apply:
+            from sinal_runtime.api.cluster import ClusterSink
+
+            cluster = await ClusterSink.connect()
+            self._stack.push_async_callback(cluster.close)
+            return cluster
+        if (folder := self._settings.manifest_folder) is not None:
+            from sinal_runtime.api.sink import FolderSink
+
+            return FolderSink(folder)
+        return None

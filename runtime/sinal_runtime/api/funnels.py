@@ -16,7 +16,15 @@ from sinal_runtime.api.answers import answer, says, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.ports import Plans
 from sinal_runtime.api.problems import Refused
-from sinal_runtime.api.sink import AlreadyThere, ManifestSink, SinkUnavailable
+from sinal_runtime.api.sink import (
+    AlreadyThere,
+    InvalidForCluster,
+    ManifestSink,
+    NotAllowed,
+    OwnedByOthers,
+    Refusal,
+    SinkUnavailable,
+)
 from sinal_runtime.store.operations import OperationsStore
 
 
@@ -86,7 +94,8 @@ def routes(plans: Plans, sink: ManifestSink | None, operations: OperationsStore)
             raise HTTPException(
                 501,
                 "this API has no place to keep manifests: apply the manifest in your cluster or repository, or set "
-                "SINAL_MANIFEST_FOLDER to a folder that the operator reads",
+                "SINAL_MANIFEST_APPLY so that it applies them itself, or SINAL_MANIFEST_FOLDER to a folder that the "
+                "operator reads",
             )
         kept_as = await _keep(sink, manifest)
         await operations.write(caller.entry("funnel.create", body.name, tenant=plan.slug, kept_as=kept_as))
@@ -138,8 +147,21 @@ async def _keep(sink: ManifestSink, manifest: dict[str, Any]) -> str:
         return await sink.put(manifest)
     except AlreadyThere as error:
         raise HTTPException(409, f"{error} is there already and says something else") from None
+    except Refusal as error:
+        errors = [{"field": one.field, "message": one.message} for one in error.faults]
+        raise Refused(_STATUS_OF[type(error)], _detail(error), errors) from None
     except SinkUnavailable as error:
         raise HTTPException(503, str(error), headers={"Retry-After": "10"}) from None
+
+
+_STATUS_OF: dict[type[Refusal], int] = {OwnedByOthers: 409, NotAllowed: 403, InvalidForCluster: 422}
+
+
+def _detail(error: Refusal) -> str:
+    """For a conflict the object and its first field; else the cluster's own words."""
+    if isinstance(error, OwnedByOthers) and error.faults:
+        return f"{error}: {error.faults[0].field} {error.faults[0].message}"
+    return str(error)
 
 
 def _view(plan: TenantPlan, funnel: FunnelPlan) -> FunnelView:

@@ -1,22 +1,49 @@
 """Where a manifest goes that somebody makes through the API: a folder of files, a cluster, or nowhere.
 
 `FolderSink` is for `sinal up`, which watches the folder. A file is there whole or not at all, and none is written over:
-what stands in a folder may be somebody's own.
+what stands in a folder may be somebody's own. `cluster.ClusterSink` is for a cluster.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 
 
 class AlreadyThere(Exception):
     """A manifest of that name is there and says something else."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with one field of a manifest."""
+
+    field: str
+    message: str
+
+
+class Refusal(Exception):
+    """The cluster does not take the manifest; each field at fault is named where it is known."""
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class OwnedByOthers(Refusal):
+    """Somebody else has set a field of that object to another value."""
+
+
+class InvalidForCluster(Refusal):
+    """The API server's validation or admission refuses it."""
+
+
+class NotAllowed(Refusal):
+    """The cluster does not let this process do it; the message says what to grant."""
 
 
 class SinkUnavailable(Exception):
@@ -27,7 +54,7 @@ class ManifestSink(Protocol):
     """Keeps manifests so that the operator sees them."""
 
     async def put(self, manifest: Mapping[str, Any]) -> str:
-        """Keep a valid manifest and say where; raises AlreadyThere, SinkUnavailable."""
+        """Keep a valid manifest and say where; raises AlreadyThere, a Refusal, SinkUnavailable."""
         ...
 
 

@@ -32,6 +32,9 @@ _TOO_BROAD: tuple[frozenset[str], ...] = (
 )
 
 
+_ENOUGH = frozenset({"em", "ph", "external_id", "fbc", "fbp"})  # in none of them: with one of these it is not
+
+
 class ClickData(msgspec.Struct, kw_only=True, frozen=True):
     """What the matched click knows of the visitor; personal data is hashed."""
 
@@ -82,6 +85,8 @@ def user_data(event: Event, click: ClickData | None, country: str) -> dict[str, 
 
 def identifies(user: dict[str, Any]) -> bool:
     """Whether Meta's baseline check passes; a country that only stands in for an unknown one does not count."""
+    if not _ENOUGH.isdisjoint(user):
+        return True
     keys = set(user) - {"country"}
     return not any(keys <= broad for broad in _TOO_BROAD)
 

@@ -32,6 +32,8 @@ SHORT_WAIT_S = 0.25  # shorter waits are waited out, longer ones hold no worker
 GIVE_BACK_S = 1.0
 PAUSED_S = 1.0  # least wait after a pause, whatever the clock says
 
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
 Fates = dict[Ref, float | None]  # seconds until the message should return; None: done with it
 
 
@@ -66,6 +68,7 @@ class Round:
         self._ledger, self._graph, self._circuit = ledger, graph, circuit
         self._lease_s, self._clock, self._rng = lease_s, clock, rng
         self._tracer, self._traces = tracer, traces
+        self._funnels = {funnel.name: funnel for funnel in tenant.funnels}
         self._fates: Fates = {}
         self._unresolved: dict[int, Row] = {}
         self._request: Request | None = None  # opened by the claim and not used yet
@@ -118,7 +121,7 @@ class Round:
             if self._destination.on_doubt == "Park":
                 raise _Parked
         try:
-            payload = msgspec.json.decode(row.payload_json, type=dict[str, Any])
+            payload = _decode(row.payload_json)
         except msgspec.MsgspecError as error:
             raise Invalid("rejected", "the stored event is no JSON object") from error
         return check(payload, self._clock.time())
@@ -127,7 +130,7 @@ class Round:
         """Consent as it stands at sending: the event's own word, else the current plan's default."""
         if row.consent_ads is not None:
             return row.consent_ads
-        funnel = self._tenant.funnel(row.funnel)
+        funnel = self._funnels.get(row.funnel)
         default = self._tenant.consent_default if funnel is None else funnel.consent.default
         return default == "Granted"
 

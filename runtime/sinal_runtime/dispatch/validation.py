@@ -33,7 +33,7 @@ ACTION_SOURCES = frozenset(
         "other",
     }
 )
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_is_digest = re.compile(r"[0-9a-f]{64}").fullmatch
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 Reason = Literal["too_old", "rejected", "unidentifiable"]
@@ -81,8 +81,7 @@ def _time(event: Mapping[str, Any], now: float) -> int:
 
 def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
     for field in HASHED:
-        digests = user.get(field)
-        if digests is not None and not _are_digests(digests):
+        if (digests := user.get(field)) is not None and not _are_digests(digests):
             raise Invalid("rejected", f"user_data.{field} holds a value that is no SHA-256 digest")
     fbc = user.get("fbc")
     if fbc is not None and identity.usable_fbc(fbc, int(now * 1000)) is None:
@@ -94,9 +93,10 @@ def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
 
 def _are_digests(value: Any) -> bool:
     """Whether it is a digest or a list of them."""
-    if not isinstance(value, list):
-        value = [value]
-    return all(isinstance(one, str) and _SHA256.fullmatch(one) for one in value)
+    for one in value if isinstance(value, list) else (value,):
+        if not isinstance(one, str) or not _is_digest(one):
+            return False
+    return True
 
 
 def _source(event: Mapping[str, Any]) -> None:

@@ -1,0 +1,119 @@
+"""Manifests made through the API as objects of the cluster, by server-side apply.
+
+The API's own field manager owns what it sets and takes nothing from others: who else has set a field to another value
+is named. `kubernetes.aio` is imported where this sink is wanted and nowhere else, because it costs memory.
+Credentials are those of `KUBECONFIG`, else of the pod's service account, whose token the client reads again in time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import structlog
+from kubernetes.aio import client
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from sinal_crds.names import GROUP, VERSION
+from sinal_crds.schema import FACES
+from sinal_runtime.api.sink import Fault, InvalidForCluster, NotAllowed, OwnedByOthers, SinkUnavailable
+
+log = structlog.get_logger(__name__)
+
+FIELD_MANAGER = "sinal-api"
+TIMEOUT_S = 10.0
+_APPLY = "application/apply-patch+yaml"
+_OWNER = re.compile(r'conflict with "(?P<owner>[^"]+)"')
+
+
+class NoCredentials(RuntimeError):
+    """There is nothing to log in to an API server with."""
+
+
+class ClusterSink:
+    """One connection to the API server."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+        self._objects = client.CustomObjectsApi(api)
+
+    @classmethod
+    async def connect(cls) -> ClusterSink:
+        """Read the credentials; raises NoCredentials."""
+        configuration = client.Configuration()
+        named = os.environ.get("KUBECONFIG") or None
+        try:
+            if named or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+                await load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]
+            else:
+                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except (ConfigException, OSError) as error:
+            raise NoCredentials(
+                f"SINAL_MANIFEST_APPLY needs an API server: {error}; set KUBECONFIG, or give the pod a service account"
+            ) from error
+        return cls(client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def put(self, manifest: Mapping[str, Any]) -> str:
+        """Apply it; the same manifest again is fine. Raises OwnedByOthers, NotAllowed, InvalidForCluster, …"""
+        kind, metadata = manifest["kind"], manifest["metadata"]
+        plural, namespace, name = FACES[kind].plural, metadata["namespace"], metadata["name"]
+        try:
+            await self._objects.patch_namespaced_custom_object(
+                GROUP, VERSION, namespace, plural, name, dict(manifest),
+                field_manager=FIELD_MANAGER, force=False, _content_type=_APPLY, _request_timeout=TIMEOUT_S,
+            )  # fmt: skip
+        except ApiException as error:
+            raise _refusal(error, plural, namespace, name) from error
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            log.warning("api.cluster_unavailable", error=type(error).__name__)
+            raise SinkUnavailable("the API server of the cluster does not answer; nothing was changed") from error
+        return f"{plural}.{GROUP}/{name} in {namespace}"
+
+
+def _refusal(error: ApiException, plural: str, namespace: str, name: str) -> Exception:
+    """What the API server's answer means for who asked."""
+    status = _status(error.body)
+    message = str(status.get("message") or error.reason or "")
+    causes = [cause for cause in (status.get("details") or {}).get("causes") or () if isinstance(cause, dict)]
+    match error.status:
+        case 409:
+            return OwnedByOthers(f"{plural} {name!r} in {namespace}", list(map(_owned, causes)))
+        case 403:
+            return NotAllowed(
+                f"the cluster refuses: {message}. Grant this API's service account the verbs `create` and `patch` on "
+                f"`{plural}.{GROUP}` in the namespace {namespace!r}"
+            )
+        case 400 | 422:
+            return InvalidForCluster(message, [Fault(_path(cause), str(cause.get("message", ""))) for cause in causes])
+    log.warning("api.cluster_refused", status=error.status, namespace=namespace, kind=plural)
+    if error.status == 404:
+        return SinkUnavailable(f"the cluster knows no {plural}.{GROUP} or no namespace {namespace!r}: {message}")
+    return SinkUnavailable(f"the API server of the cluster answered {error.status}: {message}")
+
+
+def _owned(cause: Mapping[str, Any]) -> Fault:
+    found = _OWNER.search(str(cause.get("message", "")))
+    owner = found["owner"] if found else "somebody else"
+    return Fault(_path(cause), f"is set to another value by {owner!r}: change it there, or leave the field out")
+
+
+def _path(cause: Mapping[str, Any]) -> str:
+    return str(cause.get("field") or "").removeprefix(".") or "(manifest)"
+
+
+def _status(body: object) -> dict[str, Any]:
+    """The `Status` of an error answer; empty where a proxy answered something else."""
+    try:
+        found = json.loads(body) if isinstance(body, str | bytes) else None
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
