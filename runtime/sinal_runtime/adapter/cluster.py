@@ -1,13 +1,9 @@
-"""The adapter's requests to the API server, through the official client: the one place of the runtime that makes any.
-
-Credentials are those of `KUBECONFIG`, else of the pod's service account, whose token the client reads again in time.
-"""
+"""The adapter's requests to the API server, through the official client."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Awaitable, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -16,8 +12,8 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+from sinal_runtime import apiserver
 from sinal_runtime.adapter.errors import ClusterRefused, ClusterUnavailable
 from sinal_runtime.adapter.ports import API_SERVICE, GROUP, VERSION, FrontProxy, Registration, Stored, User, Wish
 
@@ -50,18 +46,11 @@ class Cluster:
     @classmethod
     async def connect(cls, *, namespace: str, secret: str) -> Cluster:
         """Read the credentials; raises ClusterRefused where there are none."""
-        configuration = client.Configuration()
-        named = os.environ.get("KUBECONFIG") or None
         try:
-            if named or not os.environ.get("KUBERNETES_SERVICE_HOST"):
-                await load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]
-            else:
-                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except (ConfigException, OSError) as error:
-            raise ClusterRefused(
-                f"no credentials for an API server: {error}; set KUBECONFIG, or run in a pod with a service account"
-            ) from error
-        return cls(client.ApiClient(configuration), namespace=namespace, secret=secret)
+            api = await apiserver.log_in()
+        except apiserver.NoCredentials as error:
+            raise ClusterRefused(str(error)) from error
+        return cls(api, namespace=namespace, secret=secret)
 
     async def close(self) -> None:
         """Close the connections."""

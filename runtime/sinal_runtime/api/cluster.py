@@ -2,13 +2,11 @@
 
 The API's own field manager owns what it sets and takes nothing from others: who else has set a field to another value
 is named. `kubernetes.aio` is imported where this sink is wanted and nowhere else, because it costs memory.
-Credentials are those of `KUBECONFIG`, else of the pod's service account, whose token the client reads again in time.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +15,10 @@ import aiohttp
 import structlog
 from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from sinal_crds.names import GROUP, VERSION
 from sinal_crds.schema import FACES
+from sinal_runtime import apiserver
 from sinal_runtime.api.sink import Fault, InvalidForCluster, NotAllowed, OwnedByOthers, SinkUnavailable
 
 log = structlog.get_logger(__name__)
@@ -29,10 +27,6 @@ FIELD_MANAGER = "sinal-api"
 TIMEOUT_S = 10.0
 _APPLY = "application/apply-patch+yaml"
 _OWNER = re.compile(r'conflict with "(?P<owner>[^"]+)"')
-
-
-class NoCredentials(RuntimeError):
-    """There is nothing to log in to an API server with."""
 
 
 class ClusterSink:
@@ -44,19 +38,8 @@ class ClusterSink:
 
     @classmethod
     async def connect(cls) -> ClusterSink:
-        """Read the credentials; raises NoCredentials."""
-        configuration = client.Configuration()
-        named = os.environ.get("KUBECONFIG") or None
-        try:
-            if named or not os.environ.get("KUBERNETES_SERVICE_HOST"):
-                await load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]
-            else:
-                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except (ConfigException, OSError) as error:
-            raise NoCredentials(
-                f"SINAL_MANIFEST_APPLY needs an API server: {error}; set KUBECONFIG, or give the pod a service account"
-            ) from error
-        return cls(client.ApiClient(configuration))
+        """Read the credentials; raises apiserver.NoCredentials."""
+        return cls(await apiserver.log_in())
 
     async def close(self) -> None:
         """Close the connections."""
