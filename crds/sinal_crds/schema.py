@@ -49,8 +49,8 @@ class Face:
     selectable: tuple[str, ...] = ()
 
 
-def _condition(part: str) -> str:
-    return f'.status.conditions[?(@.type=="Ready")].{part}'
+def _condition(part: str, type: str = "Ready") -> str:
+    return f'.status.conditions[?(@.type=="{type}")].{part}'
 
 
 _STATE: tuple[Column, ...] = (
@@ -71,6 +71,7 @@ FACES: dict[str, Face] = {
             ("Match %", "number", ".status.matchPercent", 0),
             ("Last event", "date", ".status.lastEvent", 0),
             ("Stream", "string", ".status.stream", 1),
+            ("Routes", "string", _condition("status", "RoutesAccepted"), 1),
             ("Events 24h", "integer", ".status.events24h", 1),
             ("Suspended", "boolean", ".spec.suspended", 1),
             _MESSAGE,

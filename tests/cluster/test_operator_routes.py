@@ -101,6 +101,13 @@ def test_a_tenant_gets_a_route_for_each_host_and_for_its_path(
     condition = kubectl.condition("tenant", "loja", "RoutesAccepted")
     assert condition["observedGeneration"] == tenant["metadata"]["generation"]
     assert "in.example/t/loja/, track.loja.example" in condition["message"]
+    until(lambda: any(event["reason"] == "Routed" for event in kubectl.list("events")))
+    (event,) = [event for event in kubectl.list("events") if event["reason"] == "Routed"]
+    assert sorted(event["message"].split("; ")) == [
+        f"Ingress {house.namespace}/{HOST_ROUTE} made",
+        f"Ingress {house.namespace}/{PATH_ROUTE} made",
+    ]
+    assert "Routes" in kubectl.do("get", "tenant", "-o", "wide").splitlines()[0].title()
 
     kubectl.apply(shop.tenant(ingest={"hosts": ["go.loja.example"]}))
     until(lambda: names(house) == {"sinal-h-go.loja.example", PATH_ROUTE})

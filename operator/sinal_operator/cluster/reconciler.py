@@ -200,6 +200,9 @@ class Reconciler:
             if seen := tenants.get(report.slug):
                 changes = "; ".join(change.removeprefix(f"{report.slug}: ") for change in report.changes)
                 self._journal.tell(seen, "Normal", "Provisioned", changes)
+        for tenant, routes in (self._router.news() if self._router is not None else {}).items():
+            if seen := self._mirror.get(("Tenant", *tenant)):
+                self._journal.tell(seen, "Normal", "Routed", "; ".join(routes))
 
 
 _WORKS = ("created", "updated", "unchanged")

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from sinal_operator.cluster.resources import HTTP_ROUTES, Resource
-from sinal_operator.cluster.routes.desired import MANAGED_BY, MANAGER, MARK, ROUTE, TENANT_UID
+from sinal_operator.cluster.routes.desired import (
+    MANAGED_BY,
+    MANAGER,
+    MARK,
+    ROUTE,
+    TENANT_NAME,
+    TENANT_NAMESPACE,
+    TENANT_UID,
+    TenantKey,
+)
 
 _OLD_CLASS: Final = "kubernetes.io/ingress.class"  # an annotation, from before the field
 
@@ -45,6 +54,12 @@ class Live:
     def key(self) -> tuple[str, str, str]:
         """Kind, namespace and name."""
         return self.resource.kind, self.namespace, self.name
+
+    @property
+    def tenant(self) -> TenantKey:
+        """Namespace and name of the tenant that it is for; empty ones where it is for none."""
+        labels = self.body["metadata"]["labels"] if self.body else {}
+        return labels.get(TENANT_NAMESPACE, ""), labels.get(TENANT_NAME, "")
 
     @property
     def mark(self) -> str:

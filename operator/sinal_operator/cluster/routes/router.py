@@ -64,6 +64,10 @@ class Router:
             found = await self._do(self._decide(declared))
         return {**self._verdicts(declared, found), **_without_plan(declared)}
 
+    def news(self) -> dict[TenantKey, list[str]]:
+        """What was made, changed or removed since the last time, by tenant."""
+        return self._writer.news()
+
     async def _looked(self) -> bool:
         """Whether the kind that routes are made of has been asked for, so that nothing is decided blindly."""
         with contextlib.suppress(TimeoutError):

@@ -92,7 +92,6 @@ class Watch:
         """Take a listing for what there is; the version it was made at."""
         bodies: list[Body] = []
         at = 0
-        self._gone.clear()
         async for page, version in self._client.pages(self.resource):
             bodies += page
             at = max(at, int(version))

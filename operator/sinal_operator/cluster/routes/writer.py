@@ -15,7 +15,7 @@ from sinal_operator.cluster.client import Client, Refused, Unreachable
 from sinal_operator.cluster.resources import Resource
 from sinal_operator.cluster.routes import findings
 from sinal_operator.cluster.routes.decision import Key, Settled, Step
-from sinal_operator.cluster.routes.desired import MANAGER
+from sinal_operator.cluster.routes.desired import MANAGER, TenantKey
 from sinal_operator.cluster.routes.findings import Finding
 from sinal_operator.cluster.routes.live import Live, see
 from sinal_operator.cluster.routes.patience import Patience
@@ -42,6 +42,7 @@ class Writer:
         self._client, self._watches, self._later = client, watches, later
         self._patience = Patience(clock)
         self._settled: dict[Key, tuple[str, str]] = {}
+        self._news: dict[TenantKey, list[str]] = {}
         self._denied = ""  # what was said when a write was forbidden in this round: no use to go on asking
 
     @property
@@ -55,6 +56,11 @@ class Writer:
         self._patience.keep(keys)
         self._settled = {key: settled for key, settled in self._settled.items() if key in keys}
 
+    def news(self) -> dict[TenantKey, list[str]]:
+        """What was made, changed or removed since the last time, by tenant."""
+        told, self._news = self._news, {}
+        return told
+
     async def remove(self, live: Live) -> None:
         """Remove a route of ours."""
         try:
@@ -64,8 +70,7 @@ class Writer:
             self._count("failed")
             self._later(RETRY_S)
         else:
-            log.info("%s removed", live)
-            self._count("removed")
+            self._did("removed", live, live.tenant)
 
     async def write(self, step: Step) -> Live | Finding | None:
         """Make a route, or put it right: the route as it is now, or what stood in the way.
@@ -98,9 +103,13 @@ class Writer:
         self._watches[wanted.resource].put(answer)
         made = see(wanted.resource, answer, namespace=wanted.namespace)
         self._settled[step.key] = wanted.mark, made.digest()
-        log.info("%s for %s %s", made, wanted.place, "made" if live is None else "changed")
-        self._count("made" if live is None else "changed")
+        self._did("made" if live is None else "changed", made, wanted.tenant)
         return made
+
+    def _did(self, what: str, live: Live, tenant: TenantKey) -> None:
+        log.info("%s %s", live, what)
+        self._news.setdefault(tenant, []).append(f"{live} {what}")
+        self._count(what)
 
     def _refused(self, step: Step, error: Refused) -> Finding | None:
         if error.outdated:
@@ -115,5 +124,5 @@ class Writer:
         return Finding("False", findings.REFUSED, f"{step.wanted.place}: {error}")
 
     @staticmethod
-    def _count(result: str, amount: int = 1) -> None:
-        metrics.RECONCILE_TOTAL.labels("Route", result).inc(amount)
+    def _count(result: str) -> None:
+        metrics.RECONCILE_TOTAL.labels("Route", result).inc()
