@@ -16,7 +16,7 @@ class Condition(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, use_attribute_docstrings=True)
 
     type: Annotated[str, Field(max_length=316)]
-    """Ready, Provisioned, RoutesAccepted, CredentialsValid or Delivering."""
+    """Ready, Provisioned, RoutesAccepted, CredentialsValid, Delivering, Receiving or Paused."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None

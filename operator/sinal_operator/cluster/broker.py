@@ -52,6 +52,11 @@ class Broker:
         return self._client is not None and self._client.is_connected
 
     @property
+    def client(self) -> Client | None:
+        """The connection of now, for who only reads."""
+        return self._client
+
+    @property
     def trouble(self) -> str:
         """What to tell people once NATS has been away for longer than a restart takes; else empty."""
         if self._away_since is None or time.monotonic() - self._away_since < GRACE_S:

@@ -6,7 +6,7 @@ changes only with its status; conditions of other writers stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -15,8 +15,10 @@ READY: Final = "Ready"
 PROVISIONED: Final = "Provisioned"
 CREDENTIALS: Final = "CredentialsValid"
 ROUTES: Final = "RoutesAccepted"
+DELIVERING: Final = "Delivering"
+RECEIVING: Final = "Receiving"
 PAUSED: Final = "Paused"
-OURS: Final = (READY, PROVISIONED, CREDENTIALS, ROUTES, PAUSED)
+OURS: Final = (READY, PROVISIONED, CREDENTIALS, ROUTES, DELIVERING, RECEIVING, PAUSED)
 
 MAX_MESSAGE = 2_000  # characters; the API allows 32,768, a person reads less
 
@@ -39,17 +41,25 @@ class Verdict:
 
 
 def merged(
-    current: Sequence[Condition], verdicts: Sequence[Verdict], *, generation: int, now: datetime, partial: bool = False
+    current: Sequence[Condition],
+    verdicts: Sequence[Verdict],
+    *,
+    generation: int,
+    now: datetime,
+    partial: bool = False,
+    keep: Collection[str] = (),
 ) -> list[Condition]:
     """The conditions to write: ours from the verdicts, in their order, then those of other writers as they are.
 
-    With `partial`, ours that no verdict speaks of stay too; without, they go.
+    With `partial`, ours that no verdict speaks of stay too; without, they go, but for those named in `keep`.
     """
     before = {condition["type"]: condition for condition in current}
     spoken = {verdict.type for verdict in verdicts}
-    kept = [c for c in current if partial and c["type"] in OURS and c["type"] not in spoken]
+    unspoken = [c for c in current if c["type"] in OURS and c["type"] not in spoken]
+    before_ours = [c for c in unspoken if partial and c["type"] not in keep]
+    behind_ours = [c for c in unspoken if c["type"] in keep]
     ours = [_condition(before.get(verdict.type), verdict, generation, now) for verdict in verdicts]
-    return [*kept, *ours, *(condition for condition in current if condition["type"] not in OURS)]
+    return [*before_ours, *ours, *behind_ours, *(condition for condition in current if condition["type"] not in OURS)]
 
 
 def find(current: Sequence[Condition], type: str) -> Condition:

@@ -1,9 +1,10 @@
 """Kubernetes events: what a person would want to know, once for each change.
 
-An object that is not ready says so, and when it is again; that a new one is ready, its status tells. A tenant says what
-was made for it. Events are told once and not repeated
-by a restart, because they come from differences to the status that the API server holds. They are written beside the
-work and never delay it: a thousand new tenants have more to tell than to be made.
+An object that is not ready says so, and when it is again; that a new one is ready, its status tells. A destination that
+ceases to deliver says so, and when it delivers again; so does a tenant that falls silent. A tenant says what was made
+for it. Events are told once and not repeated by a restart, because they come from differences to the status that the
+API server holds. They are written beside the work and never delay it: a thousand new tenants have more to tell than to
+be made.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sinal_operator.cluster.client import Client, Refused, Unreachable
-from sinal_operator.cluster.conditions import READY, Condition, find
+from sinal_operator.cluster.conditions import DELIVERING, READY, RECEIVING, Condition, find
+from sinal_operator.cluster.facts import FAILING, NO_CREDENTIALS
 from sinal_operator.cluster.mirror import Seen
 from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.cluster.status import DELETING, IS_READY
@@ -28,7 +30,8 @@ log = logging.getLogger(__name__)
 COMPONENT = "sinal-operator"
 MAX_MESSAGE = 1_024  # the API's limit
 
-_NO_NEWS = (DELETING,)  # who deletes knows it
+_NO_NEWS = (DELETING, FAILING, NO_CREDENTIALS)  # who deletes knows it, the others are told where they come from
+_FAULTS = (DELIVERING, RECEIVING)  # that they are as they should be is news only after they were not
 
 PARALLEL = 4  # requests at a time, of the client's 16: statuses go first
 MOST = 10_000  # events that wait
@@ -37,15 +40,25 @@ Level = Literal["Normal", "Warning"]
 Event = dict[str, Any]
 
 
-def turn(before: Sequence[Condition], after: Sequence[Condition]) -> tuple[Level, str, str] | None:
-    """The event of a change of Ready: level, reason, message; None when it is no news."""
-    old, new = find(before, READY), find(after, READY)
+def turns(before: Sequence[Condition], after: Sequence[Condition]) -> list[tuple[Level, str, str]]:
+    """The events of what changed: level, reason and message of each."""
+    found = (turn(before, after, type=type) for type in (READY, *_FAULTS))
+    return [news for news in found if news is not None]
+
+
+def turn(
+    before: Sequence[Condition], after: Sequence[Condition], *, type: str = READY
+) -> tuple[Level, str, str] | None:
+    """The event of a change of one condition; None when it is no news."""
+    old, new = find(before, type), find(after, type)
     if new.get("status") in (None, "Unknown") or new["reason"] in _NO_NEWS:
         return None
     if (old.get("status"), old.get("reason")) == (new["status"], new["reason"]):
         return None
     if old.get("status") in (None, "Unknown") and new["reason"] == IS_READY:
         return None  # it was new
+    if type in _FAULTS and new["status"] == "True" and (old.get("status") != "False" or old["reason"] in _NO_NEWS):
+        return None
     return "Normal" if new["status"] == "True" else "Warning", new["reason"], new["message"]
 
 

@@ -18,11 +18,13 @@ import kopf
 
 from sinal_crds.keyring import Keyring
 from sinal_operator.cluster import handlers
+from sinal_operator.cluster.board import Board
 from sinal_operator.cluster.broker import Broker
 from sinal_operator.cluster.client import Client
 from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.pace import Pace
 from sinal_operator.cluster.reconciler import Reconciler
 from sinal_operator.cluster.routes import RouteOptions, Router
 from sinal_operator.cluster.scribe import Scribe
@@ -43,6 +45,7 @@ class Options:
     ack_wait_s: float = desired.ACK_WAIT_S
     replicas: int = 1  # of streams and buckets
     drift_interval_s: float = 5.0
+    status_interval_s: float = 30.0  # between two writes of figures into one object's status
     deletion_patience_s: float = 120.0  # how long a Tenant's deletion waits for NATS
     routes: RouteOptions | None = None  # none are made without
 
@@ -121,6 +124,7 @@ class ClusterOperator:
             allowed=self._allowed,
         )
         survey, departures, journal = Survey(client, mirror, self._keyring), Departures(mirror), Journal(client)
+        board = Board(lambda: broker.client, Pace(options.status_interval_s))
         reconciler = Reconciler(
             survey=survey,
             broker=broker,
@@ -130,13 +134,15 @@ class ClusterOperator:
             scribe=Scribe(client, mirror, journal),
             journal=journal,
             router=(router := Router(client, options.routes) if options.routes is not None else None),
+            board=board,
         )
         self._synced, self._connected = lambda: survey.synced, lambda: broker.connected
         found = handlers.registry(survey, reconciler, departures, journal, patience_s=options.deletion_patience_s)
         keeping = broker.run(reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake)
         watching = _watching(found, stack)
         routing = router.watches(reconciler.wake) if router is not None else ()
-        return watching, *(_task(work, stack) for work in (keeping, reconciler.run(), journal.run(), *routing))
+        working = (keeping, reconciler.run(), journal.run(), board.run(reconciler.hear), *routing)
+        return watching, *(_task(work, stack) for work in working)
 
 
 def _watching(registry: kopf.OperatorRegistry, stack: contextlib.AsyncExitStack) -> asyncio.Task[None]:

@@ -12,14 +12,17 @@ import logging
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
 from sinal_operator import metrics
+from sinal_operator.cluster.board import Board
 from sinal_operator.cluster.broker import Broker
 from sinal_operator.cluster.client import Refused, Unreachable
 from sinal_operator.cluster.conditions import Verdict
 from sinal_operator.cluster.departures import Departures
+from sinal_operator.cluster.facts import Told
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror
 from sinal_operator.cluster.routes import Router
@@ -36,6 +39,7 @@ BURST_S = 1.0  # … but no longer than that
 YOUNG_S = 2.0  # so long a reference may lead nowhere before that is a fault: its target may be on the way
 BACKOFF_S = (0.5, 30.0)
 MOST_LINES = 50  # of one round, in the log
+SOON_S = 0.05  # facts that become due one after the other are written together
 IDLE_S = 1.0  # a listing that is overdue is tried no more often
 
 
@@ -53,14 +57,18 @@ class Reconciler:
         scribe: Scribe,
         journal: Journal,
         router: Router | None = None,
+        board: Board | None = None,
     ) -> None:
         self._survey, self._broker = survey, broker
         self._ingest_url = ingest_url.rstrip("/")
         self._mirror, self._departures = mirror, departures
         self._scribe, self._journal, self._router = scribe, journal, router
+        self._board = board
+        self._unwritten: frozenset[str] = frozenset()  # slugs whose facts statuses do not all show
         self._routes: Mapping[ObjectKey, Verdict] = {}
         self._standing = Standing()
         self._wake = asyncio.Event()
+        self._round_due = False  # what woke it asks for a whole round, not for facts alone
         self._failures = 0
         self._world = World(plans={})
         self._plans: tuple[TenantPlan, ...] = ()  # what NATS is to be brought to
@@ -71,6 +79,11 @@ class Reconciler:
 
     def wake(self) -> None:
         """Have a round soon."""
+        self._round_due = True
+        self._wake.set()
+
+    def hear(self) -> None:
+        """The runtime has told something."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -78,9 +91,14 @@ class Reconciler:
         self.wake()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(self._survey.due_in_s, IDLE_S)):
+                async with asyncio.timeout(self._rest_s()):
                     await self._wake.wait()
+            if not self._round_due and self._survey.due_in_s > 0:
+                self._wake.clear()
+                await self._retell()
+                continue
             await self._burst_over()
+            self._round_due = False
             try:
                 done = await self.round()
             except (Unreachable, Refused) as error:
@@ -93,6 +111,27 @@ class Reconciler:
             self._failures = 0 if done else self._failures + 1
             if not done:
                 asyncio.get_running_loop().call_later(self._backoff_s(), self.wake)
+
+    def _rest_s(self) -> float:
+        rest_s = max(self._survey.due_in_s, IDLE_S)
+        due_in_s = self._board.due_in_s if self._board is not None and not self._failures else None
+        return rest_s if due_in_s is None else min(rest_s, due_in_s + SOON_S)
+
+    async def _retell(self) -> None:
+        """Write facts into statuses, by what the last round found. A round that is due tells them itself."""
+        if self._board is None or self._failures:
+            return
+        changed = self._board.release() | self._unwritten
+        before, told = self._world.told, self._board.told
+        if before is None or told is None or before.fresh is not told.fresh:
+            changed = frozenset(self._world.plans)
+        self._world = replace(self._world, told=told)
+        concerned = [seen for seen in self._mirror if self._world.slugs.get(seen.tenant) in changed]
+        judged = [(seen, judge(seen, self._world)) for seen in concerned]
+        written = await self._scribe.write((seen, j) for seen, j in judged if j is not None)
+        self._unwritten = frozenset() if written else changed
+        if not written:
+            asyncio.get_running_loop().call_later(IDLE_S, self.hear)
 
     async def _burst_over(self) -> None:
         end = time.monotonic() + BURST_S
@@ -190,7 +229,14 @@ class Reconciler:
             ingest_url=self._ingest_url,
             slugs={("Tenant", plan.namespace, plan.name): plan.slug for plan in plans},
             routes=self._routes,
+            told=self._heard(),
         )
+
+    def _heard(self) -> Told | None:
+        if self._board is None:
+            return None
+        self._board.release()
+        return self._board.told
 
     def _tell(self) -> None:
         """Events of what was made or changed at NATS."""

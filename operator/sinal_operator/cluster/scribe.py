@@ -14,7 +14,7 @@ from typing import Any
 
 from sinal_operator.cluster.client import Client, Refused, Unreachable
 from sinal_operator.cluster.conditions import merged
-from sinal_operator.cluster.journal import Journal, turn
+from sinal_operator.cluster.journal import Journal, turns
 from sinal_operator.cluster.mirror import Mirror, Seen
 from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.cluster.status import Judgement
@@ -26,7 +26,14 @@ def patch(seen: Seen, judgement: Judgement, *, now: datetime) -> dict[str, Any]:
     """What to merge into the object's status; empty when it says so already."""
     current = seen.status
     conditions = current.get("conditions") or []
-    fresh = merged(conditions, judgement.verdicts, generation=seen.generation, now=now, partial=judgement.partial)
+    fresh = merged(
+        conditions,
+        judgement.verdicts,
+        generation=seen.generation,
+        now=now,
+        partial=judgement.partial,
+        keep=judgement.keeps,
+    )
     wanted: dict[str, Any] = {"conditions": fresh, **judgement.fields}
     if not judgement.partial:
         wanted["observedGeneration"] = seen.generation
@@ -58,6 +65,7 @@ class Scribe:
                 log.warning("status of %s %s/%s was refused: %s", *seen.key, error)
             return error.gone
         self._mirror.put(body)
-        if "conditions" in change and (news := turn(seen.status.get("conditions") or [], change["conditions"])):
-            self._journal.tell(seen, *news)
+        if "conditions" in change:
+            for news in turns(seen.status.get("conditions") or [], change["conditions"]):
+                self._journal.tell(seen, *news)
         return True

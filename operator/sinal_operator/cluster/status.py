@@ -8,7 +8,7 @@ as it is, which for a new object is `Ready=Unknown`, set by the API server itsel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sinal_crds import names
@@ -16,7 +16,9 @@ from sinal_crds.loading import ObjectKey
 from sinal_crds.models import Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_crds.references import SECRET_REASONS, Problem
+from sinal_operator.cluster import facts
 from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict, find
+from sinal_operator.cluster.facts import Told
 from sinal_operator.cluster.mirror import PAUSED as PAUSED_ANNOTATION
 from sinal_operator.cluster.mirror import Seen
 from sinal_operator.cluster.wallet import SECRET_MALFORMED
@@ -56,6 +58,7 @@ class Judgement:
     verdicts: tuple[Verdict, ...]
     fields: Fields = field(default_factory=dict)
     partial: bool = False
+    keeps: frozenset[str] = frozenset()  # conditions that stay as they are though no verdict speaks of them
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class World:
     ingest_url: str = ""
     slugs: Mapping[ObjectKey, str] = field(default_factory=dict)  # of tenants that have a plan
     routes: Mapping[ObjectKey, Verdict] = field(default_factory=dict)  # of tenants, where routes are made
+    told: Told | None = None  # by the runtime; None while nothing was heard yet
 
     def plan(self, tenant: ObjectKey) -> TenantPlan | None:
         """The plan that a tenant compiles to."""
@@ -86,10 +90,24 @@ def judge(seen: Seen, world: World) -> Judgement | None:
         fault = f"this release of the operator can't read it: {seen.fault}"
         return Judgement((Verdict(READY, "False", INVALID, fault),))
     if seen.tenant in world.paused and not seen.deleting:
-        return Judgement((_paused(seen),), partial=True)
+        return _with_facts(seen, Judgement((_paused(seen),), partial=True), world)
     if seen.key in world.young and any(problem.target is not None for problem in world.problems.get(seen.key, ())):
         return None
-    return _JUDGES[seen.key[0]](seen, world)
+    judgement = _JUDGES[seen.key[0]](seen, world)
+    return judgement if judgement is None or seen.deleting else _with_facts(seen, judgement, world)
+
+
+def _with_facts(seen: Seen, judgement: Judgement, world: World) -> Judgement:
+    """The judgement with what the runtime tells; as long as it has told nothing, what was said before stays."""
+    if world.told is None:
+        return replace(judgement, keeps=facts.CONDITIONS)
+    found = facts.said(seen.key[0], seen.key[2], world.plan(seen.tenant), world.told)
+    refused = next((one for one in found.verdicts if one.reason in facts.REFUSED_TOKEN), None)
+    ours = tuple(
+        refused.of(CREDENTIALS) if refused and one.type == CREDENTIALS and one.state == "True" else one
+        for one in judgement.verdicts
+    )
+    return replace(judgement, verdicts=(*ours, *found.verdicts), fields=judgement.fields | (found.fields or {}))
 
 
 def _paused(seen: Seen) -> Verdict:

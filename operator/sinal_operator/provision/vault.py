@@ -6,18 +6,14 @@ someone else has written since. Invariant: a plan whose hash is in the bucket is
 
 from __future__ import annotations
 
-import asyncio
-
-import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
 
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import Keyring, needs_sealing, plan_hash, seal
-from sinal_operator.provision.api import JetStream, StreamInfo, Unavailable
+from sinal_operator.provision import buckets
+from sinal_operator.provision.api import JetStream, StreamInfo
 
-LOAD_TIMEOUT_S = 10.0
 _PURGE = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
 
 
@@ -38,7 +34,8 @@ class Vault:
         if self.knows(info):
             return
         self._written.clear()
-        self._known = await self._load() if info is not None and info.state.messages else {}
+        stored = info is not None and info.state.messages > 0
+        self._known = await buckets.read(self._client, names.PLANS_BUCKET) if stored else {}
         self._created = info.created if info is not None else ""
         self._last_seq = info.state.last_seq if info is not None else 0
 
@@ -49,21 +46,6 @@ class Vault:
     def _is_known(self, info: StreamInfo) -> bool:
         state = info.state
         return (info.created, state.last_seq, state.messages) == (self._created, self._last_seq, len(self._known))
-
-    async def _load(self) -> dict[str, bytes | None]:
-        found: dict[str, bytes | None] = {}
-        try:
-            async with asyncio.timeout(LOAD_TIMEOUT_S):
-                bucket = await self._client.jetstream().key_value(names.PLANS_BUCKET)
-                watcher = await bucket.watchall()
-                async for entry in watcher:
-                    if entry is None:
-                        break
-                    found[entry.key] = None if entry.operation else entry.value
-                await watcher.stop()  # type: ignore[no-untyped-call]
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            raise Unavailable(f"reading the plans: {type(error).__name__}") from error
-        return found
 
     async def put(self, plan: TenantPlan) -> tuple[bool, str]:
         """Write the plan if the bucket has another or none; returns whether it was, and the plan's hash."""

@@ -62,6 +62,7 @@ class ClusterOperator(Base):
             ack_wait_s=settings.lane_ack_wait_s,
             replicas=settings.nats_replicas,
             deletion_patience_s=settings.deletion_patience_s,
+            status_interval_s=settings.status_interval_s,
             routes=self._routes,
         )
         namespace = settings.lease_namespace or pod_namespace()

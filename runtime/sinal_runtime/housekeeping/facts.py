@@ -62,7 +62,8 @@ class Facts:
         now = self._clock()
         fresh = facts.compose(plans, sights, depths, now=datetime.fromtimestamp(now, UTC))
         news = {slug: encode(found) for slug, found in fresh.items() if self._is_due(slug, found, hanging, now)}
-        await self._board.put(news | self._pulse(hanging, now))
+        await self._board.put(news)
+        await self._board.put(self._pulse(hanging, now))  # last: who sees it may rely on the entries
         gone = hanging.keys() - plans.keys() - {PULSE_KEY}
         if gone:
             await self._board.take_down(set(gone))
