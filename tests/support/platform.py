@@ -38,6 +38,7 @@ class Platform:
         *,
         settings: dict[str, str] | None = None,
         ingest_host: str = "127.0.0.1",
+        sandbox: Sequence[str] = (),
     ) -> None:
         self.folder, self.manifests, self._ingest_host = folder, list(manifests), ingest_host
         self._extra = settings or {}
@@ -48,7 +49,7 @@ class Platform:
         self.nats = Nats(folder / "nats", password="nats", log=log / "nats.log")
         self.redis = Redis(folder / "redis", password="redis", log=log / "redis.log")
         self.ports = {name: free_port() for name in (*ROLES, "sandbox")}
-        self.sandbox = self._python("sandbox", "sinal_runtime.sandbox", "--port", str(self.ports["sandbox"]))
+        self.sandbox = self._python("sandbox", "sinal_runtime.sandbox", "--port", str(self.ports["sandbox"]), *sandbox)
         self.roles: dict[str, Service] = {}
         self.minted: Any = {}
 
