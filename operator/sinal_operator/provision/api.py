@@ -93,7 +93,6 @@ _answer = msgspec.json.Decoder(_Answer).decode
 _stream = msgspec.json.Decoder(StreamInfo).decode
 _streams = msgspec.json.Decoder(_Streams).decode
 _consumers = msgspec.json.Decoder(_Consumers).decode
-_stream = msgspec.json.Decoder(StreamInfo).decode
 _account = msgspec.json.Decoder(Account).decode
 
 
@@ -143,15 +142,6 @@ class JetStream:
             offset += len(page.streams or ())
             if not page.streams or offset >= page.total:
                 return found
-
-    async def stream(self, name: str) -> StreamInfo | None:
-        """One stream, or None when it is not there."""
-        try:
-            return _stream(await self._api(f"STREAM.INFO.{name}", None))
-        except Refused as error:
-            if error.err_code == STREAM_NOT_FOUND:
-                return None
-            raise
 
     async def consumers(self, stream: str) -> dict[str, ConsumerInfo]:
         """Every consumer of a stream by name; none where the stream is not there."""
