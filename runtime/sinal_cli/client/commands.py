@@ -21,11 +21,12 @@ def run(api: Api, work: Callable[[Session, Output], int]) -> int:
     """Do the work with a session; its errors become one line and an exit code."""
     from sinal_cli.client.session import Refused, Session, Unreachable
     from sinal_cli.client.show import Output
-    from sinal_cli.client.target import NoTarget, Said, find
+    from sinal_cli.client.target import REACH, NoTarget, Said
     from sinal_cli.offline import complain
 
     try:
-        with Session(find(Said(api=api.api, key=api.key, data=api.data))) as session:
+        said = Said(api=api.api, key=api.key, data=api.data)
+        with REACH.get()(said) as target, Session(target) as session:
             return work(session, Output(as_json=api.json))
     except Refused as error:
         complain(str(error))
@@ -87,6 +88,21 @@ def tail(
 
     wanted = {"tenant": tenant, "funnel": funnel, "kind": kind, "outcome": outcome}
     return run(api, lambda session, out: commands.tail(session, out, filters=wanted, most=limit))
+
+
+def explain(order: str, /, *, tenant: str | None = None, api: Api = NO_API) -> int:
+    """What became of an order and why, in a person's words: match, attempts, outcome. Exit 1: nothing is known of it.
+
+    Parameters
+    ----------
+    order
+        The gateway's number of the sale.
+    tenant
+        Only this tenant's.
+    """
+    from sinal_cli.client import explain as telling
+
+    return run(api, lambda session, out: telling.explain(session, out, order=order, tenant=tenant, as_json=api.json))
 
 
 def replay(
@@ -220,5 +236,6 @@ def register(app: App) -> None:
     """Add these commands to `sinal`."""
     for part in (events, letters, review):
         app.command(part)
+    app.command(explain)
     app.command(replay)
     app.command(doctor)

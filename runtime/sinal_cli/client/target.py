@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,3 +71,13 @@ def _ready(folder: Path) -> _Ready | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return ready
+
+
+@contextmanager
+def near(said: Said) -> Iterator[Target]:
+    """What words, environment or a running stack say, for one command; raises NoTarget."""
+    yield find(said)
+
+
+# How a command reaches its API; `kubectl sinal` goes through the cluster.
+REACH: ContextVar[Callable[[Said], AbstractContextManager[Target]]] = ContextVar("REACH", default=near)

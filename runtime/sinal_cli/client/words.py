@@ -1,0 +1,45 @@
+"""Sinal's stable words in sentences for a person: why an event ended as it did, and what ties a sale to a click."""
+
+from __future__ import annotations
+
+REASONS = {
+    "policy": "the funnel sends nothing for this kind or status of event",
+    "duplicate": "this order's event was sent before, and Meta shall count it once",
+    "no_consent": "the buyer did not agree, or was not asked and the funnel's default is Denied",
+    "test": "it came from the gateway's test button",
+    "ignored": "it means nothing for sales",
+    "out_of_order": "the order has a later state already",
+    "unmatched": "no click was found, and the funnel drops such sales; a late click opens it again",
+    "review": "the match is doubtful, and the funnel holds such sales: it waits for `sinal review accept` or `reject`",
+    "suspended": "the tenant is suspended",
+    "no_destination": "the funnel names no destination that exists",
+    "unidentifiable": "nothing is known of the person that Meta could match",
+    "rejected": "Meta refuses this very event",
+    "too_old": "it is older than the seven days that Meta takes",
+    "exhausted": "it was refused again and again without a reason that is known",
+    "in_doubt": "an answer never came, so Meta may have counted it; the destination leaves such events to a person",
+    "internal_error": "of a fault of Sinal's own; its body is kept",
+    "erased": "the person's data was erased on request",
+}
+
+SIGNALS = {
+    "click_id": "our own click id came back through the checkout",
+    "session_id": "our own session id came back",
+    "email": "the same e-mail was given on that visit, or bought through that click before",
+    "phone": "the same phone was given on that visit, or bought through that click before",
+    "external_id": "your own customer id is the same",
+    "fbc": "Meta's click cookie is the same",
+    "fbclid": "it is the same ad click",
+    "fbp": "Meta's browser cookie is the same",
+    "ip_user_agent": "address and browser are the same",
+    "ip": "the address is the same",
+    "user_agent": "the browser is the same",
+    "utm": "campaign, content or term is the same",
+    "product": "the product bought is the one looked at",
+    "hour": "less than an hour lies between them",
+}
+
+
+def why(reason: str | None) -> str:
+    """The sentence of a reason; a word that is not known stands for itself."""
+    return "" if reason is None else REASONS.get(reason, reason)
