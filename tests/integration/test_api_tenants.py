@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from sinal_crds.check import check
+from sinal_crds.facts import DestinationFacts, IntegrationFacts, TenantFacts
 from sinal_crds.plan import DestinationPlan
 from sinal_runtime.api.app import Parts, build
 from sinal_runtime.api.ports import TokenState
@@ -61,6 +62,19 @@ async def test_the_summary_counts_what_happened(api_rig: ApiRig) -> None:
     assert found["last_event_at"] is not None
     ledger = (await api_rig.call("GET", "/api/v1/ledger")).json()
     assert {name: ledger[name] for name in found["outcomes"]} == found["outcomes"]
+
+
+async def test_the_summary_has_what_statuses_show(api_rig: ApiRig) -> None:
+    page = "/api/v1/tenants/loja/summary"
+    assert (await api_rig.call("GET", page)).json()["runtime"] is None, "nobody has looked yet"
+    api_rig.bus.facts = TenantFacts(
+        destinations={"pixel": DestinationFacts(breaker="Open", trouble="token", code=190, dead_letters=2)},
+        integrations={"hotmart": IntegrationFacts(last_delivery=1_764_014_400, rejects=3)},
+    )
+    found = (await api_rig.call("GET", page)).json()["runtime"]
+    pixel = {"breaker": "Open", "trouble": "token", "code": 190, "last_success_at": None, "dead_letters": 2}
+    assert found["destinations"] == {"pixel": pixel}
+    assert found["integrations"]["hotmart"] == {"last_delivery_at": "2025-11-24T20:00:00Z", "rejects": 3, "drift": 0}
 
 
 async def test_signal_coverage_is_the_share_of_conversions(api_rig: ApiRig) -> None:

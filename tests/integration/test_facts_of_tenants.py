@@ -13,7 +13,7 @@ from nats.js.api import KeyValueConfig
 
 from sinal_crds.facts import PULSE_KEY, TenantFacts, decode, decode_pulse
 from sinal_crds.names import STATUS_BUCKET
-from sinal_runtime.bus import Bus
+from sinal_runtime.bus import Bus, board
 from sinal_runtime.bus.board import Board
 from sinal_runtime.events import Tally
 from sinal_runtime.gateways.sale import Customer, Tracking
@@ -97,6 +97,13 @@ async def test_what_waits_is_told_by_lane(teller: Teller) -> None:
     facts = await teller.told()
     assert facts.backlog == 3
     assert {one.backlog for one in facts.destinations.values()} == {0}
+
+
+async def test_a_reader_asks_for_one_entry(teller: Teller) -> None:
+    await teller.tell()
+    entry = await board.read(teller.bus.api, "loja")
+    assert entry is not None and decode(entry) == await teller.told()
+    assert await board.read(teller.bus.api, "nobody") is None
 
 
 async def test_what_hangs_there_is_not_written_again_by_anybody(teller: Teller) -> None:

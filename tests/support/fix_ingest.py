@@ -15,6 +15,7 @@ from sinal_runtime.gateways.sale import Client as Buyer
 from sinal_runtime.gateways.sale import Customer, Product, Sale, Tracking
 from sinal_runtime.ingest import app
 from sinal_runtime.ingest.limiter import LocalLimiter
+from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.ingest.testing import Client, MemoryBus, MemoryQuarantine, sha256
 from sinal_runtime.plans.testing import StaticPlans
 from sinal_runtime.settings import Settings
@@ -159,6 +160,8 @@ class EdgeWorld:
     settings: dict[str, object] = field(default_factory=dict)
     gateways: dict[str, Gateway] = field(default_factory=lambda: {"signed": SignedGateway(), "open": OpenGateway()})
 
+    tally: Tallying = field(default_factory=lambda: Tallying(worker="edge-1"))
+
     def edge(self) -> app.Edge:
         """The application as configured now."""
         return app.build(
@@ -169,6 +172,7 @@ class EdgeWorld:
             settings=Settings(**self.settings),  # type: ignore[arg-type]  # by name, as a test wants it
             gateways=self.gateways,
             clock=self.clock,
+            tally=self.tally,
         )
 
     def client(self, *, host: str = "ingest.example", peer: str | None = "203.0.113.9") -> Client:

@@ -15,13 +15,15 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from sinal_crds import names
+from sinal_crds import facts, names
+from sinal_crds.facts import TenantFacts
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.api.app import Parts, build
 from sinal_runtime.api.sink import FolderSink
 from sinal_runtime.bus import Bus
 from sinal_runtime.bus.depth import Depth
+from sinal_runtime.bus.errors import LaneMissing
 from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.plans.testing import StaticPlans
@@ -41,11 +43,16 @@ class ApiBus(MemoryPublisher):
         super().__init__()
         self.waiting: list[Depth] = []
         self.consumers = ["match", "dispatch-pixel"]
+        self.facts: TenantFacts | None = None  # what hangs of any tenant
 
     async def depths(self) -> list[Depth]:
         return list(self.waiting)
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
+        if path.startswith("STREAM.MSG.GET"):
+            if self.facts is None:
+                raise LaneMissing(path)
+            return msgspec.json.encode({"message": {"data": facts.encode(self.facts)}})
         return msgspec.json.encode({"consumers": self.consumers})
 
 

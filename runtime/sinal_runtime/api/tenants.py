@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
+from sinal_crds import facts
+from sinal_crds.facts import Breaker, Trouble
 from sinal_runtime.api.access import Caller, Viewer
 from sinal_runtime.api.answers import says, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.ports import Bus, Plans
+from sinal_runtime.bus import board
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.store.figures import CoverageRow, DestinationCount, Figures, FigureStore, Latency, OutcomeCount
 
@@ -27,8 +30,37 @@ class Waiting(msgspec.Struct, kw_only=True, frozen=True):
     in_flight: int
 
 
+class DestinationNow(msgspec.Struct, kw_only=True, frozen=True):
+    """How a destination does; `trouble` is null while its events arrive, `code` is Meta's where that is the trouble."""
+
+    breaker: Breaker
+    trouble: Trouble | None
+    code: int | None
+    last_success_at: datetime | None
+    dead_letters: int
+
+
+class IntegrationNow(msgspec.Struct, kw_only=True, frozen=True):
+    """What a gateway sent in 24 hours that failed its check, or was not fully understood."""
+
+    last_delivery_at: datetime | None
+    rejects: int
+    drift: int
+
+
+class Runtime(msgspec.Struct, kw_only=True, frozen=True):
+    """What housekeeping saw last, by name; the same as in the statuses of a cluster. Times are whole minutes."""
+
+    silent: bool
+    destinations: dict[str, DestinationNow]
+    integrations: dict[str, IntegrationNow]
+
+
 class Summary(msgspec.Struct, kw_only=True, frozen=True):
-    """A tenant's last hours. `backlog` is null when the broker did not say; `match_rate` without a decided sale."""
+    """A tenant's last hours. `backlog` is null when the broker did not say; `match_rate` without a decided sale.
+
+    `runtime` is null where housekeeping has not looked at the tenant yet.
+    """
 
     tenant: str
     hours: int
@@ -43,6 +75,7 @@ class Summary(msgspec.Struct, kw_only=True, frozen=True):
     destinations: list[DestinationCount]
     backlog: list[Waiting] | None
     last_event_at: datetime | None
+    runtime: Runtime | None
 
 
 class EventCoverage(msgspec.Struct, kw_only=True, frozen=True):
@@ -93,8 +126,9 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
         tenant = _known(caller, plans, slug)
         figures = await store.figures(tenant, window_s=hours * 3600)
         suspended = plans.snapshot.tenants[tenant].suspended
-        backlog = await _backlog(bus, tenant)
-        return tagged(request, _summary(figures, tenant, hours=hours, suspended=suspended, backlog=backlog))
+        backlog, runtime = await _backlog(bus, tenant), await _runtime(bus, tenant)
+        found = _summary(figures, tenant, hours=hours, suspended=suspended, backlog=backlog, runtime=runtime)
+        return tagged(request, found)
 
     @router.get("/signal-coverage", responses=says(Coverage), summary="Which signals its conversions carry")
     async def coverage(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
@@ -139,7 +173,46 @@ async def _backlog(bus: Bus, tenant: str) -> list[Waiting] | None:
     ]
 
 
-def _summary(figures: Figures, tenant: str, *, hours: int, suspended: bool, backlog: list[Waiting] | None) -> Summary:
+async def _runtime(bus: Bus, tenant: str) -> Runtime | None:
+    try:
+        entry = await board.read(bus.api, tenant)
+        told = None if entry is None else facts.decode(entry)
+    except (BusError, facts.UnknownFacts):
+        return None
+    if told is None:
+        return None
+    return Runtime(
+        silent=told.silent,
+        destinations={
+            name: DestinationNow(
+                breaker=one.breaker,
+                trouble=one.trouble,
+                code=one.code,
+                last_success_at=_moment(one.last_success),
+                dead_letters=one.dead_letters,
+            )
+            for name, one in told.destinations.items()
+        },
+        integrations={
+            name: IntegrationNow(last_delivery_at=_moment(one.last_delivery), rejects=one.rejects, drift=one.drift)
+            for name, one in told.integrations.items()
+        },
+    )
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _summary(
+    figures: Figures,
+    tenant: str,
+    *,
+    hours: int,
+    suspended: bool,
+    backlog: list[Waiting] | None,
+    runtime: Runtime | None,
+) -> Summary:
     events: dict[str, int] = {}
     outcomes: dict[str, int] = dict.fromkeys(("delivered", "withheld", "dead", "in_flight"), 0)
     reasons: dict[str, dict[str, int]] = {}
@@ -164,6 +237,7 @@ def _summary(figures: Figures, tenant: str, *, hours: int, suspended: bool, back
         destinations=figures.destinations,
         backlog=backlog,
         last_event_at=figures.last_event_at,
+        runtime=runtime,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from sinal_crds.names import STATUS_BUCKET
 from sinal_runtime.bus import wire
+from sinal_runtime.bus.depth import Api
 from sinal_runtime.bus.errors import BusRefused, BusUnavailable, LaneMissing
 
 if TYPE_CHECKING:
@@ -91,18 +92,6 @@ class Board:
             self._values.pop(key, None)
         self._left = await self._info()
 
-    async def read(self, key: str) -> bytes | None:
-        """One entry as it is now, for a reader."""
-        wanted = msgspec.json.encode({"last_by_subj": _SUBJECT + key})
-        try:
-            return _got(await self._bus.api(f"STREAM.MSG.GET.{_STREAM}", wanted)).message.data
-        except LaneMissing:
-            return None
-        except BusRefused as error:
-            if error.err_code != _NO_MESSAGE:
-                raise
-            return None
-
     async def _info(self) -> _Info:
         return _info(await self._bus.api(f"STREAM.INFO.{_STREAM}"))
 
@@ -115,3 +104,16 @@ class Board:
         except TimeoutError:
             pass
         raise BusUnavailable(f"bucket {STATUS_BUCKET}: it can't be read")
+
+
+async def read(api: Api, key: str) -> bytes | None:
+    """One entry as it is now, for a reader; raises BusError."""
+    wanted = msgspec.json.encode({"last_by_subj": _SUBJECT + key})
+    try:
+        return _got(await api(f"STREAM.MSG.GET.{_STREAM}", wanted)).message.data
+    except LaneMissing:
+        return None
+    except BusRefused as error:
+        if error.err_code != _NO_MESSAGE:
+            raise
+        return None
