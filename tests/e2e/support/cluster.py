@@ -83,6 +83,10 @@ class Cluster:
         ports = self.kubectl(namespace).get("service", service)["spec"]["ports"]
         return f"http://{self.address}:{ports[0]['nodePort']}"
 
+    def answers(self) -> bool:
+        """Whether the API server is ready."""
+        return self.kubectl().run("get", "--raw", "/readyz", "--request-timeout=3s").returncode == 0
+
     @property
     def has_components(self) -> bool:
         """Whether the node's components can be killed from here."""

@@ -6,6 +6,11 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.e2e.support.shop import Arrived
+    from tests.e2e.support.traffic import Traffic
 
 
 class Timeline:
@@ -25,6 +30,13 @@ class Timeline:
         began = time.monotonic()
         yield
         self.note(name, time.monotonic() - began)
+
+    def count(self, what: str, traffic: Traffic, arrived: Arrived) -> None:
+        """Keep how many events a disturbance met, and what they met with; `arrived` is proven, so none is lost."""
+        self.note(f"{what}_sales", len(traffic.accepted))
+        self.note(f"{what}_lost", sum(map(len, arrived.missing.values())))
+        self.note(f"{what}_repeated_at_meta_under_one_id", arrived.repeated)
+        self.note(f"{what}_answers_tried_again", sum(traffic.refused.values()))
 
     def __str__(self) -> str:
         return json.dumps({**self._figures, "all_tests_s": round(time.monotonic() - self._began, 1)}, indent=2)

@@ -1,0 +1,52 @@
+"""Pods and the node's own components die without warning while sales come in: all that was taken arrives."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.support.waiting import until
+from tests.e2e.support.cluster import Cluster
+from tests.e2e.support.release import Release
+from tests.e2e.support.shop import Shop
+from tests.e2e.support.timeline import Timeline
+
+ROUNDS = (
+    ("ingest", "match", "dispatch", "api", "housekeeping", "operator"),
+    ("nats",),
+    ("postgres", "redis"),
+)
+COMPONENTS = ("kubelet", "containerd", "kube-apiserver", "etcd")
+
+
+def test_killed_pods_lose_nothing(release: Release, shop: Shop, timeline: Timeline) -> None:
+    """One of each role at once, then each of the services that they stand on."""
+    with shop.traffic(per_second=10) as traffic, timeline.seconds("pods_killed_s"):
+        traffic.wait_for(10)
+        for components in ROUNDS:
+            victims = [release.pods(component)[0] for component in components]
+            release.kubectl.do("delete", "pod", *victims, "--grace-period=0", "--force")
+            traffic.wait_for(10, timeout_s=120)
+            release.wait_rolled_out()
+        traffic.wait_for(10)
+    timeline.count("pods_killed", traffic, shop.prove(traffic))
+
+
+def test_killed_components_of_the_node_lose_nothing(
+    cluster: Cluster, release: Release, shop: Shop, timeline: Timeline
+) -> None:
+    """Each is away for a while; what runs goes on without it."""
+    if not cluster.has_components:
+        pytest.skip("SINAL_E2E_NODE is not set: nothing here kills components of the node")
+    with shop.traffic(per_second=10) as traffic, timeline.seconds("components_killed_s"):
+        for component in COMPONENTS:
+            traffic.wait_for(10)
+            cluster.kill_component(component)
+            try:
+                traffic.wait_for(20)
+            finally:
+                cluster.start_component(component)
+            until(cluster.answers, timeout_s=60)
+        cluster.kubectl().do("wait", "nodes", "--all", "--for=condition=Ready", "--timeout=60s")
+        release.wait_rolled_out()
+        traffic.wait_for(10)
+    timeline.count("components_killed", traffic, shop.prove(traffic))

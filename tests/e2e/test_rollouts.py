@@ -1,0 +1,20 @@
+"""Every role replaced by new pods while sales come in: no sender sees it, nothing is lost."""
+
+from __future__ import annotations
+
+from tests.e2e.support.release import Release
+from tests.e2e.support.shop import Shop
+from tests.e2e.support.timeline import Timeline
+
+
+def test_no_sender_notices_that_every_role_is_rolled(release: Release, shop: Shop, timeline: Timeline) -> None:
+    with shop.traffic(per_second=10) as traffic:
+        traffic.wait_for(10)
+        with timeline.seconds("rollout_s"):
+            for name in release.deployments():
+                release.kubectl.do("rollout", "restart", f"deployment/{name}")
+            release.wait_rolled_out()
+        traffic.wait_for(10)
+    arrived = shop.prove(traffic)
+    timeline.count("rollout", traffic, arrived)
+    assert traffic.refused == {}
