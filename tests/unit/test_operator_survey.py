@@ -31,7 +31,9 @@ class Listing(Client):
         self.objects: list[dict[str, Any]] = []
         self.listings = 0
 
-    async def pages(self, resource: Any, *, fields: str = "") -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
+    async def pages(
+        self, resource: Any, *, namespace: str = "", fields: str = ""
+    ) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
         self.listings += resource.kind == "Tenant"
         yield [body for body in self.objects if body["kind"] == resource.kind], "100"
 

@@ -27,7 +27,9 @@ class FewRequests(Client):
         self.gets.append(name)
         return self.bodies.get(name)
 
-    async def pages(self, resource: Any, *, fields: str = "") -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
+    async def pages(
+        self, resource: Any, *, namespace: str = "", fields: str = ""
+    ) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
         self.listings += 1
         yield list(self.bodies.values()), "1"
 

@@ -84,11 +84,13 @@ class Client:
                 return None
             raise
 
-    async def pages(self, resource: Resource, *, fields: str = "") -> AsyncIterator[tuple[list[Body], str]]:
+    async def pages(
+        self, resource: Resource, *, namespace: str = "", fields: str = ""
+    ) -> AsyncIterator[tuple[list[Body], str]]:
         """All objects of a kind, page by page, each with the resource version of the listing."""
         query = {"limit": str(PAGE), **({"fieldSelector": fields} if fields else {})}
         while True:
-            page = await self._request("GET", resource.path(), query=query)
+            page = await self._request("GET", resource.path(namespace), query=query)
             items = page.get("items") or []
             yield [self._whole(resource, item) for item in items], page["metadata"]["resourceVersion"]
             following = page["metadata"].get("continue")
@@ -130,7 +132,7 @@ class Client:
             if not (error.gone or error.outdated):
                 raise
 
-    async def watch(self, resource: Resource, version: int) -> AsyncIterator[tuple[str, Body]]:
+    async def watch(self, resource: Resource, version: int, *, namespace: str = "") -> AsyncIterator[tuple[str, Body]]:
         """Events of all objects of a kind since a version, until the server ends it.
 
         Raises Unreachable, Refused, or Gone where the version is too old.
@@ -141,7 +143,7 @@ class Client:
             "resourceVersion": str(version),
             "timeoutSeconds": str(WATCH_S),
         }
-        path = resource.path()
+        path = resource.path(namespace)
         session = await self._connected()
         timeout = aiohttp.ClientTimeout(sock_connect=TIMEOUT_S, sock_read=IDLE_S)
         try:

@@ -35,8 +35,15 @@ class Server(Client):
         self._script = list(script)
         self._events: list[Event] = []
         self.since: list[int] = []
+        self.scopes: list[str] = []  # that were listed and watched
+        self.narrow = False  # whether only the own namespace may be read
 
-    async def pages(self, resource: Any, *, fields: str = "") -> AsyncIterator[tuple[list[Body], str]]:
+    async def pages(
+        self, resource: Any, *, namespace: str = "", fields: str = ""
+    ) -> AsyncIterator[tuple[list[Body], str]]:
+        self.scopes.append(namespace)
+        if not namespace and self.narrow:
+            raise Refused(403, "/apis", "cannot list at the cluster scope")
         if not self._script:
             await asyncio.Event().wait()
         listing, self._events = self._script.pop(0)
@@ -44,8 +51,9 @@ class Server(Client):
             raise listing
         yield list(listing), "10"
 
-    async def watch(self, resource: Any, version: int) -> AsyncIterator[tuple[str, Body]]:
+    async def watch(self, resource: Any, version: int, *, namespace: str = "") -> AsyncIterator[tuple[str, Body]]:
         self.since.append(version)
+        self.scopes.append(namespace)
         while self._events:
             event = self._events.pop(0)
             if isinstance(event, Exception):
@@ -92,7 +100,7 @@ async def test_changes_are_told_and_what_tells_nothing_new_is_not() -> None:
 
 async def test_a_kind_that_is_missing_or_forbidden_is_a_state_that_ends_by_itself() -> None:
     missing, forbidden = Refused(404, "/apis", "not found"), Refused(403, "/apis", "cannot list")
-    server = Server((missing, []), (missing, []), (forbidden, []), ([ingress()], []))
+    server = Server((missing, []), (missing, []), (forbidden, []), (forbidden, []), ([ingress()], []))
     found, shown = await watched(server)
     states = [state for state, _ in shown]
     assert states == [State.MISSING, State.FORBIDDEN, State.SEEN], "each told once"
@@ -130,3 +138,11 @@ async def test_our_own_late_answer_never_brings_back_what_is_gone_or_older() -> 
     assert not found.put(ingress(version=14))
     assert not found.remove(ingress(version=14)), "a namesake's end"
     assert {live.version for live in found} == {15}
+
+
+async def test_the_own_namespace_is_enough_where_no_more_may_be_read() -> None:
+    server = Server(([ingress()], [("ADDED", ingress("clube", version=15))]))
+    server.narrow = True
+    _, shown = await watched(server)
+    assert server.scopes[:3] == ["", "sinal", "sinal"]
+    assert shown[:2] == [(State.SEEN, {"sinal-t-loja"}), (State.SEEN, BOTH)]

@@ -1,5 +1,7 @@
 """One kind of route in the whole cluster, as a watch shows it; it may be missing or forbidden.
 
+Where only the own namespace may be read, that is enough to make routes; what others claim elsewhere is not seen then.
+
 Kopf ends the whole operator where it may not watch a kind, and HTTPRoutes are a kind that many clusters do not have.
 Here both are states that a condition tells and that end by themselves. Invariant: an older version of an object never
 takes the place of a newer one, not even of one that is gone.
@@ -8,6 +10,7 @@ takes the place of a newer one, not even of one that is gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterator
@@ -22,6 +25,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 15.0  # a kind that is missing or forbidden, or a server that is away, is asked for again
 PAUSE_S = 1.0
 MOST_GONE = 1_000
+FORBIDDEN = 403
 
 Key = tuple[str, str, str]
 
@@ -43,6 +47,7 @@ class Watch:
         self.state, self.message = State.UNKNOWN, ""
         self.asked = asyncio.Event()  # set by the first answer, whatever it was
         self._client, self._namespace, self._on_change = client, namespace, on_change
+        self._scope = ""  # empty: the whole cluster
         self._lives: dict[Key, Live] = {}
         self._gone: dict[Key, int] = {}  # versions at which objects of ours vanished: our own answer may be late
 
@@ -89,10 +94,21 @@ class Watch:
         return True
 
     async def _list(self) -> int:
-        """Take a listing for what there is; the version it was made at."""
+        """List the whole cluster, or where that is not allowed the own namespace; the version it was made at."""
+        try:
+            return await self._take("")
+        except Refused as error:
+            if error.status != FORBIDDEN:
+                raise
+            with contextlib.suppress(Refused):
+                return await self._take(self._namespace)
+            raise
+
+    async def _take(self, scope: str) -> int:
+        """Take a listing for what there is."""
         bodies: list[Body] = []
         at = 0
-        async for page, version in self._client.pages(self.resource):
+        async for page, version in self._client.pages(self.resource, namespace=scope):
             bodies += page
             at = max(at, int(version))
         news = [self.put(body) for body in bodies]
@@ -100,6 +116,7 @@ class Watch:
         lost = [key for key, live in self._lives.items() if key not in listed and live.version <= at]
         for key in lost:
             del self._lives[key]
+        self._scope = scope
         if self._turn(State.SEEN, "") or lost or any(news):
             self._on_change()
         return at
@@ -107,7 +124,7 @@ class Watch:
     async def _follow(self, version: int) -> None:
         """Take events as they come; raises Gone when the server has forgotten what came after a version."""
         while True:
-            async for type, body in self._client.watch(self.resource, version):
+            async for type, body in self._client.watch(self.resource, version, namespace=self._scope):
                 version = int(body["metadata"]["resourceVersion"])
                 if type == "BOOKMARK":
                     continue
@@ -115,7 +132,7 @@ class Watch:
                     self._on_change()
 
     def _refused(self, error: Refused) -> None:
-        state = {404: State.MISSING, 401: State.FORBIDDEN, 403: State.FORBIDDEN}.get(error.status)
+        state = {404: State.MISSING, 401: State.FORBIDDEN, FORBIDDEN: State.FORBIDDEN}.get(error.status)
         if state is None:
             log.warning("the watch of %s waits: %s", self.resource.plural, error)
             return
