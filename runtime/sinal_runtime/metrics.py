@@ -24,7 +24,9 @@ SPOOL_BYTES = Gauge("sinal_spool_bytes", "Bytes of the spool's segments.")
 SPOOL_LIMIT_BYTES = Gauge("sinal_spool_limit_bytes", "Bytes that the spool may take; 0 without a spool.")
 SPOOL_OLDEST_SECONDS = Gauge("sinal_spool_oldest_seconds", "Age of the oldest spooled event.")
 SPOOL_RECORDS = Counter("sinal_spool_records", "Spooled events by what became of them.", ("what",))
-QUEUE_DEPTH = Gauge("sinal_queue_depth", "Messages pending and in flight.", ("tenant", "role"), merge=sum)
+QUEUE_DEPTH = Gauge(
+    "sinal_queue_depth", "Messages pending, in flight, or in no consumer's count.", ("tenant", "role"), merge=sum
+)
 QUEUE_OLDEST_SECONDS = Gauge("sinal_queue_oldest_seconds", "Age of the oldest message.", ("tenant", "role"))
 QUEUE_READ = Gauge("sinal_queue_read_timestamp_seconds", "When depths and ages were read from the broker last.")
 MATCH_TOTAL = Counter("sinal_match", "Match decisions.", ("tenant", "rule", "decision"))

@@ -71,7 +71,7 @@ def test_a_row_says_what_the_object_says() -> None:
         ([condition(status="False", reason="SecretNotFound")], ("False", "SecretNotFound")),
         ([condition(observedGeneration=1)], ("Unknown", "Outdated")),
         ([condition("Provisioned")], ("Unknown", "Pending")),
-        ([condition(), condition("Delivering", "False", "TokenRefused")], ("True", "Delivering: TokenRefused")),
+        ([condition(), condition("Delivering", "False", "TokenInvalid")], ("True", "Delivering: TokenInvalid")),
         ([condition(), condition("Paused", "True", "Asked")], ("True", "Ready, paused")),
         ([condition(), condition("Paused", "False", "Running")], ("True", "Ready")),
     ],
