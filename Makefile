@@ -76,7 +76,7 @@ docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests,
 	$(BIN)/python -m sinal_cli.reference docs
 
 cluster: cluster-assets  ## the operator against a real API server, NATS and roles, all as processes
-	$(BIN)/pytest tests/cluster $(ARGS)
+	$(BIN)/pytest tests/cluster -n 2 --dist loadfile $(ARGS)
 
 charts: .venv/dev.stamp  ## the charts: what Helm makes of them (Helm: HELM, PATH, or built once from Go modules)
 	$(BIN)/pytest tests/chart -n 2 $(ARGS)
@@ -84,7 +84,7 @@ charts: .venv/dev.stamp  ## the charts: what Helm makes of them (Helm: HELM, PAT
 cluster-assets: .venv/dev.stamp  ## etcd, kube-apiserver, Helm: given ones, or built once from Go modules (minutes)
 	$(BIN)/python -m tests.cluster.support.assets
 
-bench: .venv/dev.stamp  ## speed: six programs over real services, and which goals they keep (about 12 minutes)
+bench: .venv/dev.stamp  ## speed: programs over real services, and which goals they keep (about 15 minutes)
 	$(BIN)/python bench/run.py $(ARGS)
 
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models, and their chart

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chart.support.helm import RELEASE
 from tests.cluster.support import shop
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
@@ -18,6 +19,7 @@ from tests.cluster.support.operator import OperatorProcess
 from tests.cluster.support.waiting import eventually, until
 from tests.support.nats_process import NatsProcess
 
+LEASE = f"{RELEASE}-operator"  # as the chart names it, whose rights these operators have
 LEASE_S, PERIOD_S = 15.0, 2.0
 
 Pair = tuple[OperatorProcess, OperatorProcess]
@@ -26,7 +28,7 @@ Pair = tuple[OperatorProcess, OperatorProcess]
 @pytest.fixture
 def pair(account: Path, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path) -> Iterator[Pair]:
     """Two operators of one installation: the one that leads, and the one that stands by."""
-    settings = {"SINAL_LEASE_NAMESPACE": kubectl.namespace}
+    settings = {"SINAL_LEASE_NAMESPACE": kubectl.namespace, "SINAL_LEASE_NAME": LEASE}
     first = OperatorProcess(tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=settings)
     second = first.twin()
     try:
@@ -42,7 +44,7 @@ def pair(account: Path, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Pa
 
 
 def holder(kubectl: Kubectl) -> str:
-    return str(kubectl.get("lease", "sinal-operator")["spec"]["holderIdentity"])
+    return str(kubectl.get("lease", LEASE)["spec"]["holderIdentity"])
 
 
 async def converged(operator: OperatorProcess, nats_server: NatsProcess, *slugs: str, timeout_s: float = 20) -> None:
@@ -68,7 +70,7 @@ def test_the_one_that_stands_by_is_ready_and_says_so(pair: Pair, kubectl: Kubect
     kubectl.apply(shop.shop())
     kubectl.wait("tenant", "loja")
     assert "loja" not in standby.log.read_text()
-    spec = kubectl.get("lease", "sinal-operator")["spec"]
+    spec = kubectl.get("lease", LEASE)["spec"]
     assert (spec["leaseDurationSeconds"], spec["leaseTransitions"]) == (15, 0)
 
 
@@ -85,7 +87,7 @@ async def test_a_killed_leader_is_followed_within_twenty_seconds(
     until(standby.leads, timeout_s=20)
     kubectl.wait("tenant", "t2", "t3", "t4", "t5", timeout_s=max(1.0, 20 - (time.monotonic() - killed)))
     await converged(standby, nats_server, "t2", "t3", "t4", "t5")
-    assert kubectl.get("lease", "sinal-operator")["spec"]["leaseTransitions"] == 1
+    assert kubectl.get("lease", LEASE)["spec"]["leaseTransitions"] == 1
 
 
 async def test_a_leader_that_is_stopped_hands_over_at_once(

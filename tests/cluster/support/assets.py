@@ -59,6 +59,11 @@ def locate(program: Program) -> Path:
     return _given(program) or _built(program)
 
 
+def at_hand() -> bool:
+    """Whether every program of the control plane is there without building."""
+    return all(_given(program) or _target(program).exists() for program in PROGRAMS)
+
+
 def gateway_api() -> Path:
     """The folder with the standard definitions of the Gateway API; raises NoAssets."""
     go = shutil.which("go")
@@ -87,12 +92,16 @@ def _given(program: Program) -> Path | None:
 
 
 def _built(program: Program) -> Path:
-    target = CACHE / _key(program) / program.name
+    target = _target(program)
     if not target.exists():
         with _alone(target.parent / f"{program.name}.lock"):
             if not target.exists():
                 _build(program, target)
     return target
+
+
+def _target(program: Program) -> Path:
+    return CACHE / _key(program) / program.name
 
 
 def _build(program: Program, target: Path) -> None:
