@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from tests.cluster.support.operator import OperatorProcess
 from tests.cluster.support.release import Release
 from tests.cluster.support.waiting import until
 from tests.support.nats_process import NatsProcess
+from tests.support.platform import Platform
 
 PLURALS = tuple(f"{face.plural}.sinal.dev" for face in FACES.values())
 
@@ -85,3 +86,16 @@ def running(operator: OperatorProcess) -> OperatorProcess:
     operator.start()
     operator.wait_ready()
     return operator
+
+
+@pytest.fixture
+async def platform(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Platform]:
+    """All roles as processes; the operator has no files but a cluster."""
+    settings = {"KUBECONFIG": str(control_plane.kubeconfig)}
+    found = Platform(tmp_path, manifests=[], settings=settings)
+    settings["SINAL_PUBLIC_URL"] = found.ingest
+    try:
+        await found.start()
+        yield found
+    finally:
+        await found.stop()

@@ -6,12 +6,10 @@ Nothing but the operator provisions NATS here, and nobody but it tells the gatew
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
 from sinal_cli import demo
 
@@ -22,19 +20,6 @@ from tests.support.platform import Platform
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SALE = Path(demo.__file__).parent / "payloads" / "hotmart_approved.json"
 KINDS = ("tenants", "destinations", "funnels", "gatewayintegrations")
-
-
-@pytest.fixture
-async def platform(account: Path, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Platform]:
-    """All roles as processes; the operator has no files but a cluster."""
-    settings = {"KUBECONFIG": str(account)}
-    found = Platform(tmp_path, manifests=[], settings=settings)
-    settings["SINAL_PUBLIC_URL"] = found.ingest
-    try:
-        await found.start()
-        yield found
-    finally:
-        await found.stop()
 
 
 def test_from_apply_to_ready_in_five_seconds(running: OperatorProcess, kubectl: Kubectl) -> None:

@@ -10,7 +10,7 @@ from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.lanes import Lanes, lanes
 from tests.cluster.support.operator import OperatorProcess
-from tests.cluster.support.waiting import eventually
+from tests.cluster.support.waiting import eventually, until
 from tests.support.nats_process import NatsProcess
 
 
@@ -69,6 +69,25 @@ async def test_what_vanished_while_the_api_server_was_away_is_noticed(
 
         await eventually(noticed, timeout_s=40)
     kubectl.wait("tenant", "loja")
+
+
+async def test_a_restarted_etcd_is_no_news_and_what_changes_afterwards_is_seen(
+    control_plane: ControlPlane, nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    kubectl.apply(shop.shop())
+    kubectl.wait("tenant", "loja")
+    control_plane.etcd.restart(signal.SIGKILL)
+    until(lambda: kubectl.run("get", "--raw", "/readyz").returncode == 0, timeout_s=60)
+    kubectl.apply(shop.tenant(country="PT"), shop.destination("second"))
+    async with lanes(nats_server.url, running.keyring) as look:
+
+        async def seen() -> bool:
+            plan = (await look.plans())["loja"]
+            return plan.country == "PT" and {d.name for d in plan.destinations} == {"pixel", "second"}
+
+        await eventually(seen, timeout_s=40)
+    kubectl.wait("destination", "second", timeout_s=40)
+    assert running.running
 
 
 async def test_two_operators_at_once_do_no_harm(
