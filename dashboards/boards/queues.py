@@ -112,6 +112,17 @@ _WORK = Row(
             links=(runbook("SinalAutoscalerBlind"),),
         ),
         Panel(
+            kind="lines",
+            title="What does the adapter answer the autoscaler?",
+            why="200: a figure. 503: NATS is away, and no old figure is told. Nothing: nobody asks.",
+            unit="reqps",
+            queries=(Query(promql.rate("sinal_adapter_requests_total", "metric, status"), "{{metric}} {{status}}"),),
+            width=24,
+            height=5,
+            empty="No adapter runs, or nobody asks",
+            links=(runbook("SinalAutoscalerBlind"),),
+        ),
+        Panel(
             kind="stat",
             title="How old are these figures?",
             why=(

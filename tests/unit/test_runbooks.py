@@ -1,0 +1,55 @@
+"""Each alert leads to a page that a tired person can use: five headings, commands that there are, no dead end."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sinal_cli.__main__ import app
+from sinal_runtime.settings import Settings
+
+from dashboards import alerts
+from dashboards.alerts.rule import Alert
+
+PAGES = Path(__file__).parents[2] / "docs" / "runbooks"
+HEADINGS = ["Is data at risk?", "First three commands", "Mend", "Silence"]
+ALERTS = {alert.name: alert for alert in alerts.ALERTS}
+_COMMAND = re.compile(r"^(sinal .*?)(?:\s+#.*)?$|`(sinal [^`]+)`", re.MULTILINE)
+
+
+def pages() -> list[Path]:
+    return sorted(path for path in PAGES.glob("*.md") if path.name != "README.md")
+
+
+@pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
+def test_an_alert_has_a_page(alert: Alert) -> None:
+    assert (PAGES / f"{alert.runbook}.md").exists()
+    index = (PAGES / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in index.splitlines() if line.startswith(f"| [{alert.name}](")]
+    assert alert.severity in row
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def test_a_page_has_what_is_needed_at_night(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == HEADINGS
+    commands = text.partition("## First three commands")[2].partition("```sh\n")[2].partition("\n```")[0]
+    assert len(commands.splitlines()) == 3
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def test_its_commands_and_settings_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for in_block, in_line in _COMMAND.findall(text):
+        words = shlex.split((in_block or in_line).removeprefix("sinal "))
+        app.parse_args(words, print_error=False, exit_on_error=False)
+    variables = {name.lower() for name in re.findall(r"SINAL_([A-Z_]+[A-Z])", text)}
+    assert variables <= set(Settings.model_fields)
+
+
+def test_no_page_is_left_over() -> None:
+    known = {alert.runbook for alert in ALERTS.values()} | {"nats-disk-full", "nats-restart"}
+    assert {page.stem for page in pages()} == known
