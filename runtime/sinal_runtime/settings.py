@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LEASE_SHARE = 11 / 12  # of ack_wait: the longest claim; the rest is for clocks and the way back
 
@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         max_length=253,
         pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
         description="Name of that Lease; one for each installation.",
+    )
+    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Namespaces that the operator serves, with commas between; default: all."
     )
     routes: Literal["none", "ingress", "gateway"] = Field(
         "none",
@@ -177,6 +180,12 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(True, description="JSON lines instead of a console format.")
+
+    @field_validator("watch_namespaces", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        """A list with commas, as people write it into a variable."""
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _manifests_have_one_place(self) -> Self:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -62,8 +62,8 @@ class Gone(Exception):
 class Client:
     """One session with the API server."""
 
-    def __init__(self, *, allowed: Callable[[], bool] = lambda: True) -> None:
-        self._allowed = allowed
+    def __init__(self, *, allowed: Callable[[], bool] = lambda: True, namespaces: Sequence[str] = ()) -> None:
+        self._allowed, self._namespaces = allowed, tuple(namespaces)
         self._gate = asyncio.Semaphore(PARALLEL)
         self._lock = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
@@ -87,7 +87,12 @@ class Client:
     async def pages(
         self, resource: Resource, *, namespace: str = "", fields: str = ""
     ) -> AsyncIterator[tuple[list[Body], str]]:
-        """All objects of a kind, page by page, each with the resource version of the listing."""
+        """All objects of a kind that we serve, or of a namespace, page by page with the version of their listing."""
+        for each in (namespace,) if namespace else self._namespaces or ("",):
+            async for page in self._pages(resource, each, fields):
+                yield page
+
+    async def _pages(self, resource: Resource, namespace: str, fields: str) -> AsyncIterator[tuple[list[Body], str]]:
         query = {"limit": str(PAGE), **({"fieldSelector": fields} if fields else {})}
         while True:
             page = await self._request("GET", resource.path(namespace), query=query)

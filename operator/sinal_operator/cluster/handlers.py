@@ -42,7 +42,7 @@ class _NoDiffs(kopf.DiffBaseStorage):
         pass
 
 
-def settings() -> kopf.OperatorSettings:
+def settings(*, namespaced: bool = False) -> kopf.OperatorSettings:
     """How Kopf is to work: own names, no default that waits for minutes."""
     chosen = kopf.OperatorSettings()
     chosen.persistence.finalizer = FINALIZER
@@ -59,6 +59,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.chunk_size = 500
     chosen.watching.connect_timeout = 10.0
     chosen.watching.field_selectors[SECRETS.version, SECRETS.plural] = SECRETS_SELECTOR
+    chosen.scanning.disabled = namespaced  # it would watch the cluster's definitions and namespaces
     return chosen
 
 

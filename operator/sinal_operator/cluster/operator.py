@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,10 +48,11 @@ class Options:
     status_interval_s: float = 30.0  # between two writes of figures into one object's status
     deletion_patience_s: float = 120.0  # how long a Tenant's deletion waits for NATS
     routes: RouteOptions | None = None  # none are made without
+    namespaces: tuple[str, ...] = ()  # that are served; empty: all
 
 
 class ClusterOperator:
-    """Watches the API server that KUBECONFIG or the pod's account leads to, in all namespaces."""
+    """Watches the API server that KUBECONFIG or the pod's account leads to, in all namespaces or in some."""
 
     def __init__(
         self,
@@ -111,9 +112,12 @@ class ClusterOperator:
                     task.result()
             return stopping.done()
 
+    def _client(self) -> Client:
+        return Client(allowed=self._allowed, namespaces=self._options.namespaces)
+
     def _parts(self, stack: contextlib.AsyncExitStack) -> tuple[asyncio.Task[None], ...]:
         """The parts, started; the stack ends them, the watches last but for the connections."""
-        options, client, mirror = self._options, Client(allowed=self._allowed), Mirror()
+        options, client, mirror = self._options, self._client(), Mirror()
         stack.push_async_callback(client.close)
         broker = Broker(
             options.nats_url,
@@ -139,17 +143,24 @@ class ClusterOperator:
         self._synced, self._connected = lambda: survey.synced, lambda: broker.connected
         found = handlers.registry(survey, reconciler, departures, journal, patience_s=options.deletion_patience_s)
         keeping = broker.run(reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake)
-        watching = _watching(found, stack)
+        watching = _watching(found, options.namespaces, stack)
         routing = router.watches(reconciler.wake) if router is not None else ()
         working = (keeping, reconciler.run(), journal.run(), board.run(reconciler.hear), *routing)
         return watching, *(_task(work, stack) for work in working)
 
 
-def _watching(registry: kopf.OperatorRegistry, stack: contextlib.AsyncExitStack) -> asyncio.Task[None]:
+def _watching(
+    registry: kopf.OperatorRegistry, namespaces: Sequence[str], stack: contextlib.AsyncExitStack
+) -> asyncio.Task[None]:
     """Kopf, ended by its own flag: it has a way of its own to finish what is under way."""
     flag = asyncio.Event()
     work = kopf.operator(
-        registry=registry, settings=handlers.settings(), standalone=True, clusterwide=True, stop_flag=flag
+        registry=registry,
+        settings=handlers.settings(namespaced=bool(namespaces)),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=list(namespaces),
+        stop_flag=flag,
     )
     task = asyncio.create_task(work, name="kopf")
 

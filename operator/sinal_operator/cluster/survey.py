@@ -97,11 +97,11 @@ class Survey:
         self._mirror.listing()
         for kind, resource in CUSTOM.items():
             bodies: list[Body] = []
-            version = 0
+            versions: list[int] = []  # of several namespaces the oldest counts: after it things may have come
             async for page, at in self._client.pages(resource):
                 bodies += page
-                version = max(version, int(at))
-            self._mirror.replace(kind, bodies, version)
+                versions.append(int(at))
+            self._mirror.replace(kind, bodies, min(versions))
         self._wallet.forget()
         self._listed_at = self._clock()
         self._list_at = self._listed_at + RESYNC_S * random.uniform(0.9, 1.1)  # noqa: S311 - jitter

@@ -64,6 +64,7 @@ class ClusterOperator(Base):
             deletion_patience_s=settings.deletion_patience_s,
             status_interval_s=settings.status_interval_s,
             routes=self._routes,
+            namespaces=settings.watch_namespaces,
         )
         namespace = settings.lease_namespace or pod_namespace()
         operator = (

@@ -11,13 +11,13 @@ from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 
 RIGHTS = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
-_SOMEWHERE = "namespace-of-the-release"
+SOMEWHERE = "namespace-of-the-release"
 
 
 @functools.cache
 def _rendered(which: str, words: tuple[str, ...]) -> str:
     """Once for all namespaces: Helm takes a second."""
-    return render("--values", str(combination(which)), *words, namespace=_SOMEWHERE)
+    return render("--values", str(combination(which)), *words, namespace=SOMEWHERE)
 
 
 class Release:
@@ -26,7 +26,7 @@ class Release:
     def __init__(self, plane: ControlPlane, namespace: str, which: str, *words: str) -> None:
         self._plane, self.namespace = plane, namespace
         self._kubectl = Kubectl(plane.kubeconfig, namespace="")
-        self.objects = objects(_rendered(which, words).replace(_SOMEWHERE, namespace))
+        self.objects = objects(_rendered(which, words).replace(SOMEWHERE, namespace))
 
     @property
     def accounts(self) -> list[str]:
