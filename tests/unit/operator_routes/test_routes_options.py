@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sinal_cli.roles.process import run_role
+from sinal_crds.keyring import Keyring
 from sinal_operator.cluster import routes
 from sinal_operator.cluster.routes import BadOptions
 from sinal_operator.cluster.routes import options as module
@@ -64,3 +67,14 @@ def test_a_gateway_may_be_named_with_a_section() -> None:
     found = routes.read(**{**WELL, "mode": "gateway", "gateway": "infra/public/https"})
     assert found is not None
     assert str(found.gateway) == "infra/public/https"
+
+
+def test_the_process_says_what_does_not_fit_and_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "keyring.json").write_bytes(Keyring.generate().to_json())
+    monkeypatch.setenv("SINAL_KEYRING_FILE", str(tmp_path / "keyring.json"))
+    monkeypatch.setenv("SINAL_ROUTES", "gateway")
+    monkeypatch.setenv("SINAL_PUBLIC_URL", "https://in.example")
+    assert run_role("operator", files=()) == 2
+    assert "SINAL_GATEWAY is ''" in capsys.readouterr().err
