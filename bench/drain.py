@@ -19,7 +19,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.support import graph, outbox, report, world
+from bench.support import graph, machine, outbox, report, world
 from bench.support.arrivals import until
 from bench.support.stack import Bench, running
 
@@ -37,7 +37,7 @@ async def drain(platform: Bench, *, rows: int, tenants: int, graph_url: str) -> 
         url, nats = platform.postgres.url(), platform.nats.url
         await outbox.fill(url, nats, slug=slug, destination=world.pixel_name(slug), rows=rows // tenants)
     total = rows // tenants * tenants
-    before = platform.cpu_s()
+    before, busy = platform.cpu_s(), machine.busy_s()
     platform.start_role("dispatch")
 
     async def at_meta() -> int:
@@ -49,6 +49,7 @@ async def drain(platform: Bench, *, rows: int, tenants: int, graph_url: str) -> 
 
     await until(at_meta, total, timeout_s=120, every_s=0.2)  # the database is asked only at the end: counting costs it
     await until(unsettled, 0, timeout_s=30, every_s=0.5)
+    busy = machine.busy_s() - busy
     used = {name: spent - before.get(name, 0.0) for name, spent in platform.cpu_s().items()}
     seen = await _stats(platform, graph_url)
     delivered, span = await _one(platform, _DELIVERED), await _one(platform, _SPAN)
@@ -59,6 +60,8 @@ async def drain(platform: Bench, *, rows: int, tenants: int, graph_url: str) -> 
         "seconds": span,
         "events_per_s": delivered / span,
         "requests": seen["requests"],
+        "cpu_s": sum(used.values()),
+        "machine_cpu_s": busy,  # what is beyond our own and the stub's is others' work
         "events_at_meta": seen["events"],
         "distinct_at_meta": seen["ids"],
         "cpu_us_per_event": {name: 1e6 * spent / total for name, spent in sorted(used.items())},

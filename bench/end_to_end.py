@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.support import report
 from bench.support.arrivals import arrivals, until
 from bench.support.load import Load
-from bench.support.machine import percentile
+from bench.support.machine import busy_s, percentile
 from bench.support.stack import Bench, running
 from bench.support.traffic import Traffic
 
@@ -36,11 +36,11 @@ async def measure(platform: Bench, *, rate: float, seconds: float, connections: 
     await platform.clear_sandbox()
     traffic = Traffic(platform.shops, run=uuid.uuid4().hex[:8])
     load, total = Load(traffic.make), int(rate * seconds)
-    before, began = platform.cpu_s(), time.perf_counter()
+    before, busy, began = platform.cpu_s(), busy_s(), time.perf_counter()
     await load.run("127.0.0.1", platform.ports["ingest"], connections=connections, rate=rate, seconds=seconds)
     complete = await until(platform.received, total - load.failed, timeout_s=DRAIN_S)
     span = time.perf_counter() - began
-    used = {name: spent - before[name] for name, spent in platform.cpu_s().items()}
+    used, busy = {name: spent - before[name] for name, spent in platform.cpu_s().items()}, busy_s() - busy
     seen = await arrivals(platform.session, platform.sandbox_url)
     late = seen.latencies(traffic.due, started_at=load.started_at)
     last = max(seen.at.values(), default=load.started_at) - load.started_at
@@ -56,6 +56,7 @@ async def measure(platform: Bench, *, rate: float, seconds: float, connections: 
         "repeats": seen.repeats,
         "complete": complete,
         "cores": sum(used.values()) / span,
+        "machine_cores": busy / span,  # what is beyond ours and the generator's is others' work
         "cpu_ms_per_event": {name: 1000 * spent / total for name, spent in sorted(used.items())},
     }
 

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.support import report
 from bench.support.load import Load
-from bench.support.machine import cpu_s
+from bench.support.machine import busy_s, cpu_s
 
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
@@ -67,6 +67,7 @@ class Result:
     max_ms: float
     failed: int
     server_cpu: float  # of one core
+    machine_cpu: float  # cores of the whole machine: what is beyond generator, server and broker is others' work
 
 
 def requests_of(target: str) -> tuple[bytes, int]:
@@ -143,9 +144,9 @@ async def measure(target: str, nats_url: str, *, rate: int, seconds: float, conn
     try:
         raw, events = requests_of(target)
         await Load(lambda *_: raw).run(host, port, connections=connections, rate=min(500, rate) / events, seconds=1)
-        load, before = Load(lambda *_: raw), cpu_s(process.pid)
+        load, before, busy = Load(lambda *_: raw), cpu_s(process.pid), busy_s()
         took = await load.run(host, port, connections=connections, rate=rate / events, seconds=seconds)
-        used = cpu_s(process.pid) - before
+        used, machine = cpu_s(process.pid) - before, busy_s() - busy
     finally:
         process.terminate()
         process.wait(10)
@@ -159,6 +160,7 @@ async def measure(target: str, nats_url: str, *, rate: int, seconds: float, conn
         max_ms=round(ordered[-1] * 1000, 1),
         failed=load.failed,
         server_cpu=round(used / took, 2),
+        machine_cpu=round(machine / took, 2),
     )
 
 
@@ -196,7 +198,7 @@ async def race(arguments: argparse.Namespace) -> list[Result]:
                         )
                     )
                     print("{target:8} {rate:>7} {events_per_s:>9} {p50_ms:>8} {p99_ms:>8} {max_ms:>8} {failed:>7} "
-                          "{server_cpu:>6}".format(**asdict(results[-1])), flush=True)  # fmt: skip
+                          "{server_cpu:>6} {machine_cpu:>8}".format(**asdict(results[-1])), flush=True)  # fmt: skip
         finally:
             server.kill()
     return results
@@ -215,24 +217,33 @@ def main() -> None:
     if options.serve:
         uvloop.run(serve(options.serve, options.nats))
         return
-    print("target      rate  events/s   p50 ms   p99 ms   max ms  failed    cpu")
+    print("target      rate  events/s   p50 ms   p99 ms   max ms  failed    cpu  machine")
     results = uvloop.run(race(options))
     report.finish("ingest", goals(results), {"results": list(map(asdict, results))}, options.json)
 
 
 def goals(results: list[Result]) -> list[report.Row]:
     """What one process took in time, and how much of the floor's work a core gets done."""
-    in_time = [one.events_per_s for one in results if one.target != "floor" and one.p99_ms <= 25 and not one.failed]
     a_core = {
         target: max(one.events_per_s / one.server_cpu for one in results if one.target == target and one.server_cpu)
         for target in ("floor", "edge")
         if any(one.target == target for one in results)
     }
-    made = [report.goal("events a second, p99 within 25 ms", max(in_time, default=0), 5_000, at_least=True)]
+    made = [
+        report.goal(f"events a second {how}, p99 within 25 ms", _in_time(results, target), 5_000, at_least=True)
+        for target, how in (("edge", "one a request"), ("batch", f"{BATCH} a request"))
+        if any(one.target == target for one in results)
+    ]
     if len(a_core) == 2:
         share = a_core["edge"] / a_core["floor"]
         made.append(report.goal("events a core, of the floor's", share, 0.5, at_least=True))
     return made
+
+
+def _in_time(results: list[Result], target: str) -> float:
+    """The highest rate that a target kept with p99 within 25 ms and no failure."""
+    kept = [one.events_per_s for one in results if one.target == target and one.p99_ms <= 25 and not one.failed]
+    return max(kept, default=0)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tests.support.chaos import model
 from tests.support.chaos.stories import Order
 from tests.support.chaos.world import PIXELS
 
-Kind = Literal["kill", "freeze", "restart", "wipe", "disk_full", "graph"]
+Kind = Literal["kill", "freeze", "restart", "wipe", "disk_full", "spool_full", "graph"]
 
 ROLES = ("ingest", "match", "match-2", "dispatch", "dispatch-2", "operator", "api", "housekeeping")
 SERVICES = ("nats", "postgres", "redis")
@@ -80,6 +80,11 @@ def disk_full(drawing: Drawing) -> Fault:
     return Fault("disk_full", "nats", drawing.moment(), drawing.rng.uniform(1.0, 3.0))
 
 
+def spool_full(drawing: Drawing) -> Fault:
+    """NATS is dead and not a byte is left for the spool: there is nowhere to put an event."""
+    return Fault("spool_full", "nats", drawing.moment(), drawing.rng.uniform(1.0, 3.0))
+
+
 def graph(kind: str, **more: object) -> Draw:
     """One pixel misbehaves for a while."""
 
@@ -121,6 +126,7 @@ MAINS: tuple[Draw, ...] = (
     *(freeze(role) for role in ("dispatch", "match", "ingest")),
     wipe,
     disk_full,
+    spool_full,
     *GRAPH,
 )
 OTHERS: tuple[Draw, ...] = (*(kill(role) for role in ROLES), *(restart(service) for service in SERVICES), *GRAPH)

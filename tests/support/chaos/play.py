@@ -23,6 +23,7 @@ from tests.support.chaos.verdict import Verdict
 
 ACCEPT_WITHIN_S = 90.0
 SETTLE_WITHIN_S = 90.0
+FEW = 10  # answers; the first ones may be of events that the broker had taken
 DISPATCHERS = ("dispatch", "dispatch-2")
 
 
@@ -32,6 +33,7 @@ class Play:
     def __init__(self, stage: Stage, session: aiohttp.ClientSession, schedule: Schedule) -> None:
         self._stage, self._session, self._schedule = stage, session, schedule
         self._senders = Senders(stage, session)
+        self._faults: list[str] = []
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._acts: dict[Kind, Callable[[Fault], Awaitable[None]]] = {
             "kill": self._kill,
@@ -39,6 +41,7 @@ class Play:
             "restart": self._restart,
             "wipe": self._wipe,
             "disk_full": self._fill_disk,
+            "spool_full": self._fill_spool,
             "graph": self._wait,
         }
 
@@ -57,6 +60,7 @@ class Play:
         found = verdict.judge(
             self._schedule, self._senders.receipts, await records.read(self._stage, self._session, ids)
         )
+        found.faults += self._faults
         found.faults += await self._balance()
         found.faults += [f"{role} ended by itself" for role in self._stage.dead_roles()]
         found.counted["accept_ms"] = round((accepted - began) * 1000)
@@ -117,6 +121,22 @@ class Play:
             self._stage.disk.free()
             self._stage.nats.kill()
             await self._stage.nats.start()
+
+    async def _fill_spool(self, fault: Fault) -> None:
+        """Neither broker nor spool can take an event: senders must be told so, and what they were told holds."""
+        disk = self._stage.spool_disk
+        if disk is None:
+            return
+        answers = self._senders.receipts.answers
+        self._stage.nats.kill()
+        disk.fill()
+        before = answers.copy()
+        await asyncio.sleep(fault.for_s)
+        said = answers - before
+        disk.free()
+        await self._stage.nats.start()
+        if said.total() >= FEW and not said["503"]:
+            self._faults.append(f"with nowhere to put an event the edge said {dict(said)}, not 503")
 
     async def _wait(self, fault: Fault) -> None:
         """The sandbox has the script and keeps its time."""

@@ -1,4 +1,4 @@
-"""The platform that schedules play on: two workers of each kind, a spool at the edge, a small disk for NATS.
+"""The platform that schedules play on: two workers of each kind, a small disk for NATS and one for the edge's spool.
 
 Waits are shorter than in production by settings that keep their order (request < lease < ack_wait); nothing else
 differs. One platform serves many schedules: each has orders of its own.
@@ -83,9 +83,12 @@ class Stage(Platform):
     """A platform whose parts can be killed, frozen, restarted and robbed of their disks."""
 
     def __init__(self, folder: Path) -> None:
-        spool = {"SINAL_SPOOL_DIR": str(folder / "spool"), "SINAL_SPOOL_FREE_BYTES": "0"}
+        spool = {"SINAL_SPOOL_DIR": str(folder / "edge" / "spool"), "SINAL_SPOOL_FREE_BYTES": "0"}
         super().__init__(folder, [MANIFESTS], settings={**SETTINGS, **spool})
         self.disk = SmallDisk(folder / "nats") if SmallDisk.possible() else None
+        self.spool_disk = SmallDisk(folder / "edge") if SmallDisk.possible() else None
+        # It syncs as in production: what a commit takes belongs to what is raced here.
+        self.postgres = Postgres(folder / "postgres", password="pg", log=folder / "logs" / "postgres.log")
         self.nats = Nats(folder / "nats" / "store", password="nats", log=folder / "logs" / "nats.log")
         self.nats.monitor_port = quiet_port()
         for service in (self.nats, self.postgres, self.redis):
@@ -94,8 +97,8 @@ class Stage(Platform):
 
     async def start(self) -> None:
         """Start everything, replicas last."""
-        if self.disk is not None:
-            self.disk.mount()
+        for disk in self._disks():
+            disk.mount()
         await super().start()
         for name in REPLICAS:
             self.start_role(name)
@@ -107,8 +110,11 @@ class Stage(Platform):
         try:
             await super().stop()
         finally:
-            if self.disk is not None:
-                self.disk.unmount()
+            for disk in self._disks():
+                disk.unmount()
+
+    def _disks(self) -> list[SmallDisk]:
+        return [disk for disk in (self.disk, self.spool_disk) if disk is not None]
 
     def start_role(self, role: str) -> None:
         """Start a role's process, or a further one of it (`match-2`)."""
