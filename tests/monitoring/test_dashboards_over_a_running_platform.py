@@ -1,7 +1,7 @@
 """A real Prometheus scrapes a real platform under load: every query of every dashboard returns data.
 
-What is empty while all is well is shown to have data once the fault is there that it tells of. Queries on the operator
-of a cluster are asked where that runs (tests/cluster), those on kube-state-metrics nowhere: no such program is here.
+What is empty while all is well is shown to have data once the fault is there that it tells of. Not asked here: what
+only the operator of a cluster, the metrics adapter or kube-state-metrics serve (`ELSEWHERE`); it is parsed, no more.
 """
 
 from __future__ import annotations
