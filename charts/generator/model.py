@@ -224,6 +224,11 @@ class Dashboards(Values):
 class Monitoring(Values):
     """Metrics, alerts, dashboards."""
 
+    runbook_url: str = Field(
+        "https://sinal.dev/docs/runbooks",
+        pattern=r"^https?://[^ ]+[^/ ]$",
+        description="Where alerts and dashboards lead to: a folder with a page for each alert; no slash at its end.",
+    )
     pod_monitor: PodMonitor = Field(default_factory=PodMonitor, description="PodMonitor of the Prometheus operator.")
     rules: Rules = Field(default_factory=Rules, description="PrometheusRules.")
     dashboards: Dashboards = Field(default_factory=Dashboards, description="Dashboards for Grafana's sidecar.")

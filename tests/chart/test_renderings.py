@@ -56,3 +56,11 @@ def test_rendering_twice_gives_the_same_bytes(which: str) -> None:
 
 def test_every_combination_is_kept_and_no_other() -> None:
     assert sorted(path.stem for path in GOLDEN.glob("*.yaml")) == COMBINATIONS
+
+
+def test_alerts_and_dashboards_lead_to_the_runbooks_of_the_values() -> None:
+    enabled = ("--set", "monitoring.rules.enabled=true", "--set", "monitoring.dashboards.enabled=true")
+    own = "https://wiki.example/sinal"
+    text = render("--values", str(combination(FIRST)), *enabled, "--set", f"monitoring.runbookUrl={own}")
+    assert f"{own}/" in text
+    assert "https://sinal.dev/docs/runbooks" not in text
