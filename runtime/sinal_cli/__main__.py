@@ -60,7 +60,14 @@ def up(
 
 
 @app.command
-def demo(*, json: bool = False, keep: bool = False, data: Path | None = None, port: int | None = None) -> int:
+def demo(
+    *,
+    json: bool = False,
+    keep: bool = False,
+    data: Path | None = None,
+    port: int | None = None,
+    against: Path | None = None,
+) -> int:
     """Play a journey through a whole stack and say what became of each event; exit 0 only if all ended as they should.
 
     Parameters
@@ -73,9 +80,13 @@ def demo(*, json: bool = False, keep: bool = False, data: Path | None = None, po
         Folder of the stack's data, used as it is and kept; default: a fresh one that is removed at the end.
     port
         Port of ingest; default: any free one.
+    against
+        Start nothing: play against the stack, with the shop of `examples/`, that this ready file describes.
     """
-    from sinal_cli.demo.command import run_demo
+    from sinal_cli.demo.command import play_against, run_demo
 
+    if against is not None:
+        return play_against(against, as_json=json)
     return run_demo(as_json=json, keep=keep, data=data, port=port)
 
 

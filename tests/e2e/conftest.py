@@ -77,7 +77,7 @@ def release(cluster: Cluster, timeline: Timeline, tmp_path_factory: pytest.TempP
     cluster.kubectl().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     release = Release(cluster, tmp_path_factory.mktemp("helm"))
     release.define()
-    cluster.kubectl().apply(MANIFESTS / "routes-rights.yaml", MANIFESTS / "doors.yaml")
+    cluster.kubectl().apply(MANIFESTS / "doors.yaml")
     release.installed_at = time.monotonic()
     with timeline.seconds("helm_install_s"):
         release.install()

@@ -27,7 +27,7 @@ def extras(*names: str) -> set[str]:
 
 def test_the_image_has_what_roles_need_at_the_versions_that_were_tested() -> None:
     image, tested = pins("image"), pins("dev")
-    assert extras("runtime", "operator", "tracing") <= image.keys()
+    assert extras("runtime", "operator", "adapter", "tracing") <= image.keys()
     assert {name: tested.get(name) for name in image} == image
 
 

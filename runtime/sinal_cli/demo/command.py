@@ -14,7 +14,7 @@ import msgspec
 
 from sinal_cli.demo import report
 from sinal_cli.demo.journey import Journey
-from sinal_cli.demo.world import DemoError, World
+from sinal_cli.demo.world import TENANT, DemoError, World
 from sinal_cli.embedded.process import free_port
 from sinal_cli.offline import complain
 from sinal_cli.roles.process import run_loop, stop_event
@@ -40,6 +40,31 @@ def run_demo(*, as_json: bool, keep: bool, data: Path | None, port: int | None) 
     return 0 if outcome["ok"] else 1
 
 
+def play_against(ready_file: Path, *, as_json: bool) -> int:
+    """Play against a stack that runs already; 0 only if every event ended as it should, 2 for a file of no stack."""
+    configure(level="error", json=False)
+    outcome = {"ok": False}
+    try:
+        ready = msgspec.json.decode(ready_file.read_bytes(), type=dict[str, Any])
+        missing = {"ingest", "api", "sandbox", "admin_key", "tenants"} - ready.keys()
+        if missing or TENANT not in ready["tenants"]:
+            wanted = f"no {', '.join(sorted(missing))}" if missing else f"no tenant {TENANT}: apply examples/ first"
+            complain(f"{ready_file} describes no stack with the shop of examples/: {wanted}")
+            return 2
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        complain(f"{ready_file}: {error}; write it with `sinal up --ready-file`")
+        return 2
+
+    async def work() -> None:
+        outcome["ok"] = await _told(ready, time.monotonic(), as_json=as_json)
+
+    try:
+        run_loop(work())
+    except (DemoError, httpx.HTTPError) as error:
+        complain(str(error) or type(error).__name__)
+    return 0 if outcome["ok"] else 1
+
+
 async def _demo(data: Path, *, as_json: bool, keep: bool, port: int | None, outcome: dict[str, bool]) -> None:
     began = time.monotonic()
     stop = stop_event()
@@ -47,19 +72,25 @@ async def _demo(data: Path, *, as_json: bool, keep: bool, port: int | None, outc
     stack = Stack(files=[examples()], data=data, ports=ports)
     await stack.start()
     try:
-        rows, ledger = await _play(stack.ready)
-        seconds = time.monotonic() - began
-        outcome["ok"] = all(row["ok"] for row in rows) and balanced(ledger)
-        if as_json:
-            result = {"ok": outcome["ok"], "events": rows, "ledger": ledger, "seconds": round(seconds, 3)}
-            print(msgspec.json.encode(result).decode(), flush=True)
-        else:
-            report.table(rows, ledger, seconds=seconds, ok=outcome["ok"])
+        outcome["ok"] = await _told(stack.ready, began, as_json=as_json)
         if keep:
             complain(f"still running: API {stack.ready['api']}, data in {stack.folder}; Ctrl-C stops it")
             await stop.wait()
     finally:
         await stack.stop()
+
+
+async def _told(ready: dict[str, Any], began: float, *, as_json: bool) -> bool:
+    """Play and say what came of it; whether all ended as it should."""
+    rows, ledger = await _play(ready)
+    seconds = time.monotonic() - began
+    ok = all(row["ok"] for row in rows) and balanced(ledger)
+    if as_json:
+        result = {"ok": ok, "events": rows, "ledger": ledger, "seconds": round(seconds, 3)}
+        print(msgspec.json.encode(result).decode(), flush=True)
+    else:
+        report.table(rows, ledger, seconds=seconds, ok=ok)
+    return ok
 
 
 async def _play(ready: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, int]]:

@@ -74,11 +74,11 @@ def values(images: Images) -> dict[str, Any]:
         },
         "networkPolicy": {"ports": {"web": [443, 80, 8082]}},
         **{role: {"resources": _small()} for role in ("ingest", "match", "dispatch")},
-        "operator": {"resources": _small(), "extraEnv": _routes()},
+        "operator": {"resources": _small(), "routes": {"mode": "ingress", "ingressClass": "traefik"}},
         "housekeeping": {"resources": _small(), "replicas": 1},
         "api": {"resources": _small(), "replicas": 1},
         "autoscaling": {
-            "mode": "none",
+            "mode": "external-metrics",
             **{role: _scaled(most) for role, most in SCALED.items()},
         },
     }
@@ -93,11 +93,6 @@ def image(name: str) -> dict[str, str]:
 def _small() -> dict[str, Any]:
     """Requests that leave a small node room to scale."""
     return {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}}
-
-
-def _routes() -> list[dict[str, str]]:
-    settings = {"ROUTES": "ingress", "INGRESS_CLASS": "traefik", "ROUTES_SERVICE_PORT": "80"}
-    return [{"name": f"SINAL_{name}", "value": value} for name, value in settings.items()]
 
 
 def _scaled(most: int) -> dict[str, Any]:
