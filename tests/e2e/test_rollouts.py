@@ -1,4 +1,4 @@
-"""Every role replaced by new pods while sales come in: nothing is lost. What senders had to repeat is in the timeline."""
+"""Every role replaced by new pods while sales come in: nothing is lost. What senders repeated is in the timeline."""
 
 from __future__ import annotations
 
