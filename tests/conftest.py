@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from hypothesis import settings
+
+# How long an example takes is the machine's affair, here as in Hypothesis' own profile for CI.
+settings.register_profile("unhurried", deadline=None)
+if "CI" not in os.environ:
+    settings.load_profile("unhurried")
 
 pytest_plugins = [f"tests.support.{path.stem}" for path in sorted((Path(__file__).parent / "support").glob("fix_*.py"))]
