@@ -83,7 +83,9 @@ def test_one_that_does_not_want_to_end_is_made_to(tmp_path: Path, monkeypatch: p
 def test_it_does_not_outlive_a_command_that_was_stopped(tmp_path: Path, how: signal.Signals) -> None:
     command, pid = standin(tmp_path)
     code = (
-        "import sys, time; from sinal_cli.kubectl.forward import forwarded\n"
+        "import signal, sys, time; from sinal_cli.kubectl.forward import forwarded\n"
+        # As at a terminal: what a shell starts in the background, such as a whole CI run, is born deaf to SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with forwarded(sys.argv[1:]) as port: print(port, flush=True); time.sleep(60)"
     )
     outer = subprocess.Popen([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
