@@ -124,9 +124,20 @@ class Ingest(Workload):
     service: Service = Field(default_factory=Service, description="Its Service.")
 
 
+class Manifests(Values):
+    """Manifests made through the operations API."""
+
+    enabled: bool = Field(
+        False,
+        description="POST /api/v1/funnels applies the Funnel to its tenant's namespace. The API's pods then carry a token "
+        "that may create and patch Funnels.",
+    )
+
+
 class Api(Workload):
     """The operations API."""
 
+    manifests: Manifests = Field(default_factory=Manifests, description="Manifests made through it.")
     service: Service = Field(default_factory=Service, description="Its Service.")
 
 

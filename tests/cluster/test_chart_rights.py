@@ -132,6 +132,7 @@ EXPECTED: dict[tuple[str, str], set[Attempt]] = {
         (ALL, ROUTES, READ, ()),
         ((OURS,), ROUTES, ("create", "patch", "delete"), ()),
     ),
+    ("ingress", "api"): rights((ALL, ("sinal.dev/funnels",), ("create", "patch"), ())),
     ("external-metrics", "metrics-adapter"): rights(*ADAPTER),
     ("external-metrics", "prepare"): rights(*PREPARING),
     ("keda", "metrics-adapter"): set(),
@@ -173,7 +174,8 @@ def test_no_pod_of_the_runtime_carries_a_token(release: tuple[str, Release]) -> 
         pod = manifest["spec"].get("template", {}).get("spec") if "spec" in manifest else None
         if pod is not None and pod["automountServiceAccountToken"]:
             carrying.add(manifest["metadata"]["labels"]["app.kubernetes.io/component"])
-    assert carrying == {"operator", "prepare", *({"metrics-adapter"} if which == "external-metrics" else ())}
+    with_their_own = {"external-metrics": {"metrics-adapter"}, "ingress": {"api"}}
+    assert carrying == {"operator", "prepare", *with_their_own.get(which, ())}
     for manifest in found.objects:
         if manifest["kind"] == "ServiceAccount":
             assert manifest["automountServiceAccountToken"] is False
