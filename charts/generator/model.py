@@ -129,8 +129,8 @@ class Manifests(Values):
 
     enabled: bool = Field(
         False,
-        description="POST /api/v1/funnels applies the Funnel to its tenant's namespace. The API's pods then carry a token "
-        "that may create and patch Funnels.",
+        description="POST /api/v1/funnels applies the Funnel to its tenant's namespace. The API's pods then carry a "
+        "token that may create and patch Funnels.",
     )
 
 

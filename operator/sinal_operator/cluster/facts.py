@@ -54,7 +54,7 @@ _TROUBLES: dict[Trouble, tuple[str, str]] = {
     ),
     "stalled": ("Stalled", "events have waited for a quarter of an hour and nobody sends them: does dispatch run?"),
 }
-_SILENCE = "the runtime has told nothing for five minutes: does housekeeping run and reach PostgreSQL and NATS?"
+_SILENCE = "the runtime told nothing in the last five minutes: does housekeeping run, and reach PostgreSQL and NATS?"
 
 Fields = dict[str, Any]
 
