@@ -64,6 +64,18 @@ async def test_settled_records_are_not_offered_again_after_a_restart(spool_world
     await second.close()
 
 
+async def test_what_others_are_writing_in_the_folder_is_theirs(spool_world: SpoolWorld) -> None:
+    """An edge keeps its plans beside its spool, which had taken their file away while it was being written."""
+    plans, half = spool_world.folder / "plans.json.new", spool_world.folder / "0000000001.new"
+    spool_world.folder.mkdir(exist_ok=True)
+    plans.write_text("{}")
+    half.write_bytes(b"a segment that was being rewritten")
+    spool = await opened(spool_world)
+    assert plans.exists()
+    assert not half.exists()
+    await spool.close()
+
+
 async def test_torn_last_record_is_cut_off_and_the_rest_stays(spool_world: SpoolWorld) -> None:
     first = await opened(spool_world)
     await first.append([entry("loja", 1), entry("loja", 2)])

@@ -76,7 +76,7 @@ class Disk:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._take_lock()
-            for leftover in self._folder.glob("*.new"):
+            for leftover in self._folder.glob("[0-9]*.new"):  # of segments: the cache of plans writes beside them
                 leftover.unlink()
             paths = sorted(self._folder.glob(f"*{SUFFIX}"))
             return [found for path in paths for found in self._load(path, is_last=path == paths[-1])]
