@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -23,43 +23,53 @@ async def redis_server(tmp_path: Path) -> AsyncIterator[RedisServer]:
     await server.stop()
 
 
-def shared(server: RedisServer) -> RedisLimiter:
-    found = limiter.connect(server.url, clock=time)
-    assert isinstance(found, RedisLimiter)
-    return found
+Open = Callable[[float], RedisLimiter]
+PATIENT_S = 20.0  # where the test is not about a slow Redis, a slow machine shall not look like one
 
 
-async def test_two_processes_share_one_bucket(redis_server: RedisServer) -> None:
-    both = shared(redis_server), shared(redis_server)
-    waits = [await both[n % 2].take("loja:events", 1, per_minute=40) for n in range(42)]
-    assert waits[:40] == [0] * 40
-    assert all(0 < wait <= 3 for wait in waits[41:])
-    for one in both:
-        await one.close()
+@pytest.fixture
+async def opened(redis_server: RedisServer) -> AsyncIterator[Open]:
+    """Opens limiters of one Redis, as processes of their own would, and closes them."""
+    limiters: list[RedisLimiter] = []
+
+    def one(timeout_s: float) -> RedisLimiter:
+        found = limiter.connect(redis_server.url, clock=time, timeout_s=timeout_s)
+        assert isinstance(found, RedisLimiter)
+        limiters.append(found)
+        return found
+
+    yield one
+    for found in limiters:
+        await found.close()
 
 
-async def test_large_limits_cost_few_round_trips_and_stay_true(redis_server: RedisServer) -> None:
-    one = shared(redis_server)
+async def test_two_processes_share_one_bucket(opened: Open) -> None:
+    both = opened(PATIENT_S), opened(PATIENT_S)
+    waits = [await both[n % 2].take("loja:events", 1, per_minute=6) for n in range(8)]
+    assert waits[:6] == [0] * 6
+    assert 0 < waits[7] <= 20
+
+
+async def test_large_limits_cost_few_round_trips_and_stay_true(opened: Open) -> None:
+    one = opened(PATIENT_S)
+    started = time.monotonic()
     waits = await asyncio.gather(*(one.take("loja:events", 1, per_minute=6_000) for _ in range(6_500)))
-    granted = waits.count(0)
-    assert 6_000 <= granted <= 6_300  # a minute's worth, and what refilled meanwhile
+    refilled = (time.monotonic() - started) * 6_000 / 60
+    assert 6_000 <= waits.count(0) <= 6_000 + refilled + 1
     info = await one._redis.info("commandstats")
     assert info["cmdstat_evalsha"]["calls"] < 1_200
-    await one.close()
 
 
-async def test_batch_beyond_the_bucket_goes_into_debt(redis_server: RedisServer) -> None:
-    one = shared(redis_server)
+async def test_batch_beyond_the_bucket_goes_into_debt(opened: Open) -> None:
+    one = opened(PATIENT_S)
     assert await one.take("loja:events", 500, per_minute=100) == 0
     assert await one.take("loja:events", 1, per_minute=100) > 200
-    await one.close()
 
 
-async def test_lost_redis_costs_one_short_wait_and_no_request(redis_server: RedisServer) -> None:
-    one = shared(redis_server)
+async def test_lost_redis_costs_one_short_wait_and_no_request(redis_server: RedisServer, opened: Open) -> None:
+    one = opened(limiter.REDIS_TIMEOUT_S)
     assert await one.take("loja:events", 1, per_minute=60) == 0
     await redis_server.stop()
     started = time.monotonic()
     assert [await one.take("loja:events", 1, per_minute=60) for _ in range(20)] == [0] * 20
-    assert time.monotonic() - started < 1
-    await one.close()
+    assert time.monotonic() - started < limiter.REDIS_REST_S

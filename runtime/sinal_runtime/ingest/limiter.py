@@ -68,8 +68,11 @@ class LocalLimiter:
 class RedisLimiter:
     """Token buckets shared over processes; falls back to its own when Redis fails, and says so once."""
 
-    def __init__(self, redis: Redis, *, clock: Monotonic, prefix: str = "sinal:rate:") -> None:
+    def __init__(
+        self, redis: Redis, *, clock: Monotonic, prefix: str = "sinal:rate:", timeout_s: float = REDIS_TIMEOUT_S
+    ) -> None:
         self._redis = redis
+        self._timeout_s = timeout_s
         self._clock = clock
         self._prefix = prefix
         self._script = redis.register_script(_TAKE)
@@ -109,7 +112,7 @@ class RedisLimiter:
         return 0.0
 
     async def _ask(self, bucket: str, cost: int, per_minute: int) -> int:
-        async with asyncio.timeout(REDIS_TIMEOUT_S):
+        async with asyncio.timeout(self._timeout_s):
             return int(await self._script(keys=[self._prefix + bucket], args=[cost, per_minute]))
 
     def _spend(self, bucket: str, cost: int) -> bool:
@@ -131,11 +134,13 @@ class RedisLimiter:
             log.info("limiter.shared", why="Redis answers again")
 
 
-def connect(redis_url: str | None, *, clock: Monotonic) -> LocalLimiter | RedisLimiter:
+def connect(
+    redis_url: str | None, *, clock: Monotonic, timeout_s: float = REDIS_TIMEOUT_S
+) -> LocalLimiter | RedisLimiter:
     """The limiter for a Redis URL, or the local one without; nothing is opened before the first use."""
     if redis_url is None:
         return LocalLimiter(clock=clock)
     redis: Redis = Redis.from_url(
-        redis_url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S, max_connections=16
+        redis_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, max_connections=16
     )
-    return RedisLimiter(redis, clock=clock)
+    return RedisLimiter(redis, clock=clock, timeout_s=timeout_s)
