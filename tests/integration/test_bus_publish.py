@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 import pytest
 import uvloop
+from nats.aio.msg import Msg
 
 from sinal_crds import names
 from sinal_runtime.bus import Bus, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, Outgoing, Published
@@ -162,3 +164,58 @@ def test_a_bus_closes_while_the_broker_is_away_with_work_left_to_send(nats_serve
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work())
+
+
+async def test_answers_are_found_wherever_a_read_cuts_them(bus: Bus, make_tenant: MakeTenant) -> None:
+    """Acks that lie whole in what was read go a shorter way than those that are cut, or that stand behind others."""
+    await make_tenant("loja")
+    heard: list[bytes] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.data)
+
+    await bus.link.client.subscribe("between.>", cb=hear)
+    parser = bus.link.client._ps
+    parse = parser.parse
+
+    async def in_pieces(data: bytes) -> None:
+        cut = random.randrange(len(data) + 1)
+        for piece in (data[:cut], data[cut:]):
+            if piece:
+                await parse(piece)
+
+    parser.parse = in_pieces  # type: ignore[method-assign,assignment]
+    subject = names.in_subject("loja", "click")
+
+    async def sender(number: int) -> list[Published]:
+        got = []
+        for n in range(20):
+            got.append(await bus.publish(subject, b"{}", msg_id=f"{number}-{n}", timeout_s=30))
+            await bus.send(f"between.{number}", b"x" * number)
+        return got
+
+    results = [one for many in await asyncio.gather(*map(sender, range(50))) for one in many]
+    assert sorted(one.seq for one in results) == list(range(1, 1_001))
+    await eventually(lambda: len(heard) == 1_000)
+    assert sorted(map(len, heard)) == sorted(number for number in range(50) for _ in range(20))
+
+
+async def test_a_publish_that_nobody_awaits_any_more_harms_no_other(bus: Bus, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja")
+    subject = names.in_subject("loja", "click")
+    given_up = [asyncio.create_task(bus.publish(subject, b"{}", msg_id=f"given-up-{n}")) for n in range(100)]
+    await asyncio.sleep(0)
+    for task in given_up:
+        task.cancel()
+    kept = await asyncio.gather(*(bus.publish(subject, b"{}", msg_id=f"kept-{n}") for n in range(100)))
+    assert not any(one.duplicate for one in kept)
+    assert await asyncio.gather(*given_up, return_exceptions=True) != []
+    await bus.close()  # waits for what is under way: nothing is
+
+
+async def test_an_id_that_no_header_carries_as_it_is_is_cleaned_on_both_ways(bus: Bus, make_tenant: MakeTenant) -> None:
+    await make_tenant("loja")
+    subject = names.in_subject("loja", "click")
+    first = await bus.publish(subject, b"{}", msg_id="a\r\nStatus: 503")
+    again = await bus.publish(subject, b"{}", msg_id="a  Status: 503 ")
+    assert again == Published(first.seq, True)

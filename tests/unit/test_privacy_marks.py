@@ -80,7 +80,8 @@ def test_a_withdrawn_consent_stands_until_an_event_says_yes_later(said: bool | N
 def test_the_row_of_a_dropped_event_tells_nothing_of_anybody() -> None:
     row = blank_row(event(kind="sale", sale=sale(), order_id="HP1", click_id="c1", user=UserData(em=[EMAIL])))
     assert (row.outcome, row.reason, bytes(row.body)) == ("withheld", "erased", b"{}")
-    assert all(value not in repr(row) for value in (EMAIL, PHONE, "HP1", "c1", "s1"))
+    told = repr(row).replace(repr(row.body), "")  # without the address in memory that the body's repr has
+    assert all(value not in told for value in (EMAIL, PHONE, "HP1", "c1", "s1"))
 
 
 @pytest.mark.parametrize(

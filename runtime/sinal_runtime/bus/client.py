@@ -13,7 +13,6 @@ from typing import Protocol
 import msgspec
 import nats.errors
 import structlog
-from nats.aio.msg import Msg
 
 from sinal_crds import names
 from sinal_runtime.bus import wire
@@ -21,12 +20,13 @@ from sinal_runtime.bus.depth import Depth, Survey, survey
 from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneMissing
 from sinal_runtime.bus.kv import Bucket, watch_bucket
 from sinal_runtime.bus.link import Link
-from sinal_runtime.bus.replies import Replies
+from sinal_runtime.bus.replies import Replies, Reply, Waiting
 from sinal_runtime.tracing import HEADER, Tracer
 
 log = structlog.get_logger(__name__)
 
 PROVISION_INTERVAL_S = 1.0
+MSG_ID = "Nats-Msg-Id"
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -146,43 +146,58 @@ class Bus:
 
         What is traced goes on in the message's reader, unless `headers` name another trace.
         """
-        if self._tracer is None or headers is not None:
-            return await self._publish(subject, body, {"Nats-Msg-Id": msg_id, **(headers or {})}, timeout_s)
+        if headers is not None:
+            return await self._publish(subject, body, {MSG_ID: msg_id, **headers}, timeout_s)
+        if self._tracer is None:
+            if (waiting := self._post(subject, body, msg_id, timeout_s)) is not None:
+                return _stored(await waiting.reply(), subject)
+            return await self._publish(subject, body, {MSG_ID: msg_id}, timeout_s)
         with self._tracer.inner("nats.publish", kind="producer"):
             told = self._tracer.traceparent()
-            own = {"Nats-Msg-Id": msg_id} if told is None else {"Nats-Msg-Id": msg_id, HEADER: told}
+            own = {MSG_ID: msg_id} if told is None else {MSG_ID: msg_id, HEADER: told}
             return await self._publish(subject, body, own, timeout_s)
 
     async def _publish(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Published:
-        answer = await self.call(subject, body, headers=headers, timeout_s=timeout_s)
-        ack = wire.decode_puback(answer.data)
-        if ack.error is not None:
-            raise wire.error_of(ack.error, subject)
-        return Published(ack.seq, ack.duplicate)
+        return _stored(await self.call(subject, body, headers=headers, timeout_s=timeout_s), subject)
+
+    def _post(self, subject: str, body: bytes, msg_id: str, timeout_s: float) -> Waiting | None:
+        """Send at once where that is possible; raises BusUnavailable, MessageTooLarge."""
+        if not self.link.connected:
+            raise _no_connection(subject)
+        return self._replies.post(subject, body, msg_id=msg_id, timeout_s=timeout_s)
 
     async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Published | BusError]:
         """Store many at once, pipelined; one result each, in order: one refusal costs no other its place."""
+        begun = [self._begun(message, timeout_s) for message in messages]
+        ends = [self._end(message, one, timeout_s) for message, one in zip(messages, begun, strict=True)]
+        return list(await asyncio.gather(*ends)) if None in begun else [await one for one in ends]
 
-        async def one(message: Outgoing) -> Published | BusError:
-            try:
-                return await self.publish(
-                    message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s, headers=message.headers
-                )
-            except BusError as error:
-                return error
+    def _begun(self, message: Outgoing, timeout_s: float) -> Waiting | BusError | None:
+        """Of one of many: on its way, refused before it was, or (None) to be published the usual way."""
+        if self._tracer is not None or message.headers:
+            return None
+        try:
+            return self._post(message.subject, message.body, message.msg_id, timeout_s)
+        except BusError as error:
+            return error
 
-        return list(await asyncio.gather(*map(one, messages)))
+    async def _end(self, message: Outgoing, begun: Waiting | BusError | None, timeout_s: float) -> Published | BusError:
+        try:
+            if isinstance(begun, Waiting):
+                return _stored(await begun.reply(), message.subject)
+            return begun or await self.publish(
+                message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s, headers=message.headers
+            )
+        except BusError as error:
+            return error
 
     async def call(
         self, subject: str, body: bytes = b"", *, headers: dict[str, str] | None = None, timeout_s: float = 5.0
-    ) -> Msg:
+    ) -> Reply:
         """One request and its answer; raises BusUnavailable, LaneMissing (nobody listens), MessageTooLarge."""
         if not self.link.connected:
-            raise BusUnavailable(f"{subject}: no connection to the broker")
-        answer = await self._replies.call(subject, body, headers=headers, timeout_s=timeout_s)
-        if answer.headers and answer.headers.get(wire.STATUS) == wire.NO_RESPONDERS:
-            raise LaneMissing(f"{subject}: nothing listens there; is the tenant provisioned?")
-        return answer
+            raise _no_connection(subject)
+        return _heard(await self._replies.call(subject, body, headers=headers, timeout_s=timeout_s), subject)
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
         """One call of the JetStream API (`path` after `$JS.API.`); raises as `call`, and BusRefused."""
@@ -259,3 +274,22 @@ class Bus:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _no_connection(subject: str) -> BusUnavailable:
+    return BusUnavailable(f"{subject}: no connection to the broker")
+
+
+def _heard(answer: Reply, subject: str) -> Reply:
+    """An answer of somebody; raises LaneMissing for the broker's word that nobody listens."""
+    if answer.headers and answer.headers.get(wire.STATUS) == wire.NO_RESPONDERS:
+        raise LaneMissing(f"{subject}: nothing listens there; is the tenant provisioned?")
+    return answer
+
+
+def _stored(answer: Reply, subject: str) -> Published:
+    """The ack of a publish; raises what the broker refused it with."""
+    ack = wire.decode_puback(_heard(answer, subject).data)
+    if ack.error is not None:
+        raise wire.error_of(ack.error, subject)
+    return Published(ack.seq, ack.duplicate)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
 
+from sinal_runtime.bus.connection import Connection
 from sinal_runtime.bus.errors import where
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ class Link:
     """One nats client with listeners for its connects and losses."""
 
     def __init__(self, *, name: str) -> None:
-        self.client = Client()
+        self.client = Connection()
         self.identity = ""
         self._name = name
         self._up: list[Listener] = []

@@ -1,72 +1,139 @@
 """Pipelined requests over one connection: many wait at once, each for its own answer.
 
 Invariant: a request ends by its answer, its time-out, or the loss of the connection, whichever is first. A lost
-connection fails the waiting ones at once, so that ingest can spool instead of holding its senders for seconds.
+connection fails the waiting ones at once, so that ingest can spool instead of holding its senders for seconds. One
+timer looks after all time-outs while anything waits, so a request may end up to `LOOK_S` late.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from itertools import count
+from typing import NamedTuple
 
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from sinal_runtime.bus.errors import BusUnavailable, MessageTooLarge
+from sinal_runtime.bus.connection import Connection
+from sinal_runtime.bus.errors import BusError, BusUnavailable, MessageTooLarge
+
+LOOK_S = 0.05
+
+
+class Reply(NamedTuple):
+    """An answer as it came."""
+
+    data: bytes
+    headers: Mapping[str, str] | None = None
+
+
+class Waiting(NamedTuple):
+    """A request under way; its future always gets a result, so that one whom nobody awaits any more is no fault."""
+
+    future: asyncio.Future[Reply | BusError]
+    subject: str
+    timeout_s: float
+    deadline: float  # of the loop's clock
+
+    async def reply(self) -> Reply:
+        """The answer; raises what it ended by."""
+        result = await self.future
+        if isinstance(result, BusError):
+            raise result
+        return result
 
 
 class Replies:
     """The answers that are still awaited, by the last token of their inbox."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Connection) -> None:
         self._client = client
         self._inbox = client.new_inbox()
         self._tokens = count()
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._waiting: dict[bytes, Waiting] = {}
+        self._looking: asyncio.TimerHandle | None = None
 
     async def attach(self) -> None:
         """Subscribe to the inbox; once, the client subscribes again by itself after a reconnect."""
-        await self._client.subscribe(f"{self._inbox}.*", cb=self._answered, pending_msgs_limit=0, pending_bytes_limit=0)
+        self._client.hand_over(self._inbox, self._answered)
+        await self._client.subscribe(
+            f"{self._inbox}.*", cb=self._delivered, pending_msgs_limit=0, pending_bytes_limit=0
+        )
 
-    async def _answered(self, message: Msg) -> None:
-        future = self._waiting.pop(message.subject.rpartition(".")[2], None)
-        if future is not None and not future.done():
-            future.set_result(message)
-
-    async def call(self, subject: str, body: bytes, *, headers: dict[str, str] | None = None, timeout_s: float) -> Msg:
+    async def call(
+        self, subject: str, body: bytes, *, headers: dict[str, str] | None = None, timeout_s: float
+    ) -> Reply:
         """Send a request and return its answer; raises BusUnavailable, MessageTooLarge."""
-        token = str(next(self._tokens))
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Msg] = loop.create_future()
-        self._waiting[token] = future
-        timer = loop.call_later(timeout_s, self._expire, token, subject, timeout_s)
+        token, waiting = self._expect(subject, timeout_s)
+        return await self._sent(token, waiting, body, headers)
+
+    def post(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float) -> Waiting | None:
+        """Send a message with an id at once, to be awaited later; raises MessageTooLarge.
+
+        None where it takes `call`: the connection's buffer is full, or the id is none for a header as it stands.
+        """
+        if not (msg_id.isascii() and msg_id.isprintable()):
+            return None
+        token, waiting = self._expect(subject, timeout_s)
         try:
-            await self._client.publish(subject, body, reply=f"{self._inbox}.{token}", headers=headers)
-            return await future
+            reply = f"{self._inbox}.{token.decode()}"
+            if self._client.post(subject, body, reply=reply, msg_id=msg_id.strip().encode()):
+                return waiting
         except nats.errors.MaxPayloadError:
-            raise MessageTooLarge(
-                f"{subject}: {len(body)} bytes are more than the broker's limit of {self._client.max_payload}"
-            ) from None
+            del self._waiting[token]
+            raise self._too_large(subject, body) from None
+        del self._waiting[token]
+        return None
+
+    def _expect(self, subject: str, timeout_s: float) -> tuple[bytes, Waiting]:
+        loop = asyncio.get_running_loop()
+        token = b"%d" % next(self._tokens)
+        waiting = self._waiting[token] = Waiting(loop.create_future(), subject, timeout_s, loop.time() + timeout_s)
+        if self._looking is None:
+            self._looking = loop.call_later(LOOK_S, self._look)
+        return token, waiting
+
+    async def _sent(self, token: bytes, waiting: Waiting, body: bytes, headers: dict[str, str] | None) -> Reply:
+        try:
+            await self._client.publish(waiting.subject, body, reply=f"{self._inbox}.{token.decode()}", headers=headers)
+            return await waiting.reply()
+        except nats.errors.MaxPayloadError:
+            raise self._too_large(waiting.subject, body) from None
         except (nats.errors.Error, OSError) as error:
-            raise BusUnavailable(f"{subject}: {type(error).__name__}") from error
+            raise BusUnavailable(f"{waiting.subject}: {type(error).__name__}") from error
         finally:
-            timer.cancel()
             self._waiting.pop(token, None)
 
-    def _expire(self, token: str, subject: str, timeout_s: float) -> None:
-        future = self._waiting.pop(token, None)
-        if future is not None and not future.done():
-            future.set_exception(BusUnavailable(f"{subject}: no answer within {timeout_s:g} s"))
+    def _too_large(self, subject: str, body: bytes) -> MessageTooLarge:
+        most = self._client.max_payload
+        return MessageTooLarge(f"{subject}: {len(body)} bytes are more than the broker's limit of {most}")
+
+    async def _delivered(self, message: Msg) -> None:
+        self._end(message.subject.rpartition(".")[2].encode(), Reply(message.data, message.headers))
+
+    def _answered(self, token: bytes, data: bytes) -> None:
+        self._end(token, Reply(data))
+
+    def _end(self, token: bytes, result: Reply | BusError) -> None:
+        waiting = self._waiting.pop(token, None)
+        if waiting is not None and not waiting.future.done():
+            waiting.future.set_result(result)
+
+    def _look(self) -> None:
+        """End what has waited long enough; come again as long as anything waits."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for token, late in [(token, one) for token, one in self._waiting.items() if one.deadline <= now]:
+            self._end(token, BusUnavailable(f"{late.subject}: no answer within {late.timeout_s:g} s"))
+        self._looking = loop.call_later(LOOK_S, self._look) if self._waiting else None
 
     async def idle(self, *, timeout_s: float) -> None:
         """Wait until nothing is awaited any more, or the time is over."""
         if self._waiting:
-            await asyncio.wait(self._waiting.values(), timeout=timeout_s)
+            await asyncio.wait([one.future for one in self._waiting.values()], timeout=timeout_s)
 
     def fail_all(self) -> None:
         """The connection is lost: what was waiting is in doubt."""
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(BusUnavailable("the connection was lost before the broker answered"))
+        for token in tuple(self._waiting):
+            self._end(token, BusUnavailable("the connection was lost before the broker answered"))

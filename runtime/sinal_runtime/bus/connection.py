@@ -1,0 +1,81 @@
+"""nats-py's client with two short ways for what an edge does thousands of times a second: publish, and take the ack.
+
+The library's own way costs a publish three futures and queues, two patterns on subjects and the assembling of headers,
+and an ack a task switch in the subscription that it goes through. Connecting, reconnecting, TLS, credentials, pings and
+every other message stay the library's: an answer that does not lie whole in what was read takes its way too. This is
+the one module that touches the client's private parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+import nats.errors
+from nats.aio.client import Client
+from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
+
+Answered = Callable[[bytes, bytes], None]  # last token of the inbox, body
+
+_HEAD = b"NATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n"
+_HEAD_LENGTH = len(_HEAD) - 2  # beside the id
+
+
+class Connection(Client):
+    """One connection to the broker."""
+
+    def hand_over(self, inbox: str, answered: Answered) -> None:
+        """Call `answered` for messages without headers to `inbox` and one more token, as soon as they are read."""
+        self._ps = _AnswersFirst(self, inbox, answered)
+
+    def post(self, subject: str, body: bytes, *, reply: str, msg_id: bytes) -> bool:
+        """Publish with a `Nats-Msg-Id`, sent with whatever else this turn of the loop writes.
+
+        Raises MaxPayloadError. False where the usual way must be taken: it waits while the buffer is full, and says
+        what is wrong with the connection.
+        """
+        if len(body) > self._max_payload:
+            raise nats.errors.MaxPayloadError
+        queue = self._flush_queue
+        if queue is None or not self.is_connected or self._pending_data_size > self._max_pending_size:
+            return False
+        flusher = self._flusher_task
+        if flusher is None or flusher.done():
+            return False
+        length = _HEAD_LENGTH + len(msg_id)
+        command = b"HPUB %b %d %d\r\n" % (f"{subject} {reply}".encode(), length, length + len(body))
+        self._pending += (command, _HEAD % msg_id, body, b"\r\n")
+        self._pending_data_size += len(command) + length + len(body) + 2
+        if queue.empty():
+            queue.put_nowait(asyncio.get_running_loop().create_future())
+        return True
+
+
+class _AnswersFirst(Parser):
+    """Looks for answers at the beginning of what was read, and gives the rest to the library."""
+
+    def __init__(self, client: Client, inbox: str, answered: Answered) -> None:
+        super().__init__(client)
+        self._answered = answered
+        self._match = re.compile(rb"MSG %b\.([^ .]+) \d+ (\d+)\r\n" % re.escape(inbox.encode())).match
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take what can be taken at once."""
+        if self.state == AWAITING_CONTROL_LINE and not self.buf:
+            at = self._take(data)
+            if at == len(data):
+                return
+            data = data[at:] if at else data
+        await super().parse(data)
+
+    def _take(self, data: bytes) -> int:
+        """Hand over the answers that lie whole at the beginning; returns where the rest begins."""
+        at = 0
+        while (found := self._match(data, at)) is not None:
+            end = found.end() + int(found[2])
+            if end + 2 > len(data):
+                break
+            self._answered(found[1], data[found.end() : end])
+            at = end + 2
+        return at
