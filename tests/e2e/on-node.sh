@@ -8,6 +8,8 @@
 #   on-node.sh images      build the images (kept while nothing that they are made of changes)
 #   on-node.sh load IMAGE  put an image into the node, as SINAL_E2E_LOAD does
 #   on-node.sh node ...    pass a command to the node's own tool
+#   on-node.sh able        try what no package brings: the tool, namespaces, mounts, cgroups; exits 3 with the reason
+#                          when this machine can never run a node
 #
 # MINICLUSTER is the folder of that tool. It needs root, version 1 of cgroups, and Debian's containerd,
 # containernetworking-plugins, docker.io and debootstrap.
@@ -21,10 +23,42 @@ python=$PWD/.venv/bin/python
 say() { echo "on-node: $*" >&2; }
 die() { say "$*" && exit 1; }
 
+refused() { say "$*" && exit 3; }
+
+# What a machine allows or does not, by doing it: nothing of it is left.
+able() {
+	[ -x "$tool/minicluster" ] || refused "no minicluster in $tool: set MINICLUSTER to its folder, or run 'make e2e' on kind"
+	[ "$(id -u)" = 0 ] || refused "it needs root, for namespaces and cgroups: run it as root, or 'make e2e' on kind"
+	local hierarchy trial said
+	for hierarchy in memory cpu cpuset; do
+		trial=/sys/fs/cgroup/$hierarchy
+		[ -d "$trial" ] || refused "it needs version 1 of cgroups: there is no $trial here; run 'make e2e' on kind"
+		trial+=/sinal-able-$$
+		said=$(mkdir "$trial" 2>&1) || refused "no cgroup may be made here: $said"
+		rmdir "$trial"
+	done
+	mkdir -p "$cache"
+	trial=$(mktemp -d "$cache/able.XXXXXX")  # where the node's own folders will be, for its overlay
+	said=$(unshare --fork --kill-child --pid --mount-proc --mount --net --uts --ipc \
+		bash -c "$(declare -f node_rights)"$'\n''node_rights "$1"' - "$trial" 2>&1) ||
+		{ rm -rf "$trial" && refused "no node can be made here: $said"; }
+	rm -rf "$trial"
+}
+
+node_rights() { # FOLDER: in new namespaces, what makes them a node
+	set -e
+	mount --make-rshared /
+	hostname able
+	mount -t sysfs sysfs /sys
+	mount -t tmpfs tmpfs /run
+	mkdir "$1/upper" "$1/work"
+	mount -t overlay -o "lowerdir=/var,upperdir=$1/upper,workdir=$1/work" overlay /var
+	mount --bind /proc/version /proc/sys/vm/overcommit_memory
+	! command -v ip >/dev/null || ip link add node0 type veth peer name node1
+}
+
 check() {
-	[ -x "$tool/minicluster" ] || die "no minicluster in $tool: set MINICLUSTER to its folder, or run 'make e2e' on kind"
-	[ "$(id -u)" = 0 ] || die "it needs root, for namespaces and cgroups: run it as root, or 'make e2e' on kind"
-	[ -d /sys/fs/cgroup/memory ] || die "it needs version 1 of cgroups, which this machine does not have: run 'make e2e' on kind"
+	able
 	[ -x "$python" ] || die ".venv is missing: make unit installs it"
 	local program
 	for program in containerd dockerd debootstrap ip iptables openssl curl; do
@@ -106,10 +140,14 @@ tests() {
 		"$tool/minicluster" node "$python" -m pytest tests/e2e "$@"
 }
 
-check
-node_dir
 command=${1:-all}
 [ $# -eq 0 ] || shift
+if [ "$command" = able ]; then
+	able
+	exit
+fi
+check
+node_dir
 case $command in
 up) up ;;
 down) "$tool/minicluster" down ;;
