@@ -7,20 +7,26 @@ which was taken and why.
 from __future__ import annotations
 
 from sinal_runtime.identity.click import (
+    UTM_FIELDS,
     Fbc,
     Fbp,
     build_fbc,
     fbclid_of_fbc,
     fbclid_of_url,
+    fbclid_of_value,
+    is_fbc,
+    is_fbp,
     new_fbp,
     usable_fbc,
     utm_of_url,
+    utm_of_value,
 )
 from sinal_runtime.identity.fields import FIELDS, UnknownField, digest, hashed, normalise
 from sinal_runtime.identity.users import ClearUser, hash_user, normalise_user
 
 __all__ = [
     "FIELDS",
+    "UTM_FIELDS",
     "ClearUser",
     "Fbc",
     "Fbp",
@@ -29,11 +35,15 @@ __all__ = [
     "digest",
     "fbclid_of_fbc",
     "fbclid_of_url",
+    "fbclid_of_value",
     "hash_user",
     "hashed",
+    "is_fbc",
+    "is_fbp",
     "new_fbp",
     "normalise",
     "normalise_user",
     "usable_fbc",
     "utm_of_url",
+    "utm_of_value",
 ]

@@ -25,7 +25,7 @@ _SEGMENT = re.compile(rf"[A-Za-z0-9_~=-]{{1,{MAX_FBCLID}}}")
 _FBC = re.compile(rf"fb\.(\d{{1,2}})\.(\d{{13}})\.({_SEGMENT.pattern})(?:\.({_SEGMENT.pattern}))?", re.ASCII)
 _FBP = re.compile(r"fb\.(\d{1,2})\.(\d{13})\.(\d{1,20})(?:\.([A-Za-z0-9_-]{1,16}))?", re.ASCII)
 _APPENDIX = re.compile(r"AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_-]{8}")  # the library's language token, or its six bytes
-_UTM_FIELDS = ("source", "medium", "campaign", "content", "term")
+UTM_FIELDS = {f"utm_{field}": field for field in ("source", "medium", "campaign", "content", "term")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,19 @@ def build_fbc(fbclid: str, observed_ms: int, subdomain_index: int = 1) -> str | 
     `subdomain_index` is 1 where the server makes it without a cookie (Meta, "fbp and fbc"). What is built always has
     the four documented segments, so a dot in the fbclid is malformed here.
     """
-    if not _SEGMENT.fullmatch(fbclid):
+    if not (0 <= subdomain_index <= 99 and 10**12 <= observed_ms < 10**13 and _SEGMENT.fullmatch(fbclid)):
         return None
-    fbc = f"fb.{subdomain_index}.{observed_ms}.{fbclid}"
-    return fbc if _FBC.fullmatch(fbc) else None
+    return f"fb.{subdomain_index}.{observed_ms}.{fbclid}"
+
+
+def is_fbc(text: str) -> bool:
+    """Whether it is well-formed, for who does not need its parts."""
+    return _FBC.fullmatch(text) is not None
+
+
+def is_fbp(text: str) -> bool:
+    """Whether it is well-formed, for who does not need its parts."""
+    return _FBP.fullmatch(text) is not None
 
 
 def fbclid_of_fbc(fbc: str) -> str | None:
@@ -100,24 +109,32 @@ def new_fbp(now_ms: int, rng: Random) -> str:
 
 def fbclid_of_url(url: str) -> str | None:
     """The first well-formed `fbclid` of the query, percent-decoded once; None without one."""
-    for name, value in _query(url):
-        if name == "fbclid" and _FBCLID.fullmatch(fbclid := unquote(value)):
-            return fbclid
-    return None
+    values = (value for name, value in _query(url) if name == "fbclid")
+    return next((fbclid for value in values if (fbclid := fbclid_of_value(value))), None)
+
+
+def fbclid_of_value(value: str) -> str | None:
+    """A query's value as an fbclid, percent-decoded once; None for a malformed one."""
+    text = unquote(value) if "%" in value else value
+    return text if _FBCLID.fullmatch(text) else None
 
 
 def utm_of_url(url: str) -> Utm:
     """Campaign parameters of the query, decoded once, cut at 500 characters; of several the first that is not blank."""
     found: dict[str, str] = {}
     for name, value in _query(url):
-        field = name.removeprefix("utm_") if name.startswith("utm_") else ""
-        if field in _UTM_FIELDS and field not in found:
-            text = unquote_plus(value)
-            if not text.isprintable():
-                text = "".join(c for c in text if c.isprintable())
-            if text := text.strip()[:MAX_UTM]:
-                found[field] = text
+        field = UTM_FIELDS.get(name)
+        if field and field not in found and (text := utm_of_value(value)):
+            found[field] = text
     return Utm(**found)
+
+
+def utm_of_value(value: str) -> str:
+    """A query's value as a campaign parameter; empty when nothing is left of it."""
+    text = unquote_plus(value) if "%" in value or "+" in value else value
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable())
+    return text.strip()[:MAX_UTM]
 
 
 def _query(url: str) -> list[tuple[str, str]]:

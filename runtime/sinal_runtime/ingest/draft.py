@@ -8,12 +8,11 @@ Personal data is hashed while it is read: a draft holds none in clear.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
-
-import msgspec
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from sinal_runtime import identity
-from sinal_runtime.events import Item, UserData, Utm
+from sinal_runtime.events import Item, Utm
 from sinal_runtime.ingest import peer, urls
 from sinal_runtime.ingest.exchange import MAX_USER_AGENT, clean_user_agent
 from sinal_runtime.ingest.fields import Fields
@@ -61,70 +60,43 @@ _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _MAY_TELL = re.compile(r"@|^[\s+(]*\d(?:[\s.\-/()]*\d){9,13}\s*$")
 
 
-class Draft(msgspec.Struct, kw_only=True, frozen=True):
-    """What the sender said, in our types; times are Unix ms."""
+class Draft(NamedTuple):
+    """What the sender said, in our types."""
 
-    event_id: str | None
-    occurred_at: int | None
-    click_id: str | None
-    session_id: str | None
-    external_id: str | None
-    fbclid: str | None
-    fbc: str | None
-    fbp: str | None
-    url: str | None
-    referrer: str | None
-    utm: Utm
-    user: UserData
-    value: str | None
-    currency: str | None
-    items: list[Item]
-    order_id: str | None
-    consent_ads: bool | None
-    ip: str | None
-    user_agent: str | None
+    said: dict[str, Any]  # fields of an `Event` by their names, those alone that were given; times are Unix ms
     dropped: tuple[str, ...]
     unknown_fields: int
 
 
-class _Click(NamedTuple):
-    fbclid: str | None
-    fbc: str | None
-    fbp: str | None
-    dropped: tuple[str, ...]
+# Fields that depend on no other.
+_PLAIN: tuple[tuple[str, Callable[[Fields], object]], ...] = (
+    ("event_id", lambda fields: fields.text("event_id", 128)),
+    ("click_id", lambda fields: fields.word("click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _")),
+    ("session_id", lambda fields: fields.word("session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _")),
+    ("external_id", lambda fields: private_id(fields.text("external_id", 256, numbers=True))),
+    ("value", lambda fields: fields.amount("value")),
+    ("currency", lambda fields: _upper(fields.word("currency", 3, _CURRENCY, "an ISO 4217 code such as BRL"))),
+    ("items", lambda fields: fields.sections("items", MAX_ITEMS, _item)),
+    ("order_id", lambda fields: fields.text("order_id", 128, numbers=True)),
+    ("consent_ads", lambda fields: fields.flag("consent_ads")),
+)
 
 
 def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> Draft:
     """One event; errors go to the list of `fields`. `believe_client`: the sender proved to be a server."""
-    url = fields.text("url", MAX_URL)
-    utm, unknown_utm = _utm(fields, url)
-    user, unknown_user = _user(fields, country)
-    ip, user_agent, unknown_client = _client(fields)
-    ids = _click(fields, url)
-    referrer = fields.text("referrer", MAX_URL)
-    return Draft(
-        event_id=fields.text("event_id", 128),
-        occurred_at=_occurred_at(fields, now_ms),
-        click_id=fields.word("click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _"),
-        session_id=fields.word("session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _"),
-        external_id=private_id(fields.text("external_id", 256, numbers=True)),
-        fbclid=ids.fbclid,
-        fbc=ids.fbc,
-        fbp=ids.fbp,
-        url=urls.scrub(url) if url else None,
-        referrer=urls.scrub(referrer) if referrer else None,
-        utm=utm,
-        user=user,
-        value=fields.amount("value"),
-        currency=_upper(fields.word("currency", 3, _CURRENCY, "an ISO 4217 code such as BRL")),
-        items=fields.sections("items", MAX_ITEMS, _item),
-        order_id=fields.text("order_id", 128, numbers=True),
-        consent_ads=fields.flag("consent_ads"),
-        ip=ip if believe_client else None,
-        user_agent=user_agent if believe_client else None,
-        dropped=ids.dropped,
-        unknown_fields=fields.unknown(KNOWN) + unknown_utm + unknown_user + unknown_client,
-    )
+    said: dict[str, Any] = {}
+    unknown = fields.unknown(KNOWN) + _page(fields, said)
+    if "user" in fields:
+        unknown += _user(fields, said, country)
+    if "client" in fields:
+        unknown += _client(fields, said if believe_client else {})
+    dropped = _click(fields, said)
+    if "occurred_at" in fields and (at := _occurred_at(fields, now_ms)) is not None:
+        said["occurred_at"] = at
+    for name, reader in _PLAIN:
+        if name in fields and (value := reader(fields)) is not None:
+            said[name] = value
+    return Draft(said, dropped, unknown)
 
 
 def private_id(value: str | None) -> str | None:
@@ -148,40 +120,48 @@ def _occurred_at(fields: Fields, now_ms: int) -> int | None:
     return at
 
 
-def _click(fields: Fields, url: str | None) -> _Click:
-    fbclid, fbc, fbp = fields.text("fbclid", MAX_URL), fields.text("fbc", MAX_URL), fields.text("fbp", 256)
+def _page(fields: Fields, said: dict[str, Any]) -> int:
+    """Where the visitor is and what led there; returns how many fields nobody reads."""
+    utm: dict[str, str] = {}
+    if url := fields.text("url", MAX_URL):
+        said["url"], fbclid, utm = urls.read(url)
+        if fbclid is not None:
+            said["fbclid"] = fbclid
+    if referrer := fields.text("referrer", MAX_URL):
+        said["referrer"] = urls.scrub(referrer)
+    unknown = 0
+    if (section := fields.section("utm")) is not None:
+        utm |= {name: text for name in Utm.__struct_fields__ if (text := section.text(name, 512))}
+        unknown = section.unknown(_UTM)
+    if utm:  # without what a mailing filled with an address
+        said["utm"] = Utm(**{name: text for name, text in utm.items() if not urls.is_personal("", text)})
+    return unknown
+
+
+def _click(fields: Fields, said: dict[str, Any]) -> tuple[str, ...]:
+    """Meta's ids; a malformed one is left out and named."""
     dropped = []
-    if fbclid is not None and identity.build_fbc(fbclid, _ANY_MS) is None:
-        fbclid, dropped = None, ["fbclid"]
-    if fbc is not None and identity.Fbc.parse(fbc) is None:
-        fbc = None
-        dropped.append("fbc")
-    if fbp is not None and identity.Fbp.parse(fbp) is None:
-        fbp = None
-        dropped.append("fbp")
-    return _Click(fbclid or (identity.fbclid_of_url(url) if url else None), fbc, fbp, tuple(dropped))
+    for name, limit, is_well_formed in _META_IDS:
+        if name in fields and (text := fields.text(name, limit)):
+            if is_well_formed(text):
+                said[name] = text
+            else:
+                dropped.append(name)
+    return tuple(dropped)
 
 
-def _utm(fields: Fields, url: str | None) -> tuple[Utm, int]:
-    of_url = identity.utm_of_url(url) if url else Utm()
-    section = fields.section("utm")
-    if section is None:
-        return _clean_utm(of_url), 0
-    given = {name: section.text(name, 512) or getattr(of_url, name) for name in Utm.__struct_fields__}
-    return _clean_utm(Utm(**given)), section.unknown(_UTM)
+_META_IDS: tuple[tuple[str, int, Callable[[str], bool]], ...] = (
+    ("fbclid", MAX_URL, lambda text: identity.build_fbc(text, _ANY_MS) is not None),
+    ("fbc", MAX_URL, identity.is_fbc),
+    ("fbp", 256, identity.is_fbp),
+)
 
 
-def _clean_utm(utm: Utm) -> Utm:
-    """Campaign parameters without those that a mailing filled with an address."""
-    values = msgspec.structs.asdict(utm)
-    clean = {name: value for name, value in values.items() if value and not urls.is_personal("", value)}
-    return utm if len(clean) == len(values) else Utm(**clean)
-
-
-def _user(fields: Fields, country: str) -> tuple[UserData, int]:
+def _user(fields: Fields, said: dict[str, Any], country: str) -> int:
+    """Who the visitor is, hashed; returns how many fields nobody reads."""
     section = fields.section("user")
     if section is None:
-        return UserData(), 0
+        return 0
     phone = section.text("phone", 64, numbers=True)
     clear = identity.ClearUser(
         email=section.text("email", 320),
@@ -193,18 +173,21 @@ def _user(fields: Fields, country: str) -> tuple[UserData, int]:
         zip=section.text("zip", 32, numbers=True),
         country=section.text("country", 64),
     )
-    return identity.hash_user(clear, country=country), section.unknown(_USER)
+    said["user"] = identity.hash_user(clear, country=country)
+    return section.unknown(_USER)
 
 
-def _client(fields: Fields) -> tuple[str | None, str | None, int]:
+def _client(fields: Fields, said: dict[str, Any]) -> int:
+    """What a server knows of the visitor's browser; returns how many fields nobody reads."""
     section = fields.section("client")
     if section is None:
-        return None, None, 0
+        return 0
     ip = section.text("ip", 64)
-    parsed = peer.parse(ip) if ip else None
+    said["ip"] = parsed = peer.parse(ip) if ip else None
     if ip and parsed is None:
         section.fail("ip", "must be an IPv4 or IPv6 address")
-    return parsed, clean_user_agent(section.text("user_agent", 4 * MAX_USER_AGENT)), section.unknown(_CLIENT)
+    said["user_agent"] = clean_user_agent(section.text("user_agent", 4 * MAX_USER_AGENT))
+    return section.unknown(_CLIENT)
 
 
 def _item(fields: Fields) -> Item:

@@ -35,12 +35,24 @@ NOBODY = Visitor()  # a server's own address says nothing of the visitor
 
 def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor, now_ms: int) -> Event:
     """One tracking event as a fact."""
-    tenant, funnel = caller.tenant.slug, caller.funnel.name
-    natural = draft.event_id is not None
-    key = ids.header_safe(f"{funnel}:{kind}:{draft.event_id}") if natural else ids.uuid7(now_ms)
+    tenant, funnel, said = caller.tenant.slug, caller.funnel.name, draft.said
+    event_id, fbclid = said.get("event_id"), said.get("fbclid")
+    natural = event_id is not None
+    key = ids.header_safe(f"{funnel}:{kind}:{event_id}") if natural else ids.uuid7(now_ms)
     row_id = event_row_id(tenant, key)
-    occurred_at = min(draft.occurred_at or now_ms, now_ms)
-    wants_click = kind == "click" or draft.fbclid is not None
+    occurred_at = min(said.get("occurred_at") or now_ms, now_ms)
+    wants_click = kind == "click" or fbclid is not None
+    own = {
+        "occurred_at": occurred_at,
+        "event_id": event_id or row_id,
+        "click_id": said.get("click_id") or (_new_id("click", row_id, natural) if wants_click else None),
+        "session_id": said.get("session_id") or _new_id("session", row_id, natural),
+        "fbc": said.get("fbc") or _fbc(fbclid, visitor.fbc, occurred_at),
+        "fbp": said.get("fbp") or visitor.fbp,
+        "url": said.get("url") or visitor.referrer,
+        "ip": said.get("ip") or visitor.ip,
+        "user_agent": said.get("user_agent") or visitor.user_agent,
+    }
     return Event(
         id=row_id,
         key=key,
@@ -48,27 +60,9 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
         tenant=tenant,
         funnel=funnel,
         received_at=now_ms,
-        occurred_at=occurred_at,
         source="server" if caller.is_server else "browser",
         natural_key=natural,
-        event_id=draft.event_id or row_id,
-        click_id=draft.click_id or (_new_id("click", row_id, natural) if wants_click else None),
-        session_id=draft.session_id or _new_id("session", row_id, natural),
-        external_id=draft.external_id,
-        fbclid=draft.fbclid,
-        fbc=draft.fbc or _fbc(draft.fbclid, visitor.fbc, occurred_at),
-        fbp=draft.fbp or visitor.fbp,
-        url=draft.url or visitor.referrer,
-        referrer=draft.referrer,
-        utm=draft.utm,
-        user=draft.user,
-        ip=draft.ip or visitor.ip,
-        user_agent=draft.user_agent or visitor.user_agent,
-        consent_ads=draft.consent_ads,
-        value=draft.value,
-        currency=draft.currency,
-        items=draft.items,
-        order_id=draft.order_id,
+        **said | own,
     )
 
 
@@ -139,8 +133,8 @@ def _fbc(fbclid: str | None, cookie: str | None, observed_ms: int) -> str | None
 
 
 def _if_fbc(text: str | None) -> str | None:
-    return text if text and identity.Fbc.parse(text) else None
+    return text if text and identity.is_fbc(text) else None
 
 
 def _if_fbp(text: str | None) -> str | None:
-    return text if text and identity.Fbp.parse(text) else None
+    return text if text and identity.is_fbp(text) else None

@@ -33,6 +33,9 @@ class Fields:
         self._path = path  # with its closing dot, or empty
         self._errors = errors
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._object
+
     def fail(self, name: str, message: str) -> None:
         """Note an error of one field."""
         self._errors.append(FieldError(self._path + name, message))

@@ -17,15 +17,40 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 MAX_KEY = 200  # characters of a Nats-Msg-Id
 
 
+class _Random:
+    """The system's random bytes, fetched many at a time: a call of the kernel for each id would cost more than it."""
+
+    SIZE = 4_096
+
+    def __init__(self) -> None:
+        self._bytes, self._at = b"", 0
+        os.register_at_fork(after_in_child=self.forget)  # two processes must not give the same ids
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._bytes = b""
+
+    def take(self, count: int) -> bytes:
+        """So many bytes that nobody else gets."""
+        at, end = self._at, self._at + count
+        if end > len(self._bytes):
+            self._bytes, at, end = os.urandom(self.SIZE), 0, count
+        self._at = end
+        return self._bytes[at:end]
+
+
+_random = _Random()
+
+
 def uuid7(now_ms: int) -> str:
     """A time-ordered UUID (RFC 9562, version 7)."""
-    time, rest = f"{now_ms & 0xFFFFFFFFFFFF:012x}", os.urandom(10).hex()
+    time, rest = f"{now_ms & 0xFFFFFFFFFFFF:012x}", _random.take(10).hex()
     return f"{time[:8]}-{time[8:]}-7{rest[:3]}-{_VARIANT[rest[3]]}{rest[4:7]}-{rest[7:19]}"
 
 
 def short_id() -> str:
     """22 random letters and digits, more than 120 bits."""
-    return _short(os.urandom(16))
+    return _short(_random.take(16))
 
 
 def derived_id(purpose: str, row_id: str) -> str:

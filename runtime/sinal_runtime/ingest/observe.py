@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import structlog
 
 from sinal_runtime import metrics
@@ -34,6 +36,8 @@ class Observer:
             metrics.INGEST_SECONDS.observe(seconds)
         if status == UNAUTHORIZED and request.source == "webhook" and request.integration and self._tally is not None:
             self._tally.rejected(request.tenant, request.integration)
+        if not self._log.is_enabled_for(logging.DEBUG):
+            return
         self._log.debug(
             "ingest.request",
             method=request.method,

@@ -6,15 +6,15 @@ bounded: behind a slow broker the edge spools, or refuses early, instead of pili
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
 from sinal_crds import names
+from sinal_runtime.bus.client import Outgoing
 from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge
 from sinal_runtime.events import Event, encode
-from sinal_runtime.ingest.ports import Bus, Detour
+from sinal_runtime.ingest.ports import Bus, Detour, Published
 from sinal_runtime.ingest.problem import Problem, retry
 from sinal_runtime.spool import Entry, SpoolError
 
@@ -58,10 +58,7 @@ class Outlet:
             raise retry(503, "Too many events wait for the broker.", 1)
         self._in_flight += len(events)
         try:
-            if len(events) == 1:
-                results: list[bool | BusError] = [await self._one(events[0], bodies[0])]
-            else:
-                results = await asyncio.gather(*map(self._one, events, bodies))
+            results = await self._publish(events, bodies)
         finally:
             self._in_flight -= len(events)
         return await self._settle(events, bodies, results)
@@ -75,20 +72,29 @@ class Outlet:
             return True
         return detour.is_due(tenant) and not await detour.clears(tenant)
 
-    async def _one(self, event: Event, body: bytes) -> bool | BusError:
-        subject = names.in_subject(event.tenant, event.kind)
-        try:
-            ack = await self._bus.publish(subject, body, msg_id=event.key, timeout_s=self._timeout_s)
-        except BusError as error:
-            if self._detour is not None:
-                (self._detour.failed if isinstance(error, BusUnavailable) else self._detour.succeeded)()
-            return error
+    async def _publish(self, events: Sequence[Event], bodies: Sequence[bytes]) -> Sequence[Published | BusError]:
+        if len(events) == 1:
+            (event,), (body,) = events, bodies
+            subject = names.in_subject(event.tenant, event.kind)
+            try:
+                results: list[Published | BusError] = [
+                    await self._bus.publish(subject, body, msg_id=event.key, timeout_s=self._timeout_s)
+                ]
+            except BusError as error:
+                results = [error]
+        else:
+            messages = [
+                Outgoing(names.in_subject(event.tenant, event.kind), body, event.key)
+                for event, body in zip(events, bodies, strict=True)
+            ]
+            results = list(await self._bus.publish_many(messages, timeout_s=self._timeout_s))
         if self._detour is not None:
-            self._detour.succeeded()
-        return ack.duplicate
+            for result in results:
+                (self._detour.failed if isinstance(result, BusUnavailable) else self._detour.succeeded)()
+        return results
 
     async def _settle(
-        self, events: Sequence[Event], bodies: Sequence[bytes], results: Sequence[bool | BusError]
+        self, events: Sequence[Event], bodies: Sequence[bytes], results: Sequence[Published | BusError]
     ) -> list[bool]:
         failed = [(at, error) for at, error in enumerate(results) if isinstance(error, BusError)]
         late = [at for at, error in failed if isinstance(error, BusUnavailable | LaneMissing)]
@@ -99,7 +105,7 @@ class Outlet:
                 raise self._refusal(error) from error
         if late:
             await self._spool([events[at] for at in late], [bodies[at] for at in late])
-        return [result is True for result in results]
+        return [not isinstance(result, BusError) and result.duplicate for result in results]
 
     async def _spool(self, events: Sequence[Event], bodies: Sequence[bytes]) -> None:
         assert self._detour is not None  # noqa: S101 - for the type checker; the callers asked

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from typing import Any, Protocol
 
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
+from sinal_runtime.bus.client import Outgoing
+from sinal_runtime.bus.errors import BusError
 from sinal_runtime.spool import Entry, State
 
 Scope = MutableMapping[str, Any]
@@ -31,6 +33,10 @@ class Bus(Protocol):
     def connected(self) -> bool: ...
 
     async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...) -> Published: ...
+
+    async def publish_many(
+        self, messages: Sequence[Outgoing], *, timeout_s: float = ...
+    ) -> Sequence[Published | BusError]: ...
 
     def request_provision(self, slug: str | None = None) -> None: ...
 

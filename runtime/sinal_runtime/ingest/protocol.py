@@ -3,6 +3,9 @@
 uvicorn bounds neither how long a head takes to arrive nor, with httptools, how large it grows; the body's bounds are
 the application's. A connection that breaks a bound here has no request yet, so it is closed without an answer.
 
+A deadline is a number here, and one timer a connection looks at it now and then: the loop's timers cost more than what
+they would watch. So a connection may be closed up to `LOOK_S` late.
+
 A body that came with its head, as nearly all do, stands in the scope: it is read without a task switch and a timer.
 So does a way to answer with one write: uvicorn's own makes two, of head and body, and each of them is a system call.
 """
@@ -20,23 +23,28 @@ from sinal_runtime.ingest.exchange import CLOSE, ONE_WRITE, WHOLE_BODY, Header
 
 HEAD_TIMEOUT_S = 10.0
 MAX_HEAD_BYTES = 64 * 1024
+LOOK_S = 2.0
+_NEVER = float("inf")
 
 
 class Guarded(HttpToolsProtocol):
     """One connection whose heads are bounded in time and size."""
 
-    _head_timer: asyncio.TimerHandle | None = None
+    _due: float = _NEVER  # when it is closed for what has not come until then; of the loop's clock
+    _look: asyncio.TimerHandle | None = None
     _head_bytes: int = 0
     _in_head: bool = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A first head is due from now on."""
         super().connection_made(transport)
-        self._await_head()
+        self._due = self.loop.time() + HEAD_TIMEOUT_S
+        self._look_again()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""
-        self._head_done()
+        if self._look is not None:
+            self._look.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -50,13 +58,13 @@ class Guarded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The next head on a kept connection starts with its first byte, not before: idle is keep-alive's matter."""
         super().on_message_begin()
-        self._in_head = True
-        if self._head_timer is None:
-            self._await_head()
+        if not self._in_head:
+            self._in_head = True
+            self._due = self.loop.time() + HEAD_TIMEOUT_S
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self._head_done()
+        self._in_head, self._head_bytes, self._due = False, 0, _NEVER
         super().on_headers_complete()
         cast(dict[str, Any], self.cycle.scope)[ONE_WRITE] = partial(_answer, self.cycle)
 
@@ -65,19 +73,25 @@ class Guarded(HttpToolsProtocol):
         super().on_message_complete()
         cast(dict[str, Any], self.cycle.scope)[WHOLE_BODY] = bytes(self.cycle.body)
 
-    def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._too_late)
+    def on_response_complete(self) -> None:
+        """Start the next request of the pipeline, or wait for one as long as a connection is kept."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._in_head:
+            self._due = self.loop.time() + self.timeout_keep_alive
 
-    def _too_late(self) -> None:
-        if not self.transport.is_closing():
+    def _look_again(self) -> None:
+        if self.transport.is_closing():
+            return
+        left = self._due - self.loop.time()
+        if left <= 0:
             self.transport.close()
-
-    def _head_done(self) -> None:
-        self._in_head = False
-        self._head_bytes = 0
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        else:
+            self._look = self.loop.call_later(min(left, LOOK_S), self._look_again)
 
 
 def _answer(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes) -> bool:

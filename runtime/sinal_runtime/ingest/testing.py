@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
 
+from sinal_runtime.bus.client import Outgoing
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.ingest.ports import Asgi
@@ -40,6 +41,16 @@ class MemoryBus:
         if not duplicate:
             self.messages.append((subject, msg_id, body))
         return Ack(len(self.messages), duplicate)
+
+    async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Ack | BusError]:
+        """Store each; one result each, in order."""
+        results: list[Ack | BusError] = []
+        for one in messages:
+            try:
+                results.append(await self.publish(one.subject, one.body, msg_id=one.msg_id, timeout_s=timeout_s))
+            except BusError as error:
+                results.append(error)
+        return results
 
     def request_provision(self, slug: str | None = None) -> None:
         """Note the request."""

@@ -56,6 +56,7 @@ class Tracking:
         self._clock = clock
         self._trusted_proxies = trusted_proxies
         self._body_timeout_s = body_timeout_s
+        self._admitted = who.Admitted()
 
     async def one(self, request: Request, slug: str | None, kind: Kind) -> Answer:
         """`POST /api/v1/track/<kind>`."""
@@ -80,7 +81,10 @@ class Tracking:
     ) -> Answer:
         events, dropped = self._understand(request, slug, found, page_is_url=page_is_url)
         await self._admit_rate(request.tenant, len(events))
-        duplicates = await self._put(events)
+        try:
+            duplicates = await self._out.put(events)
+        except outlet.EventTooLarge:
+            raise outlet.too_large() from None
         return json_answer(202, {"events": list(map(_receipt, events, duplicates, dropped))})
 
     def _understand(
@@ -108,6 +112,9 @@ class Tracking:
 
     def _callers(self, request: Request, slug: str | None, found: list[Entry]) -> list[who.Caller]:
         snapshot = self._plans.snapshot
+        if len(found) == 1 and (known := self._admitted.find(snapshot, request, slug, found[0].source.get("funnel"))):
+            request.source, request.tenant, request.page_admitted = "browser", known.tenant.slug, True
+            return [known]
         where = who.place(snapshot, request, slug)
         gate = who.Gate(snapshot=snapshot, landing_hosts=self._hosts, request=request, where=where)
         request.source = "server" if gate.is_server else "browser"
@@ -122,6 +129,7 @@ class Tracking:
                 raise problem.invalid([FieldError(entry.path + "funnel", "belongs to another tenant than events[0]")])
         request.tenant = callers[0].tenant.slug
         request.page_admitted = not gate.is_server
+        self._admitted.remember(snapshot, request, slug, callers[0])
         return callers
 
     def _visitor(self, request: Request, page_is_url: bool) -> facts.Visitor:
@@ -141,12 +149,6 @@ class Tracking:
         wait_s = await self._limiter.take(f"{tenant}:events", count, per_minute=plan.limits.events_per_minute)
         if wait_s:
             raise problem.retry(429, "The tenant's limit of events per minute is used up.", wait_s)
-
-    async def _put(self, events: list[Event]) -> list[bool]:
-        try:
-            return await self._out.put(events)
-        except outlet.EventTooLarge:
-            raise outlet.too_large() from None
 
 
 def entries(document: dict[str, object]) -> list[Entry]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote_plus
+
+from sinal_runtime import identity
 
 # Names of parameters that carry personal data on Brazilian landing pages, checkouts and mailings.
 _PERSONAL = re.compile(
@@ -28,14 +31,35 @@ _MAY_BE_NUMBER = re.compile(r"\d{4}|\d\.\d")  # what every one of them has, chea
 REMEMBERED_LENGTH = 64  # characters of a parameter's name
 
 
+class Landing(NamedTuple):
+    """A page's URL as it may be stored, and what its query says of the ad that led there."""
+
+    url: str
+    fbclid: str | None
+    utm: dict[str, str]  # by the fields of `Utm`, also those that tell of a person
+
+
+def read(url: str) -> Landing:
+    """Take a URL apart in one pass: fbclid and campaign as `identity` finds them, the rest as `scrub` leaves it."""
+    base, mark, query = url.partition("#")[0].partition("?")
+    fbclid: str | None = None
+    utm: dict[str, str] = {}
+    kept: list[str] = []
+    for part in query.split("&") if mark else ():
+        name, _, value = part.partition("=")
+        if name == "fbclid":
+            fbclid = fbclid or identity.fbclid_of_value(value)
+        elif (field := identity.UTM_FIELDS.get(name)) and field not in utm and (text := identity.utm_of_value(value)):
+            utm[field] = text
+        if not is_personal(*_decoded(part, name, value)):
+            kept.append(part)
+    base = _without_user(base)
+    return Landing(f"{base}?{'&'.join(kept)}" if any(kept) else base, fbclid, utm)
+
+
 def scrub(url: str) -> str:
     """The URL without user information, fragment and personal query parameters."""
-    base, mark, query = url.partition("#")[0].partition("?")
-    base = _without_user(base)
-    if not mark:
-        return base
-    kept = "&".join(part for part in query.split("&") if not is_personal(*_pair(part)))
-    return f"{base}?{kept}" if kept else base
+    return read(url).url
 
 
 def is_personal(name: str, value: str) -> bool:
@@ -56,8 +80,7 @@ def _is_personal_name(name: str) -> bool:
 _remembered = lru_cache(maxsize=4_096)(_is_personal_name)  # pages have few parameters, and the same ones
 
 
-def _pair(part: str) -> tuple[str, str]:
-    name, _, value = part.partition("=")
+def _decoded(part: str, name: str, value: str) -> tuple[str, str]:
     if "%" not in part and "+" not in part:
         return name, value
     # Twice: redirectors encode a whole query string into one parameter.

@@ -102,6 +102,32 @@ class Gate:
         return self._place.tenant is None or self._place.tenant.slug == tenant.slug
 
 
+class Admitted:
+    """Pages that were let in, remembered as long as the plans stand: a visit asks for what the last one asked for."""
+
+    MOST = 4_096
+    LONGEST = 256  # characters of a Host, and of an Origin
+
+    def __init__(self) -> None:
+        self._of: Snapshot | None = None
+        self._callers: dict[tuple[str | None, ...], Caller] = {}
+
+    def find(self, snapshot: Snapshot, request: Request, slug: str | None, funnel: object) -> Caller | None:
+        """The caller, where a page of the same origin came to the same place with the same key and no other proof."""
+        if snapshot is not self._of or not isinstance(funnel, str) or "authorization" in request.headers:
+            return None
+        return self._callers.get((slug, request.headers.get("host"), request.headers.get("origin"), funnel))
+
+    def remember(self, snapshot: Snapshot, request: Request, slug: str | None, caller: Caller) -> None:
+        """Keep what a `Gate` has decided of a page that names its origin."""
+        host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
+        if caller.is_server or not 0 < len(origin) <= self.LONGEST or not 0 < len(host) <= self.LONGEST:
+            return
+        if snapshot is not self._of or len(self._callers) >= self.MOST:
+            self._of, self._callers = snapshot, {}
+        self._callers[slug, host, origin, caller.funnel.public_key] = caller
+
+
 def page_host(request: Request) -> str:
     """The host of the page that sends, by its Origin, else by its Referer; empty when neither tells."""
     origin = request.headers.get("origin")
