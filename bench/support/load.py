@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Make = Callable[[int, float], bytes]  # number of the request, seconds since the start at which it is due -> raw HTTP
@@ -85,10 +85,19 @@ class Load:
         self.latencies.append(float("inf"))
         self.failed += 1
 
-    async def run(self, host: str, port: int, *, connections: int, rate: float, seconds: float) -> float:
-        """Send `rate` requests a second; returns the seconds until all were answered, or three times `seconds`."""
+    async def run(
+        self, host: str, port: int | Sequence[int], *, connections: int, rate: float, seconds: float
+    ) -> float:
+        """Send `rate` requests a second; returns the seconds until all were answered, or three times `seconds`.
+
+        Connections go to the ports in turn, as behind a load balancer.
+        """
         loop = asyncio.get_running_loop()
-        made = [(await loop.create_connection(lambda: Connection(self), host, port))[1] for _ in range(connections)]
+        ports = [port] if isinstance(port, int) else port
+        made = [
+            (await loop.create_connection(lambda: Connection(self), host, ports[number % len(ports)]))[1]
+            for number in range(connections)
+        ]
         self._started, self.started_at = time.perf_counter(), time.time()
         total, sent = int(rate * seconds), 0
         while sent < total:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -20,7 +21,7 @@ from sinal_runtime.bus.depth import Depth, Survey, survey
 from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneMissing
 from sinal_runtime.bus.kv import Bucket, watch_bucket
 from sinal_runtime.bus.link import Link
-from sinal_runtime.bus.replies import Replies, Reply, Waiting
+from sinal_runtime.bus.replies import Replies, Reply
 from sinal_runtime.tracing import HEADER, Tracer
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,9 @@ class Published(msgspec.Struct, frozen=True):
 
     seq: int
     duplicate: bool
+
+
+Ended = Callable[[Published | BusError], None]
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -149,8 +153,9 @@ class Bus:
         if headers is not None:
             return await self._publish(subject, body, {MSG_ID: msg_id, **headers}, timeout_s)
         if self._tracer is None:
-            if (waiting := self._post(subject, body, msg_id, timeout_s)) is not None:
-                return _stored(await waiting.reply(), subject)
+            ended: asyncio.Future[Published | BusError] = asyncio.get_running_loop().create_future()
+            if self.begin(subject, body, msg_id=msg_id, timeout_s=timeout_s, done=partial(_settle, ended)):
+                return _taken(await ended)
             return await self._publish(subject, body, {MSG_ID: msg_id}, timeout_s)
         with self._tracer.inner("nats.publish", kind="producer"):
             told = self._tracer.traceparent()
@@ -160,32 +165,43 @@ class Bus:
     async def _publish(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Published:
         return _stored(await self.call(subject, body, headers=headers, timeout_s=timeout_s), subject)
 
-    def _post(self, subject: str, body: bytes, msg_id: str, timeout_s: float) -> Waiting | None:
-        """Send at once where that is possible; raises BusUnavailable, MessageTooLarge."""
+    def begin(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Ended) -> bool:
+        """Publish without waiting: `done` is called once with how it ended; raises BusUnavailable, MessageTooLarge.
+
+        False where that can't be done now, and has to go by `publish`. What is traced does.
+        """
+        if self._tracer is not None:
+            return False
         if not self.link.connected:
             raise _no_connection(subject)
-        return self._replies.post(subject, body, msg_id=msg_id, timeout_s=timeout_s)
+
+        def answered(result: Reply | BusError) -> None:
+            done(result if isinstance(result, BusError) else _outcome(result, subject))
+
+        return self._replies.post(subject, body, msg_id=msg_id, timeout_s=timeout_s, done=answered)
 
     async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Published | BusError]:
         """Store many at once, pipelined; one result each, in order: one refusal costs no other its place."""
         begun = [self._begun(message, timeout_s) for message in messages]
-        ends = [self._end(message, one, timeout_s) for message, one in zip(messages, begun, strict=True)]
-        return list(await asyncio.gather(*ends)) if None in begun else [await one for one in ends]
+        return list(await asyncio.gather(*begun))
 
-    def _begun(self, message: Outgoing, timeout_s: float) -> Waiting | BusError | None:
-        """Of one of many: on its way, refused before it was, or (None) to be published the usual way."""
-        if self._tracer is not None or message.headers:
-            return None
+    def _begun(self, message: Outgoing, timeout_s: float) -> Awaitable[Published | BusError]:
+        """One of many, on its way; without a task where that is possible."""
+        ended: asyncio.Future[Published | BusError] = asyncio.get_running_loop().create_future()
+        subject, body, msg_id, headers = message.subject, message.body, message.msg_id, message.headers
         try:
-            return self._post(message.subject, message.body, message.msg_id, timeout_s)
+            if not headers and self.begin(
+                subject, body, msg_id=msg_id, timeout_s=timeout_s, done=partial(_settle, ended)
+            ):
+                return ended
         except BusError as error:
-            return error
+            ended.set_result(error)
+            return ended
+        return self._one_of_many(message, timeout_s)
 
-    async def _end(self, message: Outgoing, begun: Waiting | BusError | None, timeout_s: float) -> Published | BusError:
+    async def _one_of_many(self, message: Outgoing, timeout_s: float) -> Published | BusError:
         try:
-            if isinstance(begun, Waiting):
-                return _stored(await begun.reply(), message.subject)
-            return begun or await self.publish(
+            return await self.publish(
                 message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s, headers=message.headers
             )
         except BusError as error:
@@ -293,3 +309,23 @@ def _stored(answer: Reply, subject: str) -> Published:
     if ack.error is not None:
         raise wire.error_of(ack.error, subject)
     return Published(ack.seq, ack.duplicate)
+
+
+def _outcome(answer: Reply, subject: str) -> Published | BusError:
+    try:
+        return _stored(answer, subject)
+    except BusError as error:
+        return error
+    except msgspec.MsgspecError:
+        return BusUnavailable(f"{subject}: what answered is no stream")
+
+
+def _taken(outcome: Published | BusError) -> Published:
+    if isinstance(outcome, BusError):
+        raise outcome
+    return outcome
+
+
+def _settle(ended: asyncio.Future[Published | BusError], outcome: Published | BusError) -> None:
+    if not ended.done():
+        ended.set_result(outcome)

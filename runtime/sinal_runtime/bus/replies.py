@@ -8,15 +8,20 @@ timer looks after all time-outs while anything waits, so a request may end up to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from typing import NamedTuple
 
 import nats.errors
+import structlog
 from nats.aio.msg import Msg
 
 from sinal_runtime.bus.connection import Connection
-from sinal_runtime.bus.errors import BusError, BusUnavailable, MessageTooLarge
+from sinal_runtime.bus.errors import BusError, BusUnavailable, MessageTooLarge, where
+
+log = structlog.get_logger(__name__)
 
 LOOK_S = 0.05
 
@@ -28,20 +33,16 @@ class Reply(NamedTuple):
     headers: Mapping[str, str] | None = None
 
 
-class Waiting(NamedTuple):
-    """A request under way; its future always gets a result, so that one whom nobody awaits any more is no fault."""
+Done = Callable[[Reply | BusError], None]
 
-    future: asyncio.Future[Reply | BusError]
+
+class Waiting(NamedTuple):
+    """A request under way."""
+
+    done: Done
     subject: str
     timeout_s: float
     deadline: float  # of the loop's clock
-
-    async def reply(self) -> Reply:
-        """The answer; raises what it ended by."""
-        result = await self.future
-        if isinstance(result, BusError):
-            raise result
-        return result
 
 
 class Replies:
@@ -65,43 +66,52 @@ class Replies:
         self, subject: str, body: bytes, *, headers: dict[str, str] | None = None, timeout_s: float
     ) -> Reply:
         """Send a request and return its answer; raises BusUnavailable, MessageTooLarge."""
-        token, waiting = self._expect(subject, timeout_s)
-        return await self._sent(token, waiting, body, headers)
+        future: asyncio.Future[Reply | BusError] = asyncio.get_running_loop().create_future()
+        token = self._expect(subject, timeout_s, partial(_settle, future))
+        return await self._sent(token, subject, future, body, headers)
 
-    def post(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float) -> Waiting | None:
-        """Send a message with an id at once, to be awaited later; raises MessageTooLarge.
+    def post(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Done) -> bool:
+        """Send a message with an id at once and call `done` with how it ended; raises MessageTooLarge.
 
-        None where it takes `call`: the connection's buffer is full, or the id is none for a header as it stands.
+        False where it takes `call`: the connection's buffer is full, or the id is none for a header as it stands.
         """
         if not (msg_id.isascii() and msg_id.isprintable()):
-            return None
-        token, waiting = self._expect(subject, timeout_s)
+            return False
+        token = self._expect(subject, timeout_s, done)
+        sent = False
         try:
             reply = f"{self._inbox}.{token.decode()}"
-            if self._client.post(subject, body, reply=reply, msg_id=msg_id.strip().encode()):
-                return waiting
+            sent = self._client.post(subject, body, reply=reply, msg_id=msg_id.strip().encode())
         except nats.errors.MaxPayloadError:
-            del self._waiting[token]
             raise self._too_large(subject, body) from None
-        del self._waiting[token]
-        return None
+        finally:
+            if not sent:
+                del self._waiting[token]
+        return sent
 
-    def _expect(self, subject: str, timeout_s: float) -> tuple[bytes, Waiting]:
+    def _expect(self, subject: str, timeout_s: float, done: Done) -> bytes:
         loop = asyncio.get_running_loop()
         token = b"%d" % next(self._tokens)
-        waiting = self._waiting[token] = Waiting(loop.create_future(), subject, timeout_s, loop.time() + timeout_s)
+        self._waiting[token] = Waiting(done, subject, timeout_s, loop.time() + timeout_s)
         if self._looking is None:
             self._looking = loop.call_later(LOOK_S, self._look)
-        return token, waiting
+        return token
 
-    async def _sent(self, token: bytes, waiting: Waiting, body: bytes, headers: dict[str, str] | None) -> Reply:
+    async def _sent(
+        self,
+        token: bytes,
+        subject: str,
+        future: asyncio.Future[Reply | BusError],
+        body: bytes,
+        headers: dict[str, str] | None,
+    ) -> Reply:
         try:
-            await self._client.publish(waiting.subject, body, reply=f"{self._inbox}.{token.decode()}", headers=headers)
-            return await waiting.reply()
+            await self._client.publish(subject, body, reply=f"{self._inbox}.{token.decode()}", headers=headers)
+            return told(await future)
         except nats.errors.MaxPayloadError:
-            raise self._too_large(waiting.subject, body) from None
+            raise self._too_large(subject, body) from None
         except (nats.errors.Error, OSError) as error:
-            raise BusUnavailable(f"{waiting.subject}: {type(error).__name__}") from error
+            raise BusUnavailable(f"{subject}: {type(error).__name__}") from error
         finally:
             self._waiting.pop(token, None)
 
@@ -117,8 +127,12 @@ class Replies:
 
     def _end(self, token: bytes, result: Reply | BusError) -> None:
         waiting = self._waiting.pop(token, None)
-        if waiting is not None and not waiting.future.done():
-            waiting.future.set_result(result)
+        if waiting is None:
+            return
+        try:
+            waiting.done(result)
+        except Exception as error:  # of who waits: the others must have their answers
+            log.error("bus.reply_failed", error=type(error).__name__, at=where(error))
 
     def _look(self) -> None:
         """End what has waited long enough; come again as long as anything waits."""
@@ -130,10 +144,25 @@ class Replies:
 
     async def idle(self, *, timeout_s: float) -> None:
         """Wait until nothing is awaited any more, or the time is over."""
-        if self._waiting:
-            await asyncio.wait([one.future for one in self._waiting.values()], timeout=timeout_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._waiting:  # noqa: ASYNC110 - at the end of a process, and once
+                    await asyncio.sleep(0.01)
 
     def fail_all(self) -> None:
         """The connection is lost: what was waiting is in doubt."""
         for token in tuple(self._waiting):
             self._end(token, BusUnavailable("the connection was lost before the broker answered"))
+
+
+def told(result: Reply | BusError) -> Reply:
+    """The answer; raises what the request ended by instead."""
+    if isinstance(result, BusError):
+        raise result
+    return result
+
+
+def _settle(future: asyncio.Future[Reply | BusError], result: Reply | BusError) -> None:
+    """Always with a result, so that one whom nobody awaits any more is no fault."""
+    if not future.done():
+        future.set_result(result)

@@ -6,16 +6,18 @@ gets exactly one answer, and a fault of ours is a 500 problem that says nothing 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from sinal_runtime import gateways as gateway_registry
+from sinal_runtime.bus.errors import BusError
 from sinal_runtime.gateways import Gateway
 from sinal_runtime.ingest import ports, routes
 from sinal_runtime.ingest.body import SenderGone
 from sinal_runtime.ingest.cors import Cors
 from sinal_runtime.ingest.drift import Drift
-from sinal_runtime.ingest.exchange import Answer, Request, send
+from sinal_runtime.ingest.exchange import Answer, Reply, Request, headers_of, send
 from sinal_runtime.ingest.health import Health
 from sinal_runtime.ingest.observe import Observer
 from sinal_runtime.ingest.origins import LandingHosts
@@ -24,7 +26,7 @@ from sinal_runtime.ingest.pixel import Pixel
 from sinal_runtime.ingest.problem import MEDIA_TYPE, Problem
 from sinal_runtime.ingest.script import Script
 from sinal_runtime.ingest.tally import Tallying
-from sinal_runtime.ingest.tracking import KINDS, Tracking
+from sinal_runtime.ingest.tracking import KINDS, Receipt, Tracking
 from sinal_runtime.ingest.webhooks import Webhooks
 from sinal_runtime.settings import Settings
 from sinal_runtime.tracing import HEADER, Tracer
@@ -51,6 +53,8 @@ class Edge:
         self._cors = cors
         self._observer = observer
         pixel = Pixel(tracking)
+        self._tracking = tracking
+        self._late: set[asyncio.Task[None]] = set()  # answers to events that the broker did not confirm
         self._endpoints: dict[str, Endpoint] = {
             "track": lambda request, route: tracking.one(request, route.slug, KINDS[route.name]),
             "batch": lambda request, route: tracking.batch(request, route.slug),
@@ -76,23 +80,65 @@ class Edge:
             span.set(http_response_status_code=status, tenant=request.tenant, source=request.source)
         return None
 
+    def begin(self, request: Request, reply: Reply) -> bool:
+        """Take a whole tracking request without a task: `reply` is called with its answer when the broker has told.
+
+        False where the request must be taken the usual way; nothing has happened then.
+        """
+        route = routes.find(request.path)
+        if self._tracer is not None or route is None or route.endpoint not in ("track", "batch"):
+            return False
+        started = time.perf_counter()
+
+        def done(receipt: Receipt) -> None:
+            if isinstance(receipt.result, BusError):
+                late = asyncio.get_running_loop().create_task(self._reply_late(request, route, receipt, reply, started))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
+            else:
+                self._reply(request, route, self._tracking.accepted(receipt), reply, started)
+
+        try:
+            return self._tracking.begin(request, route.slug, KINDS.get(route.name), done)
+        except Exception:  # the usual way meets the same fault, and answers and tells of it
+            return False
+
+    async def _reply_late(
+        self, request: Request, route: routes.Route, receipt: Receipt, reply: Reply, started: float
+    ) -> None:
+        answer = await self._guarded(request, route.template, self._tracking.rescue(receipt))
+        self._reply(request, route, answer, reply, started)
+
+    def _reply(self, request: Request, route: routes.Route, answer: Answer, reply: Reply, started: float) -> None:
+        extra = self._cors.headers(request, route.slug, status=answer.status)
+        reply(answer.status, headers_of(answer, extra), answer.body)
+        seconds = time.perf_counter() - started
+        self._observer.done(request, template=route.template, status=answer.status, seconds=seconds)
+
     async def _respond(self, request: Request, route: routes.Route | None, send_message: ports.Send) -> int:
         """Answer and observe; the answer's status, or 499 where the sender had gone."""
         started = time.perf_counter()
         template = route.template if route else "(none)"
         try:
-            answer = await self._answer(request, route)
-        except Problem as error:
-            answer = Answer(error.status, error.body(), MEDIA_TYPE, error.headers)
+            answer = await self._guarded(request, template, self._answer(request, route))
         except SenderGone:
             return 499
-        except Exception as error:
-            self._observer.failed(request, template, error)
-            answer = Answer(500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE)
         extra = self._cors.headers(request, route.slug, status=answer.status) if route and route.is_tracking else ()
         await send(answer, request, send_message, extra=extra)
         self._observer.done(request, template=template, status=answer.status, seconds=time.perf_counter() - started)
         return answer.status
+
+    async def _guarded(self, request: Request, template: str, answering: Awaitable[Answer]) -> Answer:
+        """The answer, whatever happens inside; raises SenderGone."""
+        try:
+            return await answering
+        except Problem as error:
+            return Answer(error.status, error.body(), MEDIA_TYPE, error.headers)
+        except SenderGone:
+            raise
+        except Exception as error:
+            self._observer.failed(request, template, error)
+            return Answer(500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE)
 
     async def _answer(self, request: Request, route: routes.Route | None) -> Answer:
         if route is None:
@@ -118,15 +164,19 @@ def build(
     quarantine: ports.Quarantine,
     settings: Settings,
     detour: ports.Detour | None = None,
+    beginner: ports.Beginner | None = None,
     gateways: Mapping[str, Gateway] | None = None,
     clock: ports.Clock = time,
     tracer: Tracer | None = None,
     tally: Tallying | None = None,
 ) -> Edge:
-    """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled."""
+    """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled.
+
+    With a `beginner`, requests of one event take `Edge.begin`.
+    """
     landing_hosts = LandingHosts()
     observer = Observer(tally)
-    out = Outlet(bus=bus, detour=detour)
+    out = Outlet(bus=bus, detour=detour, beginner=beginner)
     tracking = Tracking(
         plans=plans,
         out=out,

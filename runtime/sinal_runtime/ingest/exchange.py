@@ -23,6 +23,7 @@ CLOSE: Header = (b"connection", b"close")
 # What the edge's own protocol adds to a scope:
 WHOLE_BODY = "sinal.body"  # the body, where all of it had come before the application was called
 OneWrite = Callable[[int, list[Header], bytes], bool]
+Reply = Callable[[int, list[Header], bytes], None]
 ONE_WRITE = "sinal.answer"  # a function of status, headers and body that sends them as one
 
 
@@ -54,6 +55,14 @@ class Request:
         self.integration = ""
         # Whether the page behind Origin was let in, so that CORS need not ask again.
         self.page_admitted = False
+
+    @classmethod
+    def whole(
+        cls, method: str, path: str, *, headers: list[Header], body: bytes, peer: tuple[str, int] | None
+    ) -> Request:
+        """A request that has come as a whole, without a query."""
+        scope = {"method": method, "path": path, "headers": headers, "client": peer, WHOLE_BODY: body}
+        return cls(scope, _nothing_more)
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -105,16 +114,26 @@ def json_answer(status: int, content: object, *, headers: Iterable[Header] = ())
 
 async def send(answer: Answer, request: Request, send_message: ports.Send, *, extra: Iterable[Header] = ()) -> None:
     """Write the answer; the server drops the body of a HEAD."""
-    # RFC 9110, 8.6: not in a 204, and in a 304 only the length that the 200 would have had.
-    headers = [] if answer.status in (204, 304) else [(b"content-length", str(len(answer.body)).encode())]
-    if answer.body:
-        headers.append((b"content-type", answer.media_type))
-    headers += answer.headers
-    headers += extra
+    headers = headers_of(answer, extra)
     if request.one_write is not None and request.one_write(answer.status, headers, answer.body):
         return
     await send_message({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send_message({"type": "http.response.body", "body": answer.body})
+
+
+def headers_of(answer: Answer, extra: Iterable[Header] = ()) -> list[Header]:
+    """All headers of an answer."""
+    # RFC 9110, 8.6: not in a 204, and in a 304 only the length that the 200 would have had.
+    headers = [] if answer.status in (204, 304) else [(b"content-length", b"%d" % len(answer.body))]
+    if answer.body:
+        headers.append((b"content-type", answer.media_type))
+    headers += answer.headers
+    headers += extra
+    return headers
+
+
+async def _nothing_more() -> dict[str, object]:
+    return {"type": "http.disconnect"}
 
 
 def _headers(raw: Iterable[Header]) -> dict[str, str]:

@@ -52,6 +52,13 @@ class LocalLimiter:
 
     async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
         """Take `cost` tokens; 0 when granted, else seconds to wait."""
+        return self._take(bucket, cost, per_minute)
+
+    def spend(self, bucket: str, cost: int, *, per_minute: int) -> bool:
+        """Take `cost` tokens where that needs no waiting; False when none was taken."""
+        return not self._take(bucket, cost, per_minute)
+
+    def _take(self, bucket: str, cost: int, per_minute: int) -> float:
         capacity = float(max(1, per_minute))
         now = self._clock.monotonic()
         tokens, at = self._buckets.get(bucket, (capacity, now))
@@ -85,7 +92,7 @@ class RedisLimiter:
     async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
         """Take `cost` tokens; 0 when granted, else seconds to wait."""
         async with self._locks.setdefault(bucket, asyncio.Lock()):
-            if self._spend(bucket, cost):
+            if self.spend(bucket, cost, per_minute=per_minute):
                 return 0.0
             if self._clock.monotonic() < self._rest_until:
                 return await self._local.take(bucket, cost, per_minute=per_minute)
@@ -115,7 +122,9 @@ class RedisLimiter:
         async with asyncio.timeout(self._timeout_s):
             return int(await self._script(keys=[self._prefix + bucket], args=[cost, per_minute]))
 
-    def _spend(self, bucket: str, cost: int) -> bool:
+    def spend(self, bucket: str, cost: int, *, per_minute: int) -> bool:
+        """Take `cost` tokens of what was taken from Redis at once; False when none was taken."""
+        del per_minute  # counted when they were taken
         held = self._leases.get(bucket, 0)
         if held < cost:
             return False

@@ -6,7 +6,7 @@ bounded: behind a slow broker the edge spools, or refuses early, instead of pili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from sinal_crds import names
 from sinal_runtime.bus.client import Outgoing
 from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge
 from sinal_runtime.events import Event, encode
-from sinal_runtime.ingest.ports import Bus, Detour, Published
+from sinal_runtime.ingest.ports import Beginner, Bus, Detour, Published
 from sinal_runtime.ingest.problem import Problem, retry
 from sinal_runtime.spool import Entry, SpoolError
 
@@ -36,11 +36,13 @@ class Outlet:
         *,
         bus: Bus,
         detour: Detour | None = None,
+        beginner: Beginner | None = None,
         timeout_s: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._bus = bus
         self._detour = detour
+        self._beginner = beginner
         self._timeout_s = timeout_s or (SPOOL_AFTER_S if detour else ACK_TIMEOUT_S)
         self._max_in_flight = max_in_flight
         self._in_flight = 0
@@ -61,7 +63,50 @@ class Outlet:
             results = await self._publish(events, bodies)
         finally:
             self._in_flight -= len(events)
-        return await self._settle(events, bodies, results)
+        return await self.settle(events, bodies, results)
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether `begin` has a chance now."""
+        return self._beginner is not None and self._bus.connected
+
+    def begin(self, event: Event, done: Callable[[Published | BusError], None]) -> bool:
+        """Send one event on its way and call `done` with how that ended; False where it takes `put`, unsent.
+
+        An error that `done` gets is for `settle`.
+        """
+        if (
+            self._beginner is None
+            or self._is_crowded(1)
+            or (self._detour is not None and self._detour.is_due(event.tenant))
+        ):
+            return False
+
+        def ended(result: Published | BusError) -> None:
+            self._in_flight -= 1
+            self._tell_detour(result)
+            done(result)
+
+        self._in_flight += 1
+        sent = False
+        try:
+            sent = self._beginner.begin(
+                names.in_subject(event.tenant, event.kind),
+                encode_safe(event),
+                msg_id=event.key,
+                timeout_s=self._timeout_s,
+                done=ended,
+            )
+        except BusError:  # `put` finds it again, and says what it means
+            return False
+        finally:
+            if not sent:
+                self._in_flight -= 1
+        return sent
+
+    def _tell_detour(self, result: Published | BusError) -> None:
+        if self._detour is not None:
+            (self._detour.failed if isinstance(result, BusUnavailable) else self._detour.succeeded)()
 
     def _is_crowded(self, more: int) -> bool:
         return self._in_flight + more > self._max_in_flight and self._in_flight > 0
@@ -88,14 +133,14 @@ class Outlet:
                 for event, body in zip(events, bodies, strict=True)
             ]
             results = list(await self._bus.publish_many(messages, timeout_s=self._timeout_s))
-        if self._detour is not None:
-            for result in results:
-                (self._detour.failed if isinstance(result, BusUnavailable) else self._detour.succeeded)()
+        for result in results:
+            self._tell_detour(result)
         return results
 
-    async def _settle(
+    async def settle(
         self, events: Sequence[Event], bodies: Sequence[bytes], results: Sequence[Published | BusError]
     ) -> list[bool]:
+        """What became of published events: spools those that the broker did not confirm; raises as `put`."""
         failed = [(at, error) for at, error in enumerate(results) if isinstance(error, BusError)]
         late = [at for at, error in failed if isinstance(error, BusUnavailable | LaneMissing)]
         for at, error in failed:

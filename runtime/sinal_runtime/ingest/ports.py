@@ -41,6 +41,16 @@ class Bus(Protocol):
     def request_provision(self, slug: str | None = None) -> None: ...
 
 
+class Beginner(Protocol):
+    """A broker that a publish need not be awaited for."""
+
+    def begin(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Callable[[Published | BusError], None]
+    ) -> bool:
+        """Publish and have `done` called once; False where only `Bus.publish` will do. Raises BusError."""
+        ...
+
+
 class Detour(Protocol):
     """The way round a broker that is away; `spool.Detour` in production."""
 
@@ -88,6 +98,10 @@ class Plans(Protocol):
 
 class Limiter(Protocol):
     """Token buckets by name."""
+
+    def spend(self, bucket: str, cost: int, *, per_minute: int) -> bool:
+        """Take tokens where that needs no waiting; False when none was taken."""
+        ...
 
     async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
         """Take `cost` tokens; 0 when granted, else the seconds after which asking again makes sense."""

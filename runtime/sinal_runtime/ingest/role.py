@@ -39,6 +39,7 @@ class IngestServer:
             quarantine=SealedQuarantine(bucket=bucket, keyring=keyring, detour=self.detour),
             settings=settings,
             detour=self.detour,
+            beginner=bus,
             tracer=tracer,
             tally=self.tally,
         )

@@ -6,16 +6,17 @@ because a sender that is told half of it was taken has no good next step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import TRACKING_KINDS, Event, Kind
 from sinal_runtime.ingest import body, draft, facts, outlet, peer, problem, who
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
 from sinal_runtime.ingest.fields import Fields
 from sinal_runtime.ingest.observe import Observer
 from sinal_runtime.ingest.origins import LandingHosts
-from sinal_runtime.ingest.ports import Clock, Limiter, Plans
+from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Published
 from sinal_runtime.ingest.problem import FieldError
 
 MAX_BODY = 256 * 1024
@@ -31,6 +32,22 @@ class Entry(NamedTuple):
     kind: Kind
     source: Mapping[str, object]
     path: str  # of its fields, with the closing dot
+
+
+class Understood(NamedTuple):
+    """The events of a request that may be accepted."""
+
+    events: list[Event]
+    dropped: list[tuple[str, ...]]  # of each, the malformed ids that it lost
+    unknown: int  # fields that nobody reads
+
+
+class Receipt(NamedTuple):
+    """One event on its way, and how the way ended."""
+
+    event: Event
+    dropped: tuple[str, ...]
+    result: Published | BusError
 
 
 class Tracking:
@@ -70,26 +87,64 @@ class Tracking:
         """One event out of query parameters; raises Problem."""
         await self._accept(request, slug, [entry], page_is_url=True)
 
+    def begin(self, request: Request, slug: str | None, kind: Kind | None, done: Callable[[Receipt], None]) -> bool:
+        """Take a whole request with one event (`kind`: its path's, None for a batch) without waiting for anything.
+
+        `done` is called when the broker has told what became of it. False where the request must be taken by `one` or
+        `batch`: nothing has happened then, and they find out what is wrong with it.
+        """
+        raw = request.whole_body or b""
+        if len(raw) > MAX_BODY or not self._out.is_direct:
+            return False
+        try:
+            body.check_media_type(request)
+            document = _document(request, raw)
+            found = [Entry(kind, document, "")] if kind else entries(document)
+            if len(found) != 1:
+                return False
+            understood = self._understand(request, slug, found, page_is_url=False)
+        except problem.Problem:
+            return False
+        (event,) = understood.events
+        plan = self._plans.snapshot.tenants.get(event.tenant)
+        if plan and not self._limiter.spend(f"{event.tenant}:events", 1, per_minute=plan.limits.events_per_minute):
+            return False
+        if not self._out.begin(event, lambda result: done(Receipt(event, understood.dropped[0], result))):
+            return False
+        self._observer.unknown_fields(event.tenant, understood.unknown)
+        return True
+
+    def accepted(self, receipt: Receipt) -> Answer:
+        """The answer to what `begin` took and the broker has."""
+        duplicate = not isinstance(receipt.result, BusError) and receipt.result.duplicate
+        return _answer([receipt.event], [duplicate], [receipt.dropped])
+
+    async def rescue(self, receipt: Receipt) -> Answer:
+        """The answer to what `begin` took and the broker has not: spooled, or a Problem."""
+        event, error = receipt.event, receipt.result
+        duplicates = await self._stored(self._out.settle([event], [outlet.encode_safe(event)], [error]))
+        return _answer([event], duplicates, [receipt.dropped])
+
     async def _read(self, request: Request) -> dict[str, object]:
         body.check_media_type(request)
         raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
-        encoding = request.headers.get("content-encoding", "").strip().lower()
-        return body.json_object(body.inflate(raw, encoding=encoding, limit=MAX_INFLATED))
+        return _document(request, raw)
 
     async def _accept(
         self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool = False
     ) -> Answer:
-        events, dropped = self._understand(request, slug, found, page_is_url=page_is_url)
+        events, dropped, unknown = self._understand(request, slug, found, page_is_url=page_is_url)
+        self._observer.unknown_fields(request.tenant, unknown)
         await self._admit_rate(request.tenant, len(events))
+        return _answer(events, await self._stored(self._out.put(events)), dropped)
+
+    async def _stored(self, storing: Awaitable[list[bool]]) -> list[bool]:
         try:
-            duplicates = await self._out.put(events)
+            return await storing
         except outlet.EventTooLarge:
             raise outlet.too_large() from None
-        return json_answer(202, {"events": list(map(_receipt, events, duplicates, dropped))})
 
-    def _understand(
-        self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool
-    ) -> tuple[list[Event], list[tuple[str, ...]]]:
+    def _understand(self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool) -> Understood:
         callers = self._callers(request, slug, found)
         now_ms = int(self._clock.time() * 1000)
         visitor = self._visitor(request, page_is_url) if request.source == "browser" else facts.NOBODY
@@ -107,8 +162,7 @@ class Tracking:
             events.append(facts.tracking_event(drafted, kind=entry.kind, caller=caller, visitor=visitor, now_ms=now_ms))
         if errors:
             raise problem.invalid(errors)
-        self._observer.unknown_fields(request.tenant, unknown)
-        return events, dropped
+        return Understood(events, dropped, unknown)
 
     def _callers(self, request: Request, slug: str | None, found: list[Entry]) -> list[who.Caller]:
         snapshot = self._plans.snapshot
@@ -151,6 +205,11 @@ class Tracking:
             raise problem.retry(429, "The tenant's limit of events per minute is used up.", wait_s)
 
 
+def _document(request: Request, raw: bytes) -> dict[str, object]:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    return body.json_object(body.inflate(raw, encoding=encoding, limit=MAX_INFLATED))
+
+
 def entries(document: dict[str, object]) -> list[Entry]:
     """The events of a batch body; raises Problem 400 naming what is wrong."""
     listed = document.get("events")
@@ -175,6 +234,10 @@ def _entry(item: object, path: str, funnel: object, errors: list[FieldError]) ->
         errors.append(FieldError(f"{path}.type", "must be one of " + ", ".join(TRACKING_KINDS)))
         return None
     return Entry(kind, item if "funnel" in item or funnel is None else {**item, "funnel": funnel}, f"{path}.")
+
+
+def _answer(events: Sequence[Event], duplicates: Sequence[bool], dropped: Sequence[tuple[str, ...]]) -> Answer:
+    return json_answer(202, {"events": list(map(_receipt, events, duplicates, dropped))})
 
 
 def _receipt(event: Event, duplicate: bool, dropped: tuple[str, ...]) -> dict[str, object]:
