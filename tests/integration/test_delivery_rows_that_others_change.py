@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 from sinal_runtime.store.database import Database
-from sinal_runtime.store.delivery import Answered, Claim, DeliveryStore, Ref, Result
+from sinal_runtime.store.delivery import DeliveryStore
+from sinal_runtime.store.ledger import Answered, Claim, Ref, Result
 
 T = TypeVar("T")
 

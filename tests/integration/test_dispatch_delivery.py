@@ -11,7 +11,7 @@ import pytest
 from sinal_crds.plan import Batch, ConsentPlan
 from sinal_runtime.dispatch.breaker import Policy
 from sinal_runtime.dispatch.testing import FakeMessage
-from sinal_runtime.store.delivery import Ref
+from sinal_runtime.store.ledger import Ref
 
 from tests.support.fix_dispatch import TOKEN, DispatchRig
 

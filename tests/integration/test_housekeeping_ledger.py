@@ -7,8 +7,9 @@ import pytest
 from sinal_runtime import metrics
 from sinal_runtime.gateways.sale import Tracking
 from sinal_runtime.housekeeping.ledger import LedgerCheck
-from sinal_runtime.store.delivery import DeliveryStore, Ref, Result
+from sinal_runtime.store.delivery import DeliveryStore
 from sinal_runtime.store.housekeeping import HousekeepingStore
+from sinal_runtime.store.ledger import Ref, Result
 
 from tests.support.fix_matching import Room
 

@@ -16,8 +16,8 @@ from sinal_runtime.bus import Bus, Lanes, contents
 from sinal_runtime.events import Dispatch, encode
 from sinal_runtime.housekeeping.stranded import Stranded
 from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.delivery import Ref
 from sinal_runtime.store.housekeeping import HousekeepingStore
+from sinal_runtime.store.ledger import Ref
 from sinal_runtime.store.matching import MatchStore
 
 from tests.support.fix_bus import MakeTenant

@@ -9,7 +9,8 @@ import pytest
 from sinal_crds.plan import MatchingPlan
 from sinal_runtime.events import UserData
 from sinal_runtime.gateways.sale import Customer, Tracking
-from sinal_runtime.store.delivery import DeliveryStore, Ref
+from sinal_runtime.store.delivery import DeliveryStore
+from sinal_runtime.store.ledger import Ref
 
 from tests.support.fix_matching import EMAIL, PHONE, Room
 from tests.support.fix_operations import ApiRig

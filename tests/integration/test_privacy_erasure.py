@@ -30,8 +30,9 @@ from sinal_runtime.housekeeping.queues import Incoming, Quarantine
 from sinal_runtime.housekeeping.spools import BroadcastSpools
 from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.delivery import DeliveryStore, Ref, Result
+from sinal_runtime.store.delivery import DeliveryStore
 from sinal_runtime.store.housekeeping import HousekeepingStore
+from sinal_runtime.store.ledger import Ref, Result
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.privacy import PrivacyStore
 

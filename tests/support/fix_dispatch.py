@@ -22,8 +22,9 @@ from sinal_runtime.dispatch.testing import FakeMessage, StaticPlans
 from sinal_runtime.dispatch.worker import DispatchWorker
 from sinal_runtime.settings import Settings
 from sinal_runtime.store.database import Database
-from sinal_runtime.store.delivery import DeliveryStore, Ref
+from sinal_runtime.store.delivery import DeliveryStore
 from sinal_runtime.store.facts import CircuitStore
+from sinal_runtime.store.ledger import Ref
 
 TOKEN = "EAAB-secret-token"
 EMAIL = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"

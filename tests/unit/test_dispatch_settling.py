@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from sinal_runtime.store.database import Database
-from sinal_runtime.store.delivery import DeliveryStore, Ref, Request, Result, Row
+from sinal_runtime.store.delivery import DeliveryStore
 from sinal_runtime.store.errors import StoreUnavailable
+from sinal_runtime.store.ledger import Ref, Request, Result, Row
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ROW = Row(

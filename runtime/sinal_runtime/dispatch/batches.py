@@ -13,7 +13,7 @@ import msgspec
 from sinal_crds.plan import DestinationPlan
 from sinal_runtime.dispatch.ports import Message
 from sinal_runtime.events import decode_dispatch
-from sinal_runtime.store.delivery import Ref
+from sinal_runtime.store.ledger import Ref
 
 META_MAX_EVENTS = 1_000
 KNOWN_VERSION = 1

@@ -10,7 +10,7 @@ from typing import Literal
 
 from sinal_crds.plan import OnDoubt
 from sinal_runtime.dispatch.errors import Kind, Verdict
-from sinal_runtime.store.delivery import Outcome, Result, Row
+from sinal_runtime.store.ledger import Outcome, Result, Row
 
 MOST_REFUSALS = 8  # of one event alone, for a reason this release does not know
 

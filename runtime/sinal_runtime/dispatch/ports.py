@@ -10,7 +10,7 @@ import msgspec
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_runtime.dispatch.errors import Verdict
 from sinal_runtime.dispatch.usage import Usage
-from sinal_runtime.store.delivery import Answered, Claim, Ref, Request, Result, Row
+from sinal_runtime.store.ledger import Answered, Claim, Ref, Request, Result, Row
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

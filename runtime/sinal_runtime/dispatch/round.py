@@ -25,7 +25,7 @@ from sinal_runtime.dispatch.circuit import Circuit
 from sinal_runtime.dispatch.errors import Verdict
 from sinal_runtime.dispatch.ports import Answer, Clock, Graph, Ledger
 from sinal_runtime.dispatch.validation import Invalid, check
-from sinal_runtime.store.delivery import ERASED, Answered, Claim, Ref, Request, Result, Row
+from sinal_runtime.store.ledger import ERASED, Answered, Claim, Ref, Request, Result, Row
 from sinal_runtime.tracing import Tracer
 
 SHORT_WAIT_S = 0.25  # shorter waits are waited out, longer ones hold no worker

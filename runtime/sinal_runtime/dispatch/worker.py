@@ -24,7 +24,7 @@ from sinal_runtime.dispatch.round import SHORT_WAIT_S, Round
 from sinal_runtime.dispatch.sign import NO_TOKEN, Sign
 from sinal_runtime.dispatch.standing import Standing
 from sinal_runtime.settings import LEASE_SHARE, Settings
-from sinal_runtime.store.delivery import Ref
+from sinal_runtime.store.ledger import Ref
 from sinal_runtime.tracing import Tracer
 
 log = structlog.get_logger(__name__)

@@ -25,12 +25,12 @@ from sinal_runtime.bus.message import Message
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish
-from sinal_runtime.matching.together import Together
 from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.errors import Contended, StoreError, StoreRejected, StoreUnavailable
 from sinal_runtime.store.matching import MatchStore, MatchTransaction
 from sinal_runtime.store.rows import DeadLetter, EventHead
+from sinal_runtime.together import Together
 from sinal_runtime.tracing import Tracer
 
 log = structlog.get_logger(__name__)
@@ -74,6 +74,11 @@ class Part(msgspec.Struct, frozen=True):
         """Slug."""
         return self.plan.slug
 
+    @property
+    def key(self) -> str:
+        """One batch of a tenant at a time."""
+        return self.plan.slug
+
     def __len__(self) -> int:
         return len(self.batch)
 
@@ -95,7 +100,7 @@ class MatchWorker:
         transactions: int = 2,
         most: int = 200,
     ) -> None:
-        self._together: Together[Part] = Together(self._share, slots=transactions, most=most)
+        self._together: Together[Part, None] = Together(self._share, slots=transactions, most=most)
         self._store = MatchStore(database)
         self._bus = bus
         self._plans = plans
@@ -148,7 +153,7 @@ class MatchWorker:
         except Exception as error:
             log.error("match.sweep_failed", tenant=plan.slug, error=_words(error))
 
-    async def _share(self, parts: Sequence[Part]) -> None:
+    async def _share(self, parts: Sequence[Part]) -> list[None]:
         """Run the batches of several tenants as one; when that is refused, each for itself: one pays for no other."""
         try:
             published = await self._run(parts)
@@ -164,6 +169,7 @@ class MatchWorker:
         else:
             for part, all_of_it in zip(parts, published, strict=True):
                 await (_ack(part.batch) if all_of_it else _nak(part.batch))
+        return [None] * len(parts)
 
     async def _run(self, parts: Sequence[Part]) -> list[bool]:
         """Commit the batches and publish their outboxes; False for one that the broker did not take whole."""

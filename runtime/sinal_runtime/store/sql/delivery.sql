@@ -6,36 +6,41 @@
 -- batch by hashing (`delivery.SESSION`): what the planner believes of young tables can make nothing quadratic.
 
 -- name: claim
--- Takes what is due and writes the attempt in the same statement. An attempt that a lost worker left open is closed as
--- in doubt; a row's first claim finds none.
+-- Takes what is due and writes the attempts in the same statement, for many destinations at once: `places` says of each
+-- row which of them asks for it, and each gets a request of its own. An attempt that a lost worker left open is closed
+-- as in doubt; a row's first claim finds none.
 with taken as (
     update capi_events e set
         status = 'sending', attempts = e.attempts + 1, next_attempt_at = null,
-        lease_until = now() + make_interval(secs => %(lease_s)s)
-    where e.id = any(%(ids)s::bigint[]) and e.created_at >= %(since)s and e.created_at < %(until)s
-        and e.tenant_id = %(tenant)s and e.destination = %(destination)s
+        lease_until = now() + make_interval(secs => (%(leases)s::float8[])[w.place])
+    from unnest(%(ids)s::bigint[], %(places)s::int[]) as w (id, place)
+    where e.id = any(%(ids)s::bigint[]) and e.id = w.id and e.created_at >= %(since)s and e.created_at < %(until)s
+        and e.tenant_id = (%(tenants)s::text[])[w.place] and e.destination = (%(destinations)s::text[])[w.place]
         and case e.status
             when 'pending' then coalesce(e.next_attempt_at, '-infinity') <= now() + interval '1 second'
             when 'sending' then coalesce(e.lease_until, '-infinity') < now()
             else false end
-    returning e.id, e.created_at, e.source_event, e.funnel, e.payload_json, e.consent_ads, e.received_at, e.attempts
+    returning e.id, e.created_at, e.tenant_id, e.destination, e.source_event, e.funnel, e.payload_json, e.consent_ads,
+        e.received_at, e.attempts, w.place
 ), doubted as (
     update dispatch_attempts a set outcome = 'in_doubt', finished_at = now()
     where a.capi_event_id = any(array(select id from taken where attempts > 1)) and a.outcome is null
     returning a.capi_event_id
 ), request as (
     insert into dispatch_requests (tenant_id, destination, events)
-    select %(tenant)s, %(destination)s, count(*) from taken having count(*) > 0
-    returning id, created_at
+    select tenant_id, destination, count(*) from taken group by place, tenant_id, destination
+    returning id, created_at, tenant_id, destination
+), placed as (
+    select t.*, r.id as request_id, r.created_at as request_at
+    from taken t join request r on r.tenant_id = t.tenant_id and r.destination = t.destination
 ), opened as (
     insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, request_id)
-    select %(tenant)s, t.id, t.created_at, t.attempts, r.id from taken t cross join request r
+    select tenant_id, id, created_at, attempts, request_id from placed
 )
-select t.id, t.created_at, t.id = any(array(select capi_event_id from doubted)) as doubted,
-    t.source_event, t.funnel, t.payload_json, t.consent_ads, t.received_at, t.attempts,
-    r.id as request_id, r.created_at as request_at
-from taken t cross join request r
-order by t.id;
+select id, created_at, id = any(array(select capi_event_id from doubted)) as doubted,
+    source_event, funnel, payload_json, consent_ads, received_at, attempts, place, request_id, request_at
+from placed
+order by id;
 
 -- name: unclaimed
 -- Of rows that could not be claimed, those that may be later: not due yet, or held by another worker.
@@ -43,9 +48,10 @@ select e.id,
     greatest(0, extract(epoch from
         coalesce(case e.status when 'pending' then e.next_attempt_at else e.lease_until end, now()) - now()))::float8
         as due_in_s
-from capi_events e
+from capi_events e join unnest(%(ids)s::bigint[], %(places)s::int[]) as w (id, place) on w.id = e.id
 where e.id = any(%(ids)s::bigint[]) and e.created_at >= %(since)s and e.created_at < %(until)s
-    and e.tenant_id = %(tenant)s and e.destination = %(destination)s and e.status in ('pending', 'sending');
+    and e.tenant_id = (%(tenants)s::text[])[w.place] and e.destination = (%(destinations)s::text[])[w.place]
+    and e.status in ('pending', 'sending');
 
 -- name: reopen
 -- A further request of claimed rows: leases of `all_ids` are prolonged, attempts of `ids` are written. No row comes back
@@ -71,16 +77,21 @@ with held as (
 select id as request_id, created_at as request_at from request;
 
 -- name: settle
--- Closes the attempts of one request and moves its rows. A row without status stays claimed; one without outcome was not
--- part of the request, and its attempt is taken back. Who lost the lease moves nothing. Most rows of a request share
--- their fate: `fates` holds each distinct one once, and every row the place of its own in it.
+-- Closes the attempts of requests and moves their rows. A row without status stays claimed; one without outcome was not
+-- part of its request, and its attempt is taken back. Who lost the lease moves nothing. Most rows share their fate:
+-- `fates` holds for every row the place of its own among the distinct ones, `places` that of its request.
 with result as (
-    select w.id, w.attempts,
+    select w.id, w.attempts, w.place, (%(requests)s::bigint[])[w.place] as request_id,
         (%(outcomes)s::text[])[w.fate] as outcome, (%(statuses)s::text[])[w.fate] as status,
         (%(reasons)s::text[])[w.fate] as reason, (%(details)s::text[])[w.fate] as detail,
         (%(delays)s::float8[])[w.fate] as delay_s, (%(counted)s::boolean[])[w.fate] as counted,
         (%(doubts)s::int[])[w.fate] as doubts
-    from unnest(%(ids)s::bigint[], %(attempts)s::int[], %(fates)s::int[]) as w (id, attempts, fate)
+    from unnest(%(ids)s::bigint[], %(attempts)s::int[], %(fates)s::int[], %(places)s::int[])
+        as w (id, attempts, fate, place)
+), answer as (
+    select * from unnest(%(requests)s::bigint[], %(sent)s::int[], %(verdicts)s::text[], %(http_statuses)s::int[],
+        %(codes)s::int[], %(subcodes)s::int[], %(traces)s::text[], %(answers)s::text[], %(latencies)s::int[])
+        as a (request_id, sent, verdict, http_status, code, subcode, fbtrace_id, answer, latency_ms)
 ), moved as (
     update capi_events e set
         status = r.status, reason = r.reason, lease_until = null, in_doubt = e.in_doubt + r.doubts,
@@ -91,29 +102,32 @@ with result as (
     where e.id = any(%(ids)s::bigint[]) and e.id = r.id and e.created_at >= %(since)s and e.created_at < %(until)s
         and r.status is not null and e.status = 'sending' and e.attempts = r.attempts
     returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts,
-        case when e.status = 'dead' then e.payload_json end as payload_json, r.detail
+        case when e.status = 'dead' then e.payload_json end as payload_json, r.detail, r.place
 ), closed as (
     update dispatch_attempts a set
-        outcome = r.outcome, finished_at = now(), http_status = %(http_status)s, code = %(code)s, subcode = %(subcode)s,
-        provider_response = left(%(answer)s::text, 2000)
+        outcome = r.outcome, finished_at = now(), http_status = (%(http_statuses)s::int[])[r.place],
+        code = (%(codes)s::int[])[r.place], subcode = (%(subcodes)s::int[])[r.place],
+        provider_response = (%(answers)s::text[])[r.place]
     from result r
-    where a.capi_event_id = any(%(ids)s::bigint[]) and a.capi_event_id = r.id and a.request_id = %(request_id)s
-        and a.created_at = %(request_at)s and r.outcome is not null
+    where a.capi_event_id = any(%(ids)s::bigint[]) and a.capi_event_id = r.id and a.request_id = r.request_id
+        and a.created_at >= %(asked_since)s and a.created_at <= %(asked_until)s and r.outcome is not null
 ), unsent as (
-    delete from dispatch_attempts a
-    where a.capi_event_id = any(array(select id from result where outcome is null)) and a.outcome is null
-        and a.request_id = %(request_id)s and a.created_at = %(request_at)s
+    delete from dispatch_attempts a using result r
+    where a.capi_event_id = any(array(select id from result where outcome is null)) and a.capi_event_id = r.id
+        and r.outcome is null and a.outcome is null and a.request_id = r.request_id
+        and a.created_at >= %(asked_since)s and a.created_at <= %(asked_until)s
 ), answered as (
     update dispatch_requests q set
-        events = %(sent)s, http_status = %(http_status)s, code = %(code)s, subcode = %(subcode)s,
-        verdict = %(verdict)s, fbtrace_id = %(fbtrace_id)s, answer = left(%(answer)s::text, 2000), latency_ms = %(latency_ms)s,
-        finished_at = now()
-    where q.id = %(request_id)s and q.created_at = %(request_at)s and %(sent)s > 0
+        events = a.sent, http_status = a.http_status, code = a.code, subcode = a.subcode, verdict = a.verdict,
+        fbtrace_id = a.fbtrace_id, answer = a.answer, latency_ms = a.latency_ms, finished_at = now()
+    from answer a
+    where q.id = any(%(requests)s::bigint[]) and q.id = a.request_id and a.sent > 0
+        and q.created_at >= %(asked_since)s and q.created_at <= %(asked_until)s
 ), letters as (
     insert into dead_letters (
         tenant_id, stage, event_row, capi_event_id, capi_created_at, destination, reason, detail, attempts, body)
-    select %(tenant)s, 'dispatch', m.source_event, m.id, m.created_at, m.destination, m.reason, m.detail, m.attempts,
-        m.payload_json
+    select (%(tenants)s::text[])[m.place], 'dispatch', m.source_event, m.id, m.created_at, m.destination, m.reason,
+        m.detail, m.attempts, m.payload_json
     from moved m where m.status = 'dead'
     on conflict do nothing
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sinal_runtime.matching.together import Together
+from sinal_runtime.together import Together
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,10 @@ class Lot:
 
     tenant: str
     size: int
+
+    @property
+    def key(self) -> str:
+        return self.tenant
 
     def __len__(self) -> int:
         return self.size
@@ -30,14 +34,15 @@ class Work:
         self.go = asyncio.Event()
         self.fails_for: set[str] = set()
 
-    async def __call__(self, lots: Sequence[Lot]) -> None:
+    async def __call__(self, lots: Sequence[Lot]) -> list[int]:
         self.calls.append(list(lots))
         await self.go.wait()
         if {lot.tenant for lot in lots} & self.fails_for:
             raise RuntimeError("refused")
+        return [lot.size for lot in lots]
 
 
-async def started(gathered: Together[Lot], *lots: Lot) -> list[asyncio.Task[None]]:
+async def started(gathered: Together[Lot, int], *lots: Lot) -> list[asyncio.Task[int]]:
     tasks = [asyncio.create_task(gathered.run(lot)) for lot in lots]
     for _ in range(5):
         await asyncio.sleep(0)
@@ -103,3 +108,15 @@ async def test_a_waiter_that_gave_up_is_not_worked_on() -> None:
     await first
     await gathered.run(Lot("c", 1))
     assert work.calls == [[Lot("a", 1)], [Lot("c", 1)]]
+
+
+async def test_each_gets_the_result_of_its_own() -> None:
+    work = Work()
+    work.go.set()
+    gathered = Together(work, slots=1, most=200)
+    assert await asyncio.gather(*(gathered.run(Lot(tenant, size)) for size, tenant in enumerate("abcd"))) == [
+        0,
+        1,
+        2,
+        3,
+    ]

@@ -1,0 +1,96 @@
+"""Small batches that come at the same time, gathered into common calls.
+
+While all slots are taken, what comes waits; a slot that gets free takes everything that waits, up to a bound. So with
+little to do each batch goes alone and at once, and with much to do a call (a transaction, a statement) is shared by as
+many as there are: its cost falls as load rises. Fairness between tenants is decided before, by the lanes.
+Invariant: at most one batch of a key is under way, and batches of one key go in the sequence they came in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+
+class Sized(Protocol):
+    """A batch."""
+
+    @property
+    def key(self) -> Hashable:
+        """Two batches of one key are never under way at once."""
+        ...
+
+    def __len__(self) -> int:
+        """How much it is of what `most` bounds."""
+        ...
+
+
+B = TypeVar("B", bound=Sized)
+R = TypeVar("R")
+
+
+class Together(Generic[B, R]):
+    """Runs batches through `work`, at most `slots` calls at once, each with up to `most` in all.
+
+    `work` returns a result for each of its batches.
+    """
+
+    def __init__(self, work: Callable[[Sequence[B]], Awaitable[Sequence[R]]], *, slots: int, most: int) -> None:
+        self._work = work
+        self._slots = slots
+        self._most = most
+        self._waiting: deque[tuple[B, asyncio.Future[R]]] = deque()
+        self._keys: set[Hashable] = set()  # with a batch in a slot
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, batch: B) -> R:
+        """The batch's result; raises what `work` raised."""
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch, done))
+        self._start()
+        return await done
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < self._slots and (share := self._take()):
+            task = asyncio.create_task(self._run(share))
+            self._running.add(task)
+
+    def _take(self) -> list[tuple[B, asyncio.Future[R]]]:
+        """What waits, oldest first, as far as it fits and its keys are free."""
+        share: list[tuple[B, asyncio.Future[R]]] = []
+        left: list[tuple[B, asyncio.Future[R]]] = []
+        size = 0
+        while self._waiting and size < self._most:
+            batch, done = self._waiting.popleft()
+            if done.cancelled():
+                continue
+            if batch.key in self._keys or (share and size + len(batch) > self._most):
+                left.append((batch, done))
+                continue
+            self._keys.add(batch.key)
+            share.append((batch, done))
+            size += len(batch)
+        self._waiting.extendleft(reversed(left))
+        return share
+
+    async def _run(self, share: list[tuple[B, asyncio.Future[R]]]) -> None:
+        error: BaseException | None = None
+        results: Sequence[R] = ()
+        try:
+            results = await self._work([batch for batch, _ in share])
+        except BaseException as caught:
+            error = caught
+        self._running.discard(asyncio.current_task())
+        for place, (batch, done) in enumerate(share):
+            self._keys.discard(batch.key)
+            if done.done():
+                continue
+            if error is None:
+                done.set_result(results[place])
+            elif isinstance(error, asyncio.CancelledError):
+                done.cancel()
+            else:
+                done.set_exception(error)
+        self._start()
