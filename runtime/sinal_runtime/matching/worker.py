@@ -8,10 +8,8 @@ PostgreSQL or the broker being away is no fault of a message: it waits in the st
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from datetime import UTC, datetime
 
 import msgspec
 import structlog
@@ -25,6 +23,7 @@ from sinal_runtime.bus.message import Message
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish
+from sinal_runtime.matching.sweep import Plans, Sweeper, count, words
 from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.errors import Contended, StoreError, StoreRejected, StoreUnavailable
@@ -37,25 +36,6 @@ log = structlog.get_logger(__name__)
 
 GIVE_UP_AFTER = 5  # deliveries of a message that fails alone
 NO_PLAN_DELAY_S = 5.0
-STALE_OUTBOX_S = 10.0
-SWEEP_LIMIT = 200
-SWEEP_ROUNDS = 20  # of one tenant, before the next has its turn
-CLOSE_EVERY_S = 60.0
-LATE_CLICK = timedelta(days=8)  # the stream keeps events for 7 days; no click comes later
-
-
-class Snapshot(Protocol):
-    """What of a plan snapshot matching reads."""
-
-    @property
-    def tenants(self) -> Mapping[str, TenantPlan]: ...
-
-
-class Plans(Protocol):
-    """Where the current snapshot is found."""
-
-    @property
-    def snapshot(self) -> Snapshot: ...
 
 
 def utc_now() -> datetime:
@@ -107,7 +87,7 @@ class MatchWorker:
         self._clock = clock
         self._tracer = tracer
         self._recorded: dict[str, TenantPlan] = {}
-        self._close_due = 0.0
+        self._sweeper = Sweeper(self._store, bus, plans, clock=clock)
 
     async def handle(self, lane: Lane, messages: list[Message]) -> None:
         """Settle every message of one lane: ack, nak with a delay, or term after recording it as dead."""
@@ -126,32 +106,8 @@ class MatchWorker:
             await self._together.run(Part(plan, readable))
 
     async def sweep(self) -> None:
-        """Release due orders and publish outbox rows whose message is gone; called about once a second."""
-        now = self._clock()
-        for slug in await self._store.due_tenants(now):
-            plan = self._plans.snapshot.tenants.get(slug)
-            if plan is not None:
-                await self._sweep_tenant(plan, now)
-        stale = await self._store.unpublished(older_than_s=STALE_OUTBOX_S, limit=SWEEP_LIMIT)
-        await publish(self._bus, self._store, stale)
-        if time.monotonic() >= self._close_due:
-            self._close_due = time.monotonic() + CLOSE_EVERY_S
-            await self._store.close_old_orders(before=now - LATE_CLICK)
-
-    async def _sweep_tenant(self, plan: TenantPlan, now: datetime) -> None:
-        """Release one tenant's due orders; its trouble is not that of the others."""
-        try:
-            for _ in range(SWEEP_ROUNDS):
-                async with self._store.transaction(plan.slug) as transaction:
-                    result = await Batch(plan, transaction, now=now).run_due(SWEEP_LIMIT)
-                self._count(plan.slug, result)
-                await publish(self._bus, self._store, result.outbox)
-                if result.orders < SWEEP_LIMIT:
-                    return
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            log.error("match.sweep_failed", tenant=plan.slug, error=_words(error))
+        """Work on what no message brings; called about once a second."""
+        await self._sweeper.sweep()
 
     async def _share(self, parts: Sequence[Part]) -> list[None]:
         """Run the batches of several tenants as one; when that is refused, each for itself: one pays for no other."""
@@ -187,8 +143,7 @@ class MatchWorker:
         )
 
     async def _commit(self, parts: Sequence[Part]) -> list[Result]:
-        for part in parts:
-            await self._record(part.plan)
+        await self._record([part.plan for part in parts if self._recorded.get(part.tenant) is not part.plan])
         now = self._clock()
 
         async def batch(place: int, transaction: MatchTransaction) -> Result:
@@ -197,7 +152,7 @@ class MatchWorker:
         with metrics.MATCH_SECONDS.time():
             results = await self._store.in_one_transaction([part.tenant for part in parts], batch)
         for part, result in zip(parts, results, strict=True):
-            self._count(part.tenant, result)
+            count(part.tenant, result, self._clock())
         return results
 
     async def _divide(self, part: Part, error: Exception) -> None:
@@ -209,7 +164,7 @@ class MatchWorker:
             await self._share([Part(plan, batch[half:])])
             return
         message, event = batch[0]
-        detail = _words(error)
+        detail = words(error)
         log.error("match.failed", tenant=plan.slug, event_row=event.id, deliveries=message.deliveries, error=detail)
         if message.deliveries < GIVE_UP_AFTER:
             await _nak(batch)
@@ -236,22 +191,19 @@ class MatchWorker:
         log.error("match.gave_up", tenant=tenant, event_row=event.id if event else None, detail=detail)
         await message.term()
 
-    async def _record(self, plan: TenantPlan) -> None:
-        """Keep the tables of tenants and funnels as the plan has them, once a change."""
-        if self._recorded.get(plan.slug) is plan:
+    async def _record(self, plans: Sequence[TenantPlan]) -> None:
+        """Keep the tables of tenants and funnels as new plans have them; events must not suffer for it."""
+        if not plans:
             return
         try:
-            await self._store.record_plan(plan)
-        except StoreRejected as error:  # for people to read: events must not suffer for it
-            log.error("match.plan_not_recorded", tenant=plan.slug, error=str(error))
-        self._recorded[plan.slug] = plan
-
-    def _count(self, tenant: str, result: Result) -> None:
-        for rule, decision in result.decisions:
-            metrics.MATCH_TOTAL.labels(tenant, rule, decision).inc()
-        now_ms = self._clock().timestamp() * 1000
-        for event in result.fresh:
-            metrics.EVENT_LATENCY.labels(tenant, "matched").observe(max(0.0, now_ms - event.received_at) / 1000)
+            await self._store.record_plans(plans)
+        except StoreRejected as error:
+            if len(plans) > 1:
+                for plan in plans:
+                    await self._record([plan])
+                return
+            log.error("match.plan_not_recorded", tenant=plans[0].slug, error=str(error))
+        self._recorded.update({plan.slug: plan for plan in plans})
 
 
 def _read(message: Message, tenant: str) -> Event | None:
@@ -270,17 +222,6 @@ async def _ack(batch: Sequence[tuple[Message, Event]]) -> None:
 
 async def _nak(batch: Sequence[tuple[Message, Event]]) -> None:
     await asyncio.gather(*(message.nak(nak_delay_s(message.deliveries)) for message, _ in batch))
-
-
-def _words(error: Exception) -> str:
-    """What may be shown of an error: the store's own words name columns, other messages may quote data."""
-    if isinstance(error, StoreError):
-        return str(error)
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""
-    return type(error).__name__ + place
 
 
 def _text(body: bytes) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from sinal_runtime.store import queries
 from sinal_runtime.store.database import Database
@@ -27,6 +27,9 @@ SETTLE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # an answer that is not written down
 SLOTS = 2  # statements of a kind under way; what is asked meanwhile shares the next
 MOST = 1_000  # rows of one
 
+B = TypeVar("B")
+R = TypeVar("R")
+
 
 class LeaseLost(Exception):
     """Another worker took over some of the rows; this one must not send them."""
@@ -38,14 +41,14 @@ class DeliveryStore:
     def __init__(self, database: Database, *, settle_waits_s: Sequence[float] = SETTLE_WAITS_S) -> None:
         self._database = database
         self._settle_waits_s = settle_waits_s
-        self._claims: Together[Wanted, Claim] = Together(self._claim, slots=SLOTS, most=MOST)
+        self._claims: Together[Wanted, Claim | StoreRejected] = Together(apart(self._claim), slots=SLOTS, most=MOST)
         self._settlements: Together[Settlement, set[int] | StoreRejected] = Together(
-            self._settle, slots=SLOTS, most=MOST
+            apart(self._settle), slots=SLOTS, most=MOST
         )
 
     async def claim(self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float) -> Claim:
         """Take the rows that are due and open their attempts; 1 to 1,000 refs of one destination."""
-        return await self._claims.run(Wanted(tenant, destination, refs, lease_s))
+        return _accepted(await self._claims.run(Wanted(tenant, destination, refs, lease_s)))
 
     async def reopen(
         self, tenant: str, destination: str, rows: Sequence[Row], unresolved: Sequence[Row], *, lease_s: float
@@ -74,15 +77,11 @@ class DeliveryStore:
         settlement = Settlement(tenant, results, request, answered or Answered(sent=0))
         for wait_s in (*self._settle_waits_s, None):
             try:
-                moved = await self._settlements.run(settlement)
+                return _accepted(await self._settlements.run(settlement))
             except StoreUnavailable:
                 if wait_s is None:
                     raise
                 await asyncio.sleep(wait_s)
-            else:
-                if isinstance(moved, StoreRejected):
-                    raise moved
-                return moved
         raise AssertionError("the last round returns or raises")
 
     async def forget(self, request: Request) -> None:
@@ -126,21 +125,37 @@ class DeliveryStore:
             due = {line["id"]: line["due_in_s"] for line in await self._run("unclaimed", **of_claim(missed))}
         return [_claimed(one.refs, found[place], due) for place, one in enumerate(wanted, 1)]
 
-    async def _settle(self, settlements: Sequence[Settlement]) -> list[set[int] | StoreRejected]:
-        """Settlements of many requests as one statement; when that is refused, each alone: one pays for no other."""
-        try:
-            lines = await self._run("settle", **of_settlement(settlements))
-        except StoreRejected as error:
-            if len(settlements) == 1:
-                return [error]
-            return [moved for one in settlements for moved in await self._settle([one])]
-        moved = {line["id"] for line in lines}
+    async def _settle(self, settlements: Sequence[Settlement]) -> list[set[int]]:
+        """Settlements of many requests as one statement."""
+        moved = {line["id"] for line in await self._run("settle", **of_settlement(settlements))}
         return [{result.row.id for result in one.results} & moved for one in settlements]
 
     async def _run(self, statement: str, **parameters: object) -> list[dict[str, Any]]:
         async with self._database.autocommit() as connection:
             cursor = await connection.execute(_SQL[statement], parameters)
             return await cursor.fetchall() if cursor.description else []
+
+
+def apart(
+    work: Callable[[Sequence[B]], Awaitable[Sequence[R]]],
+) -> Callable[[Sequence[B]], Awaitable[Sequence[R | StoreRejected]]]:
+    """The same work, which when PostgreSQL refuses it is done for each batch alone: one pays for no other."""
+
+    async def each(batches: Sequence[B]) -> Sequence[R | StoreRejected]:
+        try:
+            return await work(batches)
+        except StoreRejected as error:
+            if len(batches) == 1:
+                return [error]
+        return [result for one in batches for result in await each([one])]
+
+    return each
+
+
+def _accepted(result: R | StoreRejected) -> R:
+    if isinstance(result, StoreRejected):
+        raise result
+    return result
 
 
 def _others(refs: Sequence[Ref], found: Sequence[dict[str, Any]]) -> list[Ref]:

@@ -9,9 +9,8 @@ sees the rows of its own tenant only.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Coroutine, Generator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from psycopg.rows import DictRow
@@ -30,67 +29,88 @@ class Stage(msgspec.Struct, frozen=True):
     constants: Mapping[str, object]
 
 
-class _Question(msgspec.Struct, frozen=True):
-    """What one batch asks; `answer` gets the rows of its tenant."""
-
-    tenant: str
-    rows: msgspec.Raw
-    answer: asyncio.Future[list[DictRow]]
-
-
-class Gate:
-    """The statements of one transaction; `members` batches, of different tenants, come through it."""
-
-    def __init__(self, connection: Connection, *, members: int = 1) -> None:
-        self._connection = connection
-        self._members = members
-        self._asked: dict[int, tuple[Stage, list[_Question]]] = {}
-        self._waiting = 0
+class Gate(Protocol):
+    """Where a batch asks PostgreSQL."""
 
     async def ask(self, stage: Stage, tenant: str, rows: object) -> list[DictRow]:
-        """Run the stage's statement for these rows of one tenant, together with whoever else waits for it."""
-        question = _Question(tenant, msgspec.Raw(_encode(rows)), asyncio.get_running_loop().create_future())
-        self._asked.setdefault(stage.place, (stage, []))[1].append(question)
-        self._waiting += 1
-        await self._open()
-        return await question.answer
+        """Run the stage's statement for these rows of one tenant."""
+        ...
 
-    async def leave(self) -> None:
-        """A member has nothing more to ask."""
-        self._members -= 1
-        await self._open()
 
-    async def _open(self) -> None:
-        """Answer the earliest stage once all members wait."""
-        if not self._waiting or self._waiting < self._members:
+class _Question(msgspec.Struct, frozen=True):
+    """What one batch asks: awaiting it gives it to `together`, which sends the rows of its tenant back."""
+
+    stage: Stage
+    tenant: str
+    rows: msgspec.Raw
+
+    def __await__(self) -> Generator[_Question, list[DictRow], list[DictRow]]:
+        return (yield self)
+
+
+class OpenGate:
+    """The gate of a batch that is alone: what it asks is run at once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def ask(self, stage: Stage, tenant: str, rows: object) -> list[DictRow]:
+        """Run the stage's statement."""
+        [found] = await _run(self._connection, [_question(stage, tenant, rows)])
+        return found
+
+
+class CommonGate:
+    """The gate of batches that `together` runs."""
+
+    async def ask(self, stage: Stage, tenant: str, rows: object) -> list[DictRow]:
+        """Run the stage's statement together with whoever else waits for it."""
+        return await _question(stage, tenant, rows)
+
+
+async def together(connection: Connection, members: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run batches of different tenants side by side; the first error ends all of them and is raised.
+
+    They may await nothing but what they ask a `CommonGate`. They are driven by hand: a task for each, woken by a future
+    at every statement, cost a batch of one event more than all it does.
+    """
+    results: dict[int, T] = {}
+    waiting: dict[int, list[tuple[int, _Question]]] = {}  # by place in the sequence
+
+    def step(number: int, answer: list[DictRow] | None) -> None:
+        try:
+            question = members[number].send(answer)
+        except StopIteration as end:
+            results[number] = end.value
             return
-        stage, questions = self._asked.pop(min(self._asked))
-        self._waiting -= len(questions)
-        batches = _encode([{"tenant": one.tenant, "rows": one.rows} for one in questions]).decode()
-        cursor = await self._connection.execute(stage.statement, {"batches": batches, **stage.constants})
-        found: dict[str, list[DictRow]] = {one.tenant: [] for one in questions}
-        for row in await cursor.fetchall() if cursor.description else ():
-            found[row.pop("tenant_id")].append(row)
-        for one in questions:
-            if not one.answer.done():
-                one.answer.set_result(found[one.tenant])
+        if not isinstance(question, _Question):
+            raise TypeError(f"a batch of a common transaction awaits {type(question).__name__}, not its gate")
+        waiting.setdefault(question.stage.place, []).append((number, question))
 
-
-async def together(gate: Gate, members: Iterable[Awaitable[T]]) -> list[T]:
-    """Run the members side by side; the first error ends all of them and is raised."""
-
-    async def through(member: Awaitable[T]) -> T:
-        result = await member
-        await gate.leave()
-        return result
-
-    tasks = [asyncio.ensure_future(through(member)) for member in members]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-        return [task.result() for task in tasks]
+        for number in range(len(members)):
+            step(number, None)
+        while waiting:
+            asked = waiting.pop(min(waiting))
+            found = await _run(connection, [question for _, question in asked])
+            for (number, _), answer in zip(asked, found, strict=True):
+                step(number, answer)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for member in members:
+            member.close()
+    return [results[number] for number in range(len(members))]
+
+
+def _question(stage: Stage, tenant: str, rows: object) -> _Question:
+    return _Question(stage, tenant, msgspec.Raw(_encode(rows)))
+
+
+async def _run(connection: Connection, questions: Sequence[_Question]) -> list[list[DictRow]]:
+    """One statement for questions of one stage and of different tenants; their rows."""
+    stage = questions[0].stage
+    batches = _encode([{"tenant": one.tenant, "rows": one.rows} for one in questions]).decode()
+    cursor = await connection.execute(stage.statement, {"batches": batches, **stage.constants})
+    found: dict[str, list[DictRow]] = {one.tenant: [] for one in questions}
+    for row in await cursor.fetchall() if cursor.description else ():
+        found[row.pop("tenant_id")].append(row)
+    return list(found.values())

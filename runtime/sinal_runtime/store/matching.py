@@ -6,7 +6,7 @@ are taken in one order everywhere, each sorted by tenant and key, so that concur
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from sinal_runtime.matching.visits import ClickRow, IdentityRow, OpenKey, Sessio
 from sinal_runtime.store import queries, rows
 from sinal_runtime.store.database import Connection, Database
 from sinal_runtime.store.errors import Contended
-from sinal_runtime.store.gate import Gate, Stage, together
+from sinal_runtime.store.gate import CommonGate, Gate, OpenGate, Stage, together
 
 T = TypeVar("T")
 _SQL = queries.load("matching")
@@ -65,6 +65,7 @@ _SEQUENCE = (
     ("reopenable", "reopenable"),
     ("create_orders", "create_orders"),
     ("order_ids", "order_ids"),
+    ("due_orders", "lock_due_orders"),
     ("lock_orders", "lock_orders"),
     ("matches_of", "matches_of"),
     ("candidates", "candidates"),
@@ -88,17 +89,17 @@ _STAGES = {
 }
 
 
+async def enter(connection: Connection, tenants: Sequence[str]) -> None:
+    """The first statement: what a person asked of their data is in force before a batch begins, or after it."""
+    await connection.execute(_SQL["enter"], {"tenants": list(tenants)})
+
+
 class MatchTransaction:
     """One tenant's batch; everything in it happens or nothing does."""
 
-    def __init__(self, connection: Connection, tenant: str, *, gate: Gate | None = None) -> None:
-        self._connection = connection
+    def __init__(self, tenant: str, gate: Gate) -> None:
         self._tenant = tenant
-        self._gate = gate or Gate(connection)
-
-    async def enter(self) -> None:
-        """The first statement: what a person asked of their data is in force before a batch begins, or after it."""
-        await self._connection.execute(_SQL["enter"], {"tenants": [self._tenant]})
+        self._gate = gate
 
     async def marks(self, keys: Sequence[str]) -> list[rows.Mark]:
         """What was asked about the people behind these keys."""
@@ -159,9 +160,7 @@ class MatchTransaction:
 
     async def lock_due_orders(self, now: datetime, limit: int) -> list[rows.OrderRow]:
         """Orders whose wait or second look is due and that nobody else is working on."""
-        values = {"tenant": self._tenant, "now": now, "limit": limit}
-        cursor = await self._connection.execute(_SQL["lock_due_orders"], values)
-        return [_order(row) for row in await cursor.fetchall()]
+        return [_order(row) for row in await self._ask("due_orders", [{"now": now, "most": limit}])]
 
     async def reopenable(self, keys: Sequence[OpenKey]) -> list[int]:
         """Orders without a match that share a key with these visits."""
@@ -240,20 +239,24 @@ class MatchStore:
     @asynccontextmanager
     async def transaction(self, tenant: str) -> AsyncIterator[MatchTransaction]:
         """One tenant's transaction, as the worker."""
-        async with self._database.transaction() as connection:
-            transaction = MatchTransaction(connection, tenant)
-            await transaction.enter()
-            yield transaction
+        async with self._entered([tenant]) as connection:
+            yield MatchTransaction(tenant, OpenGate(connection))
 
     async def in_one_transaction(
-        self, tenants: Sequence[str], work: Callable[[int, MatchTransaction], Awaitable[T]]
+        self, tenants: Sequence[str], work: Callable[[int, MatchTransaction], Coroutine[Any, Any, T]]
     ) -> list[T]:
         """Run `work` for each of these different tenants, side by side; everything of all happens or nothing does."""
+        async with self._entered(tenants) as connection:
+            gate = CommonGate()
+            return await together(
+                connection, [work(place, MatchTransaction(tenant, gate)) for place, tenant in enumerate(tenants)]
+            )
+
+    @asynccontextmanager
+    async def _entered(self, tenants: Sequence[str]) -> AsyncIterator[Connection]:
         async with self._database.transaction() as connection:
-            await connection.execute(_SQL["enter"], {"tenants": list(tenants)})
-            gate = Gate(connection, members=len(tenants))
-            transactions = [MatchTransaction(connection, tenant, gate=gate) for tenant in tenants]
-            return await together(gate, [work(place, one) for place, one in enumerate(transactions)])
+            await enter(connection, tenants)
+            yield connection
 
     async def unpublished(self, *, older_than_s: float, limit: int) -> list[rows.Outbox]:
         """Outbox rows of all tenants that wait longer than they should, oldest first."""
@@ -292,25 +295,32 @@ class MatchStore:
                 await connection.execute(_SQL["dead_event"], event)
             await connection.execute(_SQL["dead_letter"], values)
 
-    async def record_plan(self, plan: TenantPlan) -> None:
-        """Keep `tenants` and `funnels` as the plan has them, without any secret."""
-        funnels = [
-            {"name": f.name, "type": f.type, "config": msgspec.structs.replace(f, server_key_sha256="")}
-            for f in sorted(plan.funnels, key=lambda f: f.name)
+    async def record_plans(self, plans: Sequence[TenantPlan]) -> None:
+        """Keep `tenants` and `funnels` as the plans have them, without any secret."""
+        tenants = [
+            {
+                "id": plan.slug,
+                "name": plan.name,
+                "plan": plan.limits,
+                "status": "suspended" if plan.suspended else "active",
+                "funnels": [funnel.name for funnel in plan.funnels],
+            }
+            for plan in sorted(plans, key=lambda plan: plan.slug)
         ]
-        tenant = {
-            "id": plan.slug,
-            "name": plan.name,
-            "plan": _json.encode(plan.limits).decode(),
-            "status": "suspended" if plan.suspended else "active",
-        }
-        names = {"tenant": plan.slug, "names": [f.name for f in plan.funnels]}
+        funnels = [
+            {
+                "tenant": plan.slug,
+                "name": funnel.name,
+                "type": funnel.type,
+                "config": msgspec.structs.replace(funnel, server_key_sha256=""),
+            }
+            for plan in plans
+            for funnel in plan.funnels
+        ]
+        values = {"tenants": _json.encode(tenants).decode(), "funnels": _json.encode(funnels).decode()}
         async with self._database.transaction() as connection:
-            await connection.execute(_SQL["upsert_tenant"], tenant)
-            await connection.execute(
-                _SQL["upsert_funnels"], {"tenant": plan.slug, "rows": _json.encode(funnels).decode()}
-            )
-            await connection.execute(_SQL["retire_funnels"], names)
+            for statement in ("upsert_tenants", "upsert_funnels", "retire_funnels"):
+                await connection.execute(_SQL[statement], values)
 
     async def _ask(self, name: str, **values: object) -> list[DictRow]:
         async with self._database.autocommit() as connection:

@@ -14,7 +14,8 @@ import msgspec
 
 from sinal_runtime.store import queries
 from sinal_runtime.store.database import Connection, Database
-from sinal_runtime.store.matching import MatchTransaction
+from sinal_runtime.store.gate import OpenGate
+from sinal_runtime.store.matching import MatchTransaction, enter
 from sinal_runtime.store.operations import AuditEntry, write_audit
 from sinal_runtime.store.reading import MatchDetail
 from sinal_runtime.store.rows import MatchRow
@@ -38,7 +39,7 @@ class ReviewTransaction:
 
     def __init__(self, connection: Connection, held: Held) -> None:
         self._connection, self._held = connection, held
-        self.matching = MatchTransaction(connection, held.tenant)
+        self.matching = MatchTransaction(held.tenant, OpenGate(connection))
 
     async def match(self) -> MatchDetail | None:
         """The match as it stands."""
@@ -83,6 +84,6 @@ class ReviewStore:
         """The order locked, as the worker."""
         async with self._database.transaction() as connection:
             review = ReviewTransaction(connection, held)
-            await review.matching.enter()
+            await enter(connection, [held.tenant])
             await review.matching.lock_orders([held.conversion_id])
             yield review

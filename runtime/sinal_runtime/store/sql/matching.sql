@@ -397,10 +397,14 @@ where c.id = any(array(select id from r)) and c.id = r.id and c.generation = r.g
 select distinct tenant_id from conversions where hold_until <= %(now)s or recheck_at <= %(now)s
 
 -- name: lock_due_orders
-select c.*, c.signals::text as signals_text from conversions c
-where c.tenant_id = %(tenant)s and (c.hold_until <= %(now)s or c.recheck_at <= %(now)s)
-order by c.id limit %(limit)s
-for update skip locked
+-- Nobody is waited for: tenants may come in any sequence.
+select c.*
+from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
+    json_to_recordset(b.rows) as r (now timestamptz, most int), lateral (
+    select c.*, c.signals::text as signals_text from conversions c
+    where c.tenant_id = b.tenant and (c.hold_until <= r.now or c.recheck_at <= r.now)
+    order by c.id limit r.most
+    for update skip locked) as c
 
 -- name: close_old_orders
 -- No click of the window can come any more; the keys are hashes and addresses that need not be kept.
@@ -417,21 +421,25 @@ insert into events (id, received_at, occurred_at, tenant_id, funnel, kind, sourc
 select %(id)s, %(received_at)s, %(occurred_at)s, %(tenant)s, %(funnel)s, %(kind)s, %(source)s, 'dead', %(reason)s, '{}'
 on conflict do nothing
 
--- name: upsert_tenant
-insert into tenants as t (id, name, plan, status) values (%(id)s, %(name)s, %(plan)s::jsonb, %(status)s)
+-- name: upsert_tenants
+insert into tenants as t (id, name, plan, status)
+select r.id, r.name, r.plan, r.status
+from json_to_recordset(%(tenants)s::json) as r (id text, name text, plan jsonb, status text)
+order by r.id
 on conflict (id) do update set
     name = excluded.name, plan = excluded.plan, status = excluded.status, updated_at = now()
     where (t.name, t.plan, t.status) is distinct from (excluded.name, excluded.plan, excluded.status)
 
 -- name: upsert_funnels
 insert into funnels as f (tenant_id, name, type, config_json, active)
-select %(tenant)s, r.name, r.type, r.config, true
-from json_to_recordset(%(rows)s::json) as r (name text, type text, config jsonb)
-order by r.name
+select r.tenant, r.name, r.type, r.config, true
+from json_to_recordset(%(funnels)s::json) as r (tenant text, name text, type text, config jsonb)
+order by r.tenant, r.name
 on conflict (tenant_id, name) do update set
     type = excluded.type, config_json = excluded.config_json, active = true, updated_at = now()
     where (f.type, f.config_json, f.active) is distinct from (excluded.type, excluded.config_json, true)
 
 -- name: retire_funnels
-update funnels set active = false, updated_at = now()
-where tenant_id = %(tenant)s and active and name <> all(%(names)s)
+update funnels f set active = false, updated_at = now()
+from json_to_recordset(%(tenants)s::json) as r (id text, funnels text[])
+where f.tenant_id = r.id and f.active and f.name <> all(r.funnels)
