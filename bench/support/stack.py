@@ -108,7 +108,7 @@ async def running(
     *,
     tenants: int = 1,
     batch: int = 200,
-    linger_ms: int = 1_000,
+    linger_ms: int = 5_000,
     warm: bool = True,
     settings: dict[str, str] | None = None,
 ) -> AsyncIterator[Bench]:

@@ -62,7 +62,7 @@ def pixel_name(slug: str) -> str:
     return f"pixel-{slug}"
 
 
-def write(path: Path, *, tenants: int, batch: int = 200, linger_ms: int = 1_000) -> Path:
+def write(path: Path, *, tenants: int, batch: int = 200, linger_ms: int = 5_000) -> Path:
     """Write the manifests of so many tenants; returns the path."""
     parts = []
     for number, slug in enumerate(slugs(tenants)):

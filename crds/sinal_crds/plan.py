@@ -36,7 +36,7 @@ class Batch(Frozen, frozen=True, kw_only=True):
     """When a destination's batch leaves: whichever comes first."""
 
     max_events: int = 200  # 1..1000, Meta's limit
-    max_age_ms: int = 1_000
+    max_age_ms: int = 5_000
 
 
 class RateLimit(Frozen, frozen=True, kw_only=True):

@@ -91,7 +91,7 @@ async def test_log_lines_hold_routes_and_names_only(edge_world: EdgeWorld) -> No
         )
         await client.post(f"/api/v1/webhooks/signed/{TOKEN}", b"BOOM", headers={"x-signature": SECRET})
         await client.post("/api/v1/track/lead?email=maria@loja.example", b"{}", headers={"origin": LANDING})
-    first, *_ = lines
+    first, *_ = (line for line in lines if "route" in line)  # a slow machine has other things to tell as well
     assert first["route"] == "/t/{slug}/api/v1/webhooks/{gateway}/{token}"
     assert (first["tenant"], first["integration"], first["status"]) == ("loja", "vendas", 202)
     assert not [word for word in (TOKEN, SECRET, "maria") if word in str(lines)]

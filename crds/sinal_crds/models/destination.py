@@ -49,8 +49,9 @@ class BatchPolicy(Model):
 
     max_events: Annotated[int, Field(ge=1, le=1000)] = 200
     """Events in one request; Meta takes at most 1000."""
-    max_age_millis: Annotated[int, Field(ge=0, le=60_000)] = 1_000
-    """Milliseconds the first event of a batch waits for others."""
+    max_age_millis: Annotated[int, Field(ge=0, le=60_000)] = 5_000
+    """Most milliseconds the first event of a batch waits for others. With few batches to send, a dispatcher waits a
+    second; the more it sends, the longer it waits, up to this limit."""
 
 
 class PacePolicy(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sinal_cli.roles.base import DRAIN_S, Base, Chores
 
 SWEEP_INTERVAL_S = 1.0
-LANES_A_TRANSACTION = 32  # small tenants share one
+LANES_A_TRANSACTION = 128  # small tenants share one
 
 
 class Match(Base):

@@ -20,6 +20,7 @@ from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.fair import FairQueue
 from sinal_runtime.bus.lane import Lane
 from sinal_runtime.bus.message import Message
+from sinal_runtime.bus.pace import Pace
 from sinal_runtime.bus.pulls import FIRST_WINDOW, Flow, Puller
 from sinal_runtime.bus.work import Work
 
@@ -67,6 +68,7 @@ class Lanes:
         self._queue: FairQueue[Work] = FairQueue()
         self._batches: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[None]] = set()
+        self._pace = Pace()
         self._buffered = 0
         self._starting = False
         self._draining = False
@@ -196,8 +198,9 @@ class Lanes:
         if linger_s <= 0 or len(work.buffer) >= (lane.batch or self._batch):
             self._queue.offer(work)
         elif work.linger is None:
-            waited = time.monotonic() - work.buffer[0].touched
-            work.linger = asyncio.get_running_loop().call_later(max(0.0, linger_s - waited), self._lingered, work)
+            now = time.monotonic()
+            left_s = self._pace.linger_s(linger_s, now) - (now - work.buffer[0].touched)
+            work.linger = asyncio.get_running_loop().call_later(max(0.0, left_s), self._lingered, work)
 
     def _lingered(self, work: Work) -> None:
         work.linger = None
@@ -226,6 +229,7 @@ class Lanes:
             self._buffered -= len(messages)
             self._queue.charge(work, len(messages))
             work.running += 1
+            self._pace.started(time.monotonic())
             task = asyncio.create_task(self._handle(work, messages))
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)

@@ -1,0 +1,35 @@
+"""How long lanes wait for a batch to fill: longer the more batches a worker starts.
+
+A batch costs a worker, the database and the receiver nearly the same for one event as for a hundred. With few lanes a
+second of waiting is enough; with a thousand, each with an event now and then, it makes batches of one event. There the
+wait grows with the rate of batches, until the lane's own limit.
+"""
+
+from __future__ import annotations
+
+import math
+
+FIRST_S = 1.0  # the longest wait while little is going on
+CALM = 40.0  # batches a second up to which that is so
+MEMORY_S = 2.0  # of the rate
+
+
+class Pace:
+    """The recent rate of a worker's batches."""
+
+    def __init__(self) -> None:
+        self._rate = 0.0  # a second, as of `_at`
+        self._at = 0.0
+
+    def started(self, now: float) -> None:
+        """A batch has started; `now` is in monotonic seconds."""
+        self._rate = self.rate(now) + 1 / MEMORY_S
+        self._at = now
+
+    def rate(self, now: float) -> float:
+        """Batches a second, of late."""
+        return self._rate * math.exp((self._at - now) / MEMORY_S)
+
+    def linger_s(self, most_s: float, now: float) -> float:
+        """How long the first message of a batch waits for others, of at most `most_s`."""
+        return min(most_s, FIRST_S * max(1.0, self.rate(now) / CALM))
