@@ -18,8 +18,8 @@ from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
 Answered = Callable[[bytes, bytes], None]  # last token of the inbox, body
 
-_HEAD = b"NATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n"
-_HEAD_LENGTH = len(_HEAD) - 2  # beside the id
+_PUBLISH = b"HPUB %b %d %d\r\nNATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n%b\r\n"
+_HEAD_LENGTH = len(b"NATS/1.0\r\nNats-Msg-Id: \r\n\r\n")  # beside the id
 
 
 class Connection(Client):
@@ -44,9 +44,10 @@ class Connection(Client):
         if flusher is None or flusher.done():
             return False
         length = _HEAD_LENGTH + len(msg_id)
-        command = b"HPUB %b %d %d\r\n" % (f"{subject} {reply}".encode(), length, length + len(body))
-        self._pending += (command, _HEAD % msg_id, body, b"\r\n")
-        self._pending_data_size += len(command) + length + len(body) + 2
+        where = f"{subject} {reply}".encode()
+        command = _PUBLISH % (where, length, length + len(body), msg_id, body)
+        self._pending.append(command)
+        self._pending_data_size += len(command)
         if queue.empty():
             queue.put_nowait(asyncio.get_running_loop().create_future())
         return True

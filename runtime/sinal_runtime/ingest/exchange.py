@@ -44,7 +44,8 @@ class Request:
         self.path: str = scope["path"]
         self.receive = receive
         self.whole_body: bytes | None = scope.get(WHOLE_BODY)
-        self.one_write: OneWrite | None = scope.get(ONE_WRITE)
+        # Taken out, because it holds what holds the scope: a ring that reference counts never free.
+        self.one_write: OneWrite | None = scope.pop(ONE_WRITE, None)
         self.headers = _headers(scope["headers"])
         self._query_string: bytes = scope.get("query_string", b"")
         client = scope.get("client")

@@ -31,17 +31,22 @@ LOOK_S = 2.0
 _NEVER = float("inf")
 
 
+class _Unheard:
+    """An event that nobody waits for."""
+
+    def set(self) -> None:
+        """Nothing comes of it."""
+
+
 class Taken:
     """What stands for uvicorn's cycle while the application has a request: all that uvicorn asks of one under way."""
+
+    message_event = _Unheard()
 
     def __init__(self) -> None:
         self.response_complete = False
         self.disconnected = False  # set when the connection is lost
         self.keep_alive = True  # unset when the server stops
-        self.message_event = self
-
-    def set(self) -> None:
-        """Nobody waits for more of the request."""
 
 
 class Guarded(HttpToolsProtocol):

@@ -27,7 +27,7 @@ _NUMBER = re.compile(
     r"|\+?55\s?\(?\d{2}\)?\s?9?\d{4}[-\s]?\d{4}$"  # Brazilian phone with country code
     r"|\(\d{2}\)\s?9?\d{4}-?\d{4}"  # the same without
 )
-_MAY_BE_NUMBER = re.compile(r"\d{4}|\d\.\d")  # what every one of them has, cheaper to look for
+_MAY_BE_NUMBER = re.compile(r"\d{4}[-\s]?\d{4}|\d{3}\.\d{3}")  # what every one of them has, cheaper to look for
 REMEMBERED_LENGTH = 64  # characters of a parameter's name
 
 
