@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sinal_cli.__main__ import app
+from sinal_cli.app import app
 from sinal_runtime.settings import Settings
 
 from dashboards import alerts

@@ -1,0 +1,171 @@
+"""The words of `sinal`. Each command imports what it needs when it runs, so that small ones start fast."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from sinal_cli.client import commands
+from sinal_cli.client.privacy import privacy
+from sinal_cli.client.quarantine import quarantine
+from sinal_cli.install import install, keyring
+
+app = App(
+    name="sinal",
+    help="Server-side tracking for paid-traffic funnels.",
+    version=lambda: metadata.version("sinal"),
+    version_flags=["--version"],
+)
+manifests = App(name="manifests", help="Manifests of tenants, destinations, funnels and gateway integrations.")
+gateways = App(name="gateways", help="Payment gateways' webhook payloads.")
+identity = App(name="identity", help="Normalisation and hashing of customer data as Meta wants it.")
+app.command(manifests)
+app.command(gateways)
+app.command(identity)
+commands.register(app)
+app.command(privacy)
+app.command(quarantine)
+app.command(install)
+app.command(keyring)
+
+
+@app.command
+def up(
+    *,
+    file: Annotated[tuple[Path, ...], Parameter(name=["--file", "-f"], negative=())] = (),
+    data: Path = Path(".sinal"),
+    port: int | None = None,
+    ready_file: Path | None = None,
+) -> int:
+    """Start embedded services, the Meta sandbox and all roles; print URLs and a first curl; Ctrl-C stops everything.
+
+    Parameters
+    ----------
+    file
+        Manifests: a file or a folder; may be given several times. They are read again when they change.
+    data
+        Folder of this stack's data; a second start finds it again.
+    port
+        Port of ingest; the API and the sandbox take the next two. Default: 8080, or the next three free ports.
+    ready_file
+        Write a JSON with URLs, keys and webhook URLs here once everything answers.
+    """
+    from sinal_cli.up import run_up
+
+    return run_up(files=file, data=data, port=port, ready_file=ready_file)
+
+
+@app.command
+def demo(
+    *,
+    json: bool = False,
+    keep: bool = False,
+    data: Path | None = None,
+    port: int | None = None,
+    against: Path | None = None,
+) -> int:
+    """Play a journey through a whole stack and say what became of each event; exit 0 only if all ended as they should.
+
+    Parameters
+    ----------
+    json
+        Print one JSON object instead of a table.
+    keep
+        Leave the stack running after the journey, until Ctrl-C, and keep its data.
+    data
+        Folder of the stack's data, used as it is and kept; default: a fresh one that is removed at the end.
+    port
+        Port of ingest; default: any free one.
+    against
+        Start nothing: play against the stack, with the shop of `examples/`, that this ready file describes.
+    """
+    from sinal_cli.demo.command import play_against, run_demo
+
+    if against is not None:
+        return play_against(against, as_json=json)
+    return run_demo(as_json=json, keep=keep, data=data, port=port)
+
+
+@app.command
+def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file", "-f"], negative=())] = ()) -> int:
+    """Run one role of the platform as this process, with settings from SINAL_… variables.
+
+    Parameters
+    ----------
+    role
+        ingest, match, dispatch, api, housekeeping, operator or metrics-adapter.
+    file
+        Manifests that the operator role provisions from files; without any it watches a Kubernetes cluster.
+    """
+    from sinal_cli.roles.process import run_role
+
+    return run_role(role, files=file)
+
+
+@app.command
+def migrate(*, wait: float = 0, logins: bool = False) -> int:
+    """Bring the database to this release's schema, as its owner (SINAL_MAINTENANCE_DATABASE_URL, else the worker's).
+
+    Safe to run twice, at the same time, and beside processes of the release before.
+
+    Parameters
+    ----------
+    wait
+        Seconds to wait for a PostgreSQL that does not answer yet.
+    logins
+        Let the users of SINAL_DATABASE_URL and SINAL_API_DATABASE_URL log in with the passwords that stand there.
+    """
+    from sinal_cli.migrating import migrate_database
+
+    return migrate_database(wait_s=wait, logins=logins)
+
+
+@manifests.command
+def check(*paths: Path) -> int:
+    """Validate manifests offline: exit 1 and a pointed message for each error.
+
+    Parameters
+    ----------
+    paths
+        Files or folders with YAML documents.
+    """
+    from sinal_cli.offline import check_manifests
+
+    return check_manifests(paths)
+
+
+@gateways.command
+def parse(file: Path | None = None, /, *, gateway: str, country: str = "BR", show_clear: bool = False) -> int:
+    """Parse one webhook payload and print a JSON array of normalised sales; exit 2 for a body that is none.
+
+    Parameters
+    ----------
+    file
+        The payload as it was delivered; default: standard input.
+    gateway
+        hotmart, kiwify, stripe, perfectpay, appmax, braip, …
+    country
+        Country of phone numbers that carry none.
+    show_clear
+        Print `customer.clear` too, for debugging; only to a terminal.
+    """
+    from sinal_cli.offline import parse_payload
+
+    return parse_payload(file, gateway=gateway, country=country, show_clear=show_clear)
+
+
+@identity.command(name="hash")
+def hash_lines(*, country: str = "BR") -> int:
+    """Hash JSON lines `{"field": "ph", "value": "…"}`: adds `normalized` and `sha256`, null where Meta would refuse.
+
+    Parameters
+    ----------
+    country
+        ISO code of the country of phone numbers and postal codes that carry none.
+    """
+    from sinal_cli.offline import hash_identities
+
+    return hash_identities(country=country)
