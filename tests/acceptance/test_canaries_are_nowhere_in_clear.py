@@ -44,9 +44,6 @@ SECRETS = {
 }
 
 
-pytestmark = pytest.mark.timeout(400)
-
-
 class Doors:
     """Every way in, each with a person of its own."""
 

@@ -16,7 +16,7 @@ HASHED = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"  # M
 
 def sinal(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sinal_cli", *arguments]
-    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_a_payload_of_a_file_or_of_standard_input_gives_the_same_array() -> None:

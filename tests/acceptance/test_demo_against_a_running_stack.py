@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sinal_cli", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
 
 
 def test_it_plays_at_the_stack_of_a_ready_file_and_leaves_it_running(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ AS_USER = (
 
 def demo(*options: str, before: tuple[str, ...] = ()) -> dict[str, Any]:
     command = [*before, sys.executable, "-m", "sinal_cli", "demo", "--json", *options]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert ran.returncode == 0, ran.stdout[-3_000:] + ran.stderr[-2_000:]
     result: dict[str, Any] = json.loads(ran.stdout)
     return result

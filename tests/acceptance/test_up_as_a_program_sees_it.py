@@ -50,7 +50,7 @@ class Up:
         """Seconds until it had ended; fails when it did not end well."""
         began = time.monotonic()
         self.process.send_signal(number)
-        status = self.process.wait(timeout=15)
+        status = self.process.wait(timeout=60)
         assert status == 0, self._output.read_text()
         return time.monotonic() - began
 
@@ -71,7 +71,7 @@ class Up:
 
     def outcome(self, event_id: str) -> str:
         """How the event ended."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             answer = httpx.get(
                 f"{self.ready['api']}/api/v1/events/{event_id}",
@@ -119,7 +119,7 @@ def test_a_killed_stack_leaves_no_process_and_the_next_start_has_its_data(tmp_pa
         assert stack.outcome(event) == "delivered"
         stack.process.kill()
         stack.process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while processes_of(tmp_path / "data") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes_of(tmp_path / "data") == []
@@ -148,7 +148,7 @@ def test_a_folder_in_use_is_refused_with_the_way_out(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
         )
         assert second.returncode == 1
         assert "--data" in second.stderr
@@ -162,7 +162,7 @@ def test_broken_manifests_stop_the_start_with_file_line_and_field(tmp_path: Path
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert result.returncode == 1
     assert f"{broken}:4" in result.stderr

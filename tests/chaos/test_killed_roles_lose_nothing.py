@@ -16,7 +16,6 @@ EVENTS = 5_000
 PIXEL = "1111111111"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("role", ["ingest", "match", "dispatch", "operator", "api"])
 async def test_killed_role_loses_nothing_and_sends_nothing_under_two_ids(tmp_path: Path, role: str) -> None:
     sales = load.hotmart_sales(role[:2], EVENTS)

@@ -58,7 +58,6 @@ async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[The
     await made.close()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
 async def test_schedule(theatre: Theatre, seed: int) -> None:
     plan = schedule(seed)

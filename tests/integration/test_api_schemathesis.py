@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -84,7 +83,6 @@ def pursue(api: RunningApi, operation: Operation, known: dict[str, str], keys: l
     one()
 
 
-@pytest.mark.timeout(300)
 def test_every_operation_keeps_what_the_document_says(running_api: RunningApi) -> None:
     known = running_api.run(one_of_each(running_api))
     keys = list(callers(running_api).values())

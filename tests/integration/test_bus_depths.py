@@ -31,13 +31,13 @@ async def test_pending_and_in_flight_are_told_apart(bus: Bus, make_tenant: MakeT
     lanes = Lanes(bus, handler, batch=1, concurrency=1, in_flight=2)
     lanes.set([match_lane("loja")])
     task = asyncio.create_task(lanes.run())
-    await asyncio.wait_for(entered.wait(), 5)
-    assert sorted(await bus.depths(), key=lambda depth: depth.consumer) == [
-        Depth("loja", "dispatch-pixel", 1, 0),
-        Depth("loja", "match", 3, 2),
-    ]
+    await asyncio.wait_for(entered.wait(), 60)
+    wanted = [Depth("loja", "dispatch-pixel", 1, 0), Depth("loja", "match", 3, 2)]
+    async with asyncio.timeout(60):
+        while sorted(await bus.depths(), key=lambda depth: depth.consumer) != wanted:
+            await asyncio.sleep(0.05)
     release.set()
-    await lanes.drain(5)
+    await lanes.drain(60)
     await task
 
 
@@ -77,13 +77,13 @@ async def test_what_ran_into_a_limit_of_deliveries_still_waits(
         await bus.publish("t.loja.in.click", b"x", msg_id=str(n))
     await bus.publish("t.loja.out.pixel", b"x", msg_id="out")
     pulling = await js.pull_subscribe_bind("match", stream="T-loja")
-    assert len(await pulling.fetch(2)) == 2
+    assert len(await pulling.fetch(2, timeout=60)) == 2
 
     async def found() -> list[Depth]:
         return sorted(await bus.depths(), key=lambda depth: depth.consumer)
 
     wanted = [Depth("loja", "dispatch-pixel", 1, 0), Depth("loja", "match", 1, 0, None, 2)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await found() != wanted:
             await asyncio.sleep(0.05)
     assert sum(depth.messages for depth in wanted) == 4

@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import msgspec
-import pytest
 
 from tests.support import load
 from tests.support.platform import ADMIN_KEY, Platform, running
@@ -52,7 +51,6 @@ async def forgive(session: aiohttp.ClientSession, platform: Platform) -> None:
         assert answer.status < 300, await answer.text()
 
 
-@pytest.mark.timeout(240)
 async def test_a_person_replays_what_meta_refused_and_sees_it_delivered(tmp_path: Path) -> None:
     async with running(tmp_path, [SHOP]) as platform, aiohttp.ClientSession() as session:
         sinal = Cli(platform)
@@ -92,7 +90,7 @@ async def test_a_person_replays_what_meta_refused_and_sees_it_delivered(tmp_path
         assert delivery["state"] == "delivered"
         assert (await sinal("dead-letters", "list"))[1] == []
 
-        out, _ = await asyncio.wait_for(tailing.communicate(), 30)
+        out, _ = await asyncio.wait_for(tailing.communicate(), 60)
         tailed = {msgspec.json.decode(line)["id"] for line in out.splitlines()}
         assert tailed == {event["id"] for event in events}
 
@@ -123,7 +121,6 @@ async def wrong_calls(sinal: Cli, platform: Platform, event: str) -> None:
     assert code == 1 and "key" in err and "sak_wrong" not in err
 
 
-@pytest.mark.timeout(240)
 async def test_a_running_up_tells_the_command_line_where_it_is_and_takes_funnels(tmp_path: Path) -> None:
     data = tmp_path / "data"
     up = await asyncio.create_subprocess_exec(
@@ -148,13 +145,13 @@ async def test_a_running_up_tells_the_command_line_where_it_is_and_takes_funnels
     finally:
         if up.returncode is None:
             up.terminate()
-        _, err = await asyncio.wait_for(up.communicate(), 20)
+        _, err = await asyncio.wait_for(up.communicate(), 60)
     assert up.returncode == 0, err.decode()
     assert not (data / "ready.json").exists()
 
 
 async def _ready(up: asyncio.subprocess.Process, file: Path) -> dict[str, Any]:
-    for _ in range(600):
+    for _ in range(1_200):
         if file.exists():  # noqa: ASYNC240
             found: dict[str, Any] = msgspec.json.decode(file.read_bytes())  # noqa: ASYNC240
             return found
@@ -164,7 +161,7 @@ async def _ready(up: asyncio.subprocess.Process, file: Path) -> dict[str, Any]:
 
 
 async def _funnel_works(session: aiohttp.ClientSession, name: str) -> None:
-    for _ in range(100):
+    for _ in range(600):
         async with session.get("/api/v1/funnels") as answer:
             if name in [funnel["name"] for funnel in (await answer.json())["funnels"]]:
                 return

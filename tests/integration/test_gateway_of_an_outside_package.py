@@ -93,7 +93,6 @@ stringData: {token: s3cret}
 """
 
 
-@pytest.mark.timeout(240)
 async def test_its_sale_reaches_meta_by_the_manifest_of_the_page(site: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "acmepay.yaml"
     manifest.write_text(block("yaml") + SECRET)

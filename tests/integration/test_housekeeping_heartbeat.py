@@ -34,7 +34,7 @@ async def test_it_comes_through_broker_and_matching_into_postgresql(
         lanes.set([match_lane("loja"), match_lane("outra")])
         task = asyncio.create_task(lanes.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while (last := await store.last_beat()) is None or any(d.pending for d in await bus.depths()):
                     await asyncio.sleep(0.05)
         finally:

@@ -71,7 +71,7 @@ async def serving(bus: Bus, **settings: Any) -> AsyncIterator[IngestServer]:
 @pytest.fixture
 async def http(bus: Bus) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an edge on the test's bus."""
-    async with serving(bus) as server, httpx.AsyncClient(base_url=server.url) as connected:
+    async with serving(bus) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as connected:
         yield connected
 
 
@@ -113,11 +113,11 @@ async def test_broker_away_is_503_and_its_return_heals(
 ) -> None:
     await make_tenant("loja")
     nats_server.stop()
-    away = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING}, timeout=10)
+    away = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})
     assert (away.status_code, (await http.get("/readyz")).status_code) == (503, 503)
     assert int(away.headers["retry-after"]) >= 1
     nats_server.start()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (again := await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})).status_code != 202:
         assert time.monotonic() < deadline, again.text
         await asyncio.sleep(0.1)
@@ -128,7 +128,7 @@ async def test_missing_lane_is_503_and_asks_for_it(http: httpx.AsyncClient, clie
     await client.flush()
     answer = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})
     assert answer.status_code == 503
-    assert (await asked.next_msg(timeout=5)).data == b"loja"
+    assert (await asked.next_msg(timeout=60)).data == b"loja"
 
 
 async def test_full_lane_is_429(http: httpx.AsyncClient, make_tenant: MakeTenant) -> None:
@@ -182,7 +182,7 @@ async def test_slow_body_is_cut_off(bus: Bus) -> None:
     async with serving(bus, body_timeout_s=0.3) as server:
         reader, writer = await _connect(server)
         writer.write(b"POST /api/v1/track/lead HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        answer = await asyncio.wait_for(reader.read(), 5)  # to the end: the connection closes
+        answer = await asyncio.wait_for(reader.read(), 60)  # to the end: the connection closes
         assert answer.startswith(b"HTTP/1.1 408 ")
         writer.close()
 
@@ -193,13 +193,13 @@ async def test_slow_and_endless_heads_are_cut_off(bus: Bus, monkeypatch: pytest.
         for start in (b"", b"POST / HTTP/1.1\r\nX-A: b\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /h"):
             reader, writer = await _connect(server)
             writer.write(start)
-            await asyncio.wait_for(reader.read(), 5)
+            await asyncio.wait_for(reader.read(), 60)
             writer.close()
         monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 30)
         reader, writer = await _connect(server)
         writer.write(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 200_000)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await asyncio.wait_for(reader.readexactly(1), 5)
+            await asyncio.wait_for(reader.readexactly(1), 60)
         writer.close()
 
 
@@ -227,7 +227,7 @@ async def test_answers_of_one_connection_keep_their_order_and_shape(
         for piece in (*pieces, post(3, "Connection: close")):
             writer.write(piece)
             await asyncio.sleep(0.05)
-        answers = await asyncio.wait_for(reader.read(), 5)
+        answers = await asyncio.wait_for(reader.read(), 60)
         writer.close()
     heads = [line for line in answers.split(b"\r\n") if b"HTTP/1.1 " in line]
     assert [head[-12:] for head in heads] == [b"202 Accepted"] * 3 + [b"TTP/1.1 200 OK"[-12:], b"202 Accepted"]
@@ -256,16 +256,25 @@ async def test_stop_finishes_what_is_under_way(bus: Bus, client: NatsClient, mak
         body = json.dumps({"funnel": PUBLIC_KEY}).encode()
         head = f"POST {LEAD} HTTP/1.1\r\nHost: x\r\nOrigin: {LANDING}\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body[:5])
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1)  # until the server has read the first part
         stopping = asyncio.create_task(server.stop())
-        await asyncio.sleep(0.2)
-        with pytest.raises(OSError):
-            await _connect(server)
+        async with asyncio.timeout(60):
+            while await _connects(server):
+                await asyncio.sleep(0.02)
         writer.write(body[5:])
-        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 202 ")
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 202 ")
         await stopping
         writer.close()
     assert len(await stored(client)) == 1
+
+
+async def _connects(server: IngestServer) -> bool:
+    try:
+        _, writer = await _connect(server)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _connect(server: IngestServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

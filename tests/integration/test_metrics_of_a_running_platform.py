@@ -64,7 +64,7 @@ async def wait_for(
 ) -> float:
     """The value of a series once it is large enough; raises TimeoutError."""
     key = (name, frozenset(labels.items()))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (value := (await scrape(session, platform, where)).get(key)) is None or value < at_least:
             await asyncio.sleep(0.2)
     return value

@@ -263,7 +263,7 @@ async def test_the_edges_hear_of_it(rig: Rig) -> None:
     heard = await rig.bus.link.client.subscribe(names.FORGET_SUBJECT)
     await rig.bus.flush()
     await rig.erase(email=CLEAR_EMAIL, order_id="HP1")
-    body = msgspec.json.decode((await heard.next_msg(timeout=5)).data)
+    body = msgspec.json.decode((await heard.next_msg(timeout=60)).data)
     assert (body["tenant"], body["emails"], body["orders"]) == ("loja", [EMAIL], ["HP1"])
 
 

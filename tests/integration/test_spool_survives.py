@@ -18,6 +18,7 @@ from sinal_crds.keyring import Keyring
 from sinal_crds.plan import IntegrationPlan
 from sinal_runtime.bus import Bus
 from sinal_runtime.events import Event, decode_event
+from sinal_runtime.ingest import outlet
 from sinal_runtime.ingest.quarantine import open_kept
 from sinal_runtime.ingest.role import IngestServer
 from sinal_runtime.ingest.testing import sha256
@@ -43,7 +44,7 @@ async def serving(bus: Bus, spool: Path) -> AsyncIterator[httpx.AsyncClient]:
     server = IngestServer(settings, bus, StaticPlans(a_tenant(integrations=(HOTMART,))), keyring=KEYRING)
     await server.start()
     try:
-        async with httpx.AsyncClient(base_url=server.url, timeout=15) as http:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
             yield http
     finally:
         await server.stop()
@@ -71,7 +72,7 @@ async def stored(client: NatsClient) -> list[Event]:
     return [decode_event((await js.get_msg("T-loja", seq)).data or b"") for seq in range(1, last + 1)]
 
 
-async def drained(http: httpx.AsyncClient, *, timeout_s: float = 30) -> None:
+async def drained(http: httpx.AsyncClient, *, timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while (state := (await http.get("/readyz")).json())["spooling"]:
         assert time.monotonic() < deadline, state
@@ -96,9 +97,10 @@ async def test_broker_stops_and_returns_and_every_answered_event_arrives_once_in
         visitors = asyncio.gather(*(visitor(f"v{number}") for number in range(8)))
         await asyncio.sleep(0.3)
         nats_server.kill()
-        await asyncio.sleep(0.4)
-        told = (await http.get("/readyz")).json()
-        assert (told["ready"], told["nats"], told["spooling"]) == (True, False, True)
+        async with asyncio.timeout(60):
+            while not (told := (await http.get("/readyz")).json())["spooling"]:
+                await asyncio.sleep(0.02)
+        assert (told["ready"], told["nats"]) == (True, False)
         nats_server.start()
         await visitors
         await drained(http)
@@ -126,7 +128,7 @@ async def test_killed_edge_has_lost_nothing_that_it_answered(
             assert status == 202
             answered.append(f"{name}-{number}")
 
-    async with httpx.AsyncClient(base_url=edge.url, timeout=15) as http:
+    async with httpx.AsyncClient(base_url=edge.url, timeout=60) as http:
         visitors = asyncio.gather(*(visitor(http, f"v{number}") for number in range(8)))
         while len(answered) < 300:
             await asyncio.sleep(0.01)
@@ -134,7 +136,7 @@ async def test_killed_edge_has_lost_nothing_that_it_answered(
         await visitors
     nats_server.start()
     again = start_edge()
-    async with httpx.AsyncClient(base_url=again.url, timeout=15) as http:
+    async with httpx.AsyncClient(base_url=again.url, timeout=60) as http:
         await drained(http)
     ids = [event.event_id or "" for event in await stored(client)]
     assert set(answered) <= set(ids) and len(ids) == len(set(ids))
@@ -149,7 +151,7 @@ async def test_edge_killed_while_it_replays_goes_on(
     await make_tenant("loja")
     edge = start_edge()
     nats_server.stop()
-    async with httpx.AsyncClient(base_url=edge.url, timeout=15) as http:
+    async with httpx.AsyncClient(base_url=edge.url, timeout=60) as http:
         for batch in range(10):
             events = [{"type": "pageview", "event_id": f"e{batch * 400 + number}"} for number in range(400)]
             answer = await http.post("/api/v1/track/batch", json={"funnel": PUBLIC_KEY, "events": events}, headers=PAGE)
@@ -170,7 +172,7 @@ async def test_disk_that_takes_no_more_is_503_and_what_was_answered_arrives(
     await make_tenant("loja")
     edge = start_edge(file_limit=20_000)
     nats_server.stop()
-    async with httpx.AsyncClient(base_url=edge.url, timeout=15) as http:
+    async with httpx.AsyncClient(base_url=edge.url, timeout=60) as http:
         statuses = [await lead(http, f"e{number}") for number in range(100)]
         assert set(statuses) == {202, 503}
         assert all(path.stat().st_size <= 20_000 for path in (tmp_path / "spool").iterdir())
@@ -188,7 +190,7 @@ async def test_wiped_broker_gets_the_events_once_its_lanes_are_back(
         nats_server.wipe()
         assert [await lead(http, f"e{number}") for number in range(20)] == [202] * 20
         asked = await client.subscribe("sinal.provision")
-        assert (await asked.next_msg(timeout=10)).data == b"loja"
+        assert (await asked.next_msg(timeout=60)).data == b"loja"
         await make_tenant("loja")
         await drained(http)
     assert [event.event_id for event in await stored(client)] == [f"e{number}" for number in range(20)]
@@ -205,7 +207,7 @@ async def test_broker_that_hangs_does_not_make_every_request_wait(
             assert await asyncio.gather(*(lead(http, f"slow{number}") for number in range(5))) == [202] * 5
             started = time.monotonic()
             assert [await lead(http, f"e{number}") for number in range(1, 50)] == [202] * 49
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 49 * outlet.SPOOL_AFTER_S / 2
         finally:
             os.kill(nats_server.pid, signal.SIGCONT)
         await drained(http)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import aiohttp
 import nats
-import pytest
 
 from sinal_crds import names
 
@@ -162,7 +161,6 @@ async def break_things(platform: Platform, session: aiohttp.ClientSession) -> No
     await client.close()
 
 
-@pytest.mark.timeout(600)
 async def test_every_query_of_every_dashboard_returns_data(tmp_path: Path, prometheus_program: str) -> None:
     queries = [
         one

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+PATIENCE_S = 60.0  # for what must happen: only a failure waits so long, and a busy machine may stall for seconds
 
-async def eventually(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+
+async def eventually(condition: Callable[[], bool], *, timeout_s: float = PATIENCE_S) -> None:
     """Return as soon as the condition holds; raises TimeoutError when it does not in time."""
     async with asyncio.timeout(timeout_s):
         while not condition():

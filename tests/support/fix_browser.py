@@ -157,7 +157,7 @@ class World:
         """Types of what was received, without repeats."""
         return [event["type"] for event in {event["event_id"]: event for event in self.events}.values()]
 
-    def wait(self, enough: Callable[[], object], *, seconds: float = 8.0) -> None:
+    def wait(self, enough: Callable[[], object], *, seconds: float = 60.0) -> None:
         """Until `enough()`; fails with what was received."""
         deadline = time.monotonic() + seconds
         while not enough():
@@ -240,7 +240,7 @@ def driver() -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             if httpx.get(f"{url}/status", trust_env=False).json()["value"]["ready"]:
@@ -250,7 +250,7 @@ def driver() -> Iterator[str]:
         time.sleep(0.05)
     yield url
     process.terminate()
-    process.wait(10)
+    process.wait(timeout=60)
 
 
 BrowserStarter = Callable[..., Browser]

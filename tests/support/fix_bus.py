@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
-import nats
 import pytest
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
 
 from sinal_crds import names
 from sinal_runtime.bus import Bus
 
+from tests.support.eventually import PATIENCE_S
 from tests.support.nats_process import NatsProcess
+
+
+class PatientClient(Client):
+    """A client whose requests to JetStream outlast a stall of the machine."""
+
+    def jetstream(self, **options: Any) -> JetStreamContext:
+        return super().jetstream(**{"timeout": PATIENCE_S, **options})
+
 
 MakeTenant = Callable[..., Awaitable[None]]
 
@@ -32,10 +42,12 @@ async def client(nats_server: NatsProcess) -> AsyncIterator[Client]:
     async def quiet(error: Exception) -> None:
         del error
 
-    connected = await nats.connect(
+    connected = PatientClient()
+    await connected.connect(
         nats_server.url,
+        connect_timeout=20,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.1,
+        reconnect_time_wait=0.1,  # type: ignore[arg-type]
         error_cb=quiet,
     )
     yield connected

@@ -27,6 +27,7 @@ from sinal_runtime.store.facts import CircuitStore
 from sinal_runtime.store.ledger import Ref
 
 TOKEN = "EAAB-secret-token"
+PATIENT_S = 25.0  # the longest time-out that settings allow: a slow machine shall not look like a Meta that hangs
 EMAIL = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 _pixels = count(9_100_000_000)
 _workers = count(1)
@@ -51,17 +52,29 @@ class DispatchRig:
     def __init__(self, database: Database, url: str, sandbox_url: str, http: aiohttp.ClientSession) -> None:
         self.database, self.url, self.sandbox_url, self.http = database, url, sandbox_url, http
         self.store = DeliveryStore(database)
-        self.graph = GraphClient(sandbox_url, timeout_s=0.8)
+        self._graphs: list[GraphClient] = []
         self.pixels = {name: str(next(_pixels)) for name in ("principal", "outro")}
         self.plans = StaticPlans()
         self.plan()
+        self.wait_for_meta(PATIENT_S)
+
+    def wait_for_meta(self, timeout_s: float) -> None:
+        """A worker without a past that gives Meta so long to answer."""
+        self._timeout_s = timeout_s
+        self.graph = GraphClient(self.sandbox_url, timeout_s=timeout_s)
+        self._graphs.append(self.graph)
         self.worker = self.new_worker()
+
+    async def close(self) -> None:
+        """Close its connections to Meta."""
+        for graph in self._graphs:
+            await graph.close()
 
     def new_worker(self, policy: Policy | None = None) -> DispatchWorker:
         """A worker without a past, as after a restart; it is quick to try again unless told otherwise."""
         policy = policy or Policy(threshold=3, base_s=0.6, cap_s=2.0, pause_base_s=0.8)
         circuits = CircuitStore(self.database, worker=f"worker-{next(_workers)}")
-        settings = Settings(graph_timeout_s=0.8)
+        settings = Settings(graph_timeout_s=self._timeout_s)
         return DispatchWorker(self.store, self.plans, self.graph, settings, policy=policy, circuits=circuits)
 
     def plan(self, *, consent: ConsentPlan | None = None, suspended: bool = False, **destination: Any) -> None:
@@ -173,4 +186,4 @@ async def dispatch_rig(postgres: str, sandbox: Emulator) -> AsyncIterator[Dispat
         try:
             yield rig
         finally:
-            await rig.graph.close()
+            await rig.close()

@@ -141,7 +141,7 @@ class RunningApi:
 
     def run(self, work: Coroutine[Any, Any, Got]) -> Got:
         """Do something on the application's loop."""
-        return self.loop.run_until_complete(asyncio.wait_for(work, 20))
+        return self.loop.run_until_complete(asyncio.wait_for(work, 60))
 
     def ask(self, method: str, path: str, *, key: str = ADMIN_KEY, **options: Any) -> httpx.Response:
         """One request; a fault of the application is raised here."""

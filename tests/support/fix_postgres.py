@@ -119,7 +119,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         if process is not None:
             process.send_signal(2)  # SIGINT: fast shutdown, open sessions are ended
             try:
-                process.wait(20)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -127,7 +127,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 def _wait(home: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     ask = [str(_BIN / "pg_isready"), "-q", "-h", str(home), "-t", "1"]
     while process.poll() is None and time.monotonic() < deadline:
         if subprocess.run(ask, check=False).returncode == 0:

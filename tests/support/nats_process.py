@@ -55,7 +55,7 @@ class NatsProcess:
         command = [self._binary, "-js", "-sd", str(store), "-a", "127.0.0.1", "-p", str(self._port)]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self._accepts():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("nats-server did not start\n" + (self._folder / "log").read_text()[-2000:])
@@ -82,7 +82,7 @@ class NatsProcess:
             return
         process.send_signal(how)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

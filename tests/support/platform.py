@@ -114,7 +114,7 @@ class Platform:
             totals: dict[str, int] = await answer.json()
             return totals
 
-    async def settled(self, session: aiohttp.ClientSession, *, accepted: int, timeout_s: float = 90) -> dict[str, int]:
+    async def settled(self, session: aiohttp.ClientSession, *, accepted: int, timeout_s: float = 180) -> dict[str, int]:
         """The ledger once at least so many are accepted and none is in flight; raises TimeoutError with the totals."""
         totals: dict[str, int] = {}
         deadline = asyncio.get_running_loop().time() + timeout_s

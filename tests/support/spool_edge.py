@@ -48,7 +48,7 @@ class SpoolEdge:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(how)
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 async def serve(nats_url: str, spool: str) -> None:

@@ -94,7 +94,7 @@ async def _told(ready: dict[str, Any], began: float, *, as_json: bool) -> bool:
 
 
 async def _play(ready: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         world = World(ready, client)
         journey = Journey(world)
         steps = await journey.play()

@@ -77,7 +77,7 @@ class World:
         answer = await self._client.get(f"{self._api}/api/v1/events/{event_id}", headers=self._admin)
         return None if answer.status_code == 404 else _json(answer)
 
-    async def settled(self, event_id: str, *, timeout_s: float = 30.0, in_flight: bool = False) -> dict[str, Any]:
+    async def settled(self, event_id: str, *, timeout_s: float = 120.0, in_flight: bool = False) -> dict[str, Any]:
         """The event once it has an outcome (or, with `in_flight`, once it is stored)."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -94,7 +94,7 @@ class Service:
                 start_new_session=True,
             )
 
-    async def ready(self, probe: Callable[[], Awaitable[bool]], *, timeout_s: float = 30.0) -> None:
+    async def ready(self, probe: Callable[[], Awaitable[bool]], *, timeout_s: float = 120.0) -> None:
         """Wait until the probe says yes; raises ServiceError when the process ends or the time is over."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not await probe():
