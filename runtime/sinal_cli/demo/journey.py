@@ -104,6 +104,7 @@ class Journey:
         checkout = {**visit, "value": "1497.00", "currency": "BRL", "user": {"email": ana.email}}
         posted = await self.world.browser("initiate_checkout", "curso", **checkout)
         self.add("Ana opens the checkout", posted, Expected("delivered"))
+        await self.settle_all()
         order = f"HP{self.run}A"
         pix = deliveries.hotmart(order, ana, token=HOTTOK, event="PURCHASE_BILLET_PRINTED", xcod=click)
         by_click = Expected("delivered", decision="match", rule="click_id")
@@ -125,6 +126,7 @@ class Journey:
         }
         lead = await self.world.server("lead", "curso", ip="189.40.10.2", **visit)
         self.add("Bruno leaves his e-mail", lead, Expected("delivered"))
+        await self._wait(lead)
         order = f"{self.run}-b"
         refused = deliveries.kiwify(order, bruno, token=KIWIFY_TOKEN, event="order_rejected")
         self.add("Kiwify: card refused", await self.world.webhook("kiwify", refused), Expected("withheld", "policy"))
@@ -161,6 +163,7 @@ class Journey:
             url=f"https://loja.example/curso?fbclid=IwAR{self.run}Eva",
         )  # fmt: skip
         self.add("Eva clicks an ad and leaves her phone", click, Expected("withheld", "policy"))
+        await self._wait(click)
         order = str(secrets.randbelow(10**9) + 10**6)
         paid = await self.world.webhook("appmax", deliveries.appmax(order, eva, event="OrderPaid"))
         self.add("Appmax: OrderPaid", paid, Expected("delivered", decision="match", rule="phone"))
@@ -242,3 +245,4 @@ class Journey:
         url = f"https://loja.example/curso?utm_source=fb&fbclid=IwAR{self.run}{click}"
         posted = await self.world.server("click", funnel, ip=ip, user_agent=agent, click_id=click, url=url, **fields)
         self.add(f"{who} clicks an ad", posted, Expected("withheld", "policy"))
+        await self._wait(posted)  # nobody buys in the same instant, and several match workers may overtake each other
