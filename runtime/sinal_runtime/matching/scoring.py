@@ -133,7 +133,8 @@ def _network(subject: Subject, candidate: Candidate, visitors: int) -> list[Agre
         same_address = candidate.ip in subject.ips
         alone = table.shared(table.BY_NAME["ip"].weight, visitors)
         pair = table.shared(table.faded(age), visitors)
-        if same_address and same_agent and pair > alone:
+        apart = 1 - (1 - alone) * (1 - table.BY_NAME["user_agent"].weight)
+        if same_address and same_agent and pair > apart:
             return [Agreement("ip_user_agent", round(pair, 4), agrees=True)]
         found.append(Agreement("ip", round(alone, 4), same_address))
     if comparable_agent:
