@@ -23,10 +23,11 @@ CHUNK = 500  # hours of one transaction
 
 
 class Hour(msgspec.Struct, frozen=True):
-    """One hour of one tenant."""
+    """One hour of one tenant, whose days are those of `zone`."""
 
     tenant: str
     bucket: datetime
+    zone: str
 
 
 class _Kind(NamedTuple):
@@ -48,22 +49,21 @@ async def roll_up(database: Database, *, since: datetime | None, zones: Mapping[
     `zones` names each tenant's time zone. Raises StoreUnavailable.
     """
     start = since - OVERLAP if since is not None else _EVERYTHING
-    text = msgspec.json.encode([{"tenant": tenant, "zone": zone} for tenant, zone in zones.items()]).decode()
     done = 0
     for kind in _KINDS:
         async with database.transaction() as connection:
             await connection.execute(_TIMEOUT)
             found = await (await connection.execute(_SQL[kind.changed], {"since": start})).fetchall()
-        hours = [Hour(**row) for row in found]
+        hours = [Hour(**row, zone=zones.get(row["tenant"], "UTC")) for row in found]
         for at in range(0, len(hours), CHUNK):
             async with database.transaction() as connection:
-                await _compute(connection, kind, hours[at : at + CHUNK], text)
+                await _compute(connection, kind, hours[at : at + CHUNK])
         done += len(hours)
     return done
 
 
-async def _compute(connection: Connection, kind: _Kind, hours: Sequence[Hour], zones: str) -> None:
+async def _compute(connection: Connection, kind: _Kind, hours: Sequence[Hour]) -> None:
     await connection.execute(_TIMEOUT)
-    values = {"hours": msgspec.json.encode(hours).decode(), "zones": zones}
+    values = {"hours": msgspec.json.encode(hours).decode()}
     for statement in kind.statements:
         await connection.execute(_SQL[statement], values)

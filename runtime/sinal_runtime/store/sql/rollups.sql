@@ -79,21 +79,17 @@ group by c.tenant_id, h.bucket, c.funnel, c.gateway, c.status, c.currency, m.dec
 
 -- name: delete_days
 with days as (
-    select distinct h.tenant, date_trunc('day', h.bucket, coalesce(z.zone, 'UTC')) as day
-    from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz)
-    left join json_to_recordset(%(zones)s::json) as z (tenant text, zone text) on z.tenant = h.tenant
+    select distinct h.tenant, date_trunc('day', h.bucket, h.zone) as day
+    from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz, zone text)
 )
 delete from rollups r using days d where r.tenant_id = d.tenant and r.grain = 'day' and r.bucket = d.day
 
 -- name: insert_days
 -- The tenant's own days, as sums of hours.
 with days as (
-    select distinct h.tenant, date_trunc('day', h.bucket, z.zone) as day,
-        ((date_trunc('day', h.bucket, z.zone) at time zone z.zone) + interval '1 day') at time zone z.zone as ends
-    from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz)
-    cross join lateral (select coalesce((
-        select zone from json_to_recordset(%(zones)s::json) as z (tenant text, zone text) where z.tenant = h.tenant
-        ), 'UTC') as zone) z
+    select distinct h.tenant, date_trunc('day', h.bucket, h.zone) as day,
+        ((date_trunc('day', h.bucket, h.zone) at time zone h.zone) + interval '1 day') at time zone h.zone as ends
+    from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz, zone text)
 )
 insert into rollups (tenant_id, grain, bucket, funnel, kind, status, outcome, reason, rule, events)
 select r.tenant_id, 'day', d.day, r.funnel, r.kind, r.status, r.outcome, r.reason, r.rule, sum(r.events)
@@ -103,20 +99,16 @@ group by r.tenant_id, d.day, r.funnel, r.kind, r.status, r.outcome, r.reason, r.
 
 -- name: delete_order_days
 with days as (
-    select distinct h.tenant, date_trunc('day', h.bucket, coalesce(z.zone, 'UTC')) as day
-    from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz)
-    left join json_to_recordset(%(zones)s::json) as z (tenant text, zone text) on z.tenant = h.tenant
+    select distinct h.tenant, date_trunc('day', h.bucket, h.zone) as day
+    from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz, zone text)
 )
 delete from conversion_rollups r using days d where r.tenant_id = d.tenant and r.grain = 'day' and r.bucket = d.day
 
 -- name: insert_order_days
 with days as (
-    select distinct h.tenant, date_trunc('day', h.bucket, z.zone) as day,
-        ((date_trunc('day', h.bucket, z.zone) at time zone z.zone) + interval '1 day') at time zone z.zone as ends
-    from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz)
-    cross join lateral (select coalesce((
-        select zone from json_to_recordset(%(zones)s::json) as z (tenant text, zone text) where z.tenant = h.tenant
-        ), 'UTC') as zone) z
+    select distinct h.tenant, date_trunc('day', h.bucket, h.zone) as day,
+        ((date_trunc('day', h.bucket, h.zone) at time zone h.zone) + interval '1 day') at time zone h.zone as ends
+    from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz, zone text)
 )
 insert into conversion_rollups (tenant_id, grain, bucket, funnel, gateway, status, currency, decision, orders, value)
 select r.tenant_id, 'day', d.day, r.funnel, r.gateway, r.status, r.currency, r.decision, sum(r.orders), sum(r.value)
