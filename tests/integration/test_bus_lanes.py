@@ -406,6 +406,22 @@ async def test_lanes_recover_from_the_loss_of_the_broker(
         await eventually(lambda: b"after" in seen, timeout_s=pulls.EXPIRES_S / 2)  # nothing waits for a pull to end
 
 
+async def test_a_backlog_fills_the_first_batch(bus: Bus, make_tenant: MakeTenant, start: Start) -> None:
+    """Named after a bug: a lane asked for 16 at first, and those waited out their time for company that was at hand."""
+    await make_tenant("loja")
+    await fill(bus, "loja", 600)
+    sizes: list[int] = []
+
+    async def handler(lane: Lane, messages: list[Message]) -> None:
+        sizes.append(len(messages))
+        for message in messages:
+            await message.ack()
+
+    async with start(handler, match_lane("loja"), linger_s=60.0, batch=200, in_flight=1_000):
+        await eventually(lambda: sum(sizes) == 600)
+    assert sizes == [200, 200, 200]
+
+
 async def test_a_deleted_consumer_is_asked_for_and_taken_up_again(
     bus: Bus, client: Client, make_tenant: MakeTenant, start: Start
 ) -> None:

@@ -42,7 +42,7 @@ def test_an_ack_says_where_the_message_is() -> None:
     ],
 )
 def test_the_ack_subject_names_lane_place_and_delivery(reply: str) -> None:
-    assert wire.parse_reply(reply) == wire.Delivery("T-loja", "match", 3, 42, 1_700_000_000_000_000_000)
+    assert wire.parse_reply(reply) == wire.Delivery("T-loja", "match", 3, 42, 1_700_000_000_000_000_000, 5)
 
 
 @pytest.mark.parametrize("reply", ["", "_INBOX.abc.1", "$JS.ACK.short", "$JS.FC.T-loja.match.3.42.40.1.5"])

@@ -1,7 +1,8 @@
 """The pull protocol: keeps one lane's worth of requests at the broker for each lane, over one subscription.
 
-`credit` is how many messages the broker still owes a lane. A lane asks for a small window at first, for more while
-messages keep coming, and for little again when they end, so that a thousand idle lanes reserve little memory.
+`credit` is how many messages the broker still owes a lane. A lane asks for a small window at first, for more when the
+broker says that more wait or while messages keep coming, and for little again when they end, so that a thousand idle
+lanes reserve little memory.
 Invariant: a lane with room has credit, or a time at which it tries again; nothing but `remove` ends that.
 Source of the statuses: ADR-13, ADR-37.
 """
@@ -66,6 +67,10 @@ class Flow:
         self.retry_at = 0.0
         self.pulled_at = 0.0
         self.deadline = 0.0
+
+    def told(self, pending: int) -> None:
+        """The broker has so many more: a backlog is asked for at once, not window by window."""
+        self.window = max(self.window, min(pending, self.largest))
 
     def size(self, room: int, buffered: int) -> int:
         """How many to ask for now, so that a lane neither runs dry nor asks for single messages."""
@@ -216,6 +221,7 @@ class Puller:
         if flow is not None:
             flow.credit = max(0, flow.credit - 1)
             flow.streak += 1
+            flow.told(delivery.pending)
             flow.deadline = time.monotonic() + SILENCE_S
             self.want(flow)
         self._deliver(flow, message, delivery)

@@ -56,6 +56,7 @@ class Delivery(msgspec.Struct, frozen=True):
     deliveries: int
     seq: int
     stored_at_ns: int
+    pending: int  # messages of the consumer that were not delivered yet
 
 
 decode_puback = msgspec.json.Decoder(PubAck).decode
@@ -86,5 +87,5 @@ def parse_reply(reply: str) -> Delivery | None:
     if len(tokens) < 9 or tokens[0] != "$JS" or tokens[1] != "ACK":
         return None
     at = 2 if len(tokens) == 9 else 4
-    stream, consumer, delivered, seq, _, stored = tokens[at : at + 6]
-    return Delivery(stream, consumer, int(delivered), int(seq), int(stored))
+    stream, consumer, delivered, seq, _, stored, pending = tokens[at : at + 7]
+    return Delivery(stream, consumer, int(delivered), int(seq), int(stored), int(pending))
