@@ -255,6 +255,7 @@ class Chart(Values):
         default_factory=lambda: Image(repository="sinal"), description="Image of all roles: `sinal` with its arguments."
     )
     image_pull_secrets: list[str] = Field(default_factory=list, description="Secrets of the registry, by name.")
+    revision_history_limit: int = Field(5, ge=0, description="Old versions of each Deployment that are kept.")
     watch_namespaces: list[str] = Field(
         default_factory=list,
         description="Namespaces the operator serves, with Roles in each and no right over the cluster; empty: all.",

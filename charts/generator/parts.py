@@ -49,6 +49,16 @@ class Workload(Values):
     extra_env: list[Object] = Field(
         default_factory=list, description="More variables of the container (docs/settings.md), over those of the chart."
     )
+    extra_volumes: list[Object] = Field(
+        default_factory=list,
+        description="More volumes of the pods, such as the authority of a database's certificate.",
+    )
+    extra_volume_mounts: list[Object] = Field(
+        default_factory=list, description="Where the container has them; its root file system is read-only."
+    )
+    annotations: dict[str, str] = Field(
+        default_factory=dict, description="Annotations of the Deployment or StatefulSet itself."
+    )
     pod_annotations: dict[str, str] = Field(default_factory=dict, description="Annotations of the pods.")
     pod_labels: dict[str, str] = Field(default_factory=dict, description="Labels of the pods.")
     node_selector: dict[str, str] = Field(default_factory=dict, description="Node labels the pods need.")

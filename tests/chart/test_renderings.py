@@ -5,6 +5,7 @@ The first is kept whole, of the others what differs from it. `UPDATE_GOLDEN=1 py
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -64,3 +65,28 @@ def test_alerts_and_dashboards_lead_to_the_runbooks_of_the_values() -> None:
     text = render("--values", str(combination(FIRST)), *enabled, "--set", f"monitoring.runbookUrl={own}")
     assert f"{own}/" in text
     assert "https://sinal.dev/docs/runbooks" not in text
+
+
+@pytest.mark.parametrize("spool", ["emptyDir", "persistent"])
+def test_a_role_takes_volumes_and_annotations_of_the_platforms_own(spool: str) -> None:
+    """Such as the authority of a certificate of PostgreSQL's, which a URL names by `sslrootcert`."""
+    values = {
+        "revisionHistoryLimit": 2,
+        "ingest": {
+            "spool": {"mode": spool},
+            "annotations": {"reloader.stakater.com/auto": "true"},
+            "extraVolumes": [{"name": "authority", "configMap": {"name": "authority"}}],
+            "extraVolumeMounts": [{"name": "authority", "mountPath": "/etc/authority", "readOnly": True}],
+        },
+    }
+    words = [part for key, value in values.items() for part in ("--set-json", f"{key}={json.dumps(value)}")]
+    found = objects(render("--values", str(combination(FIRST)), *words))
+    kind = "StatefulSet" if spool == "persistent" else "Deployment"
+    ingest = next(m for m in found if m["kind"] == kind and m["metadata"]["name"] == "sinal-ingest")
+    pod = ingest["spec"]["template"]["spec"]
+    assert ingest["metadata"]["annotations"] == {"reloader.stakater.com/auto": "true"}
+    assert ingest["spec"]["revisionHistoryLimit"] == 2
+    assert {"name": "authority", "configMap": {"name": "authority"}} in pod["volumes"]
+    assert {"name": "authority", "mountPath": "/etc/authority", "readOnly": True} in pod["containers"][0][
+        "volumeMounts"
+    ]

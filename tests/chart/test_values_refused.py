@@ -36,6 +36,8 @@ BY_SENSE = {
     "operator.routes.mode=gateway": "set operator.routes.gateway",
     "operator.routes.certIssuer=a,operator.routes.certClusterIssuer=b": "certIssuer and certClusterIssuer are both set",
     "autoscaling.match.minReplicas=20": "autoscaling.match: minReplicas 20 is more than maxReplicas 10",
+    "ingest.drainSeconds=60": "terminationGracePeriodSeconds 45 ends a pod in the middle of its work",
+    "ingest.terminationGracePeriodSeconds=14": "drainSeconds 5 and 10 more",
     "watchNamespaces={loja},autoscaling.mode=external-metrics": "registers an API of the cluster",
     "watchNamespaces={loja},priorityClasses.create=true": "priorityClasses.create=false",
 }

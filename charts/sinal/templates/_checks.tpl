@@ -23,6 +23,10 @@
 {{- fail (printf "autoscaling.%s: minReplicas %d is more than maxReplicas %d" $role (int $bounds.minReplicas) (int $bounds.maxReplicas)) -}}
 {{- end -}}
 {{- end -}}
+{{- /* Beside the drain: 3 s of the server's for requests under way, the spool's last sync, and as long again. */}}
+{{- if lt (int $v.ingest.terminationGracePeriodSeconds) (add (int $v.ingest.drainSeconds) 10 | int) -}}
+{{- fail (printf "ingest: terminationGracePeriodSeconds %d ends a pod in the middle of its work: drainSeconds %d and 10 more for requests under way; raise the first or lower the second" (int $v.ingest.terminationGracePeriodSeconds) (int $v.ingest.drainSeconds)) -}}
+{{- end -}}
 {{- if and $v.watchNamespaces (eq $v.autoscaling.mode "external-metrics") -}}
 {{- fail "watchNamespaces: a namespaced installation has no right over the cluster, and autoscaling.mode=external-metrics registers an API of the cluster; use keda, cpu or none" -}}
 {{- end -}}

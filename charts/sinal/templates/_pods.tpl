@@ -103,6 +103,9 @@ spec:
         {{- with .mounts }}
         {{- . | nindent 8 }}
         {{- end }}
+        {{- with $values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 256Mi}
@@ -115,6 +118,9 @@ spec:
     {{- end }}
     {{- with .volumes }}
     {{- . | nindent 4 }}
+    {{- end }}
+    {{- with $values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- with $values.nodeSelector }}
   nodeSelector:
@@ -151,11 +157,15 @@ metadata:
   name: {{ include "sinal.fullname" .top }}-{{ .component }}
   labels:
     {{- include "sinal.labels" . | nindent 4 }}
+  {{- with .values.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   {{- if not (include "sinal.scaled" .) }}
   replicas: {{ .values.replicas }}
   {{- end }}
-  revisionHistoryLimit: 5
+  revisionHistoryLimit: {{ .top.Values.revisionHistoryLimit }}
   strategy:
     type: RollingUpdate
     rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
