@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -24,11 +22,11 @@ from sinal_cli import demo
 
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
+from tests.cluster.support.plugin import SCRIPTS, Plugin
 from tests.support.platform import ADMIN_KEY, Platform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SALE = Path(demo.__file__).parent / "payloads" / "hotmart_approved.json"
-SCRIPTS = sysconfig.get_path("scripts")
 
 RELAY = """#!{python}
 import asyncio, os, sys
@@ -54,26 +52,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-class Plugin:
-    """`kubectl sinal …` in an environment of its own."""
-
-    def __init__(self, kubeconfig: Path, path: str, **environment: str) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SINAL_")}
-        self._environment = {**inherited, "KUBECONFIG": str(kubeconfig), "PATH": path, **environment}
-
-    def __call__(self, *words: str) -> tuple[int, str, str]:
-        """Exit code, standard output, standard error."""
-        command = ["kubectl", "sinal", *words]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=90, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    def lines(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
-        """JSON lines of a command that ends so."""
-        found, out, err = self(*words)
-        assert found == code, (words, out, err)
-        return [json.loads(line) for line in out.splitlines()]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.e2e.support.site import Site
 from tests.e2e.support.timeline import Timeline
 
 # A story: what a module leaves behind is where the next begins.
-ORDER = ("first_conversion", "pods", "autoscaling", "rollouts", "faults", "upgrade", "uninstall")
+ORDER = ("first_conversion", "upgrade", "pods", "kubectl_plugin", "autoscaling", "rollouts", "faults", "uninstall")
 MANIFESTS = Path(__file__).parent / "manifests"
 
 _timeline = pytest.StashKey[Timeline]()
@@ -56,7 +56,8 @@ def cluster(timeline: Timeline) -> Cluster:
     except NoCluster as error:
         pytest.fail(str(error), pytrace=False)
     with timeline.seconds("images_loaded_s"):
-        for image in (cluster.images.sinal, cluster.images.services, cluster.images.traefik):
+        images = cluster.images
+        for image in (images.sinal, images.previous, images.services, images.traefik):
             cluster.load(image)
     with timeline.seconds("surroundings_s"):
         volumes.provide(cluster)
@@ -73,14 +74,13 @@ def cluster(timeline: Timeline) -> Cluster:
 
 @pytest.fixture(scope="session")
 def release(cluster: Cluster, timeline: Timeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """The chart, installed and ready."""
+    """The charts of the version before, installed and ready; `test_upgrade` makes them the present ones."""
     cluster.kubectl().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     release = Release(cluster, tmp_path_factory.mktemp("helm"))
-    release.define()
     cluster.kubectl().apply(MANIFESTS / "doors.yaml")
     release.installed_at = time.monotonic()
     with timeline.seconds("helm_install_s"):
-        release.install()
+        release.install_previous()
     yield release
 
 

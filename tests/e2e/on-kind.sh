@@ -16,6 +16,7 @@ end() {
 }
 trap end EXIT
 docker build -q -f images/sinal.Dockerfile -t localhost/sinal:1 .
+[ -n "${SINAL_E2E_PREVIOUS_IMAGE:-}" ] || docker tag localhost/sinal:1 localhost/sinal:previous
 docker build -q -f images/services.Dockerfile -t localhost/sinal-services:1 .
 docker pull -q "$traefik"
 kind create cluster --config tests/e2e/kind.yaml --kubeconfig "$kubeconfig" --wait 120s

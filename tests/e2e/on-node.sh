@@ -121,10 +121,13 @@ images() {
 }
 
 load() {
-	local image
+	local image name
 	for image; do
-		image=${image#localhost/}
-		"$tool/minicluster" load "$MINI_DIR/images/${image%%:*}.tar"
+		image=${image#localhost/} name=${image%%:*}
+		"$tool/minicluster" load "$MINI_DIR/images/$name.tar"
+		# The only build of a version before is this one under another name.
+		[ "$image" = "$name:1" ] ||
+			"$tool/minicluster" inside ctr -n k8s.io images tag --force "localhost/$name:1" "localhost/$image" >/dev/null
 	done
 }
 

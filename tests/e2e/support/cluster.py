@@ -3,8 +3,10 @@
 `SINAL_E2E_KUBECONFIG`   of an administrator; nothing is tested without it
 `SINAL_E2E_LOAD`         command that is given the name of each image; unset: the cluster pulls them itself
 `SINAL_E2E_ADDRESS`      where node ports answer; default: the first node's internal address
-`SINAL_E2E_NODE`         command that takes `stop COMPONENT` and `start COMPONENT`; unset: no component is killed
+`SINAL_E2E_NODE`         command that takes `stop COMPONENT`, `start COMPONENT` and `inside COMMAND`; unset: no
+                         component is killed, and nobody looks into the node's store of images
 `SINAL_E2E_IMAGE`, `SINAL_E2E_SERVICES_IMAGE`, `SINAL_E2E_TRAEFIK_IMAGE`   names of the images
+`SINAL_E2E_PREVIOUS_IMAGE`   the image that the charts of the version before run
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ class Images:
     """Names of what runs in the cluster."""
 
     sinal: str
+    previous: str
     services: str
     traefik: str
 
@@ -55,6 +58,7 @@ class Cluster:
             node=given("SINAL_E2E_NODE", ""),
             images=Images(
                 sinal=given("SINAL_E2E_IMAGE", "localhost/sinal:1"),
+                previous=given("SINAL_E2E_PREVIOUS_IMAGE", "localhost/sinal:previous"),
                 services=given("SINAL_E2E_SERVICES_IMAGE", "localhost/sinal-services:1"),
                 traefik=given("SINAL_E2E_TRAEFIK_IMAGE", "localhost/traefik:1"),
             ),
@@ -91,6 +95,13 @@ class Cluster:
     def has_components(self) -> bool:
         """Whether the node's components can be killed from here."""
         return bool(self._node)
+
+    def image_labels(self, image_id: str) -> dict[str, str]:
+        """Labels of an image in the node's store, by the digest that a pod's status names."""
+        inside = (*shlex.split(self._node), "inside", "ctr", "-n", "k8s.io", "content", "get")
+        found = subprocess.run([*inside, image_id], check=True, capture_output=True, text=True, timeout=60)
+        labels: dict[str, str] = json.loads(found.stdout)["config"]["Labels"]
+        return labels
 
     def kill_component(self, name: str) -> None:
         """kill -9 of a component of the node."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+from tests.chart.support import previous
 from tests.cluster.support.kubectl import Kubectl
 from tests.e2e.support.cluster import Cluster, Images
 from tests.e2e.support.helm import Helm
@@ -24,15 +26,35 @@ class Release:
         self.kubectl: Kubectl = cluster.kubectl(NAMESPACE)
         self.helm = Helm(cluster.kubeconfig, NAMESPACE, home)
         self.values = values(cluster.images)
+        self._images = cluster.images
         self.installed_at = 0.0  # by the monotonic clock: when the installation began
 
-    def define(self) -> None:
+    def define(self, chart: Path = CHARTS / "sinal-crds") -> None:
         """The definitions, as a release of their own."""
-        self.helm.upgrade("sinal-crds", CHARTS / "sinal-crds", {})
+        self.helm.upgrade("sinal-crds", chart, {})
 
     def install(self, chart: Path = CHARTS / "sinal", **changes: Any) -> None:
         """Install, or upgrade to, a chart with the values of the tests and changes to them."""
         self.helm.upgrade(NAME, chart, {**self.values, **changes})
+
+    def install_previous(self) -> None:
+        """The charts of the version before, with the image that they ran."""
+        self.define(previous.chart("sinal-crds"))
+        self.install(previous.chart("sinal"), image=image(self._images.previous))
+
+    def upgrade(self) -> None:
+        """To the present charts and image, definitions first, as docs/install.md says."""
+        self.define()
+        self.install()
+
+    def rollback(self) -> None:
+        """To what was installed before."""
+        self.helm.do("rollback", NAME, "--wait", "--timeout=240s")
+
+    def version(self) -> str:
+        """Name and version of the chart that is installed."""
+        (found,) = json.loads(self.helm.do("list", "--filter", f"^{NAME}$", "--output", "json"))
+        return str(found["chart"])
 
     def deployments(self) -> list[str]:
         """Names of the release's Deployments."""

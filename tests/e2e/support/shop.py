@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
 from tests.cluster.support.waiting import until
 from tests.e2e.support.site import Site
-from tests.e2e.support.traffic import Traffic
+from tests.e2e.support.traffic import Clicks, Traffic
 from tests.support import load
 
 PIXELS = {"pixel-principal": "1234567890123456", "pixel-agencia": "6543210987654321"}
@@ -38,20 +39,39 @@ class Shop:
         self.site, self.edge, self.host, self.api, self.sandbox = site, edge, host, api, sandbox
         self.ready = site.describe(ingest=edge, api=api, sandbox=sandbox)
 
-    def traffic(self, *, per_second: float) -> Traffic:
-        """Sales at the integration `hotmart`, through the ingress controller."""
-        url = self.ready["tenants"]["loja"]["webhooks"]["hotmart"]["url"]
-        return Traffic(url, host=self.host, per_second=per_second)
+    def traffic(self, *, per_second: float, clicks: bool = False) -> Traffic:
+        """Sales at the integration `hotmart`, through the ingress controller; with `clicks` each after its click."""
+        loja = self.ready["tenants"]["loja"]
+        keys = loja["funnels"]["curso"]
+        before = Clicks(f"{self.edge}/t/loja/api/v1/track/click", keys["public_key"], keys["server_key"])
+        url = loja["webhooks"]["hotmart"]["url"]
+        return Traffic(url, host=self.host, per_second=per_second, clicks=before if clicks else None)
 
     def ledger(self) -> dict[str, int]:
         """Totals of the ledger; empty while the API does not answer."""
+        totals: dict[str, int] = self._ask("/api/v1/ledger")
+        return totals
+
+    def stored_clicks(self) -> set[str]:
+        """Event ids of all clicks that the operations API knows; of those before the first page that did not answer."""
+        found: set[str] = set()
+        cursor = ""
+        while True:
+            page = self._ask(f"/api/v1/events?kind=click&limit=500{cursor and f'&cursor={quote(cursor)}'}")
+            found.update(event["id"] for event in page.get("events", ()))
+            if not page.get("next_cursor"):
+                return found
+            cursor = page["next_cursor"]
+
+    def _ask(self, path: str) -> dict[str, Any]:
+        """What the operations API answers; empty while it does not."""
         request = urllib.request.Request(
-            f"{self.api}/api/v1/ledger", headers={"Authorization": f"Bearer {self.ready['admin_key']}"}
+            self.api + path, headers={"Authorization": f"Bearer {self.ready['admin_key']}"}
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
-                totals: dict[str, int] = json.load(answer)
-                return totals
+                told: dict[str, Any] = json.load(answer)
+                return told
         except (urllib.error.URLError, OSError):
             return {}
 
@@ -73,9 +93,11 @@ class Shop:
         with contextlib.suppress(TimeoutError):
             until(lambda: not self.arrived(traffic.accepted).missing, timeout_s=timeout_s, pause_s=0.5)
             until(self._balanced, timeout_s=timeout_s, pause_s=0.5)
+            until(lambda: traffic.clicked <= self.stored_clicks(), timeout_s=timeout_s, pause_s=0.5)
         arrived, totals = self.arrived(traffic.accepted), self.ledger()
         assert arrived.missing == {}, f"lost: {arrived.missing}; ledger: {totals}"
         assert arrived.twice == {}, f"two ids: {arrived.twice}"
+        assert traffic.clicked <= (stored := self.stored_clicks()), f"clicks lost: {sorted(traffic.clicked - stored)}"
         assert self._balanced(), totals
         return arrived
 
