@@ -71,7 +71,8 @@ class Traffic:
         goal, deadline = len(self.accepted) + count, time.monotonic() + timeout_s
         while len(self.accepted) < goal:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{goal - len(self.accepted)} of {count} sales not taken in {timeout_s:.0f} s")
+                missing = f"{goal - len(self.accepted)} of {count} sales not taken in {timeout_s:.0f} s"
+                raise TimeoutError(f"{missing}; answers: {dict(self.refused)}")
             time.sleep(0.1)
 
     async def _play(self) -> None:
