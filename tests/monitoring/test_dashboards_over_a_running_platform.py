@@ -1,7 +1,7 @@
 """A real Prometheus scrapes a real platform under load: every query of every dashboard returns data.
 
 What is empty while all is well is shown to have data once the fault is there that it tells of. Not asked here: what
-only the operator of a cluster, the metrics adapter or kube-state-metrics serve (`ELSEWHERE`); it is parsed, no more.
+only the operator of a cluster, the metrics adapter or kube-state-metrics serve: tests/cluster asks for it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,12 @@ import nats
 from sinal_crds import names
 
 from tests.support.load import HOTTOK, hotmart_sales
-from tests.support.panels import Asked, asked
+from tests.support.panels import asked
 from tests.support.platform import ROLES, Platform, running
 from tests.support.prometheus import Prometheus
 
 SUPPORT = Path(__file__).parents[1] / "support" / "manifests"
 VARIABLES = {"__rate_interval": "15s", "__range": "5m", "tenant": "loja", "destination": ".*"}
-ELSEWHERE = (
-    "kube_",  # kube-state-metrics
-    "sinal_adapter_",  # the metrics adapter
-    "sinal_leader",
-    "sinal_object_not_ready",
-    "sinal_reconcile_last_success",
-)
 PAST = (" offset 1d", " offset 7d")  # the same query without it is asked here
 NOTICES = """
 apiVersion: sinal.dev/v1alpha1
@@ -122,18 +115,6 @@ async def watched(folder: Path, program: str) -> AsyncIterator[tuple[Platform, P
             await prometheus.stop()
 
 
-async def silent(
-    prometheus: Prometheus, session: aiohttp.ClientSession, queries: list[Asked], *, within_s: float
-) -> list[str]:
-    """Those of the queries that never had data within a time; each has to have it once."""
-    left = list(queries)
-    deadline = asyncio.get_running_loop().time() + within_s
-    while left and asyncio.get_running_loop().time() < deadline:
-        left = [one for one in left if not await prometheus.ask(session, one.query)]
-        await asyncio.sleep(1)
-    return [str(one) for one in left]
-
-
 async def break_things(platform: Platform, session: aiohttp.ClientSession) -> None:
     """Faults of all kinds, one after another; in the end everything runs again but for Meta."""
     faults = [
@@ -163,17 +144,15 @@ async def break_things(platform: Platform, session: aiohttp.ClientSession) -> No
 
 async def test_every_query_of_every_dashboard_returns_data(tmp_path: Path, prometheus_program: str) -> None:
     queries = [
-        one
-        for one in asked(VARIABLES)
-        if not any(word in one.query for word in ELSEWHERE) and not any(past in one.query for past in PAST)
+        one for one in asked(VARIABLES) if not one.of_the_cluster and not any(past in one.query for past in PAST)
     ]
     assert len(queries) > 60
     always, healthy = [one for one in queries if not one.empty], [one for one in queries if one.empty]
     async with watched(tmp_path, prometheus_program) as (platform, prometheus, session):
-        missing = await silent(prometheus, session, always, within_s=120)
+        missing = await prometheus.silent(session, always, within_s=120)
         assert not missing, "\n".join(missing)
         breaking = asyncio.create_task(break_things(platform, session))
-        missing = await silent(prometheus, session, healthy, within_s=200)
+        missing = await prometheus.silent(session, healthy, within_s=200)
         assert not missing, "\n".join(missing)
         await breaking
 

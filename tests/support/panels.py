@@ -9,6 +9,14 @@ from pathlib import Path
 
 from dashboards import files
 
+OF_THE_CLUSTER = (
+    "kube_",  # kube-state-metrics
+    "sinal_adapter_",  # the metrics adapter
+    "sinal_leader",
+    "sinal_object_not_ready",
+    "sinal_reconcile_last_success",
+)
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -21,6 +29,11 @@ class Asked:
 
     def __str__(self) -> str:
         return f"{self.board}: {self.panel} [{self.query}]"
+
+    @property
+    def of_the_cluster(self) -> bool:
+        """Whether it is about what only the operator of a cluster, its adapter or kube-state-metrics serve."""
+        return any(word in self.query for word in OF_THE_CLUSTER)
 
 
 def asked(variables: Mapping[str, str]) -> list[Asked]:

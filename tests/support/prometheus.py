@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import time
@@ -15,6 +16,7 @@ import yaml
 from sinal_cli.embedded.process import Service, free_port
 
 from dashboards import files
+from tests.support.panels import Asked
 
 Sample = dict[str, Any]
 
@@ -62,6 +64,15 @@ class Prometheus:
             document = json.loads(await answer.text())
         assert document["status"] == "success", f"{query}: {document}"
         return [sample for sample in document["data"]["result"] if not math.isnan(float(sample["value"][1]))]
+
+    async def silent(self, session: aiohttp.ClientSession, queries: Sequence[Asked], *, within_s: float) -> list[str]:
+        """Those of the queries that never had data within a time; each has to have it once."""
+        left = list(queries)
+        deadline = time.monotonic() + within_s
+        while left and time.monotonic() < deadline:
+            left = [one for one in left if not await self.ask(session, one.query)]
+            await asyncio.sleep(1)
+        return [str(one) for one in left]
 
     async def ask_range(self, session: aiohttp.ClientSession, query: str, *, seconds: int, step: int) -> list[Sample]:
         """Series of the last seconds."""

@@ -109,6 +109,11 @@ class AdapterProcess:
         log = folder / f"adapter-{self.port}.log"
         self._service = Service("metrics-adapter", command, log=log, env=environment)
 
+    @property
+    def address(self) -> str:
+        """Host and port where probes and scrapers are answered."""
+        return f"127.0.0.1:{self._plain}"
+
     def start(self) -> None:
         """Start the process, new or again."""
         self._service.spawn()
