@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -93,9 +92,8 @@ def test_links_that_come_late_and_change_late_are_seen(browser: Browser, world: 
     click = world.got("click")[0]["click_id"]
     browser.run("document.body.insertAdjacentHTML('beforeend', '<a id=late href=https://pay.hotmart.com/B>x</a>')")
     browser.run("document.querySelector('#buy').href = 'https://pay.kiwify.com.br/C'")
-    time.sleep(0.4)
-    assert query(href(browser, "#late"))["xcod"] == click
-    assert query(href(browser))["sck"] == click
+    world.wait(lambda: query(href(browser, "#late")).get("xcod") == click)
+    world.wait(lambda: query(href(browser)).get("sck") == click)
 
 
 def test_a_link_written_in_the_moment_of_its_click(browser: Browser, world: World) -> None:
@@ -156,10 +154,9 @@ def test_a_marked_frame_and_a_checkout_on_a_domain_of_its_own(browser: Browser, 
     )
     browser.open(world.page("loja.example/", body) + AD)
     click = world.got("click")[0]["click_id"]
-    time.sleep(0.3)
-    assert query(browser.run("return document.querySelector('#f1').src"))["xcod"] == click
+    world.wait(lambda: query(browser.run("return document.querySelector('#f1').src")).get("xcod") == click)
     assert query(browser.run("return document.querySelector('#f2').src")) == {}
-    assert query(href(browser, "#own"))["client_reference_id"] == click
+    world.wait(lambda: query(href(browser, "#own")).get("client_reference_id") == click)
     assert query(href(browser, "#skip")) == {}
 
 

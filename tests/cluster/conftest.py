@@ -35,8 +35,8 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         kubectl = Kubectl(plane.kubeconfig)
         kubectl.do("apply", "-f", str(MANIFESTS))
         names = [f"crd/{name}" for name in PLURALS]  # kubectl fails on one that has no conditions yet
-        until(lambda: kubectl.run("wait", *names, "--for=condition=Established").returncode == 0, timeout_s=60)
-        until(lambda: all(kubectl.run("get", plural).returncode == 0 for plural in PLURALS), timeout_s=30)
+        until(lambda: kubectl.run("wait", *names, "--for=condition=Established").returncode == 0, timeout_s=120)
+        until(lambda: all(kubectl.run("get", plural).returncode == 0 for plural in PLURALS), timeout_s=120)
         yield plane
     finally:
         plane.stop()

@@ -51,8 +51,8 @@ def cluster(control_plane: ControlPlane) -> Iterator[Kubectl]:
         kubectl.run("create", "namespace", namespace)
     for kind, (group, version, plural) in OTHERS.items():
         kubectl.apply(_definition(kind, group, version, plural))
-        kubectl.do("wait", f"crd/{plural}.{group}", "--for=condition=Established", "--timeout=30s")
-        until(lambda plural=plural, group=group: kubectl.run("get", f"{plural}.{group}").returncode == 0, timeout_s=30)  # type: ignore[misc]
+        kubectl.do("wait", f"crd/{plural}.{group}", "--for=condition=Established", "--timeout=120s")
+        until(lambda plural=plural, group=group: kubectl.run("get", f"{plural}.{group}").returncode == 0, timeout_s=120)  # type: ignore[misc]
     yield kubectl
     for group, _, plural in OTHERS.values():
         kubectl.run("delete", f"crd/{plural}.{group}", "--wait=false")

@@ -41,7 +41,7 @@ def arguments(release: Release) -> list[str]:
 def sinal(kubeconfig: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sinal_cli", *words]
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-    return subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=90)
+    return subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=120)
 
 
 def contents(kubectl: Kubectl, name: str) -> dict[str, bytes]:

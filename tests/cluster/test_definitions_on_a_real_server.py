@@ -26,7 +26,7 @@ def there(control_plane: ControlPlane) -> Iterator[Kubectl]:
     second = [shop.tenant("second", slug="second"), shop.destination("other", of="second", pixel="87654321")]
     found.apply({**shop.shop(), "items": [*shop.shop()["items"], *second]})
     yield found
-    found.do("delete", "sinal", "--all", "--timeout=30s")
+    found.do("delete", "sinal", "--all", "--timeout=120s")
 
 
 def names(kubectl: Kubectl, what: str, *options: str) -> set[str]:

@@ -73,7 +73,7 @@ async def api(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> 
         platform.start_role("api")
         async with aiohttp.ClientSession() as session:
             kubectl.apply(shop.shop())
-            kubectl.wait("tenant", "loja", timeout_s=60)
+            kubectl.wait("tenant", "loja", timeout_s=120)
             found = Api(platform.api, platform.admin, session)
             await platform.roles["api"].ready(lambda: _knows(found, "curso"))
             yield found
@@ -105,7 +105,7 @@ async def test_what_the_rights_allow_becomes_ready(api: Api, kubectl: Kubectl) -
     grant(kubectl)
     status, made = await api.declare("novo", destinationRefs=["pixel"], landingHosts=["novo.example"])
     assert (status, made.get("kept_as")) == (201, f"funnels.sinal.dev/novo in {kubectl.namespace}"), made
-    kubectl.wait("funnel", "novo", timeout_s=30)
+    kubectl.wait("funnel", "novo", timeout_s=120)
     there = json.loads(kubectl.do("get", "funnel", "novo", "-o", "json", "--show-managed-fields"))
     assert there["spec"]["landingHosts"] == ["novo.example"]
     owners = {entry["manager"]: entry["operation"] for entry in there["metadata"]["managedFields"]}
@@ -142,7 +142,7 @@ async def test_what_a_policy_of_the_cluster_refuses_is_told_in_its_words(api: Ap
     try:
         trial = ("create", "--dry-run=server", "-f", "-")
         text = json.dumps(shop.funnel("proibido-0"))
-        until(lambda: kubectl.run(*trial, stdin=text).returncode != 0, timeout_s=30)
+        until(lambda: kubectl.run(*trial, stdin=text).returncode != 0, timeout_s=120)
         status, refused = await api.declare("proibido", destinationRefs=["pixel"])
     finally:
         for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):

@@ -33,7 +33,7 @@ def becomes(kubectl: Kubectl, kind: str, name: str, status: str, fixture: str, r
         fits = answer["status"] == status and reason in answer["message"]
         return found if fits else {}
 
-    found = until(so, timeout_s=30)
+    found = until(so, timeout_s=120)
     path = argo.path_of(found["kind"], fixture)
     if os.environ.get("RECORD"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def test_nothing_differs_after_the_operator_has_run(running: OperatorProcess, ku
     assert len(manifests) == len(KINDS)
     for one in manifests:
         kind, name = one["kind"].lower(), one["metadata"]["name"]
-        until(lambda kind=kind, name=name: health(kubectl.get(kind, name))["status"] == "Healthy", timeout_s=30)  # type: ignore[misc]
+        until(lambda kind=kind, name=name: health(kubectl.get(kind, name))["status"] == "Healthy", timeout_s=120)  # type: ignore[misc]
     differs = kubectl.run("diff", *ARGO, "-f", str(EXAMPLES))
     assert differs.returncode == 0, differs.stdout + differs.stderr
     for one in manifests:
@@ -125,7 +125,7 @@ def _told(wanted: Any, live: Any) -> bool:
 def test_the_operator_owns_nothing_that_git_does(running: OperatorProcess, kubectl: Kubectl) -> None:
     kubectl.apply(shop.secret("meta-loja"), shop.secret("hotmart-loja", hottok=b"hottok-1"))
     kubectl.do("apply", *ARGO, "-f", str(EXAMPLES))
-    until(lambda: health(kubectl.get("tenant", "loja"))["status"] == "Healthy", timeout_s=30)
+    until(lambda: health(kubectl.get("tenant", "loja"))["status"] == "Healthy", timeout_s=120)
     tenant = json.loads(kubectl.do("get", "tenant", "loja", "-o", "json", "--show-managed-fields"))
     others = [one["fieldsV1"] for one in tenant["metadata"]["managedFields"] if one["manager"] != "argocd-controller"]
     assert others

@@ -64,7 +64,7 @@ async def platform(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
         await found.start()
         kubectl.apply(EXAMPLES)
         for kind in ("tenants", "destinations", "funnels", "gatewayintegrations"):
-            kubectl.wait(kind, timeout_s=60)
+            kubectl.wait(kind, timeout_s=120)
         await _sell(found, kubectl.get("gwi", "hotmart")["status"]["webhookURL"])
         yield found
     finally:
@@ -96,7 +96,6 @@ def _chart(kubectl: Kubectl, name: str = "sinal-api") -> None:
     kubectl.do("create", "secret", "generic", "sinal-admin", f"--from-literal=admin-key={ADMIN_KEY}")
 
 
-@pytest.mark.timeout(300)
 async def test_a_person_finds_out_what_became_of_an_order(
     platform: Platform, control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path, order: str
 ) -> None:

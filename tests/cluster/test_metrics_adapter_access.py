@@ -120,7 +120,7 @@ def test_health_needs_no_name(adapter: AdapterProcess, kubectl: Kubectl) -> None
 def test_the_api_server_knows_what_there_is(adapter: AdapterProcess, kubectl: Kubectl) -> None:
     wanted = [f"sinal_queue_depth.{GROUP}", f"sinal_queue_oldest_seconds.{GROUP}"]
     asked = ("api-resources", f"--api-group={GROUP}", "-o", "name")
-    until(lambda: sorted(kubectl.do(*asked).split()) == wanted, timeout_s=60)
+    until(lambda: sorted(kubectl.do(*asked).split()) == wanted, timeout_s=120)
 
 
 def _with(context: ssl.SSLContext, certificate: Path) -> ssl.SSLContext:

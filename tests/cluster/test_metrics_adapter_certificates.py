@@ -73,7 +73,7 @@ def test_a_certificate_is_changed_while_it_serves(make: Make, kubectl: Kubectl) 
     with registered(kubectl, *replicas):
         first, before = _shown(replicas[1]), _bundle(kubectl)
         overlapped, forgotten = False, False
-        until_s = time.monotonic() + 100
+        until_s = time.monotonic() + 300
         while not forgotten and time.monotonic() < until_s:
             done = kubectl.run("get", "--raw", DISCOVERY)
             assert done.returncode == 0, done.stderr

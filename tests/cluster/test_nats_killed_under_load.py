@@ -19,7 +19,7 @@ KILLS, APART_S = 3, 3.0
 
 async def test_consumers_in_memory_cost_no_sale_and_repeat_none(platform: Platform, kubectl: Kubectl) -> None:
     kubectl.apply(shop.shop())
-    kubectl.wait("gwi", "vendas", timeout_s=40)
+    kubectl.wait("gwi", "vendas", timeout_s=120)
     sales = Sales(kubectl.get("gwi", "vendas")["status"]["webhookURL"])
     keyring = Keyring.from_json((platform.folder / "keyring.json").read_bytes())
     async with aiohttp.ClientSession() as session:

@@ -42,7 +42,7 @@ async def test_a_retained_queue_waits_for_a_tenant_of_the_same_name(
     async with lanes(nats_server.url, running.keyring) as look:
         assert await look.streams() == {"T-loja": first}
         await look.jetstream.publish("t.loja.in.sale", b"sold")
-        kubectl.do("delete", "tenant", "loja", "--timeout=10s")
+        kubectl.do("delete", "tenant", "loja", "--timeout=120s")
         assert await look.plans() == {}
         assert await look.streams() == {"T-loja": f"retained:{kubectl.namespace}/loja"}
 
@@ -60,7 +60,7 @@ async def test_a_retained_queue_is_not_for_a_tenant_of_another_namespace(
 ) -> None:
     kubectl.apply(shop.tenant())
     kubectl.wait("tenant", "loja")
-    kubectl.do("delete", "tenant", "loja", "--timeout=10s")
+    kubectl.do("delete", "tenant", "loja", "--timeout=120s")
     other = kubectl.in_namespace(f"{kubectl.namespace}-b")
     other.do("create", "namespace", other.namespace)
     other.apply(shop.tenant())
@@ -72,7 +72,7 @@ async def test_the_queue_goes_too_where_the_policy_says_delete(
 ) -> None:
     kubectl.apply(shop.tenant(deletionPolicy="Delete"))
     kubectl.wait("tenant", "loja")
-    kubectl.do("delete", "tenant", "loja", "--timeout=10s")
+    kubectl.do("delete", "tenant", "loja", "--timeout=120s")
     async with lanes(nats_server.url, running.keyring) as look:
         assert await look.streams() == {}
         assert await look.plans() == {}
@@ -85,7 +85,7 @@ async def test_deleting_succeeds_when_nats_has_nothing_of_it(
     kubectl.wait("tenant", "loja")
     async with lanes(nats_server.url, running.keyring) as look:
         await look.jetstream.delete_stream("T-loja")
-        kubectl.do("delete", "tenant", "loja", "--timeout=10s")
+        kubectl.do("delete", "tenant", "loja", "--timeout=120s")
         assert await look.streams() == {}
 
 
@@ -97,7 +97,7 @@ async def test_the_loser_of_a_slug_takes_nothing_of_the_winner_along(
     await asyncio.sleep(1)  # creation times are whole seconds
     kubectl.apply(shop.tenant("loser", slug="shop", deletionPolicy="Delete"))
     until(lambda: kubectl.condition("tenant", "loser").get("reason") == "SlugTaken")
-    kubectl.do("delete", "tenant", "loser", "--timeout=10s")
+    kubectl.do("delete", "tenant", "loser", "--timeout=120s")
     async with lanes(nats_server.url, running.keyring) as look:
         assert set(await look.streams()) == {"T-shop"}
         assert set(await look.plans()) == {"shop"}
@@ -109,14 +109,14 @@ async def test_a_dead_nats_does_not_hold_a_tenant_for_ever(
     kubectl.apply(shop.tenant(deletionPolicy="Delete"))
     kubectl.wait("tenant", "loja")
     nats_server.stop()
-    kubectl.do("delete", "tenant", "loja", "--timeout=40s")
+    kubectl.do("delete", "tenant", "loja", "--timeout=120s")
     (event,) = [e for e in kubectl.list("events") if e["reason"] == "ReleasedUncleaned"]
     assert "stream T-loja" in event["message"]
     assert "T-loja" in impatient.log.read_text()
     nats_server.start()
     async with lanes(nats_server.url, impatient.keyring) as look:
         streams = await look.streams()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 120
         while streams and time.monotonic() < deadline:
             streams = await look.streams()
         assert streams == {}, "it was to be removed as soon as NATS answers"
@@ -128,6 +128,6 @@ async def test_a_namespace_goes_with_its_tenants(
     control_plane.start_controllers()
     kubectl.apply(shop.shop())
     kubectl.wait("tenant", "loja")
-    kubectl.do("delete", "namespace", kubectl.namespace, "--timeout=60s")
+    kubectl.do("delete", "namespace", kubectl.namespace, "--timeout=120s")
     async with lanes(nats_server.url, running.keyring) as look:
         assert await look.plans() == {}

@@ -41,8 +41,8 @@ class World:
         """The examples, with this token of the first pixel."""
         self.kubectl.apply(EXAMPLES)
         self.token(token)
-        self.kubectl.wait("tenant", "loja", timeout_s=60)
-        self.kubectl.wait("gwi", "hotmart", timeout_s=60)
+        self.kubectl.wait("tenant", "loja", timeout_s=120)
+        self.kubectl.wait("gwi", "hotmart", timeout_s=120)
 
     def token(self, token: str) -> None:
         """Put a token into the Secret of the first pixel."""

@@ -51,14 +51,14 @@ def test_only_the_namespaces_given_are_served(
     elsewhere.apply(shop())
     kubectl.apply(shop())
     for kind in ("tenant", "destination", "funnel", "gwi"):
-        kubectl.wait(kind, timeout_s=30)
+        kubectl.wait(kind, timeout_s=120)
         (there,) = elsewhere.list(kind)
         conditions = there["status"]["conditions"]  # as the definition's default has it: nobody has looked
         assert [(one["status"], one["reason"]) for one in conditions] == [("Unknown", "Pending")]
         assert "finalizers" not in there["metadata"]
 
     kubectl.apply(secret(hottok=b"hottok-2"))  # without the token: its watch tells
-    until(lambda: kubectl.condition("destination", "pixel")["reason"] == "SecretKeyMissing", timeout_s=30)
-    kubectl.do("delete", "tenant", "loja", "--timeout=30s")
+    until(lambda: kubectl.condition("destination", "pixel")["reason"] == "SecretKeyMissing", timeout_s=120)
+    kubectl.do("delete", "tenant", "loja", "--timeout=120s")
     assert namespaced.running
-    elsewhere.do("delete", "tenant", "loja", "--timeout=30s")
+    elsewhere.do("delete", "tenant", "loja", "--timeout=120s")

@@ -16,16 +16,16 @@ ROUNDS = 4
 
 async def test_every_sale_that_was_taken_is_delivered_once(platform: Platform, kubectl: Kubectl) -> None:
     kubectl.apply(shop.shop())
-    kubectl.wait("gwi", "vendas", timeout_s=40)
+    kubectl.wait("gwi", "vendas", timeout_s=120)
     sales = Sales(kubectl.get("gwi", "vendas")["status"]["webhookURL"])
     uids = set()
     async with aiohttp.ClientSession() as session:
         sales.start(session)
         for _ in range(ROUNDS):
             uids.add(kubectl.get("tenant", "loja")["metadata"]["uid"])
-            await asyncio.to_thread(kubectl.do, "delete", "tenant", "loja", "--timeout=30s")
+            await asyncio.to_thread(kubectl.do, "delete", "tenant", "loja", "--timeout=120s")
             await asyncio.to_thread(kubectl.apply, shop.tenant())
-            await asyncio.to_thread(kubectl.wait, "tenant", "loja", timeout_s=40)
+            await asyncio.to_thread(kubectl.wait, "tenant", "loja", timeout_s=120)
             await asyncio.sleep(1)
         await sales.stop()
         assert len(uids) == ROUNDS

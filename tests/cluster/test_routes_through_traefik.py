@@ -81,7 +81,7 @@ class Edge:
             found[:] = [event for event in events if event["event_name"] == "Purchase"]
             return len(found) >= purchases
 
-        await eventually(enough, timeout_s=60)
+        await eventually(enough, timeout_s=120)
         return found
 
 
@@ -145,7 +145,7 @@ async def sells_at_both_doors(edge: Edge, kubectl: Kubectl) -> None:
         script = f"/s.js?f={kubectl.get('funnel', 'curso')['status']['publicKey']}"
         return await edge.get(edge.at(TRACK, script)) == 200 and await edge.get(url) == 405
 
-    await eventually(routed, timeout_s=30)
+    await eventually(routed, timeout_s=120)
     assert await edge.post(url, "HP1000000001") == 202
     assert await edge.post(own, "HP1000000002") == 202
     assert await edge.post(url, "HP1000000003", proof="wrong") == 401
@@ -162,7 +162,7 @@ async def routed_status(edge: Edge, url: str, status: int) -> None:
     async def so() -> bool:
         return await edge.get(url) == status
 
-    await eventually(so, timeout_s=30)
+    await eventually(so, timeout_s=120)
 
 
 async def test_sales_arrive_through_ingresses_and_nothing_is_routed_that_is_gone(
@@ -170,7 +170,7 @@ async def test_sales_arrive_through_ingresses_and_nothing_is_routed_that_is_gone
 ) -> None:
     async with edge(control_plane, kubectl, tmp_path, "kubernetesingress", SINAL_ROUTES="ingress") as there:
         kubectl.apply(loja())
-        kubectl.wait("gwi", "vendas", timeout_s=40)
+        kubectl.wait("gwi", "vendas", timeout_s=120)
         kubectl.wait("tenant", "loja", condition="RoutesAccepted")
         await sells_at_both_doors(there, kubectl)
 
@@ -183,7 +183,7 @@ async def test_sales_arrive_through_ingresses_and_nothing_is_routed_that_is_gone
         await routed_status(there, there.at("go.loja.example", f"/s.js?f={key}"), 200)
         await routed_status(there, own, 404)
         assert await there.get(shared) == 200
-        kubectl.do("delete", "tenant", "loja", "--timeout=20s")
+        kubectl.do("delete", "tenant", "loja", "--timeout=120s")
         await routed_status(there, shared, 404)
         assert there.house.list("ingress") == []
 
@@ -202,14 +202,14 @@ async def test_sales_arrive_through_a_gateway_which_says_so(
         there.traefik.stop()
         there.traefik.start()  # it looks for the definitions when it starts
         becomes(kubectl, "True", "RoutesAcceptedByGateway")
-        kubectl.wait("tenant", "loja", timeout_s=40)
+        kubectl.wait("tenant", "loja", timeout_s=120)
         kubectl.wait("gwi", "vendas")
         await sells_at_both_doors(there, kubectl)
 
         kubectl.apply(gateway(there.traefik.port, hostname="in.example"))
         message = becomes(kubectl, "False", "GatewayRefused")
         assert f"refuses HTTPRoute {there.house.namespace}/sinal-h-{TRACK}" in message
-        kubectl.do("delete", "tenant", "loja", "--timeout=20s")
+        kubectl.do("delete", "tenant", "loja", "--timeout=120s")
         until(lambda: there.house.list("httproute") == [])
 
 
@@ -221,7 +221,7 @@ def becomes(kubectl: Kubectl, status: str, reason: str) -> str:
         return str(found["message"]) if (found.get("status"), found.get("reason")) == (status, reason) else ""
 
     try:
-        return until(so, timeout_s=60)
+        return until(so, timeout_s=120)
     except TimeoutError as error:
         raise TimeoutError(f"it is {kubectl.condition('tenant', 'loja', 'RoutesAccepted')}") from error
 

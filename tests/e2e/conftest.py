@@ -91,7 +91,7 @@ def shop(cluster: Cluster, release: Release) -> Shop:
     kubectl = cluster.kubectl("loja")
     kubectl.apply(ROOT / "examples")
     for kind in ("tenant", "destination", "funnel", "gatewayintegration"):
-        kubectl.wait(kind, timeout_s=60)
+        kubectl.wait(kind, timeout_s=120)
     return Shop(
         Site(release.kubectl, kubectl),
         edge=cluster.node_port("edge", "traefik"),

@@ -19,7 +19,7 @@ FREE = {"batch": {"maxEvents": None}, "rateLimit": None}  # as the schema has it
 def test_a_backlog_brings_pods_and_its_end_takes_them(release: Release, shop: Shop, timeline: Timeline) -> None:
     """An agency's pixel is paced far below what is sold; its queue grows; then the pace is given free."""
     release.kubectl.do(
-        "wait", "apiservice/v1beta1.external.metrics.k8s.io", "--for=condition=Available", "--timeout=60s"
+        "wait", "apiservice/v1beta1.external.metrics.k8s.io", "--for=condition=Available", "--timeout=120s"
     )
     until(lambda: ready_pods(release, "dispatch") == 1, timeout_s=120)
     pace(shop, SLOW)

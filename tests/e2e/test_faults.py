@@ -29,7 +29,7 @@ def test_killed_pods_lose_nothing(release: Release, shop: Shop, timeline: Timeli
         for how, components in ROUNDS:
             victims = [release.pods(component)[0] for component in components]
             release.kubectl.do("delete", "pod", *victims, *how)
-            traffic.wait_for(10, timeout_s=120)
+            traffic.wait_for(10, timeout_s=240)
             release.wait_rolled_out()
         traffic.wait_for(10)
     timeline.count("pods_killed", traffic, shop.prove(traffic))
@@ -49,8 +49,8 @@ def test_killed_components_of_the_node_lose_nothing(
                 traffic.wait_for(20)
             finally:
                 cluster.start_component(component)
-            until(cluster.answers, timeout_s=60)
-        cluster.kubectl().do("wait", "nodes", "--all", "--for=condition=Ready", "--timeout=60s")
+            until(cluster.answers, timeout_s=120)
+        cluster.kubectl().do("wait", "nodes", "--all", "--for=condition=Ready", "--timeout=120s")
         release.wait_rolled_out()
         traffic.wait_for(10)
     timeline.count("components_killed", traffic, shop.prove(traffic))

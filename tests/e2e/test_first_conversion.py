@@ -21,7 +21,7 @@ from tests.e2e.support.timeline import Timeline
 def test_a_signed_webhook_comes_through_the_ingress_to_meta(release: Release, shop: Shop, timeline: Timeline) -> None:
     with shop.traffic(per_second=5) as traffic:
         traffic.wait_for(1)
-        until(lambda: not shop.arrived(list(traffic.accepted)[:1]).missing, timeout_s=60, pause_s=0.2)
+        until(lambda: not shop.arrived(list(traffic.accepted)[:1]).missing, timeout_s=120, pause_s=0.2)
         timeline.note("install_to_first_conversion_s", time.monotonic() - release.installed_at)
     shop.prove(traffic)
 
@@ -31,7 +31,7 @@ def test_every_event_of_the_demos_journey_ends_as_it_should(shop: Shop) -> None:
 
     async def play() -> tuple[list[dict[str, object]], dict[str, int]]:
         # The Host header is the ingress controller's; the other doors do not look at it.
-        async with httpx.AsyncClient(timeout=30, headers={"Host": shop.host}) as client:
+        async with httpx.AsyncClient(timeout=120, headers={"Host": shop.host}) as client:
             world = World(shop.ready, client)
             rows = await report.examine(world, await Journey(world).play())
             return rows, await world.ledger()

@@ -29,7 +29,7 @@ def test_uninstalling_leaves_what_people_declared_and_secrets_and_nothing_else(r
     release.define()
     release.install()
     for kind in ("tenant", "gatewayintegration"):
-        shop.site.shop.wait(kind, timeout_s=60)
+        shop.site.shop.wait(kind, timeout_s=120)
     assert webhook_urls(shop) == urls
     with shop.traffic(per_second=5) as traffic:
         traffic.wait_for(10)

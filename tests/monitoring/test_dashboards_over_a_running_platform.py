@@ -101,7 +101,7 @@ async def watched(folder: Path, program: str) -> AsyncIterator[tuple[Platform, P
     settings = {**SETTINGS, "SINAL_SPOOL_DIR": str(folder / "spool")}
     async with (
         running(folder / "platform", [SUPPORT / "shop.yaml", folder / "notices.yaml"], settings=settings) as platform,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
     ):
         targets = [platform.url(role).removeprefix("http://") for role in ROLES]
         prometheus = Prometheus(program, folder / "prometheus", targets)

@@ -23,7 +23,7 @@ def helm(*words: str, kubeconfig: Path | None = None) -> subprocess.CompletedPro
     """Any command, whatever comes of it."""
     environment = {**os.environ, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})}
     command = [str(locate(HELM)), *words]
-    return subprocess.run(command, text=True, capture_output=True, check=False, timeout=120, env=environment)
+    return subprocess.run(command, text=True, capture_output=True, check=False, timeout=400, env=environment)
 
 
 def combination(name: str) -> Path:

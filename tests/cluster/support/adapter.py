@@ -122,7 +122,7 @@ class AdapterProcess:
         """SIGKILL."""
         self._service.kill()
 
-    def wait_ready(self, timeout_s: float = 40) -> None:
+    def wait_ready(self, timeout_s: float = 120) -> None:
         """Wait until it says so."""
         try:
             until(lambda: self.plain("/readyz")[0] == 200, timeout_s=timeout_s)
@@ -131,7 +131,7 @@ class AdapterProcess:
 
     def wait_standing(self, word: str) -> tuple[int, dict[str, Any]]:
         """Status and body of its readiness once it has something to say of this."""
-        until(lambda: self.plain("/readyz")[1].get(word), timeout_s=40)
+        until(lambda: self.plain("/readyz")[1].get(word), timeout_s=120)
         return self.plain("/readyz")
 
     @property
@@ -173,7 +173,7 @@ def registered(kubectl: Kubectl, *replicas: AdapterProcess) -> Iterator[None]:
             replica.start()
         for replica in replicas:
             replica.wait_ready()
-        kubectl.do("wait", f"apiservice/{API_SERVICE}", "--for=condition=Available", "--timeout=60s")
+        kubectl.do("wait", f"apiservice/{API_SERVICE}", "--for=condition=Available", "--timeout=120s")
         yield
     finally:
         kubectl.run("delete", "apiservice", API_SERVICE, "--ignore-not-found")  # it would break every discovery

@@ -17,7 +17,7 @@ from tests.cluster.support.assets import PROGRAMS, locate
 from tests.cluster.support.pki import Authority, service_account_keys
 
 ETCD, API_SERVER, CONTROLLERS = PROGRAMS
-START_S = 60.0
+START_S = 180.0
 SERVICES = "127.42.0.0/24"  # of this machine: who listens on a Service's address is reached there without a kube-proxy
 _CONTROLLERS = (
     "garbage-collector-controller",
@@ -53,7 +53,7 @@ class Component:
             return
         process.send_signal(how)
         try:
-            process.wait(timeout=15)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -29,7 +29,7 @@ class Kubectl:
         """Any command, whatever comes of it."""
         scope = [f"--namespace={self.namespace}"] if self.namespace else []  # none: as the manifests say
         command = [*self._command, *scope, *words]
-        return subprocess.run(command, input=stdin, text=True, capture_output=True, check=False, timeout=120)
+        return subprocess.run(command, input=stdin, text=True, capture_output=True, check=False, timeout=400)
 
     def do(self, *words: str, stdin: str | None = None) -> str:
         """A command that must work; its output."""
@@ -62,7 +62,7 @@ class Kubectl:
         conditions = self.get(kind, name).get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == type), {})
 
-    def wait(self, kind: str, *names: str, condition: str = "Ready", timeout_s: float = 20) -> None:
+    def wait(self, kind: str, *names: str, condition: str = "Ready", timeout_s: float = 120.0) -> None:
         """`kubectl wait`, of the named objects or of all."""
         which = names or ("--all",)
         self.do("wait", kind, *which, f"--for=condition={condition}", f"--timeout={timeout_s}s")

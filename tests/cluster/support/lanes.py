@@ -57,7 +57,7 @@ class Lanes:
 @asynccontextmanager
 async def lanes(url: str, keyring: Keyring) -> AsyncIterator[Lanes]:
     """A look at a server."""
-    client = await nats.connect(url, connect_timeout=5)
+    client = await nats.connect(url, connect_timeout=120)
     try:
         yield Lanes(client.jetstream(), keyring)
     finally:

@@ -109,4 +109,4 @@ class OperatorProcess:
 
     def _new(self) -> Service:
         command = [sys.executable, "-m", "sinal_cli", "run", "operator"]
-        return Service("operator", command, log=self.log, env=self._environment)
+        return Service("operator", command, log=self.log, env=self._environment, grace_s=60)

@@ -50,7 +50,7 @@ class TraefikProcess:
                 self._command, stdout=out, stderr=out, env=self._environment, start_new_session=True
             )
         try:
-            until(self._answers, timeout_s=30)
+            until(self._answers, timeout_s=120)
         except TimeoutError as error:
             raise TimeoutError(f"Traefik does not answer\n{self.log.read_text()[-3000:]}") from error
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], *, timeout_s: float = 20.0, pause_s: float = 0.1) -> T:
+def until(condition: Callable[[], T], *, timeout_s: float = 120.0, pause_s: float = 0.1) -> T:
     """The condition's first true value; raises TimeoutError with its last value."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -22,7 +22,7 @@ def until(condition: Callable[[], T], *, timeout_s: float = 20.0, pause_s: float
         time.sleep(pause_s)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], *, timeout_s: float = 20.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], *, timeout_s: float = 120.0) -> None:
     """Return as soon as the condition holds; raises TimeoutError when it does not in time."""
     async with asyncio.timeout(timeout_s):
         while not await condition():

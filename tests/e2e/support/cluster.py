@@ -105,8 +105,8 @@ class Cluster:
 
     def kill_component(self, name: str) -> None:
         """kill -9 of a component of the node."""
-        subprocess.run([*shlex.split(self._node), "stop", name], check=True, timeout=60)
+        subprocess.run([*shlex.split(self._node), "stop", name], check=True, timeout=120)
 
     def start_component(self, name: str) -> None:
         """Start it again."""
-        subprocess.run([*shlex.split(self._node), "start", name], check=True, timeout=60)
+        subprocess.run([*shlex.split(self._node), "start", name], check=True, timeout=120)

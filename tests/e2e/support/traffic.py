@@ -66,7 +66,7 @@ class Traffic:
         self._ending.set()
         self._thread.join()
 
-    def wait_for(self, count: int, *, timeout_s: float = 60) -> None:
+    def wait_for(self, count: int, *, timeout_s: float = 120) -> None:
         """Return once so many more sales are accepted."""
         goal, deadline = len(self.accepted) + count, time.monotonic() + timeout_s
         while len(self.accepted) < goal:
