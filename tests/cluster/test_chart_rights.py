@@ -129,7 +129,7 @@ EXPECTED: dict[tuple[str, str], set[Attempt]] = {
         *CLUSTER_OPERATOR,
         *LOOKING_ROUND,
         *LEASE,
-        (ALL, ROUTES, READ, ()),
+        (ALL, ROUTES, ("list", "watch"), ()),
         ((OURS,), ROUTES, ("create", "patch", "delete"), ()),
     ),
     ("ingress", "api"): rights((ALL, ("sinal.dev/funnels",), ("create", "patch"), ())),
