@@ -300,7 +300,7 @@ class Chart(Values):
         description="Partitions, retention, rollups; one works, by leases in the database, the other stands by.",
     )
     metrics_adapter: Workload = Field(
-        default_factory=lambda: Workload(replicas=2, resources=resources("20m", "96Mi", "256Mi")),
+        default_factory=lambda: Workload(replicas=2, resources=resources("20m", "128Mi", "256Mi")),
         description="The depth of queues for autoscaling; runs in the modes keda and external-metrics.",
     )
     autoscaling: Autoscaling = Field(
