@@ -15,10 +15,13 @@ import json
 import os
 import shlex
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.support.kubectl import Kubectl
+
+SETTLED_S = 20.0
 
 
 class NoCluster(Exception):
@@ -106,6 +109,31 @@ class Cluster:
     def kill_component(self, name: str) -> None:
         """kill -9 of a component of the node."""
         subprocess.run([*shlex.split(self._node), "stop", name], check=True, timeout=120)
+
+    def wait_settled(self, *, timeout_s: float = 300) -> None:
+        """Everything on the cluster is ready, and has been for a while.
+
+        A kubelet that starts takes its pods for unready until it has asked them again, which is not at once.
+        """
+        deadline, since = time.monotonic() + timeout_s, None
+        while since is None or time.monotonic() - since < SETTLED_S:
+            unready = self._unready()
+            since = None if unready else since or time.monotonic()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not settled after {timeout_s:.0f} s; not ready: {unready}")
+            time.sleep(1)
+
+    def _unready(self) -> list[str]:
+        """Names of nodes and pods that are not ready; jobs' pods may have ended."""
+        got = self.kubectl().run("get", "nodes,pods", "--all-namespaces", "-o", "json", "--request-timeout=10s")
+        if got.returncode != 0:
+            return ["the API server"]
+        return [
+            item["metadata"]["name"]
+            for item in json.loads(got.stdout)["items"]
+            if item["status"].get("phase") not in ("Succeeded", "Failed")
+            and not any(c["type"] == "Ready" and c["status"] == "True" for c in item["status"].get("conditions", []))
+        ]
 
     def start_component(self, name: str) -> None:
         """Start it again."""
