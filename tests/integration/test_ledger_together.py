@@ -26,7 +26,7 @@ SHOPS = [(f"loja-{n}", pixel) for n in range(6) for pixel in ("pixel", "outro")]
 
 
 class Room:
-    """A ledger whose first statement is held, so that what follows shares the next ones."""
+    """A ledger with a store: of what is asked at once the first go alone, the others share the next statement."""
 
     def __init__(self, url: str, database: Database) -> None:
         self.url = url

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import structlog
 
@@ -14,6 +13,7 @@ from sinal_runtime import metrics
 from sinal_runtime.bus.client import Publisher
 from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish
+from sinal_runtime.matching.ports import Plans
 from sinal_runtime.store.errors import StoreError, StoreUnavailable
 from sinal_runtime.store.matching import MatchStore, MatchTransaction
 
@@ -25,20 +25,6 @@ TENANTS = 20  # in a transaction
 ROUNDS = 20  # of some tenants, before the next have their turn
 CLOSE_EVERY_S = 60.0
 LATE_CLICK = timedelta(days=8)  # the stream keeps events for 7 days; no click comes later
-
-
-class Snapshot(Protocol):
-    """What of a plan snapshot matching reads."""
-
-    @property
-    def tenants(self) -> Mapping[str, TenantPlan]: ...
-
-
-class Plans(Protocol):
-    """Where the current snapshot is found."""
-
-    @property
-    def snapshot(self) -> Snapshot: ...
 
 
 class Sweeper:

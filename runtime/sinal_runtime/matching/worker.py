@@ -23,7 +23,8 @@ from sinal_runtime.bus.message import Message
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish
-from sinal_runtime.matching.sweep import Plans, Sweeper, count, words
+from sinal_runtime.matching.ports import Plans
+from sinal_runtime.matching.sweep import Sweeper, count, words
 from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.errors import Contended, StoreError, StoreRejected, StoreUnavailable
