@@ -39,6 +39,7 @@ able() {
 	done
 	mkdir -p "$cache"
 	trial=$(mktemp -d "$cache/able.XXXXXX")  # where the node's own folders will be, for its overlay
+	# shellcheck disable=SC2016  # the inner shell expands it
 	said=$(unshare --fork --kill-child --pid --mount-proc --mount --net --uts --ipc \
 		bash -c "$(declare -f node_rights)"$'\n''node_rights "$1"' - "$trial" 2>&1) ||
 		{ rm -rf "$trial" && refused "no node can be made here: $said"; }

@@ -1,77 +1,88 @@
-"""The Tiltfile: Starlark is Python enough to be run with Tilt's functions noted down; what it names has to be there."""
+"""The Tiltfile, evaluated: what it names has to be there. What Helm makes of its values is judged in tests/chart."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import re
+import shlex
 
 import pytest
+import starlark
 import yaml
 
-ROOT = Path(__file__).parents[2]
-FUNCTIONS = (
-    "allow_k8s_contexts",
-    "docker_build",
-    "helm_resource",
-    "k8s_resource",
-    "k8s_yaml",
-    "load",
-    "local_resource",
-    "namespace_create",
-)
-Call = tuple[str, tuple[Any, ...], dict[str, Any]]
+from tests.support.tiltfile import ROOT, Tilt, evaluate
+
+CLUSTER = yaml.safe_load((ROOT / "tests/e2e/kind.yaml").read_text())
 
 
-@pytest.fixture
-def calls() -> list[Call]:
-    """What the Tiltfile asks of Tilt, in its order."""
-    noted: list[Call] = []
-
-    def noting(name: str) -> Any:
-        return lambda *positional, **named: noted.append((name, positional, named))
-
-    builtins = {"str": str, "read_file": lambda path: (ROOT / path).read_text(), "blob": str}
-    world = {"__builtins__": builtins, "TRIGGER_MODE_MANUAL": 1, **{name: noting(name) for name in FUNCTIONS}}
-    exec(compile((ROOT / "Tiltfile").read_text(), "Tiltfile", "exec"), world)
-    return noted
+@pytest.fixture(scope="module")
+def tilt() -> Tilt:
+    return evaluate()
 
 
-def of(calls: list[Call], function: str) -> list[Call]:
-    """Calls of one function."""
-    return [call for call in calls if call[0] == function]
+def test_each_image_has_its_file_and_all_that_this_copies(tilt: Tilt) -> None:
+    assert sorted(image["dockerfile"] for image in tilt.images.values()) == sorted(
+        str(path.relative_to(ROOT)) for path in (ROOT / "images").glob("*.Dockerfile")
+    )
+    for image in tilt.images.values():
+        context = ROOT / image["context"]
+        assert all((context / path).exists() for path in image["only"])
+        for source in copied((ROOT / image["dockerfile"]).read_text()):
+            assert source.split("/")[0] in image["only"], f"{image['dockerfile']} copies {source}"
 
 
-def test_images_are_built_of_files_that_are_there(calls: list[Call]) -> None:
-    for _, (_, context), named in of(calls, "docker_build"):
-        assert all((ROOT / context / path).exists() for path in (named["dockerfile"], *named["only"]))
+def copied(dockerfile: str) -> list[str]:
+    """Paths of the context that a container file copies and that have to be there."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE)
+    return [source for line in lines for source in line.split()[:-1] if "[" not in source]
 
 
-def test_each_image_of_the_chart_is_given_to_values_that_exist(calls: list[Call]) -> None:
-    values = yaml.safe_load((ROOT / "charts/sinal/values.yaml").read_text())
-    _, _, release = next(call for call in of(calls, "helm_resource") if call[1][0] == "sinal")
-    assert len(release["image_deps"]) == len(release["image_keys"])
-    for path in (path for pair in release["image_keys"] for path in pair):
-        found = values
-        for step in path.split("."):
-            found = found[step]
+def test_an_image_is_given_to_a_release_once() -> None:
+    """`tilt up` stopped at the Tiltfile: the services' image stood three times in image_deps."""
+    with pytest.raises(starlark.StarlarkError, match="image_deps should be unique"):
+        evaluate(
+            "load('ext://helm_resource', 'helm_resource')\n"
+            "helm_resource('sinal', 'charts/sinal', image_deps=['a', 'a'], image_keys=['x', 'y'])\n"
+        )
+    release = evaluate().releases["sinal"]
+    assert release["images"].keys() == evaluate().images.keys()
 
 
-def test_the_values_of_the_inner_loop_are_values_of_the_chart() -> None:
-    values = yaml.safe_load((ROOT / "charts/sinal/values.yaml").read_text())
-    loop = yaml.safe_load((ROOT / "tests/e2e/tilt-values.yaml").read_text())
-
-    def unknown(given: dict[str, Any], known: dict[str, Any]) -> list[str]:
-        return [
-            name
-            for name, value in given.items()
-            if name not in known or (isinstance(value, dict) and unknown(value, known[name]))
-        ]
-
-    assert unknown(loop, values) == []
+def test_files_that_releases_and_commands_watch_are_there(tilt: Tilt) -> None:
+    named = [path for resource in tilt.resources.values() for path in resource.get("deps", ())]
+    named += [release["chart"] for release in tilt.releases.values()]
+    named += [flag.removeprefix("--values=") for release in tilt.releases.values() for flag in release["flags"]]
+    assert len(named) >= 5
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_whatever_waits_for_another_resource_waits_for_one_that_there_is(calls: list[Call]) -> None:
-    made = {call[1][0] for call in calls if call[0] in ("helm_resource", "local_resource", "k8s_resource")}
-    awaited = {name for call in calls for name in call[2].get("resource_deps", ())}
-    assert awaited <= made
-    assert "demo" in made
+def test_whatever_waits_for_another_resource_waits_for_one_that_there_is(tilt: Tilt) -> None:
+    awaited = {name for resource in tilt.resources.values() for name in resource["resource_deps"]}
+    assert awaited <= tilt.resources.keys()
+    assert "sinal-crds" in tilt.releases["sinal"]["resource_deps"]
+
+
+def test_it_works_in_the_cluster_that_kind_makes_and_in_no_other(tilt: Tilt) -> None:
+    assert tilt.contexts == [f"kind-{CLUSTER['name']}"]
+
+
+def test_the_sandbox_is_forwarded_from_a_port_that_it_has(tilt: Tilt) -> None:
+    (sandbox,) = [item for item in tilt.objects if item["kind"] == "Deployment"]
+    (container,) = sandbox["spec"]["template"]["spec"]["containers"]
+    assert container["image"] in tilt.images
+    ports = {str(port["containerPort"]) for port in container["ports"]}
+    assert {forward.split(":")[1] for forward in tilt.workloads["sandbox"]["port_forwards"]} <= ports
+
+
+def test_the_demo_is_started_by_hand_and_its_commands_are_there(tilt: Tilt) -> None:
+    """Its doors are the ports that `tests.e2e.support.site` takes unless told otherwise."""
+    demo = tilt.commands["demo"]
+    assert demo["by_hand"]
+    module, program = (shlex.split(part) for part in demo["cmd"].split(" && "))
+    assert (ROOT / module[2].replace(".", "/")).with_suffix(".py").exists()
+    assert program[:3] == [".venv/bin/sinal", "demo", "--against"]
+    assert module[-1] == program[3], "what the first writes is what the second reads"
+    doors = re.findall(r"127\.0\.0\.1:(\d+)", (ROOT / "tests/e2e/support/site.py").read_text())
+    forwarded = [forward.split(":")[0] for forward in tilt.workloads["sandbox"]["port_forwards"]]
+    for command in tilt.commands.values():
+        forwarded += re.findall(r"port-forward \S+ (\d+):", command["serve_cmd"])
+    assert sorted(doors) == sorted(forwarded)
