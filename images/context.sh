@@ -1,32 +1,39 @@
 #!/usr/bin/env bash
 # A folder that builds an image without a network: `images/context.sh sinal FOLDER`, then `docker build FOLDER`.
 # It holds what is committed or about to be, the wheels that the image's locks name, and the container file.
+# Images: sinal; services; previous, the version before over the present image, as tests/e2e/previous keeps it.
 set -euo pipefail
 image=$1 folder=$2
 cd "$(dirname "$0")/.."
 case $image in
-sinal) locks="image image-tools" sources="pyproject.toml README.md crds operator runtime examples" ;;
-services) locks="services" sources="" ;;
-*) echo "no image $image; there are: sinal, services" >&2 && exit 2 ;;
+sinal) locks="requirements/image requirements/image-tools" sources="pyproject.toml README.md crds operator runtime examples" ;;
+services) locks="requirements/services" sources="" ;;
+previous) locks="tests/e2e/previous/image" sources="" ;;
+*) echo "no image $image; there are: sinal, services, previous" >&2 && exit 2 ;;
 esac
 python=${PYTHON:-python3}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sinal/wheels
 mkdir -p "$folder"/{requirements,images,wheels}
 for lock in $locks; do
-	kept=$cache/$lock-$(sha256sum <"requirements/$lock.lock" | cut -c1-16)
+	name=${lock##*/}
+	kept=$cache/$name-$(sha256sum <"$lock.lock" | cut -c1-16)
 	if [ ! -d "$kept" ]; then
 		rm -rf "$kept.part"
 		"$python" -m pip download --quiet --disable-pip-version-check --only-binary :all: --no-deps --require-hashes \
-			-r "requirements/$lock.lock" -d "$kept.part"
+			-r "$lock.lock" -d "$kept.part"
 		mv "$kept.part" "$kept"
 	fi
 	cp "$kept"/*.whl "$folder/wheels/"
-	cp "requirements/$lock.lock" "$folder/requirements/"
+	cp "$lock.lock" "$folder/requirements/"
 done
 # Names that git knows: no cache, no leftover of another branch.
 # shellcheck disable=SC2086
 [ -z "$sources" ] || git ls-files -z --cached --others --exclude-standard -- $sources |
 	while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
 	tar -c --null -T - | tar -x -C "$folder"
-cp images/services-entrypoint.sh "$folder/images/"
-cp "images/$image.Dockerfile" "$folder/Dockerfile"
+if [ "$image" = previous ]; then
+	cp tests/e2e/previous/{Dockerfile,image.lock,*.whl} "$folder/"
+else
+	cp images/services-entrypoint.sh "$folder/images/"
+	cp "images/$image.Dockerfile" "$folder/Dockerfile"
+fi

@@ -1,4 +1,4 @@
-"""From the charts of the version before to these: the fast guard before tests/e2e does it on a cluster."""
+"""From the version before to this one: the fast guard before tests/e2e does it on a cluster."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from sinal_runtime.store.migrate import load_migrations
 
 from tests.chart.support import previous
 from tests.chart.support.helm import DEFINITIONS, SINAL, Manifest, combination, objects, render
@@ -48,6 +50,14 @@ def test_definitions_keep_what_is_stored() -> None:
     before = objects(render(chart=previous.chart("sinal-crds")))
     assert len(before) == 4
     assert conflicts(before, objects(render(chart=DEFINITIONS))) == []
+
+
+def test_migrations_that_databases_have_run_are_as_they_were() -> None:
+    """An edited one would be refused by every database of the version before."""
+    present = {migration.version: migration.checksum for migration in load_migrations()}
+    before = previous.migrations()
+    assert len(before) >= 5
+    assert {version: present.get(version) for version in before} == before
 
 
 @pytest.mark.parametrize(

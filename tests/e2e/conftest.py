@@ -16,7 +16,8 @@ from tests.e2e.support.site import Site
 from tests.e2e.support.timeline import Timeline
 
 # A story: what a module leaves behind is where the next begins.
-ORDER = ("first_conversion", "upgrade", "pods", "kubectl_plugin", "autoscaling", "rollouts", "faults", "uninstall")
+ORDER = ("first_conversion", "upgrade", "pods", "kubectl_plugin", "autoscaling", "rollouts", "faults", "uninstall",
+         "own_services")  # fmt: skip
 MANIFESTS = Path(__file__).parent / "manifests"
 
 _timeline = pytest.StashKey[Timeline]()

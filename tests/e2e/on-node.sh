@@ -97,11 +97,11 @@ built() { # NAME KEY COMMAND...: runs the command unless the image of that key i
 	say "image $name built in $((SECONDS - began)) s"
 }
 
-from_file() { # FILE NAME: an image of images/, by a real builder without a network
+from_file() { # FILE NAME BASE: an image that images/context.sh knows, by a real builder without a network
 	local context
 	context=$(mktemp -d)
 	PYTHON=$python images/context.sh "$1" "$context"
-	"$tool/dockerbuild.sh" "$context" "$2" "python:3.11-slim=$MINI_DIR/images/base.tar"
+	"$tool/dockerbuild.sh" "$context" "$2" "$3"
 	rm -rf "$context"
 }
 
@@ -111,24 +111,24 @@ sources() { # what an image is made of, by content
 }
 
 images() {
-	local base
+	local base slim=python:3.11-slim=$MINI_DIR/images/base.tar
+	mkdir -p "$MINI_DIR/images"
 	base=$("$python" -c 'import sys; print(sys.version)')
 	built base "$base" env IMAGE_USER= BASE=debian PYTHON="$python" "$tool/pyimage.sh" base pip
-	built sinal-services "$base $(sources images requirements/services.lock)" from_file services sinal-services
+	built sinal-services "$base $(sources images requirements/services.lock)" from_file services sinal-services "$slim"
 	built traefik "$base $(sources requirements/e2e.lock)" env 'ENTRYPOINT=["/usr/local/bin/traefik"]' PYTHON="$python" \
 		"$tool/pyimage.sh" traefik --no-deps --require-hashes -r requirements/e2e.lock
 	built sinal "$base $(sources images requirements/image*.lock pyproject.toml README.md crds operator runtime examples)" \
-		from_file sinal sinal
+		from_file sinal sinal "$slim"
+	built sinal-previous "$(cat "$MINI_DIR/images/sinal.key") $(sources tests/e2e/previous/{Dockerfile,image.lock,*.whl})" \
+		from_file previous sinal-previous "localhost/sinal:1=$MINI_DIR/images/sinal.tar"
 }
 
 load() {
-	local image name
+	local image
 	for image; do
-		image=${image#localhost/} name=${image%%:*}
-		"$tool/minicluster" load "$MINI_DIR/images/$name.tar"
-		# The only build of a version before is this one under another name.
-		[ "$image" = "$name:1" ] ||
-			"$tool/minicluster" inside ctr -n k8s.io images tag --force "localhost/$name:1" "localhost/$image" >/dev/null
+		image=${image#localhost/}
+		"$tool/minicluster" load "$MINI_DIR/images/${image%:1}.tar"
 	done
 }
 

@@ -1,15 +1,21 @@
-"""From the charts of the version before to the present ones and back, while clicks and sales come in.
+"""From the version before to the present one and back, charts and code, while clicks and sales come in.
 
-The image before is the present one under another name, unless SINAL_E2E_PREVIOUS_IMAGE names a real one: every pod is
-replaced and the migration runs, as in any upgrade, but both versions are of the same code.
+The code before is the wheel in `previous`, built into an image of its own; that pods run it, and later the present
+one, is read from inside them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from sinal_runtime.store.migrate import load_migrations
+
+from tests.chart.support import previous
 from tests.cluster.support.waiting import until
+from tests.e2e.support import fingerprint, inside
 from tests.e2e.support.cluster import Cluster
 from tests.e2e.support.release import Release
 from tests.e2e.support.shop import Shop
@@ -17,10 +23,26 @@ from tests.e2e.support.site import KINDS
 from tests.e2e.support.timeline import Timeline
 
 Job = dict[str, Any]
+OLDER, PRESENT = (
+    fingerprint.digest(files) for files in (fingerprint.packed(previous.wheel()), fingerprint.installed())
+)
+# What a migration of a release to come may do to a release that runs beside it: columns that it doesn't know.
+TABLES = ("events", "conversions", "capi_events")
+LATER = (
+    *(f"alter table {table} add column of_a_later_release text not null default 'x'" for table in TABLES),
+    "insert into schema_migrations (version, name, checksum) values (9999, 'of_a_later_release', '')",
+)
+NOT_LATER = (
+    "delete from schema_migrations where version = 9999",
+    *(f"alter table {table} drop column of_a_later_release" for table in TABLES),
+)
 
 
 def test_upgrading_under_load_loses_nothing(cluster: Cluster, release: Release, shop: Shop, timeline: Timeline) -> None:
     """Objects, what they are told to be and what was sold stay; the database is migrated beside the pods before."""
+    assert OLDER != PRESENT
+    assert code_of_every_pod(release) == {OLDER}
+    assert migrated(release) == previous.migrations()
     before, sold, before_jobs = release.version(), shop.ledger()["accepted"], migrations(release)
     declared, keyring = declarations(shop), shop.site.secret("keyring", "keyring.json")
     with shop.traffic(per_second=10, clicks=True) as traffic:
@@ -32,8 +54,10 @@ def test_upgrading_under_load_loses_nothing(cluster: Cluster, release: Release, 
     timeline.note("upgraded", f"{before} to {release.version()}")
     assert release.version() != before
     assert images(release) == {cluster.images.sinal}
+    assert code_of_every_pod(release) == {PRESENT}
     assert migrations(release).keys().isdisjoint(before_jobs)
     until(lambda: all(job["status"].get("succeeded") == 1 for job in migrations(release).values()), timeout_s=120)
+    assert migrated(release) == {one.version: one.checksum for one in load_migrations()}
     assert hooks(release) == {"sinal-prepare": "Succeeded"}
     assert declarations(shop) == declared
     assert shop.site.secret("keyring", "keyring.json") == keyring
@@ -43,19 +67,49 @@ def test_upgrading_under_load_loses_nothing(cluster: Cluster, release: Release, 
 def test_going_back_and_forth_under_load_loses_nothing(
     cluster: Cluster, release: Release, shop: Shop, timeline: Timeline
 ) -> None:
+    """The older release takes the place of the newer one, over a database that a still later one has migrated."""
     after, declared = release.version(), declarations(shop)
     with shop.traffic(per_second=10, clicks=True) as traffic:
         traffic.wait_for(20)
-        with timeline.seconds("rollback_s"):
-            release.rollback()
-        assert release.version() != after
-        assert images(release) == {cluster.images.previous}
-        traffic.wait_for(20)
+        with later_database(release):
+            traffic.wait_for(20)
+            with timeline.seconds("rollback_s"):
+                release.rollback()
+            assert release.version() != after
+            assert images(release) == {cluster.images.previous}
+            assert code_of_every_pod(release) == {OLDER}
+            traffic.wait_for(20)
         release.upgrade()
         traffic.wait_for(20)
     timeline.count("rollback", traffic, shop.prove(traffic))
     assert release.version() == after
+    assert code_of_every_pod(release) == {PRESENT}
     assert declarations(shop) == declared
+
+
+@contextlib.contextmanager
+def later_database(release: Release) -> Iterator[None]:
+    """Tables as a release to come may leave them when it is taken back."""
+    for statement in LATER:
+        inside.query(release.kubectl, statement)
+    try:
+        yield
+    finally:
+        for statement in NOT_LATER:
+            inside.query(release.kubectl, statement)
+
+
+def code_of_every_pod(release: Release) -> set[str]:
+    """Digests of what the pods of all roles run: one, when they run the same."""
+    found = inside.codes(release.kubectl)
+    assert all(found.values()), f"roles without a ready pod: {found}"
+    return set().union(*found.values())
+
+
+def migrated(release: Release) -> dict[int, str]:
+    """Checksum of each migration that the database has."""
+    rows = inside.query(release.kubectl, "select version, checksum from schema_migrations")
+    return {version: checksum for version, checksum in rows}
 
 
 def declarations(shop: Shop) -> dict[tuple[str, str], tuple[str, Any]]:
@@ -80,9 +134,8 @@ def migrations(release: Release) -> dict[str, Job]:
 
 def hooks(release: Release) -> dict[str, str]:
     """The Jobs that Helm ran before the present revision, and how they ended; it deletes them when they succeed."""
-    status = json.loads(release.helm.do("status", "sinal", "--output", "json"))
     return {
         hook["name"]: hook["last_run"]["phase"]
-        for hook in status["hooks"]
+        for hook in release.helm.status("sinal")["hooks"]
         if hook["kind"] == "Job" and "pre-upgrade" in hook["events"]
     }

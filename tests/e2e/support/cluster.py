@@ -61,7 +61,7 @@ class Cluster:
             node=given("SINAL_E2E_NODE", ""),
             images=Images(
                 sinal=given("SINAL_E2E_IMAGE", "localhost/sinal:1"),
-                previous=given("SINAL_E2E_PREVIOUS_IMAGE", "localhost/sinal:previous"),
+                previous=given("SINAL_E2E_PREVIOUS_IMAGE", "localhost/sinal-previous:1"),
                 services=given("SINAL_E2E_SERVICES_IMAGE", "localhost/sinal-services:1"),
                 traefik=given("SINAL_E2E_TRAEFIK_IMAGE", "localhost/traefik:1"),
             ),

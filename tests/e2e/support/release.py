@@ -95,10 +95,10 @@ def values(images: Images) -> dict[str, Any]:
             "redis": {"image": services},
         },
         "networkPolicy": {"ports": {"web": [443, 80, 8082]}},
-        **{role: {"resources": _small()} for role in ("ingest", "match", "dispatch")},
-        "operator": {"resources": _small(), "routes": {"mode": "ingress", "ingressClass": "traefik"}},
-        "housekeeping": {"resources": _small(), "replicas": 1},
-        "api": {"resources": _small(), "replicas": 1},
+        **{role: {"resources": small()} for role in ("ingest", "match", "dispatch")},
+        "operator": {"resources": small(), "routes": {"mode": "ingress", "ingressClass": "traefik"}},
+        "housekeeping": {"resources": small(), "replicas": 1},
+        "api": {"resources": small(), "replicas": 1},
         "autoscaling": {
             "mode": "external-metrics",
             **{role: _scaled(most) for role, most in SCALED.items()},
@@ -112,7 +112,7 @@ def image(name: str) -> dict[str, str]:
     return {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
 
 
-def _small() -> dict[str, Any]:
+def small() -> dict[str, Any]:
     """Requests that leave a small node room to scale."""
     return {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}}
 
