@@ -78,11 +78,11 @@ node_dir() {
 
 binaries() {
 	mkdir -p "$MINI_DIR/bin"
-	# The test control plane of tests/cluster has three of them, from the same modules.
+	# The test control plane of tests/cluster has three of them, from the same modules; what else it has are folders.
 	local program
 	if [ ! -x "$MINI_DIR/bin/kube-controller-manager" ]; then
 		"$python" -m tests.cluster.support.assets | while read -r program; do
-			[ ! -x "$program" ] || ln -f "$program" "$MINI_DIR/bin/"
+			[ ! -f "$program" ] || ln -f "$program" "$MINI_DIR/bin/"
 		done
 	fi
 	"$tool/build.sh" >&2
