@@ -22,14 +22,8 @@ class Ending:
 
     pod: str
     role: str
-    exit_code: int
-    seconds: float  # from the request to delete the pod to the end, by the cluster's clock, in whole seconds
-    grace_s: float  # after so long it is killed
-
-    @property
-    def by_itself(self) -> bool:
-        """It ended when it was asked to, as a program that is done."""
-        return self.exit_code == 0 and self.seconds <= self.grace_s
+    exit_code: int  # 137: its grace was over, and it was killed
+    seconds: float | None  # from SIGTERM on, in whole seconds; None: the kubelet's event is not there any more
 
 
 class Endings:
@@ -52,7 +46,12 @@ class Endings:
     def told(self, *, timeout_s: float = 180) -> list[Ending]:
         """How each of them ended; raises TimeoutError while one has not been deleted or has not ended."""
         until(lambda: not self._unended(), timeout_s=timeout_s, pause_s=1)
-        return [_ending(self._kubectl.get("pod", name)) for name in self.pods]
+        asked = {
+            event["involvedObject"]["uid"]: _time(event["lastTimestamp"])
+            for event in self._kubectl.list("events")
+            if event["reason"] == "Killing"
+        }
+        return [_ending(self._kubectl.get("pod", name), asked) for name in self.pods]
 
     def _unended(self) -> list[str]:
         return [name for name in self.pods if not _has_ended(self._kubectl.get("pod", name))]
@@ -75,18 +74,12 @@ def _has_ended(pod: dict[str, Any]) -> bool:
     return deleted and bool(containers) and all("terminated" in one["state"] for one in containers)
 
 
-def _ending(pod: dict[str, Any]) -> Ending:
+def _ending(pod: dict[str, Any], asked: dict[str, float]) -> Ending:
     metadata, (container,) = pod["metadata"], pod["status"]["containerStatuses"]
     end = container["state"]["terminated"]
-    # The one time is moved whenever the other is shortened: their difference is when the deletion was asked for.
-    asked = _time(metadata["deletionTimestamp"]) - metadata["deletionGracePeriodSeconds"]
-    return Ending(
-        pod=metadata["name"],
-        role=metadata["labels"][ROLE],
-        exit_code=end["exitCode"],
-        seconds=_time(end["finishedAt"]) - asked,
-        grace_s=pod["spec"]["terminationGracePeriodSeconds"],
-    )
+    since = asked.get(metadata["uid"])
+    seconds = None if since is None else _time(end["finishedAt"]) - since
+    return Ending(metadata["name"], metadata["labels"][ROLE], end["exitCode"], seconds)
 
 
 def _time(text: str) -> float:
