@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sinal_cli.app import app
+from sinal_cli.kubectl.commands import app as plugin
 from sinal_runtime.settings import Settings
 
 from dashboards import alerts
@@ -46,6 +47,7 @@ def test_its_commands_and_settings_are_there(page: Path) -> None:
     for in_block, in_line in _COMMAND.findall(text):
         words = shlex.split((in_block or in_line).removeprefix("sinal "))
         app.parse_args(words, print_error=False, exit_on_error=False)
+        plugin.parse_args(words, print_error=False, exit_on_error=False)  # as the list of pages promises
     variables = {name.lower() for name in re.findall(r"SINAL_([A-Z_]+[A-Z])", text)}
     assert variables <= set(Settings.model_fields)
 

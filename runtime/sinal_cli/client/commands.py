@@ -218,7 +218,7 @@ def reject(event: str, /, *, drop: bool = False, api: Api = NO_API) -> int:
 
 
 def doctor(*, tenant: str | None = None, tokens: bool = True, api: Api = NO_API) -> int:
-    """Look at services, plans, lanes, clocks and tokens, and say what to do; exit 1 when something is wrong.
+    """Look at services, plans, lanes, destinations, clocks, tokens; say what to do. Exit 1: something is wrong.
 
     Parameters
     ----------

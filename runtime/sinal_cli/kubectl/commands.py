@@ -17,18 +17,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from sinal_cli.client import commands
+from sinal_cli.client.quarantine import quarantine
 from sinal_cli.client.target import REACH, NoTarget, Said, Target, find
 from sinal_cli.kubectl.cluster import KEY, Kubectl, Place, Scope
 
 SCOPE: ContextVar[Scope] = ContextVar("SCOPE", default=Scope())  # noqa: B039 - it is immutable
 app = App(name="kubectl sinal", help="Sinal in this cluster: what is declared, and what became of events.")
-events = App(name="events", help="What became of events.")
-events.command(commands.show)
-events.command(commands.tail)
-app.command(events)
-app.command(commands.explain)
-app.command(commands.replay)
-app.command(commands.doctor)
+commands.register(app)
+app.command(quarantine)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from sinal_runtime.housekeeping.ports import Bus as Streams
 from sinal_runtime.ingest.outlet import Outlet
 from sinal_runtime.ingest.release import Quarantined
 from sinal_runtime.store.database import Database
+from sinal_runtime.store.facts import FactStore
 from sinal_runtime.store.figures import FigureStore
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.operations import KeyRow, OperationsStore
@@ -96,7 +97,9 @@ def _events(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
 
 def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
     """Tenants, funnels, keys and the state of the platform."""
-    inspector = status.Inspector(parts.checks, operations, parts.bus, parts.plans, parts.tokens)
+    inspector = status.Inspector(
+        parts.checks, operations, FactStore(parts.database), parts.bus, parts.plans, parts.tokens
+    )
     kept = [] if parts.keyring is None else [quarantine.routes(_quarantined(parts, parts.keyring), operations)]
     return [
         tenants.routes(FigureStore(parts.database), parts.bus, parts.plans),

@@ -8,20 +8,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 import msgspec
 from fastapi import APIRouter, Response
 
 from sinal_crds import names
 from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_runtime.api import health
+from sinal_runtime.api import breakers, health
 from sinal_runtime.api.access import Caller, Viewer
 from sinal_runtime.api.answers import answer, says
 from sinal_runtime.api.filters import Word
+from sinal_runtime.api.findings import Area, Finding, Grade
 from sinal_runtime.api.ports import Bus, Check, Plans, Tokens
 from sinal_runtime.bus.errors import BusError, BusRefused, LaneMissing
 from sinal_runtime.store.errors import StoreError
+from sinal_runtime.store.facts import FactStore
 from sinal_runtime.store.migrate import load_migrations
 from sinal_runtime.store.operations import OperationsStore, Schema
 
@@ -29,18 +30,6 @@ MOST_TENANTS = 50  # looked at by one call; `tenant` asks for one of more
 CLOCK_S = 2.0
 EXPIRES_SOON = timedelta(days=7)
 BACKLOG = 10_000
-
-Grade = Literal["ok", "warning", "failed"]
-
-
-class Finding(msgspec.Struct, kw_only=True, frozen=True):
-    """One thing that was looked at; `advice` where it is not as it should be."""
-
-    area: Literal["services", "plans", "lanes", "clocks", "tokens"]
-    subject: str
-    grade: Grade
-    detail: str
-    advice: str | None = None
 
 
 class Status(msgspec.Struct, kw_only=True, frozen=True):
@@ -68,9 +57,16 @@ class Inspector:
     """Looks at everything; nothing that is away makes it fail."""
 
     def __init__(
-        self, checks: Mapping[str, Check], operations: OperationsStore, bus: Bus, plans: Plans, tokens: Tokens | None
+        self,
+        checks: Mapping[str, Check],
+        operations: OperationsStore,
+        facts: FactStore,
+        bus: Bus,
+        plans: Plans,
+        tokens: Tokens | None,
     ) -> None:
-        self._checks, self._operations, self._bus, self._plans, self._tokens = checks, operations, bus, plans, tokens
+        self._checks, self._operations, self._facts = checks, operations, facts
+        self._bus, self._plans, self._tokens = bus, plans, tokens
 
     async def look(self, caller: Caller, tenant: str | None, *, tokens: bool) -> Status:
         """What the caller may see of it."""
@@ -78,9 +74,14 @@ class Inspector:
         everyone: Mapping[str, TenantPlan] = self._plans.snapshot.tenants
         chosen = [plan for slug, plan in everyone.items() if scope is None or slug == scope][:MOST_TENANTS]
         parts = await asyncio.gather(
-            self._services(), self._clock(), self._lanes(chosen), self._asked(chosen if tokens else [])
+            self._services(),
+            self._clock(),
+            self._lanes(chosen),
+            breakers.look(self._facts, chosen),
+            self._asked(chosen if tokens else []),
         )
-        findings = [*parts[0], *parts[1], *_plans(chosen, scope), *parts[2], *parts[3]]
+        services, clock, lanes, destinations, asked = parts
+        findings = [*services, *clock, *_plans(chosen, scope), *lanes, *destinations, *asked]
         failed = any(one.grade == "failed" for one in findings)
         return Status(ok=not failed, now=datetime.now(UTC), findings=findings)
 
@@ -152,7 +153,7 @@ def routes(inspector: Inspector) -> APIRouter:
     return router
 
 
-def _failed(area: Literal["services", "plans", "lanes", "tokens"], subject: str, detail: str, advice: str) -> Finding:
+def _failed(area: Area, subject: str, detail: str, advice: str) -> Finding:
     return Finding(area=area, subject=subject, grade="failed", detail=detail, advice=advice)
 
 

@@ -108,9 +108,14 @@ class FactStore:
             await connection.execute(_TIMEOUT)
             found = {name: await _rows(connection, name) for name in ("sightings", "volumes", "decisions", "tallies")}
             quiet = await _rows(connection, "quiet")
-            text = msgspec.json.encode(lanes).decode()
-            deliveries = await _rows(connection, "deliveries", lanes=text)
+            deliveries = await _deliveries(connection, lanes)
         return msgspec.convert({**found, "deliveries": deliveries, "quiet": [row["tenant"] for row in quiet]}, Sights)
+
+    async def deliveries(self, lanes: Sequence[Lane]) -> list[Delivery]:
+        """How these destinations do."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_TIMEOUT)
+            return msgspec.convert(await _deliveries(connection, lanes), list[Delivery])
 
     async def note_tallies(self, tallies: Sequence[Tally]) -> None:
         """Keep what processes of the edge have counted; to keep it twice changes nothing."""
@@ -135,6 +140,10 @@ class CircuitStore:
     async def _run(self, statement: str, **values: Any) -> None:
         async with self._database.autocommit() as connection:
             await connection.execute(_SQL[statement], {"worker": self._worker, **values})
+
+
+async def _deliveries(connection: Connection, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
+    return await _rows(connection, "deliveries", lanes=msgspec.json.encode(lanes).decode())
 
 
 async def _rows(connection: Connection, statement: str, **values: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,20 @@
+"""One thing that was looked at, as every part of the state tells it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Area = Literal["services", "plans", "lanes", "destinations", "clocks", "tokens"]
+Grade = Literal["ok", "warning", "failed"]
+
+
+class Finding(msgspec.Struct, kw_only=True, frozen=True):
+    """One thing that was looked at; `advice` where it is not as it should be."""
+
+    area: Area
+    subject: str
+    grade: Grade
+    detail: str
+    advice: str | None = None
