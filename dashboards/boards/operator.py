@@ -67,6 +67,32 @@ _OBJECTS = Row(
             ),
         ),
         Panel(
+            kind="lines",
+            title="How long does NATS take to answer the operator?",
+            why="Single requests to NATS' API, 99 % of each kind. A reconciliation of a tenant is little else.",
+            unit="s",
+            queries=(Query(promql.quantile(0.99, "sinal_nats_request_seconds", "operation"), "{{operation}}"),),
+        ),
+        Panel(
+            kind="lines",
+            title="Which of its requests does NATS not grant?",
+            why=(
+                "refused: NATS says why, and so does the condition of the tenant. unanswered: no answer within five "
+                "seconds, or the connection went."
+            ),
+            unit="short",
+            queries=(
+                Query(
+                    promql.rate(
+                        "sinal_nats_request_seconds_count", "operation, result", 'result=~"refused|unanswered"'
+                    ),
+                    "{{operation}} {{result}}",
+                ),
+            ),
+            empty="NATS grants all that it is asked",
+            links=(runbook("SinalReconcileFails"),),
+        ),
+        Panel(
             kind="stat",
             title="When was all as declared, last?",
             why="A round ends well when every status could be written. There is one at least every five minutes.",

@@ -12,6 +12,12 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 RECONCILE_TOTAL = Counter("sinal_reconcile", "Reconciliations by what they came to.", ("kind", "result"))
 RECONCILE_SECONDS = Histogram("sinal_reconcile_seconds", "One reconciliation.", ("kind",), buckets=_BUCKETS)
+NATS_SECONDS = Histogram(
+    "sinal_nats_request_seconds",
+    "One request of the operator to NATS, until its answer.",
+    ("operation", "result"),
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 5),
+)
 OBJECTS = Gauge("sinal_objects", "Objects by kind, and whether they are ready.", ("kind", "ready"))
 LEADER = Gauge("sinal_leader", "1 in the operator that works, 0 in one that stands by.")
 LAST_DONE = Gauge("sinal_reconcile_last_success_timestamp_seconds", "When all was as declared, and said so, last.")

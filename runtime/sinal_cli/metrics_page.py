@@ -27,6 +27,7 @@ _ROLES = {
     "sinal_breaker_": "dispatch",
     "sinal_dead_letters": "match, dispatch",
     "sinal_event_latency_": "match, dispatch",
+    "sinal_nats_": "operator",
     "sinal_reconcile": "operator",
     "sinal_leader": "operator",
     "sinal_object": "operator",

@@ -15,6 +15,7 @@ from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import Limits
 from sinal_crds.sealing import unseal
+from sinal_operator.metrics import NATS_SECONDS
 from sinal_operator.provision import Provisioner, Retired, Unavailable
 
 from tests.support.fix_plans import make_plan
@@ -112,6 +113,31 @@ async def test_an_unchanged_platform_costs_a_few_reads_and_no_write(client: Clie
         report = await provisioner.reconcile(plans)
     assert len(report.slugs("unchanged")) == 300
     assert calls.writes == []
+
+
+async def test_requests_to_the_broker_are_timed_by_what_they_ask_and_get(
+    client: Client, provisioner: Provisioner
+) -> None:
+    """A tenant's name is in no label; what is not there yet is no refusal."""
+    before = timed()
+    await provisioner.reconcile([make_plan("loja", "pixel", limits=SMALL)])
+    grown = {labels: count - before.get(labels, 0) for labels, count in timed().items()}
+    done = {operation for (operation, result), count in grown.items() if count and result == "ok"}
+    assert done >= {"consumer create", "stream create", "store"}
+    assert not any(count for (_, result), count in grown.items() if result in ("refused", "unanswered"))
+    greedy = make_plan("gierig", "pixel", limits=Limits(max_bytes=1 << 60))
+    assert (await provisioner.reconcile([greedy])).slugs("created") == ()
+    assert timed()["stream create", "refused"] > before.get(("stream create", "refused"), 0)
+
+
+def timed() -> dict[tuple[str, str], float]:
+    """Requests so far, by operation and result."""
+    samples = (sample for family in NATS_SECONDS.collect() for sample in family.samples)
+    return {
+        (sample.labels["operation"], sample.labels["result"]): sample.value
+        for sample in samples
+        if sample.name.endswith("_count")
+    }
 
 
 async def test_another_provisioner_finds_nothing_to_do(

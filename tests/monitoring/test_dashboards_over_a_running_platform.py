@@ -11,6 +11,8 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import aiohttp
 import nats
 
 from sinal_crds import names
+from sinal_operator.provision.api import TIMEOUT_S
 
 from tests.support.load import HOTTOK, hotmart_sales
 from tests.support.panels import asked
@@ -115,6 +118,15 @@ async def watched(folder: Path, program: str) -> AsyncIterator[tuple[Platform, P
             await prometheus.stop()
 
 
+async def stand_still(platform: Platform) -> None:
+    """NATS keeps its connections and answers nobody, for longer than the operator waits for it."""
+    os.kill(platform.nats.pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(2 * TIMEOUT_S)
+    finally:
+        os.kill(platform.nats.pid, signal.SIGCONT)
+
+
 async def break_things(platform: Platform, session: aiohttp.ClientSession) -> None:
     """Faults of all kinds, one after another; in the end everything runs again but for Meta."""
     faults = [
@@ -132,6 +144,7 @@ async def break_things(platform: Platform, session: aiohttp.ClientSession) -> No
     await asyncio.sleep(12)
     platform.start_role("match")
     await client.close()
+    await stand_still(platform)
     platform.nats.kill()
     await asyncio.sleep(8)
     await platform.nats.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,13 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
+from sinal_operator import metrics
+
+_API = "$JS.API."
 STREAM_NOT_FOUND = 10059
 CONSUMER_NOT_FOUND = 10014
 TIMEOUT_S = 5.0
+_ABSENT = frozenset({STREAM_NOT_FOUND, CONSUMER_NOT_FOUND})  # often what was asked for, and never a fault
 
 
 class Unavailable(Exception):
@@ -107,17 +112,21 @@ class JetStream:
             raise Unavailable("no connection to the broker")
         if not self._allowed():
             raise Unavailable("another operator may lead now")
+        began = time.perf_counter()
         try:
             message = await self._client.request(subject, body, timeout=TIMEOUT_S, headers=headers)
         except (nats.errors.Error, OSError, TimeoutError) as error:
+            _note(subject, "unanswered", began)
             raise Unavailable(f"{subject}: {type(error).__name__}") from error
         refusal = _answer(message.data).error
         if refusal is not None:
-            raise Refused(subject.removeprefix("$JS.API."), refusal.code, refusal.err_code, refusal.description)
+            _note(subject, "absent" if refusal.err_code in _ABSENT else "refused", began)
+            raise Refused(subject.removeprefix(_API), refusal.code, refusal.err_code, refusal.description)
+        _note(subject, "ok", began)
         return message.data
 
     async def _api(self, path: str, payload: object) -> bytes:
-        return await self._ask(f"$JS.API.{path}", msgspec.json.encode(payload) if payload is not None else b"")
+        return await self._ask(_API + path, msgspec.json.encode(payload) if payload is not None else b"")
 
     async def account(self) -> Account:
         """How many streams and consumers there are."""
@@ -194,3 +203,15 @@ class JetStream:
         except Refused as error:
             if error.err_code != fine:
                 raise
+
+
+def _note(subject: str, result: str, began: float) -> None:
+    metrics.NATS_SECONDS.labels(_operation(subject), result).observe(time.perf_counter() - began)
+
+
+def _operation(subject: str) -> str:
+    """What is asked, without of whom: `stream list`, `consumer create`; `store` writes into a stream."""
+    if not subject.startswith(_API):
+        return "store"
+    words = [word.lower() for word in subject.removeprefix(_API).split(".") if word != "DURABLE"]
+    return " ".join(words[:2]) if len(words) > 1 else "account info"
