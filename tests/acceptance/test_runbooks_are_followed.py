@@ -57,7 +57,7 @@ META: Mapping[str, Mapping[str, Sight]] = {
     "SinalBacklogOld": {"sinal doctor": Sight(["lanes"])},
     "SinalBreakerOpen": {
         "kubectl": Sight(['"why": "retry"', '"destination": "pixel-agencia"']),
-        "sinal doctor": Sight(["vizinha: pixel-agencia", "its breaker is open: retry"]),
+        "sinal doctor": Sight(["vizinha: pixel-agencia", "its breaker is", ": retry"]),
     },
     "SinalDeadLettersGrow": {
         "sinal dead-letters list": Sight(["rejected", "2804019", "sample"]),
@@ -65,7 +65,7 @@ META: Mapping[str, Mapping[str, Sight]] = {
         "sinal events list": Sight(['"dead"']),
         "sinal dead-letters replay": Sight(['"replayed":6']),
     },
-    "SinalDestinationMisconfigured": {"sinal doctor": Sight(["its breaker is open"])},
+    "SinalDestinationMisconfigured": {"sinal doctor": Sight(["its breaker is"])},
     "SinalDispatchBudgetBurn": {
         "sinal doctor": Sight(["tokens"]),
         "kubectl": Sight(["destination.breaker"]),
@@ -93,9 +93,7 @@ META: Mapping[str, Mapping[str, Sight]] = {
         "sinal quarantine list": Sight(["hotmart"]),
     },
     "SinalTenantSilent": {"sinal events list": Sight(["received_at"]), "curl": Sight(["200 OK", "text/javascript"])},
-    "SinalTokenInvalid": {
-        "sinal doctor": Sight(["tokens", "loja: pixel", "its breaker is open: credential, code 190"])
-    },
+    "SinalTokenInvalid": {"sinal doctor": Sight(["tokens", "loja: pixel", "its breaker is", ": credential, code 190"])},
     "nats-restart": {"sinal doctor": Sight(["plans", "lanes"])},
 }
 NO_NATS: Mapping[str, Mapping[str, Sight]] = {
@@ -238,7 +236,7 @@ async def test_each_page_shows_its_trouble(tmp_path: Path) -> None:
         reader = Reader(tmp_path, platform)
         await trouble_at_meta(platform, session)
         dead = json.loads(await said(reader, "sinal dead-letters list --tenant vizinha", "2804019"))["sample"][0]
-        await said(reader, "sinal doctor", "breaker is open: retry", "breaker is open: credential")
+        await said(reader, "sinal doctor", "its breaker is", ": retry", ": credential")
         await said(reader, "sinal dead-letters list", "internal_error")
         wrong = []
         for page, sights in META.items():

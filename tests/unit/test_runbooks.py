@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,15 +16,13 @@ from sinal_runtime.settings import Settings
 
 from dashboards import alerts
 from dashboards.alerts.rule import Alert
+from tests.support import runbooks
+from tests.support.runbooks import PAGES, pages
 
-PAGES = Path(__file__).parents[2] / "docs" / "runbooks"
+VERBS = {"apply", "auth", "create", "describe", "exec", "get", "logs", "rollout", "scale", "top"}
 HEADINGS = ["Is data at risk?", "First three commands", "Mend", "Silence"]
 ALERTS = {alert.name: alert for alert in alerts.ALERTS}
 _COMMAND = re.compile(r"^(sinal .*?)(?:\s+#.*)?$|`(sinal [^`]+)`", re.MULTILINE)
-
-
-def pages() -> list[Path]:
-    return sorted(path for path in PAGES.glob("*.md") if path.name != "README.md")
 
 
 @pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
@@ -50,6 +50,21 @@ def test_its_commands_and_settings_are_there(page: Path) -> None:
         plugin.parse_args(words, print_error=False, exit_on_error=False)  # as the list of pages promises
     variables = {name.lower() for name in re.findall(r"SINAL_([A-Z_]+[A-Z])", text)}
     assert variables <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def test_kubectl_knows_its_words_and_flags(page: Path) -> None:
+    """`--help` at a command's end shows its help only where all before it is right; no cluster is asked."""
+    program = str(Path(sys.executable).parent / "kubectl")
+    for step in [*runbooks.first_steps(page), *runbooks.further_steps(page)]:
+        for command in re.split(r" \| |; ", step.command):
+            first, *words = shlex.split(command.replace("=N", "=3"))
+            if first != "kubectl" or words[0] == "sinal":
+                continue
+            asked = [program, *words[: words.index("--") if "--" in words else None], "--help"]
+            done = subprocess.run(asked, text=True, capture_output=True, check=False, timeout=60)
+            assert (done.returncode, done.stderr) == (0, ""), step
+            assert f"kubectl {next(word for word in words if word in VERBS)}" in done.stdout, step
 
 
 def test_no_page_is_left_over() -> None:
