@@ -49,6 +49,18 @@ class Hook(Values):
     resources: Object = Field(
         default_factory=lambda: resources("50m", "128Mi", "256Mi"), description="Requests and limits."
     )
+    extra_env: list[Object] = Field(default_factory=list, description="More variables of the container.")
+    extra_volumes: list[Object] = Field(
+        default_factory=list,
+        description="More volumes of the pod: what a role needs to reach PostgreSQL, it needs too.",
+    )
+    extra_volume_mounts: list[Object] = Field(default_factory=list, description="Where the container has them.")
+    pod_annotations: dict[str, str] = Field(
+        default_factory=dict, description="Annotations of the pod, such as those that keep a service mesh's proxy out."
+    )
+    pod_labels: dict[str, str] = Field(default_factory=dict, description="Labels of the pod.")
+    node_selector: dict[str, str] = Field(default_factory=dict, description="Node labels the pod needs.")
+    tolerations: list[Object] = Field(default_factory=list, description="Taints the pod stands.")
 
 
 class Migration(Hook):
@@ -311,3 +323,7 @@ class Chart(Values):
     rbac: Rbac = Field(default_factory=Rbac, description="Rights.")
     network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy, description="NetworkPolicies.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Metrics, alerts, dashboards.")
+    extra_objects: list[Object] = Field(
+        default_factory=list,
+        description="More manifests of the release, as they are, such as ExternalSecrets for its URLs.",
+    )

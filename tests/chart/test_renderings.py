@@ -90,3 +90,38 @@ def test_a_role_takes_volumes_and_annotations_of_the_platforms_own(spool: str) -
     assert {"name": "authority", "mountPath": "/etc/authority", "readOnly": True} in pod["containers"][0][
         "volumeMounts"
     ]
+
+
+@pytest.mark.parametrize(("value", "job"), [("migration", "sinal-migrate"), ("preparation", "sinal-prepare")])
+def test_a_job_takes_what_its_platform_asks_of_every_pod(value: str, job: str) -> None:
+    """The migration reaches the roles' PostgreSQL: without their authority and nodes it never came so far."""
+    given = {
+        "extraEnv": [{"name": "PGSSLROOTCERT", "value": "/etc/authority/ca.crt"}],
+        "extraVolumes": [{"name": "authority", "configMap": {"name": "authority"}}],
+        "extraVolumeMounts": [{"name": "authority", "mountPath": "/etc/authority"}],
+        "podAnnotations": {"sidecar.istio.io/inject": "false"},
+        "podLabels": {"team": "tracking"},
+        "nodeSelector": {"pool": "jobs"},
+        "tolerations": [{"key": "pool", "operator": "Exists"}],
+    }
+    words = ("--values", str(combination(FIRST)), "--set-json", f"{value}={json.dumps(given)}")
+    found = next(m for m in objects(render(*words)) if (m["kind"], m["metadata"]["name"]) == ("Job", job))
+    template = found["spec"]["template"]
+    pod, (container,) = template["spec"], template["spec"]["containers"]
+    assert template["metadata"]["annotations"] == given["podAnnotations"]
+    assert template["metadata"]["labels"]["team"] == "tracking"
+    assert (pod["nodeSelector"], pod["tolerations"]) == (given["nodeSelector"], given["tolerations"])
+    assert given["extraVolumes"][0] in pod["volumes"]
+    assert given["extraVolumeMounts"][0] in container["volumeMounts"]
+    assert given["extraEnv"][0] in container["env"]
+
+
+def test_a_platforms_own_objects_are_part_of_the_release() -> None:
+    secret = {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ExternalSecret",
+        "metadata": {"name": "sinal-postgres"},
+        "spec": {"data": [{"secretKey": "url", "remoteRef": {"key": "{{ not a template }}"}}]},
+    }
+    words = ("--values", str(combination(FIRST)), "--set-json", f"extraObjects={json.dumps([secret])}")
+    assert secret in objects(render(*words))

@@ -1,8 +1,15 @@
-{{/* Pod of a Job: (dict "top" . "component" NAME "account" NAME "token" BOOL "resources" OBJECT "args" LIST "env" TEXT). */}}
+{{/* Pod of a Job: (dict "top" . "component" NAME "account" NAME "token" BOOL "values" VALUES "args" LIST "env" TEXT). */}}
 {{- define "sinal.jobPod" -}}
 metadata:
   labels:
     {{- include "sinal.selector" . | nindent 4 }}
+    {{- with .values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .values.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   restartPolicy: OnFailure
   {{- if .account }}
@@ -18,11 +25,16 @@ spec:
       image: {{ include "sinal.image" (dict "top" .top "image" .top.Values.image) }}
       imagePullPolicy: {{ .top.Values.image.pullPolicy }}
       args: {{ toJson .args }}
-      {{- with .env }}
+      {{- if or .env .values.extraEnv }}
       env:
+        {{- with .env }}
         {{- . | nindent 8 }}
+        {{- end }}
+        {{- with .values.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- end }}
-      {{- with .resources }}
+      {{- with .values.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
       {{- end }}
@@ -30,7 +42,21 @@ spec:
         {{- include "sinal.containerSecurity" .top | nindent 8 }}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        {{- with .values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
+    {{- with .values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}
