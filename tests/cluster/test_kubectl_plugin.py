@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,20 +55,13 @@ asyncio.run(main())
 
 
 @pytest.fixture
-async def platform(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Platform]:
-    """All roles as processes, the examples applied and ready, and one sale delivered."""
-    settings = {"KUBECONFIG": str(control_plane.kubeconfig)}
-    found = Platform(tmp_path, manifests=[], settings=settings)
-    settings["SINAL_PUBLIC_URL"] = found.ingest
-    try:
-        await found.start()
-        kubectl.apply(EXAMPLES)
-        for kind in ("tenants", "destinations", "funnels", "gatewayintegrations"):
-            kubectl.wait(kind, timeout_s=120)
-        await _sell(found, kubectl.get("gwi", "hotmart")["status"]["webhookURL"])
-        yield found
-    finally:
-        await found.stop()
+async def shop(platform: Platform, kubectl: Kubectl) -> Platform:
+    """The platform with the examples applied and ready, and one sale delivered."""
+    kubectl.apply(EXAMPLES)
+    for kind in ("tenants", "destinations", "funnels", "gatewayintegrations"):
+        kubectl.wait(kind, timeout_s=120)
+    await _sell(platform, kubectl.get("gwi", "hotmart")["status"]["webhookURL"])
+    return platform
 
 
 async def _sell(platform: Platform, url: str) -> None:
@@ -97,11 +90,11 @@ def _chart(kubectl: Kubectl, name: str = "sinal-api") -> None:
 
 
 async def test_a_person_finds_out_what_became_of_an_order(
-    platform: Platform, control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path, order: str
+    shop: Platform, control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path, order: str
 ) -> None:
     sinal = Plugin(control_plane.kubeconfig, f"{SCRIPTS}:{os.environ['PATH']}")
     here = ("-n", kubectl.namespace)
-    api = ("--api", platform.api, "--key", ADMIN_KEY)
+    api = ("--api", shop.api, "--key", ADMIN_KEY)
 
     rows = sinal.lines("status", *here)
     assert {row["ready"] for row in rows} == {"True"}, rows
@@ -127,7 +120,7 @@ async def test_a_person_finds_out_what_became_of_an_order(
     assert code == 2 and "--service" in err
 
     _chart(kubectl)
-    relayed = _relay(tmp_path, control_plane, urlsplit(platform.api).port or 0)
+    relayed = _relay(tmp_path, control_plane, urlsplit(shop.api).port or 0)
     code, told, err = relayed("explain", order)
     assert code == 0 and "So it was delivered." in told, err
     words, alive = _relayed(tmp_path)
