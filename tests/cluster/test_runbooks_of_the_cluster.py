@@ -6,27 +6,29 @@ import os
 import re
 import subprocess
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
-from tests.chart.support.helm import combination, objects, render
+from tests.chart.support.helm import RELEASE, combination, objects, render
 from tests.cluster.support import shop
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.operator import OperatorProcess
 from tests.support import runbooks
+from tests.support.nats_process import NatsProcess
 from tests.support.runbooks import Step
 
 ELSEWHERE = (" logs ", " top ", " exec ", "podmonitors", " -w")  # want a kubelet, metrics-server, others' definitions
-PODS = "get pods"  # there are none without a kubelet: the labels are those of tests/chart
+PODS = ("get pods", "describe pod ")  # there are none without a kubelet: the labels are those of tests/chart
 # What a page tells its reader to look at.
 SHOWS: Mapping[str, tuple[str, ...]] = {
     "describe destination": ("Access Token Secret Ref", "Conditions:", "Reason:"),
     "describe gatewayintegration": ("CredentialsValid", "Webhook URL"),
     "describe secret": ("hottok:",),
     "describe tenant": ("Ready", "Reason:", "Message:"),
-    "describe hpa": ("sinal-match", "External"),
+    "describe hpa": ("sinal-match", "sinal_queue_depth"),
     "get destination pixel -o yaml": ("pixelId", "conditions:"),
     "get destinations": ("READY", "REASON", "pixel"),
     "get events": ("REASON", "MESSAGE"),
@@ -35,16 +37,19 @@ SHOWS: Mapping[str, tuple[str, ...]] = {
     "get lease": ("HOLDER", "sinal-operator"),
     "get networkpolicies": ("sinal-default",),
     "get secret keys -o jsonpath": ("20",),
-    "get sinal -A": ("pixel", "SecretNotFound"),
-    "get tenants,destinations -A": ("pixel", "SecretNotFound"),
+    "get sinal -A": ("pixel", "SecretKeyMissing"),
+    "get tenants,destinations -A": ("pixel", "SecretKeyMissing"),
     "get tenants,funnels": ("loja", "curso", "vendas"),
     "auth can-i": ("yes",),
 }
 
 
 @pytest.fixture
-def declared(running: OperatorProcess, kubectl: Kubectl) -> Kubectl:
+def declared(account: Path, nats_server: NatsProcess, kubectl: Kubectl, tmp_path: Path) -> Iterator[Kubectl]:
     """A shop whose Secret lacks the token, a release's autoscalers and policies, and the operator's Lease."""
+    settings = {"SINAL_LEASE_NAMESPACE": kubectl.namespace, "SINAL_LEASE_NAME": f"{RELEASE}-operator"}
+    operator = OperatorProcess(tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=settings)
+    operator.start()
     kubectl.apply({**shop.secret(), "data": {"hottok": "aG90dG9r"}}, shop.tenant(), shop.destination(), shop.funnel())
     kubectl.apply(shop.integration())
     rendered = objects(render("--values", str(combination("external-metrics")), namespace="any"))
@@ -54,7 +59,8 @@ def declared(running: OperatorProcess, kubectl: Kubectl) -> Kubectl:
             kubectl.apply(item)
     kubectl.wait("tenants", timeout_s=120)
     kubectl.wait("gatewayintegrations", timeout_s=120)
-    return kubectl
+    yield kubectl
+    operator.kill()
 
 
 def looking() -> list[Step]:
@@ -82,7 +88,7 @@ def test_each_looks_where_something_is(declared: Kubectl, control_plane: Control
         done = ask(command, control_plane)
         found = [part for part in SHOWS if part in command.replace(f"-n {declared.namespace} ", "")]
         met.update(found)
-        if not found and PODS not in command:
+        if not found and not any(pods in command for pods in PODS):
             wrong.append(f"{step}: nothing is said here of what it shows")
         if done.returncode or any(word not in done.stdout for part in found for word in SHOWS[part]):
             wrong.append(f"{step}\n{command}\nended with {done.returncode}\n{done.stdout}{done.stderr}")
