@@ -192,7 +192,7 @@ def _sight(step: Step, sights: Mapping[str, Sight]) -> Sight:
 
 async def trouble_at_meta(platform: Platform, session: aiohttp.ClientSession) -> None:
     """A dead token, a pixel that fails, one that refuses every event; deliveries that nobody understands."""
-    faults = [
+    faults: list[dict[str, object]] = [
         {"kind": "auth", "pixel": "1111111111"},
         {"kind": "error", "pixel": "2222222222", "code": 100, "subcode": 2804019},
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -95,7 +96,7 @@ def test_a_role_takes_volumes_and_annotations_of_the_platforms_own(spool: str) -
 @pytest.mark.parametrize(("value", "job"), [("migration", "sinal-migrate"), ("preparation", "sinal-prepare")])
 def test_a_job_takes_what_its_platform_asks_of_every_pod(value: str, job: str) -> None:
     """The migration reaches the roles' PostgreSQL: without their authority and nodes it never came so far."""
-    given = {
+    given: dict[str, Any] = {
         "extraEnv": [{"name": "PGSSLROOTCERT", "value": "/etc/authority/ca.crt"}],
         "extraVolumes": [{"name": "authority", "configMap": {"name": "authority"}}],
         "extraVolumeMounts": [{"name": "authority", "mountPath": "/etc/authority"}],
