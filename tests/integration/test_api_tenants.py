@@ -17,9 +17,10 @@ from sinal_runtime.api.sink import FolderSink
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.events import UserData
 from sinal_runtime.gateways.sale import Client, Customer, Tracking
+from sinal_runtime.store.facts import CircuitStore
 
 from tests.support.fix_matching import AGENT, EMAIL
-from tests.support.fix_operations import ApiRig
+from tests.support.fix_operations import ADMIN_KEY, ApiRig
 
 FBP = "fb.1.1700000000000.1098115397"
 
@@ -245,3 +246,27 @@ async def test_the_status_judges_an_expiring_token(api_rig: ApiRig) -> None:
     found = (await api_rig.call("GET", "/api/v1/status?tenant=loja&tokens=true")).json()
     (token,) = [one for one in found["findings"] if one["area"] == "tokens"]
     assert (token["grade"], "2020-01-01" in token["detail"]) == ("warning", True)
+
+
+async def test_the_status_tells_of_a_destination_that_takes_nothing(api_rig: ApiRig) -> None:
+    """`sinal doctor` called all well while a breaker was open: Meta may call a token valid and refuse its events."""
+    circuits = CircuitStore(api_rig.database, worker="dispatch-1")
+    await circuits.opened("loja", "pixel", reason="credential", wait_s=60)
+    stranger = await api_rig.key(tenant="outra", role="viewer")
+    assert await told(api_rig) == [("loja: pixel", "warning", "its breaker is open: credential")]
+    assert await told(api_rig, key=stranger) == []
+    await circuits.closed("loja", "pixel")
+    assert await told(api_rig) == []
+
+
+async def test_a_login_that_may_not_see_breakers_is_said(api_rig: ApiRig) -> None:
+    async with api_rig.database.autocommit() as connection:
+        await connection.execute("alter table circuits rename to hidden")
+    ((subject, grade, detail),) = await told(api_rig)
+    assert (subject, grade) == ("breakers", "warning") and "may not read" in detail
+
+
+async def told(api_rig: ApiRig, *, key: str = ADMIN_KEY) -> list[tuple[str, str, str]]:
+    """What the status says of destinations."""
+    found = (await api_rig.call("GET", "/api/v1/status", key=key)).json()["findings"]
+    return [(one["subject"], one["grade"], one["detail"]) for one in found if one["area"] == "destinations"]
