@@ -13,13 +13,12 @@ from typing import Any
 
 import aiohttp
 import structlog
-from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
 from sinal_crds.names import GROUP, VERSION
 from sinal_crds.schema import FACES
-from sinal_runtime import apiserver
 from sinal_runtime.api.sink import Fault, InvalidForCluster, NotAllowed, OwnedByOthers, SinkUnavailable
+from sinal_runtime.apiserver import ApiServer, path
 
 log = structlog.get_logger(__name__)
 
@@ -32,14 +31,13 @@ _OWNER = re.compile(r'conflict with "(?P<owner>[^"]+)"')
 class ClusterSink:
     """One connection to the API server."""
 
-    def __init__(self, api: Any) -> None:
+    def __init__(self, api: ApiServer) -> None:
         self._api = api
-        self._objects = client.CustomObjectsApi(api)
 
     @classmethod
     async def connect(cls) -> ClusterSink:
-        """Read the credentials; raises apiserver.NoCredentials."""
-        return cls(await apiserver.log_in())
+        """Read the credentials; raises NoCredentials."""
+        return cls(await ApiServer.log_in())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -50,13 +48,17 @@ class ClusterSink:
         kind, metadata = manifest["kind"], manifest["metadata"]
         plural, namespace, name = FACES[kind].plural, metadata["namespace"], metadata["name"]
         try:
-            await self._objects.patch_namespaced_custom_object(
-                GROUP, VERSION, namespace, plural, name, dict(manifest),
-                field_manager=FIELD_MANAGER, force=False, _content_type=_APPLY, _request_timeout=TIMEOUT_S,
-            )  # fmt: skip
+            await self._api.ask(
+                "PATCH",
+                path("apis", GROUP, VERSION, "namespaces", namespace, plural, name),
+                dict(manifest),
+                query={"fieldManager": FIELD_MANAGER, "force": "false"},
+                content=_APPLY,
+                timeout_s=TIMEOUT_S,
+            )
         except ApiException as error:
             raise _refusal(error, plural, namespace, name) from error
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             log.warning("api.cluster_unavailable", error=type(error).__name__)
             raise SinkUnavailable("the API server of the cluster does not answer; nothing was changed") from error
         return f"{plural}.{GROUP}/{name} in {namespace}"

@@ -114,6 +114,11 @@ class AdapterProcess:
         """Host and port where probes and scrapers are answered."""
         return f"127.0.0.1:{self._plain}"
 
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._service.pid
+
     def start(self) -> None:
         """Start the process, new or again."""
         self._service.spawn()
