@@ -136,6 +136,18 @@ class Ingest(Workload):
     service: Service = Field(default_factory=Service, description="Its Service.")
 
 
+class MetricsAdapter(Workload):
+    """The depth of queues, for autoscalers."""
+
+    replicas: int = Field(2, ge=0, le=1000, description="Pods; two or more, for the API server's sake.")
+    drain_seconds: int = Field(
+        5,
+        ge=0,
+        le=60,
+        description="How long a pod that ends answers as before, but for being unready, until nobody is led to it.",
+    )
+
+
 class Manifests(Values):
     """Manifests made through the operations API."""
 
@@ -311,8 +323,8 @@ class Chart(Values):
         default_factory=lambda: Workload(replicas=2, resources=resources("50m", "128Mi", "512Mi")),
         description="Partitions, retention, rollups; one works, by leases in the database, the other stands by.",
     )
-    metrics_adapter: Workload = Field(
-        default_factory=lambda: Workload(replicas=2, resources=resources("20m", "128Mi", "256Mi")),
+    metrics_adapter: MetricsAdapter = Field(
+        default_factory=lambda: MetricsAdapter(resources=resources("20m", "128Mi", "256Mi")),
         description="The depth of queues for autoscaling; runs in the modes keda and external-metrics.",
     )
     autoscaling: Autoscaling = Field(

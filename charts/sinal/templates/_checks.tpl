@@ -23,9 +23,12 @@
 {{- fail (printf "autoscaling.%s: minReplicas %d is more than maxReplicas %d" $role (int $bounds.minReplicas) (int $bounds.maxReplicas)) -}}
 {{- end -}}
 {{- end -}}
-{{- /* Beside the drain: 3 s of the server's for requests under way, the spool's last sync, and as long again. */}}
-{{- if lt (int $v.ingest.terminationGracePeriodSeconds) (add (int $v.ingest.drainSeconds) 10 | int) -}}
-{{- fail (printf "ingest: terminationGracePeriodSeconds %d ends a pod in the middle of its work: drainSeconds %d and 10 more for requests under way; raise the first or lower the second" (int $v.ingest.terminationGracePeriodSeconds) (int $v.ingest.drainSeconds)) -}}
+{{- /* Beside the drain: 3 s of each server for requests under way, the spool's last sync, and as long again. */}}
+{{- range $role := list "ingest" "metricsAdapter" -}}
+{{- $values := index $v $role -}}
+{{- if lt (int $values.terminationGracePeriodSeconds) (add (int $values.drainSeconds) 10 | int) -}}
+{{- fail (printf "%s: terminationGracePeriodSeconds %d ends a pod in the middle of its work: drainSeconds %d and 10 more for requests under way; raise the first or lower the second" $role (int $values.terminationGracePeriodSeconds) (int $values.drainSeconds)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $v.watchNamespaces (eq $v.autoscaling.mode "external-metrics") -}}
 {{- fail "watchNamespaces: a namespaced installation has no right over the cluster, and autoscaling.mode=external-metrics registers an API of the cluster; use keda, cpu or none" -}}
