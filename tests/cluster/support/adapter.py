@@ -106,8 +106,8 @@ class AdapterProcess:
             **(settings or {}),
         }
         command = [sys.executable, "-m", "sinal_cli", "run", "metrics-adapter"]
-        log = folder / f"adapter-{self.port}.log"
-        self._service = Service("metrics-adapter", command, log=log, env=environment)
+        self.log = folder / f"adapter-{self.port}.log"
+        self._service = Service("metrics-adapter", command, log=self.log, env=environment)
 
     @property
     def address(self) -> str:
