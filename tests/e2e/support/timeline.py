@@ -36,7 +36,8 @@ class Timeline:
         self.note(f"{what}_sales", len(traffic.accepted))
         self.note(f"{what}_lost", sum(map(len, arrived.missing.values())))
         self.note(f"{what}_repeated_at_meta_under_one_id", arrived.repeated)
-        self.note(f"{what}_answers_tried_again", sum(traffic.refused.values()))
+        why = ", ".join(f"{times} {answer}" for answer, times in traffic.refused.most_common())
+        self.note(f"{what}_answers_tried_again", why or 0)
 
     def __str__(self) -> str:
         return json.dumps({**self._figures, "all_tests_s": round(time.monotonic() - self._began, 1)}, indent=2)
