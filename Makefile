@@ -84,7 +84,7 @@ charts: .venv/dev.stamp  ## the charts: what Helm makes of them (Helm: HELM, PAT
 cluster-assets: .venv/dev.stamp  ## etcd, kube-apiserver, Helm: given ones, or built once from Go modules (minutes)
 	$(BIN)/python -m tests.cluster.support.assets
 
-bench: .venv/dev.stamp  ## speed: programs over real services, and which goals they keep (about 15 minutes)
+bench: .venv/dev.stamp  ## speed: programs over real services, and which goals they keep (about 20 minutes)
 	$(BIN)/python bench/run.py $(ARGS)
 
 manifests: .venv/dev.stamp  ## regenerate the CRDs from the models, and their chart

@@ -9,7 +9,7 @@ when the control plane of `make cluster` is at hand. The command's own words are
 started in turn, and then all again: what else the machine does falls on all alike.
 
 Take the interpreter of the image, or one that was built as that one was, with profile-guided optimisation: Debian's
-/usr/bin/python3.11 is such a one, an interpreter that was compiled with its defaults takes about a third longer.
+/usr/bin/python3.11 is such a one, an interpreter that was compiled with its defaults is slower.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ COPY crds crds
 COPY operator operator
 COPY runtime runtime
 COPY examples examples
-# Of the client's classes, one for each kind of Kubernetes, a role imports a handful; compiled, all of them are 37 MB.
+# Of the client's classes, one for each kind of Kubernetes, no role imports more than three; compiled, they are 37 MB.
 # Bytecode stands in no package's RECORD: what is installed is still what its distribution says.
 RUN set -eu; \
     "${TOOLS}/bin/python" -m hatchling build -t wheel -d dist; \

@@ -26,7 +26,8 @@ CONFINED = {
     "Seccomp": "2",  # a filter
 }
 PROMISED_START_S = 2.0
-# A machine that does other work besides is not what the promise is about; far beyond it something is broken.
+# A machine that does other work besides is not what the promise is about, nor an image with another interpreter than
+# that of the container file's base: docs/images.md says what holds the promise. Far beyond it something is broken.
 HARD_START_S = 15.0
 ATTEMPTS = 2
 # Since when process 1 runs, by the clock of the pod: the kernel counts hundredths of a second from its own start.
