@@ -83,3 +83,12 @@ async def test_lost_redis_costs_one_short_wait_and_no_request(
     monkeypatch.setattr(one, "_ask", counted)
     assert [await one.take("loja:events", 1, per_minute=60) for _ in range(20)] == [0] * 20
     assert asked <= 1
+
+
+async def test_many_tenants_at_once_are_no_failure_of_redis(opened: Open) -> None:
+    """More tenants than connections asked at the same moment made it look lost: limits were a process's own then."""
+    both = opened(PATIENT_S), opened(PATIENT_S)
+    tenants = [f"loja-{number}:events" for number in range(8 * limiter.CONNECTIONS)]
+    first, second = [await asyncio.gather(*(one.take(bucket, 1, per_minute=1) for bucket in tenants)) for one in both]
+    assert not any(first)
+    assert all(wait > 0 for wait in second)

@@ -58,3 +58,12 @@ async def test_failing_redis_falls_back_to_the_process_and_says_so_once() -> Non
     await limiter.close()
     assert waits[:3] == [0, 0, 0] and waits[3] > 19
     assert [line["event"] for line in lines] == ["limiter.local"]
+
+
+async def test_resting_redis_costs_no_wait_where_the_process_itself_grants() -> None:
+    redis: Any = Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.1)
+    limiter = RedisLimiter(redis, clock=Clock())
+    assert not limiter.spend("a", 1, per_minute=3)
+    await limiter.take("a", 1, per_minute=3)
+    assert [limiter.spend("a", 1, per_minute=3) for _ in range(3)] == [True, True, False]
+    await limiter.close()

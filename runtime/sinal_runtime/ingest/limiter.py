@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT_S = 0.25
 REDIS_REST_S = 5.0  # how long a failing Redis is left alone
+CONNECTIONS = 16  # who finds all taken waits for one: that is no failure of Redis
 
 # KEYS[1] bucket; ARGV: tokens wanted, tokens a minute. Redis's own clock: processes need not agree on the time.
 # Answers the wait in ms (0: granted). A full bucket grants anything, into debt.
@@ -86,15 +87,16 @@ class RedisLimiter:
         self._local = LocalLimiter(clock=clock)
         self._leases: dict[str, int] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._turns = asyncio.Semaphore(CONNECTIONS)
         self._rest_until = 0.0
         self._failing = False
 
     async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
         """Take `cost` tokens; 0 when granted, else seconds to wait."""
-        async with self._locks.setdefault(bucket, asyncio.Lock()):
+        async with self._locks.setdefault(bucket, asyncio.Lock()), self._turns:
             if self.spend(bucket, cost, per_minute=per_minute):
                 return 0.0
-            if self._clock.monotonic() < self._rest_until:
+            if self._rests():
                 return await self._local.take(bucket, cost, per_minute=per_minute)
             try:
                 return await self._lease(bucket, cost, max(1, per_minute))
@@ -123,13 +125,15 @@ class RedisLimiter:
             return int(await self._script(keys=[self._prefix + bucket], args=[cost, per_minute]))
 
     def spend(self, bucket: str, cost: int, *, per_minute: int) -> bool:
-        """Take `cost` tokens of what was taken from Redis at once; False when none was taken."""
-        del per_minute  # counted when they were taken
+        """Take `cost` tokens of what was taken from Redis at once, or while Redis rests; False when none was taken."""
         held = self._leases.get(bucket, 0)
         if held < cost:
-            return False
+            return self._rests() and self._local.spend(bucket, cost, per_minute=per_minute)
         self._leases[bucket] = held - cost
         return True
+
+    def _rests(self) -> bool:
+        return self._clock.monotonic() < self._rest_until
 
     def _fell(self, error: Exception) -> None:
         self._rest_until = self._clock.monotonic() + REDIS_REST_S
@@ -150,6 +154,6 @@ def connect(
     if redis_url is None:
         return LocalLimiter(clock=clock)
     redis: Redis = Redis.from_url(
-        redis_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, max_connections=16
+        redis_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, max_connections=CONNECTIONS
     )
     return RedisLimiter(redis, clock=clock, timeout_s=timeout_s)
