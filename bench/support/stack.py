@@ -96,10 +96,11 @@ class Bench(Platform):
             return found.rowcount
 
     async def _warm(self) -> None:
-        """Some events through everything: what is measured after them runs on warm connections."""
-        load = Load(Traffic(self.shops[:1], run=f"w{uuid.uuid4().hex[:6]}").make)
-        await load.run("127.0.0.1", self.ports["ingest"], connections=1, rate=25, seconds=2)
-        await until(self.received, 50, timeout_s=60)
+        """Some events of each tenant through everything: what is measured after them is no tenant's first event."""
+        events = max(50, 2 * len(self.shops))
+        load, rate = Load(Traffic(self.shops, run=f"w{uuid.uuid4().hex[:6]}").make), max(25, events / 10)
+        await load.run("127.0.0.1", self.ports["ingest"], connections=8, rate=rate, seconds=events / rate)
+        await until(self.received, int(rate * (events / rate)) - load.failed, timeout_s=60)
         await self.clear_sandbox()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 CONNECT_S = 2.0  # to a broker that an edge with plans of its own can do without
 DRAIN_S = 3.0
+SHARE = 1 / 20  # of the time that a chore may take which can come less often
 OPEN_S, RETRY_S = 5.0, 1.0  # a connection that takes longer is tried again
 
 
@@ -63,16 +65,23 @@ class Chores:
 
         self._tasks.append(asyncio.create_task(wrapped()))
 
-    def every(self, seconds: float, work: Callable[[], Awaitable[object]], *, what: str) -> None:
-        """Run something again and again; a failure is logged and does not end it."""
+    def every(
+        self, seconds: float, work: Callable[[], Awaitable[object]], *, what: str, most_s: float | None = None
+    ) -> None:
+        """Run something again and again, `seconds` between; a failure is logged and does not end it.
+
+        With `most_s`, what takes more than SHARE of the time comes less often, up to so many seconds between.
+        """
 
         async def loop() -> None:
             while True:
+                began = time.monotonic()
                 try:
                     await work()
                 except Exception as error:
                     log.warning("chore.failed", what=what, error=type(error).__name__)
-                await asyncio.sleep(seconds)
+                took_s = time.monotonic() - began
+                await asyncio.sleep(seconds if most_s is None else max(seconds, min(most_s, took_s / SHARE)))
 
         self._tasks.append(asyncio.create_task(loop()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sinal_cli.roles.base import Base, Chores
 
-DEPTH_INTERVAL_S = 5.0
+DEPTH_INTERVAL_S, MOST_DEPTH_INTERVAL_S = 5.0, 30.0  # a look asks the broker some questions for each busy tenant
 COVERAGE_INTERVAL_S = 60.0
 
 
@@ -36,6 +36,6 @@ class Housekeeping(Base):
         keeper = Housekeeper(database, owner, bus, plans, self._keyring, facts=facts, facts_every_s=every_s)
         await tallies.keep(bus, store)
         chores.run(keeper.run())
-        chores.every(DEPTH_INTERVAL_S, Queues(bus, plans).look, what="queue depths")
+        chores.every(DEPTH_INTERVAL_S, Queues(bus, plans).look, what="queue depths", most_s=MOST_DEPTH_INTERVAL_S)
         coverage = SignalCoverage(ObservingStore(database))
         chores.every(COVERAGE_INTERVAL_S, coverage.look, what="signal coverage")
