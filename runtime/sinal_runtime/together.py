@@ -1,8 +1,9 @@
 """Small batches that come at the same time, gathered into common calls.
 
-While all slots are taken, what comes waits; a slot that gets free takes everything that waits, up to a bound. So with
-little to do each batch goes alone and at once, and with much to do a call (a transaction, a statement) is shared by as
-many as there are: its cost falls as load rises. Fairness between tenants is decided before, by the lanes.
+While all slots are taken, what comes waits; a slot that gets free takes everything that waits, up to a bound. Calls
+may be told to start some time apart, so that slots that are quick don't take batches one by one. So with little to do
+each batch goes alone and at once, and with much to do a call (a transaction, a statement) is shared by as many as there
+are: its cost falls as load rises. Fairness between tenants is decided before, by the lanes.
 Invariant: at most one batch of a key is under way, and batches of one key go in the sequence they came in.
 """
 
@@ -34,13 +35,20 @@ R = TypeVar("R")
 class Together(Generic[B, R]):
     """Runs batches through `work`, at most `slots` calls at once, each with up to `most` in all.
 
-    `work` returns a result for each of its batches.
+    A call starts `apart_s` seconds after the one before it, or when `most` wait; `work` returns a result for each of
+    its batches.
     """
 
-    def __init__(self, work: Callable[[Sequence[B]], Awaitable[Sequence[R]]], *, slots: int, most: int) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[B]], Awaitable[Sequence[R]]], *, slots: int, most: int, apart_s: float = 0.0
+    ) -> None:
         self._work = work
         self._slots = slots
         self._most = most
+        self._apart_s = apart_s
+        self._started_at = float("-inf")  # of the loop's clock
+        self._later: asyncio.TimerHandle | None = None
+        self._size = 0  # of what waits
         self._waiting: deque[tuple[B, asyncio.Future[R]]] = deque()
         self._keys: set[Hashable] = set()  # with a batch in a slot
         self._running: set[asyncio.Task[None]] = set()
@@ -49,13 +57,31 @@ class Together(Generic[B, R]):
         """The batch's result; raises what `work` raised."""
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, done))
+        self._size += len(batch)
         self._start()
         return await done
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._slots and (share := self._take()):
+        while self._waiting and len(self._running) < self._slots and self._may_start() and (share := self._take()):
+            self._started_at = asyncio.get_running_loop().time()
             task = asyncio.create_task(self._run(share))
             self._running.add(task)
+
+    def _may_start(self) -> bool:
+        """Whether the last start was long enough ago; if not, the next look is set."""
+        if self._apart_s <= 0 or self._size >= self._most:
+            return True
+        loop = asyncio.get_running_loop()
+        due = self._started_at + self._apart_s
+        if loop.time() >= due:
+            return True
+        if self._later is None:
+            self._later = loop.call_at(due, self._look_again)
+        return False
+
+    def _look_again(self) -> None:
+        self._later = None
+        self._start()
 
     def _take(self) -> list[tuple[B, asyncio.Future[R]]]:
         """What waits, oldest first, as far as it fits and its keys are free."""
@@ -65,6 +91,7 @@ class Together(Generic[B, R]):
         while self._waiting and size < self._most:
             batch, done = self._waiting.popleft()
             if done.cancelled():
+                self._size -= len(batch)
                 continue
             if batch.key in self._keys or (share and size + len(batch) > self._most):
                 left.append((batch, done))
@@ -72,6 +99,7 @@ class Together(Generic[B, R]):
             self._keys.add(batch.key)
             share.append((batch, done))
             size += len(batch)
+            self._size -= len(batch)
         self._waiting.extendleft(reversed(left))
         return share
 

@@ -120,3 +120,25 @@ async def test_each_gets_the_result_of_its_own() -> None:
         2,
         3,
     ]
+
+
+async def test_calls_that_start_apart_share_what_comes_between() -> None:
+    work = Work()
+    work.go.set()
+    gathered = Together(work, slots=2, most=200, apart_s=0.02)
+    tasks = await started(gathered, *(Lot(tenant, 2) for tenant in "abcd"))
+    assert work.calls == [[Lot("a", 2)]]
+    assert await asyncio.gather(*tasks) == [2, 2, 2, 2]
+    assert work.calls[1:] == [[Lot("b", 2), Lot("c", 2), Lot("d", 2)]]
+
+
+async def test_a_full_call_waits_for_nothing() -> None:
+    work = Work()
+    work.go.set()
+    gathered = Together(work, slots=2, most=10, apart_s=3_600)
+    tasks = await started(gathered, Lot("a", 1), Lot("b", 4), Lot("c", 4))
+    assert work.calls == [[Lot("a", 1)]]
+    more = await started(gathered, Lot("d", 3))
+    assert work.calls[1:] == [[Lot("b", 4), Lot("c", 4)]]
+    for task in (*tasks, *more):
+        task.cancel()

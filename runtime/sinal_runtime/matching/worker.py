@@ -64,6 +64,9 @@ class Part(msgspec.Struct, frozen=True):
         return len(self.batch)
 
 
+APART_S = 0.02  # between two transactions, unless one is full
+
+
 class MatchWorker:
     """Handler of the match lanes, and the sweeper of what they leave.
 
@@ -81,7 +84,7 @@ class MatchWorker:
         transactions: int = 2,
         most: int = 200,
     ) -> None:
-        self._together: Together[Part, None] = Together(self._share, slots=transactions, most=most)
+        self._together: Together[Part, None] = Together(self._share, slots=transactions, most=most, apart_s=APART_S)
         self._store = MatchStore(database)
         self._bus = bus
         self._plans = plans

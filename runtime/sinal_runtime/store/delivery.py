@@ -26,6 +26,7 @@ SESSION = {"enable_nestloop": "off", "enable_seqscan": "off"}
 SETTLE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # an answer that is not written down becomes a doubt
 SLOTS = 2  # statements of a kind under way; what is asked meanwhile shares the next
 MOST = 1_000  # rows of one
+APART_S = 0.025  # between two statements, unless so many wait: a destination's batch has waited for a second already
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -41,9 +42,11 @@ class DeliveryStore:
     def __init__(self, database: Database, *, settle_waits_s: Sequence[float] = SETTLE_WAITS_S) -> None:
         self._database = database
         self._settle_waits_s = settle_waits_s
-        self._claims: Together[Wanted, Claim | StoreRejected] = Together(apart(self._claim), slots=SLOTS, most=MOST)
+        self._claims: Together[Wanted, Claim | StoreRejected] = Together(
+            apart(self._claim), slots=SLOTS, most=MOST, apart_s=APART_S
+        )
         self._settlements: Together[Settlement, set[int] | StoreRejected] = Together(
-            apart(self._settle), slots=SLOTS, most=MOST
+            apart(self._settle), slots=SLOTS, most=MOST, apart_s=APART_S
         )
 
     async def claim(self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float) -> Claim:
