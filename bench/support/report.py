@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def finish(name: str, goals: Sequence[Row], more: Mapping[str, Any], path: Path 
     print()
     table(goals)
     if path is not None:
-        result = {"bench": name, "cores": os.cpu_count(), "goals": list(goals), **more}
+        result = {"bench": name, "cores": os.cpu_count(), "python": sys.version, "goals": list(goals), **more}
         path.write_text(json.dumps(_plain(result), indent=1) + "\n")
 
 
