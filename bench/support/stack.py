@@ -24,6 +24,8 @@ from sinal_cli.embedded.postgres import Postgres
 
 from tests.support.platform import Platform
 
+# A server's PostgreSQL and not a laptop's: room in memory, and no checkpoint for each half GiB written.
+POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 SANDBOX_KEEP = 1_000_000  # events that stay queryable
 
 
@@ -32,7 +34,9 @@ class Bench(Platform):
 
     def __init__(self, folder: Path, manifests: Path, *, settings: dict[str, str], warm: bool) -> None:
         super().__init__(folder, [manifests], settings={"SINAL_TRUSTED_PROXIES": "1", **settings})
-        self.postgres = Postgres(folder / "postgres", password="pg", log=folder / "logs" / "postgres.log")
+        self.postgres = Postgres(
+            folder / "postgres", password="pg", log=folder / "logs" / "postgres.log", settings=POSTGRES
+        )
         keep = ("--keep", str(SANDBOX_KEEP), "--keep-mb", "4096")
         self.sandbox = self._python("sandbox", "sinal_runtime.sandbox", "--port", str(self.ports["sandbox"]), *keep)
         self._warms_up = warm
