@@ -68,10 +68,10 @@ class Loss:
 async def loss(
     dispatch_rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant, monkeypatch: pytest.MonkeyPatch
 ) -> Loss:
-    async def long_ago(*_: object) -> datetime:
-        return datetime(2020, 1, 1, tzinfo=UTC)
+    async def long_ago(*_: object) -> dict[str, datetime]:
+        return {STREAM: datetime(2020, 1, 1, tzinfo=UTC)}
 
-    monkeypatch.setattr(contents, "born", long_ago)  # rows of these tests pretend to be older than their stream
+    monkeypatch.setattr(contents, "births", long_ago)  # rows of these tests pretend to be older than their stream
     await make_tenant("loja", names.dispatch_consumer("principal"), names.dispatch_consumer("outro"))
     return Loss(dispatch_rig, bus, client)
 

@@ -146,8 +146,12 @@ def test_it_builds_makes_the_cluster_tests_and_deletes_it(programs: Path) -> Non
     done, asked = run(programs, "--collect-only", "-q", "--no-header")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_first_conversion.py" in done.stdout
-    builds = [line.split(" -f ")[1].split()[0] for line in asked if line.startswith("docker build")]
-    assert builds == ["images/sinal.Dockerfile", "images/services.Dockerfile"]
+    builds = [line.partition("docker build -q ")[2] for line in asked if line.startswith("docker build")]
+    assert builds == [
+        "-f images/sinal.Dockerfile -t localhost/sinal:1 .",
+        "-t localhost/sinal-previous:1 tests/e2e/previous",  # after what it is a layer over
+        "-f images/services.Dockerfile -t localhost/sinal-services:1 .",
+    ]
     created, deleted = (
         next(line for line in asked if line.startswith(f"kind {verb}")) for verb in ("create", "delete")
     )

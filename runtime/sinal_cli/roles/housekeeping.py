@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sinal_cli.roles.base import Base, Chores
 
-DEPTH_INTERVAL_S, MOST_DEPTH_INTERVAL_S = 5.0, 30.0  # a look asks the broker some questions for each busy tenant
+DEPTH_INTERVAL_S, MOST_DEPTH_INTERVAL_S = 10.0, 30.0  # a look asks the broker some questions for each busy tenant
 COVERAGE_INTERVAL_S = 60.0
 
 

@@ -51,11 +51,25 @@ class _State(msgspec.Struct, frozen=True):
 
 class _Info(msgspec.Struct, frozen=True):
     state: _State
+
+
+class _Config(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    config: _Config
     created: datetime
+
+
+class _Page(msgspec.Struct, frozen=True):
+    total: int
+    streams: list[_Listed] | None = None
 
 
 _got = msgspec.json.Decoder(_Got).decode
 _info = msgspec.json.Decoder(_Info).decode
+_page = msgspec.json.Decoder(_Page).decode
 
 
 async def count(broker: Broker, stream: str, subject: str) -> int:
@@ -67,12 +81,17 @@ async def count(broker: Broker, stream: str, subject: str) -> int:
     return sum((_info(answer).state.subjects or {}).values())
 
 
-async def born(broker: Broker, stream: str) -> datetime | None:
-    """When the stream was made: what was published before is not in it. None where it is gone. Raises BusError."""
-    try:
-        return _info(await broker.api(f"STREAM.INFO.{stream}")).created
-    except LaneMissing:
-        return None
+async def births(broker: Broker) -> dict[str, datetime]:
+    """When each stream was made: what was published before is not in it. Raises BusError."""
+    found: dict[str, datetime] = {}
+    offset = 0
+    while True:
+        page = _page(await broker.api("STREAM.LIST", b'{"offset":%d}' % offset))
+        streams = page.streams or []
+        found.update((stream.config.name, stream.created) for stream in streams)
+        offset += len(streams)
+        if not streams or offset >= page.total:
+            return found
 
 
 async def scan(broker: Broker, stream: str, subject: str) -> AsyncIterator[Content]:

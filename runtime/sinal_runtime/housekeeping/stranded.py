@@ -39,14 +39,15 @@ class Stranded:
 
     async def rescue(self) -> int:
         """Look at every lane; returns how many rows were published again. Raises BusError, StoreUnavailable."""
-        lost = sum([await self._tenant(slug) for slug in self._plans.snapshot.tenants])
+        births, lost = await contents.births(self._bus), 0
+        for slug in self._plans.snapshot.tenants:
+            born = births.get(names.stream(slug))
+            if born is not None and self._reborn.get(slug) != born:
+                lost += await self._tenant(slug, born)
         return lost + await self._idle()
 
-    async def _tenant(self, slug: str) -> int:
+    async def _tenant(self, slug: str, born: datetime) -> int:
         """Rows from before the birth of the tenant's stream; asked for once a stream, until none is left."""
-        born = await contents.born(self._bus, names.stream(slug))
-        if born is None or self._reborn.get(slug) == born:
-            return 0
         published, page = 0, LIMIT
         while page == LIMIT:
             rows = await self._store.requeue_lost(slug, before=born, limit=LIMIT)
