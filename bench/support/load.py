@@ -101,7 +101,7 @@ class Load:
         self._started, self.started_at = time.perf_counter(), time.time()
         total, sent = int(rate * seconds), 0
         while sent < total:
-            due_by_now = min(total, int((time.perf_counter() - self._started) * rate))
+            due_by_now = min(total, 1 + int((time.perf_counter() - self._started) * rate))  # the first is due at once
             for number in range(sent, due_by_now):
                 self._send(number, self._started + number / rate)
             sent = due_by_now
