@@ -91,7 +91,7 @@ def main() -> None:
         report.goal(f"slowest {what}, median s", max(row["median_s"] for row in results[rows]), GOAL_S, at_least=False)
         for what, rows in (("role", "roles"), ("word of the command", "words"))
     ]
-    report.finish("start", goals, {"interpreter": sys.version, "results": results}, options.json)
+    report.finish("start", goals, {"results": results}, options.json)
 
 
 if __name__ == "__main__":

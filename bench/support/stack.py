@@ -102,9 +102,9 @@ class Bench(Platform):
     async def _warm(self) -> None:
         """Some events of each tenant through everything: what is measured after them is no tenant's first event."""
         events = max(50, 2 * len(self.shops))
-        load, rate = Load(Traffic(self.shops, run=f"w{uuid.uuid4().hex[:6]}").make), max(25, events / 10)
-        await load.run("127.0.0.1", self.ports["ingest"], connections=8, rate=rate, seconds=events / rate)
-        await until(self.received, int(rate * (events / rate)) - load.failed, timeout_s=60)
+        load, seconds = Load(Traffic(self.shops, run=f"w{uuid.uuid4().hex[:6]}").make), 2 if events == 50 else 10
+        await load.run("127.0.0.1", self.ports["ingest"], connections=8, rate=events // seconds, seconds=seconds)
+        await until(self.received, events // seconds * seconds - load.failed, timeout_s=60)
         await self.clear_sandbox()
 
 

@@ -125,7 +125,9 @@ async def test_each_gets_the_result_of_its_own() -> None:
 async def test_calls_that_start_apart_share_what_comes_between() -> None:
     work = Work()
     work.go.set()
-    gathered = Together(work, slots=2, most=200, apart_s=0.02)
+    gathered = Together(
+        work, slots=2, most=200, apart_s=1
+    )  # long beside the moment that a slow machine takes to get here
     tasks = await started(gathered, *(Lot(tenant, 2) for tenant in "abcd"))
     assert work.calls == [[Lot("a", 2)]]
     assert await asyncio.gather(*tasks) == [2, 2, 2, 2]

@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 GIVE_UP_AFTER = 5  # deliveries of a message that fails alone
 NO_PLAN_DELAY_S = 5.0
+APART_S = 0.02  # between the starts of two transactions, unless one is full
 
 
 def utc_now() -> datetime:
@@ -62,9 +63,6 @@ class Part(msgspec.Struct, frozen=True):
 
     def __len__(self) -> int:
         return len(self.batch)
-
-
-APART_S = 0.02  # between two transactions, unless one is full
 
 
 class MatchWorker:
