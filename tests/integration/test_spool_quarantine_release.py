@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -37,12 +39,13 @@ class FixedGateway(SignedGateway):
     """The adapter of the next release: it reads what yesterday's did not."""
 
     fixed = False
+    occurred_at = "2026-09-21T13:00:00Z"
 
     def parse(self, raw: bytes, *, country: str = "BR", clear: bool = False) -> list[Sale]:
         """One sale, once it is fixed."""
         if not self.fixed or b"garbage" in raw:
             raise NotThisGateway("no list of sales")
-        return [a_sale(event_key=f"signed:{hash(raw)}")]
+        return [a_sale(event_key=f"signed:{hash(raw)}", occurred_at=self.occurred_at)]
 
 
 class Operations:
@@ -138,6 +141,16 @@ async def test_fixed_adapter_releases_a_delivery_once(world: World, client: Nats
         ("quarantine.reparse", "loja", {"results": {"not_understood": 1}}),
         ("quarantine.reparse", "loja", {"results": {"released": 1}}),
     ]
+
+
+async def test_what_is_released_happened_no_later_than_it_was_received(world: World, client: NatsClient) -> None:
+    kept = await world.keep()
+    received = datetime.fromisoformat((await world.call("GET", f"/{kept}")).json()["received_at"])
+    world.gateway.fixed, world.gateway.occurred_at = True, "2099-01-01T00:00:00Z"  # as a sale without a time has it
+    await asyncio.sleep(0.01)
+    assert (await world.call("POST", f"/{kept}/reparse")).json()["result"] == "released"
+    event = decode_event((await client.jetstream().get_msg("T-loja", 1)).data or b"")
+    assert event.occurred_at == round(received.timestamp() * 1000) < event.received_at
 
 
 async def test_large_delivery_in_parts_is_released_whole(world: World, client: NatsClient) -> None:

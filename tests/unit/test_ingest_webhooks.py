@@ -48,6 +48,15 @@ async def test_sale_becomes_an_event_of_its_tenant(edge_world: EdgeWorld) -> Non
     assert event.event_id is None  # Meta's id of a sale is made of the order, in matching
 
 
+async def test_a_sale_that_lies_in_the_future_happened_when_it_was_told(edge_world: EdgeWorld) -> None:
+    for order, at in (("HP1", "2099-01-01T00:00:00Z"), ("HP2", "2020-01-01T00:00:00Z")):
+        sale = a_sale(occurred_at=at, event_key=f"signed:{order}:approved", order_id=order)
+        assert (await edge_world.client().post(URL, body(sale), headers=SIGNED)).status == 202
+    future, past = edge_world.bus.events
+    assert future.occurred_at == future.received_at  # Meta refuses what has not happened yet, and the sale with it
+    assert past.occurred_at == 1_577_836_800_000
+
+
 async def test_repeated_delivery_is_told_to_be_one(edge_world: EdgeWorld) -> None:
     client = edge_world.client()
     first, second = [(await client.post(URL, body(), headers=SIGNED)).json()["events"][0] for _ in range(2)]

@@ -67,9 +67,21 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
 
 
 def sale_event(
-    sale: Sale, *, tenant: str, funnel: str, integration: str, now_ms: int, readback: ReadBack | None = None
+    sale: Sale,
+    *,
+    tenant: str,
+    funnel: str,
+    integration: str,
+    received_ms: int,
+    told_ms: int | None = None,
+    readback: ReadBack | None = None,
 ) -> Event:
-    """One normalised sale of a webhook as a fact, or a notice with the call that tells its sale."""
+    """One normalised sale of a webhook as a fact, or a notice with the call that tells its sale.
+
+    What is told has happened: a time after `told_ms` (default: the receipt) is a clock that is fast, or a local time
+    whose zone was guessed wrong, and Meta would refuse the sale for it.
+    """
+    told_ms = received_ms if told_ms is None else told_ms
     key = ids.header_safe(f"{sale.event_key}:{integration}")
     tracking, customer = sale.tracking, sale.customer
     return Event(
@@ -78,8 +90,8 @@ def sale_event(
         kind="sale",
         tenant=tenant,
         funnel=funnel,
-        received_at=now_ms,
-        occurred_at=instant_ms(sale.occurred_at) or now_ms,
+        received_at=received_ms,
+        occurred_at=min(instant_ms(sale.occurred_at) or told_ms, told_ms),
         source="webhook",
         natural_key=True,
         click_id=tracking.click_id,

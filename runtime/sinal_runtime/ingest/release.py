@@ -191,7 +191,7 @@ class Quarantined:
             raise _Stays("integration_gone", "the tenant's plan has no integration of that name any more")
         try:
             _, raw = open_kept(blob, self._keyring)
-            return self._events(gateway, raw, *place)
+            return self._events(gateway, kept, raw, *place)
         except (TamperedDelivery, UnknownKey) as error:
             raise _Stays("cannot_open", str(error)) from error
         except NotThisGateway as error:
@@ -206,7 +206,9 @@ class Quarantined:
                 return tenant, integration
         return None
 
-    def _events(self, gateway: Gateway, raw: bytes, tenant: TenantPlan, integration: IntegrationPlan) -> list[Event]:
+    def _events(
+        self, gateway: Gateway, kept: Kept, raw: bytes, tenant: TenantPlan, integration: IntegrationPlan
+    ) -> list[Event]:
         now_ms = int(self._clock.time() * 1000)
         return [
             facts.sale_event(
@@ -214,7 +216,8 @@ class Quarantined:
                 tenant=tenant.slug,
                 funnel=integration.funnel,
                 integration=integration.name,
-                now_ms=now_ms,
+                received_ms=now_ms,
+                told_ms=kept.received_at,  # a sale without a time of its own is not as new as its reading
                 readback=gateway.readback(raw, {}, {}) if isinstance(gateway, ReadsBack) else None,
             )
             for sale in gateway.parse(raw, country=tenant.country)

@@ -166,7 +166,7 @@ class Webhooks:
                     tenant=request.tenant,
                     funnel=taker.funnel,
                     integration=taker.name,
-                    now_ms=now_ms,
+                    received_ms=now_ms,
                     readback=call,
                 )
                 for taker in takers

@@ -164,7 +164,8 @@ class ReadBackWorker:
                 tenant=plan.slug,
                 funnel=integration.funnel,
                 integration=integration.name,
-                now_ms=notice.received_at,
+                received_ms=notice.received_at,
+                told_ms=round(time.time() * 1000),
             )
             await self._bus.publish(names.in_subject(plan.slug, event.kind), encode_safe(event), msg_id=event.key)
         metrics.READBACK.labels(integration.gateway, "read").inc()
