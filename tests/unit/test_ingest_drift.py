@@ -63,6 +63,14 @@ def test_names_that_a_shop_chooses_are_data() -> None:
     assert field_names(b'{"metadata": {"maria@loja.example": 1}, "a": {"b": {"c": 1}}}') == {"metadata", "a", "a.b"}
 
 
+def test_names_that_are_no_text_are_no_names() -> None:
+    assert field_names(b'{"a": {"\xe7": 1}}') == set()  # an adapter that reads Latin-1 may still understand it
+
+
+def test_a_byte_order_mark_is_no_name() -> None:
+    assert field_names(b'\xef\xbb\xbf{"a": {"b": 1}}') == {"a", "a.b"}
+
+
 def test_name_that_could_be_data_is_not_logged() -> None:
     with capture_logs() as logs:
         Drift({"signed": frozenset()}).look(GATEWAY, b'{"maria@loja.example": 1}', [])
@@ -136,3 +144,4 @@ def test_captured_deliveries_raise_no_alarm(gateway: str) -> None:
 def test_any_bytes_are_looked_at(raw: bytes) -> None:
     Drift({}).look(GATEWAY, raw, [])
     Drift({}).look(GATEWAY, b'{"a":' + raw + b"}", [])
+    Drift({}).look(GATEWAY, b'{"a":{"' + raw + b'":1}}', [])

@@ -64,12 +64,17 @@ class Drift:
 
 def field_names(raw: bytes) -> set[str]:
     """Names of the two outer levels of a JSON object or of a form; empty for anything else."""
-    if not raw.lstrip().startswith(LIKE_JSON):
-        return _form_names(raw)
+    body = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not body.startswith(LIKE_JSON):
+        return _form_names(body)
     try:
-        outer = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _json_names(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # what an adapter of its own could yet read
         return set()
+
+
+def _json_names(body: bytes) -> set[str]:
+    outer = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     names = set(outer)
     for name, value in outer.items():
         if name not in _FREE and bytes(value).startswith(b"{"):
