@@ -4,7 +4,8 @@
 - The topic stands in a header, the state in the resource: `financial_status` and `cancelled_at` of an order tell more
   than `orders/create` or `orders/updated`, which repeat each other. So the body alone decides, and `event` is the topic
   that tells such a state. A refund is a resource of its own, known by `order_id`, and says nothing of the order's
-  total: its amount is `refunded_value`. A checkout has a link to the abandoned cart and no state.
+  total: its amount is `refunded_value`. One without a transaction that succeeded gives nothing back: items were taken
+  out of an order, or restocked. A checkout has a link to the abandoned cart and no state.
 - Value: `total_price`, a decimal string in the shop's `currency`, with delivery and taxes. `current_total_price` falls
   with refunds and is not read.
 - Time: RFC 3339 with the shop's offset; `processed_at` for an approval, `cancelled_at`, a refund's own.
@@ -32,7 +33,7 @@ from sinal_runtime.gateways.sale import Client, Product, Sale, Status, Tracking
 NAME = "shopify"
 SECRET_KEYS: tuple[str, ...] = ("webhookSecret",)
 AUTHENTICATES = True
-MEANINGLESS: frozenset[str] = frozenset()
+MEANINGLESS = frozenset({"refunds/create"})  # without money
 
 STATES: dict[str, tuple[Status, str]] = {  # of `financial_status`, with the topic that tells it
     "pending": ("pending", "orders/create"),
@@ -121,24 +122,32 @@ def _method(body: Node) -> str | None:
 
 
 def _refund(body: Node, reading: Reading) -> Sale:
-    order = body.ident("order_id")
-    given_back = [node for node in body.nodes("transactions") if node.text("kind") in (None, "refund", "void")]
-    currency = next((_money.currency(node.text("currency")) for node in given_back), None)
-    amounts = [amount for node in given_back if (amount := node.number("amount")) is not None]
+    order, given_back = body.ident("order_id"), _given_back(body)
+    status: Status = "ignored" if given_back == [] else "refunded"
+    currency = next((_money.currency(node.text("currency")) for node in given_back or []), None)
+    amounts = [amount for node in given_back or [] if (amount := node.number("amount")) is not None]
     lines = [item.node("line_item") for item in body.nodes("refund_line_items")]
     refunded = _money.major(sum(amounts, Decimal(0)), currency) if amounts else None
     return Sale(
         gateway=NAME,
         event="refunds/create",
-        event_key=_keys.event_key(NAME, order, "refunded", f"refund-{body.ident('id') or refunded}"),
-        status="refunded",
+        event_key=_keys.event_key(NAME, order, status, f"refund-{body.ident('id') or refunded}"),
+        status=status,
         order_id=order,
         currency=currency if refunded is not None else None,
         occurred_at=reading.occurred(_time.first(body.raw("processed_at"), body.raw("created_at"))),
-        test=any(node.flag("test") is True for node in given_back),
+        test=any(node.flag("test") is True for node in body.nodes("transactions")),
         products=[_product(line, currency) for line in lines if line.ident("product_id")],
         refunded_value=refunded or UNSET,
     )
+
+
+def _given_back(body: Node) -> list[Node] | None:
+    """The transactions by which money went back; None where the refund does not say."""
+    if not isinstance(body.raw("transactions"), list):
+        return None
+    found = [node for node in body.nodes("transactions") if node.text("kind") in (None, "refund", "void")]
+    return [node for node in found if node.text("status") not in ("failure", "error")]
 
 
 def _product(item: Node, currency: str | None) -> Product:

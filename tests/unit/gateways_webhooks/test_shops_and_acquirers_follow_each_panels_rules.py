@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from sinal_runtime.gateways import NotThisGateway, mercadopago, pagbank, pushinpay, shopify
+from sinal_runtime.gateways import NotThisGateway, mercadopago, pagbank, pushinpay, shopify, uses_unknown_word
 from sinal_runtime.gateways.readback import MissingCredential, ReadBack
 from sinal_runtime.gateways.sale import Sale
 
@@ -49,6 +49,21 @@ class TestShopify:
         assert (found.order_id, found.status) == ("820982911946154508", "refunded")
         assert (found.value, found.refunded_value, found.currency) == (None, "100.00", "BRL")
         assert found.event_key != another.event_key
+
+    @pytest.mark.parametrize(
+        ("transactions", "status", "refunded"),
+        [([], "ignored", None),
+         ([{"kind": "refund", "status": "failure", "amount": "100.00", "currency": "BRL"}], "ignored", None),
+         ([{"kind": "sale", "status": "success", "amount": "100.00", "currency": "BRL"}], "ignored", None),
+         ([{"kind": "refund", "status": "pending", "amount": "100.00", "currency": "BRL"}], "refunded", "100.00"),
+         (None, "refunded", None)],
+    )  # fmt: skip
+    def test_items_taken_out_of_an_order_give_no_money_back(
+        self, transactions: Any, status: str, refunded: str | None, tree: Tree, sale: Parse
+    ) -> None:
+        found = sale("shopify", tree("shopify/refunds_create.reconstructed.json") | {"transactions": transactions})
+        assert (found.status, found.refunded_value or None) == (status, refunded)
+        assert not uses_unknown_word(shopify, found)
 
     def test_several_products_with_the_value_of_their_lines(self, tree: Tree, sale: Parse) -> None:
         found = sale("shopify", tree("shopify/orders_paid.reconstructed.json"))
