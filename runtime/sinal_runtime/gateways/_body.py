@@ -28,6 +28,8 @@ _MAX_FORM_DEPTH = 8
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _CONTROL = {code: " " for code in (*range(32), 127)}
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,12})?", re.ASCII)
+# "1.497,00", "1,497.00", "297,5": a fraction of one or two digits tells comma and dot apart; "1,497" may be either.
+_WITH_COMMA = re.compile(r"[+-]?(\d{1,18}|\d{1,3}(\.\d{3}){1,5}),\d{1,2}|[+-]?\d{1,3}(,\d{3}){1,5}\.\d{1,2}", re.ASCII)
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _TRUE = {"true", "1", "yes", "sim", "on"}
 _FALSE = {"false", "0", "no", "nao", "não", "off", ""}
@@ -78,7 +80,7 @@ class Node:
         return found if found is not None and len(found) <= MAX_IDENT else None
 
     def number(self, *path: str) -> Decimal | None:
-        """A number, also of a string such as "297.00"."""
+        """A number, also of a string such as "297.00" or "1.497,00"."""
         return _number(self.raw(*path))
 
     def integer(self, *path: str) -> int | None:
@@ -179,13 +181,21 @@ def _text(value: object, *, limit: int = MAX_TEXT) -> str | None:
 
 def _number(value: object) -> Decimal | None:
     if isinstance(value, str):
-        value = value.strip()
-        return Decimal(value) if _NUMBER.fullmatch(value) else None
+        return _number_of_text(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     number = Decimal(value)
     usable = number.is_finite() and -MAX_DIGITS <= number.adjusted() < MAX_DIGITS
     return Decimal(0) if number == 0 else number if usable else None
+
+
+def _number_of_text(text: str) -> Decimal | None:
+    if _NUMBER.fullmatch(text):
+        return Decimal(text)
+    if not _WITH_COMMA.fullmatch(text):
+        return None
+    at = max(text.rfind(","), text.rfind("."))
+    return Decimal(re.sub("[.,]", "", text[:at]) + "." + text[at + 1 :])
 
 
 def _trimmed(number: Decimal) -> Decimal:
