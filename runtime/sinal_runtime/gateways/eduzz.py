@@ -5,6 +5,7 @@
 - Status, v3: what follows the dot in `event` (`myeduzz.invoice_paid`); older: `trans_status`. 9 is a chargeback or,
   in one list, a duplicate that is never charged; neither is money that stays.
 - Value: `data.price.value`, decimals; older `trans_value`, what the product costs (`trans_paid` has interest in it).
+- A bump is an invoice of its own that names the main sale; a sale paid in slips is an invoice for each of them.
 - Time: RFC 3339 in v3; older local dates ("20190904" or with dashes) beside local times.
 - Keys are made of invoice and status, so that both generations of one fact share a key.
 - Tracking: `data.utm` and `data.tracker` (code1-3); older `tracker_utm_*` and `tracker_trk`, 2, 3.
@@ -98,11 +99,23 @@ def _sale(body: Node, event: str, status: Status, reading: Reading) -> Sale:
         method=_methods.method(data.text("paymentMethod") or data.text("payment", "method")),
         installments=data.integer("installments"),
         occurred_at=reading.occurred(_time.first(special, body.raw("sentDate"), data.raw("createdAt"))),
-        renewal=status == "approved" and (data.integer("contract", "chargeNumber") or 0) > 1,
+        parent_order_id=_main_sale(data, order),
+        renewal=status == "approved" and _is_later_charge(data),
         products=[_product(item, currency) for item in data.nodes("items") if item.ident("productId")],
         customer=reading.customer(_buyer(data)),
         tracking=_returned(data),
     )
+
+
+def _main_sale(data: Node, order: str | None) -> str | None:
+    main = data.ident("orderBump", "mainSaleId")
+    return None if main in ("0", order) or data.flag("orderBump", "isMainSale") else main
+
+
+def _is_later_charge(data: Node) -> bool:
+    """A contract's next charge, or the next slip of a sale paid in slips: an invoice each."""
+    numbers = (data.integer("contract", "chargeNumber"), data.integer("bankSlipInstallment", "installmentNumber"))
+    return any(number is not None and number > 1 for number in numbers)
 
 
 def _cart(body: Node) -> str:

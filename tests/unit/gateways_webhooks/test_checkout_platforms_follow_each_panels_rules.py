@@ -206,6 +206,19 @@ class TestEduzz:
         payload = tree("eduzz/old.paid.reconstructed.json") | {"trans_paiddate": date, "trans_paidtime": time}
         assert sale("eduzz", payload).occurred_at == moment
 
+    def test_a_bump_of_its_own_names_the_main_sale(self, tree: Tree, sale: Parse) -> None:
+        payload = tree("eduzz/v3.invoice_paid.reconstructed.json")
+        payload["data"]["orderBump"] = {"has": True, "isMainSale": False, "mainSaleId": 90000000}
+        assert sale("eduzz", payload).parent_order_id == "90000000"
+        payload["data"]["orderBump"] = {"has": True, "isMainSale": True, "mainSaleId": 90000001}
+        assert sale("eduzz", payload).parent_order_id is None
+
+    @pytest.mark.parametrize(("number", "renewal"), [(1, False), ("2", True), (None, False)])
+    def test_the_next_slip_of_a_sale_is_a_renewal(self, number: Any, renewal: bool, tree: Tree, sale: Parse) -> None:
+        payload = tree("eduzz/v3.invoice_paid.reconstructed.json")
+        payload["data"]["bankSlipInstallment"] = {"installmentNumber": number, "totalInstallments": 3}
+        assert sale("eduzz", payload).renewal == renewal
+
     def test_bumps_are_items(self, tree: Tree, sale: Parse) -> None:
         found = sale("eduzz", tree("eduzz/v3.invoice_paid.reconstructed.json"))
         assert [(p.id, p.value) for p in found.products] == [("3000001", "150.00"), ("3000002", "47.50")]
