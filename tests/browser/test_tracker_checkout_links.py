@@ -32,6 +32,7 @@ SLOTS = {
     "https://pay.kirvano.com/x": ["src"],
     "https://checkout.ticto.app/x": ["src"],
     "https://pay.cakto.com.br/x": ["src"],
+    "https://lastlink.com/p/x": ["utm_id"],
 }
 
 

@@ -31,8 +31,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
   stripe: rule("buy.stripe.com", "client_reference_id"),
   braip: rule("(ev|pay).braip.com(.br)?", "src sck"),
   appmax: rule("(pay|checkout).appmax.com.br|carrinho.app", "click_id sck src"),
+  lastlink: rule("lastlink.com", "utm_id"),
   other: rule(
-    "pay.(kirvano.com|cakto.com.br|hub.la)|ticto.(app|com.br)|(chk|sun).eduzz.com|app.monetizze.com.br|lastlink.com|mycartpanda.com",
+    "pay.(kirvano.com|cakto.com.br|hub.la)|ticto.(app|com.br)|(chk|sun).eduzz.com|app.monetizze.com.br|mycartpanda.com",
     "src sck",
   ),
 };

@@ -40,6 +40,11 @@ test("an empty slot is free, a taken one is not", () => {
   assert.equal(put("https://a.example/?xcod=meu", "hotmart"), `https://a.example/?xcod=meu&sck=${ID}&src=${ID}`);
 });
 
+test("where only UTMs come back, our id goes as one and the campaign's stand beside it", () => {
+  const link = put("https://lastlink.com/p/x", "lastlink", { utm: { source: "fb" } });
+  assert.equal(link, `https://lastlink.com/p/x?utm_id=${ID}&utm_source=fb`);
+});
+
 test("hosts are whole names: no look-alike gets the visitor's id", () => {
   for (const host of ["pay.hotmart.com", "loja.mycartpanda.com", "pay.kiwify.com.br", "checkout.ticto.app"]) assert.ok(ruleOf(host), host);
   for (const host of ["hotmart.com", "xpay.hotmart.com", "pay-hotmart.com", "pay.hotmart.com.evil.example", "paykirvano.com"]) {
