@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from sinal_crds import names
 from sinal_runtime.bus import Bus, Lane, Message, match_lane, pulls
@@ -15,6 +17,8 @@ from tests.support.eventually import eventually
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_lanes import RunLanes, fill, queued
 from tests.support.nats_process import NatsProcess
+
+_REQUESTS = f"$JS.API.CONSUMER.MSG.NEXT.{names.stream('loja')}.match"
 
 
 @pytest.mark.parametrize("how", ["restart", "kill -9", "wipe"])
@@ -47,7 +51,9 @@ async def test_lanes_recover_from_the_loss_of_the_broker(
         await eventually(lambda: b"loja" in asked)
         await make_tenant("loja")
         await bus.publish(names.in_subject("loja", "click"), b"after", msg_id="2")
-        await eventually(lambda: b"after" in seen, timeout_s=pulls.EXPIRES_S / 2)  # nothing waits for a pull to end
+        await eventually(
+            lambda: b"after" in seen, timeout_s=pulls.BUSY.expires_s / 2
+        )  # nothing waits for a pull to end
 
 
 async def test_a_deleted_consumer_is_asked_for_and_taken_up_again(
@@ -132,3 +138,61 @@ async def test_a_dropped_connection_to_the_same_broker_costs_no_second_delivery(
         await asyncio.sleep(5.5)
     assert set(seen.values()) == {1}
     assert await queued(bus) == 0
+
+
+async def test_a_request_that_the_broker_dropped_without_a_word_is_made_again(
+    bus: Bus, client: Client, make_tenant: MakeTenant, run_lanes: RunLanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulls, "CALM", pulls.Terms(expires_s=600, heartbeat_s=1))
+    monkeypatch.setattr(pulls, "LATE_S", 1.0)
+    await make_tenant("loja")
+    requests = await client.subscribe(_REQUESTS)
+    await client.flush()
+    seen: list[bytes] = []
+
+    async def handler(lane: Lane, messages: list[Message]) -> None:
+        for message in messages:
+            seen.append(message.body)
+            await message.ack()
+
+    async with run_lanes(handler, match_lane("loja")):
+        inbox = (await requests.next_msg(timeout=60)).reply
+        await _drop_requests(bus, inbox)
+        await eventually(lambda: seen == [b"unheard"])
+
+
+async def _drop_requests(bus: Bus, inbox: str) -> None:
+    """A message meets requests whose reader is gone, as behind a route that is down: the broker drops them."""
+    connection = bus.link.client
+    (number,) = [number for number, one in connection._subs.items() if one.subject == f"{inbox.rsplit('.', 2)[0]}.*.*"]
+    await connection._send_command(b"UNSUB %d\r\n" % number)
+    await connection.flush()
+    await bus.publish(names.in_subject("loja", "click"), b"unheard", msg_id="unheard")
+    await asyncio.sleep(0.5)
+    await connection._send_command(f"SUB {connection._subs[number].subject}  {number}\r\n".encode())
+    await connection.flush()
+
+
+async def test_a_lane_asks_seldom_while_nothing_comes_and_soon_again_while_something_does(
+    bus: Bus, client: Client, make_tenant: MakeTenant, run_lanes: RunLanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulls, "BUSY", pulls.Terms(expires_s=0.4, heartbeat_s=0.2))
+    monkeypatch.setattr(pulls, "CALM", pulls.Terms(expires_s=0.6, heartbeat_s=0.3))
+    await make_tenant("loja")
+    asked: list[float] = []
+
+    async def wanted(message: Msg) -> None:
+        asked.append(json.loads(message.data)["expires"] / 1e9)
+
+    async def handler(lane: Lane, messages: list[Message]) -> None:
+        for message in messages:
+            await message.ack()
+
+    await client.subscribe(_REQUESTS, cb=wanted)
+    await client.flush()
+    async with run_lanes(handler, match_lane("loja")):
+        await eventually(lambda: len(asked) > 1)
+        assert set(asked) == {0.6}
+        await fill(bus, "loja", 40)
+        await eventually(lambda: 0.4 in asked)
+        await eventually(lambda: asked[-1] == 0.6)

@@ -2,7 +2,8 @@
 
 `credit` is how many messages the broker still owes a lane. A lane asks for a small window at first, for more when the
 broker says that more wait or while messages keep coming, and for little again when they end, so that a thousand idle
-lanes reserve little memory.
+lanes reserve little memory. Where nothing has come since the last request, the next one stands for longer, and the
+broker shows less often that it still has it: a thousand idle lanes say little, too.
 Invariant: a lane with room has credit, or a time at which it tries again; nothing but `remove` ends that.
 Source of the statuses: ADR-13, ADR-37.
 """
@@ -13,6 +14,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import nats.errors
 import structlog
@@ -26,14 +28,34 @@ from sinal_runtime.bus.lane import Lane
 
 log = structlog.get_logger(__name__)
 
-EXPIRES_S = 60
-HEARTBEAT_S = 15
-SILENCE_S = 2 * HEARTBEAT_S + 5
+
+class Terms(NamedTuple):
+    """How long a request stands, and how often the broker shows that it has it: at least twice in that time."""
+
+    expires_s: float
+    heartbeat_s: float
+
+    @property
+    def silence_s(self) -> float:
+        """After so long without a word the broker has lost the request.
+
+        It says so itself when a consumer is deleted or led by another server; not when a route to it was down.
+        """
+        return self.heartbeat_s + LATE_S
+
+    def request(self, size: int) -> bytes:
+        """The body of a request for so many messages."""
+        expires, heartbeat = self.expires_s * 1e9, self.heartbeat_s * 1e9
+        return b'{"batch":%d,"expires":%d,"idle_heartbeat":%d}' % (size, expires, heartbeat)
+
+
+BUSY = Terms(expires_s=60, heartbeat_s=15)
+CALM = Terms(expires_s=300, heartbeat_s=60)
+LATE_S = 20.0  # how far a heartbeat may be behind its time
 SWEEP_S = 0.25
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 2.0
 FIRST_WINDOW = 16
-_PULL = b'{"batch":%%d,"expires":%d,"idle_heartbeat":%d}' % (EXPIRES_S * 10**9, HEARTBEAT_S * 10**9)
 _EXPIRED = frozenset({"404", "408"})
 _PENDING = "Nats-Pending-Messages"
 
@@ -51,7 +73,9 @@ class Flow:
         "number",
         "pulled_at",
         "retry_at",
+        "silence_s",
         "streak",
+        "touched",
         "window",
     )
 
@@ -67,6 +91,12 @@ class Flow:
         self.retry_at = 0.0
         self.pulled_at = 0.0
         self.deadline = 0.0
+        self.silence_s = 0.0
+        self.touched = False  # something came since the last request
+
+    def heard(self, now: float) -> None:
+        """The broker has a request of this lane."""
+        self.deadline = now + self.silence_s
 
     def told(self, pending: int) -> None:
         """The broker has so many more: a backlog is asked for at once, not window by window."""
@@ -193,12 +223,14 @@ class Puller:
         size = flow.size(room, buffered)
         if size <= 0:
             return
+        terms = BUSY if flow.touched else CALM
         flow.credit += size
-        flow.pulled_at, flow.deadline = now, now + SILENCE_S
+        flow.pulled_at, flow.silence_s, flow.touched = now, terms.silence_s, False
+        flow.heard(now)
         lane = flow.lane
         sent = await self._bus.send(
             f"$JS.API.CONSUMER.MSG.NEXT.{lane.stream}.{lane.consumer}",
-            _PULL % size,
+            terms.request(size),
             reply=f"{self._inbox}.{flow.number}.{flow.generation}",
         )
         if not sent:
@@ -221,8 +253,9 @@ class Puller:
         if flow is not None:
             flow.credit = max(0, flow.credit - 1)
             flow.streak += 1
+            flow.touched = True
             flow.told(delivery.pending)
-            flow.deadline = time.monotonic() + SILENCE_S
+            flow.heard(time.monotonic())
             self.want(flow)
         self._deliver(flow, message, delivery)
 
@@ -233,7 +266,7 @@ class Puller:
             return
         headers = message.headers or {}
         status = headers.get(wire.STATUS, "")
-        flow.deadline = time.monotonic() + SILENCE_S
+        flow.heard(time.monotonic())
         if status == wire.HEARTBEAT:
             return
         if status in _EXPIRED:
