@@ -177,6 +177,44 @@ async def test_a_filter_is_replayed_page_by_page_and_nothing_twice(api_rig: ApiR
     assert len(api_rig.bus.messages) == 5
 
 
+async def two_pixels(rig: ApiRig) -> None:
+    """The funnel sends to `agency` too."""
+    loja, outra = rig.plans.snapshot.tenants.values()
+    agency = msgspec.structs.replace(loja.destinations[0], name="agency")
+    rig.room.plan(destinations=(*loja.destinations, agency))
+    rig.room.funnel(destinations=("pixel", "agency"))
+    rig.plans.set(rig.room.plans.snapshot.tenants["loja"], outra)
+
+
+async def test_a_filter_with_a_destination_goes_by_what_became_of_the_delivery_to_it(api_rig: ApiRig) -> None:
+    """The event as a whole is in flight, or dead for another destination's sake."""
+    await two_pixels(api_rig)
+    ended = {"HP1": ("dead", "pending"), "HP2": ("dead", "delivered"), "HP3": ("delivered", "dead")}
+    sales = {order: api_rig.room.sale(order=order) for order in ended}
+    await api_rig.room.deliver(*sales.values())
+    settle = (
+        "update capi_events set status = %s, reason = %s, settled_at = now() "
+        "where source_event = %s and destination = %s"
+    )
+    for order, states in ended.items():
+        for state, destination in zip(states, ("pixel", "agency"), strict=True):
+            reason = f"by_{destination}" if state == "dead" else None
+            await api_rig.run(settle, state, reason, sales[order].id, destination)
+    body = {"tenant": "loja", "destination": "pixel"}
+
+    async def asked(**more: object) -> tuple[set[str], int]:
+        answer = (await api_rig.call("POST", "/api/v1/replay", json={**body, **more})).json()
+        found = {one["event"] for one in answer["sample"] if one["destination"] == "pixel"}
+        assert len(answer["sample"]) == answer["matched"]
+        return {order for order, sale in sales.items() if sale.id in found}, answer["replayed"]
+
+    assert await asked(dry_run=True, reason="by_agency") == (set(), 0)
+    assert await asked(dry_run=True, outcome="delivered", force=True) == ({"HP3"}, 1)
+    assert await asked(dry_run=True) == await asked(reason="by_pixel") == ({"HP1", "HP2"}, 2)
+    assert await asked() == (set(), 0)
+    assert {one.subject for one in api_rig.bus.messages.values()} == {"t.loja.out.pixel"}
+
+
 async def test_a_broker_that_is_away_leaves_the_row_to_the_sweeper(api_rig: ApiRig) -> None:
     sale = await dead_sale(api_rig, "HP1")
     api_rig.bus.down = True

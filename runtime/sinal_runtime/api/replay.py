@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Header, HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,9 +51,12 @@ class ReplayOne(Choice):
 
 
 class ReplayMany(Filters, Choice):
-    """Body of a bulk replay: a filter. Without `outcome` it takes dead events."""
+    """Body of a bulk replay: a filter. Without `outcome` it takes what is dead."""
 
-    destination: Word | None = Field(None, description="Only deliveries to this destination.")
+    destination: Word | None = Field(
+        None,
+        description="Only deliveries to this destination: `outcome` and `reason` are theirs then, not the event's.",
+    )
     cursor: str | None = Field(None, max_length=512, description="`next_cursor` of the call before.")
     limit: int = Field(200, ge=1, le=500, description="Events looked at by one call.")
 
@@ -80,8 +84,9 @@ def routes(replayer: Replayer, events: Events) -> APIRouter:
         tenant = caller.scope(body.tenant)
         request = _request(caller, tenant, "replay.many", body, key)
         filters = body.model_copy(update={"outcome": body.outcome or "dead"}).events(tenant)
+        filters = msgspec.structs.replace(filters, destination=body.destination)
         with refusals():
-            return answer(await replayer.many(request, filters, body.destination, cursor=body.cursor, limit=body.limit))
+            return answer(await replayer.many(request, filters, cursor=body.cursor, limit=body.limit))
 
     return router
 

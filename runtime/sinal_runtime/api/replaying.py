@@ -108,15 +108,13 @@ class Replayer:
             raise NothingToDo("; ".join(f"{word}: {WHY[word]}" for word in words) or "it has nothing to deliver")
         return await self._do(request, judged, None)
 
-    async def many(
-        self, request: Request, filters: EventFilter, destination: str | None, *, cursor: str | None, limit: int
-    ) -> Replayed:
-        """A page of events of a list; raises InvalidCursor."""
+    async def many(self, request: Request, filters: EventFilter, *, cursor: str | None, limit: int) -> Replayed:
+        """A page of events of a list, their deliveries to the filter's destination only; raises InvalidCursor."""
         known = await self._known(request)
         if known is not None:
             return known
         page = await self._events.list_events(filters, cursor=cursor, limit=limit)
-        judged = await self._judge_events(request, page.events, destination)
+        judged = await self._judge_events(request, page.events, filters.destination)
         return await self._do(request, judged, page.next_cursor)
 
     async def group(self, request: Request, cause: Cause, *, after: int, until: datetime, limit: int) -> Replayed:

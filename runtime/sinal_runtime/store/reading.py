@@ -7,7 +7,7 @@ the last event seen, so that new arrivals never shift a page.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -87,7 +87,10 @@ class EventDetail(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class EventFilter(msgspec.Struct, kw_only=True, frozen=True):
-    """Conditions of a list; they combine, None is no condition. Times without a zone are UTC."""
+    """Conditions of a list; they combine, None is no condition. Times without a zone are UTC.
+
+    With `destination`, `outcome` and `reason` are those of the delivery to it and not of the event as a whole.
+    """
 
     tenant: str | None = None
     funnel: str | None = None
@@ -102,6 +105,7 @@ class EventFilter(msgspec.Struct, kw_only=True, frozen=True):
     email_sha256: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    destination: str | None = None
 
 
 class Page(msgspec.Struct, kw_only=True, frozen=True):
@@ -149,7 +153,7 @@ class EventReader:
     async def list_events(self, filters: EventFilter, *, cursor: str | None = None, limit: int = 50) -> Page:
         """A page of at most `limit` events, without attempts and signals; raises InvalidCursor."""
         values: dict[str, Any] = {name: _zoned(value) for name, value in msgspec.structs.asdict(filters).items()}
-        conditions = [f"where_{name}" for name, value in values.items() if value is not None]
+        conditions = _conditions(values)
         if cursor is not None:
             values["before_at"], values["before_id"] = _read_cursor(cursor)
             conditions.append("where_before")
@@ -165,6 +169,14 @@ class EventReader:
         async with self._database.transaction(tenant=tenant) as connection:
             row = await (await connection.execute(_SQL["ledger"], {"tenant": tenant})).fetchone()
         return Ledger(**(row or {}))
+
+
+def _conditions(values: Mapping[str, object]) -> list[str]:
+    """Names of the fragments for what was given."""
+    given = [name for name, value in values.items() if value is not None]
+    if "destination" in given:
+        given = [name for name in given if name not in ("destination", "outcome", "reason")] + ["delivery"]
+    return [f"where_{name}" for name in given]
 
 
 async def _events(connection: Connection, conditions: list[str], values: dict[str, Any]) -> list[DictRow]:

@@ -68,6 +68,17 @@ o.state = %(outcome)s
 -- name: where_reason
 o.reason = %(reason)s
 
+-- name: where_delivery
+-- Outcome and reason of the delivery to one destination, whatever became of the event's others.
+exists (
+    select from capi_events c
+    where e.outcome = 'sent' and c.tenant_id = e.tenant_id and c.source_event = e.id
+        and c.created_at >= e.received_at - interval '1 day' and c.destination = %(destination)s
+        and (%(outcome)s::text is null
+            or case when c.status in ('pending', 'sending') then 'in_flight' else c.status end = %(outcome)s)
+        and (%(reason)s::text is null or c.reason = %(reason)s)
+)
+
 -- name: where_decision
 m.decision = %(decision)s
 
