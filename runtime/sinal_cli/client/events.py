@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import EVENT_COLUMNS, Output, event_row, moment, money, outcome, text
@@ -17,7 +18,7 @@ def listing(session: Session, out: Output, *, limit: int, filters: dict[str, Any
 
 def show(session: Session, out: Output, *, event_id: str) -> int:
     """One event from its arrival to its deliveries."""
-    event = session.get(f"/api/v1/events/{event_id}")
+    event = session.get(f"/api/v1/events/{quote(event_id, safe='')}")
     if out.lines:
         out.line(event)
         return 0

@@ -45,8 +45,11 @@ class Filter:
     reason: Annotated[str | None, Parameter(help="Why: no_consent, duplicate, rejected, …")] = None
     decision: Literal["match", "review", "unmatched"] | None = None
     email_sha256: Annotated[str | None, Parameter(help="SHA-256 of the normalised e-mail.")] = None
-    since: Annotated[str | None, Parameter(help="A time, or so long ago: 90s, 30m, 2h, 7d.")] = None
-    until: Annotated[str | None, Parameter(help="A time, or so long ago.")] = None
+    since: Annotated[
+        str | None,
+        Parameter(help="A time, of this machine's zone unless it names one, or so long ago: 90s, 30m, 2h, 7d."),
+    ] = None
+    until: Annotated[str | None, Parameter(help="Likewise.")] = None
 
     def query(self) -> dict[str, Any]:
         """What was given."""
@@ -58,8 +61,12 @@ NO_API, NO_FILTER = Api(), Filter()
 
 
 def moment_of(text: str) -> str:
-    """`2h` as the time two hours ago; anything else as it stands."""
+    """`2h` as the time two hours ago, a time without a zone as one of here, as tables show it; else as it stands."""
     found = _SPAN.match(text)
-    if found is None:
+    if found is not None:
+        return (datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat()
+    try:
+        moment = datetime.fromisoformat(text)
+        return text if moment.tzinfo else moment.astimezone().isoformat()
+    except (ValueError, OverflowError):
         return text
-    return (datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat()

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -44,7 +45,7 @@ class Totals:
 def one(session: Session, out: Output, *, event_id: str, body: dict[str, Any]) -> int:
     """Send one event again."""
     totals = Totals(dry_run=bool(body.get("dry_run")))
-    totals.add(_insist(session, f"/api/v1/replay/{event_id}", body, f"cli-{uuid.uuid4().hex}"))
+    totals.add(_insist(session, f"/api/v1/replay/{quote(event_id, safe='')}", body, f"cli-{uuid.uuid4().hex}"))
     return _report(out, totals)
 
 
@@ -94,8 +95,7 @@ def _insist(session: Session, path: str, body: dict[str, Any], key: str) -> dict
         try:
             return session.post(path, body, key=key)
         except (Unreachable, Refused) as error:
-            passing = error.arrived if isinstance(error, Unreachable) else error.status in (429, 503)
-            if not passing or number == TRIES:
+            if not error.passing or number == TRIES:
                 raise
             time.sleep(2.0 ** (number - 1))
     raise AssertionError("the last try returns or raises")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import quote
 
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import Output, moment, money, outcome, text
@@ -20,7 +21,7 @@ def listing(session: Session, out: Output, *, tenant: str | None, limit: int) ->
 def say(session: Session, out: Output, *, event_id: str, word: Literal["accept", "reject"], drop: bool = False) -> int:
     """Decide about one match."""
     body = {"then": "drop" if drop else "send"} if word == "reject" else None
-    said = session.post(f"/api/v1/review/{event_id}/{word}", body)
+    said = session.post(f"/api/v1/review/{quote(event_id, safe='')}/{word}", body)
     if out.lines:
         out.line(said)
         return 0

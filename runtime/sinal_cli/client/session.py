@@ -22,6 +22,11 @@ class Refused(Exception):
         super().__init__(detail)
         self.status = status
 
+    @property
+    def passing(self) -> bool:
+        """Whether it may answer otherwise in a while."""
+        return self.status in (429, 503)
+
 
 class Unreachable(Exception):
     """Nobody answers there, or not as the operations API does; `arrived` when the request may have been read."""
@@ -29,6 +34,11 @@ class Unreachable(Exception):
     def __init__(self, message: str, *, arrived: bool) -> None:
         super().__init__(message)
         self.arrived = arrived
+
+    @property
+    def passing(self) -> bool:
+        """Whether it may be otherwise in a while; where nothing arrives, the address is wrong."""
+        return self.arrived
 
 
 class Session:
@@ -80,7 +90,7 @@ class Session:
                 return
 
     def tail(self, **query: Any) -> Iterator[dict[str, Any]]:
-        """Events as they come, for ever: a broken stream goes on behind the last id."""
+        """Events as they come, for ever: a broken stream goes on behind the last id, once somebody answers again."""
         last: str | None = None
         wanted = {name: value for name, value in query.items() if value is not None}
         first = True
@@ -94,6 +104,9 @@ class Session:
                     raise self._unreachable(error) from error
             except httpx.HTTPError:
                 pass  # a stream that broke goes on
+            except (Refused, Unreachable) as error:
+                if first or not error.passing:
+                    raise
             first = False
             time.sleep(RETRY_S)
 

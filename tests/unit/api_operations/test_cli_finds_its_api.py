@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from sinal_cli.client import replays
+from sinal_cli.client import replays, show
 from sinal_cli.client.options import moment_of
 from sinal_cli.client.session import Refused, Session, Unreachable
 from sinal_cli.client.show import Output
@@ -56,9 +57,14 @@ def session(answers: list[Any], seen: list[httpx.Request]) -> Session:
         one = answers.pop(0)
         if isinstance(one, Exception):
             raise one
-        return httpx.Response(one[0], json=one[1])
+        return one if isinstance(one, httpx.Response) else httpx.Response(one[0], json=one[1])
 
     return Session(Target("http://api", "k"), transport=httpx.MockTransport(answer))
+
+
+def stream(number: int) -> httpx.Response:
+    """A stream of one event that then ends."""
+    return httpx.Response(200, text=f'id: cursor-{number}\nevent: event\ndata: {{"id":"ev_{number}"}}\n\n')
 
 
 def result(replayed: int, cursor: str | None = None) -> dict[str, Any]:
@@ -107,3 +113,55 @@ def test_a_time_stands_as_it_is_written(text: str) -> None:
 
 def test_a_span_is_so_long_ago() -> None:
     assert moment_of("2d") < moment_of("47h") < moment_of("90s")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-09-21T12:00", "2026-09-21T12:00:00-03:00"),
+        ("2026-09-21", "2026-09-21T00:00:00-03:00"),
+        ("2026-09-21T12:00:00+00:00", "2026-09-21T12:00:00+00:00"),
+    ],
+)
+def test_a_time_without_a_zone_is_of_here_as_tables_show_it(
+    monkeypatch: pytest.MonkeyPatch, text: str, moment: str
+) -> None:
+    monkeypatch.setenv("TZ", "America/Sao_Paulo")
+    time.tzset()
+    try:
+        assert moment_of(text) == moment
+        assert show.moment(moment_of("2026-09-21T12:00")) == "21/09 12:00:00"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_an_id_is_asked_for_as_it_is_written() -> None:
+    seen: list[httpx.Request] = []
+    absent = (404, {"status": 404, "detail": "no event"})
+    for name in ("a/../../keys", "", "é ?x=1#y"):
+        with pytest.raises(Refused, match="no event"):
+            replays.one(session([absent], seen), Output(as_json=True), event_id=name, body={})
+    paths = [request.url.raw_path.decode() for request in seen]
+    assert paths == [
+        "/api/v1/replay/a%2F..%2F..%2Fkeys", "/api/v1/replay/", "/api/v1/replay/%C3%A9%20%3Fx%3D1%23y"
+    ]  # fmt: skip
+
+
+def test_a_tail_outlasts_an_api_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two processes a load balancer answers itself, and a new process may have no database yet."""
+    monkeypatch.setattr("sinal_cli.client.session.time.sleep", lambda _: None)
+    seen: list[httpx.Request] = []
+    away = {"status": 503, "detail": "PostgreSQL does not answer"}
+    answers = [stream(1), (503, away), httpx.Response(502, text="<html>"), httpx.ConnectError("gone"), stream(2)]
+    events = session(answers, seen).tail()
+    assert [next(events)["id"], next(events)["id"]] == ["ev_1", "ev_2"]
+    assert [request.headers.get("last-event-id") for request in seen] == [None, *["cursor-1"] * 4]
+
+
+def test_a_tail_ends_when_its_key_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinal_cli.client.session.time.sleep", lambda _: None)
+    events = session([stream(1), (401, {"status": 401, "detail": "a valid key is needed"})], []).tail()
+    assert next(events)["id"] == "ev_1"
+    with pytest.raises(Refused, match="valid key"):
+        next(events)
