@@ -161,6 +161,12 @@ class Manifests(Values):
 class Api(Workload):
     """The operations API."""
 
+    drain_seconds: int = Field(
+        5,
+        ge=0,
+        le=60,
+        description="How long a pod that ends answers unready before it ends its streams and stops listening.",
+    )
     manifests: Manifests = Field(default_factory=Manifests, description="Manifests made through it.")
     service: Service = Field(default_factory=Service, description="Its Service.")
 

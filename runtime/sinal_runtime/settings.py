@@ -113,8 +113,8 @@ class Settings(BaseSettings):
         0.0,
         ge=0,
         le=60,
-        description="How long edge and metrics adapter answer unready before they stop listening: the time that a load "
-        "balancer needs to notice.",
+        description="How long edge, operations API and metrics adapter answer unready before they stop listening: the "
+        "time that a load balancer needs to notice.",
     )
     spool_dir: Path | None = Field(
         None, description="Folder of the edge's spool, one a process; without it a broker that is away means 503."

@@ -40,6 +40,7 @@ BY_SENSE = {
     "autoscaling.match.minReplicas=20": "autoscaling.match: minReplicas 20 is more than maxReplicas 10",
     "ingest.drainSeconds=60": "terminationGracePeriodSeconds 45 ends a pod in the middle of its work",
     "ingest.terminationGracePeriodSeconds=14": "drainSeconds 5 and 10 more",
+    "api.drainSeconds=50": "api: terminationGracePeriodSeconds 45 ends a pod in the middle of its work",
     "metricsAdapter.terminationGracePeriodSeconds=14": "metricsAdapter: terminationGracePeriodSeconds 14 ends a pod",
     "watchNamespaces={loja},autoscaling.mode=external-metrics": "registers an API of the cluster",
     "watchNamespaces={loja},priorityClasses.create=true": "priorityClasses.create=false",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from sinal_runtime.api import body, problems
 
 from tests.support.fix_operations import ApiRig, RunningApi
 
@@ -63,14 +69,14 @@ def test_no_request_is_answered_with_a_fault(running_api: RunningApi) -> None:
                 path = path.replace(f"{{{name}}}", quote(value, safe=""))
             elif parameter["in"] == "query" and data.draw(st.booleans()):
                 query[name] = data.draw(WORDS)
-        body = data.draw(body_of(document, operation))
+        content = data.draw(body_of(document, operation))
         try:
-            options = {} if body is None else {"json": body}
+            options = {} if content is None else {"json": content}
             answer = running_api.ask(method, path, params=query, **options)
         except ValueError as error:  # JSON has no NaN; httpx refuses to send it
             assert "JSON" in str(error)
             return
-        assert answer.status_code < 500 or answer.status_code == 501, (method, path, query, body, answer.text)
+        assert answer.status_code < 500 or answer.status_code == 501, (method, path, query, content, answer.text)
         if answer.status_code >= 400:
             assert answer.headers["content-type"] == "application/problem+json", (method, path, answer.text)
             problem = answer.json()
@@ -141,3 +147,47 @@ def test_the_document_names_every_schema_it_refers_to(running_api: RunningApi) -
     for _, path, operation in operations(document.json()):
         assert {"4XX", "5XX"} <= set(operation["responses"]), path
         assert operation["security"], path
+
+
+async def test_a_body_of_any_length_takes_no_memory_of_a_sender_without_a_key(api_rig: ApiRig) -> None:
+    """It is read before the key is looked at."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield b"a" * 65_536
+
+    answer = await api_rig.call("POST", "/api/v1/keys", key="sak_wrong", content=endless())
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert answer.headers["connection"] == "close"
+    assert sent * 65_536 <= body.MAX_BYTES + 65_536
+
+
+async def test_a_body_that_never_comes_is_not_waited_for() -> None:
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    app = FastAPI()
+    problems.install(app)
+    app.add_middleware(body.Bounded, patience_s=0.05)
+
+    @app.post("/")
+    async def read(_: dict[str, str]) -> None:
+        """Reads its body."""
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api") as client:
+        answer = await asyncio.wait_for(client.post("/", content=never()), 60)
+    assert (answer.status_code, answer.headers["content-type"]) == (408, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/v1/replay/"), ("GET", "/api/v1/events/"), ("DELETE", "/api/v1/keys/"), ("GET", "/api/v1/review/")],
+)
+async def test_an_empty_id_does_not_lead_to_all(api_rig: ApiRig, method: str, path: str) -> None:
+    """A client that follows redirects would have made a replay of one event one of every dead event."""
+    answer = await api_rig.call(method, path)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

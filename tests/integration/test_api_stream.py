@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from sinal_runtime.api import problems, stream
 from sinal_runtime.api.access import Access
+from sinal_runtime.api.leaving import Leaving
 from sinal_runtime.api.tail import Tail
 from sinal_runtime.server import HttpServer
 from sinal_runtime.store.operations import OperationsStore
@@ -33,8 +34,8 @@ values (%s, now(), now(), %s, 'f', 'lead', 'browser', 'withheld', '{}')
 class Live:
     """A listening server of the stream, and its tail."""
 
-    def __init__(self, tail: Tail, url: str) -> None:
-        self.tail, self.url = tail, url
+    def __init__(self, tail: Tail, leaving: Leaving, url: str) -> None:
+        self.tail, self.leaving, self.url = tail, leaving, url
 
     @asynccontextmanager
     async def listen(self, *, key: str = ADMIN_KEY, last: str | None = None, **query: str) -> AsyncIterator[Any]:
@@ -75,10 +76,11 @@ async def live(api_rig: ApiRig) -> AsyncIterator[Live]:
     app.state.access = Access(api_rig.secret, OperationsStore(api_rig.database))
     problems.install(app)
     tail = Tail(TailStore(api_rig.database), EventReader(api_rig.database), poll_s=0.05)
-    app.include_router(stream.routes(tail, heartbeat_s=0.2))
+    leaving = Leaving()
+    app.include_router(stream.routes(tail, leaving, heartbeat_s=0.2))
     server = HttpServer(app, host="127.0.0.1", port=0, grace_s=1)
     await server.start()
-    yield Live(tail, server.url)
+    yield Live(tail, leaving, server.url)
     await server.stop()
 
 
@@ -104,7 +106,8 @@ async def test_a_broken_stream_goes_on_where_it_was(api_rig: ApiRig, live: Live)
     for sale in missed:
         await api_rig.room.deliver(sale)
     async with live.listen(last=last) as messages:
-        assert [(await _event(messages))[1]["id"] for _ in missed] == [sale.id for sale in missed]
+        again = [first, *missed]  # the last seconds are told again
+        assert [(await _event(messages))[1]["id"] for _ in again] == [sale.id for sale in again]
         new = api_rig.room.sale(order="HP9")
         await api_rig.room.deliver(new)
         assert (await _event(messages))[1]["id"] == new.id
@@ -158,3 +161,12 @@ async def test_a_cursor_of_nobody_is_refused(live: Live) -> None:
     headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Last-Event-ID": "yesterday"}
     async with httpx.AsyncClient(base_url=live.url, timeout=60) as client:
         assert (await client.get(PATH, headers=headers)).status_code == 400
+
+
+async def test_a_stream_ends_whole_when_its_process_leaves(live: Live) -> None:
+    """A connection that is cut would be an error to its client."""
+    async with live.listen() as messages, asyncio.timeout(60):
+        await eventually(lambda: live.tail.pollers == 1)
+        live.leaving.end()
+        assert [message async for message in messages if "event" in message] == []
+    await eventually(lambda: live.tail.pollers == 0)

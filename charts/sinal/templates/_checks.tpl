@@ -24,7 +24,7 @@
 {{- end -}}
 {{- end -}}
 {{- /* Beside the drain: 3 s of each server for requests under way, the spool's last sync, and as long again. */}}
-{{- range $role := list "ingest" "metricsAdapter" -}}
+{{- range $role := list "ingest" "api" "metricsAdapter" -}}
 {{- $values := index $v $role -}}
 {{- if lt (int $values.terminationGracePeriodSeconds) (add (int $values.drainSeconds) 10 | int) -}}
 {{- fail (printf "%s: terminationGracePeriodSeconds %d ends a pod in the middle of its work: drainSeconds %d and 10 more for requests under way; raise the first or lower the second" $role (int $values.terminationGracePeriodSeconds) (int $values.drainSeconds)) -}}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from sinal_cli.roles.base import Base
 from sinal_runtime.server import HttpServer
 
 if TYPE_CHECKING:
+    from sinal_runtime.api.leaving import Leaving
     from sinal_runtime.api.sink import ManifestSink
 
 
@@ -16,12 +18,14 @@ class Api(Base):
 
     role = "api"
     url = ""
+    _leaving: Leaving | None = None
 
     async def start(self) -> None:
         """Connect and listen."""
         from sinal_runtime.api.app import Parts, build
         from sinal_runtime.api.health import dependencies
         from sinal_runtime.api.tokens import GraphTokens
+        from sinal_runtime.ingest.protocol import Guarded
 
         settings = self._settings
         database = await self._database(settings.api_database_url or settings.database_url)
@@ -40,10 +44,19 @@ class Api(Base):
                 keyring=self._keyring,
             )
         )
-        server = HttpServer(app, host=settings.host, port=settings.port)
+        server = HttpServer(app, host=settings.host, port=settings.port, protocol=Guarded)
         await server.start()
         self._stack.push_async_callback(server.stop)
         self.url = server.url
+        self._leaving = app.state.leaving
+
+    async def stop(self) -> None:
+        """Be unready as long as load balancers need, end streams, finish requests under way, release everything."""
+        if self._leaving is not None:
+            self._leaving.drain()
+            await asyncio.sleep(self._settings.drain_s)
+            self._leaving.end()
+        await super().stop()
 
     async def _sink(self) -> ManifestSink | None:
         """Where manifests made through the API go."""

@@ -26,6 +26,8 @@ from sinal_runtime.api import (
     tenants,
 )
 from sinal_runtime.api.access import Access
+from sinal_runtime.api.body import Bounded
+from sinal_runtime.api.leaving import Leaving
 from sinal_runtime.api.ports import Bus, Check, Plans, Tokens
 from sinal_runtime.api.replaying import Replayed, Replayer
 from sinal_runtime.api.reviewing import Reviewed, Reviewer
@@ -70,24 +72,32 @@ class Parts:
 
 def build(parts: Parts) -> FastAPI:
     """The ASGI application."""
-    app = FastAPI(title="Sinal operations API", version="1", openapi_url="/openapi.json", redoc_url=None)
+    app = FastAPI(
+        title="Sinal operations API",
+        version="1",
+        openapi_url="/openapi.json",
+        redoc_url=None,
+        redirect_slashes=False,  # a replay of one event whose id is empty must not become one of all
+    )
+    app.add_middleware(Bounded)
+    leaving = app.state.leaving = Leaving()
     operations = OperationsStore(parts.database)
     app.state.access = Access(parts.admin_key, operations)
     problems.install(app)
-    for router in (*_events(parts, operations), *_platform(parts, operations)):
+    for router in (*_events(parts, operations, leaving), *_platform(parts, operations)):
         app.include_router(router)
-    health.add(app, parts.checks)
+    health.add(app, parts.checks, leaving)
     answers.document(app, *SCHEMAS)
     return app
 
 
-def _events(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
+def _events(parts: Parts, operations: OperationsStore, leaving: Leaving) -> list[APIRouter]:
     """What became of events, and what people do about it; the stream comes before events by id."""
     reader, matching, replays = EventReader(parts.database), MatchStore(parts.database), ReplayStore(parts.database)
     replayer = Replayer(replays, operations, matching, reader, parts.bus, parts.plans)
     reviewer = Reviewer(ReviewStore(parts.database), matching, reader, parts.bus, parts.plans)
     return [
-        stream.routes(Tail(TailStore(parts.database), reader)),
+        stream.routes(Tail(TailStore(parts.database), reader), leaving),
         events.routes(reader),
         replay.routes(replayer, reader),
         dead_letters.routes(replays, replayer),

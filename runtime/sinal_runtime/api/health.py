@@ -14,6 +14,7 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.asyncio import Redis
 
+from sinal_runtime.api.leaving import Leaving
 from sinal_runtime.api.ports import Check
 from sinal_runtime.bus.client import Bus
 from sinal_runtime.plans import Plans
@@ -66,7 +67,7 @@ async def ask(checks: Mapping[str, Check]) -> dict[str, bool]:
     return dict(zip(checks, answers, strict=True))
 
 
-def add(app: FastAPI, checks: Mapping[str, Check]) -> None:
+def add(app: FastAPI, checks: Mapping[str, Check], leaving: Leaving) -> None:
     """Add the routes; they need no key and show no data."""
 
     @app.get("/healthz", include_in_schema=False)
@@ -76,9 +77,11 @@ def add(app: FastAPI, checks: Mapping[str, Check]) -> None:
     @app.get("/readyz", include_in_schema=False)
     async def readyz(response: Response) -> dict[str, Any]:
         answers = await ask(checks)
-        ready = all(fine for name, fine in answers.items() if name not in OPTIONAL)
+        works = all(fine for name, fine in answers.items() if name not in OPTIONAL)
+        ready = works and not leaving.draining
         response.status_code = 200 if ready else 503
-        return {"status": "ready" if ready else "not ready", **answers}
+        status = "draining" if leaving.draining else "ready" if ready else "not ready"
+        return {"status": status, **answers}
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

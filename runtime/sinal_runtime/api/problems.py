@@ -60,7 +60,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> Response:
         errors = [
-            {"field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), "message": item["msg"]}
+            {
+                "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
+                "message": item["msg"].removeprefix("Value error, "),
+            }
             for item in error.errors()
         ]
         return problem(400, f"{errors[0]['field']}: {errors[0]['message']}", errors=errors)

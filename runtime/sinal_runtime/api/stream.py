@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Header, Query
@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 from sinal_runtime.api.access import Viewer
 from sinal_runtime.api.answers import read_cursor
 from sinal_runtime.api.filters import Outcome, Word
+from sinal_runtime.api.leaving import Leaving
 from sinal_runtime.api.tail import Item, Tail
 from sinal_runtime.store.reading import EventDetail
 
@@ -38,7 +39,7 @@ class Wanted(BaseModel):
         return all(wanted is None or wanted == has for wanted, has in asked)
 
 
-def routes(tail: Tail, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE_S) -> APIRouter:
+def routes(tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE_S) -> APIRouter:
     """The live tail."""
     router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
@@ -60,23 +61,27 @@ def routes(tail: Tail, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE
         """
         after = read_cursor(last) if last else None
         items = tail.follow(caller.scope(query.tenant), after)
-        lines = _lines(items, query, heartbeat_s=heartbeat_s, life_s=life_s)
+        lines = _lines(items, query, leaving, heartbeat_s=heartbeat_s, life_s=life_s)
         return StreamingResponse(lines, media_type="text/event-stream", headers=_HEADERS)
 
     return router
 
 
 async def _lines(
-    items: AsyncGenerator[Item | None, None], query: Wanted, *, heartbeat_s: float, life_s: float
+    items: AsyncGenerator[Item | None, None], query: Wanted, leaving: Leaving, *, heartbeat_s: float, life_s: float
 ) -> AsyncIterator[bytes]:
     ends = asyncio.get_running_loop().time() + life_s
     yield b"retry: 2000\n\n"
     waiting: asyncio.Future[Item | None] | None = None
+    ended = asyncio.ensure_future(leaving.ended())
     try:
         while asyncio.get_running_loop().time() < ends:
             waiting = waiting or asyncio.ensure_future(anext(items, None))
-            done, _ = await asyncio.wait({waiting}, timeout=heartbeat_s)
-            if not done:
+            either: set[asyncio.Future[Any]] = {waiting, ended}
+            await asyncio.wait(either, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                return
+            if not waiting.done():
                 yield b": still here\n\n"
                 continue
             item, waiting = waiting.result(), None
@@ -86,6 +91,7 @@ async def _lines(
             if query.fits(item.event):
                 yield b"id: %s\nevent: event\ndata: %s\n\n" % (item.cursor.encode(), msgspec.json.encode(item.event))
     finally:
+        ended.cancel()
         if waiting is not None:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)

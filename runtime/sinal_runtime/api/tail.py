@@ -1,7 +1,8 @@
 """The live tail: one poller for each tenant that is looked at, whatever the number of people looking.
 
 Nobody looks: no query runs. A listener that cannot follow is let go, and comes back with the last id it has seen; what
-it missed is read from the store. So nothing is lost, and what is repeated is the same event in the same state.
+it missed is read from the store, page by page and from some seconds before that id, because what began before it may be
+there only now. So nothing is lost, and what is repeated is the same event in the same state.
 """
 
 from __future__ import annotations
@@ -46,10 +47,15 @@ class Changes(Protocol):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """An event as it is now, and the cursor to go on behind it."""
+    """An event as it is now, and when it changed."""
 
-    cursor: str
+    at: datetime
     event: EventDetail
+
+    @property
+    def cursor(self) -> str:
+        """To go on behind it."""
+        return cursor_of(self.at, self.event.id)
 
 
 def state_of(event: EventDetail) -> State:
@@ -58,30 +64,43 @@ def state_of(event: EventDetail) -> State:
     return event.outcome.state, event.outcome.reason, event.match.rule if event.match else None, deliveries
 
 
+def _before(cursor: Cursor) -> Cursor:
+    """As long before as a transaction may take."""
+    at, _ = cursor
+    return (at - AGAIN if at.timestamp() > 0 else at), ""
+
+
 class Follower:
     """Reads changes of one tenant, each state of an event once."""
 
     def __init__(self, store: Changes, reader: Reader, tenant: str | None, start: Cursor) -> None:
         self._store, self._reader, self._tenant = store, reader, tenant
         self._at: Cursor = start
+        self._read: set[Cursor] = set()
         self._seen: dict[str, tuple[datetime, State]] = {}
 
-    async def step(self) -> list[Item]:
-        """What is new since the last step; the last seconds are looked at again."""
-        now = await self._store.now()
-        found: list[Item] = []
+    async def step(self) -> AsyncIterator[Item]:
+        """What is new since the last step, page by page; the last seconds are looked at again, however full."""
+        at = self._at
+        again = max(at, (await self._store.now() - AGAIN, ""))
         while True:
-            page = await self._store.changes(self._tenant, self._at, limit=PAGE)
-            found += await self._new(page)
+            page = await self._store.changes(self._tenant, at, limit=PAGE)
+            for item in await self._new(page):
+                yield item
             if len(page) < PAGE:
                 break
-            self._at = (page[-1].at, page[-1].id)
-        self._at = max(self._at, (now - AGAIN, ""))
-        self._seen = {key: one for key, one in self._seen.items() if one[0] >= self._at[0] - AGAIN}
-        return found
+            at = (page[-1].at, page[-1].id)
+            self._forget(min(at, again)[0] - AGAIN)
+        self._at = again
+        self._forget(again[0] - AGAIN)
+
+    def _forget(self, before: datetime) -> None:
+        """What is older is not read again."""
+        self._read = {one for one in self._read if one[0] >= before}
+        self._seen = {key: one for key, one in self._seen.items() if one[0] >= before}
 
     async def _new(self, page: Sequence[Change]) -> list[Item]:
-        last = {change.id: change for change in page}
+        last = {change.id: change for change in page if (change.at, change.id) not in self._read}
         events = {event.id: event for event in await self._reader.get_events(self._tenant, list(last))} if last else {}
         found = []
         for change in sorted(last.values(), key=lambda change: (change.at, change.id)):
@@ -90,16 +109,17 @@ class Follower:
             if event is None or (known is not None and known[1] == state_of(event)):
                 continue
             self._seen[change.id] = (change.at, state_of(event))
-            found.append(Item(cursor_of(change.at, change.id), event))
+            found.append(Item(change.at, event))
+        self._read.update((change.at, change.id) for change in page)
         return found
 
 
 class Listener:
-    """One who looks; `None` in the queue ends it."""
+    """One who looks, or who looks again (`returns`); `None` in the queue ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, returns: bool = False) -> None:
         self.queue: asyncio.Queue[Item | None] = asyncio.Queue(QUEUE)
-        self.lagged = False
+        self.returns, self.lagged = returns, False
 
     def give(self, item: Item) -> None:
         """One more item; a listener that does not take them is let go."""
@@ -129,12 +149,14 @@ class Tail:
 
     async def follow(self, tenant: str | None, after: Cursor | None) -> AsyncGenerator[Item | None, None]:
         """What comes, at first what came since `after`; None when the listener was too slow."""
-        listener = Listener()
+        listener = Listener(returns=after is not None)
         with self._listening(tenant, listener):
-            shown: dict[str, State] = {}
+            shown: dict[str, State] = {}  # of the last seconds: what the poller may show too
             if after is not None:
-                async for item in self._missed(tenant, after):
-                    shown[item.event.id] = state_of(item.event)
+                recent = await self._store.now() - 2 * AGAIN
+                async for item in Follower(self._store, self._reader, tenant, _before(after)).step():
+                    if item.at >= recent:
+                        shown[item.event.id] = state_of(item.event)
                     yield item
             while True:
                 live = await listener.queue.get()
@@ -143,16 +165,6 @@ class Tail:
                 yield live
                 if live is None:
                     return
-
-    async def _missed(self, tenant: str | None, after: Cursor) -> AsyncIterator[Item]:
-        until = await self._store.now()
-        follower = Follower(self._store, self._reader, tenant, after)
-        while True:
-            items = await follower.step()
-            for item in items:
-                yield item
-            if await self._store.now() - until < AGAIN or not items:
-                return
 
     @contextlib.contextmanager
     def _listening(self, tenant: str | None, listener: Listener) -> Iterator[None]:
@@ -168,14 +180,19 @@ class Tail:
                 self._tasks.pop(tenant).cancel()
 
     async def _poll(self, tenant: str | None) -> None:
+        """The first step begins some seconds before: what is of then is for those who return."""
         follower: Follower | None = None
+        start: datetime | None = None
         while True:
             try:
                 if follower is None:
-                    follower = Follower(self._store, self._reader, tenant, (await self._store.now(), ""))
-                for item in await follower.step():
+                    start = await self._store.now()
+                    follower = Follower(self._store, self._reader, tenant, _before((start, "")))
+                async for item in follower.step():
                     for listener in tuple(self._listeners.get(tenant, ())):
-                        listener.give(item)
+                        if start is None or item.at >= start or listener.returns:
+                            listener.give(item)
+                start = None
             except StoreError as error:
                 log.warning("tail.store_unavailable", error=str(error))
             await asyncio.sleep(self._poll_s)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from sinal_runtime.api.tail import QUEUE, Follower, Item, Listener
+from sinal_runtime.api.tail import PAGE, QUEUE, Follower, Item, Listener, Tail
 from sinal_runtime.store.reading import EventDetail, OutcomeDetail
 from sinal_runtime.store.tailing import Change
 
@@ -29,6 +30,7 @@ class Store:
         self.clock = T0
         self.log: list[Change] = []
         self.events: dict[str, EventDetail] = {}
+        self.asked = 0  # for so many events
 
     def change(self, key: str, state: str = "in_flight", *, seconds: float = 0) -> None:
         self.log.append(Change(self.clock + timedelta(seconds=seconds), key))
@@ -42,35 +44,88 @@ class Store:
         return [change for change in ordered if (change.at, change.id) > after][:limit]
 
     async def get_events(self, tenant: str | None, ids: Sequence[str]) -> list[EventDetail]:
+        self.asked += len(ids)
         return [self.events[key] for key in ids if key in self.events]
+
+
+async def step(follower: Follower) -> list[Item]:
+    return [item async for item in follower.step()]
 
 
 async def test_each_state_is_shown_once_however_often_the_last_seconds_are_read() -> None:
     store = Store()
     follower = Follower(store, store, None, (T0, ""))
     store.change("ev_1")
-    assert [item.event.id for item in await follower.step()] == ["ev_1"]
+    assert [item.event.id for item in await step(follower)] == ["ev_1"]
     store.clock += timedelta(seconds=1)
-    assert await follower.step() == []
+    assert await step(follower) == []
     store.change("ev_1", "delivered")
-    assert [item.event.outcome.state for item in await follower.step()] == ["delivered"]
+    assert [item.event.outcome.state for item in await step(follower)] == ["delivered"]
 
 
 async def test_a_late_commit_is_shown_and_more_than_a_page_too() -> None:
     store = Store()
     follower = Follower(store, store, None, (T0, ""))
     store.clock += timedelta(seconds=60)
-    await follower.step()
+    await step(follower)
     store.change("late", seconds=-4)
-    assert [item.event.id for item in await follower.step()] == ["late"]
+    assert [item.event.id for item in await step(follower)] == ["late"]
     for number in range(1_200):
         store.change(f"ev_{number:04}")
-    assert len(await follower.step()) == 1_200
+    assert len(await step(follower)) == 1_200
+
+
+async def test_a_late_commit_is_shown_though_pages_were_full_since() -> None:
+    store = Store()
+    follower = Follower(store, store, None, (T0 - timedelta(seconds=60), ""))
+    for number in range(2 * PAGE):
+        store.change(f"ev_{number:04}", seconds=-1)
+    assert len(await step(follower)) == 2 * PAGE
+    store.change("late", seconds=-2)
+    assert [item.event.id for item in await step(follower)] == ["late"]
+
+
+async def test_what_was_read_is_not_asked_for_again_and_is_forgotten_in_time() -> None:
+    store = Store()
+    follower = Follower(store, store, None, (T0, ""))
+    store.change("ev_1", seconds=1)
+    for _ in range(10):
+        await step(follower)
+    assert store.asked == 1
+    store.clock += timedelta(seconds=60)
+    await step(follower)
+    assert not follower._read and not follower._seen
+
+
+async def test_a_long_past_is_read_page_by_page_as_it_is_taken() -> None:
+    """Whoever names a cursor of years ago gets everything since, and the process never holds more than a page of it."""
+    store = Store()
+    for number in range(5 * PAGE):
+        store.change(f"ev_{number:04}", seconds=number - 10_000)
+    items = Tail(store, store).follow(None, (datetime(1, 1, 1, tzinfo=UTC), ""))
+    found = []
+    for number in range(5 * PAGE):
+        item = await anext(items)
+        assert item is not None and store.asked <= number + PAGE
+        found.append(item.event.id)
+    assert found == sorted(store.events)
+    await items.aclose()
+
+
+async def test_who_returns_is_shown_what_was_stored_late_while_he_was_away() -> None:
+    store = Store()
+    store.change("shown")
+    store.change("late", seconds=-3)
+    items = Tail(store, store).follow(None, (T0, "shown"))
+    async with asyncio.timeout(60):
+        found = [item.event.id for item in [await anext(items), await anext(items)] if item is not None]
+    assert found == ["late", "shown"]
+    await items.aclose()
 
 
 async def test_a_slow_listener_is_let_go_with_its_queue_emptied() -> None:
     listener = Listener()
     for number in range(QUEUE + 5):
-        listener.give(Item(str(number), event("ev")))
+        listener.give(Item(T0, event(f"ev_{number}")))
     assert listener.lagged
     assert (listener.queue.qsize(), listener.queue.get_nowait()) == (1, None)

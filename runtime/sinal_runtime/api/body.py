@@ -1,0 +1,48 @@
+"""Bounds of a request's body. It is read before its sender's key is looked at, so anybody may send one.
+
+The bounds are those of the stream and not of a declared length, which a body in chunks does not have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BYTES = 1 << 20  # the largest is a funnel's manifest, and etcd takes no object that is larger
+PATIENCE_S = 10.0
+_CLOSE = {"Connection": "close"}  # the rest of the body is not read
+
+
+class Bounded:
+    """Middleware: a body above `limit` bytes is 413, one that takes longer than `patience_s` is 408."""
+
+    def __init__(self, app: ASGIApp, *, limit: int = MAX_BYTES, patience_s: float = PATIENCE_S) -> None:
+        self._app, self._limit, self._patience_s = app, limit, patience_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on with its body watched."""
+        await self._app(scope, self._watched(receive) if scope["type"] == "http" else receive, send)
+
+    def _watched(self, receive: Receive) -> Receive:
+        size, whole = 0, False
+        due = asyncio.get_running_loop().time() + self._patience_s
+
+        async def watched() -> Message:
+            nonlocal size, whole
+            if whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                detail = f"the body did not arrive within {self._patience_s:g} s"
+                raise HTTPException(408, detail, headers=_CLOSE) from None
+            size += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if size > self._limit:
+                raise HTTPException(413, f"the body is larger than {self._limit} bytes", headers=_CLOSE)
+            return message
+
+        return watched
