@@ -41,6 +41,7 @@ def check_manifests(paths: Sequence[Path]) -> int:
 def parse_payload(file: Path | None, *, gateway: str, country: str, show_clear: bool) -> int:
     """Print normalised sales of one payload; 2 for an unknown gateway, file, or a body that is no delivery of it."""
     from sinal_runtime.gateways import NotThisGateway, registry
+    from sinal_runtime.gateways.sale import MalformedSale, checked
 
     module = registry().get(gateway)
     if module is None:
@@ -55,9 +56,12 @@ def parse_payload(file: Path | None, *, gateway: str, country: str, show_clear: 
         complain(f"{file}: {error.strerror}")
         return 2
     try:
-        sales = module.parse(raw, country=country, clear=show_clear)
+        sales = checked(module.parse(raw, country=country, clear=show_clear))
     except NotThisGateway as error:
         complain(f"no delivery of {gateway}: {error}")
+        return 2
+    except MalformedSale as error:
+        complain(f"the adapter of {gateway} gave something that is no sale: {error}")
         return 2
     print(msgspec.json.format(msgspec.json.encode(sales), indent=2).decode())
     return 0

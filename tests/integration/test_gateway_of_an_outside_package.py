@@ -28,7 +28,8 @@ def block(language: str) -> str:
 
 
 MODULE = block("python")
-BODY = {"acme_id": "A1", "status": "paid", "cents": 29700, "at": "2026-09-21T13:00:00Z", "email": "ana@example.com"}
+BODY = {"acme_id": "A1", "status": "paid", "cents": 29700, "at": "2026-09-21T13:00:00Z", "email": "ana@example.com",
+        "phone": "(11) 98765-0001", "link": "https://pay.acme.example/c?src=click-1"}  # fmt: skip
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def site(tmp_path: Path) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acmepay-sinal\nVersion: 1.0\n")
     points = tomllib.loads(block("toml"))["project"]["entry-points"]["sinal.gateways"]
+    assert tomllib.loads(block("toml"))["tool"]["setuptools"]["py-modules"] == list(points.values())
     lines = [f"{name} = {module}\n" for name, module in points.items()]
     (info / "entry_points.txt").write_text("[sinal.gateways]\n" + "".join(lines))
     return tmp_path
@@ -65,9 +67,19 @@ def test_the_command_line_parses_with_it(site: Path) -> None:
     [sale] = json.loads(answer.stdout)
     assert (sale["gateway"], sale["order_id"], sale["status"]) == ("acmepay", "A1", "approved")
     assert (sale["value"], sale["customer"]["em"]) == ("297.00", [hashlib.sha256(b"ana@example.com").hexdigest()])
+    assert sale["customer"]["ph"] == [hashlib.sha256(b"5511987650001").hexdigest()]
+    assert (sale["tracking"]["click_id"], sale["occurred_at"]) == ("click-1", "2026-09-21T13:00:00Z")
     refused = run(site, *parse, stdin="{}")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "acme_id" in refused.stderr
+
+
+def test_what_is_no_sale_is_told_by_its_field(site: Path) -> None:
+    (site / "acmepay_sinal.py").write_text(MODULE.replace("value=value,", "value=297.0,"))
+    parse = ("-m", "sinal_cli", "gateways", "parse", "--gateway", "acmepay")
+    answer = run(site, *parse, stdin=json.dumps(BODY))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "the adapter of acmepay gave something that is no sale: `value` is of the wrong type\n"
 
 
 def test_one_that_lacks_something_is_told_what(site: Path) -> None:

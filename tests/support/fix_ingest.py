@@ -42,9 +42,11 @@ class SignedGateway:
         return hmac.compare_digest(headers.get("x-signature", "").encode(), secret.get("secret", "").encode())
 
     def parse(self, raw: bytes, *, country: str = "BR", clear: bool = False) -> list[Sale]:
-        """The body's sales; `BOOM` is a fault of the adapter."""
+        """The body's sales; `BOOM` is a fault of the adapter, `FLOAT` one that its types do not allow."""
         if raw == b"BOOM":
             raise KeyError("buyer maria@loja.example")
+        if raw == b"FLOAT":
+            return [a_sale(value=297.0)]
         try:
             return msgspec.json.decode(raw, type=list[Sale])
         except msgspec.MsgspecError:

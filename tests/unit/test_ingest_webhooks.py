@@ -177,6 +177,13 @@ async def test_verified_delivery_nobody_understands_is_kept_and_answered_2xx(edg
     assert "maria" not in str(kept["reason"])
 
 
+async def test_what_an_adapter_gives_is_checked_before_it_is_published(edge_world: EdgeWorld) -> None:
+    reply = await edge_world.client().post(URL, b"FLOAT", headers=SIGNED)
+    assert (reply.status, reply.json()["quarantined"], edge_world.bus.messages) == (202, True, [])
+    [kept] = edge_world.quarantine.kept
+    assert kept["reason"] == "adapter fault: `value` is of the wrong type"
+
+
 async def test_delivery_that_can_not_be_kept_is_not_answered_2xx(edge_world: EdgeWorld) -> None:
     edge_world.quarantine.broken = True
     reply = await edge_world.client().post(URL, b"<html>", headers=SIGNED)

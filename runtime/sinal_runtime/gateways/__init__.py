@@ -51,7 +51,7 @@ class Gateway(Protocol):
 
 
 _NAME = re.compile(r"[a-z0-9]{2,30}")
-_PARTS = frozenset({"sale", "readback"})  # modules of this folder that are no gateways
+_PARTS = frozenset({"sale", "readback", "kit"})  # modules of this folder that are no gateways
 
 
 @cache

@@ -6,6 +6,7 @@ The order of states is by rank; a later event of a lower rank is recorded and ch
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -122,3 +123,32 @@ class Sale(msgspec.Struct, kw_only=True, frozen=True):
     client: Client = Client()
     # What has been given back of `value` so far; only on refunds whose amount the gateway tells.
     refunded_value: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class MalformedSale(ValueError):
+    """An adapter gave something that is no sale; the message names the field and never its value."""
+
+
+_AMOUNT = re.compile(r"\d{1,18}(\.\d{1,12})?", re.ASCII)
+_AT = re.compile(r"at `\$\[\d+\]\.?([\w.\[\]]*)`")
+_decode = msgspec.json.Decoder(list[Sale]).decode
+
+
+def checked(sales: list[Sale]) -> list[Sale]:
+    """The sales an adapter gave, if they are what their types say; raises MalformedSale.
+
+    Types are promises that a package of another need not have kept, and what is no sale would fail only behind the
+    broker, where its delivery cannot be read again.
+    """
+    try:
+        found = _decode(msgspec.json.encode(sales))
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        at = _AT.search(str(error))
+        raise MalformedSale(f"`{at[1] or 'Sale'}` is of the wrong type" if at else "no list of sales") from None
+    for sale in found:
+        amounts = {"value": sale.value, "refunded_value": sale.refunded_value or None}
+        amounts |= {f"products[{at}].value": product.value for at, product in enumerate(sale.products)}
+        for name, amount in amounts.items():
+            if amount is not None and not _AMOUNT.fullmatch(amount):
+                raise MalformedSale(f"`{name}` is no decimal string")
+    return found

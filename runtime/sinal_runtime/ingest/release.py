@@ -22,6 +22,7 @@ from sinal_runtime.bus.quarantine import KEEP_S, QuarantineBucket
 from sinal_runtime.events import Event
 from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import ReadsBack
+from sinal_runtime.gateways.sale import MalformedSale, checked
 from sinal_runtime.ingest import facts
 from sinal_runtime.ingest.outlet import EventTooLarge, Outlet
 from sinal_runtime.ingest.ports import Clock, Plans
@@ -196,6 +197,8 @@ class Quarantined:
             raise _Stays("cannot_open", str(error)) from error
         except NotThisGateway as error:
             raise _Stays("not_understood", str(error)) from error
+        except MalformedSale as error:
+            raise _Stays("not_understood", f"adapter fault: {error}") from error
         except Exception as error:  # an adapter's fault: the next release may read it
             raise _Stays("not_understood", f"adapter fault: {type(error).__name__}") from error
 
@@ -220,7 +223,7 @@ class Quarantined:
                 told_ms=kept.received_at,  # a sale without a time of its own is not as new as its reading
                 readback=gateway.readback(raw, {}, {}) if isinstance(gateway, ReadsBack) else None,
             )
-            for sale in gateway.parse(raw, country=tenant.country)
+            for sale in checked(gateway.parse(raw, country=tenant.country))
             if takes(integration, sale)
         ]
 

@@ -16,7 +16,7 @@ from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_runtime.events import Event
 from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import ReadBack, ReadsBack
-from sinal_runtime.gateways.sale import Sale
+from sinal_runtime.gateways.sale import MalformedSale, Sale, checked
 from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, who
 from sinal_runtime.ingest.drift import Drift
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
@@ -71,11 +71,15 @@ class Webhooks:
             raise problem.unauthorized()
         await self._admit_rate(believed[0][0])
         try:
-            sales = gateway.parse(raw, country=believed[0][0].country)
+            sales = checked(gateway.parse(raw, country=believed[0][0].country))
             call = _call(gateway, raw, request)
         except NotThisGateway as error:
             self._drift.unreadable(gateway)
             return await self._set_aside(request, believed, name, raw, str(error))
+        except MalformedSale as error:
+            self._drift.unreadable(gateway)
+            log.error("webhook.adapter_fault", gateway=name, error=str(error))
+            return await self._set_aside(request, believed, name, raw, f"adapter fault: {error}")
         except Exception as error:  # an adapter's fault must not cost the delivery
             self._drift.unreadable(gateway)
             log.error("webhook.adapter_fault", gateway=name, error=type(error).__name__)

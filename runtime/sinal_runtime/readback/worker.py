@@ -26,7 +26,7 @@ from sinal_runtime.bus.message import Message
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import MissingCredential, ReadBack, ReadsBack
-from sinal_runtime.gateways.sale import Sale
+from sinal_runtime.gateways.sale import Sale, checked
 from sinal_runtime.ingest.facts import sale_event
 from sinal_runtime.ingest.outlet import encode_safe
 from sinal_runtime.ingest.webhooks import takes
@@ -190,7 +190,7 @@ class ReadBackWorker:
 def _sales(gateway: ReadsBack, raw: bytes, country: str) -> list[Sale]:
     """What the answer tells; an adapter's own fault is an answer that is not understood."""
     try:
-        return gateway.parse_readback(raw, country=country)
+        return checked(gateway.parse_readback(raw, country=country))
     except NotThisGateway:
         raise
     except Exception as error:
