@@ -39,12 +39,15 @@ class FixedGateway(SignedGateway):
     """The adapter of the next release: it reads what yesterday's did not."""
 
     fixed = False
+    knows_word = False
     occurred_at = "2026-09-21T13:00:00Z"
 
     def parse(self, raw: bytes, *, country: str = "BR", clear: bool = False) -> list[Sale]:
         """One sale, once it is fixed."""
         if not self.fixed or b"garbage" in raw:
             raise NotThisGateway("no list of sales")
+        if b"new word" in raw and not self.knows_word:
+            return [a_sale(event_key="signed:HP1:ignored", status="ignored", event="SETTLED")]
         return [a_sale(event_key=f"signed:{hash(raw)}", occurred_at=self.occurred_at)]
 
 
@@ -151,6 +154,17 @@ async def test_what_is_released_happened_no_later_than_it_was_received(world: Wo
     assert (await world.call("POST", f"/{kept}/reparse")).json()["result"] == "released"
     event = decode_event((await client.jetstream().get_msg("T-loja", 1)).data or b"")
     assert event.occurred_at == round(received.timestamp() * 1000) < event.received_at
+
+
+async def test_a_delivery_whose_word_is_still_new_stays_until_it_is_known(world: World, client: NatsClient) -> None:
+    kept = await world.keep(b"new word")
+    world.gateway.fixed = True
+    still = (await world.call("POST", f"/{kept}/reparse")).json()
+    assert (still["result"], still["events"]) == ("not_understood", [])
+    world.gateway.knows_word = True
+    assert (await world.call("POST", f"/{kept}/reparse")).json()["result"] == "released"
+    event = decode_event((await client.jetstream().get_msg("T-loja", 1)).data or b"")
+    assert event.sale is not None and event.sale.status == "approved"
 
 
 async def test_large_delivery_in_parts_is_released_whole(world: World, client: NatsClient) -> None:

@@ -184,6 +184,40 @@ async def test_what_an_adapter_gives_is_checked_before_it_is_published(edge_worl
     assert kept["reason"] == "adapter fault: `value` is of the wrong type"
 
 
+NEW_WORD = {"event": "PURCHASE_SETTLED", "status": "ignored", "event_key": "signed:HP1:ignored:PURCHASE_SETTLED"}
+
+
+async def test_a_sale_with_a_new_word_is_recorded_and_its_delivery_kept_for_the_fix(edge_world: EdgeWorld) -> None:
+    client, raw = edge_world.client(), body(a_sale(**NEW_WORD))
+    first, again = [(await client.post(URL, raw, headers=SIGNED)).json() for _ in range(2)]
+    assert (first["events"][0]["status"], first["kept"]) == ("ignored", "kept-1")
+    assert "kept" not in again, "a repeat is kept once"
+    [kept] = edge_world.quarantine.kept
+    assert (kept["tenant"], kept["integration"], kept["gateway"], kept["raw"]) == ("loja", "vendas", "signed", raw)
+    assert len(edge_world.bus.messages) == 1
+
+
+@pytest.mark.parametrize("changes", [{}, NEW_WORD | {"order_id": None}])
+async def test_what_needs_no_fix_is_not_kept(edge_world: EdgeWorld, changes: dict[str, Any]) -> None:
+    assert "kept" not in (await edge_world.client().post(URL, body(a_sale(**changes)), headers=SIGNED)).json()
+    assert edge_world.quarantine.kept == []
+
+
+async def test_a_copy_that_can_not_be_kept_costs_no_delivery(edge_world: EdgeWorld) -> None:
+    edge_world.quarantine.broken = True
+    reply = await edge_world.client().post(URL, body(a_sale(**NEW_WORD)), headers=SIGNED)
+    assert (reply.status, len(edge_world.bus.messages)) == (202, 1)
+
+
+async def test_copies_of_one_word_are_bounded(edge_world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinal_runtime.ingest.new_words.MAX_COPIES", 3)
+    client = edge_world.client()
+    for order in range(5):
+        sale = a_sale(**NEW_WORD | {"order_id": f"HP{order}", "event_key": f"signed:HP{order}:ignored:NEW"})
+        assert (await client.post(URL, body(sale), headers=SIGNED)).status == 202
+    assert (len(edge_world.quarantine.kept), len(edge_world.bus.messages)) == (3, 5)
+
+
 async def test_delivery_that_can_not_be_kept_is_not_answered_2xx(edge_world: EdgeWorld) -> None:
     edge_world.quarantine.broken = True
     reply = await edge_world.client().post(URL, b"<html>", headers=SIGNED)

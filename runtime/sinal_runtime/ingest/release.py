@@ -24,6 +24,7 @@ from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import ReadsBack
 from sinal_runtime.gateways.sale import MalformedSale, checked
 from sinal_runtime.ingest import facts
+from sinal_runtime.ingest.new_words import awaits_fix
 from sinal_runtime.ingest.outlet import EventTooLarge, Outlet
 from sinal_runtime.ingest.ports import Clock, Plans
 from sinal_runtime.ingest.quarantine import Kept, TamperedDelivery, open_kept, read_head
@@ -193,6 +194,8 @@ class Quarantined:
         try:
             _, raw = open_kept(blob, self._keyring)
             return self._events(gateway, kept, raw, *place)
+        except _Stays:
+            raise
         except (TamperedDelivery, UnknownKey) as error:
             raise _Stays("cannot_open", str(error)) from error
         except NotThisGateway as error:
@@ -213,6 +216,9 @@ class Quarantined:
         self, gateway: Gateway, kept: Kept, raw: bytes, tenant: TenantPlan, integration: IntegrationPlan
     ) -> list[Event]:
         now_ms = int(self._clock.time() * 1000)
+        sales = checked(gateway.parse(raw, country=tenant.country))
+        if awaits_fix(gateway, sales):
+            raise _Stays("not_understood", "the word for what happened is still new to the adapter")
         return [
             facts.sale_event(
                 sale,
@@ -223,7 +229,7 @@ class Quarantined:
                 told_ms=kept.received_at,  # a sale without a time of its own is not as new as its reading
                 readback=gateway.readback(raw, {}, {}) if isinstance(gateway, ReadsBack) else None,
             )
-            for sale in checked(gateway.parse(raw, country=tenant.country))
+            for sale in sales
             if takes(integration, sale)
         ]
 

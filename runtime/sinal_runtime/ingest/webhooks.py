@@ -20,6 +20,7 @@ from sinal_runtime.gateways.sale import MalformedSale, Sale, checked
 from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, who
 from sinal_runtime.ingest.drift import Drift
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
+from sinal_runtime.ingest.new_words import NewWords
 from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Quarantine
 from sinal_runtime.ingest.tally import Tallying
 
@@ -55,6 +56,7 @@ class Webhooks:
         self._out = out
         self._limiter = limiter
         self._quarantine = quarantine
+        self._new_words = NewWords(quarantine)
         self._clock = clock
         self._body_timeout_s = body_timeout_s
         self._decoy = secrets.token_hex(16)
@@ -182,9 +184,19 @@ class Webhooks:
         except outlet.EventTooLarge:
             return await self._set_aside(request, believed, gateway, raw, "a sale is larger than the broker takes")
         answer: dict[str, object] = {"events": list(map(_receipt, events, duplicates))}
+        if not all(duplicates) and (copy := await self._keep_copy(request, believed, gateway, raw, sales)):
+            answer["kept"] = copy  # to be read again when its word is known
         if skipped := len(sales) - len(events):
             answer["skipped"] = skipped  # of products that no integration asked for
         return json_answer(202, answer)
+
+    async def _keep_copy(
+        self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, sales: list[Sale]
+    ) -> str | None:
+        integration = request.integration or believed[0][1].name
+        return await self._new_words.keep(
+            self._gateways[gateway], sales, tenant=request.tenant, integration=integration, raw=raw
+        )
 
     async def _set_aside(
         self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, reason: str
