@@ -27,7 +27,8 @@ from sinal_runtime.gateways.sale import Product, Sale, Status, Tracking
 NAME = "eduzz"
 SECRET_KEYS: tuple[str, ...] = ("secret",)
 AUTHENTICATES = True
-MEANINGLESS = frozenset({"ping", "myeduzz.contract_created"})
+_PING = "ping"  # of the panel, when a URL is saved; it may say nothing more
+MEANINGLESS = frozenset({_PING, "myeduzz.contract_created"})
 
 EVENTS: dict[str, Status] = {
     "cart_abandonment": "initiate_checkout",
@@ -69,7 +70,7 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     if _eduzz_form.is_delivery(body):
         return [_eduzz_form.sale(body, reading)]
     event, data = body.text("event"), body.node("data")
-    if event is None or not data:
+    if event is None or not (data or event == _PING):
         raise NotThisGateway("`event` and `data` are missing (v3), and so are `trans_cod` and `trans_status` (older)")
     family, _, word = event.rpartition(".")
     if family not in ("myeduzz", "nutror", "sun", "alpaclass") and "sentDate" not in body:
@@ -84,7 +85,7 @@ def _sale(body: Node, event: str, status: Status, reading: Reading) -> Sale:
     data = body.node("data")
     notice = status.startswith("subscription_")
     order, currency = data.ident("id"), _money.currency(data.text("price", "currency") or "BRL")
-    value = _money.major(data.number("price", "value"), currency)
+    value = _price(data, currency)
     fact = event if status == "ignored" else data.text("updatedAt") or body.text("sentDate") if notice else None
     moments = {"approved": "paidAt", "refunded": "refundedAt", "canceled": "canceledAt"}
     special = data.raw(moments[status]) if status in moments else None
@@ -125,14 +126,18 @@ def _cart(body: Node) -> str:
 
 
 def _product(item: Node, currency: str | None) -> Product:
-    price = item.number("price", "value")
     return Product(
         id=item.ident("productId"),
         name=item.text("name"),
         offer_id=item.ident("offerId"),
         quantity=max(1, item.integer("quantity") or 1),
-        value=_money.major(item.number("price") if price is None else price, currency),
+        value=_price(item, currency),
     )
+
+
+def _price(node: Node, currency: str | None) -> str | None:
+    price = node.number("price", "value")
+    return _money.major(node.number("price") if price is None else price, currency)
 
 
 def _buyer(data: Node) -> identity.ClearUser:

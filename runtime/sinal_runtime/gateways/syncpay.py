@@ -49,13 +49,14 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     """One normalised sale; raises NotThisGateway for a body that is no delivery of SyncPay."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     data = body.node("data") or body
-    word, old = data.text("status"), data.ident("idtransaction")
+    word, old = data.text("status"), data.ident("idtransaction") or data.ident("idTransaction")
     if word is None:
         raise NotThisGateway("`status` is missing")
     if old is None and (data.ident("id") is None or "event" in body or "value" in data):
         raise NotThisGateway("`idtransaction` is missing, and so is `id` of the new API")
-    if old is None and not any(mark in data for mark in _NEW_MARKS):
-        raise NotThisGateway("`idtransaction` is missing, and so are `client` and `final_amount` of the new API")
+    wrapped = "data" in body and "amount" in data
+    if old is None and not (wrapped or any(mark in data for mark in _NEW_MARKS)):
+        raise NotThisGateway("`idtransaction` is missing, and so are `data.amount` and `client` of the new API")
     return [_sale(data, old or data.ident("id"), word, reading)]
 
 

@@ -206,6 +206,17 @@ class TestEduzz:
         payload = tree("eduzz/old.paid.reconstructed.json") | {"trans_paiddate": date, "trans_paidtime": time}
         assert sale("eduzz", payload).occurred_at == moment
 
+    @pytest.mark.parametrize("data", [{}, {"message": "pong"}])
+    def test_the_panels_ping_is_no_sale_and_no_drift(self, data: Any, sale: Parse) -> None:
+        found = sale("eduzz", {"id": "e1", "event": "ping", "data": data, "sentDate": "2026-05-04T13:01:35.000Z"})
+        assert (found.status, found.order_id) == ("ignored", None)
+        assert not uses_unknown_word(registry()["eduzz"], found)
+
+    def test_a_price_without_a_currency_beside_it(self, tree: Tree, sale: Parse) -> None:
+        payload = tree("eduzz/v3.invoice_paid.reconstructed.json")
+        payload["data"]["price"] = "197.50"
+        assert (sale("eduzz", payload).value, sale("eduzz", payload).currency) == ("197.50", "BRL")
+
     def test_a_bump_of_its_own_names_the_main_sale(self, tree: Tree, sale: Parse) -> None:
         payload = tree("eduzz/v3.invoice_paid.reconstructed.json")
         payload["data"]["orderBump"] = {"has": True, "isMainSale": False, "mainSaleId": 90000000}

@@ -176,6 +176,16 @@ class TestSyncPay:
         found = sale("syncpay", {"data": data} if wrapped else data)
         assert (found.status, found.order_id, found.tracking.click_id) == (status, "00000000", "ref-1")
 
+    def test_a_wrapped_notice_needs_no_buyer(self, sale: Parse) -> None:
+        data = {"id": "u-1", "status": "completed", "amount": "97.00", "currency": "BRL"}
+        found = sale("syncpay", {"data": data})
+        assert (found.status, found.order_id, found.value) == ("approved", "u-1", "97.00")
+
+    def test_the_old_id_in_its_other_spelling(self, tree: Tree, sale: Parse) -> None:
+        data = tree("syncpay/old_api.PAID_OUT.shape.json")["data"]
+        data["idTransaction"] = data.pop("idtransaction")
+        assert sale("syncpay", data).order_id == "00000000"
+
     def test_money_that_leaves_is_no_sale(self, tree: Tree, sale: Parse) -> None:
         payload = tree("syncpay/new_api.completed.shape.json")
         payload["data"]["pix_key"] = "00000000000"
