@@ -264,6 +264,21 @@ async def test_debug_token_tells_a_live_token_from_a_dead_one() -> None:
     assert (dead["is_valid"], dead["error"]["code"], dead["error"]["subcode"]) == (False, 190, 460)
 
 
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [({}, 190), ({"pixel": "1234567890"}, None), ({"event_name": "Lead"}, None), ({"start_in_s": 60}, None),
+     ({"times": 0}, None), ({"kind": "throttle"}, None)],
+)  # fmt: skip
+async def test_an_auth_fault_for_all_kills_the_token_for_debug_token_too(fault: Any, code: int | None) -> None:
+    async with graph() as client:
+        await client.post("/_sandbox/faults", json={"faults": [{"kind": "auth"} | fault]})
+        params = {"input_token": "good", "access_token": "good"}
+        for _ in range(2):
+            answer = await client.get("/v26.0/debug_token", params=params)
+            assert answer.json().get("error", {}).get("code") == code
+        assert (await client.get("/_sandbox/faults")).json()["faults"][0]["applied"] == 0
+
+
 async def test_dataset_quality_covers_web_events_of_two_days(meta_event: EventFactory) -> None:
     now = NOW
 

@@ -50,7 +50,7 @@ def build(
     intake = Intake(config=config, log=log, journal=journal, clock=clock)
     edge = EventsEdge(config=config, intake=intake, requests=requests, faults=board, closing=closing, clock=clock)
     control = Control(log=log, requests=requests, board=board, journal=journal)
-    reads = Reads(config=config, intake=intake, log=log, clock=clock)
+    reads = Reads(config=config, intake=intake, log=log, faults=board, clock=clock)
     routes = [*_control_routes(control), *_graph_routes(edge, reads)]
     return Sandbox(Starlette(routes=routes), closing, journal)
 

@@ -75,6 +75,11 @@ class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
         """Whether the events are validated and stored before the fault happens."""
         return self.kind in _STORING if self.accepted is None else self.accepted
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it chooses no pixel and no event."""
+        return self.pixel is self.event_name is self.event_id is None
+
     def error(self) -> GraphError:
         """The Graph error of the kinds that answer with one."""
         status, code, subcode, transient, message = _ERRORS[self.kind]
@@ -185,6 +190,12 @@ class FaultBoard:
         now_s = self._clock()
         names, ids = (_values(events, key) for key in ("event_name", "event_id"))
         return next((f.fault for f in self._faults if f.claims(pixel, names, ids, now_s)), None)
+
+    def invalidates_tokens(self) -> Fault | None:
+        """The `auth` fault in force for whatever is sent: then no token is good, whoever asks. Counts nothing."""
+        now_s = self._clock()
+        chosen = (f.fault for f in self._faults if f.fault.kind == "auth" and f.is_in_force(now_s))
+        return next((fault for fault in chosen if fault.is_for_all), None)
 
     def state(self) -> list[dict[str, object]]:
         """The script with its counters, as `GET /_sandbox/faults` shows it."""

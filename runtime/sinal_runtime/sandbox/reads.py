@@ -19,6 +19,7 @@ from sinal_runtime.sandbox.bodies import bearer
 from sinal_runtime.sandbox.config import SandboxConfig
 from sinal_runtime.sandbox.customer import BITS
 from sinal_runtime.sandbox.errors import GraphError, bad_parameter, missing_object
+from sinal_runtime.sandbox.faults import FaultBoard
 from sinal_runtime.sandbox.fields import select
 from sinal_runtime.sandbox.intake import Intake
 from sinal_runtime.sandbox.records import EventLog, Filter, Record
@@ -33,8 +34,11 @@ _HOUR_S, _DAY_S = 3_600, 86_400
 class Reads:
     """The reading endpoints; `clock` is Unix seconds."""
 
-    def __init__(self, *, config: SandboxConfig, intake: Intake, log: EventLog, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, config: SandboxConfig, intake: Intake, log: EventLog, faults: FaultBoard, clock: Callable[[], float]
+    ) -> None:
         self._config = config
+        self._faults = faults
         self._intake = intake
         self._log = log
         self._clock = clock
@@ -45,7 +49,10 @@ class Reads:
         return self._answer(request, lambda: self._pixel_info(pixel, request.query_params.get("fields")), pixel)
 
     async def debug_token(self, request: Request) -> Response:
-        """`GET /{version}/debug_token?input_token=…`: as for a token made in Events Manager."""
+        """`GET /{version}/debug_token?input_token=…`: as for a token made in Events Manager.
+
+        Who asks with a token that is dead hears code 190, as from Meta; an `auth` fault for all kills every token.
+        """
         return self._answer(request, lambda: self._token_info(request.query_params.get("input_token")))
 
     async def dataset_quality(self, request: Request) -> Response:
@@ -77,6 +84,8 @@ class Reads:
         return info if fields is None else {"id": pixel, **select(info, fields)}
 
     def _token_info(self, token: str | None) -> dict[str, Any]:
+        if fault := self._faults.invalidates_tokens():
+            raise fault.error()
         try:
             self._intake.check_token(token)
         except GraphError as error:
