@@ -17,6 +17,9 @@ from sinal_runtime.api.sink import FolderSink
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.events import UserData
 from sinal_runtime.gateways.sale import Client, Customer, Tracking
+from sinal_runtime.ingest.draft import Draft
+from sinal_runtime.ingest.facts import NOBODY, tracking_event
+from sinal_runtime.ingest.who import Caller
 from sinal_runtime.store.facts import CircuitStore
 
 from tests.support.fix_matching import AGENT, EMAIL
@@ -27,7 +30,8 @@ FBP = "fb.1.1700000000000.1098115397"
 
 async def traffic(rig: ApiRig) -> None:
     """Two matched sales of three, one of them delivered after 4 s; a duplicate; two leads, one with the pixel's id."""
-    room = rig.room
+    room, loja = rig.room, rig.plans.snapshot.tenants["loja"]
+    page = Caller(loja, loja.funnels[0], is_server=False)
     await room.deliver(room.visit(click_id="c1", fbp=FBP), room.visit(click_id="c2"))
     await room.deliver(
         room.sale(order="HP1", tracking=Tracking(click_id="c1"), client=Client(ip="177.10.20.30", user_agent=AGENT)),
@@ -35,7 +39,9 @@ async def traffic(rig: ApiRig) -> None:
         room.sale(order="HP3", customer=Customer(em=["b" * 64], ph=["c" * 64])),
         room.sale(order="HP1"),
         room.visit("lead", event_id="pixel-1", user=UserData(em=[EMAIL])),
-        room.visit("lead", user=UserData(em=[EMAIL])),
+        tracking_event(
+            Draft({"user": UserData(em=[EMAIL])}, (), 0), kind="lead", caller=page, visitor=NOBODY, now_ms=room.ms()
+        ),
     )
     await rig.run(
         "update capi_events set status = 'delivered', settled_at = received_at + interval '4 seconds' "

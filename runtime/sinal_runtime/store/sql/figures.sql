@@ -76,7 +76,8 @@ from (
 group by event_name order by event_name
 
 -- name: pairing
-select kind, source, count(*)::int as events, count(*) filter (where body ->> 'event_id' is not null)::int as paired
+-- The edge gives an event whose sender named none its own id.
+select kind, source, count(*)::int as events, count(*) filter (where body ->> 'event_id' <> id)::int as paired
 from events
 where tenant_id = %(tenant)s and outcome = 'sent' and received_at >= now() - make_interval(secs => %(window_s)s)
 group by kind, source order by kind, source
