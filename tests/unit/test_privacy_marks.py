@@ -93,6 +93,9 @@ def test_the_row_of_a_dropped_event_tells_nothing_of_anybody() -> None:
         b'{"phone": "11987654321"}',
         EMAIL.encode(),
         b'{"transaction": "HP1"}',
+        b'{"transaction":HP1}',
+        b"order=HP1&total=10",
+        rb'{"email": "\u0061na\u0040example.com", "emoji": "\ud83d\ude00"}',
     ],
 )
 def test_a_body_of_unknown_form_is_searched_in_clear(body: bytes) -> None:
@@ -100,6 +103,21 @@ def test_a_body_of_unknown_form_is_searched_in_clear(body: bytes) -> None:
     assert mentions(body, wanted, country="BR")
     other = Forget(tenant="loja", emails=["0" * 64], phones=["1" * 64], orders=["HP9"])
     assert not mentions(body, other, country="BR")
+
+
+@pytest.mark.parametrize(
+    ("body", "held"),
+    [
+        (b'{"id": 42}', True),
+        (b"id=42&n=1", True),
+        (rb'{"ref": "shop\/42"}', True),
+        (b'{"total": 1420, "phone": "+5511942000000", "id": "A42"}', False),
+        (b'{"id": 4}', False),
+    ],
+)
+def test_an_order_is_a_word_of_its_own_and_no_part_of_another_buyer_s_numbers(body: bytes, held: bool) -> None:
+    """Else an export would show, and an erasure would lose, what others bought."""
+    assert mentions(body, Forget(tenant="loja", orders=["42"]), country="BR") is held
 
 
 @pytest.mark.parametrize("filler", [b"a", b"@", b"1", b"1 ", b"a@", b"%40"])

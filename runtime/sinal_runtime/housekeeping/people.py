@@ -20,6 +20,7 @@ from sinal_runtime.store.footprint import Footprint
 # are bounded, so that the time of a search grows with the body and nothing more: senders choose what stands in it.
 _LOCAL = re.compile(r"[^\s\"'<>()\[\]{},;:=&|\\]{1,64}\Z")
 _DOMAIN = re.compile(r"[A-Za-z0-9.\-]{1,253}")
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|/)")
 _PHONE = re.compile(r"\+?\d[\d\s().\-]{6,20}\d")
 
 
@@ -102,10 +103,10 @@ def keys_of(found: Footprint) -> list[str]:
 
 
 def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
-    """Whether a body in clear, of whatever form, holds the person or the order."""
+    """Whether a body in clear, of whatever form, holds the person, or the order as a word of its own."""
     text = raw.decode("utf-8", "replace")
-    texts = {text, unquote_plus(text)}
-    if any(order in one for one in texts for order in wanted.orders):
+    texts = {text, unquote_plus(text), _ESCAPED.sub(_unescaped, text)}
+    if any(_word(order).search(one) for one in texts for order in wanted.orders):
         return True
     emails, phones = set(wanted.emails), set(wanted.phones)
     return any(
@@ -114,6 +115,17 @@ def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
         or not phones.isdisjoint(_hashes("ph", _PHONE.findall(one), country))
         for one in texts
     )
+
+
+def _word(order: str) -> re.Pattern[str]:
+    """Some shops count their orders from 1: another's price or phone must not be taken for one."""
+    return re.compile(rf"(?<![0-9A-Za-z]){re.escape(order)}(?![0-9A-Za-z])")
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """What JSON may write otherwise; halves of a pair stay, no order or address has them."""
+    code = int(found[1] or "2f", 16)
+    return found[0] if 0xD800 <= code < 0xE000 else chr(code)
 
 
 def _hashes(field: str, found: Iterable[str], country: str) -> set[str]:
