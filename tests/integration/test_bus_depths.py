@@ -113,4 +113,4 @@ async def test_a_queue_that_is_retained_for_later_is_nobodys_work(
     config = (await js.stream_info("T-loja")).config
     await js.update_stream(config.evolve(metadata={names.OWNER: f"{names.RETAINED}shop/loja"}))
     found = await bus.survey()
-    assert (found.tenants, list(found.depths)) == (frozenset(), [])
+    assert (found.births, list(found.depths)) == ({}, [])

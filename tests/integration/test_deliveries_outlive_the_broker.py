@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from nats.aio.client import Client
 
 from sinal_crds import names
 from sinal_runtime.bus import Bus
 from sinal_runtime.events import Dispatch, encode
+from sinal_runtime.housekeeping import stranded
 from sinal_runtime.housekeeping.stranded import Stranded
 from sinal_runtime.store.housekeeping import HousekeepingStore
 from sinal_runtime.store.ledger import Ref
@@ -27,8 +29,10 @@ class Broker:
 
     def __init__(self, rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant) -> None:
         self.rig, self._bus, self._js, self._make = rig, bus, client.jetstream(), make_tenant
-        plans = SimpleNamespace(snapshot=SimpleNamespace(tenants=dict(rig.plans.tenants)))
-        self.stranded = Stranded(HousekeepingStore(rig.database), MatchStore(rig.database), bus, plans)
+        plan = rig.plans.tenants["loja"]
+        tenants = {"loja": plan, "outra": msgspec.structs.replace(plan, slug="outra")}
+        plans = SimpleNamespace(snapshot=SimpleNamespace(tenants=tenants))
+        self.stranded = Stranded(HousekeepingStore(rig.database), MatchStore(rig.database), bus, plans, surveys=bus)
 
     async def publish(self, name: str, *, age_s: float) -> Ref:
         ref = await self.rig.add(name)
@@ -63,6 +67,25 @@ async def test_a_lane_that_is_never_empty_gets_back_what_a_lost_stream_had(broke
     assert broker.generations(lost, newer) == [1, 0]
     assert await broker.messages() == 2
     assert await broker.stranded.rescue() == 0
+
+
+async def test_each_tenants_rows_are_judged_by_its_own_stream(broker: Broker, make_tenant: MakeTenant) -> None:
+    await make_tenant("outra", CONSUMER)
+    others = await broker.publish("others", age_s=0)
+    broker.rig.rows("update capi_events set tenant_id = 'outra'")
+    lost = await broker.publish("lost", age_s=0)
+    await broker.lose_everything()
+    assert await broker.stranded.rescue() == 1
+    assert broker.generations(lost, others) == [1, 0]
+
+
+async def test_more_rows_than_are_taken_at_once_all_come_back(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stranded, "LIMIT", 2)
+    lost = [await broker.publish(f"lost-{number}", age_s=1) for number in range(5)]
+    await broker.lose_everything()
+    assert await broker.stranded.rescue() == 5
+    assert broker.generations(*lost) == [1] * 5
+    assert await broker.messages() == 5
 
 
 async def test_what_a_lost_worker_held_at_that_moment_follows_when_its_claim_ends(broker: Broker) -> None:

@@ -12,7 +12,7 @@ import pytest
 from nats.aio.client import Client
 
 from sinal_crds import names
-from sinal_runtime.bus import Bus, Lanes, contents
+from sinal_runtime.bus import Bus, Lanes, Survey, contents
 from sinal_runtime.events import Dispatch, encode
 from sinal_runtime.housekeeping.stranded import Stranded
 from sinal_runtime.plans.testing import StaticPlans
@@ -27,6 +27,13 @@ IDLE_S = 60.0
 STREAM, SUBJECT = names.stream("loja"), names.out_subject("loja", "principal")
 
 
+class _LongAgo:
+    """Rows of these tests pretend to be older than their stream, which must not be their proof."""
+
+    async def survey(self, *, ages: bool = False) -> Survey:
+        return Survey({"loja": datetime(2020, 1, 1, tzinfo=UTC)}, [])
+
+
 class Loss:
     """Delivery over a real broker that loses messages."""
 
@@ -34,7 +41,7 @@ class Loss:
         self.rig, self.bus, self.js = rig, bus, client.jetstream()
         store = HousekeepingStore(rig.database)
         plans = StaticPlans(*rig.plans.tenants.values())
-        self.stranded = Stranded(store, MatchStore(rig.database), bus, plans, idle_s=IDLE_S)
+        self.stranded = Stranded(store, MatchStore(rig.database), bus, plans, surveys=_LongAgo(), idle_s=IDLE_S)
 
     async def add(self, event_id: str, *, destination: str = "principal") -> Ref:
         """A row as matching makes it: its time has milliseconds only, as the message that names it."""
@@ -65,13 +72,7 @@ class Loss:
 
 
 @pytest.fixture
-async def loss(
-    dispatch_rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant, monkeypatch: pytest.MonkeyPatch
-) -> Loss:
-    async def long_ago(*_: object) -> dict[str, datetime]:
-        return {STREAM: datetime(2020, 1, 1, tzinfo=UTC)}
-
-    monkeypatch.setattr(contents, "births", long_ago)  # rows of these tests pretend to be older than their stream
+async def loss(dispatch_rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant) -> Loss:
     await make_tenant("loja", names.dispatch_consumer("principal"), names.dispatch_consumer("outro"))
     return Loss(dispatch_rig, bus, client)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import REGISTRY
 
-from sinal_runtime.bus import BusUnavailable, Depth
+from sinal_runtime.bus import BusUnavailable, Depth, Survey
 from sinal_runtime.observing.queues import Queues
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -29,11 +29,11 @@ class World:
     def time(self) -> float:
         return NOW.timestamp()
 
-    async def depths(self, *, ages: bool = False) -> list[Depth]:
+    async def survey(self, *, ages: bool = False) -> Survey:
         assert ages
         if self.away:
             raise BusUnavailable("away")
-        return self.waiting
+        return Survey({}, self.waiting)
 
 
 def shown(tenant: str, role: str) -> tuple[float | None, float | None]:

@@ -21,6 +21,7 @@ class Housekeeping(Base):
         from sinal_runtime.housekeeping.service import Housekeeper
         from sinal_runtime.observing.coverage import SignalCoverage
         from sinal_runtime.observing.queues import Queues
+        from sinal_runtime.observing.shared import Surveys
         from sinal_runtime.store.facts import FactStore
         from sinal_runtime.store.observing import ObservingStore
 
@@ -32,10 +33,16 @@ class Housekeeping(Base):
         self._stack.push_async_callback(chores.stop)
         store = FactStore(database)
         every_s = settings.facts_interval_s
-        facts = Facts(store, Board(bus), bus, plans, apart_s=2 * every_s)
-        keeper = Housekeeper(database, owner, bus, plans, self._keyring, facts=facts, facts_every_s=every_s)
+        surveys = Surveys(bus)
+        recent = surveys.within(min(DEPTH_INTERVAL_S, every_s))
+        facts = Facts(store, Board(bus), recent, plans, apart_s=2 * every_s)
+        keeper = Housekeeper(
+            database, owner, bus, plans, self._keyring, facts=facts, surveys=recent, facts_every_s=every_s
+        )
         await tallies.keep(bus, store)
         chores.run(keeper.run())
-        chores.every(DEPTH_INTERVAL_S, Queues(bus, plans).look, what="queue depths", most_s=MOST_DEPTH_INTERVAL_S)
+        chores.every(
+            DEPTH_INTERVAL_S, Queues(surveys.within(0), plans).look, what="queue depths", most_s=MOST_DEPTH_INTERVAL_S
+        )
         coverage = SignalCoverage(ObservingStore(database))
         chores.every(COVERAGE_INTERVAL_S, coverage.look, what="signal coverage")

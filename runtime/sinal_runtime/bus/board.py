@@ -15,8 +15,8 @@ import msgspec
 
 from sinal_crds.names import STATUS_BUCKET
 from sinal_runtime.bus import wire
-from sinal_runtime.bus.depth import Api
 from sinal_runtime.bus.errors import BusRefused, BusUnavailable, LaneMissing
+from sinal_runtime.bus.streams import Api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from sinal_crds import names
+from sinal_runtime.bus import streams
 from sinal_runtime.bus.errors import BusRefused, LaneMissing
 
 _NO_MESSAGE = 10037
@@ -45,53 +45,15 @@ class _Got(msgspec.Struct, frozen=True):
     message: _Message
 
 
-class _State(msgspec.Struct, frozen=True):
-    subjects: dict[str, int] | None = None
-
-
-class _Info(msgspec.Struct, frozen=True):
-    state: _State
-
-
-class _Config(msgspec.Struct, frozen=True):
-    name: str
-
-
-class _Listed(msgspec.Struct, frozen=True):
-    config: _Config
-    created: datetime
-
-
-class _Page(msgspec.Struct, frozen=True):
-    total: int
-    streams: list[_Listed] | None = None
-
-
 _got = msgspec.json.Decoder(_Got).decode
-_info = msgspec.json.Decoder(_Info).decode
-_page = msgspec.json.Decoder(_Page).decode
 
 
 async def count(broker: Broker, stream: str, subject: str) -> int:
     """Messages on a subject, delivered or not; none where the stream is gone. Raises BusError."""
     try:
-        answer = await broker.api(f"STREAM.INFO.{stream}", msgspec.json.encode({"subjects_filter": subject}))
+        return sum((await streams.held(broker.api, stream, subject)).values())
     except LaneMissing:
         return 0
-    return sum((_info(answer).state.subjects or {}).values())
-
-
-async def births(broker: Broker) -> dict[str, datetime]:
-    """When each stream was made: what was published before is not in it. Raises BusError."""
-    found: dict[str, datetime] = {}
-    offset = 0
-    while True:
-        page = _page(await broker.api("STREAM.LIST", b'{"offset":%d}' % offset))
-        streams = page.streams or []
-        found.update((stream.config.name, stream.created) for stream in streams)
-        offset += len(streams)
-        if not streams or offset >= page.total:
-            return found
 
 
 async def scan(broker: Broker, stream: str, subject: str) -> AsyncIterator[Content]:

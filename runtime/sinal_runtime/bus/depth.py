@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from sinal_crds import names
+from sinal_runtime.bus import streams
 from sinal_runtime.bus.errors import BusRefused, LaneMissing
+from sinal_runtime.bus.streams import Api, Stream
 
-Api = Callable[[str, bytes], Awaitable[bytes]]
 PARALLEL = 32
 
 
@@ -58,38 +59,13 @@ class Depth(msgspec.Struct, frozen=True):
 class Survey(msgspec.Struct, frozen=True):
     """Every tenant that there is, and the depth of each lane that has work; a lane not listed is empty."""
 
-    tenants: frozenset[str]
+    births: Mapping[str, datetime]  # when each tenant's stream was made: what was published before is not in it
     depths: Sequence[Depth]
 
-
-class _Config(msgspec.Struct, frozen=True):
-    name: str
-    metadata: dict[str, str] = {}
-
-
-class _State(msgspec.Struct, frozen=True):
-    messages: int = 0
-    first_ts: datetime | None = None
-    subjects: dict[str, int] = {}
-
-
-class _Stream(msgspec.Struct, frozen=True):
-    config: _Config
-    state: _State
-
     @property
-    def tenant(self) -> str | None:
-        """Whose queue it is; None where it is no living tenant's."""
-        try:
-            slug = names.slug_of_stream(self.config.name)
-        except ValueError:
-            return None
-        return None if self.config.metadata.get(names.OWNER, "").startswith(names.RETAINED) else slug
-
-
-class _StreamPage(msgspec.Struct, frozen=True):
-    total: int
-    streams: list[_Stream] | None = None
+    def tenants(self) -> frozenset[str]:
+        """By their names."""
+        return frozenset(self.births)
 
 
 class _Consumer(msgspec.Struct, frozen=True):
@@ -111,23 +87,8 @@ class _Got(msgspec.Struct, frozen=True):
     message: _Stored
 
 
-_stream = msgspec.json.Decoder(_Stream).decode
-_stream_page = msgspec.json.Decoder(_StreamPage).decode
 _consumer_page = msgspec.json.Decoder(_ConsumerPage).decode
 _got = msgspec.json.Decoder(_Got).decode
-
-
-async def _streams(api: Api) -> list[tuple[str, _Stream]]:
-    """Living tenants and their streams."""
-    found: list[tuple[str, _Stream]] = []
-    offset = 0
-    while True:
-        page = _stream_page(await api("STREAM.LIST", b'{"offset":%d}' % offset))
-        streams = page.streams or []
-        found.extend((tenant, stream) for stream in streams if (tenant := stream.tenant) is not None)
-        offset += len(streams)
-        if not streams or offset >= page.total:
-            return found
 
 
 async def _consumers(api: Api, stream: str) -> list[_Consumer]:
@@ -139,12 +100,12 @@ async def _consumers(api: Api, stream: str) -> list[_Consumer]:
             return found
 
 
-async def _complete(api: Api, stream: _Stream, depths: list[Depth], tenant: str) -> list[Depth]:
+async def _complete(api: Api, stream: Stream, depths: list[Depth], tenant: str) -> list[Depth]:
     """The lanes with what no consumer counts; lanes without a consumer too."""
     if sum(depth.messages for depth in depths) >= stream.state.messages:
         return depths
     try:
-        held = _stream(await api(f"STREAM.INFO.{stream.config.name}", b'{"subjects_filter":">"}')).state.subjects
+        held = await streams.held(api, stream.config.name, ">")
     except LaneMissing:
         return []
     lanes: Counter[str] = Counter()
@@ -164,7 +125,7 @@ def _consumer_of(subject: str, tenant: str) -> str | None:
     return names.dispatch_consumer(subject.removeprefix(out)) if subject.startswith(out) else None
 
 
-async def _dated(api: Api, stream: _Stream, depth: Depth, *, alone: bool) -> Depth:
+async def _dated(api: Api, stream: Stream, depth: Depth, *, alone: bool) -> Depth:
     """The lane with the time of its oldest message."""
     if not depth.messages or (alone and stream.state.first_ts is None):
         return depth
@@ -182,7 +143,7 @@ async def survey(api: Api, *, ages: bool = False) -> Survey:
     """All tenants, and every lane with work, with the time of its oldest message if asked; raises BusError."""
     gate = asyncio.Semaphore(PARALLEL)
 
-    async def one(tenant: str, stream: _Stream) -> list[Depth]:
+    async def one(tenant: str, stream: Stream) -> list[Depth]:
         async with gate:
             try:
                 consumers = await _consumers(api, stream.config.name)
@@ -195,6 +156,7 @@ async def survey(api: Api, *, ages: bool = False) -> Survey:
             alone = sum(depth.messages > 0 for depth in found) == 1
             return [await _dated(api, stream, depth, alone=alone) for depth in found]
 
-    streams = await _streams(api)
-    listed = await asyncio.gather(*(one(tenant, stream) for tenant, stream in streams if stream.state.messages))
-    return Survey(frozenset(tenant for tenant, _ in streams), [depth for depths in listed for depth in depths])
+    living = {tenant: stream for stream in await streams.listed(api) if (tenant := stream.tenant) is not None}
+    found = await asyncio.gather(*(one(tenant, stream) for tenant, stream in living.items() if stream.state.messages))
+    births = {tenant: stream.created for tenant, stream in living.items()}
+    return Survey(births, [depth for depths in found for depth in depths])

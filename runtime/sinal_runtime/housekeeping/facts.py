@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from sinal_crds.facts import PULSE_KEY, PULSE_S, Pulse, TenantFacts, UnknownFacts, decode, decode_pulse, encode
-from sinal_runtime.bus.depth import Depth
 from sinal_runtime.housekeeping.ports import Plans
 from sinal_runtime.observing import facts
+from sinal_runtime.observing.shared import Surveyor
 from sinal_runtime.store.facts import FactStore
 
 APART_S = 30.0
@@ -30,12 +30,6 @@ class Board(Protocol):
     async def take_down(self, keys: set[str]) -> None: ...
 
 
-class Depths(Protocol):
-    """Where depths are read; `Bus` is one. Raises BusError."""
-
-    async def depths(self, *, ages: bool = False) -> list[Depth]: ...
-
-
 class Facts:
     """The teller of one process; its pace is its own, what hangs there is everybody's."""
 
@@ -43,7 +37,7 @@ class Facts:
         self,
         store: FactStore,
         board: Board,
-        bus: Depths,
+        bus: Surveyor,
         plans: Plans,
         *,
         apart_s: float = APART_S,
@@ -56,7 +50,7 @@ class Facts:
     async def tell(self, since: datetime | None) -> int:
         """Look and tell; returns how many tenants had news. Raises BusError, StoreUnavailable."""
         plans = dict(self._plans.snapshot.tenants)
-        depths = await self._bus.depths(ages=True)
+        depths = (await self._bus.survey(ages=True)).depths
         sights = await self._store.look(facts.lanes(plans), since=since)
         hanging = await self._board.look()
         now = self._clock()

@@ -16,6 +16,7 @@ from sinal_runtime.housekeeping.ports import Bus, Plans
 from sinal_runtime.housekeeping.queues import Incoming, Quarantine
 from sinal_runtime.housekeeping.spools import BroadcastSpools
 from sinal_runtime.housekeeping.stranded import Stranded
+from sinal_runtime.observing.shared import Surveyor
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.housekeeping import HousekeepingStore, Leases
 from sinal_runtime.store.matching import MatchStore
@@ -46,12 +47,13 @@ class Housekeeper:
         keyring: Keyring,
         *,
         facts: Facts,
+        surveys: Surveyor,
         facts_every_s: float,
     ) -> None:
         self._facts, self._facts_every_s = facts, facts_every_s
         store, outbox = HousekeepingStore(database), MatchStore(database)
         self._database, self._owner, self._plans = database, owner, plans
-        self._stranded = Stranded(store, outbox, bus, plans)
+        self._stranded = Stranded(store, outbox, bus, plans, surveys=surveys)
         self._heartbeat = Heartbeat(store, bus, plans)
         self._ledger = LedgerCheck(store, plans)
         self._eraser = Eraser(

@@ -9,6 +9,8 @@ row is claimed once.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -18,7 +20,8 @@ from sinal_runtime import metrics
 from sinal_runtime.bus import contents
 from sinal_runtime.housekeeping.ports import Bus, Plans
 from sinal_runtime.matching.outbox import publish
-from sinal_runtime.store.housekeeping import HousekeepingStore, StrandedLane
+from sinal_runtime.observing.shared import Surveyor
+from sinal_runtime.store.housekeeping import Birth, HousekeepingStore, StrandedLane
 from sinal_runtime.store.matching import MatchStore
 
 log = structlog.get_logger(__name__)
@@ -31,36 +34,42 @@ class Stranded:
     """Publishes again what nobody will deliver otherwise."""
 
     def __init__(
-        self, store: HousekeepingStore, outbox: MatchStore, bus: Bus, plans: Plans, *, idle_s: float = IDLE_S
+        self,
+        store: HousekeepingStore,
+        outbox: MatchStore,
+        bus: Bus,
+        plans: Plans,
+        *,
+        surveys: Surveyor,
+        idle_s: float = IDLE_S,
     ) -> None:
-        self._store, self._outbox, self._bus, self._plans = store, outbox, bus, plans
+        self._store, self._outbox, self._bus, self._plans, self._surveys = store, outbox, bus, plans, surveys
         self._idle_s = idle_s
         self._reborn: dict[str, datetime] = {}  # tenant -> birth of the stream that has all of its messages
 
     async def rescue(self) -> int:
         """Look at every lane; returns how many rows were published again. Raises BusError, StoreUnavailable."""
-        births, lost = await contents.births(self._bus), 0
-        for slug in self._plans.snapshot.tenants:
-            born = births.get(names.stream(slug))
-            if born is not None and self._reborn.get(slug) != born:
-                lost += await self._tenant(slug, born)
-        return lost + await self._idle()
+        births = (await self._surveys.survey()).births
+        known = [Birth(slug, births[slug]) for slug in self._plans.snapshot.tenants if slug in births]
+        fresh = [birth for birth in known if self._reborn.get(birth.tenant) != birth.born]
+        return (await self._before(fresh) if fresh else 0) + await self._idle()
 
-    async def _tenant(self, slug: str, born: datetime) -> int:
-        """Rows from before the birth of the tenant's stream; asked for once a stream, until none is left."""
-        published, page = 0, LIMIT
+    async def _before(self, births: Sequence[Birth]) -> int:
+        """Rows from before a stream; its tenant is asked about until none is left."""
+        published: Counter[str] = Counter()
+        page = LIMIT
         while page == LIMIT:
-            rows = await self._store.requeue_lost(slug, before=born, limit=LIMIT)
+            rows = await self._store.requeue_lost(births, limit=LIMIT)
             await publish(self._bus, self._outbox, rows)
             for row in rows:
-                metrics.STRANDED.labels(slug, row.destination).inc()
+                metrics.STRANDED.labels(row.tenant_id, row.destination).inc()
+                published[row.tenant_id] += 1
             page = len(rows)
-            published += page
-        if published:
-            log.warning("stranded.stream_lost", tenant=slug, rows=published)
-        if not await self._store.has_lost(slug, before=born):
-            self._reborn[slug] = born
-        return published
+        for tenant, count in published.items():
+            log.warning("stranded.stream_lost", tenant=tenant, rows=count)
+        left = await self._store.have_lost(births)
+        self._reborn |= {birth.tenant: birth.born for birth in births if birth.tenant not in left}
+        return published.total()
 
     async def _idle(self) -> int:
         lanes = [

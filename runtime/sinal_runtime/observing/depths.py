@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from sinal_runtime.bus import BusUnavailable, Depth, Survey
+from sinal_runtime.bus import BusUnavailable, Depth
+from sinal_runtime.observing.shared import Shared, Surveyor
 
 ROLES = ("match", "dispatch")
 FRESH_S = 1.0
@@ -77,14 +78,6 @@ class Reading:
         return total
 
 
-class Broker(Protocol):
-    """Where depths are read; `Bus` is one."""
-
-    async def survey(self, *, ages: bool = False) -> Survey:
-        """Every tenant, and every lane with work; raises BusError."""
-        ...
-
-
 class Clock(Protocol):
     """Wall time and time that only goes forward; the module `time` is one."""
 
@@ -96,19 +89,13 @@ class Clock(Protocol):
 class DepthSource:
     """Reads the depths when they are asked for."""
 
-    def __init__(self, bus: Broker, *, clock: Clock = time) -> None:
+    def __init__(self, bus: Surveyor, *, clock: Clock = time) -> None:
         self._bus, self._clock = bus, clock
-        self._looking: asyncio.Task[Reading] | None = None
-        self._began = float("-inf")
+        self._shared = Shared(self._look, clock=clock)
 
     async def reading(self) -> Reading:
         """The depths of the last second; raises BusError when they can't be read now."""
-        now = self._clock.monotonic()
-        look = self._looking
-        if look is None or (look.done() and (now - self._began > FRESH_S or _failed(look))):
-            self._began = now
-            self._looking = look = asyncio.create_task(self._look())
-        return await asyncio.shield(look)
+        return await self._shared.get(within_s=FRESH_S)
 
     async def _look(self) -> Reading:
         at = self._clock.time()
@@ -118,7 +105,3 @@ class DepthSource:
         except TimeoutError as error:
             raise BusUnavailable(f"the depths could not be read within {LOOK_S:g} s") from error
         return Reading(at, survey.tenants, by_role(survey.depths))
-
-
-def _failed(look: asyncio.Task[Reading]) -> bool:
-    return look.cancelled() or look.exception() is not None

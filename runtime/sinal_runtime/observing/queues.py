@@ -11,16 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from sinal_runtime import metrics
-from sinal_runtime.bus import Depth
 from sinal_runtime.observing.depths import Lane, Queue, by_role
-
-
-class Depths(Protocol):
-    """Where depths are read; `Bus` is one."""
-
-    async def depths(self, *, ages: bool = False) -> list[Depth]:
-        """Every lane with work; raises BusError."""
-        ...
+from sinal_runtime.observing.shared import Surveyor
 
 
 class Snapshot(Protocol):
@@ -46,13 +38,13 @@ class Clock(Protocol):
 class Queues:
     """Keeps the metrics of all lanes."""
 
-    def __init__(self, bus: Depths, plans: Plans, *, clock: Clock = time) -> None:
+    def __init__(self, bus: Surveyor, plans: Plans, *, clock: Clock = time) -> None:
         self._bus, self._plans, self._clock = bus, plans, clock
         self._shown: set[Lane] = set()
 
     async def look(self) -> None:
         """Read the depths and show them; raises BusError."""
-        waiting, now = by_role(await self._bus.depths(ages=True)), self._clock.time()
+        waiting, now = by_role((await self._bus.survey(ages=True)).depths), self._clock.time()
         metrics.QUEUE_READ.set(now)
         self._forget(self._plans.snapshot.tenants)
         self._shown |= waiting.keys()

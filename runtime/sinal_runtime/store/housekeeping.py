@@ -33,6 +33,13 @@ class StrandedLane(msgspec.Struct, frozen=True):
     destination: str
 
 
+class Birth(msgspec.Struct, frozen=True):
+    """When a tenant's stream was made."""
+
+    tenant: str
+    born: datetime
+
+
 class LastBeat(msgspec.Struct, frozen=True):
     """The newest heartbeat that came through: seconds it took, and seconds since."""
 
@@ -100,14 +107,15 @@ class HousekeepingStore:
         found = await self._ask("requeue", tenant=lane.tenant, destination=lane.destination, idle_s=idle_s, limit=limit)
         return [Outbox(**row) for row in found]
 
-    async def requeue_lost(self, tenant: str, *, before: datetime, limit: int) -> list[Outbox]:
-        """The same for a tenant's rows whose message was published before that moment, in a lane or not."""
-        return [Outbox(**row) for row in await self._ask("requeue_lost", tenant=tenant, before=before, limit=limit)]
+    async def requeue_lost(self, births: Sequence[Birth], *, limit: int) -> list[Outbox]:
+        """The same for rows whose message was published before their tenant's stream was made, in a lane or not."""
+        text = msgspec.json.encode(births).decode()
+        return [Outbox(**row) for row in await self._ask("requeue_lost", births=text, limit=limit)]
 
-    async def has_lost(self, tenant: str, *, before: datetime) -> bool:
-        """Whether there still are such rows, maybe in a worker's hands."""
-        found = await self._ask("lost_left", tenant=tenant, before=before)
-        return bool(found[0]["left_over"])
+    async def have_lost(self, births: Sequence[Birth]) -> set[str]:
+        """Of these tenants those that still have such rows, maybe in a worker's hands."""
+        text = msgspec.json.encode(births).decode()
+        return {row["tenant"] for row in await self._ask("lost_left", births=text)}
 
     async def next_to_beat(self, tenants: Sequence[str]) -> str | None:
         """The tenant whose last heartbeat is the oldest."""

@@ -138,7 +138,7 @@ class Broker:
         self.looks += 1
         if self.away:
             raise BusUnavailable("away")
-        return Survey(frozenset({"loja"}), [Depth("loja", "match", self.looks, 0)])
+        return Survey({"loja": NOW}, [Depth("loja", "match", self.looks, 0)])
 
 
 async def test_who_asks_within_a_second_shares_a_look() -> None:

@@ -61,22 +61,28 @@ returning c.id, c.created_at, c.tenant_id, c.destination, c.event_id, c.generati
 -- name: requeue_lost
 -- Rows whose message was in a stream that is no more; those that a worker holds now come later.
 with lost as (
-    select c.id, c.created_at, c.generation from capi_events c
-    where c.tenant_id = %(tenant)s and c.created_at >= now() - interval '8 days' and c.published_at < %(before)s
-        and (c.status = 'pending' or (c.status = 'sending' and coalesce(c.lease_until, '-infinity') < now()))
-    order by c.created_at, c.id limit %(limit)s
+    select c.id, c.created_at, c.generation, b.born
+    from json_to_recordset(%(births)s::json) as b (tenant text, born timestamptz), lateral (
+        select id, created_at, generation from capi_events
+        where tenant_id = b.tenant and created_at >= now() - interval '8 days' and published_at < b.born
+            and settled_at is null
+            and (status = 'pending' or (status = 'sending' and coalesce(lease_until, '-infinity') < now()))
+        order by created_at, id limit %(limit)s) c
+    limit %(limit)s
 )
 update capi_events c set generation = c.generation + 1, published_at = null
 from lost l
 where c.id = l.id and c.created_at = l.created_at and c.generation = l.generation
-    and c.created_at >= now() - interval '8 days' and c.published_at < %(before)s
+    and c.created_at >= now() - interval '8 days' and c.published_at < l.born
     and (c.status = 'pending' or (c.status = 'sending' and coalesce(c.lease_until, '-infinity') < now()))
 returning c.id, c.created_at, c.tenant_id, c.destination, c.event_id, c.generation
 
 -- name: lost_left
-select exists (select from capi_events c
-    where c.tenant_id = %(tenant)s and c.created_at >= now() - interval '8 days' and c.published_at < %(before)s
-        and c.status in ('pending', 'sending')) as left_over
+select b.tenant from json_to_recordset(%(births)s::json) as b (tenant text, born timestamptz)
+where exists (
+    select from capi_events c
+    where c.tenant_id = b.tenant and c.created_at >= now() - interval '8 days' and c.published_at < b.born
+        and c.settled_at is null and c.status in ('pending', 'sending'))
 
 -- name: next_to_beat
 select t.slug from unnest(%(tenants)s::text[]) as t (slug) left join heartbeats h on h.tenant_id = t.slug

@@ -1,4 +1,4 @@
-"""Looking into streams: what is asked of the broker, page by page."""
+"""What the broker is asked about all streams, page by page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sinal_runtime.bus import contents
+from sinal_runtime.bus import streams
 
 
 class Pages:
@@ -15,7 +15,7 @@ class Pages:
     def __init__(self, streams: list[str]) -> None:
         self.streams = streams
 
-    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
+    async def api(self, path: str, body: bytes = b"") -> bytes:
         assert path == "STREAM.LIST"
         offset = msgspec.json.decode(body)["offset"]
         page = [
@@ -25,8 +25,10 @@ class Pages:
         return msgspec.json.encode({"total": len(self.streams), "offset": offset, "limit": 2, "streams": page or None})
 
 
-async def test_the_births_of_all_streams_are_read_page_by_page() -> None:
+async def test_streams_are_listed_page_by_page() -> None:
     names = [f"T-loja-{number}" for number in range(1, 6)]
-    expected = {name: datetime(2026, 11, number, tzinfo=UTC) for number, name in enumerate(names, 1)}
-    assert await contents.births(Pages(names)) == expected
-    assert await contents.births(Pages([])) == {}
+    found = await streams.listed(Pages(names).api)
+    assert [(stream.config.name, stream.created) for stream in found] == [
+        (name, datetime(2026, 11, number, tzinfo=UTC)) for number, name in enumerate(names, 1)
+    ]
+    assert await streams.listed(Pages([]).api) == []
