@@ -30,6 +30,7 @@ _CONTROL = {code: " " for code in (*range(32), 127)}
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,12})?", re.ASCII)
 # "1.497,00", "1,497.00", "297,5": a fraction of one or two digits tells comma and dot apart; "1,497" may be either.
 _WITH_COMMA = re.compile(r"[+-]?(\d{1,18}|\d{1,3}(\.\d{3}){1,5}),\d{1,2}|[+-]?\d{1,3}(,\d{3}){1,5}\.\d{1,2}", re.ASCII)
+_PART_NAME = re.compile(rb'[;\s]name="([^"\r\n]{0,200})"', re.IGNORECASE)
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _TRUE = {"true", "1", "yes", "sim", "on"}
 _FALSE = {"false", "0", "no", "nao", "não", "off", ""}
@@ -98,10 +99,12 @@ class Node:
 
 
 def load(raw: bytes) -> Node:
-    """The tree of a JSON object or a form; raises NotThisGateway for anything else."""
+    """The tree of a JSON object or a form, also one in parts; raises NotThisGateway for anything else."""
     body = raw.removeprefix(b"\xef\xbb\xbf").strip()
     if body.startswith(b"{"):
         return Node(decode_json(body))
+    if body.startswith(b"--") and b"\r\n" in body:
+        return Node(_grown(_parts(body)))
     if b"=" in body and not body.startswith((b"[", b"<", b'"')):
         return Node(_form(body.decode("utf-8", "replace")))
     _refuse("the body is neither a JSON object nor a form")
@@ -133,6 +136,28 @@ def _form(text: str) -> dict[str, object]:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
     except ValueError:
         _refuse("the form has too many fields")
+    return _grown(pairs)
+
+
+def _parts(body: bytes) -> list[tuple[str, str]]:
+    """Names and values of multipart/form-data (RFC 7578), whose first line is the delimiter; files are left out.
+
+    PHP's curl sends an array so, and PHP's receivers, from which most adapters here are known, see no difference.
+    """
+    delimiter = b"\r\n" + body.partition(b"\r\n")[0]
+    parts = (b"\r\n" + body).split(delimiter, _MAX_FORM_FIELDS + 2)
+    if len(parts) > _MAX_FORM_FIELDS + 2:
+        _refuse("the form has too many fields")
+    found = []
+    for part in parts:
+        head, _, value = part.partition(b"\r\n\r\n")
+        name = _PART_NAME.search(head)
+        if name is not None and b"filename" not in head:
+            found.append((name[1].decode("utf-8", "replace"), value.decode("utf-8", "replace")))
+    return found
+
+
+def _grown(pairs: list[tuple[str, str]]) -> dict[str, object]:
     tree: dict[str, object] = {}
     for name, value in pairs:
         head, _, rest = name.partition("[")

@@ -63,10 +63,10 @@ class Drift:
 
 
 def field_names(raw: bytes) -> set[str]:
-    """Names of the two outer levels of a JSON object or of a form; empty for anything else."""
+    """Names of the two outer levels of a JSON object or of a form; empty for anything else, as for a form in parts."""
     body = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not body.startswith(LIKE_JSON):
-        return _form_names(body)
+        return set() if body.startswith(b"--") else _form_names(body)
     try:
         return _json_names(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # what an adapter of its own could yet read

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 import pytest
@@ -172,6 +172,34 @@ def test_arbitrary_forms(gateway: str, fields: dict[str, str]) -> None:
     parse(gateway, urlencode(fields).encode())
 
 
+def in_parts(fields: dict[str, str], boundary: str = "------------------------a1b2") -> bytes:
+    """multipart/form-data as curl writes it."""
+    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
+    return ("".join(parts) + f"--{boundary}--\r\n").encode()
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_in_parts_is_the_same_form(name: str) -> None:
+    gateway, raw = registry()[name.partition("/")[0]], (ROOT / name).read_bytes()
+    fields = dict(parse_qsl(raw.decode().strip(), keep_blank_values=True))
+    assert len(fields) > 1
+    assert gateway.parse(in_parts(fields), now=0.0) == gateway.parse(raw, now=0.0)  # type: ignore[call-arg]
+
+
+def test_a_form_in_parts_is_proved_by_what_is_read() -> None:
+    fields = {"chave_unica": "k" * 32, "tipoEvento[codigo]": "2", "venda[codigo]": "77", "venda[valor]": "97,00"}
+    gateway, raw = registry()["monetizze"], in_parts(fields)
+    assert gateway.verify(raw, {}, {}, {"chaveUnica": "k" * 32})
+    assert not gateway.verify(raw, {}, {}, {"chaveUnica": "x" * 32})
+    assert [(one.order_id, one.value) for one in parse("monetizze", raw)] == [("77", "97.00")]
+
+
+@given(st.sampled_from(sorted(registry())), st.dictionaries(st.text(max_size=12), st.text(max_size=20), max_size=8))
+@slow
+def test_arbitrary_forms_in_parts(gateway: str, fields: dict[str, str]) -> None:
+    parse(gateway, in_parts(fields))
+
+
 HOSTILE = {
     "nesting": b'{"event":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
     "objects in objects": b'{"data":' * 50_000 + b"1" + b"}" * 50_000,
@@ -185,6 +213,9 @@ HOSTILE = {
     "many fields": b"&".join(b"a%d=1" % n for n in range(5_000)),
     "deep form": b"meta" + b"[a]" * 5_000 + b"=1&type=STATUS_ALTERADO&trans_key=1",
     "form that collides": b"meta=1&meta[src]=2&meta[src][x]=3&type=STATUS_ALTERADO&trans_key=1",
+    "many parts": in_parts({f"a{n}": "1" for n in range(5_000)}),
+    "parts without end": b"--\r\n" * 100_000,
+    "one delimiter": b'--\r\n; name="status"\r\n\r\nx',
     "empty": b"",
     "null": b"null",
     "list": b'[{"event":"OrderApproved"}]',
