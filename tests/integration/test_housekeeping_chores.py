@@ -12,6 +12,8 @@ from sinal_runtime.housekeeping.chores import Chore, Keeper
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.housekeeping import Leases
 
+from tests.support.eventually import eventually
+
 
 class Work:
     """Counts its runs; `fail` makes them fail, `gate` makes them wait."""
@@ -80,6 +82,41 @@ async def test_a_failure_is_counted_and_tried_again(postgres: str) -> None:
         await come_due(database)
         work.fail = False
         assert await keeper(database, "b", chore).once(chore)
+
+
+async def test_a_keeper_does_each_chore_when_it_is_due_and_one_holds_up_no_other(postgres: str) -> None:
+    async with await Database.open(postgres, max_size=4) as database:
+        slow, often, seldom = Work(), Work(), Work()
+        slow.gate = asyncio.Event()
+        chores = [Chore("slow", 3_600, slow), Chore("often", 0.1, often), Chore("seldom", 3_600, seldom)]
+        running = asyncio.create_task(Keeper(Leases(database), chores, holder="a").run())
+        await eventually(lambda: len(often.runs) > 2)
+        assert (len(slow.runs), len(seldom.runs)) == (1, 1)
+        slow.gate.set()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_to_ask_what_is_due_writes_nothing(postgres: str) -> None:
+    """Named after what idle replicas cost: each asked for each chore by trying to take it, a write and its sync."""
+    async with await Database.open(postgres) as database:
+        leases = Leases(database)
+        chores = [Chore(name, 3_600, Work()) for name in ("first", "second")]
+        assert await Keeper(leases, chores, holder="a").once(chores[0])
+        before = await state(database)
+        found = await leases.due_in_s(["first", "second"])
+        assert await state(database) == before
+        assert 3_500 < found["first"] <= 3_600
+        assert found["second"] <= 0
+        await leases.take("second", "b", lease_s=60)
+        assert 50 < (await leases.due_in_s(["second"]))["second"] <= 60  # somebody has it, and may lose it
+
+
+async def state(database: Database) -> tuple[object, ...]:
+    """Changes with every write to a lease, and every lock of one."""
+    async with database.autocommit() as connection:
+        found = await connection.execute("select name, xmin::text, xmax::text from leases order by name")
+        return tuple(await found.fetchall())
 
 
 async def test_a_lease_lasts_as_long_as_the_work(postgres: str) -> None:

@@ -7,7 +7,8 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.housekeeping.chores import SHARE, Chore
+from sinal_runtime.housekeeping.chores import Chore
+from sinal_runtime.rhythm import SHARE
 
 
 async def work(since: datetime | None) -> None:

@@ -12,6 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from sinal_crds.keyring import Keyring
+from sinal_runtime.rhythm import pause_s
 from sinal_runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ T = TypeVar("T")
 
 CONNECT_S = 2.0  # to a broker that an edge with plans of its own can do without
 DRAIN_S = 3.0
-SHARE = 1 / 20  # of the time that a chore may take which can come less often
 OPEN_S, RETRY_S = 5.0, 1.0  # a connection that takes longer is tried again
 
 
@@ -70,7 +70,7 @@ class Chores:
     ) -> None:
         """Run something again and again, `seconds` between; a failure is logged and does not end it.
 
-        With `most_s`, what takes more than SHARE of the time comes less often, up to so many seconds between.
+        With `most_s`, what takes more than its share of the time comes less often, up to so many seconds between.
         """
 
         async def loop() -> None:
@@ -81,7 +81,7 @@ class Chores:
                 except Exception as error:
                     log.warning("chore.failed", what=what, error=type(error).__name__)
                 took_s = time.monotonic() - began
-                await asyncio.sleep(seconds if most_s is None else max(seconds, min(most_s, took_s / SHARE)))
+                await asyncio.sleep(pause_s(took_s, least_s=seconds, most_s=seconds if most_s is None else most_s))
 
         self._tasks.append(asyncio.create_task(loop()))
 

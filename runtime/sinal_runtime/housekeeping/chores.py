@@ -11,27 +11,31 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
 from sinal_runtime import metrics
 from sinal_runtime.bus.errors import where
+from sinal_runtime.rhythm import pause_s
 from sinal_runtime.store.housekeeping import Taken
 
 log = structlog.get_logger(__name__)
 
 LEASE_S = 60.0
-POLL_S = 5.0  # how often a replica asks whether a chore is due
+POLL_S = 5.0  # how often a replica asks which chores are due, at least
+SOON_S = 0.05  # and at most
 RETRY_S = 30.0  # after a failure, where the chore itself is not due sooner
 OBSERVE_S = 15.0
-SHARE = 1 / 20
 
+T = TypeVar("T")
 Work = Callable[[datetime | None], Awaitable[object]]
 
 
 class Leases(Protocol):
     """Where leases are kept; `store.housekeeping.Leases` in production."""
+
+    async def due_in_s(self, names: Sequence[str]) -> dict[str, float]: ...
 
     async def take(self, name: str, holder: str, *, lease_s: float) -> Taken | None: ...
 
@@ -56,13 +60,11 @@ class Chore:
     name: str
     every_s: float
     work: Work
-    least_s: float | None = None  # so soon again while that takes less than SHARE of the time
+    least_s: float | None = None  # so soon again while that takes no more than its share of the time
 
     def due_in_s(self, took_s: float) -> float:
         """Seconds until the next run, after one that took so long."""
-        if self.least_s is None:
-            return self.every_s
-        return min(self.every_s, max(self.least_s, took_s / SHARE))
+        return self.every_s if self.least_s is None else pause_s(took_s, least_s=self.least_s, most_s=self.every_s)
 
 
 class Keeper:
@@ -78,15 +80,23 @@ class Keeper:
         poll_s: float = POLL_S,
         observe: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        self._leases, self._chores, self._holder = leases, tuple(chores), holder
-        self._lease_s, self._poll_s, self._observe = lease_s, poll_s, observe
+        self._leases, self._holder = leases, holder
+        self._lease_s, self._observe = lease_s, observe
+        self._poll_s = min([poll_s, *(chore.least_s or chore.every_s for chore in chores)])
+        self._idle = {chore.name: chore for chore in chores}  # those that this replica is not doing now
 
     async def run(self) -> None:
         """For ever."""
         async with asyncio.TaskGroup() as group:
-            for chore in self._chores:
-                group.create_task(self._keep(chore))
             group.create_task(self._watch())
+            while True:
+                wait_s = self._poll_s
+                for name, in_s in (await self._due()).items():
+                    if in_s > 0:
+                        wait_s = min(wait_s, in_s)
+                    else:
+                        group.create_task(self._do(self._idle.pop(name)))
+                await asyncio.sleep(max(SOON_S, wait_s))
 
     async def once(self, chore: Chore) -> bool:
         """Do a chore if it is due and nobody else has it; False when it was not, or failed. Raises StoreUnavailable."""
@@ -134,20 +144,25 @@ class Keeper:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _keep(self, chore: Chore) -> None:
-        while True:
-            await self._quietly(lambda: self.once(chore), chore.name)
-            await asyncio.sleep(min(self._poll_s, chore.least_s or chore.every_s))
+    async def _due(self) -> dict[str, float]:
+        return await self._quietly(self._leases.due_in_s(list(self._idle)), "leases") or {}
+
+    async def _do(self, chore: Chore) -> None:
+        try:
+            await self._quietly(self.once(chore), chore.name)
+        finally:
+            self._idle[chore.name] = chore
 
     async def _watch(self) -> None:
         while True:
-            await self._quietly(self.observe, "observe")
+            await self._quietly(self.observe(), "observe")
             await asyncio.sleep(OBSERVE_S)
 
     @staticmethod
-    async def _quietly(work: Callable[[], Awaitable[object]], name: str) -> None:
-        """PostgreSQL may be away for a while: the loop goes on."""
+    async def _quietly(work: Awaitable[T], name: str) -> T | None:
+        """What it gives; PostgreSQL may be away for a while: then nothing, and the loop goes on."""
         try:
-            await work()
+            return await work
         except Exception as error:
             log.warning("chore.unavailable", chore=name, error=type(error).__name__)
+            return None

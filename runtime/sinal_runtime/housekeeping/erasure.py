@@ -57,7 +57,8 @@ class Eraser:
                 log.error("privacy.erasure_failed", erasure=one.id, tenant=one.tenant, at=where(error))
             else:
                 log.info("privacy.erased", erasure=one.id, tenant=one.tenant, **counts)
-        await self.observe()
+        if waiting:
+            await self.observe()
         if failed:
             raise Unfinished(f"{failed} of {len(waiting)} erasures")
         return len(waiting)

@@ -40,21 +40,21 @@ class Queues:
 
     def __init__(self, bus: Surveyor, plans: Plans, *, clock: Clock = time) -> None:
         self._bus, self._plans, self._clock = bus, plans, clock
-        self._shown: set[Lane] = set()
+        self._shown: dict[Lane, Queue] = {}
 
     async def look(self) -> None:
         """Read the depths and show them; raises BusError."""
         waiting, now = by_role((await self._bus.survey(ages=True)).depths), self._clock.time()
         metrics.QUEUE_READ.set(now)
         self._forget(self._plans.snapshot.tenants)
-        self._shown |= waiting.keys()
-        for lane in sorted(self._shown):
-            queue = waiting.get(lane, Queue())
+        emptied = {lane: Queue() for lane, queue in self._shown.items() if queue.messages and lane not in waiting}
+        for lane, queue in sorted((waiting | emptied).items()):
             metrics.QUEUE_DEPTH.labels(*lane).set(queue.messages)
             metrics.QUEUE_OLDEST_SECONDS.labels(*lane).set(queue.oldest_s(now))
+            self._shown[lane] = queue
 
     def _forget(self, known: Collection[str]) -> None:
         for lane in [lane for lane in self._shown if lane[0] not in known]:
-            self._shown.discard(lane)
+            del self._shown[lane]
             metrics.QUEUE_DEPTH.remove(*lane)
             metrics.QUEUE_OLDEST_SECONDS.remove(*lane)

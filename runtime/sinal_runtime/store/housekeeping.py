@@ -63,6 +63,12 @@ class Leases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def due_in_s(self, names: Sequence[str]) -> dict[str, float]:
+        """Seconds until each of these chores may be taken, as things stand; none or less: now."""
+        async with self._database.autocommit() as connection:
+            found = await (await connection.execute(_SQL["due"], {"names": list(names)})).fetchall()
+        return {row["name"]: row["in_s"] for row in found}
+
     async def take(self, name: str, holder: str, *, lease_s: float) -> Taken | None:
         """The chore, if it is due and nobody has it."""
         row = await self._one("take", name=name, holder=holder, lease_s=lease_s)

@@ -1,5 +1,10 @@
 -- Leases, stranded deliveries, heartbeats and the check of the ledger.
 
+-- name: due
+-- A look: what is not due is not written to, or locked.
+select c.name, coalesce(extract(epoch from greatest(l.due_at, l.held_until) - now()), 0)::float8 as in_s
+from unnest(%(names)s::text[]) as c (name) left join leases l on l.name = c.name
+
 -- name: take
 -- Whoever comes first when the chore is due has it; nobody while somebody else holds it.
 insert into leases as l (name, holder, held_until) values (%(name)s, %(holder)s, now() + make_interval(secs => %(lease_s)s))
