@@ -24,7 +24,7 @@ def show(session: Session, out: Output, *, event_id: str) -> int:
         return 0
     out.console.print(f"[bold]{event['id']}[/]  {outcome(event['outcome'])}")
     facts = ("event_id", "kind", "status", "tenant", "funnel", "gateway", "order_id", "occurred_at", "received_at")
-    rows = [(name, text(event[name])) for name in facts if event[name]] + [("value", money(event))]
+    rows = [(name, text(event[name])) for name in facts if event[name]] + [("value", text(money(event)))]
     out.table(("", ""), rows)
     if event["match"]:
         _match(out, event["match"])
@@ -64,7 +64,7 @@ def _delivery(out: Output, delivery: dict[str, Any]) -> None:
     rows = [
         (
             moment(one["at"]), text(one["http_status"]), text(one["code"]), text(one["subcode"]),
-            f"{one['latency_ms']} ms" if one["latency_ms"] is not None else "", text(one["answer"])[:160],
+            f"{one['latency_ms']} ms" if one["latency_ms"] is not None else "", text((one["answer"] or "")[:160]),
         )
         for one in delivery["attempts"]
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sinal_cli.client.session import Session
-from sinal_cli.client.show import Output, moment, money
+from sinal_cli.client.show import Output, moment, money, plain
 from sinal_cli.client.words import SIGNALS, why
 from sinal_cli.offline import complain
 
@@ -31,7 +31,7 @@ def explain(session: Session, out: Output, *, order: str, tenant: str | None, as
     for event in events if as_json else ():
         out.line(event)
     for line in () if as_json else story(order, events):
-        out.console.print(line, markup=False, soft_wrap=True)
+        out.console.print(plain(line), markup=False, soft_wrap=True)
     return 0
 
 

@@ -34,5 +34,5 @@ def _row(event: dict[str, Any]) -> tuple[str, ...]:
     match = event["match"]
     return (
         moment(event["received_at"]), event["id"], text(event["tenant"]), text(event["funnel"]),
-        text(event["order_id"]), money(event), f"{match['score']:.2f}", match["rule"], text(match["click_id"]),
+        text(event["order_id"]), text(money(event)), f"{match['score']:.2f}", match["rule"], text(match["click_id"]),
     )  # fmt: skip

@@ -9,9 +9,14 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 COLOURS = {"delivered": "green", "dead": "red", "withheld": "yellow", "in_flight": "cyan"}
+_ANY_WIDTH = 10_000
+_FOLDED = 40  # characters that a last column has at least, if it has them
 GRADES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
@@ -37,11 +42,16 @@ class Output:
         self.table(columns, rows) if rows else self.console.print(empty)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table for a person."""
-        table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+        """A table for a person. Only its last column is folded: ids must be whole to be copied, on any terminal."""
+        table, last = Table(*columns, box=None, header_style="bold", pad_edge=False), 0
+        for column in table.columns[:-1]:
+            column.no_wrap = True
         for row in rows:
             table.add_row(*row)
-        self.console.print(table)
+            last = max(last, Text.from_markup(row[-1]).cell_len)
+        options = self.console.options.update(max_width=_ANY_WIDTH)
+        needed = Measurement.get(self.console, options, table).maximum - max(0, last - _FOLDED)
+        Console(highlight=False, width=max(self.console.width, needed)).print(table)
 
 
 EVENT_COLUMNS = ("received", "id", "kind", "status", "tenant", "funnel", "order", "value", "match", "outcome")
@@ -55,7 +65,7 @@ def event_row(event: dict[str, Any]) -> tuple[str, ...]:
         moment(event["received_at"]),
         event["id"],
         *(text(value) for value in kept),
-        money(event),
+        text(money(event)),
         f"{match['decision']} {match['rule']} {match['score']:.2f}" if match else "",
         outcome(event["outcome"]),
     )
@@ -79,5 +89,10 @@ def moment(at: str | None) -> str:
 
 
 def text(value: Any) -> str:
-    """A cell; what came from outside is no markup."""
-    return "" if value is None else str(value).replace("[", r"\[")
+    """A cell; what came from outside is no markup, and commands no terminal."""
+    return "" if value is None else escape(plain(str(value)))
+
+
+def plain(words: str) -> str:
+    """Without control characters: anybody may send an order's number."""
+    return "".join(char if char.isprintable() else " " for char in words)
