@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sinal_runtime import metrics
@@ -68,3 +70,18 @@ async def test_what_is_under_way_is_no_difference(room: Room) -> None:
     check = LedgerCheck(HousekeepingStore(room.database), room.plans)
     await room.deliver(room.sale(), room.sale("lead", order="HP2"))
     assert await check.check() == []
+
+
+async def test_a_difference_that_another_replica_finds_mended_is_shown_no_longer(
+    room: Room, check: LedgerCheck
+) -> None:
+    """Alerts take the largest of what all replicas show."""
+    async with room.database.transaction() as connection:
+        await connection.execute(b"delete from capi_events")
+    await check.check()
+    found = time.time()
+    for last in (None, found - 900, found + 1):  # nobody, the round before, this round
+        check.observe(last)
+        assert difference() >= 1
+    check.observe(found + 900)
+    assert difference() == 0

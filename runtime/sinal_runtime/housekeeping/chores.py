@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -78,7 +78,7 @@ class Keeper:
         holder: str,
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
-        observe: Callable[[], Awaitable[object]] | None = None,
+        observe: Callable[[Mapping[str, float]], Awaitable[object]] | None = None,
     ) -> None:
         self._leases, self._holder = leases, holder
         self._lease_s, self._observe = lease_s, observe
@@ -124,11 +124,12 @@ class Keeper:
         return succeeded
 
     async def observe(self) -> None:
-        """Show what any replica has done."""
-        for name, at in (await self._leases.last_successes()).items():
+        """Show what any replica has done, and tell who else shows something when each chore succeeded last."""
+        successes = await self._leases.last_successes()
+        for name, at in successes.items():
             metrics.CHORE_LAST_SUCCESS.labels(name).set(at)
         if self._observe is not None:
-            await self._observe()
+            await self._observe(successes)
 
     async def _held(self, chore: Chore, taken: Taken) -> None:
         async def work() -> None:

@@ -6,6 +6,9 @@ yet no attempt says so; under way, yet with no end. Each such row is a differenc
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import structlog
 
 from sinal_runtime import metrics
@@ -15,13 +18,23 @@ from sinal_runtime.store.housekeeping import Fault, HousekeepingStore
 log = structlog.get_logger(__name__)
 
 GRACE_S = 300.0
+APART_S = 60.0  # between two checks there is more, between two clocks less
 
 
 class LedgerCheck:
     """Compares the outbox, the attempts and the events."""
 
-    def __init__(self, store: HousekeepingStore, plans: Plans, *, grace_s: float = GRACE_S) -> None:
-        self._store, self._plans, self._grace_s = store, plans, grace_s
+    def __init__(
+        self,
+        store: HousekeepingStore,
+        plans: Plans,
+        *,
+        grace_s: float = GRACE_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store, self._plans, self._grace_s, self._clock = store, plans, grace_s, clock
+        self._wrong: set[str] = set()  # tenants of which a difference is shown
+        self._at = 0.0  # when it was found
 
     async def check(self) -> list[Fault]:
         """Look, show and tell; returns what was found. Raises StoreUnavailable."""
@@ -32,6 +45,14 @@ class LedgerCheck:
             log.error(
                 "ledger.difference", tenant=fault.tenant, fault=fault.fault, rows=fault.rows, events=fault.examples
             )
-        for tenant, rows in wrong.items():
+        for tenant, rows in (dict.fromkeys(self._wrong, 0) | wrong).items():
             metrics.LEDGER_DIFFERENCE.labels(tenant).set(rows)
+        self._wrong, self._at = {tenant for tenant, rows in wrong.items() if rows}, self._clock()
         return faults
+
+    def observe(self, last: float | None) -> None:
+        """Show nothing any more once another replica has checked, at `last` (Unix time): it shows what it found."""
+        if last is not None and last > self._at + APART_S:
+            for tenant in self._wrong:
+                metrics.LEDGER_DIFFERENCE.labels(tenant).set(0)
+            self._wrong = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_crds.keyring import Keyring
@@ -87,6 +88,7 @@ class Housekeeper:
         zones = {plan.slug: plan.timezone for plan in self._plans.snapshot.tenants.values()}
         return await roll_up(self._database, since=since, zones=zones)
 
-    async def _observe(self) -> None:
+    async def _observe(self, successes: Mapping[str, float]) -> None:
+        self._ledger.observe(successes.get("ledger"))
         await self._heartbeat.observe()
         await self._eraser.observe()
