@@ -1,9 +1,10 @@
 """What the platform costs while nobody uses it: CPU and memory of each role.
 
-    python bench/idle.py [--tenants 1,1000] [--seconds 30] [--json FILE]
+    python bench/idle.py [--tenants 1,1000] [--seconds 60] [--json FILE]
 
 Every role is a process of its own and has done a little work before, so that all is imported and connected. CPU is a
-share of one core; memory of one process is what it has resident (of PostgreSQL's, their proportional shares).
+share of one core over a minute, so that a heartbeat of each idle lane falls into it; memory of one process is what it has
+resident (of PostgreSQL's, their proportional shares).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> None:
     """Parse arguments, run, report."""
     parser = report.parser(__doc__)
     parser.add_argument("--tenants", type=lambda text: list(map(int, text.split(","))), default=[1, 1_000])
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
     results = [row for tenants in options.tenants for row in uvloop.run(measure(tenants, options.seconds))]
     report.table(results)

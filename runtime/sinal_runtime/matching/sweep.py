@@ -38,11 +38,13 @@ class Sweeper:
         """Release due orders and publish outbox rows whose message is gone; called about once a second."""
         now = self._clock()
         tenants = self._plans.snapshot.tenants
-        due = [tenants[slug] for slug in await self._store.due_tenants(now) if slug in tenants]
+        left = await self._store.left_over(now, older_than_s=STALE_OUTBOX_S)
+        due = [tenants[slug] for slug in left.due if slug in tenants]
         for start in range(0, len(due), TENANTS):
             await self._release(due[start : start + TENANTS], now)
-        stale = await self._store.unpublished(older_than_s=STALE_OUTBOX_S, limit=LIMIT)
-        await publish(self._bus, self._store, stale)
+        if left.unpublished:
+            stale = await self._store.unpublished(older_than_s=STALE_OUTBOX_S, limit=LIMIT)
+            await publish(self._bus, self._store, stale)
         if time.monotonic() >= self._close_due:
             self._close_due = time.monotonic() + CLOSE_EVERY_S
             await self._store.close_old_orders(before=now - LATE_CLICK)

@@ -276,9 +276,10 @@ class MatchStore:
         async with self._database.autocommit() as connection:
             await connection.execute(_SQL["mark_published"], values)
 
-    async def due_tenants(self, now: datetime) -> list[str]:
-        """Tenants with orders whose wait or second look is due."""
-        return [row["tenant_id"] for row in await self._ask("due_tenants", now=now)]
+    async def left_over(self, now: datetime, *, older_than_s: float) -> rows.LeftOver:
+        """What no message brings, if there is any now."""
+        (row,) = await self._ask("left_over", now=now, older_than_s=older_than_s)
+        return rows.LeftOver(**row)
 
     async def close_old_orders(self, *, before: datetime, limit: int = 500) -> None:
         """Forget the keys of unmatched orders that no late click can reach any more."""

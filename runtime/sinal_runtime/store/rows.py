@@ -167,6 +167,13 @@ class OutcomeRow(msgspec.Struct, kw_only=True, frozen=True):
     event_id: str | None
 
 
+class LeftOver(msgspec.Struct, frozen=True):
+    """Tenants with orders whose wait or second look is due, and whether rows of the outbox wait for too long."""
+
+    due: list[str]
+    unpublished: bool
+
+
 class Outbox(msgspec.Struct, kw_only=True, frozen=True):
     """A row of `capi_events` that the bus does not know of yet; `marked`: it counts as published all the same."""
 

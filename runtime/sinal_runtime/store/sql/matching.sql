@@ -393,8 +393,13 @@ from r
 where c.id = any(array(select id from r)) and c.id = r.id and c.generation = r.generation
     and c.created_at >= %(since)s and c.created_at <= %(until)s
 
--- name: due_tenants
-select distinct tenant_id from conversions where hold_until <= %(now)s or recheck_at <= %(now)s
+-- name: left_over
+-- Asked every second, mostly in vain: one question, though two kinds of work may be there.
+select array(select distinct tenant_id from conversions where hold_until <= %(now)s or recheck_at <= %(now)s) as due,
+    exists (
+        select from capi_events
+        where published_at is null and status = 'pending' and created_at < now() - make_interval(secs => %(older_than_s)s)
+            and (next_attempt_at is null or next_attempt_at <= now())) as unpublished
 
 -- name: lock_due_orders
 -- Nobody is waited for: tenants may come in any sequence.
