@@ -3,7 +3,7 @@
     python bench/idle.py [--tenants 1,1000] [--seconds 60] [--json FILE]
 
 Every role is a process of its own and has done a little work before, so that all is imported and connected. CPU is a
-share of one core over a minute, so that a heartbeat of each idle lane falls into it; memory of one process is what it has
+share of one core over a minute, so that each idle lane has a heartbeat in it; memory of one process is what it has
 resident (of PostgreSQL's, their proportional shares).
 """
 
