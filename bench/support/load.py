@@ -1,7 +1,8 @@
 """Open-loop HTTP load: requests are due at fixed times, whether or not earlier ones were answered.
 
 Latency counts from when a request was due, not from when a connection was free for it, so that a stall shows in the
-percentiles of everything that had to wait behind it (no coordinated omission). Bodies are made when they are due.
+percentiles of everything that had to wait behind it (no coordinated omission). All requests are made before the first
+is due: what making them costs would be taken from the machine that is measured.
 """
 
 from __future__ import annotations
@@ -59,10 +60,11 @@ class Connection(asyncio.Protocol):
 
 
 class Load:
-    """Requests at a fixed rate over some connections; `make` writes each."""
+    """Requests at a fixed rate over some connections; `make` writes each, once."""
 
     def __init__(self, make: Make) -> None:
         self._make = make
+        self._requests: list[bytes] = []
         self.free: deque[Connection] = deque()
         self._waiting: deque[tuple[int, float]] = deque()
         self._started = 0.0
@@ -76,7 +78,7 @@ class Load:
         self.failed += not ok
         if self._waiting:
             number, waited = self._waiting.popleft()
-            connection.start(self._make(number, waited - self._started), waited)
+            connection.start(self._requests[number], waited)
         else:
             self.free.append(connection)
 
@@ -98,8 +100,9 @@ class Load:
             (await loop.create_connection(lambda: Connection(self), host, ports[number % len(ports)]))[1]
             for number in range(connections)
         ]
-        self._started, self.started_at = time.perf_counter(), time.time()
         total, sent = int(rate * seconds), 0
+        self._requests = [self._make(number, number / rate) for number in range(total)]
+        self._started, self.started_at = time.perf_counter(), time.time()
         while sent < total:
             due_by_now = min(total, 1 + int((time.perf_counter() - self._started) * rate))  # the first is due at once
             for number in range(sent, due_by_now):
@@ -117,6 +120,6 @@ class Load:
 
     def _send(self, number: int, due: float) -> None:
         if self.free:
-            self.free.popleft().start(self._make(number, due - self._started), due)
+            self.free.popleft().start(self._requests[number], due)
         else:
             self._waiting.append((number, due))
