@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sinal_crds.plan import FunnelPlan, TenantPlan
 from sinal_runtime.dispatch.basket import custom_data
-from sinal_runtime.dispatch.person import ClickData, browser, identifies, user_data
+from sinal_runtime.dispatch.person import Browser, ClickData, browser, identifies, user_data
 from sinal_runtime.events import Event
 
 __all__ = ["ClickData", "Unidentifiable", "build"]
@@ -48,14 +48,15 @@ def build(
 
     Raises Unidentifiable when what is known of the person fails Meta's baseline check.
     """
-    user = user_data(event, click, tenant.country)
+    seen = browser(event, click)
+    user = user_data(event, click, tenant.country, seen)
     if not identifies(user):
         raise Unidentifiable(f"{event_name} of funnel {funnel.name}: no field of user_data identifies a person")
     payload: dict[str, Any] = {
         "event_name": event_name,
         "event_time": event.occurred_at // 1000,
         "event_id": event_id,
-        **_source(funnel, event, click),
+        **_source(funnel, event, click, seen),
     }
     referrer = _first_url(event.referrer, click.referrer if click else None)
     if referrer:
@@ -67,10 +68,10 @@ def build(
     return payload
 
 
-def _source(funnel: FunnelPlan, event: Event, click: ClickData | None) -> dict[str, str]:
+def _source(funnel: FunnelPlan, event: Event, click: ClickData | None, seen: Browser) -> dict[str, str]:
     """`website` needs a URL and the browser's user agent; a sale without a click has neither and says so."""
     url = _first_url(event.url, click.url if click else None)
-    if browser(event, click)[1] is None:
+    if seen[1] is None:
         return {"action_source": "system_generated"} | ({"event_source_url": url} if url else {})
     url = url or next((f"https://{host}/" for host in funnel.landing_hosts if "*" not in host), None)
     if url is None:

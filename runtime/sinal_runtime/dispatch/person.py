@@ -51,17 +51,22 @@ class ClickData(msgspec.Struct, kw_only=True, frozen=True):
     observed_at: int = 0  # Unix ms
 
 
-def user_data(event: Event, click: ClickData | None, country: str) -> dict[str, Any]:
-    """Meta's `user_data`; `country` (ISO alpha-2) stands in where nobody told the buyer's."""
+Browser = tuple[str | None, str | None]  # address and user agent
+_NOBODY = UserData()
+_digest = lru_cache(maxsize=512)(identity.digest)  # of countries
+
+
+def user_data(event: Event, click: ClickData | None, country: str, seen: Browser) -> dict[str, Any]:
+    """Meta's `user_data`; `country` (ISO alpha-2) stands in where nobody told the buyer's, `seen` is their browser."""
     found: dict[str, Any] = {}
     people: list[UserData | Customer] = [] if event.sale is None else [event.sale.customer]
-    people += [event.user] if click is None else [event.user, click.user]
-    for field in HASHED:
+    people += [user for user in (event.user, _NOBODY if click is None else click.user) if user != _NOBODY]
+    for field in HASHED if people else ():
         told = [digests for person in people if (digests := getattr(person, field))]
         if told and (digests := _union(told)):
             found[field] = digests
     if "country" not in found and country:
-        found["country"] = [identity.digest(country.lower())]
+        found["country"] = [_digest(country.lower())]
     tracking = None if event.sale is None else event.sale.tracking
     ids = (
         event.external_id,
@@ -72,7 +77,7 @@ def user_data(event: Event, click: ClickData | None, country: str) -> dict[str, 
     external = [identity.hashed("external_id", told, country=country) for told in ids if told]
     if any(external):
         found["external_id"] = list(dict.fromkeys(digest for digest in external if digest))
-    ip, agent = browser(event, click)
+    ip, agent = seen
     optional = {
         "client_ip_address": ip,
         "client_user_agent": agent,
@@ -91,7 +96,7 @@ def identifies(user: dict[str, Any]) -> bool:
     return not any(keys <= broad for broad in _TOO_BROAD)
 
 
-def browser(event: Event, click: ClickData | None) -> tuple[str | None, str | None]:
+def browser(event: Event, click: ClickData | None) -> Browser:
     """Address and user agent of the buyer's browser, from one source where one has both.
 
     A webhook's own connection is the gateway's, so a sale only counts what the gateway told of its buyer.
@@ -140,4 +145,4 @@ def _fbc(event: Event, click: ClickData | None) -> str | None:
 def _fbp(event: Event, click: ClickData | None) -> str | None:
     tracking = None if event.sale is None else event.sale.tracking
     told = (event.fbp, tracking.fbp if tracking else None, click.fbp if click else None)
-    return next((fbp for fbp in told if fbp and identity.Fbp.parse(fbp)), None)
+    return next((fbp for fbp in told if fbp and identity.is_fbp(fbp)), None)
