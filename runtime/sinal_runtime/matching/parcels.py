@@ -58,7 +58,7 @@ def pack(
         value=value,
         currency=currency,
     )
-    text = encode(built).decode()
+    document = msgspec.Raw(encode(built))
     rows = [
         CapiRow(
             source_event=event.id,
@@ -68,7 +68,7 @@ def pack(
             event_name=verdict.event_name,
             event_id=event_id,
             event_time=event.occurred_at // 1000,
-            payload_json=text,
+            payload_json=document,
             consent_ads=verdict.consent,
             received_at=moment(event.received_at),
         )

@@ -18,7 +18,7 @@ from sinal_runtime.matching.evidence import Subject, fbclid_of
 
 
 class ClickRow(msgspec.Struct, kw_only=True, frozen=True):
-    """One visitor as `clicks` keeps it; `ts` is the first sight."""
+    """One visitor as `clicks` keeps it; `ts` is the first sight, `id` and `known_ts` name a row that is there."""
 
     click_id: str
     ts: datetime
@@ -38,6 +38,8 @@ class ClickRow(msgspec.Struct, kw_only=True, frozen=True):
     products: list[str]
     from_ad: bool
     consent_ads: bool | None
+    id: int | None = None
+    known_ts: datetime | None = None
 
 
 class SessionRow(msgspec.Struct, kw_only=True, frozen=True):

@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from psycopg.rows import DictRow
 
+from sinal_runtime.store.columns import array, columns
 from sinal_runtime.store.database import Connection
 
 T = TypeVar("T")
-_encode = msgspec.json.Encoder().encode
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -32,8 +32,8 @@ class Stage(msgspec.Struct, frozen=True):
 class Gate(Protocol):
     """Where a batch asks PostgreSQL."""
 
-    async def ask(self, stage: Stage, tenant: str, rows: object) -> list[DictRow]:
-        """Run the stage's statement for these rows of one tenant."""
+    async def ask(self, stage: Stage, tenant: str, rows: Sequence[object]) -> list[DictRow]:
+        """Run the stage's statement for these rows of one tenant, at least one."""
         ...
 
 
@@ -42,7 +42,7 @@ class _Question(msgspec.Struct, frozen=True):
 
     stage: Stage
     tenant: str
-    rows: msgspec.Raw
+    rows: Sequence[object]
 
     def __await__(self) -> Generator[_Question, list[DictRow], list[DictRow]]:
         return (yield self)
@@ -54,18 +54,18 @@ class OpenGate:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def ask(self, stage: Stage, tenant: str, rows: object) -> list[DictRow]:
+    async def ask(self, stage: Stage, tenant: str, rows: Sequence[object]) -> list[DictRow]:
         """Run the stage's statement."""
-        [found] = await _run(self._connection, [_question(stage, tenant, rows)])
+        [found] = await _run(self._connection, [_Question(stage, tenant, rows)])
         return found
 
 
 class CommonGate:
     """The gate of batches that `together` runs."""
 
-    async def ask(self, stage: Stage, tenant: str, rows: object) -> list[DictRow]:
+    async def ask(self, stage: Stage, tenant: str, rows: Sequence[object]) -> list[DictRow]:
         """Run the stage's statement together with whoever else waits for it."""
-        return await _question(stage, tenant, rows)
+        return await _Question(stage, tenant, rows)
 
 
 async def together(connection: Connection, members: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -101,15 +101,15 @@ async def together(connection: Connection, members: Sequence[Coroutine[Any, Any,
     return [results[number] for number in range(len(members))]
 
 
-def _question(stage: Stage, tenant: str, rows: object) -> _Question:
-    return _Question(stage, tenant, msgspec.Raw(_encode(rows)))
-
-
 async def _run(connection: Connection, questions: Sequence[_Question]) -> list[list[DictRow]]:
     """One statement for questions of one stage and of different tenants; their rows."""
     stage = questions[0].stage
-    batches = _encode([{"tenant": one.tenant, "rows": one.rows} for one in questions]).decode()
-    cursor = await connection.execute(stage.statement, {"batches": batches, **stage.constants})
+    values = {
+        "tenant": array(one.tenant for one in questions for _ in one.rows),  # of each row
+        "tenants": array(one.tenant for one in questions),
+        **columns([row for one in questions for row in one.rows]),
+    }
+    cursor = await connection.execute(stage.statement, {**values, **stage.constants})
     found: dict[str, list[DictRow]] = {one.tenant: [] for one in questions}
     for row in await cursor.fetchall() if cursor.description else ():
         found[row.pop("tenant_id")].append(row)

@@ -50,6 +50,9 @@ _SAME = (
 )
 
 
+# What is looked for in `clicks`: lists of the subject, under the same name in the question.
+_ASKED = ("click_ids", "session_ids", "external_ids", "fbclids", "fbps", "emails", "phones", "ips")
+
 # In this sequence a batch asks, and transactions lock: claims of deliveries, visitors, orders, claims of Meta events.
 _SEQUENCE = (
     ("heard", "heard"),
@@ -58,7 +61,9 @@ _SEQUENCE = (
     ("repeats_before", "count_repeats"),
     ("marks", "marks"),
     ("erased_events", "insert_events"),
-    ("update_clicks", "update_clicks"),
+    ("known_clicks", "known_clicks"),
+    ("earlier_clicks", "update_clicks"),
+    ("later_clicks", "update_clicks"),
     ("insert_clicks", "insert_clicks"),
     ("upsert_sessions", "upsert_sessions"),
     ("upsert_identities", "upsert_identities"),
@@ -83,7 +88,11 @@ _SEQUENCE = (
     ("withdraw_clicks", "withdraw_clicks"),
     ("unpublished_of", "unpublished_of"),
 )
-_CONSTANTS: dict[str, dict[str, object]] = {"candidates": {"per_address": MAX_PER_ADDRESS, "per_key": MAX_PER_KEY}}
+_CONSTANTS: dict[str, dict[str, object]] = {
+    "candidates": {"per_address": MAX_PER_ADDRESS, "per_key": MAX_PER_KEY},
+    "earlier_clicks": {"earlier": True},
+    "later_clicks": {"earlier": False},
+}
 _STAGES = {
     name: Stage(place, _SQL[statement], _CONSTANTS.get(name, {})) for place, (name, statement) in enumerate(_SEQUENCE)
 }
@@ -129,7 +138,7 @@ class MatchTransaction:
     async def count_repeats(self, times: dict[str, int], *, before: bool = False) -> None:
         """Add to the counters of events that came again; `before` this batch, or in it."""
         stage = "repeats_before" if before else "count_repeats"
-        await self._ask(stage, [{"id": key, "times": times[key]} for key in sorted(times)])
+        await self._ask(stage, [rows.Repeats(key, times[key]) for key in sorted(times)])
 
     async def claim(self, claims: Sequence[rows.Claim]) -> set[str]:
         """Keys won by this batch; each key may be in `claims` once."""
@@ -137,8 +146,15 @@ class MatchTransaction:
 
     async def learn_clicks(self, clicks: Sequence[ClickRow]) -> None:
         """Store what visitors showed of themselves."""
-        known = {row["click_id"] for row in await self._ask("update_clicks", clicks)}
-        await self._ask("insert_clicks", [click for click in clicks if click.click_id not in known])
+        found = {row["click_id"]: row for row in await self._ask("known_clicks", list(map(_click_key, clicks)))}
+        known = [
+            msgspec.structs.replace(click, id=row["id"], known_ts=row["ts"])
+            for click in clicks
+            if (row := found.get(click.click_id)) is not None
+        ]
+        await self._ask("earlier_clicks", [click for click in known if click.known_ts and click.ts < click.known_ts])
+        await self._ask("later_clicks", [click for click in known if click.known_ts and click.ts >= click.known_ts])
+        await self._ask("insert_clicks", [click for click in clicks if click.click_id not in found])
 
     async def learn_sessions(self, sessions: Sequence[SessionRow]) -> None:
         """Store which click ids a session had."""
@@ -160,7 +176,7 @@ class MatchTransaction:
 
     async def lock_due_orders(self, now: datetime, limit: int) -> list[rows.OrderRow]:
         """Orders whose wait or second look is due and that nobody else is working on."""
-        return [_order(row) for row in await self._ask("due_orders", [{"now": now, "most": limit}])]
+        return [_order(row) for row in await self._ask("due_orders", [rows.Due(now, limit)])]
 
     async def reopenable(self, keys: Sequence[OpenKey]) -> list[int]:
         """Orders without a match that share a key with these visits."""
@@ -328,15 +344,19 @@ class MatchStore:
             return await (await connection.execute(_SQL[name], values)).fetchall()
 
 
-def _question(order: int, subject: Subject, window_s: int) -> dict[str, Any]:
-    lists = {name: value for name, value in msgspec.structs.asdict(subject).items() if isinstance(value, list)}
-    return lists | {
-        "id": order,
-        "since": moment(subject.first_at - window_s * 1000),
-        "until": moment(subject.last_at + SURE_SKEW_MS),
-        "ip_since": moment(subject.first_at - ADDRESS_WINDOW_MS),
-        "ip_until": moment(subject.last_at + CLOCK_SKEW_MS),
-    }
+def _click_key(click: ClickRow) -> rows.ClickKey:
+    return rows.ClickKey(click.click_id, click.ts)
+
+
+def _question(order: int, subject: Subject, window_s: int) -> rows.Question:
+    return rows.Question(
+        **{name: getattr(subject, name) for name in _ASKED},
+        id=order,
+        since=moment(subject.first_at - window_s * 1000),
+        until=moment(subject.last_at + SURE_SKEW_MS),
+        ip_since=moment(subject.first_at - ADDRESS_WINDOW_MS),
+        ip_until=moment(subject.last_at + CLOCK_SKEW_MS),
+    )
 
 
 def _order(row: DictRow) -> rows.OrderRow:

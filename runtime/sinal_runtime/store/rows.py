@@ -22,6 +22,13 @@ class Delivered(msgspec.Struct, kw_only=True, frozen=True):
     expires_at: datetime
 
 
+class Repeats(msgspec.Struct, frozen=True):
+    """How many times more an event has come."""
+
+    id: str
+    times: int
+
+
 class Claim(msgspec.Struct, kw_only=True, frozen=True):
     """A wish to be the only one with this key; without `expires_at` for ever."""
 
@@ -29,6 +36,13 @@ class Claim(msgspec.Struct, kw_only=True, frozen=True):
     source: Literal["event", "meta"]
     owner: str
     expires_at: datetime | None = None
+
+
+class ClickKey(msgspec.Struct, frozen=True):
+    """What a visitor's row is found by: its id, and a time not too far from when it was first seen."""
+
+    click_id: str
+    ts: datetime
 
 
 class Mark(msgspec.Struct, kw_only=True, frozen=True):
@@ -88,6 +102,31 @@ class OpenOrder(msgspec.Struct, kw_only=True, frozen=True):
     last_at: datetime
 
 
+class Due(msgspec.Struct, frozen=True):
+    """A wish for at most so many orders that are due now."""
+
+    now: datetime
+    most: int
+
+
+class Question(msgspec.Struct, kw_only=True, frozen=True):
+    """What an order's visits may share with it, and when they were: addresses in a span of their own."""
+
+    id: int
+    since: datetime
+    until: datetime
+    ip_since: datetime
+    ip_until: datetime
+    click_ids: list[str]
+    session_ids: list[str]
+    external_ids: list[str]
+    fbclids: list[str]
+    fbps: list[str]
+    emails: list[str]
+    phones: list[str]
+    ips: list[str]
+
+
 class KnownMatch(msgspec.Struct, frozen=True):
     """The decision that stands for an order."""
 
@@ -118,7 +157,7 @@ class CapiRow(msgspec.Struct, kw_only=True, frozen=True):
     event_name: str
     event_id: str
     event_time: int
-    payload_json: str
+    payload_json: msgspec.Raw
     consent_ads: bool | None
     received_at: datetime
     delivered: bool = True

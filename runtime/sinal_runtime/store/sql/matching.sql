@@ -1,6 +1,8 @@
--- Statements of matching. Each takes its rows as one JSON array of batches, `{"tenant", "rows"}`, at most one a tenant:
+-- Statements of matching. Each takes its rows as arrays, one a column, with each row's tenant in another (`gate`):
 -- batches of any size and of many tenants are one round trip. What a statement returns names its tenant. A comparison
--- with `b.tenant` stands beside every look-up, so that no batch sees or touches what is another tenant's.
+-- with `r.tenant` stands beside every look-up, so that no batch sees or touches what is another tenant's. Rows that are
+-- one value each come as `item`; a list inside a row comes as the text of
+-- an array, a JSON document between record separators (`columns`).
 -- `offset 0` and `limit` fence a look-up, and `= any(array(…))` bounds what an update looks at, so that each row of a
 -- batch costs a look-up in an index whatever the planner, whose plans may be older than the rows, believes of a table.
 
@@ -8,92 +10,109 @@
 -- Rows are sorted, so that concurrent batches wait for each other in one order. A claim that ran out is taken over. One
 -- that lasts for ever may have been hashed since, when its order was erased or grew old.
 insert into dedupe_registry as held (tenant_id, event_id, source, owner, expires_at)
-select b.tenant, r.key, r.source, r.owner, r.expires_at
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)
-cross join json_to_recordset(b.rows) as r (key text, source text, owner text, expires_at timestamptz)
+select r.tenant, r.key, r.source, r.owner, r.expires_at
+from unnest(
+    %(tenant)s::text[], %(key)s::text[], %(source)s::text[], %(owner)s::text[], %(expires_at)s::timestamptz[]
+) as r (tenant, key, source, owner, expires_at)
 left join lateral (
     select true as taken from dedupe_registry h
-    where r.expires_at is null and h.tenant_id = b.tenant and h.event_id = sinal_hashed_claim(b.tenant, r.key)
+    where r.expires_at is null and h.tenant_id = r.tenant and h.event_id = sinal_hashed_claim(r.tenant, r.key)
     limit 1
 ) h on true
 where h.taken is null
-order by b.tenant, r.key
+order by r.tenant, r.key
 on conflict (tenant_id, event_id) do update
     set source = excluded.source, owner = excluded.owner, expires_at = excluded.expires_at, first_seen_at = now()
     where held.expires_at < now()
 returning tenant_id, event_id as key
 
 -- name: known_events
-select b.tenant as tenant_id, e.id
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-    json_to_recordset(b.rows) as r (id text, received_at timestamptz), lateral (
+select r.tenant as tenant_id, e.id
+from unnest(
+    %(tenant)s::text[], %(id)s::text[], %(received_at)s::timestamptz[]
+) as r (tenant, id, received_at), lateral (
     select e.id from events e
-    where e.id = r.id and e.received_at = r.received_at and e.tenant_id = b.tenant and e.outcome <> 'dead' limit 1) as e
+    where e.id = r.id and e.received_at = r.received_at and e.tenant_id = r.tenant and e.outcome <> 'dead' limit 1) as e
 
 -- name: count_repeats
 with r as (
-    select b.tenant, r.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-        json_to_recordset(b.rows) as r (id text, times int)
+    select * from unnest(%(tenant)s::text[], %(id)s::text[], %(times)s::int[]) as r (tenant, id, times)
 )
 update events e set repeats = e.repeats + r.times
 from r
 where e.id = any(array(select id from r)) and e.id = r.id and e.tenant_id = r.tenant
 
+-- name: known_clicks
+select distinct on (r.tenant, r.click_id) r.tenant as tenant_id, r.click_id, c.id, c.ts
+from unnest(%(tenant)s::text[], %(click_id)s::text[], %(ts)s::timestamptz[]) as r (tenant, click_id, ts), lateral (
+    select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (r.tenant || '|' || r.click_id)
+        and c.ts between r.ts - interval '30 days' and r.ts + interval '30 days' limit 200) as c
+order by r.tenant, r.click_id, c.ts desc, c.id
+
 -- name: update_clicks
-with r as (
-    select b.tenant, r.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-        json_to_recordset(b.rows) as r (
-        click_id text, ts timestamptz, last_seen_at timestamptz, session_id text, external_id text, fbclid text,
-        fbc text, fbp text, utms jsonb, ip text, ua text, url text, referrer text, user_data jsonb, products text[],
-        from_ad boolean, consent_ads boolean)
-), known as (
-    select distinct on (r.tenant, r.click_id) c.id, c.ts as partition_ts, r.*
-    from r, lateral (
-        select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (r.tenant || '|' || r.click_id)
-            and c.ts between r.ts - interval '30 days' and r.ts + interval '30 days' limit 200) as c
-    order by r.tenant, r.click_id, c.ts desc, c.id
-)
-update clicks c set
-    last_seen_at = greatest(c.last_seen_at, k.last_seen_at),
-    session_id = case when k.last_seen_at >= c.last_seen_at then coalesce(k.session_id, c.session_id)
-        else coalesce(c.session_id, k.session_id) end,
-    external_id = case when k.last_seen_at >= c.last_seen_at then coalesce(k.external_id, c.external_id)
-        else coalesce(c.external_id, k.external_id) end,
-    fbclid = case when k.last_seen_at >= c.last_seen_at then coalesce(k.fbclid, c.fbclid)
-        else coalesce(c.fbclid, k.fbclid) end,
-    fbc = case when k.last_seen_at >= c.last_seen_at then coalesce(k.fbc, c.fbc) else coalesce(c.fbc, k.fbc) end,
-    fbp = case when k.last_seen_at >= c.last_seen_at then coalesce(k.fbp, c.fbp) else coalesce(c.fbp, k.fbp) end,
-    ip = case when k.last_seen_at >= c.last_seen_at then coalesce(k.ip, c.ip) else coalesce(c.ip, k.ip) end,
-    ua = case when k.last_seen_at >= c.last_seen_at then coalesce(k.ua, c.ua) else coalesce(c.ua, k.ua) end,
-    consent_ads = case when k.last_seen_at >= c.last_seen_at then coalesce(k.consent_ads, c.consent_ads)
-        else coalesce(c.consent_ads, k.consent_ads) end,
-    url = case when k.ts < c.ts then coalesce(k.url, c.url) else coalesce(c.url, k.url) end,
-    referrer = case when k.ts < c.ts then coalesce(k.referrer, c.referrer) else coalesce(c.referrer, k.referrer) end,
-    utms = c.utms || k.utms,
-    user_data = c.user_data || k.user_data,
-    products = array(select distinct p from unnest(c.products || k.products) as p order by p limit 50),
-    from_ad = c.from_ad or k.from_ad
-from known k
-where c.id = any(array(select id from known)) and c.id = k.id and c.ts = k.partition_ts
-    and c.ts >= (select min(partition_ts) from known) and c.ts <= (select max(partition_ts) from known)
-returning c.tenant_id, c.click_id
+-- Each row goes by its key, as a join would not: the planner takes a batch for ten rows and goes through all of it for
+-- each. `earlier` says whether these visits were before what is there. A row that was deleted meanwhile is stored anew.
+insert into clicks as c (id, ts, tenant_id, click_id, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp,
+    utms, ip, ua, url, referrer, user_data, products, from_ad, consent_ads) overriding system value
+select r.id, r.known_ts, r.tenant, r.click_id, r.last_seen_at, r.funnel, r.session_id, r.external_id, r.fbclid, r.fbc,
+    r.fbp, r.utms, r.ip, r.ua, r.url, r.referrer, r.user_data, r.products::text[], r.from_ad, r.consent_ads
+from unnest(
+    %(tenant)s::text[], %(id)s::bigint[], %(known_ts)s::timestamptz[], %(click_id)s::text[],
+    %(last_seen_at)s::timestamptz[], %(funnel)s::text[], %(session_id)s::text[], %(external_id)s::text[],
+    %(fbclid)s::text[], %(fbc)s::text[], %(fbp)s::text[], string_to_array(%(utms)s, E'\x1E')::jsonb[], %(ip)s::text[], %(ua)s::text[],
+    %(url)s::text[], %(referrer)s::text[], string_to_array(%(user_data)s, E'\x1E')::jsonb[], %(products)s::text[], %(from_ad)s::boolean[],
+    %(consent_ads)s::boolean[]
+) as r (
+    tenant, id, known_ts, click_id, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip, ua, url,
+    referrer, user_data, products, from_ad, consent_ads)
+order by r.tenant, r.click_id
+on conflict (id, ts) do update set
+    last_seen_at = greatest(c.last_seen_at, excluded.last_seen_at),
+    session_id = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.session_id, c.session_id)
+        else coalesce(c.session_id, excluded.session_id) end,
+    external_id = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.external_id, c.external_id)
+        else coalesce(c.external_id, excluded.external_id) end,
+    fbclid = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.fbclid, c.fbclid)
+        else coalesce(c.fbclid, excluded.fbclid) end,
+    fbc = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.fbc, c.fbc)
+        else coalesce(c.fbc, excluded.fbc) end,
+    fbp = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.fbp, c.fbp)
+        else coalesce(c.fbp, excluded.fbp) end,
+    ip = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.ip, c.ip)
+        else coalesce(c.ip, excluded.ip) end,
+    ua = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.ua, c.ua)
+        else coalesce(c.ua, excluded.ua) end,
+    consent_ads = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.consent_ads, c.consent_ads)
+        else coalesce(c.consent_ads, excluded.consent_ads) end,
+    url = case when %(earlier)s then coalesce(excluded.url, c.url) else coalesce(c.url, excluded.url) end,
+    referrer = case when %(earlier)s then coalesce(excluded.referrer, c.referrer) else coalesce(c.referrer, excluded.referrer) end,
+    utms = c.utms || excluded.utms,
+    user_data = c.user_data || excluded.user_data,
+    products = array(select distinct p from unnest(c.products || excluded.products) as p order by p limit 50),
+    from_ad = c.from_ad or excluded.from_ad
 
 -- name: insert_clicks
 insert into clicks (tenant_id, click_id, ts, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip,
     ua, url, referrer, user_data, products, from_ad, consent_ads)
-select b.tenant, r.click_id, r.ts, r.last_seen_at, r.funnel, r.session_id, r.external_id, r.fbclid, r.fbc, r.fbp,
-    r.utms, r.ip, r.ua, r.url, r.referrer, r.user_data, r.products, r.from_ad, r.consent_ads
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
-    click_id text, ts timestamptz, last_seen_at timestamptz, funnel text, session_id text, external_id text,
-    fbclid text, fbc text, fbp text, utms jsonb, ip text, ua text, url text, referrer text, user_data jsonb,
-    products text[], from_ad boolean, consent_ads boolean)
+select r.tenant, r.click_id, r.ts, r.last_seen_at, r.funnel, r.session_id, r.external_id, r.fbclid, r.fbc, r.fbp,
+    r.utms, r.ip, r.ua, r.url, r.referrer, r.user_data, r.products::text[], r.from_ad, r.consent_ads
+from unnest(
+    %(tenant)s::text[], %(click_id)s::text[], %(ts)s::timestamptz[], %(last_seen_at)s::timestamptz[],
+    %(funnel)s::text[], %(session_id)s::text[], %(external_id)s::text[], %(fbclid)s::text[], %(fbc)s::text[],
+    %(fbp)s::text[], string_to_array(%(utms)s, E'\x1E')::jsonb[], %(ip)s::text[], %(ua)s::text[], %(url)s::text[], %(referrer)s::text[],
+    string_to_array(%(user_data)s, E'\x1E')::jsonb[], %(products)s::text[], %(from_ad)s::boolean[], %(consent_ads)s::boolean[]
+) as r (
+    tenant, click_id, ts, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip, ua, url,
+    referrer, user_data, products, from_ad, consent_ads)
 
 -- name: upsert_sessions
 insert into sessions as s (tenant_id, session_id, first_click_id, last_click_id, first_seen_at, last_seen_at)
-select b.tenant, r.session_id, r.first_click_id, r.last_click_id, r.first_seen_at, r.last_seen_at
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
-    session_id text, first_click_id text, last_click_id text, first_seen_at timestamptz, last_seen_at timestamptz)
-order by b.tenant, r.session_id
+select r.tenant, r.session_id, r.first_click_id, r.last_click_id, r.first_seen_at, r.last_seen_at
+from unnest(
+    %(tenant)s::text[], %(session_id)s::text[], %(first_click_id)s::text[], %(last_click_id)s::text[],
+    %(first_seen_at)s::timestamptz[], %(last_seen_at)s::timestamptz[]
+) as r (tenant, session_id, first_click_id, last_click_id, first_seen_at, last_seen_at)
+order by r.tenant, r.session_id
 on conflict (tenant_id, session_id) do update set
     first_click_id = case when excluded.first_seen_at < s.first_seen_at
         then excluded.first_click_id else s.first_click_id end,
@@ -104,63 +123,60 @@ on conflict (tenant_id, session_id) do update set
 
 -- name: upsert_identities
 insert into identities as i (tenant_id, click_id, email_hash, phone_hash, first_seen_at, last_seen_at)
-select b.tenant, r.click_id, r.email_hash, r.phone_hash, r.first_seen_at, r.last_seen_at
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
-    click_id text, email_hash text, phone_hash text, first_seen_at timestamptz, last_seen_at timestamptz)
-order by b.tenant, r.click_id, r.email_hash, r.phone_hash
+select r.tenant, r.click_id, r.email_hash, r.phone_hash, r.first_seen_at, r.last_seen_at
+from unnest(
+    %(tenant)s::text[], %(click_id)s::text[], %(email_hash)s::text[], %(phone_hash)s::text[],
+    %(first_seen_at)s::timestamptz[], %(last_seen_at)s::timestamptz[]
+) as r (tenant, click_id, email_hash, phone_hash, first_seen_at, last_seen_at)
+order by r.tenant, r.click_id, r.email_hash, r.phone_hash
 on conflict (tenant_id, click_id, email_hash, phone_hash) do update set
     first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
     last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at)
 
 -- name: create_orders
 insert into conversions (tenant_id, gateway, order_key, order_id, parent_order_id, funnel, integration, ts, last_at)
-select b.tenant, r.gateway, r.order_key, r.order_id, r.parent_order_id, r.funnel, r.integration, r.at, r.at
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
-    gateway text, order_key text, order_id text, parent_order_id text, funnel text, integration text, at timestamptz)
-order by b.tenant, r.gateway, r.order_key
+select r.tenant, r.gateway, r.order_key, r.order_id, r.parent_order_id, r.funnel, r.integration, r.at, r.at
+from unnest(
+    %(tenant)s::text[], %(gateway)s::text[], %(order_key)s::text[], %(order_id)s::text[],
+    %(parent_order_id)s::text[], %(funnel)s::text[], %(integration)s::text[], %(at)s::timestamptz[]
+) as r (tenant, gateway, order_key, order_id, parent_order_id, funnel, integration, at)
+order by r.tenant, r.gateway, r.order_key
 on conflict (tenant_id, order_key, gateway) do nothing
 
 -- name: order_ids
-select b.tenant as tenant_id, c.id
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-    json_to_recordset(b.rows) as r (gateway text, order_key text), lateral (
+select r.tenant as tenant_id, c.id
+from unnest(%(tenant)s::text[], %(gateway)s::text[], %(order_key)s::text[]) as r (tenant, gateway, order_key), lateral (
     select c.id from conversions c
-    where c.tenant_id = b.tenant and c.order_key = r.order_key and c.gateway = r.gateway limit 1) as c
+    where c.tenant_id = r.tenant and c.order_key = r.order_key and c.gateway = r.gateway limit 1) as c
 
 -- name: lock_orders
 select c.*, c.signals::text as signals_text from conversions c
-where c.id = any(array(
-        select i.id::bigint from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-            json_array_elements_text(b.rows) as i (id)))
-    and c.tenant_id = any(array(
-        select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
+where c.id = any(%(item)s::bigint[])
+    and c.tenant_id = any(%(tenants)s::text[])
 order by c.id
 for update
 
 -- name: reopenable
-select distinct b.tenant as tenant_id, o.conversion_id as id
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-    json_to_recordset(b.rows) as r (key text, at timestamptz), lateral (
+select distinct r.tenant as tenant_id, o.conversion_id as id
+from unnest(%(tenant)s::text[], %(key)s::text[], %(at)s::timestamptz[]) as r (tenant, key, at), lateral (
     select o.conversion_id from open_orders o
-    where o.tenant_id = b.tenant and o.key = r.key
+    where o.tenant_id = r.tenant and o.key = r.key
         and r.at <= o.last_at + interval '1 day' and r.at >= o.last_at - interval '60 days' offset 0) as o
 
 -- name: open_orders
 insert into open_orders as o (tenant_id, key, conversion_id, last_at)
-select b.tenant, r.key, r.conversion_id, r.last_at
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-    json_to_recordset(b.rows) as r (key text, conversion_id bigint, last_at timestamptz)
-order by b.tenant, r.key, r.conversion_id
+select r.tenant, r.key, r.conversion_id, r.last_at
+from unnest(
+    %(tenant)s::text[], %(key)s::text[], %(conversion_id)s::bigint[], %(last_at)s::timestamptz[]
+) as r (tenant, key, conversion_id, last_at)
+order by r.tenant, r.key, r.conversion_id
 on conflict (tenant_id, key, conversion_id) do update set last_at = excluded.last_at
     where o.last_at < excluded.last_at
 
 -- name: close_orders
 delete from open_orders o
-where o.conversion_id = any(array(
-        select i.id::bigint from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-            json_array_elements_text(b.rows) as i (id)))
-    and o.tenant_id = any(array(
-        select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
+where o.conversion_id = any(%(item)s::bigint[])
+    and o.tenant_id = any(%(tenants)s::text[])
 
 -- name: enter
 -- Every statement of a batch looks few rows up in large tables. Plans are made once, maybe while the tables are small,
@@ -172,24 +188,23 @@ select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
         select distinct hashtext(t) as key from unnest(%(tenants)s::text[]) as t order by key) as t)
 
 -- name: marks
-select b.tenant as tenant_id, m.key, m.kind, (extract(epoch from m.at) * 1000)::bigint as at_ms
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_array_elements_text(b.rows) as i (key),
+select i.tenant as tenant_id, m.key, m.kind, (extract(epoch from m.at) * 1000)::bigint as at_ms
+from unnest(%(tenant)s::text[], %(item)s::text[]) as i (tenant, key),
     lateral (
         select * from privacy_marks m
-        where m.tenant_id = b.tenant and m.key = i.key and (m.expires_at is null or m.expires_at > now()) offset 0) as m
+        where m.tenant_id = i.tenant and m.key = i.key and (m.expires_at is null or m.expires_at > now()) offset 0) as m
 
 -- name: heard
 update heartbeats h set stored_at = clock_timestamp(), seconds = extract(epoch from clock_timestamp() - h.sent_at)
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_array_elements_text(b.rows) as i (id)
-where h.tenant_id = b.tenant and h.event_id = i.id and (h.stored_at is null or h.stored_at < h.sent_at)
+from unnest(%(tenant)s::text[], %(item)s::text[]) as i (tenant, id)
+where h.tenant_id = i.tenant and h.event_id = i.id and (h.stored_at is null or h.stored_at < h.sent_at)
 
 -- name: withdraw_clicks
 -- Of visitors whose latest word is no: what waits is withheld; what is being sent learns it for its next try.
 with visitors as (
-    select b.tenant, v.click_id
-    from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-        json_array_elements_text(b.rows) as v (click_id), lateral (
-        select c.consent_ads from clicks c where (c.tenant_id || '|' || c.click_id) = (b.tenant || '|' || v.click_id)
+    select v.tenant, v.click_id
+    from unnest(%(tenant)s::text[], %(item)s::text[]) as v (tenant, click_id), lateral (
+        select c.consent_ads from clicks c where (c.tenant_id || '|' || c.click_id) = (v.tenant || '|' || v.click_id)
             and c.ts >= now() - interval '30 days' order by c.last_seen_at desc limit 1) as c
     where c.consent_ads is false
 ), told as (
@@ -219,11 +234,8 @@ where c.tenant_id = s.tenant and c.source_event = s.id and c.settled_at is null 
 -- name: matches_of
 select m.tenant_id, m.conversion_id, m.click_id, m.decision, m.confidence_score, m.rule_applied
 from matches m
-where m.conversion_id = any(array(
-        select i.id::bigint from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-            json_array_elements_text(b.rows) as i (id)))
-    and m.tenant_id = any(array(
-        select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
+where m.conversion_id = any(%(item)s::bigint[])
+    and m.tenant_id = any(%(tenants)s::text[])
 
 -- name: candidates
 -- Every visit that shares anything with one of the sales, within the widest window; scoring applies the funnel's own.
@@ -231,19 +243,22 @@ where m.conversion_id = any(array(
 -- A click with the same `fbc` has the same `fbclid`. The limits fence each look-up, so that it stays one in an index
 -- whatever the planner believes of the tables.
 with s as (
-    select b.tenant, s.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-        json_to_recordset(b.rows) as s (
-        id bigint, since timestamptz, until timestamptz, ip_since timestamptz, ip_until timestamptz, click_ids text[],
-        session_ids text[], external_ids text[], fbclids text[], fbps text[], emails text[], phones text[],
-        ips text[])
+    select * from unnest(
+        %(tenant)s::text[], %(id)s::bigint[], %(since)s::timestamptz[], %(until)s::timestamptz[],
+        %(ip_since)s::timestamptz[], %(ip_until)s::timestamptz[], %(click_ids)s::text[], %(session_ids)s::text[],
+        %(external_ids)s::text[], %(fbclids)s::text[], %(fbps)s::text[], %(emails)s::text[], %(phones)s::text[],
+        %(ips)s::text[]
+    ) as s (
+        tenant, id, since, until, ip_since, ip_until, click_ids, session_ids, external_ids, fbclids, fbps, emails,
+        phones, ips)
 ), named (tenant, id, since, until, click_id) as (
-    select s.tenant, s.id, s.since, s.until, v.value from s, unnest(s.click_ids) as v (value)
+    select s.tenant, s.id, s.since, s.until, v.value from s, unnest(s.click_ids::text[]) as v (value)
     union
-    select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.emails) as v (value), lateral (
+    select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.emails::text[]) as v (value), lateral (
         select i.click_id from identities i where i.tenant_id = s.tenant and i.email_hash = v.value
             and i.last_seen_at >= s.since limit %(per_key)s) as i
     union
-    select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.phones) as v (value), lateral (
+    select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.phones::text[]) as v (value), lateral (
         select i.click_id from identities i where i.tenant_id = s.tenant and i.phone_hash = v.value
             and i.last_seen_at >= s.since limit %(per_key)s) as i
 ), found (tenant, conversion_id, id, ts) as (
@@ -251,27 +266,27 @@ with s as (
         select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (n.tenant || '|' || n.click_id)
             and c.ts between n.since - interval '30 days' and n.until limit %(per_key)s) as c
     union
-    select s.tenant, s.id, c.id, c.ts from s, unnest(s.session_ids) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.session_ids::text[]) as v (value), lateral (
         select c.id, c.ts from clicks c
         where (c.tenant_id || '|' || c.session_id) = (s.tenant || '|' || v.value) and c.session_id is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.tenant, s.id, c.id, c.ts from s, unnest(s.external_ids) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.external_ids::text[]) as v (value), lateral (
         select c.id, c.ts from clicks c
         where (c.tenant_id || '|' || c.external_id) = (s.tenant || '|' || v.value) and c.external_id is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.tenant, s.id, c.id, c.ts from s, unnest(s.fbclids) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.fbclids::text[]) as v (value), lateral (
         select c.id, c.ts from clicks c
         where (c.tenant_id || '|' || c.fbclid) = (s.tenant || '|' || v.value) and c.fbclid is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.tenant, s.id, c.id, c.ts from s, unnest(s.fbps) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.fbps::text[]) as v (value), lateral (
         select c.id, c.ts from clicks c
         where (c.tenant_id || '|' || c.fbp) = (s.tenant || '|' || v.value) and c.fbp is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
     union
-    select s.tenant, s.id, c.id, c.ts from s, unnest(s.ips) as v (value), lateral (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.ips::text[]) as v (value), lateral (
         select c.id, c.ts from clicks c
         where (c.tenant_id || '|' || c.ip) = (s.tenant || '|' || v.value) and c.ip is not null
             and c.ts between s.ip_since - interval '7 days' and s.ip_until and c.last_seen_at >= s.ip_since
@@ -288,11 +303,14 @@ from found f, lateral (select * from clicks c where c.id = f.id and c.ts = f.ts 
 
 -- name: save_orders
 with r as (
-    select b.tenant, r.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-        json_to_recordset(b.rows) as r (
-        id bigint, status text, status_at timestamptz, amount numeric, currency text, funnel text, integration text,
-        ts timestamptz, last_at timestamptz, email_hash text, phone_hash text, signals jsonb,
-        hold_until timestamptz, recheck_at timestamptz)
+    select * from unnest(
+        %(tenant)s::text[], %(id)s::bigint[], %(status)s::text[], %(status_at)s::timestamptz[],
+        %(amount)s::numeric[], %(currency)s::text[], %(funnel)s::text[], %(integration)s::text[],
+        %(ts)s::timestamptz[], %(last_at)s::timestamptz[], %(email_hash)s::text[], %(phone_hash)s::text[],
+        string_to_array(%(signals)s, E'\x1E')::jsonb[], %(hold_until)s::timestamptz[], %(recheck_at)s::timestamptz[]
+    ) as r (
+        tenant, id, status, status_at, amount, currency, funnel, integration, ts, last_at, email_hash, phone_hash,
+        signals, hold_until, recheck_at)
 )
 update conversions c set
     status = r.status, status_at = r.status_at, amount = coalesce(r.amount, c.amount),
@@ -305,9 +323,11 @@ where c.id = any(array(select id from r)) and c.id = r.id and c.tenant_id = r.te
 
 -- name: save_matches
 insert into matches as m (tenant_id, conversion_id, click_id, decision, confidence_score, rule_applied, explanation)
-select b.tenant, r.conversion_id, r.click_id, r.decision, r.score, r.rule, r.explanation
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
-    conversion_id bigint, click_id text, decision text, score double precision, rule text, explanation jsonb)
+select r.tenant, r.conversion_id, r.click_id, r.decision, r.score, r.rule, r.explanation
+from unnest(
+    %(tenant)s::text[], %(conversion_id)s::bigint[], %(click_id)s::text[], %(decision)s::text[],
+    %(score)s::double precision[], %(rule)s::text[], string_to_array(%(explanation)s, E'\x1E')::jsonb[]
+) as r (tenant, conversion_id, click_id, decision, score, rule, explanation)
 order by r.conversion_id
 on conflict (conversion_id) do update set
     click_id = excluded.click_id, decision = excluded.decision, confidence_score = excluded.confidence_score,
@@ -320,26 +340,34 @@ on conflict (conversion_id) do update set
 -- spares every row an update.
 insert into capi_events (created_at, tenant_id, source_event, conversion_id, funnel, destination, event_name, event_id,
     event_time, payload_json, consent_ads, received_at, published_at)
-select date_trunc('milliseconds', now()), b.tenant, r.source_event, r.conversion_id, r.funnel, r.destination,
+select date_trunc('milliseconds', now()), r.tenant, r.source_event, r.conversion_id, r.funnel, r.destination,
     r.event_name, r.event_id, r.event_time, r.payload_json, r.consent_ads, r.received_at,
     case when r.delivered then now() end
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
-    source_event text, conversion_id bigint, funnel text, destination text, event_name text, event_id text,
-    event_time bigint, payload_json text, consent_ads boolean, received_at timestamptz,
-    delivered boolean)
+from unnest(
+    %(tenant)s::text[], %(source_event)s::text[], %(conversion_id)s::bigint[], %(funnel)s::text[],
+    %(destination)s::text[], %(event_name)s::text[], %(event_id)s::text[], %(event_time)s::bigint[],
+    string_to_array(%(payload_json)s, E'\x1E'), %(consent_ads)s::boolean[], %(received_at)s::timestamptz[], %(delivered)s::boolean[]
+) as r (
+    tenant, source_event, conversion_id, funnel, destination, event_name, event_id, event_time, payload_json,
+    consent_ads, received_at, delivered)
 returning id, created_at, tenant_id, destination, event_id, generation, source_event, published_at is not null as marked
 
 -- name: insert_events
 -- A row that was given up and is played again is written over.
 insert into events as e (id, received_at, occurred_at, tenant_id, funnel, kind, source, event_id, status, gateway,
     integration, order_id, click_id, value, currency, email_hash, consent_ads, conversion_id, outcome, reason, body)
-select r.id, r.received_at, r.occurred_at, b.tenant, r.funnel, r.kind, r.source, r.event_id, r.status, r.gateway,
+select r.id, r.received_at, r.occurred_at, r.tenant, r.funnel, r.kind, r.source, r.event_id, r.status, r.gateway,
     r.integration, r.order_id, r.click_id, r.value, r.currency, r.email_hash, r.consent_ads, r.conversion_id, r.outcome,
     r.reason, r.body
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json), json_to_recordset(b.rows) as r (
-    id text, received_at timestamptz, occurred_at timestamptz, funnel text, kind text, source text, event_id text,
-    status text, gateway text, integration text, order_id text, click_id text, value numeric, currency text,
-    email_hash text, consent_ads boolean, conversion_id bigint, outcome text, reason text, body jsonb)
+from unnest(
+    %(tenant)s::text[], %(id)s::text[], %(received_at)s::timestamptz[], %(occurred_at)s::timestamptz[],
+    %(funnel)s::text[], %(kind)s::text[], %(source)s::text[], %(event_id)s::text[], %(status)s::text[],
+    %(gateway)s::text[], %(integration)s::text[], %(order_id)s::text[], %(click_id)s::text[], %(value)s::numeric[],
+    %(currency)s::text[], %(email_hash)s::text[], %(consent_ads)s::boolean[], %(conversion_id)s::bigint[],
+    %(outcome)s::text[], %(reason)s::text[], string_to_array(%(body)s, E'\x1E')::jsonb[]
+) as r (
+    tenant, id, received_at, occurred_at, funnel, kind, source, event_id, status, gateway, integration, order_id,
+    click_id, value, currency, email_hash, consent_ads, conversion_id, outcome, reason, body)
 on conflict (id, received_at) do update set
     event_id = excluded.event_id, status = excluded.status, gateway = excluded.gateway,
     integration = excluded.integration, order_id = excluded.order_id, click_id = excluded.click_id,
@@ -351,8 +379,10 @@ returning e.tenant_id
 
 -- name: update_outcomes
 with r as (
-    select b.tenant, r.* from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-        json_to_recordset(b.rows) as r (id text, received_at timestamptz, outcome text, reason text, event_id text)
+    select * from unnest(
+        %(tenant)s::text[], %(id)s::text[], %(received_at)s::timestamptz[], %(outcome)s::text[], %(reason)s::text[],
+        %(event_id)s::text[]
+    ) as r (tenant, id, received_at, outcome, reason, event_id)
 )
 update events e set outcome = r.outcome, reason = r.reason, event_id = coalesce(r.event_id, e.event_id)
 from r
@@ -361,10 +391,8 @@ where e.id = any(array(select id from r)) and e.id = r.id and e.received_at = r.
 -- name: open_events
 -- Sales that a better match or the end of a wait may still send, in the sequence they came in.
 select tenant_id, conversion_id, outcome, body::text as body from events
-where conversion_id = any(array(
-        select i.id::bigint from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-            json_array_elements_text(b.rows) as i (id)))
-    and tenant_id = any(array(select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
+where conversion_id = any(%(item)s::bigint[])
+    and tenant_id = any(%(tenants)s::text[])
     and (outcome = 'waiting' or (outcome = 'withheld' and reason in ('unmatched', 'review'))
         or (outcome = 'withheld' and reason = 'no_consent' and consent_ads is null))
 order by received_at, id
@@ -373,10 +401,8 @@ order by received_at, id
 -- Of events that came again. One that nobody has claimed yet may be marked and yet not published.
 select id, created_at, tenant_id, destination, event_id, generation, source_event, published_at is not null as marked
 from capi_events
-where source_event = any(array(
-        select i.id from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-            json_array_elements_text(b.rows) as i (id)))
-    and tenant_id = any(array(select b.tenant from json_to_recordset(%(batches)s::json) as b (tenant text, rows json)))
+where source_event = any(%(item)s::text[])
+    and tenant_id = any(%(tenants)s::text[])
     and status = 'pending' and (published_at is null or attempts = 0)
 
 -- name: unpublished
@@ -404,10 +430,9 @@ select array(select distinct tenant_id from conversions where hold_until <= %(no
 -- name: lock_due_orders
 -- Nobody is waited for: tenants may come in any sequence.
 select c.*
-from json_to_recordset(%(batches)s::json) as b (tenant text, rows json),
-    json_to_recordset(b.rows) as r (now timestamptz, most int), lateral (
+from unnest(%(tenant)s::text[], %(now)s::timestamptz[], %(most)s::int[]) as r (tenant, now, most), lateral (
     select c.*, c.signals::text as signals_text from conversions c
-    where c.tenant_id = b.tenant and (c.hold_until <= r.now or c.recheck_at <= r.now)
+    where c.tenant_id = r.tenant and (c.hold_until <= r.now or c.recheck_at <= r.now)
     order by c.id limit r.most
     for update skip locked) as c
 
