@@ -176,3 +176,29 @@ async def test_a_backlog_fills_the_first_batch(bus: Bus, make_tenant: MakeTenant
     async with run_lanes(handler, match_lane("loja"), linger_s=60.0, batch=200, in_flight=1_000):
         await eventually(lambda: sum(sizes) == 600)
     assert sizes == [200, 200, 200]
+
+
+async def test_where_only_full_batches_may_be_further_ones_the_rest_waits_for_the_first(
+    bus: Bus, make_tenant: MakeTenant, run_lanes: RunLanes
+) -> None:
+    await make_tenant("loja")
+    started: list[int] = []
+    go_on = asyncio.Event()
+
+    async def handler(lane: Lane, messages: list[Message]) -> None:
+        started.append(len(messages))
+        await go_on.wait()
+        for message in messages:
+            await message.ack()
+
+    await fill(bus, "loja", 10)
+    async with run_lanes(handler, match_lane("loja"), batch=10, lane_concurrency=2, only_full=True):
+        await eventually(lambda: started == [10])
+        await fill(bus, "loja", 7, prefix="more")
+        await asyncio.sleep(0.3)
+        assert started == [10]  # seven are no full batch
+        await fill(bus, "loja", 3, prefix="rest")
+        await eventually(lambda: started == [10, 10])
+        go_on.set()
+        await fill(bus, "loja", 2, prefix="last")
+        await eventually(lambda: sum(started) == 22)

@@ -6,6 +6,7 @@ from sinal_cli.roles.base import DRAIN_S, Base, Chores
 
 SWEEP_INTERVAL_S = 1.0
 LANES_A_TRANSACTION = 128  # small tenants share one
+BATCHES_A_LANE = 2  # one is published while the next is in its transaction
 
 
 class Match(Base):
@@ -49,6 +50,8 @@ class Match(Base):
             batch=settings.match_batch,
             concurrency=LANES_A_TRANSACTION * settings.match_concurrency,
             in_flight=settings.lane_in_flight,
+            lane_concurrency=BATCHES_A_LANE,
+            only_full=True,
             ack_wait_s=settings.lane_ack_wait_s,
         )
         plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("match")))

@@ -52,8 +52,10 @@ class Lanes:
         in_flight: int,
         linger_s: float = 0.0,
         lane_concurrency: int = 1,
+        only_full: bool = False,
         ack_wait_s: float = 60.0,
     ) -> None:
+        """With `only_full` a lane's batches beyond its first must be full: what is less waits to be one with more."""
         self._bus = bus
         self._handler = handler
         self._batch = batch
@@ -61,6 +63,7 @@ class Lanes:
         self._in_flight = in_flight
         self._linger_s = linger_s
         self._lane_concurrency = lane_concurrency
+        self._only_full = only_full
         self._ack_wait_s = ack_wait_s  # of the consumers; 60 s is what the provisioner sets
         self._work: dict[tuple[str, str], Work] = {}
         self._leaving: set[Work] = set()  # removed lanes whose handlers still run
@@ -195,7 +198,10 @@ class Lanes:
         if not work.buffer or work.running >= (lane.concurrency or self._lane_concurrency):
             return
         linger_s = self._linger_s if lane.linger_s is None else lane.linger_s
-        if linger_s <= 0 or len(work.buffer) >= (lane.batch or self._batch):
+        full = len(work.buffer) >= (lane.batch or self._batch)
+        if self._only_full and work.running and not full:
+            return
+        if linger_s <= 0 or full:
             self._queue.offer(work)
         elif work.linger is None:
             now = time.monotonic()

@@ -1,7 +1,9 @@
 """The match role: takes a lane's messages, runs them in a transaction, publishes the outbox, then acks.
 
-A message is acked only when its effect is durable and its outbox is on the bus. A batch that PostgreSQL refuses is cut
-in halves until the poisoned message is alone: it is tried again a few times and then given up with its body on record.
+A message is acked only when its effect is durable and its outbox is on the bus. While one batch of a tenant is
+published the next may be in its transaction; two of its transactions are never under way at once. A batch that
+PostgreSQL refuses is cut in halves until the poisoned message is alone: it is tried again a few times and then given up
+with its body on record.
 PostgreSQL or the broker being away is no fault of a message: it waits in the stream.
 """
 
@@ -65,6 +67,13 @@ class Part(msgspec.Struct, frozen=True):
         return len(self.batch)
 
 
+class Committed(msgspec.Struct, frozen=True):
+    """What a batch left, and the traces that go on in what it publishes, by event."""
+
+    result: Result
+    traces: Mapping[str, str] | None
+
+
 class MatchWorker:
     """Handler of the match lanes, and the sweeper of what they leave.
 
@@ -82,7 +91,9 @@ class MatchWorker:
         transactions: int = 2,
         most: int = 200,
     ) -> None:
-        self._together: Together[Part, None] = Together(self._share, slots=transactions, most=most, apart_s=APART_S)
+        self._together: Together[Part, Committed | None] = Together(
+            self._share, slots=transactions, most=most, apart_s=APART_S
+        )
         self._store = MatchStore(database)
         self._bus = bus
         self._plans = plans
@@ -105,44 +116,50 @@ class MatchWorker:
             else:
                 readable.append((message, event))
         if readable:
-            await self._together.run(Part(plan, readable))
+            part = Part(plan, readable)
+            await self._finish(part, await self._together.run(part))
 
     async def sweep(self) -> None:
         """Work on what no message brings; called about once a second."""
         await self._sweeper.sweep()
 
-    async def _share(self, parts: Sequence[Part]) -> list[None]:
-        """Run the batches of several tenants as one; when that is refused, each for itself: one pays for no other."""
+    async def _share(self, parts: Sequence[Part]) -> list[Committed | None]:
+        """Commit the batches of several tenants as one; when that is refused, each for itself: one pays for no other.
+
+        None for a batch that is settled already.
+        """
         try:
-            published = await self._run(parts)
+            return list(await self._run(parts))
         except Exception as error:
             if isinstance(error, StoreUnavailable) and not (isinstance(error, Contended) and len(parts) > 1):
                 log.warning("match.store_unavailable", messages=sum(map(len, parts)), error=str(error))
                 await asyncio.gather(*(_nak(part.batch) for part in parts))
             elif len(parts) > 1:
-                for part in parts:
-                    await self._share([part])
+                return [done for part in parts for done in await self._share([part])]
             else:
                 await self._divide(parts[0], error)
-        else:
-            for part, all_of_it in zip(parts, published, strict=True):
-                await (_ack(part.batch) if all_of_it else _nak(part.batch))
         return [None] * len(parts)
 
-    async def _run(self, parts: Sequence[Part]) -> list[bool]:
-        """Commit the batches and publish their outboxes; False for one that the broker did not take whole."""
+    async def _run(self, parts: Sequence[Part]) -> list[Committed]:
+        """One transaction, traced where anything is."""
         if self._tracer is None:
-            return await self._publish(await self._commit(parts), None)
+            return [Committed(result, None) for result in await self._commit(parts)]
         traces = {event.id: message.traceparent for part in parts for message, event in part.batch}
         known = {event: trace for event, trace in traces.items() if trace}
         about: dict[str, str | int] = {"tenants": len(parts), "messages": sum(map(len, parts))}
         with self._tracer.batch("match.batch", "match.event", known, kind="consumer", attributes=about) as goes_on:
-            return await self._publish(await self._commit(parts), goes_on)
+            return [Committed(result, goes_on) for result in await self._commit(parts)]
 
-    async def _publish(self, results: Sequence[Result], traces: Mapping[str, str] | None) -> list[bool]:
-        return await asyncio.gather(
-            *(publish(self._bus, self._store, result.outbox, traces=traces) for result in results)
-        )
+    async def _finish(self, part: Part, done: Committed | None) -> None:
+        """Publish what a batch left, then ack it; it comes again where the broker did not take all."""
+        if done is None:
+            return
+        try:
+            whole = await publish(self._bus, self._store, done.result.outbox, traces=done.traces)
+        except StoreError as error:
+            log.warning("match.store_unavailable", messages=len(part), error=str(error))
+            whole = False
+        await (_ack if whole else _nak)(part.batch)
 
     async def _commit(self, parts: Sequence[Part]) -> list[Result]:
         await self._record([part.plan for part in parts if self._recorded.get(part.tenant) is not part.plan])
@@ -162,8 +179,9 @@ class MatchWorker:
         plan, batch = part.plan, part.batch
         if len(batch) > 1:
             half = len(batch) // 2
-            await self._share([Part(plan, batch[:half])])
-            await self._share([Part(plan, batch[half:])])
+            for some in (Part(plan, batch[:half]), Part(plan, batch[half:])):
+                [done] = await self._share([some])
+                await self._finish(some, done)
             return
         message, event = batch[0]
         detail = words(error)
