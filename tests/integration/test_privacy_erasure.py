@@ -269,15 +269,23 @@ async def test_the_edges_hear_of_it(rig: Rig) -> None:
 
 async def test_a_person_sees_everything_before(rig: Rig) -> None:
     await live(rig)
+    async with rig.room.database.transaction() as connection:  # as if it still waited for a late click
+        await connection.execute(
+            "insert into open_orders (tenant_id, key, conversion_id, last_at) "
+            "select tenant_id, %s, id, now() from conversions where order_id = 'HP-ana'",
+            (f"em:{EMAIL}",),
+        )
     await rig.queue(rig.room.sale(order="HP-late", customer=ANA))
     data = await rig.export(email=CLEAR_EMAIL)
     assert {table for table, rows in data.items() if rows} >= {
         "events", "clicks", "sessions", "identities", "conversions", "matches", "capi_events", "dispatch_attempts",
-        "dead_letters", "queued_events",
+        "dead_letters", "queued_events", "open_orders",
     }  # fmt: skip
     text = msgspec.json.encode(data).decode()
     assert all(trace in text for trace in TRACES)
     assert all(trace not in text for trace in (OTHER, "bia-click", "HP-bia"))
+    counts = await rig.erase(email=CLEAR_EMAIL)
+    assert set(data) == set(counts), "what is erased of a person is shown to them"
 
 
 async def test_an_order_is_forgotten_without_its_buyer_s_others(rig: Rig) -> None:

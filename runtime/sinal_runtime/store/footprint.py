@@ -117,6 +117,7 @@ _SHOW: dict[str, tuple[str, str]] = {
     "identities": ("show_identities", ""),
     "conversions": ("show_orders", ""),
     "matches": ("show_matches", ""),
+    "open_orders": ("show_open_orders", ""),
     "capi_events": ("show_deliveries", "deliveries"),
     "dispatch_attempts": ("show_attempts", "deliveries"),
     "dead_letters": ("show_letters", ""),

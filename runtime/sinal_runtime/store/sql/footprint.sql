@@ -165,6 +165,10 @@ where c.tenant_id = %(tenant)s and c.id = any(%(conversions)s)
 select to_jsonb(m) - 'tenant_id' as row from matches m
 where m.tenant_id = %(tenant)s and m.conversion_id = any(%(conversions)s)
 
+-- name: show_open_orders
+select to_jsonb(o) - 'tenant_id' as row from open_orders o
+where o.tenant_id = %(tenant)s and o.conversion_id = any(%(conversions)s)
+
 -- name: show_deliveries
 select to_jsonb(c) - 'tenant_id' as row from json_to_recordset(%(rows)s::json) as r (id bigint, created_at timestamptz)
 join capi_events c on c.id = r.id and c.created_at = r.created_at where c.tenant_id = %(tenant)s
