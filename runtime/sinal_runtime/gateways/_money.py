@@ -16,11 +16,13 @@ _NO_DECIMALS = frozenset({
 # fmt: on
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _CODE_LENGTH = 3
+_SIGNS = {"R$": "BRL", "US$": "USD", "€": "EUR"}
 _IN_REAIS = re.compile(r"R\$\s*(\d{1,3}(?:\.\d{3}){1,5}|\d{1,15})(?:,(\d{1,2}))?")
 
 
 def currency(code: str | None) -> str | None:
-    """A currency code in upper case; None for what is none."""
+    """A currency code in upper case, also of a sign that one currency alone has; None for what is none."""
+    code = _SIGNS.get(code or "", code)
     if code is None or len(code) != _CODE_LENGTH or not (code.isascii() and code.isalpha()):
         return None
     return code.upper()

@@ -433,6 +433,14 @@ class TestBraip:
         return tree("braip/STATUS_ALTERADO.2_aprovado.reconstructed.json")
 
     @pytest.mark.parametrize(
+        ("written", "currency"),
+        [("BRL", "BRL"), ("brl", "BRL"), ("R$", "BRL"), ("US$", "USD"), ("€", "EUR"), ("$", None), ("real", None)],
+    )
+    def test_a_currency_may_be_a_sign(self, written: str, currency: str | None, tree: Tree, sale: Parse) -> None:
+        payload = tree("braip/STATUS_ALTERADO.2_aprovado.reconstructed.json") | {"currency": written}
+        assert (sale("braip", payload).currency, sale("braip", payload).value) == (currency, "467.00")
+
+    @pytest.mark.parametrize(
         ("code", "status"),
         [(1, "pending"), (2, "approved"), (3, "canceled"), (4, "chargeback"), (5, "refunded"), (6, "pending"),
          (7, "refund_requested"), (8, "pending"), (9, "pending"), (10, "overdue"), (11, "pending"), (12, "canceled"),
