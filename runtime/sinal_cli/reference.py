@@ -15,6 +15,7 @@ import yaml
 from pydantic_core import PydanticUndefined
 
 from sinal_cli.metrics_page import metrics_page
+from sinal_crds.keyring import Keyring
 from sinal_runtime.settings import Settings
 
 _MADE = "<!-- Made by `make docs` from the code; change that. -->\n"
@@ -53,7 +54,7 @@ def openapi() -> str:
     from sinal_runtime.api.app import Parts, build
 
     nothing: Any = None  # the document is made without a request, so nothing behind the routes is asked
-    document = build(Parts(nothing, nothing, nothing, None)).openapi()
+    document = build(Parts(nothing, nothing, nothing, None, keyring=Keyring.generate())).openapi()
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sinal_cli import reference
 from sinal_runtime.api import body, problems
 
 from tests.support.fix_operations import ApiRig, RunningApi
@@ -144,6 +146,7 @@ def test_the_document_names_every_schema_it_refers_to(running_api: RunningApi) -
     found = {part.partition('"')[0] for part in document.text.split("#/components/schemas/")[1:]}
     assert found and found <= set(schemas)
     assert "422" not in document.text
+    assert set(document.json()["paths"]) == set(json.loads(reference.openapi())["paths"]), "the page shows every route"
     for _, path, operation in operations(document.json()):
         assert {"4XX", "5XX"} <= set(operation["responses"]), path
         assert operation["security"], path

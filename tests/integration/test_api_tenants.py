@@ -119,6 +119,9 @@ async def test_who_has_a_page_already_is_told_so(api_rig: ApiRig) -> None:
         etag = first.headers["etag"]
         again = await api_rig.call("GET", f"/api/v1/{path}", headers={"If-None-Match": f'"other", {etag}'})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag), path
+        promised = api_rig.app.openapi()["paths"][f"/api/v1/{path.replace(sale.id, '{event_id}')}"]["get"]
+        assert {"200", "304"} <= set(promised["responses"]), path
+        assert "If-None-Match" in [one["name"] for one in promised["parameters"]], path
     await api_rig.run("update capi_events set status = 'delivered'")
     changed = await api_rig.call("GET", f"/api/v1/events/{sale.id}", headers={"If-None-Match": etag})
     assert changed.status_code == 200

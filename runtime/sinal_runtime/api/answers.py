@@ -13,6 +13,13 @@ from fastapi.openapi.utils import get_openapi
 
 _encode = msgspec.json.Encoder().encode
 _REFS = "#/components/schemas/{name}"
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETags of answers that the caller has.",
+    "schema": {"type": "string"},
+}
 PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -71,6 +78,13 @@ def says(kind: type, *, status: int = 200, description: str = "As the schema say
     return {status: {"description": description, "content": {"application/json": {"schema": schema}}}}
 
 
+def shows(kind: type) -> dict[int | str, dict[str, Any]]:
+    """The same of a GET whose answer is `tagged`."""
+    etag = {"ETag": {"description": "Of this content.", "schema": {"type": "string"}}}
+    found = says(kind) | {304: {"description": "If-None-Match has it: nothing has changed."}}
+    return {status: {**answer, "headers": etag} for status, answer in found.items()}
+
+
 def document(app: FastAPI, *kinds: type) -> None:
     """Give the application an OpenAPI document with the schemas of these types and problems for all errors."""
 
@@ -83,6 +97,8 @@ def document(app: FastAPI, *kinds: type) -> None:
             for operations in found["paths"].values():
                 for operation in operations.values():
                     _problems(operation["responses"])
+                    if "304" in operation["responses"]:
+                        operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
             app.openapi_schema = found
         return app.openapi_schema
 

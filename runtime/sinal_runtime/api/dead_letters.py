@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from sinal_runtime.api.access import Operator, Viewer
-from sinal_runtime.api.answers import answer, bad_cursor, read_cursor, says, tagged
+from sinal_runtime.api.answers import answer, bad_cursor, read_cursor, says, shows, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.replay import Choice, IdempotencyKey, refusals
 from sinal_runtime.api.replaying import Replayed, Replayer, utc_now
@@ -44,7 +44,7 @@ def routes(store: ReplayStore, replayer: Replayer) -> APIRouter:
     """Dead letters."""
     router = APIRouter(prefix="/api/v1/dead-letters", tags=["dead letters"])
 
-    @router.get("", responses=says(Groups), summary="What was given up, by cause")
+    @router.get("", responses=shows(Groups), summary="What was given up, by cause")
     async def groups(
         request: Request,
         caller: Viewer,

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from sinal_runtime.api.access import Viewer
-from sinal_runtime.api.answers import bad_cursor, says, tagged
+from sinal_runtime.api.answers import bad_cursor, shows, tagged
 from sinal_runtime.api.filters import ListQuery, Word
 from sinal_runtime.api.ports import Events
 from sinal_runtime.api.replay import no_event
@@ -18,7 +18,7 @@ def routes(events: Events) -> APIRouter:
     """What became of events."""
     router = APIRouter(prefix="/api/v1", tags=["events"])
 
-    @router.get("/events", responses=says(Page), summary="Events, newest first")
+    @router.get("/events", responses=shows(Page), summary="Events, newest first")
     async def list_events(request: Request, caller: Viewer, query: Annotated[ListQuery, Query()]) -> Response:
         """Filters combine; `cursor` is the `next_cursor` of the page before. Attempts and signals are in the detail."""
         filters = query.events(caller.scope(query.tenant))
@@ -27,7 +27,7 @@ def routes(events: Events) -> APIRouter:
         except InvalidCursor:
             raise bad_cursor() from None
 
-    @router.get("/events/{event_id}", responses=says(EventDetail), summary="One event: received, matched, delivered")
+    @router.get("/events/{event_id}", responses=shows(EventDetail), summary="One event: received, matched, delivered")
     async def get_event(request: Request, caller: Viewer, event_id: Word) -> Response:
         """The whole timeline of one event."""
         found = await events.get_event(caller.tenant, event_id)
@@ -35,7 +35,7 @@ def routes(events: Events) -> APIRouter:
             raise no_event(event_id)
         return tagged(request, found)
 
-    @router.get("/ledger", responses=says(Ledger), summary="How the accepted events ended")
+    @router.get("/ledger", responses=shows(Ledger), summary="How the accepted events ended")
     async def ledger(request: Request, caller: Viewer, tenant: Word | None = None) -> Response:
         """accepted = delivered + withheld + dead + in_flight."""
         return tagged(request, await events.ledger(caller.scope(tenant)))

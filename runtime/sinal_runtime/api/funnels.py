@@ -12,7 +12,7 @@ from sinal_crds.loading import InvalidManifests, parse
 from sinal_crds.names import API_VERSION
 from sinal_crds.plan import ConsentPlan, FunnelPlan, MatchingPlan, TenantPlan, ValuePlan
 from sinal_runtime.api.access import Admin, Caller, Viewer
-from sinal_runtime.api.answers import answer, says, tagged
+from sinal_runtime.api.answers import answer, says, shows, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.ports import Plans
 from sinal_runtime.api.problems import Refused
@@ -75,7 +75,7 @@ def routes(plans: Plans, sink: ManifestSink | None, operations: OperationsStore)
     """Funnels."""
     router = APIRouter(prefix="/api/v1/funnels", tags=["funnels"])
 
-    @router.get("", responses=says(Funnels), summary="Funnels as they work now")
+    @router.get("", responses=shows(Funnels), summary="Funnels as they work now")
     async def listing(request: Request, caller: Viewer, tenant: Word | None = None) -> Response:
         """From the compiled plans, without any secret."""
         scope = caller.scope(tenant)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sinal_runtime.api.access import Admin, new_key
-from sinal_runtime.api.answers import answer, cursor_of, read_cursor, says, tagged
+from sinal_runtime.api.answers import answer, cursor_of, read_cursor, says, shows, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.store.operations import AuditRow, KeyRow, OperationsStore
 
@@ -92,7 +92,7 @@ def routes(store: OperationsStore) -> APIRouter:
 
 
 def _add_lists(router: APIRouter, store: OperationsStore) -> None:
-    @router.get("/keys", responses=says(KeyPage), summary="Keys, newest first")
+    @router.get("/keys", responses=shows(KeyPage), summary="Keys, newest first")
     async def listing(
         request: Request,
         caller: Admin,
@@ -106,7 +106,7 @@ def _add_lists(router: APIRouter, store: OperationsStore) -> None:
         more = cursor_of(found[limit - 1].created_at, found[limit - 1].id) if len(found) > limit else None
         return tagged(request, KeyPage(keys=found[:limit], next_cursor=more))
 
-    @router.get("/audit", responses=says(AuditPage), summary="Who changed what, newest first")
+    @router.get("/audit", responses=shows(AuditPage), summary="Who changed what, newest first")
     async def audit(
         request: Request,
         caller: Admin,

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.api.access import Admin, Caller, Operator
-from sinal_runtime.api.answers import answer, says
+from sinal_runtime.api.answers import answer, says, shows, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.ports import Plans
 from sinal_runtime.api.problems import Refused
@@ -151,10 +151,10 @@ def routes(privacy: Privacy) -> APIRouter:
         """From the answer on nothing of the person comes in; what is there goes within minutes. Ask the id how far."""
         return answer(await privacy.forget(caller, body), status=202)
 
-    @router.get("/erasures/{erasure_id}", responses=says(Erasure), summary="How far an erasure is")
-    async def erasure(caller: Admin, erasure_id: Word) -> Response:
+    @router.get("/erasures/{erasure_id}", responses=shows(Erasure), summary="How far an erasure is")
+    async def erasure(request: Request, caller: Admin, erasure_id: Word) -> Response:
         """`counts` says what was found where; it names nobody."""
-        return answer(await privacy.erasure(caller, erasure_id))
+        return tagged(request, await privacy.erasure(caller, erasure_id))
 
     @router.post("/exports", responses=says(Exported), summary="Everything kept of a person")
     async def export(caller: Admin, body: WhoseData) -> Response:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sinal_crds.names import SLUG_PATTERN
 from sinal_runtime.api.access import Operator, Viewer
-from sinal_runtime.api.answers import answer, says, tagged
+from sinal_runtime.api.answers import answer, says, shows, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.ingest.problem import Problem
 from sinal_runtime.ingest.release import KeptDelivery, KeptPage, Quarantined, Reparsed, ReparsedPage
@@ -38,7 +38,7 @@ def routes(quarantined: Quarantined, operations: OperationsStore) -> APIRouter:
     """Quarantine."""
     router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 
-    @router.get("", responses=says(KeptPage), summary="Deliveries that no adapter understood, newest first")
+    @router.get("", responses=shows(KeptPage), summary="Deliveries that no adapter understood, newest first")
     async def kept(
         request: Request,
         caller: Viewer,
@@ -51,7 +51,7 @@ def routes(quarantined: Quarantined, operations: OperationsStore) -> APIRouter:
         page = await quarantined.page(caller.scope(tenant), gateway=gateway, before=cursor, limit=limit)
         return tagged(request, page)
 
-    @router.get("/{kept_id}", responses=says(KeptDelivery), summary="One kept delivery")
+    @router.get("/{kept_id}", responses=shows(KeptDelivery), summary="One kept delivery")
     async def one(request: Request, caller: Viewer, kept_id: str) -> Response:
         """Its metadata."""
         found = await quarantined.show(caller.tenant, kept_id)

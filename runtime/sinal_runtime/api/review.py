@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sinal_runtime.api.access import Caller, Operator, Viewer
-from sinal_runtime.api.answers import answer, bad_cursor, says, tagged
+from sinal_runtime.api.answers import answer, bad_cursor, says, shows, tagged
 from sinal_runtime.api.filters import Word as Text
 from sinal_runtime.api.ports import Events
 from sinal_runtime.api.replay import no_event
@@ -30,7 +30,7 @@ def routes(reviewer: Reviewer, events: Events) -> APIRouter:
     """Sales that wait for a person."""
     router = APIRouter(prefix="/api/v1/review", tags=["review"])
 
-    @router.get("", responses=says(Page), summary="Sales that wait for a person, newest first")
+    @router.get("", responses=shows(Page), summary="Sales that wait for a person, newest first")
     async def queue(
         request: Request,
         caller: Viewer,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from sinal_crds import facts
 from sinal_crds.facts import Breaker, Trouble
 from sinal_runtime.api.access import Caller, Viewer
-from sinal_runtime.api.answers import says, tagged
+from sinal_runtime.api.answers import shows, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.ports import Bus, Plans
 from sinal_runtime.bus import board
@@ -120,7 +120,7 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
     """One tenant's figures."""
     router = APIRouter(prefix="/api/v1/tenants/{slug}", tags=["tenants"])
 
-    @router.get("/summary", responses=says(Summary), summary="How a tenant's events end")
+    @router.get("/summary", responses=shows(Summary), summary="How a tenant's events end")
     async def summary(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
         """Events by kind and outcome, match rate, latency from received to delivered, what waits."""
         tenant = _known(caller, plans, slug)
@@ -130,14 +130,14 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
         found = _summary(figures, tenant, hours=hours, suspended=suspended, backlog=backlog, runtime=runtime)
         return tagged(request, found)
 
-    @router.get("/signal-coverage", responses=says(Coverage), summary="Which signals its conversions carry")
+    @router.get("/signal-coverage", responses=shows(Coverage), summary="Which signals its conversions carry")
     async def coverage(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
         """More signals, better matching at Meta; `ip_and_user_agent` counts only where both are there."""
         tenant = _known(caller, plans, slug)
         rows = await store.coverage(tenant, window_s=hours * 3600)
         return tagged(request, _coverage(rows, tenant, hours))
 
-    @router.get("/pixel-pairing", responses=says(Pairing), summary="How many events pair with the browser's pixel")
+    @router.get("/pixel-pairing", responses=shows(Pairing), summary="How many events pair with the browser's pixel")
     async def pairing(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
         """Without a shared event id Meta counts a browser's and a server's event as two."""
         tenant = _known(caller, plans, slug)
