@@ -17,8 +17,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sinal_cli.client.session import Refused, Session, Unreachable
 from sinal_cli.client.show import Output, moment, text
+from sinal_cli.offline import complain
 
 TRIES = 4
+MOST_GROUPS = 500  # the API tells of
 GROUP = ("tenant", "stage", "reason", "code", "subcode", "destination")
 
 
@@ -59,22 +61,33 @@ def many(session: Session, out: Output, *, body: dict[str, Any]) -> int:
 
 def letters(session: Session, out: Output, *, tenant: str | None) -> int:
     """Dead letters by cause."""
-    groups = session.get("/api/v1/dead-letters", tenant=tenant, limit=500)["groups"]
+    groups, more = _groups(session, tenant)
     columns = ("count", *GROUP, "first", "last", "detail")
     out.items(groups, columns, _group_row, empty="no dead letters")
+    if more:
+        complain(f"these are the largest {MOST_GROUPS} groups, there are more: --tenant shows one's own")
     return 0
 
 
 def replay_letters(session: Session, out: Output, *, wanted: dict[str, Any], body: dict[str, Any]) -> int:
-    """Send the groups again that fit."""
-    groups = session.get("/api/v1/dead-letters", tenant=wanted.get("tenant"), limit=500)["groups"]
+    """Send the groups again that fit; 1 when there are groups that were not looked at."""
+    groups, more = _groups(session, wanted.get("tenant"))
     chosen = [one for one in groups if all(value is None or one[name] == value for name, value in wanted.items())]
     totals = Totals(dry_run=bool(body.get("dry_run")))
     with _Spinner(out) as told:
         for group in chosen:
             named = {name: group[name] for name in GROUP if group[name] is not None}
             _drain(session, "/api/v1/dead-letters/replay", {**body, **named}, totals, told)
-    return _report(out, totals)
+    _report(out, totals)
+    if more:
+        complain(f"only the largest {MOST_GROUPS} groups were looked at: say it again, or with --tenant")
+    return int(more)
+
+
+def _groups(session: Session, tenant: str | None) -> tuple[list[dict[str, Any]], bool]:
+    """The largest groups, and whether there are more."""
+    found = session.get("/api/v1/dead-letters", tenant=tenant, limit=MOST_GROUPS)
+    return found["groups"], found["more"]
 
 
 def _drain(

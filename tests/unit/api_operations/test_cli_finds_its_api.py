@@ -88,6 +88,18 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key(
     assert msgspec.json.decode(capsys.readouterr().out)["replayed"] == 3
 
 
+def test_groups_that_were_not_looked_at_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousand tenants may have more groups of dead letters than one page shows."""
+    group = {"tenant": "loja", "stage": "dispatch", "reason": "rejected", "code": 100, "subcode": None,
+             "destination": "pixel"}  # fmt: skip
+    for more, code in ((True, 1), (False, 0)):
+        answers = [(200, {"groups": [group], "more": more}), (200, result(1))]
+        assert replays.replay_letters(session(answers, []), Output(as_json=True), wanted={}, body={}) == code
+        said = capsys.readouterr()
+        assert msgspec.json.decode(said.out)["replayed"] == 1
+        assert ("only the largest 500 groups" in said.err) is more
+
+
 def test_a_refusal_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinal_cli.client.replays.time.sleep", lambda _: pytest.fail("waited"))
     seen: list[httpx.Request] = []
