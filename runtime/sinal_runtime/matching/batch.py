@@ -98,6 +98,8 @@ class Batch:
 
     async def _obey(self, fresh: list[Event]) -> list[Event]:
         """What may be worked on, as its people allow it; of the rest only the fact that it came is recorded."""
+        if not fresh or not await self._tx.is_marked():
+            return fresh
         marks = Marks(fresh)
         marks.take(await self._tx.marks(marks.keys))
         erased = {event.id for event in fresh if marks.erased(event)}

@@ -59,6 +59,7 @@ _SEQUENCE = (
     ("arrivals", "claim"),
     ("known_events", "known_events"),
     ("repeats_before", "count_repeats"),
+    ("marked", "marked"),
     ("marks", "marks"),
     ("erased_events", "insert_events"),
     ("known_clicks", "known_clicks"),
@@ -109,6 +110,10 @@ class MatchTransaction:
     def __init__(self, tenant: str, gate: Gate) -> None:
         self._tenant = tenant
         self._gate = gate
+
+    async def is_marked(self) -> bool:
+        """Whether anything was ever asked about anybody of this tenant."""
+        return bool(await self._ask("marked", [self._tenant]))
 
     async def marks(self, keys: Sequence[str]) -> list[rows.Mark]:
         """What was asked about the people behind these keys."""

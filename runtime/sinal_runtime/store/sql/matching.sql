@@ -187,6 +187,12 @@ select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
     (select count(pg_advisory_xact_lock_shared(1397314628, t.key)) from (
         select distinct hashtext(t) as key from unnest(%(tenants)s::text[]) as t order by key) as t)
 
+-- name: marked
+-- Tenants of whom anything was asked at all: of the others no key need be made. Not part of `enter`, which may wait for
+-- the end of what it would have to see.
+select t.tenant as tenant_id from unnest(%(tenants)s::text[]) as t (tenant)
+where exists (select from privacy_marks m where m.tenant_id = t.tenant)
+
 -- name: marks
 select i.tenant as tenant_id, m.key, m.kind, (extract(epoch from m.at) * 1000)::bigint as at_ms
 from unnest(%(tenant)s::text[], %(item)s::text[]) as i (tenant, key),
