@@ -1,6 +1,6 @@
 """From the request at the edge to the event at Meta's door: how many a second, and how long it takes.
 
-    python bench/end_to_end.py [--rates 167,1600,1800] [--seconds 30] [--tenants 1] [--json FILE]
+    python bench/end_to_end.py [--rates 167,1600,1800] [--seconds 60] [--tenants 1] [--json FILE]
 
 Everything runs on this machine, the generator too: PostgreSQL, NATS, Redis, each role, the sandbox in Meta's place.
 Load is open-loop; the time of an event runs from when its request was due to when the sandbox had it, and an event that
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument(
         "--rates", type=lambda text: [float(one) for one in text.split(",")], default=[167.0, 1_600.0, 1_800.0]
     )
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--tenants", type=int, default=1)
     parser.add_argument("--connections", type=int, default=64)
     options = parser.parse_args()

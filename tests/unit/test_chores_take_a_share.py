@@ -24,3 +24,7 @@ def test_a_chore_takes_its_share_of_the_time_unless_that_would_be_too_seldom(too
     due_in_s = Chore("adaptive", 120, work, least_s=10).due_in_s(took_s)
     assert 10 <= due_in_s <= 120
     assert took_s <= due_in_s * SHARE * 1.000_001 or due_in_s == 120
+
+
+def test_a_chore_may_have_a_share_of_its_own() -> None:
+    assert Chore("modest", 300, work, least_s=10, share=1 / 50).due_in_s(2) == 100

@@ -17,7 +17,7 @@ import structlog
 
 from sinal_runtime import metrics
 from sinal_runtime.bus.errors import where
-from sinal_runtime.rhythm import pause_s
+from sinal_runtime.rhythm import SHARE, pause_s
 from sinal_runtime.store.housekeeping import Taken
 
 log = structlog.get_logger(__name__)
@@ -61,10 +61,13 @@ class Chore:
     every_s: float
     work: Work
     least_s: float | None = None  # so soon again while that takes no more than its share of the time
+    share: float = SHARE
 
     def due_in_s(self, took_s: float) -> float:
         """Seconds until the next run, after one that took so long."""
-        return self.every_s if self.least_s is None else pause_s(took_s, least_s=self.least_s, most_s=self.every_s)
+        if self.least_s is None:
+            return self.every_s
+        return pause_s(took_s, least_s=self.least_s, most_s=self.every_s, share=self.share)
 
 
 class Keeper:
