@@ -162,6 +162,27 @@ async def test_a_funnel_without_destination_says_so(room: Room) -> None:
     assert await room.outcome(sale) == ("withheld", "no_destination")
 
 
+async def test_a_refund_that_names_no_product_reaches_its_order_and_no_order_of_another_integration(room: Room) -> None:
+    integration = room.plans.snapshot.tenants["loja"].integrations[0]
+    room.plan(
+        integrations=(
+            msgspec.structs.replace(integration, products=("1", "2")),
+            msgspec.structs.replace(integration, name="hotmart-outra", products=("3",)),
+        )
+    )
+    ours = room.sale(products=[Product(id="2")])
+    theirs = msgspec.structs.replace(room.sale(order="HP2", products=[Product(id="3")]), integration="hotmart-outra")
+    refunds = [room.sale("refunded", order=order, at=5, products=[]) for order in ("HP1", "HP2", "HP3")]
+    await room.deliver(ours, theirs, refunds[0])
+    await room.deliver(*refunds[1:], room.sale(order="HP4", products=[]))
+    found = await room.rows("select order_id, status, integration from conversions order by order_id")
+    assert [tuple(row.values()) for row in found] == [
+        ("HP1", "refunded", "hotmart-principal"),
+        ("HP2", "approved", "hotmart-outra"),
+    ]
+    assert [await room.outcome(refund) for refund in refunds[1:]] == [("withheld", "policy")] * 2
+
+
 async def test_products_of_another_funnel_are_left_alone(room: Room) -> None:
     [integration] = room.plans.snapshot.tenants["loja"].integrations
     room.plan(integrations=(msgspec.structs.replace(integration, products=("1", "2")),))

@@ -114,7 +114,8 @@ class Batch:
         aside = rules.set_aside(event.sale, funnel, integration)
         if aside is not None or funnel is None:
             return Draft(event, aside or rules.withhold("policy"))
-        return Draft(event, rules.sale_rules(self._plan, funnel, event), funnel)
+        verdict = rules.sale_rules(self._plan, funnel, event)
+        return Draft(event, verdict, funnel, follows=rules.follows(event.sale, integration))
 
     async def _learn(self, seen: list[Event]) -> list[int]:
         """Store what visitors showed; returns the unmatched orders they may belong to."""
@@ -126,13 +127,19 @@ class Batch:
     async def _orders(self, drafts: list[Draft], late: list[int]) -> list[Order]:
         """Lock the orders of this batch's sales and those that late clicks open again; sales are taken in sequence."""
         sales = [draft for draft in drafts if draft.event.sale is not None and draft.funnel is not None]
-        wanted = {order_key(draft.event): new_order(draft.event) for draft in reversed(sales)}
+        wanted = {order_key(draft.event): new_order(draft.event) for draft in reversed(sales) if not draft.follows}
         ids = await self._tx.order_ids([wanted[key] for key in sorted(wanted)])
+        followed = {order_key(draft.event) for draft in sales if draft.follows} - wanted.keys()
+        ids += await self._tx.known_orders(sorted(followed))
         rows = await self._tx.lock_orders(sorted({*ids, *late}))
         known = await self._tx.matches_of([row.id for row in rows])
         orders = {(row.gateway, row.order_key): Order.of(row, known.get(row.id)) for row in rows}
         for draft in sales:
-            orders[order_key(draft.event)].take(draft)
+            order = orders.get(order_key(draft.event))
+            if order is None or (draft.follows and order.row.integration != draft.event.integration):
+                draft.verdict, draft.funnel = rules.withhold("policy"), None
+            else:
+                order.take(draft)
         return list(orders.values())
 
     async def _settle(self, orders: list[Order], drafts: list[Draft]) -> tuple[list[Outbox], list[tuple[str, str]]]:

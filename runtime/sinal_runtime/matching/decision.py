@@ -57,7 +57,10 @@ def uses_click(decision: Decision, plan: MatchingPlan) -> bool:
 
 
 def set_aside(sale: Sale, funnel: FunnelPlan | None, integration: IntegrationPlan | None) -> Verdict | None:
-    """Sales that are recorded but touch no order: test button, notices, unknown funnels, products of another funnel."""
+    """Sales that are recorded but touch no order: test button, notices, unknown funnels, products of another funnel.
+
+    One that names no product is not set aside for that: see `follows`.
+    """
     if sale.test:
         return withhold("test")
     if sale.status == "ignored":
@@ -68,8 +71,20 @@ def set_aside(sale: Sale, funnel: FunnelPlan | None, integration: IntegrationPla
 
 
 def _accepted(sale: Sale, integration: IntegrationPlan) -> bool:
-    wanted = set(integration.products)
-    return not wanted or any(product.id in wanted for product in sale.products)
+    named = _named(sale)
+    return not integration.products or not named or not named.isdisjoint(integration.products)
+
+
+def follows(sale: Sale, integration: IntegrationPlan | None) -> bool:
+    """Whether only its order can tell that a sale is this integration's: products decide, and it names none.
+
+    Refunds of some gateways (Stripe, PushinPay) are of that kind.
+    """
+    return integration is not None and bool(integration.products) and not _named(sale)
+
+
+def _named(sale: Sale) -> set[str]:
+    return {product.id for product in sale.products if product.id}
 
 
 def sale_rules(tenant: TenantPlan, funnel: FunnelPlan, event: Event) -> Verdict:

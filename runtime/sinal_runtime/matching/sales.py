@@ -23,7 +23,10 @@ SECOND_LOOK = timedelta(seconds=5)
 
 @dataclass
 class Draft:
-    """One event on its way to an outcome; `stored` when its row is there from an earlier batch."""
+    """One event on its way to an outcome; `stored` when its row is there from an earlier batch.
+
+    `follows`: it names no product where products decide, and belongs to its order if that is there.
+    """
 
     event: Event
     verdict: rules.Verdict
@@ -33,6 +36,7 @@ class Draft:
     event_id: str | None = None
     stored: bool = False
     may_wait: bool = True
+    follows: bool = False
 
 
 @dataclass

@@ -71,6 +71,7 @@ _SEQUENCE = (
     ("reopenable", "reopenable"),
     ("create_orders", "create_orders"),
     ("order_ids", "order_ids"),
+    ("known_orders", "order_ids"),
     ("due_orders", "lock_due_orders"),
     ("lock_orders", "lock_orders"),
     ("matches_of", "matches_of"),
@@ -174,6 +175,10 @@ class MatchTransaction:
         await self._ask("create_orders", orders)
         keys = [rows.OrderKey(order.gateway, order.order_key) for order in orders]
         return [row["id"] for row in await self._ask("order_ids", keys)]
+
+    async def known_orders(self, keys: Sequence[tuple[str, str]]) -> list[int]:
+        """Ids of the orders of these gateways and keys that are there."""
+        return [row["id"] for row in await self._ask("known_orders", [rows.OrderKey(*key) for key in keys])]
 
     async def lock_orders(self, ids: Sequence[int]) -> list[rows.OrderRow]:
         """The orders' rows, locked until the end of the transaction."""
