@@ -43,6 +43,7 @@ class Batch:
 
     def __init__(self, plan: TenantPlan, transaction: MatchTransaction, *, now: datetime) -> None:
         self._plan = plan
+        self._funnels = {funnel.name: funnel for funnel in plan.funnels}
         self._tx = transaction
         self._now = now
         self._doubled: dict[str, int] = {}  # events that came more than once in this very batch
@@ -107,7 +108,7 @@ class Batch:
         return [marks.obeyed(event) for event in fresh if event.id not in erased]
 
     def _draft(self, event: Event) -> Draft:
-        funnel = self._plan.funnel(event.funnel)
+        funnel = self._funnels.get(event.funnel)
         if event.sale is None:
             return Draft(event, rules.visit_rules(self._plan, funnel, event), funnel)
         integration = next((i for i in self._plan.integrations if i.name == event.integration), None)
@@ -144,7 +145,7 @@ class Batch:
 
     async def _settle(self, orders: list[Order], drafts: list[Draft]) -> tuple[list[Outbox], list[tuple[str, str]]]:
         """Match the orders, decide every event, claim and fill the outbox, write everything back."""
-        placed = [(order, self._plan.funnel(order.row.funnel)) for order in orders]
+        placed = [(order, self._funnels.get(order.row.funnel)) for order in orders]
         await self._look(placed)
         await self._reopen(placed)
         for order, funnel in placed:

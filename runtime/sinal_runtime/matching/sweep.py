@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -81,11 +82,14 @@ class Sweeper:
 
 def count(tenant: str, result: Result, now: datetime) -> None:
     """Metrics of what a batch did."""
-    for rule, decision in result.decisions:
-        metrics.MATCH_TOTAL.labels(tenant, rule, decision).inc()
+    for (rule, decision), times in Counter(result.decisions).items():
+        metrics.MATCH_TOTAL.labels(tenant, rule, decision).inc(times)
+    if not result.fresh:
+        return
     now_ms = now.timestamp() * 1000
+    observe = metrics.EVENT_LATENCY.labels(tenant, "matched").observe
     for event in result.fresh:
-        metrics.EVENT_LATENCY.labels(tenant, "matched").observe(max(0.0, now_ms - event.received_at) / 1000)
+        observe(max(0.0, now_ms - event.received_at) / 1000)
 
 
 def words(error: Exception) -> str:

@@ -180,24 +180,29 @@ def identities_of(events: list[Event]) -> list[IdentityRow]:
     return identity_rows([(click_key(event), event.user.em, event.user.ph, event.occurred_at) for event in events])
 
 
+# Fields of a visit that stand in the keys of `subject_keys`, by the name they have there.
+_TOLD = (
+    ("click", "click_id"),
+    ("session", "session_id"),
+    ("external", "external_id"),
+    ("fbc", "fbc"),
+    ("fbclid", "fbclid"),
+    ("fbp", "fbp"),
+    ("ip", "ip"),
+)
+
+
 def visit_keys(events: list[Event]) -> list[OpenKey]:
     """Keys of the unmatched sales that these visits could belong to."""
-    found: dict[str, datetime] = {}
+    found: dict[str, int] = {}
     for event in events:
-        told: dict[str, Sequence[str | None]] = {
-            "click": [event.click_id],
-            "session": [event.session_id],
-            "external": [event.external_id],
-            "fbc": [event.fbc],
-            "fbclid": [event.fbclid, fbclid_of(event.fbc)],
-            "fbp": [event.fbp],
-            "em": event.user.em,
-            "ph": event.user.ph,
-            "ip": [event.ip],
-        }
-        for key in _keys(told):
-            found[key] = min(found.get(key, moment(event.occurred_at)), moment(event.occurred_at))
-    return [OpenKey(key, at) for key, at in sorted(found.items())]
+        keys = [f"{name}:{value}" for name, field in _TOLD if (value := getattr(event, field))]
+        if clicked := fbclid_of(event.fbc):
+            keys.append(f"fbclid:{clicked}")
+        keys += [f"em:{digest}" for digest in event.user.em] + [f"ph:{digest}" for digest in event.user.ph]
+        for key in keys:
+            found[key] = min(found.get(key, event.occurred_at), event.occurred_at)
+    return [OpenKey(key, moment(at)) for key, at in sorted(found.items())]
 
 
 def subject_keys(subject: Subject) -> list[str]:
@@ -217,5 +222,5 @@ def subject_keys(subject: Subject) -> list[str]:
     )
 
 
-def _keys(told: Mapping[str, Sequence[str | None]]) -> list[str]:
+def _keys(told: Mapping[str, Sequence[str]]) -> list[str]:
     return sorted({f"{name}:{value}" for name, values in told.items() for value in values if value})
