@@ -20,6 +20,7 @@ from tests.support.platform import Platform, running
 
 SHOP = Path(__file__).parents[1] / "support" / "manifests" / "shop.yaml"
 OURS = "0af7651916cd43dd8448eb211c80319c"  # the trace of a shop's server
+REPLAYS = "4bf92f3577b34da6a3ce929d0e0e4736"  # the trace of who replays through the API
 SALES = 5
 
 
@@ -77,10 +78,25 @@ async def test_one_trace_from_the_request_to_meta(collector: Collector, tmp_path
         await post_until_accepted(session, platform.webhook("loja", "hotmart"), hotmart_sales("T", SALES))
         platform.start_role("match")
         await _settled(platform, session, 1 + SALES)
+        await _replayed_lead(platform, session, traceparent=f"00-{REPLAYS}-b7ad6b7169203331-01")
     traces = collector.traces()
+    _assert_whole_trace_of_the_replay(collector, traces)
     _assert_whole_trace_of_the_lead(collector, traces)
     _assert_sales_are_linked(collector, traces)
     _assert_nothing_private(collector)
+
+
+def _assert_whole_trace_of_the_replay(collector: Collector, traces: dict[str, set[tuple[str, str]]]) -> None:
+    assert traces[REPLAYS] >= {
+        ("sinal-api", "api.request"),
+        ("sinal-api", "postgres.transaction"),
+        ("sinal-api", "nats.publish"),
+        ("sinal-dispatch", "dispatch.request"),
+    }
+    asked = [span for span in collector.named("api.request") if span.trace_id.hex() == REPLAYS]
+    told = {attribute.key: attribute.value for span in asked for attribute in span.attributes}
+    assert told["http.route"].string_value == "/api/v1/replay/{event_id}"
+    assert told["http.response.status.code"].int_value == 200
 
 
 def _assert_whole_trace_of_the_lead(collector: Collector, traces: dict[str, set[tuple[str, str]]]) -> None:
@@ -130,6 +146,18 @@ async def _lead(session: aiohttp.ClientSession, platform: Platform, *, tracepare
     headers = {"Authorization": f"Bearer {key}", "traceparent": traceparent}
     async with session.post(f"{platform.ingest}/t/loja/api/v1/track/lead", json=body, headers=headers) as answer:
         assert answer.status == 202, await answer.text()
+
+
+async def _replayed_lead(platform: Platform, session: aiohttp.ClientSession, *, traceparent: str) -> None:
+    async with session.get(f"{platform.api}/api/v1/events?kind=lead", headers=platform.admin) as answer:
+        [lead] = (await answer.json())["events"]
+    headers = {**platform.admin, "traceparent": traceparent}
+    async with session.post(
+        f"{platform.api}/api/v1/replay/{lead['id']}", json={"force": True}, headers=headers
+    ) as answer:
+        assert answer.status == 200, await answer.text()
+        assert (await answer.json())["replayed"] == 1
+    await _settled(platform, session, 1 + SALES)
 
 
 async def _settled(platform: Platform, session: aiohttp.ClientSession, accepted: int) -> None:

@@ -28,6 +28,7 @@ class Api(Base):
         from sinal_runtime.ingest.protocol import Guarded
 
         settings = self._settings
+        self._trace("sinal-api")
         database = await self._database(settings.api_database_url or settings.database_url)
         bus, plans = await self._bus_and_plans("sinal-api")
         self._checks = dependencies(database, bus, plans, redis_url=settings.redis_url)
@@ -42,6 +43,7 @@ class Api(Base):
                 tokens=GraphTokens(settings.graph_url),
                 streams=bus,
                 keyring=self._keyring,
+                tracer=self._tracer,
             )
         )
         server = HttpServer(app, host=settings.host, port=settings.port, protocol=Guarded)

@@ -33,6 +33,7 @@ from sinal_runtime.api.replaying import Replayed, Replayer
 from sinal_runtime.api.reviewing import Reviewed, Reviewer
 from sinal_runtime.api.sink import ManifestSink
 from sinal_runtime.api.tail import Tail
+from sinal_runtime.api.traced import Traced
 from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.gateways import registry
 from sinal_runtime.housekeeping.ports import Bus as Streams
@@ -47,6 +48,7 @@ from sinal_runtime.store.reading import EventDetail, EventReader, Ledger, Page
 from sinal_runtime.store.replaying import ReplayStore
 from sinal_runtime.store.reviewing import ReviewStore
 from sinal_runtime.store.tailing import TailStore
+from sinal_runtime.tracing import Tracer
 
 SCHEMAS = (
     Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage,
@@ -68,6 +70,7 @@ class Parts:
     tokens: Tokens | None = None  # who asks Meta about access tokens
     streams: Streams | None = None  # to look into queues and quarantine, with the keys that open it
     keyring: Keyring | None = None
+    tracer: Tracer | None = None
 
 
 def build(parts: Parts) -> FastAPI:
@@ -80,6 +83,8 @@ def build(parts: Parts) -> FastAPI:
         redirect_slashes=False,  # a replay of one event whose id is empty must not become one of all
     )
     app.add_middleware(Bounded)
+    if parts.tracer is not None:
+        app.add_middleware(Traced, tracer=parts.tracer)
     leaving = app.state.leaving = Leaving()
     operations = OperationsStore(parts.database)
     app.state.access = Access(parts.admin_key, operations)
