@@ -40,7 +40,7 @@ def latest(*values: object) -> datetime | None:
 
 def rfc3339(moment: datetime) -> str:
     """UTC with Z, whole seconds: Meta's event_time knows no fractions."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"  # strftime looks for a zone
 
 
 def _of_number(value: int | Decimal) -> datetime | None:

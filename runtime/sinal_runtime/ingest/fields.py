@@ -23,6 +23,12 @@ T = TypeVar("T")
 _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
+class _Told(msgspec.Struct):
+    """A moment in a type that is understood once; an annotated one would be at every call."""
+
+    at: _Instant
+
+
 class Fields:
     """One JSON object of a request."""
 
@@ -142,7 +148,7 @@ class Fields:
 def instant_ms(value: object) -> int | None:
     """RFC 3339 with an offset as Unix ms; None for anything else."""
     try:
-        return round(msgspec.convert(value, _Instant).timestamp() * 1000)
+        return round(msgspec.convert({"at": value}, _Told).at.timestamp() * 1000)
     except (msgspec.ValidationError, OverflowError, ValueError):
         return None
 

@@ -53,6 +53,8 @@ class Webhooks:
         self._plans = plans
         self._drift, self._tally = drift, tally
         self._gateways = gateways
+        # Asked once: whether a module fits a protocol is looked for member by member.
+        self._readers = {name: gateway for name, gateway in gateways.items() if isinstance(gateway, ReadsBack)}
         self._out = out
         self._limiter = limiter
         self._quarantine = quarantine
@@ -74,7 +76,7 @@ class Webhooks:
         await self._admit_rate(believed[0][0])
         try:
             sales = checked(gateway.parse(raw, country=believed[0][0].country))
-            call = _call(gateway, raw, request)
+            call = self._call(name, raw, request)
         except NotThisGateway as error:
             self._drift.unreadable(gateway)
             return await self._set_aside(request, believed, name, raw, str(error))
@@ -140,6 +142,11 @@ class Webhooks:
         request.tenant = candidates[0][0].slug
         if len(candidates) == 1:
             request.integration = candidates[0][1].name
+
+    def _call(self, name: str, raw: bytes, request: Request) -> ReadBack | None:
+        """The call to the gateway's API that a notice without a sale needs; it is made later, by the match role."""
+        reader = self._readers.get(name)
+        return reader.readback(raw, request.headers, request.query) if reader else None
 
     def _count_drift(self, believed: Candidate) -> None:
         if self._tally is not None:
@@ -216,11 +223,6 @@ def takes(integration: IntegrationPlan, sale: Sale) -> bool:
     """Whether the integration's product filter lets the sale in; a sale that names no product passes."""
     products = {product.id for product in sale.products if product.id}
     return not integration.products or not products or not products.isdisjoint(integration.products)
-
-
-def _call(gateway: Gateway, raw: bytes, request: Request) -> ReadBack | None:
-    """The call to the gateway's API that a notice without a sale needs; it is made later, by the match role."""
-    return gateway.readback(raw, request.headers, request.query) if isinstance(gateway, ReadsBack) else None
 
 
 def _verify(
