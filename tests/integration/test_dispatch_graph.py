@@ -161,8 +161,9 @@ async def test_each_failure_has_its_meaning(
 async def test_throttling_carries_the_time_to_stay_away(client: GraphClient, sandbox: Emulator) -> None:
     target = destination(9_200_000_200)
     fault = {"kind": "throttle", "pixel": target.pixel_id, "times": 1, "retry_after_s": 7}
-    async with aiohttp.ClientSession() as http:
-        await http.post(f"{sandbox.url}/_sandbox/faults", json={"faults": [fault], "append": True})
+    script = {"faults": [fault], "append": True}
+    async with aiohttp.ClientSession() as http, http.post(f"{sandbox.url}/_sandbox/faults", json=script) as posted:
+        assert posted.status < 300
     verdict = (await client.send(target, [sample()])).verdict
     assert verdict.retry_after_s is not None
     assert verdict.retry_after_s >= 7
