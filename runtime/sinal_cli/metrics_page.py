@@ -50,7 +50,8 @@ Depths, ages and signal coverage are the same whichever housekeeping process tel
 does, with `click_id` for those that were matched to a click.
 
 Traces leave as OTLP where `SINAL_OTLP_ENDPOINT` names a collector (`pip install 'sinal[tracing]'`): `ingest.request`,
-`nats.publish`, `match.batch`, `postgres.transaction`, `dispatch.request`. A batch of several events is a trace of its
+`nats.publish`, `match.batch`, `postgres.transaction`, `dispatch.request`, and `api.request` for what is asked of the
+operations API: a replay is one trace up to Meta. A batch of several events is a trace of its
 own that links to theirs, and leaves `match.event` and `dispatch.event` in each of them. An event that went through the
 spool starts without its trace. A sender's `traceparent` is continued, and decides for itself whether it is sampled.
 
