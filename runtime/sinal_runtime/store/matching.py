@@ -63,8 +63,7 @@ _SEQUENCE = (
     ("marks", "marks"),
     ("erased_events", "insert_events"),
     ("known_clicks", "known_clicks"),
-    ("earlier_clicks", "update_clicks"),
-    ("later_clicks", "update_clicks"),
+    ("update_clicks", "update_clicks"),
     ("insert_clicks", "insert_clicks"),
     ("upsert_sessions", "upsert_sessions"),
     ("upsert_identities", "upsert_identities"),
@@ -90,11 +89,7 @@ _SEQUENCE = (
     ("withdraw_clicks", "withdraw_clicks"),
     ("unpublished_of", "unpublished_of"),
 )
-_CONSTANTS: dict[str, dict[str, object]] = {
-    "candidates": {"per_address": MAX_PER_ADDRESS, "per_key": MAX_PER_KEY},
-    "earlier_clicks": {"earlier": True},
-    "later_clicks": {"earlier": False},
-}
+_CONSTANTS: dict[str, dict[str, object]] = {"candidates": {"per_address": MAX_PER_ADDRESS, "per_key": MAX_PER_KEY}}
 _STAGES = {
     name: Stage(place, _SQL[statement], _CONSTANTS.get(name, {})) for place, (name, statement) in enumerate(_SEQUENCE)
 }
@@ -158,8 +153,7 @@ class MatchTransaction:
             for click in clicks
             if (row := found.get(click.click_id)) is not None
         ]
-        await self._ask("earlier_clicks", [click for click in known if click.known_ts and click.ts < click.known_ts])
-        await self._ask("later_clicks", [click for click in known if click.known_ts and click.ts >= click.known_ts])
+        await self._ask("update_clicks", known)
         await self._ask("insert_clicks", [click for click in clicks if click.click_id not in found])
 
     async def learn_sessions(self, sessions: Sequence[SessionRow]) -> None:

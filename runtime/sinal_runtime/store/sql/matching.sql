@@ -51,7 +51,7 @@ order by r.tenant, r.click_id, c.ts desc, c.id
 
 -- name: update_clicks
 -- Each row goes by its key, as a join would not: the planner takes a batch for ten rows and goes through all of it for
--- each. `earlier` says whether these visits were before what is there. A row that was deleted meanwhile is stored anew.
+-- each. The first page is told by a visit from before what is there. A row that was deleted meanwhile is stored anew.
 insert into clicks as c (id, ts, tenant_id, click_id, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp,
     utms, ip, ua, url, referrer, user_data, products, from_ad, consent_ads) overriding system value
 select r.id, r.known_ts, r.tenant, r.click_id, r.last_seen_at, r.funnel, r.session_id, r.external_id, r.fbclid, r.fbc,
@@ -59,8 +59,10 @@ select r.id, r.known_ts, r.tenant, r.click_id, r.last_seen_at, r.funnel, r.sessi
 from unnest(
     %(tenant)s::text[], %(id)s::bigint[], %(known_ts)s::timestamptz[], %(click_id)s::text[],
     %(last_seen_at)s::timestamptz[], %(funnel)s::text[], %(session_id)s::text[], %(external_id)s::text[],
-    %(fbclid)s::text[], %(fbc)s::text[], %(fbp)s::text[], string_to_array(%(utms)s, E'\x1E')::jsonb[], %(ip)s::text[], %(ua)s::text[],
-    %(url)s::text[], %(referrer)s::text[], string_to_array(%(user_data)s, E'\x1E')::jsonb[], %(products)s::text[], %(from_ad)s::boolean[],
+    %(fbclid)s::text[], %(fbc)s::text[], %(fbp)s::text[], string_to_array(%(utms)s, E'\x1E')::jsonb[], %(ip)s::text[],
+    %(ua)s::text[],
+    %(url)s::text[], %(referrer)s::text[], string_to_array(%(user_data)s, E'\x1E')::jsonb[], %(products)s::text[],
+    %(from_ad)s::boolean[],
     %(consent_ads)s::boolean[]
 ) as r (
     tenant, id, known_ts, click_id, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip, ua, url,
@@ -84,8 +86,14 @@ on conflict (id, ts) do update set
         else coalesce(c.ua, excluded.ua) end,
     consent_ads = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.consent_ads, c.consent_ads)
         else coalesce(c.consent_ads, excluded.consent_ads) end,
-    url = case when %(earlier)s then coalesce(excluded.url, c.url) else coalesce(c.url, excluded.url) end,
-    referrer = case when %(earlier)s then coalesce(excluded.referrer, c.referrer) else coalesce(c.referrer, excluded.referrer) end,
+    url = case when c.id = any(array(
+            select e.id from unnest(%(id)s::bigint[], %(ts)s::timestamptz[], %(known_ts)s::timestamptz[])
+                as e (id, ts, known_ts) where e.ts < e.known_ts))
+        then coalesce(excluded.url, c.url) else coalesce(c.url, excluded.url) end,
+    referrer = case when c.id = any(array(
+            select e.id from unnest(%(id)s::bigint[], %(ts)s::timestamptz[], %(known_ts)s::timestamptz[])
+                as e (id, ts, known_ts) where e.ts < e.known_ts))
+        then coalesce(excluded.referrer, c.referrer) else coalesce(c.referrer, excluded.referrer) end,
     utms = c.utms || excluded.utms,
     user_data = c.user_data || excluded.user_data,
     products = array(select distinct p from unnest(c.products || excluded.products) as p order by p limit 50),
@@ -99,8 +107,10 @@ select r.tenant, r.click_id, r.ts, r.last_seen_at, r.funnel, r.session_id, r.ext
 from unnest(
     %(tenant)s::text[], %(click_id)s::text[], %(ts)s::timestamptz[], %(last_seen_at)s::timestamptz[],
     %(funnel)s::text[], %(session_id)s::text[], %(external_id)s::text[], %(fbclid)s::text[], %(fbc)s::text[],
-    %(fbp)s::text[], string_to_array(%(utms)s, E'\x1E')::jsonb[], %(ip)s::text[], %(ua)s::text[], %(url)s::text[], %(referrer)s::text[],
-    string_to_array(%(user_data)s, E'\x1E')::jsonb[], %(products)s::text[], %(from_ad)s::boolean[], %(consent_ads)s::boolean[]
+    %(fbp)s::text[], string_to_array(%(utms)s, E'\x1E')::jsonb[], %(ip)s::text[], %(ua)s::text[], %(url)s::text[],
+    %(referrer)s::text[],
+    string_to_array(%(user_data)s, E'\x1E')::jsonb[], %(products)s::text[], %(from_ad)s::boolean[],
+    %(consent_ads)s::boolean[]
 ) as r (
     tenant, click_id, ts, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip, ua, url,
     referrer, user_data, products, from_ad, consent_ads)
@@ -299,7 +309,8 @@ with s as (
             order by c.ts desc limit %(per_address)s) as c
 )
 select f.tenant as tenant_id, f.conversion_id, c.click_id, c.ts, c.last_seen_at, c.funnel, c.session_id, c.external_id,
-    c.fbclid, c.fbc, c.fbp, c.ip, c.ua, c.url, c.referrer, c.utms::text as utms, c.user_data::text as user_data, c.products, c.from_ad,
+    c.fbclid, c.fbc, c.fbp, c.ip, c.ua, c.url, c.referrer, c.utms::text as utms, c.user_data::text as user_data,
+    c.products, c.from_ad,
     c.consent_ads,
     array(select i.email_hash from identities i
         where i.tenant_id = f.tenant and i.click_id = c.click_id and i.email_hash is not null) as emails,
@@ -352,7 +363,8 @@ select date_trunc('milliseconds', now()), r.tenant, r.source_event, r.conversion
 from unnest(
     %(tenant)s::text[], %(source_event)s::text[], %(conversion_id)s::bigint[], %(funnel)s::text[],
     %(destination)s::text[], %(event_name)s::text[], %(event_id)s::text[], %(event_time)s::bigint[],
-    string_to_array(%(payload_json)s, E'\x1E'), %(consent_ads)s::boolean[], %(received_at)s::timestamptz[], %(delivered)s::boolean[]
+    string_to_array(%(payload_json)s, E'\x1E'), %(consent_ads)s::boolean[], %(received_at)s::timestamptz[],
+    %(delivered)s::boolean[]
 ) as r (
     tenant, source_event, conversion_id, funnel, destination, event_name, event_id, event_time, payload_json,
     consent_ads, received_at, delivered)
