@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
+from nats.js.errors import ServerError
 
 from sinal_crds import names
 from sinal_runtime.bus import Bus
@@ -54,23 +56,33 @@ async def client(nats_server: NatsProcess) -> AsyncIterator[Client]:
     await connected.close()
 
 
+async def _added(js: JetStreamContext, config: StreamConfig) -> None:
+    """Add a stream; the broker refuses while it still clears away the folder of one that had the same name."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                await js.add_stream(config)
+                return
+            except ServerError:
+                await asyncio.sleep(0.05)
+
+
 @pytest.fixture
 def make_tenant(client: Client) -> MakeTenant:
     """Create a tenant's stream and consumers."""
 
     async def make(slug: str, *consumers: str, ack_wait_s: float = 60, max_msgs: int = -1, max_bytes: int = -1) -> None:
         js = client.jetstream()
-        await js.add_stream(
-            StreamConfig(
-                name=names.stream(slug),
-                subjects=[names.tenant_subjects(slug)],
-                retention=RetentionPolicy.WORK_QUEUE,
-                discard=DiscardPolicy.NEW,
-                max_msgs=max_msgs,
-                max_bytes=max_bytes,
-                max_consumers=100,
-            )
+        config = StreamConfig(
+            name=names.stream(slug),
+            subjects=[names.tenant_subjects(slug)],
+            retention=RetentionPolicy.WORK_QUEUE,
+            discard=DiscardPolicy.NEW,
+            max_msgs=max_msgs,
+            max_bytes=max_bytes,
+            max_consumers=100,
         )
+        await _added(js, config)
         for consumer in consumers or (names.MATCH_CONSUMER,):
             destination = consumer.removeprefix(names.DISPATCH_PREFIX)
             chosen = consumer != names.MATCH_CONSUMER
