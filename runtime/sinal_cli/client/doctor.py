@@ -7,8 +7,10 @@ from typing import Any
 
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import GRADES, Output, text
+from sinal_cli.client.table import Column
 
 CLOCK_S = 5.0
+COLUMNS = (Column("grade"), Column("area"), Column("what"), Column("found", prose=True))
 
 
 def examine(session: Session, out: Output, *, tenant: str | None, tokens: bool) -> int:
@@ -50,7 +52,7 @@ def _print(out: Output, findings: list[dict[str, Any]]) -> None:
         (f"[{GRADES[one['grade']]}]{one['grade']}[/]", one["area"], text(one["subject"]), text(one["detail"]))
         for one in findings
     ]
-    out.table(("", "area", "what", "found"), rows)
+    out.table(COLUMNS, rows)
     for one in findings:
         if one["advice"]:
             out.console.print(f"\n[{GRADES[one['grade']]}]{text(one['subject'])}[/]: {text(one['advice'])}")

@@ -6,7 +6,17 @@ from typing import Any
 from urllib.parse import quote
 
 from sinal_cli.client.session import Session
-from sinal_cli.client.show import EVENT_COLUMNS, Output, event_row, moment, money, outcome, text
+from sinal_cli.client.show import EVENT_COLUMNS, Output, event_row, moment, money, outcome, text, when
+from sinal_cli.client.table import Column
+
+ATTEMPT = (
+    Column("at"),
+    Column("HTTP"),
+    Column("code"),
+    Column("subcode"),
+    Column("took", right=True),
+    Column("answer", prose=True),
+)
 
 
 def listing(session: Session, out: Output, *, limit: int, filters: dict[str, Any]) -> int:
@@ -23,9 +33,15 @@ def show(session: Session, out: Output, *, event_id: str) -> int:
         out.line(event)
         return 0
     out.console.print(f"[bold]{event['id']}[/]  {outcome(event['outcome'])}")
-    facts = ("event_id", "kind", "status", "tenant", "funnel", "gateway", "order_id", "occurred_at", "received_at")
-    rows = [(name, text(event[name])) for name in facts if event[name]] + [("value", text(money(event)))]
-    out.table(("", ""), rows)
+    facts = ("event_id", "kind", "status", "tenant", "funnel", "gateway", "order_id")
+    times = ("occurred_at", "received_at")
+    out.record(
+        [
+            *((name, text(event[name])) for name in facts),
+            *((name, moment(event[name])) for name in times),
+            ("value", text(money(event))),
+        ]
+    )
     if event["match"]:
         _match(out, event["match"])
     for delivery in event["deliveries"]:
@@ -40,7 +56,7 @@ def tail(session: Session, out: Output, *, filters: dict[str, Any], most: int | 
             if out.lines:
                 out.line(event)
             else:
-                out.console.print("  ".join(part for part in event_row(event) if part))
+                out.console.print("  ".join(str(part) for part in event_row(event) if part))
             if most is not None and number >= most:
                 break
     except KeyboardInterrupt:
@@ -53,7 +69,7 @@ def _match(out: Output, match: dict[str, Any]) -> None:
     out.console.print(f"\n{head}" + (f", click {text(match['click_id'])}" if match["click_id"] else ""))
     signals = [(one["name"], f"{one['weight']:.2f}", "yes" if one["agrees"] else "no") for one in match["signals"]]
     if signals:
-        out.table(("signal", "weight", "agrees"), signals)
+        out.table((Column("signal"), Column("weight", right=True), Column("agrees")), signals)
     if match.get("runner_up"):
         next_best = match["runner_up"]
         out.console.print(f"next best: {text(next_best['click_id'])} by {next_best['rule']}, {next_best['score']:.2f}")
@@ -63,10 +79,10 @@ def _delivery(out: Output, delivery: dict[str, Any]) -> None:
     out.console.print(f"\nto {delivery['destination']}: {delivery['state']}")
     rows = [
         (
-            moment(one["at"]), text(one["http_status"]), text(one["code"]), text(one["subcode"]),
-            f"{one['latency_ms']} ms" if one["latency_ms"] is not None else "", text((one["answer"] or "")[:160]),
+            when(one["at"]), text(one["http_status"]), text(one["code"]), text(one["subcode"]),
+            f"{one['latency_ms']} ms" if one["latency_ms"] is not None else "", text(one["answer"]),
         )
         for one in delivery["attempts"]
     ]  # fmt: skip
     if rows:
-        out.table(("at", "HTTP", "code", "subcode", "took", "answer"), rows)
+        out.table(ATTEMPT, rows)

@@ -9,13 +9,31 @@ from cyclopts import App
 
 from sinal_cli.client.commands import run
 from sinal_cli.client.options import NO_API, Api
+from sinal_cli.client.table import Column
 from sinal_cli.offline import complain
 
 if TYPE_CHECKING:
     from sinal_cli.client.session import Session
     from sinal_cli.client.show import Output
+    from sinal_cli.client.table import Cell
 
-COLUMNS = ("received", "id", "tenant", "integration", "gateway", "sealed bytes", "expires", "reason")
+COLUMNS = (
+    Column("received"),
+    Column("id", under=True),
+    Column("tenant", gives=4),
+    Column("integration", gives=3),
+    Column("gateway", gives=5),
+    Column("sealed bytes", gives=1, right=True),
+    Column("expires", gives=2),
+    Column("reason", prose=True),
+)
+DONE = (
+    Column("id"),
+    Column("tenant", gives=1),
+    Column("result"),
+    Column("events", under=True),
+    Column("reason", prose=True),
+)
 AT_ONCE = 100  # deliveries that one call reads again
 
 quarantine = App(name="quarantine", help="Webhooks that no adapter understood, kept sealed for 30 days.")
@@ -76,11 +94,21 @@ def _list(session: Session, out: Output, *, limit: int, **wanted: str | None) ->
 
 
 def _show(session: Session, out: Output, delivery: str) -> int:
+    from sinal_cli.client.show import moment, text
+
     found = session.get(f"/api/v1/quarantine/{quote(delivery, safe='')}")
     if out.lines:
         out.line(found)
     else:
-        out.table(("", ""), list(zip(COLUMNS, _row(found), strict=True)))
+        out.record(
+            [
+                ("received", moment(found["received_at"])),
+                *((name, text(found[name])) for name in ("id", "tenant", "integration", "gateway")),
+                ("sealed bytes", str(found["sealed_bytes"])),
+                ("expires", moment(found["expires_at"])),
+                ("reason", text(found["reason"])),
+            ]
+        )
     return 0
 
 
@@ -109,14 +137,14 @@ def _report(out: Output, done: list[dict[str, Any]]) -> int:
         for one in done:
             out.line(one)
     else:
-        out.table(("id", "tenant", "result", "events", "reason"), rows) if rows else out.console.print("nothing fits")
+        out.table(DONE, rows) if rows else out.console.print("nothing fits")
     return 0 if all(one["result"] == "released" for one in done) else 1
 
 
-def _row(kept: dict[str, Any]) -> tuple[str, ...]:
-    from sinal_cli.client.show import moment, text
+def _row(kept: dict[str, Any]) -> tuple[Cell, ...]:
+    from sinal_cli.client.show import text, when
 
     return (
-        moment(kept["received_at"]), kept["id"], text(kept["tenant"]), text(kept["integration"]),
-        text(kept["gateway"]), str(kept["sealed_bytes"]), moment(kept["expires_at"]), text(kept["reason"]),
+        when(kept["received_at"]), text(kept["id"]), text(kept["tenant"]), text(kept["integration"]),
+        text(kept["gateway"]), str(kept["sealed_bytes"]), when(kept["expires_at"]), text(kept["reason"]),
     )  # fmt: skip

@@ -16,12 +16,27 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sinal_cli.client.session import Refused, Session, Unreachable
-from sinal_cli.client.show import Output, moment, text
+from sinal_cli.client.show import Output, text, when
+from sinal_cli.client.table import Cell, Column
 from sinal_cli.offline import complain
 
 TRIES = 4
 MOST_GROUPS = 500  # the API tells of
 GROUP = ("tenant", "stage", "reason", "code", "subcode", "destination")
+GROUPS = (
+    Column("count", right=True),
+    Column("tenant", gives=2),
+    Column("stage", gives=1),
+    Column("reason"),
+    Column("code"),
+    Column("subcode"),
+    Column("destination"),
+    Column("first", gives=3),
+    Column("last"),
+    Column("sample", under=True),
+    Column("detail", prose=True),
+)
+SAMPLE = (Column("tenant", gives=1), Column("event"), Column("destination"), Column("action"))
 
 
 class Totals:
@@ -62,8 +77,7 @@ def many(session: Session, out: Output, *, body: dict[str, Any]) -> int:
 def letters(session: Session, out: Output, *, tenant: str | None) -> int:
     """Dead letters by cause."""
     groups, more = _groups(session, tenant)
-    columns = ("count", *GROUP, "first", "last", "detail")
-    out.items(groups, columns, _group_row, empty="no dead letters")
+    out.items(groups, GROUPS, _group_row, empty="no dead letters")
     if more:
         complain(f"these are the largest {MOST_GROUPS} groups, there are more: --tenant shows one's own")
     return 0
@@ -148,11 +162,11 @@ def _report(out: Output, totals: Totals) -> int:
         out.console.print(f"  {count} left alone: {word}: {text(found['why'][word])}")
     if found["dry_run"] and found["sample"]:
         rows = [[text(one[name]) for name in ("tenant", "event", "destination", "action")] for one in found["sample"]]
-        out.table(("tenant", "event", "destination", "action"), rows)
+        out.table(SAMPLE, rows)
     return 0
 
 
-def _group_row(group: dict[str, Any]) -> tuple[str, ...]:
+def _group_row(group: dict[str, Any]) -> tuple[Cell, ...]:
     named = (text(group[name]) for name in GROUP)
-    detail = text((group["detail"] or "")[:100])
-    return (str(group["count"]), *named, moment(group["first_at"]), moment(group["last_at"]), detail)
+    times = (when(group["first_at"]), when(group["last_at"]))
+    return (str(group["count"]), *named, *times, text(group["sample"]), text(group["detail"]))

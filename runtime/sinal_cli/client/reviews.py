@@ -6,9 +6,20 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from sinal_cli.client.session import Session
-from sinal_cli.client.show import Output, moment, money, outcome, text
+from sinal_cli.client.show import Output, money, outcome, text, when
+from sinal_cli.client.table import Cell, Column
 
-COLUMNS = ("received", "id", "tenant", "funnel", "order", "value", "score", "rule", "click")
+COLUMNS = (
+    Column("received"),
+    Column("id", under=True),
+    Column("tenant", gives=2),
+    Column("funnel", gives=3),
+    Column("order"),
+    Column("value", gives=4, right=True),
+    Column("score", right=True),
+    Column("rule", gives=1),
+    Column("click", under=True),
+)
 
 
 def listing(session: Session, out: Output, *, tenant: str | None, limit: int) -> int:
@@ -30,9 +41,10 @@ def say(session: Session, out: Output, *, event_id: str, word: Literal["accept",
     return 0
 
 
-def _row(event: dict[str, Any]) -> tuple[str, ...]:
+def _row(event: dict[str, Any]) -> tuple[Cell, ...]:
     match = event["match"]
     return (
-        moment(event["received_at"]), event["id"], text(event["tenant"]), text(event["funnel"]),
-        text(event["order_id"]), text(money(event)), f"{match['score']:.2f}", match["rule"], text(match["click_id"]),
+        when(event["received_at"]), text(event["id"]), text(event["tenant"]), text(event["funnel"]),
+        text(event["order_id"]), text(money(event)), f"{match['score']:.2f}",
+        text(match["rule"]), text(match["click_id"]),
     )  # fmt: skip

@@ -10,13 +10,11 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
+from sinal_cli.client.table import CLOCK, DAY, Cell, Column, Table, record
+
 COLOURS = {"delivered": "green", "dead": "red", "withheld": "yellow", "in_flight": "cyan"}
-_ANY_WIDTH = 10_000
-_FOLDED = 40  # characters that a last column has at least, if it has them
 GRADES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
@@ -32,7 +30,7 @@ class Output:
         sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
         sys.stdout.flush()
 
-    def items(self, found: Iterable[dict[str, Any]], columns: Sequence[str], row: Any, *, empty: str) -> None:
+    def items(self, found: Iterable[dict[str, Any]], columns: Sequence[Column], row: Any, *, empty: str) -> None:
         """A table of items, or their lines."""
         if self.lines:
             for item in found:
@@ -41,34 +39,52 @@ class Output:
         rows = [row(item) for item in found]
         self.table(columns, rows) if rows else self.console.print(empty)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table for a person. Only its last column is folded: ids must be whole to be copied, on any terminal."""
-        table, last = Table(*columns, box=None, header_style="bold", pad_edge=False), 0
-        for column in table.columns[:-1]:
-            column.no_wrap = True
-        for row in rows:
-            table.add_row(*row)
-            last = max(last, Text.from_markup(row[-1]).cell_len)
-        options = self.console.options.update(max_width=_ANY_WIDTH)
-        needed = Measurement.get(self.console, options, table).maximum - max(0, last - _FOLDED)
-        Console(highlight=False, width=max(self.console.width, needed)).print(table)
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
+        """A table for a person, as wide as the terminal at most."""
+        self.write(Table(columns, rows).lines(self.console.width))
+
+    def record(self, facts: Iterable[tuple[str, str]]) -> None:
+        """Facts of one thing, those that are known."""
+        self.write(record([(name, Text.from_markup(value)) for name, value in facts if value], self.console.width))
+
+    def write(self, lines: Iterable[Text]) -> None:
+        """Lines that fit already: nothing may fold an id that is wider than the terminal."""
+        for line in lines:
+            self.console.print(line, soft_wrap=True)
 
 
-EVENT_COLUMNS = ("received", "id", "kind", "status", "tenant", "funnel", "order", "value", "match", "outcome")
+EVENT_COLUMNS = (
+    Column("received"),
+    Column("id", under=True),
+    Column("what"),
+    Column("tenant", gives=2),
+    Column("funnel", gives=3),
+    Column("order"),
+    Column("value", gives=4, right=True),
+    Column("match", gives=1),
+    Column("outcome"),
+)
 
 
-def event_row(event: dict[str, Any]) -> tuple[str, ...]:
+def event_row(event: dict[str, Any]) -> tuple[Cell, ...]:
     """One event in a line."""
     match = event["match"]
-    kept = [event["kind"], event["status"], event["tenant"], event["funnel"], event["order_id"]]
     return (
-        moment(event["received_at"]),
-        event["id"],
-        *(text(value) for value in kept),
+        when(event["received_at"]),
+        text(event["id"]),
+        text(what(event)),
+        text(event["tenant"]),
+        text(event["funnel"]),
+        text(event["order_id"]),
         text(money(event)),
-        f"{match['decision']} {match['rule']} {match['score']:.2f}" if match else "",
+        text(f"{match['decision']} {match['rule']} {match['score']:.2f}") if match else "",
         outcome(event["outcome"]),
     )
+
+
+def what(event: dict[str, Any]) -> str:
+    """A sale by its status, anything else by its kind."""
+    return str(event["status"] or event["kind"])
 
 
 def outcome(found: dict[str, Any]) -> str:
@@ -85,7 +101,12 @@ def money(event: dict[str, Any]) -> str:
 
 def moment(at: str | None) -> str:
     """A time as a person here reads it."""
-    return datetime.fromisoformat(at).astimezone().strftime("%d/%m %H:%M:%S") if at else ""
+    return datetime.fromisoformat(at).astimezone().strftime(f"{DAY} {CLOCK}") if at else ""
+
+
+def when(at: str | None) -> datetime | None:
+    """A time as a table's cell."""
+    return datetime.fromisoformat(at) if at else None
 
 
 def text(value: Any) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from sinal_cli.client.show import Output, text
+from sinal_cli.client.table import Column, folded
 from sinal_cli.demo.journey import Step
 from sinal_cli.demo.world import World
 
-_WIDTH = 118  # narrower terminals wrap what would otherwise be folded into unreadable columns
+_COLUMNS = (Column(""), Column("what happened"), Column("how it ended", prose=True))
 _REASONS = {
     "policy": "the funnel sends nothing for this; it is evidence for matching and reports",
     "no_consent": "the buyer said no",
@@ -100,18 +102,27 @@ async def _at_meta(world: World, detail: dict[str, Any], *, unanswered: int) -> 
 
 
 def table(rows: list[dict[str, Any]], ledger: dict[str, int], *, seconds: float, ok: bool) -> None:
-    """Print the journey to a terminal."""
-    out = Console(highlight=False)
-    out.width = max(out.width, _WIDTH)
-    view = Table(title="What became of each event", title_justify="left", expand=False)
-    for column in ("what happened", "outcome", "match", "what Meta answered, or why not sent", ""):
-        view.add_column(column, overflow="fold")
-    for row in rows:
-        outcome = row["outcome"] + (f": {row['reason']}" if row.get("reason") else "")
-        view.add_row(
-            row["step"], outcome, _match_text(row), _answers(row), "[green]ok[/]" if row["ok"] else "[red]WRONG[/]"
+    """Print the journey to a terminal; what the funnel sends nothing for stands together beneath it."""
+    out = Output(as_json=False)
+    quiet = [row for row in rows if row["ok"] and (row["outcome"], row["reason"]) == ("withheld", "policy")]
+    out.write([Text("What became of each event", style="bold")])
+    out.table(_COLUMNS, [_cells(row) for row in rows if row not in quiet])
+    if quiet:
+        named = ", ".join(row["step"] for row in quiet)
+        words = (
+            f"And {len(quiet)} that the funnel sends nothing for; they are evidence for matching and reports: {named}."
         )
-    out.print(view)
+        out.write([Text(""), *folded(Text(words), out.console.width), Text("")])
+    _verdict(out.console, rows, ledger, seconds=seconds, ok=ok)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    outcome = row["outcome"] + (f" {row['reason']}" if row.get("reason") else "")
+    ended = "; ".join(part for part in (outcome, _match_text(row), _answers(row)) if part)
+    return ("[green]ok[/]" if row["ok"] else "[red]WRONG[/]", text(row["step"]), text(ended))
+
+
+def _verdict(out: Console, rows: list[dict[str, Any]], ledger: dict[str, int], *, seconds: float, ok: bool) -> None:
     for row in rows:
         for complaint in row.get("complaints", []):
             out.print(f"[red]{row['step']}[/]: {complaint}")
@@ -129,7 +140,7 @@ def _match_text(row: dict[str, Any]) -> str:
     if not match:
         return ""
     score = "" if match["score"] is None else f" {match['score']:.2f}"
-    return f"{match['decision']} by {match['rule']}{score}" if match["rule"] else f"{match['decision']}{score}"
+    return f"{match['decision']} {match['rule']}{score}" if match["rule"] else f"{match['decision']}{score}"
 
 
 def _answers(row: dict[str, Any]) -> str:
@@ -137,7 +148,7 @@ def _answers(row: dict[str, Any]) -> str:
         return str(row["why"])
     if not row.get("attempts"):
         return _REASONS.get(row["reason"], "")
-    return ", ".join(_answer(attempt) for attempt in row["attempts"])
+    return "Meta: " + ", ".join(_answer(attempt) for attempt in row["attempts"])
 
 
 def _answer(attempt: dict[str, Any]) -> str:

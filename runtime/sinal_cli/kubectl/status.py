@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sinal_cli.client.show import Output, moment, text
+from sinal_cli.client.show import Output, text, when
+from sinal_cli.client.table import Cell, Column
 from sinal_cli.kubectl.cluster import Kubectl, Object
 from sinal_crds.names import GROUP
 from sinal_crds.schema import FACES
 
-COLUMNS = ("tenant", "ready", "reason", "backlog", "match %", "last event", "breaker")
+COLUMNS = (
+    Column("tenant"),
+    Column("ready"),
+    Column("reason"),
+    Column("backlog", gives=3, right=True),
+    Column("match %", gives=2, right=True),
+    Column("last event", gives=1),
+    Column("breaker", gives=4),
+)
 LAST = {
     "Tenant": "lastEvent",
     "Funnel": "lastEvent",
@@ -25,7 +34,7 @@ Row = dict[str, Any]
 def status(kubectl: Kubectl, out: Output, *, everywhere: bool) -> int:
     """A table, or JSON lines; 1 when something is not ready."""
     rows = arranged(kubectl.objects([f"{face.plural}.{GROUP}" for face in FACES.values()]))
-    columns = ("namespace", *COLUMNS) if everywhere else COLUMNS
+    columns = (Column("namespace"), *COLUMNS) if everywhere else COLUMNS
     shown = lambda row: _cells(row)[0 if everywhere else 1 :]  # noqa: E731 - one row of the table
     out.items(rows, columns, shown, empty="no tenants here; -A looks into every namespace")
     return 0 if all(row["ready"] == "True" for row in rows) else 1
@@ -82,7 +91,7 @@ def _judged(metadata: Object, conditions: list[Object]) -> tuple[str, str, str]:
     return ready["status"], reason + (", paused" if paused else ""), shown.get("message", "")
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[Cell, ...]:
     name = row["name"] if row["kind"] == "Tenant" else f"  {FACES[row['kind']].short}/{row['name']}"
     if row["kind"] != "Tenant" and row["tenant"] is None:
         name += " (no tenant)"
@@ -93,6 +102,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         text(row["reason"]),
         text(row["backlog"]),
         "" if row["match_percent"] is None else f"{row['match_percent']:.1f}",
-        moment(row["last_event"]),
+        when(row["last_event"]),
         text(row["breaker"]),
     )

@@ -10,6 +10,7 @@ from rich.console import Console
 from sinal_cli.client.events import show
 from sinal_cli.client.explain import explain
 from sinal_cli.client.show import EVENT_COLUMNS, Output, event_row
+from sinal_cli.client.table import Column
 
 EVENT: dict[str, Any] = {
     "id": "ev_6saakkwsy22u5bnqcuoc6zbwa4", "event_id": "e", "kind": "sale", "status": "approved", "tenant": "loja",
@@ -54,7 +55,7 @@ def test_an_order_s_number_is_no_markup_and_commands_no_terminal(
     said = capsys.readouterr().out
     assert said.count("297.00 [/]") == 3
     assert all(char.isprintable() or char == "\n" for char in said)
-    assert said.count("".join(char if char.isprintable() else " " for char in order)) >= 3
+    assert said.count("".join(char if char.isprintable() else " " for char in order).strip()) >= 3
 
 
 @pytest.mark.parametrize("width", [20, 80, 300])
@@ -62,9 +63,9 @@ def test_an_id_is_whole_on_any_terminal(width: int, capsys: pytest.CaptureFixtur
     event = EVENT | {"order_id": "HP" + "0" * 40}
     terminal(width).items([event], EVENT_COLUMNS, event_row, empty="")
     said = capsys.readouterr().out
-    assert EVENT["id"] in said and event["order_id"] in said and "withheld no_destination" in said
+    assert EVENT["id"] in said and event["order_id"] in said and "withheld no_destination" in " ".join(said.split())
 
 
 def test_a_long_last_column_is_folded_into_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal(80).table(("area", "found"), [("services", "word " * 60)])
+    terminal(80).table((Column("area"), Column("found", prose=True)), [("services", "word " * 60)])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
