@@ -4,6 +4,7 @@ DATA ?= .sinal
 ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
+PIP ?= $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts lock images e2e e2e-node clean help
 
@@ -12,14 +13,14 @@ help:            ## this list
 
 .venv/run.stamp: requirements/run.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements/run.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 .venv/dev.stamp: requirements/dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements/dev.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@ .venv/run.stamp
 
 demo: .venv/run.stamp  ## install, start everything, play a journey, say what became of each event
@@ -51,7 +52,7 @@ chaos: .venv/dev.stamp  ## SCHEDULES=30 seeded schedules of kills and faults und
 	SCHEDULES=$(SCHEDULES) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_seeded_schedules.py -s $(ARGS)
 
 monitoring: .venv/dev.stamp  ## alerts by promtool; dashboards by a real Prometheus over a running platform
-	$(BIN)/pytest tests/monitoring $(ARGS)
+	$(BIN)/pytest tests/monitoring -n 2 --dist loadfile $(ARGS)
 
 tracker/node_modules/.stamp: tracker/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Debian's nodejs and npm" >&2; exit 1; }

@@ -6,6 +6,7 @@
 #   on-node.sh test ARGS   the tests, on a node that is up
 #   on-node.sh down        stop the node
 #   on-node.sh images      build the images (kept while nothing that they are made of changes)
+#   on-node.sh build       build what is missing: the node's programs, then the images
 #   on-node.sh load IMAGE  put an image into the node, as SINAL_E2E_LOAD does
 #   on-node.sh node ...    pass a command to the node's own tool
 #   on-node.sh able        try what no package brings: the tool, namespaces, mounts, cgroups; exits 3 with the reason
@@ -132,9 +133,13 @@ load() {
 	done
 }
 
-up() {
+build() {
 	binaries
 	images
+}
+
+up() {
+	build
 	"$tool/minicluster" down
 	"$tool/minicluster" up
 }
@@ -156,6 +161,7 @@ case $command in
 up) up ;;
 down) "$tool/minicluster" down ;;
 images) images ;;
+build) build ;;
 load) load "$@" ;;
 node) "$tool/minicluster" "$@" ;;
 test) tests "$@" ;;
