@@ -120,10 +120,40 @@ class Tally(msgspec.Struct, kw_only=True, frozen=True):
     last_at: int | None = None  # Unix seconds of the last delivery that was believed and not understood
 
 
+class Refused(msgspec.Struct, kw_only=True, frozen=True):
+    """Deliveries that one process of the edge refused in one hour so far, for one reason; empty: not known.
+
+    `missing` names a header or parameter, `network` the sender's /24 or /48. Times are Unix seconds.
+    """
+
+    tenant: str
+    integration: str
+    gateway: str
+    reason: str
+    missing: str
+    network: str
+    hour: int
+    worker: str
+    deliveries: int
+    first_at: int
+    last_at: int
+
+
+class Spooled(msgspec.Struct, kw_only=True, frozen=True):
+    """What waits on the disk of one process of the edge."""
+
+    worker: str
+    records: int
+    bytes: int
+    oldest_at: int | None  # Unix seconds
+
+
 class Tallies(msgspec.Struct, kw_only=True, frozen=True):
     """Several of them: what the edge could make no event of."""
 
     tallies: list[Tally]
+    refused: list[Refused] = []
+    spool: Spooled | None = None
     v: int = 1
 
 

@@ -15,7 +15,7 @@ from sinal_crds.facts import PULSE_KEY, TenantFacts, decode, decode_pulse
 from sinal_crds.names import STATUS_BUCKET
 from sinal_runtime.bus import Bus, board
 from sinal_runtime.bus.board import Board
-from sinal_runtime.events import Tally
+from sinal_runtime.events import Tallies, Tally
 from sinal_runtime.gateways.sale import Customer, Tracking
 from sinal_runtime.housekeeping import tallies
 from sinal_runtime.housekeeping.facts import Facts
@@ -275,5 +275,5 @@ async def test_what_nobody_takes_is_told_later(room: Room, bus: Bus, nats_server
 async def test_counts_of_an_hour_end_with_the_day(room: Room) -> None:
     store = FactStore(room.database)
     old = int((datetime.now(UTC) - timedelta(hours=30)).timestamp()) // 3600 * 3600
-    await store.note_tallies([Tally(tenant="loja", integration="hotmart", hour=old, worker="a", rejects=5)])
+    await store.note(Tallies(tallies=[Tally(tenant="loja", integration="hotmart", hour=old, worker="a", rejects=5)]))
     assert (await store.look([], since=NOW)).tallies == []

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
+from structlog.testing import capture_logs
+
 from sinal_crds.names import TALLY_SUBJECT
 from sinal_runtime.bus.errors import BusUnavailable
-from sinal_runtime.events import Tally, decode_tallies
-from sinal_runtime.ingest.tally import HOUR_S, MOST, Tallying
+from sinal_runtime.events import Refused, Spooled, Tally, decode_tallies, encode
+from sinal_runtime.ingest.refusals import Refusal
+from sinal_runtime.ingest.refused import HOUR_S, LOG_EVERY_S, MOST_NETWORKS, MOST_STRANGERS, Refusing
+from sinal_runtime.ingest.tally import MOST, Tallying
+from sinal_runtime.spool import State
 
-from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, a_sale
+from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, a_sale, a_tenant
 
 URL = f"/api/v1/webhooks/signed/{TOKEN}"
 SIGNED = {"x-signature": SECRET}
@@ -18,13 +24,18 @@ class Listener:
 
     def __init__(self) -> None:
         self.told: list[list[Tally]] = []
+        self.refused: list[list[Refused]] = []
+        self.spools: list[Spooled | None] = []
         self.down = False
 
     async def call(self, subject: str, body: bytes = b"", *, timeout_s: float = 5.0) -> object:
         assert subject == TALLY_SUBJECT
         if self.down:
             raise BusUnavailable("away")
-        self.told.append(decode_tallies(body).tallies)
+        said = decode_tallies(body)
+        self.told.append(said.tallies)
+        self.refused.append(said.refused)
+        self.spools.append(said.spool)
         return None
 
 
@@ -106,3 +117,90 @@ async def test_a_flood_of_integrations_is_told_in_pieces() -> None:
         tally.rejected("loja", f"i{number:04}")
     await tally.tell(listener)
     assert [len(told) for told in listener.told] == [MOST, 1]
+
+
+async def refused(world: EdgeWorld) -> list[Refused]:
+    listener = Listener()
+    await world.tally.tell(listener)
+    return [one for told in listener.refused for one in told]
+
+
+async def test_a_refusal_says_whose_it_was_why_and_from_which_network(edge_world: EdgeWorld) -> None:
+    client = edge_world.client(host="t.loja.example", peer="203.0.113.77")
+    other_host = edge_world.client(host="t.outra.example", peer="2001:db8:1:2::9")
+    for path, headers in (
+        (URL, {"x-signature": "forged"}),
+        (URL, {"x-signature": "forged again"}),
+        (URL, {}),
+        (f"/api/v1/webhooks/open/{TOKEN}", SIGNED),
+        ("/api/v1/webhooks/signed/unknown", SIGNED),
+        ("/api/v1/webhooks/nobodys/unknown", SIGNED),
+        ("/api/v1/webhooks/signed", {}),
+    ):
+        assert (await client.post(path, [a_sale()], headers=headers)).status == 401
+    assert (await other_host.post(URL, [a_sale()], headers=SIGNED)).status == 401
+    assert (await other_host.post("/t/nobody/api/v1/webhooks/signed/x", b"", headers={})).status == 404
+    found = await refused(edge_world)
+    told = {(one.tenant, one.integration, one.gateway, one.reason, one.missing, one.network) for one in found}
+    here, there = "203.0.113.0/24", "2001:db8:1::/48"
+    assert told == {
+        ("loja", "vendas", "signed", "proof_wrong", "", here),
+        ("loja", "vendas", "signed", "proof_missing", "x-signature", here),
+        ("loja", "vendas", "open", "other_gateway", "", here),
+        ("loja", "", "signed", "unknown_url", "", here),
+        ("loja", "", "", "unknown_url", "", here),
+        ("outra", "", "signed", "unknown_url", "", there),
+        ("", "", "signed", "unknown_tenant", "", there),
+    }
+    assert [one.deliveries for one in found if one.reason == "proof_wrong"] == [2]
+
+
+async def test_what_is_told_of_a_refusal_holds_nothing_of_its_body_and_no_credential(edge_world: EdgeWorld) -> None:
+    await edge_world.client().post(f"{URL}?signature=s3cret", [a_sale()], headers={"x-signature": "f0rged"})
+    told = encode(await refused(edge_world)).decode()
+    assert not [word for word in (SECRET, TOKEN, "f0rged", "s3cret", "HP1", "203.0.113.9") if word in told]
+
+
+async def test_deliveries_for_which_the_platform_is_not_ready_say_so(edge_world: EdgeWorld) -> None:
+    bare = a_tenant()
+    without = msgspec.structs.replace(bare.integrations[0], credentials={})
+    edge_world.tenants = (msgspec.structs.replace(bare, integrations=(without,)),)
+    assert (await edge_world.client().post(URL, [a_sale()], headers=SIGNED)).status == 503
+    edge_world.tenants, edge_world.bus.error = (a_tenant(),), BusUnavailable("away")
+    assert (await edge_world.client().post(URL, [a_sale()], headers=SIGNED)).status == 503
+    assert {(one.integration, one.reason) for one in await refused(edge_world)} == {
+        ("vendas", "no_credentials"),
+        ("vendas", "not_stored"),
+    }
+
+
+def test_whoever_is_refused_all_day_fills_nothing_and_hides_nobody() -> None:
+    clock = Clock()
+    refusing = Refusing(worker="edge-1", clock=clock)
+    with capture_logs() as lines:
+        for number in range(3 * MOST_STRANGERS):
+            refusing.note(Refusal("unknown_url", f"t{number}", "", "hotmart", "", f"10.{number % 250}.0.0/24"))
+        for number in range(100):
+            refusing.note(Refusal("proof_wrong", "loja", "vendas", "hotmart", "", f"10.0.{number}.0/24"))
+    told = refusing.untold(10_000)
+    mine = [one for one in told if one.integration]
+    assert len(told) <= MOST_STRANGERS + MOST_NETWORKS + 2
+    assert sum(one.deliveries for one in told) == 3 * MOST_STRANGERS + 100
+    assert (len(mine), sum(one.deliveries for one in mine)) == (MOST_NETWORKS + 1, 100)
+    assert [line["event"] for line in lines] == ["webhook.refused"] * 2, "one for strangers, one for the integration"
+    clock.now += LOG_EVERY_S
+    with capture_logs() as lines:
+        refusing.note(Refusal("proof_wrong", "loja", "vendas", "hotmart"))
+    assert lines[0]["unsaid_before"] == 99
+    refusing.told(told)
+    clock.now += HOUR_S
+    refusing.forget()
+    assert [one.deliveries for one in refusing.untold(9)] == [1], "only what was not told yet"
+
+
+async def test_what_waits_on_the_disk_is_told_while_it_waits_and_once_when_it_is_gone() -> None:
+    tally, _, listener = tallying()
+    empty, full = State(False, True, 0, 0, 0.0), State(True, True, 3, 900, 12.0)
+    for state in (empty, full, full, empty, empty):
+        await tally.tell(listener, state)
+    assert [one and (one.records, one.bytes) for one in listener.spools] == [(3, 900), (3, 900), (0, 0)]

@@ -30,5 +30,5 @@ class Ingest(Base):
             await spools.obey(bus, server.detour)
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
-        chores.every(TALLY_INTERVAL_S, lambda: server.tally.tell(bus), what="tallies")
+        chores.every(TALLY_INTERVAL_S, lambda: server.tell(bus), what="tallies")
         self.url = server.url

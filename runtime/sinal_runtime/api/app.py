@@ -19,6 +19,7 @@ from sinal_runtime.api import (
     privacy,
     problems,
     quarantine,
+    refusals,
     replay,
     review,
     status,
@@ -45,6 +46,7 @@ from sinal_runtime.store.figures import FigureStore
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.operations import KeyRow, OperationsStore
 from sinal_runtime.store.reading import EventDetail, EventReader, Ledger, Page
+from sinal_runtime.store.refusals import RefusalStore
 from sinal_runtime.store.replaying import ReplayStore
 from sinal_runtime.store.reviewing import ReviewStore
 from sinal_runtime.store.tailing import TailStore
@@ -53,7 +55,7 @@ from sinal_runtime.tracing import Tracer
 SCHEMAS = (
     Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage,
     dead_letters.Groups, funnels.Funnels, funnels.CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
-    status.Status, *privacy.SCHEMAS, *quarantine.SCHEMAS,
+    status.Status, refusals.Refusals, *privacy.SCHEMAS, *quarantine.SCHEMAS,
 )  # fmt: skip
 
 
@@ -121,6 +123,7 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
         funnels.routes(parts.plans, parts.sink, operations),
         keys.routes(operations),
         status.routes(inspector),
+        refusals.routes(RefusalStore(parts.database)),
         privacy.routes(privacy.Privacy(parts.database, parts.streams, parts.plans, parts.keyring)),
         *kept,
     ]

@@ -25,7 +25,7 @@ async def keep(bus: Bus, store: FactStore) -> None:
 
     async def told(message: Msg) -> None:
         try:
-            await store.note_tallies(decode_tallies(message.data).tallies)
+            await store.note(decode_tallies(message.data))
         except msgspec.MsgspecError as error:
             log.error("tallies.unreadable", error=type(error).__name__)
         except StoreError as error:

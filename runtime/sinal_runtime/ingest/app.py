@@ -197,6 +197,7 @@ def build(
         body_timeout_s=settings.body_timeout_s,
         drift=Drift(),
         tally=tally,
+        trusted_proxies=settings.trusted_proxies,
     )
     return Edge(
         tracking=tracking,

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from sinal_runtime.ingest import ports
+
+if TYPE_CHECKING:
+    from sinal_runtime.ingest.refusals import Refusal
 
 MAX_QUERY_FIELDS = 200
 MAX_USER_AGENT = 1_024
@@ -38,6 +41,8 @@ class Answer(NamedTuple):
 
 class Request:
     """A request in progress; header names are lower case."""
+
+    refusal: Refusal | None = None  # of a webhook that is refused: why, and whose it seems to be
 
     def __init__(self, scope: ports.Scope, receive: ports.Receive) -> None:
         self.method: str = scope["method"]

@@ -36,6 +36,8 @@ class Observer:
             metrics.INGEST_SECONDS.observe(seconds)
         if status == UNAUTHORIZED and request.source == "webhook" and request.integration and self._tally is not None:
             self._tally.rejected(request.tenant, request.integration)
+        if request.refusal is not None and self._tally is not None:
+            self._tally.refused(request.refusal)
         if not self._log.is_enabled_for(logging.DEBUG):
             return
         self._log.debug(

@@ -30,7 +30,7 @@ class FieldError(NamedTuple):
 
 
 class Problem(Exception):
-    """A request that ends with an error answer."""
+    """A request that ends with an error answer; `reason` is a word for whoever counts refusals, and is not answered."""
 
     def __init__(
         self,
@@ -39,12 +39,14 @@ class Problem(Exception):
         *,
         errors: Sequence[FieldError] = (),
         headers: Iterable[tuple[bytes, bytes]] = (),
+        reason: str = "",
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
         self.headers = tuple(headers)
+        self.reason = reason
 
     def body(self) -> bytes:
         """The problem document as JSON."""
@@ -70,9 +72,9 @@ def unknown_tenant() -> Problem:
     return Problem(404, _CREDENTIALS)
 
 
-def unauthorized() -> Problem:
+def unauthorized(*, reason: str = "") -> Problem:
     """401 for an unknown token or key and for a signature that does not verify, without saying which."""
-    return Problem(401, _CREDENTIALS, headers=[(b"www-authenticate", b"Bearer")])
+    return Problem(401, _CREDENTIALS, headers=[(b"www-authenticate", b"Bearer")], reason=reason)
 
 
 def refused_origin() -> Problem:
@@ -89,7 +91,7 @@ def too_large(limit: int) -> Problem:
     return Problem(413, f"The body is larger than {limit} bytes.", headers=[CLOSE])
 
 
-def retry(status: int, detail: str, after_s: float) -> Problem:
+def retry(status: int, detail: str, after_s: float, *, reason: str = "") -> Problem:
     """429 or 503 with Retry-After in whole seconds, at least one."""
     seconds = max(1, -int(-after_s // 1))
-    return Problem(status, detail, headers=[(b"retry-after", str(seconds).encode())])
+    return Problem(status, detail, headers=[(b"retry-after", str(seconds).encode())], reason=reason)

@@ -29,7 +29,7 @@ class IngestServer:
     ) -> None:
         self._limiter = limiter.connect(settings.redis_url, clock=time)
         self._drain_s = settings.drain_s
-        self.tally = Tallying(worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+        self._tally = Tallying(worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
         bucket = QuarantineBucket(bus)
         self.detour = _detour(settings, bus, plans, bucket)
         self._edge = app.build(
@@ -41,7 +41,7 @@ class IngestServer:
             detour=self.detour,
             beginner=bus,
             tracer=tracer,
-            tally=self.tally,
+            tally=self._tally,
         )
         self._server = HttpServer(self._edge, host=settings.host, port=settings.port, protocol=Guarded)
 
@@ -49,6 +49,10 @@ class IngestServer:
     def url(self) -> str:
         """Base URL, once started."""
         return self._server.url
+
+    async def tell(self, bus: Bus) -> None:
+        """Tell housekeeping what no event came of, and how the spool stands."""
+        await self._tally.tell(bus, self.detour.state if self.detour is not None else None)
 
     async def start(self) -> None:
         """Open the spool, then listen; raises server.ListenError, SpoolLocked, SpoolBroken."""

@@ -1,4 +1,5 @@
-"""What gateways send that no event comes of: counted here by integration and hour, told to housekeeping now and then.
+"""What gateways send that no event comes of: counted here by integration and hour, told to housekeeping now and then;
+and what waits on this process's disk.
 
 Each telling says what this process has counted in the hour so far, so that one that is lost, or told twice, spoils
 nothing. Counting costs a request nothing; memory is bounded by the integrations that there are.
@@ -14,12 +15,14 @@ import structlog
 
 from sinal_crds.names import TALLY_SUBJECT
 from sinal_runtime.bus.errors import BusError
-from sinal_runtime.events import Tallies, Tally, encode
+from sinal_runtime.events import Spooled, Tallies, Tally, encode
 from sinal_runtime.ingest.ports import Clock
+from sinal_runtime.ingest.refusals import Refusal
+from sinal_runtime.ingest.refused import HOUR_S, Refusing
+from sinal_runtime.spool import State
 
 log = structlog.get_logger(__name__)
 
-HOUR_S = 3_600
 MOST = 500  # in one message
 
 Key = tuple[str, str, int]  # tenant, integration, hour
@@ -38,6 +41,12 @@ class Tallying:
         self._worker, self._clock = worker, clock
         self._counts: dict[Key, Tally] = {}
         self._untold: set[Key] = set()
+        self._refusing = Refusing(worker=worker, clock=clock)
+        self._spool: Spooled | None = None  # as it was told last
+
+    def refused(self, refusal: Refusal) -> None:
+        """A delivery was refused; of one that failed its integration's check the integration counts it as well."""
+        self._refusing.note(refusal)
 
     def rejected(self, tenant: str, integration: str) -> None:
         """A delivery to its URL failed its check."""
@@ -50,18 +59,30 @@ class Tallying:
         now = int(self._clock.time())
         self._counts[key] = msgspec.structs.replace(tally, drift=tally.drift + 1, last_at=now)
 
-    async def tell(self, bus: Caller) -> None:
-        """Tell what was counted since the last time; what nobody takes is told again."""
-        while self._untold:
-            keys = sorted(self._untold)[:MOST]
+    async def tell(self, bus: Caller, spool: State | None = None) -> None:
+        """Tell what was counted since the last time, and how the disk stands; what nobody takes is told again."""
+        waits = self._waits(spool)
+        is_news = waits is not None and (waits.records > 0 or waits != self._spool)
+        while self._untold or is_news or self._refusing.untold(1):
+            keys, refused = sorted(self._untold)[:MOST], self._refusing.untold(MOST)
             told = [self._counts[key] for key in keys]
             try:
-                await bus.call(TALLY_SUBJECT, encode(Tallies(tallies=told)))
+                await bus.call(TALLY_SUBJECT, encode(Tallies(tallies=told, refused=refused, spool=waits)))
             except BusError as error:
                 log.debug("ingest.tallies_wait", error=type(error).__name__)
                 return
             self._untold -= {key for key, tally in zip(keys, told, strict=True) if self._counts[key] is tally}
+            self._refusing.told(refused)
+            self._spool, is_news = waits, False
         self._forget()
+        self._refusing.forget()
+
+    def _waits(self, spool: State | None) -> Spooled | None:
+        """An empty disk is told once, after one that was not."""
+        if spool is None or (not spool.records and self._spool is None):
+            return None
+        oldest = int(self._clock.time() - spool.oldest_s) if spool.records else None
+        return Spooled(worker=self._worker, records=spool.records, bytes=spool.bytes, oldest_at=oldest)
 
     def _of(self, tenant: str, integration: str) -> tuple[Key, Tally]:
         hour = int(self._clock.time()) // HOUR_S * HOUR_S

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import structlog
 
@@ -17,7 +16,7 @@ from sinal_runtime.events import Event
 from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import ReadBack, ReadsBack
 from sinal_runtime.gateways.sale import MalformedSale, Sale, checked
-from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, who
+from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, refusals, who
 from sinal_runtime.ingest.drift import Drift
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
 from sinal_runtime.ingest.new_words import NewWords
@@ -49,6 +48,7 @@ class Webhooks:
         body_timeout_s: float,
         drift: Drift,
         tally: Tallying | None = None,
+        trusted_proxies: int = 0,
     ) -> None:
         self._plans = plans
         self._drift, self._tally = drift, tally
@@ -61,16 +61,38 @@ class Webhooks:
         self._new_words = NewWords(quarantine)
         self._clock = clock
         self._body_timeout_s = body_timeout_s
+        self._trusted_proxies = trusted_proxies
         self._decoy = secrets.token_hex(16)
 
     async def post(self, request: Request, slug: str | None, name: str, token: str | None) -> Answer:
-        """`POST /api/v1/webhooks/<gateway>[/<token>]`."""
+        """`POST /api/v1/webhooks/<gateway>[/<token>]`; a refusal is noted on the request."""
         request.source = "webhook"
+        proof = refusals.Proof(request)
+        try:
+            return await self._taken(request, slug, name, token, proof)
+        except problem.Problem as error:
+            request.refusal = refusals.judge(
+                error,
+                request=request,
+                snapshot=self._plans.snapshot,
+                slug=slug,
+                gateway=name if name in self._gateways else "",
+                token=token,
+                proof=proof,
+                trusted_proxies=self._trusted_proxies,
+            )
+            raise
+
+    async def _taken(
+        self, request: Request, slug: str | None, name: str, token: str | None, proof: refusals.Proof
+    ) -> Answer:
         raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
         gateway = self._gateways.get(name)
         if gateway is None and self._is_awaited(name, token):
-            raise problem.retry(503, "This edge has no adapter of that gateway: install its package.", 60)
-        believed = self._believed(request, slug, gateway, name, token, raw)
+            raise problem.retry(
+                503, "This edge has no adapter of that gateway: install its package.", 60, reason="no_adapter"
+            )
+        believed = self._believed(request, slug, gateway, name, token, raw, proof)
         if gateway is None or not believed:
             raise problem.unauthorized()
         await self._admit_rate(believed[0][0])
@@ -93,12 +115,22 @@ class Webhooks:
         return await self._accept(request, believed, name, raw, sales, call)
 
     def _believed(
-        self, request: Request, slug: str | None, gateway: Gateway | None, name: str, token: str | None, raw: bytes
+        self,
+        request: Request,
+        slug: str | None,
+        gateway: Gateway | None,
+        name: str,
+        token: str | None,
+        raw: bytes,
+        proof: refusals.Proof,
     ) -> list[Candidate]:
         """The integrations that this delivery is from: one by token, or those of the host whose secret it knows."""
         if gateway is None:
             return []
-        check = partial(_verify, gateway, raw, request.headers, request.query)
+
+        def check(secret: Mapping[str, str]) -> bool:
+            return _verify(gateway, raw, proof.headers, proof.query, secret)
+
         try:
             found = self._candidates(request, slug, gateway, token)
         except problem.Problem:
@@ -111,7 +143,8 @@ class Webhooks:
         self._note(request, candidates)
         unusable = [i for _, i in candidates if not all(map(i.credentials.get, gateway.SECRET_KEYS))]
         if len(unusable) == len(candidates):
-            raise problem.retry(503, "The integration's credentials are missing: see its status.", 60)
+            detail = "The integration's credentials are missing: see its status."
+            raise problem.retry(503, detail, 60, reason="no_credentials")
         return [candidate for candidate in candidates if check(candidate[1].credentials)]
 
     def _is_awaited(self, name: str, token: str | None) -> bool:
@@ -172,7 +205,7 @@ class Webhooks:
         for sale in sales:
             takers = [integration for _, integration in believed if takes(integration, sale)]
             if len(takers) > 1:  # one secret for several integrations: the delivery does not say whose it is
-                raise problem.unauthorized()
+                raise problem.unauthorized(reason="ambiguous")
             events += [
                 facts.sale_event(
                     sale,

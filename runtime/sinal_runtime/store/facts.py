@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from sinal_runtime.events import Tally
+from sinal_runtime.events import Tallies
 from sinal_runtime.store import queries
 from sinal_runtime.store.database import Connection, Database
 
@@ -117,10 +117,15 @@ class FactStore:
             await connection.execute(_TIMEOUT)
             return msgspec.convert(await _deliveries(connection, lanes), list[Delivery])
 
-    async def note_tallies(self, tallies: Sequence[Tally]) -> None:
-        """Keep what processes of the edge have counted; to keep it twice changes nothing."""
-        async with self._database.autocommit() as connection:
-            await connection.execute(_SQL["note_tallies"], {"tallies": msgspec.json.encode(tallies).decode()})
+    async def note(self, told: Tallies) -> None:
+        """Keep what a process of the edge has counted; to keep it twice changes nothing."""
+        async with self._database.transaction() as connection:
+            if told.tallies:
+                await connection.execute(_SQL["note_tallies"], {"tallies": _json(told.tallies)})
+            if told.refused:
+                await connection.execute(_SQL["note_refused"], {"refused": _json(told.refused)})
+            if told.spool is not None:
+                await connection.execute(_SQL["note_spool"], msgspec.structs.asdict(told.spool))
 
 
 class CircuitStore:
@@ -144,6 +149,10 @@ class CircuitStore:
 
 async def _deliveries(connection: Connection, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
     return await _rows(connection, "deliveries", lanes=msgspec.json.encode(lanes).decode())
+
+
+def _json(rows: Sequence[msgspec.Struct]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 async def _rows(connection: Connection, statement: str, **values: Any) -> list[dict[str, Any]]:

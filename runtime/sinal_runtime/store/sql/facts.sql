@@ -95,3 +95,19 @@ from json_to_recordset(%(tallies)s::json)
 on conflict (tenant_id, integration, hour, worker) do update set
     rejects = greatest(t.rejects, excluded.rejects), drift = greatest(t.drift, excluded.drift),
     last_at = greatest(t.last_at, excluded.last_at)
+
+-- name: note_refused
+insert into refusals as t (tenant_id, integration, gateway, reason, missing, network, hour, worker, deliveries, first_at,
+    last_at)
+select n.tenant, n.integration, n.gateway, n.reason, n.missing, n.network, to_timestamp(n.hour), n.worker, n.deliveries,
+    to_timestamp(n.first_at), to_timestamp(n.last_at)
+from json_to_recordset(%(refused)s::json) as n (tenant text, integration text, gateway text, reason text, missing text,
+    network text, hour bigint, worker text, deliveries int, first_at bigint, last_at bigint)
+on conflict (tenant_id, integration, hour, worker, gateway, reason, missing, network) do update set
+    deliveries = greatest(t.deliveries, excluded.deliveries), last_at = greatest(t.last_at, excluded.last_at)
+
+-- name: note_spool
+insert into spools (worker, records, bytes, oldest_at, told_at)
+values (%(worker)s, %(records)s, %(bytes)s, to_timestamp(%(oldest_at)s), now())
+on conflict (worker) do update set records = excluded.records, bytes = excluded.bytes,
+    oldest_at = excluded.oldest_at, told_at = excluded.told_at

@@ -89,6 +89,13 @@ delete from conversion_rollups where bucket < %(now)s - interval '13 months'
 -- name: tallies
 delete from tallies where hour < %(now)s - interval '2 days'
 
+-- name: refusals
+delete from refusals where hour < %(now)s - interval '2 days'
+
+-- name: spools
+-- Of processes that are gone: while events wait there, one that lives tells of them every few seconds.
+delete from spools where told_at < %(now)s - interval '1 day'
+
 -- name: circuits
 -- Of processes that are gone; one that lives writes its own again.
 delete from circuits where open_until < %(now)s - interval '1 day'
