@@ -266,6 +266,11 @@ def test_name_and_zip_together_are_enough() -> None:
     assert build(event, "Lead")["user_data"]["zp"] == [EM2]
 
 
+@pytest.mark.parametrize("value", ["NaN", "-nan12", "sNaN", "Infinity", "1e999", "x", ""])
+def test_what_is_no_amount_of_money_is_left_out(value: str) -> None:
+    assert "value" not in build(visit(), "Lead", value=value, currency="BRL")["custom_data"]
+
+
 digests = st.lists(st.text("0123456789abcdef", min_size=60, max_size=66), max_size=3)
 texts = st.none() | st.text(max_size=40)
 

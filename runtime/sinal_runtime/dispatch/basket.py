@@ -44,8 +44,10 @@ def number(text: str | None) -> float | None:
     """A decimal string as a JSON number of two decimals, or None when it is none."""
     try:
         amount = Decimal(text) if text is not None else None
-        return None if amount is None else float(amount.quantize(_CENT, rounding=ROUND_HALF_UP))
-    except InvalidOperation:  # not a number, infinite, or beyond 28 digits
+        if amount is None or amount.is_nan():  # a quiet one is a decimal, and no error to round
+            return None
+        return float(amount.quantize(_CENT, rounding=ROUND_HALF_UP))
+    except InvalidOperation:  # no number at all, infinite, or beyond 28 digits
         return None
 
 
