@@ -16,6 +16,8 @@ STATUS_BUCKET = "sinal_status"  # key: tenant slug, value: what the runtime saw
 QUARANTINE_BUCKET = "sinal_quarantine"  # key: tenant slug "." id, value: sealed delivery nobody understood
 PROVISION_SUBJECT = "sinal.provision"  # a worker that misses a lane asks for it here; body: tenant slug or empty
 TALLY_SUBJECT = "sinal.tally"  # the edge tells housekeeping what it could make no event of
+STOPPED_SUBJECT = "sinal.stopped"  # a dispatcher tells the others which destinations it sends nothing to for a while
+RECOVERED_SUBJECT = "sinal.recovered"  # a dispatcher tells the others that destinations take events again
 FORGET_SUBJECT = "sinal.forget"  # an erasure, for every process that keeps events on its own disk
 
 STREAM_PREFIX = "T-"

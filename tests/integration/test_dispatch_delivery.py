@@ -71,7 +71,7 @@ async def test_a_server_error_is_tried_again_and_recovers(dispatch_rig: Dispatch
     await rig.fault({"kind": "status_500", "times": 1})
     ref = await rig.add("e1")
     (message,) = await rig.handle(ref)
-    assert message.settlement == "nak"
+    assert message.settlement == "hold"
     row = rig.row(ref)
     assert (row["status"], row["attempts"]) == ("pending", 1)
     await until_taken(rig, ref)
@@ -84,7 +84,7 @@ async def test_a_row_that_is_not_due_keeps_its_message(dispatch_rig: DispatchRig
     ref = await rig.add("e1")
     rig.rows("update capi_events set next_attempt_at = now() + interval '30 seconds'")
     (message,) = await rig.handle(ref)
-    assert message.settlement == "nak"
+    assert message.settlement == "hold"
     assert message.delay_s == pytest.approx(30, abs=2)
     assert await rig.received() == []
 
@@ -132,9 +132,9 @@ async def test_throttling_stops_the_destination_for_the_time_given_and_burns_no_
     await rig.fault({"kind": "throttle", "code": 80004, "retry_after_s": 1, "times": 1})
     first, second = await rig.add("e1"), await rig.add("e2")
     (message,) = await rig.handle(first)
-    assert message.settlement == "nak"
+    assert message.settlement == "hold"
     (other,) = await rig.handle(second)
-    assert other.settlement == "nak"
+    assert other.settlement == "hold"
     assert other.delay_s is not None
     assert 0 < other.delay_s <= 61
     assert len(await rig.requests()) == 1
@@ -149,9 +149,9 @@ async def test_a_dead_token_pauses_the_destination_and_a_new_one_starts_it_again
     await rig.fault({"kind": "auth", "times": 3})
     refs = [await rig.add(f"e{n}") for n in range(5)]
     for message in await rig.handle(*refs):
-        assert message.settlement == "nak"
+        assert message.settlement == "hold"
     for message in await rig.handle(*refs):  # at once again: paused, not asked
-        assert message.settlement == "nak"
+        assert message.settlement == "hold"
     assert len(await rig.requests()) == 1
     await until_taken(rig, *refs)
     assert [rig.row(ref)["status"] for ref in refs] == ["delivered"] * 5
@@ -178,7 +178,7 @@ async def test_a_timeout_after_meta_took_it_is_in_doubt_and_retried_under_the_sa
     await rig.fault({"kind": "accept_then_hang", "times": 1})
     ref = await rig.add("e1")
     (message,) = await rig.handle(ref)
-    assert message.settlement == "nak"
+    assert message.settlement == "hold"
     assert (rig.row(ref)["status"], rig.row(ref)["in_doubt"]) == ("pending", 1)
     rig.wait_for_meta(PATIENT_S)
     await until_taken(rig, ref)
@@ -207,7 +207,7 @@ async def test_a_proxys_html_page_is_survived(dispatch_rig: DispatchRig) -> None
     await rig.fault({"kind": "html", "times": 1})
     ref = await rig.add("e1")
     (message,) = await rig.handle(ref)
-    assert message.settlement == "nak"
+    assert message.settlement == "hold"
     await until_taken(rig, ref)
     assert rig.row(ref)["status"] == "delivered"
 
@@ -234,7 +234,7 @@ async def test_a_crash_between_claim_and_answer_is_resent_once_and_marked(dispat
     assert rig.outcomes(ref) == [None]
     rig.worker = rig.new_worker()
     (early,) = await rig.handle(ref)
-    assert early.settlement == "nak"  # the lease still holds
+    assert early.settlement == "hold"  # the lease still holds
     rig.expire_leases()
     (late,) = await rig.handle(ref)
     assert late.settlement == "ack"
@@ -267,7 +267,7 @@ async def test_two_workers_with_the_same_message_send_it_once(dispatch_rig: Disp
     rig.worker = other
     late = await rig.handle(*refs)
     await first
-    assert {message.settlement for message in late} == {"nak"}
+    assert {message.settlement for message in late} == {"hold"}
     assert len(await rig.received()) == 20
 
 
@@ -329,7 +329,7 @@ async def test_a_sick_destination_soon_holds_no_worker(dispatch_rig: DispatchRig
         await rig.handle(await rig.add(f"e{n}"))
     asked = len(await rig.requests())
     (message,) = await rig.handle(await rig.add("e9"))
-    assert message.settlement == "nak"
+    assert message.settlement == "hold"
     assert len(await rig.requests()) == asked
 
 
@@ -338,7 +338,7 @@ async def test_nothing_listening_is_no_doubt(dispatch_rig: DispatchRig) -> None:
     rig.graph._base_url = "http://127.0.0.1:9"
     ref = await rig.add("e1")
     (message,) = await rig.handle(ref)
-    assert message.settlement == "nak"
+    assert message.settlement == "hold"
     assert rig.outcomes(ref) == ["retry"]
     assert rig.row(ref)["in_doubt"] == 0
 
@@ -350,21 +350,44 @@ async def test_an_unusable_destination_keeps_its_messages(dispatch_rig: Dispatch
     for change in changes:
         rig.plan(**change)
         (message,) = await rig.handle(ref)
-        assert message.settlement == "nak"
+        assert message.settlement == "hold"
     rig.plans.tenants = {}
     (message,) = await rig.handle(ref)
-    assert message.settlement == "nak"
+    assert message.settlement == "hold"
     assert rig.row(ref)["attempts"] == 0
 
 
-async def test_what_a_suspended_tenant_has_waiting_is_withheld(dispatch_rig: DispatchRig) -> None:
+async def test_what_a_suspended_tenant_has_waiting_waits(dispatch_rig: DispatchRig) -> None:
     rig = dispatch_rig
-    rig.plan(suspended=True, access_token="")
+    rig.plan(suspended=True)
     ref = await rig.add("e1")
     (message,) = await rig.handle(ref)
-    assert message.settlement == "ack"
-    assert (rig.row(ref)["status"], rig.row(ref)["reason"]) == ("withheld", "suspended")
+    assert message.settlement == "hold"
+    assert (rig.row(ref)["status"], rig.row(ref)["attempts"]) == ("pending", 0)
     assert await rig.requests() == []
+    rig.plan()
+    (message,) = await rig.handle(ref)
+    assert message.settlement == "ack"
+
+
+async def test_an_answer_to_an_older_token_says_nothing_of_the_new_one(dispatch_rig: DispatchRig) -> None:
+    rig = dispatch_rig
+    await rig.fault({"kind": "auth", "delay_ms": 0, "times": 1}, {"kind": "latency", "delay_ms": 10})
+    first, second = await rig.add("e1"), await rig.add("e2")
+    asked = rig.graph.send
+
+    async def and_the_plan_changes(destination: Any, events: Any) -> Any:
+        answer = await asked(destination, events)
+        rig.plan(access_token="EAAB-new")
+        rig.graph.send = asked  # type: ignore[method-assign]
+        await rig.handle(second)
+        return answer
+
+    rig.graph.send = and_the_plan_changes  # type: ignore[method-assign]
+    await rig.handle(first)
+    rig.make_due()
+    (message,) = await rig.handle(first)
+    assert message.settlement == "ack"
 
 
 async def test_a_message_that_names_no_row_is_kept_as_a_dead_letter(dispatch_rig: DispatchRig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from sinal_crds.plan import Batch, ConsentPlan, DestinationPlan, FunnelPlan, Ten
 from sinal_runtime import events
 from sinal_runtime.bus.lane import Lane, dispatch_lane
 from sinal_runtime.dispatch.breaker import Policy
+from sinal_runtime.dispatch.circuit import News
 from sinal_runtime.dispatch.graph import GraphClient
 from sinal_runtime.dispatch.testing import FakeMessage, StaticPlans
 from sinal_runtime.dispatch.worker import DispatchWorker
@@ -70,12 +71,16 @@ class DispatchRig:
         for graph in self._graphs:
             await graph.close()
 
-    def new_worker(self, policy: Policy | None = None) -> DispatchWorker:
+    def new_worker(
+        self, policy: Policy | None = None, *, herald: Callable[[str, str, News], None] | None = None
+    ) -> DispatchWorker:
         """A worker without a past, as after a restart; it is quick to try again unless told otherwise."""
         policy = policy or Policy(threshold=3, base_s=0.6, cap_s=2.0, pause_base_s=0.8)
         circuits = CircuitStore(self.database, worker=f"worker-{next(_workers)}")
         settings = Settings(graph_timeout_s=self._timeout_s)
-        return DispatchWorker(self.store, self.plans, self.graph, settings, policy=policy, circuits=circuits)
+        return DispatchWorker(
+            self.store, self.plans, self.graph, settings, policy=policy, circuits=circuits, herald=herald
+        )
 
     def plan(self, *, consent: ConsentPlan | None = None, suspended: bool = False, **destination: Any) -> None:
         """Put a plan in force; keywords change both destinations."""

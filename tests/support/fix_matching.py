@@ -81,6 +81,10 @@ class Settlements:
     async def touch(self, message: Message) -> None:
         """Nobody counts."""
 
+    async def hold(self, message: Message, delay_s: float, *, whole_lane: bool) -> None:
+        del whole_lane
+        await message.nak(delay_s)
+
 
 @dataclass
 class Snapshot:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_runtime.bus import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, wire
-from sinal_runtime.bus.lanes import nak_delay_s
+from sinal_runtime.bus.pace import nak_delay_s
 
 
 @pytest.mark.parametrize(

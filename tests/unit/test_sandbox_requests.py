@@ -279,6 +279,22 @@ async def test_an_auth_fault_for_all_kills_the_token_for_debug_token_too(fault: 
         assert (await client.get("/_sandbox/faults")).json()["faults"][0]["applied"] == 0
 
 
+async def test_an_auth_fault_of_a_pixel_kills_the_tokens_that_it_was_sent_with(meta_event: EventFactory) -> None:
+    async with graph() as client:
+        for token, pixel in (("sick", "1234567890"), ("well", "9876543210")):
+            body = {"data": [meta_event(at=NOW)], "access_token": token}
+            await client.post(f"/v25.0/{pixel}/events", json=body)
+        await client.post("/_sandbox/faults", json={"faults": [{"kind": "auth", "pixel": "1234567890"}]})
+
+        async def code(token: str) -> Any:
+            params = {"input_token": token, "access_token": token}
+            return (await client.get("/v25.0/debug_token", params=params)).json().get("error", {}).get("code")
+
+        assert (await code("sick"), await code("well")) == (190, None)
+        await client.post("/_sandbox/faults", json={"faults": []})
+        assert await code("sick") is None
+
+
 async def test_dataset_quality_covers_web_events_of_two_days(meta_event: EventFactory) -> None:
     now = NOW
 

@@ -9,6 +9,7 @@ import socket
 from sinal_cli.roles.base import DRAIN_S, Base, Chores
 
 EXPIRE_INTERVAL_S = 60.0
+REMIND_INTERVAL_S = 10.0
 
 
 class Dispatch(Base):
@@ -18,8 +19,9 @@ class Dispatch(Base):
 
     async def start(self) -> None:
         """Connect and work on every destination's lane."""
-        from sinal_runtime.bus import Lanes
+        from sinal_runtime.bus import Lanes, dispatch_lane
         from sinal_runtime.dispatch.graph import GraphClient
+        from sinal_runtime.dispatch.recovery import Recovery
         from sinal_runtime.dispatch.worker import DispatchWorker
         from sinal_runtime.store.delivery import SESSION, DeliveryStore
         from sinal_runtime.store.facts import CircuitStore
@@ -31,7 +33,16 @@ class Dispatch(Base):
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
         circuits = CircuitStore(database, worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
-        worker = DispatchWorker(DeliveryStore(database), plans, graph, settings, tracer=self._tracer, circuits=circuits)
+        store = DeliveryStore(database)
+        recovery = Recovery(
+            store,
+            bus,
+            wake=lambda *key: lanes.wake(dispatch_lane(*key).id),
+            try_now=lambda *key: worker.try_now(*key),  # noqa: PLW0108 - made below
+        )
+        worker = DispatchWorker(
+            store, plans, graph, settings, tracer=self._tracer, circuits=circuits, herald=recovery.told
+        )
         lanes = Lanes(
             bus,
             worker.handle,
@@ -41,8 +52,12 @@ class Dispatch(Base):
             ack_wait_s=settings.lane_ack_wait_s,
         )
         plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("dispatch")))
+        plans.subscribe(recovery.follow)  # after the lanes, so that those it calls are there
+        await recovery.start()
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
         chores.run(lanes.run())
+        chores.run(recovery.run())
+        chores.every(REMIND_INTERVAL_S, recovery.remind, what="dispatch recovery")
         chores.every(EXPIRE_INTERVAL_S, worker.sweep, what="dispatch sweep")
         self._stack.push_async_callback(lanes.drain, DRAIN_S)

@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 import nats.errors
 import structlog
+from nats.aio.msg import Msg
 
 from sinal_crds import names
 from sinal_runtime.bus import wire
@@ -239,6 +240,14 @@ class Bus:
         except (nats.errors.Error, OSError):
             return False
         return True
+
+    async def listen(self, subject: str, heard: Callable[[bytes], None]) -> None:
+        """Call back with the body of each message of a subject, as long as the connection lives."""
+
+        async def told(message: Msg) -> None:
+            heard(message.data)
+
+        await self.link.client.subscribe(subject, cb=told)
 
     async def flush(self, *, timeout_s: float = 5.0) -> bool:
         """Wait until the broker has read everything sent so far; False when it could not."""

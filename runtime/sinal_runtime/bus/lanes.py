@@ -7,7 +7,6 @@ at most `lane_concurrency` batches at once, so a slow tenant or a dead destinati
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
@@ -20,23 +19,18 @@ from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.fair import FairQueue
 from sinal_runtime.bus.lane import Lane
 from sinal_runtime.bus.message import Message
-from sinal_runtime.bus.pace import Pace
+from sinal_runtime.bus.pace import Pace, nak_delay_s
+from sinal_runtime.bus.parking import Parking
 from sinal_runtime.bus.pulls import FIRST_WINDOW, Flow, Puller
 from sinal_runtime.bus.work import Work
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Lane, list[Message]], Awaitable[None]]
-LONGEST_NAK_S = 60.0
 RESTART_S = 0.5
+LONGEST_AWAY_S = 60.0  # what finds no room is at the broker, where nobody can call it: for a short time
 MOST_HELD = 8_000  # of one lane, whatever its batches: below the consumers' max_ack_pending of 10,000
 MOST_BUFFERED = 20_000  # over all lanes; beyond it a lane gets no more than a first window ahead
-
-
-def nak_delay_s(deliveries: int) -> float:
-    """1, 2, 4 … 60 s by how often it was delivered, less up to a quarter so that a failed batch spreads out."""
-    full = min(LONGEST_NAK_S, 2.0 ** min(max(deliveries, 1) - 1, 10))
-    return full * random.uniform(0.75, 1.0)  # noqa: S311 - spreads retries
 
 
 class Lanes:
@@ -72,6 +66,7 @@ class Lanes:
         self._batches: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[None]] = set()
         self._pace = Pace()
+        self._parking = Parking(self._called)
         self._buffered = 0
         self._starting = False
         self._draining = False
@@ -92,6 +87,13 @@ class Lanes:
             elif known.flow is not None:
                 known.lane = known.flow.lane = lane
                 known.flow.largest = self._largest(lane)
+
+    def wake(self, lane_id: tuple[str, str]) -> None:
+        """Call what is parked of a lane, oldest first, and ask for more of it: what it waited for is over."""
+        work = self._work.get(lane_id)
+        if work is not None:
+            work.woken_at = time.monotonic()
+            self._parking.wake(work)
 
     async def run(self) -> None:
         """Work until drained or cancelled."""
@@ -125,7 +127,7 @@ class Lanes:
         self._drained.set()
 
     def _add(self, lane: Lane) -> None:
-        work = Work(lane, bus=self._bus, freed=self._freed)
+        work = Work(lane, bus=self._bus, freed=self._freed, park=self._park)
         self._work[lane.id] = work
         work.flow = self._puller.add(lane, largest=self._largest(lane))
         self._flows[work.flow] = work
@@ -155,6 +157,7 @@ class Lanes:
             work.linger = None
         waiting = work.take(len(work.buffer))
         self._buffered -= len(waiting)
+        waiting = [*self._parking.leave(work), *waiting]
         if waiting:
             self._chore(self._nak_all(waiting))
 
@@ -165,12 +168,30 @@ class Lanes:
 
     def _room(self, flow: Flow) -> tuple[int, int]:
         work = self._flows.get(flow)
-        if work is None or self._draining:
+        if work is None or self._draining or self._parking.blocks(work):
             return 0, 0
         room, buffered = self._most_held(work.lane) - len(work.held), len(work.buffer)
         if self._buffered > MOST_BUFFERED:
             room = min(room, FIRST_WINDOW - buffered)
         return room, buffered
+
+    def _park(self, work: Work, message: Message, delay_s: float, whole_lane: bool) -> float | None:
+        if self._draining or self._work.get(work.lane.id) is not work:
+            return 0.0  # another worker parks it
+        places = self._most_held(work.lane)
+        parked = self._parking.park(work, message, delay_s, places=places, whole=whole_lane)
+        return None if parked else min(delay_s, LONGEST_AWAY_S)
+
+    def _called(self, work: Work, messages: list[Message]) -> None:
+        """Parked messages have their turn again; they have gathered for long enough to be a batch."""
+        if self._work.get(work.lane.id) is not work:
+            return
+        work.put_back(messages)
+        self._buffered += len(messages)
+        if work.running < (work.lane.concurrency or self._lane_concurrency):
+            self._queue.offer(work)
+            self._start_soon()
+        self._freed(work)
 
     def _freed(self, work: Work) -> None:
         if work.flow is not None:
@@ -190,6 +211,7 @@ class Lanes:
 
     def _forget(self) -> None:
         for work in (*self._work.values(), *self._leaving):
+            self._parking.leave(work)
             self._buffered -= work.forget()
 
     def _offer(self, work: Work) -> None:
@@ -255,7 +277,7 @@ class Lanes:
             )
         finally:
             for message in messages:
-                if not message.settled:
+                if not message.settled and not message.parked:
                     await message.nak(0.0 if self._draining else nak_delay_s(message.deliveries))
             self._finished(work)
 

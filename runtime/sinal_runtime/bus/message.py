@@ -1,6 +1,6 @@
 """A message as a handler sees it: its body, and the one answer it gets.
 
-Invariant: the first of ack, nak and term is sent, every later one is nothing. What a handler leaves unsettled is
+Invariant: the first of ack, nak, term and hold counts, every later one is nothing. What a handler leaves unsettled is
 nak'd by its lane. Acks are fire-and-forget: a lost one means redelivery, so effects must be idempotent.
 """
 
@@ -22,6 +22,10 @@ class Settler(Protocol):
         """Tell the broker that work goes on."""
         ...
 
+    async def hold(self, message: Message, delay_s: float, *, whole_lane: bool) -> None:
+        """Bring it to the handler again."""
+        ...
+
 
 class Message:
     """One delivery of one stored message."""
@@ -30,12 +34,14 @@ class Message:
         "_settler",
         "body",
         "deliveries",
+        "parked",
         "reply",
         "seq",
         "settled",
         "stale",
         "stored_at_ns",
         "subject",
+        "taken_at",
         "touched",
         "traceparent",
     )
@@ -62,7 +68,9 @@ class Message:
         self.stored_at_ns = stored_at_ns  # Unix ns at which the broker stored it
         self.touched = touched  # monotonic seconds of the last sign of life to the broker
         self.traceparent = traceparent  # of the trace that goes on here, where the sender is traced
+        self.taken_at = 0.0  # monotonic seconds at which a handler got it
         self.settled = False
+        self.parked = False  # waits in this process until it is called
         self.stale = False  # from a broker that is gone: its sequence may name another message now
 
     async def ack(self) -> None:
@@ -77,13 +85,22 @@ class Message:
         """Never deliver again; where the message is to be kept, that was done before."""
         await self._settle(wire.TERM)
 
+    async def hold(self, delay_s: float, *, whole_lane: bool = False) -> None:
+        """Keep it and give it to the handler again after `delay_s`, or sooner when its lane is woken.
+
+        With `whole_lane` nothing of the lane can be done before that, and the lane asks for no more. Where no room is
+        left the broker keeps it, for a minute at most at a time.
+        """
+        if not self.settled and not self.parked:
+            await self._settler.hold(self, delay_s, whole_lane=whole_lane)
+
     async def in_progress(self) -> None:
         """Start the broker's redelivery timer again; the lane does so by itself while a handler runs."""
         if not self.settled:
             await self._settler.touch(self)
 
     async def _settle(self, body: bytes) -> None:
-        if not self.settled:
+        if not self.settled and not self.parked:
             self.settled = True
             await self._settler.settle(self, body)
 

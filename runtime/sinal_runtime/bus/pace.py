@@ -1,4 +1,4 @@
-"""How long lanes wait for a batch to fill: longer the more batches a worker starts.
+"""How long lanes wait: for a batch to fill, the longer the more batches a worker starts, and after one that failed.
 
 A batch costs a worker, the database and the receiver nearly the same for one event as for a hundred. With few lanes a
 second of waiting is enough; with a thousand, each with an event now and then, it makes batches of one event. There the
@@ -8,7 +8,9 @@ wait grows with the rate of batches, until the lane's own limit.
 from __future__ import annotations
 
 import math
+import random
 
+LONGEST_NAK_S = 60.0
 FIRST_S = 1.0  # the longest wait while little is going on
 CALM = 40.0  # batches a second up to which that is so
 MEMORY_S = 2.0  # of the rate
@@ -33,3 +35,9 @@ class Pace:
     def linger_s(self, most_s: float, now: float) -> float:
         """How long the first message of a batch waits for others, of at most `most_s`."""
         return min(most_s, FIRST_S * max(1.0, self.rate(now) / CALM))
+
+
+def nak_delay_s(deliveries: int) -> float:
+    """1, 2, 4 … 60 s by how often it was delivered, less up to a quarter so that a failed batch spreads out."""
+    full = min(LONGEST_NAK_S, 2.0 ** min(max(deliveries, 1) - 1, 10))
+    return full * random.uniform(0.75, 1.0)  # noqa: S311 - spreads retries

@@ -45,6 +45,11 @@ class Stored:
         del message
         self.touches += 1
 
+    async def hold(self, message: Message, delay_s: float, *, whole_lane: bool) -> None:
+        """As a nak: time does not pass here."""
+        del whole_lane
+        await message.nak(delay_s)
+
 
 class MemoryBus:
     """Streams of tenants in memory."""

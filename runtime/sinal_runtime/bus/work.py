@@ -20,21 +20,25 @@ from sinal_runtime.bus.message import Message
 from sinal_runtime.bus.pulls import Flow
 from sinal_runtime.tracing import HEADER
 
+Park = Callable[["Work", "Message", float, bool], float | None]  # -> None: parked; else how long the broker keeps it
+
 
 class Work:
     """One lane's messages in this process; the settler of each."""
 
-    __slots__ = ("_bus", "_freed", "buffer", "flow", "held", "lane", "linger", "running")
+    __slots__ = ("_bus", "_freed", "_park", "buffer", "flow", "held", "lane", "linger", "running", "woken_at")
 
-    def __init__(self, lane: Lane, *, bus: Bus, freed: Callable[[Work], None]) -> None:
+    def __init__(self, lane: Lane, *, bus: Bus, freed: Callable[[Work], None], park: Park) -> None:
         self._bus = bus
         self._freed = freed
+        self._park = park
         self.lane = lane
         self.flow: Flow | None = None
         self.buffer: deque[Message] = deque()
         self.held: dict[int, Message] = {}  # by stream sequence
         self.running = 0
         self.linger: asyncio.TimerHandle | None = None
+        self.woken_at = 0.0  # monotonic seconds
 
     def receive(self, raw: Msg, delivery: wire.Delivery) -> bool:
         """Take one delivery in; False when the message is here already."""
@@ -58,9 +62,17 @@ class Work:
         self.buffer.append(message)
         return True
 
+    def put_back(self, messages: list[Message]) -> None:
+        """Take in what was parked; the oldest comes first again."""
+        self.buffer = deque(sorted((*messages, *self.buffer), key=lambda message: message.seq))
+
     def take(self, most: int) -> list[Message]:
         """The oldest messages that wait, at most so many."""
-        return [self.buffer.popleft() for _ in range(min(most, len(self.buffer)))]
+        now = time.monotonic()
+        taken = [self.buffer.popleft() for _ in range(min(most, len(self.buffer)))]
+        for message in taken:
+            message.taken_at = now
+        return taken
 
     def forget(self) -> int:
         """The broker behind these deliveries is gone: drop what waits and void the rest; returns how many waited."""
@@ -78,6 +90,19 @@ class Work:
             self._freed(self)
         if not message.stale:
             await self._bus.send(message.reply, body)
+
+    async def hold(self, message: Message, delay_s: float, *, whole_lane: bool) -> None:
+        """Park a message, or give it back where that can't be.
+
+        Who judged it before the lane was last woken judged by what is over: it has its turn again at once.
+        """
+        if message.taken_at <= self.woken_at:
+            delay_s, whole_lane = 0.0, False
+        away_s = 0.0 if message.stale else self._park(self, message, delay_s, whole_lane)
+        if away_s is None:
+            message.parked = True
+        else:
+            await message.nak(away_s)
 
     async def touch(self, message: Message) -> None:
         """Start the broker's redelivery timer again."""

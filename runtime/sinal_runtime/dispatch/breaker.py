@@ -91,6 +91,11 @@ class Breaker:
         """The destination answered as it should: closed."""
         self.reset()
 
+    def try_now(self, now: float) -> None:
+        """Somebody else's request went well: while it is open, the next request is the probe."""
+        if self._open_until is not None:
+            self._open_until = min(self._open_until, now)
+
     def release(self) -> None:
         """A probe that told nothing of the destination's health: the next request may be the probe."""
         self._probe_since = None

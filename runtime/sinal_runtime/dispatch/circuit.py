@@ -6,6 +6,7 @@ A destination that cannot be sent to holds no worker: the question is always "ho
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import structlog
 
@@ -16,6 +17,8 @@ from sinal_runtime.dispatch.ports import Answer
 from sinal_runtime.dispatch.sign import Sign
 
 log = structlog.get_logger(__name__)
+
+News = Literal["well", "stopped"]
 
 
 class Circuit:
@@ -28,6 +31,7 @@ class Circuit:
         self.sign = sign or Sign(tenant, plan.name)
         self._breaker = Breaker(policy, rng)
         self._warned: str | None = None
+        self._news: News | None = None
         self._adopt(plan)
 
     def follow(self, plan: DestinationPlan, now: float) -> None:
@@ -61,18 +65,31 @@ class Circuit:
         """Why and until when nothing is sent; None while the breaker is closed."""
         return self._breaker.opening()
 
+    def try_now(self, now: float) -> None:
+        """Another process was answered well: an open breaker is tried at once."""
+        self._breaker.try_now(now)
+        self._show(now)
+
+    def news(self) -> News | None:
+        """What the last answer since this was asked says to others; None where there was none, or it says nothing."""
+        news, self._news = self._news, None
+        return news
+
     def release(self) -> None:
         """What was begun did not need a request."""
         self._breaker.release()
 
-    def learn(self, answer: Answer, now: float) -> None:
-        """Take one answer into account."""
+    def learn(self, answer: Answer, now: float, *, asked: DestinationPlan | None = None) -> None:
+        """Take one answer into account; what an older token or pixel was `asked` with says nothing of today's."""
+        if asked is not None and _identity(asked) != _identity(self._plan):
+            return
         verdict = answer.verdict
         before = self._breaker.state(now)
         self._pacer.observed(now, answer.usage)
         match verdict.kind:
             case "delivered" | "data" | "request":  # it judged our events: it is well
                 self._breaker.succeeded()
+                self._news = "well"
             case "throttle":
                 self._pacer.stop(now, verdict.retry_after_s)
                 self._breaker.release()
@@ -83,8 +100,11 @@ class Circuit:
                     self._pacer.stop(now, verdict.retry_after_s)
                 self._breaker.failed(now, verdict.kind)
         self._show(now)
-        if before is not self._breaker.state(now):
+        after = self._breaker.state(now)
+        if before is not after:
             self._tell(answer, now)
+        if after is State.OPEN:
+            self._news = "stopped"
         self._warn(answer)
 
     def _adopt(self, plan: DestinationPlan, *, keep_pacer: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -88,6 +88,10 @@ class Message(Protocol):
         """Again, after the delay."""
         ...
 
+    async def hold(self, delay_s: float, *, whole_lane: bool = False) -> None:
+        """Again after the delay, or when the lane is woken; with `whole_lane` nothing of it can be done before."""
+        ...
+
     async def term(self) -> None:
         """Never again."""
         ...
@@ -124,8 +128,24 @@ class Ledger(Protocol):
         """Keep a message that names no row as a dead letter."""
         ...
 
+    async def make_due(self, lanes: Sequence[tuple[str, str]]) -> int:
+        """Let the rows of these destinations (tenant, name) wait no longer; how many did."""
+        ...
+
     async def expire(self, *, most: int = 1_000) -> dict[str, int]:
         """Give up rows that waited for too long; how many by tenant."""
+        ...
+
+
+class Bus(Protocol):
+    """How dispatchers tell one another something; what gets lost is no harm."""
+
+    async def send(self, subject: str, body: bytes = b"", *, reply: str = "") -> bool:
+        """Tell whoever listens; False when there is no connection."""
+        ...
+
+    async def listen(self, subject: str, heard: Callable[[bytes], None]) -> None:
+        """Call back with each body, as long as the connection lives."""
         ...
 
 

@@ -110,8 +110,6 @@ class Round:
         return items
 
     def _checked(self, row: Row) -> dict[str, Any]:
-        if self._tenant.suspended:
-            raise _Withheld("suspended")
         if row.payload_json == ERASED:
             raise _Withheld("erased")
         if not self._consents(row):
@@ -148,7 +146,7 @@ class Round:
     async def _send(self, part: Sequence[Item]) -> Verdict:
         request = await self._opened(part)
         answer = await self._ask(part)
-        self._circuit.learn(answer, self._clock.monotonic())
+        self._circuit.learn(answer, self._clock.monotonic(), asked=self._destination)
         self._circuit.sign.answered(answer.verdict.kind, self._clock.time())
         metrics.CAPI_REQUEST_SECONDS.labels(self._destination.name).observe(answer.latency_ms / 1000)
         if len(part) == 1 and self._remedied(part[0], answer.verdict):

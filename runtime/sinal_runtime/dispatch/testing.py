@@ -75,7 +75,7 @@ class StaticPlans:
 
 
 class FakeMessage:
-    """A message that keeps its settlement: `ack`, `nak` with its delay, or `term`."""
+    """A message that keeps its settlement: `ack`, `nak` or `hold` with its delay, or `term`."""
 
     def __init__(self, body: bytes, *, deliveries: int = 1) -> None:
         self.body = body
@@ -91,6 +91,11 @@ class FakeMessage:
     async def nak(self, delay_s: float = 0.0) -> None:
         """Again."""
         self._settle("nak", delay_s)
+
+    async def hold(self, delay_s: float, *, whole_lane: bool = False) -> None:
+        """Again, or sooner."""
+        del whole_lane
+        self._settle("hold", delay_s)
 
     async def term(self) -> None:
         """Never again."""

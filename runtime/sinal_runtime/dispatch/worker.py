@@ -1,7 +1,7 @@
 """The handler of the dispatch lanes: from messages to delivered events.
 
 A message only names a row; what it means is decided by the row. A destination that cannot be sent to holds no worker:
-its messages go back to the broker with the time to wait, and no attempt is counted.
+its messages are parked for the time to wait, or until its cause is over, and no attempt is counted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -18,7 +18,7 @@ from sinal_runtime import metrics
 from sinal_runtime.dispatch import batches
 from sinal_runtime.dispatch.batches import Inbox
 from sinal_runtime.dispatch.breaker import Policy, State
-from sinal_runtime.dispatch.circuit import Circuit
+from sinal_runtime.dispatch.circuit import Circuit, News
 from sinal_runtime.dispatch.ports import Circuits, Clock, Graph, Lane, Ledger, Message, Plans
 from sinal_runtime.dispatch.round import SHORT_WAIT_S, Round
 from sinal_runtime.dispatch.sign import NO_TOKEN, Sign
@@ -29,9 +29,9 @@ from sinal_runtime.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
-UNUSABLE_S = 15.0  # no plan, no token: looked at again after that
+UNUSABLE_S = 15.0  # no plan, no token, suspended: looked at again after that
 FOREIGN_S = 60.0
-NAK_MARGIN_S = 0.05  # the row must be due when its message returns
+DUE_MARGIN_S = 0.05  # the row must be due when its message returns
 
 
 def lease_s(settings: Settings) -> float:
@@ -54,8 +54,11 @@ class DispatchWorker:
         rng: random.Random | None = None,
         tracer: Tracer | None = None,
         circuits: Circuits | None = None,
+        herald: Callable[[str, str, News], None] | None = None,
     ) -> None:
+        """`herald` is called with tenant, destination and what the answers to a round say to others."""
         self._standing = Standing(circuits)
+        self._herald = herald
         self._ledger, self._plans, self._graph = ledger, plans, graph
         self._clock = clock
         self._tracer = tracer
@@ -70,14 +73,21 @@ class DispatchWorker:
         tenant = self._plans.snapshot.tenants.get(lane.tenant)
         destination = None if tenant is None else tenant.destination(lane.key)
         if tenant is None or destination is None or not _usable(tenant, destination):
-            if destination is not None:
+            if tenant is not None and destination is not None and not tenant.suspended:
                 self._sign((lane.tenant, lane.key)).show(State.OPEN, NO_TOKEN)
-            await _give_back(messages, UNUSABLE_S)
+            await _park(messages, UNUSABLE_S)
             return
         inbox = batches.sort_out(messages)
         await self._bury(lane, inbox.broken)
-        await _give_back(inbox.foreign, FOREIGN_S)
+        for message in inbox.foreign:
+            await message.nak(FOREIGN_S)  # maybe to another worker
         await self._deliver(tenant, destination, inbox)
+
+    def try_now(self, tenant: str, destination: str) -> None:
+        """Another process was answered well by a destination: do not wait any longer to try it."""
+        circuit = self._circuits.get((tenant, destination))
+        if circuit is not None:
+            circuit.try_now(self._clock.monotonic())
 
     async def sweep(self) -> None:
         """Give up rows too old for Meta and forget destinations that are gone; call it every minute or so."""
@@ -98,7 +108,7 @@ class DispatchWorker:
             now = self._clock.monotonic()
             wait_s = circuit.wait_s(now)
             if wait_s > SHORT_WAIT_S:
-                await _give_back([m for ref in todo for m in inbox.rows[ref]], wait_s)
+                await _park([m for ref in todo for m in inbox.rows[ref]], wait_s)
                 return
             if wait_s > 0 or not circuit.begin(now):
                 await asyncio.sleep(wait_s)
@@ -106,6 +116,9 @@ class DispatchWorker:
             size = 1 if circuit.probing(now) else batches.size(destination)
             part, todo = todo[:size], todo[size:]
             await self._round(tenant, destination, circuit, part, inbox)
+            news = circuit.news()
+            if news is not None and self._herald is not None:
+                self._herald(tenant.slug, destination.name, news)
             await self._standing.say((tenant.slug, destination.name), circuit.opening, self._clock.monotonic())
 
     async def _round(
@@ -128,10 +141,14 @@ class DispatchWorker:
         except BaseException:
             circuit.release()
             raise
+        stopped = circuit.wait_s(self._clock.monotonic()) > SHORT_WAIT_S
         for ref in refs:
             delay_s = fates[ref]
             for message in inbox.rows[ref]:
-                await (message.ack() if delay_s is None else message.nak(delay_s + NAK_MARGIN_S))
+                if delay_s is None:
+                    await message.ack()
+                else:
+                    await message.hold(delay_s + DUE_MARGIN_S, whole_lane=stopped)
 
     def _circuit(self, tenant: TenantPlan, destination: DestinationPlan) -> Circuit:
         key = (tenant.slug, destination.name)
@@ -168,10 +185,10 @@ def _traces(refs: Sequence[Ref], inbox: Inbox) -> dict[Ref, str]:
 
 
 def _usable(tenant: TenantPlan, destination: DestinationPlan) -> bool:
-    """Whether a round makes sense; a suspended tenant's rows are withheld, and that needs no token."""
-    return tenant.suspended or (destination.problem is None and bool(destination.access_token))
+    """Whether a round makes sense."""
+    return not tenant.suspended and destination.problem is None and bool(destination.access_token)
 
 
-async def _give_back(messages: Sequence[Message], delay_s: float) -> None:
+async def _park(messages: Sequence[Message], delay_s: float) -> None:
     for message in messages:
-        await message.nak(delay_s)
+        await message.hold(delay_s, whole_lane=True)

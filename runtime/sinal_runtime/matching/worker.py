@@ -20,8 +20,8 @@ from sinal_crds.plan import TenantPlan
 from sinal_runtime import metrics
 from sinal_runtime.bus.client import Publisher
 from sinal_runtime.bus.lane import Lane
-from sinal_runtime.bus.lanes import nak_delay_s
 from sinal_runtime.bus.message import Message
+from sinal_runtime.bus.pace import nak_delay_s
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish

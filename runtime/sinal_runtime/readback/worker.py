@@ -21,8 +21,8 @@ from sinal_runtime import metrics
 from sinal_runtime.bus.client import Publisher
 from sinal_runtime.bus.errors import BusError, where
 from sinal_runtime.bus.lane import Lane
-from sinal_runtime.bus.lanes import nak_delay_s
 from sinal_runtime.bus.message import Message
+from sinal_runtime.bus.pace import nak_delay_s
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import MissingCredential, ReadBack, ReadsBack

@@ -61,6 +61,7 @@ class EventsEdge:
         except GraphError as error:
             return _Logged(_refusal(error, entry, headers), entry, started)
         entry.events = len(submission.events)
+        self._faults.used(submission.access_token, pixel)
         fault = self._faults.choose(pixel, submission.events)
         if fault is None:
             answer: ASGIApp = self._answer(pixel, submission, entry, headers)

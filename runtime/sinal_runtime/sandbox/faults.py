@@ -43,6 +43,8 @@ _ERRORS: dict[str, tuple[int, int, int | None, bool, str]] = {
     "error": (400, 100, None, False, "Invalid parameter"),
 }
 
+MOST_TOKENS = 10_000  # remembered
+
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Delay = Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]  # ms
@@ -79,6 +81,10 @@ class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     def is_for_all(self) -> bool:
         """Whether it chooses no pixel and no event."""
         return self.pixel is self.event_name is self.event_id is None
+
+    def is_for_any_of(self, pixels: Collection[str]) -> bool:
+        """Whether it chooses one of these pixels, and no event."""
+        return self.pixel in pixels and self.event_name is self.event_id is None
 
     def error(self) -> GraphError:
         """The Graph error of the kinds that answer with one."""
@@ -173,6 +179,7 @@ class FaultBoard:
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._faults: list[ActiveFault] = []
+        self._pixels: dict[str, set[str]] = {}  # by the token that came with requests for them
 
     def post(self, script: Script) -> None:
         """Put a script in force; its windows count from now."""
@@ -191,11 +198,17 @@ class FaultBoard:
         names, ids = (_values(events, key) for key in ("event_name", "event_id"))
         return next((f.fault for f in self._faults if f.claims(pixel, names, ids, now_s)), None)
 
-    def invalidates_tokens(self) -> Fault | None:
-        """The `auth` fault in force for whatever is sent: then no token is good, whoever asks. Counts nothing."""
+    def used(self, token: str | None, pixel: str) -> None:
+        """A token came with a request for a pixel."""
+        if token and len(self._pixels) < MOST_TOKENS:
+            self._pixels.setdefault(token, set()).add(pixel)
+
+    def invalidates(self, token: str | None) -> Fault | None:
+        """The `auth` fault in force for whatever is sent with this token to its pixels; counts nothing."""
         now_s = self._clock()
+        pixels = self._pixels.get(token or "", set())
         chosen = (f.fault for f in self._faults if f.fault.kind == "auth" and f.is_in_force(now_s))
-        return next((fault for fault in chosen if fault.is_for_all), None)
+        return next((fault for fault in chosen if fault.is_for_all or fault.is_for_any_of(pixels)), None)
 
     def state(self) -> list[dict[str, object]]:
         """The script with its counters, as `GET /_sandbox/faults` shows it."""

@@ -51,7 +51,8 @@ class Reads:
     async def debug_token(self, request: Request) -> Response:
         """`GET /{version}/debug_token?input_token=…`: as for a token made in Events Manager.
 
-        Who asks with a token that is dead hears code 190, as from Meta; an `auth` fault for all kills every token.
+        Who asks with a token that is dead hears code 190, as from Meta; an `auth` fault for all kills every token, and
+        one for a pixel those that came with its requests.
         """
         return self._answer(request, lambda: self._token_info(request.query_params.get("input_token")))
 
@@ -84,7 +85,7 @@ class Reads:
         return info if fields is None else {"id": pixel, **select(info, fields)}
 
     def _token_info(self, token: str | None) -> dict[str, Any]:
-        if fault := self._faults.invalidates_tokens():
+        if fault := self._faults.invalidates(token):
             raise fault.error()
         try:
             self._intake.check_token(token)

@@ -108,6 +108,11 @@ class DeliveryStore:
             body=body.decode(errors="replace").replace("\0", "�"),  # PostgreSQL takes no NUL in text
         )
 
+    async def make_due(self, lanes: Sequence[tuple[str, str]]) -> int:
+        """Let the rows of these destinations (tenant, name) wait no longer; returns how many did."""
+        tenants, destinations = [tenant for tenant, _ in lanes], [name for _, name in lanes]
+        return len(await self._run("make_due", tenants=tenants, destinations=destinations))
+
     async def expire(self, *, most: int = 1_000) -> dict[str, int]:
         """Give up rows that waited for more than seven days; returns how many by tenant."""
         found = await self._run("expire", most=most)

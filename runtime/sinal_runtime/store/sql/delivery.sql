@@ -133,6 +133,22 @@ with result as (
 )
 select id from moved;
 
+-- name: make_due
+-- What waits for its time waits no longer. Who works on a row now decides its time anew, and is left alone.
+with waiting as (
+    select c.id, c.created_at
+    from capi_events c join unnest(%(tenants)s::text[], %(destinations)s::text[]) as w (tenant, destination)
+        on w.tenant = c.tenant_id and w.destination = c.destination
+    where c.tenant_id = any(%(tenants)s::text[]) and c.status = 'pending' and c.next_attempt_at > now()
+        and c.created_at >= now() - interval '8 days'
+    for update of c skip locked
+)
+update capi_events c set next_attempt_at = null
+from waiting w
+where c.id = any(array(select id from waiting)) and c.id = w.id and c.created_at = w.created_at
+    and c.created_at >= now() - interval '8 days' and c.status = 'pending'
+returning c.id;
+
 -- name: forget_request
 -- Every event of the claim was stopped before anything was sent.
 delete from dispatch_requests where id = %(request_id)s and created_at = %(request_at)s;
