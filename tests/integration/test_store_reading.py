@@ -49,7 +49,17 @@ async def test_the_detail_is_worded_as_the_contract_says(room: Room) -> None:
     await room.deliver(room.visit(click_id="c1"), sale)
     await _deliver_to_meta(room)
     found = await _json(room, sale.id)
-    ats = [attempt.pop("at") for attempt in found["deliveries"][0]["attempts"]]
+    attempts = found["deliveries"][0]["attempts"]
+    ats = [attempt.pop("at") for attempt in attempts]
+    ledger = ("number", "outcome", "events", "fbtrace_id", "left_out")
+    assert [tuple(one.pop(name) for name in ledger) for one in attempts] == [
+        (1, "delivered", 1, None, []),
+        (2, "delivered", 1, None, []),
+    ]
+    sent = found["deliveries"][0].pop("sent")
+    assert sent["event_name"] == "Purchase" and {"em", "client_user_agent"} <= set(sent["user_data"])
+    assert {"value", "currency", "order_id"} <= set(sent["custom_data"]) and "event_time" in sent["fields"]
+    assert EMAIL not in str(sent) and "297" not in str(sent)
     assert ats == sorted(ats) and all(at.endswith("Z") for at in ats)
     [row] = await room.rows("select event_id from capi_events")
     assert found.pop("match")["signals"][0] == {"name": "click_id", "weight": 1.0, "agrees": True}
@@ -71,6 +81,7 @@ async def test_the_detail_is_worded_as_the_contract_says(room: Room) -> None:
             {
                 "destination": "pixel",
                 "state": "delivered",
+                "next_at": None,
                 "attempts": [
                     {"http_status": 500, "code": 2, "subcode": None, "latency_ms": 30, "answer": "try later"},
                     {"http_status": 200, "code": None, "subcode": None, "latency_ms": 41, "answer": "ok"},
@@ -79,6 +90,21 @@ async def test_the_detail_is_worded_as_the_contract_says(room: Room) -> None:
         ],
         "outcome": {"state": "delivered", "reason": None},
     }
+
+
+async def test_a_field_that_meta_refused_is_named_where_the_next_request_went_without_it(room: Room) -> None:
+    sale = room.sale(tracking=Tracking(click_id="c1"))
+    await room.deliver(room.visit(click_id="c1"), sale)
+    for number, subcode in ((1, 2804001), (1, 2804008), (1, None), (2, None)):
+        await room.rows(
+            "insert into dispatch_attempts (created_at, tenant_id, capi_event_id, capi_created_at, attempt_no, subcode)"
+            " select clock_timestamp(), 'loja', id, created_at, %s, %s from capi_events returning capi_event_id",
+            number,
+            subcode,
+        )
+    attempts = (await _json(room, sale.id))["deliveries"][0]["attempts"]
+    contents = "custom_data.contents[] without id"
+    assert [one["left_out"] for one in attempts] == [[], ["user_data.fbc"], ["user_data.fbc", contents], []]
 
 
 async def test_the_match_explains_itself(room: Room) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from sinal_cli.client.reasons import note, waits
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import EVENT_COLUMNS, Output, event_row, moment, money, outcome, text, when
 from sinal_cli.client.table import Column
@@ -44,6 +45,8 @@ def show(session: Session, out: Output, *, event_id: str) -> int:
     )
     if event["match"]:
         _match(out, event["match"])
+    for one in event.get("why") or ():
+        out.console.print(f"- {text(note(one))}")
     for delivery in event["deliveries"]:
         _delivery(out, delivery)
     return 0
@@ -84,5 +87,14 @@ def _delivery(out: Output, delivery: dict[str, Any]) -> None:
         )
         for one in delivery["attempts"]
     ]  # fmt: skip
+    if waits(delivery):
+        out.console.print(text(waits(delivery)))
+    sent = delivery.get("sent")
+    if sent:
+        parts = ("fields", "user_data", "custom_data")
+        out.record([(name, text(", ".join(sent[name]))) for name in parts if sent[name]])
     if rows:
         out.table(ATTEMPT, rows)
+    for one in delivery["attempts"]:
+        if one.get("left_out"):
+            out.console.print(f"attempt {one['number']} went without {text(', '.join(one['left_out']))}")

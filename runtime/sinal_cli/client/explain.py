@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sinal_cli.client import absent
+from sinal_cli.client.reasons import note, waits
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import Output, moment, money, plain
 from sinal_cli.client.words import SIGNALS, why
-from sinal_cli.offline import complain
 
 MOST = 200  # events of one order
 ANSWER = 200  # characters of an answer of Meta's
+UTM = ("campaign", "source", "medium", "content", "term")
 
 Event = dict[str, Any]
 
 
 def explain(session: Session, out: Output, *, order: str, tenant: str | None, as_json: bool) -> int:
-    """Every event of the order, the oldest first; 1 when there is none."""
+    """Every event of the order, the oldest first; 1 when there is none, with what may have become of it."""
     listed = session.pages("/api/v1/events", "events", most=MOST, order_id=order, tenant=tenant)
     events = [session.get(f"/api/v1/events/{one['id']}") for one in listed]
     if not events:
-        complain(
-            f"no event of an order {order!r}: it is the gateway's number of the sale, as `sinal events list --kind "
-            "sale` shows it. "
-            "If the gateway says that it delivered, look at `sinal quarantine list`"
-        )
-        return 1
-    events.sort(key=lambda event: (event["tenant"], event["received_at"]))
+        return absent.tell(session, out, order=order, tenant=tenant, as_json=as_json)
+    events.sort(key=lambda event: (_whose(event), event["received_at"]))
     for event in events if as_json else ():
         out.line(event)
     for line in () if as_json else story(order, events):
@@ -36,15 +33,21 @@ def explain(session: Session, out: Output, *, order: str, tenant: str | None, as
 
 
 def story(order: str, events: list[Event]) -> Iterator[str]:
-    """The order in sentences."""
-    tenant = None
+    """The order in sentences; the same number in another tenant, funnel or gateway is another order."""
+    whose = None
     for event in events:
-        if event["tenant"] != tenant:
-            tenant = event["tenant"]
+        if _whose(event) != whose:
+            if whose is not None:
+                yield ""
+            whose = _whose(event)
             funnel = f", funnel {event['funnel']}" if event["funnel"] else ""
-            yield f"Order {order} of tenant {tenant}{funnel}, from {event['gateway'] or 'the page'}"
+            yield f"Order {order} of tenant {event['tenant']}{funnel}, from {event['gateway'] or 'the page'}"
         yield ""
         yield from _told(event)
+
+
+def _whose(event: Event) -> tuple[str, str, str]:
+    return event["tenant"], event["gateway"] or "", event["funnel"] or ""
 
 
 def _told(event: Event) -> Iterator[str]:
@@ -52,29 +55,59 @@ def _told(event: Event) -> Iterator[str]:
     yield f"{moment(event['received_at'])}  {event['status'] or event['kind']}{value}  ({event['id']})"
     if event["match"]:
         yield from (f"  {line}" for line in _matched(event["match"]))
+    yield from (f"  - {note(one)}" for one in event.get("why") or ())
     for delivery in event["deliveries"]:
         yield f"  To {delivery['destination']}: {_delivered(delivery)}"
+        if delivery["attempts"] and delivery.get("sent"):
+            yield f"    {_sent(delivery['sent'])}"
     yield f"  {_ended(event)}"
 
 
 def _matched(match: Event) -> Iterator[str]:
     agrees = [one["name"] for one in match["signals"] if one["agrees"]]
+    against = [one["name"] for one in match["signals"] if not one["agrees"]]
     score = f"score {match['score']:.2f}"
+    runner_up = match.get("runner_up")
     if match["decision"] == "unmatched":
         yield f"It belongs to no click that is known ({score})."
-    else:
-        sure = "It belongs to click" if match["decision"] == "match" else "It may belong to click"
-        ground = SIGNALS.get(match["rule"], "several things agree")
-        yield f"{sure} {match['click_id']}: {ground} (rule {match['rule']}, {score})."
+        if runner_up:
+            yield f"The nearest is click {runner_up['click_id']}{_visit(match.get('runner_up_click'))}."
+            yield from _listed("They agree in", agrees)
+            yield from _listed("They do not agree in", against)
+        return
+    sure = "It belongs to click" if match["decision"] == "match" else "It may belong to click"
+    ground = SIGNALS.get(match["rule"], "several things agree")
+    yield f"{sure} {match['click_id']}: {ground} (rule {match['rule']}, {score})."
+    if match.get("click"):
+        yield f"That is a visit{_visit(match['click'])}."
     more = [name for name in agrees if name != match["rule"]]
-    if more:
-        yield f"Agrees as well: {', '.join(more)}."
-    against = [one["name"] for one in match["signals"] if not one["agrees"]]
-    if against:
-        yield f"Does not agree: {', '.join(against)}."
-    runner_up = match.get("runner_up")
+    yield from _listed("Agrees as well" if len(more) < len(agrees) else "Agrees", more)
+    yield from _listed("Does not agree", against)
     if runner_up:
-        yield f"Next best was click {runner_up['click_id']} by {runner_up['rule']}, score {runner_up['score']:.2f}."
+        near = f"by {runner_up['rule']}, score {runner_up['score']:.2f}"
+        yield f"Next best was click {runner_up['click_id']} {near}{_visit(match.get('runner_up_click'), ': a visit')}."
+
+
+def _visit(click: Event | None, word: str = "") -> str:
+    """When, from which campaign and on which page; empty where the visit's data is gone."""
+    if click is None:
+        return ""
+    named = [f"{name} {click['utm'][name]}" for name in UTM if click["utm"].get(name)]
+    came = f" from {', '.join(named)}" if named else " from an ad" if click["from_ad"] else ""
+    page = f" on {click['url']}" if click["url"] else ""
+    return f"{word} of {moment(click['first_at'])}{came}{page}"
+
+
+def _listed(words: str, names: list[str]) -> Iterator[str]:
+    if names:
+        yield f"{words}: {', '.join(names)}."
+
+
+def _sent(sent: Event) -> str:
+    """What went to Meta, by the names of its fields."""
+    person = ", ".join(sent["user_data"]) or "nothing"
+    custom = f"; custom data {', '.join(sent['custom_data'])}" if sent["custom_data"] else ""
+    return f"Sent as {sent['event_name']} with {person}{custom}."
 
 
 def _delivered(delivery: Event) -> str:
@@ -88,7 +121,17 @@ def _delivered(delivery: Event) -> str:
         "sending": f"on its way, {count} so far",
         "pending": f"waiting to be sent, {count} so far" if attempts else "waiting to be sent",
     }[delivery["state"]]
-    return words + (f"; {_answered(last)}" if last else "") + "."
+    reason = f": {waits(delivery)}" if waits(delivery) else ""
+    return (
+        words
+        + reason
+        + (f". {_capital(_answered(last))}" if last and reason else f"; {_answered(last)}" if last else "")
+        + "."
+    )
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _answered(attempt: Event) -> str:
@@ -114,4 +157,4 @@ def _ended(event: Event) -> str:
         case "withheld":
             return f"It was not sent, because {reason}."
         case _:
-            return f"It was given up, because {reason}. `replay {event['id']}` sends it again."
+            return f"It was given up, because {reason}. `sinal replay {event['id']}` sends it again."

@@ -28,6 +28,7 @@ from sinal_runtime.api import (
 )
 from sinal_runtime.api.access import Access
 from sinal_runtime.api.body import Bounded
+from sinal_runtime.api.explaining import Explainer
 from sinal_runtime.api.leaving import Leaving
 from sinal_runtime.api.ports import Bus, Check, Plans, Tokens
 from sinal_runtime.api.replaying import Replayed, Replayer
@@ -41,6 +42,7 @@ from sinal_runtime.housekeeping.ports import Bus as Streams
 from sinal_runtime.ingest.outlet import Outlet
 from sinal_runtime.ingest.release import Quarantined
 from sinal_runtime.store.database import Database
+from sinal_runtime.store.evidence import EvidenceStore
 from sinal_runtime.store.facts import FactStore
 from sinal_runtime.store.figures import FigureStore
 from sinal_runtime.store.matching import MatchStore
@@ -102,10 +104,11 @@ def _events(parts: Parts, operations: OperationsStore, leaving: Leaving) -> list
     """What became of events, and what people do about it; the stream comes before events by id."""
     reader, matching, replays = EventReader(parts.database), MatchStore(parts.database), ReplayStore(parts.database)
     replayer = Replayer(replays, operations, matching, reader, parts.bus, parts.plans)
+    explainer = Explainer(EvidenceStore(parts.database), FactStore(parts.database), parts.plans)
     reviewer = Reviewer(ReviewStore(parts.database), matching, reader, parts.bus, parts.plans)
     return [
         stream.routes(Tail(TailStore(parts.database), reader), leaving),
-        events.routes(reader),
+        events.routes(reader, explainer),
         replay.routes(replayer, reader),
         dead_letters.routes(replays, replayer),
         review.routes(reviewer, reader),

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from sinal_runtime.api.access import Viewer
 from sinal_runtime.api.answers import bad_cursor, shows, tagged
+from sinal_runtime.api.explaining import Explainer
 from sinal_runtime.api.filters import ListQuery, Word
 from sinal_runtime.api.ports import Events
 from sinal_runtime.api.replay import no_event
 from sinal_runtime.store.reading import EventDetail, InvalidCursor, Ledger, Page
 
 
-def routes(events: Events) -> APIRouter:
+def routes(events: Events, explainer: Explainer) -> APIRouter:
     """What became of events."""
     router = APIRouter(prefix="/api/v1", tags=["events"])
 
@@ -29,11 +30,11 @@ def routes(events: Events) -> APIRouter:
 
     @router.get("/events/{event_id}", responses=shows(EventDetail), summary="One event: received, matched, delivered")
     async def get_event(request: Request, caller: Viewer, event_id: Word) -> Response:
-        """The whole timeline of one event."""
+        """The whole timeline of one event: what was sent and answered, what its match lacked, what it waits for."""
         found = await events.get_event(caller.tenant, event_id)
         if found is None:
             raise no_event(event_id)
-        return tagged(request, found)
+        return tagged(request, await explainer.explain(found))
 
     @router.get("/ledger", responses=shows(Ledger), summary="How the accepted events ended")
     async def ledger(request: Request, caller: Viewer, tenant: Word | None = None) -> Response:

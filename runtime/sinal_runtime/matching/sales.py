@@ -153,6 +153,8 @@ def _match_row(order: int, decision: rules.Decision, score: Score) -> MatchRow:
         "click_id": click_id,
         "signals": score.signals,
         "runner_up": runner_up,
+        "visitors": score.visitors,
+        "rivals": score.rivals,
     }
     return MatchRow(
         conversion_id=order,

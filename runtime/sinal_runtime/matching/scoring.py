@@ -33,13 +33,18 @@ class RunnerUp(msgspec.Struct, frozen=True):
 
 
 class Score(msgspec.Struct, kw_only=True, frozen=True):
-    """The best click of a sale and why; `candidate` is None when no click of the window agrees in anything."""
+    """The best click of a sale and why; `candidate` is None when no click of the window agrees in anything.
+
+    `visitors` used the sale's address around that time; `rivals` are other visitors that fit as well.
+    """
 
     rule: str = NO_RULE
     score: float = 0.0
     signals: list[Agreement] = []
     runner_up: RunnerUp | None = None
     candidate: Candidate | None = None
+    visitors: int = 0
+    rivals: int = 0
 
 
 def best(subject: Subject, candidates: list[Candidate], plan: MatchingPlan) -> Score:
@@ -51,7 +56,11 @@ def best(subject: Subject, candidates: list[Candidate], plan: MatchingPlan) -> S
         return Score()
     scored.sort(key=_preference, reverse=True)
     top, others = scored[0], scored[1:]
-    return msgspec.structs.replace(top, score=round(_untied(top, others), 4), runner_up=_runner_up(others))
+    rivals = _rivals(top, others)
+    worth = top.score * (1 + 1 / (rivals + 1)) / 2  # k visitors that fit leave it (1 + 1/k) / 2 of its worth
+    return msgspec.structs.replace(
+        top, score=round(worth, 4), runner_up=_runner_up(others), visitors=visitors, rivals=rivals
+    )
 
 
 def in_window(subject: Subject, candidate: Candidate, plan: MatchingPlan) -> bool:
@@ -184,17 +193,17 @@ def _preference(score: Score) -> tuple[float, int, bool, int, str]:
     return score.score, place, candidate.from_ad, candidate.last_at, candidate.click_id
 
 
-def _untied(top: Score, others: list[Score]) -> float:
-    """The score after a tie: k visitors that fit as well leave it (1 + 1/k) / 2 of its worth."""
+def _rivals(top: Score, others: list[Score]) -> int:
+    """How many other visitors fit as well; none where the visitor is proved."""
     if top.rule in table.BY_NAME and table.BY_NAME[top.rule].strength == "sure":
-        return top.score
+        return 0
     rivals: list[Candidate] = []
     for other in others:
         close = other.score >= top.score - table.TIE
         known = [candidate for candidate in (top.candidate, *rivals) if candidate is not None]
         if close and other.candidate and not any(same_person(other.candidate, known_) for known_ in known):
             rivals.append(other.candidate)
-    return top.score * (1 + 1 / (len(rivals) + 1)) / 2
+    return len(rivals)
 
 
 def _runner_up(others: list[Score]) -> RunnerUp | None:

@@ -76,6 +76,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: datetime | None = None
     open: bool | None = None
     reason: str | None = None
+    open_until: datetime | None = None
     dead_letters: int = 0
     recently_dead: int = 0
     recently_delivered: int = 0

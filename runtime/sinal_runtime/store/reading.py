@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 from sinal_runtime.matching.scoring import Agreement, RunnerUp
 from sinal_runtime.store import queries
 from sinal_runtime.store.database import Connection, Database
+from sinal_runtime.store.evidence import ClickSeen, Note, Sent, left_out, sent
 
 _SQL = queries.load("reading")
 _CLOCKS = timedelta(days=1)  # between the clock that received an event and the database's
@@ -30,7 +31,11 @@ class InvalidCursor(ValueError):
 
 
 class MatchDetail(msgspec.Struct, kw_only=True, frozen=True):
-    """Why a sale belongs to a click, or to none; signals and runner-up only in the detail of one event."""
+    """Why a sale belongs to a click, or to none; from `signals` on only in the detail of one event.
+
+    `visitors` used the sale's address around that time, `rivals` fit as well as the best. `click` and `runner_up_click`
+    are null where their data is gone.
+    """
 
     decision: Decision
     rule: str
@@ -38,25 +43,44 @@ class MatchDetail(msgspec.Struct, kw_only=True, frozen=True):
     click_id: str | None
     signals: list[Agreement] | msgspec.UnsetType = msgspec.UNSET
     runner_up: RunnerUp | msgspec.UnsetType | None = msgspec.UNSET
+    visitors: int | msgspec.UnsetType = msgspec.UNSET
+    rivals: int | msgspec.UnsetType = msgspec.UNSET
+    click: ClickSeen | msgspec.UnsetType | None = msgspec.UNSET
+    runner_up_click: ClickSeen | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Attempt(msgspec.Struct, kw_only=True, frozen=True):
-    """One try to deliver, with Meta's answer; null while it is under way."""
+    """One try to deliver, with Meta's answer; null while it is under way.
+
+    `events` were in its request. `left_out` names fields of `sent` that Meta had refused in the request before.
+    """
 
     at: datetime
+    number: int
+    outcome: str | None
+    events: int | None
     http_status: int | None
     code: int | None
     subcode: int | None
     latency_ms: int | None
+    fbtrace_id: str | None
     answer: str | None
+    left_out: list[str] = []
 
 
 class Delivery(msgspec.Struct, kw_only=True, frozen=True):
-    """One destination; attempts only in the detail of one event."""
+    """One destination; from `attempts` on only in the detail of one event.
+
+    `sent` names the fields of the event, never a value of `user_data`. `waiting` says why it was not sent yet and
+    `next_at` when it is tried next; both are null where nothing waits, `next_at` also where that is any moment now.
+    """
 
     destination: str
     state: Literal["pending", "sending", "delivered", "withheld", "dead"]
     attempts: list[Attempt] | msgspec.UnsetType = msgspec.UNSET
+    sent: Sent | msgspec.UnsetType = msgspec.UNSET
+    next_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    waiting: Note | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class OutcomeDetail(msgspec.Struct, kw_only=True, frozen=True):
@@ -67,7 +91,7 @@ class OutcomeDetail(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class EventDetail(msgspec.Struct, kw_only=True, frozen=True):
-    """One event from its arrival to its deliveries."""
+    """One event from its arrival to its deliveries; only the detail says `why`: what its match lacked."""
 
     id: str
     event_id: str | None
@@ -84,6 +108,7 @@ class EventDetail(msgspec.Struct, kw_only=True, frozen=True):
     match: MatchDetail | None
     deliveries: list[Delivery]
     outcome: OutcomeDetail
+    why: list[Note] | msgspec.UnsetType = msgspec.UNSET
 
 
 class EventFilter(msgspec.Struct, kw_only=True, frozen=True):
@@ -195,20 +220,26 @@ async def _detailed(connection: Connection, found: Sequence[DictRow], *, whole: 
         "since": min(row["received_at"] for row in found) - _CLOCKS,
     }
     deliveries = await (await connection.execute(_SQL["deliveries"], scope)).fetchall()
-    attempts: dict[int, list[Attempt]] = {row["id"]: [] for row in deliveries}
-    if whole and deliveries:
-        tries = {"ids": list(attempts), "since": scope["since"]}
-        for row in await (await connection.execute(_SQL["attempts"], tries)).fetchall():
-            attempts[row.pop("capi_event_id")].append(Attempt(**row))
+    known = await _timelines(connection, deliveries, scope["since"]) if whole and deliveries else {}
     by_event: dict[str, list[Delivery]] = {}
     for row in deliveries:
-        delivery = Delivery(
-            destination=row["destination"],
-            state=row["state"],
-            attempts=attempts[row["id"]] if whole else msgspec.UNSET,
-        )
+        delivery = Delivery(destination=row["destination"], state=row["state"], **known.get(row["id"], {}))
         by_event.setdefault(row["source_event"], []).append(delivery)
     return [_event(row, by_event.get(row["id"], []), whole=whole) for row in found]
+
+
+async def _timelines(connection: Connection, deliveries: list[DictRow], since: datetime) -> dict[int, dict[str, Any]]:
+    """By delivery what only the detail shows."""
+    scope = {"ids": [row["id"] for row in deliveries], "since": since}
+    attempts: dict[int, list[Attempt]] = {row["id"]: [] for row in deliveries}
+    for row in await (await connection.execute(_SQL["attempts"], scope)).fetchall():
+        tries = attempts[row.pop("capi_event_id")]
+        before = [one.subcode for one in tries if one.number == row["number"]]
+        tries.append(Attempt(**row, left_out=left_out(before)))
+    return {
+        row["id"]: {"attempts": attempts[row["id"]], "sent": sent(row["payload_json"]), "next_at": row["next_at"]}
+        for row in await (await connection.execute(_SQL["payloads"], scope)).fetchall()
+    }
 
 
 def _event(row: DictRow, deliveries: list[Delivery], *, whole: bool) -> EventDetail:
@@ -217,7 +248,8 @@ def _event(row: DictRow, deliveries: list[Delivery], *, whole: bool) -> EventDet
     explanation, tenant = values.pop("explanation"), values.pop("tenant_id")
     match = None if explanation is None else msgspec.json.decode(explanation, type=MatchDetail)
     if match is not None and not whole:
-        match = msgspec.structs.replace(match, signals=msgspec.UNSET, runner_up=msgspec.UNSET)
+        gone = ("signals", "runner_up", "visitors", "rivals")
+        match = msgspec.structs.replace(match, **dict.fromkeys(gone, msgspec.UNSET))
     return EventDetail(**values, tenant=tenant, match=match, deliveries=deliveries, outcome=outcome)
 
 

@@ -47,7 +47,7 @@ where 7 = (
 -- name: deliveries
 -- A breaker counts unless its destination has taken events since, from whichever process, or its process is gone.
 select d.tenant, d.destination, success.at as last_success, answer.verdict, answer.code, answer.subcode,
-    answer.at as answered_at, breaker.open, breaker.reason, coalesce(dead.waiting, 0) as dead_letters,
+    answer.at as answered_at, breaker.open, breaker.reason, breaker.open_until, coalesce(dead.waiting, 0) as dead_letters,
     coalesce(dead.recent, 0) as recently_dead, coalesce(taken.events, 0) as recently_delivered
 from json_to_recordset(%(lanes)s::json) as d (tenant text, destination text)
 left join lateral (
@@ -61,7 +61,7 @@ left join lateral (
     order by r.created_at desc limit 1
 ) answer on true
 left join lateral (
-    select c.open_until > now() as open, c.reason from circuits c
+    select c.open_until > now() as open, c.reason, c.open_until from circuits c
     where c.tenant_id = d.tenant and c.destination = d.destination
         and c.changed_at > coalesce(success.at, '-infinity') and c.open_until > now() - interval '10 minutes'
     order by c.changed_at desc limit 1

@@ -103,9 +103,14 @@ from capi_events c
 where c.source_event = any(%(ids)s) and c.tenant_id = any(%(tenants)s) and c.created_at >= %(since)s
 order by c.destination, c.id
 
+-- name: payloads
+select c.id, c.payload_json, case when c.settled_at is null then c.next_attempt_at end as next_at
+from capi_events c
+where c.id = any(%(ids)s) and c.created_at >= %(since)s
+
 -- name: attempts
-select a.capi_event_id, a.created_at as at, a.http_status, a.code, a.subcode, q.latency_ms,
-    coalesce(a.provider_response, q.answer) as answer
+select a.capi_event_id, a.created_at as at, a.attempt_no as number, a.outcome, q.events, a.http_status, a.code,
+    a.subcode, q.latency_ms, q.fbtrace_id, coalesce(a.provider_response, q.answer) as answer
 from dispatch_attempts a
 left join dispatch_requests q on q.id = a.request_id and q.created_at = a.created_at
 where a.capi_event_id = any(%(ids)s) and a.created_at >= %(since)s

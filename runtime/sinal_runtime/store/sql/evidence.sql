@@ -1,0 +1,28 @@
+-- What an event's detail tells beside its own row.
+
+-- name: subject
+select c.signals::text as signals, c.hold_until, e.integration
+from events e left join conversions c on c.id = e.conversion_id and c.tenant_id = e.tenant_id
+where e.id = %(id)s and e.tenant_id = %(tenant)s
+limit 1
+
+-- name: clicks
+select distinct on (c.click_id) c.click_id, c.funnel, c.ts as first_at, c.last_seen_at as last_at, c.url, c.referrer,
+    c.utms as utm, c.from_ad
+from unnest(%(click_ids)s::text[]) as w (click_id), lateral (
+    select * from clicks c where (c.tenant_id || '|' || c.click_id) = (%(tenant)s || '|' || w.click_id) limit 50) as c
+order by c.click_id, c.last_seen_at desc
+
+-- name: seen
+-- When the buyer's e-mail and phone were last known of a browser, whether a browser had the sale's address, and when a
+-- page of the funnel last told of a visit.
+select (select max(i.last_seen_at) from identities i where i.tenant_id = %(tenant)s and i.email_hash = any(%(emails)s))
+        as email_at,
+    (select max(i.last_seen_at) from identities i where i.tenant_id = %(tenant)s and i.phone_hash = any(%(phones)s))
+        as phone_at,
+    exists (select from unnest(%(ips)s::text[]) as v (ip), lateral (
+        select c.id from clicks c where (c.tenant_id || '|' || c.ip) = (%(tenant)s || '|' || v.ip) and c.ip is not null
+            and c.ts between %(ip_since)s - interval '7 days' and %(ip_until)s and c.last_seen_at >= %(ip_since)s
+            limit 1) as c) as address_seen,
+    (select max(s.last_at) from sightings s
+        where s.tenant_id = %(tenant)s and s.funnel = %(funnel)s and s.integration = '') as page_at
