@@ -20,7 +20,7 @@ app = App(
     version_flags=["--version"],
 )
 manifests = App(name="manifests", help="Manifests of tenants, destinations, funnels and gateway integrations.")
-gateways = App(name="gateways", help="Payment gateways' webhook payloads.")
+gateways = App(name="gateways", help="Payment gateways: sample deliveries, and reading those you have.")
 identity = App(name="identity", help="Normalisation and hashing of customer data as Meta wants it.")
 app.command(manifests)
 app.command(gateways)
@@ -155,6 +155,74 @@ def parse(file: Path | None = None, /, *, gateway: str, country: str = "BR", sho
     from sinal_cli.offline import parse_payload
 
     return parse_payload(file, gateway=gateway, country=country, show_clear=show_clear)
+
+
+@gateways.command
+def send(
+    gateway: str | None = None,
+    event: str | None = None,
+    /,
+    *,
+    order: Annotated[str | None, Parameter(name=["--order", "--order-id"])] = None,
+    click: Annotated[str | None, Parameter(name=["--click", "--click-id"])] = None,
+    email: str | None = None,
+    phone: str | None = None,
+    tenant: str | None = None,
+    integration: str | None = None,
+    url: str | None = None,
+    secret: str | None = None,
+    file: Annotated[tuple[Path, ...], Parameter(name=["--file", "-f"], negative=())] = (),
+    data: Path | None = None,
+    samples: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Play a signed sample through the real door of an integration. Exit 1: the door refused it, 2: nothing was sent.
+
+    Parameters
+    ----------
+    gateway
+        hotmart, kiwify, stripe, …: `--list` shows all.
+    event
+        The gateway's own word or what it becomes (approved, refunded, …); default: an approved sale.
+    order
+        The sale's number; default: a fresh one. The same order and event again is a repeated delivery.
+    click
+        A click id, where this gateway brings it back: the sale is matched with that click.
+    email
+        The buyer's; default: a fresh one.
+    phone
+        The buyer's, with area code; default: a fresh one.
+    tenant
+        Whose integration, where several have this gateway.
+    integration
+        Which integration, by name.
+    url
+        Post here, whatever runs on this machine: the webhook's URL of an integration.
+    secret
+        What the delivery is signed with; default: from the Secret in the manifests of the running stack.
+    file
+        Manifests with that Secret, where the stack does not tell its own.
+    data
+        Data folder of a running `sinal up`; default: .sinal.
+    samples
+        Only list gateways and events.
+    json
+        JSON, as where standard output is no terminal.
+    """
+    from sinal_cli.client.show import Output
+    from sinal_cli.offline import complain
+    from sinal_cli.samples import send as samples_of
+
+    if samples:
+        return samples_of.list_samples(Output(as_json=json), gateway)
+    if gateway is None:
+        complain("say which gateway: `sinal gateways send --list` shows them and their events")
+        return 2
+    wanted = samples_of.Wanted(
+        gateway=gateway, event=event, order=order, click=click, email=email, phone=phone, tenant=tenant,
+        integration=integration, url=url, secret=secret, files=file, data=data,
+    )  # fmt: skip
+    return samples_of.send(wanted, Output(as_json=json))
 
 
 @identity.command(name="hash")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,18 @@ import msgspec
 
 
 def complain(message: str) -> None:
-    """One line on standard error."""
-    print(message, file=sys.stderr)
+    """One line on standard error; on a terminal folded between words."""
+    if not sys.stderr.isatty():
+        print(message, file=sys.stderr)
+        return
+    from rich.text import Text
+
+    from sinal_cli.client.table import folded
+
+    width = shutil.get_terminal_size().columns
+    for line in message.splitlines():
+        for part in folded(Text(line), width):
+            print(part.plain, file=sys.stderr)
 
 
 def check_manifests(paths: Sequence[Path]) -> int:

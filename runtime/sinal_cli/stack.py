@@ -144,5 +144,6 @@ class Stack:
             "sandbox": f"http://127.0.0.1:{self._ports[2]}",
             "admin_key": secrets.admin_key,
             "pid": os.getpid(),
+            "files": [str(file.resolve()) for file in self._files],
             "tenants": tenants,
         }

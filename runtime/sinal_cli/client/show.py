@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from sinal_cli.client.table import CLOCK, DAY, Cell, Column, Table, record
+from sinal_cli.client.table import CLOCK, DAY, Cell, Column, Table, folded, record
 
 COLOURS = {"delivered": "green", "dead": "red", "withheld": "yellow", "in_flight": "cyan"}
 GRADES = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -46,6 +46,10 @@ class Output:
     def record(self, facts: Iterable[tuple[str, str]]) -> None:
         """Facts of one thing, those that are known."""
         self.write(record([(name, Text.from_markup(value)) for name, value in facts if value], self.console.width))
+
+    def say(self, words: str) -> None:
+        """Words for a person, folded between them."""
+        self.write(folded(Text(plain(words)), self.console.width))
 
     def write(self, lines: Iterable[Text]) -> None:
         """Lines that fit already: nothing may fold an id that is wider than the terminal."""
