@@ -283,17 +283,18 @@ def make(target: str, *words: str, after: Sequence[str] = (), nice: int = 0) -> 
 
 
 def lanes(*, node: bool, day: int) -> list[list[Tier]]:
-    """What CI runs: what is built, what works, what waits. `node`: whether this machine may run a Kubernetes node."""
+    """What CI runs. `node`: whether this machine may run a Kubernetes node; `day` chooses the seeds of chaos."""
     turn = 27  # schedules in which each main fault comes once
-    builds = [make("cluster-assets", nice=19)]
-    works = [make(name, nice=5) for name in ("lint", "types", "unit", "browser", "integration")]
-    works += [make(name, nice=5, after=["cluster-assets"]) for name in ("charts", "cluster")]
-    waits = [make("acceptance"), make("chaos", f"SCHEDULES={turn}", f"SEED={1 + day * turn}"), make("monitoring")]
-    waits += [make("demo", "ARGS=--json")]
+    builds = [make("cluster-assets", nice=5)]
+    parts = [make(name, nice=10) for name in ("lint", "types", "unit", "browser", "integration")]
+    cluster = [make(name, nice=5, after=["cluster-assets"]) for name in ("charts", "cluster")]
+    whole = [make("acceptance"), make("chaos", f"SCHEDULES={turn}", f"SEED={1 + day * turn}"), make("monitoring")]
+    whole += [make("demo", "ARGS=--json")]
+    found = [builds, parts, cluster, whole]
     if node:
-        builds.append(Tier("node-build", ("tests/e2e/on-node.sh", "build"), nice=19))
-        waits.append(make("e2e-node", after=["node-build"]))
-    return [builds, works, waits]
+        builds.append(Tier("node-build", ("tests/e2e/on-node.sh", "build"), nice=5))
+        found.append([make("e2e-node", after=["node-build"])])
+    return found
 
 
 def node_allowed() -> str:

@@ -22,7 +22,7 @@ from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.operator import OperatorProcess
 from tests.support.nats_process import NatsProcess
 from tests.support.panels import asked
-from tests.support.prometheus import Prometheus
+from tests.support.prometheus import Prometheus, Seen
 
 VARIABLES = {"__rate_interval": "15s", "__range": "5m", "tenant": "loja", "destination": ".*"}
 PATIENCE_S = 240.0
@@ -80,5 +80,4 @@ async def test_panels_about_the_cluster_have_data(
     kubectl.apply(*scaled("match"), *scaled("dispatch"))
     kubectl.apply(shop.destination("sem-token", key="not-there"))  # a table of what is not ready needs a row
     async with watching(prometheus_program, tmp_path / "prometheus", scraped) as (prometheus, session):
-        missing = await prometheus.silent(session, queries, within_s=PATIENCE_S)
-        assert not missing, "\n".join(missing)
+        await Seen(prometheus, session, queries).all_with(within_s=PATIENCE_S)

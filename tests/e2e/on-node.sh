@@ -5,8 +5,7 @@
 #   on-node.sh up          build what is missing and start the node; prints the kubeconfig's path
 #   on-node.sh test ARGS   the tests, on a node that is up
 #   on-node.sh down        stop the node
-#   on-node.sh images      build the images (kept while nothing that they are made of changes)
-#   on-node.sh build       build what is missing: the node's programs, then the images
+#   on-node.sh build       build what is missing: the node's programs, and the images of which a part has changed
 #   on-node.sh load IMAGE  put an image into the node, as SINAL_E2E_LOAD does
 #   on-node.sh node ...    pass a command to the node's own tool
 #   on-node.sh able        try what no package brings: the tool, namespaces, mounts, cgroups; exits 3 with the reason
@@ -133,9 +132,13 @@ load() {
 	done
 }
 
-build() {
+build() { # one at a time: others wait and find all of it
+	mkdir -p "$MINI_DIR"
+	exec {lock}>"$MINI_DIR/lock"
+	flock "$lock"
 	binaries
 	images
+	exec {lock}>&-
 }
 
 up() {
@@ -160,7 +163,6 @@ node_dir
 case $command in
 up) up ;;
 down) "$tool/minicluster" down ;;
-images) images ;;
 build) build ;;
 load) load "$@" ;;
 node) "$tool/minicluster" "$@" ;;

@@ -65,14 +65,11 @@ class Prometheus:
         assert document["status"] == "success", f"{query}: {document}"
         return [sample for sample in document["data"]["result"] if not math.isnan(float(sample["value"][1]))]
 
-    async def silent(self, session: aiohttp.ClientSession, queries: Sequence[Asked], *, within_s: float) -> list[str]:
-        """Those of the queries that never had data within a time; each has to have it once."""
-        left = list(queries)
-        deadline = time.monotonic() + within_s
-        while left and time.monotonic() < deadline:
-            left = [one for one in left if not await self.ask(session, one.query)]
-            await asyncio.sleep(1)
-        return [str(one) for one in left]
+    async def until(self, session: aiohttp.ClientSession, query: str, *, within_s: float = 200) -> None:
+        """Wait until a query has data; raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while not await self.ask(session, query):
+                await asyncio.sleep(0.25)
 
     async def ask_range(self, session: aiohttp.ClientSession, query: str, *, seconds: int, step: int) -> list[Sample]:
         """Series of the last seconds."""
@@ -83,6 +80,22 @@ class Prometheus:
         assert document["status"] == "success", f"{query}: {document}"
         found: list[Sample] = document["data"]["result"]
         return found
+
+
+class Seen:
+    """Which queries have had data at some time: each has to have it once."""
+
+    def __init__(self, prometheus: Prometheus, session: aiohttp.ClientSession, queries: Sequence[Asked]) -> None:
+        self._prometheus, self._session = prometheus, session
+        self._left = list(queries)
+
+    async def all_with(self, word: str = "", *, but: str = "-", within_s: float = 200) -> None:
+        """Wait for every query that has a word in it, but for some; raises AssertionError with those without data."""
+        deadline = time.monotonic() + within_s
+        while missing := [one for one in self._left if word in one.query and but not in one.query]:
+            assert time.monotonic() < deadline, "\n".join(map(str, missing))
+            await asyncio.sleep(0.5)
+            self._left = [one for one in self._left if not await self._prometheus.ask(self._session, one.query)]
 
 
 def _config(targets: Sequence[str], rules: Sequence[Path]) -> dict[str, Any]:

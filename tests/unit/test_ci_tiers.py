@@ -129,5 +129,5 @@ def test_a_turn_of_chaos_has_each_main_fault_and_each_day_another() -> None:
 
 def test_only_what_is_named_is_run() -> None:
     found = tiers.only(["charts", "unit"], tiers.lanes(node=True, day=1))
-    assert [[tier.name for tier in lane] for lane in found] == [[], ["unit", "charts"], []]
-    assert not found[1][1].after, "it would wait for ever"
+    assert sorted(tier.name for lane in found for tier in lane) == ["charts", "unit"]
+    assert not any(tier.after for lane in found for tier in lane), "it would wait for ever"
