@@ -92,6 +92,7 @@ built() { # NAME KEY COMMAND...: runs the command unless the image of that key i
 	local name=$1 wanted=$2 began=$SECONDS log=$MINI_DIR/$1.log
 	shift 2
 	[ ! -e "$MINI_DIR/images/$name.tar" ] || [ "$(cat "$MINI_DIR/images/$name.key" 2>/dev/null)" != "$wanted" ] || return 0
+	rm -f "$MINI_DIR/images/$name.key"  # what a build leaves half made is of no key
 	"$@" >"$log" 2>&1 || { tail -30 "$log" >&2 && die "image $name failed; all that was said is in $log"; }
 	echo "$wanted" >"$MINI_DIR/images/$name.key"
 	say "image $name built in $((SECONDS - began)) s"
