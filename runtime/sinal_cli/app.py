@@ -39,6 +39,9 @@ def up(
     data: Path = Path(".sinal"),
     port: int | None = None,
     ready_file: Path | None = None,
+    graph_url: str | None = None,
+    public_url: str | None = None,
+    grace: float = 60.0,
 ) -> int:
     """Start embedded services, the Meta sandbox and all roles; print URLs and a first curl; Ctrl-C stops everything.
 
@@ -49,13 +52,28 @@ def up(
     data
         Folder of this stack's data; a second start finds it again.
     port
-        Port of ingest; the API and the sandbox take the next two. Default: 8080, or the next three free ports.
+        Port of ingest; the API and the sandbox take the next two. Default: those the folder had before; for a new one
+        8080, or the next three that are free.
     ready_file
         Write a JSON with URLs, keys and webhook URLs here once everything answers.
+    graph_url
+        Send to this Graph API, such as https://graph.facebook.com, and start no sandbox.
+    public_url
+        Where the world reaches ingest, through a tunnel for instance: webhook URLs are made of it.
+    grace
+        Seconds that a tenant goes on after its manifest was taken away.
     """
     from sinal_cli.up import run_up
 
-    return run_up(files=file, data=data, port=port, ready_file=ready_file)
+    return run_up(
+        files=file,
+        data=data,
+        port=port,
+        ready_file=ready_file,
+        graph_url=graph_url,
+        public_url=public_url,
+        grace_s=grace,
+    )
 
 
 @app.command

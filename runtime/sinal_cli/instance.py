@@ -1,6 +1,7 @@
 """The data folder of one embedded stack: its lock, its generated secrets, its keyring, its logs.
 
-One stack at a time owns a folder (an advisory lock that ends with the process); another folder is another stack.
+One stack at a time owns a folder (an advisory lock that ends with the process); another folder is another stack. It
+holds keys and what people bought, so it is closed to other users.
 """
 
 from __future__ import annotations
@@ -8,13 +9,21 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
+PRIVATE = 0o700
 
-class FolderInUse(RuntimeError):
+
+class FolderUnusable(RuntimeError):
+    """No stack can run on this data folder; the message says why, and the way out."""
+
+
+class FolderInUse(FolderUnusable):
     """Another stack runs on this data folder."""
 
 
@@ -44,14 +53,31 @@ class InstanceSecrets(msgspec.Struct, frozen=True, kw_only=True):
 class Instance:
     """An opened data folder."""
 
+    secrets: InstanceSecrets  # of an opened one
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self._lock: IO[str] | None = None
 
-    def open(self) -> InstanceSecrets:
-        """Lock the folder and give its secrets; raises FolderInUse when another stack has it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+    @contextmanager
+    def opened(self) -> Iterator[Instance]:
+        """Locked, with its secrets; raises FolderUnusable, FolderInUse when another stack has it."""
+        try:
+            try:
+                self.secrets = self._open()
+            except OSError as error:
+                raise FolderUnusable(_why(self.folder, error)) from error
+            yield self
+        finally:
+            self.close()
+
+    def _open(self) -> InstanceSecrets:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        new = not any(self.folder.iterdir())
+        ours = new or (self.folder / "secrets.json").exists()  # a folder with other things in it may be shared
         self._lock = (self.folder / "lock").open("a+")
+        if ours and self.folder.stat().st_uid == os.geteuid():
+            self.folder.chmod(PRIVATE)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -62,7 +88,7 @@ class Instance:
         self._lock.truncate(0)
         self._lock.write(str(os.getpid()))
         self._lock.flush()
-        return self._secrets()
+        return self._read_secrets()
 
     def close(self) -> None:
         """Release the folder."""
@@ -79,11 +105,14 @@ class Instance:
         """Keys that seal plans."""
         return self.folder / "keyring.json"
 
-    def _secrets(self) -> InstanceSecrets:
+    def _read_secrets(self) -> InstanceSecrets:
         path = self.folder / "secrets.json"
         if not path.exists():
             write_private(path, msgspec.json.encode(InstanceSecrets.generate()))
-        return msgspec.json.decode(path.read_bytes(), type=InstanceSecrets)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=InstanceSecrets)
+        except msgspec.MsgspecError as error:
+            raise FolderUnusable(f"{path} can't be read: {error}; give another folder with --data") from error
 
 
 def write_private(path: Path, body: bytes) -> None:
@@ -95,6 +124,24 @@ def write_private(path: Path, body: bytes) -> None:
         out.flush()
         os.fsync(out.fileno())
     temporary.replace(path)
+
+
+def _why(folder: Path, error: OSError) -> str:
+    """What is wrong with a data folder, in words."""
+    way_out = "give another folder with --data"
+    place = next(one for one in (folder, *folder.parents) if os.path.exists(one))  # a Path raises for a closed folder
+    if not place.is_dir():
+        return f"{place} is a file: {way_out}"
+    if isinstance(error, PermissionError):
+        return f"{folder}: this user may not write to {place}, which belongs to {_owner(place)}: {way_out}"
+    return f"{error.filename or folder}: {error.strerror}: {way_out}"
+
+
+def _owner(place: Path) -> str:
+    try:
+        return place.owner()
+    except KeyError:
+        return f"user {place.stat().st_uid}"
 
 
 def _pid_in(lock: IO[str]) -> str:

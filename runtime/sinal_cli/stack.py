@@ -9,36 +9,54 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sinal_cli import roles
-from sinal_cli.embedded.nats import Nats
-from sinal_cli.embedded.postgres import Postgres
-from sinal_cli.embedded.process import Service, port_open
-from sinal_cli.embedded.redis import Redis
-from sinal_cli.instance import Instance, InstanceSecrets, write_private
+from sinal_cli.instance import Instance, write_private
+from sinal_cli.local.bulletin import Say, silent
+from sinal_cli.local.services import Services, Watch
+from sinal_cli.local.urls import Outside
 from sinal_cli.provisioning import FileProvisioning
 from sinal_crds.keyring import Keyring
+from sinal_crds.plan import TenantPlan
 from sinal_runtime.settings import Settings
+
+GRACE_S = 60.0
 
 
 class Stack:
-    """Everything, started and stopped as one."""
+    """Everything, started and stopped as one, on an opened data folder."""
 
-    def __init__(self, *, files: Sequence[Path], data: Path, ports: tuple[int, int, int]) -> None:
-        self._files = files
-        self._instance = Instance(data)
-        self._ports = ports
+    def __init__(
+        self,
+        instance: Instance,
+        *,
+        files: Sequence[Path],
+        ports: tuple[int, int, int],
+        outside: Outside | None = None,
+        say: Say = silent,
+        grace_s: float = GRACE_S,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`say` hears what happens while it runs, `on_change` when `ready` has become another."""
+        self._instance, self._files, self._ports = instance, files, ports
+        self._outside = outside or Outside()
+        self._say, self._grace_s, self._on_change = say, grace_s, on_change
         self._exit = contextlib.AsyncExitStack()
+        self._provisioning: FileProvisioning | None = None
         self.ready: dict[str, Any] = {}
 
     @property
     def folder(self) -> Path:
         """The data folder."""
         return self._instance.folder
+
+    @property
+    def plans(self) -> tuple[TenantPlan, ...]:
+        """What the manifests come to now."""
+        return self._provisioning.plans() if self._provisioning is not None else ()
 
     async def start(self) -> None:
         """Start all; on an error what had started is stopped again."""
@@ -48,60 +66,57 @@ class Stack:
             await self.stop()
             raise
 
+    async def start_unless(self, stop: asyncio.Event) -> bool:
+        """Start all, and say whether it has: false where it was stopped before."""
+        starting, stopping = asyncio.ensure_future(self.start()), asyncio.ensure_future(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        stopped = not starting.done()
+        if stopped:
+            starting.cancel()
+        await asyncio.wait({starting, stopping})
+        if stopped:
+            return False  # how a start ends that was broken off is no news
+        starting.result()
+        return True
+
     async def stop(self) -> None:
         """Stop all, users first."""
         await self._exit.aclose()
 
     async def _start(self) -> None:
-        secrets = self._instance.open()
-        self._exit.callback(self._instance.close)
-        postgres, nats, redis, sandbox = self._services(secrets)
-        await self._start_services(postgres, nats, redis, sandbox)
-        await self._prepare_database(postgres, secrets)
-        keyring = self._keyring()
-        settings = self._settings(postgres, nats, redis, secrets)
-        made = self._instance.folder / "manifests"  # what is declared through the API
-        made.mkdir(exist_ok=True)
-        provisioning = FileProvisioning(
-            nats.url, keyring, files=[*self._files, made], ack_wait_s=settings.lane_ack_wait_s
-        )
-        await provisioning.start()
-        self._exit.push_async_callback(provisioning.stop)
+        services = Services(self._instance, sandbox_port=None if self._outside.graph_url else self._ports[2])
+        self._exit.push_async_callback(services.stop)
+        await services.start()
+        await self._prepare_database(services)
+        watch = Watch(services.all, self._say)
+        self._exit.push_async_callback(watch.stop)
+        watch.begin()
+        settings, keyring = self._settings(services), self._keyring()
+        await self._provision(settings, keyring)
         ingest = roles.Ingest(settings, keyring)
         api = roles.Api(settings.model_copy(update={"port": self._ports[1]}), keyring)
         workers = [make(settings, keyring) for make in (roles.Match, roles.Dispatch, roles.Housekeeping)]
         for role in (*workers, api, ingest):
             self._exit.push_async_callback(role.stop)
             await role.start()
-        self.ready = self._describe(ingest.url, api.url, secrets, provisioning)
+        self.ready = self._describe()
 
-    def _services(self, secrets: InstanceSecrets) -> tuple[Postgres, Nats, Redis, Service]:
-        folder, log = self._instance.folder, self._instance.log
-        options = ("--host", "127.0.0.1", "--port", str(self._ports[2]), "--data", str(folder / "sandbox.jsonl"))
-        command = [sys.executable, "-m", "sinal_runtime.sandbox", *options]
-        sandbox = Service("the Meta sandbox", command, log=log("sandbox"))
-        return (
-            Postgres(folder / "postgres", password=secrets.postgres, log=log("postgres")),
-            Nats(folder / "nats", password=secrets.nats, log=log("nats")),
-            Redis(folder / "redis", password=secrets.redis, log=log("redis")),
-            sandbox,
+    async def _provision(self, settings: Settings, keyring: Keyring) -> None:
+        """Be the operator, over the files and what is declared through the API."""
+        made = self._instance.folder / "manifests"
+        made.mkdir(exist_ok=True)
+        self._provisioning = FileProvisioning(
+            settings.nats_url, keyring, files=[*self._files, made], ack_wait_s=settings.lane_ack_wait_s
         )
+        await self._provisioning.start()
+        self._exit.push_async_callback(self._provisioning.stop)
 
-    async def _start_services(self, postgres: Postgres, nats: Nats, redis: Redis, sandbox: Service) -> None:
-        async def stop() -> None:
-            await asyncio.gather(postgres.stop(), nats.stop(), redis.stop(), sandbox.stop())
-
-        self._exit.push_async_callback(stop)
-        sandbox.spawn()
-        await asyncio.gather(
-            postgres.start(), nats.start(), redis.start(), sandbox.ready(lambda: port_open(self._ports[2]))
-        )
-
-    async def _prepare_database(self, postgres: Postgres, secrets: InstanceSecrets) -> None:
+    async def _prepare_database(self, services: Services) -> None:
         from sinal_runtime.store.migrate import migrate
 
-        await migrate(postgres.url())
-        await postgres.create_login("sinal_worker", secrets.worker)
+        await migrate(services.postgres.url())
+        await services.postgres.create_login("sinal_worker", self._instance.secrets.worker)
 
     def _keyring(self) -> Keyring:
         path = self._instance.keyring_file
@@ -109,41 +124,57 @@ class Stack:
             write_private(path, Keyring.generate().to_json())
         return Keyring.from_json(path.read_bytes())
 
-    def _settings(self, postgres: Postgres, nats: Nats, redis: Redis, secrets: InstanceSecrets) -> Settings:
+    def _settings(self, services: Services) -> Settings:
+        secrets = self._instance.secrets
         return Settings.model_validate(
             {
-                "nats_url": nats.url,
-                "database_url": postgres.url(user="sinal_worker", password=secrets.worker),
-                "maintenance_database_url": postgres.url(),
-                "redis_url": redis.url,
+                "nats_url": services.nats.url,
+                "database_url": services.postgres.url(user="sinal_worker", password=secrets.worker),
+                "maintenance_database_url": services.postgres.url(),
+                "redis_url": services.redis.url,
                 "manifest_folder": self._instance.folder / "manifests",
                 "keyring_file": self._instance.keyring_file,
                 "spool_dir": self._instance.folder / "spool",
-                "graph_url": f"http://127.0.0.1:{self._ports[2]}",
+                "graph_url": self._outside.graph_url or _local(self._ports[2]),
+                "public_url": self._public_url,
                 "port": self._ports[0],
                 "admin_key": secrets.admin_key,
             }
         )
 
-    def _describe(
-        self, ingest: str, api: str, secrets: InstanceSecrets, provisioning: FileProvisioning
-    ) -> dict[str, Any]:
-        tenants = {}
-        for slug, minted in provisioning.minted.items():
-            webhooks = {
-                name: {
-                    "gateway": hook["gateway"],
-                    "url": f"{ingest}/t/{slug}/api/v1/webhooks/{hook['gateway']}/{hook['token']}",
-                }
-                for name, hook in minted["webhooks"].items()
+    @property
+    def _public_url(self) -> str:
+        return self._outside.public_url or _local(self._ports[0])
+
+    def _describe(self) -> dict[str, Any]:
+        """Addresses, keys and webhook URLs, for programs; `sandbox` only where there is one."""
+        minted = self._provisioning.minted if self._provisioning is not None else {}
+        tenants = {
+            slug: {
+                "funnels": keys["funnels"],
+                "webhooks": {
+                    name: {
+                        "gateway": hook["gateway"],
+                        "url": f"{self._public_url}/t/{slug}/api/v1/webhooks/{hook['gateway']}/{hook['token']}",
+                    }
+                    for name, hook in keys["webhooks"].items()
+                },
             }
-            tenants[slug] = {"funnels": minted["funnels"], "webhooks": webhooks}
+            for slug, keys in minted.items()
+        }
+        sandbox = {} if self._outside.graph_url else {"sandbox": _local(self._ports[2])}
         return {
-            "ingest": ingest,
-            "api": api,
-            "sandbox": f"http://127.0.0.1:{self._ports[2]}",
-            "admin_key": secrets.admin_key,
+            "ingest": _local(self._ports[0]),
+            "public": self._public_url,
+            "api": _local(self._ports[1]),
+            **sandbox,
+            "graph": self._outside.graph_url or _local(self._ports[2]),
+            "admin_key": self._instance.secrets.admin_key,
             "pid": os.getpid(),
             "files": [str(file.resolve()) for file in self._files],
             "tenants": tenants,
         }
+
+
+def _local(port: int) -> str:
+    return f"http://127.0.0.1:{port}"

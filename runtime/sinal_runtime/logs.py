@@ -61,10 +61,17 @@ def mask(text: str) -> str:
     return _DIGEST.sub(r"\1…", _MASKED.sub(_masked, text))
 
 
-def configure(*, level: str = "info", json: bool = True, stream: TextIO | None = None) -> None:
+def configure(
+    *,
+    level: str = "info",
+    json: bool = True,
+    stream: TextIO | None = None,
+    handler: logging.Handler | None = None,
+) -> None:
     """Send structlog's and the standard library's lines to `stream` (default: standard error), as JSON or for people.
 
-    Raises ValueError for an unknown level.
+    A `handler` of the caller's, such as one over a file that is rotated, takes the stream's place. Raises ValueError
+    for an unknown level.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
@@ -82,7 +89,7 @@ def configure(*, level: str = "info", json: bool = True, stream: TextIO | None =
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(target)
+    handler = handler or logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
@@ -90,7 +97,7 @@ def configure(*, level: str = "info", json: bool = True, stream: TextIO | None =
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 Redact(),
-                _renderer(json=json, terminal=target.isatty()),
+                _renderer(json=json, terminal=isinstance(handler, logging.StreamHandler) and handler.stream.isatty()),
             ],
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import time
@@ -16,6 +17,8 @@ from sinal_cli.demo import report
 from sinal_cli.demo.journey import Journey
 from sinal_cli.demo.world import TENANT, DemoError, World
 from sinal_cli.embedded.process import free_port
+from sinal_cli.instance import Instance
+from sinal_cli.local.ports import asked
 from sinal_cli.offline import complain
 from sinal_cli.roles.process import run_loop, stop_event
 from sinal_cli.stack import Stack
@@ -68,9 +71,25 @@ def play_against(ready_file: Path, *, as_json: bool) -> int:
 async def _demo(data: Path, *, as_json: bool, keep: bool, port: int | None, outcome: dict[str, bool]) -> None:
     began = time.monotonic()
     stop = stop_event()
-    ports = (free_port(), free_port(), free_port()) if port is None else (port, port + 1, port + 2)
-    stack = Stack(files=[examples()], data=data, ports=ports)
-    await stack.start()
+    with Instance(data).opened() as instance:
+        await _on(instance, stop, began, as_json=as_json, keep=keep, port=port, outcome=outcome)
+
+
+async def _on(
+    instance: Instance,
+    stop: asyncio.Event,
+    began: float,
+    *,
+    as_json: bool,
+    keep: bool,
+    port: int | None,
+    outcome: dict[str, bool],
+) -> None:
+    ports = (free_port(), free_port(), free_port()) if port is None else asked(port)
+    stack = Stack(instance, files=[examples()], ports=ports)
+    if not await stack.start_unless(stop):
+        complain("stopped before it was up")
+        return
     try:
         outcome["ok"] = await _told(stack.ready, began, as_json=as_json)
         if keep:

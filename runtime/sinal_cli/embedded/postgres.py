@@ -91,7 +91,11 @@ class Postgres(Managed):
                 *("--encoding=UTF8", "--locale=C", "--no-instructions"),
             ]
             made = subprocess.run(  # noqa: S603 - fixed command
-                wrapped(command, death_signal="KILL", unprivileged=True), capture_output=True, text=True, check=False
+                wrapped(command, death_signal="KILL", unprivileged=True),
+                capture_output=True,
+                text=True,
+                check=False,
+                start_new_session=True,  # Ctrl-C is for us: a half-made folder would be in the way of the next start
             )
         if made.returncode != 0:
             raise ServiceError(f"initdb failed in {self._data}\n{made.stderr.strip()[-2_000:]}")
@@ -109,10 +113,13 @@ class Postgres(Managed):
         import psycopg
         from psycopg import sql
 
-        async with await psycopg.AsyncConnection.connect(self.url(database="postgres"), autocommit=True) as conn:
-            row = await (await conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])).fetchone()
-            if row is None:
-                await conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        try:
+            async with await psycopg.AsyncConnection.connect(self.url(database="postgres"), autocommit=True) as conn:
+                row = await (await conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])).fetchone()
+                if row is None:
+                    await conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        except psycopg.OperationalError as error:
+            raise ServiceError(f"PostgreSQL went away while starting: {type(error).__name__}") from error
 
     async def create_login(self, role: str, password: str) -> None:
         """Let a role that the migrations made log in with a password."""

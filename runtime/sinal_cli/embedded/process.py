@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -68,6 +69,7 @@ class Service:
         self._stop_signal = stop_signal
         self._grace_s = grace_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_from = 0  # what is before in the log is an earlier run's
 
     @property
     def pid(self) -> int:
@@ -85,6 +87,7 @@ class Service:
         """Start the process; its output goes to the log file."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
+            self._log_from = out.tell()
             self._process = subprocess.Popen(  # noqa: S603 - fixed commands of ours
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -128,15 +131,24 @@ class Service:
             self._process = None
 
     def tail(self, lines: int = 15) -> str:
-        """The last lines of the log."""
+        """The last lines that this run wrote into the log."""
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            written = self.log.read_bytes()[self._log_from :]
         except OSError:
             return ""
+        return "\n".join(written.decode(errors="replace").splitlines()[-lines:])
+
+    @property
+    def end(self) -> str | None:
+        """How the process ended by itself, in words; None while it runs or where it was stopped."""
+        status = self._process.poll() if self._process is not None else None
+        if status is None:
+            return None
+        return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
-class Managed:
-    """What the embedded services share: at most one child, asked for its id, stopped."""
+class Managed(ABC):
+    """What the embedded services share: at most one child, asked for its id, stopped, started again on its port."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -148,6 +160,20 @@ class Managed:
         if self._service is None:
             raise RuntimeError(f"{self.name} is not running")
         return self._service.pid
+
+    @property
+    def end(self) -> str | None:
+        """How it ended by itself, in words; None while it runs, or where nobody wants it to."""
+        return self._service.end if self._service is not None else None
+
+    @property
+    def log(self) -> Path | None:
+        """Its log file, once it was started."""
+        return self._service.log if self._service is not None else None
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start it, or start it again, and wait until it answers; raises ServiceError."""
 
     async def stop(self) -> None:
         """Stop the service; what it keeps on disk stays."""

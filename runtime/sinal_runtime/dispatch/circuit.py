@@ -39,6 +39,10 @@ class Circuit:
         if plan is self._plan:
             return
         if _identity(plan) != _identity(self._plan):
+            if self._breaker.state(now) is not State.CLOSED:
+                log.info(
+                    "destination.breaker", tenant=self._tenant, destination=plan.name, state="closed", why="changed"
+                )
             self._breaker.reset()
         rate_changed = plan.rate_limit != self._plan.rate_limit
         self._adopt(plan, keep_pacer=not rate_changed)

@@ -1,0 +1,151 @@
+"""Ports of ingest, API and sandbox: chosen once for a data folder, kept there, and whoever holds one is named.
+
+Webhook URLs hold ingest's port and stand in gateways' panels, so a port that was used is never changed without a word.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from sinal_cli.instance import write_private
+
+FIRST = 8080
+STEP = 10
+LAST = 65_535
+_LISTENS = "0A"  # in /proc/net/tcp
+
+
+class PortError(RuntimeError):
+    """A port can't be used; the message says why, who has it, and the way out."""
+
+
+class Ports(NamedTuple):
+    """One port each."""
+
+    ingest: int
+    api: int
+    sandbox: int
+
+    @classmethod
+    def from_first(cls, first: int) -> Ports:
+        """Three in a row."""
+        return cls(first, first + 1, first + 2)
+
+
+class Choice(NamedTuple):
+    """What was chosen, and a word on it where it is not what people expect."""
+
+    ports: Ports
+    note: str = ""
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    version: int = 1
+    ingest: int
+    api: int
+    sandbox: int
+
+
+def choose(folder: Path, wanted: int | None, *, first: int = FIRST) -> Choice:
+    """Ports for the stack of a folder: the wanted ones, else those it had, else 8080 ff., else the next free three.
+
+    Raises PortError.
+    """
+    if wanted is not None:
+        return Choice(asked(wanted))
+    kept = remembered(folder)
+    if kept is not None:
+        way_out = "this folder's webhook URLs have it. Stop that process, or choose others with --port"
+        return Choice(_usable(kept, way_out=way_out))
+    taken = next((port for port in Ports.from_first(first) if not free(port)), None)
+    if taken is None:
+        return Choice(Ports.from_first(first))
+    for start in range(first + STEP, LAST - STEP, STEP):
+        ports = Ports.from_first(start)
+        if all(map(free, ports)):
+            return Choice(ports, f"Port {taken} is taken{by(taken)}: using {start} to {start + 2}, now and later.")
+    raise PortError(f"port {taken} is taken{by(taken)}, and no other three in a row are free: choose with --port")
+
+
+def asked(first: int) -> Ports:
+    """The ports that somebody asks for; raises PortError."""
+    return _usable(_in_range(first), way_out="stop it, or give another --port")
+
+
+def remember(folder: Path, ports: Ports) -> None:
+    """Keep the ports for the next start."""
+    write_private(folder / "ports.json", msgspec.json.encode(_Kept(**ports._asdict())))
+
+
+def remembered(folder: Path) -> Ports | None:
+    """The ports that the folder had before; None for a new one. Raises PortError for a file that is something else."""
+    path = folder / "ports.json"
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise PortError(f"{path}: {error}; remove the file, and ports are chosen anew") from error
+    return Ports(kept.ingest, kept.api, kept.sandbox)
+
+
+def by(port: int) -> str:
+    """` by process 123 (python3)` of who listens there, as far as this user may know; else empty."""
+    sockets = _listening(port)
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with suppress(OSError):
+            if any(str(handle.readlink()) in sockets for handle in (process / "fd").iterdir()):
+                return f" by process {process.name} ({(process / 'comm').read_text().strip()})"
+    return ""
+
+
+def _in_range(first: int) -> Ports:
+    if not 1 <= first <= LAST - 2:
+        raise PortError(f"--port {first}: must be 1 to {LAST - 2}; the API and the sandbox take the next two")
+    return Ports.from_first(first)
+
+
+def _usable(ports: Ports, *, way_out: str) -> Ports:
+    for port in ports:
+        trouble = _trouble(port)
+        if trouble in (errno.EACCES, errno.EPERM):
+            raise PortError(f"port {port} needs root, as all below 1024 do: choose a higher one with --port")
+        if trouble:
+            raise PortError(f"port {port} is taken{by(port)}: {way_out}")
+    return ports
+
+
+def free(port: int) -> bool:
+    """Whether this user may listen there now."""
+    return not _trouble(port)
+
+
+def _trouble(port: int) -> int:
+    """What speaks against listening there, as an errno; 0 for nothing."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno or errno.EIO
+    return 0
+
+
+def _listening(port: int) -> set[str]:
+    """Sockets that listen on a port, as /proc names them in a process's `fd`."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port:
+                    found.add(f"socket:[{fields[9]}]")
+    return found

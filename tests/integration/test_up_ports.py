@@ -1,0 +1,76 @@
+"""Ports of `sinal up`: kept with the folder, never changed without a word, and whoever holds one is named."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sinal_cli.embedded.process import free_port
+from sinal_cli.local import ports
+from sinal_cli.local.ports import PortError, Ports
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    """A port that this process holds."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        yield int(held.getsockname()[1])
+
+
+def free_three() -> int:
+    """The first of three free ports in a row."""
+    while True:
+        first = free_port()
+        if first < ports.LAST - 2 and all(map(ports.free, Ports.from_first(first))):
+            return first
+
+
+def test_a_folder_has_the_ports_again_that_it_had(tmp_path: Path) -> None:
+    had = Ports(free_port(), free_port(), free_port())
+    ports.remember(tmp_path, had)
+    assert ports.choose(tmp_path, None) == (had, "")
+
+
+def test_a_port_the_folder_had_is_not_changed_but_its_holder_named(tmp_path: Path) -> None:
+    with listening() as taken:
+        ports.remember(tmp_path, Ports(free_port(), taken, free_port()))
+        with pytest.raises(PortError, match=rf"port {taken} is taken by process {os.getpid()} \(.+\).*--port"):
+            ports.choose(tmp_path, None)
+
+
+def test_a_new_folder_takes_others_and_says_which_was_taken_and_by_whom(tmp_path: Path) -> None:
+    with listening() as taken:
+        chosen, note = ports.choose(tmp_path, None, first=taken)
+    assert chosen == Ports.from_first(chosen.ingest)
+    assert chosen.ingest > taken
+    assert f"Port {taken} is taken by process {os.getpid()} " in note
+
+
+def test_what_is_asked_for_goes_before_what_the_folder_had(tmp_path: Path) -> None:
+    ports.remember(tmp_path, Ports.from_first(free_three()))
+    wanted = free_three()
+    assert ports.choose(tmp_path, wanted).ports == Ports.from_first(wanted)
+
+
+def test_a_port_that_is_asked_for_and_taken_is_refused_with_its_holder(tmp_path: Path) -> None:
+    with listening() as taken, pytest.raises(PortError, match=rf"port {taken} is taken by process {os.getpid()} "):
+        ports.choose(tmp_path, taken)
+
+
+@pytest.mark.parametrize("wanted", [0, -1, 65_534, 99_999])
+def test_a_port_out_of_range_is_refused_by_its_option(tmp_path: Path, wanted: int) -> None:
+    with pytest.raises(PortError, match=r"--port .* must be 1 to 65533"):
+        ports.choose(tmp_path, wanted)
+
+
+def test_a_file_of_something_else_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "ports.json").write_text('{"ingest": "eight"}')
+    with pytest.raises(PortError, match=r"ports\.json.*remove the file"):
+        ports.choose(tmp_path, None)
