@@ -27,6 +27,7 @@ FUNNEL_NOT_FOUND: Final = "FunnelNotFound"
 TENANT_MISMATCH: Final = "TenantMismatch"
 SECRET_NOT_FOUND: Final = "SecretNotFound"  # noqa: S105 - a reason, no secret
 SECRET_KEY_MISSING: Final = "SecretKeyMissing"  # noqa: S105 - a reason, no secret
+SECRET_MALFORMED: Final = "SecretMalformed"  # noqa: S105 - a reason, no secret; found in a cluster only
 SECRET_REASONS: Final = frozenset({SECRET_NOT_FOUND, SECRET_KEY_MISSING})
 
 _Owned = TypeVar("_Owned", Destination, Funnel, GatewayIntegration)

@@ -9,21 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sinal_cli import roles
+from sinal_cli.departures import Departures
 from sinal_cli.instance import Instance, write_private
 from sinal_cli.local.bulletin import Say, silent
+from sinal_cli.local.provisioning import LocalProvisioning
 from sinal_cli.local.services import Services, Watch
+from sinal_cli.local.statuses import Statuses
 from sinal_cli.local.urls import Outside
-from sinal_cli.provisioning import FileProvisioning
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.settings import Settings
 
 GRACE_S = 60.0
+FACTS_S = 5.0  # people look at one tenant here, not at a thousand
 
 
 class Stack:
@@ -45,7 +48,7 @@ class Stack:
         self._outside = outside or Outside()
         self._say, self._grace_s, self._on_change = say, grace_s, on_change
         self._exit = contextlib.AsyncExitStack()
-        self._provisioning: FileProvisioning | None = None
+        self._provisioning: LocalProvisioning | None = None
         self.ready: dict[str, Any] = {}
 
     @property
@@ -106,11 +109,24 @@ class Stack:
         """Be the operator, over the files and what is declared through the API."""
         made = self._instance.folder / "manifests"
         made.mkdir(exist_ok=True)
-        self._provisioning = FileProvisioning(
-            settings.nats_url, keyring, files=[*self._files, made], ack_wait_s=settings.lane_ack_wait_s
+        self._provisioning = LocalProvisioning(
+            settings.nats_url,
+            keyring,
+            files=[*self._files, made],
+            ack_wait_s=settings.lane_ack_wait_s,
+            departures=Departures(self._grace_s, file=self._instance.folder / "tenants.json"),
+            statuses=Statuses(self._instance.folder, ingest_url=self._public_url),
+            say=self._say,
+            webhook_url=self._webhook_url,
+            on_change=self._changed,
         )
         await self._provisioning.start()
         self._exit.push_async_callback(self._provisioning.stop)
+
+    def _changed(self) -> None:
+        if self.ready:
+            self.ready = self._describe()
+            self._on_change()
 
     async def _prepare_database(self, services: Services) -> None:
         from sinal_runtime.store.migrate import migrate
@@ -138,6 +154,7 @@ class Stack:
                 "graph_url": self._outside.graph_url or _local(self._ports[2]),
                 "public_url": self._public_url,
                 "port": self._ports[0],
+                "facts_interval_s": FACTS_S,
                 "admin_key": secrets.admin_key,
             }
         )
@@ -146,21 +163,25 @@ class Stack:
     def _public_url(self) -> str:
         return self._outside.public_url or _local(self._ports[0])
 
+    @property
+    def _minted(self) -> Mapping[str, Any]:
+        return self._provisioning.minted if self._provisioning is not None else {}
+
+    def _webhook_url(self, slug: str, integration: str) -> str:
+        hook = self._minted[slug]["webhooks"][integration]
+        return f"{self._public_url}/t/{slug}/api/v1/webhooks/{hook['gateway']}/{hook['token']}"
+
     def _describe(self) -> dict[str, Any]:
         """Addresses, keys and webhook URLs, for programs; `sandbox` only where there is one."""
-        minted = self._provisioning.minted if self._provisioning is not None else {}
         tenants = {
             slug: {
                 "funnels": keys["funnels"],
                 "webhooks": {
-                    name: {
-                        "gateway": hook["gateway"],
-                        "url": f"{self._public_url}/t/{slug}/api/v1/webhooks/{hook['gateway']}/{hook['token']}",
-                    }
+                    name: {"gateway": hook["gateway"], "url": self._webhook_url(slug, name)}
                     for name, hook in keys["webhooks"].items()
                 },
             }
-            for slug, keys in minted.items()
+            for slug, keys in self._minted.items()
         }
         sandbox = {} if self._outside.graph_url else {"sandbox": _local(self._ports[2])}
         return {

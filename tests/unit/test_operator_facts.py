@@ -35,8 +35,7 @@ from sinal_operator.cluster.conditions import DELIVERING, READY, RECEIVING, Verd
 from sinal_operator.cluster.facts import Told
 from sinal_operator.cluster.journal import turns
 from sinal_operator.cluster.pace import Pace
-from sinal_operator.cluster.scribe import patch
-from sinal_operator.cluster.status import judge
+from sinal_operator.cluster.status import judge, patch
 
 from tests.unit.test_operator_statuses import SHOP, judged, mirror_of, said, seen_in, world
 

@@ -14,8 +14,7 @@ from sinal_crds.loading import ObjectKey
 from sinal_crds.references import Problem
 from sinal_crds.secrets import Secrets
 from sinal_operator.cluster.mirror import Mirror, Seen
-from sinal_operator.cluster.scribe import patch
-from sinal_operator.cluster.status import Judgement, World, judge
+from sinal_operator.cluster.status import Judgement, World, judge, patch
 from sinal_operator.provision import TenantReport
 
 KEYRING = Keyring.generate()

@@ -13,31 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sinal_operator.cluster.client import Client, Refused, Unreachable
-from sinal_operator.cluster.conditions import merged
 from sinal_operator.cluster.journal import Journal, turns
 from sinal_operator.cluster.mirror import Mirror, Seen
 from sinal_operator.cluster.resources import CUSTOM
-from sinal_operator.cluster.status import Judgement
+from sinal_operator.cluster.status import Judgement, patch
 
 log = logging.getLogger(__name__)
-
-
-def patch(seen: Seen, judgement: Judgement, *, now: datetime) -> dict[str, Any]:
-    """What to merge into the object's status; empty when it says so already."""
-    current = seen.status
-    conditions = current.get("conditions") or []
-    fresh = merged(
-        conditions,
-        judgement.verdicts,
-        generation=seen.generation,
-        now=now,
-        partial=judgement.partial,
-        keep=judgement.keeps,
-    )
-    wanted: dict[str, Any] = {"conditions": fresh, **judgement.fields}
-    if not judgement.partial:
-        wanted["observedGeneration"] = seen.generation
-    return {name: value for name, value in wanted.items() if current.get(name) != value}
 
 
 class Scribe:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 from sinal_crds import names
 from sinal_crds.loading import ObjectKey
 from sinal_crds.models import Tenant
 from sinal_crds.plan import TenantPlan
-from sinal_crds.references import SECRET_REASONS, Problem
+from sinal_crds.references import SECRET_MALFORMED, SECRET_REASONS, Problem
 from sinal_operator.cluster import facts
-from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict, find
+from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict, find, merged
 from sinal_operator.cluster.facts import Told
 from sinal_operator.cluster.mirror import PAUSED as PAUSED_ANNOTATION
 from sinal_operator.cluster.mirror import Seen
-from sinal_operator.cluster.wallet import SECRET_MALFORMED
 from sinal_operator.provision.report import TenantReport
 
 # Reasons beside those of sinal_crds.references.
@@ -95,6 +95,24 @@ def judge(seen: Seen, world: World) -> Judgement | None:
         return None
     judgement = _JUDGES[seen.key[0]](seen, world)
     return judgement if judgement is None or seen.deleting else _with_facts(seen, judgement, world)
+
+
+def patch(seen: Seen, judgement: Judgement, *, now: datetime) -> dict[str, Any]:
+    """What to merge into the object's status; empty when it says so already."""
+    current = seen.status
+    conditions = current.get("conditions") or []
+    fresh = merged(
+        conditions,
+        judgement.verdicts,
+        generation=seen.generation,
+        now=now,
+        partial=judgement.partial,
+        keep=judgement.keeps,
+    )
+    wanted: dict[str, Any] = {"conditions": fresh, **judgement.fields}
+    if not judgement.partial:
+        wanted["observedGeneration"] = seen.generation
+    return {name: value for name, value in wanted.items() if current.get(name) != value}
 
 
 def _with_facts(seen: Seen, judgement: Judgement, world: World) -> Judgement:

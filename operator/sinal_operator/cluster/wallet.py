@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sinal_crds.loading import Objects
-from sinal_crds.references import SECRET_KEY_MISSING, Problem
+from sinal_crds.references import SECRET_KEY_MISSING, SECRET_MALFORMED, Problem
 from sinal_crds.secrets import BadSecret, Key, Secrets, secret_data
 from sinal_operator.cluster.client import Client
 from sinal_operator.cluster.resources import SECRETS, SECRETS_SELECTOR
 
-SECRET_MALFORMED = "SecretMalformed"  # noqa: S105 - a reason, no secret
 MANY = 50  # from so many missing on, one listing is cheaper than a request for each
 
 Body = dict[str, Any]

@@ -14,7 +14,7 @@ from sinal_crds.keyring import Keyring
 from sinal_runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from sinal_operator.cluster import RouteOptions
+    from sinal_operator.cluster.routes import RouteOptions
 
 
 class Operator(Base):
@@ -52,8 +52,10 @@ class ClusterOperator(Base):
 
     async def start(self) -> None:
         """Watch; what it waits for is told by readiness."""
-        from sinal_operator.cluster import ClusterOperator as Alone
-        from sinal_operator.cluster import Options, Replica, pod_namespace
+        from sinal_operator.cluster.login import pod_namespace
+        from sinal_operator.cluster.operator import ClusterOperator as Alone
+        from sinal_operator.cluster.operator import Options
+        from sinal_operator.cluster.replica import Replica
 
         settings = self._settings
         options = Options(

@@ -14,8 +14,7 @@ from sinal_operator.cluster.routes import desired, findings
 from sinal_operator.cluster.routes.findings import Finding
 from sinal_operator.cluster.routes.live import Live, see
 from sinal_operator.cluster.routes.options import Gateway
-from sinal_operator.cluster.scribe import patch
-from sinal_operator.cluster.status import World, judge
+from sinal_operator.cluster.status import World, judge, patch
 
 from tests.unit.operator_routes.plans import options, plan
 from tests.unit.test_operator_statuses import TENANT, mirror_of, world

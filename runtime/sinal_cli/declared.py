@@ -1,0 +1,92 @@
+"""What the manifests in files say at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sinal_crds.compile import Compilation, compile
+from sinal_crds.keyring import Keyring
+from sinal_crds.loading import SUFFIXES, ObjectKey, Objects, load
+from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest
+from sinal_crds.references import Problem
+from sinal_crds.secrets import Secrets
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Objects, their Secrets, and the plans they come to."""
+
+    objects: Objects = field(default_factory=Objects)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
+    compilation: Compilation = field(default_factory=lambda: Compilation(plans=(), problems=(), minted={}))
+
+    @property
+    def manifests(self) -> Mapping[ObjectKey, Manifest]:
+        """The objects by kind, namespace and name."""
+        return {key_of(one): one for one in self.objects}
+
+    @property
+    def problems(self) -> Mapping[ObjectKey, Sequence[Problem]]:
+        """What is wrong with how objects fit together, by object."""
+        found: dict[ObjectKey, list[Problem]] = {}
+        for problem in self.compilation.problems:
+            found.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
+        return found
+
+    @property
+    def slugs(self) -> Mapping[ObjectKey, str]:
+        """Slugs of the tenants that have a plan."""
+        return {("Tenant", plan.namespace, plan.name): plan.slug for plan in self.compilation.plans}
+
+
+def keeping(now: Declared, before: Declared, tenants: Collection[ObjectKey], keyring: Keyring) -> Declared:
+    """`now`, with the tenants of `before` that are leaving: their objects and Secrets as far as `now` has none such."""
+    if not tenants:
+        return now
+    there = now.manifests
+    known = before.objects
+    members: list[Destination | Funnel | GatewayIntegration]
+    members = [*known.destinations, *known.funnels, *known.integrations]
+    theirs: list[Manifest] = [one for one in known.tenants if key_of(one) in tenants]
+    theirs += [one for one in members if ("Tenant", one.namespace, one.spec.tenant_ref) in tenants]
+    objects = [one for one in theirs if key_of(one) not in there]
+    namespaces = {namespace for _, namespace, _ in tenants}
+    values = {place: data for place, data in before.secrets.values.items() if place[0] in namespaces}
+    return compiled(Objects.of((*now.objects, *objects)), Secrets({**values, **now.secrets.values}), keyring)
+
+
+def key_of(manifest: Manifest) -> ObjectKey:
+    """Kind, namespace and name."""
+    return manifest.kind, manifest.namespace, manifest.name
+
+
+def compiled(objects: Objects, secrets: Secrets, keyring: Keyring) -> Declared:
+    """Objects with the plans that they come to."""
+    return Declared(objects, secrets, compile(objects, secrets, keyring))
+
+
+def read(files: Sequence[Path], keyring: Keyring) -> Declared:
+    """Load and compile; raises InvalidManifests."""
+    loaded = load(files)
+    loaded.raise_for_errors()
+    return compiled(loaded.objects, loaded.secrets, keyring)
+
+
+def fingerprint(files: Sequence[Path]) -> object:
+    """Another value when a file has come, gone or changed."""
+    return tuple(_marks(files))
+
+
+def _marks(files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
+    for path in files:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if path.is_dir() and file.suffix not in SUFFIXES:
+                continue
+            try:
+                stat = file.stat()
+            except OSError:
+                continue  # gone since it was listed
+            yield str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino
