@@ -25,6 +25,7 @@ MATCH_CONSUMER = "match"
 DISPATCH_PREFIX = "dispatch-"
 
 OWNER = "sinal.dev/owner"  # in a stream's metadata: uid of the Tenant that it was made for
+NAMESPACE = "sinal.dev/namespace"  # there, too: of that Tenant
 RETAINED = "retained:"  # in the owner's place, before namespace/name: the Tenant is gone, its namesake may have it
 
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"

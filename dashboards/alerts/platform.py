@@ -93,5 +93,14 @@ GROUP = Group(
             description="It should have renewed itself. When it ends, autoscaling and the deletion of namespaces stop.",
             board="sinal-operator",
         ),
+        Alert(
+            name="SinalBackupOld",
+            expr="time() - max(sinal_backup_last_success_timestamp_seconds) > 36 * 3600",
+            lasting="1h",
+            severity="warning",
+            summary="The newest good backup is {{ $value | humanizeDuration }} old.",
+            description="Or there is none. What was accepted since is lost with the disks of PostgreSQL and NATS.",
+            board="sinal-operator",
+        ),
     ],
 )

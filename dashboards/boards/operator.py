@@ -211,6 +211,22 @@ _CHORES = Row(
             columns=("Processes",),
             units=("short",),
         ),
+        Panel(
+            kind="table",
+            title="How old is the newest good backup?",
+            why="One that was restored and compared; its size, and how long it took. Decades old: there is none.",
+            unit="s",
+            queries=(
+                Query("time() - max(sinal_backup_last_success_timestamp_seconds)"),
+                Query("max(sinal_backup_bytes)"),
+                Query("max(sinal_backup_seconds)"),
+            ),
+            columns=("Age", "Size", "Took"),
+            units=("s", "bytes", "s"),
+            width=16,
+            height=4,
+            links=(runbook("SinalBackupOld"),),
+        ),
     ),
 )
 

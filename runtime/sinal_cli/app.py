@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from sinal_cli.backup import backup, restore
 from sinal_cli.client import commands
 from sinal_cli.client.privacy import privacy
 from sinal_cli.client.quarantine import quarantine
@@ -28,6 +29,8 @@ app.command(identity)
 commands.register(app)
 app.command(privacy)
 app.command(quarantine)
+app.command(backup)
+app.command(restore)
 app.command(install)
 app.command(keyring)
 

@@ -21,6 +21,7 @@ _ROLES = {
     "sinal_ledger_": "housekeeping",
     "sinal_heartbeat_": "housekeeping",
     "sinal_erasures_": "housekeeping",
+    "sinal_backup_": "housekeeping",
     "sinal_match": "match",
     "sinal_readback": "match",
     "sinal_capi_": "dispatch",

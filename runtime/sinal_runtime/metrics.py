@@ -77,6 +77,12 @@ HEARTBEAT_SECONDS = Gauge("sinal_heartbeat_seconds", "How long the last heartbea
 HEARTBEAT_AGE = Gauge("sinal_heartbeat_age_seconds", "How long ago the last heartbeat came through, when looked at.")
 HEARTBEAT_LAST = Gauge("sinal_heartbeat_last_timestamp_seconds", "When the last heartbeat came through.")
 ERASURES_WAITING = Gauge("sinal_erasures_waiting", "Erasures asked for and not done yet.")
+BACKUP_LAST_SUCCESS = Gauge(
+    "sinal_backup_last_success_timestamp_seconds",
+    "When the newest backup began that was restored and compared; 0 where there is none.",
+)
+BACKUP_BYTES = Gauge("sinal_backup_bytes", "Size of that backup.")
+BACKUP_SECONDS = Gauge("sinal_backup_seconds", "How long it took to make and to try.")
 ADAPTER_REQUESTS = Counter("sinal_adapter_requests", "Requests for external metrics by answer.", ("metric", "status"))
 ADAPTER_CERTIFICATE_EXPIRY = Gauge(
     "sinal_adapter_certificate_expiry_timestamp_seconds", "When the certificate ends that the adapter serves with."

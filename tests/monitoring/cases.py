@@ -483,6 +483,22 @@ PLATFORM = (
         series={'sinal_adapter_certificate_expiry_timestamp_seconds{instance="a"}': "2600000x200"},
         at="2h",
     ),
+    Case(
+        alert="SinalBackupOld",
+        why="the nightly one of yesterday failed",
+        series={'sinal_backup_last_success_timestamp_seconds{instance="a"}': "0x2400"},
+        at="38h",
+        says="The newest good backup is 1d 14h 0m 0s old.",
+    ),
+    Case(
+        alert="SinalBackupOld",
+        why="another replica knows of a newer one",
+        series={
+            'sinal_backup_last_success_timestamp_seconds{instance="a"}': "0x2400",
+            'sinal_backup_last_success_timestamp_seconds{instance="b"}': "90000x2400",
+        },
+        at="38h",
+    ),
 )
 
 ALL = {"sinal-delivery": DELIVERY, "sinal-flow": FLOW, "sinal-tenants": TENANTS, "sinal-platform": PLATFORM}

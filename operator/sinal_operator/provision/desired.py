@@ -17,7 +17,7 @@ from sinal_crds.plan import TenantPlan
 Config = dict[str, Any]
 
 OWNER = names.OWNER
-NAMESPACE = "sinal.dev/namespace"
+NAMESPACE = names.NAMESPACE
 HASH = "sinal.dev/hash"
 
 SECOND = 10**9  # JetStream counts time in nanoseconds

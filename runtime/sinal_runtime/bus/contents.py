@@ -7,7 +7,7 @@ acked, whatever its consumers say of themselves, so what is counted here is all 
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -32,6 +32,7 @@ class Content(msgspec.Struct, frozen=True):
     seq: int
     subject: str
     body: bytes
+    headers: Mapping[str, str] = {}
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -69,8 +70,14 @@ async def scan(broker: Broker, stream: str, subject: str) -> AsyncIterator[Conte
             if error.err_code == _NO_MESSAGE:
                 return
             raise
-        yield Content(found.seq, found.subject, b64decode(found.data))
+        yield Content(found.seq, found.subject, b64decode(found.data), _headers(b64decode(found.hdrs).decode()))
         seq = found.seq + 1
+
+
+def _headers(text: str) -> dict[str, str]:
+    """A block as it lies in the stream: a line with the protocol's version, then one a header."""
+    lines = (line.partition(":") for line in text.split("\r\n")[1:])
+    return {name: value.strip() for name, colon, value in lines if colon}
 
 
 async def remove(broker: Broker, stream: str, seq: int) -> bool:

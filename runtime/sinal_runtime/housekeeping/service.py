@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_crds.keyring import Keyring
+from sinal_runtime import metrics
 from sinal_runtime.housekeeping.chores import Chore, Keeper
 from sinal_runtime.housekeeping.erasure import Eraser
 from sinal_runtime.housekeeping.facts import Facts
@@ -18,6 +19,7 @@ from sinal_runtime.housekeeping.queues import Incoming, Quarantine
 from sinal_runtime.housekeeping.spools import BroadcastSpools
 from sinal_runtime.housekeeping.stranded import Stranded
 from sinal_runtime.observing.shared import Surveyor
+from sinal_runtime.store.backups import last_good
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.housekeeping import HousekeepingStore, Leases
 from sinal_runtime.store.matching import MatchStore
@@ -99,3 +101,7 @@ class Housekeeper:
         self._ledger.observe(successes.get("ledger"))
         await self._heartbeat.observe()
         await self._eraser.observe()
+        backup = await last_good(self._database)
+        metrics.BACKUP_LAST_SUCCESS.set(0 if backup is None else backup.began_at)
+        metrics.BACKUP_BYTES.set(0 if backup is None else backup.bytes)
+        metrics.BACKUP_SECONDS.set(0 if backup is None else backup.seconds)

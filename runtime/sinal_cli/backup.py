@@ -1,0 +1,178 @@
+"""`sinal backup` and `sinal restore`: a platform's state in one file, and back."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from sinal_cli.offline import complain
+from sinal_cli.roles.process import run_loop
+from sinal_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sinal_runtime.backup.archive import Manifest
+    from sinal_runtime.bus import Bus
+
+CONNECT_S = 10.0
+SUFFIX = ".sinal-backup"
+_NAME = re.compile(r"sinal-\d{8}T\d{6}Z\.sinal-backup")
+
+
+def backup(folder: Path, /, *, keep: Annotated[int, Parameter(negative=())] = 7, check: bool = True) -> int:
+    """Back up what PostgreSQL and NATS hold into a new file, try it by restoring it beside them, and say what is in it.
+
+    It runs beside a platform that works. Settings come from SINAL_… variables, as for the roles; it connects as the
+    owner of the database. The keyring is not in the file.
+
+    Parameters
+    ----------
+    folder
+        Where the file goes; its name is the time.
+    keep
+        Remove all but so many of the newest files there, once the new one is good.
+    check
+        Restore the file into a database and streams of its own, compare and remove them; needs the right to create
+        a database.
+    """
+    from sinal_runtime.backup import making, restoring
+
+    settings = Settings()
+    url = _owner(settings)
+    path = folder / f"sinal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
+    began = time.monotonic()
+
+    async def work(bus: Bus) -> Manifest:
+        manifest = await making.make(bus, url, path, manifests=settings.manifest_folder)
+        if check:
+            await restoring.check(bus, url, path)
+        return manifest
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        complain(f"{folder}: {error.strerror}")
+        return 1
+    manifest = _done(settings, work)
+    took_s = time.monotonic() - began
+    if manifest is None:
+        path.unlink(missing_ok=True)
+        return 1
+    size = path.stat().st_size
+    _noted(url, manifest, size=size, took_s=took_s, checked=check)
+    removed = forget(folder, keep)
+    print(f"{path}: {size:,} bytes in {took_s:.1f} s, {'restored and compared' if check else 'not tried'}")
+    _tell(manifest)
+    if removed:
+        print(f"removed: {', '.join(one.name for one in removed)}")
+    return 0
+
+
+def restore(file: Path, /, *, force: bool = False, check: bool = False) -> int:
+    """Put a backup back into an empty database and an empty NATS. Stop all roles first.
+
+    Parameters
+    ----------
+    file
+        What `sinal backup` wrote.
+    force
+        Replace what is there. All events since the backup are lost.
+    check
+        Change nothing: restore into a database and streams of its own, compare and remove them.
+    """
+    from sinal_runtime.backup import restoring
+
+    settings = Settings()
+    url = _owner(settings)
+
+    async def work(bus: Bus) -> Manifest:
+        if check:
+            return await restoring.check(bus, url, file)
+        return await restoring.restore(
+            bus, url, file, force=force, replicas=settings.nats_replicas, manifests=settings.manifest_folder
+        )
+
+    manifest = _done(settings, work)
+    if manifest is None:
+        return 1
+    print(f"{file}: {'good' if check else 'restored'}")
+    _tell(manifest)
+    if not check:
+        print(
+            "Now: the keyring of the same platform in its place, then all roles. What came after the backup is missing."
+        )
+    return 0
+
+
+def forget(folder: Path, keep: int) -> list[Path]:
+    """Remove all backups of a folder but the newest; returns those removed."""
+    found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    old = found[: max(0, len(found) - max(1, keep))]
+    for path in old:
+        path.unlink()
+    return old
+
+
+def _owner(settings: Settings) -> str:
+    return (settings.maintenance_database_url or settings.database_url).get_secret_value()
+
+
+def _done(settings: Settings, work: Callable[[Bus], Awaitable[Manifest]]) -> Manifest | None:
+    """What the work gives; None, with a word on the error, where it fails."""
+    from sinal_runtime.backup.archive import BadArchive
+    from sinal_runtime.backup.restoring import NotEmpty
+    from sinal_runtime.bus import Bus, BusError
+    from sinal_runtime.store.errors import StoreError
+
+    async def connected() -> Manifest:
+        bus = await Bus.connect(settings.nats_url, name="sinal-backup", wait_s=CONNECT_S)
+        try:
+            return await work(bus)
+        finally:
+            await bus.close()
+
+    found: list[Manifest] = []
+
+    async def run() -> None:
+        found.append(await connected())
+
+    try:
+        run_loop(run())
+    except (BadArchive, NotEmpty) as error:
+        complain(str(error))
+    except StoreError as error:
+        complain(f"PostgreSQL: {error}")
+    except BusError as error:
+        complain(f"NATS: {error}")
+    except OSError as error:
+        complain(f"{error.filename or 'the file'}: {error.strerror or error}")
+    return found[0] if found else None
+
+
+def _noted(url: str, manifest: Manifest, *, size: int, took_s: float, checked: bool) -> None:
+    """Leave word in the database, for metrics; a backup is good without it."""
+    from sinal_runtime.store.backups import note
+    from sinal_runtime.store.errors import StoreError
+
+    try:
+        run_loop(note(url, began_at=manifest.began_at, size=size, took_s=took_s, checked=checked))
+    except StoreError as error:
+        complain(f"the backup is good, but could not be noted in PostgreSQL: {error}")
+
+
+def _tell(manifest: Manifest) -> None:
+    from sinal_runtime.backup import making
+
+    def items(folder: str, end: str = "") -> int:
+        return sum(e.items for e in manifest.entries if e.name.startswith(folder) and e.name.endswith(end))
+
+    queued = items(making.QUEUES, making.MESSAGES)
+    print(f"as of {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC: {items(making.ROWS):,} rows, {queued:,} queued events")
+    for what in manifest.left_out:
+        print(f"not in it: {what}")
