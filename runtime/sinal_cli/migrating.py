@@ -14,7 +14,7 @@ PAUSE_S = 1.0
 
 def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
     """Apply what is missing and say so; 1 with a message when the database refuses or does not answer."""
-    from sinal_runtime.store.errors import StoreError
+    from sinal_runtime.store.errors import StoreError, StoreUnavailable
     from sinal_runtime.store.logins import allow_logins
 
     settings = Settings()
@@ -31,11 +31,32 @@ def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
 
     try:
         run_loop(work())
+    except StoreUnavailable as error:
+        complain(f"{_away(owner, error)}: start PostgreSQL, or correct {_variable(settings)}; --wait waits for it")
+        return 1
     except StoreError as error:
         complain(str(error))
         return 1
     print("\n".join(said))
     return 0
+
+
+def _variable(settings: Settings) -> str:
+    """Where the owner's URL was read."""
+    return "SINAL_MAINTENANCE_DATABASE_URL" if settings.maintenance_database_url else "SINAL_DATABASE_URL"
+
+
+def _away(url: str, error: Exception) -> str:
+    """Which PostgreSQL, without the password, and what it or the system says."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = conninfo_to_dict(url)
+    except Exception:  # a URL that libpq can't read is told by the connection
+        parts = {}
+    place = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
+    first = next(iter(str(error.__cause__ or error).strip().splitlines()), str(error))
+    return f"no PostgreSQL for {parts.get('user') or 'this user'} at {place} ({first.rpartition('failed: ')[2]})"
 
 
 async def _migrate(owner: str, deadline: float) -> list[str]:

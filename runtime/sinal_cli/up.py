@@ -43,6 +43,9 @@ def run_up(
     if missing:
         complain(f"{missing[0]}: no such file or folder")
         return 2
+    if ready_file is not None and not ready_file.parent.is_dir():
+        complain(f"--ready-file {ready_file}: there is no such folder")
+        return 2
     try:
         outside = Outside.read(graph_url=graph_url, public_url=public_url)
     except BadUrl as error:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sinal_cli.__main__ import NOBODY_READS
+from sinal_cli.mistakes import NOBODY_READS
 
 FIXTURE = next((Path(__file__).parents[1] / "fixtures").rglob("hotmart/*.json"))
 

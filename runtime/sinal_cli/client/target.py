@@ -62,15 +62,27 @@ def find(said: Said, environment: Mapping[str, str] = os.environ) -> Target:
 
 
 def _ready(folder: Path) -> _Ready | None:
-    """What a stack on this folder tells of itself, if it runs."""
+    """What a stack on this folder tells of itself, if it runs; raises NoTarget for another user's."""
+    file = ready_of(folder)
     try:
-        ready = msgspec.json.decode(ready_of(folder).read_bytes(), type=_Ready)
-        os.kill(ready.pid, 0)
-    except PermissionError:
-        return ready
+        ready = msgspec.json.decode(file.read_bytes(), type=_Ready)
+    except PermissionError as error:
+        raise NoTarget(
+            f"{file} is another user's, who alone may read its key: run this as that user, or give --api and --key"
+        ) from error
     except (OSError, msgspec.MsgspecError):
         return None
-    return ready
+    return ready if _runs(ready.pid) else None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # somebody else's, and there
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

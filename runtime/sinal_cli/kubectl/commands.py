@@ -20,6 +20,7 @@ from sinal_cli.client import commands
 from sinal_cli.client.quarantine import quarantine
 from sinal_cli.client.target import REACH, NoTarget, Said, Target, find
 from sinal_cli.kubectl.cluster import KEY, Kubectl, Place, Scope
+from sinal_cli.mistakes import guarded
 
 SCOPE: ContextVar[Scope] = ContextVar("SCOPE", default=Scope())  # noqa: B039 - it is immutable
 app = App(name="kubectl sinal", help="Sinal in this cluster: what is declared, and what became of events.")
@@ -133,8 +134,7 @@ def status(*, json: Annotated[bool, Parameter(negative=())] = False) -> int:
 
 def main() -> None:
     """Entry point."""
-    result = app.meta(result_action="return_value")
-    sys.exit(result if isinstance(result, int) else 0)
+    sys.exit(guarded(lambda: app.meta(result_action="return_value")))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,12 @@ class Operator(Base):
             files=self._files,
             ack_wait_s=self._settings.lane_ack_wait_s,
         )
-        await provisioning.start()
+        from sinal_crds.loading import InvalidManifests
+
+        try:
+            await provisioning.start()
+        except InvalidManifests as error:
+            raise BadSettings(str(error)) from error
         self._stack.push_async_callback(provisioning.stop)
 
 

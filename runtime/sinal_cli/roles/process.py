@@ -15,7 +15,7 @@ from sinal_cli.roles.base import BadSettings
 from sinal_cli.roles.operator import operator
 from sinal_crds.keyring import Keyring
 from sinal_runtime import collector
-from sinal_runtime.server import HttpServer
+from sinal_runtime.server import HttpServer, ListenError
 from sinal_runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -24,9 +24,7 @@ log = structlog.get_logger(__name__)
 def run_role(name: str, *, files: Sequence[Path]) -> int:
     """One role until SIGTERM or Ctrl-C; 2 for an unknown role, missing files, bad settings or a bad keyring."""
     from sinal_cli.offline import complain
-    from sinal_runtime.health import build
     from sinal_runtime.logs import configure
-    from sinal_runtime.tracing import installed
 
     settings = Settings()
     configure(level=settings.log_level, json=settings.log_json)
@@ -34,8 +32,15 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     if name not in known:
         complain(f"unknown role {name!r}; known: {', '.join(known)}")
         return 2
-    if name == "metrics-adapter":
-        return _run_adapter(settings)
+    return _run_adapter(settings) if name == "metrics-adapter" else _run_with_keyring(name, settings, files)
+
+
+def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> int:
+    """A role that reads plans; 1 where it ends by what it met, 2 where it can't begin."""
+    from sinal_cli.offline import complain
+    from sinal_runtime.health import build
+    from sinal_runtime.tracing import installed
+
     try:
         keyring = Keyring.from_json(settings.keyring_file.read_bytes())
     except (OSError, ValueError) as error:
@@ -53,7 +58,11 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     health = (
         None if hasattr(role, "url") else HttpServer(build(starting.readiness), host=settings.host, port=settings.port)
     )
-    run_loop(_until_stopped(name, starting, health))
+    try:
+        run_loop(_until_stopped(name, starting, health))
+    except (ListenError, BadSettings) as error:
+        complain(str(error))
+        return 1
     return 0
 
 

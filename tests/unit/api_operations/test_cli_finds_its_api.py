@@ -49,6 +49,17 @@ def test_a_stack_that_is_gone_tells_nothing(tmp_path: Path) -> None:
         find(Said(data=tmp_path / "none"), {})
 
 
+def test_a_stack_of_another_user_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stack(tmp_path, os.getpid())
+
+    def closed(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    with pytest.raises(NoTarget, match="another user's"):
+        find(Said(data=folder), {})
+
+
 def session(answers: list[Any], seen: list[httpx.Request]) -> Session:
     """A session whose calls get these answers."""
 
