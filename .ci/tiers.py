@@ -278,8 +278,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def make(target: str, *words: str, after: Sequence[str] = (), nice: int = 0) -> Tier:
     """A target of the Makefile as a tier."""
-    command = ("make", "--no-print-directory", f"PYTHON={os.environ.get('PYTHON', 'python3')}", target, *words)
-    return Tier(target, command, frozenset(after), nice)
+    return Tier(target, ("make", "--no-print-directory", target, *words), frozenset(after), nice)
 
 
 def lanes(*, node: bool, day: int) -> list[list[Tier]]:

@@ -11,14 +11,21 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], *, timeout_s: float = 120.0, pause_s: float = 0.1) -> T:
-    """The condition's first true value; raises TimeoutError with its last value."""
+    """The condition's first true value; raises TimeoutError with its last value.
+
+    A field that it asks for and that is not there is a no: objects and their conditions come and go.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
-        found = condition()
-        if found:
-            return found
+        last: object
+        try:
+            last = found = condition()
+            if found:
+                return found
+        except LookupError as error:
+            last = error
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not so after {timeout_s} s; last: {found!r}")
+            raise TimeoutError(f"not so after {timeout_s} s; last: {last!r}")
         time.sleep(pause_s)
 
 
