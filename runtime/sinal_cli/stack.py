@@ -21,6 +21,7 @@ from sinal_cli.local.provisioning import LocalProvisioning
 from sinal_cli.local.services import Services, Watch
 from sinal_cli.local.statuses import Statuses
 from sinal_cli.local.urls import Outside
+from sinal_cli.roles.process import unless
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.settings import Settings
@@ -71,17 +72,12 @@ class Stack:
 
     async def start_unless(self, stop: asyncio.Event) -> bool:
         """Start all, and say whether it has: false where it was stopped before."""
-        starting, stopping = asyncio.ensure_future(self.start()), asyncio.ensure_future(stop.wait())
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        stopped = not starting.done()
-        if stopped:
-            starting.cancel()
-        await asyncio.wait({starting, stopping})
-        if stopped:
-            return False  # how a start ends that was broken off is no news
-        starting.result()
-        return True
+
+        async def started() -> bool:
+            await self.start()
+            return True
+
+        return await unless(stop, started()) or False
 
     async def stop(self) -> None:
         """Stop all, users first."""

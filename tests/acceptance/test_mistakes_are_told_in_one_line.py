@@ -93,7 +93,7 @@ def cases() -> Iterator[object]:
         yield pytest.param("root", *case, id=f"{name}, root")
 
 
-@pytest.mark.parametrize(("user", "words", "variables", "said"), cases())
+@pytest.mark.parametrize(("user", "words", "variables", "said"), list(cases()))
 def test_a_mistake_is_told(place: Path, user: str, words: Words, variables: dict[str, str], said: str) -> None:
     output = told(ran(words(place), user=user, variables=variables))
     assert said in output

@@ -113,6 +113,14 @@ def test_it_stops_whole_within_ten_seconds_and_leaves_no_process(tmp_path: Path,
     assert processes_of(tmp_path / "data") == []
 
 
+def test_what_it_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    with up(tmp_path) as stack:
+        assert stack.outcome(stack.visit()) == "delivered"
+        files = [tmp_path / "data", *(tmp_path / "data").iterdir(), *(tmp_path / "data" / "logs").iterdir()]
+        assert [str(file) for file in files if file.stat().st_mode & 0o077] == []
+        assert {"env", "ready.json", "status.json", "sandbox.jsonl", "ports.json"} <= {file.name for file in files}
+
+
 def test_a_killed_stack_leaves_no_process_and_the_next_start_has_its_data(tmp_path: Path) -> None:
     with up(tmp_path) as stack:
         event = stack.visit()
@@ -128,6 +136,27 @@ def test_a_killed_stack_leaves_no_process_and_the_next_start_has_its_data(tmp_pa
         assert again.outcome(event) == "delivered"
         assert again.ready["admin_key"] == stack.ready["admin_key"]
         assert again.ready["tenants"] == stack.ready["tenants"]  # webhook URLs, with their port, as well
+
+
+@pytest.mark.parametrize("word", ["up", "demo"])
+def test_ctrl_c_while_it_starts_is_no_error(tmp_path: Path, word: str) -> None:
+    data = tmp_path / "data"
+    with subprocess.Popen(
+        [sys.executable, "-m", "sinal_cli", word, "--data", str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + START_S
+        while not (data / "postgres").exists():  # its making is what takes time
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+        said, _ = process.communicate(timeout=60)
+    assert "stopped" in said
+    assert not [line for line in said.splitlines() if "Traceback" in line or "failed" in line or "Error" in line], said
+    assert processes_of(data) == []
 
 
 def test_two_stacks_run_side_by_side_and_do_not_share_events(tmp_path: Path) -> None:

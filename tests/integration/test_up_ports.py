@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -68,6 +69,12 @@ def test_a_port_that_is_asked_for_and_taken_is_refused_with_its_holder(tmp_path:
 def test_a_port_out_of_range_is_refused_by_its_option(tmp_path: Path, wanted: int) -> None:
     with pytest.raises(PortError, match=r"--port .* must be 1 to 65533"):
         ports.choose(tmp_path, wanted)
+
+
+def test_a_port_that_this_user_may_not_have_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_trouble", lambda port: errno.EACCES)  # as an ordinary user finds it
+    with pytest.raises(PortError, match="port 80 needs root"):
+        ports.choose(tmp_path, 80)
 
 
 def test_a_file_of_something_else_is_named_with_the_way_out(tmp_path: Path) -> None:

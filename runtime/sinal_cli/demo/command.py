@@ -20,7 +20,7 @@ from sinal_cli.embedded.process import free_port
 from sinal_cli.instance import Instance
 from sinal_cli.local.ports import asked
 from sinal_cli.offline import complain
-from sinal_cli.roles.process import run_loop, stop_event
+from sinal_cli.roles.process import run_loop, stop_event, unless
 from sinal_cli.stack import Stack
 from sinal_cli.up import EXPECTED
 from sinal_runtime.logs import configure
@@ -91,8 +91,11 @@ async def _on(
         complain("stopped before it was up")
         return
     try:
-        outcome["ok"] = await _told(stack.ready, began, as_json=as_json)
-        if keep:
+        told = await unless(stop, _told(stack.ready, began, as_json=as_json))
+        outcome["ok"] = told or False
+        if told is None:
+            complain("stopped before its end")
+        elif keep:
             complain(f"still running: API {stack.ready['api']}, data in {stack.folder}; Ctrl-C stops it")
             await stop.wait()
     finally:

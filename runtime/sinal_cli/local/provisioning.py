@@ -79,7 +79,7 @@ class LocalProvisioning(FileProvisioning):
             self._say(
                 "leaving",
                 f"Tenant {slug}: its manifest is gone; in {self._departures.grace_s:.0f} s its webhooks end.\n"
-                "Put the manifest back to keep it. To end it at once, start with --grace 0.",
+                "Put it back to keep it; a start with --grace 0 ends it at once.",
             )
         for slug in news.stayed:
             self._say("stayed", f"Tenant {slug}: its manifest is back, and nothing has happened to it")

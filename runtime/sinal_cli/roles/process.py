@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import signal
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,6 +20,8 @@ from sinal_runtime.server import HttpServer, ListenError
 from sinal_runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 def run_role(name: str, *, files: Sequence[Path]) -> int:
@@ -118,6 +121,17 @@ def run_loop(work: Awaitable[None]) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The work's result; None where it was stopped before, and how the work ends that is broken off is no news."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopped = not working.done()
+    for task in (stopping, working):
+        task.cancel()
+    await asyncio.wait({working, stopping})
+    return None if stopped else working.result()
 
 
 async def _until_stopped(name: str, starting: Starting, health: HttpServer | None) -> None:
