@@ -1,29 +1,27 @@
-PYTHON ?= python3
+PYTHON ?=
 BIN := .venv/bin
 DATA ?= .sinal
 ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
-PIP ?= $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts lock images e2e e2e-node clean help
 
+USERS := demo up test clean help
+
 help:            ## this list
-	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@awk -v users=' $(USERS) ' '/^[a-z0-9-]+:.*## / { \
+	    name = substr($$1, 1, index($$1, ":") - 1); sub(/^.*## +/, ""); line = sprintf("  %-15s %s\n", name, $$0); \
+	    if (index(users, " " name " ")) tries = tries line; else works = works line } \
+	  END { printf "To try it and to use it:\n%s\nTo work on it:\n%s\n", tries, works }' $(MAKEFILE_LIST)
+	@echo 'PYTHON=python3.13 chooses a Python, DATA=folder where `make up` keeps its data, ARGS=... what the program is told.'
 
-.venv/run.stamp: requirements/run.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --require-hashes -r requirements/run.lock
-	$(PIP) --no-deps --no-build-isolation -e .
-	touch $@
+.venv/run.stamp .venv/dev.stamp: FORCE
+	@sh requirements/install.sh $(basename $(@F)) $(PYTHON)
 
-.venv/dev.stamp: requirements/dev.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --require-hashes -r requirements/dev.lock
-	$(PIP) --no-deps --no-build-isolation -e .
-	touch $@ .venv/run.stamp
+FORCE:
 
-demo: .venv/run.stamp  ## install, start everything, play a journey, say what became of each event
+demo: .venv/run.stamp  ## install, start everything, play a journey, say what became of each event (about a minute)
 	$(BIN)/sinal demo $(ARGS)
 
 up: .venv/run.stamp    ## install, start everything and leave it running
@@ -114,8 +112,9 @@ DOCKER ?= docker
 IMAGE ?= sinal
 SERVICES_IMAGE ?= sinal-services
 images:          ## container images with Docker or Podman (DOCKER=podman): IMAGE=sinal, SERVICES_IMAGE=sinal-services
+	@command -v $(DOCKER) >/dev/null || { echo "$(DOCKER) is missing: install Docker, or Podman and say DOCKER=podman" >&2; exit 1; }
 	$(DOCKER) build -f images/sinal.Dockerfile -t $(IMAGE) .
 	$(DOCKER) build -f images/services.Dockerfile -t $(SERVICES_IMAGE) .
 
-clean:           ## forget the data of `make up`
+clean:           ## delete the data of make up (DATA, .sinal); .venv stays, and make remakes it where it does not fit
 	rm -rf $(DATA)

