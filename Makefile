@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts lock images e2e e2e-node clean help
+.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts lock matrix images e2e e2e-node clean help
 
 USERS := demo up test clean help
 
@@ -94,6 +94,9 @@ chart: .venv/dev.stamp  ## regenerate values, their schema and the README's tabl
 	$(BIN)/python -m charts.generator
 
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
+
+matrix: .venv/dev.stamp  ## a wheel for each package on each promised platform; demo and unit on each Python that is here
+	$(BIN)/python -m requirements.matrix $(ARGS)
 
 lock: .venv/dev.stamp  ## resolve dependencies anew: hashes, no addresses
 	$(COMPILE) --all-extras pyproject.toml -o requirements/dev.lock

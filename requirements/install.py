@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,9 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = {"run": ROOT / "requirements" / "run.lock", "dev": ROOT / "requirements" / "dev.lock"}
 HOLDS = {"run": ("dev", "run"), "dev": ("dev",)}  # what is installed of dev is enough for run
 PLATFORMS = "Linux on x86-64 or ARM64 with glibc 2.28 or newer, or macOS"
+# Lock, processor, Python: the package without a wheel there. docs/platforms.md says it too, requirements/matrix.py sees
+# to it that nothing else is missing.
+WITHOUT_A_WHEEL = {("dev", "aarch64", "3.14"): "starlark-pyo3"}
 # What pip was told about the registry holds for uv too.
 UV_OPTIONS = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -65,7 +69,7 @@ def install(lock: str, *, exactly: bool) -> None:
     ):
         return
     began = time.monotonic()
-    check_machine()
+    check_machine(lock)
     if fault is not None:
         _make(fault)
     for name in LOCKS:
@@ -91,7 +95,7 @@ def fault_of_venv(*, exactly: bool) -> str | None:
     mine = [sys.implementation.name, *sys.version_info[:2]]
     if found is None:
         return "it is broken, or was left half made"
-    if found != mine and (exactly or not _promised(found)):
+    if found != mine and (exactly or f"{found[1]}.{found[2]}" not in promised()):
         return f"it is of Python {found[1]}.{found[2]}"
     for name in LOCKS:
         where = _folder_in(_stamp(name))
@@ -100,7 +104,7 @@ def fault_of_venv(*, exactly: bool) -> str | None:
     return None
 
 
-def check_machine() -> None:
+def check_machine(lock: str) -> None:
     """Raises Unfit where no wheels of the services are, or where Python cannot make virtual environments."""
     if os.name != "posix" or platform.machine() not in {"x86_64", "aarch64", "arm64"}:
         raise Unfit(
@@ -109,12 +113,24 @@ def check_machine() -> None:
     libc, version = platform.libc_ver()
     if sys.platform == "linux" and (libc != "glibc" or tuple(map(int, version.split("."))) < (2, 28)):
         raise Unfit(f"This system has {libc or 'another C library than glibc'} {version}".rstrip() + f"; {PLATFORMS}.")
+    python = ".".join(platform.python_version_tuple()[:2])
+    if (package := WITHOUT_A_WHEEL.get((lock, platform.machine(), python))) is not None:
+        raise Unfit(
+            f"{package}, which tests need, has no wheel for Python {python} on {platform.machine()}: name another"
+        )
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             raise Unfit(
                 f"Python {platform.python_version()} has no {module}, so it makes no virtual environment: "
-                f"apt-get install python{sys.version_info[0]}.{sys.version_info[1]}-venv (Debian, Ubuntu)"
+                f"apt-get install python{python}-venv (Debian, Ubuntu)"
             )
+
+
+def promised() -> list[str]:
+    """The Pythons that Sinal runs on, as `requires-python` says: 3.11, 3.12, …"""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    first, beyond = (int(part.rpartition(".")[2]) for part in wanted.split(","))
+    return [f"3.{minor}" for minor in range(first, beyond)]
 
 
 def state(lock: str) -> str:
@@ -180,7 +196,7 @@ def _pip(uv: Sequence[str] | None, *options: str) -> None:
 def _run(
     command: Sequence[str], *, capture: bool = False, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, check=False, text=True, capture_output=capture, env=env)  # noqa: S603 - ours
+    return subprocess.run(command, check=False, text=True, capture_output=capture, env=env)
 
 
 def _ask(code: str) -> list[int | str] | None:
@@ -191,14 +207,6 @@ def _ask(code: str) -> list[int | str] | None:
         return None
     found: list[int | str] | None = json.loads(done.stdout) if done.returncode == 0 else None
     return found
-
-
-def _promised(found: Sequence[int | str]) -> bool:
-    import tomllib
-
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    low, high = (int(part.rpartition(".")[2]) for part in wanted.split(","))
-    return low <= int(found[2]) < high
 
 
 def _stamp(lock: str) -> Path:

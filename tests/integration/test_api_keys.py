@@ -49,6 +49,19 @@ async def test_a_key_is_shown_once_and_kept_as_its_hash(api_rig: ApiRig) -> None
     assert (await api_rig.call("GET", "/api/v1/events", key=key)).status_code == 200
 
 
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/x-www-form-urlencoded"}])
+async def test_a_body_that_does_not_say_it_is_json_is_told_which_header_to_send(
+    api_rig: ApiRig, headers: dict[str, str]
+) -> None:
+    body = b'{"tenant": "loja", "role": "viewer", "name": "console"}'
+    async with api_rig.client() as client:
+        refused = await client.post("/api/v1/keys", content=body, headers=headers)
+        taken = await client.post("/api/v1/keys", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 415
+    assert "Content-Type: application/json" in refused.json()["detail"]
+    assert taken.status_code == 201
+
+
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer wrong", f"Token {ADMIN_KEY}", "Bearer \u00ff"]
 )

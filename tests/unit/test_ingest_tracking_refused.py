@@ -263,6 +263,21 @@ async def test_other_media_types_are_415(edge_world: EdgeWorld, header: dict[str
     assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers={**BROWSER, **header}), 415)
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/octet-stream", "nonsense"])
+async def test_a_server_key_may_name_any_type_as_long_as_the_body_is_json(edge_world: EdgeWorld, kind: str) -> None:
+    client, headers = edge_world.client(), {**SERVER, "content-type": kind}
+    assert (await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers)).status == 202
+    batch = {"funnel": PUBLIC_KEY, "events": [{"type": "lead"}]}
+    assert (await client.post("/api/v1/track/batch", batch, headers=headers)).status == 202
+    assert_problem(await client.post(LEAD, b"funnel=pk_1&url=x", headers=headers), 400)
+
+
+async def test_a_wrong_server_key_opens_no_door_to_other_types(edge_world: EdgeWorld) -> None:
+    headers = {"authorization": "Bearer sk_wrong", "content-type": "application/x-www-form-urlencoded"}
+    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 401)
+    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers={**BROWSER, **headers}), 401)
+
+
 async def test_rate_limit_is_per_tenant_and_says_when_to_return(edge_world: EdgeWorld) -> None:
     edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=3)), OTHER)
     client = edge_world.client()

@@ -143,14 +143,22 @@ def test_a_machine_without_wheels_is_named(
     monkeypatch.setattr("platform.machine", lambda: machine)
     monkeypatch.setattr("platform.libc_ver", lambda: libc)
     with pytest.raises(install.Unfit, match=said):
-        install.check_machine()
+        install.check_machine("run")
+
+
+def test_a_lock_without_a_wheel_for_this_python_on_this_processor_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("platform.python_version_tuple", lambda: ("3", "14", "1"))
+    with pytest.raises(install.Unfit, match=r"starlark-pyo3, which tests need, .* Python 3\.14 on aarch64"):
+        install.check_machine("dev")
+    install.check_machine("run")
 
 
 def test_a_python_without_ensurepip_is_told_which_package_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ensurepip" else object())
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(install.Unfit, match=rf"no ensurepip.*apt-get install python{version}-venv"):
-        install.check_machine()
+        install.check_machine("run")
 
 
 def test_what_pip_was_told_about_the_registry_holds_for_uv() -> None:

@@ -46,4 +46,6 @@ async def test_without_any_server_nothing_is_started_and_one_line_says_what_that
     await one.start()
     await one.stop()
     assert os.listdir(no_wheel) == []
-    assert one.missing == "Redis is missing (valkey-server or redis-server on the PATH): rate limits are kept per process"
+    assert (
+        one.missing == "Redis is missing (valkey-server or redis-server on the PATH): rate limits are kept per process"
+    )

@@ -58,7 +58,11 @@ def install(app: FastAPI) -> None:
         return problem(error.status_code, str(error.detail), headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def on_invalid(_: Request, error: RequestValidationError) -> Response:
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        if not _says_json(request) and any(item["loc"] == ("body",) for item in error.errors()):
+            return problem(
+                415, "send the header Content-Type: application/json; without it the body is not read as JSON"
+            )
         errors = [
             {
                 "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
@@ -73,6 +77,11 @@ def install(app: FastAPI) -> None:
         return problem(error.status, error.detail, errors=error.errors)
 
     _install_outages(app)
+
+
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _install_outages(app: FastAPI) -> None:

@@ -85,7 +85,11 @@ def json_object(raw: bytes) -> dict[str, object]:
 
 
 def check_media_type(request: Request) -> None:
-    """Only JSON and text/plain (what sendBeacon sends without a preflight); raises Problem 415."""
+    """Only JSON and text/plain (what sendBeacon sends without a preflight); raises Problem 415.
+
+    Who shows a key may name any type (`curl -d` says form): a browser sends Authorization only after a preflight, which
+    does not permit it, so no page of a stranger gets here with a form.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in _JSON_TYPES:
+    if media_type not in _JSON_TYPES and "authorization" not in request.headers:
         raise Problem(415, "Content-Type must be application/json or text/plain, with a JSON body.")
