@@ -54,10 +54,10 @@ class Sight:
 
 # By page, by the beginning of the command; a step that isn't named has to end with 0 and to show something.
 META: Mapping[str, Mapping[str, Sight]] = {
-    "SinalBacklogOld": {"sinal doctor": Sight(["lanes"])},
+    "SinalBacklogOld": {"sinal doctor": Sight(["lanes"], code=1)},
     "SinalBreakerOpen": {
         "kubectl": Sight(['"why": "retry"', '"destination": "pixel-agencia"']),
-        "sinal doctor": Sight(["vizinha: pixel-agencia", "its breaker is", ": retry"]),
+        "sinal doctor": Sight(["vizinha: pixel-agencia", "its breaker is", ": retry"], code=1),
     },
     "SinalDeadLettersGrow": {
         "sinal dead-letters list": Sight(["rejected", "2804019", "sample"]),
@@ -65,9 +65,9 @@ META: Mapping[str, Mapping[str, Sight]] = {
         "sinal events list": Sight(['"dead"']),
         "sinal dead-letters replay": Sight(['"replayed":6']),
     },
-    "SinalDestinationMisconfigured": {"sinal doctor": Sight(["its breaker is"])},
+    "SinalDestinationMisconfigured": {"sinal doctor": Sight(["its breaker is"], code=1)},
     "SinalDispatchBudgetBurn": {
-        "sinal doctor": Sight(["tokens"]),
+        "sinal doctor": Sight(["tokens"], code=1),
         "kubectl": Sight(["destination.breaker"]),
         "sinal events list": Sight(["in_flight"]),
     },
@@ -77,7 +77,7 @@ META: Mapping[str, Mapping[str, Sight]] = {
         "sinal quarantine list": Sight(["the body is not valid JSON"]),
         "sinal events list": Sight(['"status":"ignored"']),
     },
-    "SinalLatencyBudgetBurn": {"sinal doctor": Sight(["lanes"])},
+    "SinalLatencyBudgetBurn": {"sinal doctor": Sight(["lanes"], code=1)},
     "SinalLedgerDifference": {
         "kubectl": Sight(
             code=1, why_empty="nothing is lost here; tests/integration/test_housekeeping_ledger.py breaks it"
@@ -93,8 +93,12 @@ META: Mapping[str, Mapping[str, Sight]] = {
         "sinal quarantine list": Sight(["hotmart"]),
     },
     "SinalTenantSilent": {"sinal events list": Sight(["received_at"]), "curl": Sight(["200 OK", "text/javascript"])},
-    "SinalTokenInvalid": {"sinal doctor": Sight(["tokens", "loja: pixel", "its breaker is", ": credential, code 190"])},
-    "nats-restart": {"sinal doctor": Sight(["plans", "lanes"])},
+    "SinalTokenInvalid": {
+        "sinal doctor": Sight(
+            ["loja: pixel", "its breaker is", ": credential, code 190", "Meta says: Error validating"], code=1
+        )
+    },
+    "nats-restart": {"sinal doctor": Sight(["plans", "lanes"], code=1)},
 }
 NO_NATS: Mapping[str, Mapping[str, Sight]] = {
     "SinalHeartbeatMissing": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -15,12 +16,13 @@ from sinal_runtime.api.app import Parts, build
 from sinal_runtime.api.ports import TokenState
 from sinal_runtime.api.sink import FolderSink
 from sinal_runtime.bus.depth import Depth
-from sinal_runtime.events import UserData
+from sinal_runtime.events import Refused, Spooled, Tallies, UserData
 from sinal_runtime.gateways.sale import Client, Customer, Tracking
 from sinal_runtime.ingest.draft import Draft
 from sinal_runtime.ingest.facts import NOBODY, tracking_event
 from sinal_runtime.ingest.who import Caller
-from sinal_runtime.store.facts import CircuitStore
+from sinal_runtime.plans.testing import StaticPlans
+from sinal_runtime.store.facts import CircuitStore, FactStore
 
 from tests.support.fix_matching import AGENT, EMAIL
 from tests.support.fix_operations import ADMIN_KEY, ApiRig
@@ -228,9 +230,42 @@ async def test_the_status_names_what_is_wrong_and_the_way_out(api_rig: ApiRig) -
     found = (await api_rig.call("GET", "/api/v1/status?tenant=loja&tokens=true")).json()
     assert found["ok"] is False
     failed = {(one["area"], one["subject"]): one for one in found["findings"] if one["grade"] == "failed"}
-    assert set(failed) == {("services", "nats"), ("lanes", "loja"), ("tokens", "loja: pixel")}
-    assert "dispatch-pixel" in failed["lanes", "loja"]["detail"]
+    assert set(failed) == {("services", "nats"), ("tokens", "loja: pixel")}, "lanes are not there without a broker"
     assert all(one["advice"] for one in failed.values())
+    api_rig.app = build(Parts(api_rig.database, api_rig.bus, api_rig.plans, api_rig.secret))
+    found = (await api_rig.call("GET", "/api/v1/status?tenant=loja")).json()["findings"]
+    (lanes,) = [one for one in found if one["area"] == "lanes"]
+    assert lanes["grade"] == "failed" and "dispatch-pixel" in lanes["detail"]
+
+
+async def test_a_database_that_is_away_casts_no_shadow(api_rig: ApiRig) -> None:
+    async def away() -> bool:
+        return False
+
+    async def here() -> bool:
+        return True
+
+    checks = {"postgres": away, "migrations": away, "nats": here, "plans": here}
+    api_rig.app = build(Parts(api_rig.database, api_rig.bus, api_rig.plans, api_rig.secret, checks=checks))
+    found = (await api_rig.call("GET", "/api/v1/status")).json()["findings"]
+    assert [(one["area"], one["subject"]) for one in found if one["grade"] != "ok"] == [("services", "postgres")]
+
+
+async def test_a_tenant_that_is_not_there_is_told_with_those_that_are(api_rig: ApiRig) -> None:
+    found = (await api_rig.call("GET", "/api/v1/status?tenant=lojja")).json()["findings"]
+    (plan,) = [one for one in found if one["area"] == "plans"]
+    assert (plan["grade"], plan["advice"]) == ("failed", "did you mean loja? There are: loja, outra")
+
+
+async def test_a_secret_that_cannot_be_read_is_one_fault(api_rig: ApiRig) -> None:
+    loja = api_rig.plans.snapshot.tenants["loja"]
+    bare = msgspec.structs.replace(loja.destinations[0], access_token="", problem="Secret meta: it has no key tokn")
+    plans = StaticPlans(msgspec.structs.replace(loja, destinations=(bare,)))
+    tokens = Meta(TokenState(valid=False, expires_at=None, problem="it has no access token"))
+    api_rig.app = build(Parts(api_rig.database, api_rig.bus, plans, api_rig.secret, tokens=tokens))
+    found = (await api_rig.call("GET", "/api/v1/status?tokens=true")).json()["findings"]
+    (fault,) = [one for one in found if one["grade"] != "ok"]
+    assert (fault["area"], fault["grade"], fault["detail"]) == ("plans", "failed", "Secret meta: it has no key tokn")
 
 
 async def test_a_missing_cache_keeps_nobody_out(api_rig: ApiRig) -> None:
@@ -262,10 +297,79 @@ async def test_the_status_tells_of_a_destination_that_takes_nothing(api_rig: Api
     circuits = CircuitStore(api_rig.database, worker="dispatch-1")
     await circuits.opened("loja", "pixel", reason="credential", wait_s=60)
     stranger = await api_rig.key(tenant="outra", role="viewer")
-    assert await told(api_rig) == [("loja: pixel", "warning", "its breaker is open: credential")]
-    assert await told(api_rig, key=stranger) == []
+    figures = "0 wait, no success yet"
+    broken = f"its breaker is open: credential; {figures}"
+    assert (await told(api_rig))[0] == ("loja: pixel", "failed", broken)
+    assert "loja" not in str(await told(api_rig, key=stranger))
+    good = Meta(TokenState(valid=True, expires_at=None, problem=None))
+    parts = Parts(api_rig.database, api_rig.bus, api_rig.plans, api_rig.secret, tokens=good)
+    api_rig.app = build(parts)
+    found = (await api_rig.call("GET", "/api/v1/status?tenant=loja&tokens=true")).json()
+    assert not found["ok"] and not [one for one in found["findings"] if one["area"] == "tokens"], "one fault"
+    (one,) = [one for one in found["findings"] if one["grade"] == "failed"]
+    assert "Meta calls the token valid and refuses it for this pixel" in one["detail"]
     await circuits.closed("loja", "pixel")
-    assert await told(api_rig) == []
+    assert (await told(api_rig))[0] == ("loja: pixel", "ok", figures)
+
+
+async def test_what_was_given_up_fails_while_it_grows_and_warns_while_it_lies_there(api_rig: ApiRig) -> None:
+    await api_rig.run(
+        "insert into dead_letters (tenant_id, stage, destination, reason) "
+        "values ('loja', 'dispatch', 'pixel', 'rejected')"
+    )
+    (subject, grade, detail), *_ = await told(api_rig)
+    assert (subject, grade) == ("loja: pixel", "failed") and detail.startswith("1 given up within an hour")
+    await api_rig.run("update dead_letters set created_at = now() - interval '2 hours'")
+    assert (await told(api_rig))[0] == ("loja: pixel", "warning", "0 wait, no success yet, 1 dead letters")
+
+
+async def test_what_waits_is_told_with_its_age_and_fails_when_nobody_works_on_it(api_rig: ApiRig) -> None:
+    now = datetime.now(UTC)
+
+    async def lanes() -> tuple[str, str]:
+        found = (await api_rig.call("GET", "/api/v1/status?tenant=loja")).json()["findings"]
+        (one,) = [one for one in found if one["area"] == "lanes"]
+        return one["grade"], one["detail"]
+
+    api_rig.bus.consumers = ["match", "dispatch-pixel"]
+    api_rig.bus.waiting = [Depth("loja", "match", 5, 2, now - timedelta(minutes=3))]
+    assert await lanes() == ("ok", "2 lanes, 7 wait to be matched, the oldest for 3 min")
+    api_rig.bus.waiting = [Depth("loja", "match", 5, 2, now - timedelta(minutes=30))]
+    assert (await lanes())[0] == "failed"
+    api_rig.bus.waiting = [Depth("loja", "dispatch-pixel", 4, 0, now - timedelta(minutes=30))]
+    assert (await told(api_rig))[0][1:] == (
+        "failed",
+        "nothing was sent for 15 minutes, though events wait; 4 wait, the oldest for 30 min, no success yet",
+    )
+
+
+async def test_refusals_in_a_row_fail_and_single_ones_warn(api_rig: ApiRig) -> None:
+    at = int(datetime.now(UTC).timestamp())
+    one = Refused(
+        tenant="loja", integration="hotmart", gateway="hotmart", reason="proof_missing", missing="x-hotmart-hottok",
+        network="", worker="w", deliveries=2, first_at=at - 9, last_at=at, hour=at // 3600 * 3600,
+    )  # fmt: skip
+    spool = Spooled(worker="w", records=3, bytes=900, oldest_at=at - 5)
+    store = FactStore(api_rig.database)
+
+    async def doors() -> list[tuple[str, str, str]]:
+        found = (await api_rig.call("GET", "/api/v1/status")).json()["findings"]
+        return [
+            (one["area"], one["grade"], one["detail"].partition(",")[0])
+            for one in found
+            if one["area"] in ("refusals", "spool")
+        ]
+
+    assert await doors() == []
+    await store.note(Tallies(tallies=[], refused=[one], spool=spool))
+    assert await doors() == [
+        ("refusals", "warning", "2 refused"),
+        ("spool", "warning", "3 events wait on the disk of 1 processes"),
+    ]
+    await store.note(Tallies(tallies=[], refused=[msgspec.structs.replace(one, deliveries=3)]))
+    assert ("refusals", "failed", "3 refused") in await doors()
+    await api_rig.run("insert into sightings values ('loja', 'curso', 'hotmart', now() + interval '1 minute')")
+    assert ("refusals", "warning", "3 refused") in await doors()
 
 
 async def test_a_login_that_may_not_see_breakers_is_said(api_rig: ApiRig) -> None:

@@ -97,7 +97,7 @@ async def test_a_person_replays_what_meta_refused_and_sees_it_delivered(tmp_path
         code, findings, _ = await sinal("doctor", "--tenant", "loja")
         assert code == 0, findings
         areas = {one["area"] for one in findings}
-        assert areas == {"services", "plans", "lanes", "clocks", "tokens"}
+        assert areas == {"services", "plans", "lanes", "destinations", "clocks", "tokens"}
         assert {one["grade"] for one in findings} == {"ok"}, findings
 
         await wrong_calls(sinal, platform, events[0]["id"])

@@ -45,7 +45,7 @@ class ApiBus(MemoryPublisher):
         self.consumers = ["match", "dispatch-pixel"]
         self.facts: TenantFacts | None = None  # what hangs of any tenant
 
-    async def depths(self) -> list[Depth]:
+    async def depths(self, *, ages: bool = False) -> list[Depth]:
         return list(self.waiting)
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:

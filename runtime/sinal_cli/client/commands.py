@@ -218,7 +218,9 @@ def reject(event: str, /, *, drop: bool = False, api: Api = NO_API) -> int:
 
 
 def doctor(*, tenant: str | None = None, tokens: bool = True, api: Api = NO_API) -> int:
-    """Look at services, plans, lanes, destinations, clocks, tokens; say what to do. Exit 1: something is wrong.
+    """Look at services, plans, lanes, destinations, refusals, clocks, tokens; say what to do.
+
+    Exit 1: something is wrong, or something is not delivered that should be.
 
     Parameters
     ----------

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sinal_cli.client.session import Session
+from sinal_cli.client.reasons import refusal
+from sinal_cli.client.session import Session, Unreachable
 from sinal_cli.client.show import GRADES, Output, text
 from sinal_cli.client.table import Column
+from sinal_cli.client.ways_out import advice
 
 CLOCK_S = 5.0
 COLUMNS = (Column("grade"), Column("area"), Column("what"), Column("found", prose=True))
@@ -21,11 +23,37 @@ def examine(session: Session, out: Output, *, tenant: str | None, tokens: bool) 
     findings = [
         {"area": "services", "subject": "api", "grade": "ok", "detail": session.target.url, "advice": None},
         _clock(datetime.fromisoformat(status["now"]), before, after),
-        *status["findings"],
+        *map(_refusal, status["findings"]),
     ]
+    findings += _disk(session, findings)
+    for one in findings:
+        one["advice"] = advice(one, session.target)
     failed = any(one["grade"] == "failed" for one in findings)
     _print(out, findings)
     return 1 if failed else 0
+
+
+def _refusal(finding: dict[str, Any]) -> dict[str, Any]:
+    """Refused deliveries in the words of `sinal explain`."""
+    row = finding.get("refusal")
+    return finding if not row else finding | {"advice": refusal(row)}
+
+
+def _disk(session: Session, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What waits on the disk of a `sinal up`: while the broker is away only its edge can tell."""
+    if session.target.ingest is None or any(one["area"] == "spool" for one in findings):
+        return []
+    try:
+        _, state = session.probe(f"{session.target.ingest}/readyz")
+    except Unreachable:
+        detail, hint = "does not answer", "stop `sinal up` and start it again; gateways send again what was refused"
+        return [{"area": "services", "subject": "ingest", "grade": "failed", "detail": detail, "advice": hint}]
+    spool = state.get("spool") or {}
+    if not spool.get("records"):
+        return []
+    detail = f"{spool['records']} events wait on disk, the oldest for {spool['oldest_s']:.0f} s"
+    hint = "they are sent by themselves once the broker answers: nothing is lost"
+    return [{"area": "spool", "subject": "ingest", "grade": "warning", "detail": detail, "advice": hint}]
 
 
 def _clock(theirs: datetime, before: datetime, after: datetime) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -31,16 +31,20 @@ class Said:
 
 @dataclass(frozen=True, repr=False)
 class Target:
-    """Base URL and key."""
+    """Base URL and key; of a `sinal up` its folder and its edge, too."""
 
     url: str
     key: str
+    folder: Path | None = field(default=None, compare=False)
+    ingest: str | None = field(default=None, compare=False)
+    on_cluster: bool = field(default=False, compare=False)
 
 
 class _Ready(msgspec.Struct, frozen=True):
     api: str
     admin_key: str
     pid: int
+    ingest: str | None = None
 
 
 def find(said: Said, environment: Mapping[str, str] = os.environ) -> Target:
@@ -51,7 +55,7 @@ def find(said: Said, environment: Mapping[str, str] = os.environ) -> Target:
         return Target(url.rstrip("/"), key)
     ready = _ready(said.data or DATA)
     if ready is not None and (url is None or url.rstrip("/") == ready.api):
-        return Target(ready.api, key or ready.admin_key)
+        return Target(ready.api, key or ready.admin_key, folder=said.data or DATA, ingest=ready.ingest)
     if url:
         raise NoTarget("no key: give --key, or set SINAL_API_KEY")
     where = said.data or DATA

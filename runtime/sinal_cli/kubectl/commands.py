@@ -59,7 +59,7 @@ class Door:
             "--address=127.0.0.1",
         )
         with forwarded(self.kubectl.command(*way)) as port:
-            yield Target(f"http://127.0.0.1:{port}", key)
+            yield Target(f"http://127.0.0.1:{port}", key, on_cluster=True)
 
     def _key(self, said: Said, service: Place | None) -> str:
         """Said, in the environment, or in a Secret: the chart's stands beside the Service."""

@@ -117,8 +117,9 @@ def _events(parts: Parts, operations: OperationsStore, leaving: Leaving) -> list
 
 def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
     """Tenants, funnels, keys and the state of the platform."""
+    refused = RefusalStore(parts.database)
     inspector = status.Inspector(
-        parts.checks, operations, FactStore(parts.database), parts.bus, parts.plans, parts.tokens
+        parts.checks, operations, FactStore(parts.database), refused, parts.bus, parts.plans, parts.tokens
     )
     kept = [] if parts.keyring is None else [quarantine.routes(_quarantined(parts, parts.keyring), operations)]
     return [
@@ -126,7 +127,7 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
         funnels.routes(parts.plans, parts.sink, operations),
         keys.routes(operations),
         status.routes(inspector),
-        refusals.routes(RefusalStore(parts.database)),
+        refusals.routes(refused),
         privacy.routes(privacy.Privacy(parts.database, parts.streams, parts.plans, parts.keyring)),
         *kept,
     ]

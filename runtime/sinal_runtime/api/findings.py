@@ -6,15 +6,18 @@ from typing import Literal
 
 import msgspec
 
-Area = Literal["services", "plans", "lanes", "destinations", "clocks", "tokens"]
+from sinal_runtime.store.refusals import RefusalRow
+
+Area = Literal["services", "plans", "lanes", "destinations", "clocks", "tokens", "refusals", "spool"]
 Grade = Literal["ok", "warning", "failed"]
 
 
 class Finding(msgspec.Struct, kw_only=True, frozen=True):
-    """One thing that was looked at; `advice` where it is not as it should be."""
+    """One thing that was looked at; `advice` where it is not as it should be, `refusal` where it is of refusals."""
 
     area: Area
     subject: str
     grade: Grade
     detail: str
     advice: str | None = None
+    refusal: RefusalRow | msgspec.UnsetType = msgspec.UNSET

@@ -53,8 +53,8 @@ class Plans(Protocol):
 class Bus(Publisher, Protocol):
     """Publishing, and what waits where."""
 
-    async def depths(self) -> list[Depth]:
-        """What waits in every lane; raises BusError."""
+    async def depths(self, *, ages: bool = False) -> list[Depth]:
+        """What waits in every lane, with ages since when; raises BusError."""
         ...
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:

@@ -6,6 +6,7 @@ Every finding names its place and the way out, so that the doctor only has to pr
 from __future__ import annotations
 
 import asyncio
+import difflib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -14,22 +15,26 @@ from fastapi import APIRouter, Response
 
 from sinal_crds import names
 from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_runtime.api import breakers, health
+from sinal_runtime.api import destinations, doors, health
 from sinal_runtime.api.access import Caller, Viewer
 from sinal_runtime.api.answers import answer, says
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.findings import Area, Finding, Grade
-from sinal_runtime.api.ports import Bus, Check, Plans, Tokens
+from sinal_runtime.api.ports import Bus, Check, Plans, Tokens, TokenState
+from sinal_runtime.bus.depth import Depth
 from sinal_runtime.bus.errors import BusError, BusRefused, LaneMissing
+from sinal_runtime.observing.facts import UNHEARD
 from sinal_runtime.store.errors import StoreError
 from sinal_runtime.store.facts import FactStore
 from sinal_runtime.store.migrate import load_migrations
 from sinal_runtime.store.operations import OperationsStore, Schema
+from sinal_runtime.store.refusals import RefusalStore
 
 MOST_TENANTS = 50  # looked at by one call; `tenant` asks for one of more
 CLOCK_S = 2.0
 EXPIRES_SOON = timedelta(days=7)
 BACKLOG = 10_000
+NAMED = 10  # tenants that are named where a name is of none
 
 
 class Status(msgspec.Struct, kw_only=True, frozen=True):
@@ -61,33 +66,42 @@ class Inspector:
         checks: Mapping[str, Check],
         operations: OperationsStore,
         facts: FactStore,
+        refusals: RefusalStore,
         bus: Bus,
         plans: Plans,
         tokens: Tokens | None,
     ) -> None:
         self._checks, self._operations, self._facts = checks, operations, facts
-        self._bus, self._plans, self._tokens = bus, plans, tokens
+        self._refusals, self._bus, self._plans, self._tokens = refusals, bus, plans, tokens
 
     async def look(self, caller: Caller, tenant: str | None, *, tokens: bool) -> Status:
-        """What the caller may see of it."""
+        """What the caller may see of it: a fault, and not what follows from it."""
         scope = caller.scope(tenant)
         everyone: Mapping[str, TenantPlan] = self._plans.snapshot.tenants
         chosen = [plan for slug, plan in everyone.items() if scope is None or slug == scope][:MOST_TENANTS]
-        parts = await asyncio.gather(
-            self._services(),
-            self._clock(),
-            self._lanes(chosen),
-            breakers.look(self._facts, chosen),
-            self._asked(chosen if tokens else []),
+        services, depths, asked = await asyncio.gather(
+            health.ask(self._checks), self._depths(), self._asked(chosen if tokens else [])
         )
-        services, clock, lanes, destinations, asked = parts
-        findings = [*services, *clock, *_plans(chosen, scope), *lanes, *destinations, *asked]
+        has_database, has_broker = services.get("postgres", True), services.get("nats", True)
+        clock, lanes, delivering, edge = await asyncio.gather(
+            self._clock() if has_database else _nothing(),
+            self._lanes(chosen, depths) if has_broker else _nothing(),
+            destinations.look(self._facts, chosen, depths or (), asked) if has_database else _nothing(),
+            doors.look(self._refusals, chosen, scope) if has_database else _nothing(),
+        )
+        plans = _plans(chosen, scope, everyone if caller.tenant is None else {})
+        told = {one.subject for one in delivering if destinations.blames_token(one)}
+        judged = [_token(*pair, state) for pair, state in asked.items() if f"{pair[0]}: {pair[1]}" not in told]
+        findings = [*_services(services), *clock, *plans, *lanes, *delivering, *edge, *judged]
         failed = any(one.grade == "failed" for one in findings)
         return Status(ok=not failed, now=datetime.now(UTC), findings=findings)
 
-    async def _services(self) -> list[Finding]:
-        answers = await health.ask(self._checks)
-        return [_service(name, fine) for name, fine in answers.items()]
+    async def _depths(self) -> list[Depth] | None:
+        """What waits, with ages; None where the broker does not say."""
+        try:
+            return list(await self._bus.depths(ages=True))
+        except BusError:
+            return None
 
     async def _clock(self) -> list[Finding]:
         try:
@@ -97,15 +111,13 @@ class Inspector:
             return []
         return [_clock(schema, datetime.now(UTC)), _schema(schema)]
 
-    async def _lanes(self, plans: list[TenantPlan]) -> list[Finding]:
-        try:
-            depths = await self._bus.depths()
-        except BusError:
+    async def _lanes(self, plans: list[TenantPlan], depths: list[Depth] | None) -> list[Finding]:
+        if depths is None:
             return [_failed("lanes", "broker", "it does not say what waits", ADVICE["nats"])]
-        found = await asyncio.gather(*(self._lane(plan) for plan in plans))
+        found = await asyncio.gather(*(self._lane(plan, depths) for plan in plans))
         mine = {plan.slug for plan in plans}
         full = [one for one in depths if one.tenant in mine and one.pending > BACKLOG]
-        return [finding for finding in found if finding is not None] + [
+        return [*found] + [
             Finding(
                 area="lanes", subject=f"{one.tenant}/{one.consumer}", grade="warning", detail=f"{one.pending} wait",
                 advice=f"run more of the {one.role} role, or look whether it is held up",
@@ -113,7 +125,7 @@ class Inspector:
             for one in full
         ]  # fmt: skip
 
-    async def _lane(self, plan: TenantPlan) -> Finding | None:
+    async def _lane(self, plan: TenantPlan, depths: list[Depth]) -> Finding:
         wanted = {names.MATCH_CONSUMER, *(names.dispatch_consumer(one.name) for one in plan.destinations)}
         try:
             said = await self._bus.api(f"CONSUMER.NAMES.{names.stream(plan.slug)}")
@@ -125,20 +137,22 @@ class Inspector:
         if missing:
             advice = "start the operator: it makes lanes again within seconds"
             return _failed("lanes", plan.slug, f"missing: {', '.join(sorted(missing))}", advice)
-        return Finding(area="lanes", subject=plan.slug, grade="ok", detail=f"{len(wanted)} lanes")
+        return _waits(plan.slug, len(wanted), [one for one in depths if one.tenant == plan.slug])
 
-    async def _asked(self, plans: list[TenantPlan]) -> list[Finding]:
+    async def _asked(self, plans: list[TenantPlan]) -> dict[destinations.Pair, TokenState | None]:
+        """What Meta says of each token; a destination without one is told of by its plan."""
         tokens = self._tokens
         if tokens is None:
-            return []
-        asked = [(plan, destination) for plan in plans for destination in plan.destinations]
+            return {}
+        asked = [(plan, one) for plan in plans for one in plan.destinations if one.access_token]
         gate = asyncio.Semaphore(8)
 
-        async def one(plan: TenantPlan, destination: DestinationPlan) -> Finding:
+        async def one(destination: DestinationPlan) -> TokenState | None:
             async with gate:
-                return await _token(tokens, plan, destination)
+                return await tokens.check(destination)
 
-        return list(await asyncio.gather(*(one(*pair) for pair in asked)))
+        states = await asyncio.gather(*(one(destination) for _, destination in asked))
+        return {(plan.slug, one.name): state for (plan, one), state in zip(asked, states, strict=True)}
 
 
 def routes(inspector: Inspector) -> APIRouter:
@@ -157,11 +171,34 @@ def _failed(area: Area, subject: str, detail: str, advice: str) -> Finding:
     return Finding(area=area, subject=subject, grade="failed", detail=detail, advice=advice)
 
 
+async def _nothing() -> list[Finding]:
+    return []
+
+
+def _services(answers: Mapping[str, bool]) -> list[Finding]:
+    """One a service; without PostgreSQL nobody knows its tables, and without the broker plans are not told."""
+    shadows = {"migrations": "postgres", "plans": "nats"}
+    told = {name: fine for name, fine in answers.items() if fine or answers.get(shadows.get(name, ""), True)}
+    return [_service(name, fine) for name, fine in told.items()]
+
+
 def _service(name: str, fine: bool) -> Finding:
     if fine:
         return Finding(area="services", subject=name, grade="ok", detail="answers")
     grade: Grade = "warning" if name in health.OPTIONAL else "failed"
     return Finding(area="services", subject=name, grade=grade, detail="does not answer", advice=ADVICE.get(name))
+
+
+def _waits(slug: str, lanes: int, depths: list[Depth]) -> Finding:
+    """What waits to be matched; what waits for destinations is told of them."""
+    now, queue = datetime.now(UTC), next((one for one in depths if one.consumer == names.MATCH_CONSUMER), None)
+    if queue is None or not queue.messages:
+        return Finding(area="lanes", subject=slug, grade="ok", detail=f"{lanes} lanes, nothing waits to be matched")
+    waited = now - (queue.oldest_at or now)
+    detail = f"{lanes} lanes, {queue.messages} wait to be matched, the oldest for {destinations.age(waited)}"
+    if waited <= UNHEARD:
+        return Finding(area="lanes", subject=slug, grade="ok", detail=detail)
+    return _failed("lanes", slug, detail, "look at the match role: is it running, does PostgreSQL answer it?")
 
 
 def _clock(schema: Schema, now: datetime) -> Finding:
@@ -184,32 +221,36 @@ def _schema(schema: Schema) -> Finding:
     return _failed("services", "schema", f"version {schema.version}, this release has {newest}", ADVICE["migrations"])
 
 
-def _plans(plans: list[TenantPlan], scope: str | None) -> list[Finding]:
-    if not plans:
-        advice = "declare a Tenant and start the operator"
-        return [_failed("plans", scope or "platform", "there is no plan", advice)]
-    return [finding for plan in plans for finding in _plan(plan)]
+def _plans(plans: list[TenantPlan], scope: str | None, everyone: Mapping[str, TenantPlan]) -> list[Finding]:
+    if plans:
+        return [finding for plan in plans for finding in _plan(plan)]
+    if scope is None or not everyone:
+        return [_failed("plans", scope or "platform", "there is no plan", "declare a Tenant and start the operator")]
+    meant = difflib.get_close_matches(scope, everyone, n=1)
+    others = ", ".join(sorted(everyone)[:NAMED]) + (", …" if len(everyone) > NAMED else "")
+    advice = f"did you mean {meant[0]}? There are: {others}" if meant else f"there are: {others}"
+    return [_failed("plans", scope, "there is no tenant of this name", advice)]
 
 
 def _plan(plan: TenantPlan) -> list[Finding]:
+    """Objects that cannot be used: their destinations send nothing, their gateways are refused."""
     problems = [(f"Destination {one.name}", one.problem) for one in plan.destinations if one.problem]
     problems += [(f"GatewayIntegration {one.name}", one.problem) for one in plan.integrations if one.problem]
-    if plan.suspended:
-        problems.append(("Tenant", "it is suspended: events are recorded and nothing is sent"))
     found = [
-        Finding(
-            area="plans", subject=f"{plan.slug}: {what}", grade="warning", detail=problem, advice="see its manifest"
-        )
+        _failed("plans", f"{plan.slug}: {what}", problem, "correct the manifest or its Secret: it is taken at once")
         for what, problem in problems
         if problem
     ]
+    if plan.suspended:
+        detail = "it is suspended: events are recorded and nothing is sent"
+        subject, advice = f"{plan.slug}: Tenant", "see its manifest"
+        found.append(Finding(area="plans", subject=subject, grade="warning", detail=detail, advice=advice))
     detail = f"{len(plan.funnels)} funnels, {len(plan.destinations)} destinations"
     return found or [Finding(area="plans", subject=plan.slug, grade="ok", detail=detail)]
 
 
-async def _token(tokens: Tokens, plan: TenantPlan, destination: DestinationPlan) -> Finding:
-    subject = f"{plan.slug}: {destination.name}"
-    state = await tokens.check(destination)
+def _token(tenant: str, destination: str, state: TokenState | None) -> Finding:
+    subject = f"{tenant}: {destination}"
     if state is None:
         detail, advice = "Meta does not answer about its token", "look at the way out of your network"
         return Finding(area="tokens", subject=subject, grade="warning", detail=detail, advice=advice)

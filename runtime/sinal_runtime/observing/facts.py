@@ -127,12 +127,12 @@ def _integration(slug: str, name: str, rows: _Rows) -> IntegrationFacts:
 def _destination(plan: TenantPlan, name: str, rows: _Rows, *, now: datetime) -> DestinationFacts:
     row = rows.deliveries.get((plan.slug, name)) or Delivery(tenant=plan.slug, destination=name)
     depth = rows.depths.get((plan.slug, names.dispatch_consumer(name)))
-    trouble = None if plan.suspended else _trouble(row, depth, now=now)
-    blamed = trouble in ("token", "permission", "setup", "throttled")
+    found = None if plan.suspended else trouble(row, depth, now=now)
+    blamed = found in ("token", "permission", "setup", "throttled")
     return DestinationFacts(
         backlog=coarse(depth.messages) if depth else 0,
         breaker=_breaker(row),
-        trouble=trouble,
+        trouble=found,
         code=row.code if blamed else None,
         subcode=row.subcode if blamed else None,
         last_success=minute(row.last_success),
@@ -146,7 +146,7 @@ def _breaker(row: Delivery) -> Breaker:
     return "Open" if row.open else "HalfOpen"
 
 
-def _trouble(row: Delivery, depth: Depth | None, *, now: datetime) -> Trouble | None:
+def trouble(row: Delivery, depth: Depth | None, *, now: datetime) -> Trouble | None:
     """The first that holds: what Meta said last, then what follows from how it went."""
     if row.verdict == "credential" and row.code in TOKEN_CODES:
         return "token"
