@@ -23,6 +23,8 @@ def made() -> dict[Path, str]:
         chart / "values.schema.json": files.schema(),
         chart / "README.md": before + _BEGIN + files.table() + _END + rest.split(_END)[1],
     }
+    for one in (chart / "Chart.yaml", definitions / "Chart.yaml"):
+        found[one] = files.chart(one.read_text(encoding="utf-8"))
     for path in sorted(MANIFESTS.glob("*.yaml")):
         found[definitions / "templates" / path.name] = files.definition(path.read_text(encoding="utf-8"))
     return found

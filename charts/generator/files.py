@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +16,17 @@ from pydantic.fields import FieldInfo
 from charts.generator.model import Chart
 
 _MADE = "Made by `make chart` from charts/generator; change that."
+
+
+def version() -> str:
+    """The one version: of the code, its image and both charts."""
+    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+
+
+def chart(text: str) -> str:
+    """Chart.yaml with that version."""
+    return re.sub(r"(?m)^(version|appVersion): .*$", lambda found: f"{found[1]}: {version()}", text)
 
 
 def values() -> str:

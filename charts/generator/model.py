@@ -17,8 +17,8 @@ class Config(Values):
     public_url: str = Field(
         "",
         pattern=r"^(https?://[^ ]+)?$",
-        description="Where gateways reach ingest from outside; webhook URLs in statuses are made of it. "
-        "Empty: the Service's address inside the cluster.",
+        description="Where gateways reach ingest from outside; webhook URLs in statuses are made of it. Empty only "
+        "with `evaluation.enabled`: the Service's address inside the cluster.",
     )
     graph_url: str = Field("https://graph.facebook.com", description="Base of Meta's Graph API.")
     trusted_proxies: int = Field(1, ge=0, le=10, description="Proxies before ingest that append to X-Forwarded-For.")
@@ -61,6 +61,42 @@ class Hook(Values):
     pod_labels: dict[str, str] = Field(default_factory=dict, description="Labels of the pod.")
     node_selector: dict[str, str] = Field(default_factory=dict, description="Node labels the pod needs.")
     tolerations: list[Object] = Field(default_factory=list, description="Taints the pod stands.")
+
+
+class Preparation(Hook):
+    """The hook before everything else."""
+
+    deadline_seconds: int = Field(
+        120,
+        ge=10,
+        le=3600,
+        description="How long it may take, the pull of its image included; then `helm install` fails and names it.",
+    )
+
+
+class Probe(Values):
+    """How a pod is asked."""
+
+    period_seconds: int = Field(ge=1, le=600, description="Time between two looks.")
+    timeout_seconds: int = Field(ge=1, le=60, description="How long an answer may take.")
+    failure_threshold: int = Field(ge=1, le=1000, description="Looks in a row without one, before it counts.")
+
+
+class Probes(Values):
+    """Probes of every role."""
+
+    startup: Probe = Field(
+        default_factory=lambda: Probe(period_seconds=2, timeout_seconds=2, failure_threshold=150),
+        description="`/healthz`: it has five minutes to begin; then it is restarted.",
+    )
+    liveness: Probe = Field(
+        default_factory=lambda: Probe(period_seconds=10, timeout_seconds=5, failure_threshold=6),
+        description="`/healthz`: its event loop turns; faults of others restart nobody.",
+    )
+    readiness: Probe = Field(
+        default_factory=lambda: Probe(period_seconds=5, timeout_seconds=4, failure_threshold=2),
+        description="`/readyz`: what it needs answers.",
+    )
 
 
 class Migration(Hook):
@@ -266,9 +302,10 @@ class Monitoring(Values):
     """Metrics, alerts, dashboards."""
 
     runbook_url: str = Field(
-        "https://sinal.dev/docs/runbooks",
-        pattern=r"^https?://[^ ]+[^/ ]$",
-        description="Where alerts and dashboards lead to: a folder with a page for each alert; no slash at its end.",
+        "",
+        pattern=r"^(https?://[^ ]+[^/ ])?$",
+        description="Where alerts and dashboards lead to: a folder with the pages of docs/runbooks, without a slash "
+        "at its end.",
     )
     pod_monitor: PodMonitor = Field(default_factory=PodMonitor, description="PodMonitor of the Prometheus operator.")
     rules: Rules = Field(default_factory=Rules, description="PrometheusRules.")
@@ -282,7 +319,9 @@ class Chart(Values):
     fullname_override: str = Field("", max_length=40, description="Name of all objects in place of the release's.")
     common_labels: dict[str, str] = Field(default_factory=dict, description="Labels of all objects.")
     image: Image = Field(
-        default_factory=lambda: Image(repository="sinal"), description="Image of all roles: `sinal` with its arguments."
+        default_factory=lambda: Image(repository="sinal"),
+        description="Image of all roles: `sinal` with its arguments. A name without a registry is taken only with "
+        "`pullPolicy: Never`, where the nodes hold it (docs/install.md).",
     )
     image_pull_secrets: list[str] = Field(default_factory=list, description="Secrets of the registry, by name.")
     revision_history_limit: int = Field(5, ge=0, description="Old versions of each Deployment that are kept.")
@@ -300,8 +339,8 @@ class Chart(Values):
     )
     keyring: Keyring = Field(default_factory=Keyring, description="The keys that seal plans.")
     admin: Admin = Field(default_factory=Admin, description="The operations API's key with every right.")
-    preparation: Hook = Field(
-        default_factory=Hook,
+    preparation: Preparation = Field(
+        default_factory=Preparation,
         description="The hook that checks the cluster and makes missing Secrets, before an installation or upgrade.",
     )
     migration: Migration = Field(
@@ -336,6 +375,7 @@ class Chart(Values):
     autoscaling: Autoscaling = Field(
         default_factory=Autoscaling, description="Who changes the number of pods, and by what."
     )
+    probes: Probes = Field(default_factory=Probes, description="Probes of every role.")
     topology_spread: Spread = Field(default_factory=Spread, description="How pods of a role are spread.")
     priority_classes: Priorities = Field(default_factory=Priorities, description="PriorityClasses.")
     rbac: Rbac = Field(default_factory=Rbac, description="Rights.")

@@ -19,10 +19,16 @@ class Values(BaseModel):
 class Image(Values):
     """A container image."""
 
-    repository: str = Field(description="Registry and name, without tag.")
-    tag: str = Field("", description="Tag; empty: the chart's appVersion.")
+    repository: str = Field(min_length=1, description="Registry and name, without tag.")
+    tag: str = Field("", description="Tag; empty: the chart's version.")
     digest: str = Field("", pattern=r"^(sha256:[0-9a-f]{64})?$", description="Digest; it wins over the tag.")
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field("IfNotPresent", description="When to pull it.")
+
+
+class ServiceImage(Image):
+    """The image of a service that is none of ours: it has no tag that follows from the chart."""
+
+    tag: str = Field(min_length=1, description="Tag.")
 
 
 class Disruption(Values):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from charts.generator.parts import Image, Object, Values, resources
+from charts.generator.parts import Object, ServiceImage, Values, resources
+
+
+class Authority(Values):
+    """Which authority a service's certificate must be of; with a Secret or a ConfigMap set, TLS is asked for."""
+
+    existing_secret: str = Field("", description="Secret that holds the authority's certificates (PEM).")
+    config_map: str = Field("", description="ConfigMap that holds them; one of the two.")
+    key: str = Field("ca.crt", description="Key of the certificates in it.")
 
 
 class Nats(Values):
@@ -17,6 +25,11 @@ class Nats(Values):
     )
     replicas: int = Field(
         3, ge=1, le=5, description="Copies of each stream; 3 wants a NATS cluster of three (evaluation: 1)."
+    )
+    ca: Authority = Field(
+        default_factory=Authority,
+        description="Authority of NATS's certificate, where the system's do not know it; nothing is sent without TLS "
+        "then.",
     )
 
 
@@ -35,6 +48,10 @@ class Postgres(Values):
 
     existing_secret: str = Field("", description="Secret that holds the URLs.")
     secret_keys: PostgresKeys = Field(default_factory=PostgresKeys, description="Keys of the URLs in that Secret.")
+    ca: Authority = Field(
+        default_factory=Authority,
+        description="Authority of PostgreSQL's certificate: `sslmode=verify-full`, unless a URL says otherwise.",
+    )
 
 
 class Redis(Values):
@@ -43,6 +60,9 @@ class Redis(Values):
     existing_secret: str = Field("", description="Secret that holds the URL with its password.")
     secret_key: str = Field("url", description="Key of the URL in that Secret.")
     url: str = Field("", description="URL without password, where no Secret is needed.")
+    ca: Authority = Field(
+        default_factory=Authority, description="Authority of Redis's certificate; the URL begins with `rediss://` then."
+    )
 
 
 class Persistence(Values):
@@ -56,7 +76,7 @@ class Persistence(Values):
 class EvaluationService(Values):
     """One pod of an evaluation service."""
 
-    image: Image
+    image: ServiceImage
     command: list[str] = Field(default_factory=list, description="Command; empty: the image's own entry point.")
     args: list[str] = Field(default_factory=list, description="Arguments.")
     resources: Object = Field(default_factory=dict, description="Requests and limits.")
@@ -81,7 +101,7 @@ class Evaluation(Values):
     enabled: bool = Field(False, description="Run them, and use them.")
     nats: EvaluationNats = Field(
         default_factory=lambda: EvaluationNats(
-            image=Image(repository="nats", tag="2.12-alpine"),
+            image=ServiceImage(repository="nats", tag="2.12-alpine"),
             args=["--config", "/etc/nats/nats.conf"],
             resources=resources("50m", "128Mi", "512Mi"),
         ),
@@ -89,7 +109,7 @@ class Evaluation(Values):
     )
     postgres: EvaluationPostgres = Field(
         default_factory=lambda: EvaluationPostgres(
-            image=Image(repository="postgres", tag="18-alpine"),
+            image=ServiceImage(repository="postgres", tag="18-alpine"),
             resources=resources("100m", "256Mi", "1Gi"),
             run_as_user=70,
         ),
@@ -98,7 +118,7 @@ class Evaluation(Values):
     )
     redis: EvaluationService = Field(
         default_factory=lambda: EvaluationService(
-            image=Image(repository="redis", tag="8-alpine"),
+            image=ServiceImage(repository="redis", tag="8-alpine"),
             command=["redis-server"],
             args=["--requirepass", "$(REDIS_PASSWORD)", "--save", "", "--appendonly", "no", "--maxmemory", "128mb"],
             resources=resources("20m", "64Mi", "256Mi"),

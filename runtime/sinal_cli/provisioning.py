@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nats
 import structlog
 from nats.aio.client import Client
 
@@ -19,7 +19,7 @@ from sinal_crds.loading import InvalidManifests
 from sinal_crds.models import Manifest, Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_operator.metrics import show_objects
-from sinal_operator.provision import Provisioner, Report, Retired, TenantReport, Unavailable
+from sinal_operator.provision import Connection, Provisioner, Report, Retired, TenantReport, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +38,10 @@ class FileProvisioning:
         files: Sequence[Path],
         ack_wait_s: float,
         departures: Departures | None = None,
+        authority: ssl.SSLContext | None = None,
     ) -> None:
         self._nats_url, self._keyring, self._files, self._ack_wait_s = nats_url, keyring, files, ack_wait_s
+        self._authority = authority
         self._departures = departures or Departures()
         self._stack = contextlib.AsyncExitStack()
         self._seen: object = None
@@ -56,8 +58,13 @@ class FileProvisioning:
     async def start(self) -> None:
         """Provision what the files say; raises InvalidManifests."""
         self._read()
-        client = await nats.connect(
-            self._nats_url, name="sinal-operator", max_reconnect_attempts=-1, error_cb=_connection_failed
+        client = Connection()
+        await client.connect(
+            self._nats_url,
+            name="sinal-operator",
+            max_reconnect_attempts=-1,
+            error_cb=_connection_failed,
+            tls=self._authority,
         )
         self._stack.push_async_callback(client.close)
         self._provisioner = Provisioner(client, self._keyring, ack_wait_s=self._ack_wait_s)

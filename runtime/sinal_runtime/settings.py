@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sinal_crds import trust
 
 LEASE_SHARE = 11 / 12  # of ack_wait: the longest claim; the rest is for clocks and the way back
 
@@ -17,6 +21,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SINAL_", frozen=True, extra="ignore")
 
     nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server with JetStream.")
+    nats_ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) of the authority that NATS's certificate must be of; NATS has to speak TLS "
+        "then. Default: the system's, where NATS asks for TLS.",
+    )
     nats_replicas: int = Field(
         1, ge=1, le=5, description="Replicas of the streams that the operator makes; 3 in a cluster."
     )
@@ -61,7 +70,9 @@ class Settings(BaseSettings):
     )
     cert_cluster_issuer: str = Field("", description="The same with a ClusterIssuer; one of the two.")
     database_url: SecretStr = Field(
-        SecretStr("postgresql://127.0.0.1/sinal"), description="PostgreSQL of the worker role."
+        SecretStr("postgresql://127.0.0.1/sinal"),
+        description="PostgreSQL of the worker role. TLS is libpq's: `sslmode=verify-full` and `sslrootcert=FILE` in "
+        "the URL, or PGSSLMODE and PGSSLROOTCERT for all three URLs.",
     )
     api_database_url: SecretStr | None = Field(
         None,
@@ -71,6 +82,10 @@ class Settings(BaseSettings):
         None, description="PostgreSQL as the tables' owner, for housekeeping's partitions; default: `database_url`."
     )
     redis_url: str | None = Field(None, description="Redis; without it limits are kept per process.")
+    redis_ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) of the authority that Redis's certificate must be of; for a URL with `rediss://`.",
+    )
     keyring_file: Path = Field(Path("keyring.json"), description="Keys that seal plans, as the operator has them.")
     graph_url: str = Field("https://graph.facebook.com", description="Base of the Graph API.")
     graph_timeout_s: float = Field(
@@ -187,6 +202,33 @@ class Settings(BaseSettings):
     def _words(cls, value: object) -> object:
         """A list with commas, as people write it into a variable."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("nats_ca_file", "redis_ca_file")
+    @classmethod
+    def _holds_certificates(cls, value: Path | None) -> Path | None:
+        """A file that can't be used ends the process, rather than each connection: whoever set it sees it."""
+        if value is not None:
+            trust.context(value)
+        return value
+
+    @model_validator(mode="after")
+    def _redis_speaks_tls(self) -> Self:
+        """An authority that nobody asks would be taken for safety."""
+        if self.redis_ca_file is not None and not (self.redis_url or "").startswith("rediss://"):
+            raise ValueError("redis_ca_file is set and redis_url doesn't begin with rediss://: change one of them")
+        return self
+
+    @property
+    def nats_authority(self) -> ssl.SSLContext | None:
+        """What NATS's certificate must be of; None: the system's authorities, where NATS asks for TLS."""
+        return None if self.nats_ca_file is None else trust.context(self.nats_ca_file)
+
+    @property
+    def redis(self) -> str | None:
+        """Redis's URL with its authority, as redis-py reads it."""
+        if self.redis_url is None or self.redis_ca_file is None:
+            return self.redis_url
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_ca_certs={quote(str(self.redis_ca_file))}"
 
     @model_validator(mode="after")
     def _manifests_have_one_place(self) -> Self:

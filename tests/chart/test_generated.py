@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
+import yaml
 
 from charts.generator.__main__ import CHARTS, made
 from tests.chart.support.helm import DEFINITIONS, SINAL, combination, helm, objects, render
@@ -36,3 +39,15 @@ def test_helm_finds_nothing_to_complain_of(which: str) -> None:
     assert done.returncode == 0, done.stdout
     assert "WARNING" not in done.stdout
     assert "ERROR" not in done.stdout
+
+
+def test_there_is_one_version() -> None:
+    """Of code, image and charts: bumped in pyproject.toml, and `make chart`."""
+    project = tomllib.loads((CHARTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    version = project["version"]
+    for chart in (SINAL, DEFINITIONS):
+        told = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
+        assert (told["version"], told["appVersion"]) == (version, version)
+    lines = render("--values", str(combination("own-services"))).splitlines()
+    images = {line.split("image: ")[1] for line in lines if "image: " in line}
+    assert images == {f"registry.example/team/sinal:{version}"}

@@ -117,6 +117,38 @@ def test_a_job_takes_what_its_platform_asks_of_every_pod(value: str, job: str) -
     assert given["extraEnv"][0] in container["env"]
 
 
+def test_authorities_reach_who_asks_them_and_without_the_keys_beside_them() -> None:
+    given = {
+        "nats": {"existingSecret": "nats-tls"},
+        "postgres": {"configMap": "bundle"},
+        "redis": {"configMap": "bundle"},
+    }
+    words = [word for name, ca in given.items() for word in ("--set-json", f"{name}.ca={json.dumps(ca)}")]
+    found = objects(render("--values", str(combination(FIRST)), "--set", "redis.existingSecret=sinal-redis", *words))
+    pods = {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in found if m["kind"] in ("Deployment", "Job")}
+    told = {name: {one["name"] for one in pod["containers"][0].get("env", ())} for name, pod in pods.items()}
+    assert {name for name in told if "SINAL_NATS_URL" in told[name]} == {
+        name for name in told if "SINAL_NATS_CA_FILE" in told[name]
+    }
+    assert {name for name in told if "SINAL_REDIS_URL" in told[name]} == {
+        name for name in told if "SINAL_REDIS_CA_FILE" in told[name]
+    }
+    assert {name for name in told if "SINAL_DATABASE_URL" in told[name]} == {
+        name for name in told if {"PGSSLMODE", "PGSSLROOTCERT"} <= told[name]
+    }
+    assert "sinal-migrate" in {name for name in told if "PGSSLROOTCERT" in told[name]}
+    (volume,) = [one for one in pods["sinal-match"]["volumes"] if one["name"] == "authorities"]
+    assert volume["projected"]["sources"] == [
+        {"secret": {"name": "nats-tls", "items": [{"key": "ca.crt", "path": "nats.crt"}]}},
+        {"configMap": {"name": "bundle", "items": [{"key": "ca.crt", "path": "postgres.crt"}]}},
+        {"configMap": {"name": "bundle", "items": [{"key": "ca.crt", "path": "redis.crt"}]}},
+    ]
+    for pod, variables in told.items():
+        if variables & {"SINAL_NATS_CA_FILE", "SINAL_REDIS_CA_FILE", "PGSSLROOTCERT"}:
+            mounts = {one["mountPath"] for one in pods[pod]["containers"][0]["volumeMounts"]}
+            assert "/etc/sinal/authorities" in mounts, pod
+
+
 def test_a_platforms_own_objects_are_part_of_the_release() -> None:
     secret = {
         "apiVersion": "external-secrets.io/v1",

@@ -27,8 +27,20 @@ BY_SCHEMA = {
     "watchNamespaces=loja": ("/watchNamespaces", "got string, want array"),
     "api.pdb.maxUnavailable=50%": ("/api/pdb/maxUnavailable", "got string, want integer"),
     "postgres.url=postgresql://x": ("/postgres", "url"),
+    "evaluation.nats.image.tag=": ("/evaluation/nats/image/tag", "minLength"),
+    "image.repository=": ("/image/repository", "minLength"),
+    "probes.readiness.periodSeconds=0": ("/probes/readiness/periodSeconds", "minimum"),
+    "preparation.deadlineSeconds=1": ("/preparation/deadlineSeconds", "minimum"),
 }
 BY_SENSE = {
+    "image.repository=sinal": 'nodes would look for "sinal" in the public registry',
+    "config.publicUrl=": "set config.publicUrl (https://in.example.com)",
+    "monitoring.rules.enabled=true": "set monitoring.runbookUrl",
+    "monitoring.dashboards.enabled=true": "set monitoring.runbookUrl",
+    "nats.existingSecret=,nats.url=nats://sinal:secret@nats:4222": "put it there and set nats.existingSecret",
+    "redis.url=redis://:secret@redis:6379/0": "put it there and set redis.existingSecret",
+    "nats.ca.existingSecret=a,nats.ca.configMap=b": "nats.ca: existingSecret and configMap are both set",
+    "redis.url=redis://cache:6379/0,redis.ca.configMap=ca": "redis.url doesn't begin with rediss://",
     "nats.existingSecret=": "set nats.existingSecret",
     "postgres.existingSecret=": "set postgres.existingSecret",
     "nats.url=nats://other:4222": "nats.existingSecret and nats.url are both set",
@@ -62,7 +74,25 @@ def test_values_that_contradict_each_other_say_so(values: str, words: str) -> No
     assert words.lower() in done.stderr.lower(), done.stderr
 
 
-def test_the_bare_chart_asks_for_what_it_needs() -> None:
+def test_the_bare_chart_asks_for_all_that_it_needs_at_once() -> None:
     done = template()
     assert done.returncode != 0
+    for words in (
+        "set image.repository",
+        "set nats.existingSecret",
+        "set postgres.existingsecret",
+        "set config.publicurl",
+    ):
+        assert words.lower() in done.stderr.lower(), done.stderr
     assert "evaluation.enabled=true to try Sinal" in done.stderr
+
+
+def test_an_image_that_the_nodes_hold_needs_no_registry() -> None:
+    done = template(*BASE, "--set", "image.repository=sinal,image.pullPolicy=Never")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("values", ["image.repository=sinal", "monitoring.rules.enabled=true"])
+def test_a_release_that_runs_keeps_what_an_installation_is_asked_for(values: str) -> None:
+    done = template(*BASE, "--set", values, "--is-upgrade")
+    assert done.returncode == 0, done.stderr

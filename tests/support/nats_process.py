@@ -30,9 +30,10 @@ def _free_port() -> int:
 class NatsProcess:
     """One server with its own data folder; keeps its port over restarts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, config: Path | None = None) -> None:
         self._binary = nats_binary()
         self._folder = folder
+        self._more = () if config is None else ("-c", str(config))
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,7 +53,7 @@ class NatsProcess:
         """Start and wait until it accepts connections."""
         store = self._folder / "store"
         store.mkdir(parents=True, exist_ok=True)
-        command = [self._binary, "-js", "-sd", str(store), "-a", "127.0.0.1", "-p", str(self._port)]
+        command = [self._binary, "-js", "-sd", str(store), "-a", "127.0.0.1", "-p", str(self._port), *self._more]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 60

@@ -23,6 +23,33 @@
   valueFrom: {secretKeyRef: {name: {{ .secret | quote }}, key: {{ .key | quote }}}}
 {{- end -}}
 
+{{/* Services whose certificates must be of an authority of one's own. */}}
+{{- define "sinal.authorities" -}}
+{{- range $name := list "nats" "postgres" "redis" -}}
+{{- $ca := (index $.Values $name).ca -}}
+{{- if or $ca.existingSecret $ca.configMap }}{{ $name }} {{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Their certificates as one volume; a Secret's other keys, a private one above all, stay out of it. */}}
+{{- define "sinal.authorityVolume" -}}
+- name: authorities
+  projected:
+    sources:
+      {{- range $name := compact (splitList " " (include "sinal.authorities" .)) }}
+      {{- $ca := (index $.Values $name).ca }}
+      {{- if $ca.existingSecret }}
+      - secret: {name: {{ $ca.existingSecret | quote }}, items: [{key: {{ $ca.key | quote }}, path: {{ $name }}.crt}]}
+      {{- else }}
+      - configMap: {name: {{ $ca.configMap | quote }}, items: [{key: {{ $ca.key | quote }}, path: {{ $name }}.crt}]}
+      {{- end }}
+      {{- end }}
+{{- end -}}
+
+{{- define "sinal.authorityMount" -}}
+- {name: authorities, mountPath: /etc/sinal/authorities, readOnly: true}
+{{- end -}}
+
 {{- define "sinal.env.nats" -}}
 {{- if .Values.evaluation.enabled }}
 {{- include "sinal.env.secret" (dict "name" "NATS_PASSWORD" "secret" (include "sinal.evaluationSecret" .) "key" "nats-password") }}
@@ -31,6 +58,9 @@
 {{- include "sinal.env.secret" (dict "name" "SINAL_NATS_URL" "secret" .Values.nats.existingSecret "key" .Values.nats.secretKey) }}
 {{- else }}
 - {name: SINAL_NATS_URL, value: {{ .Values.nats.url | quote }}}
+{{- end }}
+{{- if contains "nats " (include "sinal.authorities" .) }}
+- {name: SINAL_NATS_CA_FILE, value: /etc/sinal/authorities/nats.crt}
 {{- end }}
 {{- end -}}
 
@@ -43,6 +73,9 @@
 {{- else if .Values.redis.url }}
 - {name: SINAL_REDIS_URL, value: {{ .Values.redis.url | quote }}}
 {{- end }}
+{{- if contains "redis " (include "sinal.authorities" .) }}
+- {name: SINAL_REDIS_CA_FILE, value: /etc/sinal/authorities/redis.crt}
+{{- end }}
 {{- end -}}
 
 {{/* The worker's URL. */}}
@@ -52,6 +85,10 @@
 - {name: SINAL_DATABASE_URL, value: "postgresql://sinal_worker:$(WORKER_PASSWORD)@{{ include "sinal.fullname" . }}-postgres:5432/sinal"}
 {{- else }}
 {{- include "sinal.env.secret" (dict "name" "SINAL_DATABASE_URL" "secret" .Values.postgres.existingSecret "key" .Values.postgres.secretKeys.url) }}
+{{- end }}
+{{- if contains "postgres " (include "sinal.authorities" .) }}
+- {name: PGSSLMODE, value: verify-full}
+- {name: PGSSLROOTCERT, value: /etc/sinal/authorities/postgres.crt}
 {{- end }}
 {{- end -}}
 

@@ -18,22 +18,15 @@ capabilities: {drop: [ALL]}
 
 {{/* Startup: has five minutes, for a role that waits for its database or broker. Liveness: the event loop turns; it says
 nothing of others, so that their faults restart nobody. Readiness: what the role needs answers. */}}
-{{- define "sinal.probes" -}}
-startupProbe:
-  httpGet: {path: /healthz, port: http}
-  periodSeconds: 2
-  failureThreshold: 150
-  timeoutSeconds: 2
-livenessProbe:
-  httpGet: {path: /healthz, port: http}
-  periodSeconds: 10
-  failureThreshold: 6
-  timeoutSeconds: 5
-readinessProbe:
-  httpGet: {path: /readyz, port: http}
-  periodSeconds: 5
-  failureThreshold: 2
-  timeoutSeconds: 4
+{{- define "sinal.probes" }}
+{{- range $name, $path := dict "startup" "/healthz" "liveness" "/healthz" "readiness" "/readyz" }}
+{{- $probe := index $.Values.probes $name }}
+{{ $name }}Probe:
+  httpGet: {path: {{ $path }}, port: http}
+  periodSeconds: {{ $probe.periodSeconds }}
+  failureThreshold: {{ $probe.failureThreshold }}
+  timeoutSeconds: {{ $probe.timeoutSeconds }}
+{{- end }}
 {{- end -}}
 
 {{- define "sinal.pullSecrets" -}}
@@ -88,7 +81,7 @@ spec:
         {{- with .ports }}
         {{- . | nindent 8 }}
         {{- end }}
-      {{- include "sinal.probes" $top | nindent 6 }}
+      {{- include "sinal.probes" $top | trim | nindent 6 }}
       {{- with $values.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
@@ -99,6 +92,9 @@ spec:
         - {name: tmp, mountPath: /tmp}
         {{- if .keyring }}
         - {name: keyring, mountPath: /etc/sinal/keyring, readOnly: true}
+        {{- end }}
+        {{- if include "sinal.authorities" $top }}
+        {{- include "sinal.authorityMount" $top | nindent 8 }}
         {{- end }}
         {{- with .mounts }}
         {{- . | nindent 8 }}
@@ -115,6 +111,9 @@ spec:
         secretName: {{ include "sinal.keyringSecret" $top }}
         defaultMode: 0440
         items: [{key: {{ $top.Values.keyring.secretKey | quote }}, path: keyring.json}]
+    {{- end }}
+    {{- if include "sinal.authorities" $top }}
+    {{- include "sinal.authorityVolume" $top | nindent 4 }}
     {{- end }}
     {{- with .volumes }}
     {{- . | nindent 4 }}

@@ -20,7 +20,7 @@ class TenantLimits(Model):
     events_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 60_000
     """Accepted events a minute; above it senders are answered 429 with Retry-After."""
     max_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 1 << 30
-    """Size in bytes of the tenant's queue. When it is full, senders are answered 503 instead of losing older events."""
+    """Size in bytes of the tenant's queue. When it is full, senders are answered 429 instead of losing older events."""
     max_age_hours: Annotated[int, Field(ge=1, le=720)] = 168
     """Hours an event may wait in the queue. Meta takes no event older than 7 days (168 h)."""
     retention_days: Annotated[int, Field(ge=1, le=1095)] = 90

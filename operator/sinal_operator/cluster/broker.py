@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable, Collection, Iterable
 
-import nats
 import nats.errors
 from nats.aio.client import Client
 
+from sinal_crds import trust
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
-from sinal_operator.provision import Provisioner, Report, Retired, Unavailable
+from sinal_operator.provision import Connection, Provisioner, Report, Retired, Unavailable
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 10.0
-RETRY_S = 1.0
+RETRY_S = 1
 
 
 class Broker:
@@ -36,7 +37,9 @@ class Broker:
         replicas: int,
         interval_s: float,
         allowed: Callable[[], bool] = lambda: True,
+        authority: ssl.SSLContext | None = None,
     ) -> None:
+        self._authority = authority
         self._url, self._keyring = url, keyring
         self._ack_wait_s, self._replicas, self._interval_s = ack_wait_s, replicas, interval_s
         self._allowed = allowed
@@ -142,12 +145,13 @@ class Broker:
             self._on_change()
 
         async def failed(error: Exception) -> None:
-            self._why = f"connecting fails with {type(error).__name__}"
+            self._why = f"connecting fails with {trust.words(error)}"
 
         async def ended() -> None:
             closed.set()
 
-        return await nats.connect(
+        client = Connection()
+        await client.connect(
             self._url,
             name="sinal-operator",
             max_reconnect_attempts=-1,
@@ -156,7 +160,9 @@ class Broker:
             reconnected_cb=back,
             closed_cb=ended,
             error_cb=failed,
+            tls=self._authority,
         )
+        return client
 
     async def _close(self) -> None:
         client, self._client, self._provisioner = self._client, None, None

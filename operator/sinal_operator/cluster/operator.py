@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Options:
     """What the operator needs to know beside its keyring."""
 
     nats_url: str = field(repr=False)  # may hold a password
+    nats_authority: ssl.SSLContext | None = None  # the broker has to prove by TLS that it is of it
     ingest_url: str  # where senders reach ingest: the base of webhook URLs
     ack_wait_s: float = desired.ACK_WAIT_S
     replicas: int = 1  # of streams and buckets
@@ -122,6 +124,7 @@ class ClusterOperator:
         broker = Broker(
             options.nats_url,
             self._keyring,
+            authority=options.nats_authority,
             ack_wait_s=options.ack_wait_s,
             replicas=options.replicas,
             interval_s=options.drift_interval_s,

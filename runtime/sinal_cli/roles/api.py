@@ -31,7 +31,7 @@ class Api(Base):
         self._trace("sinal-api")
         database = await self._database(settings.api_database_url or settings.database_url)
         bus, plans = await self._bus_and_plans("sinal-api")
-        self._checks = dependencies(database, bus, plans, redis_url=settings.redis_url)
+        self._checks = dependencies(database, bus, plans, redis_url=settings.redis)
         app = build(
             Parts(
                 database,

@@ -119,7 +119,10 @@ class Keyless:
         """Connected; with `wait_s` after so long at most, and for ever trying."""
         from sinal_runtime.bus import Bus
 
-        bus = await Bus.connect(self._settings.nats_url, name=name, wait_s=wait_s, tracer=self._tracer)
+        settings = self._settings
+        bus = await Bus.connect(
+            settings.nats_url, name=name, wait_s=wait_s, tracer=self._tracer, authority=settings.nats_authority
+        )
         self._stack.push_async_callback(bus.close)
 
         async def connected() -> bool:

@@ -33,6 +33,7 @@ class Operator(Base):
         provisioning = FileProvisioning(
             self._settings.nats_url,
             self._keyring,
+            authority=self._settings.nats_authority,
             files=self._files,
             ack_wait_s=self._settings.lane_ack_wait_s,
         )
@@ -65,6 +66,7 @@ class ClusterOperator(Base):
         settings = self._settings
         options = Options(
             nats_url=settings.nats_url,
+            nats_authority=settings.nats_authority,
             ingest_url=settings.public_url,
             ack_wait_s=settings.lane_ack_wait_s,
             replicas=settings.nats_replicas,

@@ -7,6 +7,7 @@ says what to do. Nothing here creates streams or consumers: the provisioner owns
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -91,15 +92,17 @@ class Bus:
         on_reconnect: Callable[[], Awaitable[None] | None] | None = None,
         wait_s: float | None = None,
         tracer: Tracer | None = None,
+        authority: ssl.SSLContext | None = None,
     ) -> Bus:
         """Connect and stay so for ever.
 
         Without `wait_s` it returns once connected; with it, after that many seconds at most, and goes on trying.
-        `on_reconnect` is called at every connect after the first.
+        `on_reconnect` is called at every connect after the first. With an `authority` the broker has to
+        prove by TLS that it is of it.
         """
         bus = cls(name=name, tracer=tracer)
         bus.link.listen(up=lambda: None, down=bus._replies.fail_all)
-        connecting = bus._spawn(bus.link.connect(url, attach=bus._replies.attach))
+        connecting = bus._spawn(bus.link.connect(url, attach=bus._replies.attach, authority=authority))
         done, _ = await asyncio.wait({connecting}, timeout=wait_s)
         for task in done:
             task.result()

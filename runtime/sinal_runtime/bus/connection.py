@@ -20,6 +20,8 @@ import nats.errors
 from nats.aio.client import Client
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
+from sinal_crds import trust
+
 APART_S = 0.002  # between two writes of what is published: an ack comes that much later at most
 Answered = Callable[[bytes, bytes], None]  # last token of the inbox, body
 
@@ -32,6 +34,10 @@ class Connection(Client):
 
     _written_at = float("-inf")  # of the loop's clock
     _later: asyncio.TimerHandle | None = None
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        trust.demand(info, of=self.options.get("tls"))
+        await super()._process_info(info, initial_connection)
 
     def hand_over(self, inbox: str, answered: Answered) -> None:
         """Call `answered` for messages without headers to `inbox` and one more token, as soon as they are read."""

@@ -8,11 +8,13 @@ of messages from before must not be sent: they could remove others.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 import nats.errors
 import structlog
 
+from sinal_crds import trust
 from sinal_runtime.bus.connection import Connection
 from sinal_runtime.bus.errors import where
 
@@ -53,8 +55,11 @@ class Link:
 
         return forget
 
-    async def connect(self, url: str, *, attach: Callable[[], object]) -> None:
-        """Connect, waiting for the broker as long as it takes; `attach` makes the first subscriptions."""
+    async def connect(self, url: str, *, attach: Callable[[], object], authority: ssl.SSLContext | None = None) -> None:
+        """Connect, waiting for the broker as long as it takes; `attach` makes the first subscriptions.
+
+        With an `authority` only a broker whose certificate is of it.
+        """
         await self.client.connect(
             [part.strip() for part in url.split(",")],
             name=self._name,
@@ -65,6 +70,7 @@ class Link:
             ping_interval=5,
             max_outstanding_pings=2,
             pending_size=16 << 20,
+            tls=authority,
             error_cb=self._error,
             disconnected_cb=self._lost,
             reconnected_cb=self._reconnected,
@@ -92,10 +98,10 @@ class Link:
         """Log an error once until it changes or the connection is back."""
         if isinstance(error, nats.errors.SlowConsumerError):
             return
-        kind = type(error).__name__
-        if kind != self._last_error:
-            self._last_error = kind
-            log.warning("bus.error", name=self._name, error=kind)
+        said = trust.words(error)
+        if said != self._last_error:
+            self._last_error = said
+            log.warning("bus.error", name=self._name, error=said)
 
     @staticmethod
     def _call(listeners: list[Listener]) -> None:

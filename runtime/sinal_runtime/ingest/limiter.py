@@ -14,6 +14,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from sinal_crds import trust
+
 log = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT_S = 0.25
@@ -139,7 +141,7 @@ class RedisLimiter:
         self._rest_until = self._clock.monotonic() + REDIS_REST_S
         if not self._failing:
             self._failing = True
-            log.warning("limiter.local", error=type(error).__name__, why="Redis fails: limits are kept per process")
+            log.warning("limiter.local", error=trust.words(error), why="Redis fails: limits are kept per process")
 
     def _recovered(self) -> None:
         if self._failing:

@@ -27,7 +27,7 @@ class IngestServer:
     def __init__(
         self, settings: Settings, bus: Bus, plans: ports.Plans, *, keyring: Keyring, tracer: Tracer | None = None
     ) -> None:
-        self._limiter = limiter.connect(settings.redis_url, clock=time)
+        self._limiter = limiter.connect(settings.redis, clock=time)
         self._drain_s = settings.drain_s
         self._tally = Tallying(worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
         bucket = QuarantineBucket(bus)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -20,6 +20,7 @@ from sinal_runtime.tracing import Tracer, part
 
 Connection = AsyncConnection[DictRow]
 
+LOOK_S = 2  # of one attempt, whose words tell why there is no pool
 REST_S = 1.0  # a connection that was used within that time is not asked whether it still stands
 
 _SESSION = {
@@ -35,6 +36,16 @@ _MAY_BECOME_API = b"""
 select coalesce((select pg_has_role(current_user, oid, 'set') and current_user <> rolname from pg_roles
     where rolname = 'sinal_api'), false) as may
 """
+
+
+async def _refused(url: str) -> str:
+    """What connecting ends with, in libpq's words; a pool knows only that nothing came in time. Empty: it works now."""
+    try:
+        connection = await AsyncConnection.connect(url, connect_timeout=LOOK_S)
+    except OperationalError as error:
+        return " ".join(str(error).split())
+    await connection.close()
+    return ""
 
 
 class _Kept(AsyncConnection[DictRow]):
@@ -93,6 +104,9 @@ class Database:
                 await pool.open(wait=True, timeout=timeout_s if open_s is None else open_s)
                 async with pool.connection() as connection:
                     row = await (await connection.execute(_MAY_BECOME_API)).fetchone()
+        except StoreUnavailable as error:
+            await pool.close()
+            raise StoreUnavailable(await _refused(url) or str(error)) from error
         except BaseException:
             await pool.close()
             raise

@@ -42,12 +42,18 @@ spec:
         {{- include "sinal.containerSecurity" .top | nindent 8 }}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        {{- if and .env (include "sinal.authorities" .top) }}
+        {{- include "sinal.authorityMount" .top | nindent 8 }}
+        {{- end }}
         {{- with .values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
+    {{- if and .env (include "sinal.authorities" .top) }}
+    {{- include "sinal.authorityVolume" .top | nindent 4 }}
+    {{- end }}
     {{- with .values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
