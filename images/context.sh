@@ -34,6 +34,6 @@ done
 if [ "$image" = previous ]; then
 	cp tests/e2e/previous/{Dockerfile,image.lock,*.whl} "$folder/"
 else
-	cp images/services-entrypoint.sh "$folder/images/"
+	cp images/services-entrypoint.sh images/prune.py "$folder/images/"
 	cp "images/$image.Dockerfile" "$folder/Dockerfile"
 fi

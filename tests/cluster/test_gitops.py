@@ -21,6 +21,8 @@ from tests.support import argo
 
 EXAMPLES = Path(__file__).parents[2] / "gitops" / "examples" / "tenants" / "loja"
 KINDS = {"tenant": "loja", "destination": "pixel", "funnel": "curso", "gatewayintegration": "vendas"}
+TENANT = tuple(sorted(path for path in EXAMPLES.glob("*.yaml") if path.name != "secrets.yaml"))
+FILES = tuple(word for path in TENANT for word in ("-f", str(path)))
 ARGO = ("--server-side", "--field-manager=argocd-controller")
 
 
@@ -98,13 +100,13 @@ def test_a_change_that_nobody_has_seen_yet(running: OperatorProcess, kubectl: Ku
 def test_nothing_differs_after_the_operator_has_run(running: OperatorProcess, kubectl: Kubectl) -> None:
     """`argocd app diff` of the example tenant: the same manifests, applied again by Argo CD, change nothing."""
     kubectl.apply(shop.secret("meta-loja"), shop.secret("hotmart-loja", hottok=b"hottok-1"))
-    kubectl.do("apply", *ARGO, "-f", str(EXAMPLES))
-    manifests = [yaml.safe_load(path.read_text()) for path in sorted(EXAMPLES.glob("*.yaml"))]
+    kubectl.do("apply", *ARGO, *FILES)
+    manifests = [yaml.safe_load(path.read_text()) for path in TENANT]
     assert len(manifests) == len(KINDS)
     for one in manifests:
         kind, name = one["kind"].lower(), one["metadata"]["name"]
         until(lambda kind=kind, name=name: health(kubectl.get(kind, name))["status"] == "Healthy", timeout_s=120)  # type: ignore[misc]
-    differs = kubectl.run("diff", *ARGO, "-f", str(EXAMPLES))
+    differs = kubectl.run("diff", *ARGO, *FILES)
     assert differs.returncode == 0, differs.stdout + differs.stderr
     for one in manifests:
         live = kubectl.get(one["kind"].lower(), one["metadata"]["name"])
@@ -124,7 +126,7 @@ def _told(wanted: Any, live: Any) -> bool:
 
 def test_the_operator_owns_nothing_that_git_does(running: OperatorProcess, kubectl: Kubectl) -> None:
     kubectl.apply(shop.secret("meta-loja"), shop.secret("hotmart-loja", hottok=b"hottok-1"))
-    kubectl.do("apply", *ARGO, "-f", str(EXAMPLES))
+    kubectl.do("apply", *ARGO, *FILES)
     until(lambda: health(kubectl.get("tenant", "loja"))["status"] == "Healthy", timeout_s=120)
     tenant = json.loads(kubectl.do("get", "tenant", "loja", "-o", "json", "--show-managed-fields"))
     others = [one["fieldsV1"] for one in tenant["metadata"]["managedFields"] if one["manager"] != "argocd-controller"]

@@ -1,6 +1,6 @@
 """Roles that ask an API server take its client and leave its generated classes: those are most of what it could cost.
 
-The image keeps no bytecode of them, so each one that is imported is compiled at every start.
+The image does not hold them (images/prune.py), so a role that imported one would not start there.
 """
 
 from __future__ import annotations

@@ -98,11 +98,11 @@ built() { # NAME KEY COMMAND...: runs the command unless the image of that key i
 	say "image $name built in $((SECONDS - began)) s"
 }
 
-from_file() { # FILE NAME BASE: an image that images/context.sh knows, by a real builder without a network
+from_file() { # FILE NAME BASE...: an image that images/context.sh knows, by a real builder without a network
 	local context
 	context=$(mktemp -d)
 	PYTHON=$python images/context.sh "$1" "$context"
-	"$tool/dockerbuild.sh" "$context" "$2" "$3"
+	"$tool/dockerbuild.sh" "$context" "${@:2}"
 	rm -rf "$context"
 }
 
@@ -122,7 +122,7 @@ images() {
 	built sinal "$base $(sources images requirements/image*.lock pyproject.toml README.md crds operator runtime examples)" \
 		from_file sinal sinal "$slim"
 	built sinal-previous "$(cat "$MINI_DIR/images/sinal.key") $(sources tests/e2e/previous/{Dockerfile,image.lock,*.whl})" \
-		from_file previous sinal-previous "localhost/sinal:1=$MINI_DIR/images/sinal.tar"
+		from_file previous sinal-previous "localhost/sinal:1=$MINI_DIR/images/sinal.tar" "$slim"
 }
 
 load() {

@@ -91,10 +91,14 @@ def waves(path: Path) -> dict[str, int]:
 def test_what_others_refer_to_comes_in_an_earlier_wave() -> None:
     tenant = waves(EXAMPLES / "tenants" / "loja")
     assert list(sorted(tenant, key=tenant.__getitem__)) == [
+        "ExternalSecret meta-loja",
+        "ExternalSecret hotmart-loja",
         "Tenant loja",
         "Destination pixel",
         "Funnel curso",
         "GatewayIntegration hotmart",
     ]
-    platform = waves(EXAMPLES / "platform")
-    assert platform["Application sinal-crds"] < platform["Application sinal"] < min(tenant.values())
+    for environment in ("stage", "production"):
+        platform = waves(EXAMPLES / "environments" / environment)
+        first = max(platform["Application sinal-crds"], platform["Application sinal-secrets"])
+        assert first < platform["Application sinal"] < platform["ApplicationSet sinal-tenants"]

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from images.prune import KEPT, prune
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "images").glob("*.Dockerfile"))
@@ -53,7 +54,7 @@ def test_every_pin_of_an_image_has_hashes_and_no_address(lock: str) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
 def test_a_base_can_be_pinned_by_digest_and_nobody_runs_as_root(file: Path) -> None:
     text = file.read_text()
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= {"${BASE}", "scratch"}
     last_stage = text[text.rindex("\nFROM ") :]
     assert re.findall(r"^USER (.+)$", last_stage, re.MULTILINE) == ["65532:65532"]
     assert re.findall(r"^ENTRYPOINT (.+)$", last_stage, re.MULTILINE) != []
@@ -66,3 +67,42 @@ def test_the_context_lets_through_all_that_is_copied(file: Path) -> None:
     for source in " ".join(copies).replace("wheel[s]", "").split():
         assert (ROOT / source).exists()
         assert source.split("/")[0] in admitted
+
+
+LIMIT = 250_000_000  # bytes, unpacked
+
+
+def test_a_build_that_is_larger_than_promised_fails() -> None:
+    """Where it is built, whoever builds it: no other place sees every image."""
+    text = (ROOT / "images" / "sinal.Dockerfile").read_text()
+    assert f'[ "$size" -le {LIMIT} ]' in text
+    assert f"at most {LIMIT // 1_000_000} MB" in (ROOT / "docs" / "images.md").read_text()
+
+
+def test_what_no_role_imports_is_taken_out_and_its_record_says_so(tmp_path: Path) -> None:
+    client = tmp_path / "kubernetes"
+    files = {
+        "kubernetes/__init__.py": True,
+        "kubernetes/client/api/__init__.py": True,
+        "kubernetes/client/api/core_v1_api.py": False,
+        "kubernetes/client/models/v1_object_meta.py": True,
+        "kubernetes/client/models/v1_pod.py": False,
+        "kubernetes/client/api_client.py": True,
+        "kubernetes/aio/client/models/v1_pod.py": False,
+    }
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    record = tmp_path / "kubernetes-37.0.2.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text("".join(f"{name},sha256=x,6\n" for name in files))
+    assert prune(tmp_path) == 6 * list(files.values()).count(False)
+    assert {path.relative_to(tmp_path).as_posix() for path in client.rglob("*.py")} == {
+        n for n, kept in files.items() if kept
+    }
+    assert [line.split(",")[0] for line in record.read_text().splitlines()] == [n for n, kept in files.items() if kept]
+
+
+def test_what_kopf_takes_of_the_client_is_kept() -> None:
+    """As tests/cluster/test_roles_that_ask_the_cluster_start_small.py has it."""
+    assert {"__init__.py", "v1_managed_fields_entry.py", "v1_object_meta.py", "v1_owner_reference.py"} == KEPT

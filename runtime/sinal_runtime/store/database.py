@@ -38,10 +38,10 @@ select coalesce((select pg_has_role(current_user, oid, 'set') and current_user <
 """
 
 
-async def _refused(url: str) -> str:
+async def _refused(url: str, options: str) -> str:
     """What connecting ends with, in libpq's words; a pool knows only that nothing came in time. Empty: it works now."""
     try:
-        connection = await AsyncConnection.connect(url, connect_timeout=LOOK_S)
+        connection = await AsyncConnection.connect(url, connect_timeout=LOOK_S, options=options)
     except OperationalError as error:
         return " ".join(str(error).split())
     await connection.close()
@@ -82,6 +82,7 @@ class Database:
         `timeout_s` is how long a caller waits for one of the pool's connections.
         `session` holds parameters of PostgreSQL for all connections, over the usual ones.
         """
+        options = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items())
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=_Kept,
@@ -96,7 +97,7 @@ class Database:
                 "autocommit": True,  # a statement that stands alone takes one round trip
                 "row_factory": dict_row,
                 "application_name": name,
-                "options": " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items()),
+                "options": options,
             },
         )
         try:
@@ -106,7 +107,7 @@ class Database:
                     row = await (await connection.execute(_MAY_BECOME_API)).fetchone()
         except StoreUnavailable as error:
             await pool.close()
-            raise StoreUnavailable(await _refused(url) or str(error)) from error
+            raise StoreUnavailable(await _refused(url, options) or str(error)) from error
         except BaseException:
             await pool.close()
             raise

@@ -66,19 +66,27 @@ def at_hand() -> bool:
 
 def gateway_api() -> Path:
     """The folder with the standard definitions of the Gateway API; raises NoAssets."""
+    return _module("gateway-api", "sigs.k8s.io/gateway-api") / "config" / "crd" / "standard"
+
+
+def argo_cd() -> tuple[Path, ...]:
+    """Argo CD's own definitions; raises NoAssets."""
+    folder = _module("argo-cd", "github.com/argoproj/argo-cd/v3") / "manifests" / "crds"
+    return tuple(sorted(folder.glob("*-crd.yaml")))
+
+
+def _module(name: str, module: str) -> Path:
+    """The text of a Go module, at the version of the folder of that name."""
     go = shutil.which("go")
     if go is None:
-        raise NoAssets(
-            "the definitions of the Gateway API come from a Go module and there is no Go: install Go >= 1.24"
-        )
-    module = "sigs.k8s.io/gateway-api"
+        raise NoAssets(f"the definitions of {name} come from a Go module and there is no Go: install Go >= 1.25")
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     command = [go, "mod", "download", "-json", module]
-    done = subprocess.run(command, cwd=MODULES / "gateway-api", env=environment, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=MODULES / name, env=environment, capture_output=True, check=False)
     answer = json.loads(done.stdout or b"{}")
     if done.returncode != 0 or "Dir" not in answer:
         raise NoAssets(f"{module} can't be had: {answer.get('Error') or done.stderr.decode()}")
-    return Path(answer["Dir"]) / "config" / "crd" / "standard"
+    return Path(answer["Dir"])
 
 
 def _given(program: Program) -> Path | None:
@@ -177,4 +185,4 @@ def _alone(path: Path) -> Iterator[None]:
 if __name__ == "__main__":
     for wanted in (*PROGRAMS, HELM):
         print(locate(wanted), flush=True)
-    print(gateway_api(), flush=True)
+    print(gateway_api(), *argo_cd(), flush=True)
