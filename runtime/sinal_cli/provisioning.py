@@ -14,6 +14,7 @@ from nats.aio.client import Client
 
 from sinal_cli.declared import Declared, fingerprint, keeping, read
 from sinal_cli.departures import Departures, News
+from sinal_crds import trust
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import InvalidManifests
 from sinal_crds.models import Manifest, Tenant
@@ -188,7 +189,7 @@ class FileProvisioning:
 
 
 async def _connection_failed(error: Exception) -> None:
-    log.debug("provisioning.connection", error=type(error).__name__)  # the provisioner says that it waits
+    log.debug("provisioning.connection", error=trust.words(error))  # the provisioner says that it waits
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
