@@ -108,16 +108,17 @@ async def test_batch_of_which_some_acks_are_missing_arrives_whole(edge: Edge) ->
 
 
 async def test_silent_broker_delays_the_first_requests_only(edge: Edge) -> None:
+    asked = []
+
     async def never(subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Ack:
+        asked.append(timeout_s)
         await asyncio.sleep(timeout_s / 20)  # a tenth of a second stands for two
         raise BusUnavailable("no answer")
 
     edge.bus.publish = never  # type: ignore[method-assign]
-    loop = asyncio.get_running_loop()
     assert await edge.lead("e0") == 202
-    started = loop.time()
     assert {await edge.lead(f"e{number}") for number in range(1, 30)} == {202}
-    assert loop.time() - started < 0.5  # 29 time-outs would be 2.9 s
+    assert len(asked) < 10  # who is sent past the broker waits for no time-out
 
 
 async def test_readiness_says_that_it_spools(edge: Edge) -> None:
