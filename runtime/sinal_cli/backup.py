@@ -131,7 +131,9 @@ def _done(settings: Settings, work: Callable[[Bus], Awaitable[Manifest]]) -> Man
     from sinal_runtime.store.errors import StoreError
 
     async def connected() -> Manifest:
-        bus = await Bus.connect(settings.nats_url, name="sinal-backup", wait_s=CONNECT_S)
+        bus = await Bus.connect(
+            settings.nats_url, name="sinal-backup", wait_s=CONNECT_S, authority=settings.nats_authority
+        )
         try:
             return await work(bus)
         finally:
