@@ -153,7 +153,7 @@ def floor(bus: Bus) -> HttpServer:
         await send({"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    return HttpServer(app, host="127.0.0.1", port=0)
+    return HttpServer(app, host="127.0.0.1", port=0, protocol="httptools")
 
 
 @contextmanager

@@ -21,7 +21,18 @@ class Config(Values):
         "with `evaluation.enabled`: the Service's address inside the cluster.",
     )
     graph_url: str = Field("https://graph.facebook.com", description="Base of Meta's Graph API.")
-    trusted_proxies: int = Field(1, ge=0, le=10, description="Proxies before ingest that append to X-Forwarded-For.")
+    trusted_proxies: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Proxies before ingest that append to X-Forwarded-For, a load balancer before an Ingress included; "
+        "ingest must not be reachable round them. Unset: 1 where `operator.routes` makes routes, which put one before "
+        "it, else 0, which believes nobody.",
+    )
+    reserved_hosts: list[str] = Field(
+        [],
+        description="Hosts of yours that no Tenant may declare beside that of `publicUrl`, such as the API's.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least weight of a log line.")
     metrics_tenants: int = Field(200, ge=0, le=10_000, description="Tenants with series of their own in metrics.")
     otlp_endpoint: str = Field("", description="OpenTelemetry collector, OTLP over HTTP; empty: no traces.")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sinal_crds.credentials import optional_keys, required_keys
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import Objects
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest, Tenant
@@ -32,7 +33,14 @@ from sinal_crds.plan import (
     TenantPlan,
     ValuePlan,
 )
-from sinal_crds.references import SECRET_KEY_MISSING, SECRET_NOT_FOUND, Problem, Resolved, problem, resolve
+from sinal_crds.references import (
+    SECRET_KEY_MISSING,
+    SECRET_NOT_FOUND,
+    Problem,
+    Resolved,
+    problem,
+    resolve,
+)
 from sinal_crds.secrets import Secrets
 
 _UID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sinal.dev")
@@ -51,12 +59,14 @@ class Compilation:
         return next((p for p in self.plans if p.slug == slug), None)
 
 
-def compile(objects: Objects, secrets: Secrets, keyring: Keyring) -> Compilation:
-    """Plans of all tenants, with every problem found on the way.
+def compile(
+    objects: Objects, secrets: Secrets, keyring: Keyring, *, reserved: ReservedHosts = NOTHING_RESERVED
+) -> Compilation:
+    """Plans of all tenants, with every problem found on the way; no plan has a host that is `reserved`.
 
     `minted[slug]` is `{"funnels": {name: {"public_key", "server_key"}}, "webhooks": {name: {"gateway", "token"}}}`.
     """
-    resolved, problems = resolve(objects)
+    resolved, problems = resolve(objects, reserved)
     compilers = [_TenantCompiler(part, secrets, keyring) for part in resolved]
     plans = tuple(compiler.plan() for compiler in compilers)
     return Compilation(

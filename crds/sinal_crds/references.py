@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.loading import ObjectKey, Objects
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest, Tenant
 
@@ -20,6 +21,7 @@ DEFAULT_TIMEZONE = "America/Sao_Paulo"
 # Reasons of problems: CamelCase constants, as conditions want them.
 SLUG_TAKEN: Final = "SlugTaken"
 HOST_TAKEN: Final = "HostTaken"
+HOST_RESERVED: Final = "HostReserved"
 TIMEZONE_UNKNOWN: Final = "TimezoneUnknown"
 TENANT_NOT_FOUND: Final = "TenantNotFound"
 DESTINATION_NOT_FOUND: Final = "DestinationNotFound"
@@ -71,7 +73,7 @@ class Resolved:
     integration_problems: dict[str, Problem]
 
 
-def resolve(objects: Objects) -> tuple[list[Resolved], list[Problem]]:
+def resolve(objects: Objects, reserved: ReservedHosts = NOTHING_RESERVED) -> tuple[list[Resolved], list[Problem]]:
     """Tenants in the order of their slugs, and what does not fit."""
     problems: list[Problem] = []
     tenants = _unique_slugs(objects.tenants, problems)
@@ -80,7 +82,7 @@ def resolve(objects: Objects) -> tuple[list[Resolved], list[Problem]]:
     destinations = _owned(objects.destinations, known, losers, problems)
     funnels = _owned(objects.funnels, known, losers, problems)
     integrations = _owned(objects.integrations, known, losers, problems)
-    hosts = _unique_hosts(tenants, problems)
+    hosts = _own_hosts(tenants, reserved, problems)
     resolved = []
     for tenant in sorted(tenants, key=lambda t: t.slug):
         key = (tenant.namespace, tenant.name)
@@ -115,18 +117,26 @@ def _unique_slugs(tenants: Sequence[Tenant], problems: list[Problem]) -> list[Te
     return list(first.values())
 
 
-def _unique_hosts(tenants: list[Tenant], problems: list[Problem]) -> dict[tuple[str, str], tuple[str, ...]]:
+def _own_hosts(
+    tenants: list[Tenant], reserved: ReservedHosts, problems: list[Problem]
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Each tenant's hosts without the platform's own and without those that an older tenant has."""
     owner: dict[str, Tenant] = {}
     hosts: dict[tuple[str, str], tuple[str, ...]] = {}
     for tenant in tenants:
         own = []
         for index, host in enumerate(tenant.spec.ingest.hosts):
+            field = f"spec.ingest.hosts[{index}]"
+            if host in reserved:
+                message = f"{host} is the platform's own host, which all tenants share; remove it"
+                problems.append(problem(tenant, field, HOST_RESERVED, message))
+                continue
             winner = owner.setdefault(host, tenant)
             if winner is tenant:
                 own.append(host)
             else:
                 message = f"{host} belongs to Tenant {winner.namespace}/{winner.name}; a host has one tenant, remove it"
-                problems.append(problem(tenant, f"spec.ingest.hosts[{index}]", HOST_TAKEN, message))
+                problems.append(problem(tenant, field, HOST_TAKEN, message))
         hosts[tenant.namespace, tenant.name] = tuple(own)
     return hosts
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sinal_crds.compile import Compilation, compile
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import SUFFIXES, ObjectKey, Objects, load
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest
@@ -42,7 +43,14 @@ class Declared:
         return {("Tenant", plan.namespace, plan.name): plan.slug for plan in self.compilation.plans}
 
 
-def keeping(now: Declared, before: Declared, tenants: Collection[ObjectKey], keyring: Keyring) -> Declared:
+def keeping(
+    now: Declared,
+    before: Declared,
+    tenants: Collection[ObjectKey],
+    keyring: Keyring,
+    *,
+    reserved: ReservedHosts = NOTHING_RESERVED,
+) -> Declared:
     """`now`, with the tenants of `before` that are leaving: their objects and Secrets as far as `now` has none such."""
     if not tenants:
         return now
@@ -55,7 +63,8 @@ def keeping(now: Declared, before: Declared, tenants: Collection[ObjectKey], key
     objects = [one for one in theirs if key_of(one) not in there]
     namespaces = {namespace for _, namespace, _ in tenants}
     values = {place: data for place, data in before.secrets.values.items() if place[0] in namespaces}
-    return compiled(Objects.of((*now.objects, *objects)), Secrets({**values, **now.secrets.values}), keyring)
+    kept = Secrets({**values, **now.secrets.values})
+    return compiled(Objects.of((*now.objects, *objects)), kept, keyring, reserved=reserved)
 
 
 def key_of(manifest: Manifest) -> ObjectKey:
@@ -63,16 +72,18 @@ def key_of(manifest: Manifest) -> ObjectKey:
     return manifest.kind, manifest.namespace, manifest.name
 
 
-def compiled(objects: Objects, secrets: Secrets, keyring: Keyring) -> Declared:
+def compiled(
+    objects: Objects, secrets: Secrets, keyring: Keyring, *, reserved: ReservedHosts = NOTHING_RESERVED
+) -> Declared:
     """Objects with the plans that they come to."""
-    return Declared(objects, secrets, compile(objects, secrets, keyring))
+    return Declared(objects, secrets, compile(objects, secrets, keyring, reserved=reserved))
 
 
-def read(files: Sequence[Path], keyring: Keyring) -> Declared:
+def read(files: Sequence[Path], keyring: Keyring, *, reserved: ReservedHosts = NOTHING_RESERVED) -> Declared:
     """Load and compile; raises InvalidManifests."""
     loaded = load(files)
     loaded.raise_for_errors()
-    return compiled(loaded.objects, loaded.secrets, keyring)
+    return compiled(loaded.objects, loaded.secrets, keyring, reserved=reserved)
 
 
 def fingerprint(files: Sequence[Path]) -> object:

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from sinal_cli.declared import Declared, fingerprint, keeping, read
 from sinal_cli.departures import Departures, News
 from sinal_crds import trust
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import InvalidManifests
 from sinal_crds.models import Manifest, Tenant
@@ -40,10 +41,12 @@ class FileProvisioning:
         ack_wait_s: float,
         departures: Departures | None = None,
         authority: ssl.SSLContext | None = None,
+        reserved: ReservedHosts = NOTHING_RESERVED,
     ) -> None:
         self._nats_url, self._keyring, self._files, self._ack_wait_s = nats_url, keyring, files, ack_wait_s
         self._authority = authority
         self._departures = departures or Departures()
+        self._reserved = reserved
         self._stack = contextlib.AsyncExitStack()
         self._seen: object = None
         self._said = Declared()  # by the files alone, without tenants that are leaving
@@ -120,7 +123,7 @@ class FileProvisioning:
 
     def _read(self) -> None:
         self._seen = fingerprint(self._files)
-        self._said = read(self._files, self._keyring)
+        self._said = read(self._files, self._keyring, reserved=self._reserved)
         news = self._departures.look(self._said.compilation.plans)
         self._settle()
         if any(news):
@@ -129,7 +132,7 @@ class FileProvisioning:
 
     def _settle(self) -> None:
         leaving = {one.key for one in self._departures.leaving}
-        self.declared = keeping(self._said, self.declared, leaving, self._keyring)
+        self.declared = keeping(self._said, self.declared, leaving, self._keyring, reserved=self._reserved)
 
     def _ended(self) -> bool:
         """Let those go whose time is over; whether there are any."""

@@ -112,6 +112,7 @@ class Stack:
             keyring,
             files=[*self._files, made],
             ack_wait_s=settings.lane_ack_wait_s,
+            reserved=roles.reserved_hosts(settings),
             departures=Departures(self._grace_s, file=self._instance.folder / "tenants.json"),
             statuses=Statuses(self._instance.folder, ingest_url=self._public_url),
             say=self._say,

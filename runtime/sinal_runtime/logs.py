@@ -17,14 +17,17 @@ from typing import Any, TextIO
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from sinal_runtime import personal
+
 MASK = "[redacted]"
 MAX_DEPTH = 6
 
-# Words in a key that say that its value is a secret or personal.
+# Words in a key that say that its value is a secret or personal. `name` alone is that of an object here.
 _SENSITIVE = re.compile(
-    r"(?:^|[_\-.])(?:password|passwd|pwd|senha|secret|token|api_?key|access_?key|server_?key|admin_?key|credential\w*|"
-    r"authorization|cookie|set-cookie|hottok|signature|private|e-?mail|phone\w*|telefone|celular|whatsapp|cpf|cnpj|"
-    r"document|first_?name|last_?name|full_?name|birth\w*|address|zip|cep|user_?agent|client_?ip|peer|dsn)(?:$|[_\-.s])",
+    rf"(?:^|[_\-.])(?:{personal.CONTACT_WORDS}|{personal.SECRET_WORDS}|access[_-]?key|server[_-]?key|admin[_-]?key|"
+    r"credential\w*|authorization|cookie|set-cookie|hottok|signature|private|phone\w*|birth\w*|"
+    r"sobrenome|surname|(?:first|last|full|user|buyer|customer)[_-]?name|nome|user[_-]?agent|client[_-]?ip|peer|dsn)"
+    r"(?:$|[_\-.s])",
     re.IGNORECASE,
 )
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import uvicorn
 
+from sinal_runtime.ingest.protocol import Guarded
+
 GRACE_S = 3
 
 
@@ -26,7 +28,7 @@ class _Quiet(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves one ASGI application; port 0 takes a free one."""
+    """Serves one ASGI application; port 0 takes a free one. Every listener has the guarded protocol unless told."""
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class HttpServer:
         host: str,
         port: int,
         grace_s: int = GRACE_S,
-        protocol: type[asyncio.Protocol] | Literal["httptools"] = "httptools",
+        protocol: type[asyncio.Protocol] | Literal["httptools"] = Guarded,
     ) -> None:
         self._config = uvicorn.Config(
             app,
@@ -63,6 +65,11 @@ class HttpServer:
         """Base URL of the listener."""
         host = "127.0.0.1" if self._host in ("0.0.0.0", "::", "") else self._host  # noqa: S104 - compared, not bound
         return f"http://{host}:{self._port}"
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open; none before the start and after the stop."""
+        return 0 if self._server is None else len(self._server.server_state.connections)
 
     async def start(self) -> None:
         """Bind and serve; raises ListenError."""

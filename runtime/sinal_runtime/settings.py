@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8080",
         description="Where gateways reach ingest from outside; the operator makes the webhook URLs in statuses of it.",
     )
+    reserved_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts of the platform, with commas between, that no Tenant may have: the API's, the console's. "
+        "The host of `public_url` and the names of ingest's Service are among them unsaid.",
+    )
     admin_key: SecretStr | None = Field(None, description="Key of the operations API with every right.")
     manifest_folder: Path | None = Field(
         None, description="Where the operations API keeps manifests made through it; a folder the operator reads."
@@ -197,7 +202,7 @@ class Settings(BaseSettings):
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(True, description="JSON lines instead of a console format.")
 
-    @field_validator("watch_namespaces", mode="before")
+    @field_validator("watch_namespaces", "reserved_hosts", mode="before")
     @classmethod
     def _words(cls, value: object) -> object:
         """A list with commas, as people write it into a variable."""

@@ -68,6 +68,21 @@ def test_alerts_and_dashboards_lead_to_the_runbooks_of_the_values() -> None:
     assert "https://sinal.dev/docs/runbooks" not in text
 
 
+def test_who_compiles_plans_and_who_reads_them_reserve_the_same_hosts() -> None:
+    words = ("--values", str(combination(FIRST)), "--set", "config.reservedHosts={api.example.com,app.example.com}")
+    found = {m["metadata"]["name"]: m for m in objects(render(*words)) if m["kind"] in ("Deployment", "StatefulSet")}
+    told = [
+        {
+            one["name"]: one.get("value")
+            for one in found[f"sinal-{role}"]["spec"]["template"]["spec"]["containers"][0]["env"]
+        }
+        for role in ("operator", "ingest")
+    ]
+    for variable in ("SINAL_PUBLIC_URL", "SINAL_ROUTES_SERVICE", "SINAL_RESERVED_HOSTS"):
+        assert told[0][variable] == told[1][variable]
+    assert told[0]["SINAL_RESERVED_HOSTS"] == "api.example.com,app.example.com"
+
+
 @pytest.mark.parametrize("spool", ["emptyDir", "persistent"])
 def test_a_role_takes_volumes_and_annotations_of_the_platforms_own(spool: str) -> None:
     """Such as the authority of a certificate of PostgreSQL's, which a URL names by `sslrootcert`."""

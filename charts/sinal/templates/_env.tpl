@@ -107,3 +107,12 @@
 {{ include "sinal.env.secret" (dict "name" "SINAL_API_DATABASE_URL" "secret" .Values.postgres.existingSecret "key" .Values.postgres.secretKeys.apiUrl) }}
 {{- end }}
 {{- end -}}
+
+{{/* What is the platform's own and no Tenant's: the same for who compiles plans and for who reads them. */}}
+{{- define "sinal.env.hosts" -}}
+- {name: SINAL_PUBLIC_URL, value: {{ include "sinal.publicURL" . | quote }}}
+- {name: SINAL_ROUTES_SERVICE, value: {{ include "sinal.fullname" . }}-ingest}
+{{- with .Values.config.reservedHosts }}
+- {name: SINAL_RESERVED_HOSTS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- end -}}

@@ -60,6 +60,12 @@ helm.sh/chart: {{ printf "%s-%s" .top.Chart.Name .top.Chart.Version | replace "+
 {{- default (printf "http://%s-ingest.%s.svc:%d" (include "sinal.fullname" .) .Release.Namespace (int .Values.ingest.service.port)) .Values.config.publicUrl -}}
 {{- end -}}
 
+{{/* How many proxies the sender's address is believed of. */}}
+{{- define "sinal.trustedProxies" -}}
+{{- $told := .Values.config.trustedProxies -}}
+{{- if kindIs "invalid" $told }}{{ ternary 0 1 (eq .Values.operator.routes.mode "none") }}{{ else }}{{ int $told }}{{ end -}}
+{{- end -}}
+
 {{/* Whether the queue's depth is served by us. */}}
 {{- define "sinal.hasAdapter" -}}
 {{- if has .Values.autoscaling.mode (list "keda" "external-metrics") -}}true{{- end -}}

@@ -17,6 +17,7 @@ from typing import Any
 
 import kopf
 
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_operator.cluster import handlers
 from sinal_operator.cluster.board import Board
@@ -51,6 +52,7 @@ class Options:
     deletion_patience_s: float = 120.0  # how long a Tenant's deletion waits for NATS
     routes: RouteOptions | None = None  # none are made without
     namespaces: tuple[str, ...] = ()  # that are served; empty: all
+    reserved_hosts: ReservedHosts = NOTHING_RESERVED  # that no Tenant may have
 
 
 class ClusterOperator:
@@ -130,7 +132,8 @@ class ClusterOperator:
             interval_s=options.drift_interval_s,
             allowed=self._allowed,
         )
-        survey, departures, journal = Survey(client, mirror, self._keyring), Departures(mirror), Journal(client)
+        survey = Survey(client, mirror, self._keyring, reserved=self._options.reserved_hosts)
+        departures, journal = Departures(mirror), Journal(client)
         board = Board(lambda: broker.client, Pace(options.status_interval_s))
         reconciler = Reconciler(
             survey=survey,

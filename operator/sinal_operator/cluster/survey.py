@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sinal_crds.compile import Compilation, compile
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
@@ -44,8 +45,15 @@ class Survey:
     """Keeps the mirror and the Secrets right, and compiles them."""
 
     def __init__(
-        self, client: Client, mirror: Mirror, keyring: Keyring, *, clock: Callable[[], float] = time.monotonic
+        self,
+        client: Client,
+        mirror: Mirror,
+        keyring: Keyring,
+        *,
+        reserved: ReservedHosts = NOTHING_RESERVED,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._reserved = reserved
         self._client, self._mirror, self._keyring, self._clock = client, mirror, keyring, clock
         self._wallet = Wallet(client)
         self._listed_at: float | None = None
@@ -82,7 +90,7 @@ class Survey:
         if self.due_in_s == 0:
             await self._list()
         seen, objects = tuple(self._mirror), self._mirror.objects()
-        compilation = compile(objects, await self._wallet.fetch(objects), self._keyring)
+        compilation = compile(objects, await self._wallet.fetch(objects), self._keyring, reserved=self._reserved)
         problems: dict[ObjectKey, list[Problem]] = {}
         for problem in self._wallet.explained(compilation.problems):
             problems.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)

@@ -14,6 +14,7 @@ from sinal_cli.local import changes
 from sinal_cli.local.bulletin import Say
 from sinal_cli.local.statuses import Statuses
 from sinal_cli.provisioning import FileProvisioning
+from sinal_crds.hosts import ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import InvalidManifests
 from sinal_crds.plan import TenantPlan
@@ -34,13 +35,16 @@ class LocalProvisioning(FileProvisioning):
         files: Sequence[Path],
         ack_wait_s: float,
         departures: Departures,
+        reserved: ReservedHosts,
         statuses: Statuses,
         say: Say,
         webhook_url: Callable[[str, str], str],
         on_change: Callable[[], None],
     ) -> None:
         """`webhook_url` is of a tenant's slug and an integration's name; `on_change` hears of plans that are others."""
-        super().__init__(nats_url, keyring, files=files, ack_wait_s=ack_wait_s, departures=departures)
+        super().__init__(
+            nats_url, keyring, files=files, ack_wait_s=ack_wait_s, departures=departures, reserved=reserved
+        )
         self._statuses, self._say, self._webhook_url, self._on_change = statuses, say, webhook_url, on_change
         self._board: Board | None = None
         self._applied: Declared | None = None  # what the broker has; None before it has anything

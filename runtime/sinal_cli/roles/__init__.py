@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sinal_cli.roles.api import Api
-from sinal_cli.roles.base import Role
+from sinal_cli.roles.base import Role, reserved_hosts
 from sinal_cli.roles.dispatch import Dispatch
 from sinal_cli.roles.housekeeping import Housekeeping
 from sinal_cli.roles.ingest import Ingest
@@ -21,4 +21,4 @@ DATA_PLANE: dict[str, Callable[[Settings, Keyring], Role]] = {
     "housekeeping": Housekeeping,
 }
 
-__all__ = ["DATA_PLANE", "Api", "Dispatch", "Housekeeping", "Ingest", "Match", "Role"]
+__all__ = ["DATA_PLANE", "Api", "Dispatch", "Housekeeping", "Ingest", "Match", "Role", "reserved_hosts"]

@@ -25,7 +25,6 @@ class Api(Base):
         from sinal_runtime.api.app import Parts, build
         from sinal_runtime.api.health import dependencies
         from sinal_runtime.api.tokens import GraphTokens
-        from sinal_runtime.ingest.protocol import Guarded
 
         settings = self._settings
         self._trace("sinal-api")
@@ -46,7 +45,7 @@ class Api(Base):
                 tracer=self._tracer,
             )
         )
-        server = HttpServer(app, host=settings.host, port=settings.port, protocol=Guarded)
+        server = HttpServer(app, host=settings.host, port=settings.port)
         await server.start()
         self._stack.push_async_callback(server.stop)
         self.url = server.url

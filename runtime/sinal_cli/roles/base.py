@@ -16,6 +16,7 @@ from sinal_runtime.rhythm import pause_s
 from sinal_runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from sinal_crds.hosts import ReservedHosts
     from sinal_runtime.bus import Bus
     from sinal_runtime.plans import Plans
     from sinal_runtime.plans.cache import PlanCache
@@ -140,6 +141,13 @@ class Keyless:
             self._stack.push_async_callback(self._tracer.close)
 
 
+def reserved_hosts(settings: Settings) -> ReservedHosts:
+    """Hosts that no Tenant may have, the same for the operator that compiles plans and the roles that read them."""
+    from sinal_crds.hosts import ReservedHosts
+
+    return ReservedHosts.of(settings.public_url, service=settings.routes_service, others=settings.reserved_hosts)
+
+
 class Base(Keyless):
     """What the roles share that read plans, or the database."""
 
@@ -152,7 +160,7 @@ class Base(Keyless):
         from sinal_runtime.plans import Plans
 
         bus = await self._bus(name, wait_s=CONNECT_S if cache is not None and cache.exists else None)
-        plans = Plans(bus, self._keyring, cache=cache)
+        plans = Plans(bus, self._keyring, cache=cache, reserved=reserved_hosts(self._settings))
         await plans.start()
         self._stack.push_async_callback(plans.stop)
         return bus, plans

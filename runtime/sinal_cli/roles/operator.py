@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import BadSettings, Base, Role
+from sinal_cli.roles.base import BadSettings, Base, Role, reserved_hosts
 from sinal_crds.keyring import Keyring
 from sinal_runtime.settings import Settings
 
@@ -36,6 +36,7 @@ class Operator(Base):
             authority=self._settings.nats_authority,
             files=self._files,
             ack_wait_s=self._settings.lane_ack_wait_s,
+            reserved=reserved_hosts(self._settings),
         )
         from sinal_crds.loading import InvalidManifests
 
@@ -74,6 +75,7 @@ class ClusterOperator(Base):
             status_interval_s=settings.status_interval_s,
             routes=self._routes,
             namespaces=settings.watch_namespaces,
+            reserved_hosts=reserved_hosts(settings),
         )
         namespace = settings.lease_namespace or pod_namespace()
         operator = (

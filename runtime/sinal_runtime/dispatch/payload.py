@@ -7,26 +7,17 @@ It is built once, when the event is matched; what only the moment of sending can
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from sinal_crds.plan import FunnelPlan, TenantPlan
+from sinal_runtime import personal
 from sinal_runtime.dispatch.basket import custom_data
 from sinal_runtime.dispatch.person import Browser, ClickData, browser, identifies, user_data
 from sinal_runtime.events import Event
 
 __all__ = ["ClickData", "Unidentifiable", "build"]
-
-# Prefilled checkouts carry the buyer in their query string; Meta forbids clear personal data in URLs.
-_PERSONAL_KEY = re.compile(
-    r"(^|[_\-\[.])(e?-?mail|phone|telefone|celular|tel|whatsapp|sobrenome|cpf|cnpj|doc|document|documento|"
-    r"(first|last|full|sur|user|buyer|customer)[_-]?name|phonenumber|phoneac|phone_?number|cep|zip|address|endereco|"
-    r"birth(date|day)?)\]?$|^(full|nome|name)$",
-    re.IGNORECASE,
-)
-_EMAIL_VALUE = re.compile(r"[^@=]+(@|%40)[^@]+\.[^@]+", re.IGNORECASE)
 
 
 class Unidentifiable(ValueError):
@@ -93,10 +84,7 @@ def clean_url(url: str) -> str | None:
             return None
     except ValueError:  # brackets that hold no address, a port that is no number
         return None
-    kept = [pair for pair in parts.query.split("&") if pair and not _personal(pair)]
-    return parts._replace(netloc=host, query="&".join(kept), fragment="").geturl()
-
-
-def _personal(pair: str) -> bool:
-    key, _, value = pair.partition("=")
-    return bool(_PERSONAL_KEY.search(key) or _EMAIL_VALUE.fullmatch(value))
+    # Prefilled checkouts carry the buyer in their query string; Meta forbids clear personal data in URLs.
+    kept = [pair for pair in parts.query.split("&") if pair and not personal.is_personal_pair(pair)]
+    path = personal.without_person(parts.path)
+    return parts._replace(netloc=host, path=path, query="&".join(kept), fragment="").geturl()

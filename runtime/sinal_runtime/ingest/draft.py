@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sinal_runtime import identity
+from sinal_runtime import identity, personal
 from sinal_runtime.events import Item, Utm
 from sinal_runtime.ingest import peer, urls
 from sinal_runtime.ingest.exchange import MAX_USER_AGENT, clean_user_agent
@@ -134,7 +134,7 @@ def _page(fields: Fields, said: dict[str, Any]) -> int:
         utm |= {name: text for name in Utm.__struct_fields__ if (text := section.text(name, 512))}
         unknown = section.unknown(_UTM)
     if utm:  # without what a mailing filled with an address
-        said["utm"] = Utm(**{name: text for name, text in utm.items() if not urls.is_personal("", text)})
+        said["utm"] = Utm(**{name: text for name, text in utm.items() if not personal.tells(text)})
     return unknown
 
 

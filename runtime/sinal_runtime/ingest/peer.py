@@ -10,6 +10,8 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
+LONGEST = 64  # characters: "[", an IPv6 address (45), a zone, "]:65535"
+
 
 def client_ip(peer: str | None, forwarded: str | None, *, trusted_proxies: int) -> str | None:
     """The sender's address in its canonical form, or None where there is none (a Unix socket)."""
@@ -20,9 +22,13 @@ def client_ip(peer: str | None, forwarded: str | None, *, trusted_proxies: int) 
     return parse(peer) if peer else None
 
 
-@lru_cache(maxsize=8_192)  # a visitor sends several events, a proxy all of them
 def parse(text: str) -> str | None:
     """One IP address as text, port and brackets stripped, IPv4-mapped IPv6 as IPv4; None for anything else."""
+    return _parse(text) if len(text) <= LONGEST else None  # a header's value may be long, and is not to be remembered
+
+
+@lru_cache(maxsize=8_192)  # a visitor sends several events, a proxy all of them
+def _parse(text: str) -> str | None:
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,7 +1,10 @@
-"""uvicorn's HTTP protocol, guarded against senders that never finish their request's head.
+"""uvicorn's HTTP protocol, guarded against senders that never finish a request's head or its tail.
 
 uvicorn bounds neither how long a head takes to arrive nor, with httptools, how large it grows; the body's bounds are
 the application's. A connection that breaks a bound here has no request yet, so it is closed without an answer.
+
+A header is what stands in the head. Trailers (RFC 9112, 7.1.2) come after the body, past every proxy that sets or
+strips headers, so they are read and dropped. What carries no body (trailers, chunk extensions) is bounded too.
 
 A deadline is a number here, and one timer a connection looks at it now and then: the loop's timers cost more than what
 they would watch. So a connection may be closed up to `LOOK_S` late.
@@ -21,12 +24,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from sinal_runtime.ingest.exchange import CLOSE, ONE_WRITE, WHOLE_BODY, Header, Reply, Request
 
 HEAD_TIMEOUT_S = 10.0
 MAX_HEAD_BYTES = 64 * 1024
+MAX_FRAMING_BYTES = 8 * 1024  # in reads, one after the other, that bring nothing of the body
 LOOK_S = 2.0
 _NEVER = float("inf")
 
@@ -55,6 +60,7 @@ class Guarded(HttpToolsProtocol):
     _due: float = _NEVER  # when it is closed for what has not come until then; of the loop's clock
     _look: asyncio.TimerHandle | None = None
     _head_bytes: int = 0
+    _framing_bytes: int = 0  # received after the head since the last of the body came
     _in_head: bool = True
     _held: bytes | None = None  # the body so far of what may be taken at once
 
@@ -75,27 +81,44 @@ class Guarded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to an unfinished head."""
+        """Count what belongs to an unfinished head, and what comes after it without being body."""
         if self._in_head:
             self._head_bytes += len(data)
-        super().data_received(data)
+        else:
+            self._framing_bytes += len(data)
+        self._parse(data)
         if self._held is not None:  # more is to come: not whole, so not at once
             body, self._held = self._held, None
             self._usual_head()
             super().on_body(body)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+        if self._framing_bytes > MAX_FRAMING_BYTES or (self._in_head and self._head_bytes > MAX_HEAD_BYTES):
             self.transport.close()
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser. Unlike uvicorn, log nothing: anybody can send a broken request, as often as they like."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserUpgrade:
+            return  # RFC 9110, 7.8: a server may ignore Upgrade, and the request is answered as it is
 
     def on_message_begin(self) -> None:
         """The next head on a kept connection starts with its first byte, not before: idle is keep-alive's matter."""
         super().on_message_begin()
+        self._framing_bytes = 0
         if not self._in_head:
             self._in_head = True
             self._due = self.loop.time() + HEAD_TIMEOUT_S
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of the head; drop a trailer."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is whole; a request that may be taken at once waits for its body."""
-        self._in_head, self._head_bytes, self._due = False, 0, _NEVER
+        self._in_head, self._head_bytes, self._framing_bytes, self._due = False, 0, 0, _NEVER
         if self._begin is not None and self._is_plain():
             self._held = b""
         else:
@@ -103,6 +126,7 @@ class Guarded(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep the body of what may be taken at once."""
+        self._framing_bytes = 0
         if self._held is None:
             super().on_body(body)
         else:
@@ -110,6 +134,7 @@ class Guarded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole; as long as nobody has asked for a part of the body, all of it is here."""
+        self._framing_bytes = 0
         if self._held is not None:
             body, self._held = self._held, None
             if self._took(body):

@@ -12,7 +12,6 @@ from sinal_crds.keyring import Keyring
 from sinal_runtime.bus.client import Bus, Published
 from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.ingest import app, limiter, ports
-from sinal_runtime.ingest.protocol import Guarded
 from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.server import HttpServer
@@ -43,7 +42,7 @@ class IngestServer:
             tracer=tracer,
             tally=self._tally,
         )
-        self._server = HttpServer(self._edge, host=settings.host, port=settings.port, protocol=Guarded)
+        self._server = HttpServer(self._edge, host=settings.host, port=settings.port)
 
     @property
     def url(self) -> str:

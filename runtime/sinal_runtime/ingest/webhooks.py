@@ -156,6 +156,9 @@ class Webhooks:
         self, request: Request, slug: str | None, gateway: Gateway, token: str | None
     ) -> Sequence[Candidate]:
         snapshot = self._plans.snapshot
+        found = snapshot.by_token(token) if token is not None and len(token) <= who.MAX_CREDENTIAL else None
+        if found is not None and slug in (None, found[0].slug):
+            return [found]  # a right token is a better proof than the host that a sender was told to call
         where = who.place(snapshot, request, slug)
         if token is None:
             if where.tenant is None:
@@ -163,10 +166,7 @@ class Webhooks:
             if not where.own_host or not gateway.AUTHENTICATES:
                 return []
             return [(where.tenant, integration) for integration in where.tenant.integrations]
-        found = snapshot.by_token(token) if len(token) <= who.MAX_CREDENTIAL else None
-        if found is None or (where.tenant is not None and where.tenant.slug != found[0].slug):
-            return []
-        return [found]
+        return []
 
     def _decoy_of(self, gateway: Gateway) -> dict[str, str]:
         return dict.fromkeys(gateway.SECRET_KEYS, self._decoy)

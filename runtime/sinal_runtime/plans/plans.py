@@ -13,6 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from sinal_crds import names
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import Keyring, TamperedPlan, UnknownKey, UnsupportedPlanVersion, unseal
 from sinal_runtime.bus.client import Bus
@@ -31,7 +32,15 @@ CACHE_AFTER_S = 2.0  # without the bucket for so long, the cache has to do
 class Plans:
     """The plans of all tenants, kept up to date."""
 
-    def __init__(self, bus: Bus, keyring: Keyring, *, cache: PlanCache | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        keyring: Keyring,
+        *,
+        cache: PlanCache | None = None,
+        reserved: ReservedHosts = NOTHING_RESERVED,
+    ) -> None:
+        self._reserved = reserved
         self._bus = bus
         self._keyring = keyring
         self._cache = cache
@@ -114,7 +123,7 @@ class Plans:
 
     def _publish(self, changed: bool) -> None:
         if changed:
-            self._snapshot = Snapshot(self._good.values())
+            self._snapshot = Snapshot(self._good.values(), reserved=self._reserved)
             log.info("plans.changed", tenants=len(self._good))
             for callback in tuple(self._callbacks):
                 self._call(callback)

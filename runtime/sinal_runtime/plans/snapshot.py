@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
 from sinal_runtime.bus.lane import Lane, dispatch_lane, match_lane
 
@@ -37,15 +38,15 @@ def _first(pairs: Iterable[tuple[str, T]]) -> Mapping[str, T]:
 
 
 class Snapshot:
-    """What the runtime knows of all tenants."""
+    """What the runtime knows of all tenants. A host that is `reserved` leads to none, whatever an older plan says."""
 
     __slots__ = ("_hosts", "_public_keys", "_server_keys", "_tokens", "tenants")
 
-    def __init__(self, plans: Iterable[TenantPlan] = ()) -> None:
+    def __init__(self, plans: Iterable[TenantPlan] = (), *, reserved: ReservedHosts = NOTHING_RESERVED) -> None:
         ordered = sorted(plans, key=lambda plan: plan.slug)
         self.tenants: Mapping[str, TenantPlan] = MappingProxyType({plan.slug: plan for plan in ordered})
         funnels = [(plan, funnel) for plan in ordered for funnel in plan.funnels]
-        self._hosts = _first((_host(host), plan) for plan in ordered for host in plan.hosts)
+        self._hosts = _first((_host(host), plan) for plan in ordered for host in plan.hosts if host not in reserved)
         self._public_keys = _first((funnel.public_key, (plan, funnel)) for plan, funnel in funnels)
         self._server_keys = _first((funnel.server_key_sha256, (plan, funnel)) for plan, funnel in funnels)
         self._tokens = _first((one.token_sha256, (plan, one)) for plan in ordered for one in plan.integrations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.plans.snapshot import Snapshot
 
@@ -11,8 +12,9 @@ from sinal_runtime.plans.snapshot import Snapshot
 class StaticPlans:
     """Plans that change only by `set`."""
 
-    def __init__(self, *plans: TenantPlan) -> None:
-        self.snapshot = Snapshot(plans)
+    def __init__(self, *plans: TenantPlan, reserved: ReservedHosts = NOTHING_RESERVED) -> None:
+        self._reserved = reserved
+        self.snapshot = Snapshot(plans, reserved=reserved)
         self._callbacks: list[Callable[[Snapshot], None]] = []
 
     async def start(self, *, timeout_s: float | None = None) -> None:
@@ -29,6 +31,6 @@ class StaticPlans:
 
     def set(self, *plans: TenantPlan) -> None:
         """Replace all plans and tell subscribers."""
-        self.snapshot = Snapshot(plans)
+        self.snapshot = Snapshot(plans, reserved=self._reserved)
         for callback in tuple(self._callbacks):
             callback(self.snapshot)

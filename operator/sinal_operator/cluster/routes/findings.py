@@ -14,7 +14,6 @@ from sinal_operator.cluster.routes.options import Gateway
 MADE: Final = "RoutesMade"
 ACCEPTED: Final = "RoutesAcceptedByGateway"
 PENDING: Final = "RoutesPending"
-HOST_RESERVED: Final = "HostReserved"
 HOST_CLAIMED: Final = "HostClaimed"
 HOST_CONTESTED: Final = "HostContested"
 ROUTE_FOREIGN: Final = "RouteForeign"

@@ -15,7 +15,7 @@ from typing import Any
 
 from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
-from sinal_crds.references import HOST_TAKEN, SLUG_TAKEN
+from sinal_crds.references import HOST_RESERVED, HOST_TAKEN, SLUG_TAKEN
 from sinal_operator.cluster.client import Client
 from sinal_operator.cluster.conditions import ROUTES, Verdict, find
 from sinal_operator.cluster.resources import HTTP_ROUTES, INGRESSES
@@ -134,22 +134,15 @@ class Router:
         for plan in declared.plans:
             key, tenant = ("Tenant", plan.namespace, plan.name), (plan.namespace, plan.name)
             taken = [
-                Finding("False", HOST_TAKEN, problem.message)
+                Finding("False", problem.reason, problem.message)
                 for problem in declared.problems.get(key, ())
-                if problem.reason == HOST_TAKEN
+                if problem.reason in (HOST_TAKEN, HOST_RESERVED)
             ]
             places = [str(one.place) for one in self._built[tenant][1]] if tenant in self._built else []
             fine = findings.all_fine(places, self._main.resource, self._options.namespace, self._options.gateway)
-            several = [*taken, *self._reserved(plan), *found.get(tenant, ())]
+            several = [*taken, *found.get(tenant, ())]
             verdicts[key] = findings.verdict(several, when_fine=fine)
         return verdicts
-
-    def _reserved(self, plan: TenantPlan) -> list[Finding]:
-        shared = self._options.shared_host
-        if shared not in plan.hosts:
-            return []
-        message = f"{shared} is the host of SINAL_PUBLIC_URL, which all tenants share: remove it from spec.ingest.hosts"
-        return [Finding("False", findings.HOST_RESERVED, message)]
 
     def _changed(self) -> None:
         self._on_change()

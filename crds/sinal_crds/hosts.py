@@ -1,0 +1,44 @@
+"""Hosts that are the platform's own: no Tenant may have them, or it would be asked for everybody's events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+DEFAULT_SERVICE = "sinal-ingest"
+
+
+@dataclass(frozen=True)
+class ReservedHosts:
+    """Names of the shared listener: where gateways reach it, its Service's names, and what an operator adds."""
+
+    names: frozenset[str] = frozenset()
+    service: str = DEFAULT_SERVICE
+
+    @classmethod
+    def of(cls, public_url: str, *, service: str = DEFAULT_SERVICE, others: Iterable[str] = ()) -> ReservedHosts:
+        """The host of `public_url` and the `others`, which may be names or URLs; ports do not matter."""
+        found = {_name(text) for text in (public_url, *others)}
+        return cls(frozenset(found - {""}), service)
+
+    def __contains__(self, host: str) -> bool:
+        name = _name(host)
+        return name in self.names or _of_cluster(name, self.service)
+
+
+NOTHING_RESERVED = ReservedHosts()
+
+
+def _name(text: str) -> str:
+    try:
+        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").rstrip(".")
+    except ValueError:  # brackets that hold no address
+        return ""
+
+
+def _of_cluster(name: str, service: str) -> bool:
+    """`sinal-ingest`, `sinal-ingest.sinal`, and every name that the cluster's DNS gives to Services."""
+    labels = name.split(".")
+    return (labels[0] == service and len(labels) <= 2) or re.search(r"\.svc(\.|$)", name) is not None
