@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -80,11 +81,12 @@ class Shops:
     async def _notify(self) -> None:
         """A notice of Mercado Pago that has to be read back, from an API that is not there."""
         payment = str(1_000_000 + self._round)
-        signature = hmac.new(b"s", f"id:{payment};request-id:r1;ts:1;".encode(), hashlib.sha256).hexdigest()
+        stamp = int(time.time())
+        signature = hmac.new(b"s", f"id:{payment};request-id:r1;ts:{stamp};".encode(), hashlib.sha256).hexdigest()
         body = {"id": self._round, "live_mode": True, "type": "payment", "action": "payment.updated"}
         body |= {"data": {"id": payment}, "date_created": "2026-08-01T12:00:00Z", "user_id": 1, "api_version": "v1"}
         url = f"{self._platform.webhook('loja', 'avisos')}?data.id={payment}&type=payment"
-        headers = {"x-signature": f"ts=1,v1={signature}", "x-request-id": "r1"}
+        headers = {"x-signature": f"ts={stamp},v1={signature}", "x-request-id": "r1"}
         await self._post(url, json.dumps(body).encode(), headers)
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,9 @@ class Api:
         return self.answer
 
 
+STAMP = int(time.time())  # what is signed must be recent
+
+
 class World:
     """The edge, a lane, the reader, and a matching that keeps what it is given."""
 
@@ -86,10 +90,10 @@ class World:
     async def _bury(self, letter: DeadLetter) -> None:
         self.dead.append(letter)
 
-    async def post(self, raw: bytes = NOTICE, *, payment: str = "1320000001") -> Any:
-        manifest = f"id:{payment};request-id:r1;ts:1;".encode()
+    async def post(self, raw: bytes = NOTICE, *, payment: str = "1320000001", request: str = "r1") -> Any:
+        manifest = f"id:{payment};request-id:{request};ts:{STAMP};".encode()
         signature = hmac.new(b"s", manifest, hashlib.sha256).hexdigest()
-        headers = {"x-signature": f"ts=1,v1={signature}", "x-request-id": "r1"}
+        headers = {"x-signature": f"ts={STAMP},v1={signature}", "x-request-id": request}
         url = f"/api/v1/webhooks/mercadopago/{TOKEN}?data.id={payment}&type=payment"
         return await self.edge.client().post(url, raw, headers=headers)
 
@@ -137,7 +141,7 @@ async def test_a_forged_notice_asks_nobody(world: World) -> None:
 
 async def test_two_notices_of_one_state_are_one_sale(world: World) -> None:
     await world.post()
-    await world.post(NOTICE.replace(b"113000001", b"113000002"))
+    await world.post(NOTICE.replace(b"113000001", b"113000002"), request="r2")
     await world.deliver()
     assert len(world.api.calls) == 2
     assert [stored.msg_id for stored in world.bus.stored].count("mercadopago:1320000001:approved:mp") == 1

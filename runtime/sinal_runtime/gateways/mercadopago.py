@@ -2,7 +2,10 @@
 
 - Proof: `x-signature: ts=…,v1=…`, hex HMAC-SHA256 of `id:<data.id>;request-id:<x-request-id>;ts:<ts>;`, where a part
   without a value is left out and the id is in lower case. The id is the query's `data.id`, else the body's. The body is
-  not signed: nothing of it but an id that the signature covers is believed, so a payment in a body is never read.
+  not signed: nothing of it but an id that the signature covers is believed, so a payment in a body is never read, and
+  what was signed is the notice's key: a captured signature with another body is the same notice again.
+- Age: `ts` (s, or ms in newer notices) may be a day off. Mercado Pago repeats a notice for hours until it is answered,
+  and whether it signs a repeat anew is not documented; minutes would lose the sales of an outage.
 - Read-back: `GET /v1/payments/<id>` with the account's access token. A notice says that something changed and the
   answer says what is: two notices that lead to one state share the sale's key.
 - Status of the payment: `status`; a refund in part is an approved payment whose `status_detail` says so.
@@ -16,6 +19,7 @@ Sources: Mercado Pago's notification and payment reference, as read by public ad
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -33,6 +37,7 @@ SECRET_KEYS: tuple[str, ...] = ("webhookSecret",)
 AUTHENTICATES = True
 READBACK_URL = "https://api.mercadopago.com"
 READBACK_KEYS: tuple[str, ...] = ("accessToken",)
+TOLERANCE_S = 86_400
 MEANINGLESS = frozenset({"notice", "payment.created", "payment.updated", "payment"})
 
 STATUSES: dict[str, Status] = {
@@ -47,20 +52,25 @@ STATUSES: dict[str, Status] = {
     "charged_back": "chargeback",
 }
 _METHODS = {"ticket": "boleto", "credit_card": "credit_card", "account_money": "wallet", "digital_wallet": "wallet"}
+_STAMP = re.compile(r"\d{1,13}", re.ASCII)
+_MILLISECONDS = 10**11  # a stamp from here on; in seconds that is the year 5138
 _PAYMENT_ID = re.compile(r"\d{1,20}", re.ASCII)
 _TRUST = ("click_id", "sinal_click_id", "xcod", "sck", "src", "external_reference")
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
-    """Whether the signature covers the id that the notice is about."""
-    subject = _subject(raw, query)
-    pairs = [part.strip().partition("=") for part in (_proof.header(headers, "x-signature") or "").split(",")[:20]]
-    parts = {name.strip(): value.strip() for name, _, value in pairs}
-    request = _proof.header(headers, "x-request-id")
-    if subject is None or not parts.get("ts"):
+def verify(
+    raw: bytes,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    secret: Mapping[str, str],
+    *,
+    now: float | None = None,
+) -> bool:
+    """Whether the signature covers the id that the notice is about, within a day of `now` (Unix s, default: clock)."""
+    parts = _signature(headers)
+    manifest = _manifest(raw, headers, query)
+    if manifest is None or not _is_recent(parts["ts"], time.time() if now is None else now):
         return False
-    named = (("id", subject.lower()), ("request-id", request), ("ts", parts["ts"]))
-    manifest = "".join(f"{name}:{value};" for name, value in named if value)
     message = manifest.encode("utf-8", "surrogatepass")
     return _proof.signed_hex(parts.get("v1"), message, _proof.secrets_of(secret, "webhookSecret"))
 
@@ -97,7 +107,12 @@ def readback(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -
     subject = _subject(raw, query)
     if (body.text("type") or body.text("topic")) != "payment" or subject is None or not _PAYMENT_ID.fullmatch(subject):
         return None
-    return ReadBack(path=f"/v1/payments/{subject}", headers={"Authorization": "Bearer {accessToken}"})
+    manifest = _manifest(raw, headers, query)
+    return ReadBack(
+        path=f"/v1/payments/{subject}",
+        headers={"Authorization": "Bearer {accessToken}"},
+        notice=None if manifest is None else _keys.fingerprint(manifest),
+    )
 
 
 def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
@@ -131,6 +146,27 @@ def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now:
             refunded_value=refunded,
         )
     ]
+
+
+def _signature(headers: Mapping[str, str]) -> dict[str, str]:
+    pairs = [part.strip().partition("=") for part in (_proof.header(headers, "x-signature") or "").split(",")[:20]]
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _manifest(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
+    """What is signed; None where the id or the time is missing."""
+    subject, stamp = _subject(raw, query), _signature(headers).get("ts")
+    if subject is None or not stamp:
+        return None
+    named = (("id", subject.lower()), ("request-id", _proof.header(headers, "x-request-id")), ("ts", stamp))
+    return "".join(f"{name}:{value};" for name, value in named if value)
+
+
+def _is_recent(stamp: str, now: float) -> bool:
+    if not _STAMP.fullmatch(stamp):
+        return False
+    signed_at = int(stamp)
+    return abs(now - (signed_at / 1_000 if signed_at >= _MILLISECONDS else signed_at)) <= TOLERANCE_S
 
 
 def _subject(raw: bytes, query: Mapping[str, str]) -> str | None:

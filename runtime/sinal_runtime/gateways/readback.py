@@ -28,6 +28,8 @@ class ReadBack(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     path: str
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
+    # The notice's own key, of what its signature covers; None: the adapter's key, of a body that is proven as a whole.
+    notice: str | None = None
 
     def filled(self, credentials: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Headers and query with the credentials in their places; raises MissingCredential."""

@@ -126,10 +126,10 @@ class Sale(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class MalformedSale(ValueError):
-    """An adapter gave something that is no sale; the message names the field and never its value."""
+    """An adapter gave something that is not a sale; the message names the field and never its value."""
 
 
-_AMOUNT = re.compile(r"\d{1,18}(\.\d{1,12})?", re.ASCII)
+_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)  # as of tracking: sums of a million such can be stored
 _AT = re.compile(r"at `\$\[\d+\]\.?([\w.\[\]]*)`")
 _decode = msgspec.json.Decoder(list[Sale]).decode
 
@@ -150,5 +150,5 @@ def checked(sales: list[Sale]) -> list[Sale]:
         amounts |= {f"products[{at}].value": product.value for at, product in enumerate(sale.products)}
         for name, amount in amounts.items():
             if amount is not None and not _AMOUNT.fullmatch(amount):
-                raise MalformedSale(f"`{name}` is no decimal string")
+                raise MalformedSale(f"`{name}` is not a decimal string of at most 12 digits before the point")
     return found

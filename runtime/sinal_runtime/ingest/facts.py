@@ -82,7 +82,9 @@ def sale_event(
     whose zone was guessed wrong, and Meta would refuse the sale for it.
     """
     told_ms = received_ms if told_ms is None else told_ms
-    key = ids.header_safe(f"{sale.event_key}:{integration}")
+    notice = readback.notice if readback is not None else None
+    event_key = sale.event_key if notice is None else f"{sale.gateway}:notice:{notice}"
+    key = ids.header_safe(f"{event_key}:{integration}")
     tracking, customer = sale.tracking, sale.customer
     return Event(
         id=event_row_id(tenant, key),

@@ -312,28 +312,40 @@ class TestMercadoPago:
         given = {"x-signature": f"ts=1704908010,v1={hmac256(manifest.encode(), 's').hex()}"}
         return given | ({"x-request-id": request} if request else {})
 
+    def verify(self, raw: bytes, headers: dict[str, str], query: dict[str, str], *, now: float = 1_704_908_060) -> bool:
+        return mercadopago.verify(raw, headers, query, self.SECRET, now=now)
+
+    @pytest.mark.parametrize(
+        ("stamp", "taken"), [("1704908010", True), ("1704908010123", True), ("1", False), ("x", False)]
+    )
+    def test_a_stamp_may_be_a_day_off_in_seconds_or_milliseconds(self, stamp: str, taken: bool) -> None:
+        signature = hmac256(f"id:123;request-id:req-1;ts:{stamp};".encode(), "s").hex()
+        headers = {"x-signature": f"ts={stamp},v1={signature}", "x-request-id": "req-1"}
+        assert self.verify(self.RAW, headers, {}) is taken
+        assert not self.verify(self.RAW, headers, {}, now=1_704_908_010 + mercadopago.TOLERANCE_S + 1)
+
     def test_the_manifest_of_id_request_and_time(self) -> None:
         headers = self.headers("id:123;request-id:req-1;ts:1704908010;")
-        assert mercadopago.verify(self.RAW, headers, {"data.id": "123"}, self.SECRET)
-        assert mercadopago.verify(self.RAW, headers, {}, self.SECRET)  # the body's id, if the URL has none
-        assert not mercadopago.verify(self.RAW, headers, {"data.id": "124"}, self.SECRET)
-        assert not mercadopago.verify(self.RAW, headers | {"x-request-id": "req-2"}, {}, self.SECRET)
+        assert self.verify(self.RAW, headers, {"data.id": "123"})
+        assert self.verify(self.RAW, headers, {})  # the body's id, if the URL has none
+        assert not self.verify(self.RAW, headers, {"data.id": "124"})
+        assert not self.verify(self.RAW, headers | {"x-request-id": "req-2"}, {})
 
     def test_letters_of_an_id_are_signed_in_lower_case(self) -> None:
         headers = self.headers("id:abc1;request-id:req-1;ts:1704908010;")
-        assert mercadopago.verify(b"{}", headers, {"data.id": "ABC1"}, self.SECRET)
+        assert self.verify(b"{}", headers, {"data.id": "ABC1"})
 
     def test_without_a_request_id(self) -> None:
         headers = self.headers("id:123;ts:1704908010;", request=None)
-        assert mercadopago.verify(self.RAW, headers, {"data.id": "123"}, self.SECRET)
+        assert self.verify(self.RAW, headers, {"data.id": "123"})
 
     @pytest.mark.parametrize("given", ["", "ts=", "v1=00", "ts=1,v1=", "ts=1;v1=00", "é"])
     def test_malformed_headers(self, given: str) -> None:
-        assert not mercadopago.verify(self.RAW, {"x-signature": given}, {"data.id": "123"}, self.SECRET)
+        assert not self.verify(self.RAW, {"x-signature": given}, {"data.id": "123"})
 
     def test_a_signature_that_covers_no_id_is_none(self) -> None:
         headers = self.headers("request-id:req-1;ts:1704908010;")
-        assert not mercadopago.verify(b"{}", headers, {}, self.SECRET)
+        assert not self.verify(b"{}", headers, {})
 
 
 class TestPagBank:

@@ -22,6 +22,8 @@ SALE: dict[str, Any] = {
         ({"value": 297.0}, "value"),
         ({"value": "R$ 297,00"}, "value"),
         ({"value": "-1.00"}, "value"),
+        ({"value": "10000000000000000"}, "value"),  # more digits than any amount that can be stored
+        ({"value": "1000000000000.00"}, "value"),
         ({"refunded_value": "1e3"}, "refunded_value"),
         ({"status": "paid"}, "status"),
         ({"order_id": 1}, "order_id"),
