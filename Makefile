@@ -41,7 +41,7 @@ unit: .venv/dev.stamp  ## no sockets
 	$(BIN)/pytest tests/unit -n 2 $(ARGS)
 
 integration: .venv/dev.stamp  ## real PostgreSQL, NATS, Redis and sandbox as processes
-	$(BIN)/pytest tests/integration $(ARGS)
+	$(BIN)/pytest tests/integration tests/security $(ARGS)
 
 acceptance: .venv/dev.stamp  ## the whole platform: up, demo, fairness, roles killed under load
 	$(BIN)/pytest tests/acceptance tests/chaos --ignore tests/chaos/test_seeded_schedules.py $(ARGS)
