@@ -286,7 +286,7 @@ def lanes(*, node: bool, day: int) -> list[list[Tier]]:
     turn = 27  # schedules in which each main fault comes once
     builds = [make("cluster-assets", nice=5)]
     parts = [make(name, nice=10) for name in ("lint", "types", "unit", "browser", "integration")]
-    cluster = [make(name, nice=5, after=["cluster-assets"]) for name in ("charts", "cluster")]
+    cluster = [make(name, after=["cluster-assets"]) for name in ("charts", "cluster")]
     whole = [make("acceptance"), make("chaos", f"SCHEDULES={turn}", f"SEED={1 + day * turn}"), make("monitoring")]
     whole += [make("demo", "ARGS=--json")]
     found = [builds, parts, cluster, whole]

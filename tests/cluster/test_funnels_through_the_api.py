@@ -71,7 +71,8 @@ async def api(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> 
         settings["KUBECONFIG"] = str(control_plane.authority.kubeconfig("sinal-api", control_plane.url, USER))
         settings["SINAL_MANIFEST_APPLY"] = "true"
         platform.start_role("api")
-        async with aiohttp.ClientSession() as session:
+        # A connection for each request: one that is kept is closed by the server while a test waits for the cluster.
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
             kubectl.apply(shop.shop())
             kubectl.wait("tenant", "loja", timeout_s=120)
             found = Api(platform.api, platform.admin, session)
