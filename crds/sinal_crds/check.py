@@ -6,6 +6,7 @@ fits and shows the same findings as conditions. Secrets may live elsewhere: a mi
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ class Report:
         return ", ".join(parts) or "no objects"
 
     @property
+    def empty(self) -> bool:
+        """Whether there was nothing to judge."""
+        return not self.errors and not any(self.counts.values())
+
+    @property
     def ok(self) -> bool:
         """Whether the manifests can be used."""
         return not self.errors
@@ -56,8 +62,19 @@ def judge(loaded: Loaded) -> Report:
 
 
 def _echo(found: Problem, loaded: Loaded) -> bool:
-    """A reference to an object whose own errors are reported already."""
-    return found.target in loaded.broken
+    """A reference to an object whose own errors are reported already, if only as to how it writes its name."""
+    if found.target is None or found.target in loaded.broken:
+        return found.target is not None
+    kind, namespace, name = found.target
+    return any(
+        (other_kind, other_space) == (kind, namespace) and _bare(other) in ("noname", _bare(name))
+        for other_kind, other_space, other in loaded.broken
+    )
+
+
+def _bare(name: str) -> str:
+    """A name without what names may not hold."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _error(found: Problem, loaded: Loaded) -> ManifestError:
@@ -68,12 +85,14 @@ def _error(found: Problem, loaded: Loaded) -> ManifestError:
 
 def _silent(loaded: Loaded) -> list[str]:
     """Funnels that are valid and send nothing anywhere."""
-    return [
-        f"{loaded.origins[f.kind, f.namespace, f.name].file}: {f.kind} {f.namespace}/{f.name}: "
-        "spec.destinationRefs: is empty, its conversions go nowhere"
-        for f in loaded.objects.funnels
-        if not f.spec.destination_refs
-    ]
+    place, words = ("spec", "destinationRefs"), "is empty, its conversions go nowhere"
+    found = []
+    for funnel in loaded.objects.funnels:
+        if not funnel.spec.destination_refs:
+            origin = loaded.origins[funnel.kind, funnel.namespace, funnel.name]
+            title = f"{funnel.kind} {funnel.namespace}/{funnel.name}"
+            found.append(str(ManifestError(origin.file, origin.line_of(place), title, ".".join(place), words)))
+    return found
 
 
 def _counts(loaded: Loaded) -> dict[str, int]:

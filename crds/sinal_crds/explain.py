@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from sinal_crds.models.common import PATTERN_HELP
 from sinal_crds.yamldoc import Fault, Path
 
+_AS_BOOLEAN = "YAML reads a bare yes, no, on or off as true or false"
 _SHOWN = 40  # characters of a wrong value
 
 
@@ -110,6 +111,8 @@ def _choice(item: Any) -> str:
     known = [word.strip().strip("'") for word in item["ctx"]["expected"].replace(" or ", ", ").split(",")]
     if len(known) == 1:
         return f"must be {known[0]}{_shown(item)}"
+    if isinstance(item["input"], bool):
+        return f"must be one of {', '.join(known)}{_shown(item)}; {_AS_BOOLEAN}"
     return f"must be one of {', '.join(known)}{_shown(item)}{_near(item['input'], known)}"
 
 

@@ -113,7 +113,7 @@ def _decode(name: str, text: str) -> bytes:
     try:
         key = b64decode(text, validate=True)
     except ValueError:
-        raise InvalidKeyring(f"keyring: {name}: is no base64") from None
+        raise InvalidKeyring(f"keyring: {name}: is not base64") from None
     if len(key) != _KEY_BYTES:
         raise InvalidKeyring(f"keyring: {name}: must be {_KEY_BYTES} bytes in base64, it has {len(key)}")
     return key

@@ -6,6 +6,7 @@ Invariant: what is in `objects` is valid by itself; how objects fit together is 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,10 +102,16 @@ class Loaded:
             raise InvalidManifests(self.errors)
 
 
+STDIN = "-"
+
+
 def load(paths: Iterable[str | Path]) -> Loaded:
-    """Read files and folders (recursively: *.yaml, *.yml, *.json)."""
+    """Read files and folders (recursively: *.yaml, *.yml, *.json); `-` is standard input."""
     collector = _Collector()
     for path in paths:
+        if str(path) == STDIN:
+            collector.take(sys.stdin.read(), "<stdin>")
+            continue
         for file in _files(Path(path), collector):
             _read(file, collector)
     return collector.loaded()
@@ -123,7 +130,7 @@ def parse(data: Mapping[str, Any]) -> Manifest:
     collector = _Collector()
     collector.add(Origin("", document), document.data)
     if not collector.errors and not collector.manifests:
-        collector.fail(Origin("", document), "", (), f"is no object of {API_VERSION}")
+        collector.fail(Origin("", document), "", (), f"is not an object of {API_VERSION}")
     collector.loaded().raise_for_errors()
     return collector.manifests[0]
 
@@ -144,7 +151,7 @@ def _read(file: Path, collector: _Collector) -> None:
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        collector.errors.append(ManifestError(str(file), None, "", "", "is no UTF-8 text; save it as UTF-8"))
+        collector.errors.append(ManifestError(str(file), None, "", "", "is not UTF-8 text; save it as UTF-8"))
     except OSError as error:
         collector.errors.append(ManifestError(str(file), None, "", "", f"can't be read: {error.strerror}"))
     else:
@@ -186,7 +193,7 @@ class _Collector:
     def add(self, origin: Origin, data: Any) -> None:
         """One object, or the items of a List."""
         if not isinstance(data, dict):
-            self.fail(origin, "", (), "is no manifest; a manifest has apiVersion, kind, metadata and spec")
+            self.fail(origin, "", (), "is not a manifest; a manifest has apiVersion, kind, metadata and spec")
         elif data.get("kind") == "List" and data.get("apiVersion") == "v1" and isinstance(data.get("items"), list):
             for index, item in enumerate(data["items"]):
                 self.add(Origin(origin.file, origin.document, (*origin.prefix, "items", index)), item)
@@ -250,7 +257,7 @@ class _Collector:
         if group == GROUP and kind not in KINDS:
             self.fail(origin, _title(data), ("kind",), "unknown kind" + explain.suggestion(str(kind), list(KINDS)))
         elif group == GROUP or (not group and kind in KINDS):
-            self.fail(origin, _title(data), ("apiVersion",), f"must be {API_VERSION}")
+            self._fail_all(origin, data, [Fault(("apiVersion",), f"must be {API_VERSION} (got {version})")])
         else:
             self.notices.append(f"{origin.file}:{origin.line_of(())}: skipped {_title(data)} of {version}")
 

@@ -59,4 +59,4 @@ def _decode(key: str, value: str) -> str:
     try:
         return base64.b64decode("".join(value.split()), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise BadSecret(("data", key), "is no base64 of UTF-8 text; use stringData for plain text") from None
+        raise BadSecret(("data", key), "is not base64 of UTF-8 text; use stringData for plain text") from None

@@ -91,9 +91,17 @@ def documents(text: str) -> Iterator[Document]:
         yield _broken(refusal.line, str(refusal))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        yield _broken(mark.line + 1 if mark else 1, f"is no valid YAML: {error.problem or error.context}")
+        yield _broken(mark.line + 1 if mark else 1, f"is not valid YAML: {_problem(error)}")
     except yaml.YAMLError as error:
-        yield _broken(1, f"is no valid YAML: {str(error).splitlines()[0]}")
+        yield _broken(1, f"is not valid YAML: {str(error).splitlines()[0]}")
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """The parser's words, with what they mostly mean."""
+    words = str(error.problem or error.context)
+    shifted = ("did not find expected key", "mapping values are not allowed", "did not find expected '-' indicator")
+    hint = "; compare the indentation of this line with those above" if words.startswith(shifted) else ""
+    return words + hint
 
 
 def _bound_depth(text: str) -> None:

@@ -10,6 +10,8 @@ from cyclopts import App, Parameter
 
 from sinal_cli.backup import backup, restore
 from sinal_cli.client import commands
+from sinal_cli.client.keys import keys
+from sinal_cli.client.options import CLICK, ORDER
 from sinal_cli.client.privacy import privacy
 from sinal_cli.client.quarantine import quarantine
 from sinal_cli.install import install, keyring
@@ -31,8 +33,12 @@ app.command(privacy)
 app.command(quarantine)
 app.command(backup)
 app.command(restore)
+app.command(keys)
 app.command(install)
 app.command(keyring)
+app.register_install_completion_command(
+    help="Install completion of words and options for your shell (bash, zsh, fish)."
+)
 
 
 @app.command
@@ -145,17 +151,22 @@ def migrate(*, wait: float = 0, logins: bool = False) -> int:
 
 
 @manifests.command
-def check(*paths: Path) -> int:
-    """Validate manifests offline: exit 1 and a pointed message for each error.
+def check(
+    *paths: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    strict: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Validate manifests offline: exit 1 and a pointed message for each error, or where there is no manifest.
 
     Parameters
     ----------
     paths
-        Files or folders with YAML documents.
+        Files or folders with YAML documents; `-` is standard input.
+    strict
+        Notes are errors too, such as a Secret that is not among the manifests.
     """
     from sinal_cli.offline import check_manifests
 
-    return check_manifests(paths)
+    return check_manifests(paths, strict=strict)
 
 
 @gateways.command
@@ -184,8 +195,8 @@ def send(
     event: str | None = None,
     /,
     *,
-    order: Annotated[str | None, Parameter(name=["--order", "--order-id"])] = None,
-    click: Annotated[str | None, Parameter(name=["--click", "--click-id"])] = None,
+    order: Annotated[str | None, Parameter(name=ORDER)] = None,
+    click: Annotated[str | None, Parameter(name=CLICK)] = None,
     email: str | None = None,
     phone: str | None = None,
     tenant: str | None = None,

@@ -26,14 +26,18 @@ def complain(message: str) -> None:
             print(part.plain, file=sys.stderr)
 
 
-def check_manifests(paths: Sequence[Path]) -> int:
-    """Print errors and a summary; 0 without errors, 1 with, 2 for a path that is not there."""
+def check_manifests(paths: Sequence[Path], *, strict: bool = False) -> int:
+    """Print errors and a summary; 0 without errors, 1 with or without a manifest, 2 for a path that is not there.
+
+    With `strict` a note is an error.
+    """
     from sinal_crds.check import check
+    from sinal_crds.loading import STDIN
 
     if not paths:
         complain("give a file or a folder with manifests, for instance: sinal manifests check examples")
         return 2
-    missing = [path for path in paths if not path.exists()]
+    missing = [path for path in paths if str(path) != STDIN and not path.exists()]
     if missing:
         complain(f"{missing[0]}: no such file or folder")
         return 2
@@ -41,9 +45,13 @@ def check_manifests(paths: Sequence[Path]) -> int:
     for error in report.errors:
         complain(str(error))
     for notice in report.notices:
-        complain(f"note: {notice}")
-    if report.errors:
-        complain(f"{len(report.errors)} error{'s' if len(report.errors) > 1 else ''}")
+        complain(f"{'error' if strict else 'note'}: {notice}")
+    wrong = len(report.errors) + (len(report.notices) if strict else 0)
+    if wrong:
+        complain(f"{wrong} error{'s' if wrong > 1 else ''}")
+        return 1
+    if report.empty:
+        complain(f"no manifest in {', '.join(map(str, paths))}: looked for *.yaml, *.yml and *.json")
         return 1
     print(report.summary())
     return 0
@@ -69,10 +77,10 @@ def parse_payload(file: Path | None, *, gateway: str, country: str, show_clear: 
     try:
         sales = checked(module.parse(raw, country=country, clear=show_clear))
     except NotThisGateway as error:
-        complain(f"no delivery of {gateway}: {error}")
+        complain(f"not a delivery of {gateway}: {error}")
         return 2
     except MalformedSale as error:
-        complain(f"the adapter of {gateway} gave something that is no sale: {error}")
+        complain(f"the adapter of {gateway} gave something that is not a sale: {error}")
         return 2
     print(msgspec.json.format(msgspec.json.encode(sales), indent=2).decode())
     return 0

@@ -81,7 +81,7 @@ class ApiServer:
             raise ApiException(http_resp=answer)
         found = json.loads(raw)
         if not isinstance(found, dict):
-            raise ValueError(f"{path}: the answer is no object")
+            raise ValueError(f"{path}: the answer is not an object")
         return found
 
 

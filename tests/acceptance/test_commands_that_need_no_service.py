@@ -79,3 +79,33 @@ def test_the_examples_are_valid_and_a_broken_manifest_is_named() -> None:
     assert ran.returncode == 1
     assert file.name in ran.stderr
     assert sinal("manifests", "check", "does-not-exist").returncode == 2
+
+
+MANIFEST = """apiVersion: sinal.dev/v1alpha1
+kind: Funnel
+metadata: {name: curso}
+spec: {tenantRef: loja}
+---
+apiVersion: sinal.dev/v1alpha1
+kind: Tenant
+metadata: {name: loja}
+spec: {}
+"""
+
+
+def test_manifests_come_from_standard_input_and_a_note_is_an_error_where_that_is_asked() -> None:
+    ran = sinal("manifests", "check", "-", given=MANIFEST)
+    assert (ran.returncode, ran.stdout) == (0, "1 Tenant, 1 Funnel\n")
+    assert ran.stderr.startswith("note: <stdin>:4: Funnel default/curso: spec.destinationRefs: is empty")
+    strict = sinal("manifests", "check", "--strict", "-", given=MANIFEST)
+    assert strict.returncode == 1
+    assert strict.stderr.startswith("error: <stdin>:4") and strict.stderr.endswith("1 error\n")
+
+
+@pytest.mark.parametrize("text", ["", "# a comment\n", "---\n"])
+def test_no_manifest_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "empty.yaml").write_text(text)
+    for path in (tmp_path, tmp_path / "empty.yaml"):
+        ran = sinal("manifests", "check", str(path))
+        assert ran.returncode == 1
+        assert str(path) in ran.stderr and "*.yaml" in ran.stderr

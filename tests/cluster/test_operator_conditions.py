@@ -65,7 +65,7 @@ def test_a_destination_without_its_secret(running: OperatorProcess, kubectl: Kub
     kubectl.apply(shop.secret("keys", other=b"x"))
     assert "no value for accessToken" in becomes(kubectl, "destination", "pixel", "False", "SecretKeyMissing")
     kubectl.apply(shop.secret("keys", accessToken=b"\xff\xfe"))
-    assert "data.accessToken is no UTF-8 text" in becomes(kubectl, "destination", "pixel", "False", "SecretMalformed")
+    assert "data.accessToken is not UTF-8 text" in becomes(kubectl, "destination", "pixel", "False", "SecretMalformed")
     kubectl.apply(shop.secret("keys", accessToken=b"token"))
     becomes(kubectl, "destination", "pixel", "True", "Ready")
     assert kubectl.condition("destination", "pixel", "CredentialsValid")["status"] == "True"

@@ -79,7 +79,7 @@ def test_what_is_no_sale_is_told_by_its_field(site: Path) -> None:
     parse = ("-m", "sinal_cli", "gateways", "parse", "--gateway", "acmepay")
     answer = run(site, *parse, stdin=json.dumps(BODY))
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr == "the adapter of acmepay gave something that is no sale: `value` is of the wrong type\n"
+    assert answer.stderr == "the adapter of acmepay gave something that is not a sale: `value` is of the wrong type\n"
 
 
 def test_one_that_lacks_something_is_told_what(site: Path) -> None:

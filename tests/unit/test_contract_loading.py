@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_crds import loading, yamldoc
-from sinal_crds.check import check
+from sinal_crds.check import check, judge
 from sinal_crds.loading import InvalidManifests, load, load_text, parse
 from sinal_crds.models import Tenant
 
@@ -95,7 +95,7 @@ def test_what_can_not_be_read_is_an_error_that_names_the_file(tmp_path: Path) ->
     (tmp_path / "latin.yaml").write_bytes("nome: ação".encode("latin-1"))
     errors = load([tmp_path / "latin.yaml", tmp_path / "missing.yaml"]).errors
     assert [str(error).removeprefix(f"{tmp_path}/") for error in errors] == [
-        "latin.yaml: is no UTF-8 text; save it as UTF-8",
+        "latin.yaml: is not UTF-8 text; save it as UTF-8",
         "missing.yaml: no such file or folder",
     ]
 
@@ -156,3 +156,44 @@ def test_a_file_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(yamldoc, "MAX_BYTES", 1 << 20)
     (error,) = loading.load_text("#" * ((1 << 20) + 1)).errors
     assert "larger than 1 MiB" in error.message
+
+
+BROKEN = """apiVersion: sinal.dev/v1
+kind: Funnel
+metadata: {name: curso}
+spec: {tenantRef: loja}
+---
+apiVersion: sinal.dev/v1alpha1
+kind: Destination
+metadata: {name: Pixel_1}
+spec: {tenantRef: loja, meta: {pixelId: "1", accessTokenSecretRef: {name: meta}}}
+---
+apiVersion: sinal.dev/v1alpha1
+kind: Tenant
+metadata: {name: loja}
+---
+apiVersion: sinal.dev/v1alpha1
+kind: Funnel
+metadata: {name: outro}
+spec: {tenantRef: loja, destinationRefs: [pixel-1]}
+---
+apiVersion: sinal.dev/v1alpha1
+kind: GatewayIntegration
+metadata: {name: hotmart}
+spec: {tenantRef: loja, funnelRef: curso, gateway: hotmart}
+"""
+
+
+def test_objects_that_refer_to_a_broken_one_are_not_blamed_for_it() -> None:
+    said = [str(error) for error in judge(load_text(BROKEN, source="loja.yaml")).errors]
+    assert said[0] == "loja.yaml:1: Funnel default/curso: apiVersion: must be sinal.dev/v1alpha1 (got sinal.dev/v1)"
+    assert not any("does not exist" in line for line in said), said
+
+
+def test_yaml_s_own_traps_are_explained() -> None:
+    shifted = "kind: Tenant\nmetadata:\n  name: loja\n spec: {}\n"
+    assert "compare the indentation" in str(judge(load_text(shifted)).errors[0])
+    text = BROKEN.replace(
+        "{tenantRef: loja, destinationRefs: [pixel-1]}", "{tenantRef: loja, matching: {unmatched: no}}"
+    )
+    assert any("YAML reads a bare yes, no, on or off" in str(error) for error in judge(load_text(text)).errors)

@@ -39,7 +39,7 @@ def read(body: Body) -> Held:
         try:
             data |= secret_data({"data": {key: value}})
         except BadSecret:
-            faults.append(f"data.{key} is no UTF-8 text")
+            faults.append(f"data.{key} is not UTF-8 text")
     return Held(int(body["metadata"]["resourceVersion"]), data, tuple(faults))
 
 

@@ -6,11 +6,12 @@ Exit codes: 0 done, 1 refused or something is wrong, 2 wrong usage or nobody to 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from sinal_cli.client.options import NO_API, NO_FILTER, Api, Filter
+from sinal_cli.client.options import NO_API, NO_FILTER, Api, Filter, Kind, Outcome
 
 if TYPE_CHECKING:
     from sinal_cli.client.session import Session
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def run(api: Api, work: Callable[[Session, Output], int]) -> int:
     """Do the work with a session; its errors become one line and an exit code."""
+    from sinal_cli.client.options import BadEmail
     from sinal_cli.client.session import Refused, Session, Unreachable
     from sinal_cli.client.show import Output
     from sinal_cli.client.target import REACH, NoTarget, Said
@@ -31,7 +33,7 @@ def run(api: Api, work: Callable[[Session, Output], int]) -> int:
     except Refused as error:
         complain(str(error))
         return 1
-    except (NoTarget, Unreachable) as error:
+    except (BadEmail, NoTarget, Unreachable) as error:
         complain(str(error))
         return 2
     except BrokenPipeError:
@@ -72,8 +74,9 @@ def tail(
     *,
     tenant: str | None = None,
     funnel: str | None = None,
-    kind: str | None = None,
-    outcome: str | None = None,
+    kind: Kind | None = None,
+    outcome: Outcome | None = None,
+    last: Annotated[int | None, Parameter(name=["--last", "-n"])] = None,
     limit: int | None = None,
     api: Api = NO_API,
 ) -> int:
@@ -81,13 +84,16 @@ def tail(
 
     Parameters
     ----------
+    last
+        Begin with so many that came before; default: 10 on a terminal, none for programs.
     limit
         End after so many.
     """
     from sinal_cli.client import events as commands
 
-    wanted = {"tenant": tenant, "funnel": funnel, "kind": kind, "outcome": outcome}
-    return run(api, lambda session, out: commands.tail(session, out, filters=wanted, most=limit))
+    asked = {"tenant": tenant, "funnel": funnel, "kind": kind, "outcome": outcome}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    return run(api, lambda session, out: commands.tail(session, out, filters=wanted, most=limit, before=last))
 
 
 def explain(order: str, /, *, tenant: str | None = None, api: Api = NO_API) -> int:
@@ -116,7 +122,7 @@ def replay(
     confirm_duplicate: bool = False,
     api: Api = NO_API,
 ) -> int:
-    """Send an event again, or all that fit a filter (without --outcome: dead ones).
+    """Send an event again, an order's events whatever became of them, or all that fit a filter (else: dead ones).
 
     Parameters
     ----------
@@ -136,13 +142,15 @@ def replay(
 
     choice = {"dry_run": dry_run, "force": force, "confirm_duplicate": confirm_duplicate}
     body: dict[str, Any] = choice | ({"destination": destination} if destination else {})
-    filters = where.query()
+    filters = {name: value for name, value in asdict(where).items() if value is not None}
     if (event is None) == (not filters):
-        complain("give the id of one event, or a filter such as --tenant loja --reason rejected")
+        complain("give the id of one event, or a filter such as --order HP1 or --tenant loja --reason rejected")
         return 2
     if event is not None:
         return run(api, lambda session, out: replays.one(session, out, event_id=event, body=body))
-    return run(api, lambda session, out: replays.many(session, out, body=body | filters))
+    if where.order_id is not None and where.outcome is None and where.reason is None:
+        return run(api, lambda session, out: replays.order(session, out, filters=where.query(), body=body))
+    return run(api, lambda session, out: replays.many(session, out, body=body | where.query()))
 
 
 @letters.command(name="list")
@@ -234,10 +242,54 @@ def doctor(*, tenant: str | None = None, tokens: bool = True, api: Api = NO_API)
     return run(api, lambda session, out: commands.examine(session, out, tenant=tenant, tokens=tokens))
 
 
+def summary(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
+    """A tenant's last hours: how its events ended, match rate, what waits, how destinations and integrations do.
+
+    Parameters
+    ----------
+    tenant
+        Which tenant; may be left out where there is only one.
+    hours
+        Length of the window that ends now; at most 168.
+    """
+    from sinal_cli.client import figures
+
+    return run(api, lambda session, out: figures.summary(session, out, tenant=tenant, hours=hours))
+
+
+def coverage(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
+    """Share of a tenant's conversions that carry each signal, by Meta's event: more signals, better matching there.
+
+    Parameters
+    ----------
+    tenant
+        Which tenant; may be left out where there is only one.
+    hours
+        Length of the window that ends now; at most 168.
+    """
+    from sinal_cli.client import figures
+
+    return run(api, lambda session, out: figures.coverage(session, out, tenant=tenant, hours=hours))
+
+
+def pairing(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
+    """Share of the pages' events whose id the browser's pixel knows too: Meta counts the others twice.
+
+    Parameters
+    ----------
+    tenant
+        Which tenant; may be left out where there is only one.
+    hours
+        Length of the window that ends now; at most 168.
+    """
+    from sinal_cli.client import figures
+
+    return run(api, lambda session, out: figures.pairing(session, out, tenant=tenant, hours=hours))
+
+
 def register(app: App) -> None:
     """Add these commands to `sinal`."""
     for part in (events, letters, review):
         app.command(part)
-    app.command(explain)
-    app.command(replay)
-    app.command(doctor)
+    for command in (explain, replay, summary, coverage, pairing, doctor):
+        app.command(command)

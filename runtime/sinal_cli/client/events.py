@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from sinal_cli.client.reasons import note, waits
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import EVENT_COLUMNS, Output, event_row, moment, money, outcome, text, when
-from sinal_cli.client.table import Column
+from sinal_cli.client.table import Cell, Column, Stream
+from sinal_cli.client.tenants import unknown
+from sinal_cli.offline import complain
 
+HISTORY = 10  # events that a tail begins with on a terminal
+REMEMBERED = 1_000  # events whose last line is known
+TYPICAL = (  # as wide as rows of a tail are: what comes is not known yet
+    datetime.now(UTC), f"ev_{'x' * 26}", "initiate_checkout", "loja", "lancamento", f"HP{'0' * 14}", "1497.00 BRL",
+    "match ip_user_agent 1.00", "withheld out_of_order",
+)  # fmt: skip
 ATTEMPT = (
     Column("at"),
     Column("HTTP"),
@@ -21,8 +30,11 @@ ATTEMPT = (
 
 
 def listing(session: Session, out: Output, *, limit: int, filters: dict[str, Any]) -> int:
-    """Events, newest first."""
-    found = session.pages("/api/v1/events", "events", most=limit, **filters)
+    """Events, newest first; 2 for a tenant that there is not."""
+    found = list(session.pages("/api/v1/events", "events", most=limit, **filters))
+    if not found and (wrong := unknown(session, filters.get("tenant"))):
+        complain(wrong)
+        return 2
     out.items(found, EVENT_COLUMNS, event_row, empty="no event fits")
     return 0
 
@@ -52,19 +64,49 @@ def show(session: Session, out: Output, *, event_id: str) -> int:
     return 0
 
 
-def tail(session: Session, out: Output, *, filters: dict[str, Any], most: int | None) -> int:
-    """Events as they come and change, until Ctrl-C or so many."""
+def tail(session: Session, out: Output, *, filters: dict[str, Any], most: int | None, before: int | None) -> int:
+    """Events as they come and change, until Ctrl-C or so many; first the last ones that came before."""
+    history = HISTORY if before is None and not out.lines else before or 0
+    shown = _Shown(out)
+
+    def opened() -> None:
+        found = list(session.pages("/api/v1/events", "events", most=history, **filters))
+        for event in reversed(found):
+            shown(event)
+
     try:
-        for number, event in enumerate(session.tail(**filters), start=1):
-            if out.lines:
-                out.line(event)
-            else:
-                out.console.print("  ".join(str(part) for part in event_row(event) if part))
+        number = 0
+        for event in session.tail(opened, **filters):
+            number += shown(event)
             if most is not None and number >= most:
                 break
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+class _Shown:
+    """Lines of events under one head; on a terminal an event whose line would be the same is not shown again."""
+
+    def __init__(self, out: Output) -> None:
+        self._out, self._last = out, dict[str, tuple[Cell, ...]]()
+        self._stream = None if out.lines else Stream(EVENT_COLUMNS, TYPICAL, out.console.width)
+        if self._stream is not None:
+            out.write(self._stream.head())
+
+    def __call__(self, event: dict[str, Any]) -> bool:
+        if self._stream is None:
+            self._out.line(event)
+            return True
+        row = event_row(event)
+        if self._last.pop(event["id"], None) == row:
+            self._last[event["id"]] = row
+            return False
+        self._last[event["id"]] = row
+        while len(self._last) > REMEMBERED:
+            del self._last[next(iter(self._last))]
+        self._out.write(self._stream.lines(row))
+        return True
 
 
 def _match(out: Output, match: dict[str, Any]) -> None:

@@ -10,8 +10,23 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+Kind = Literal["click", "pageview", "view_content", "initiate_checkout", "lead", "sale", "heartbeat"]
+Status = Literal[
+    "lead", "initiate_checkout", "pending", "overdue", "approved", "completed", "refused", "canceled", "expired",
+    "refund_requested", "refunded", "partially_refunded", "chargeback", "chargeback_won", "subscription_renewed",
+    "subscription_past_due", "subscription_canceled", "subscription_changed", "ignored",
+]  # fmt: skip
+Outcome = Literal["in_flight", "delivered", "withheld", "dead"]
+_DAYS = {"today": 0, "yesterday": 1}
 _SPAN = re.compile(r"^(\d{1,6})([smhd])$")
+_HASH = re.compile(r"^[0-9A-Fa-f]{64}$")
+ORDER = ("--order", "--order-id")  # one name and its older alias
+CLICK = ("--click", "--click-id")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class BadEmail(ValueError):
+    """What was given is not an e-mail address; the message says so."""
 
 
 @Parameter(name="*")
@@ -24,7 +39,7 @@ class Api:
     data: Annotated[
         Path | None, Parameter(help="Data folder of a running `sinal up`, which tells both; default: .sinal.")
     ] = None
-    json: Annotated[bool, Parameter(help="JSON lines, as where standard output is no terminal.", negative=())] = False
+    json: Annotated[bool, Parameter(help="JSON lines, as where output is not a terminal.", negative=())] = False
 
 
 @Parameter(name="*")
@@ -34,37 +49,51 @@ class Filter:
 
     tenant: Annotated[str | None, Parameter(help="Slug of a tenant.")] = None
     funnel: str | None = None
-    kind: Annotated[str | None, Parameter(help="click, pageview, lead, sale, …")] = None
-    status: Annotated[str | None, Parameter(help="Of a sale: approved, refunded, …")] = None
+    kind: Kind | None = None
+    status: Annotated[Status | None, Parameter(help="Of a sale.")] = None
     gateway: str | None = None
-    order_id: Annotated[str | None, Parameter(name=["--order-id", "--order"])] = None
-    click_id: Annotated[str | None, Parameter(name=["--click-id", "--click"])] = None
-    outcome: Annotated[
-        Literal["in_flight", "delivered", "withheld", "dead"] | None, Parameter(help="How it ended.")
-    ] = None
+    order_id: Annotated[str | None, Parameter(name=ORDER, help="The gateway's number of a sale.")] = None
+    click_id: Annotated[str | None, Parameter(name=CLICK, help="Our click id.")] = None
+    outcome: Annotated[Outcome | None, Parameter(help="How it ended.")] = None
     reason: Annotated[str | None, Parameter(help="Why: no_consent, duplicate, rejected, …")] = None
     decision: Literal["match", "review", "unmatched"] | None = None
+    email: Annotated[str | None, Parameter(help="The buyer's; it is hashed before it leaves this machine.")] = None
     email_sha256: Annotated[str | None, Parameter(help="SHA-256 of the normalised e-mail.")] = None
     since: Annotated[
         str | None,
-        Parameter(help="A time, of this machine's zone unless it names one, or so long ago: 90s, 30m, 2h, 7d."),
+        Parameter(help="A time, of this machine's zone unless it names one, or 2h, 7d ago, or yesterday."),
     ] = None
     until: Annotated[str | None, Parameter(help="Likewise.")] = None
 
     def query(self) -> dict[str, Any]:
         """What was given."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
+        if (email := given.pop("email", None)) is not None:
+            given["email_sha256"] = hashed_email(email)
         return given | {name: moment_of(given[name]) for name in ("since", "until") if name in given}
+
+
+def hashed_email(email: str) -> str:
+    """Its SHA-256 as Meta wants it; one that is hashed already stands. Raises BadEmail."""
+    from sinal_runtime import identity
+
+    found = email.lower() if _HASH.match(email) else identity.hashed("em", email)
+    if found is None:
+        raise BadEmail(f"--email: {email!r} is not an e-mail address")
+    return found
 
 
 NO_API, NO_FILTER = Api(), Filter()
 
 
 def moment_of(text: str) -> str:
-    """`2h` as the time two hours ago, a time without a zone as one of here, as tables show it; else as it stands."""
+    """As RFC 3339: `2h` ago, the midnight of `yesterday`, a time without a zone as one of here; else as it stands."""
     found = _SPAN.match(text)
     if found is not None:
         return (datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat()
+    if text in _DAYS:
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        return (midnight - timedelta(days=_DAYS[text])).astimezone().isoformat()
     try:
         moment = datetime.fromisoformat(text)
         return text if moment.tzinfo else moment.astimezone().isoformat()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from sinal_cli.client.commands import run
-from sinal_cli.client.options import NO_API, Api
+from sinal_cli.client.options import CLICK, NO_API, ORDER, Api
 from sinal_cli.offline import complain
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def export(
     tenant: str | None = None,
     email: str | None = None,
     phone: str | None = None,
-    order: str | None = None,
+    order: Annotated[str | None, Parameter(name=ORDER)] = None,
     api: Api = NO_API,
 ) -> int:
     """Print everything kept of a person as one JSON object.
@@ -53,8 +54,10 @@ def erase(
     tenant: str | None = None,
     email: str | None = None,
     phone: str | None = None,
-    order: str | None = None,
+    order: Annotated[str | None, Parameter(name=ORDER)] = None,
     wait: Annotated[bool, Parameter(negative="--no-wait")] = True,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative=())] = False,
+    dry_run: bool = False,
     api: Api = NO_API,
 ) -> int:
     """Forget a person: in every table, queue, quarantine and spool. What was sent to Meta stays there.
@@ -71,9 +74,15 @@ def erase(
         The gateway's number of an order.
     wait
         Until it is done; exit 1 when it is not after ten minutes.
+    yes
+        Do not ask; where standard input or output is no terminal nobody is asked.
+    dry_run
+        Only show what would be forgotten.
     """
     body = _body(tenant, email=email, phone=phone, order_id=order)
-    return _asked(body, api, lambda session, out: _erase(session, out, body, wait=wait))
+    if dry_run:
+        return _asked(body, api, lambda session, out: _foreseen(session, out, body))
+    return _asked(body, api, lambda session, out: _erase(session, out, body, wait=wait, yes=yes))
 
 
 @privacy.command
@@ -83,7 +92,7 @@ def consent(
     tenant: str | None = None,
     email: str | None = None,
     phone: str | None = None,
-    click: str | None = None,
+    click: Annotated[str | None, Parameter(name=CLICK)] = None,
     external_id: str | None = None,
     api: Api = NO_API,
 ) -> int:
@@ -125,7 +134,34 @@ def _export(session: Session, out: Output, body: dict[str, Any]) -> int:
     return 0
 
 
-def _erase(session: Session, out: Output, body: dict[str, Any], *, wait: bool) -> int:
+def _foreseen(session: Session, out: Output, body: dict[str, Any]) -> int:
+    """Show how much is kept of the person, by table."""
+    data = session.post("/api/v1/privacy/exports", body)["data"]
+    counts = {name: len(rows) for name, rows in data.items() if rows}
+    if out.lines:
+        out.line({"dry_run": True, "counts": counts})
+        return 0
+    if not counts:
+        out.say("Nothing is kept of this person now; what comes within the hour would be forgotten too.")
+        return 0
+    out.say("What is kept of this person, and would be forgotten for good:")
+    out.record([(name, str(count)) for name, count in counts.items()])
+    out.say("What was sent to Meta stays there.")
+    return 0
+
+
+def _agreed(session: Session, out: Output, body: dict[str, Any], *, yes: bool) -> bool:
+    """Whether the person at the terminal means it; programs and --yes are not asked."""
+    if yes or out.lines or not sys.stdin.isatty():
+        return True
+    _foreseen(session, out, body)
+    return input("Forget it? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _erase(session: Session, out: Output, body: dict[str, Any], *, wait: bool, yes: bool) -> int:
+    if not _agreed(session, out, body, yes=yes):
+        complain("nothing was forgotten")
+        return 1
     found = session.post("/api/v1/privacy/erasures", body)
     deadline = time.monotonic() + PATIENCE_S
     while wait and found["state"] != "done" and time.monotonic() < deadline:

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sinal_cli.client.session import Refused, Session, Unreachable
-from sinal_cli.client.show import Output, text, when
+from sinal_cli.client.show import Output, text, what, when
 from sinal_cli.client.table import Cell, Column
+from sinal_cli.client.tenants import unknown
 from sinal_cli.offline import complain
 
 TRIES = 4
@@ -36,6 +37,8 @@ GROUPS = (
     Column("sample", under=True),
     Column("detail", prose=True),
 )
+MOST_OF_ORDER = 200
+TRIED = (Column("event", under=True), Column("what"), Column("outcome"), Column("result", prose=True))
 SAMPLE = (Column("tenant", gives=1), Column("event"), Column("destination"), Column("action"))
 
 
@@ -62,8 +65,48 @@ class Totals:
 def one(session: Session, out: Output, *, event_id: str, body: dict[str, Any]) -> int:
     """Send one event again."""
     totals = Totals(dry_run=bool(body.get("dry_run")))
-    totals.add(_insist(session, f"/api/v1/replay/{quote(event_id, safe='')}", body, f"cli-{uuid.uuid4().hex}"))
+    try:
+        totals.add(_once(session, event_id, body))
+    except Refused as error:
+        if error.status == 404 and not event_id.startswith("ev_"):
+            raise Refused(404, f"{error}. Of an order it is: sinal replay --order {event_id}") from None
+        raise
     return _report(out, totals)
+
+
+def order(session: Session, out: Output, *, filters: dict[str, Any], body: dict[str, Any]) -> int:
+    """Send an order's events again, whatever became of them, with the guards of each; 1 when nothing was sent."""
+    found = list(session.pages("/api/v1/events", "events", most=MOST_OF_ORDER, **filters))
+    if not found:
+        complain(unknown(session, filters.get("tenant")) or f"no event of an order {filters['order_id']!r} fits")
+        return 1
+    done = [_tried(session, event, body) for event in reversed(found)]
+    if out.lines:
+        for item in done:
+            out.line(item)
+    else:
+        out.table(TRIED, [tuple(text(item[name]) for name in ("event", "what", "outcome", "result")) for item in done])
+    return 0 if any(item["replayed"] for item in done) else 1
+
+
+def _tried(session: Session, event: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """What a replay of one event did, or why it did nothing."""
+    verb = "would be sent again" if body.get("dry_run") else "sent again"
+    try:
+        said = _once(session, event["id"], body)
+        replayed = said["replayed"] > 0
+        result = verb if replayed else "; ".join(said["why"].values()) or "nothing to send"
+    except Refused as error:
+        if error.status != 409:
+            raise
+        replayed, result = False, str(error)
+    state = event["outcome"]
+    ended = f"{state['state']} {state['reason'] or ''}".strip()
+    return {"event": event["id"], "what": what(event), "outcome": ended, "replayed": replayed, "result": result}
+
+
+def _once(session: Session, event_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    return _insist(session, f"/api/v1/replay/{quote(event_id, safe='')}", body, f"cli-{uuid.uuid4().hex}")
 
 
 def many(session: Session, out: Output, *, body: dict[str, Any]) -> int:
@@ -71,6 +114,9 @@ def many(session: Session, out: Output, *, body: dict[str, Any]) -> int:
     totals = Totals(dry_run=bool(body.get("dry_run")))
     with _Spinner(out) as told:
         _drain(session, "/api/v1/replay", body, totals, told)
+    if not totals.found["matched"] and (wrong := unknown(session, body.get("tenant"))):
+        complain(wrong)
+        return 2
     return _report(out, totals)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -70,6 +70,10 @@ class Session:
         headers = {"Idempotency-Key": key} if key else {}
         return self._call("POST", path, json=body, headers=headers)
 
+    def delete(self, path: str) -> dict[str, Any]:
+        """Ends one object; raises Refused, Unreachable."""
+        return self._call("DELETE", path)
+
     def probe(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and body whatever they are; raises Unreachable."""
         try:
@@ -89,14 +93,17 @@ class Session:
             if cursor is None:
                 return
 
-    def tail(self, **query: Any) -> Iterator[dict[str, Any]]:
-        """Events as they come, for ever: a broken stream goes on behind the last id, once somebody answers again."""
+    def tail(self, opened: Callable[[], None] = lambda: None, **query: Any) -> Iterator[dict[str, Any]]:
+        """Events as they come, for ever: a broken stream goes on behind the last id, once somebody answers again.
+
+        `opened` is called once, when the stream stands: what is read then and what comes leave no gap.
+        """
         last: str | None = None
         wanted = {name: value for name, value in query.items() if value is not None}
         first = True
         while True:
             try:
-                for cursor, event in self._stream(wanted, last):
+                for cursor, event in self._stream(wanted, last, opened if first else lambda: None):
                     last = cursor
                     yield event
             except httpx.ConnectError as error:
@@ -110,7 +117,9 @@ class Session:
             first = False
             time.sleep(RETRY_S)
 
-    def _stream(self, query: dict[str, Any], last: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _stream(
+        self, query: dict[str, Any], last: str | None, opened: Callable[[], None]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
         with self._http.stream(
             "GET", "/api/v1/events/stream", params=query, headers=headers, timeout=httpx.Timeout(30, connect=5)
@@ -118,6 +127,7 @@ class Session:
             if answer.status_code != 200:
                 answer.read()
                 raise _refusal(answer)
+            opened()
             fields: dict[str, str] = {}
             for line in answer.iter_lines():
                 if line:

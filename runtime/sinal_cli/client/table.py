@@ -37,7 +37,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class Shape:
     """Which columns stand where; numbers are those of the table's columns."""
 
     beside: tuple[int, ...]
@@ -51,56 +51,55 @@ class Table:
     """Rows under titles, for terminals of any width."""
 
     def __init__(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
-        self._columns = tuple(columns)
+        self.columns = tuple(columns)
         found = [tuple(row) for row in rows]
         self._rows = [tuple(_text(cell) for cell in row) for row in found]
-        self._days = [_day(row[number] for row in found) for number in range(len(self._columns))]
+        self._days = [_day(row[number] for row in found) for number in range(len(self.columns))]
 
     def lines(self, width: int) -> Iterator[Text]:
         """Title, rows and caption, none of them wider than the terminal unless an id is."""
-        shape = self._shape(width)
+        shape = self.shape(width)
         if shape is None:
             yield from self._blocks(width)
             return
-        widths = {number: self._width(number, shape) for number in shape.beside}
-        yield from self._head(shape, widths)
+        yield from self.head(shape)
         for row in self._rows:
-            yield from self._row(row, shape, widths, width)
+            yield from self.row(row, shape, width)
         yield from self._caption(shape, width)
 
-    def _shape(self, width: int) -> _Shape | None:
-        """The first arrangement that fits; None: only blocks do."""
+    def shape(self, width: int) -> Shape | None:
+        """The first arrangement that fits; None: only blocks of lines do."""
         filled = tuple(
             number
-            for number in range(len(self._columns))
+            for number in range(len(self.columns))
             if not self._rows or any(row[number].plain for row in self._rows)
         )
         return next((shape for shape in self._shapes(filled, width) if self._fits(shape, width)), None)
 
-    def _shapes(self, filled: tuple[int, ...], width: int) -> Iterator[_Shape]:
-        yield _Shape(filled)
+    def _shapes(self, filled: tuple[int, ...], width: int) -> Iterator[Shape]:
+        yield Shape(filled)
         same = tuple(number for number in filled if self._constant(number))
         varied = tuple(number for number in filled if number not in same)
-        plain = _Shape(varied, constant=same, clock_only=True)
+        plain = Shape(varied, constant=same, clock_only=True)
         yield plain
-        may_sink = [number for number in varied if self._columns[number].under or self._columns[number].prose]
+        may_sink = [number for number in varied if self.columns[number].under or self.columns[number].prose]
         leaving = sorted(
-            (number for number in varied if self._columns[number].gives), key=lambda number: self._columns[number].gives
+            (number for number in varied if self.columns[number].gives), key=lambda number: self.columns[number].gives
         )
         if not may_sink:
             for count in range(1, len(leaving) + 1):
                 yield _without(plain, leaving[:count])
             return
-        for count in range(1, len(leaving) // 2 + 1):  # a few leave before rows take two lines
+        for count in range(1, len(leaving)):  # most may leave before rows take two lines
             yield _without(plain, leaving[:count])
         beside = tuple(number for number in varied if number not in may_sink)
         sunk = replace(plain, beside=beside, beneath=tuple(may_sink))
         for count in range(len(leaving) + 1):
             yield self._sunk(sunk, leaving[:count], width)
 
-    def _sunk(self, shape: _Shape, leaving: Sequence[int], width: int) -> _Shape:
+    def _sunk(self, shape: Shape, leaving: Sequence[int], width: int) -> Shape:
         """What gives way stands beneath its row too, as far as there is room before words."""
-        short = [number for number in shape.beneath if not self._columns[number].prose]
+        short = [number for number in shape.beneath if not self.columns[number].prose]
         room = width - INDENT - sum(self._width(number, shape) + GAP for number in short)
         taken = []
         for number in leaving:
@@ -108,38 +107,40 @@ class Table:
                 taken.append(number)
                 room -= self._width(number, shape) + GAP
         beside = tuple(number for number in shape.beside if number not in leaving)
-        words = [number for number in shape.beneath if self._columns[number].prose]
+        words = [number for number in shape.beneath if self.columns[number].prose]
         lost = tuple(number for number in leaving if number in shape.beside and number not in taken)
         return replace(shape, beside=beside, beneath=(*short, *taken, *words), lost=lost)
 
     def _constant(self, number: int) -> bool:
         """Whether a column that may leave says the same in each of several rows."""
-        if len(self._rows) < 2 or not self._columns[number].gives:
+        if len(self._rows) < 2 or not self.columns[number].gives:
             return False
         return len({row[number].plain for row in self._rows}) == 1
 
-    def _fits(self, shape: _Shape, width: int) -> bool:
+    def _fits(self, shape: Shape, width: int) -> bool:
         if not shape.beside:
             return False
         needed = sum(self._least(number, shape) for number in shape.beside) + GAP * (len(shape.beside) - 1)
-        short = [number for number in shape.beneath if not self._columns[number].prose]
+        short = [number for number in shape.beneath if not self.columns[number].prose]
         below = INDENT + sum(self._width(number, shape) for number in short) + GAP * max(0, len(short) - 1)
         return needed <= width and (not short or below <= width)
 
-    def _width(self, number: int, shape: _Shape) -> int:
+    def _width(self, number: int, shape: Shape) -> int:
         cells = (self._shown(row, number, shape).cell_len for row in self._rows)
-        return max((cell_len(self._columns[number].title), *cells))
+        return max((cell_len(self.columns[number].title), *cells))
 
-    def _least(self, number: int, shape: _Shape) -> int:
+    def _least(self, number: int, shape: Shape) -> int:
         whole = self._width(number, shape)
-        return min(whole, _LEAST) if self._columns[number].prose else whole
+        return min(whole, _LEAST) if self.columns[number].prose else whole
 
-    def _shown(self, row: Sequence[Text], number: int, shape: _Shape) -> Text:
+    def _shown(self, row: Sequence[Text], number: int, shape: Shape) -> Text:
         day = self._days[number]
         return row[number][len(day) + 1 :] if shape.clock_only and day and row[number].plain else row[number]
 
-    def _head(self, shape: _Shape, widths: dict[int, int]) -> Iterator[Text]:
-        titles = [Text(self._columns[number].title, style="bold") for number in range(len(self._columns))]
+    def head(self, shape: Shape) -> Iterator[Text]:
+        """The titles, of columns that stand beneath their row too."""
+        widths = {number: self._width(number, shape) for number in shape.beside}
+        titles = [Text(self.columns[number].title, style="bold") for number in range(len(self.columns))]
         if any(titles[number].plain for number in shape.beside):
             yield self._joined(titles, shape.beside, widths)
         named = [number for number in shape.beneath if titles[number].plain]
@@ -147,10 +148,12 @@ class Table:
             below = {number: self._width(number, shape) for number in named}
             yield Text(" " * INDENT) + self._joined(titles, named, below)
 
-    def _row(self, row: Sequence[Text], shape: _Shape, widths: dict[int, int], width: int) -> Iterator[Text]:
+    def row(self, row: Sequence[Text], shape: Shape, width: int) -> Iterator[Text]:
+        """One row's lines."""
+        widths = {number: self._width(number, shape) for number in shape.beside}
         cells = [self._shown(row, number, shape) for number in range(len(row))]
         last = shape.beside[-1]
-        if self._columns[last].prose:
+        if self.columns[last].prose:
             before = sum(widths[number] + GAP for number in shape.beside[:-1])
             first, *more = folded(cells[last], max(1, width - before))
             cells[last] = first
@@ -159,12 +162,12 @@ class Table:
                 yield Text(" " * before) + line
         else:
             yield self._joined(cells, shape.beside, widths)
-        short = [number for number in shape.beneath if not self._columns[number].prose]
+        short = [number for number in shape.beneath if not self.columns[number].prose]
         if any(cells[number].plain for number in short):
             below = {number: self._width(number, shape) for number in short}
             yield Text(" " * INDENT) + self._joined(cells, short, below)
         for number in shape.beneath:
-            if self._columns[number].prose and cells[number].plain:
+            if self.columns[number].prose and cells[number].plain:
                 for line in folded(cells[number], max(1, width - INDENT)):
                     yield Text(" " * INDENT) + line
 
@@ -173,21 +176,21 @@ class Table:
         for place, number in enumerate(numbers):
             room = " " * max(0, widths[number] - cells[number].cell_len)
             line.append(" " * GAP if place else "")
-            line += (Text(room) + cells[number]) if self._columns[number].right else (cells[number] + Text(room))
+            line += (Text(room) + cells[number]) if self.columns[number].right else (cells[number] + Text(room))
         line.rstrip()
         return line
 
-    def _caption(self, shape: _Shape, width: int) -> Iterator[Text]:
-        said = [f"{self._columns[number].title} {self._rows[0][number].plain}".strip() for number in shape.constant]
+    def _caption(self, shape: Shape, width: int) -> Iterator[Text]:
+        said = [f"{self.columns[number].title} {self._rows[0][number].plain}".strip() for number in shape.constant]
         if shape.clock_only:
             shown = (*shape.beside, *shape.beneath)
-            days = [(self._columns[number].title, day) for number, day in enumerate(self._days) if day]
-            seen = [(title, day) for title, day in days if title in {self._columns[number].title for number in shown}]
+            days = [(self.columns[number].title, day) for number, day in enumerate(self._days) if day]
+            seen = [(title, day) for title, day in days if title in {self.columns[number].title for number in shown}]
             alike = len({day for _, day in seen}) == 1
             said += [seen[0][1]] if alike else [f"{title} {day}" for title, day in seen]
         words = f"all: {', '.join(said)}" if said else ""
         if shape.lost:
-            names = ", ".join(self._columns[number].title for number in sorted(shape.lost))
+            names = ", ".join(self.columns[number].title for number in sorted(shape.lost))
             words += ("; " if words else "") + f"not shown: {names} (a wider terminal or --json shows all)"
         if words:
             yield from folded(Text(words, style="dim"), width)
@@ -197,9 +200,34 @@ class Table:
         for place, row in enumerate(self._rows):
             if place:
                 yield Text("")
-            yield from record(
-                [(column.title, cell) for column, cell in zip(self._columns, row, strict=True) if cell.plain], width
-            )
+            yield from self.block(row, width)
+
+    def block(self, row: Sequence[Text], width: int) -> Iterator[Text]:
+        """One row as lines of title and value."""
+        pairs = zip((column.title for column in self.columns), row, strict=True)
+        yield from record([(title, cell) for title, cell in pairs if cell.plain], width)
+
+
+class Stream:
+    """Rows that come one by one, under one head; `typical` is as wide as they will be."""
+
+    def __init__(self, columns: Sequence[Column], typical: Sequence[Cell], width: int) -> None:
+        self._table, self._width = Table(columns, [typical]), width
+        self._shape = self._table.shape(width)
+
+    def head(self) -> Iterator[Text]:
+        """The titles, where there is room for rows."""
+        if self._shape is not None:
+            yield from self._table.head(self._shape)
+
+    def lines(self, row: Sequence[Cell]) -> Iterator[Text]:
+        """One row; a cell wider than is typical pushes what follows it, and the line is folded where it must be."""
+        cells = [_text(cell) for cell in row]
+        if self._shape is None:
+            yield from self._table.block(cells, self._width)
+            return
+        for line in self._table.row(cells, self._shape, self._width):
+            yield from [line] if line.cell_len <= self._width else folded(line, self._width)
 
 
 def record(pairs: Sequence[tuple[str, Text]], width: int) -> Iterator[Text]:
@@ -243,7 +271,7 @@ def _pieces(plain: str, width: int) -> Iterator[tuple[int, str]]:
             yield word.start() + part.start(), part[0]
 
 
-def _without(shape: _Shape, numbers: Sequence[int]) -> _Shape:
+def _without(shape: Shape, numbers: Sequence[int]) -> Shape:
     left = tuple(number for number in shape.beside if number not in numbers)
     return replace(shape, beside=left, lost=tuple(numbers))
 

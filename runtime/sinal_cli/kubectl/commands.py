@@ -17,6 +17,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from sinal_cli.client import commands
+from sinal_cli.client.keys import keys
 from sinal_cli.client.quarantine import quarantine
 from sinal_cli.client.target import REACH, NoTarget, Said, Target, find
 from sinal_cli.kubectl.cluster import KEY, Kubectl, Place, Scope
@@ -26,6 +27,7 @@ SCOPE: ContextVar[Scope] = ContextVar("SCOPE", default=Scope())  # noqa: B039 - 
 app = App(name="kubectl sinal", help="Sinal in this cluster: what is declared, and what became of events.")
 commands.register(app)
 app.command(quarantine)
+app.command(keys)
 
 
 @dataclass(frozen=True)

@@ -329,7 +329,7 @@ def _outcome(answer: Reply, subject: str) -> Published | BusError:
     except BusError as error:
         return error
     except msgspec.MsgspecError:
-        return BusUnavailable(f"{subject}: what answered is no stream")
+        return BusUnavailable(f"{subject}: what answered is not a stream")
 
 
 def _taken(outcome: Published | BusError) -> Published:

@@ -61,7 +61,7 @@ def check(payload: Mapping[str, Any], now: float) -> dict[str, Any]:
     _source(event)
     custom = event.get("custom_data", {})
     if not isinstance(custom, dict):
-        raise Invalid("rejected", "custom_data is no object")
+        raise Invalid("rejected", "custom_data is not an object")
     _money(event["event_name"], custom)
     _contents(custom)
     return event
@@ -70,7 +70,7 @@ def check(payload: Mapping[str, Any], now: float) -> dict[str, Any]:
 def _time(event: Mapping[str, Any], now: float) -> int:
     at = event.get("event_time")
     if not isinstance(at, int) or isinstance(at, bool):
-        raise Invalid("rejected", "event_time is no whole number of seconds")
+        raise Invalid("rejected", "event_time is not a whole number of seconds")
     limit_s = MAX_AGE_STORE_S if event.get("action_source") == "physical_store" else MAX_AGE_S
     if now - at > limit_s - AGE_MARGIN_S:
         raise Invalid("too_old", f"event_time is older than {limit_s // 86_400} days")
@@ -113,9 +113,9 @@ def _source(event: Mapping[str, Any]) -> None:
 def _money(event_name: str, custom: Mapping[str, Any]) -> None:
     value, currency = custom.get("value"), custom.get("currency")
     if value is not None and not (_is_number(value) and math.isfinite(value)):
-        raise Invalid("rejected", "custom_data.value is no number")
+        raise Invalid("rejected", "custom_data.value is not a number")
     if currency is not None and not (isinstance(currency, str) and _CURRENCY.fullmatch(currency)):
-        raise Invalid("rejected", "custom_data.currency is no three letters")
+        raise Invalid("rejected", "custom_data.currency is not three letters")
     if event_name == "Purchase" and (value is None or currency is None):
         lacking = "value" if value is None else "currency"
         raise Invalid(

@@ -48,7 +48,7 @@ def _event_of(body: Node) -> str:
     if any(name in body for name in _FOREIGN):
         raise NotThisGateway("`version` and `creation_date` are none of Appmax's fields")
     if not _CAMEL_CASE.fullmatch(event) and body.text("event_type") != "order":
-        raise NotThisGateway('`event` is no word of Appmax\'s, and `event_type` is not "order"')
+        raise NotThisGateway('`event` is not a word of Appmax\'s, and `event_type` is not "order"')
     return event
 
 

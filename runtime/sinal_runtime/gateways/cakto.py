@@ -62,7 +62,7 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     if event is None or not data:
         raise NotThisGateway("`event` or `data` is missing")
     if event not in EVENTS and not (body.text("secret") and event == event.lower()):
-        raise NotThisGateway("`event` is no word of Cakto's, and `secret` is missing")
+        raise NotThisGateway("`event` is not a word of Cakto's, and `secret` is missing")
     status = EVENTS.get(event, "ignored")
     if data.ident("id") is None and status != "initiate_checkout":
         raise NotThisGateway("`data.id` is missing")

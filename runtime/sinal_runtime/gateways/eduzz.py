@@ -74,7 +74,7 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
         raise NotThisGateway("`event` and `data` are missing (v3), and so are `trans_cod` and `trans_status` (older)")
     family, _, word = event.rpartition(".")
     if family not in ("myeduzz", "nutror", "sun", "alpaclass") and "sentDate" not in body:
-        raise NotThisGateway("`event` is no word of Eduzz's, and `sentDate` is missing")
+        raise NotThisGateway("`event` is not a word of Eduzz's, and `sentDate` is missing")
     status = EVENTS.get(word, "ignored")
     if data.ident("id") is None and status not in ("initiate_checkout", "ignored"):
         raise NotThisGateway("`data.id` is missing")

@@ -101,7 +101,7 @@ def _event_of(body: Node) -> str:
         raise NotThisGateway("`data` is missing or empty")
     marked = any(name in body for name in ("version", "creation_date", "creationDate"))
     if event not in _KNOWN and not (marked and event == event.upper()):
-        raise NotThisGateway("`event` is no word of Hotmart's, and `version` and `creation_date` are missing")
+        raise NotThisGateway("`event` is not a word of Hotmart's, and `version` and `creation_date` are missing")
     return event
 
 

@@ -59,7 +59,7 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     if body.ident("sale_id") is None and body.ident("checkout_id") is None:
         raise NotThisGateway("`sale_id` and `checkout_id` are missing")
     if event not in EVENTS and "event_description" not in body:
-        raise NotThisGateway("`event` is no word of Kirvano's, and `event_description` is missing")
+        raise NotThisGateway("`event` is not a word of Kirvano's, and `event_description` is missing")
     return [_sale(body, event, EVENTS.get(event, "ignored"), reading)]
 
 

@@ -120,7 +120,7 @@ def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now:
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     order, word = body.ident("id"), body.text("status")
     if order is None or word is None or "transaction_amount" not in body:
-        raise NotThisGateway("`id`, `status` or `transaction_amount` is missing: this is no payment of Mercado Pago")
+        raise NotThisGateway("`id`, `status` or `transaction_amount` is missing: this is not a payment of Mercado Pago")
     status = _status(body, word)
     currency = _money.currency(body.text("currency_id") or "BRL")
     value = _money.major(body.number("transaction_amount"), currency)

@@ -50,7 +50,7 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     if "value" not in body:
         raise NotThisGateway("`value` is missing")
     if word.lower() not in STATUSES and not any(mark in body for mark in _MARKS):
-        raise NotThisGateway("`status` is no word of PushinPay's, and `end_to_end_id` and `payer_name` are missing")
+        raise NotThisGateway("`status` is not a word of PushinPay's, and `end_to_end_id` and `payer_name` are missing")
     return [_sale(body, order.lower(), word.lower(), reading)]
 
 

@@ -73,7 +73,7 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
         raise NotThisGateway("`order`, `item` and `customer` are missing")
     marks = sum(mark in body for mark in _MARKS)
     if marks < (1 if word in STATUSES else 2):
-        raise NotThisGateway("`status` is no word of Ticto's, or `version` and `token` are missing")
+        raise NotThisGateway("`status` is not a word of Ticto's, or `version` and `token` are missing")
     status = STATUSES.get(word, "ignored")
     order = _order(body)
     if order is None and STATUSES.get(word) == "approved":

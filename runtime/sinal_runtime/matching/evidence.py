@@ -66,7 +66,7 @@ def subject_of(event: Event) -> Subject:
     """What one sale event says; its own connection is the gateway's and says nothing of the buyer."""
     sale = event.sale
     if sale is None:
-        raise ValueError(f"event {event.id} is no sale")
+        raise ValueError(f"event {event.id} is not a sale")
     tracking = sale.tracking
     utms = {
         "source": tracking.utm_source or event.utm.source,

@@ -112,7 +112,7 @@ class MatchWorker:
         for message in messages:
             event = _read(message, lane.tenant)
             if event is None:
-                await self._give_up(lane.tenant, message, None, "the message is no event of this tenant")
+                await self._give_up(lane.tenant, message, None, "the message is not an event of this tenant")
             else:
                 readable.append((message, event))
         if readable:

@@ -135,7 +135,7 @@ def _invalid(message: str) -> InvalidScript:
     found = _PATH.fullmatch(message)
     what, path = (found["what"], found["path"] or "") if found else (message, "")
     if unknown := _UNKNOWN.fullmatch(what):
-        path, what = f"{path}.{unknown['name']}".lstrip("."), "is no field of a fault script"
+        path, what = f"{path}.{unknown['name']}".lstrip("."), "is not a field of a fault script"
     return InvalidScript(what, path or "body")
 
 

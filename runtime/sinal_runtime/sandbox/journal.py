@@ -77,7 +77,7 @@ class Journal:
                 try:
                     line = _decode(text)
                 except msgspec.DecodeError:
-                    _logger.warning("%s: line %d is no record and is dropped", self._path, number)
+                    _logger.warning("%s: line %d is not a record and is dropped", self._path, number)
                     continue
                 yield _record(line)
 

@@ -129,7 +129,7 @@ def test_every_field_at_fault_is_said() -> None:
         session([(400, {"status": 400, "detail": "since: is no time", "errors": errors})], []).get("/api/v1/events")
 
 
-@pytest.mark.parametrize("text", ["2026-09-21T12:00:00Z", "yesterday", "5 h", "-2h"])
+@pytest.mark.parametrize("text", ["2026-09-21T12:00:00Z", "last week", "5 h", "-2h"])
 def test_a_time_stands_as_it_is_written(text: str) -> None:
     assert moment_of(text) == text
 

@@ -1,4 +1,4 @@
-"""Types of Python promise nothing about another's package: what is no sale is told by its field before it travels."""
+"""Types of Python promise nothing about another's package: what is not a sale is told by its field, early."""
 
 from __future__ import annotations
 

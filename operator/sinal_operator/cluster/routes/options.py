@@ -79,7 +79,7 @@ def read(
 
 def _name(setting: str, value: str) -> str:
     if not re.match(NAME_PATTERN, value):
-        raise BadOptions(f"{setting} is {value!r}, which is no name of Kubernetes: use a-z, 0-9 and -")
+        raise BadOptions(f"{setting} is {value!r}, which is not a name of Kubernetes: use a-z, 0-9 and -")
     return value
 
 
