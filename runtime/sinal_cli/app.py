@@ -133,6 +133,29 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
 
 
 @app.command
+def status(*, data: Path = Path(".sinal"), json: Annotated[bool, Parameter(negative=())] = False) -> int:
+    """What is declared in the running `sinal up` and whether it is ready, with the webhooks' URLs. Exit 1: not all is.
+
+    Parameters
+    ----------
+    data
+        Data folder of the stack.
+    json
+        JSON lines, as where output is not a terminal.
+    """
+    from sinal_cli.client.show import Output
+    from sinal_cli.client.target import NoTarget
+    from sinal_cli.local import standing
+    from sinal_cli.offline import complain
+
+    try:
+        return standing.status(data, Output(as_json=json))
+    except NoTarget as error:
+        complain(str(error))
+        return 2
+
+
+@app.command
 def migrate(*, wait: float = 0, logins: bool = False) -> int:
     """Bring the database to this release's schema, as its owner (SINAL_MAINTENANCE_DATABASE_URL, else the worker's).
 
@@ -205,6 +228,7 @@ def send(
     secret: str | None = None,
     file: Annotated[tuple[Path, ...], Parameter(name=["--file", "-f"], negative=())] = (),
     data: Path | None = None,
+    wait: Annotated[bool, Parameter(negative=())] = False,
     samples: Annotated[bool, Parameter(name="--list", negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -236,6 +260,8 @@ def send(
         Manifests with that Secret, where the stack does not tell its own.
     data
         Data folder of a running `sinal up`; default: .sinal.
+    wait
+        Until the event has an outcome, a minute at most.
     samples
         Only list gateways and events.
     json
@@ -252,7 +278,7 @@ def send(
         return 2
     wanted = samples_of.Wanted(
         gateway=gateway, event=event, order=order, click=click, email=email, phone=phone, tenant=tenant,
-        integration=integration, url=url, secret=secret, files=file, data=data,
+        integration=integration, url=url, secret=secret, files=file, data=data, wait=wait,
     )  # fmt: skip
     return samples_of.send(wanted, Output(as_json=json))
 

@@ -38,7 +38,7 @@ EVENTS = [
 ]
 GROUP: dict[str, Any] = {
     "count": 12, "tenant": "loja", "stage": "dispatch", "reason": "rejected", "code": 100, "subcode": 2804003,
-    "destination": "pixel-principal", "first_at": NOW.isoformat(), "last_at": NOW.isoformat(), "sample": IDS[0],
+    "destination": "pixel-principal", "first_at": NOW.isoformat(), "last_at": NOW.isoformat(), "sample": IDS[:2],
     "detail": ANSWER,
 }  # fmt: skip
 KEPT: dict[str, Any] = {

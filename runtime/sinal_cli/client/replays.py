@@ -215,4 +215,4 @@ def _report(out: Output, totals: Totals) -> int:
 def _group_row(group: dict[str, Any]) -> tuple[Cell, ...]:
     named = (text(group[name]) for name in GROUP)
     times = (when(group["first_at"]), when(group["last_at"]))
-    return (str(group["count"]), *named, *times, text(group["sample"]), text(group["detail"]))
+    return (str(group["count"]), *named, *times, text(next(iter(group["sample"]), None)), text(group["detail"]))

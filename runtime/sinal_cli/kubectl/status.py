@@ -34,10 +34,15 @@ Row = dict[str, Any]
 def status(kubectl: Kubectl, out: Output, *, everywhere: bool) -> int:
     """A table, or JSON lines; 1 when something is not ready."""
     rows = arranged(kubectl.objects([f"{face.plural}.{GROUP}" for face in FACES.values()]))
+    tabled(rows, out, everywhere=everywhere, empty="no tenants here; -A looks into every namespace")
+    return 0 if all(row["ready"] == "True" for row in rows) else 1
+
+
+def tabled(rows: Sequence[Row], out: Output, *, everywhere: bool, empty: str) -> None:
+    """Rows for a person, or their lines for a program."""
     columns = (Column("namespace"), *COLUMNS) if everywhere else COLUMNS
     shown = lambda row: _cells(row)[0 if everywhere else 1 :]  # noqa: E731 - one row of the table
-    out.items(rows, columns, shown, empty="no tenants here; -A looks into every namespace")
-    return 0 if all(row["ready"] == "True" for row in rows) else 1
+    out.items(rows, columns, shown, empty=empty)
 
 
 def arranged(objects: Sequence[Object]) -> list[Row]:

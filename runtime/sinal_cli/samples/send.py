@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,10 @@ import httpx
 import msgspec
 from rich.markup import escape
 
-from sinal_cli.client.show import Output
+from sinal_cli.client.session import Session
+from sinal_cli.client.show import Output, outcome
 from sinal_cli.client.table import Column
-from sinal_cli.client.target import DATA
+from sinal_cli.client.target import DATA, Target
 from sinal_cli.offline import complain
 from sinal_cli.samples import sample
 from sinal_cli.samples.delivery import delivery, needs
@@ -24,6 +26,8 @@ from sinal_crds.loading import load
 
 COLUMNS = (Column("gateway"), Column("event"), Column("becomes"))
 TIMEOUT_S = 30.0
+POLL_S = 0.1
+PATIENCE_S = 60.0
 
 
 class NoDoor(Exception):
@@ -46,6 +50,7 @@ class Wanted:
     secret: str | None = None
     files: Sequence[Path] = ()
     data: Path | None = None
+    wait: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,26 @@ def send(wanted: Wanted, out: Output) -> int:
         "gateway": wanted.gateway, "event": word, "kind": event.kind, "order_id": order, "tenant": door.tenant,
         "integration": door.integration, "status": answer.status_code, "answer": _json(answer),
     }  # fmt: skip
+    if wanted.wait and answer.is_success:
+        said["outcome"] = _settled(stack, said["answer"])
     out.line(said) if out.lines else _tell(out, said)
     return 0 if answer.is_success else 1
+
+
+def _settled(stack: dict[str, Any], answer: Any) -> dict[str, Any] | None:
+    """The outcome of the event once it has one, as the stack's operations API tells; None after a while without."""
+    ids = [event["id"] for event in answer.get("events", [])] if isinstance(answer, dict) else []
+    if not ids or "api" not in stack:
+        return None
+    deadline = time.monotonic() + PATIENCE_S
+    with Session(Target(stack["api"], stack["admin_key"])) as session:
+        while time.monotonic() < deadline:
+            status, event = session.probe(f"/api/v1/events/{ids[0]}")
+            if status == 200 and event["outcome"]["state"] != "in_flight":
+                ended: dict[str, Any] = event["outcome"]
+                return ended
+            time.sleep(POLL_S)
+    return None
 
 
 def _filling(wanted: Wanted, order: str) -> Filling:
@@ -172,6 +195,8 @@ def _tell(out: Output, said: dict[str, Any]) -> None:
     facts = [("order", escape(said["order_id"])), ("integration", escape(whose))]
     for event in answer.get("events", []):
         facts.append(("event", event["id"] + (", seen before: it counts once" if event.get("duplicate") else "")))
+    if said.get("outcome"):
+        facts.append(("outcome", outcome(said["outcome"])))
     out.record(facts)
     out.say(_next(said, answer))
 
