@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts lock matrix images e2e e2e-node clean help
+.PHONY: cli-page demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts lock matrix images e2e e2e-node clean help
 
 USERS := demo up test clean help
 
@@ -28,6 +28,9 @@ up: .venv/run.stamp    ## install, start everything and leave it running
 	$(BIN)/sinal up --file examples --data $(DATA) $(ARGS)
 
 test: lint types unit integration acceptance  ## everything that needs Python only; CI runs browser as well
+
+cli-page: .venv/dev.stamp  ## docs/cli.md, captured from a real run
+	$(BIN)/python -m tests.support.cli_page
 
 lint: .venv/dev.stamp  ## style, walls between rooms
 	$(BIN)/ruff check .

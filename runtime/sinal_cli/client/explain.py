@@ -8,7 +8,7 @@ from typing import Any
 from sinal_cli.client import absent
 from sinal_cli.client.reasons import note, waits
 from sinal_cli.client.session import Session
-from sinal_cli.client.show import Output, moment, money, plain
+from sinal_cli.client.show import Output, moment, money
 from sinal_cli.client.words import SIGNALS, why
 
 MOST = 200  # events of one order
@@ -28,7 +28,7 @@ def explain(session: Session, out: Output, *, order: str, tenant: str | None, as
     for event in events if as_json else ():
         out.line(event)
     for line in () if as_json else story(order, events):
-        out.console.print(plain(line), markup=False, soft_wrap=True)
+        out.sentence(line)
     return 0
 
 

@@ -51,6 +51,14 @@ class Output:
         """Words for a person, folded between them."""
         self.write(folded(Text(plain(words)), self.console.width))
 
+    def sentence(self, words: str) -> None:
+        """A sentence at its indent; on a terminal folded under itself, elsewhere in one line."""
+        said = plain(words)
+        bare = said.lstrip()
+        indent = len(said) - len(bare)
+        lines = [Text(bare)] if self.lines else folded(Text(bare), max(1, self.console.width - indent - 2))
+        self.write(Text(" " * (indent + (2 if place else 0))) + line for place, line in enumerate(lines))
+
     def write(self, lines: Iterable[Text]) -> None:
         """Lines that fit already: nothing may fold an id that is wider than the terminal."""
         for line in lines:
