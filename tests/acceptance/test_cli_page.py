@@ -23,8 +23,6 @@ def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
     assert documented.keys() == played.keys(), "run `make cli-page`"
     for command, printed in played.items():
         now, then = printed.splitlines(), documented[command].splitlines()
-        assert form(now[0]) == form(then[0]), f"{command}: run `make cli-page`"
-        too_wide = [
-            line for line in now if len(line) > WIDTH and not ID.search(line) and command.split()[1] != "explain"
-        ]
-        assert not too_wide, command
+        # The first words: which columns there is room for hangs on the data.
+        assert form(now[0]).split()[:3] == form(then[0]).split()[:3], f"{command}: run `make cli-page`"
+        assert not [line for line in now if len(line) > WIDTH and not ID.search(line)], command
