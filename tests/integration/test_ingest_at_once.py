@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
 import random
 import re
-import signal
 import socket
 from collections.abc import Callable
 
@@ -18,13 +16,14 @@ from nats.aio.client import Client as NatsClient
 from sinal_runtime.bus import Bus
 from sinal_runtime.ingest.role import IngestServer
 
-from tests.integration.test_ingest_http import LEAD, _connect, serving, stored
-from tests.support.eventually import eventually
+from tests.integration.test_ingest_http import LEAD, serving, stored
+from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY
+from tests.support.fix_raw_http import Heard, Sender, sender
 from tests.support.nats_process import NatsProcess
 
-PATIENCE_S = 30
+GRACE_S = int(PATIENCE_S)
 BATCH = "/api/v1/track/batch"
 GOOD = {"funnel": PUBLIC_KEY, "event_id": "e1", "url": f"{LANDING}/p?utm_source=fb&fbclid=IwAR0_x-Y", "novel": 1}
 
@@ -62,33 +61,27 @@ CORPUS = {
 }
 
 
-async def answers(server: IngestServer, *pieces: bytes) -> bytes:
+async def answers(server: IngestServer, heard: Heard, *pieces: bytes) -> bytes:
     """What comes back for packets and a last request behind them that closes the connection."""
-    reader, writer = await _connect(server)
-    for piece in (*pieces, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"):
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0.02)
-    got = await asyncio.wait_for(reader.read(), PATIENCE_S)
-    writer.close()
-    return got
+    async with sender(server) as one:
+        await one.send_apart(heard, *pieces, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return await asyncio.wait_for(one.reader.read(), PATIENCE_S)
 
 
-async def answer_to(server: IngestServer, *pieces: bytes) -> bytes:
+async def answer_to(server: IngestServer, heard: Heard, *pieces: bytes) -> bytes:
     """The answer to one request in such packets."""
-    reader, writer = await _connect(server)
-    for piece in pieces:
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0.02)
-    async with asyncio.timeout(PATIENCE_S):
-        head = await reader.readuntil(b"\r\n\r\n")
-        if head.startswith(b"HTTP/1.1 100 "):
-            head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head)
-        body = await reader.readexactly(int(length[1]) if length else 0)
-    writer.close()
-    return head + body
+    async with sender(server) as one, asyncio.timeout(PATIENCE_S):
+        await one.send_apart(heard, *pieces)
+        return await next_answer(one)
+
+
+async def next_answer(one: Sender) -> bytes:
+    """The next answer on a connection, without what announces it."""
+    head = await one.reader.readuntil(b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 100 "):
+        head = await one.reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    return head + await one.reader.readexactly(int(length[1]) if length else 0)
 
 
 def known(answer: bytes) -> bytes:
@@ -98,13 +91,15 @@ def known(answer: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", CORPUS)
-async def test_a_request_is_answered_the_same_whole_and_in_pieces(bus: Bus, make_tenant: MakeTenant, name: str) -> None:
+async def test_a_request_is_answered_the_same_whole_and_in_pieces(
+    bus: Bus, make_tenant: MakeTenant, heard: Heard, name: str
+) -> None:
     await make_tenant("loja")
     request = CORPUS[name]
     body = request.index(b"\r\n\r\n") + 4
     async with serving(bus) as server:
-        whole = known(await answer_to(server, request))
-        pieces = known(await answer_to(server, request[:body], request[body:]))
+        whole = known(await answer_to(server, heard, request))
+        pieces = known(await answer_to(server, heard, request[:body], request[body:]))
     if name in ("good", "click", "last"):
         assert whole.startswith(b"HTTP/1.1 202 ")
     assert whole == pieces
@@ -112,7 +107,7 @@ async def test_a_request_is_answered_the_same_whole_and_in_pieces(bus: Bus, make
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_many_requests_cut_anywhere_are_answered_in_order(
-    bus: Bus, client: NatsClient, make_tenant: MakeTenant, seed: int
+    bus: Bus, client: NatsClient, make_tenant: MakeTenant, heard: Heard, seed: int
 ) -> None:
     await make_tenant("loja")
     rng = random.Random(seed)
@@ -127,7 +122,7 @@ async def test_many_requests_cut_anywhere_are_answered_in_order(
     cuts = sorted(rng.randrange(len(stream)) for _ in range(15))
     async with serving(bus) as server:
         got = await answers(
-            server, *(stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True) if a < b)
+            server, heard, *(stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True) if a < b)
         )
     statuses = [part[:3] for part in got.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [(b"202", b"202", b"404", b"200")[kind] for kind in chosen] + [b"200"]
@@ -136,17 +131,12 @@ async def test_many_requests_cut_anywhere_are_answered_in_order(
     assert len(await stored(client)) == len(ids)
 
 
-def under_way(bus: Bus) -> int:
-    """Publishes whose ack is awaited."""
-    return len(bus._replies._waiting)
-
-
 def refuses(server: IngestServer) -> bool:
     """Whether nobody listens there any more."""
     host, _, port = server.url.removeprefix("http://").partition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
+        socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()
+    except ConnectionError:  # refused, or reset where it was just closing
         return True
     return False
 
@@ -155,17 +145,14 @@ async def test_a_stop_waits_for_the_ack_of_what_was_taken(
     bus: Bus, client: NatsClient, nats_server: NatsProcess, make_tenant: MakeTenant
 ) -> None:
     await make_tenant("loja")
-    async with serving(bus) as server:
-        reader, writer = await _connect(server)
-        os.kill(nats_server.pid, signal.SIGSTOP)
-        writer.write(CORPUS["good"])
-        await eventually(lambda: under_way(bus) == 1)
-        stopping = asyncio.create_task(server.stop())
-        await eventually(lambda: refuses(server))
-        os.kill(nats_server.pid, signal.SIGCONT)
-        answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+    async with serving(bus, ack_timeout_s=PATIENCE_S, grace_s=GRACE_S) as server, sender(server) as one:
+        with nats_server.held():
+            one.send(CORPUS["good"])
+            await eventually(lambda: bus.awaited == 1)
+            stopping = asyncio.create_task(server.stop())
+            await eventually(lambda: refuses(server))
+        answer = await asyncio.wait_for(one.reader.read(), PATIENCE_S)
         await stopping
-        writer.close()
     assert answer.startswith(b"HTTP/1.1 202 ") and b"connection: close" in answer
     assert len(await stored(client)) == 1
 
@@ -174,27 +161,28 @@ async def test_a_sender_that_left_before_the_ack_costs_no_other_its_answer(
     bus: Bus, client: NatsClient, nats_server: NatsProcess, make_tenant: MakeTenant
 ) -> None:
     await make_tenant("loja")
-    async with serving(bus) as server:
-        reader, writer = await _connect(server)
-        _, gone = await _connect(server)
-        os.kill(nats_server.pid, signal.SIGSTOP)
-        gone.write(post({"funnel": PUBLIC_KEY, "event_id": "gone"}))
-        writer.write(post({"funnel": PUBLIC_KEY, "event_id": "stayed"}))
-        await eventually(lambda: under_way(bus) == 2)
-        gone.transport.abort()
-        await asyncio.sleep(0.2)
-        os.kill(nats_server.pid, signal.SIGCONT)
-        assert (await asyncio.wait_for(reader.readline(), PATIENCE_S)).startswith(b"HTTP/1.1 202 ")
-        writer.close()
+    async with (
+        serving(bus, ack_timeout_s=PATIENCE_S, grace_s=GRACE_S) as server,
+        sender(server) as stayed,
+        sender(server) as gone,
+    ):
+        with nats_server.held():
+            gone.send(post({"funnel": PUBLIC_KEY, "event_id": "gone"}))
+            stayed.send(post({"funnel": PUBLIC_KEY, "event_id": "stayed"}))
+            await eventually(lambda: bus.awaited == 2)
+            gone.writer.transport.abort()
+            await eventually(lambda: server.connections == 1)
+        assert (await asyncio.wait_for(stayed.reader.readline(), PATIENCE_S)).startswith(b"HTTP/1.1 202 ")
+        await eventually(lambda: bus.awaited == 0)
     await eventually(lambda: bus.connected)
     assert len(await stored(client)) == 2
 
 
-async def test_what_no_stream_takes_is_told_to_its_sender(bus: Bus, make_tenant: MakeTenant) -> None:
+async def test_what_no_stream_takes_is_told_to_its_sender(bus: Bus, make_tenant: MakeTenant, heard: Heard) -> None:
     async with serving(bus) as server:
-        missing = await answers(server, CORPUS["good"])
+        missing = await answers(server, heard, CORPUS["good"])
         await make_tenant("loja", max_msgs=1)
-        taken = await answers(server, CORPUS["good"])
-        full = await answers(server, post({"funnel": PUBLIC_KEY, "event_id": "e2"}))
+        taken = await answers(server, heard, CORPUS["good"])
+        full = await answers(server, heard, post({"funnel": PUBLIC_KEY, "event_id": "e2"}))
     assert [one[:12] for one in (missing, taken, full)] == [b"HTTP/1.1 503", b"HTTP/1.1 202", b"HTTP/1.1 429"]
     assert all(b"retry-after" in one and b"access-control-allow-origin" in one for one in (missing, full))

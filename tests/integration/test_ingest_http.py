@@ -23,10 +23,12 @@ from sinal_runtime.ingest.quarantine import open_kept
 from sinal_runtime.ingest.role import IngestServer
 from sinal_runtime.ingest.testing import sha256
 from sinal_runtime.plans.testing import StaticPlans
+from sinal_runtime.server import GRACE_S
 from sinal_runtime.settings import Settings
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, a_tenant
+from tests.support.fix_raw_http import Heard, sender
 from tests.support.nats_process import NatsProcess
 
 KEYRING = Keyring.generate()
@@ -58,9 +60,12 @@ HOTMART = IntegrationPlan(
 
 
 @asynccontextmanager
-async def serving(bus: Bus, **settings: Any) -> AsyncIterator[IngestServer]:
+async def serving(
+    bus: Bus, *, ack_timeout_s: float | None = None, grace_s: int = GRACE_S, **settings: Any
+) -> AsyncIterator[IngestServer]:
     plans = StaticPlans(a_tenant(integrations=(HOTMART,)))
-    server = IngestServer(Settings(port=0, **settings), bus, plans, keyring=KEYRING)
+    configured = Settings(port=0, **settings)
+    server = IngestServer(configured, bus, plans, keyring=KEYRING, ack_timeout_s=ack_timeout_s, grace_s=grace_s)
     await server.start()
     try:
         yield server
@@ -179,28 +184,24 @@ async def test_gzip_bomb_is_refused_cheaply(http: httpx.AsyncClient) -> None:
 
 
 async def test_slow_body_is_cut_off(bus: Bus) -> None:
-    async with serving(bus, body_timeout_s=0.3) as server:
-        reader, writer = await _connect(server)
-        writer.write(b"POST /api/v1/track/lead HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        answer = await asyncio.wait_for(reader.read(), 60)  # to the end: the connection closes
+    async with serving(bus, body_timeout_s=0.3) as server, sender(server) as slow:
+        slow.send(b"POST /api/v1/track/lead HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        answer = await asyncio.wait_for(slow.reader.read(), 60)  # to the end: the connection closes
         assert answer.startswith(b"HTTP/1.1 408 ")
-        writer.close()
 
 
 async def test_slow_and_endless_heads_are_cut_off(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.3)
     async with serving(bus) as server:
         for start in (b"", b"POST / HTTP/1.1\r\nX-A: b\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /h"):
-            reader, writer = await _connect(server)
-            writer.write(start)
-            await asyncio.wait_for(reader.read(), 60)
-            writer.close()
-        monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 30)
-        reader, writer = await _connect(server)
-        writer.write(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 200_000)
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await asyncio.wait_for(reader.readexactly(1), 60)
-        writer.close()
+            async with sender(server) as slow:
+                slow.send(start)
+                await asyncio.wait_for(slow.reader.read(), 60)
+        monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 600)
+        async with sender(server) as endless:
+            endless.send(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 200_000)
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await asyncio.wait_for(endless.reader.readexactly(1), 60)
 
 
 async def test_kept_connection_outlives_many_heads(http: httpx.AsyncClient) -> None:
@@ -211,7 +212,7 @@ async def test_kept_connection_outlives_many_heads(http: httpx.AsyncClient) -> N
 
 
 async def test_answers_of_one_connection_keep_their_order_and_shape(
-    bus: Bus, client: NatsClient, make_tenant: MakeTenant
+    bus: Bus, client: NatsClient, make_tenant: MakeTenant, heard: Heard
 ) -> None:
     """Bodies that come with their head, in pieces, several in one packet; a HEAD between them; the last one closes."""
     await make_tenant("loja")
@@ -221,14 +222,10 @@ async def test_answers_of_one_connection_keep_their_order_and_shape(
         head = [f"POST {LEAD} HTTP/1.1", "Host: x", f"Origin: {LANDING}", f"Content-Length: {len(body)}", *more]
         return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
 
-    async with serving(bus) as server:
-        reader, writer = await _connect(server)
+    async with serving(bus) as server, sender(server) as one:
         pieces = [post(0), post(1)[:-5], post(1)[-5:] + post(2) + b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"]
-        for piece in (*pieces, post(3, "Connection: close")):
-            writer.write(piece)
-            await asyncio.sleep(0.05)
-        answers = await asyncio.wait_for(reader.read(), 60)
-        writer.close()
+        await one.send_apart(heard, *pieces, post(3, "Connection: close"))
+        answers = await asyncio.wait_for(one.reader.read(), 60)
     heads = [line for line in answers.split(b"\r\n") if b"HTTP/1.1 " in line]
     assert [head[-12:] for head in heads] == [b"202 Accepted"] * 3 + [b"TTP/1.1 200 OK"[-12:], b"202 Accepted"]
     assert [answers.find(b'"event_id":"e%d"' % number) for number in range(4)] == sorted(
@@ -249,34 +246,27 @@ async def test_pixel_and_preflight_over_http(http: httpx.AsyncClient, make_tenan
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (403, "https://evil.example")
 
 
-async def test_stop_finishes_what_is_under_way(bus: Bus, client: NatsClient, make_tenant: MakeTenant) -> None:
+async def test_stop_finishes_what_is_under_way(
+    bus: Bus, client: NatsClient, make_tenant: MakeTenant, heard: Heard
+) -> None:
     await make_tenant("loja")
-    async with serving(bus) as server:
-        reader, writer = await _connect(server)
+    async with serving(bus, grace_s=60) as server, sender(server) as one:
         body = json.dumps({"funnel": PUBLIC_KEY}).encode()
         head = f"POST {LEAD} HTTP/1.1\r\nHost: x\r\nOrigin: {LANDING}\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body[:5])
-        await asyncio.sleep(1)  # until the server has read the first part
+        await one.send_apart(heard, head.encode() + body[:5])
         stopping = asyncio.create_task(server.stop())
         async with asyncio.timeout(60):
             while await _connects(server):
                 await asyncio.sleep(0.02)
-        writer.write(body[5:])
-        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 202 ")
+        one.send(body[5:])
+        assert (await asyncio.wait_for(one.reader.read(), 60)).startswith(b"HTTP/1.1 202 ")
         await stopping
-        writer.close()
     assert len(await stored(client)) == 1
 
 
 async def _connects(server: IngestServer) -> bool:
     try:
-        _, writer = await _connect(server)
-    except OSError:
+        async with sender(server):
+            return True
+    except ConnectionError:  # refused, or reset where it was just closing
         return False
-    writer.close()
-    return True
-
-
-async def _connect(server: IngestServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    host, _, port = server.url.removeprefix("http://").partition(":")
-    return await asyncio.open_connection(host, int(port))

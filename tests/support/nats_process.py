@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sysconfig
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -68,6 +71,21 @@ class NatsProcess:
                 return True
         except OSError:
             return False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """SIGSTOP for the length of a block: the server keeps its connections, reads nothing and answers nobody.
+
+        A signal is sent long before all threads of a process have stopped, and until then they go on answering: the
+        block begins when the kernel says that the last of them stands.
+        """
+        pid = self.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            os.waitid(os.P_PID, pid, os.WSTOPPED)
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """SIGTERM, and wait."""

@@ -141,6 +141,11 @@ class Bus:
         """Whether a publish has a chance now."""
         return self.link.connected
 
+    @property
+    def awaited(self) -> int:
+        """Publishes and requests whose answer has not come yet."""
+        return len(self._replies)
+
     async def publish(
         self,
         subject: str,

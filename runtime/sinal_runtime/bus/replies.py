@@ -142,6 +142,10 @@ class Replies:
             self._end(token, BusUnavailable(f"{late.subject}: no answer within {late.timeout_s:g} s"))
         self._looking = loop.call_later(LOOK_S, self._look) if self._waiting else None
 
+    def __len__(self) -> int:
+        """How many are awaited."""
+        return len(self._waiting)
+
     async def idle(self, *, timeout_s: float) -> None:
         """Wait until nothing is awaited any more, or the time is over."""
         with contextlib.suppress(TimeoutError):

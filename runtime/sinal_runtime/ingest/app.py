@@ -169,6 +169,7 @@ def build(
     clock: ports.Clock = time,
     tracer: Tracer | None = None,
     tally: Tallying | None = None,
+    ack_timeout_s: float | None = None,
 ) -> Edge:
     """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled.
 
@@ -176,7 +177,7 @@ def build(
     """
     landing_hosts = LandingHosts()
     observer = Observer(tally)
-    out = Outlet(bus=bus, detour=detour, beginner=beginner)
+    out = Outlet(bus=bus, detour=detour, beginner=beginner, timeout_s=ack_timeout_s)
     tracking = Tracking(
         plans=plans,
         out=out,

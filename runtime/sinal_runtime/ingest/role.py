@@ -14,7 +14,7 @@ from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.ingest import app, limiter, ports
 from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.ingest.tally import Tallying
-from sinal_runtime.server import HttpServer
+from sinal_runtime.server import GRACE_S, HttpServer
 from sinal_runtime.settings import Settings
 from sinal_runtime.spool import Detour, Entry, Limits
 from sinal_runtime.tracing import Tracer
@@ -24,8 +24,17 @@ class IngestServer:
     """One listener of the edge in a running event loop; port 0 takes a free one."""
 
     def __init__(
-        self, settings: Settings, bus: Bus, plans: ports.Plans, *, keyring: Keyring, tracer: Tracer | None = None
+        self,
+        settings: Settings,
+        bus: Bus,
+        plans: ports.Plans,
+        *,
+        keyring: Keyring,
+        tracer: Tracer | None = None,
+        ack_timeout_s: float | None = None,
+        grace_s: int = GRACE_S,
     ) -> None:
+        """Senders wait `ack_timeout_s` for the broker (None: the outlet's own), a stop `grace_s` for requests."""
         self._limiter = limiter.connect(settings.redis, clock=time)
         self._drain_s = settings.drain_s
         self._tally = Tallying(worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
@@ -41,13 +50,19 @@ class IngestServer:
             beginner=bus,
             tracer=tracer,
             tally=self._tally,
+            ack_timeout_s=ack_timeout_s,
         )
-        self._server = HttpServer(self._edge, host=settings.host, port=settings.port)
+        self._server = HttpServer(self._edge, host=settings.host, port=settings.port, grace_s=grace_s)
 
     @property
     def url(self) -> str:
         """Base URL, once started."""
         return self._server.url
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return self._server.connections
 
     async def tell(self, bus: Bus) -> None:
         """Tell housekeeping what no event came of, and how the spool stands."""
