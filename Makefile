@@ -44,10 +44,10 @@ unit: .venv/dev.stamp  ## no sockets
 	$(BIN)/pytest tests/unit -n 2 $(ARGS)
 
 integration: .venv/dev.stamp  ## real PostgreSQL, NATS, Redis and sandbox as processes
-	$(BIN)/pytest tests/integration tests/security $(ARGS)
+	$(BIN)/pytest tests/integration tests/security -n 3 --dist loadfile $(ARGS)
 
 acceptance: .venv/dev.stamp  ## the whole platform: up, demo, fairness, roles killed under load
-	$(BIN)/pytest tests/acceptance tests/chaos --ignore tests/chaos/test_seeded_schedules.py $(ARGS)
+	$(BIN)/pytest tests/acceptance tests/chaos --ignore tests/chaos/test_seeded_schedules.py -n 3 --dist loadfile $(ARGS)
 
 chaos: .venv/dev.stamp  ## SCHEDULES=30 seeded schedules of kills and faults under load, from SEED=1 on
 	SCHEDULES=$(SCHEDULES) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_seeded_schedules.py -s $(ARGS)

@@ -212,7 +212,7 @@ async def trouble_at_meta(platform: Platform, session: aiohttp.ClientSession) ->
     for body in (odd, b"{not json"):
         delivery = replace(sale, body=body)
         await load.post_until_accepted(session, platform.webhook("loja", "hotmart"), [(order, delivery)])
-    client = await nats.connect(platform.nats.url)
+    client = await nats.connect(platform.nats.url, connect_timeout=60)
     await client.publish(names.in_subject("loja", "click"), b"no event at all")
     await client.close()
 

@@ -17,7 +17,7 @@ async def test_it_takes_deliveries_and_they_arrive_when_the_broker_is_back(tmp_p
     settings = {"SINAL_SPOOL_DIR": str(tmp_path / "spool")}
     async with (
         running(tmp_path, [MANIFESTS], settings=settings) as platform,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
     ):
         url = platform.webhook("loja", "hotmart")
         await load.post_until_accepted(session, url, load.hotmart_sales("before", 5))

@@ -65,6 +65,7 @@ class Up:
                 "url": "https://loja.example/?fbclid=IwAR0test",
                 "client": {"ip": "177.10.20.30", "user_agent": "Mozilla/5.0 (test)"},
             },
+            timeout=60,
         )
         assert answer.status_code == 202, answer.text
         return str(answer.json()["events"][0]["id"])
@@ -76,6 +77,7 @@ class Up:
             answer = httpx.get(
                 f"{self.ready['api']}/api/v1/events/{event_id}",
                 headers={"Authorization": f"Bearer {self.ready['admin_key']}"},
+                timeout=60,
             )
             if answer.status_code == 200 and answer.json()["outcome"]["state"] != "in_flight":
                 return str(answer.json()["outcome"]["state"])
@@ -165,7 +167,9 @@ def test_two_stacks_run_side_by_side_and_do_not_share_events(tmp_path: Path) -> 
         event = one.visit()
         assert one.outcome(event) == "delivered"
         answer = httpx.get(
-            f"{two.ready['api']}/api/v1/events/{event}", headers={"Authorization": f"Bearer {two.ready['admin_key']}"}
+            f"{two.ready['api']}/api/v1/events/{event}",
+            headers={"Authorization": f"Bearer {two.ready['admin_key']}"},
+            timeout=60,
         )
         assert answer.status_code == 404
 

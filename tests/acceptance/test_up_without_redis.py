@@ -24,7 +24,7 @@ async def test_a_visit_is_accepted_and_every_role_is_ready(tmp_path: Path, monke
         await stack.start()
         try:
             keys = stack.ready["tenants"]["loja"]["funnels"]["curso"]
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(timeout=60) as client:
                 answer = await client.post(
                     f"{stack.ready['ingest']}/t/loja/api/v1/track/pageview",
                     headers={"Authorization": f"Bearer {keys['server_key']}"},

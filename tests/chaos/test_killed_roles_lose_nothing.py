@@ -21,7 +21,7 @@ async def test_killed_role_loses_nothing_and_sends_nothing_under_two_ids(tmp_pat
     sales = load.hotmart_sales(role[:2], EVENTS)
     async with (
         running(tmp_path, [MANIFESTS]) as platform,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
     ):
         posting = asyncio.create_task(load.post_until_accepted(session, platform.webhook("loja", "hotmart"), sales))
         for _ in range(2):

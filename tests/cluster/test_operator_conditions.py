@@ -91,7 +91,7 @@ def test_the_oldest_tenant_keeps_slug_and_host(running: OperatorProcess, kubectl
 async def test_a_stream_of_somebody_else_is_left_alone(
     nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
 ) -> None:
-    client = await nats.connect(nats_server.url)
+    client = await nats.connect(nats_server.url, connect_timeout=60)
     await client.jetstream().add_stream(name="T-loja", subjects=["somebody.else"])
     kubectl.apply(shop.shop())
     message = becomes(kubectl, "tenant", "loja", "False", "StreamForeign")

@@ -201,7 +201,7 @@ async def test_a_bucket_that_is_lost_costs_statuses_nothing(world: World) -> Non
     assert await world.sell("HP1") == 202
     world.becomes("destination", "pixel-principal", "Delivering", "True", "Delivering")
     world.shows("tenant", "loja", events24h=1, backlog=0)
-    client = await nats.connect(world.platform.nats.url)
+    client = await nats.connect(world.platform.nats.url, connect_timeout=60)
     await client.jetstream().delete_stream(f"KV_{STATUS_BUCKET}")
     for _ in range(20):
         assert world.kubectl.condition("destination", "pixel-principal", "Delivering")["status"] == "True"

@@ -36,9 +36,17 @@ async def while_marked_published(postgres: str, work: Awaitable[T]) -> T:
     async with await psycopg.AsyncConnection.connect(postgres) as other:
         await other.execute("update capi_events set published_at = now()")
         task = asyncio.ensure_future(work)
-        await asyncio.sleep(0.3)
+        while not task.done() and not await somebody_waits(postgres):
+            await asyncio.sleep(0.02)
         await other.commit()
         return await task
+
+
+async def somebody_waits(postgres: str) -> bool:
+    """Whether anybody waits for a lock."""
+    async with await psycopg.AsyncConnection.connect(postgres) as connection:
+        found = await connection.execute("select 1 from pg_stat_activity where wait_event_type = 'Lock'")
+        return await found.fetchone() is not None
 
 
 async def test_rows_are_claimed_while_matching_marks_them_published(postgres: str, refs: list[Ref]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import cast
 
 import pytest
 
@@ -119,13 +120,29 @@ async def state(database: Database) -> tuple[object, ...]:
         return tuple(await found.fetchall())
 
 
+async def until(database: Database, name: str) -> datetime:
+    """How long a lease holds as it stands."""
+    async with database.autocommit() as connection:
+        found = await (await connection.execute("select held_until from leases where name = %s", [name])).fetchone()
+    assert found is not None
+    return cast(datetime, found["held_until"])
+
+
+async def passed(database: Database, moment: datetime) -> None:
+    """Return once the database's clock is beyond it."""
+    async with database.autocommit() as connection:
+        while not await (await connection.execute("select 1 where clock_timestamp() > %s", [moment])).fetchone():
+            await asyncio.sleep(0.1)
+
+
 async def test_a_lease_lasts_as_long_as_the_work(postgres: str) -> None:
     async with await Database.open(postgres) as database:
         work = Work()
         work.gate = asyncio.Event()
         chore = Chore("long", 3_600, work)
-        running = asyncio.create_task(keeper(database, "a", chore, lease_s=3).once(chore))
-        await asyncio.sleep(4)
+        running = asyncio.create_task(keeper(database, "a", chore, lease_s=9).once(chore))
+        await eventually(lambda: bool(work.runs))
+        await passed(database, await until(database, "long"))
         assert not await keeper(database, "b", chore).once(chore)
         work.gate.set()
         assert await running

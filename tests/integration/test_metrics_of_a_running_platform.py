@@ -80,7 +80,7 @@ async def test_each_role_serves_what_it_knows(platform: Platform) -> None:
         await wait_for(session, platform, "housekeeping", "sinal_queue_oldest_seconds", 1, **lane)
         platform.start_role("match")
         await platform.settled(session, accepted=SALES)
-        client = await nats.connect(platform.nats.url)
+        client = await nats.connect(platform.nats.url, connect_timeout=60)
         await client.publish("t.loja.in.click", b"no event at all")
         await client.close()
         await wait_for(

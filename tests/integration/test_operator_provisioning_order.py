@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import nats
 
@@ -13,18 +14,31 @@ from sinal_operator.provision import Provisioner, Report, Retired
 from tests.support.nats_process import NatsProcess
 
 
+class Watched(asyncio.Lock):
+    """A lock that tells when somebody wants it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = asyncio.Event()
+
+    async def acquire(self) -> Literal[True]:
+        self.wanted.set()
+        return await super().acquire()
+
+
 async def test_a_tenant_that_was_deleted_meanwhile_is_not_made_again(nats_server: NatsProcess) -> None:
-    client = await nats.connect(nats_server.url)
+    client = await nats.connect(nats_server.url, connect_timeout=60)
     provisioner = Provisioner(client, Keyring.generate())
     plan = TenantPlan(slug="loja", namespace="default", name="loja", uid="u1", deletion_policy="Delete")
     declared = [plan]
     reports: list[Report] = []
     await provisioner.reconcile(declared)
 
-    busy = provisioner._lock
+    busy = provisioner._lock = Watched()
     async with busy:  # another reconciliation is going on
+        busy.wanted.clear()
         keeping = asyncio.create_task(provisioner.run(lambda: tuple(declared), 0.1, on_report=reports.append))
-        await asyncio.sleep(0.6)  # the loop is due and waits
+        await asyncio.wait_for(busy.wanted.wait(), 60)  # the loop is due and waits
         declared.clear()
     await provisioner.reconcile([], [Retired.of(plan)])
     async with asyncio.timeout(60):

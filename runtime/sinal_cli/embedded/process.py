@@ -26,12 +26,21 @@ class ServiceError(RuntimeError):
     """A service did not start; the message ends with the last lines of its log."""
 
 
+_given: set[int] = set()  # far fewer than there are
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on now; never one that this process was given before.
+
+    The system may name a port again before its first receiver listens there.
+    """
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def wrapped(command: Sequence[str], *, death_signal: str, unprivileged: bool = False) -> list[str]:

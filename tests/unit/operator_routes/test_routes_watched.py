@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -14,6 +13,7 @@ from sinal_operator.cluster.resources import INGRESSES
 from sinal_operator.cluster.routes import desired, watch
 from sinal_operator.cluster.routes.watch import State, Watch
 
+from tests.support.eventually import PATIENCE_S
 from tests.unit.operator_routes.plans import options, plan
 
 Body = dict[str, Any]
@@ -34,6 +34,7 @@ class Server(Client):
         super().__init__()
         self._script = list(script)
         self._events: list[Event] = []
+        self.over = asyncio.Event()  # whether all of the script was asked for
         self.since: list[int] = []
         self.scopes: list[str] = []  # that were listed and watched
         self.narrow = False  # whether only the own namespace may be read
@@ -45,6 +46,7 @@ class Server(Client):
         if not namespace and self.narrow:
             raise Refused(403, "/apis", "cannot list at the cluster scope")
         if not self._script:
+            self.over.set()
             await asyncio.Event().wait()
         listing, self._events = self._script.pop(0)
         if isinstance(listing, Exception):
@@ -77,9 +79,10 @@ async def watched(server: Server) -> tuple[Watch, list[tuple[State, set[str]]]]:
         namespace="sinal",
         on_change=lambda: shown.append((found.state, {live.name for live in found})),
     )
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await found.run()
+    running = asyncio.create_task(found.run())
+    await asyncio.wait_for(server.over.wait(), PATIENCE_S)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     return found, shown
 
 
