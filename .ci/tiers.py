@@ -228,7 +228,7 @@ def last_line(text: str) -> str:
 
 def remains(name: str) -> dict[int, str]:
     """Processes that a tier started and that live, by their id."""
-    mark, found = f"{MARK}={name}".encode(), {}
+    mark, found = f"{MARK}={_mark(name)}".encode(), {}
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdigit() and mark in (folder / "environ").read_bytes().split(b"\0"):
@@ -238,6 +238,11 @@ def remains(name: str) -> dict[int, str]:
         except OSError:
             continue  # it ended, or is somebody else's
     return found
+
+
+def _mark(name: str) -> str:
+    """A tier of this run: another run on the same machine has tiers of the same names."""
+    return f"{os.getpid()}/{name}"
 
 
 def _started(tier: Tier, folder: Path) -> Running:
@@ -251,7 +256,7 @@ def _started(tier: Tier, folder: Path) -> Running:
             stdout=out,
             stderr=out,
             start_new_session=True,
-            env={**os.environ, MARK: tier.name},
+            env={**os.environ, MARK: _mark(tier.name)},
         )
     now = time.monotonic()
     return Running(tier, process, log, now, now)
