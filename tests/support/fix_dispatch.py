@@ -186,7 +186,9 @@ class DispatchRig:
 @pytest.fixture
 async def dispatch_rig(postgres: str, sandbox: Emulator) -> AsyncIterator[DispatchRig]:
     """A dispatch worker ready to work."""
-    async with await Database.open(postgres) as database, aiohttp.ClientSession() as http:
+    # no connection is kept: the emulator closes one that was quiet for seconds just when a slow test uses it again
+    fresh = aiohttp.TCPConnector(force_close=True)
+    async with await Database.open(postgres) as database, aiohttp.ClientSession(connector=fresh) as http:
         rig = DispatchRig(database, postgres, sandbox.url, http)
         try:
             yield rig
