@@ -121,6 +121,24 @@ class Migration(Hook):
     )
 
 
+class Backup(Hook):
+    """The CronJob that backs PostgreSQL and NATS up (docs/backup.md)."""
+
+    enabled: bool = Field(False, description="Run it.")
+    schedule: str = Field("15 3 * * *", min_length=1, description="When, as of cron.")
+    keep: int = Field(7, ge=1, le=1000, description="Newest files that are kept.")
+    check: bool = Field(
+        True, description="Try each by restoring it; the owner of the database must be allowed to create one."
+    )
+    deadline_seconds: int = Field(14_400, ge=60, description="After so long it is given up.")
+    volume: Object = Field(
+        default_factory=dict,
+        description="Source of the volume, such as nfs or persistentVolumeClaim; empty: a claim is made, and kept.",
+    )
+    size: str = Field("20Gi", pattern=r"^[0-9.]+[KMGTP]i?$", description="Size of that claim.")
+    storage_class: str = Field("", description="StorageClass of that claim; empty: the cluster's default.")
+
+
 class Routes(Values):
     """What the operator makes for tenants' hosts and paths (docs/operator.md)."""
 
@@ -356,6 +374,10 @@ class Chart(Values):
     )
     migration: Migration = Field(
         default_factory=Migration, description="The Job that brings the database to this release."
+    )
+    backup: Backup = Field(
+        default_factory=lambda: Backup(resources=resources("100m", "192Mi", "512Mi")),
+        description="The CronJob that backs PostgreSQL and NATS up.",
     )
     operator: Operator = Field(
         default_factory=lambda: Operator(resources=resources("50m", "128Mi", "512Mi")), description="The operator."

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0
 SUFFIX = ".sinal-backup"
+FILES = f"sinal-*{SUFFIX}"
 _NAME = re.compile(r"sinal-\d{8}T\d{6}Z\.sinal-backup")
 
 
@@ -74,7 +75,7 @@ def backup(folder: Path, /, *, keep: Annotated[int, Parameter(negative=())] = 7,
     return 0
 
 
-def restore(file: Path, /, *, force: bool = False, check: bool = False) -> int:
+def restore(file: Path, /, *, force: bool = False, postgres_only: bool = False, check: bool = False) -> int:
     """Put a backup back into an empty database and an empty NATS. Stop all roles first.
 
     Parameters
@@ -83,6 +84,8 @@ def restore(file: Path, /, *, force: bool = False, check: bool = False) -> int:
         What `sinal backup` wrote.
     force
         Replace what is there. All events since the backup are lost.
+    postgres_only
+        Leave NATS as it is: what waits there is newer than the backup and is worked on.
     check
         Change nothing: restore into a database and streams of its own, compare and remove them.
     """
@@ -95,7 +98,13 @@ def restore(file: Path, /, *, force: bool = False, check: bool = False) -> int:
         if check:
             return await restoring.check(bus, url, file)
         return await restoring.restore(
-            bus, url, file, force=force, replicas=settings.nats_replicas, manifests=settings.manifest_folder
+            bus,
+            url,
+            file,
+            force=force,
+            with_queues=not postgres_only,
+            replicas=settings.nats_replicas,
+            manifests=settings.manifest_folder,
         )
 
     manifest = _done(settings, work)
@@ -111,7 +120,9 @@ def restore(file: Path, /, *, force: bool = False, check: bool = False) -> int:
 
 
 def forget(folder: Path, keep: int) -> list[Path]:
-    """Remove all backups of a folder but the newest; returns those removed."""
+    """Remove all backups of a folder but the newest, and what killed ones have left; returns the backups removed."""
+    for left in folder.glob(f"{FILES}.new"):
+        left.unlink(missing_ok=True)
     found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     old = found[: max(0, len(found) - max(1, keep))]
     for path in old:

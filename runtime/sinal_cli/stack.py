@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sinal_cli import roles
+from sinal_cli.daily import DailyBackup
 from sinal_cli.departures import Departures
 from sinal_cli.instance import Instance, write_private
 from sinal_cli.local.bulletin import Say, silent
@@ -101,6 +102,9 @@ class Stack:
         for role in (*workers, api, ingest):
             self._exit.push_async_callback(role.stop)
             await role.start()
+        backup = DailyBackup(self._instance.folder / "backups", _of_backups(settings))
+        backup.start()
+        self._exit.push_async_callback(backup.stop)
         self.ready = self._describe()
 
     async def _provision(self, settings: Settings, keyring: Keyring) -> None:
@@ -198,3 +202,13 @@ class Stack:
 
 def _local(port: int) -> str:
     return f"http://127.0.0.1:{port}"
+
+
+def _of_backups(settings: Settings) -> dict[str, str]:
+    """What `sinal backup` needs to know of a stack, as variables: it never gets the keyring."""
+    owner = settings.maintenance_database_url or settings.database_url
+    return {
+        "SINAL_NATS_URL": settings.nats_url,
+        "SINAL_MAINTENANCE_DATABASE_URL": owner.get_secret_value(),
+        "SINAL_MANIFEST_FOLDER": str(settings.manifest_folder),
+    }

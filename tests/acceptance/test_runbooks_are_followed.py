@@ -40,7 +40,7 @@ done
 for role in $roles; do tail -n "${lines:-10}" "LOGS/$role.log" || exit 1; done
 """
 # Nothing of it on a laptop: objects and pods are the cluster's, and these programs have no process here.
-ELSEWHERE = ("component=metrics-adapter", "component=nats", "component=operator")
+ELSEWHERE = ("component=backup", "component=metrics-adapter", "component=nats", "component=operator")
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,8 @@ META: Mapping[str, Mapping[str, Sight]] = {
         )
     },
     "nats-restart": {"sinal doctor": Sight(["plans", "lanes"], code=1)},
+    "leaked-key": {"curl": Sight(['"keys"'])},
+    "leaked-webhook-url": {"sinal events list": Sight(["received_at"])},
 }
 NO_NATS: Mapping[str, Mapping[str, Sight]] = {
     "SinalHeartbeatMissing": {
@@ -116,11 +118,12 @@ NO_NATS: Mapping[str, Mapping[str, Sight]] = {
         "kubectl": Sight(["bus.connection_lost"]),
     },
 }
+WITHOUT_POSTGRES: Mapping[str, Sight] = {
+    "kubectl": Sight(["chore.unavailable"]),
+    "sinal doctor": Sight(['"subject":"postgres","grade":"failed"'], code=1),
+}
 NO_POSTGRES: Mapping[str, Mapping[str, Sight]] = {
-    "SinalChoreStale": {
-        "kubectl": Sight(["chore.unavailable"]),
-        "sinal doctor": Sight(['"subject":"postgres","grade":"failed"'], code=1),
-    },
+    page: WITHOUT_POSTGRES for page in ("SinalChoreStale", "postgres-lost", "postgres-disk-full")
 }
 TROUBLES = (META, NO_NATS, NO_POSTGRES)
 
@@ -168,6 +171,7 @@ class Reader:
             "PUBLIC_KEY": key,
             "logs POD": "logs ingest",
             "GATEWAY": "hotmart",
+            "http://127.0.0.1:8080": platform.ingest,
         }
 
     async def follow(self, page: str, sights: Mapping[str, Sight], *, tenant: str, event: str = "") -> list[str]:
@@ -180,6 +184,13 @@ class Reader:
             for code, said in [await self.run(step.filled(words))]
             if code != sight.code or not (said or sight.why_empty) or any(word not in said for word in sight.shows)
         ]
+
+    async def try_laptop(self) -> list[str]:
+        """Commands for a laptop that fail by themselves: a `doctor` that finds something and an empty list do not."""
+        commands = {step.filled(self._words) for page in runbooks.pages() for step in runbooks.laptop_steps(page)}
+        asked = sorted(c for c in commands if c.startswith(("sinal ", "curl ")) and "manifests" not in c)
+        done = [(command, *await self.run(command)) for command in asked]
+        return [f"{command}: {said}" for command, code, said in done if code > 1 or "Traceback" in said]
 
     async def run(self, command: str) -> tuple[int, str]:
         """Exit code and output of a command line."""
@@ -246,6 +257,7 @@ async def test_each_page_shows_its_trouble(tmp_path: Path) -> None:
         for page, sights in META.items():
             shop = "vizinha" if page in ("SinalBreakerOpen", "SinalDeadLettersGrow") else "loja"
             wrong += await reader.follow(page, sights, tenant=shop, event=dead)
+        wrong += await reader.try_laptop()
 
         platform.nats.kill()
         await sell(platform, session, "loja", "hotmart", "spooled", 3)

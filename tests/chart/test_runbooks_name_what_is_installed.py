@@ -15,14 +15,16 @@ STEPS = [step for page in runbooks.pages() for step in (*runbooks.first_steps(pa
 
 @pytest.fixture(scope="module")
 def installed() -> list[Manifest]:
-    """The release `sinal` in the namespace `sinal`, with evaluation services and the metrics adapter."""
-    values = ("--values", str(combination("evaluation")), "--set", "autoscaling.mode=external-metrics")
+    """The release `sinal` in the namespace `sinal`, with evaluation services, the metrics adapter and backups."""
+    settings = ("--set", "autoscaling.mode=external-metrics", "--set", "backup.enabled=true")
+    values = ("--values", str(combination("evaluation")), *settings)
     return objects(render(*values, namespace="sinal"))
 
 
 def pods(installed: list[Manifest]) -> dict[str, Manifest]:
     """Pod templates by component."""
     templates = [item["spec"]["template"] for item in installed if item["kind"] in ("Deployment", "StatefulSet")]
+    templates += [item["spec"]["jobTemplate"]["spec"]["template"] for item in installed if item["kind"] == "CronJob"]
     return {template["metadata"]["labels"]["app.kubernetes.io/component"]: template for template in templates}
 
 
@@ -51,8 +53,8 @@ def test_folders_are_mounted_where_the_pages_look(installed: list[Manifest]) -> 
     looked: list[tuple[Step, str, str]] = [
         (step, pod, folder) for step in STEPS for pod, folder in re.findall(r"exec (\S+) -- df -h (\S+)", step.command)
     ]
-    assert len(looked) == 2
+    assert len(looked) == 3
     for step, pod, folder in looked:
-        component = {"POD": "ingest", "sinal-nats-0": "nats"}[pod]
+        component = {"POD": "ingest", "sinal-nats-0": "nats", "sinal-postgres-0": "postgres"}[pod]
         (container,) = pods(installed)[component]["spec"]["containers"]
         assert folder in {mount["mountPath"] for mount in container["volumeMounts"]}, step

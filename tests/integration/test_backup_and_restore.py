@@ -15,10 +15,11 @@ import psycopg
 import pytest
 
 from sinal_cli.backup import SUFFIX, forget
+from sinal_cli.daily import DailyBackup
 from sinal_runtime.backup.archive import BadArchive, Reader, Writer
 
 from tests.support import load
-from tests.support.eventually import PATIENCE_S
+from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.platform import Platform, running
 
 SHOP = Path(__file__).parents[1] / "support" / "manifests" / "shop.yaml"
@@ -92,6 +93,12 @@ async def test_what_was_accepted_before_a_backup_outlives_the_loss_of_everything
         assert "5 queued events" in said
         assert "keyring" in said
         assert archive.stat().st_mode & 0o077 == 0
+
+        environment = {"SINAL_NATS_URL": platform.nats.url, "SINAL_DATABASE_URL": platform.postgres.url()}
+        daily = DailyBackup(tmp_path / "daily", environment, settle_s=0)
+        daily.start()
+        await eventually(lambda: any(tmp_path.glob(f"daily/*{SUFFIX}")))
+        await daily.stop()
 
         refused = await sinal(platform, "restore", str(archive), code=1)
         assert "--force" in refused

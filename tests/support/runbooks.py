@@ -46,6 +46,13 @@ def first_steps(page: Path) -> list[Step]:
     return [Step(page.stem, re.sub(r"\s+# .*$", "", line)) for line in block.splitlines()]
 
 
+def laptop_steps(page: Path) -> list[Step]:
+    """The commands for who runs `sinal up`."""
+    text = page.read_text(encoding="utf-8")
+    block = text.partition("## On a laptop")[2].partition("```sh\n")[2].partition("\n```")[0]
+    return [Step(page.stem, line) for line in block.splitlines()]
+
+
 def further_steps(page: Path) -> list[Step]:
     """Commands that the text names beside those."""
     text = page.read_text(encoding="utf-8")

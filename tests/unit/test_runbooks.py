@@ -19,8 +19,11 @@ from dashboards.alerts.rule import Alert
 from tests.support import runbooks
 from tests.support.runbooks import PAGES, pages
 
-VERBS = {"apply", "auth", "create", "describe", "exec", "get", "logs", "rollout", "scale", "top"}
-HEADINGS = ["Is data at risk?", "First three commands", "Mend", "Silence"]
+VERBS = {"annotate", "apply", "auth", "create", "describe", "exec", "get", "logs", "rollout", "scale", "top"}
+HEADINGS = ["Is data at risk?", "First three commands", "On a laptop", "Mend", "Silence"]
+OF_THE_CLIENT = {"api_key", "api_url"}
+OF_A_SHELL = {"curl", "df", "du", "ls", "sinal", "tail"}
+NOT_BESIDE_A_CLUSTER = {"backup", "manifests", "restore", "up"}  # no commands of `kubectl sinal`
 ALERTS = {alert.name: alert for alert in alerts.ALERTS}
 _COMMAND = re.compile(r"^(sinal .*?)(?:\s+#.*)?$|`(sinal [^`]+)`", re.MULTILINE)
 
@@ -42,14 +45,23 @@ def test_a_page_has_what_is_needed_at_night(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def test_a_page_is_for_a_laptop_too_and_says_what_good_looks_like(page: Path) -> None:
+    steps = runbooks.laptop_steps(page)
+    assert 1 <= len(steps) <= 3
+    assert {step.command.split()[0] for step in steps} <= OF_A_SHELL
+    assert re.search(r"^Good: .{10}", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
 def test_its_commands_and_settings_are_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for in_block, in_line in _COMMAND.findall(text):
         words = shlex.split((in_block or in_line).removeprefix("sinal "))
         app.parse_args(words, print_error=False, exit_on_error=False)
-        plugin.parse_args(words, print_error=False, exit_on_error=False)  # as the list of pages promises
+        if words[0] not in NOT_BESIDE_A_CLUSTER:
+            plugin.parse_args(words, print_error=False, exit_on_error=False)  # as the list of pages promises
     variables = {name.lower() for name in re.findall(r"SINAL_([A-Z_]+[A-Z])", text)}
-    assert variables <= set(Settings.model_fields)
+    assert variables - OF_THE_CLIENT <= set(Settings.model_fields)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
@@ -68,5 +80,8 @@ def test_kubectl_knows_its_words_and_flags(page: Path) -> None:
 
 
 def test_no_page_is_left_over() -> None:
-    known = {alert.runbook for alert in ALERTS.values()} | {"nats-disk-full", "nats-restart"}
-    assert {page.stem for page in pages()} == known
+    known = {alert.runbook for alert in ALERTS.values()}
+    index = (PAGES / "README.md").read_text(encoding="utf-8")
+    others = {page.stem for page in pages()} - known
+    assert known <= {page.stem for page in pages()}
+    assert others == set(re.findall(r"\(([a-z][a-z-]+)\.md\)", index))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ BUCKETS = (names.QUARANTINE_BUCKET, names.PLANS_BUCKET)  # what statuses tell is
 _ABSENT = frozenset({10037, 10059})
 BATCH = 500
 STORE_S = 30.0
+LEFT_OVER = timedelta(hours=6)
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,6 +97,14 @@ async def clear(bus: Bus) -> None:
     for bucket in BUCKETS:
         if await _look(bus, f"KV_{bucket}") is not None:
             await bus.api(f"STREAM.PURGE.KV_{bucket}")
+
+
+async def remove_left_over(bus: Bus, prefix: str) -> None:
+    """Remove streams of that prefix that are older than any use of them: whoever made them was killed."""
+    old = datetime.now(UTC) - LEFT_OVER
+    for stream in await streams.listed(bus.api):
+        if stream.config.name.startswith(prefix) and stream.created < old:
+            await bus.api(f"STREAM.DELETE.{stream.config.name}")
 
 
 async def prepare(bus: Bus, described: Described, *, replicas: int) -> None:

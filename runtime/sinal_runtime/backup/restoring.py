@@ -28,17 +28,28 @@ class NotEmpty(Exception):
 
 
 async def restore(
-    bus: Bus, database_url: str, path: Path, *, force: bool, replicas: int = 1, manifests: Path | None = None
+    bus: Bus,
+    database_url: str,
+    path: Path,
+    *,
+    force: bool,
+    with_queues: bool = True,
+    replicas: int = 1,
+    manifests: Path | None = None,
 ) -> Manifest:
-    """Restore into an empty installation, with `force` over one; raises NotEmpty, BadArchive, BusError, StoreError."""
+    """Restore into an empty installation, with `force` over one; raises NotEmpty, BadArchive, BusError, StoreError.
+
+    Without `with_queues` NATS is left as it is.
+    """
     with Reader(path) as archive:
         archive.verify()  # nothing is touched for a backup that is damaged
-        await _refuse(bus, database_url, force=force)
+        await _refuse(bus, database_url, force=force, with_queues=with_queues)
         tenants = await _rows(archive, database_url)
-        if force:
-            await queues.clear(bus)
-        await _buckets(archive, bus, replicas)
-        await _queues(archive, bus, replicas, tenants)
+        if with_queues:
+            if force:
+                await queues.clear(bus)
+            await _buckets(archive, bus, replicas)
+            await _queues(archive, bus, replicas, tenants)
         for entry in archive.under(making.MANIFESTS):
             if manifests is not None:
                 _write(manifests / Path(entry.name).name, b"".join(archive.chunks(entry)))
@@ -48,6 +59,7 @@ async def restore(
 async def check(bus: Bus, database_url: str, path: Path) -> Manifest:
     """Restore into a database and streams of its own, compare, and remove them; raises as `restore`."""
     name = f"{SCRATCH}_{uuid4().hex[:8]}"
+    await queues.remove_left_over(bus, f"{SCRATCH}_")
     with Reader(path) as archive:
         archive.verify()
         async with dump.scratch(database_url, name) as url:
@@ -58,7 +70,7 @@ async def check(bus: Bus, database_url: str, path: Path) -> Manifest:
         return archive.manifest
 
 
-async def _refuse(bus: Bus, database_url: str, *, force: bool) -> None:
+async def _refuse(bus: Bus, database_url: str, *, force: bool, with_queues: bool) -> None:
     if force:
         return
     if await dump.in_use(database_url):
@@ -66,7 +78,8 @@ async def _refuse(bus: Bus, database_url: str, *, force: bool) -> None:
             "the database holds events or keys: restore into an empty one, or replace all of it with --force"
         )
     try:
-        await queues.require_empty(bus)
+        if with_queues:
+            await queues.require_empty(bus)
     except queues.NotEmpty as error:
         raise NotEmpty(f"{error}: restore beside an empty NATS, or replace all of it with --force") from error
     if found := await dump.others(database_url):

@@ -50,6 +50,12 @@ select count(*) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and usename is not null
 """
 
+_LEFT = """
+select datname from pg_database d
+where starts_with(datname, %s || '_') and pg_has_role(datdba, 'usage')
+    and not exists (select from pg_stat_activity a where a.datname = d.datname)
+"""  # of one that was killed
+
 
 class Source:
     """One snapshot of a database; raises StoreUnavailable, StoreRejected."""
@@ -194,6 +200,8 @@ async def scratch(url: str, name: str) -> AsyncIterator[str]:
     identifier = sql.Identifier(name)
     with translated():
         async with await _connect(url) as connection:
+            for left in await _column(connection, _LEFT, name.rpartition("_")[0]):
+                await connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(left)))
             await connection.execute(sql.SQL("create database {}").format(identifier))
         try:
             yield psycopg.conninfo.make_conninfo(url, dbname=name)

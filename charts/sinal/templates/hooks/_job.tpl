@@ -1,4 +1,4 @@
-{{/* Pod of a Job: (dict "top" . "component" NAME "account" NAME "token" BOOL "values" VALUES "args" LIST "env" TEXT). */}}
+{{/* Pod of a Job: (dict "top" . "component" NAME "account" NAME "token" BOOL "values" VALUES "args" LIST "env" TEXT "volumes" LIST "mounts" LIST). */}}
 {{- define "sinal.jobPod" -}}
 metadata:
   labels:
@@ -45,6 +45,9 @@ spec:
         {{- if and .env (include "sinal.authorities" .top) }}
         {{- include "sinal.authorityMount" .top | nindent 8 }}
         {{- end }}
+        {{- with .mounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
         {{- with .values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -53,6 +56,9 @@ spec:
       emptyDir: {sizeLimit: 64Mi}
     {{- if and .env (include "sinal.authorities" .top) }}
     {{- include "sinal.authorityVolume" .top | nindent 4 }}
+    {{- end }}
+    {{- with .volumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
     {{- with .values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
