@@ -55,7 +55,7 @@ def judge(loaded: Loaded) -> Report:
     errors = [_error(p, loaded) for p in problems if p.reason not in SECRET_REASONS]
     notices = [str(_error(p, loaded)) for p in problems if p.reason in SECRET_REASONS]
     return Report(
-        errors=(*loaded.errors, *errors),
+        errors=(*loaded.errors, *loaded.duplicates, *errors),
         notices=(*loaded.notices, *notices, *_silent(loaded)),
         counts=_counts(loaded),
     )

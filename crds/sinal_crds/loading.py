@@ -1,7 +1,8 @@
 """Manifests from files, folders, text or the API server, as validated objects.
 
 All faults are collected, each with its file, line, object and field, so that one run shows a person everything.
-Invariant: what is in `objects` is valid by itself; how objects fit together is judged by `compile`.
+Invariant: what is in `objects` is valid by itself, and the first of its name in the order of the files; how objects fit
+together is judged by `compile`.
 """
 
 from __future__ import annotations
@@ -92,12 +93,13 @@ class Loaded:
     objects: Objects
     secrets: Secrets
     errors: tuple[ManifestError, ...] = ()
+    duplicates: tuple[ManifestError, ...] = ()  # objects that stand a second time and are left out
     notices: tuple[str, ...] = ()
     origins: Mapping[ObjectKey, Origin] = field(default_factory=dict, repr=False)
     broken: frozenset[ObjectKey] = frozenset()  # objects that are there but have errors
 
     def raise_for_errors(self) -> None:
-        """Raise InvalidManifests if anything was wrong."""
+        """Raise InvalidManifests if anything could not be read; a duplicate costs nobody but itself."""
         if self.errors:
             raise InvalidManifests(self.errors)
 
@@ -105,15 +107,29 @@ class Loaded:
 STDIN = "-"
 
 
-def load(paths: Iterable[str | Path]) -> Loaded:
-    """Read files and folders (recursively: *.yaml, *.yml, *.json); `-` is standard input."""
+def load(paths: Iterable[str | Path], *, last: Path | None = None) -> Loaded:
+    """Read files and folders (recursively: *.yaml, *.yml, *.json), each file once; `-` is standard input.
+
+    What lies in the folder `last` comes after everything else: it never wins over an object of the same name.
+    """
     collector = _Collector()
+    late: list[Path] = []
+    read: set[Path] = set()
     for path in paths:
         if str(path) == STDIN:
             collector.take(sys.stdin.read(), "<stdin>")
             continue
         for file in _files(Path(path), collector):
-            _read(file, collector)
+            resolved = file.resolve()
+            if resolved in read:
+                continue
+            read.add(resolved)
+            if last is not None and resolved.is_relative_to(last.resolve()):
+                late.append(file)
+            else:
+                _read(file, collector)
+    for file in late:
+        _read(file, collector)
     return collector.loaded()
 
 
@@ -168,6 +184,7 @@ class _Collector:
         self.manifests: list[Manifest] = []
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
         self.errors: list[ManifestError] = []
+        self.duplicates: list[ManifestError] = []
         self.notices: list[str] = []
         self.origins: dict[ObjectKey, Origin] = {}
         self.broken: set[ObjectKey] = set()
@@ -177,6 +194,7 @@ class _Collector:
             objects=Objects.of(self.manifests),
             secrets=Secrets(self.secrets),
             errors=tuple(self.errors),
+            duplicates=tuple(self.duplicates),
             notices=tuple(self.notices),
             origins=self.origins,
             broken=frozenset(self.broken),
@@ -243,8 +261,9 @@ class _Collector:
         if first is origin:
             return True
         kind, namespace, name = key
-        place = f"{first.file}:{first.line_of(())}"
-        self.fail(origin, f"{kind} {namespace}/{name}", (), f"is defined before, at {place}; keep one")
+        message = f"is defined before, at {first.file}:{first.line_of(())}, which counts; keep one"
+        title = f"{kind} {namespace}/{name}"
+        self.duplicates.append(ManifestError(origin.file, origin.line_of(()) or None, title, "", message))
         return False
 
     def _other(self, origin: Origin, data: dict[str, Any]) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
-from sinal_crds.loading import SUFFIXES, ObjectKey, Objects, load
+from sinal_crds.loading import SUFFIXES, ManifestError, ObjectKey, Objects, load
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest
 from sinal_crds.references import Problem
 from sinal_crds.secrets import Secrets
@@ -23,6 +23,7 @@ class Declared:
     objects: Objects = field(default_factory=Objects)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
     compilation: Compilation = field(default_factory=lambda: Compilation(plans=(), problems=(), minted={}))
+    duplicates: tuple[ManifestError, ...] = ()  # objects that stand in the files again and are left out
 
     @property
     def manifests(self) -> Mapping[ObjectKey, Manifest]:
@@ -64,7 +65,8 @@ def keeping(
     namespaces = {namespace for _, namespace, _ in tenants}
     values = {place: data for place, data in before.secrets.values.items() if place[0] in namespaces}
     kept = Secrets({**values, **now.secrets.values})
-    return compiled(Objects.of((*now.objects, *objects)), kept, keyring, reserved=reserved)
+    found = compiled(Objects.of((*now.objects, *objects)), kept, keyring, reserved=reserved)
+    return replace(found, duplicates=now.duplicates)
 
 
 def key_of(manifest: Manifest) -> ObjectKey:
@@ -79,11 +81,18 @@ def compiled(
     return Declared(objects, secrets, compile(objects, secrets, keyring, reserved=reserved))
 
 
-def read(files: Sequence[Path], keyring: Keyring, *, reserved: ReservedHosts = NOTHING_RESERVED) -> Declared:
-    """Load and compile; raises InvalidManifests."""
-    loaded = load(files)
+def read(
+    files: Sequence[Path],
+    keyring: Keyring,
+    *,
+    made: Path | None = None,
+    reserved: ReservedHosts = NOTHING_RESERVED,
+) -> Declared:
+    """Load and compile; what lies in `made`, the API's folder, wins over nobody's file; raises InvalidManifests."""
+    loaded = load(files, last=made)
     loaded.raise_for_errors()
-    return compiled(loaded.objects, loaded.secrets, keyring, reserved=reserved)
+    found = compiled(loaded.objects, loaded.secrets, keyring, reserved=reserved)
+    return replace(found, duplicates=loaded.duplicates)
 
 
 def fingerprint(files: Sequence[Path]) -> object:

@@ -39,11 +39,14 @@ class FileProvisioning:
         *,
         files: Sequence[Path],
         ack_wait_s: float,
+        made: Path | None = None,
         departures: Departures | None = None,
         authority: ssl.SSLContext | None = None,
         reserved: ReservedHosts = NOTHING_RESERVED,
     ) -> None:
+        """`made` is the folder where the operations API keeps manifests; what `files` say elsewhere wins over it."""
         self._nats_url, self._keyring, self._files, self._ack_wait_s = nats_url, keyring, files, ack_wait_s
+        self._made = made
         self._authority = authority
         self._departures = departures or Departures()
         self._reserved = reserved
@@ -107,7 +110,7 @@ class FileProvisioning:
 
     def note_read(self) -> None:
         """`declared` is another."""
-        for problem in self.declared.compilation.problems:
+        for problem in (*self.declared.duplicates, *self.declared.compilation.problems):
             log.warning("manifest.problem", problem=str(problem))
 
     def note_waiting(self, why: str) -> None:
@@ -123,7 +126,7 @@ class FileProvisioning:
 
     def _read(self) -> None:
         self._seen = fingerprint(self._files)
-        self._said = read(self._files, self._keyring, reserved=self._reserved)
+        self._said = read(self._files, self._keyring, made=self._made, reserved=self._reserved)
         news = self._departures.look(self._said.compilation.plans)
         self._settle()
         if any(news):

@@ -114,7 +114,8 @@ class Stack:
         self._provisioning = LocalProvisioning(
             settings.nats_url,
             keyring,
-            files=[*self._files, made],
+            files=self._files,
+            made=made,
             ack_wait_s=settings.lane_ack_wait_s,
             reserved=roles.reserved_hosts(settings),
             departures=Departures(self._grace_s, file=self._instance.folder / "tenants.json"),

@@ -103,9 +103,11 @@ def test_what_can_not_be_read_is_an_error_that_names_the_file(tmp_path: Path) ->
 def test_one_object_in_two_files_names_the_first(tmp_path: Path) -> None:
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(TENANT)
-    (error,) = load([tmp_path]).errors
+    loaded = load([tmp_path])
+    (error,) = loaded.duplicates
+    assert loaded.errors == () and len(loaded.objects.tenants) == 1
     assert str(error) == (
-        f"{tmp_path}/b.yaml:1: Tenant default/loja: is defined before, at {tmp_path}/a.yaml:1; keep one"
+        f"{tmp_path}/b.yaml:1: Tenant default/loja: is defined before, at {tmp_path}/a.yaml:1, which counts; keep one"
     )
 
 

@@ -35,6 +35,12 @@ def troubles(before: Declared, after: Declared) -> Iterator[Line]:
     old = {problem: None for problem in before.compilation.problems}
     new = {problem: None for problem in after.compilation.problems}
     there = after.manifests
+    for duplicate in after.duplicates:
+        if duplicate not in before.duplicates:
+            yield "problem", f"{duplicate.object}: {duplicate.file}:{duplicate.line}\n{duplicate.message}"
+    again = {duplicate.object for duplicate in after.duplicates}
+    for title_of in dict.fromkeys(one.object for one in before.duplicates if one.object not in again):
+        yield "mended", f"{title_of}: is defined once"
     for problem in new:
         if problem not in old:
             yield "problem", f"{title(_key(problem))}: {problem.field}\n{problem.message}"

@@ -33,6 +33,7 @@ class LocalProvisioning(FileProvisioning):
         keyring: Keyring,
         *,
         files: Sequence[Path],
+        made: Path,
         ack_wait_s: float,
         departures: Departures,
         reserved: ReservedHosts,
@@ -43,7 +44,13 @@ class LocalProvisioning(FileProvisioning):
     ) -> None:
         """`webhook_url` is of a tenant's slug and an integration's name; `on_change` hears of plans that are others."""
         super().__init__(
-            nats_url, keyring, files=files, ack_wait_s=ack_wait_s, departures=departures, reserved=reserved
+            nats_url,
+            keyring,
+            files=[*files, made],
+            made=made,
+            ack_wait_s=ack_wait_s,
+            departures=departures,
+            reserved=reserved,
         )
         self._statuses, self._say, self._webhook_url, self._on_change = statuses, say, webhook_url, on_change
         self._board: Board | None = None

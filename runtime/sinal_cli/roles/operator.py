@@ -35,6 +35,7 @@ class Operator(Base):
             self._keyring,
             authority=self._settings.nats_authority,
             files=self._files,
+            made=self._settings.manifest_folder,
             ack_wait_s=self._settings.lane_ack_wait_s,
             reserved=reserved_hosts(self._settings),
         )

@@ -88,8 +88,7 @@ def routes(plans: Plans, sink: ManifestSink | None, operations: OperationsStore)
         """It becomes a manifest; each field at fault is named. 501 says that this API has no place for manifests."""
         plan = _tenant(caller, plans, body.tenant)
         manifest = _valid(plan, body)
-        if plan.funnel(body.name) is not None:
-            raise HTTPException(409, f"funnel {body.name!r} is there already: change its manifest where it is kept")
+        _new_in_its_namespace(plans, plan, body.name)
         if sink is None:
             raise HTTPException(
                 501,
@@ -112,6 +111,15 @@ def _tenant(caller: Caller, plans: Plans, wanted: str | None) -> TenantPlan:
     if plan is None:
         raise HTTPException(404, f"no tenant {slug[:64]!r}")
     return plan
+
+
+def _new_in_its_namespace(plans: Plans, plan: TenantPlan, name: str) -> None:
+    """Names of objects are a namespace's: a tenant's funnel may not take that of a neighbour; raises 409."""
+    if plan.funnel(name) is not None:
+        raise HTTPException(409, f"funnel {name!r} is there already: change its manifest where it is kept")
+    neighbours = (one for one in plans.snapshot.tenants.values() if one.namespace == plan.namespace)
+    if any(one.funnel(name) is not None for one in neighbours):
+        raise HTTPException(409, f"name: {name!r} is taken in namespace {plan.namespace}; choose another")
 
 
 def _valid(plan: TenantPlan, body: NewFunnel) -> dict[str, Any]:
