@@ -1,9 +1,10 @@
 """Runs the tiers of CI in lanes beside one another, so that one works while another waits (docs/ci.md).
 
 A lane is a list of tiers, one after the other; a tier is one command. What a tier says goes to a file and is printed
-whole when it has ended; while it runs a line a minute says where it is. The first tier that fails ends the run, with
-what every other running tier has said so far. Nothing that a tier started is left: a process that outlives its tier is
-ended, named, and fails the run. Standard library only: it runs before anything is installed.
+whole when it has ended; while it runs a line a minute says where it is. A tier that fails fails the run, and the others
+are played all the same, but for those that need it: one run tells of every fault. Nothing that a tier started is left:
+a process that outlives its tier is ended, named, and fails the run. Standard library only: it runs before anything is
+installed.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class Run:
     _began: float = field(default_factory=time.monotonic)
     _running: list[Running] = field(default_factory=list)
     _ended: dict[str, Ended] = field(default_factory=dict)
-    _trouble: str = ""
+    _failures: list[str] = field(default_factory=list)
+    _trouble: str = ""  # why the run can't go on
 
     def play(self) -> int:
         """Run all tiers; 0 when each has ended well and left nothing behind."""
@@ -100,9 +102,9 @@ class Run:
             self._clear()
             shutil.rmtree(folder)
         print(self.table(), flush=True)
-        if self._trouble:
-            say(f"FAILED: {self._trouble}")
-        return 1 if self._trouble else 0
+        for failure in filter(None, (*self._failures, self._trouble)):
+            say(f"FAILED: {failure}")
+        return 1 if self._failures or self._trouble else 0
 
     def table(self) -> str:
         """Every tier that has ended: seconds, seconds of the processors, tests."""
@@ -116,6 +118,8 @@ class Run:
         """Start the next tier of each lane that has none running and whose needs have ended."""
         busy = {running.tier for running in self._running}
         for lane, left in zip(self.lanes, waiting, strict=True):
+            while left and (lost := [need for need in left[0].after if need in self._ended and self._ended[need].code]):
+                self._failures.append(f"{left.pop(0).name} was not played: it needs {', '.join(lost)}")
             if left and not busy.intersection(lane) and self._ended.keys() >= left[0].after:
                 self._running.append(_started(left.pop(0), folder))
         if not self._running and any(waiting):
@@ -148,9 +152,9 @@ class Run:
             time.sleep(0.1)
             left = remains(name)
         if code != 0:
-            self._trouble = self._trouble or f"{name} ended with {code}; what it said is above"
+            self._failures.append(f"{name} ended with {code}; what it said is above")
         elif left:
-            self._trouble = self._trouble or f"{name} left processes behind: {'; '.join(left.values())}"
+            self._failures.append(f"{name} left processes behind: {'; '.join(left.values())}")
 
     def _look(self) -> None:
         """Say where each tier is, and see to the run's time."""

@@ -98,7 +98,7 @@ async def test_a_person_replays_what_meta_refused_and_sees_it_delivered(tmp_path
         assert code == 0, findings
         areas = {one["area"] for one in findings}
         assert areas == {"services", "plans", "lanes", "destinations", "clocks", "tokens"}
-        assert {one["grade"] for one in findings} == {"ok"}, findings
+        assert [one for one in findings if one["grade"] != "ok"] == []
 
         await wrong_calls(sinal, platform, events[0]["id"])
 

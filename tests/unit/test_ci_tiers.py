@@ -52,18 +52,28 @@ def test_lanes_run_beside_one_another_and_a_tier_waits_for_what_it_needs(tmp_pat
     assert re.search(r"^all +\d+ +\d+ +3 +1$", said, re.MULTILINE), said
 
 
-def test_a_failure_ends_the_run_and_shows_what_every_tier_said(tmp_path: Path) -> None:
+def test_a_failure_fails_the_run_and_the_others_are_played_but_for_those_that_need_it() -> None:
     code, said = play(
-        "tier('bad', 'echo this is why; sleep 0.3; exit 7'), tier('never', 'echo not to be seen')",
-        f"tier('long', '''echo half a way; trap 'touch {tmp_path}/tidy; exit 1' INT; while :; do sleep 0.1; done''')",
+        "tier('bad', 'echo this is why; exit 7'), tier('next', 'echo next in the lane')",
+        "tier('other', 'echo another lane', 'next'), tier('needy', 'echo not to be seen', 'bad')",
     )
     assert code == 1
     assert "bad FAILED with 7" in said
-    assert "this is why" in said
-    assert "half a way" in said
+    for words in ("this is why", "next in the lane", "another lane"):
+        assert words in said
     assert "not to be seen" not in said
+    assert "FAILED: needy was not played: it needs bad" in said
+    assert "FAILED: bad ended with 7; what it said is above" in said
+
+
+def test_a_run_that_is_too_long_lets_its_tiers_clean_up_and_shows_what_each_said(tmp_path: Path) -> None:
+    code, said = play(
+        f"tier('long', '''echo half a way; trap 'touch {tmp_path}/tidy; exit 1' INT; while :; do sleep 0.1; done''')",
+        limit_s=2,
+    )
+    assert code == 1
+    assert "half a way" in said
     assert (tmp_path / "tidy").exists(), "it was not asked to clean up"
-    assert said.rstrip().endswith("FAILED: bad ended with 7; what it said is above")
 
 
 def test_what_outlives_its_tier_is_named_ended_and_a_failure() -> None:
