@@ -16,6 +16,7 @@ from sinal_runtime.api import (
     funnels,
     health,
     keys,
+    page,
     privacy,
     problems,
     quarantine,
@@ -28,6 +29,7 @@ from sinal_runtime.api import (
 )
 from sinal_runtime.api.access import Access
 from sinal_runtime.api.body import Bounded
+from sinal_runtime.api.browsers import Strict
 from sinal_runtime.api.explaining import Explainer
 from sinal_runtime.api.leaving import Leaving
 from sinal_runtime.api.ports import Bus, Check, Plans, Tokens
@@ -83,12 +85,14 @@ def build(parts: Parts) -> FastAPI:
         title="Sinal operations API",
         version="1",
         openapi_url="/openapi.json",
+        docs_url=None,  # `page` has one that asks nobody else for its scripts
         redoc_url=None,
         redirect_slashes=False,  # a replay of one event whose id is empty must not become one of all
     )
     app.add_middleware(Bounded)
     if parts.tracer is not None:
         app.add_middleware(Traced, tracer=parts.tracer)
+    app.add_middleware(Strict)
     leaving = app.state.leaving = Leaving()
     operations = OperationsStore(parts.database)
     app.state.access = Access(parts.admin_key, operations)
@@ -96,6 +100,7 @@ def build(parts: Parts) -> FastAPI:
     for router in (*_events(parts, operations, leaving), *_platform(parts, operations)):
         app.include_router(router)
     health.add(app, parts.checks, leaving)
+    page.add(app)
     answers.document(app, *SCHEMAS)
     return app
 

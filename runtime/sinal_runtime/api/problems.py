@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from sinal_runtime.api.browsers import ANSWER
 from sinal_runtime.bus.errors import BusError, where
 from sinal_runtime.store.errors import StoreRejected, StoreUnavailable
 
@@ -103,4 +104,5 @@ def _install_outages(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_fault(_: Request, error: Exception) -> Response:
         log.error("api.fault", error=type(error).__name__, at=where(error))
-        return problem(500, "this is a fault of the API, not of your request; its log knows where")
+        detail = "this is a fault of the API, not of your request; its log knows where"
+        return problem(500, detail, headers=ANSWER)  # made outside of all middleware
