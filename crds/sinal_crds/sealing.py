@@ -19,11 +19,13 @@ from sinal_crds.keyring import InvalidKeyring, Keyring, UnknownKey
 from sinal_crds.plan import PLAN_VERSION, TenantPlan
 
 __all__ = [
+    "Holder",
     "InvalidKeyring",
     "Keyring",
     "TamperedPlan",
     "UnknownKey",
     "UnsupportedPlanVersion",
+    "holder",
     "needs_sealing",
     "plan_hash",
     "seal",
@@ -56,6 +58,19 @@ class _Envelope(msgspec.Struct, frozen=True):
     hash: str
     plan: msgspec.Raw
     sealed: _Sealed
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Whose plan it is, and what nobody else can have meanwhile."""
+
+    slug: str
+    uid: str
+    namespace: str = ""
+    name: str = ""
+    hosts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -111,6 +126,14 @@ def sealed_hash(raw: bytes) -> str:
 def sealed_key_id(raw: bytes) -> str:
     """Id of the key a plan is sealed under; raises as `sealed_hash`."""
     return _open(raw).sealed.kid
+
+
+def holder(raw: bytes) -> Holder | None:
+    """Whose plan that is, read without any key; None where this release can't read it."""
+    try:
+        return msgspec.json.decode(_open(raw).plan, type=Holder)
+    except (TamperedPlan, UnsupportedPlanVersion, msgspec.MsgspecError):
+        return None
 
 
 def needs_sealing(current: bytes | None, plan: TenantPlan, keyring: Keyring) -> bool:

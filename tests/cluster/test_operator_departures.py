@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,54 @@ async def test_the_loser_of_a_slug_takes_nothing_of_the_winner_along(
     async with lanes(nats_server.url, running.keyring) as look:
         assert set(await look.streams()) == {"T-shop"}
         assert set(await look.plans()) == {"shop"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "order", "restarted"),
+    [
+        ("Retain", ("old", "new"), False),
+        ("Retain", ("old", "new", "newer"), True),
+        ("Delete", ("old", "new", "newer"), False),
+        ("Delete", ("newer", "old", "new"), True),
+    ],
+)
+async def test_what_is_deleted_stops_whoever_waits_for_its_slug(
+    nats_server: NatsProcess,
+    running: OperatorProcess,
+    kubectl: Kubectl,
+    policy: str,
+    order: tuple[str, ...],
+    restarted: bool,
+) -> None:
+    """A rename in Git: the new one first, then the old one is pruned."""
+
+    def waits(name: str) -> bool:
+        return kubectl.condition("tenant", name).get("reason") == "SlugTaken"
+
+    def works(names: frozenset[str]) -> bool:
+        return any(kubectl.condition("tenant", name).get("status") == "True" for name in names)
+
+    kubectl.apply(shop.tenant("old", slug="shop", deletionPolicy=policy))
+    kubectl.wait("tenant", "old")
+    for name in sorted(set(order) - {"old"}):
+        kubectl.apply(shop.tenant(name, slug="shop", deletionPolicy=policy))
+        until(partial(waits, name))
+    living = {"old", *order}
+    async with lanes(nats_server.url, running.keyring) as look:
+        for name in order:
+            if restarted:
+                await running.stop()
+                kubectl.do("delete", "tenant", name, "--wait=false")
+                running.start()
+            kubectl.do("delete", "tenant", name, "--ignore-not-found", "--timeout=120s")
+            living.discard(name)
+            plans = await look.plans()
+            assert {plan.name for plan in plans.values()} <= living, f"{name} is gone, and its plan is in force"
+            if policy == "Delete" and living:
+                until(partial(works, frozenset(living)))
+        assert await look.plans() == {}
+        kept = {"T-shop": f"retained:{kubectl.namespace}/old"} if policy == "Retain" else {}
+        assert await look.streams() == kept
 
 
 async def test_a_dead_nats_does_not_hold_a_tenant_for_ever(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import msgspec
 import pytest
@@ -330,6 +331,38 @@ async def test_a_retired_tenant_loses_its_plan_and_its_queue_only_where_it_says_
         await provisioner.reconcile([], retired)
     assert calls.writes == []
     assert (await provisioner.reconcile(plans)).tenants["kept"].result == "updated"  # it comes back with its queue
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_one_that_never_had_the_slug_takes_nothing_of_who_has_it_along(
+    client: Client, provisioner: Provisioner, policy: Literal["Retain", "Delete"]
+) -> None:
+    plan = make_plan("loja")
+    for _ in range(2):  # the bucket that the first makes is read by the second
+        await provisioner.reconcile([plan])
+    other = Retired(slug="loja", uid="uid-other", deletion_policy=policy, namespace="b", name="loja")
+    async with counted(client) as calls:
+        report = await provisioner.reconcile([], [other])
+    assert report.tenants["loja"].result == "foreign"
+    assert calls.writes == []
+    assert (await provisioner.reconcile([plan])).tenants["loja"].result == "unchanged"
+
+
+async def test_a_plan_goes_though_its_queue_belongs_to_somebody_else_by_now(
+    client: Client, provisioner: Provisioner, keyring: Keyring
+) -> None:
+    plan = make_plan("loja", deletion_policy="Delete")
+    await provisioner.reconcile([plan])
+    js = client.jetstream()
+    config = (await js.stream_info("T-loja")).config
+    config.metadata = {**(config.metadata or {}), "sinal.dev/owner": "uid-other"}
+    await js.update_stream(config)
+    report = await Provisioner(client, keyring).reconcile([], [Retired.of(plan)])
+    assert report.tenants["loja"].changes == ("loja: plan removed",)
+    after = (await js.stream_info("T-loja")).config
+    assert after.metadata == config.metadata
+    with pytest.raises(KeyNotFoundError):
+        await (await js.key_value(names.PLANS_BUCKET)).get("loja")
 
 
 async def test_a_tenant_that_is_neither_planned_nor_retired_stays(client: Client, provisioner: Provisioner) -> None:

@@ -71,10 +71,13 @@ def test_a_tenant_that_cannot_be_read_leaves_too_and_its_queue_stays() -> None:
     assert (one.slug, one.deletion_policy) == ("shop", "Retain")
 
 
-async def test_a_slug_that_a_living_tenant_has_is_never_given_up() -> None:
-    found = departures(tenant("loser", slug="shop"), tenant("winner", slug="shop", leaving=False))
-    assert found.retired() == ()
-    assert "another Tenant" in (await found.outcome("uid-loser", 0) or "")
+async def test_nobody_is_let_go_before_nats_has_said_whose_plan_it_has() -> None:
+    found = departures(tenant("leaver", slug="shop"), tenant("waiter", slug="shop", leaving=False))
+    (one,) = found.retired()
+    assert one.uid == "uid-leaver"
+    assert await found.outcome("uid-leaver", 0) is None
+    found.reported((one,), {"shop": TenantReport(slug="shop", result="foreign", reasons=("it was left alone",))})
+    assert await found.outcome("uid-leaver", 0) == "it was left alone"
 
 
 async def test_two_that_leave_with_one_slug_go_one_after_the_other() -> None:

@@ -38,21 +38,15 @@ class Departures:
         self._known: dict[str, Seen] = {}
 
     def retired(self) -> tuple[Retired, ...]:
-        """What NATS is to be rid of: one tenant for each slug, and none whose slug another living Tenant has.
+        """What NATS is to be rid of: one tenant for each slug, whoever waits for it.
 
-        A living Tenant of the same namespace and name is no such other: it waits for its predecessor to be gone.
+        Only NATS knows whose plan and queue it has: one that leaves and has neither is told so, and nothing is touched.
         """
         self._notice()
         leaving = {**self._abandoned, **{s.uid: retirement(s) for s in self._leaving()}}
-        living = self._living()
         chosen: dict[str, Retired] = {}
         for uid, tenant in leaving.items():
-            if uid in self._released:
-                continue
-            owners = living.get(tenant.slug, frozenset())
-            if owners and (tenant.namespace, tenant.name) not in owners:
-                self._release(uid, f"the slug {tenant.slug} belongs to another Tenant; nothing was to be removed")
-            else:
+            if uid not in self._released:
                 chosen.setdefault(tenant.slug, tenant)
         return tuple(chosen.values())
 
@@ -94,12 +88,3 @@ class Departures:
 
     def _leaving(self) -> list[Seen]:
         return [seen for seen in self._mirror if seen.key[0] == "Tenant" and seen.deleting]
-
-    def _living(self) -> dict[str, frozenset[tuple[str, str]]]:
-        """Namespace and name of the Tenants that stay, by slug."""
-        found: dict[str, frozenset[tuple[str, str]]] = {}
-        for seen in self._mirror:
-            if seen.key[0] == "Tenant" and not seen.deleting:
-                slug = retirement(seen).slug
-                found[slug] = found.get(slug, frozenset()) | {seen.key[1:]}
-        return found

@@ -166,7 +166,7 @@ class Reconciler:
     async def _provision(self, plans: tuple[TenantPlan, ...]) -> None:
         retired = self._departures.retired()
         leaving = {tenant.slug for tenant in retired}
-        self._plans = tuple(plan for plan in plans if plan.slug not in leaving)  # a namesake's turn is the next round
+        self._plans = tuple(plan for plan in plans if plan.slug not in leaving)  # who waits for it: the next round
         changed = tuple(plan for plan in self._plans if self._active.get(plan.slug) != plan)
         if not (changed or retired):
             return  # whether NATS is still as it was left, the drift loop sees
@@ -202,15 +202,17 @@ class Reconciler:
             self.wake()
 
     def _note(self, report: Report, plans: tuple[TenantPlan, ...], retired: tuple[Retired, ...]) -> None:
-        self._reports.update(report.tenants)
-        self._untold += [one for one in report.tenants.values() if one.changes]
+        gone = {tenant.slug for tenant in retired}
+        found = {slug: one for slug, one in report.tenants.items() if slug not in gone}
+        self._reports.update(found)
+        self._untold += [one for one in found.values() if one.changes]
         for plan in plans:
             if (one := report.tenants.get(plan.slug)) is not None and one.ready:
                 self._active[plan.slug] = plan
         self._departures.reported(retired, report.tenants)
-        living = {plan.slug for plan in self._plans}
         for tenant in retired:
-            if tenant.slug not in living:
+            active = self._active.get(tenant.slug)
+            if active is None or active.uid == tenant.uid:  # else it had nothing there, and who has it works on
                 self._reports.pop(tenant.slug, None)
                 self._active.pop(tenant.slug, None)
 

@@ -174,24 +174,36 @@ class Tenant:
 
 
 async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: Vault) -> TenantReport:
-    """Take a tenant's plan away and, where its policy says Delete, its stream; a stream of another owner stays.
+    """Take a tenant's plan away and, where its policy says Delete, its stream; what is of another owner stays.
 
-    A stream that is retained waits for a tenant of the same namespace and name, which will have another UID.
+    Plan and stream are judged each by its own owner: who waits for the slug may have neither yet. A stream that is
+    retained waits for a tenant of the same namespace and name, which will have another UID.
     """
     stream = names.stream(retired.slug)
     heir = desired.retained(retired.namespace, retired.name) if retired.name else retired.uid
     owner = info.metadata.get(desired.OWNER) if info is not None else retired.uid
-    if owner not in (retired.uid, heir):
-        reason = f"stream {stream} belongs to the owner {owner!r}, not to {retired.uid!r}; it was left alone"
-        return TenantReport(slug=retired.slug, result="foreign", reasons=(reason,), stream=stream)
-    changes: list[str] = []
-    if await vault.remove(retired.slug):
+    owned = owner in (retired.uid, heir)
+    planned = vault.holder(retired.slug)
+    others = planned is not None and planned.uid != retired.uid
+    changes, reasons = [], []
+    if others:
+        reasons.append(f"the plan {retired.slug} is of the Tenant {planned}; it was left alone")
+    elif (owned or planned is not None) and await vault.remove(retired.slug):
         changes.append(f"{retired.slug}: plan removed")
-    if info is not None and retired.deletion_policy == "Delete":
+    if not owned:
+        reasons.append(f"stream {stream} belongs to the owner {owner!r}, not to {retired.uid!r}; it was left alone")
+    elif info is not None and retired.deletion_policy == "Delete" and not others:
         await jetstream.delete_stream(stream)
         changes.append(f"{retired.slug}: stream deleted")
     elif info is not None and owner != heir:
         await jetstream.update_stream(drift.merged({"metadata": {desired.OWNER: heir}}, info.config))
         changes.append(f"{retired.slug}: stream retained")
     messages = info.state.messages if info is not None else 0
-    return TenantReport(slug=retired.slug, result="removed", changes=tuple(changes), stream=stream, messages=messages)
+    return TenantReport(
+        slug=retired.slug,
+        result="removed" if changes or not reasons else "foreign",
+        changes=tuple(changes),
+        reasons=tuple(reasons),
+        stream=stream,
+        messages=messages,
+    )

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Keyring, needs_sealing, plan_hash, seal
+from sinal_crds.sealing import Holder, Keyring, holder, needs_sealing, plan_hash, seal
 from sinal_operator.provision import buckets
 from sinal_operator.provision.api import JetStream, StreamInfo
 
@@ -28,6 +28,7 @@ class Vault:
         self._created = ""
         self._last_seq = -1  # of the bucket when it was read, and one more for each write of ours since
         self._written: dict[str, tuple[TenantPlan, str]] = {}  # plans that are known to be in the bucket
+        self._holders: dict[str, tuple[bytes, Holder | None]] = {}  # read from these very bytes
 
     async def open(self, info: StreamInfo | None) -> None:
         """Know what is in the bucket; `info` is None for one that was made just now. Raises Unavailable."""
@@ -46,6 +47,21 @@ class Vault:
     def _is_known(self, info: StreamInfo) -> bool:
         state = info.state
         return (info.created, state.last_seq, state.messages) == (self._created, self._last_seq, len(self._known))
+
+    def holder(self, slug: str) -> Holder | None:
+        """Whose plan is there; None where there is none, or one that this release can't read."""
+        raw = self._known.get(slug)
+        if raw is None:
+            self._holders.pop(slug, None)
+            return None
+        known = self._holders.get(slug)
+        if known is None or known[0] is not raw:
+            known = self._holders[slug] = raw, holder(raw)
+        return known[1]
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Whose plans there are."""
+        return tuple(one for slug in sorted(self._known) if (one := self.holder(slug)) is not None)
 
     async def put(self, plan: TenantPlan) -> tuple[bool, str]:
         """Write the plan if the bucket has another or none; returns whether it was, and the plan's hash."""
