@@ -302,6 +302,7 @@ def lanes(*, node: bool, day: int) -> list[list[Tier]]:
     if node:
         builds.append(Tier("node-build", ("tests/e2e/on-node.sh", "build"), nice=5))
         found.append([make("e2e-node", after=["node-build"])])
+    builds.append(make("matrix", "ARGS=--demo-only", nice=10))  # last in its lane: nobody waits for it
     return found
 
 

@@ -40,6 +40,7 @@ _DROP = (
     f"--reuid={_NOBODY}",
     f"--regid={_NOBODY}",
     "--clear-groups",
+    "--securebits=+no_setuid_fixup",  # access(2) forgets the kept rights without it
     "--inh-caps=+dac_override,+dac_read_search",
     "--ambient-caps=+dac_override,+dac_read_search",
 )

@@ -53,7 +53,8 @@ def wrapped(command: Sequence[str], *, death_signal: str, unprivileged: bool = F
     options = ["--pdeathsig", death_signal]
     if unprivileged and os.geteuid() == 0:
         options += [f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"]
-        options += [f"--inh-caps={_KEPT_RIGHTS}", f"--ambient-caps={_KEPT_RIGHTS}"]
+        # access(2) forgets the kept rights unless this bit is set, and initdb asks it about its own folder.
+        options += ["--securebits=+no_setuid_fixup", f"--inh-caps={_KEPT_RIGHTS}", f"--ambient-caps={_KEPT_RIGHTS}"]
     return [setpriv, *options, "--", *command]
 
 
