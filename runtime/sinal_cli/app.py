@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from sinal_cli.backup import backup, restore
 from sinal_cli.client import commands
+from sinal_cli.client.handover import tenants
 from sinal_cli.client.keys import keys
 from sinal_cli.client.options import CLICK, ORDER
 from sinal_cli.client.privacy import privacy
@@ -34,6 +35,7 @@ app.command(quarantine)
 app.command(backup)
 app.command(restore)
 app.command(keys)
+app.command(tenants)
 app.command(install)
 app.command(keyring)
 app.register_install_completion_command(

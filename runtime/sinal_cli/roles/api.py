@@ -29,7 +29,7 @@ class Api(Base):
         settings = self._settings
         self._trace("sinal-api")
         database = await self._database(settings.api_database_url or settings.database_url)
-        bus, plans = await self._bus_and_plans("sinal-api")
+        bus, plans = await self._bus_and_plans("sinal-api", database=database)
         self._checks = dependencies(database, bus, plans, redis_url=settings.redis)
         app = build(
             Parts(

@@ -155,12 +155,22 @@ class Base(Keyless):
         super().__init__(settings)
         self._keyring = keyring
 
-    async def _bus_and_plans(self, name: str, *, cache: PlanCache | None = None) -> tuple[Bus, Plans]:
-        """Connected, with the plans read; with a cache of them the broker may be away."""
+    async def _bus_and_plans(
+        self, name: str, *, cache: PlanCache | None = None, database: Database | None = None
+    ) -> tuple[Bus, Plans]:
+        """Connected, with the plans read; with a cache of them the broker may be away.
+
+        With a database, only plans of Tenants whose the rows are.
+        """
         from sinal_runtime.plans import Plans
 
         bus = await self._bus(name, wait_s=CONNECT_S if cache is not None and cache.exists else None)
-        plans = Plans(bus, self._keyring, cache=cache, reserved=reserved_hosts(self._settings))
+        gate = None
+        if database is not None:
+            from sinal_runtime.store.owners import OwnerStore
+
+            gate = OwnerStore(database)
+        plans = Plans(bus, self._keyring, cache=cache, reserved=reserved_hosts(self._settings), gate=gate)
         await plans.start()
         self._stack.push_async_callback(plans.stop)
         return bus, plans

@@ -29,7 +29,7 @@ class Dispatch(Base):
         settings = self._settings
         self._trace("sinal-dispatch")
         database = await self._database(settings.database_url, session=SESSION)
-        bus, plans = await self._bus_and_plans("sinal-dispatch")
+        bus, plans = await self._bus_and_plans("sinal-dispatch", database=database)
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
         circuits = CircuitStore(database, worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")

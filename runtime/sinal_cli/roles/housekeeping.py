@@ -28,7 +28,7 @@ class Housekeeping(Base):
         settings = self._settings
         owner = await self._database(settings.maintenance_database_url or settings.database_url, max_size=2)
         database = await self._database(settings.database_url, max_size=6)
-        bus, plans = await self._bus_and_plans("sinal-housekeeping")
+        bus, plans = await self._bus_and_plans("sinal-housekeeping", database=database)
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
         store = FactStore(database)

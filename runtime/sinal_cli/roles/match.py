@@ -25,7 +25,7 @@ class Match(Base):
         settings = self._settings
         self._trace("sinal-match")
         database = await self._database(settings.database_url)
-        bus, plans = await self._bus_and_plans("sinal-match")
+        bus, plans = await self._bus_and_plans("sinal-match", database=database)
         worker = MatchWorker(
             database,
             bus,

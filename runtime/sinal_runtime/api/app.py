@@ -16,6 +16,7 @@ from sinal_runtime.api import (
     funnels,
     health,
     keys,
+    owners,
     page,
     privacy,
     problems,
@@ -49,6 +50,7 @@ from sinal_runtime.store.facts import FactStore
 from sinal_runtime.store.figures import FigureStore
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.operations import KeyRow, OperationsStore
+from sinal_runtime.store.owners import HandedOver, OwnerStore
 from sinal_runtime.store.reading import EventDetail, EventReader, Ledger, Page
 from sinal_runtime.store.refusals import RefusalStore
 from sinal_runtime.store.replaying import ReplayStore
@@ -57,7 +59,7 @@ from sinal_runtime.store.tailing import TailStore
 from sinal_runtime.tracing import Tracer
 
 SCHEMAS = (
-    Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage,
+    Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage, HandedOver,
     dead_letters.Groups, funnels.Funnels, funnels.CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
     status.Status, refusals.Refusals, *privacy.SCHEMAS, *quarantine.SCHEMAS,
 )  # fmt: skip
@@ -131,6 +133,7 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
         tenants.routes(FigureStore(parts.database), parts.bus, parts.plans),
         funnels.routes(parts.plans, parts.sink, operations),
         keys.routes(operations),
+        owners.routes(OwnerStore(parts.database), parts.plans),
         status.routes(inspector),
         refusals.routes(refused),
         privacy.routes(privacy.Privacy(parts.database, parts.streams, parts.plans, parts.keyring)),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sinal_runtime.api.access import Admin, new_key
 from sinal_runtime.api.answers import answer, cursor_of, read_cursor, says, shows, tagged
 from sinal_runtime.api.filters import Word
+from sinal_runtime.api.owners import taken_over
 from sinal_runtime.store.operations import AuditRow, KeyRow, OperationsStore
 
 
@@ -74,6 +75,8 @@ def routes(store: OperationsStore) -> APIRouter:
             expires_at=None if days is None else datetime.now(UTC) + timedelta(days=days),
             audit=caller.entry("key.create", key_id, tenant=tenant, key_role=body.role, name=body.name),
         )
+        if row is None:
+            raise HTTPException(409, f"{taken_over(tenant or '')}: a key would show the data of its owner")
         made = CreatedKey(
             key=key, id=row.id, tenant=row.tenant, role=row.role, name=row.name, expires_at=row.expires_at
         )

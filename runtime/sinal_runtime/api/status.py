@@ -24,10 +24,12 @@ from sinal_runtime.api.ports import Bus, Check, Plans, Tokens, TokenState
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.bus.errors import BusError, BusRefused, LaneMissing
 from sinal_runtime.observing.facts import UNHEARD
+from sinal_runtime.plans.snapshot import Held
 from sinal_runtime.store.errors import StoreError
 from sinal_runtime.store.facts import FactStore
 from sinal_runtime.store.migrate import load_migrations
 from sinal_runtime.store.operations import OperationsStore, Schema
+from sinal_runtime.store.owners import home
 from sinal_runtime.store.refusals import RefusalStore
 
 MOST_TENANTS = 50  # looked at by one call; `tenant` asks for one of more
@@ -89,7 +91,9 @@ class Inspector:
             destinations.look(self._facts, chosen, depths or (), asked) if has_database else _nothing(),
             doors.look(self._refusals, chosen, scope) if has_database else _nothing(),
         )
-        plans = _plans(chosen, scope, everyone if caller.tenant is None else {})
+        held = [_held(one) for slug, one in self._plans.snapshot.held.items() if scope is None or slug == scope]
+        plans = held or _plans(chosen, scope, everyone if caller.tenant is None else {})
+        plans += _plans(chosen, scope, {}) if held and chosen else []
         told = {one.subject for one in delivering if destinations.blames_token(one)}
         judged = [_token(*pair, state) for pair, state in asked.items() if f"{pair[0]}: {pair[1]}" not in told]
         findings = [*_services(services), *clock, *plans, *lanes, *delivering, *edge, *judged]
@@ -230,6 +234,17 @@ def _plans(plans: list[TenantPlan], scope: str | None, everyone: Mapping[str, Te
     others = ", ".join(sorted(everyone)[:NAMED]) + (", …" if len(everyone) > NAMED else "")
     advice = f"did you mean {meant[0]}? There are: {others}" if meant else f"there are: {others}"
     return [_failed("plans", scope, "there is no tenant of this name", advice)]
+
+
+def _held(held: Held) -> Finding:
+    """A Tenant that took the slug of another one's data: nothing of it is worked on."""
+    slug, taker = held.plan.slug, home(held.plan.namespace, held.plan.name)
+    detail = f"SlugTakenOver: the Tenant {taker} has the slug, and the data under it are those of {held.owner}"
+    advice = (
+        f"what comes in waits in its queue: give it the data with `sinal tenants handover {slug}`, "
+        "or give it another spec.slug"
+    )
+    return _failed("plans", slug, detail, advice)
 
 
 def _plan(plan: TenantPlan) -> list[Finding]:

@@ -2,13 +2,15 @@
 
 Invariants: `snapshot` is always whole and never goes back to less because the broker is away, has lost its data, or
 holds a plan that can't be read: the last good plan of a tenant stays until a newer one or its removal arrives. A key
-that is absent from a bucket counts as removed only if the bucket is the one it was read from.
+that is absent from a bucket counts as removed only if the bucket is the one it was read from. With a gate, no plan is
+in the snapshot whose Tenant the gate has not admitted; one that was admitted stays so while the store is away.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -20,13 +22,22 @@ from sinal_runtime.bus.client import Bus
 from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.kv import Bucket
 from sinal_runtime.plans.cache import Cached, PlanCache
-from sinal_runtime.plans.snapshot import Snapshot
+from sinal_runtime.plans.snapshot import Held, Snapshot
 
 log = structlog.get_logger(__name__)
 
 Callback = Callable[[Snapshot], None]
 RESTART_S = 1.0
 CACHE_AFTER_S = 2.0  # without the bucket for so long, the cache has to do
+ASK_AGAIN_S = 1.0  # of plans that are not admitted
+
+
+class Gate(Protocol):
+    """Who says whether a tenant's rows are its plan's; `store.owners.OwnerStore` in production."""
+
+    async def claim(self, plans: Sequence[TenantPlan]) -> Mapping[str, str]:
+        """Those that are another Tenant's, with its namespace/name. May raise: then none of them is admitted yet."""
+        ...
 
 
 class Plans:
@@ -39,8 +50,14 @@ class Plans:
         *,
         cache: PlanCache | None = None,
         reserved: ReservedHosts = NOTHING_RESERVED,
+        gate: Gate | None = None,
     ) -> None:
         self._reserved = reserved
+        self._gate = gate
+        self._admitted: dict[str, tuple[str, ...]] = {}  # slug -> UID, namespace and name of the plan that was
+        self._held: dict[str, Held] = {}
+        self._judging = asyncio.Lock()
+        self._again: asyncio.Task[None] | None = None
         self._bus = bus
         self._keyring = keyring
         self._cache = cache
@@ -71,6 +88,8 @@ class Plans:
         """
         cached = Cached() if self._cache is None else await asyncio.to_thread(self._cache.read)
         self._task = asyncio.create_task(self._watch())
+        if self._gate is not None:
+            self._again = asyncio.create_task(self._ask_again(self._gate))
         try:
             async with asyncio.timeout(CACHE_AFTER_S if cached.plans else timeout_s):
                 await self._loaded.wait()
@@ -78,14 +97,15 @@ class Plans:
             if not cached.plans:
                 raise
             log.warning("plans.from_cache", tenants=len(cached.plans))
-            self._take(Bucket(cached.created, {slug: raw.encode() for slug, raw in cached.plans.items()}))
+            await self._take(Bucket(cached.created, {slug: raw.encode() for slug, raw in cached.plans.items()}))
 
     async def stop(self) -> None:
         """Stop watching; the snapshot stays."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        tasks = [task for task in (self._task, self._again) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = self._again = None
 
     def subscribe(self, callback: Callback) -> Callable[[], None]:
         """Call back with the snapshot now and after every change; returns how to stop that."""
@@ -102,7 +122,7 @@ class Plans:
         while True:
             try:
                 async for bucket in self._bus.watch(names.PLANS_BUCKET):
-                    changed = self._take(bucket)
+                    changed = await self._take(bucket)
                     self._loaded.set()
                     if changed and self._cache is not None:
                         await asyncio.to_thread(self._cache.write, bucket.created, dict(self._sealed))
@@ -110,7 +130,7 @@ class Plans:
                 log.error("plans.watch_failed", error=type(error).__name__, at=where(error))
             await asyncio.sleep(RESTART_S)
 
-    def _take(self, bucket: Bucket) -> bool:
+    async def _take(self, bucket: Bucket) -> bool:
         changed = False
         for slug, raw in bucket.values.items():
             changed |= self._forget(slug) if raw is None else self._read(slug, raw)
@@ -118,19 +138,58 @@ class Plans:
             for slug in self._present - bucket.values.keys():
                 changed |= self._forget(slug)
         self._created, self._present = bucket.created, frozenset(bucket.values)
+        if self._gate is not None:
+            changed |= await self._judge(self._gate)
         self._publish(changed)
         return changed
 
+    async def _ask_again(self, gate: Gate) -> None:
+        """Ask about plans that were not admitted: the slug may have been handed over, the store be back."""
+        while True:
+            await asyncio.sleep(ASK_AGAIN_S)
+            self._publish(await self._judge(gate))
+
+    async def _judge(self, gate: Gate) -> bool:
+        """Ask the gate about plans of Tenants that it has not admitted; returns whether an answer is another one."""
+        async with self._judging:
+            asked = [plan for slug, plan in self._good.items() if self._admitted.get(slug) != _identity(plan)]
+            if not asked:
+                return False
+            try:
+                taken = await gate.claim(asked)
+            except Exception as error:
+                log.warning("plans.not_admitted", error=type(error).__name__, at=where(error), tenants=len(asked))
+                return False
+            before = dict(self._held)
+            for plan in asked:
+                if self._good.get(plan.slug) is not plan:
+                    continue  # it changed meanwhile: who changed it asks next
+                if plan.slug in taken:
+                    self._admitted.pop(plan.slug, None)
+                    self._held[plan.slug] = Held(plan, taken[plan.slug])
+                else:
+                    self._held.pop(plan.slug, None)
+                    self._admitted[plan.slug] = _identity(plan)
+            for slug in self._held.keys() - before.keys():
+                log.error("plans.slug_taken_over", tenant=slug, owner=self._held[slug].owner)
+            return self._held != before or len(taken) < len(asked)
+
+    def _admits(self, plan: TenantPlan) -> bool:
+        return self._gate is None or self._admitted.get(plan.slug) == _identity(plan)
+
     def _publish(self, changed: bool) -> None:
         if changed:
-            self._snapshot = Snapshot(self._good.values(), reserved=self._reserved)
-            log.info("plans.changed", tenants=len(self._good))
+            admitted = [plan for plan in self._good.values() if self._admits(plan)]
+            self._snapshot = Snapshot(admitted, reserved=self._reserved, held=self._held)
+            log.info("plans.changed", tenants=len(admitted))
             for callback in tuple(self._callbacks):
                 self._call(callback)
 
     def _forget(self, slug: str) -> bool:
         self._raw.pop(slug, None)
         self._sealed.pop(slug, None)
+        self._admitted.pop(slug, None)
+        self._held.pop(slug, None)
         return self._good.pop(slug, None) is not None
 
     def _read(self, slug: str, raw: bytes) -> bool:
@@ -155,3 +214,7 @@ class Plans:
             callback(self._snapshot)
         except Exception as error:
             log.error("plans.callback_failed", error=type(error).__name__, at=where(error))
+
+
+def _identity(plan: TenantPlan) -> tuple[str, ...]:
+    return plan.uid, plan.namespace, plan.name

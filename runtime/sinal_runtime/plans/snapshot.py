@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
+import msgspec
+
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
 from sinal_runtime.bus.lane import Lane, dispatch_lane, match_lane
@@ -37,12 +39,29 @@ def _first(pairs: Iterable[tuple[str, T]]) -> Mapping[str, T]:
     return MappingProxyType(found)
 
 
+class Held(msgspec.Struct, frozen=True):
+    """A plan that nobody works by: the rows under its slug are another Tenant's, of this namespace/name."""
+
+    plan: TenantPlan
+    owner: str
+
+
 class Snapshot:
-    """What the runtime knows of all tenants. A host that is `reserved` leads to none, whatever an older plan says."""
+    """What the runtime knows of all tenants. A host that is `reserved` leads to none, whatever an older plan says.
 
-    __slots__ = ("_hosts", "_public_keys", "_server_keys", "_tokens", "tenants")
+    Plans that are `held` are none of its tenants.
+    """
 
-    def __init__(self, plans: Iterable[TenantPlan] = (), *, reserved: ReservedHosts = NOTHING_RESERVED) -> None:
+    __slots__ = ("_hosts", "_public_keys", "_server_keys", "_tokens", "held", "tenants")
+
+    def __init__(
+        self,
+        plans: Iterable[TenantPlan] = (),
+        *,
+        reserved: ReservedHosts = NOTHING_RESERVED,
+        held: Mapping[str, Held] | None = None,
+    ) -> None:
+        self.held: Mapping[str, Held] = MappingProxyType(dict(held or {}))
         ordered = sorted(plans, key=lambda plan: plan.slug)
         self.tenants: Mapping[str, TenantPlan] = MappingProxyType({plan.slug: plan for plan in ordered})
         funnels = [(plan, funnel) for plan in ordered for funnel in plan.funnels]

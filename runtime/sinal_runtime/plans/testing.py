@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import TenantPlan
-from sinal_runtime.plans.snapshot import Snapshot
+from sinal_runtime.plans.snapshot import Held, Snapshot
 
 
 class StaticPlans:
     """Plans that change only by `set`."""
 
-    def __init__(self, *plans: TenantPlan, reserved: ReservedHosts = NOTHING_RESERVED) -> None:
+    def __init__(
+        self, *plans: TenantPlan, reserved: ReservedHosts = NOTHING_RESERVED, held: Mapping[str, Held] | None = None
+    ) -> None:
         self._reserved = reserved
-        self.snapshot = Snapshot(plans, reserved=reserved)
+        self.snapshot = Snapshot(plans, reserved=reserved, held=held)
         self._callbacks: list[Callable[[Snapshot], None]] = []
 
     async def start(self, *, timeout_s: float | None = None) -> None:

@@ -107,13 +107,15 @@ class OperationsStore:
     async def add_key(
         self, *, id: str, key_sha256: str, tenant: str | None, role: Role, name: str, expires_at: datetime | None,
         audit: AuditEntry,
-    ) -> KeyRow:  # fmt: skip
-        """Keep a new key and who made it."""
+    ) -> KeyRow | None:  # fmt: skip
+        """Keep a new key and who made it; None where the slug is wanted by another Tenant than has its rows."""
         values = {"id": id, "hash": key_sha256, "tenant": tenant, "role": role, "name": name, "expires_at": expires_at}
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_SQL["add_key"], {**values, "actor": audit.actor})).fetchone()
+            if row is None:
+                return None
             await write_audit(connection, audit)
-        return _key(row or {})
+        return _key(row)
 
     async def keys(self, tenant: str | None, *, before: tuple[datetime, str] | None, limit: int) -> list[KeyRow]:
         """Keys of a tenant, or of all and of the platform, newest first."""
@@ -132,7 +134,7 @@ class OperationsStore:
         return _key(row)
 
     async def audit(self, tenant: str | None, *, action: str | None, before: int | None, limit: int) -> list[AuditRow]:
-        """Changes of a tenant, or of all, newest first."""
+        """Changes of a tenant since its slug had another owner's rows, or all of everybody, newest first."""
         values = {"tenant": tenant, "action": action, "before": before, "limit": limit}
         async with self._database.transaction(tenant=tenant) as connection:
             found = await (await connection.execute(_SQL["audit"], values)).fetchall()

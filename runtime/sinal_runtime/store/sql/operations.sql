@@ -1,16 +1,21 @@
 -- Keys of the operations API, its audit, and results by Idempotency-Key.
 
 -- name: key_by_hash
-select id, tenant_id, role, name, last_used_at is null or last_used_at < now() - interval '1 minute' as stale
-from api_keys
-where key_sha256 = %(hash)s and revoked_at is null and (expires_at is null or expires_at > now())
+-- A tenant's key is good while the Tenant that it was made for has the slug; that its plan is away ends no key.
+select k.id, k.tenant_id, k.role, k.name, k.last_used_at is null or k.last_used_at < now() - interval '1 minute' as stale
+from api_keys k left join tenants t on t.id = k.tenant_id
+where k.key_sha256 = %(hash)s and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+    and (k.tenant_id is null or (k.owner is not distinct from t.owner and t.claimant is null))
 
 -- name: key_used
 update api_keys set last_used_at = now() where id = %(id)s
 
 -- name: add_key
-insert into api_keys (id, tenant_id, role, name, key_sha256, created_by, expires_at)
-values (%(id)s, %(tenant)s, %(role)s, %(name)s, %(hash)s, %(actor)s, %(expires_at)s)
+-- No row where the slug is wanted by a Tenant whose the rows are not.
+insert into api_keys (id, tenant_id, role, name, key_sha256, created_by, expires_at, owner)
+select %(id)s, %(tenant)s, %(role)s, %(name)s, %(hash)s, %(actor)s, %(expires_at)s,
+    (select owner from tenants where id = %(tenant)s)
+where not exists (select from tenants where id = %(tenant)s and claimant is not null)
 returning id, tenant_id, role, name, created_at, created_by, expires_at, last_used_at, revoked_at
 
 -- name: keys
@@ -32,7 +37,9 @@ values (%(tenant)s, %(actor)s, %(role)s, %(action)s, %(target)s, %(detail)s::jso
 -- name: audit
 select id, at, tenant_id, actor, role, action, target, detail::text as detail
 from audit_log
-where (%(tenant)s::text is null or tenant_id = %(tenant)s) and (%(action)s::text is null or action = %(action)s)
+where (%(tenant)s::text is null or tenant_id = %(tenant)s and at > coalesce(
+        (select max(finished_at) from purges where tenant_id = %(tenant)s), '-infinity'))
+    and (%(action)s::text is null or action = %(action)s)
     and (%(before)s::bigint is null or id < %(before)s)
 order by id desc limit %(limit)s
 

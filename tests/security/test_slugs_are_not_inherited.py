@@ -1,0 +1,200 @@
+"""A slug that another Tenant takes brings it nothing: neither data nor keys nor quarantine of who had it before.
+
+The data under a slug are bound to the Tenant's UID. Another Tenant that has the slug is held until the data are handed
+over or purged; a Tenant of the same namespace and name goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx
+import msgspec
+import pytest
+from fastapi import FastAPI
+from nats.aio.client import Client
+from pydantic import SecretStr
+
+from sinal_crds import names
+from sinal_crds.keyring import Keyring
+from sinal_crds.plan import Limits, TenantPlan
+from sinal_operator.provision import Provisioner, Retired
+from sinal_runtime.api.app import Parts, build
+from sinal_runtime.bus import Bus, Lanes
+from sinal_runtime.events import Event, encode
+from sinal_runtime.matching.worker import MatchWorker
+from sinal_runtime.plans import Plans
+from sinal_runtime.store.owners import OwnerStore
+
+from tests.support.eventually import PATIENCE_S, eventually
+from tests.support.fix_matching import Room, tenant_plan
+from tests.support.fix_operations import ADMIN_KEY
+
+SLUG = "loja"
+SMALL = Limits(max_bytes=1 << 20)
+Policy = Literal["Retain", "Delete"]
+
+
+def tenant(namespace: str, uid: str, policy: Policy = "Retain") -> TenantPlan:
+    return msgspec.structs.replace(
+        tenant_plan(), namespace=namespace, name=SLUG, uid=uid, limits=SMALL, deletion_policy=policy
+    )
+
+
+@dataclass
+class Platform:
+    """Provisioner, matching and API over a real broker and database."""
+
+    room: Room
+    client: Client
+    bus: Bus
+    keyring: Keyring
+    plans: Plans
+    app: FastAPI
+    provisioner: Provisioner
+    made: list[TenantPlan] = field(default_factory=list)
+
+    async def declare(self, plan: TenantPlan) -> None:
+        """Make a Tenant, and wait until the runtime has seen it."""
+        report = await self.provisioner.reconcile([plan])
+        assert report.tenants[SLUG].ready, report
+        await eventually(lambda: plan.uid in (self._uid, self._held_uid))
+
+    async def delete(self, plan: TenantPlan) -> None:
+        """Take a Tenant away, as its deletionPolicy says, and wait until the runtime has seen that."""
+        await self.provisioner.reconcile([], [Retired.of(plan)])
+        await eventually(lambda: plan.uid not in (self._uid, self._held_uid))
+
+    @property
+    def _uid(self) -> str | None:
+        found = self.plans.snapshot.tenants.get(SLUG)
+        return found.uid if found is not None else None
+
+    @property
+    def _held_uid(self) -> str | None:
+        found = self.plans.snapshot.held.get(SLUG)
+        return found.plan.uid if found is not None else None
+
+    async def call(self, method: str, path: str, key: str = ADMIN_KEY, **options: Any) -> httpx.Response:
+        """One request to the API."""
+        transport = httpx.ASGITransport(app=self.app)
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+            return await client.request(method, f"/api/v1/{path}", **options)
+
+    async def key(self) -> str:
+        """A new admin's key of the tenant, made by the platform's administrator."""
+        made = await self.call("POST", "keys", json={"tenant": SLUG, "role": "admin", "name": "console"})
+        assert made.status_code == 201, made.text
+        found: str = made.json()["key"]
+        return found
+
+    async def publish(self, order: str) -> Event:
+        """A sale that ingest took for the slug."""
+        sale = self.room.sale(order=order)
+        await self.bus.publish(names.in_subject(SLUG, "sale"), encode(sale), msg_id=sale.key)
+        return sale
+
+    async def orders(self, key: str) -> set[str]:
+        """Orders of the events that a key reads."""
+        answer = await self.call("GET", "events", key)
+        assert answer.status_code == 200, answer.text
+        return {event["order_id"] for event in answer.json()["events"]}
+
+    async def stored(self, count: int) -> None:
+        """Wait until so many events are in the tables."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(await self.room.rows("select 1 from events")) < count:
+                await asyncio.sleep(0.05)
+
+    async def retained_queue_is_gone(self) -> None:
+        """The retained stream, which no other Tenant gets, is removed by a person."""
+        await self.client.jetstream().delete_stream(names.stream(SLUG))
+
+
+@pytest.fixture
+async def platform(room: Room, client: Client, bus: Bus, keyring: Keyring) -> AsyncIterator[Platform]:
+    provisioner = Provisioner(client, keyring)
+    await provisioner.reconcile([])
+    async with AsyncExitStack() as stack:
+        plans = Plans(bus, keyring, gate=OwnerStore(room.database))
+        await plans.start(timeout_s=60)
+        stack.push_async_callback(plans.stop)
+        worker = MatchWorker(room.database, bus, plans, clock=lambda: room.now[0])
+        lanes = Lanes(bus, worker.handle, batch=50, concurrency=2, in_flight=100)
+        plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("match")))
+        working = asyncio.create_task(lanes.run())
+        app = build(Parts(room.database, bus, plans, SecretStr(ADMIN_KEY), streams=bus, keyring=keyring))
+        yield Platform(room, client, bus, keyring, plans, app, provisioner)
+        await lanes.drain(60)
+        await asyncio.wait_for(working, 60)
+
+
+async def test_a_retained_tenant_keeps_its_data_from_who_takes_its_slug(platform: Platform) -> None:
+    mine, theirs = tenant("ns-a", "uid-a"), tenant("ns-b", "uid-b")
+    await platform.declare(mine)
+    old_key = await platform.key()
+    await platform.publish("ORDER-OF-A")
+    await platform.stored(1)
+    await platform.delete(mine)
+    assert await platform.orders(old_key) == {"ORDER-OF-A"}, "a plan that is away ends no key"
+
+    await platform.retained_queue_is_gone()
+    await platform.declare(theirs)
+    await platform.publish("ORDER-OF-B")
+    assert SLUG not in platform.plans.snapshot.tenants
+    assert (await platform.call("GET", "events", old_key)).status_code == 401
+    refused = await platform.call("POST", "keys", json={"tenant": SLUG, "role": "admin", "name": "console"})
+    assert refused.status_code == 409 and "another Tenant" in refused.json()["detail"]
+    state = (await platform.call("GET", "status", params={"tenant": SLUG})).json()
+    (told,) = [one for one in state["findings"] if one["area"] == "plans"]
+    assert "SlugTakenOver" in told["detail"] and "ns-a/loja" in told["detail"] and "ns-b/loja" in told["detail"]
+    assert f"sinal tenants handover {SLUG}" in told["advice"]
+    stored = await platform.room.rows("select order_id from events")
+    assert stored == [{"order_id": "ORDER-OF-A"}], "what came for the other one waits in its queue"
+
+    handed = await platform.call("POST", f"tenants/{SLUG}/handover")
+    assert handed.status_code == 200, handed.text
+    await platform.stored(2)  # it waited, and nothing of it was lost
+    new_key = await platform.key()
+    assert await platform.orders(new_key) == {"ORDER-OF-A", "ORDER-OF-B"}
+    assert (await platform.call("GET", "events", old_key)).status_code == 401
+    (audit,) = (await platform.call("GET", "audit", params={"action": "tenant.handover"})).json()["audit"]
+    assert audit["detail"]["from_home"] == "ns-a/loja" and audit["detail"]["to_home"] == "ns-b/loja"
+
+
+async def test_a_tenant_that_comes_back_to_its_slug_has_what_it_had(platform: Platform) -> None:
+    mine, theirs = tenant("ns-a", "uid-a"), tenant("ns-b", "uid-b")
+    await platform.declare(mine)
+    key = await platform.key()
+    await platform.delete(mine)
+    await platform.retained_queue_is_gone()
+    await platform.declare(theirs)
+    assert (await platform.call("GET", "events", key)).status_code == 401
+    await platform.delete(theirs)
+    await platform.retained_queue_is_gone()
+    await platform.declare(tenant("ns-a", "uid-a-made-again"))
+    assert SLUG in platform.plans.snapshot.tenants, "the same namespace and name"
+    assert (await platform.call("GET", "events", key)).status_code == 200
+
+
+async def test_a_slug_is_handed_over_by_the_platforms_administrator_only(platform: Platform) -> None:
+    await platform.declare(tenant("ns-a", "uid-a"))
+    key = await platform.key()
+    assert (await platform.call("POST", f"tenants/{SLUG}/handover", key)).status_code == 403
+    assert (await platform.call("POST", f"tenants/{SLUG}/handover")).status_code == 404, "nobody waits for it"
+
+
+async def test_rows_and_keys_from_before_there_were_owners_go_to_the_tenant_seen_first(platform: Platform) -> None:
+    await platform.room.rows("select 1")
+    async with platform.room.database.transaction() as connection:
+        await connection.execute("insert into tenants (id, name) values ('loja', 'loja')")
+    key = await platform.key()
+    await platform.declare(tenant("ns-a", "uid-a"))
+    assert (await platform.call("GET", "events", key)).status_code == 200
+    (row,) = await platform.room.rows("select t.owner, k.owner as of_key from tenants t, api_keys k")
+    assert row == {"owner": "uid-a", "of_key": "uid-a"}
