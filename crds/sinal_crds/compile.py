@@ -34,8 +34,10 @@ from sinal_crds.plan import (
     ValuePlan,
 )
 from sinal_crds.references import (
+    NOTHING_HELD,
     SECRET_KEY_MISSING,
     SECRET_NOT_FOUND,
+    Holdings,
     Problem,
     Resolved,
     problem,
@@ -60,13 +62,19 @@ class Compilation:
 
 
 def compile(
-    objects: Objects, secrets: Secrets, keyring: Keyring, *, reserved: ReservedHosts = NOTHING_RESERVED
+    objects: Objects,
+    secrets: Secrets,
+    keyring: Keyring,
+    *,
+    reserved: ReservedHosts = NOTHING_RESERVED,
+    held: Holdings = NOTHING_HELD,
 ) -> Compilation:
     """Plans of all tenants, with every problem found on the way; no plan has a host that is `reserved`.
 
+    What is `held` stays with the Tenant that has it, whichever of several is older.
     `minted[slug]` is `{"funnels": {name: {"public_key", "server_key"}}, "webhooks": {name: {"gateway", "token"}}}`.
     """
-    resolved, problems = resolve(objects, reserved)
+    resolved, problems = resolve(objects, reserved, held)
     compilers = [_TenantCompiler(part, secrets, keyring) for part in resolved]
     plans = tuple(compiler.plan() for compiler in compilers)
     return Compilation(

@@ -1,14 +1,15 @@
 """How objects fit together: which tenant owns what, which references lead nowhere, who came first.
 
-Pure, and the same for files and for a cluster: the oldest object wins, by creation time, then in the order given.
+Pure, and the same for files and for a cluster: who works already keeps what it has (`Holdings`); of others the oldest
+object wins, by creation time, which has whole seconds, then in the order given.
 Invariant: every object is either in a `Resolved` tenant or has a problem that says why it is not.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -59,6 +60,17 @@ def problem(manifest: Manifest, field: str, reason: str, message: str, *, target
 
 
 @dataclass(frozen=True)
+class Holdings:
+    """What the runtime has already, and the UID of the Tenant whose it is: no other Tenant takes it."""
+
+    slugs: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_HELD = Holdings()
+
+
+@dataclass(frozen=True)
 class Resolved:
     """One tenant with everything that is its own, each sorted by name."""
 
@@ -73,16 +85,18 @@ class Resolved:
     integration_problems: dict[str, Problem]
 
 
-def resolve(objects: Objects, reserved: ReservedHosts = NOTHING_RESERVED) -> tuple[list[Resolved], list[Problem]]:
+def resolve(
+    objects: Objects, reserved: ReservedHosts = NOTHING_RESERVED, held: Holdings = NOTHING_HELD
+) -> tuple[list[Resolved], list[Problem]]:
     """Tenants in the order of their slugs, and what does not fit."""
     problems: list[Problem] = []
-    tenants = _unique_slugs(objects.tenants, problems)
+    tenants = _unique_slugs(objects.tenants, held, problems)
     known = {(t.namespace, t.name) for t in tenants}
     losers = {(t.namespace, t.name) for t in objects.tenants} - known
     destinations = _owned(objects.destinations, known, losers, problems)
     funnels = _owned(objects.funnels, known, losers, problems)
     integrations = _owned(objects.integrations, known, losers, problems)
-    hosts = _own_hosts(tenants, reserved, problems)
+    hosts = _own_hosts(tenants, reserved, held, problems)
     resolved = []
     for tenant in sorted(tenants, key=lambda t: t.slug):
         key = (tenant.namespace, tenant.name)
@@ -106,22 +120,29 @@ def _age(tenant: Tenant) -> str:
     return tenant.metadata.creation_timestamp or "9999"  # RFC 3339 in UTC sorts as text; what has none is newest
 
 
-def _unique_slugs(tenants: Sequence[Tenant], problems: list[Problem]) -> list[Tenant]:
+def _unique_slugs(tenants: Sequence[Tenant], held: Holdings, problems: list[Problem]) -> list[Tenant]:
+    def rank(tenant: Tenant) -> tuple[bool, str]:
+        return not _has(tenant, held.slugs.get(tenant.slug)), _age(tenant)
+
     first: dict[str, Tenant] = {}
-    for tenant in sorted(tenants, key=_age):
+    for tenant in sorted(tenants, key=rank):
         winner = first.setdefault(tenant.slug, tenant)
         if winner is not tenant:
             field = "spec.slug" if tenant.spec.slug else "metadata.name"
             message = f"slug {tenant.slug} is taken by Tenant {winner.namespace}/{winner.name}; set another spec.slug"
             problems.append(problem(tenant, field, SLUG_TAKEN, message))
-    return list(first.values())
+    return sorted(first.values(), key=_age)
+
+
+def _has(tenant: Tenant, holder: str | None) -> bool:
+    return holder is not None and tenant.metadata.uid == holder
 
 
 def _own_hosts(
-    tenants: list[Tenant], reserved: ReservedHosts, problems: list[Problem]
+    tenants: list[Tenant], reserved: ReservedHosts, held: Holdings, problems: list[Problem]
 ) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Each tenant's hosts without the platform's own and without those that an older tenant has."""
-    owner: dict[str, Tenant] = {}
+    """Each tenant's hosts without the platform's own and without those that another had before."""
+    owner = {host: t for t in tenants for host in t.spec.ingest.hosts if _has(t, held.hosts.get(host))}
     hosts: dict[tuple[str, str], tuple[str, ...]] = {}
     for tenant in tenants:
         own = []

@@ -15,7 +15,7 @@ from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import Objects, load_text, parse
 from sinal_crds.plan import TenantPlan
-from sinal_crds.references import Problem
+from sinal_crds.references import NOTHING_HELD, Holdings, Problem
 from sinal_crds.secrets import Secrets
 
 KEYRING = Keyring.generate()
@@ -52,8 +52,10 @@ def _object(kind: str, name: str, spec: dict[str, Any], metadata: dict[str, Any]
 SHOP = (tenant(), destination(), funnel(), integration())
 
 
-def compiled(*objects: dict[str, Any], secrets: Secrets = SECRETS, keyring: Keyring = KEYRING) -> Compilation:
-    return compile(Objects.of(map(parse, objects)), secrets, keyring)
+def compiled(
+    *objects: dict[str, Any], secrets: Secrets = SECRETS, keyring: Keyring = KEYRING, held: Holdings = NOTHING_HELD
+) -> Compilation:
+    return compile(Objects.of(map(parse, objects)), secrets, keyring, held=held)
 
 
 def only_plan(*objects: dict[str, Any], secrets: Secrets = SECRETS) -> TenantPlan:
@@ -255,6 +257,21 @@ def test_a_host_stays_with_the_older_tenant() -> None:
     compilation = compiled(new, old)
     assert {plan.slug: plan.hosts for plan in compilation.plans} == {"a": ("own.example",), "b": ("t.example",)}
     assert reasons(compilation) == [("Tenant", "spec.ingest.hosts[0]", "HostTaken")]
+
+
+def test_who_works_keeps_its_slug_and_its_hosts_from_everybody() -> None:
+    hosts = {"ingest": {"hosts": ["t.example"]}}
+    old = tenant("a", {"slug": "shop", **hosts}, uid="uid-a", creationTimestamp="2025-01-01T00:00:00Z")
+    new = tenant("b", {"slug": "shop", **hosts}, uid="uid-b", creationTimestamp="2025-02-01T00:00:00Z")
+    third = tenant("c", hosts, uid="uid-c", creationTimestamp="2025-03-01T00:00:00Z")
+    held = Holdings(slugs={"shop": "uid-b"}, hosts={"t.example": "uid-c"})
+    compilation = compiled(old, new, third, held=held)
+    assert {plan.uid: plan.hosts for plan in compilation.plans} == {"uid-b": (), "uid-c": ("t.example",)}
+    gone = Holdings(slugs={"shop": "uid-z"}, hosts={"t.example": "uid-z"})
+    assert {plan.uid: plan.hosts for plan in compiled(old, new, third, held=gone).plans} == {
+        "uid-a": ("t.example",),
+        "uid-c": (),
+    }
 
 
 def test_an_unknown_time_zone_does_not_reach_the_runtime() -> None:

@@ -15,6 +15,7 @@ from sinal_crds.keyring import Keyring
 from sinal_crds.secrets import Secrets
 from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.survey import holdings
 from sinal_operator.provision import TenantReport
 from sinal_operator.provision.api import ConsumerInfo, JetStream, StreamInfo, StreamState
 from sinal_operator.provision.desired import Config
@@ -79,7 +80,7 @@ class Cluster:
                 "name": name,
                 "namespace": "default",
                 "uid": f"uid-{name}-{self.version}",
-                "creationTimestamp": f"2026-11-22T12:{self.version // 60:02}:{self.version % 60:02}Z",
+                "creationTimestamp": "2026-11-22T12:00:00Z",  # all in one second
                 "finalizers": ["sinal.dev/finalizer"],
             },
             "spec": {"slug": "shop", "deletionPolicy": policy},
@@ -100,8 +101,10 @@ class Cluster:
 
     async def round(self) -> None:
         """As the reconciler does one: who leaves first, and then who stays; then the API server forgets who may go."""
+        held = holdings(self.vault.holders())
         retired = self.departures.retired()
-        compiled = compile(self.mirror.objects(), Secrets({}), KEYRING)
+        compiled = compile(self.mirror.objects(), Secrets({}), KEYRING, held=held)
+        before = self.planned
         leaving = {one.slug for one in retired}
         reports: dict[str, TenantReport] = {}
         for one in retired:
@@ -113,6 +116,8 @@ class Cluster:
             if plan.slug not in leaving:
                 work = Tenant(plan, jetstream=self.broker, vault=self.vault, replicas=1, ack_wait_s=60)
                 await work.reconcile(self.broker.info(f"T-{plan.slug}"), deep=False, abandoned=())
+        if before in {seen.uid for seen in self.mirror if not seen.deleting}:
+            assert self.planned == before, "somebody took what worked"
         for seen in list(self.mirror):
             if seen.deleting and await self.departures.outcome(seen.uid, 0) is not None:
                 assert (self.planned or "") != seen.uid, "it was let go while its plan was in force"

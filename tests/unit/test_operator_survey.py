@@ -72,41 +72,51 @@ def surveying(clock: Clock, *objects: dict[str, Any]) -> tuple[Survey, Listing]:
 async def test_it_lists_at_first_and_then_only_now_and_then(clock: Clock) -> None:
     found, client = surveying(clock, tenant(), FUNNEL)
     assert not found.synced
-    assert [plan.slug for plan in (await found.take()).plans] == ["loja"]
+    assert [plan.slug for plan in (await found.take(())).plans] == ["loja"]
     assert found.synced
-    await found.take()
+    await found.take(())
     assert client.listings == 1
     clock.now += RESYNC_S * 1.2
-    await found.take()
+    await found.take(())
     assert client.listings == 2
 
 
 @pytest.mark.parametrize("after_s", [0.5, APART_S - 1, APART_S + 1, 100])
 async def test_a_watch_that_lists_again_has_the_whole_listed_soon_and_once(clock: Clock, after_s: float) -> None:
     found, client = surveying(clock, tenant(), FUNNEL)
-    await found.take()
+    await found.take(())
     clock.now += after_s
     client.objects = [tenant()]  # the funnel vanished while the watch was down
     assert found.saw(None, tenant())
     assert not found.saw(None, tenant()), "one of many objects of the same listing"
     assert found.due_in_s <= APART_S
     clock.now += found.due_in_s
-    declared = await found.take()
+    declared = await found.take(())
     assert [seen.key[0] for seen in declared.seen] == ["Tenant"]
     assert client.listings == 2
 
 
 async def test_a_tenant_counts_from_its_finalizer_on(clock: Clock) -> None:
     found, _ = surveying(clock, tenant(finalizers=()))
-    assert (await found.take()).plans == ()
+    assert (await found.take(())).plans == ()
     newer = tenant()
     newer["metadata"]["resourceVersion"] = "6"
     assert found.saw("MODIFIED", newer)
-    assert [plan.slug for plan in (await found.take()).plans] == ["loja"]
+    assert [plan.slug for plan in (await found.take(())).plans] == ["loja"]
 
 
 async def test_a_tenant_with_a_part_that_cannot_be_read_is_left_alone(clock: Clock) -> None:
     found, _ = surveying(clock, tenant(), thing("Funnel", "curso", {"tenantRef": "loja", "fromTheFuture": 1}))
-    declared = await found.take()
+    declared = await found.take(())
     assert declared.plans == ()
     assert "fromTheFuture" in declared.held["Tenant", "default", "loja"]
+
+
+async def test_while_nats_has_told_nothing_who_has_a_stream_keeps_its_slug(clock: Clock) -> None:
+    """Both of one second: the first by name would have it otherwise."""
+    ready = thing("Tenant", "b", {"slug": "shop"}, finalizers=["sinal.dev/finalizer"]) | {
+        "status": {"stream": "T-shop"}
+    }
+    other = thing("Tenant", "a", {"slug": "shop"}, finalizers=["sinal.dev/finalizer"])
+    found, _ = surveying(clock, other, ready)
+    assert [plan.name for plan in (await found.take(None)).plans] == ["b"]

@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from sinal_crds import trust
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
+from sinal_crds.sealing import Holder
 from sinal_operator.provision import Connection, Provisioner, Report, Retired, Unavailable
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Broker:
         self._on_change: Callable[[], None] = lambda: None
         self._client: Client | None = None
         self._provisioner: Provisioner | None = None
+        self._holders: tuple[Holder, ...] | None = None
         self._away_since: float | None = time.monotonic()
         self._why = "there has been no connection yet"
 
@@ -65,6 +67,16 @@ class Broker:
         if self._away_since is None or time.monotonic() - self._away_since < GRACE_S:
             return ""
         return f"NATS is away: {self._why}; what is provisioned stays as it is, and changes wait"
+
+    async def holders(self) -> tuple[Holder, ...] | None:
+        """Whose plans the runtime has, as last known; None where NATS has not told since we started."""
+        if self._provisioner is not None and self.connected:
+            try:
+                self._holders = await self._provisioner.holders()
+                self.works()
+            except Unavailable as error:
+                self._gone(str(error))
+        return self._holders
 
     async def reconcile(
         self, plans: Iterable[TenantPlan], retired: Iterable[Retired], *, deep: Collection[str]

@@ -147,9 +147,11 @@ class Reconciler:
     async def round(self) -> bool:
         """One reconciliation; False when something is left to do. Raises Unreachable or Refused."""
         with metrics.RECONCILE_SECONDS.labels("Cluster").time():
-            declared = await self._survey.take()
+            holders = await self._broker.holders()
+            declared = await self._survey.take(holders)
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._provision(declared.plans))
+                if holders is not None:  # else it could take what works from whose it is
+                    both.create_task(self._provision(declared.plans))
                 both.create_task(self._route(declared))
             self._world = self._look(declared)
             judged = [(seen, judge(seen, self._world)) for seen in declared.seen]

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sinal_crds import names
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import ObjectKey
+from sinal_crds.models import Tenant
 from sinal_crds.plan import TenantPlan
-from sinal_crds.references import Problem
+from sinal_crds.references import Holdings, Problem
+from sinal_crds.sealing import Holder
 from sinal_operator.cluster.client import Client
 from sinal_operator.cluster.mirror import Change, Mirror, Seen
 from sinal_operator.cluster.resources import CUSTOM
@@ -85,12 +88,14 @@ class Survey:
         """Note an event of a Secret's watch; whether plans may change by it."""
         return self._wallet.event(body, gone=event_type == "DELETED")
 
-    async def take(self) -> Declared:
-        """Everything as it is now; raises Unreachable or Refused."""
+    async def take(self, holders: Iterable[Holder] | None) -> Declared:
+        """Everything as it is now; raises Unreachable or Refused. `holders` are None while NATS has not told."""
         if self.due_in_s == 0:
             await self._list()
         seen, objects = tuple(self._mirror), self._mirror.objects()
-        compilation = compile(objects, await self._wallet.fetch(objects), self._keyring, reserved=self._reserved)
+        secrets = await self._wallet.fetch(objects)
+        holding = holdings(holders) if holders is not None else _told(seen)
+        compilation = compile(objects, secrets, self._keyring, reserved=self._reserved, held=holding)
         problems: dict[ObjectKey, list[Problem]] = {}
         for problem in self._wallet.explained(compilation.problems):
             problems.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
@@ -113,6 +118,26 @@ class Survey:
         self._wallet.forget()
         self._listed_at = self._clock()
         self._list_at = self._listed_at + RESYNC_S * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+
+
+def holdings(holders: Iterable[Holder]) -> Holdings:
+    """What Tenants have by the plans in force."""
+    found = tuple(holders)
+    return Holdings(
+        slugs={one.slug: one.uid for one in found}, hosts={host: one.uid for one in found for host in one.hosts}
+    )
+
+
+def _told(objects: Iterable[Seen]) -> Holdings:
+    """What Tenants have by what their statuses say."""
+    tenants = [
+        seen.manifest
+        for seen in objects
+        if isinstance(seen.manifest, Tenant)
+        and not seen.deleting
+        and (seen.status.get("stream") == names.stream(seen.manifest.slug))
+    ]
+    return Holdings(slugs={t.slug: t.metadata.uid for t in tenants if t.metadata.uid})
 
 
 def _held(objects: Iterable[Seen]) -> dict[ObjectKey, str]:

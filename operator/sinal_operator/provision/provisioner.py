@@ -16,7 +16,7 @@ from nats.aio.client import Client
 
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Keyring
+from sinal_crds.sealing import Holder, Keyring
 from sinal_operator import metrics
 from sinal_operator.provision import desired
 from sinal_operator.provision.api import JetStream, Refused, StreamInfo, Unavailable
@@ -69,6 +69,18 @@ class Provisioner:
         """
         async with self._lock:
             return await self._reconcile(plans, retired, deep=deep, abandon=abandon or {})
+
+    async def holders(self) -> tuple[Holder, ...]:
+        """Whose plans the runtime has, by slug; raises Unavailable."""
+        async with self._lock:
+            try:
+                bucket = await self._jetstream.stream(f"KV_{names.PLANS_BUCKET}")
+            except Refused as error:
+                raise Unavailable(str(error)) from error
+            if bucket is None:
+                return ()
+            await self._vault.open(bucket)
+            return self._vault.holders()
 
     async def _reconcile(
         self,
