@@ -138,7 +138,7 @@ async def test_a_refusal_says_whose_it_was_why_and_from_which_network(edge_world
         ("/api/v1/webhooks/signed", {}),
     ):
         assert (await client.post(path, [a_sale()], headers=headers)).status == 401
-    assert (await other_host.post(URL, [a_sale()], headers=SIGNED)).status == 401
+    assert (await other_host.post("/api/v1/webhooks/signed/unknown", [a_sale()], headers=SIGNED)).status == 401
     assert (await other_host.post("/t/nobody/api/v1/webhooks/signed/x", b"", headers={})).status == 404
     found = await refused(edge_world)
     told = {(one.tenant, one.integration, one.gateway, one.reason, one.missing, one.network) for one in found}
