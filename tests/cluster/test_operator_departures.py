@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sinal_crds.schema import MANIFESTS
+
 from tests.cluster.support import shop
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
@@ -180,3 +182,21 @@ async def test_a_namespace_goes_with_its_tenants(
     kubectl.do("delete", "namespace", kubectl.namespace, "--timeout=120s")
     async with lanes(nats_server.url, running.keyring) as look:
         assert await look.plans() == {}
+
+
+async def test_the_definition_of_tenants_can_be_deleted_while_the_operator_runs(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    """Discovery lists no `patch` of it then, and Kopf serves it no more; the Tenants must go all the same."""
+    kubectl.apply(shop.shop(), shop.tenant("dropped", deletionPolicy="Delete"))
+    kubectl.wait("tenant")
+    try:
+        kubectl.do("delete", "crd", "tenants.sinal.dev", "--timeout=60s")
+        async with lanes(nats_server.url, running.keyring) as look:
+            assert await look.plans() == {}
+            assert set(await look.streams()) == {"T-loja"}
+    finally:
+        Kubectl(kubectl.kubeconfig, "").do("apply", "-f", str(MANIFESTS))
+    until(lambda: kubectl.run("get", "tenants").returncode == 0, timeout_s=60)
+    kubectl.apply(shop.tenant())
+    kubectl.wait("tenant", "loja", timeout_s=60)

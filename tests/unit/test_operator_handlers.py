@@ -16,14 +16,14 @@ class Nothing:
 
 def registry() -> kopf.OperatorRegistry:
     parts: Any = Nothing()
-    return handlers.registry(parts, parts, parts, parts, patience_s=1)
+    return handlers.registry(parts, parts, parts, parts, parts, patience_s=1)
 
 
 def test_no_handler_runs_in_a_thread() -> None:
     """Kopf runs plain functions in threads; the mirror is no thing of several threads."""
     found = cast(Any, registry())
     every = [*found._watching.get_all_handlers(), *found._changing.get_all_handlers()]
-    assert len(every) == 6
+    assert len(every) == 7
     assert all(inspect.iscoroutinefunction(handler.fn) for handler in every)
 
 

@@ -111,6 +111,10 @@ class Client:
         body = {"metadata": {"resourceVersion": str(version)}, "status": status}
         return await self._request("PATCH", path, body=body, content=_MERGE)
 
+    async def patch(self, resource: Resource, namespace: str, name: str, change: Body) -> Body:
+        """Merge into an object and return it; raises Unreachable or Refused."""
+        return await self._request("PATCH", resource.path(namespace, name), body=change, content=_MERGE)
+
     async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
         """Create an object and return it; raises Unreachable or Refused."""
         return await self._request("POST", resource.path(namespace), body=body)

@@ -7,14 +7,18 @@ told about one Tenant object never releases another, even one of the same name o
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 
 import msgspec
 
 from sinal_crds.models import Tenant
+from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror, Seen
 from sinal_operator.provision.report import ENDED, Retired, TenantReport
+
+log = logging.getLogger(__name__)
 
 
 def retirement(seen: Seen) -> Retired:
@@ -43,7 +47,7 @@ class Departures:
         Only NATS knows whose plan and queue it has: one that leaves and has neither is told so, and nothing is touched.
         """
         self._notice()
-        leaving = {**self._abandoned, **{s.uid: retirement(s) for s in self._leaving()}}
+        leaving = {**self._abandoned, **{s.uid: retirement(s) for s in self.leaving()}}
         chosen: dict[str, Retired] = {}
         for uid, tenant in leaving.items():
             if uid not in self._released:
@@ -70,6 +74,25 @@ class Departures:
         """Let a Tenant go though NATS still has what was its own; that is removed if NATS comes back while we run."""
         return self._abandoned.setdefault(seen.uid, retirement(seen))
 
+    def give_up(self, seen: Seen, journal: Journal, patience_s: float) -> None:
+        """Abandon it, and say so where a person looks."""
+        left = self.abandon(seen)
+        message = (
+            f"released after {patience_s:.0f} s without NATS: stream T-{left.slug} and key {left.slug} of the bucket "
+            f"sinal_plans may be left; the operator removes them (policy {left.deletion_policy}) if NATS answers "
+            "before it restarts, else a person must"
+        )
+        log.error("Tenant %s/%s: %s", left.namespace, left.name, message)
+        journal.tell(seen, "Warning", "ReleasedUncleaned", message)
+
+    def may_go(self, uid: str) -> bool:
+        """Whether the API server may forget it."""
+        return uid in self._released or uid in self._abandoned
+
+    def leaving(self) -> list[Seen]:
+        """Tenants that are being deleted."""
+        return [seen for seen in self._mirror if seen.key[0] == "Tenant" and seen.deleting]
+
     def _notice(self) -> None:
         """Forget who is gone. Who went without us, its finalizer taken away by hand, loses its plan and no queue."""
         there = {seen.uid: seen for seen in self._mirror if seen.key[0] == "Tenant"}
@@ -85,6 +108,3 @@ class Departures:
         if uid in self._known:
             self._released[uid] = what
             self._news[uid].set()
-
-    def _leaving(self) -> list[Seen]:
-        return [seen for seen in self._mirror if seen.key[0] == "Tenant" and seen.deleting]

@@ -15,6 +15,7 @@ from typing import Any
 import kopf
 
 from sinal_crds.names import GROUP, VERSION
+from sinal_operator.cluster.definitions import DEFINITIONS, Definitions
 from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.login import login
@@ -64,7 +65,14 @@ def settings(*, namespaced: bool = False) -> kopf.OperatorSettings:
 
 
 def registry(
-    survey: Survey, reconciler: Reconciler, departures: Departures, journal: Journal, *, patience_s: float
+    survey: Survey,
+    reconciler: Reconciler,
+    departures: Departures,
+    journal: Journal,
+    definitions: Definitions,
+    *,
+    patience_s: float,
+    namespaced: bool = False,
 ) -> kopf.OperatorRegistry:
     """The handlers, bound to what they tell."""
     found = kopf.OperatorRegistry()
@@ -85,18 +93,16 @@ def registry(
             return
         if runtime.total_seconds() < patience_s:
             raise kopf.TemporaryError("NATS still has what is its own", delay=random.uniform(0.5, 2))  # noqa: S311
-        tenant = see(dict(body))
-        left = departures.abandon(tenant)
-        message = (
-            f"released after {patience_s:.0f} s without NATS: stream T-{left.slug} and key {left.slug} of the bucket "
-            f"sinal_plans may be left; the operator removes them (policy {left.deletion_policy}) if NATS answers "
-            "before it restarts, else a person must"
-        )
-        log.error("Tenant %s/%s: %s", left.namespace, left.name, message)
-        journal.tell(tenant, "Warning", "ReleasedUncleaned", message)
+        departures.give_up(see(dict(body)), journal, patience_s)
+
+    async def definition_seen(event: Any, **_: Any) -> None:
+        definitions.event(event["type"], event["object"])
 
     for kind in CUSTOM.values():
         kopf.on.event(kind.group, kind.version, kind.plural, id="seen", registry=found)(seen)
     kopf.on.event(SECRETS.version, SECRETS.plural, id="secret-seen", registry=found)(secret_seen)
+    if not namespaced:
+        where = DEFINITIONS
+        kopf.on.event(where.group, where.version, where.plural, id="definition-seen", registry=found)(definition_seen)
     kopf.on.delete(GROUP, VERSION, TENANTS.plural, id="retire", registry=found)(retire)
     return found

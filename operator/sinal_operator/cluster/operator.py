@@ -23,7 +23,9 @@ from sinal_operator.cluster import handlers
 from sinal_operator.cluster.board import Board
 from sinal_operator.cluster.broker import Broker
 from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.definitions import Definitions
 from sinal_operator.cluster.departures import Departures
+from sinal_operator.cluster.finalizers import Finalizers
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror
 from sinal_operator.cluster.pace import Pace
@@ -132,7 +134,8 @@ class ClusterOperator:
             interval_s=options.drift_interval_s,
             allowed=self._allowed,
         )
-        survey = Survey(client, mirror, self._keyring, reserved=self._options.reserved_hosts)
+        definitions = Definitions()
+        survey = Survey(client, mirror, self._keyring, definitions, reserved=options.reserved_hosts)
         departures, journal = Departures(mirror), Journal(client)
         board = Board(lambda: broker.client, Pace(options.status_interval_s))
         reconciler = Reconciler(
@@ -147,11 +150,22 @@ class ClusterOperator:
             board=board,
         )
         self._synced, self._connected = lambda: survey.synced, lambda: broker.connected
-        found = handlers.registry(survey, reconciler, departures, journal, patience_s=options.deletion_patience_s)
+        patience_s = options.deletion_patience_s
+        finalizers = Finalizers(client, mirror, departures, definitions, journal, patience_s=patience_s)
+        found = handlers.registry(
+            survey,
+            reconciler,
+            departures,
+            journal,
+            definitions,
+            patience_s=patience_s,
+            namespaced=bool(options.namespaces),
+        )
         keeping = broker.run(reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake)
         watching = _watching(found, options.namespaces, stack)
         routing = router.watches(reconciler.wake) if router is not None else ()
-        working = (keeping, reconciler.run(), journal.run(), board.run(reconciler.hear), *routing)
+        letting_go = finalizers.run(reconciler.wake)
+        working = (keeping, reconciler.run(), journal.run(), board.run(reconciler.hear), letting_go, *routing)
         return watching, *(_task(work, stack) for work in working)
 
 

@@ -21,13 +21,15 @@ from sinal_crds.models import Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_crds.references import Holdings, Problem
 from sinal_crds.sealing import Holder
-from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.client import Client, Refused
+from sinal_operator.cluster.definitions import Definitions
 from sinal_operator.cluster.mirror import Change, Mirror, Seen
 from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.cluster.wallet import Wallet
 
 RESYNC_S = 300.0  # a listing now and then finds what no watch told of
 APART_S = 5.0  # a watch that lists again was down, so we list too; watches of all kinds do so within seconds
+_NEWEST = 1 << 63  # of a kind without a definition: whatever was seen of it is gone
 
 Body = dict[str, Any]
 
@@ -52,11 +54,12 @@ class Survey:
         client: Client,
         mirror: Mirror,
         keyring: Keyring,
+        definitions: Definitions | None = None,
         *,
         reserved: ReservedHosts = NOTHING_RESERVED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._reserved = reserved
+        self._reserved, self._definitions = reserved, definitions or Definitions()
         self._client, self._mirror, self._keyring, self._clock = client, mirror, keyring, clock
         self._wallet = Wallet(client)
         self._listed_at: float | None = None
@@ -111,9 +114,14 @@ class Survey:
         for kind, resource in CUSTOM.items():
             bodies: list[Body] = []
             versions: list[int] = []  # of several namespaces the oldest counts: after it things may have come
-            async for page, at in self._client.pages(resource):
-                bodies += page
-                versions.append(int(at))
+            try:
+                async for page, at in self._client.pages(resource):
+                    bodies += page
+                    versions.append(int(at))
+            except Refused as error:
+                if not (error.gone and self._definitions.gone(kind)):
+                    raise
+                versions = [_NEWEST]
             self._mirror.replace(kind, bodies, min(versions))
         self._wallet.forget()
         self._listed_at = self._clock()

@@ -18,12 +18,12 @@ class Kubectl:
         found = str(beside) if beside.exists() else shutil.which("kubectl")
         if found is None:
             raise RuntimeError("kubectl is missing: install the dev extra")
-        self._kubeconfig, self.namespace = kubeconfig, namespace
+        self.kubeconfig, self.namespace = kubeconfig, namespace
         self._command = [found, f"--kubeconfig={kubeconfig}", f"--cache-dir={kubeconfig.parent / 'cache'}"]
 
     def in_namespace(self, namespace: str) -> Kubectl:
         """The same for another namespace."""
-        return Kubectl(self._kubeconfig, namespace)
+        return Kubectl(self.kubeconfig, namespace)
 
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Any command, whatever comes of it."""
