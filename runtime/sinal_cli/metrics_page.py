@@ -54,7 +54,8 @@ Traces leave as OTLP where `SINAL_OTLP_ENDPOINT` names a collector (`pip install
 `nats.publish`, `match.batch`, `postgres.transaction`, `dispatch.request`, and `api.request` for what is asked of the
 operations API: a replay is one trace up to Meta. A batch of several events is a trace of its
 own that links to theirs, and leaves `match.event` and `dispatch.event` in each of them. An event that went through the
-spool starts without its trace. A sender's `traceparent` is continued, and decides for itself whether it is sampled.
+spool starts without its trace. A sender's `traceparent` is continued;
+of those that ask to be sampled `SINAL_TRACE_RATIO` has its share.
 
 | metric | type | labels | served by | meaning |
 | --- | --- | --- | --- | --- |

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
+from random import random
 from types import MappingProxyType
 
 from opentelemetry import trace
@@ -46,6 +47,7 @@ class OtlpTracer:
     """One a role."""
 
     def __init__(self, processor: SpanProcessor, *, service: str, ratio: float = 1.0) -> None:
+        self._ratio = ratio
         self._provider = TracerProvider(
             sampler=ParentBasedTraceIdRatio(ratio),
             resource=Resource.create({"service.name": service, "service.version": version("sinal")}),
@@ -64,8 +66,16 @@ class OtlpTracer:
     @contextmanager
     def request(self, name: str, traceparent: str | None) -> Iterator[OtlpSpan]:
         """A request that came in, in the sender's trace if it told one."""
-        with self._span(name, _context(traceparent), kind="server") as span:
+        with self._span(name, self._admitted(_context(traceparent)), kind="server") as span:
             yield OtlpSpan(span)
+
+    def _admitted(self, told: Context) -> Context:
+        """A sender's context; of those that ask for a trace the ratio has its share, whatever ids they choose."""
+        sender = _of(told)
+        if not sender.trace_flags.sampled or random() < self._ratio:  # noqa: S311 - a share, not a secret
+            return told
+        quiet = trace.SpanContext(sender.trace_id, sender.span_id, is_remote=True, trace_state=sender.trace_state)
+        return trace.set_span_in_context(trace.NonRecordingSpan(quiet), Context())
 
     @contextmanager
     def inner(self, name: str, *, kind: Kind = "internal") -> Iterator[None]:

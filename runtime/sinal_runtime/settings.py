@@ -165,7 +165,8 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         le=1,
-        description="Share of requests that start a trace; a sender's `traceparent` decides for itself.",
+        description="Share of requests that are traced, also of those whose sender's `traceparent` asks for a trace; "
+        "one that asks for none gets none.",
     )
     match_batch: int = Field(200, ge=1, le=1_000, description="Messages of one lane in one transaction.")
     match_concurrency: int = Field(2, ge=1, le=64, description="Batches matched at the same time.")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from sinal_crds.names import SLUG_PATTERN
 from sinal_runtime.store.reading import EventFilter
 
 Outcome = Literal["in_flight", "delivered", "withheld", "dead"]
@@ -29,6 +30,7 @@ def _written_out(value: object) -> object:
 
 Moment = Annotated[datetime, BeforeValidator(_written_out)]
 Word = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_storable)]
+Slug = Annotated[str, Field(pattern=SLUG_PATTERN)]  # goes into subjects, where `*` is every tenant
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the normalised e-mail, lower-case hex.")]
 
 

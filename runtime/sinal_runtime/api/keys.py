@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sinal_runtime.api.access import Admin, new_key
 from sinal_runtime.api.answers import answer, cursor_of, read_cursor, says, shows, tagged
-from sinal_runtime.api.filters import Word
+from sinal_runtime.api.filters import Slug, Word
 from sinal_runtime.api.owners import taken_over
 from sinal_runtime.store.operations import AuditRow, KeyRow, OperationsStore
 
@@ -22,7 +22,7 @@ class NewKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tenant: Word | None = Field(None, description="Its tenant; without one it is a key of the platform.")
+    tenant: Slug | None = Field(None, description="Slug of its tenant; without one it is a key of the platform.")
     role: Literal["viewer", "operator", "admin"] = Field(
         "viewer", description="viewer reads, operator also replays and reviews, admin also keeps keys and funnels."
     )

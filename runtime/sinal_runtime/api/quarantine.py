@@ -9,15 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sinal_crds.names import SLUG_PATTERN
 from sinal_runtime.api.access import Operator, Viewer
 from sinal_runtime.api.answers import answer, says, shows, tagged
-from sinal_runtime.api.filters import Word
+from sinal_runtime.api.filters import Slug, Word
 from sinal_runtime.ingest.problem import Problem
 from sinal_runtime.ingest.release import KeptDelivery, KeptPage, Quarantined, Reparsed, ReparsedPage
 from sinal_runtime.store.operations import OperationsStore
 
-Slug = Annotated[str, Field(pattern=SLUG_PATTERN)]
 Cursor = Annotated[str, Field(max_length=64, description="`next_cursor` of the page before.")]
 SCHEMAS = (KeptPage, KeptDelivery, Reparsed, ReparsedPage)
 _ABSENT = "no such delivery in quarantine; it was released, or it expired after 30 days"

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from sinal_runtime.api.access import Viewer
+from sinal_runtime.api.access import Caller, Viewer
 from sinal_runtime.api.answers import read_cursor
 from sinal_runtime.api.filters import Outcome, Word
 from sinal_runtime.api.leaving import Leaving
+from sinal_runtime.api.problems import problem
 from sinal_runtime.api.tail import Item, Tail
 from sinal_runtime.store.reading import EventDetail
 
 HEARTBEAT_S = 10.0
+PER_KEY, PER_TENANT, PER_PROCESS = 20, 60, 500  # streams at once
 LIFE_S = 900.0  # then the client comes back and its key is checked again
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -39,8 +44,55 @@ class Wanted(BaseModel):
         return all(wanted is None or wanted == has for wanted, has in asked)
 
 
+class Seats:
+    """Who looks now; a key, a tenant with all its keys, and everybody together have so many streams at once."""
+
+    def __init__(self, *, per_key: int = PER_KEY, per_tenant: int = PER_TENANT, per_process: int = PER_PROCESS) -> None:
+        self._bounds = {"this key": per_key, "this tenant": per_tenant, "this process": per_process}
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """Streams that are open."""
+        return self._taken["process"]
+
+    @contextmanager
+    def one(self, caller: Caller) -> Iterator[str | None]:
+        """A seat until the end, or whose streams are as many as may be."""
+        names = [f"key {caller.actor}", f"tenant {caller.tenant}", "process"]
+        bounds = zip(names, self._bounds.items(), strict=True)
+        full = [who for name, (who, most) in bounds if self._taken[name] >= most and name != "tenant None"]
+        if full:
+            yield f"{full[0]} has {self._bounds[full[0]]} streams, which is the most: close one, or come back later"
+            return
+        self._taken.update(names)
+        try:
+            yield None
+        finally:
+            self._taken.subtract(names)
+            self._taken += Counter()  # forgets who has none
+
+
+class Stream(StreamingResponse):
+    """A stream that has its seat as long as it is sent."""
+
+    def __init__(self, lines: AsyncIterator[bytes], seats: Seats, caller: Caller) -> None:
+        super().__init__(lines, media_type="text/event-stream", headers=_HEADERS)
+        self._seats, self._caller = seats, caller
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or 429 where there is no seat."""
+        with self._seats.one(self._caller) as full:
+            if full is None:
+                await super().__call__(scope, receive, send)
+            else:
+                refused = problem(429, full, headers={"Retry-After": str(int(HEARTBEAT_S))})
+                await refused(scope, receive, send)
+
+
 def routes(tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE_S) -> APIRouter:
     """The live tail."""
+    seats = Seats()
     router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
     @router.get(
@@ -57,12 +109,13 @@ def routes(tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, li
         """An event comes when it is stored and again when its outcome or a delivery changes.
 
         With `Last-Event-ID` it goes on behind that one; the last seconds may be repeated. `event: lagged` ends a stream
-        whose client was too slow: come back with the last id.
+        whose client was too slow: come back with the last id. 429 says that a key, a tenant or this process has as many
+        streams as may be.
         """
         after = read_cursor(last) if last else None
         items = tail.follow(caller.scope(query.tenant), after)
         lines = _lines(items, query, leaving, heartbeat_s=heartbeat_s, life_s=life_s)
-        return StreamingResponse(lines, media_type="text/event-stream", headers=_HEADERS)
+        return Stream(lines, seats, caller)
 
     return router
 

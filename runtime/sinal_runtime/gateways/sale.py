@@ -130,6 +130,7 @@ class MalformedSale(ValueError):
 
 
 _AMOUNT = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)  # as of tracking: sums of a million such can be stored
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _AT = re.compile(r"at `\$\[\d+\]\.?([\w.\[\]]*)`")
 _decode = msgspec.json.Decoder(list[Sale]).decode
 
@@ -146,6 +147,9 @@ def checked(sales: list[Sale]) -> list[Sale]:
         at = _AT.search(str(error))
         raise MalformedSale(f"`{at[1] or 'Sale'}` is of the wrong type" if at else "no list of sales") from None
     for sale in found:
+        for name, told in (("order_id", sale.order_id), ("parent_order_id", sale.parent_order_id)):
+            if told is not None and not told.isprintable() and _CONTROL.search(told):
+                raise MalformedSale(f"`{name}` contains a control character")
         amounts = {"value": sale.value, "refunded_value": sale.refunded_value or None}
         amounts |= {f"products[{at}].value": product.value for at, product in enumerate(sale.products)}
         for name, amount in amounts.items():

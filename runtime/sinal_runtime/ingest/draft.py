@@ -70,14 +70,14 @@ class Draft(NamedTuple):
 
 # Fields that depend on no other.
 _PLAIN: tuple[tuple[str, Callable[[Fields], object]], ...] = (
-    ("event_id", lambda fields: fields.text("event_id", 128)),
+    ("event_id", lambda fields: fields.identifier("event_id", 128)),
     ("click_id", lambda fields: fields.word("click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _")),
     ("session_id", lambda fields: fields.word("session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _")),
-    ("external_id", lambda fields: private_id(fields.text("external_id", 256, numbers=True))),
+    ("external_id", lambda fields: private_id(fields.identifier("external_id", 256, numbers=True))),
     ("value", lambda fields: fields.amount("value")),
     ("currency", lambda fields: _upper(fields.word("currency", 3, _CURRENCY, "an ISO 4217 code such as BRL"))),
     ("items", lambda fields: fields.sections("items", MAX_ITEMS, _item)),
-    ("order_id", lambda fields: fields.text("order_id", 128, numbers=True)),
+    ("order_id", lambda fields: fields.identifier("order_id", 128, numbers=True)),
     ("consent_ads", lambda fields: fields.flag("consent_ads")),
 )
 
@@ -191,7 +191,7 @@ def _client(fields: Fields, said: dict[str, Any]) -> int:
 
 
 def _item(fields: Fields) -> Item:
-    item_id = fields.text("id", 128, numbers=True)
+    item_id = fields.identifier("id", 128, numbers=True)
     if item_id is None:
         fields.fail("id", "is required")
     quantity = fields.whole("quantity", default=1, low=1, high=1_000_000)

@@ -6,6 +6,7 @@ absent, because that is what page scripts send for what they do not have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -18,6 +19,8 @@ from sinal_runtime.ingest.problem import FieldError
 
 MAX_AMOUNT = Decimal("999999999999")
 MAX_DECIMALS = 6
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 T = TypeVar("T")
 _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -51,7 +54,21 @@ class Fields:
         return len(self._object.keys() - known)
 
     def text(self, name: str, limit: int, *, numbers: bool = False) -> str | None:
-        """A string of at most `limit` characters, trimmed; `numbers` also takes an integer."""
+        """A string of at most `limit` characters, trimmed, without control characters; `numbers`: or an integer."""
+        value = self._raw(name, limit, numbers=numbers)
+        if value is None or value.isprintable():  # nearly always
+            return value
+        return _CONTROL.sub("", value) or None
+
+    def identifier(self, name: str, limit: int, *, numbers: bool = False) -> str | None:
+        """The same, and a control character is an error: without it the id might be another's."""
+        value = self._raw(name, limit, numbers=numbers)
+        if value is not None and not value.isprintable() and _CONTROL.search(value):
+            self.fail(name, "contains a control character")
+            return None
+        return value
+
+    def _raw(self, name: str, limit: int, *, numbers: bool) -> str | None:
         value = self._object.get(name)
         if value is None:
             return None
