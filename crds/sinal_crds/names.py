@@ -14,6 +14,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 PLANS_BUCKET = "sinal_plans"  # key: tenant slug, value: sealed plan
 STATUS_BUCKET = "sinal_status"  # key: tenant slug, value: what the runtime saw
 QUARANTINE_BUCKET = "sinal_quarantine"  # key: tenant slug "." id, value: sealed delivery nobody understood
+DEPARTURES_BUCKET = "sinal_departures"  # key: tenant slug "." digest of its UID, value: whose data are to be removed
 PROVISION_SUBJECT = "sinal.provision"  # a worker that misses a lane asks for it here; body: tenant slug or empty
 TALLY_SUBJECT = "sinal.tally"  # the edge tells housekeeping what it could make no event of
 STOPPED_SUBJECT = "sinal.stopped"  # a dispatcher tells the others which destinations it sends nothing to for a while

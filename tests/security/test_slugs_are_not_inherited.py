@@ -25,10 +25,16 @@ from sinal_crds.plan import Limits, TenantPlan
 from sinal_operator.provision import Provisioner, Retired
 from sinal_runtime.api.app import Parts, build
 from sinal_runtime.bus import Bus, Lanes
+from sinal_runtime.bus.departures import DepartureBucket
+from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.events import Event, encode
+from sinal_runtime.housekeeping.purges import Purger
+from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.matching.worker import MatchWorker
 from sinal_runtime.plans import Plans
+from sinal_runtime.plans.gate import OwnersGate
 from sinal_runtime.store.owners import OwnerStore
+from sinal_runtime.store.purging import TABLES, PurgeStore
 
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_matching import Room, tenant_plan
@@ -121,7 +127,7 @@ async def platform(room: Room, client: Client, bus: Bus, keyring: Keyring) -> As
     provisioner = Provisioner(client, keyring)
     await provisioner.reconcile([])
     async with AsyncExitStack() as stack:
-        plans = Plans(bus, keyring, gate=OwnerStore(room.database))
+        plans = Plans(bus, keyring, gate=OwnersGate(OwnerStore(room.database), DepartureBucket(bus)))
         await plans.start(timeout_s=60)
         stack.push_async_callback(plans.stop)
         worker = MatchWorker(room.database, bus, plans, clock=lambda: room.now[0])
@@ -198,3 +204,85 @@ async def test_rows_and_keys_from_before_there_were_owners_go_to_the_tenant_seen
     assert (await platform.call("GET", "events", key)).status_code == 200
     (row,) = await platform.room.rows("select t.owner, k.owner as of_key from tenants t, api_keys k")
     assert row == {"owner": "uid-a", "of_key": "uid-a"}
+
+
+async def purge(platform: Platform, *, batch: int = 5_000) -> None:
+    await Purger(PurgeStore(platform.room.database, batch=batch), platform.bus).run()
+
+
+async def keep(platform: Platform, body: bytes) -> None:
+    """A delivery of the slug that no adapter understood."""
+    sealed = SealedQuarantine(bucket=QuarantineBucket(platform.bus), keyring=platform.keyring)
+    await sealed.keep(tenant=SLUG, integration="hotmart-principal", gateway="hotmart", raw=body, reason="unreadable")
+
+
+async def test_a_deleted_tenants_data_keys_and_quarantine_go_before_another_has_the_slug(platform: Platform) -> None:
+    mine, theirs = tenant("ns-a", "uid-a", "Delete"), tenant("ns-b", "uid-b", "Delete")
+    await platform.declare(mine)
+    old_key = await platform.key()
+    await keep(platform, b"SECRET-OF-A")
+    for number in range(3):
+        await platform.publish(f"ORDER-OF-A-{number}")
+    await platform.stored(3)
+    await platform.delete(mine)
+    await asyncio.sleep(0.01)  # quarantine's ids have milliseconds: what comes now is younger than the departure
+    await platform.declare(theirs)
+    assert SLUG not in platform.plans.snapshot.tenants, "not before the data are gone"
+    await platform.publish("ORDER-OF-B")
+    await keep(platform, b"SECRET-OF-B")
+    assert (await platform.call("POST", f"tenants/{SLUG}/handover")).status_code == 409
+
+    await purge(platform, batch=2)
+    await eventually(lambda: SLUG in platform.plans.snapshot.tenants)
+    await platform.stored(1)
+    new_key = await platform.key()
+    assert await platform.orders(new_key) == {"ORDER-OF-B"}
+    assert (await platform.call("GET", "events", old_key)).status_code == 401
+    assert len(await QuarantineBucket(platform.bus).held(SLUG)) == 1, "its own"
+    seen = (await platform.call("GET", "audit", new_key)).json()["audit"]
+    assert [line["action"] for line in seen] == ["key.create"], "nothing of who had the slug before"
+    (line,) = (await platform.call("GET", "audit", params={"action": "tenant.purge"})).json()["audit"]
+    assert line["target"] == "ns-a/loja" and line["detail"]["rows"] == {
+        **line["detail"]["rows"], "events": 3, "conversions": 3, "capi_events": 3, "api_keys": 1, "quarantine": 1,
+    }  # fmt: skip
+    assert await DepartureBucket(platform.bus).all() == []
+
+
+async def test_a_purge_that_was_stopped_goes_on_and_leaves_nothing(platform: Platform) -> None:
+    mine = tenant("ns-a", "uid-a", "Delete")
+    await platform.declare(mine)
+    for number in range(3):
+        await platform.publish(f"ORDER-OF-A-{number}")
+    await platform.stored(3)
+    await platform.delete(mine)
+    (departure,) = await DepartureBucket(platform.bus).all()
+    store = PurgeStore(platform.room.database, batch=1)
+    assert await store.begin(departure)
+    await store.purge(departure)
+    await purge(platform)
+    for table in (*TABLES, "tenants"):
+        column = "id" if table == "tenants" else "tenant_id"
+        assert await platform.room.rows(f"select 1 from {table} where {column} = 'loja'") == [], table
+    (line,) = (await platform.call("GET", "audit", params={"action": "tenant.purge"})).json()["audit"]
+    assert line["detail"]["rows"]["events"] == 3, "what went before it was stopped is counted too"
+
+
+async def test_a_purge_takes_nothing_of_who_has_the_rows_by_now(platform: Platform) -> None:
+    await platform.declare(tenant("ns-a", "uid-a", "Delete"))
+    await platform.publish("ORDER")
+    await platform.stored(1)
+    await platform.delete(tenant("ns-a", "uid-a", "Delete"))
+    await platform.room.rows("select 1")
+    async with platform.room.database.transaction() as connection:
+        await connection.execute("update tenants set owner = 'uid-b', home = 'ns-b/loja'")
+    await purge(platform)
+    assert len(await platform.room.rows("select 1 from events")) == 1
+    assert (await platform.call("GET", "audit", params={"action": "tenant.purge_refused"})).json()["audit"]
+
+
+async def test_every_table_that_knows_a_tenant_is_purged(platform: Platform) -> None:
+    known = await platform.room.rows(
+        "select c.table_name from information_schema.columns c join pg_class t on t.relname = c.table_name "
+        "where c.table_schema = 'public' and c.column_name = 'tenant_id' and not t.relispartition"
+    )
+    assert {row["table_name"] for row in known} == {*TABLES, "audit_log", "purges"}

@@ -83,7 +83,12 @@ def _consumer(name: str, filter_subject: str, ack_wait_s: float) -> Config:
 
 
 # KV buckets and how long a value stays; 0: for ever
-BUCKETS = {names.PLANS_BUCKET: 0, names.STATUS_BUCKET: 0, names.QUARANTINE_BUCKET: 30 * 86_400}
+BUCKETS = {
+    names.PLANS_BUCKET: 0,
+    names.STATUS_BUCKET: 0,
+    names.DEPARTURES_BUCKET: 0,
+    names.QUARANTINE_BUCKET: 30 * 86_400,
+}
 
 
 def bucket(name: str, *, replicas: int) -> Config:

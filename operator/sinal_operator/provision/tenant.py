@@ -6,9 +6,11 @@ touched, and nothing is written that is there already.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 from sinal_crds import names
+from sinal_crds.departures import Departure, encode
 from sinal_crds.plan import TenantPlan
 from sinal_operator.provision import desired, drift
 from sinal_operator.provision.api import ConsumerInfo, JetStream, Refused, StreamInfo
@@ -173,8 +175,20 @@ class Tenant:
         self._changes.append(f"consumer {consumer.name} removed")
 
 
+async def _depart(retired: Retired, jetstream: JetStream) -> None:
+    """Tell the runtime to remove the data of a tenant."""
+    departure = Departure(
+        slug=retired.slug,
+        uid=retired.uid,
+        namespace=retired.namespace,
+        name=retired.name,
+        at=round(time.time() * 1000),
+    )
+    await jetstream.store(f"$KV.{names.DEPARTURES_BUCKET}.{departure.key}", encode(departure))
+
+
 async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: Vault) -> TenantReport:
-    """Take a tenant's plan away and, where its policy says Delete, its stream; what is of another owner stays.
+    """Take a tenant's plan away and, where its policy says Delete, its stream and data; what another owns stays.
 
     Plan and stream are judged each by its own owner: who waits for the slug may have neither yet. A stream that is
     retained waits for a tenant of the same namespace and name, which will have another UID.
@@ -186,6 +200,8 @@ async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStr
     planned = vault.holder(retired.slug)
     others = planned is not None and planned.uid != retired.uid
     changes, reasons = [], []
+    if retired.deletion_policy == "Delete" and not others and (planned is not None or (owned and info is not None)):
+        await _depart(retired, jetstream)  # before the plan goes: who sees a later plan of the slug can see this
     if others:
         reasons.append(f"the plan {retired.slug} is of the Tenant {planned}; it was left alone")
     elif (owned or planned is not None) and await vault.remove(retired.slug):

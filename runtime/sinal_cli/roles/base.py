@@ -167,9 +167,11 @@ class Base(Keyless):
         bus = await self._bus(name, wait_s=CONNECT_S if cache is not None and cache.exists else None)
         gate = None
         if database is not None:
+            from sinal_runtime.bus.departures import DepartureBucket
+            from sinal_runtime.plans.gate import OwnersGate
             from sinal_runtime.store.owners import OwnerStore
 
-            gate = OwnerStore(database)
+            gate = OwnersGate(OwnerStore(database), DepartureBucket(bus))
         plans = Plans(bus, self._keyring, cache=cache, reserved=reserved_hosts(self._settings), gate=gate)
         await plans.start()
         self._stack.push_async_callback(plans.stop)

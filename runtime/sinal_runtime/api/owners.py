@@ -28,6 +28,10 @@ def routes(store: OwnerStore, plans: Plans) -> APIRouter:
         held = plans.snapshot.held.get(slug)
         if held is None:
             raise HTTPException(404, f"no Tenant waits for the slug {slug[:64]!r}")
+        if held.owner.leaving:
+            raise HTTPException(
+                409, f"the data under {slug} are being removed; its Tenant works as soon as that is done"
+            )
         to_home = home(held.plan.namespace, held.plan.name)
         done = await store.hand_over(slug, caller.entry("tenant.handover", to_home, tenant=slug))
         if done is None:

@@ -239,7 +239,11 @@ def _plans(plans: list[TenantPlan], scope: str | None, everyone: Mapping[str, Te
 def _held(held: Held) -> Finding:
     """A Tenant that took the slug of another one's data: nothing of it is worked on."""
     slug, taker = held.plan.slug, home(held.plan.namespace, held.plan.name)
-    detail = f"SlugTakenOver: the Tenant {taker} has the slug, and the data under it are those of {held.owner}"
+    if held.owner.leaving:
+        detail = f"the data of {held.owner.home}, which was deleted, are being removed"
+        advice = f"{taker} works as soon as that is done; where it takes minutes, look at housekeeping"
+        return Finding(area="plans", subject=slug, grade="warning", detail=detail, advice=advice)
+    detail = f"SlugTakenOver: the Tenant {taker} has the slug, and the data under it are those of {held.owner.home}"
     advice = (
         f"what comes in waits in its queue: give it the data with `sinal tenants handover {slug}`, "
         "or give it another spec.slug"

@@ -15,6 +15,7 @@ from sinal_runtime.housekeeping.facts import Facts
 from sinal_runtime.housekeeping.heartbeat import Heartbeat
 from sinal_runtime.housekeeping.ledger import LedgerCheck
 from sinal_runtime.housekeeping.ports import Bus, Plans
+from sinal_runtime.housekeeping.purges import Purger
 from sinal_runtime.housekeeping.queues import Incoming, Quarantine
 from sinal_runtime.housekeeping.spools import BroadcastSpools
 from sinal_runtime.housekeeping.stranded import Stranded
@@ -25,6 +26,7 @@ from sinal_runtime.store.housekeeping import HousekeepingStore, Leases
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.partitions import maintain
 from sinal_runtime.store.privacy import PrivacyStore
+from sinal_runtime.store.purging import PurgeStore
 from sinal_runtime.store.rollups import roll_up
 
 # Seconds between two runs of each chore.
@@ -37,6 +39,7 @@ MOST_FACTS_S = 120.0
 ERASURES_S = 5.0
 LEDGER_S = 900.0
 HEARTBEAT_S = 60.0
+PURGES_S = 5.0
 
 
 class Housekeeper:
@@ -59,6 +62,7 @@ class Housekeeper:
         self._database, self._owner, self._plans = database, owner, plans
         self._stranded = Stranded(store, outbox, bus, plans, surveys=surveys)
         self._heartbeat = Heartbeat(store, bus, plans)
+        self._purger = Purger(PurgeStore(owner), bus)
         self._ledger = LedgerCheck(store, plans)
         self._eraser = Eraser(
             database,
@@ -89,6 +93,7 @@ class Housekeeper:
             ),
             Chore("facts", max(MOST_FACTS_S, self._facts_every_s), self._facts.tell, least_s=self._facts_every_s),
             Chore("erasures", ERASURES_S, lambda _: self._eraser.run()),
+            Chore("purges", PURGES_S, lambda _: self._purger.run()),
             Chore("ledger", LEDGER_S, lambda _: self._ledger.check()),
             Chore("heartbeat", HEARTBEAT_S, lambda _: self._heartbeat.send()),
         ]

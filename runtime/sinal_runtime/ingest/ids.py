@@ -48,6 +48,11 @@ def uuid7(now_ms: int) -> str:
     return f"{time[:8]}-{time[8:]}-7{rest[:3]}-{_VARIANT[rest[3]]}{rest[4:7]}-{rest[7:19]}"
 
 
+def moment_ms(uuid: str) -> int:
+    """When a time-ordered UUID was made, in Unix milliseconds."""
+    return int(uuid.replace("-", "")[:12], 16)
+
+
 def short_id() -> str:
     """22 random letters and digits, more than 120 bits."""
     return _short(_random.take(16))

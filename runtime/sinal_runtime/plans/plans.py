@@ -22,7 +22,7 @@ from sinal_runtime.bus.client import Bus
 from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.kv import Bucket
 from sinal_runtime.plans.cache import Cached, PlanCache
-from sinal_runtime.plans.snapshot import Held, Snapshot
+from sinal_runtime.plans.snapshot import Held, Holder, Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +33,10 @@ ASK_AGAIN_S = 1.0  # of plans that are not admitted
 
 
 class Gate(Protocol):
-    """Who says whether a tenant's rows are its plan's; `store.owners.OwnerStore` in production."""
+    """Who says whether a tenant's rows are its plan's; `plans.gate.OwnersGate` in production."""
 
-    async def claim(self, plans: Sequence[TenantPlan]) -> Mapping[str, str]:
-        """Those that are another Tenant's, with its namespace/name. May raise: then none of them is admitted yet."""
+    async def claim(self, plans: Sequence[TenantPlan]) -> Mapping[str, Holder]:
+        """Those that are another Tenant's, by slug. May raise: then none of them is admitted yet."""
         ...
 
 
@@ -171,7 +171,8 @@ class Plans:
                     self._held.pop(plan.slug, None)
                     self._admitted[plan.slug] = _identity(plan)
             for slug in self._held.keys() - before.keys():
-                log.error("plans.slug_taken_over", tenant=slug, owner=self._held[slug].owner)
+                owner = self._held[slug].owner
+                log.warning("plans.held", tenant=slug, owner=owner.home, leaving=owner.leaving)
             return self._held != before or len(taken) < len(asked)
 
     def _admits(self, plan: TenantPlan) -> bool:

@@ -39,11 +39,18 @@ def _first(pairs: Iterable[tuple[str, T]]) -> Mapping[str, T]:
     return MappingProxyType(found)
 
 
+class Holder(msgspec.Struct, frozen=True):
+    """The Tenant whose rows are under a slug, by namespace/name; `leaving` while they are being removed."""
+
+    home: str
+    leaving: bool = False
+
+
 class Held(msgspec.Struct, frozen=True):
-    """A plan that nobody works by: the rows under its slug are another Tenant's, of this namespace/name."""
+    """A plan that nobody works by: the rows under its slug are another Tenant's."""
 
     plan: TenantPlan
-    owner: str
+    owner: Holder
 
 
 class Snapshot:

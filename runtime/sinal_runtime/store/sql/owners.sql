@@ -31,3 +31,25 @@ update tenants t set owner = t.claimant, home = t.claimant_home, claimant = null
 from tenants was
 where t.id = %(slug)s and was.id = t.id and t.claimant is not null
 returning was.home as from_home, t.home as to_home, was.owner as from_owner, t.owner as to_owner
+
+-- name: begin_purge
+insert into purges (id, tenant_id, owner, home, requested_at)
+values (%(id)s, %(slug)s, %(uid)s, %(home)s, %(at)s)
+on conflict (id) do nothing
+
+-- name: is_theirs
+select not exists (
+    select from tenants where id = %(slug)s and owner is not null and owner <> %(uid)s and home <> %(home)s) as theirs
+
+-- name: count_purged
+update purges p set counts = p.counts || (
+    select jsonb_object_agg(n.key, n.value::bigint + coalesce((p.counts ->> n.key)::bigint, 0))
+    from jsonb_each_text(%(rows)s::jsonb) as n)
+where p.id = %(id)s
+
+-- name: remove_tenant
+delete from tenants where id = %(slug)s
+
+-- name: finish_purge
+-- After the moment of every line in the audit log until now, its own among them.
+update purges set finished_at = clock_timestamp() where id = %(id)s and finished_at is null returning counts::text as counts
