@@ -13,6 +13,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 PLANS_BUCKET = "sinal_plans"  # key: tenant slug, value: sealed plan
 STATUS_BUCKET = "sinal_status"  # key: tenant slug, value: what the runtime saw
+QUARANTINE_BYTES = 2**30  # of all tenants; each has a share that is far smaller
 QUARANTINE_BUCKET = "sinal_quarantine"  # key: tenant slug "." id, value: sealed delivery nobody understood
 DEPARTURES_BUCKET = "sinal_departures"  # key: tenant slug "." digest of its UID, value: whose data are to be removed
 PROVISION_SUBJECT = "sinal.provision"  # a worker that misses a lane asks for it here; body: tenant slug or empty

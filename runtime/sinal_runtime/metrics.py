@@ -19,6 +19,11 @@ INGEST_SECONDS = Histogram("sinal_ingest_seconds", "Time to a durable answer.", 
 INGEST_UNKNOWN_FIELDS = Counter(
     "sinal_ingest_unknown_fields", "Fields of tracking events that nothing reads.", ("tenant",)
 )
+QUARANTINE_FULL = Counter(
+    "sinal_quarantine_full",
+    "Unreadable deliveries whose body was not kept, because their tenant's share of quarantine is used up.",
+    ("tenant",),
+)
 SPOOL_EVENTS = Gauge("sinal_spool_events", "Events waiting on disk for the broker.")
 SPOOL_BYTES = Gauge("sinal_spool_bytes", "Bytes of the spool's segments.")
 SPOOL_LIMIT_BYTES = Gauge("sinal_spool_limit_bytes", "Bytes that the spool may take; 0 without a spool.")

@@ -19,7 +19,7 @@ from sinal_crds.plan import IntegrationPlan
 from sinal_runtime.bus import Bus
 from sinal_runtime.events import decode_event
 from sinal_runtime.ingest import protocol
-from sinal_runtime.ingest.quarantine import open_kept
+from sinal_runtime.ingest.quarantine import open_kept, read_head
 from sinal_runtime.ingest.role import IngestServer
 from sinal_runtime.ingest.testing import sha256
 from sinal_runtime.plans.testing import StaticPlans
@@ -169,7 +169,8 @@ async def test_delivery_nobody_understands_is_in_the_bucket_and_opens(
     bucket = await client.jetstream().key_value("sinal_quarantine")
     entry = await bucket.get(f"loja.{answers[0].json()['id']}")
     assert entry.value is not None
-    kept, raw = open_kept(entry.value, KEYRING)
+    kept = read_head(entry.value)
+    raw = open_kept(kept, KEYRING)
     assert (kept.integration, raw) == ("vendas", b"<new format>")
     assert (await bucket.status()).ttl == 30 * 86_400
 

@@ -125,6 +125,7 @@ async def test_kept_deliveries_are_listed_newest_first_without_their_content(wor
     assert (shown["integration"], shown["reason"]) == ("vendas", "no list of sales")
     assert "maria" not in first.text and set(shown) == {
         "id", "tenant", "integration", "gateway", "reason", "received_at", "expires_at", "sealed_bytes",
+        "body_sha256",
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from sinal_crds.plan import IntegrationPlan
 from sinal_runtime.bus import Bus
 from sinal_runtime.events import Event, decode_event
 from sinal_runtime.ingest import outlet
-from sinal_runtime.ingest.quarantine import open_kept
+from sinal_runtime.ingest.quarantine import open_kept, read_head
 from sinal_runtime.ingest.role import IngestServer
 from sinal_runtime.ingest.testing import sha256
 from sinal_runtime.plans.testing import StaticPlans
@@ -226,4 +226,4 @@ async def test_delivery_nobody_understands_waits_sealed_on_disk_and_reaches_quar
         await drained(http)
     bucket = await client.jetstream().key_value("sinal_quarantine")
     entry = await bucket.get(f"loja.{answer.json()['id']}")
-    assert entry.value is not None and open_kept(entry.value, KEYRING)[1] == raw
+    assert entry.value is not None and open_kept(read_head(entry.value), KEYRING) == raw

@@ -46,6 +46,7 @@ class StreamState(msgspec.Struct, frozen=True):
     """Counters of a stream."""
 
     messages: int = 0
+    bytes: int = 0
     last_seq: int = 0
     consumer_count: int = 0
 

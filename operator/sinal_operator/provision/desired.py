@@ -91,6 +91,9 @@ BUCKETS = {
 }
 
 
+MAX_BYTES = {names.QUARANTINE_BUCKET: names.QUARANTINE_BYTES}  # others hold what the platform itself writes
+
+
 def bucket(name: str, *, replicas: int) -> Config:
     """Configuration of the stream behind a KV bucket with one value a key (ADR-8)."""
     return {
@@ -101,7 +104,7 @@ def bucket(name: str, *, replicas: int) -> Config:
         "discard": "new",
         "max_msgs_per_subject": 1,
         "max_msgs": -1,
-        "max_bytes": -1,
+        "max_bytes": MAX_BYTES.get(name, -1),
         "max_msg_size": -1,
         "max_age": BUCKETS[name] * SECOND,
         "max_consumers": 10_000,  # every watching process has one

@@ -18,11 +18,11 @@ from sinal_crds import names
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import Holder, Keyring
 from sinal_operator import metrics
-from sinal_operator.provision import desired
+from sinal_operator.provision import desired, drift
 from sinal_operator.provision.api import JetStream, Refused, StreamInfo, Unavailable
 from sinal_operator.provision.outlook import Look, Outlook
 from sinal_operator.provision.report import ENDED, Report, Retired, TenantReport
-from sinal_operator.provision.tenant import Tenant, retire
+from sinal_operator.provision.tenant import NO_STORAGE, Tenant, retire
 from sinal_operator.provision.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class Provisioner:
         self._lock = asyncio.Lock()
         self._settled: dict[str, TenantPlan | Retired] = {}  # what each tenant was brought to, by slug
         self._trouble = ""
+        self._unbounded: set[str] = set()  # buckets that could not be given their bound; tried once a process
 
     async def reconcile(
         self,
@@ -149,12 +150,42 @@ class Provisioner:
 
     async def _ensure_buckets(self, streams: Mapping[str, StreamInfo]) -> None:
         for name in desired.BUCKETS:
-            if f"KV_{name}" not in streams:
+            found = streams.get(f"KV_{name}")
+            if found is None:
                 try:
-                    await self._jetstream.create_stream(desired.bucket(name, replicas=self._replicas))
+                    await self._create_bucket(name)
                 except Refused as error:
                     raise Unavailable(f"bucket {name}: {error}") from error
+            elif name in desired.MAX_BYTES:
+                await self._bound_bucket(name, found)
         await self._vault.open(streams.get(f"KV_{names.PLANS_BUCKET}"))
+
+    async def _create_bucket(self, name: str) -> None:
+        """Without its bound where the broker has not so much to reserve; raises Refused."""
+        config = desired.bucket(name, replicas=self._replicas)
+        try:
+            await self._jetstream.create_stream(config)
+        except Refused as error:
+            if error.err_code not in NO_STORAGE or name not in desired.MAX_BYTES:
+                raise
+            await self._jetstream.create_stream(config | {"max_bytes": -1})
+            self._left_unbounded(name, str(error))
+
+    async def _bound_bucket(self, name: str, found: StreamInfo) -> None:
+        """Give a bucket of an older release its bound; one that somebody else has bounded, or that is fuller, stays."""
+        limit = desired.MAX_BYTES[name]
+        if found.config.get("max_bytes", -1) > 0 or name in self._unbounded:
+            return
+        if found.state.bytes > limit:
+            return self._left_unbounded(name, f"it holds {found.state.bytes} bytes: a bound would remove some")
+        try:
+            await self._jetstream.update_stream(drift.merged({"max_bytes": limit}, found.config))
+        except Refused as error:
+            self._left_unbounded(name, str(error))
+
+    def _left_unbounded(self, name: str, why: str) -> None:
+        self._unbounded.add(name)
+        log.warning("bucket %s has no bound of %d bytes: %s", name, desired.MAX_BYTES[name], why)
 
     async def run(
         self,

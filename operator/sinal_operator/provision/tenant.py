@@ -20,12 +20,12 @@ from sinal_operator.provision.vault import Vault
 _OVERLAP = 10065  # subjects overlap with an existing stream
 _TAKEN = 10058  # a stream of that name with another configuration, made since it was looked for
 _FILTER_TAKEN = frozenset({10099, 10100})  # another consumer of the work queue reads the same subjects
-_NO_STORAGE = frozenset({10023, 10028, 10047})
+NO_STORAGE = frozenset({10023, 10028, 10047})
 
 
 def _verdict(error: Refused) -> tuple[Result, str]:
     """Whether a refusal needs a person, and what to tell them."""
-    if error.err_code in _NO_STORAGE:
+    if error.err_code in NO_STORAGE:
         return "blocked", (
             f"{error}: the broker reserves max_bytes of every stream, and the sum is over its limit; "
             "raise JetStream's max_file_store or lower the tenants' limits"

@@ -135,6 +135,8 @@ REFUSALS: dict[str, str] = {
     "too_large": "the body is larger than a mebibyte",
     "too_slow": "the body did not arrive in time",
     "too_many": "too many at once, or the tenant's queue is full; the gateway comes again",
+    "quarantine_full": "nobody understands these, and the tenant's share of quarantine is used up: they were answered "
+    "202 and only a digest of each was kept; `sinal quarantine list` shows what is there",
     "not_stored": "neither the broker nor the disk took it; the gateway comes again",
 }
 

@@ -1,14 +1,14 @@
 """The KV bucket of deliveries that nobody understood yet: `<slug>.<id>` -> sealed blob, gone after 30 days.
 
-It is one bucket of the platform, not a lane of a tenant, and is made on first use where the provisioner has not. A blob
-that is larger than a message is stored in parts `<slug>.<id>`, `<slug>.<id>.1`, …; the first is written last, so that a
-delivery is there whole or not at all.
+It is one bucket of the platform, not a lane of a tenant, and is made on first use where the provisioner has not (which
+bounds it later). A delivery has a small head `<slug>.<id>`, and where its body does not fit the head, parts
+`<slug>.<id>.<n>.<bytes>`, `n` from 1. The head is written last, so that a delivery is there whole or not at all. Names
+carry sizes, so that a listing tells what a tenant takes up. Older releases cut head and body together: `<slug>.<id>`, `<slug>.<id>.1`, …
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -18,6 +18,7 @@ from sinal_runtime.bus.errors import BusRefused, LaneMissing
 
 KEEP_S = 30 * 86_400
 PART_BYTES = 512 * 1024  # well under the broker's default message limit of 1 MiB
+HEAD_BYTES = 4 * 1024  # the most that a head takes
 _NAME_IN_USE = 10058  # the bucket exists with other settings: somebody configured it
 _NO_MESSAGE = 10037
 _STREAM = f"KV_{QUARANTINE_BUCKET}"
@@ -45,6 +46,13 @@ _got = msgspec.json.Decoder(_Got).decode
 _info = msgspec.json.Decoder(_Info).decode
 
 
+class Held(NamedTuple):
+    """What there is of one delivery."""
+
+    parts: tuple[str, ...] = ()  # names of its parts behind the head's, in their order
+    bytes: int = 0  # that it takes at most
+
+
 class Broker(Protocol):
     """The parts of the bus that this needs."""
 
@@ -61,16 +69,16 @@ class QuarantineBucket:
     def __init__(self, bus: Broker) -> None:
         self._bus = bus
 
-    async def put(self, slug: str, blob_id: str, blob: bytes) -> None:
-        """Store one blob durably; raises BusError."""
-        for subject, part in self.parts(slug, blob_id, blob):
+    async def put(self, slug: str, blob_id: str, head: bytes, body: bytes = b"") -> None:
+        """Store one delivery durably; raises BusError."""
+        for subject, part in self.parts(slug, blob_id, head, body):
             await self.write(subject, part)
 
-    def parts(self, slug: str, blob_id: str, blob: bytes) -> list[tuple[str, bytes]]:
+    def parts(self, slug: str, blob_id: str, head: bytes, body: bytes = b"") -> list[tuple[str, bytes]]:
         """What `put` writes, in its order: subject and value."""
-        parts = [blob[at : at + PART_BYTES] for at in range(0, len(blob), PART_BYTES)] or [b""]
+        cut = [body[at : at + PART_BYTES] for at in range(0, len(body), PART_BYTES)]
         subject = f"{self.PREFIX}{slug}.{blob_id}"
-        return [(subject + (f".{at}" if at else ""), parts[at]) for at in range(len(parts) - 1, -1, -1)]
+        return [*((f"{subject}.{at}.{len(part)}", part) for at, part in enumerate(cut, 1)), (subject, head)]
 
     async def write(self, subject: str, value: bytes, *, timeout_s: float = 5.0) -> client.Published:
         """Store one part, making the bucket where it is missing; raises BusError."""
@@ -81,9 +89,9 @@ class QuarantineBucket:
             await self._create()
             return await self._bus.publish(subject, value, msg_id=key, timeout_s=timeout_s)
 
-    async def held(self, slug: str | None = None, blob_id: str | None = None) -> dict[tuple[str, str], int]:
-        """Parts of each blob there is by tenant and id; raises BusError. Without a tenant of all tenants."""
-        found: dict[tuple[str, str], int] = {}
+    async def held(self, slug: str | None = None, blob_id: str | None = None) -> dict[tuple[str, str], Held]:
+        """What there is by tenant and id; raises BusError. Without a tenant of all tenants."""
+        found: dict[tuple[str, str], list[str]] = {}
         seen, total = 0, 1
         while seen < total:
             query = {"subjects_filter": f"{self.PREFIX}{slug or _EVERY}.{blob_id or '>'}", "offset": seen}
@@ -92,15 +100,19 @@ class QuarantineBucket:
             except LaneMissing:
                 return {}  # nothing was ever kept
             for subject in info.state.subjects:
-                tenant, kept = subject.removeprefix(self.PREFIX).split(".")[:2]
-                found[tenant, kept] = found.get((tenant, kept), 0) + 1
+                tenant, kept, *part = subject.removeprefix(self.PREFIX).split(".", 2)
+                found.setdefault((tenant, kept), []).extend(part)
             seen, total = seen + max(1, len(info.state.subjects)), info.total
-        return found
+        return {key: _held(parts) for key, parts in found.items()}
 
-    async def get(self, slug: str, blob_id: str, parts: int) -> bytes | None:
-        """One blob, None when it is gone or not whole; raises BusError."""
+    async def head(self, slug: str, blob_id: str) -> bytes | None:
+        """The head of one delivery, None when it is gone; raises BusError."""
+        return await self._get(f"{self.PREFIX}{slug}.{blob_id}")
+
+    async def body(self, slug: str, blob_id: str, held: Held) -> bytes | None:
+        """What stands behind the head, None when some of it is gone; raises BusError."""
         subject = f"{self.PREFIX}{slug}.{blob_id}"
-        values = await asyncio.gather(*(self._get(subject + (f".{at}" if at else "")) for at in range(parts)))
+        values = [await self._get(f"{subject}.{part}") for part in held.parts]
         return None if None in values else b"".join(value for value in values if value is not None)
 
     async def remove(self, slug: str, blob_id: str) -> None:
@@ -138,3 +150,9 @@ class QuarantineBucket:
         except BusRefused as error:
             if error.err_code != _NAME_IN_USE:
                 raise
+
+
+def _held(parts: list[str]) -> Held:
+    """A name that says no size is of an older release, which cut at `PART_BYTES`."""
+    ordered = tuple(sorted(parts, key=lambda part: int(part.partition(".")[0])))
+    return Held(ordered, HEAD_BYTES + sum(int(part.partition(".")[2] or PART_BYTES) for part in ordered))

@@ -1,10 +1,16 @@
 """Erasure: a person taken out of every table, queue, quarantine and spool, and a line in the audit log that proves it.
 
 It was taken on with marks that matching obeys, so nothing of the person comes in while it runs. Each step may be
-repeated: one that fails leaves the erasure waiting, and the next run begins again.
+repeated: one that fails leaves the erasure waiting, and the next run begins again. Tenants are served side by side, and
+each has so much time a run: whoever has much to be searched makes nobody else wait. What an erasure has searched of
+quarantine it does not search again in this process.
 """
 
 from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
 
 import structlog
 
@@ -13,7 +19,7 @@ from sinal_runtime.bus.errors import BusError, where
 from sinal_runtime.events import Forget
 from sinal_runtime.housekeeping.people import keys_of
 from sinal_runtime.housekeeping.ports import Plans, Spools
-from sinal_runtime.housekeeping.queues import Incoming, Quarantine, shown
+from sinal_runtime.housekeeping.queues import Incoming, Quarantine, Searched, shown
 from sinal_runtime.store import footprint
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.errors import StoreError
@@ -23,6 +29,14 @@ from sinal_runtime.store.rows import Mark
 log = structlog.get_logger(__name__)
 
 COUNTRY = "BR"  # of phones of a tenant that is not in the plans any more
+
+
+AT_ONCE = 4  # tenants
+BUDGET_S = 30.0  # of a tenant in one run
+
+
+class TimeIsUp(Exception):
+    """An erasure has not come to its end within its tenant's time; it goes on in the next run."""
 
 
 class Unfinished(Exception):
@@ -40,45 +54,70 @@ class Eraser:
         quarantine: Quarantine,
         spools: Spools,
         plans: Plans,
+        *,
+        budget_s: float = BUDGET_S,
     ) -> None:
+        self._budget_s = budget_s
+        self._searched: dict[str, Searched] = {}  # of erasures that are under way, by id
         self._database, self._store, self._plans = database, store, plans
         self._incoming, self._quarantine, self._spools = incoming, quarantine, spools
 
     async def run(self) -> int:
         """Do all that wait; returns how many. One that fails costs no other; raises Unfinished then."""
         waiting = await self._store.waiting()
-        failed = 0
+        self._searched = {one.id: self._searched[one.id] for one in waiting if one.id in self._searched}
+        of_tenants: defaultdict[str, list[Waiting]] = defaultdict(list)
         for one in waiting:
-            try:
-                counts = await self._erase(one)
-            except (StoreError, BusError) as error:
-                failed += 1
-                await self._store.failed(one.id, type(error).__name__)
-                log.error("privacy.erasure_failed", erasure=one.id, tenant=one.tenant, at=where(error))
-            else:
-                log.info("privacy.erased", erasure=one.id, tenant=one.tenant, **counts)
+            of_tenants[one.tenant].append(one)
+        gate = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._serve(theirs, gate)) for theirs in of_tenants.values()]
         if waiting:
             await self.observe()
-        if failed:
-            raise Unfinished(f"{failed} of {len(waiting)} erasures")
+        if left := sum(task.result() for task in tasks):
+            raise Unfinished(f"{left} of {len(waiting)} erasures")
         return len(waiting)
+
+    async def _serve(self, waiting: list[Waiting], gate: asyncio.Semaphore) -> int:
+        """Do those of one tenant, the oldest first; returns how many are left."""
+        left = 0
+        async with gate:
+            until = time.monotonic() + self._budget_s
+            for one in waiting:
+                try:
+                    counts = await self._erase(one, until)
+                except TimeIsUp as error:
+                    left += 1
+                    await self._store.failed(one.id, type(error).__name__)
+                    log.info("privacy.erasure_goes_on", erasure=one.id, tenant=one.tenant)
+                except (StoreError, BusError) as error:
+                    left += 1
+                    await self._store.failed(one.id, type(error).__name__)
+                    log.error("privacy.erasure_failed", erasure=one.id, tenant=one.tenant, at=where(error))
+                else:
+                    log.info("privacy.erased", erasure=one.id, tenant=one.tenant, **counts)
+        return left
 
     async def observe(self) -> None:
         """Show how many wait."""
         metrics.ERASURES_WAITING.set(await self._store.count_waiting())
 
-    async def _erase(self, waiting: Waiting) -> dict[str, int]:
+    async def _erase(self, waiting: Waiting, until: float) -> dict[str, int]:
         wanted = waiting.subject
         keys = keys_of(await footprint.look(self._database, wanted))
         await self._store.mark(waiting, keys)
         at_ms = round(waiting.requested_at.timestamp() * 1000)
         marks = [Mark(key=key, kind="erased", at_ms=at_ms) for key in keys]
-        elsewhere = {
-            "queued_events": await self._incoming.erase(wanted, marks),
-            "quarantine": await self._quarantine.erase(wanted, country=self._country(wanted)),
-        }
+        queued = await self._incoming.erase(wanted, marks)
+        searched = self._searched.get(waiting.id, Searched())
+        searched = await self._quarantine.erase(wanted, searched, country=self._country(wanted), until=until)
+        self._searched[waiting.id] = searched
+        if not searched.finished:
+            raise TimeIsUp
         await self._spools.erase(wanted)
-        return await self._store.finish(waiting, elsewhere)
+        done = await self._store.finish(waiting, {"queued_events": queued, "quarantine": searched.deleted})
+        del self._searched[waiting.id]
+        return done
 
     def _country(self, wanted: Forget) -> str:
         plan = self._plans.snapshot.tenants.get(wanted.tenant)

@@ -21,7 +21,12 @@ from sinal_runtime.store.footprint import Footprint
 _LOCAL = re.compile(r"[^\s\"'<>()\[\]{},;:=&|\\]{1,64}\Z")
 _DOMAIN = re.compile(r"[A-Za-z0-9.\-]{1,253}")
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|/)")
+MAX_FOUND = 2_000  # distinct addresses, or numbers, of one body: a notice of a sale has a few
 _PHONE = re.compile(r"\+?\d[\d\s().\-]{6,20}\d")
+
+
+class TooManyPeople(Exception):
+    """A body holds more addresses or numbers than can be compared; no gateway sends such a one."""
 
 
 class NoSuchPerson(ValueError):
@@ -103,7 +108,10 @@ def keys_of(found: Footprint) -> list[str]:
 
 
 def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
-    """Whether a body in clear, of whatever form, holds the person, or the order as a word of its own."""
+    """Whether a body in clear, of whatever form, holds the person, or the order as a word of its own.
+
+    Raises TooManyPeople for a body that was made to be slow to search.
+    """
     text = raw.decode("utf-8", "replace")
     texts = {text, unquote_plus(text), _ESCAPED.sub(_unescaped, text)}
     if any(_word(order).search(one) for one in texts for order in wanted.orders):
@@ -112,7 +120,7 @@ def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
     return any(
         any(digest in one for digest in (*emails, *phones))
         or not emails.isdisjoint(_hashes("em", _emails(one), country))
-        or not phones.isdisjoint(_hashes("ph", _PHONE.findall(one), country))
+        or not phones.isdisjoint(_hashes("ph", (number[0] for number in _PHONE.finditer(one)), country))
         for one in texts
     )
 
@@ -129,7 +137,12 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _hashes(field: str, found: Iterable[str], country: str) -> set[str]:
-    return {digest for value in set(found) if (digest := identity.hashed(field, value, country=country))}
+    distinct: set[str] = set()
+    for value in found:
+        distinct.add(value)
+        if len(distinct) > MAX_FOUND:
+            raise TooManyPeople(field)
+    return {digest for value in distinct if (digest := identity.hashed(field, value, country=country))}
 
 
 def _emails(text: str) -> Iterable[str]:

@@ -6,8 +6,9 @@ An event taken out of its queue was accepted, so it gets its row first, without 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -16,11 +17,11 @@ from sinal_crds import names
 from sinal_crds.keyring import Keyring, UnknownKey
 from sinal_runtime.bus import contents
 from sinal_runtime.bus.contents import Content
-from sinal_runtime.bus.quarantine import QuarantineBucket
+from sinal_runtime.bus.quarantine import Held, QuarantineBucket
 from sinal_runtime.events import Event, Forget, decode_event
-from sinal_runtime.housekeeping.people import mentions
+from sinal_runtime.housekeeping.people import TooManyPeople, mentions
 from sinal_runtime.housekeeping.ports import Bus
-from sinal_runtime.ingest.quarantine import Kept, TamperedDelivery, open_kept
+from sinal_runtime.ingest.quarantine import Kept, TamperedDelivery, join, open_kept
 from sinal_runtime.matching.batch import SALE_KEY
 from sinal_runtime.matching.marks import Marks, blank_row
 from sinal_runtime.matching.visits import moment
@@ -71,6 +72,14 @@ class Incoming:
                 await transaction.insert_events([blank_row(event)])
 
 
+class Searched(NamedTuple):
+    """How far an erasure has searched quarantine."""
+
+    deleted: int = 0
+    after: str | None = None  # the last delivery that was searched
+    finished: bool = False
+
+
 class Quarantine:
     """Deliveries that nobody understood, opened with the platform's keys to be searched."""
 
@@ -80,25 +89,55 @@ class Quarantine:
     async def find(self, wanted: Forget, *, country: str) -> list[tuple[Kept, bytes]]:
         """Deliveries that hold this person, and their clear bodies; raises BusError."""
         found = []
-        for (_, blob_id), parts in (await self._bucket.held(wanted.tenant)).items():
-            blob = await self._bucket.get(wanted.tenant, blob_id, parts)
-            if blob is None:
-                continue
-            try:
-                kept, raw = open_kept(blob, self._keyring)
-            except (TamperedDelivery, UnknownKey) as error:
-                log.warning("privacy.quarantine_unreadable", tenant=wanted.tenant, error=type(error).__name__)
-                continue
-            if kept.tenant == wanted.tenant and await asyncio.to_thread(mentions, raw, wanted, country=country):
-                found.append((kept, raw))
+        for blob_id, held in await self._ids(wanted.tenant):
+            opened = await self._open(wanted.tenant, blob_id, held)
+            if opened is not None and await self._search(opened[1], wanted, country=country) == "held":
+                found.append(opened)
         return found
 
-    async def erase(self, wanted: Forget, *, country: str) -> int:
-        """Delete those deliveries; returns how many. Raises BusError."""
-        found = await self.find(wanted, country=country)
-        for kept, _ in found:
-            await self._bucket.remove(wanted.tenant, kept.id)
-        return len(found)
+    async def erase(self, wanted: Forget, done: Searched, *, country: str, until: float) -> Searched:
+        """Go on after what is done and delete those deliveries, until all are searched or the (monotonic) time is up.
+
+        A body that holds more people than can be compared goes too: it may hold this one. Raises BusError.
+        """
+        count, after = done.deleted, done.after
+        for blob_id, held in await self._ids(wanted.tenant):
+            if after is not None and blob_id <= after:
+                continue
+            if time.monotonic() >= until:
+                return Searched(deleted=count, after=after, finished=False)
+            opened = await self._open(wanted.tenant, blob_id, held)
+            if opened is not None and await self._search(opened[1], wanted, country=country) != "absent":
+                await self._bucket.remove(wanted.tenant, blob_id)
+                count += 1
+            after = blob_id
+        return Searched(deleted=count, after=after, finished=True)
+
+    async def _ids(self, tenant: str) -> list[tuple[str, Held]]:
+        """Oldest first: ids begin with their time."""
+        held = await self._bucket.held(tenant)
+        return sorted(((blob_id, one) for (_, blob_id), one in held.items()), key=lambda pair: pair[0])
+
+    async def _open(self, tenant: str, blob_id: str, held: Held) -> tuple[Kept, bytes] | None:
+        """A delivery and its clear body; None where there is none (any more) that can be opened."""
+        head = await self._bucket.head(tenant, blob_id)
+        body = await self._bucket.body(tenant, blob_id, held)
+        if head is None or body is None:
+            return None
+        try:
+            kept = join(head, body)
+            if kept.tenant != tenant or kept.digest is not None:
+                return None
+            return kept, open_kept(kept, self._keyring)
+        except (TamperedDelivery, UnknownKey) as error:
+            log.warning("privacy.quarantine_unreadable", tenant=tenant, error=type(error).__name__)
+            return None
+
+    async def _search(self, raw: bytes, wanted: Forget, *, country: str) -> Literal["held", "absent", "unknown"]:
+        try:
+            return "held" if await asyncio.to_thread(mentions, raw, wanted, country=country) else "absent"
+        except TooManyPeople:
+            return "unknown"
 
 
 def _holds(body: bytes, wanted: Forget) -> bool:

@@ -18,7 +18,7 @@ import structlog
 
 from sinal_crds.keyring import Keyring, UnknownKey
 from sinal_crds.plan import IntegrationPlan, TenantPlan
-from sinal_runtime.bus.quarantine import KEEP_S, QuarantineBucket
+from sinal_runtime.bus.quarantine import KEEP_S, Held, QuarantineBucket
 from sinal_runtime.events import Event
 from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import ReadsBack
@@ -27,12 +27,13 @@ from sinal_runtime.ingest import facts
 from sinal_runtime.ingest.new_words import awaits_fix
 from sinal_runtime.ingest.outlet import EventTooLarge, Outlet
 from sinal_runtime.ingest.ports import Clock, Plans
-from sinal_runtime.ingest.quarantine import Kept, TamperedDelivery, open_kept, read_head
+from sinal_runtime.ingest.quarantine import Kept, TamperedDelivery, join, open_kept, read_head
 from sinal_runtime.ingest.webhooks import takes
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 16
+MAX_LOOKED = 2_000  # heads that one page may look at: who asks for a gateway that has none goes on with the cursor
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Result = Literal["released", "not_understood", "integration_gone", "gateway_unknown", "too_large", "cannot_open"]
@@ -58,6 +59,7 @@ class KeptDelivery(msgspec.Struct, kw_only=True, frozen=True):
     received_at: datetime
     expires_at: datetime
     sealed_bytes: int
+    body_sha256: str | None = None  # where the body is not kept: the tenant's share of quarantine was used up
 
 
 class KeptPage(msgspec.Struct, kw_only=True, frozen=True):
@@ -101,30 +103,31 @@ class Quarantined:
     ) -> None:
         self._bucket, self._keyring, self._plans = bucket, keyring, plans
         self._gateways, self._out, self._clock = gateways, out, clock
+        self._one_whole = asyncio.Lock()
 
     async def page(
         self, tenant: str | None, *, gateway: str | None = None, before: str | None = None, limit: int = 50
     ) -> KeptPage:
         """A page, newest first; `before` is the `next_cursor` of the page before. Raises BusError."""
         found, cursor = await self._page(tenant, gateway, before, limit)
-        return KeptPage(deliveries=[_shown(kept, size) for kept, size, _ in found], next_cursor=cursor)
+        return KeptPage(deliveries=[_shown(kept) for kept, _ in found], next_cursor=cursor)
 
     async def show(self, tenant: str | None, kept_id: str) -> KeptDelivery | None:
         """One of them, or None; raises BusError."""
         found = await self._find(tenant, kept_id)
-        return _shown(*found[:2]) if found is not None else None
+        return _shown(found[0]) if found is not None else None
 
     async def reparse(self, tenant: str | None, kept_id: str) -> Reparsed | None:
         """Read one again and publish what it says; None when there is none. Raises BusError, Problem 429 or 503."""
         found = await self._find(tenant, kept_id)
-        return await self._release(found[0], found[2]) if found is not None else None
+        return await self._release(*found) if found is not None else None
 
     async def reparse_all(
         self, tenant: str | None, *, gateway: str, before: str | None = None, limit: int = 100
     ) -> ReparsedPage:
         """Read a page of a gateway's deliveries again; go on with `next_cursor`. Raises as `reparse`."""
         found, cursor = await self._page(tenant, gateway, before, limit)
-        done = [await self._release(kept, blob) for kept, _, blob in found]
+        done = [await self._release(kept, held) for kept, held in found]
         results: dict[str, int] = {}
         for one in done:
             results[one.result] = results.get(one.result, 0) + 1
@@ -132,50 +135,79 @@ class Quarantined:
 
     async def _page(
         self, tenant: str | None, gateway: str | None, before: str | None, limit: int
-    ) -> tuple[list[tuple[Kept, int, bytes]], str | None]:
+    ) -> tuple[list[tuple[Kept, Held]], str | None]:
         there = await self._bucket.held(tenant)
         ids = sorted((key for key in there if before is None or key[1] < before), key=lambda key: key[1], reverse=True)
-        found: list[tuple[Kept, int, bytes]] = []
+        found: list[tuple[Kept, Held]] = []
         for start in range(0, len(ids), AT_ONCE):
+            if start >= MAX_LOOKED:
+                return found, ids[start - 1][1]
             chunk = ids[start : start + AT_ONCE]
             read = await asyncio.gather(*(self._read(*key, there[key]) for key in chunk))
             for at, one in enumerate(read, start + 1):
-                if one is not None and gateway in (None, one[0].gateway):
-                    found.append(one)
+                if one is not None and gateway in (None, one.gateway):
+                    found.append((one, there[one.tenant, one.id]))
                 if len(found) == limit:
                     return found, found[-1][0].id if at < len(ids) else None
         return found, None
 
-    async def _find(self, tenant: str | None, kept_id: str) -> tuple[Kept, int, bytes] | None:
+    async def _find(self, tenant: str | None, kept_id: str) -> tuple[Kept, Held] | None:
         if not _ID.fullmatch(kept_id):
             return None
         heads = await self._bucket.held(tenant, kept_id)
         for slug, _ in heads:
-            parts = sum((await self._bucket.held(slug, f"{kept_id}.>")).values())
-            return await self._read(slug, kept_id, 1 + parts)
+            held = (await self._bucket.held(slug, f"{kept_id}.>")).get((slug, kept_id), Held())
+            kept = await self._read(slug, kept_id, held)
+            return None if kept is None else (kept, held)
         return None
 
-    async def _read(self, slug: str, kept_id: str, parts: int) -> tuple[Kept, int, bytes] | None:
-        blob = await self._bucket.get(slug, kept_id, parts)
-        if blob is None:
+    async def _read(self, slug: str, kept_id: str, held: Held) -> Kept | None:
+        """What may be shown of one; its body is not read."""
+        head = await self._bucket.head(slug, kept_id)
+        if head is None:
             return None
         try:
-            kept = read_head(blob)
+            kept = read_head(head)
+        except TamperedDelivery:
+            return await self._read_older(slug, kept_id, head, held)
+        return kept if (kept.tenant, kept.id) == (slug, kept_id) else None
+
+    async def _read_older(self, slug: str, kept_id: str, head: bytes, held: Held) -> Kept | None:
+        """The head of one that an older release cut in two: it is read whole, and no other meanwhile."""
+        async with self._one_whole:
+            body = await self._bucket.body(slug, kept_id, held)
+        try:
+            kept = None if body is None else join(head, body)
         except TamperedDelivery:
             log.error("quarantine.unreadable", tenant=slug, id=kept_id)
             return None
-        return (kept, len(blob), blob) if (kept.tenant, kept.id) == (slug, kept_id) else None
+        if kept is None or (kept.tenant, kept.id) != (slug, kept_id):
+            return None
+        return msgspec.structs.replace(kept, ciphertext=b"", apart=len(kept.ciphertext))
 
-    async def _release(self, kept: Kept, blob: bytes) -> Reparsed:
-        result = await self._publish(kept, blob)
+    async def _whole(self, kept: Kept, held: Held) -> Kept:
+        """The same with its body; raises _Stays, BusError."""
+        if kept.digest is not None:
+            raise _Stays("cannot_open", "only its digest was kept: the tenant's share of quarantine was used up")
+        head = await self._bucket.head(kept.tenant, kept.id)
+        body = await self._bucket.body(kept.tenant, kept.id, held)
+        if head is None or body is None:
+            raise _Stays("cannot_open", "it is not whole any more")
+        try:
+            return join(head, body)
+        except TamperedDelivery as error:
+            raise _Stays("cannot_open", str(error)) from error
+
+    async def _release(self, kept: Kept, held: Held) -> Reparsed:
+        result = await self._publish(kept, held)
         if result.result == "released":
             await self._bucket.remove(kept.tenant, kept.id)
         log.info("quarantine.reparsed", tenant=kept.tenant, id=kept.id, gateway=kept.gateway, result=result.result)
         return result
 
-    async def _publish(self, kept: Kept, blob: bytes) -> Reparsed:
+    async def _publish(self, kept: Kept, held: Held) -> Reparsed:
         try:
-            events = self._understand(kept, blob)
+            events = self._understand(await self._whole(kept, held))
             duplicates = await self._out.put(events)
         except _Stays as error:
             return Reparsed(id=kept.id, tenant=kept.tenant, result=error.result, reason=error.reason)
@@ -185,15 +217,14 @@ class Quarantined:
         ids = [event.id for event in events]
         return Reparsed(id=kept.id, tenant=kept.tenant, result="released", events=ids, duplicates=sum(duplicates))
 
-    def _understand(self, kept: Kept, blob: bytes) -> list[Event]:
+    def _understand(self, kept: Kept) -> list[Event]:
         gateway, place = self._gateways.get(kept.gateway), self._place(kept)
         if gateway is None:
             raise _Stays("gateway_unknown", "this release has no adapter of that name")
         if place is None:
             raise _Stays("integration_gone", "the tenant's plan has no integration of that name any more")
         try:
-            _, raw = open_kept(blob, self._keyring)
-            return self._events(gateway, kept, raw, *place)
+            return self._events(gateway, kept, open_kept(kept, self._keyring), *place)
         except _Stays:
             raise
         except (TamperedDelivery, UnknownKey) as error:
@@ -234,7 +265,7 @@ class Quarantined:
         ]
 
 
-def _shown(kept: Kept, size: int) -> KeptDelivery:
+def _shown(kept: Kept) -> KeptDelivery:
     received = datetime.fromtimestamp(kept.received_at / 1000, UTC)
     return KeptDelivery(
         id=kept.id,
@@ -244,5 +275,6 @@ def _shown(kept: Kept, size: int) -> KeptDelivery:
         reason=kept.reason,
         received_at=received,
         expires_at=received + timedelta(seconds=KEEP_S),
-        sealed_bytes=size,
+        sealed_bytes=kept.apart or len(kept.ciphertext),
+        body_sha256=kept.digest.hex() if kept.digest is not None else None,
     )

@@ -44,7 +44,7 @@ class IngestServer:
             bus=bus,
             plans=plans,
             limiter=self._limiter,
-            quarantine=SealedQuarantine(bucket=bucket, keyring=keyring, detour=self.detour),
+            quarantine=SealedQuarantine(bucket=bucket, keyring=keyring, detour=self.detour, tally=self._tally),
             settings=settings,
             detour=self.detour,
             beginner=bus,

@@ -29,6 +29,7 @@ MAX_BODY = 1024 * 1024
 # Protects the process against a flood, not the tenant's quota: far above what any shop sells.
 MIN_PER_MINUTE = 60_000
 TIMES_EVENTS = 10
+UNREADABLE_PER_MINUTE = 600  # of a tenant: each takes up a place in quarantine
 
 Candidate = tuple[TenantPlan, IntegrationPlan]
 
@@ -242,6 +243,9 @@ class Webhooks:
         self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, reason: str
     ) -> Answer:
         self._count_drift(believed[0])
+        bucket = f"{believed[0][0].slug}:unreadable"
+        if wait_s := await self._limiter.take(bucket, 1, per_minute=UNREADABLE_PER_MINUTE):
+            raise problem.retry(429, "Too many deliveries that are not understood.", wait_s)
         try:
             kept = await self._quarantine.keep(
                 tenant=request.tenant, integration=believed[0][1].name, gateway=gateway, raw=raw, reason=reason

@@ -21,7 +21,8 @@ from erasures where id = %(id)s and (%(tenant)s::text is null or tenant_id = %(t
 
 -- name: waiting
 select id, tenant_id as tenant, requested_at, requested_by as actor, role, subject::text as subject, keys
-from erasures where state = 'waiting' order by requested_at limit %(limit)s
+from erasures where state = 'waiting'
+order by row_number() over (partition by tenant_id order by requested_at), requested_at limit %(limit)s
 
 -- name: count_waiting
 select count(*)::int as waiting from erasures where state = 'waiting'
