@@ -12,6 +12,7 @@ from sinal_runtime import metrics as of_runtime
 # Who serves a metric, by the beginning of its name; the longest one counts. Every role serves sinal_build_info.
 _ROLES = {
     "sinal_ingest_": "ingest",
+    "sinal_quarantine_": "ingest",
     "sinal_spool_": "ingest",
     "sinal_gateway_": "ingest",
     "sinal_queue_": "housekeeping",

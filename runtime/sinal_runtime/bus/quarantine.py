@@ -1,9 +1,10 @@
 """The KV bucket of deliveries that nobody understood yet: `<slug>.<id>` -> sealed blob, gone after 30 days.
 
-It is one bucket of the platform, not a lane of a tenant, and is made on first use where the provisioner has not (which
-bounds it later). A delivery has a small head `<slug>.<id>`, and where its body does not fit the head, parts
-`<slug>.<id>.<n>.<bytes>`, `n` from 1. The head is written last, so that a delivery is there whole or not at all. Names
-carry sizes, so that a listing tells what a tenant takes up. Older releases cut head and body together: `<slug>.<id>`, `<slug>.<id>.1`, …
+It is one bucket of the platform, not a lane of a tenant, and is made on first use where the provisioner has not, which
+bounds it later. A delivery has a small head `<slug>.<id>`, and where its body does not fit the head, parts
+`<slug>.<id>.<n>.<bytes>`, `n` from 1. The head is written last, so that a delivery is there whole or not at all.
+Names carry sizes, so that a listing tells what a tenant takes up. Older releases cut head and body together:
+`<slug>.<id>`, `<slug>.<id>.1`, …
 """
 
 from __future__ import annotations
