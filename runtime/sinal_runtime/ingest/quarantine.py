@@ -114,7 +114,10 @@ class SealedQuarantine:
             return await self._store(kept)
         metrics.QUARANTINE_FULL.labels(kept.tenant).inc()
         if self._tally is not None:
-            self._tally.refused(Refusal("quarantine_full", kept.tenant, kept.integration, kept.gateway))
+            refusal = Refusal(
+                reason="quarantine_full", tenant=kept.tenant, integration=kept.integration, gateway=kept.gateway
+            )
+            self._tally.refused(refusal)
         digest = hashlib.sha256(raw)
         log.warning("webhook.body_not_kept", tenant=kept.tenant, id=kept.id, sha256=digest.hexdigest())
         if room == "head":
