@@ -106,6 +106,15 @@ _IN = Row(
             empty="Every field is known",
             height=6,
         ),
+        Panel(
+            kind="lines",
+            title="Whose bodies does quarantine not keep?",
+            why="Deliveries that nobody understands, beyond the tenant's share of quarantine: only a digest is kept.",
+            unit="short",
+            queries=(Query(f"sum(rate(sinal_quarantine_full_total{{{_T}}}[{promql.RATE}]))", "deliveries a second"),),
+            empty="Every body is kept",
+            height=6,
+        ),
     ),
 )
 
