@@ -1,7 +1,7 @@
 """Tracking events: one, a batch, or a beacon. All of a request is accepted or none of it.
 
-The order is that of cost: size, shape, who, fields, rate, broker. One bad event refuses its batch and is named,
-because a sender that is told half of it was taken has no good next step.
+The order is that of cost: size, shape, who, rate, fields, broker. What is over the limit costs a look at its sender.
+One bad event refuses its batch and is named, because a sender that is told half of it was taken has no good next step.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from sinal_crds.plan import TenantPlan
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import TRACKING_KINDS, Event, Kind
 from sinal_runtime.ingest import body, draft, facts, outlet, peer, problem, who
@@ -22,6 +23,9 @@ from sinal_runtime.ingest.problem import FieldError
 MAX_BODY = 256 * 1024
 MAX_INFLATED = 2 * 1024 * 1024  # 500 events of 4 KiB
 MAX_BATCH = 500
+# What compressed bodies may come to, beside the limit of events: a few kilobytes on the wire are megabytes of work.
+INFLATED_PER_EVENT = 1024
+MIN_INFLATED_PER_MINUTE = 4 * MAX_INFLATED
 
 KINDS: Mapping[str, Kind] = {kind: kind for kind in TRACKING_KINDS}
 
@@ -32,6 +36,13 @@ class Entry(NamedTuple):
     kind: Kind
     source: Mapping[str, object]
     path: str  # of its fields, with the closing dot
+
+
+class Document(NamedTuple):
+    """A body, and how many bytes it was inflated to; 0 for one that was not compressed."""
+
+    fields: dict[str, object]
+    inflated: int
 
 
 class Understood(NamedTuple):
@@ -77,11 +88,13 @@ class Tracking:
 
     async def one(self, request: Request, slug: str | None, kind: Kind) -> Answer:
         """`POST /api/v1/track/<kind>`."""
-        return await self._accept(request, slug, [Entry(kind, await self._read(request), "")])
+        document = await self._read(request)
+        return await self._accept(request, slug, [Entry(kind, document.fields, "")], inflated=document.inflated)
 
     async def batch(self, request: Request, slug: str | None) -> Answer:
         """`POST /api/v1/track/batch`: `{"events": [{"type": …}]}`; a `funnel` beside `events` stands for all."""
-        return await self._accept(request, slug, entries(await self._read(request)))
+        document = await self._read(request)
+        return await self._accept(request, slug, entries(document.fields), inflated=document.inflated)
 
     async def beacon(self, request: Request, slug: str | None, entry: Entry) -> None:
         """One event out of query parameters; raises Problem."""
@@ -99,16 +112,30 @@ class Tracking:
         try:
             body.check_media_type(request)
             document = _document(request, raw)
-            found = [Entry(kind, document, "")] if kind else entries(document)
-            if len(found) != 1:
+            found = [Entry(kind, document.fields, "")] if kind else entries(document.fields)
+            if len(found) != 1 or document.inflated:
                 return False
-            understood = self._understand(request, slug, found, page_is_url=False)
+            callers = self._callers(request, slug, found)
+        except problem.Problem:
+            return False
+        tenant = callers[0].tenant
+        bucket = f"{tenant.slug}:events"
+        if not self._limiter.spend(bucket, 1, per_minute=tenant.limits.events_per_minute):
+            return False
+        if self._begin(request, found, callers, done):
+            return True
+        self._limiter.give_back(bucket, 1)  # the usual way takes it again
+        return False
+
+    def _begin(
+        self, request: Request, found: list[Entry], callers: list[who.Caller], done: Callable[[Receipt], None]
+    ) -> bool:
+        """Understand the one event and send it on its way."""
+        try:
+            understood = self._understand(request, found, callers, page_is_url=False)
         except problem.Problem:
             return False
         (event,) = understood.events
-        plan = self._plans.snapshot.tenants.get(event.tenant)
-        if plan and not self._limiter.spend(f"{event.tenant}:events", 1, per_minute=plan.limits.events_per_minute):
-            return False
         if not self._out.begin(event, lambda result: done(Receipt(event, understood.dropped[0], result))):
             return False
         self._observer.unknown_fields(event.tenant, understood.unknown)
@@ -125,17 +152,18 @@ class Tracking:
         duplicates = await self._stored(self._out.settle([event], [outlet.encode_safe(event)], [error]))
         return _answer([event], duplicates, [receipt.dropped])
 
-    async def _read(self, request: Request) -> dict[str, object]:
+    async def _read(self, request: Request) -> Document:
         body.check_media_type(request)
         raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
         return _document(request, raw)
 
     async def _accept(
-        self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool = False
+        self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool = False, inflated: int = 0
     ) -> Answer:
-        events, dropped, unknown = self._understand(request, slug, found, page_is_url=page_is_url)
+        callers = self._callers(request, slug, found)
+        await self._admit_rate(callers[0].tenant, len(found), inflated)
+        events, dropped, unknown = self._understand(request, found, callers, page_is_url=page_is_url)
         self._observer.unknown_fields(request.tenant, unknown)
-        await self._admit_rate(request.tenant, len(events))
         return _answer(events, await self._stored(self._out.put(events)), dropped)
 
     async def _stored(self, storing: Awaitable[list[bool]]) -> list[bool]:
@@ -144,8 +172,9 @@ class Tracking:
         except outlet.EventTooLarge:
             raise outlet.too_large() from None
 
-    def _understand(self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool) -> Understood:
-        callers = self._callers(request, slug, found)
+    def _understand(
+        self, request: Request, found: list[Entry], callers: list[who.Caller], *, page_is_url: bool
+    ) -> Understood:
         now_ms = int(self._clock.time() * 1000)
         visitor = self._visitor(request, page_is_url) if request.source == "browser" else facts.NOBODY
         errors: list[FieldError] = []
@@ -196,18 +225,21 @@ class Tracking:
             referrer=page[: draft.MAX_URL] if page else None,
         )
 
-    async def _admit_rate(self, tenant: str, count: int) -> None:
-        plan = self._plans.snapshot.tenants.get(tenant)
-        if plan is None:
-            return
-        wait_s = await self._limiter.take(f"{tenant}:events", count, per_minute=plan.limits.events_per_minute)
-        if wait_s:
+    async def _admit_rate(self, tenant: TenantPlan, count: int, inflated: int) -> None:
+        """Both limits, before anything is done for it; what is refused for its bytes has spent no events."""
+        per_minute = tenant.limits.events_per_minute
+        if inflated:
+            most = max(MIN_INFLATED_PER_MINUTE, INFLATED_PER_EVENT * per_minute)
+            if wait_s := await self._limiter.take(f"{tenant.slug}:inflated", inflated, per_minute=most):
+                raise problem.retry(429, "The tenant's limit of compressed bodies per minute is used up.", wait_s)
+        if wait_s := await self._limiter.take(f"{tenant.slug}:events", count, per_minute=per_minute):
             raise problem.retry(429, "The tenant's limit of events per minute is used up.", wait_s)
 
 
-def _document(request: Request, raw: bytes) -> dict[str, object]:
+def _document(request: Request, raw: bytes) -> Document:
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    return body.json_object(body.inflate(raw, encoding=encoding, limit=MAX_INFLATED))
+    data = body.inflate(raw, encoding=encoding, limit=MAX_INFLATED)
+    return Document(body.json_object(data), 0 if data is raw else len(data))
 
 
 def entries(document: dict[str, object]) -> list[Entry]:

@@ -1,0 +1,153 @@
+"""Attack: a public key and a forged Origin, and a few kilobytes of gzip that are hundreds of long events.
+
+Before: a tenant's limit was asked after the events were understood, so that what was refused had cost 0.66 s of the
+edge's loop, and a single event over the limit was understood twice.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from sinal_crds.plan import Limits
+from sinal_runtime.bus.client import Published
+from sinal_runtime.bus.errors import BusError
+from sinal_runtime.ingest import app, draft, tracking
+from sinal_runtime.ingest.exchange import Header, Request
+from sinal_runtime.ingest.limiter import LocalLimiter
+from sinal_runtime.ingest.testing import Client
+from sinal_runtime.plans.testing import StaticPlans
+from sinal_runtime.settings import Settings
+
+from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, TOKEN, EdgeWorld, a_tenant
+
+PAGE = {"origin": LANDING}
+LONG = "https://curso.example/?" + "&".join(f"p{n}={n}" for n in range(40))
+EVENT = {"type": "pageview", "funnel": PUBLIC_KEY, "url": LONG}
+
+
+class Acks:
+    """A broker that has everything at once."""
+
+    def begin(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Callable[[Published | BusError], None]
+    ) -> bool:
+        done(Published(1, False))
+        return True
+
+
+@pytest.fixture
+def understood(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every event whose fields were read."""
+    found: list[object] = []
+    read = draft.read
+
+    def counting(fields: object, **options: object) -> object:
+        found.append(fields)
+        return read(fields, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(draft, "read", counting)
+    return found
+
+
+async def test_a_batch_over_the_limit_is_refused_before_its_events_are_read(
+    edge_world: EdgeWorld, understood: list[object]
+) -> None:
+    edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=500)),)
+    client = edge_world.client()
+    batch = {"events": [EVENT] * 500}
+    assert (await client.post("/api/v1/track/batch", batch, headers=PAGE)).status == 202
+    assert len(understood) == 500
+    for _ in range(3):
+        refused = await client.post("/api/v1/track/batch", batch, headers=PAGE)
+        assert refused.status == 429 and int(refused.headers["retry-after"]) >= 1
+    assert len(understood) == 500
+
+
+async def test_events_that_are_wrong_spend_the_limit_too(edge_world: EdgeWorld) -> None:
+    edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=10)),)
+    client = edge_world.client()
+    wrong = {"events": [EVENT | {"occurred_at": "yesterday"}] * 10}
+    assert (await client.post("/api/v1/track/batch", wrong, headers=PAGE)).status == 400
+    assert (await client.post("/api/v1/track/batch", wrong, headers=PAGE)).status == 429
+
+
+async def test_what_is_inflated_has_a_ceiling_of_its_own(edge_world: EdgeWorld, understood: list[object]) -> None:
+    headers = PAGE | {"content-encoding": "gzip"}
+    raw = msgspec.json.encode({"events": [EVENT | {"title": "x" * 3_000}] * 500})
+    packed = gzip.compress(raw)
+    edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=5_000)),)
+    client = edge_world.client()
+    fits = tracking.MIN_INFLATED_PER_MINUTE // len(raw)
+    answers = [await client.post("/api/v1/track/batch", packed, headers=headers) for _ in range(fits + 3)]
+    assert [answer.status for answer in answers] == [202] * fits + [429] * 3
+    assert "compressed" in answers[-1].json()["detail"] and len(understood) == fits * 500
+    assert (await client.post("/api/v1/track/batch", {"events": [EVENT]}, headers=PAGE)).status == 202
+
+
+def short_way(world: EdgeWorld) -> tuple[app.Edge, list[int]]:
+    edge = app.build(
+        bus=world.bus,
+        plans=StaticPlans(*world.tenants),
+        limiter=LocalLimiter(clock=world.clock),
+        quarantine=world.quarantine,
+        settings=Settings(),
+        clock=world.clock,
+        beginner=Acks(),
+    )
+    return edge, []
+
+
+def test_one_event_over_the_limit_is_never_read_on_the_short_way(
+    edge_world: EdgeWorld, understood: list[object]
+) -> None:
+    edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=2)),)
+    edge, answers = short_way(edge_world)
+
+    def reply(status: int, headers: list[Header], body: bytes) -> None:
+        answers.append(status)
+
+    def visit(event: dict[str, str]) -> bool:
+        headers = [(b"origin", LANDING.encode()), (b"host", b"x")]
+        body = msgspec.json.encode(event)
+        return edge.begin(Request.whole("POST", "/api/v1/track/pageview", headers=headers, body=body, peer=None), reply)
+
+    assert visit(EVENT)
+    assert not visit(EVENT | {"occurred_at": "yesterday"}), "the usual way names what is wrong, and spends for it"
+    assert visit(EVENT)
+    assert len(understood) == 3
+    assert not visit(EVENT)
+    assert (len(understood), answers) == (3, [202, 202])
+
+
+async def test_a_webhook_s_rate_is_asked_before_its_body_is_parsed(edge_world: EdgeWorld) -> None:
+    parsed: list[bytes] = []
+    gateway = edge_world.gateways["signed"]
+    parse = gateway.parse
+
+    def counting(raw: bytes, *, country: str = "BR", clear: bool = False) -> object:
+        parsed.append(raw)
+        return parse(raw, country=country, clear=clear)
+
+    gateway.parse = counting  # type: ignore[method-assign, assignment]
+
+    class Empty(LocalLimiter):
+        """A limiter whose buckets of webhooks are used up."""
+
+        async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
+            return 7.0 if bucket.endswith(":webhooks") else 0.0
+
+    edge = app.build(
+        bus=edge_world.bus,
+        plans=StaticPlans(*edge_world.tenants),
+        limiter=Empty(clock=edge_world.clock),
+        quarantine=edge_world.quarantine,
+        settings=Settings(),
+        gateways=edge_world.gateways,
+        clock=edge_world.clock,
+    )
+    answer = await Client(edge).post(f"/api/v1/webhooks/signed/{TOKEN}", b"[]", headers={"x-signature": SECRET})
+    assert (answer.status, answer.headers["retry-after"], parsed) == (429, "7", [])
