@@ -95,6 +95,17 @@ class EvaluationNats(EvaluationService):
     persistence: Persistence = Field(default_factory=Persistence, description="Its volume.")
 
 
+# The password comes over standard input: arguments of a process are everybody's to read on its node.
+REDIS = """\
+exec redis-server - <<EOF
+requirepass "$REDIS_PASSWORD"
+save ""
+appendonly no
+maxmemory 128mb
+EOF
+"""
+
+
 class Evaluation(Values):
     """Single pods of NATS, PostgreSQL and Redis, to try Sinal. No replicas, no backups: not for data one would miss."""
 
@@ -119,8 +130,8 @@ class Evaluation(Values):
     redis: EvaluationService = Field(
         default_factory=lambda: EvaluationService(
             image=ServiceImage(repository="redis", tag="8-alpine"),
-            command=["redis-server"],
-            args=["--requirepass", "$(REDIS_PASSWORD)", "--save", "", "--appendonly", "no", "--maxmemory", "128mb"],
+            command=["sh", "-c"],
+            args=[REDIS],
             resources=resources("20m", "64Mi", "256Mi"),
         ),
         description="Redis. REDIS_PASSWORD is in its environment.",
