@@ -26,6 +26,7 @@ NOT_READY_SINCE = Gauge(
     "Since when an object is not ready, and why; the first hundred.",
     ("kind", "namespace", "name", "reason"),
 )
+ORPHANED_PLANS = Gauge("sinal_orphaned_plans", "Plans in force whose Tenant is not there any more; their sales go on.")
 MOST_NOT_READY = 100  # series, however much is broken
 
 

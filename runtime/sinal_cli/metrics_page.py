@@ -33,6 +33,7 @@ _ROLES = {
     "sinal_reconcile": "operator",
     "sinal_leader": "operator",
     "sinal_object": "operator",
+    "sinal_orphaned_": "operator",
     "sinal_adapter_": "metrics-adapter",
     "sinal_build_info": "every role",
 }

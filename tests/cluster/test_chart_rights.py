@@ -85,7 +85,7 @@ def serves(*namespaces: str) -> tuple[Right, ...]:
         (namespaces, tuple(f"sinal.dev/{kind}/status" for kind in KINDS), ("get", "patch"), ()),
         (namespaces, ("sinal.dev/tenants",), ("patch",), ()),
         (namespaces, ("/secrets",), READ, ()),
-        (namespaces, ("/events",), ("create",), ()),
+        (namespaces, ("/events",), ("create", "patch"), ()),
     )
 
 

@@ -89,6 +89,10 @@ class Departures:
         """Whether the API server may forget it."""
         return uid in self._released or uid in self._abandoned
 
+    def abandoned(self) -> frozenset[str]:
+        """UIDs of those whose plan is to be removed though they may be gone already."""
+        return frozenset(self._abandoned)
+
     def leaving(self) -> list[Seen]:
         """Tenants that are being deleted."""
         return [seen for seen in self._mirror if seen.key[0] == "Tenant" and seen.deleting]

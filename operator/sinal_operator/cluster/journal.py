@@ -3,8 +3,8 @@
 An object that is not ready says so, and when it is again; that a new one is ready, its status tells. A destination that
 ceases to deliver says so, and when it delivers again; so does a tenant that falls silent. A tenant says what was made
 for it. Events are told once and not repeated by a restart, because they come from differences to the status that the
-API server holds. They are written beside the work and never delay it: a thousand new tenants have more to tell than to
-be made.
+API server holds. The same event again raises its count, and an object has so many in a while (`restraint`). They are
+written beside the work and never delay it: a thousand new tenants have more to tell than to be made.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import asyncio
 import logging
 import secrets
 import socket
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -22,7 +23,8 @@ from sinal_operator.cluster.client import Client, Refused, Unreachable
 from sinal_operator.cluster.conditions import DELIVERING, READY, RECEIVING, Condition, find
 from sinal_operator.cluster.facts import FAILING, NO_CREDENTIALS
 from sinal_operator.cluster.mirror import Seen
-from sinal_operator.cluster.resources import CUSTOM
+from sinal_operator.cluster.resources import CUSTOM, EVENTS
+from sinal_operator.cluster.restraint import Restraint
 from sinal_operator.cluster.status import DELETING, IS_READY
 
 log = logging.getLogger(__name__)
@@ -65,9 +67,11 @@ def turn(
 class Journal:
     """Writes events, a few at a time; one that can't be written is logged and lost."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._restraint = Restraint(clock)
         self._waiting: deque[tuple[Seen, Event]] = deque()
+        self._recorded: set[str] = set()  # names of events that are there, of those that may be told again
         self._told = asyncio.Event()
 
     def tell(self, seen: Seen, level: Level, reason: str, message: str) -> None:
@@ -75,7 +79,16 @@ class Journal:
         if len(self._waiting) >= MOST:
             log.info("event %s of %s %s/%s was not recorded: too many wait", reason, *seen.key)
             return
-        self._waiting.append((seen, _event(seen, level, reason, message)))
+        if not self._restraint.allows(seen.uid):
+            log.debug("event %s of %s %s/%s was not recorded: it has too many", reason, *seen.key)
+            return
+        fresh = _event(seen, level, reason, message)
+        event = self._restraint.same((seen.uid, level, reason, fresh["message"]), fresh)
+        if event is not fresh:
+            event["count"] += 1
+            event["lastTimestamp"] = fresh["lastTimestamp"]
+        if not any(waiting is event for _, waiting in self._waiting):
+            self._waiting.append((seen, event))
         self._told.set()
 
     async def run(self) -> None:
@@ -92,9 +105,17 @@ class Journal:
             await asyncio.gather(*(self._write(seen, event) for seen, event in batch))
 
     async def _write(self, seen: Seen, event: Event) -> None:
+        name = event["metadata"]["name"]
         try:
-            await self._client.post_event(seen.key[1], event)
+            if name in self._recorded:
+                change = {field: event[field] for field in ("count", "lastTimestamp")}
+                await self._client.patch(EVENTS, seen.key[1], name, change)
+            else:
+                await self._client.post_event(seen.key[1], event)
+                self._recorded.add(name)
+                self._recorded &= self._restraint.names() | {name}
         except (Refused, Unreachable) as error:
+            self._recorded.discard(name)
             log.info("event %s of %s %s/%s was not recorded: %s", event["reason"], *seen.key, error)
 
 

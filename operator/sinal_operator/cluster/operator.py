@@ -28,6 +28,7 @@ from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.finalizers import Finalizers
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.orphans import Orphans
 from sinal_operator.cluster.pace import Pace
 from sinal_operator.cluster.reconciler import Reconciler
 from sinal_operator.cluster.routes import RouteOptions, Router
@@ -148,6 +149,7 @@ class ClusterOperator:
             journal=journal,
             router=(router := Router(client, options.routes) if options.routes is not None else None),
             board=board,
+            orphans=Orphans(options.namespaces),
         )
         self._synced, self._connected = lambda: survey.synced, lambda: broker.connected
         patience_s = options.deletion_patience_s

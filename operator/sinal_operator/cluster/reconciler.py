@@ -25,6 +25,7 @@ from sinal_operator.cluster.departures import Departures
 from sinal_operator.cluster.facts import Told
 from sinal_operator.cluster.journal import Journal
 from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.orphans import Orphans
 from sinal_operator.cluster.routes import Router
 from sinal_operator.cluster.scribe import Scribe
 from sinal_operator.cluster.standing import Standing
@@ -58,7 +59,9 @@ class Reconciler:
         journal: Journal,
         router: Router | None = None,
         board: Board | None = None,
+        orphans: Orphans | None = None,
     ) -> None:
+        self._orphans = orphans or Orphans()
         self._survey, self._broker = survey, broker
         self._ingest_url = ingest_url.rstrip("/")
         self._mirror, self._departures = mirror, departures
@@ -153,6 +156,9 @@ class Reconciler:
                 if holders is not None:  # else it could take what works from whose it is
                     both.create_task(self._provision(declared.plans))
                 both.create_task(self._route(declared))
+            if holders is not None:
+                there = {seen.uid for seen in declared.seen if seen.key[0] == "Tenant"}
+                self._orphans.look(holders, there | self._departures.abandoned())
             self._world = self._look(declared)
             judged = [(seen, judge(seen, self._world)) for seen in declared.seen]
             if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
