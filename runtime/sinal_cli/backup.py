@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sinal_cli.offline import complain
-from sinal_cli.roles.process import run_loop
-from sinal_runtime.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sinal_runtime.backup.archive import Manifest
     from sinal_runtime.bus import Bus
+    from sinal_runtime.settings import Settings
 
 CONNECT_S = 10.0
 SUFFIX = ".sinal-backup"
@@ -43,6 +42,7 @@ def backup(folder: Path, /, *, keep: Annotated[int, Parameter(negative=())] = 7,
         a database.
     """
     from sinal_runtime.backup import making, restoring
+    from sinal_runtime.settings import Settings
 
     settings = Settings()
     url = _owner(settings)
@@ -90,6 +90,7 @@ def restore(file: Path, /, *, force: bool = False, postgres_only: bool = False, 
         Change nothing: restore into a database and streams of its own, compare and remove them.
     """
     from sinal_runtime.backup import restoring
+    from sinal_runtime.settings import Settings
 
     settings = Settings()
     url = _owner(settings)
@@ -150,6 +151,8 @@ def _done(settings: Settings, work: Callable[[Bus], Awaitable[Manifest]]) -> Man
         finally:
             await bus.close()
 
+    from sinal_cli.roles.process import run_loop
+
     found: list[Manifest] = []
 
     async def run() -> None:
@@ -170,6 +173,7 @@ def _done(settings: Settings, work: Callable[[Bus], Awaitable[Manifest]]) -> Man
 
 def _noted(url: str, manifest: Manifest, *, size: int, took_s: float, checked: bool) -> None:
     """Leave word in the database, for metrics; a backup is good without it."""
+    from sinal_cli.roles.process import run_loop
     from sinal_runtime.store.backups import note
     from sinal_runtime.store.errors import StoreError
 
