@@ -137,6 +137,7 @@ def _owner(settings: Settings) -> str:
 
 def _done(settings: Settings, work: Callable[[Bus], Awaitable[Manifest]]) -> Manifest | None:
     """What the work gives; None, with a word on the error, where it fails."""
+    from sinal_cli.roles.process import run_loop
     from sinal_runtime.backup.archive import BadArchive
     from sinal_runtime.backup.restoring import NotEmpty
     from sinal_runtime.bus import Bus, BusError
@@ -150,8 +151,6 @@ def _done(settings: Settings, work: Callable[[Bus], Awaitable[Manifest]]) -> Man
             return await work(bus)
         finally:
             await bus.close()
-
-    from sinal_cli.roles.process import run_loop
 
     found: list[Manifest] = []
 
