@@ -39,9 +39,12 @@ _OBJECTS = Row(
         Panel(
             kind="lines",
             title="How many objects are there?",
-            why="By kind and readiness.",
+            why="By kind and readiness, and plans whose Tenant is gone: their sales go on until somebody removes them.",
             unit="short",
-            queries=(Query("max by (kind, ready) (sinal_objects)", "{{kind}}, ready {{ready}}"),),
+            queries=(
+                Query("max by (kind, ready) (sinal_objects)", "{{kind}}, ready {{ready}}"),
+                Query("max(sinal_orphaned_plans)", "plans without a Tenant"),
+            ),
         ),
         Panel(
             kind="lines",
