@@ -34,11 +34,15 @@ COUNTED = ("passed", "failed", "skipped", "errors")
 
 @dataclass(frozen=True)
 class Tier:
-    """One command: `after` names tiers, of any lane, that it needs; a higher `nice` leaves the processors to others."""
+    """One command: `after` names tiers, of any lane, that it needs, `behind` those that it only lets go first.
+
+    A higher `nice` leaves the processors to others.
+    """
 
     name: str
     command: tuple[str, ...]
     after: frozenset[str] = frozenset()
+    behind: frozenset[str] = frozenset()
     nice: int = 0
 
 
@@ -80,6 +84,7 @@ class Run:
     _began: float = field(default_factory=time.monotonic)
     _running: list[Running] = field(default_factory=list)
     _ended: dict[str, Ended] = field(default_factory=dict)
+    _unplayed: set[str] = field(default_factory=set)
     _failures: list[str] = field(default_factory=list)
     _trouble: str = ""  # why the run can't go on
 
@@ -119,8 +124,10 @@ class Run:
         busy = {running.tier for running in self._running}
         for lane, left in zip(self.lanes, waiting, strict=True):
             while left and (lost := [need for need in left[0].after if need in self._ended and self._ended[need].code]):
+                self._unplayed.add(left[0].name)
                 self._failures.append(f"{left.pop(0).name} was not played: it needs {', '.join(lost)}")
-            if left and not busy.intersection(lane) and self._ended.keys() >= left[0].after:
+            gone = self._ended.keys() | self._unplayed
+            if left and not busy.intersection(lane) and gone >= left[0].after | left[0].behind:
                 self._running.append(_started(left.pop(0), folder))
         if not self._running and any(waiting):
             names = [left[0].name for left in waiting if left]
@@ -285,9 +292,9 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def make(target: str, *words: str, after: Sequence[str] = (), nice: int = 0) -> Tier:
+def make(target: str, *words: str, after: Sequence[str] = (), behind: Sequence[str] = (), nice: int = 0) -> Tier:
     """A target of the Makefile as a tier."""
-    return Tier(target, ("make", "--no-print-directory", target, *words), frozenset(after), nice)
+    return Tier(target, ("make", "--no-print-directory", target, *words), frozenset(after), frozenset(behind), nice)
 
 
 def lanes(*, node: bool, day: int) -> list[list[Tier]]:
@@ -301,7 +308,8 @@ def lanes(*, node: bool, day: int) -> list[list[Tier]]:
     found = [builds, parts, cluster, whole]
     if node:
         builds.append(Tier("node-build", ("tests/e2e/on-node.sh", "build"), nice=5))
-        found.append([make("e2e-node", after=["node-build"])])
+        # Its pods start under probes and time limits of a cluster: it has the machine to itself.
+        found.append([make("e2e-node", after=["node-build"], behind=["cluster", "demo", "integration", "matrix"])])
     builds.append(make("matrix", "ARGS=--demo-only", nice=10))  # last in its lane: nobody waits for it
     return found
 
@@ -320,7 +328,10 @@ def only(wanted: Sequence[str], of: Sequence[Sequence[Tier]]) -> list[list[Tier]
     if unknown := set(wanted) - names:
         raise SystemExit(f"no tier {', '.join(sorted(unknown))}; there are: {', '.join(sorted(names))}")
     kept = set(wanted) or names
-    return [[replace(tier, after=tier.after & kept) for tier in lane if tier.name in kept] for lane in of]
+    return [
+        [replace(tier, after=tier.after & kept, behind=tier.behind & kept) for tier in lane if tier.name in kept]
+        for lane in of
+    ]
 
 
 def main(words: Sequence[str]) -> int:

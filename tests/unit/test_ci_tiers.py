@@ -56,6 +56,7 @@ def test_a_failure_fails_the_run_and_the_others_are_played_but_for_those_that_ne
     code, said = play(
         "tier('bad', 'echo this is why; exit 7'), tier('next', 'echo next in the lane')",
         "tier('other', 'echo another lane', 'next'), tier('needy', 'echo not to be seen', 'bad')",
+        "Tier('quiet', ('echo', 'last of all'), behind=frozenset(['bad', 'other', 'needy']))",
     )
     assert code == 1
     assert "bad FAILED with 7" in said
@@ -63,6 +64,7 @@ def test_a_failure_fails_the_run_and_the_others_are_played_but_for_those_that_ne
         assert words in said
     assert "not to be seen" not in said
     assert "FAILED: needy was not played: it needs bad" in said
+    assert said.index("another lane") < said.index("last of all"), "it was to let the others go first"
     assert "FAILED: bad ended with 7; what it said is above" in said
 
 
