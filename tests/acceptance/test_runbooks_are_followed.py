@@ -71,7 +71,10 @@ META: Mapping[str, Mapping[str, Sight]] = {
         "kubectl": Sight(["destination.breaker"]),
         "sinal events list": Sight(["in_flight"]),
     },
-    "SinalEventsExpireSoon": {"sinal events list": Sight(["received_at", "in_flight"])},
+    "SinalEventsExpireSoon": {
+        "sinal doctor": Sight(["its breaker is"], code=1),
+        "sinal events list": Sight(["received_at", "in_flight"]),
+    },
     "SinalGatewayDrift": {
         "kubectl": Sight(['"what": "unreadable"', '"what": "unknown_status"']),
         "sinal quarantine list": Sight(["the body is not valid JSON"]),
