@@ -22,7 +22,7 @@ from sinal_runtime.store.retention import purge
 _WEEK = timedelta(days=7)
 _BEHIND = timedelta(days=8)  # the oldest event Meta takes, and a day of clock error
 _AHEAD = timedelta(days=21)
-_LOCK = 0x53_49_4E_50  # "SINP": two housekeepers must not make the same week
+_LOCK = 0x53_49_4E_50  # "SINP": housekeepers and a migration must not make the same week
 _RETENTION_DAYS = 90
 # Partitions hold all tenants: they live as long as the tenant that keeps its data longest.
 _LONGEST_RETENTION = b"""
@@ -53,7 +53,6 @@ async def maintain(database: Database, *, now: datetime | None = None) -> tuple[
     """Make the weeks ahead, drop those that no tenant keeps any more, purge the rest; returns the names of both."""
     moment = now or datetime.now(UTC)
     async with database.transaction() as connection:
-        await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         made = await ensure_partitions(connection, now=moment)
         row = await (await connection.execute(_LONGEST_RETENTION)).fetchone()
         days = int(row["days"]) if row else _RETENTION_DAYS
@@ -71,13 +70,15 @@ async def ensure_partitions(
 ) -> list[str]:
     """Make the weeks from `now - behind` to `now + ahead` that are missing; returns their names."""
     made: list[str] = []
-    for parent in PARTITIONED:
-        existing = set(await _partitions(connection, parent))
-        for start in _weeks(now - behind, now + ahead):
-            name = f"{parent.table}_p{start:%Y%m%d}"
-            if name not in existing:
-                await _make(connection, parent, name, start)
-                made.append(name)
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        for parent in PARTITIONED:
+            existing = set(await _partitions(connection, parent))
+            for start in _weeks(now - behind, now + ahead):
+                name = f"{parent.table}_p{start:%Y%m%d}"
+                if name not in existing:
+                    await _make(connection, parent, name, start)
+                    made.append(name)
     return made
 
 
