@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.bus.quarantine import QuarantineBucket
-from sinal_runtime.ingest.limiter import Monotonic
+
+if TYPE_CHECKING:
+    from sinal_runtime.ingest.limiter import Monotonic
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_BODIES = 10_000
