@@ -68,17 +68,20 @@ class DailyBackup:
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=asyncio.subprocess.PIPE,
         )
         try:
-            said, _ = await process.communicate()
+            said, complained = await process.communicate()
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGINT)  # it clears away what it has begun
                 await process.wait()
-        words = said.decode(errors="replace").strip().splitlines()
         if process.returncode:
-            log.error("backup.failed", code=process.returncode, said=" ".join(words[-3:])[:500])
+            log.error("backup.failed", code=process.returncode, said=" ".join(_lines(complained)[-3:])[:500])
         else:
-            log.info("backup.done", said=words[0] if words else "")
+            log.info("backup.done", said="".join(_lines(said)[:1]))
         return process.returncode == 0
+
+
+def _lines(said: bytes) -> list[str]:
+    return said.decode(errors="replace").strip().splitlines()

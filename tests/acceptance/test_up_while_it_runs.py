@@ -163,6 +163,13 @@ def test_what_changes_is_told_and_statuses_say_the_same(stack: Stack) -> None:
     stack.told(url)
     assert url in (stack.data / "env").read_text()
     assert stack.status("GatewayIntegration", "kirvano")["webhookURL"] == url
+    assert httpx.post(url, json={"no": "event"}, timeout=30).status_code == 202
+    stack.told("kept      delivery of kirvano to loja")
+    signed = stack.ready["tenants"]["loja"]["webhooks"]["hotmart"]["url"]
+    for _ in range(3):
+        assert httpx.post(signed, json={}, headers={"x-hotmart-hottok": "wrong"}, timeout=30).status_code == 401
+    stack.told("refused   delivery of hotmart to loja/hotmart")
+    assert stack.said.count("refused   delivery") == 1
     (stack.manifests / "kirvano.yaml").unlink()
     stack.told("removed   GatewayIntegration kirvano")
 

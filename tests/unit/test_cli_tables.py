@@ -94,7 +94,7 @@ def test_a_view_fits_its_terminal_and_keeps_what_matters(view: str, width: int) 
 
 def test_what_is_the_same_in_each_row_is_said_once_where_there_is_no_room_for_it() -> None:
     said = lines(EVENT_COLUMNS, [event_row(one) for one in EVENTS], 100)
-    assert said[-1].startswith("all: ") and "tenant loja" in said[-1] and "funnel curso" in said[-1]
+    assert said[-1].startswith("all: 21/09, ") and "tenant loja" in said[-1] and "funnel curso" in said[-1]
     assert "21/09" in said[-1] and not any("21/09" in line for line in said[:-1])
     assert not any("loja" in line for line in said[:-1])
     roomy = lines(EVENT_COLUMNS, [event_row(one) for one in EVENTS], 200)

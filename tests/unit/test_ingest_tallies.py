@@ -188,6 +188,9 @@ def test_whoever_is_refused_all_day_fills_nothing_and_hides_nobody() -> None:
     assert sum(one.deliveries for one in told) == 3 * MOST_STRANGERS + 100
     assert (len(mine), sum(one.deliveries for one in mine)) == (MOST_NETWORKS + 1, 100)
     assert [line["event"] for line in lines] == ["webhook.refused"] * 2, "one for strangers, one for the integration"
+    with capture_logs() as lines:
+        refusing.note(Refusal("too_large", "loja", "vendas", "hotmart"))
+    assert [line["reason"] for line in lines] == ["too_large"], "another reason is not hidden by the first"
     clock.now += LOG_EVERY_S
     with capture_logs() as lines:
         refusing.note(Refusal("proof_wrong", "loja", "vendas", "hotmart"))
@@ -195,7 +198,7 @@ def test_whoever_is_refused_all_day_fills_nothing_and_hides_nobody() -> None:
     refusing.told(told)
     clock.now += HOUR_S
     refusing.forget()
-    assert [one.deliveries for one in refusing.untold(9)] == [1], "only what was not told yet"
+    assert [one.deliveries for one in refusing.untold(9)] == [1, 1], "only what was not told yet"
 
 
 async def test_what_waits_on_the_disk_is_told_while_it_waits_and_once_when_it_is_gone() -> None:

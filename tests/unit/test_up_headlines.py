@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from sinal_cli.local.bulletin import AGAIN_S, Headlines, Verb
+from sinal_cli.local.bulletin import AGAIN_S, REFUSED_AGAIN_S, Bulletin, Headlines, Verb
 
+REFUSED = {
+    "event": "webhook.refused",
+    "tenant": "loja",
+    "integration": "hotmart",
+    "gateway": "hotmart",
+    "reason": "proof_wrong",
+    "missing": None,
+    "sender": "203.0.113.0/24",
+    "unsaid_before": 0,
+}
+QUARANTINED = {"event": "webhook.quarantined", "tenant": "loja", "gateway": "hotmart", "id": "0", "reason": "`data`"}
 BREAKER = {"event": "destination.breaker", "tenant": "loja", "destination": "pixel"}
 
 
@@ -60,3 +73,37 @@ def test_warnings_and_what_libraries_say_stay_in_the_file(terminal: Terminal) ->
     terminal.logs({"event": "bus.connection_lost"})
     terminal.logs("error connecting in 'pool-1'", logging.ERROR)
     assert terminal.said == []
+
+
+def test_refused_webhooks_are_told_once_an_hour_for_each_reason_of_an_integration(terminal: Terminal) -> None:
+    kinds = (REFUSED, REFUSED | {"reason": "no_credentials"}, REFUSED | {"integration": "kiwify", "gateway": "kiwify"})
+    stranger = {"event": "webhook.refused", "gateway": "\x1b[31mno\none", "reason": "unknown_url"}
+    for _ in range(26):
+        for message in (*kinds, stranger, stranger | {"tenant": "loja"}):
+            terminal.logs(message)
+    assert [verb for verb, _ in terminal.said] == ["refused"] * 4
+    assert "hotmart to loja/hotmart\nits proof does not fit the integration's secret" in terminal.said[0][1]
+    assert "has no value" in terminal.said[1][1] and "kiwify to loja/kiwify" in terminal.said[2][1]
+    assert "no integration has this URL" in terminal.said[3][1] and "\x1b" not in terminal.said[3][1]
+    assert not any("203.0.113" in what for _, what in terminal.said)
+    terminal.now = REFUSED_AGAIN_S
+    terminal.logs(REFUSED)
+    assert len(terminal.said) == 5
+
+
+def test_what_nobody_understands_is_told_once_an_hour_for_each_gateway(terminal: Terminal) -> None:
+    for message in (QUARANTINED, QUARANTINED | {"reason": "another"}, QUARANTINED | {"gateway": "kiwify"}):
+        terminal.logs(message)
+    assert [verb for verb, _ in terminal.said] == ["kept", "kept"]
+    assert terminal.said[0][1].startswith("delivery of hotmart to loja: `data`\n")
+
+
+@pytest.mark.parametrize("on_a_terminal", [True, False])
+def test_lines_are_folded_between_words_on_a_terminal_and_whole_in_a_file(on_a_terminal: bool) -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=on_a_terminal, color_system=None, soft_wrap=True)
+    Bulletin(console).say("refused", "what\n" + "copy the secret " * 9)
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert said[0] == "refused   what"
+    assert len(said) == (4 if on_a_terminal else 2)
+    assert " ".join(line.removeprefix(" " * 10).strip() for line in said[1:]).count("copy the secret") == 9
+    assert (max(map(len, said)) <= 80) == on_a_terminal

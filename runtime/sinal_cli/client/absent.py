@@ -7,7 +7,7 @@ from typing import Any
 
 from sinal_cli.client.reasons import refusal
 from sinal_cli.client.session import Refused, Session
-from sinal_cli.client.show import Output, plain
+from sinal_cli.client.show import Output
 
 HOURS = 48  # the edge's refusals are kept so long
 MOST = 5
@@ -20,7 +20,7 @@ def tell(session: Session, out: Output, *, order: str, tenant: str | None, as_js
         out.line({"order": order, "known": False, **found})
         return 1
     for line in lines(order, tenant, found):
-        out.console.print(plain(line), markup=False, soft_wrap=True)
+        out.sentence(line)
     return 1
 
 

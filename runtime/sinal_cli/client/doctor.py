@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.text import Text
+
 from sinal_cli.client.reasons import refusal
 from sinal_cli.client.session import Session, Unreachable
 from sinal_cli.client.show import GRADES, Output, text
-from sinal_cli.client.table import Column
+from sinal_cli.client.table import Column, folded
 from sinal_cli.client.ways_out import advice
 
 CLOCK_S = 5.0
@@ -83,4 +85,5 @@ def _print(out: Output, findings: list[dict[str, Any]]) -> None:
     out.table(COLUMNS, rows)
     for one in findings:
         if one["advice"]:
-            out.console.print(f"\n[{GRADES[one['grade']]}]{text(one['subject'])}[/]: {text(one['advice'])}")
+            said = Text.from_markup(f"[{GRADES[one['grade']]}]{text(one['subject'])}[/]: {text(one['advice'])}")
+            out.write([Text(), *folded(said, out.console.width)])

@@ -160,11 +160,20 @@ def waits(delivery: Params) -> str:
 def refusal(row: Params) -> str:
     """Refused deliveries of one reason, in a sentence."""
     count = row["deliveries"]
-    whose = "/".join(row[name] for name in ("tenant", "integration") if row[name]) or "URLs of nobody"
-    gateway = row["gateway"] or GATEWAY
-    words = REFUSALS.get(row["reason"], str(row["reason"])).format(missing=row["missing"], gateway=gateway)
     senders = f", from {', '.join(row['networks'])}" if row["networks"] else ""
     return (
-        f"{count} deliver{'y' if count == 1 else 'ies'} of {gateway} to {whose} refused, the last "
-        f"{moment(row['last_at'])}{senders}: {words}"
+        f"{count} deliver{'y' if count == 1 else 'ies'} of {addressed(row)} refused, the last "
+        f"{moment(row['last_at'])}{senders}: {refused_because(row)}"
     )
+
+
+def addressed(row: Params) -> str:
+    """Which gateway a refused delivery names, and whose it seems to be."""
+    whose = "/".join(row[name] for name in ("tenant", "integration") if row[name]) or "URLs of nobody"
+    return f"{row['gateway'] or GATEWAY} to {whose}"
+
+
+def refused_because(row: Params) -> str:
+    """Why a delivery was refused, and the way out."""
+    words = REFUSALS.get(row["reason"], str(row["reason"]))
+    return words.format(missing=row["missing"], gateway=row["gateway"] or GATEWAY)

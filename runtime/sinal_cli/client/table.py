@@ -181,13 +181,14 @@ class Table:
         return line
 
     def _caption(self, shape: Shape, width: int) -> Iterator[Text]:
-        said = [f"{self.columns[number].title} {self._rows[0][number].plain}".strip() for number in shape.constant]
+        said: list[str] = []
         if shape.clock_only:
             shown = (*shape.beside, *shape.beneath)
             days = [(self.columns[number].title, day) for number, day in enumerate(self._days) if day]
             seen = [(title, day) for title, day in days if title in {self.columns[number].title for number in shown}]
             alike = len({day for _, day in seen}) == 1
             said += [seen[0][1]] if alike else [f"{title} {day}" for title, day in seen]
+        said += [f"{self.columns[number].title} {self._rows[0][number].plain}".strip() for number in shape.constant]
         words = f"all: {', '.join(said)}" if said else ""
         if shape.lost:
             names = ", ".join(self.columns[number].title for number in sorted(shape.lost))

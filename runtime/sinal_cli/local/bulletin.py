@@ -15,20 +15,26 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
+from sinal_cli.client.reasons import addressed, refused_because
+from sinal_cli.client.show import plain
+from sinal_cli.client.table import folded
+
 Verb = Literal[
-    "added", "applied", "closed", "ended", "leaving", "mended", "opened", "problem", "refused", "removed", "restarted",
-    "stayed", "stopped", "stopping", "waiting", "error",
+    "added", "applied", "closed", "ended", "kept", "leaving", "mended", "opened", "problem", "refused", "removed",
+    "restarted", "stayed", "stopped", "stopping", "waiting", "error",
 ]  # fmt: skip
 Say = Callable[[Verb, str], None]
 
 _WIDTH = max(map(len, ("restarted", "stopping"))) + 1
 _COLOURS: dict[str, str] = {
     "added": "green", "applied": "green", "closed": "green", "mended": "green", "restarted": "yellow",
-    "stayed": "green", "leaving": "yellow", "waiting": "yellow", "opened": "red", "problem": "yellow",
+    "stayed": "green", "kept": "yellow", "leaving": "yellow", "waiting": "yellow", "opened": "red", "problem": "yellow",
     "refused": "red", "ended": "red", "error": "red",
 }  # fmt: skip
+KEPT = "in quarantine, as nobody understands it: `sinal quarantine list`"
 _CLOSED = {"changed": "it was changed, so it is tried at once"}
 AGAIN_S = 60.0  # the same trouble is not told more often
+REFUSED_AGAIN_S = 3_600.0  # that of a sender, who may go on for days
 
 
 class Bulletin:
@@ -43,10 +49,15 @@ class Bulletin:
 
     def say(self, verb: Verb, what: str) -> None:
         """What happened to what; further lines of `what` stand below it."""
-        first, *more = what.splitlines()
+        first, *more = (piece for line in what.splitlines() for piece in self._folded(line))
         self._out.print(Text.assemble((verb.ljust(_WIDTH), _COLOURS.get(verb, "bold")), first))
         for line in more:
-            self._out.print(Text(" " * _WIDTH + line))
+            self._out.print(Text(" " * _WIDTH) + line)
+
+    def _folded(self, line: str) -> list[Text]:
+        """Between words, on a terminal; a file has lines as they are."""
+        said = Text(line)
+        return folded(said, max(1, self._out.width - _WIDTH)) if self._out.is_terminal else [said]
 
 
 def silent(verb: Verb, what: str) -> None:
@@ -54,7 +65,7 @@ def silent(verb: Verb, what: str) -> None:
 
 
 class Headlines(logging.Handler):
-    """Picks from the log what belongs on the terminal: breakers, and errors of ours, an error at most once a minute."""
+    """Picks from the log what belongs on the terminal: breakers, refused webhooks, errors of ours; never floods."""
 
     def __init__(self, say: Say, log: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.INFO)
@@ -70,8 +81,27 @@ class Headlines(logging.Handler):
         event = str(fields.get("event"))
         if event == "destination.breaker":
             self._breaker(fields)
+        elif event == "webhook.refused":
+            self._refused(fields)
+        elif event == "webhook.quarantined":
+            self._kept(fields)
         elif record.levelno >= logging.ERROR and self._is_due(event):
             self._say("error", f"{event}: see {self._file}")
+
+    def _refused(self, fields: dict[str, object]) -> None:
+        """Once an hour for each reason and integration, and for each reason of strangers."""
+        names = ("tenant", "integration", "gateway", "reason", "missing")
+        row = {name: plain(str(fields.get(name) or "")) for name in names}  # a stranger's URL may hold anything
+        whose = f"{row['tenant']}/{row['integration']}" if row["integration"] else ""
+        if self._is_due(f"{row['reason']} {whose}", REFUSED_AGAIN_S):
+            hint = "`sinal doctor` counts them"
+            self._say("refused", f"delivery of {addressed(row)}\n{refused_because(row)}\n{hint}")
+
+    def _kept(self, fields: dict[str, object]) -> None:
+        """Once an hour for each gateway of a tenant."""
+        whose = f"{fields['gateway']} to {fields['tenant']}"
+        if self._is_due(f"kept {whose}", REFUSED_AGAIN_S):
+            self._say("kept", f"delivery of {whose}: {plain(str(fields['reason']))}\n{KEPT}")
 
     def _breaker(self, fields: dict[str, object]) -> None:
         whose = f"breaker of Destination {fields['destination']} of {fields['tenant']}"
@@ -83,9 +113,9 @@ class Headlines(logging.Handler):
             self._open.discard(whose)
             self._say("closed", f"{whose}\n{_CLOSED.get(str(fields['why']), 'Meta takes its events again')}")
 
-    def _is_due(self, what: str) -> bool:
+    def _is_due(self, what: str, again_s: float = AGAIN_S) -> bool:
         now = self._clock()
-        if now - self._told.get(what, -AGAIN_S) < AGAIN_S:
+        if now - self._told.get(what, -again_s) < again_s:
             return False
         self._told[what] = now
         return True

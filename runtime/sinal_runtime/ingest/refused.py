@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 HOUR_S = 3_600
 MOST_NETWORKS = 8  # of one group in one hour
 MOST_STRANGERS = 1_000  # groups of URLs that are of no integration, in one hour
-LOG_EVERY_S = 60.0  # a line for each integration, and one for all strangers together
+LOG_EVERY_S = 60.0  # a line for each reason of an integration, and one for all strangers together
 
 Group = tuple[Refusal, int]  # without its network; hour
 
@@ -39,7 +39,7 @@ class Refusing:
         self._networks: dict[Group, set[str]] = {}
         self._strangers: dict[int, int] = {}  # groups by hour
         self._untold: set[tuple[Refusal, int]] = set()
-        self._quiet: dict[tuple[str, str], _Quiet] = {}
+        self._quiet: dict[tuple[str, str, str], _Quiet] = {}
 
     def note(self, refusal: Refusal) -> None:
         """One more."""
@@ -91,7 +91,7 @@ class Refusing:
         return refusal
 
     def _log(self, refusal: Refusal, now: float) -> None:
-        who = (refusal.tenant, refusal.integration) if refusal.integration else ("", "")
+        who = (refusal.tenant, refusal.integration, refusal.reason) if refusal.integration else ("", "", "")
         quiet = self._quiet.get(who, _Quiet(0.0, 0))
         if now < quiet.until:
             self._quiet[who] = quiet._replace(unsaid=quiet.unsaid + 1)

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from sinal_cli.client import events, figures, keys, options, privacy, replays
+from sinal_cli.client.explain import explain
 from sinal_cli.client.options import BadEmail, Filter, moment_of
 from sinal_cli.client.session import Refused, Session
 from sinal_cli.client.show import Output
@@ -161,3 +162,22 @@ def test_an_erasure_shows_what_it_would_forget_and_asks(
     assert [request.url.path for request in api.seen] == ["/api/v1/privacy/exports"]
     said = capsys.readouterr()
     assert "events  2" in said.out and "clicks" not in said.out and "nothing was forgotten" in said.err
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_an_order_that_is_not_known_is_told_in_lines_that_fit(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "reason": "proof_missing",
+        "tenant": "loja",
+        "integration": "kiwify",
+        "gateway": "kiwify",
+        "missing": "signature",
+        "deliveries": 25,
+        "last_at": "2026-11-30T12:00:00Z",
+        "networks": ["203.0.113.0/24"],
+    }
+    api = Api(events=page(), refusals={"refusals": [row]}, status={"findings": []}, quarantine={"deliveries": [{}] * 2})
+    assert explain(api.session, terminal(width), order="HP404", tenant=None, as_json=False) == 1
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= width
+    assert "see that the panel sends it." in " ".join(said.split())
