@@ -262,7 +262,7 @@ async def test_two_workers_with_the_same_message_send_it_once(dispatch_rig: Disp
     refs = [await rig.add(f"e{n}") for n in range(20)]
     other = rig.new_worker()
     first = asyncio.create_task(rig.handle(*refs))
-    while {rig.row(ref)["status"] for ref in refs} != {"sending"}:
+    while rig.statuses(refs) != {"sending"}:
         await asyncio.sleep(0.02)
     rig.worker = other
     late = await rig.handle(*refs)

@@ -68,7 +68,7 @@ class Shop:
         return refs
 
     async def delivered(self, refs: list[Ref]) -> None:
-        await eventually(lambda: {self.rig.row(ref)["status"] for ref in refs} == {"delivered"})
+        await eventually(lambda: self.rig.statuses(refs) == {"delivered"})
 
     async def received(self) -> list[str]:
         return [seen["event"]["event_id"] for seen in await self.rig.received()]

@@ -21,6 +21,7 @@ import aiohttp
 import nats
 
 from sinal_crds import names
+from sinal_runtime.ingest.shares import MAX_BYTES
 
 from tests.support.load import HOTTOK, hotmart_sales
 from tests.support.panels import asked
@@ -135,6 +136,9 @@ async def break_things(platform: Platform, prometheus: Prometheus, session: aioh
             await seen.all_with(word)
         spoiling.cancel()
 
+    await fill_quarantine(platform, session)
+    await seen.all_with("sinal_quarantine_full")
+
     platform.kill_role("match")
     await seen.all_with("sinal_queue")
     platform.start_role("match")
@@ -154,6 +158,15 @@ async def break_things(platform: Platform, prometheus: Prometheus, session: aioh
     client = await nats.connect(platform.nats.url, connect_timeout=60)
     await client.jetstream().delete_stream(names.stream("loja"))
     await client.close()
+
+
+async def fill_quarantine(platform: Platform, session: aiohttp.ClientSession) -> None:
+    """Bodies that nobody understands and nothing makes smaller, for more than a tenant's share."""
+    hook, headers = platform.webhook("loja", "hotmart"), {"X-HOTMART-HOTTOK": HOTTOK}
+    body = os.urandom(1_000_000)
+    for _ in range(MAX_BYTES // len(body) + 2):
+        async with session.post(hook, data=body, headers=headers) as answer:
+            assert answer.status == 202, await answer.text()
 
 
 async def spoil(platform: Platform) -> None:

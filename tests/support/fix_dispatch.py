@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import count
 from typing import Any, Protocol
 
@@ -54,6 +54,7 @@ class DispatchRig:
         self.database, self.url, self.sandbox_url, self.http = database, url, sandbox_url, http
         self.store = DeliveryStore(database)
         self._graphs: list[GraphClient] = []
+        self._beside: psycopg.Connection[dict[str, Any]] | None = None
         self.pixels = {name: str(next(_pixels)) for name in ("principal", "outro")}
         self.plans = StaticPlans()
         self.plan()
@@ -67,7 +68,9 @@ class DispatchRig:
         self.worker = self.new_worker()
 
     async def close(self) -> None:
-        """Close its connections to Meta."""
+        """Close its connections."""
+        if self._beside is not None:
+            self._beside.close()
         for graph in self._graphs:
             await graph.close()
 
@@ -160,10 +163,17 @@ class DispatchRig:
             return found
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        """Ask PostgreSQL beside the worker."""
-        with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as connection:
-            cursor = connection.execute(query.encode(), values)
-            return cursor.fetchall() if cursor.description else []
+        """Ask PostgreSQL beside the worker, over one connection: making one stops the worker's loop for longer."""
+        if self._beside is None or self._beside.closed:
+            self._beside = psycopg.connect(self.url, autocommit=True, row_factory=dict_row)
+        cursor = self._beside.execute(query.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+    def statuses(self, refs: Sequence[Ref]) -> set[str]:
+        """What rows of the outbox say of themselves."""
+        found = self.rows("select status from capi_events where id = any(%s)", [ref.id for ref in refs])
+        assert len(found) == len(refs)
+        return {line["status"] for line in found}
 
     def row(self, ref: Ref) -> dict[str, Any]:
         """A row of the outbox."""

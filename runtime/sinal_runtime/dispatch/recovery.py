@@ -42,7 +42,8 @@ class Recovery:
         self._terms: Mapping[Key, object] = {}
         self._stopped: set[Key] = set()  # by a breaker of this process
         self._elsewhere: set[Key] = set()  # by a breaker of another one
-        self._called_at: dict[Key, float] = {}
+        self._told_at: dict[Key, float] = {}  # when others were last called to a destination
+        self._delayed: dict[Key, asyncio.TimerHandle] = {}
         self._owed: dict[Key, bool] = {}  # in the sequence asked for; whether others are to be told
         self._asked = asyncio.Event()
 
@@ -71,8 +72,10 @@ class Recovery:
         elif key in self._stopped:
             self._stopped.discard(key)
             self._owe(key, tell=True)
-        elif key in self._elsewhere and time.monotonic() >= self._called_at.get(key, 0.0) + APART_S:
-            self._owe(key, tell=True)
+        elif key in self._elsewhere and key not in self._delayed:
+            # The answer may be the last one for hours: a call that would come too soon after another waits its turn.
+            wait_s = self._told_at.get(key, 0.0) + APART_S - time.monotonic()
+            self._delayed[key] = asyncio.get_running_loop().call_later(max(0.0, wait_s), self._called_for, key)
 
     async def remind(self) -> None:
         """Say again what this process sends nothing to: a dispatcher that has started since does not know it."""
@@ -114,16 +117,25 @@ class Recovery:
         if told:
             await self._bus.send(RECOVERED_SUBJECT, _encode(told))
 
+    def _called_for(self, key: Key) -> None:
+        self._delayed.pop(key, None)
+        if key in self._elsewhere and key not in self._stopped:
+            self._owe(key, tell=True)
+
     def _owe(self, key: Key, *, tell: bool) -> None:
         self._elsewhere.discard(key)
-        self._called_at[key] = time.monotonic()
+        if tell:
+            self._told_at[key] = time.monotonic()
         self._owed[key] = tell or self._owed.get(key, False)
         self._asked.set()
 
     def _forget(self, key: Key) -> None:
         self._stopped.discard(key)
         self._elsewhere.discard(key)
-        self._called_at.pop(key, None)
+        self._told_at.pop(key, None)
+        delayed = self._delayed.pop(key, None)
+        if delayed is not None:
+            delayed.cancel()
 
     def _recovered_elsewhere(self, body: bytes) -> None:
         for key in _keys(body):
