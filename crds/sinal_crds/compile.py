@@ -2,7 +2,8 @@
 
 A broken part never takes its tenant down: it is compiled with its `problem`, or left out with a `Problem`.
 Keys and tokens are minted from the keyring, so that compiling twice gives the same ones; the annotation
-`sinal.dev/rotate` on a Funnel or GatewayIntegration, with any new value, replaces that object's.
+`sinal.dev/rotate` on a Funnel or GatewayIntegration, with any new value, replaces that object's. What mint keys of
+before made of the same words is in the plan as well, until they are retired.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Compilation:
     plans: tuple[TenantPlan, ...]  # by slug
     problems: tuple[Problem, ...]
     minted: Mapping[str, Any] = field(repr=False)
+    minted_at: int | None = None  # since when these are, while what was minted before is taken too
 
     def plan(self, slug: str) -> TenantPlan | None:
         """The plan of that tenant, or None."""
@@ -81,6 +83,7 @@ def compile(
         plans=plans,
         problems=(*problems, *(p for compiler in compilers for p in compiler.problems)),
         minted={c.slug: {"funnels": c.funnel_keys, "webhooks": c.webhooks} for c in compilers},
+        minted_at=keyring.minted_at,
     )
 
 
@@ -149,6 +152,8 @@ class _TenantCompiler:
             type=spec.type,
             public_key=public_key,
             server_key_sha256=_sha256(server_key),
+            earlier_public_keys=tuple("fk_" + one for one in self._minted_before("public-key", item)),
+            earlier_server_keys_sha256=tuple(_sha256("sk_" + one) for one in self._minted_before("server-key", item)),
             landing_hosts=tuple(spec.landing_hosts),
             destinations=self._part.funnel_destinations[item.name],
             matching=_matching(item),
@@ -186,6 +191,7 @@ class _TenantCompiler:
             gateway=gateway,
             funnel=spec.funnel_ref,
             token_sha256=_sha256(token),
+            earlier_tokens_sha256=tuple(map(_sha256, self._minted_before("webhook-token", item))),
             credentials=dict(data),
             products=tuple(spec.products),
             problem=lost.message if lost else trouble,
@@ -212,6 +218,9 @@ class _TenantCompiler:
 
     def _mint(self, purpose: str, item: Manifest) -> str:
         return self._keyring.mint(purpose, item.kind, item.namespace, item.name, item.rotation)
+
+    def _minted_before(self, purpose: str, item: Manifest) -> tuple[str, ...]:
+        return self._keyring.minted_before(purpose, item.kind, item.namespace, item.name, item.rotation)
 
 
 def _limits(tenant: Tenant) -> Limits:

@@ -1,7 +1,8 @@
 """The keys that operator and runtime share: one mints public keys and tokens, the others seal plans.
 
 Minting is a function of the key and an object's name: nothing has to be stored, a restart changes nothing.
-Sealing keys rotate: the primary seals, the others still open. Invariant: no representation of a keyring holds a key.
+Sealing keys rotate: the primary seals, the others still open. The mint key rotates too: what the keys before it minted
+is taken until they are retired. Invariant: no representation of a keyring holds a key.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 
 _KEY_BYTES = 32
 _MINTED_BYTES = 20  # 160 bits: 32 characters of base32, no padding
+MOST_EARLIER = 3  # mint keys that are taken beside the new one: each makes every plan longer
 
 
 class InvalidKeyring(ValueError):
@@ -33,11 +35,29 @@ class _SealingKey(msgspec.Struct, frozen=True):
     key: str
 
 
+class _EarlierKey(msgspec.Struct, frozen=True):
+    key: str
+    replaced_at: int
+
+
 class _File(msgspec.Struct, frozen=True):
     version: int
     mint: str
     keys: list[_SealingKey]
     primary: str
+    earlier: list[_EarlierKey] = []  # a release that does not know them mints by `mint` alone, and takes nothing else
+
+
+class TooManyMintKeys(ValueError):
+    """A rotation of the mint key where too many of before are still taken; the message says the way out."""
+
+
+@dataclass(frozen=True)
+class EarlierMint:
+    """A mint key of before, and when it was replaced (seconds since 1970)."""
+
+    key: bytes = field(repr=False)
+    replaced_at: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,7 @@ class Keyring:
     mint_key: bytes = field(repr=False)
     keys: Mapping[str, bytes] = field(repr=False)  # oldest first
     primary: str
+    earlier: tuple[EarlierMint, ...] = ()  # mint keys whose tokens are still taken, oldest first
 
     @classmethod
     def generate(cls) -> Keyring:
@@ -68,13 +89,18 @@ class Keyring:
             raise InvalidKeyring("keyring: keys: an id is listed twice; keep one")
         if file.primary not in keys:
             raise InvalidKeyring("keyring: primary: names none of the keys; set it to one of their ids")
-        return cls(_decode("mint", file.mint), MappingProxyType(keys), file.primary)
+        earlier = tuple(
+            EarlierMint(_decode(f"earlier[{index}].key", item.key), item.replaced_at)
+            for index, item in enumerate(file.earlier)
+        )
+        return cls(_decode("mint", file.mint), MappingProxyType(keys), file.primary, earlier)
 
     def to_json(self) -> bytes:
         """The keyring's file: keep it as secret as a private key."""
-        items = [_SealingKey(id=name, key=b64encode(key).decode()) for name, key in self.keys.items()]
+        items = [_SealingKey(id=name, key=_encode(key)) for name, key in self.keys.items()]
+        earlier = [_EarlierKey(key=_encode(item.key), replaced_at=item.replaced_at) for item in self.earlier]
         return msgspec.json.encode(
-            _File(version=1, mint=b64encode(self.mint_key).decode(), keys=items, primary=self.primary)
+            _File(version=1, mint=_encode(self.mint_key), keys=items, primary=self.primary, earlier=earlier)
         )
 
     def rotate(self, *, keep: int = 2) -> Keyring:
@@ -82,6 +108,24 @@ class Keyring:
         fresh = _new_id()
         kept = dict(list(self.keys.items())[-keep:]) if keep > 0 else {}
         return replace(self, keys=MappingProxyType({**kept, fresh: secrets.token_bytes(_KEY_BYTES)}), primary=fresh)
+
+    def rotate_mint(self, *, now: int) -> Keyring:
+        """A new mint key; what those before it minted is still taken. Raises TooManyMintKeys."""
+        if len(self.earlier) >= MOST_EARLIER:
+            raise TooManyMintKeys(
+                f"{len(self.earlier)} mint keys of before are still taken, and no more can be: retire them first"
+            )
+        earlier = (*self.earlier, EarlierMint(self.mint_key, now))
+        return replace(self, mint_key=secrets.token_bytes(_KEY_BYTES), earlier=earlier)
+
+    def retire_mint(self) -> Keyring:
+        """Without the mint keys of before: what they minted is taken no more."""
+        return replace(self, earlier=())
+
+    @property
+    def minted_at(self) -> int | None:
+        """Since when there is the newest mint key, while those before it are taken too; None while there are none."""
+        return self.earlier[-1].replaced_at if self.earlier else None
 
     def key(self, key_id: str) -> bytes:
         """The sealing key of that id; raises UnknownKey."""
@@ -94,19 +138,35 @@ class Keyring:
 
     def mint(self, purpose: str, *parts: str) -> str:
         """32 lower-case base32 characters that only this keyring derives from these words."""
-        return b32encode(self.digest(purpose, *parts)[:_MINTED_BYTES]).decode().lower()
+        return _minted(self.mint_key, purpose, *parts)
+
+    def minted_before(self, purpose: str, *parts: str) -> tuple[str, ...]:
+        """What `mint` gave, by each earlier mint key that is still taken; the newest first."""
+        return tuple(_minted(item.key, purpose, *parts) for item in reversed(self.earlier))
 
     def digest(self, purpose: str, *parts: str | bytes) -> bytes:
         """HMAC-SHA256 under the mint key; every part is preceded by its length, so that parts can't run together."""
-        mac = hmac.new(self.mint_key, digestmod=hashlib.sha256)
-        for part in (purpose, *parts):
-            data = part.encode() if isinstance(part, str) else part
-            mac.update(len(data).to_bytes(8, "big") + data)
-        return mac.digest()
+        return _digest(self.mint_key, purpose, *parts)
+
+
+def _minted(key: bytes, purpose: str, *parts: str) -> str:
+    return b32encode(_digest(key, purpose, *parts)[:_MINTED_BYTES]).decode().lower()
+
+
+def _digest(key: bytes, *parts: str | bytes) -> bytes:
+    mac = hmac.new(key, digestmod=hashlib.sha256)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        mac.update(len(data).to_bytes(8, "big") + data)
+    return mac.digest()
 
 
 def _new_id() -> str:
     return f"k{secrets.token_hex(4)}"
+
+
+def _encode(key: bytes) -> str:
+    return b64encode(key).decode()
 
 
 def _decode(name: str, text: str) -> bytes:

@@ -99,6 +99,9 @@ class FunnelPlan(Frozen, frozen=True, kw_only=True):
     type: str
     public_key: str  # fk_…, in browsers
     server_key_sha256: str  # hex of sk_…
+    # Of mint keys that were replaced and are not retired: taken too.
+    earlier_public_keys: tuple[str, ...] = ()
+    earlier_server_keys_sha256: tuple[str, ...] = ()
     landing_hosts: tuple[str, ...] = ()  # host names, "*.example.com" allowed
     destinations: tuple[str, ...] = ()
     matching: MatchingPlan = MatchingPlan()
@@ -116,6 +119,7 @@ class IntegrationPlan(Frozen, frozen=True, kw_only=True):
     gateway: str
     funnel: str
     token_sha256: str  # hex of the unguessable segment of its webhook URL
+    earlier_tokens_sha256: tuple[str, ...] = ()  # of mint keys that were replaced and are not retired: taken too
     credentials: dict[str, str] = {}  # sealed in transit; keys as the gateway module's SECRET_KEYS
     products: tuple[str, ...] = ()  # product ids to accept; empty: all
     problem: str | None = None

@@ -8,18 +8,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from sinal_cli.offline import complain
 
 if TYPE_CHECKING:
+    from sinal_crds.keyring import Keyring
     from sinal_operator.cluster.client import Client
 
 install = App(name="install", help="Before and after an installation in a cluster; the chart's Jobs run this.")
-keyring = App(name="keyring", help="The keys that seal plans.")
+keyring = App(name="keyring", help="The keys that seal plans, and those that webhook URLs are made of.")
 
 PASSWORDS = ("nats-password", "postgres-password", "worker-password", "redis-password")
 
@@ -103,6 +105,7 @@ def rotate(
     file: Path | None = None,
     /,
     *,
+    mint: Annotated[bool, Parameter(negative=())] = False,
     secret: str | None = None,
     namespace: str = "default",
     key: str = "keyring.json",
@@ -111,11 +114,15 @@ def rotate(
     """Add a new primary key to a keyring in a file or in a Secret; the newest keys before it still open.
 
     Restart the runtime first and the operator then: who has only the old keyring can't open what the new key sealed.
+    With --mint it is the key that webhook URLs and funnels' keys are made of: restart the operator alone. New ones are
+    shown, and those of before are taken too until `sinal keyring retire --mint`.
 
     Parameters
     ----------
     file
         Keyring in a file.
+    mint
+        Another mint key, in place of another primary key.
     secret
         Name of the Secret that holds it, in the cluster of KUBECONFIG.
     namespace
@@ -125,34 +132,93 @@ def rotate(
     keep
         How many earlier keys still open what they sealed.
     """
-    if (file is None) == (secret is None):
-        complain("give a file or --secret, one of them")
+    place = _Place(file, secret, namespace, key)
+    if mint:
+        return place.change(
+            lambda known: known.rotate_mint(now=int(time.time())),
+            lambda _: (
+                "new mint key; restart the operator. Webhook URLs and keys of before are taken until "
+                "`sinal keyring retire --mint`"
+            ),
+        )
+    return place.change(
+        lambda known: known.rotate(keep=keep),
+        lambda changed: f"new primary key {changed.primary}; restart the runtime, then the operator",
+    )
+
+
+@keyring.command
+def retire(
+    file: Path | None = None,
+    /,
+    *,
+    mint: Annotated[bool, Parameter(negative=())] = False,
+    secret: str | None = None,
+    namespace: str = "default",
+    key: str = "keyring.json",
+) -> int:
+    """End what mint keys of before made: webhook URLs and funnels' keys that were replaced. Restart the operator then.
+
+    `sinal_ingest_earlier_keys_total` counts who still uses them.
+
+    Parameters
+    ----------
+    file
+        Keyring in a file.
+    mint
+        Say that it is the mint keys: what they made is refused from then on, and nothing brings it back.
+    secret
+        Name of the Secret that holds it, in the cluster of KUBECONFIG.
+    namespace
+        Namespace of that Secret.
+    key
+        Key of the keyring in that Secret.
+    """
+    if not mint:
+        complain("say --mint: webhook URLs and keys made before the last rotation of the mint key end for good")
         return 2
-    if file is not None:
-        return _rotate_file(file, keep)
-
-    async def work(client: Client) -> None:
-        from sinal_operator.install import rotate_keyring
-
-        primary = await rotate_keyring(client, namespace, str(secret), key, keep=keep)
-        print(f"Secret {namespace}/{secret}: new primary key {primary}; restart the runtime, then the operator")
-
-    return _with_cluster(work)
+    return _Place(file, secret, namespace, key).change(
+        lambda known: known.retire_mint(), lambda _: "only the newest mint key is left; restart the operator"
+    )
 
 
-def _rotate_file(file: Path, keep: int) -> int:
+@dataclass(frozen=True)
+class _Place:
+    """Where a keyring is: in a file, or in a Secret."""
+
+    file: Path | None
+    secret: str | None
+    namespace: str
+    key: str
+
+    def change(self, change: Callable[[Keyring], Keyring], said: Callable[[Keyring], str]) -> int:
+        """Put a changed keyring in place, and say what it came to; 0, 1 where it could not be, 2 without a place."""
+        if (self.file is None) == (self.secret is None):
+            complain("give a file or --secret, one of them")
+            return 2
+        if self.file is not None:
+            return _change_file(self.file, change, said)
+
+        async def work(client: Client) -> None:
+            from sinal_operator.install import change_keyring
+
+            changed = await change_keyring(client, self.namespace, str(self.secret), self.key, change)
+            print(f"Secret {self.namespace}/{self.secret}: {said(changed)}")
+
+        return _with_cluster(work)
+
+
+def _change_file(file: Path, change: Callable[[Keyring], Keyring], said: Callable[[Keyring], str]) -> int:
+    from sinal_cli.instance import write_private
     from sinal_crds.keyring import Keyring
 
     try:
-        rotated = Keyring.from_json(file.read_bytes()).rotate(keep=keep)
+        changed = change(Keyring.from_json(file.read_bytes()))
+        write_private(file, changed.to_json())
     except (OSError, ValueError) as error:
         complain(f"{file}: {error}")
         return 1
-    fresh = file.with_name(file.name + ".new")
-    fresh.touch(mode=0o600)
-    fresh.write_bytes(rotated.to_json())
-    fresh.replace(file)
-    print(f"{file}: new primary key {rotated.primary}; restart the runtime, then the operator")
+    print(f"{file}: {said(changed)}")
     return 0
 
 

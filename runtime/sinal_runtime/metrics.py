@@ -19,6 +19,11 @@ INGEST_SECONDS = Histogram("sinal_ingest_seconds", "Time to a durable answer.", 
 INGEST_UNKNOWN_FIELDS = Counter(
     "sinal_ingest_unknown_fields", "Fields of tracking events that nothing reads.", ("tenant",)
 )
+INGEST_EARLIER_KEYS = Counter(
+    "sinal_ingest_earlier_keys",
+    "Requests taken with a token or key of a mint key that was replaced and is not retired yet.",
+    ("tenant", "what"),
+)
 QUARANTINE_FULL = Counter(
     "sinal_quarantine_full",
     "Unreadable deliveries whose body was not kept, because their tenant's share of quarantine is used up.",

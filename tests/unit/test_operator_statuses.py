@@ -97,7 +97,19 @@ def test_all_is_ready_after_a_round_in_which_everything_worked() -> None:
         assert said(judgement)["Ready"] == ("True", "Ready")
     assert judged("Tenant", mirror, found).fields == {"stream": "T-loja", "planHash": "abc"}
     assert judged("Destination", mirror, found).fields == {"consumer": "dispatch-pixel"}
-    assert judged("Funnel", mirror, found).fields == {"publicKey": found.plans["loja"].funnels[0].public_key}
+    key = found.plans["loja"].funnels[0].public_key
+    assert judged("Funnel", mirror, found).fields == {"publicKey": key, "alsoTaken": None}
+
+
+def test_what_is_taken_beside_it_is_said_until_it_is_retired() -> None:
+    mirror = mirror_of()
+    found = world(mirror, minted_at=1_796_000_000)
+    since = "of before 2026-11-30T00:53:20Z, until `sinal keyring retire --mint`"
+    assert judged("GatewayIntegration", mirror, found).fields["alsoTaken"] == f"the URL {since}"
+    assert judged("Funnel", mirror, found).fields["alsoTaken"] == f"the keys {since}"
+    over = judged("GatewayIntegration", mirror, world(mirror)).fields
+    assert "alsoTaken" in over
+    assert over["alsoTaken"] is None
 
 
 def test_the_webhook_url_is_the_one_that_ingest_opens() -> None:

@@ -23,7 +23,7 @@ VERBS = {"annotate", "apply", "auth", "create", "describe", "exec", "get", "logs
 HEADINGS = ["Is data at risk?", "First three commands", "On a laptop", "Mend", "Silence"]
 OF_THE_CLIENT = {"api_key", "api_url"}
 OF_A_SHELL = {"curl", "df", "du", "ls", "sinal", "tail"}
-NOT_BESIDE_A_CLUSTER = {"backup", "manifests", "restore", "up"}  # no commands of `kubectl sinal`
+NOT_BESIDE_A_CLUSTER = {"backup", "keyring", "manifests", "restore", "up"}  # no commands of `kubectl sinal`
 ALERTS = {alert.name: alert for alert in alerts.ALERTS}
 _COMMAND = re.compile(r"^(sinal .*?)(?:\s+#.*)?$|`(sinal [^`]+)`", re.MULTILINE)
 

@@ -225,6 +225,8 @@ class FunnelStatus(Status):
 
     public_key: str | None = None
     """Key (fk_…) that the tracker script is called with."""
+    also_taken: str | None = None
+    """Which other keys are taken too, and until when: after the platform's mint key was rotated."""
     events_24h: Annotated[int | None, Field(alias="events24h")] = None
     """Events accepted in the last 24 hours."""
     match_percent: float | None = None

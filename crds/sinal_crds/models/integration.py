@@ -107,6 +107,8 @@ class IntegrationStatus(Status):
 
     webhook_url: Annotated[str | None, Field(alias="webhookURL")] = None
     """URL to paste into the gateway's panel. It holds an unguessable segment: treat it as a secret."""
+    also_taken: str | None = None
+    """Which other URL is taken too, and until when: after the platform's mint key was rotated."""
     last_delivery: Annotated[str | None, Field(json_schema_extra={"format": "date-time"})] = None
     """When the gateway last delivered."""
     rejects: int | None = None

@@ -229,6 +229,7 @@ class Reconciler:
         return World(
             plans={plan.slug: plan for plan in plans},
             minted=declared.compilation.minted,
+            minted_at=declared.compilation.minted_at,
             problems=declared.problems,
             reports=self._reports,
             active=self._active,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sinal_crds import names
@@ -67,6 +67,7 @@ class World:
 
     plans: Mapping[str, TenantPlan]  # as compiled now, by slug
     minted: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    minted_at: int | None = None  # since when, while what was minted before is taken too
     problems: Mapping[ObjectKey, Sequence[Problem]] = field(default_factory=dict)
     reports: Mapping[str, TenantReport] = field(default_factory=dict)
     active: Mapping[str, TenantPlan] = field(default_factory=dict)  # what the runtime was given, by slug
@@ -222,7 +223,9 @@ def _funnel(seen: Seen, world: World) -> Judgement | None:
         return None
     plan = world.plan(seen.tenant)
     funnel = plan.funnel(name) if plan is not None else None
-    return Judgement((ready,), {"publicKey": funnel.public_key if funnel is not None else None})
+    if funnel is None:
+        return Judgement((ready,), {"publicKey": None, "alsoTaken": None})
+    return Judgement((ready,), {"publicKey": funnel.public_key, "alsoTaken": _also_taken("keys", world)})
 
 
 def _integration(seen: Seen, world: World) -> Judgement | None:
@@ -236,9 +239,18 @@ def _integration(seen: Seen, world: World) -> Judgement | None:
         return None
     plan = world.plan(seen.tenant)
     if plan is None:
-        return Judgement((ready,), {"webhookURL": None})
+        return Judgement((ready,), {"webhookURL": None, "alsoTaken": None})
     secret = _credentials(seen, world, "what proves the gateway's deliveries is there")
-    return Judgement((ready, secret), {"webhookURL": webhook_url(plan.slug, name, world)})
+    fields = {"webhookURL": webhook_url(plan.slug, name, world), "alsoTaken": _also_taken("URL", world)}
+    return Judgement((ready, secret), fields)
+
+
+def _also_taken(what: str, world: World) -> str | None:
+    """That what was minted before a rotation is not over yet; None where there is nothing of the kind."""
+    if world.minted_at is None:
+        return None
+    since = datetime.fromtimestamp(world.minted_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"the {what} of before {since}, until `sinal keyring retire --mint`"
 
 
 def webhook_url(slug: str, integration: str, world: World) -> str:

@@ -7,6 +7,6 @@ Git would never end. So a Job of the chart does it, with rights for nothing else
 from __future__ import annotations
 
 from sinal_operator.install.fitness import Unfit, definitions_served, external_metrics_ours
-from sinal_operator.install.secrets import Malformed, ensure, rotate_keyring
+from sinal_operator.install.secrets import Malformed, change_keyring, ensure
 
-__all__ = ["Malformed", "Unfit", "definitions_served", "ensure", "external_metrics_ours", "rotate_keyring"]
+__all__ = ["Malformed", "Unfit", "change_keyring", "definitions_served", "ensure", "external_metrics_ours"]

@@ -1,6 +1,6 @@
 """Secrets that are made once and kept: the keyring, the first key of the API, passwords of evaluation services.
 
-Invariant: a Secret that exists is never changed here but by `rotate_keyring`, and nothing of its contents is printed.
+Invariant: a Secret that exists is never changed here but by `change_keyring`, and nothing of its contents is printed.
 They carry no label of Helm or Argo CD, so that neither takes them away: without the keyring no plan opens any more.
 """
 
@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sinal_crds.keyring import InvalidKeyring, Keyring
+from sinal_crds.keyring import Keyring
 from sinal_crds.names import GROUP
 from sinal_operator.cluster.client import Client, Refused
 from sinal_operator.cluster.resources import SECRETS
@@ -42,19 +42,21 @@ async def ensure(
     return False
 
 
-async def rotate_keyring(client: Client, namespace: str, name: str, key: str, *, keep: int) -> str:
-    """Give the keyring a new primary key and return its id; raises Malformed, Unreachable or Refused."""
+async def change_keyring(
+    client: Client, namespace: str, name: str, key: str, change: Callable[[Keyring], Keyring]
+) -> Keyring:
+    """Put another keyring in the place of the one that is there; raises Malformed, Unreachable or Refused."""
     found = await client.get(SECRETS, namespace, name)
     raw = (found or {}).get("data", {}).get(key)
     if found is None or raw is None:
         raise Malformed(f"Secret {namespace}/{name} with the key {key} is not there")
     try:
-        rotated = Keyring.from_json(base64.b64decode(raw)).rotate(keep=keep)
-    except (InvalidKeyring, ValueError) as error:
+        changed = change(Keyring.from_json(base64.b64decode(raw)))
+    except ValueError as error:
         raise Malformed(f"Secret {namespace}/{name}, key {key}: {error}") from None
-    found["data"][key] = _encoded(rotated.to_json())
+    found["data"][key] = _encoded(changed.to_json())
     await client.replace(SECRETS, namespace, name, {"apiVersion": "v1", "kind": "Secret", **found})
-    return rotated.primary
+    return changed
 
 
 def _secret(name: str, contents: Mapping[str, Callable[[], bytes]], release: str) -> dict[str, Any]:

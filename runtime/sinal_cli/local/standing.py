@@ -48,6 +48,9 @@ def _beneath(rows: list[Row], said: dict[str, Any], out: Output) -> None:
         out.write([Text("")])
     for row in hooks:
         out.write([Text(f"{row['name']}: {row['webhook_url']}")])
+    for item in said["items"]:
+        if also := item["status"].get("alsoTaken"):
+            out.say(f"{item['kind']} {item['metadata']['name']}: also taken: {also}")
     for line in said["refused"]:
         out.say(f"refused: {line}")
     for one in said["leaving"]:

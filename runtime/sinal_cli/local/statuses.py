@@ -8,8 +8,9 @@ The file is a list as `kubectl get -o json` gives it, so that who shows one can 
      "leaving": [{"tenant": "loja", "endsAt": "2026-11-30T12:00:00Z"}]}
 
 `status` has `conditions` (Ready, Provisioned, …, each with `status`, `reason`, `message`), `webhookURL` of a
-GatewayIntegration, `publicKey` of a Funnel, and the figures that docs/operator.md lists. The file is its owner's alone,
-written whole when something differs, and gone when the stack stops; after a crash its `pid` is nobody's.
+GatewayIntegration, `publicKey` of a Funnel, `alsoTaken` of both after a rotation of the mint key, and the figures that
+docs/operator.md lists. The file is its owner's alone, written whole when something differs, and gone when the stack
+stops; after a crash its `pid` is nobody's.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Statuses:
         world = World(
             plans={plan.slug: plan for plan in declared.compilation.plans},
             minted=declared.compilation.minted,
+            minted_at=declared.compilation.minted_at,
             problems=declared.problems,
             reports=reports,
             active=active,

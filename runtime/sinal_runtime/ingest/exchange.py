@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,6 +21,7 @@ MAX_QUERY_FIELDS = 200
 MAX_USER_AGENT = 1_024
 
 Header = tuple[bytes, bytes]
+EarlierKey = Literal["webhook-token", "server-key", "public-key"]
 CLOSE: Header = (b"connection", b"close")
 
 # What the edge's own protocol adds to a scope:
@@ -59,6 +60,8 @@ class Request:
         self.tenant = ""
         self.source = "none"
         self.integration = ""
+        # What was shown of a mint key that was replaced: which key, and of which object.
+        self.earlier: tuple[EarlierKey, str] | None = None
         # Whether the page behind Origin was let in, so that CORS need not ask again.
         self.page_admitted = False
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 
 import structlog
 
@@ -12,6 +14,8 @@ from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.series import Counter
 
 UNAUTHORIZED = 401
+TELL_AGAIN_S = 3_600.0
+MOST_TOLD = 10_000
 
 
 class Observer:
@@ -20,6 +24,7 @@ class Observer:
     def __init__(self, tally: Tallying | None = None) -> None:
         self._tally = tally
         self._log = structlog.get_logger(__name__).bind()  # bound once: a lazy logger is assembled again at every call
+        self._told: dict[tuple[str, str, str], float] = {}
         self._counters: dict[tuple[str, str, int], Counter] = {}
 
     def unknown_fields(self, tenant: str, count: int) -> None:
@@ -36,6 +41,8 @@ class Observer:
             metrics.INGEST_SECONDS.observe(seconds)
         if status == UNAUTHORIZED and request.source == "webhook" and request.integration and self._tally is not None:
             self._tally.rejected(request.tenant, request.integration)
+        if request.earlier is not None and status < 300:
+            self._earlier(request.tenant, *request.earlier)
         if request.refusal is not None and self._tally is not None:
             self._tally.refused(request.refusal)
         if not self._log.is_enabled_for(logging.DEBUG):
@@ -49,6 +56,17 @@ class Observer:
             tenant=request.tenant or None,
             integration=request.integration or None,
         )
+
+    def _earlier(self, tenant: str, what: str, name: str) -> None:
+        """A key of before was taken: counted each time, told once an hour and object."""
+        metrics.INGEST_EARLIER_KEYS.labels(tenant, what).inc()
+        key, now = (tenant, what, name), time.monotonic()
+        if now - self._told.get(key, -math.inf) < TELL_AGAIN_S:
+            return
+        if len(self._told) >= MOST_TOLD:
+            self._told.clear()
+        self._told[key] = now
+        self._log.warning("ingest.earlier_key", tenant=tenant, what=what, object=name)
 
     def _counter(self, tenant: str, source: str, status: int) -> Counter:
         key = (tenant, source, status)

@@ -22,6 +22,7 @@ from sinal_runtime.ingest.exchange import Answer, Request, json_answer
 from sinal_runtime.ingest.new_words import NewWords
 from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Quarantine
 from sinal_runtime.ingest.tally import Tallying
+from sinal_runtime.plans.snapshot import sha256
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +97,8 @@ class Webhooks:
         believed = self._believed(request, slug, gateway, name, token, raw, proof)
         if gateway is None or not believed:
             raise problem.unauthorized()
+        if token is not None and sha256(token) != believed[0][1].token_sha256:
+            request.earlier = ("webhook-token", believed[0][1].name)
         await self._admit_rate(believed[0][0])
         try:
             sales = checked(gateway.parse(raw, country=believed[0][0].country))

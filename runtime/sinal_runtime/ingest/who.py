@@ -13,6 +13,7 @@ from sinal_runtime.ingest import origins, problem
 from sinal_runtime.ingest.exchange import Request
 from sinal_runtime.ingest.ports import Snapshot
 from sinal_runtime.ingest.problem import FieldError
+from sinal_runtime.plans.snapshot import sha256
 
 MAX_CREDENTIAL = 200  # characters; longer ones are not worth a digest
 SERVER_KEY = "sk_"
@@ -53,6 +54,7 @@ class Gate:
         self._snapshot = snapshot
         self._hosts = landing_hosts
         self._place = where
+        self._request = request
         self._page = page_host(request)
         self._server = self._by_server_key(request)
         self._known: dict[str, Caller] = {}
@@ -82,11 +84,14 @@ class Gate:
         found = self._snapshot.by_server_key(key)
         if found is None or not self._is_here(found[0]):
             raise problem.unauthorized()
+        if found[1].earlier_server_keys_sha256 and sha256(key) != found[1].server_key_sha256:
+            self._request.earlier = ("server-key", found[1].name)
         return Caller(*found, is_server=True)
 
     def _admit_server(self, funnel: str, field: str) -> Caller:
         assert self._server is not None  # noqa: S101 - for the type checker; `admit` asked
-        if funnel not in (self._server.funnel.name, self._server.funnel.public_key):
+        known = self._server.funnel
+        if funnel not in (known.name, known.public_key, *known.earlier_public_keys):
             raise problem.invalid([FieldError(field, "is not the funnel of this server key: give its name or key")])
         return self._server
 
@@ -96,6 +101,8 @@ class Gate:
             raise problem.unknown_tenant()
         if self._page not in self._hosts.of_funnel(self._snapshot, *found):
             raise problem.refused_origin()
+        if funnel != found[1].public_key:
+            self._request.earlier = ("public-key", found[1].name)
         return Caller(*found, is_server=False)
 
     def _is_here(self, tenant: TenantPlan) -> bool:

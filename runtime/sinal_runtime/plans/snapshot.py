@@ -20,7 +20,8 @@ from sinal_runtime.bus.lane import Lane, dispatch_lane, match_lane
 T = TypeVar("T")
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
+    """A key or token given in clear as plans hold it."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
@@ -73,9 +74,22 @@ class Snapshot:
         self.tenants: Mapping[str, TenantPlan] = MappingProxyType({plan.slug: plan for plan in ordered})
         funnels = [(plan, funnel) for plan in ordered for funnel in plan.funnels]
         self._hosts = _first((_host(host), plan) for plan in ordered for host in plan.hosts if host not in reserved)
-        self._public_keys = _first((funnel.public_key, (plan, funnel)) for plan, funnel in funnels)
-        self._server_keys = _first((funnel.server_key_sha256, (plan, funnel)) for plan, funnel in funnels)
-        self._tokens = _first((one.token_sha256, (plan, one)) for plan in ordered for one in plan.integrations)
+        self._public_keys = _first(
+            (key, (plan, funnel))
+            for plan, funnel in funnels
+            for key in (funnel.public_key, *funnel.earlier_public_keys)
+        )
+        self._server_keys = _first(
+            (digest, (plan, funnel))
+            for plan, funnel in funnels
+            for digest in (funnel.server_key_sha256, *funnel.earlier_server_keys_sha256)
+        )
+        self._tokens = _first(
+            (digest, (plan, one))
+            for plan in ordered
+            for one in plan.integrations
+            for digest in (one.token_sha256, *one.earlier_tokens_sha256)
+        )
 
     def by_host(self, host: str) -> TenantPlan | None:
         """The tenant whose first-party host this is; takes a Host header as it came."""
@@ -87,11 +101,11 @@ class Snapshot:
 
     def by_server_key(self, key: str) -> tuple[TenantPlan, FunnelPlan] | None:
         """The funnel of a server key (sk_…), given in clear."""
-        return self._server_keys.get(_sha256(key))
+        return self._server_keys.get(sha256(key))
 
     def by_token(self, token: str) -> tuple[TenantPlan, IntegrationPlan] | None:
         """The integration of a webhook URL's token, given in clear."""
-        return self._tokens.get(_sha256(token))
+        return self._tokens.get(sha256(token))
 
     def lanes(self, role: Literal["match", "dispatch"]) -> tuple[Lane, ...]:
         """Every lane of a role; suspended tenants too, because what they have accepted must come to an end."""

@@ -333,7 +333,7 @@ class MatchStore:
                 "tenant": plan.slug,
                 "name": funnel.name,
                 "type": funnel.type,
-                "config": msgspec.structs.replace(funnel, server_key_sha256=""),
+                "config": msgspec.structs.replace(funnel, server_key_sha256="", earlier_server_keys_sha256=()),
             }
             for plan in plans
             for funnel in plan.funnels
