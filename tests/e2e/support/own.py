@@ -105,7 +105,8 @@ class OwnServices:
             "redis": {"image": services},
         }
         shown = [f"--show-only=templates/evaluation/{name}.yaml" for name in ("nats", "postgres", "redis")]
-        return self.helm.template(SERVICES, CHARTS / "sinal", {"evaluation": values}, *shown)
+        rest = {"evaluation": values, "image": image(self._images.sinal)}  # which no chart of ours does without
+        return self.helm.template(SERVICES, CHARTS / "sinal", rest, *shown)
 
     def _values(self) -> dict[str, Any]:
         """Values for services of one's own, and for one namespace; a pod a role."""
