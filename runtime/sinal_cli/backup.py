@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from cyclopts import Parameter
 from sinal_cli.offline import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from sinal_runtime.backup.archive import Manifest
     from sinal_runtime.bus import Bus
@@ -25,11 +26,13 @@ FILES = f"sinal-*{SUFFIX}"
 _NAME = re.compile(r"sinal-\d{8}T\d{6}Z\.sinal-backup")
 
 
-def backup(folder: Path, /, *, keep: Annotated[int, Parameter(negative=())] = 7, check: bool = True) -> int:
+def backup(
+    folder: Path, /, *, keep: Annotated[int, Parameter(negative=())] = 7, check: bool = True, data: Path | None = None
+) -> int:
     """Back up what PostgreSQL and NATS hold into a new file, try it by restoring it beside them, and say what is in it.
 
-    It runs beside a platform that works. Settings come from SINAL_… variables, as for the roles; it connects as the
-    owner of the database. The keyring is not in the file.
+    It runs beside a platform that works. Settings come from SINAL_… variables, as for the roles, or with --data from
+    the folder of a `sinal up`; it connects as the owner of the database. The keyring is not in the file.
 
     Parameters
     ----------
@@ -40,19 +43,23 @@ def backup(folder: Path, /, *, keep: Annotated[int, Parameter(negative=())] = 7,
     check
         Restore the file into a database and streams of its own, compare and remove them; needs the right to create
         a database.
+    data
+        Data folder of a `sinal up`, whether it runs or not.
     """
     from sinal_runtime.backup import making, restoring
-    from sinal_runtime.settings import Settings
 
-    settings = Settings()
-    url = _owner(settings)
     path = folder / f"sinal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
     began = time.monotonic()
+    said: list[str] = []
 
-    async def work(bus: Bus) -> Manifest:
+    async def work(bus: Bus, settings: Settings) -> Manifest:
+        url = _owner(settings)
         manifest = await making.make(bus, url, path, manifests=settings.manifest_folder)
         if check:
             await restoring.check(bus, url, path)
+        size, took_s = path.stat().st_size, time.monotonic() - began
+        await _noted(url, manifest, size=size, took_s=took_s, checked=check)
+        said.append(f"{path}: {size:,} bytes in {took_s:.1f} s, {'restored and compared' if check else 'not tried'}")
         return manifest
 
     try:
@@ -60,22 +67,27 @@ def backup(folder: Path, /, *, keep: Annotated[int, Parameter(negative=())] = 7,
     except OSError as error:
         complain(f"{folder}: {error.strerror}")
         return 1
-    manifest = _done(settings, work)
-    took_s = time.monotonic() - began
+    manifest = _done(data, work, beside=True)
     if manifest is None:
         path.unlink(missing_ok=True)
         return 1
-    size = path.stat().st_size
-    _noted(url, manifest, size=size, took_s=took_s, checked=check)
     removed = forget(folder, keep)
-    print(f"{path}: {size:,} bytes in {took_s:.1f} s, {'restored and compared' if check else 'not tried'}")
+    print(said[0])
     _tell(manifest)
     if removed:
         print(f"removed: {', '.join(one.name for one in removed)}")
     return 0
 
 
-def restore(file: Path, /, *, force: bool = False, postgres_only: bool = False, check: bool = False) -> int:
+def restore(
+    file: Path,
+    /,
+    *,
+    force: bool = False,
+    postgres_only: bool = False,
+    check: bool = False,
+    data: Path | None = None,
+) -> int:
     """Put a backup back into an empty database and an empty NATS. Stop all roles first.
 
     Parameters
@@ -88,19 +100,17 @@ def restore(file: Path, /, *, force: bool = False, postgres_only: bool = False, 
         Leave NATS as it is: what waits there is newer than the backup and is worked on.
     check
         Change nothing: restore into a database and streams of its own, compare and remove them.
+    data
+        Data folder of a `sinal up` that is stopped; a new one is made.
     """
     from sinal_runtime.backup import restoring
-    from sinal_runtime.settings import Settings
 
-    settings = Settings()
-    url = _owner(settings)
-
-    async def work(bus: Bus) -> Manifest:
+    async def work(bus: Bus, settings: Settings) -> Manifest:
         if check:
-            return await restoring.check(bus, url, file)
+            return await restoring.check(bus, _owner(settings), file)
         return await restoring.restore(
             bus,
-            url,
+            _owner(settings),
             file,
             force=force,
             with_queues=not postgres_only,
@@ -108,15 +118,16 @@ def restore(file: Path, /, *, force: bool = False, postgres_only: bool = False, 
             manifests=settings.manifest_folder,
         )
 
-    manifest = _done(settings, work)
+    if not file.is_file():
+        complain(f"{file}: no such file")
+        return 1
+    manifest = _done(data, work, beside=check)
     if manifest is None:
         return 1
     print(f"{file}: {'good' if check else 'restored'}")
     _tell(manifest)
     if not check:
-        print(
-            "Now: the keyring of the same platform in its place, then all roles. What came after the backup is missing."
-        )
+        print(_next(data))
     return 0
 
 
@@ -135,31 +146,34 @@ def _owner(settings: Settings) -> str:
     return (settings.maintenance_database_url or settings.database_url).get_secret_value()
 
 
-def _done(settings: Settings, work: Callable[[Bus], Awaitable[Manifest]]) -> Manifest | None:
+def _next(data: Path | None) -> str:
+    missing = "What came after the backup is missing."
+    if data is None:
+        return f"Now: the keyring of the same platform in its place, then all roles. {missing}"
+    keyring = data / "keyring.json"
+    first = "" if keyring.exists() else f"the keyring of the same stack to {keyring}, then "
+    return f"Now: {first}`sinal up --data {data}` with the same --file. {missing}"
+
+
+def _done(data: Path | None, work: Callable[[Bus, Settings], Awaitable[Manifest]], *, beside: bool) -> Manifest | None:
     """What the work gives; None, with a word on the error, where it fails."""
+    from sinal_cli.embedded.process import ServiceError
+    from sinal_cli.instance import FolderUnusable
     from sinal_cli.roles.process import run_loop
     from sinal_runtime.backup.archive import BadArchive
     from sinal_runtime.backup.restoring import NotEmpty
-    from sinal_runtime.bus import Bus, BusError
+    from sinal_runtime.bus import BusError
     from sinal_runtime.store.errors import StoreError
-
-    async def connected() -> Manifest:
-        bus = await Bus.connect(
-            settings.nats_url, name="sinal-backup", wait_s=CONNECT_S, authority=settings.nats_authority
-        )
-        try:
-            return await work(bus)
-        finally:
-            await bus.close()
 
     found: list[Manifest] = []
 
     async def run() -> None:
-        found.append(await connected())
+        async with _reached(data, beside=beside) as (bus, settings):
+            found.append(await work(bus, settings))
 
     try:
         run_loop(run())
-    except (BadArchive, NotEmpty) as error:
+    except (BadArchive, NotEmpty, FolderUnusable, ServiceError) as error:
         complain(str(error))
     except StoreError as error:
         complain(f"PostgreSQL: {error}")
@@ -170,14 +184,32 @@ def _done(settings: Settings, work: Callable[[Bus], Awaitable[Manifest]]) -> Man
     return found[0] if found else None
 
 
-def _noted(url: str, manifest: Manifest, *, size: int, took_s: float, checked: bool) -> None:
+@asynccontextmanager
+async def _reached(data: Path | None, *, beside: bool) -> AsyncIterator[tuple[Bus, Settings]]:
+    """NATS, and the settings that lead to it and to PostgreSQL."""
+    from sinal_cli.local.at_hand import at_hand
+    from sinal_runtime.bus import Bus
+    from sinal_runtime.logs import configure
+    from sinal_runtime.settings import Settings
+
+    configure(level="warning", json=Settings().log_json)
+    async with nullcontext(Settings()) if data is None else at_hand(data, beside=beside) as settings:
+        bus = await Bus.connect(
+            settings.nats_url, name="sinal-backup", wait_s=CONNECT_S, authority=settings.nats_authority
+        )
+        try:
+            yield bus, settings
+        finally:
+            await bus.close()
+
+
+async def _noted(url: str, manifest: Manifest, *, size: int, took_s: float, checked: bool) -> None:
     """Leave word in the database, for metrics; a backup is good without it."""
-    from sinal_cli.roles.process import run_loop
     from sinal_runtime.store.backups import note
     from sinal_runtime.store.errors import StoreError
 
     try:
-        run_loop(note(url, began_at=manifest.began_at, size=size, took_s=took_s, checked=checked))
+        await note(url, began_at=manifest.began_at, size=size, took_s=took_s, checked=checked)
     except StoreError as error:
         complain(f"the backup is good, but could not be noted in PostgreSQL: {error}")
 

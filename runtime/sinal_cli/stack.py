@@ -17,6 +17,7 @@ from sinal_cli import roles
 from sinal_cli.daily import DailyBackup
 from sinal_cli.departures import Departures
 from sinal_cli.instance import Instance, write_private
+from sinal_cli.local import at_hand
 from sinal_cli.local.bulletin import Say, silent
 from sinal_cli.local.provisioning import LocalProvisioning
 from sinal_cli.local.services import Services, Watch
@@ -95,6 +96,7 @@ class Stack:
         self._exit.push_async_callback(watch.stop)
         watch.begin()
         settings, keyring = self._settings(services), self._keyring()
+        reached = at_hand.settings_of(services.nats, services.postgres, self._instance.folder)
         await self._provision(settings, keyring)
         ingest = roles.Ingest(settings, keyring)
         api = roles.Api(settings.model_copy(update={"port": self._ports[1]}), keyring)
@@ -102,7 +104,9 @@ class Stack:
         for role in (*workers, api, ingest):
             self._exit.push_async_callback(role.stop)
             await role.start()
-        backup = DailyBackup(self._instance.folder / "backups", _of_backups(settings))
+        at_hand.tell(self._instance.folder, reached)
+        self._exit.callback(at_hand.forget, self._instance.folder)
+        backup = DailyBackup(self._instance.folder / "backups", reached)
         backup.start()
         self._exit.push_async_callback(backup.stop)
         self.ready = self._describe()
@@ -203,13 +207,3 @@ class Stack:
 
 def _local(port: int) -> str:
     return f"http://127.0.0.1:{port}"
-
-
-def _of_backups(settings: Settings) -> dict[str, str]:
-    """What `sinal backup` needs to know of a stack, as variables: it never gets the keyring."""
-    owner = settings.maintenance_database_url or settings.database_url
-    return {
-        "SINAL_NATS_URL": settings.nats_url,
-        "SINAL_MAINTENANCE_DATABASE_URL": owner.get_secret_value(),
-        "SINAL_MANIFEST_FOLDER": str(settings.manifest_folder),
-    }

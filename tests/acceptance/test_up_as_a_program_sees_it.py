@@ -201,3 +201,39 @@ def test_broken_manifests_stop_the_start_with_file_line_and_field(tmp_path: Path
     assert f"{broken}:4" in result.stderr
     assert "slug" in result.stderr
     assert processes_of(tmp_path / "data") == []
+
+
+def sinal(*words: str | Path, code: int = 0) -> str:
+    """A command as a person types it; what it says."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SINAL_")}
+    command = [sys.executable, "-m", "sinal_cli", *map(str, words)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "[info" not in done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_backup_made_beside_it_is_restored_into_another_folder(tmp_path: Path) -> None:
+    old, new, backups = tmp_path / "old", tmp_path / "new", tmp_path / "backups"
+    with up(old) as stack:
+        event, hooks = stack.visit(), stack.ready["tenants"]["loja"]["webhooks"]
+        assert stack.outcome(event) == "delivered"
+        assert "restored and compared" in sinal("backup", backups, "--data", old / "data")
+        (archive,) = backups.iterdir()
+        assert "is in use by another stack" in sinal("restore", archive, "--data", old / "data", code=1)
+        assert "good" in sinal("restore", archive, "--check", "--data", old / "data")
+    assert "--force" in sinal("restore", archive, "--data", old / "data", code=1)
+    said = sinal("restore", archive, "--data", new / "data")
+    assert f"the keyring of the same stack to {new / 'data' / 'keyring.json'}" in said
+    (new / "data" / "keyring.json").write_bytes((old / "data" / "keyring.json").read_bytes())
+    with up(new) as stack:
+        assert stack.outcome(event) == "delivered"
+        again = stack.ready["tenants"]["loja"]["webhooks"]
+    assert [hook["url"].rsplit("/", 1)[1] for hook in again.values()] == [
+        hook["url"].rsplit("/", 1)[1] for hook in hooks.values()
+    ]
+
+
+def test_a_backup_of_a_folder_that_is_no_stack_s_makes_nothing(tmp_path: Path) -> None:
+    assert "is not a data folder" in sinal("backup", tmp_path / "backups", "--data", tmp_path / "nowhere", code=1)
+    assert not (tmp_path / "nowhere").exists()

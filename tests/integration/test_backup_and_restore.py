@@ -16,7 +16,13 @@ import pytest
 
 from sinal_cli.backup import SUFFIX, forget
 from sinal_cli.daily import DailyBackup
+from sinal_crds.departures import Departure, encode
+from sinal_crds.names import DEPARTURES_BUCKET
+from sinal_operator.provision import desired
+from sinal_runtime.backup import queues
 from sinal_runtime.backup.archive import BadArchive, Reader, Writer
+from sinal_runtime.bus import Bus
+from sinal_runtime.bus.departures import DepartureBucket
 
 from tests.support import load
 from tests.support.eventually import PATIENCE_S, eventually
@@ -63,6 +69,15 @@ async def until_queued(platform: Platform, events: int) -> None:
             if row is not None and row[0] >= events:
                 return
             await asyncio.sleep(0.1)
+
+
+async def put(platform: Platform, departure: Departure) -> None:
+    """As the operator says whose data are to go."""
+    bus = await Bus.connect(platform.nats.url, name="test", wait_s=10)
+    try:
+        await bus.put(DEPARTURES_BUCKET, departure.key, encode(departure))
+    finally:
+        await bus.close()
 
 
 async def lose_everything(platform: Platform) -> None:
@@ -114,6 +129,56 @@ async def test_what_was_accepted_before_a_backup_outlives_the_loss_of_everything
     assert set(sent.values()) == {1}, sent
     assert set(delivered) < set(sent)
     assert len(sent) == 3 * len(delivered)
+
+
+async def test_a_postgresql_that_is_lost_alone_comes_back_under_queues_that_are_newer(tmp_path: Path) -> None:
+    backups = tmp_path / "backups"
+    async with running(tmp_path / "platform", [SHOP]) as platform, aiohttp.ClientSession() as session:
+        await sell(platform, session, "done", 5)
+        await platform.settled(session, accepted=5)
+        await sinal(platform, "backup", str(backups), "--no-check")
+        (archive,) = backups.iterdir()
+        await platform.roles["dispatch"].stop()
+        await sell(platform, session, "matched", 5)
+        await until_queued(platform, 5)
+        await platform.roles["match"].stop()
+        await sell(platform, session, "accepted", 5)
+
+        await asyncio.gather(*(service.stop() for service in platform.roles.values()))
+        await platform.postgres.stop()
+        shutil.rmtree(platform.folder / "postgres")
+        await platform.postgres.start()
+        refused = await sinal(platform, "restore", str(archive), code=1)
+        assert "holds 10 messages" in refused
+        await sinal(platform, "restore", str(archive), "--postgres-only")
+        for role in platform.roles:
+            platform.start_role(role)
+        totals = await platform.settled(session, accepted=10)
+        sent = await at_meta(platform, session)
+    assert totals["accepted"] == 10
+    assert set(sent.values()) == {1}, sent
+    assert len(sent) == 10
+
+
+async def test_whose_data_are_to_go_is_known_after_a_restore(tmp_path: Path) -> None:
+    departure = Departure(uid="7b1d", slug="gone", namespace="shops", name="gone", at=1_700_000_000_000)
+    async with running(tmp_path / "platform", [SHOP]) as platform:
+        await platform.roles["housekeeping"].stop()  # who would work it off
+        await put(platform, departure)
+        await sinal(platform, "backup", str(tmp_path / "backups"), "--no-check")
+        (archive,) = (tmp_path / "backups").iterdir()
+        await lose_everything(platform)
+        await sinal(platform, "restore", str(archive))
+        bus = await Bus.connect(platform.nats.url, name="test", wait_s=10)
+        try:
+            assert await DepartureBucket(bus).all() == [departure]
+        finally:
+            await bus.close()
+
+
+def test_each_bucket_is_in_a_backup_or_is_made_anew() -> None:
+    assert set(queues.BUCKETS) | queues.MADE_ANEW == set(desired.BUCKETS)
+    assert not queues.MADE_ANEW.intersection(queues.BUCKETS)
 
 
 def test_a_damaged_backup_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:

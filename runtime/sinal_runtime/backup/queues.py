@@ -19,7 +19,9 @@ from sinal_runtime.bus import Bus, Outgoing, contents, streams
 from sinal_runtime.bus.client import MSG_ID, Published
 from sinal_runtime.bus.errors import BusRefused, LaneMissing
 
-BUCKETS = (names.QUARANTINE_BUCKET, names.PLANS_BUCKET)  # what statuses tell is looked up anew
+# Read before PostgreSQL: a departure stays until the data that it names are gone, and must not outlive its backup.
+BUCKETS = (names.QUARANTINE_BUCKET, names.PLANS_BUCKET, names.DEPARTURES_BUCKET)
+MADE_ANEW = frozenset({names.STATUS_BUCKET})  # what statuses tell is looked up again within seconds
 _ABSENT = frozenset({10037, 10059})
 BATCH = 500
 STORE_S = 30.0
@@ -83,8 +85,8 @@ async def messages(bus: Bus, stream: str, subject: str) -> AsyncIterator[Kept]:
 
 
 async def require_empty(bus: Bus) -> None:
-    """Return if no tenant's queue and no bucket of a backup holds anything; raises NotEmpty."""
-    for stream in [*await queues(bus), *(f"KV_{bucket}" for bucket in BUCKETS[:1])]:
+    """Return if no tenant's queue and no quarantine holds anything; raises NotEmpty. Plans may be there already."""
+    for stream in [*await queues(bus), f"KV_{names.QUARANTINE_BUCKET}"]:
         info = await _look(bus, stream)
         if info is not None and info.state.messages:
             raise NotEmpty(f"the stream {stream} holds {info.state.messages} messages")
