@@ -140,6 +140,7 @@ class _TenantCompiler:
             ),
             on_doubt=spec.on_doubt,
             problem=trouble,
+            suspended=spec.suspended,
         )
 
     def _funnel(self, item: Funnel) -> FunnelPlan:
@@ -169,6 +170,7 @@ class _TenantCompiler:
                 currency=spec.value.currency,
                 multiplier=spec.value.multiplier,
             ),
+            suspended=spec.suspended,
         )
 
     def _integration(self, item: GatewayIntegration) -> IntegrationPlan:
@@ -195,6 +197,7 @@ class _TenantCompiler:
             credentials=dict(data),
             products=tuple(spec.products),
             problem=lost.message if lost else trouble,
+            suspended=spec.suspended,
         )
 
     def _secret(

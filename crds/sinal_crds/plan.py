@@ -58,6 +58,7 @@ class DestinationPlan(Frozen, frozen=True, kw_only=True):
     rate_limit: RateLimit = RateLimit()
     on_doubt: OnDoubt = "Retry"
     problem: str | None = None  # why it can't be used now, for a person; None when it can
+    suspended: bool = False
 
     def __repr__(self) -> str:
         """Without the token: plans end up in logs and tracebacks."""
@@ -110,6 +111,7 @@ class FunnelPlan(Frozen, frozen=True, kw_only=True):
     send_renewals: bool = True
     consent: ConsentPlan = ConsentPlan()
     value: ValuePlan = ValuePlan()
+    suspended: bool = False
 
 
 class IntegrationPlan(Frozen, frozen=True, kw_only=True):
@@ -123,6 +125,7 @@ class IntegrationPlan(Frozen, frozen=True, kw_only=True):
     credentials: dict[str, str] = {}  # sealed in transit; keys as the gateway module's SECRET_KEYS
     products: tuple[str, ...] = ()  # product ids to accept; empty: all
     problem: str | None = None
+    suspended: bool = False
 
     def __repr__(self) -> str:
         """Without the credentials."""
@@ -155,6 +158,23 @@ class TenantPlan(Frozen, frozen=True, kw_only=True):
     def funnel(self, name: str) -> FunnelPlan | None:
         """The funnel of that name, or None."""
         return next((f for f in self.funnels if f.name == name), None)
+
+    def integration(self, name: str) -> IntegrationPlan | None:
+        """The integration of that name, or None."""
+        return next((i for i in self.integrations if i.name == name), None)
+
+    def shuts(self, funnel: FunnelPlan) -> bool:
+        """Whether nothing is taken for it: the tenant or it is suspended."""
+        return self.suspended or funnel.suspended
+
+    def refuses(self, integration: IntegrationPlan) -> bool:
+        """Whether none of its deliveries is taken: the tenant, it or its funnel is suspended."""
+        funnel = self.funnel(integration.funnel)
+        return self.suspended or integration.suspended or (funnel is not None and funnel.suspended)
+
+    def rests(self, destination: DestinationPlan) -> bool:
+        """Whether nothing is sent to it: the tenant or it is suspended."""
+        return self.suspended or destination.suspended
 
 
 # Sale status or tracking kind -> Meta event, where the funnel says nothing (design: "Sale status to Meta event").

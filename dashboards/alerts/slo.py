@@ -39,6 +39,7 @@ def _rate(series: str) -> str:
     return f"sum(rate({series}[5m]))"
 
 
+_ASKED = 'source!~"none|suspended"'  # neither probes, nor what is refused because somebody said so
 _FAILED = "retry|in_doubt|throttle|unknown"  # of the other verdicts, Meta judged the events, or a person has to act
 _DELIVERED = _rate('sinal_event_latency_seconds_count{stage="delivered"}')
 _IN_TIME = _rate(f'sinal_event_latency_seconds_bucket{{stage="delivered", le="{LATE_S}"}}')
@@ -50,8 +51,8 @@ PROMISES = (
     Promise(
         slo="ingest",
         objective=0.999,
-        total=_rate('sinal_ingest_requests_total{source!="none"}'),
-        bad=_rate('sinal_ingest_requests_total{source!="none", status=~"5.."}'),
+        total=_rate(f"sinal_ingest_requests_total{{{_ASKED}}}"),
+        bad=_rate(f'sinal_ingest_requests_total{{{_ASKED}, status=~"5.."}}'),
         alert="SinalIngestBudgetBurn",
         what="Senders are answered 5xx: what they don't send again is lost.",
     ),

@@ -9,6 +9,7 @@ _OWN = 'tenant!="", tenant!="other"'  # `other` is many
 _TAKEN = f'sinal_ingest_requests_total{{{_OWN}, status=~"2.."}}'
 _HOOKS = f'sinal_ingest_requests_total{{{_OWN}, source="webhook"}}'
 _REFUSED = f'sinal_ingest_requests_total{{{_OWN}, source="webhook", status=~"401|404"}}'
+_STOPPED = f'sinal_ingest_requests_total{{{_OWN}, source="suspended"}}'
 _COVERAGE = f"sinal_signal_coverage_ratio{{{_OWN}}}"
 
 
@@ -25,6 +26,7 @@ GROUP = Group(
             expr=(
                 f"({_busy('1d')})\nand ({_busy('7d')})\n"
                 f"unless (sum by (tenant) (increase({_TAKEN}[1h])) > 0)\n"
+                f"unless (sum by (tenant) (increase({_STOPPED}[1h])) > 0)\n"
                 'and on () (count(sinal_build_info{role="ingest"}) > 0)'
             ),
             lasting="15m",

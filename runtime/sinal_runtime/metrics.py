@@ -14,7 +14,11 @@ from sinal_runtime.series import Counter, Gauge, Histogram
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
-INGEST_REQUESTS = Counter("sinal_ingest_requests", "Requests at the edge by answer.", ("tenant", "source", "status"))
+INGEST_REQUESTS = Counter(
+    "sinal_ingest_requests",
+    "Requests at the edge by answer; source `suspended`: refused because tenant, funnel or integration is.",
+    ("tenant", "source", "status"),
+)
 INGEST_SECONDS = Histogram("sinal_ingest_seconds", "Time to a durable answer.", buckets=_FAST)
 INGEST_UNKNOWN_FIELDS = Counter(
     "sinal_ingest_unknown_fields", "Fields of tracking events that nothing reads.", ("tenant",)
@@ -58,7 +62,9 @@ CAPI_LAST_SUCCESS = Gauge(
 )
 BREAKER_STATE = Gauge("sinal_breaker_state", "0 closed, 1 half open, 2 open.", ("tenant", "destination"))
 BREAKER_REASON = Gauge(
-    "sinal_breaker_reason", "1 while the breaker is not closed, by why.", ("tenant", "destination", "reason")
+    "sinal_breaker_reason",
+    "1 while nothing is sent, by why; `suspended` is as declared.",
+    ("tenant", "destination", "reason"),
 )
 DEAD_LETTERS = Counter("sinal_dead_letters", "Events given up, by reason.", ("tenant", "reason"))
 EVENT_LATENCY = Histogram(

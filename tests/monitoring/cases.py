@@ -15,6 +15,7 @@ _CONDITION = "kube_horizontalpodautoscaler_status_condition"
 _HPA_WHO = {"namespace": "sinal", "horizontalpodautoscaler": "sinal-match"}
 _HOOKS = 'sinal_ingest_requests_total{tenant="loja", source="webhook", status=%s}'
 _SENT = 'sinal_ingest_requests_total{tenant="loja", source="browser", status="202"}'
+_STOPPED = 'sinal_ingest_requests_total{tenant="loja", source="suspended", status="403"}'
 _INGEST = 'sinal_build_info{version="1", role="ingest", instance="a"}'
 _COVERAGE = 'sinal_signal_coverage_ratio{tenant="loja", signal="em"}'
 
@@ -87,6 +88,7 @@ DELIVERY = (
         series=_reason("credential", "1x20"),
         at="15m",
     ),
+    Case(alert="SinalBreakerOpen", why="somebody suspended it", series=_reason("suspended", "1x20"), at="15m"),
     Case(
         alert="SinalDeadLettersGrow",
         why="the first dead letters of a process, born as many at once",
@@ -259,6 +261,13 @@ TENANTS = (
         step="5m",
         labels={"tenant": "loja"},
         says="loja has sent nothing for an hour.",
+    ),
+    Case(
+        alert="SinalTenantSilent",
+        why="it is suspended and goes on trying",
+        series={_SENT: "0+10x2280 22800x40", _STOPPED: "0x2280 0+10x40", _INGEST: "1x2400"},
+        at="8d",
+        step="5m",
     ),
     Case(
         alert="SinalTenantSilent",

@@ -235,7 +235,9 @@ def test_every_word_that_the_platform_says_has_a_sentence() -> None:
     said = set(re.findall(r'_note\(\s*"([a-z_]+)"', source))
     said |= {f"{name}_{end}" for name in ("email", "phone") for end in ("absent", "unseen")}
     assert said == NOTES.keys() | WAITING.keys()
-    judged = "".join((RUNTIME / "ingest" / f"{name}.py").read_text() for name in ("refusals", "webhooks", "quarantine"))
+    judged = "".join(
+        (RUNTIME / "ingest" / f"{name}.py").read_text() for name in ("refusals", "webhooks", "problem", "quarantine")
+    )
     reasons = set(re.findall(r'(?:reason=|reason = |40[1-8]: |4[12]\d: |503: |if missing else )"([a-z_]+)"', judged))
     assert reasons == REFUSALS.keys()
 

@@ -289,3 +289,25 @@ def test_problems_read_as_one_line() -> None:
 def test_nothing_compiles_to_nothing() -> None:
     empty = compile(load_text("").objects, Secrets(), KEYRING)
     assert (empty.plans, empty.problems, dict(empty.minted)) == ((), (), {})
+
+
+@pytest.mark.parametrize("kind", ["Tenant", "Destination", "Funnel", "GatewayIntegration"])
+def test_what_is_suspended_is_suspended_in_the_plan_and_nothing_else_is(kind: str) -> None:
+    objects = [one | {"spec": one["spec"] | {"suspended": one["kind"] == kind}} for one in SHOP]
+    (plan,) = compiled(*objects).plans
+    found = {
+        "Tenant": plan.suspended,
+        "Destination": plan.destinations[0].suspended,
+        "Funnel": plan.funnels[0].suspended,
+        "GatewayIntegration": plan.integrations[0].suspended,
+    }
+    assert [name for name, stopped in found.items() if stopped] == [kind]
+    assert plan.shuts(plan.funnels[0]) == (kind in ("Tenant", "Funnel"))
+    assert plan.refuses(plan.integrations[0]) == (kind in ("Tenant", "Funnel", "GatewayIntegration"))
+    assert plan.rests(plan.destinations[0]) == (kind in ("Tenant", "Destination"))
+
+
+def test_who_says_nothing_is_not_suspended() -> None:
+    (plan,) = compiled(*SHOP).plans
+    assert not (plan.suspended or plan.destinations[0].suspended)
+    assert not (plan.funnels[0].suspended or plan.integrations[0].suspended)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sinal_crds import sealing
 from sinal_crds.keyring import InvalidKeyring, Keyring, UnknownKey
 from sinal_crds.plan import DestinationPlan, FunnelPlan, IntegrationPlan, TenantPlan
 from sinal_crds.sealing import (
@@ -204,3 +206,18 @@ def test_a_broken_keyring_is_refused_by_the_field(change: dict[str, object], nam
     with pytest.raises(InvalidKeyring, match=named) as refused:
         Keyring.from_json(raw)
     assert json.loads(KEYRING.to_json())["mint"] not in str(refused.value)
+
+
+def test_a_plan_of_a_release_that_could_suspend_tenants_only_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def older(value: object) -> bytes:
+        plain = msgspec.to_builtins(value)
+        for part in ("destinations", "funnels", "integrations"):
+            for one in plain.get(part, ()) if isinstance(plain, dict) else ():
+                one.pop("suspended", None)
+        return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
+
+    monkeypatch.setattr(sealing, "_canonical", older)
+    raw = seal(PLAN, KEYRING)
+    monkeypatch.undo()
+    assert raw.count(b"suspended") == 1
+    assert unseal(raw, KEYRING) == PLAN

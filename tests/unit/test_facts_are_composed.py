@@ -154,3 +154,13 @@ def test_an_entry_comes_back_as_it_was_and_one_of_another_version_is_refused() -
     for entry in (b'{"v":2}', b"", b"[]", b"\xff"):
         with pytest.raises(UnknownFacts):
             decode(entry)
+
+
+def test_a_suspended_destination_has_no_trouble_and_shut_funnels_are_not_silent() -> None:
+    pixel, funnel = PLAN.destinations[0], PLAN.funnels[0]
+    resting = msgspec.structs.replace(PLAN, destinations=(msgspec.structs.replace(pixel, suspended=True),))
+    assert destination(plan=resting, verdict="credential", code=190).trouble is None
+    shut = msgspec.structs.replace(PLAN, funnels=(msgspec.structs.replace(funnel, suspended=True),))
+    assert not told(plan=shut, quiet=frozenset({"loja"})).silent
+    half = msgspec.structs.replace(shut, funnels=(*shut.funnels, msgspec.structs.replace(funnel, name="other")))
+    assert told(plan=half, quiet=frozenset({"loja"})).silent

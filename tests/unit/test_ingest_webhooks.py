@@ -162,9 +162,12 @@ async def test_missing_credentials_ask_the_gateway_to_come_again(edge_world: Edg
     assert reply.status == 503 and reply.headers["retry-after"] == "60"
 
 
-async def test_suspended_tenants_sales_are_kept(edge_world: EdgeWorld) -> None:
+async def test_suspended_tenants_sales_wait_at_the_gateway(edge_world: EdgeWorld) -> None:
     edge_world.tenants = (a_tenant(suspended=True), OTHER)
-    assert (await edge_world.client().post(URL, body(), headers=SIGNED)).status == 202
+    reply = await edge_world.client().post(URL, body(), headers=SIGNED)
+    assert (reply.status, reply.headers["retry-after"], edge_world.bus.messages) == (503, "3600", [])
+    (told,) = edge_world.tally._refusing.untold(10)
+    assert (told.reason, told.tenant, told.integration) == ("suspended", "loja", "vendas")
 
 
 @pytest.mark.parametrize("raw", [b"<html>", b"", b"\xff\xfe", b"BOOM"])

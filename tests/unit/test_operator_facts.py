@@ -173,6 +173,17 @@ def test_a_suspended_tenant_is_no_failure() -> None:
     assert (found[DELIVERING], found[RECEIVING]) == (("Unknown", "Suspended"), ("Unknown", "Suspended"))
 
 
+def test_what_is_suspended_of_a_tenant_is_ready_and_says_so() -> None:
+    objects = [one | {"spec": one["spec"] | {"suspended": True}} if one["kind"] != "Tenant" else one for one in SHOP]
+    mirror = mirror_of(*objects)
+    for kind in ("Destination", "Funnel", "GatewayIntegration"):
+        assert said(judged(kind, mirror, world(mirror, told=told())))["Ready"] == ("True", "Suspended"), kind
+    pixel = said(judged("Destination", mirror, world(mirror, told=told())))
+    assert pixel[DELIVERING] == ("Unknown", "Suspended")
+    whole = said(judged("Tenant", mirror, world(mirror, told=told())))
+    assert (whole["Ready"], whole[RECEIVING]) == (("True", "Ready"), ("Unknown", "Suspended"))
+
+
 def test_a_runtime_that_is_silent_takes_its_figures_with_it_but_not_its_times() -> None:
     mirror = mirror_of()
     before = judged("Tenant", mirror, world(mirror, told=told()))

@@ -69,11 +69,12 @@ class World:
         self.edge.bus = self.bus  # type: ignore[assignment]  # the same ports
         self.matched: list[Event] = []
         self.dead: list[DeadLetter] = []
+        self.plans = StaticPlans(self.tenant)
         self.reader = ReadBackWorker(
             self._match,
             api=self.api,
             bus=self.bus,
-            plans=StaticPlans(self.tenant),
+            plans=self.plans,
             gateways={"mercadopago": mercadopago},
             dead_letter=self._bury,
             clock=lambda: self.now,
@@ -259,3 +260,12 @@ async def test_what_is_no_event_is_left_to_matching(world: World) -> None:
     await world.bus.publish("t.loja.in.sale", b'{"readback": broken', msg_id="x")
     await world.lanes.deliver()
     assert [message.body for message in given] == [b'{"readback": broken']
+
+
+async def test_a_notice_of_a_suspended_integration_is_read_when_it_is_resumed(world: World) -> None:
+    await world.post()
+    world.plans.set(msgspec.structs.replace(world.tenant, integrations=(msgspec.structs.replace(MP, suspended=True),)))
+    assert await world.deliver() == []
+    assert world.api.calls == [] and len(world.bus.waiting()) == 1 and world.dead == []
+    world.plans.set(world.tenant)
+    assert await world.deliver() == [("ignored", "1320000001"), ("approved", "1320000001")]

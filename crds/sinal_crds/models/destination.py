@@ -81,6 +81,8 @@ class DestinationSpec(Model):
     on_doubt: OnDoubt = "Retry"
     """A request whose answer never came may have been counted: `Retry` sends it again with the same id, `Park` leaves
     it to a person."""
+    suspended: bool = False
+    """Sends nothing: its events wait and leave as soon as this is false again. Meta takes none older than 7 days."""
 
 
 class DestinationStatus(Status):

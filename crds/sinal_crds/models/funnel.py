@@ -218,6 +218,9 @@ class FunnelSpec(Model):
     """Consent on this funnel's pages, where it differs from the tenant's."""
     value: ValuePolicy = ValuePolicy()
     """How the value that Meta is told comes about."""
+    suspended: bool = False
+    """Takes no events: pages and servers are answered 403, its gateways 503, so that they deliver again. What was
+    accepted before goes on."""
 
 
 class FunnelStatus(Status):

@@ -100,6 +100,8 @@ class IntegrationSpec(Model):
     appmax, syncpay, cartpanda and kirvano, which send no proof; of an outside gateway's Secret every key is taken."""
     products: Products = Field(default_factory=list)
     """Ids of the products whose sales belong to the funnel. Default: all of the account."""
+    suspended: bool = False
+    """Takes no deliveries: the gateway is answered 503, so that it delivers again. No sale is read from its API."""
 
 
 class IntegrationStatus(Status):

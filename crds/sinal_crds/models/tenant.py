@@ -75,7 +75,8 @@ class TenantSpec(Model):
     timezone: Annotated[str, Field(min_length=1, max_length=64, pattern=TIMEZONE_PATTERN)] = "America/Sao_Paulo"
     """IANA time zone of reports and of days in limits."""
     suspended: bool = False
-    """Stops taking and sending events; what is queued waits, and is sent as soon as this is false again."""
+    """Takes and sends no events: pages and servers are answered 403, gateways 503, so that they deliver again. What
+    waits to be sent leaves as soon as this is false again."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
     """What happens to the queue and the data when the Tenant is deleted."""
 

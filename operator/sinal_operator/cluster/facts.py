@@ -99,8 +99,9 @@ def _delivering(plan: TenantPlan, declared: DestinationPlan, facts: DestinationF
         return _unknown(RUNTIME_SILENT, _SILENCE)
     if declared.problem is not None:
         return Verdict(DELIVERING, "False", NO_CREDENTIALS, declared.problem)
-    if plan.suspended:
-        return _unknown(SUSPENDED, "by the Tenant's spec.suspended nothing is sent")
+    if plan.rests(declared):
+        whose = "the Tenant's " if plan.suspended else ""
+        return _unknown(SUSPENDED, f"by {whose}spec.suspended nothing is sent: what waits leaves when it is false")
     if facts is not None and facts.trouble is not None:
         reason, text = _TROUBLES[facts.trouble]
         return Verdict(DELIVERING, "False", reason, text.format(code=_code(facts)))
@@ -124,7 +125,7 @@ def _summary(found: Mapping[str, Verdict]) -> Verdict:
         return Verdict(DELIVERING, "False", FAILING, f"events do not arrive at {told}")
     if any(verdict.state == "True" for verdict in found.values()):
         return Verdict(DELIVERING, "True", DELIVERS, "Meta takes its events")
-    return next(iter(found.values()))
+    return next((verdict for verdict in found.values() if verdict.reason != SUSPENDED), next(iter(found.values())))
 
 
 def _receiving(plan: TenantPlan, facts: TenantFacts | None, told: Told) -> Verdict:
@@ -134,6 +135,8 @@ def _receiving(plan: TenantPlan, facts: TenantFacts | None, told: Told) -> Verdi
         reason, message = RUNTIME_SILENT, _SILENCE
     elif plan.suspended:
         reason, message = SUSPENDED, "by spec.suspended no events are taken"
+    elif plan.funnels and all(funnel.suspended for funnel in plan.funnels):
+        reason, message = SUSPENDED, "by spec.suspended of each of its Funnels no events are taken"
     elif facts is None or facts.last_event is None:
         reason, message = NO_EVENTS, "no event has come in yet"
     elif facts.silent:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sinal_crds import names
 from sinal_crds.loading import ObjectKey
-from sinal_crds.models import Tenant
+from sinal_crds.models import Destination, Funnel, GatewayIntegration, Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_crds.references import SECRET_MALFORMED, SECRET_REASONS, Problem
 from sinal_operator.cluster import facts
@@ -232,7 +232,7 @@ def _integration(seen: Seen, world: World) -> Judgement | None:
     name = seen.key[2]
 
     def part(plan: TenantPlan) -> object:
-        return next((item for item in plan.integrations if item.name == name), None)
+        return plan.integration(name)
 
     ready = _member(seen, world, part, "deliveries to its webhookURL are taken")
     if ready is None:
@@ -267,10 +267,23 @@ def _member(seen: Seen, world: World, part: Part, when_ready: str) -> Verdict | 
         return None
     lacking = _lacking(seen, world, part)
     if lacking is None:
-        return Verdict(READY, "True", IS_READY, when_ready)
+        stopped = _stopped(seen)
+        return Verdict(READY, "True", SUSPENDED if stopped else IS_READY, stopped or when_ready)
     if lacking.state == "Unknown" and seen.status.get("observedGeneration") == seen.generation:
         return None  # it was judged before NATS went away, and nothing says that it changed
     return lacking
+
+
+def _stopped(seen: Seen) -> str:
+    """What its spec.suspended stops; empty where it is not set."""
+    match seen.manifest:
+        case Destination() as found if found.spec.suspended:
+            return "in place, and by spec.suspended nothing is sent to it: its events wait"
+        case Funnel() as found if found.spec.suspended:
+            return "in place, and by spec.suspended it takes no events"
+        case GatewayIntegration() as found if found.spec.suspended:
+            return "in place, and by spec.suspended it takes no deliveries: the gateway is asked to come again"
+    return ""
 
 
 def _lacking(seen: Seen, world: World, part: Part) -> Verdict | None:

@@ -110,6 +110,7 @@ def _breaker(params: Params) -> str:
 
 WAITING: dict[str, Callable[[Params], str]] = {
     "destination_gone": lambda _: "the tenant has this destination no more: it is given up after seven days",
+    "suspended": lambda p: f"the {p['what']} is suspended: it is sent as soon as that is resumed",
     "no_token": lambda p: f"the destination has no token: {p.get('problem') or 'see its manifest and its Secret'}",
     "sending": lambda _: "a request is under way",
     "breaker_open": _breaker,
@@ -131,6 +132,7 @@ REFUSALS: dict[str, str] = {
     "unknown_tenant": "no tenant is at this path or host: compare the URL in {gateway}'s panel with the integration's",
     "ambiguous": "one secret is of several integrations: give each the URL with its own token",
     "no_credentials": "the integration's Secret has no value: put the secret of {gateway}'s panel there",
+    "suspended": "the integration, its funnel or its tenant is suspended: nothing is taken, the gateway comes again",
     "no_adapter": "the edge has no adapter of this gateway: install its package",
     "too_large": "the body is larger than a mebibyte",
     "too_slow": "the body did not arrive in time",

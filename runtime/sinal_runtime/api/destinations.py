@@ -66,7 +66,7 @@ async def look(
         judge(plan, one, known[plan.slug, one.name], waits.get((plan.slug, names.dispatch_consumer(one.name))),
               asked.get((plan.slug, one.name)), now)
         for plan in chosen for one in plan.destinations
-        if (plan.slug, one.name) in known and not plan.suspended and not one.problem  # said of the plan
+        if (plan.slug, one.name) in known and not plan.rests(one) and not one.problem  # said of the plan
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.api.destinations import age
 from sinal_runtime.api.findings import Finding, Grade
+from sinal_runtime.ingest.problem import SUSPENDED
 from sinal_runtime.store.errors import StoreError
 from sinal_runtime.store.refusals import RefusalRow, RefusalStore, SpoolRow
 
@@ -34,6 +35,8 @@ async def look(store: RefusalStore, plans: Iterable[TenantPlan], scope: str | No
 
 def refused(row: RefusalRow, now: datetime) -> Finding | None:
     """Failed where an integration's deliveries are refused one after another; a warning where one was lately."""
+    if row.reason == SUSPENDED:
+        return None  # said of the plan, and no fault
     grade: Grade = "failed" if row.in_a_row and row.deliveries >= IN_A_ROW else "warning"
     if grade == "warning" and now - row.last_at > LATELY:
         return None

@@ -53,8 +53,7 @@ class Explainer:
 
 
 def _waiting(delivery: Delivery, facts: Facts | None, plan: TenantPlan | None, now: datetime) -> Delivery:
-    destination = plan.destination(delivery.destination) if plan is not None else None
-    note, next_at = why.waiting(delivery, facts, destination, now)
+    note, next_at = why.waiting(delivery, facts, plan, now)
     return msgspec.structs.replace(delivery, waiting=note, next_at=next_at)
 
 

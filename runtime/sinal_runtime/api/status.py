@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -120,7 +120,14 @@ class Inspector:
             return [_failed("lanes", "broker", "it does not say what waits", ADVICE["nats"])]
         found = await asyncio.gather(*(self._lane(plan, depths) for plan in plans))
         mine = {plan.slug for plan in plans}
-        full = [one for one in depths if one.tenant in mine and one.pending > BACKLOG]
+        resting = {
+            (plan.slug, names.dispatch_consumer(one.name))
+            for plan in plans for one in plan.destinations if plan.rests(one)
+        }  # fmt: skip
+        full = [
+            one for one in depths
+            if one.tenant in mine and one.pending > BACKLOG and (one.tenant, one.consumer) not in resting
+        ]  # fmt: skip
         return [*found] + [
             Finding(
                 area="lanes", subject=f"{one.tenant}/{one.consumer}", grade="warning", detail=f"{one.pending} wait",
@@ -141,14 +148,14 @@ class Inspector:
         if missing:
             advice = "start the operator: it makes lanes again within seconds"
             return _failed("lanes", plan.slug, f"missing: {', '.join(sorted(missing))}", advice)
-        return _waits(plan.slug, len(wanted), [one for one in depths if one.tenant == plan.slug])
+        return _waits(plan, len(wanted), [one for one in depths if one.tenant == plan.slug])
 
     async def _asked(self, plans: list[TenantPlan]) -> dict[destinations.Pair, TokenState | None]:
         """What Meta says of each token; a destination without one is told of by its plan."""
         tokens = self._tokens
         if tokens is None:
             return {}
-        asked = [(plan, one) for plan in plans for one in plan.destinations if one.access_token]
+        asked = [(plan, one) for plan in plans for one in plan.destinations if one.access_token and not plan.rests(one)]
         gate = asyncio.Semaphore(8)
 
         async def one(destination: DestinationPlan) -> TokenState | None:
@@ -193,8 +200,9 @@ def _service(name: str, fine: bool) -> Finding:
     return Finding(area="services", subject=name, grade=grade, detail="does not answer", advice=ADVICE.get(name))
 
 
-def _waits(slug: str, lanes: int, depths: list[Depth]) -> Finding:
+def _waits(plan: TenantPlan, lanes: int, depths: list[Depth]) -> Finding:
     """What waits to be matched; what waits for destinations is told of them."""
+    slug = plan.slug
     now, queue = datetime.now(UTC), next((one for one in depths if one.consumer == names.MATCH_CONSUMER), None)
     if queue is None or not queue.messages:
         return Finding(area="lanes", subject=slug, grade="ok", detail=f"{lanes} lanes, nothing waits to be matched")
@@ -202,6 +210,8 @@ def _waits(slug: str, lanes: int, depths: list[Depth]) -> Finding:
     detail = f"{lanes} lanes, {queue.messages} wait to be matched, the oldest for {destinations.age(waited)}"
     if waited <= UNHEARD:
         return Finding(area="lanes", subject=slug, grade="ok", detail=detail)
+    if any(map(plan.refuses, plan.integrations)):  # notices of what is suspended wait to be read back
+        return Finding(area="lanes", subject=slug, grade="ok", detail=f"{detail}: an integration is suspended")
     return _failed("lanes", slug, detail, "look at the match role: is it running, does PostgreSQL answer it?")
 
 
@@ -260,12 +270,30 @@ def _plan(plan: TenantPlan) -> list[Finding]:
         for what, problem in problems
         if problem
     ]
-    if plan.suspended:
-        detail = "it is suspended: events are recorded and nothing is sent"
-        subject, advice = f"{plan.slug}: Tenant", "see its manifest"
-        found.append(Finding(area="plans", subject=subject, grade="warning", detail=detail, advice=advice))
+    found += [_suspended(f"{plan.slug}: {what}", stops) for what, stops in _stopped(plan)]
     detail = f"{len(plan.funnels)} funnels, {len(plan.destinations)} destinations"
     return found or [Finding(area="plans", subject=plan.slug, grade="ok", detail=detail)]
+
+
+def _stopped(plan: TenantPlan) -> Iterator[tuple[str, str]]:
+    """What somebody has stopped, and what that stops; of a tenant's parts nothing where all of it is stopped."""
+    if plan.suspended:
+        yield "Tenant", "nothing is taken and nothing is sent; what waits leaves when it is resumed"
+        return
+    for funnel in plan.funnels:
+        if funnel.suspended:
+            yield f"Funnel {funnel.name}", "it takes no events"
+    for destination in plan.destinations:
+        if destination.suspended:
+            yield f"Destination {destination.name}", "nothing is sent to it; what waits leaves when it is resumed"
+    for integration in plan.integrations:
+        if integration.suspended:
+            yield f"GatewayIntegration {integration.name}", "it takes no deliveries; the gateway is asked to come again"
+
+
+def _suspended(subject: str, stops: str) -> Finding:
+    advice = "that is as declared: `suspended: false` in its manifest resumes it"
+    return Finding(area="plans", subject=subject, grade="warning", detail=f"it is suspended: {stops}", advice=advice)
 
 
 def _token(tenant: str, destination: str, state: TokenState | None) -> Finding:

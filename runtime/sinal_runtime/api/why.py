@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from sinal_crds.plan import DestinationPlan, FunnelPlan, MatchingPlan, TenantPlan
+from sinal_crds.plan import FunnelPlan, MatchingPlan, TenantPlan
 from sinal_runtime.matching.evidence import Subject
 from sinal_runtime.matching.scoring import Agreement
 from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, HOUR_MS
@@ -86,13 +86,13 @@ def _network(match: MatchDetail, subject: Subject, evidence: Evidence, gateway: 
 
 
 def waiting(
-    delivery: Delivery, facts: Facts | None, plan: DestinationPlan | None, now: datetime
+    delivery: Delivery, facts: Facts | None, tenant: TenantPlan | None, now: datetime
 ) -> tuple[Note | None, datetime | None]:
     """Why a delivery was not sent yet and when it is tried next; None for any moment now, or never."""
     if delivery.state not in WAITING:
         return None, None
     due = delivery.next_at if isinstance(delivery.next_at, datetime) and delivery.next_at > now else None
-    if (held := _held(delivery, plan)) is not None:
+    if (held := _held(delivery, tenant)) is not None:
         return held, None
     if facts is not None and facts.open is not None:
         opens = facts.open_until if facts.open_until is not None and facts.open_until > now else None
@@ -102,10 +102,13 @@ def waiting(
     return _tried(delivery, due), due
 
 
-def _held(delivery: Delivery, plan: DestinationPlan | None) -> Note | None:
+def _held(delivery: Delivery, tenant: TenantPlan | None) -> Note | None:
     """What no time changes, or what is going on at this moment."""
-    if plan is None:
+    plan = tenant.destination(delivery.destination) if tenant is not None else None
+    if tenant is None or plan is None:
         return _note("destination_gone")
+    if tenant.rests(plan) and delivery.state != "sending":
+        return _note("suspended", what="tenant" if tenant.suspended else "destination")
     if not plan.access_token:
         return _note("no_token", problem=plan.problem)
     return _note("sending") if delivery.state == "sending" else None

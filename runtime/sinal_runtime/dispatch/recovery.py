@@ -159,7 +159,7 @@ def _keys(body: bytes) -> list[Key]:
 def _terms(tenant: TenantPlan, destination: DestinationPlan) -> object:
     """All of a plan that decides whether and how a destination is asked."""
     return (
-        tenant.suspended,
+        tenant.rests(destination),
         destination.problem,
         destination.pixel_id,
         destination.api_version,

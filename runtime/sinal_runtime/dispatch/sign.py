@@ -5,6 +5,7 @@ from __future__ import annotations
 from sinal_runtime import metrics
 from sinal_runtime.dispatch.breaker import State
 
+SUSPENDED = "suspended"  # a reason that nobody has to act on: somebody said so
 NO_TOKEN = "no_token"  # noqa: S105 - a reason: the plan has no token for it
 
 
@@ -18,7 +19,19 @@ class Sign:
     def show(self, state: State, reason: str | None) -> None:
         """As it stands; a closed breaker has no reason."""
         metrics.BREAKER_STATE.labels(*self._labels).set(state)
-        reason = None if state is State.CLOSED else reason
+        self._because(None if state is State.CLOSED else reason)
+
+    def rest(self) -> None:
+        """Nothing is sent because it is suspended: whatever was wrong before is not shown meanwhile."""
+        metrics.BREAKER_STATE.labels(*self._labels).set(State.CLOSED)
+        self._because(SUSPENDED)
+
+    def rise(self) -> None:
+        """It is not suspended any more."""
+        if self._reason == SUSPENDED:
+            self._because(None)
+
+    def _because(self, reason: str | None) -> None:
         if reason == self._reason:
             return
         if self._reason is not None:

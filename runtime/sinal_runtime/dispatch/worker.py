@@ -73,8 +73,8 @@ class DispatchWorker:
         tenant = self._plans.snapshot.tenants.get(lane.tenant)
         destination = None if tenant is None else tenant.destination(lane.key)
         if tenant is None or destination is None or not _usable(tenant, destination):
-            if tenant is not None and destination is not None and not tenant.suspended:
-                self._sign((lane.tenant, lane.key)).show(State.OPEN, NO_TOKEN)
+            if tenant is not None and destination is not None:
+                self._show_unusable(tenant, destination)
             await _park(messages, UNUSABLE_S)
             return
         inbox = batches.sort_out(messages)
@@ -82,6 +82,14 @@ class DispatchWorker:
         for message in inbox.foreign:
             await message.nak(FOREIGN_S)  # maybe to another worker
         await self._deliver(tenant, destination, inbox)
+
+    def _show_unusable(self, tenant: TenantPlan, destination: DestinationPlan) -> None:
+        """Without a token a person has to act; one that is suspended is at rest, whatever was wrong with it before."""
+        sign = self._sign((tenant.slug, destination.name))
+        if tenant.rests(destination):
+            sign.rest()
+        else:
+            sign.show(State.OPEN, NO_TOKEN)
 
     def try_now(self, tenant: str, destination: str) -> None:
         """Another process was answered well by a destination: do not wait any longer to try it."""
@@ -93,13 +101,17 @@ class DispatchWorker:
         """Give up rows too old for Meta and forget destinations that are gone; call it every minute or so."""
         for tenant, events in (await self._ledger.expire()).items():
             metrics.DEAD_LETTERS.labels(tenant, "too_old").inc(events)
-        known = {(t.slug, d.name) for t in self._plans.snapshot.tenants.values() for d in t.destinations}
+        plans = self._plans.snapshot.tenants.values()
+        known = {(t.slug, d.name) for t in plans for d in t.destinations}
+        resting = {(t.slug, d.name) for t in plans for d in t.destinations if t.rests(d)}
         for key, circuit in tuple(self._circuits.items()):
             opening = circuit.opening if key in known else None
             await self._standing.say(key, opening, self._clock.monotonic())
         for key in self._signs.keys() - known:
             self._circuits.pop(key, None)
             self._signs.pop(key).take_down()
+        for key in self._signs.keys() - resting:
+            self._signs[key].rise()
 
     async def _deliver(self, tenant: TenantPlan, destination: DestinationPlan, inbox: Inbox) -> None:
         circuit = self._circuit(tenant, destination)
@@ -186,7 +198,7 @@ def _traces(refs: Sequence[Ref], inbox: Inbox) -> dict[Ref, str]:
 
 def _usable(tenant: TenantPlan, destination: DestinationPlan) -> bool:
     """Whether a round makes sense."""
-    return not tenant.suspended and destination.problem is None and bool(destination.access_token)
+    return not tenant.rests(destination) and destination.problem is None and bool(destination.access_token)
 
 
 async def _park(messages: Sequence[Message], delay_s: float) -> None:

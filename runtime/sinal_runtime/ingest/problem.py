@@ -16,6 +16,8 @@ from sinal_runtime.ingest.exchange import CLOSE
 
 MEDIA_TYPE = b"application/problem+json"
 MAX_ERRORS = 20  # of one document; a batch can have thousands
+SUSPENDED = "suspended"
+SUSPENDED_S = 3_600  # a gateway is asked to come again after that
 
 _CREDENTIALS = (
     "Nothing here answers to these credentials: check the key, the token, the signature's secret and the host."
@@ -40,13 +42,16 @@ class Problem(Exception):
         errors: Sequence[FieldError] = (),
         headers: Iterable[tuple[bytes, bytes]] = (),
         reason: str = "",
+        word: str = "",
     ) -> None:
+        """`word` is answered as the document's `error`: for programs that tell refusals apart."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
         self.headers = tuple(headers)
         self.reason = reason
+        self.word = word
 
     def body(self) -> bytes:
         """The problem document as JSON."""
@@ -56,6 +61,8 @@ class Problem(Exception):
             "status": self.status,
             "detail": self.detail,
         }
+        if self.word:
+            document["error"] = self.word
         if self.errors:
             document["errors"] = [error._asdict() for error in self.errors[:MAX_ERRORS]]
         return msgspec.json.encode(document)
@@ -84,6 +91,19 @@ def refused_origin() -> Problem:
         "The page's origin is none of the funnel's landing hosts: add it to landingHosts, "
         "or send from a server with the funnel's server key.",
     )
+
+
+def suspended() -> Problem:
+    """403 for a known page or server: sending the same again is refused until somebody resumes it."""
+    detail = "This funnel or its tenant is suspended: nothing is taken until its manifest says `suspended: false`."
+    return Problem(403, detail, word=SUSPENDED)
+
+
+def suspended_gateway() -> Problem:
+    """503 for a believed delivery: gateways keep what is answered so, and deliver it again."""
+    retry_after = (b"retry-after", str(SUSPENDED_S).encode())
+    detail = "The integration, its funnel or its tenant is suspended. Deliver again later: nothing was taken."
+    return Problem(503, detail, headers=[retry_after], reason="suspended", word=SUSPENDED)
 
 
 def too_large(limit: int) -> Problem:

@@ -36,7 +36,9 @@ AT_ONCE = 16
 MAX_LOOKED = 2_000  # heads that one page may look at: who asks for a gateway that has none goes on with the cursor
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-Result = Literal["released", "not_understood", "integration_gone", "gateway_unknown", "too_large", "cannot_open"]
+Result = Literal[
+    "released", "not_understood", "integration_gone", "gateway_unknown", "too_large", "cannot_open", "suspended"
+]
 
 
 class _Stays(Exception):
@@ -223,6 +225,8 @@ class Quarantined:
             raise _Stays("gateway_unknown", "this release has no adapter of that name")
         if place is None:
             raise _Stays("integration_gone", "the tenant's plan has no integration of that name any more")
+        if place[0].refuses(place[1]):
+            raise _Stays("suspended", "the integration, its funnel or its tenant is suspended; resume it first")
         try:
             return self._events(gateway, kept, open_kept(kept, self._keyring), *place)
         except _Stays:

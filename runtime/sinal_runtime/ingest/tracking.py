@@ -18,7 +18,7 @@ from sinal_runtime.ingest.fields import Fields
 from sinal_runtime.ingest.observe import Observer
 from sinal_runtime.ingest.origins import LandingHosts
 from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Published
-from sinal_runtime.ingest.problem import FieldError
+from sinal_runtime.ingest.problem import SUSPENDED, FieldError
 
 MAX_BODY = 256 * 1024
 MAX_INFLATED = 2 * 1024 * 1024  # 500 events of 4 KiB
@@ -212,6 +212,9 @@ class Tracking:
                 raise problem.invalid([FieldError(entry.path + "funnel", "belongs to another tenant than events[0]")])
         request.tenant = callers[0].tenant.slug
         request.page_admitted = not gate.is_server
+        if any(caller.tenant.shuts(caller.funnel) for caller in callers):
+            request.source = SUSPENDED
+            raise problem.suspended()
         self._admitted.remember(snapshot, request, slug, callers[0])
         return callers
 

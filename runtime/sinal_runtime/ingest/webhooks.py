@@ -99,6 +99,8 @@ class Webhooks:
             raise problem.unauthorized()
         if token is not None and sha256(token) != believed[0][1].token_sha256:
             request.earlier = ("webhook-token", believed[0][1].name)
+        if all(tenant.refuses(integration) for tenant, integration in believed):
+            raise _suspended(request)
         await self._admit_rate(believed[0][0])
         try:
             sales = checked(gateway.parse(raw, country=believed[0][0].country))
@@ -149,7 +151,8 @@ class Webhooks:
         if len(unusable) == len(candidates):
             detail = "The integration's credentials are missing: see its status."
             raise problem.retry(503, detail, 60, reason="no_credentials")
-        return [candidate for candidate in candidates if check(candidate[1].credentials)]
+        believed = [candidate for candidate in candidates if check(candidate[1].credentials)]
+        return sorted(believed, key=lambda one: one[0].refuses(one[1]))  # what is not understood is kept for the first
 
     def _is_awaited(self, name: str, token: str | None) -> bool:
         """Whether the plan has this very URL: then the sender must come again until the package is installed."""
@@ -210,6 +213,8 @@ class Webhooks:
             takers = [integration for _, integration in believed if takes(integration, sale)]
             if len(takers) > 1:  # one secret for several integrations: the delivery does not say whose it is
                 raise problem.unauthorized(reason="ambiguous")
+            if any(believed[0][0].refuses(taker) for taker in takers):
+                raise _suspended(request)
             events += [
                 facts.sale_event(
                     sale,
@@ -257,6 +262,11 @@ class Webhooks:
             raise problem.retry(503, "The delivery is not understood and could not be kept.", 30) from None
         log.warning("webhook.quarantined", gateway=gateway, tenant=request.tenant, id=kept, reason=reason)
         return json_answer(202, {"events": [], "quarantined": True, "id": kept})
+
+
+def _suspended(request: Request) -> problem.Problem:
+    request.source = problem.SUSPENDED
+    return problem.suspended_gateway()
 
 
 def takes(integration: IntegrationPlan, sale: Sale) -> bool:

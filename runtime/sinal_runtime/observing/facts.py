@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sinal_crds import names
 from sinal_crds.facts import Breaker, DestinationFacts, FunnelFacts, IntegrationFacts, TenantFacts, Trouble
-from sinal_crds.plan import TenantPlan
+from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.store.facts import Delivery, Lane, Sights
 
@@ -97,11 +97,16 @@ def _tenant(plan: TenantPlan, rows: _Rows, *, now: datetime) -> TenantFacts:
         events_24h=coarse(events),
         match_percent=percent(matched, decided),
         last_event=minute(rows.tenants.get(plan.slug)),
-        silent=plan.slug in rows.quiet and not plan.suspended,
-        destinations={one.name: _destination(plan, one.name, rows, now=now) for one in plan.destinations},
+        silent=plan.slug in rows.quiet and not _is_shut(plan),
+        destinations={one.name: _destination(plan, one, rows, now=now) for one in plan.destinations},
         funnels={one.name: _funnel(plan.slug, one.name, rows) for one in plan.funnels},
         integrations={one.name: _integration(plan.slug, one.name, rows) for one in plan.integrations},
     )
+
+
+def _is_shut(plan: TenantPlan) -> bool:
+    """Whether no event can come in: it is suspended, or each of its funnels is."""
+    return plan.suspended or (bool(plan.funnels) and all(one.suspended for one in plan.funnels))
 
 
 def _funnel(slug: str, name: str, rows: _Rows) -> FunnelFacts:
@@ -124,10 +129,11 @@ def _integration(slug: str, name: str, rows: _Rows) -> IntegrationFacts:
     )
 
 
-def _destination(plan: TenantPlan, name: str, rows: _Rows, *, now: datetime) -> DestinationFacts:
+def _destination(plan: TenantPlan, declared: DestinationPlan, rows: _Rows, *, now: datetime) -> DestinationFacts:
+    name = declared.name
     row = rows.deliveries.get((plan.slug, name)) or Delivery(tenant=plan.slug, destination=name)
     depth = rows.depths.get((plan.slug, names.dispatch_consumer(name)))
-    found = None if plan.suspended else trouble(row, depth, now=now)
+    found = None if plan.rests(declared) else trouble(row, depth, now=now)
     blamed = found in ("token", "permission", "setup", "throttled")
     return DestinationFacts(
         backlog=coarse(depth.messages) if depth else 0,

@@ -43,6 +43,7 @@ REST_AFTER = 3  # calls in a row that found the API busy
 REST_S = 20.0
 BUSY_DELIVERIES = 30  # about twenty minutes
 DENIED_DELIVERIES = 6
+SUSPENDED_S = 15.0  # looked at again after that
 MISSING_DELIVERIES = 4  # an API may know a payment later than its own notice
 
 
@@ -97,10 +98,19 @@ class ReadBackWorker:
         """Pass on what tells all itself, then read the notices back and pass on those that are done."""
         notices = {message: event for message in messages if (event := _notice(message, lane.tenant)) is not None}
         told = [message for message in messages if message not in notices]
+        for message in [message for message, event in notices.items() if self._is_suspended(lane.tenant, event)]:
+            del notices[message]
+            await message.hold(SUSPENDED_S)
         if told:
             await self._matching(lane, told)
         if notices and (done := await self._read_all(lane, notices)):
             await self._matching(lane, done)
+
+    def _is_suspended(self, tenant: str, event: Event) -> bool:
+        """Whether the notice has to wait: no gateway is asked for an integration that takes nothing."""
+        plan = self._plans.snapshot.tenants.get(tenant)
+        integration = plan.integration(event.integration or "") if plan else None
+        return plan is not None and integration is not None and plan.refuses(integration)
 
     async def _read_all(self, lane: Lane, notices: Mapping[Message, Event]) -> list[Message]:
         tasks = {
@@ -122,7 +132,7 @@ class ReadBackWorker:
     async def _read(self, tenant: str, message: Message, event: Event) -> bool:
         """Whether the notice is done: its sales are published, or there are none to be had."""
         plan = self._plans.snapshot.tenants.get(tenant)
-        integration = next((i for i in plan.integrations if i.name == event.integration), None) if plan else None
+        integration = plan.integration(event.integration or "") if plan else None
         gateway = self._gateways.get(integration.gateway) if integration else None
         if plan is None or integration is None or event.readback is None or not isinstance(gateway, ReadsBack):
             return True  # without its integration a notice is only a record
