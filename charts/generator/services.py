@@ -40,7 +40,9 @@ class PostgresKeys(Values):
     owner_url: str = Field(
         "", description="URL of the tables' owner, for migrations and partitions; empty: the worker's."
     )
-    api_url: str = Field("", description="URL of the operations API's login; empty: the worker's.")
+    api_url: str = Field(
+        "", description="URL of the login that the operations API has for tenants' keys; empty: see `apiLogin`."
+    )
 
 
 class Postgres(Values):
@@ -48,6 +50,12 @@ class Postgres(Values):
 
     existing_secret: str = Field("", description="Secret that holds the URLs.")
     secret_keys: PostgresKeys = Field(default_factory=PostgresKeys, description="Keys of the URLs in that Secret.")
+    api_login: bool | None = Field(
+        None,
+        description="Give the operations API the login `sinal_api` for tenants' keys, with a password of its own in "
+        "the Secret `<name>-api-login`. Default: where the chart makes logins (`migration.logins`, evaluation) and "
+        "`apiUrl` is empty.",
+    )
     ca: Authority = Field(
         default_factory=Authority,
         description="Authority of PostgreSQL's certificate: `sslmode=verify-full`, unless a URL says otherwise.",

@@ -34,6 +34,7 @@ def prepare(
     keyring: str | None = None,
     admin_key: str | None = None,
     passwords: str | None = None,
+    api_login: str | None = None,
     definitions: bool = False,
     external_metrics: str | None = None,
 ) -> int:
@@ -51,6 +52,8 @@ def prepare(
         SECRET/KEY of the operations API's first key to make if it is missing.
     passwords
         Secret with passwords of the evaluation services to make if it is missing.
+    api_login
+        SECRET/KEY of the password of the operations API's own login to make if it is missing.
     definitions
         Check that the custom resources are defined.
     external_metrics
@@ -62,6 +65,7 @@ def prepare(
     wanted = {
         **_entry(keyring, lambda: Keyring.generate().to_json()),
         **_entry(admin_key, _password),
+        **_entry(api_login, _password),
         **({passwords: dict.fromkeys(PASSWORDS, _password)} if passwords else {}),
     }
 

@@ -15,19 +15,19 @@ PAUSE_S = 1.0
 def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
     """Apply what is missing and say so; 1 with a message when the database refuses or does not answer."""
     from sinal_runtime.store.errors import StoreError, StoreUnavailable
-    from sinal_runtime.store.logins import allow_logins
+    from sinal_runtime.store.logins import allow_logins, api_url
 
     settings = Settings()
     owner = (settings.maintenance_database_url or settings.database_url).get_secret_value()
-    users = [settings.database_url, *([settings.api_database_url] if settings.api_database_url else [])]
+    users = [settings.database_url.get_secret_value()]
     said: list[str] = []
 
     async def work() -> None:
         said.extend(await _migrate(owner, time.monotonic() + wait_s) or ["nothing to do"])
         if logins:
-            said.extend(
-                f"{user} may log in" for user in await allow_logins(owner, [u.get_secret_value() for u in users])
-            )
+            if (of_api := api_url(settings)) is not None:
+                users.append(of_api)
+            said.extend(f"{user} may log in" for user in await allow_logins(owner, users))
 
     try:
         run_loop(work())

@@ -76,7 +76,16 @@ class Settings(BaseSettings):
     )
     api_database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL of the operations API, which is `sinal_api` for a tenant; default: `database_url`.",
+        description="PostgreSQL of what the operations API does for a tenant's key, as the login `sinal_api`; all else "
+        "it does by `database_url`. Default: that one, stepping down to `sinal_api`.",
+    )
+    api_database_password: SecretStr | None = Field(
+        None, description="The same by the password alone: `sinal_api` at the server and database of `database_url`."
+    )
+    api_without_row_security: bool = Field(
+        False,
+        description="Let the operations API start where PostgreSQL can't keep a tenant's key to that tenant's rows: "
+        "the role `sinal_api` is missing, or the login may not take it.",
     )
     maintenance_database_url: SecretStr | None = Field(
         None, description="PostgreSQL as the tables' owner, for housekeeping's partitions; default: `database_url`."

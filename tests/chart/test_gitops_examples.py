@@ -13,7 +13,7 @@ from tests.support import gitops
 from tests.support.gitops import ENVIRONMENTS, EXAMPLES, ROOT
 
 PROJECTS = {one["metadata"]["name"]: one for one in gitops.documents(EXAMPLES / "projects.yaml")}
-MADE_BY_PREPARE = {("sinal-keyring", "keyring.json"), ("sinal-admin", "admin-key")}
+MADE_BY_PREPARE = {("sinal-keyring", "keyring.json"), ("sinal-admin", "admin-key"), ("sinal-api-login", "password")}
 
 
 def platform(environment: str) -> list[Manifest]:

@@ -20,7 +20,7 @@ from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.release import Release
 
 EXTERNAL = "v1beta1.external.metrics.k8s.io"
-SECRETS = ("sinal-keyring", "sinal-admin", "sinal-evaluation")
+SECRETS = ("sinal-keyring", "sinal-admin", "sinal-api-login", "sinal-evaluation")
 
 
 @pytest.fixture(params=["evaluation"])
@@ -69,7 +69,7 @@ def test_secrets_are_made_once_and_kept(preparing: Release, kubectl: Kubectl) ->
     assert first.returncode == 0, first.stderr
     made = {name: contents(kubectl, name) for name in SECRETS}
     Keyring.from_json(made["sinal-keyring"]["keyring.json"])
-    assert len(made["sinal-admin"]["admin-key"]) == 48
+    assert len(made["sinal-admin"]["admin-key"]) == len(made["sinal-api-login"]["password"]) == 48
     assert sorted(made["sinal-evaluation"]) == [
         "nats-password", "postgres-password", "redis-password", "worker-password",
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_secrets_are_made_once_and_kept(preparing: Release, kubectl: Kubectl) ->
 
     second = sinal(account, *arguments(preparing))
     assert second.returncode == 0, second.stderr
-    assert second.stdout.count("was there") == 3
+    assert second.stdout.count("was there") == len(SECRETS)
     assert {name: contents(kubectl, name) for name in SECRETS} == made
     for name in SECRETS:
         labels = kubectl.get("secret", name)["metadata"]["labels"]

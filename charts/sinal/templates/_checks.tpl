@@ -30,6 +30,9 @@
 {{- else if or $v.nats.existingSecret $v.nats.url $v.postgres.existingSecret $v.redis.existingSecret $v.redis.url (include "sinal.authorities" .) -}}
 {{- $problems = append $problems "evaluation: evaluation.enabled=true brings NATS, PostgreSQL and Redis of its own; unset nats.*, postgres.existingSecret and redis.*, or set evaluation.enabled=false" -}}
 {{- end -}}
+{{- if and $v.postgres.apiLogin $v.postgres.secretKeys.apiUrl -}}
+{{- $problems = append $problems "postgres: apiLogin and secretKeys.apiUrl both say what the API logs in as; unset one" -}}
+{{- end -}}
 {{- if and $v.nats.existingSecret $v.nats.url -}}
 {{- $problems = append $problems "nats: nats.existingSecret and nats.url are both set; unset one" -}}
 {{- end -}}

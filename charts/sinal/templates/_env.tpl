@@ -102,8 +102,18 @@
 {{- end }}
 {{- end -}}
 
+{{/* Whether the API logs in as sinal_api with a password that the chart made: said, or where logins are made anyway. */}}
+{{- define "sinal.apiLogin" -}}
+{{- $told := .Values.postgres.apiLogin -}}
+{{- $makes := and .Values.preparation.enabled .Values.migration.enabled (or .Values.migration.logins .Values.evaluation.enabled) -}}
+{{- if kindIs "invalid" $told }}{{ if and $makes (not .Values.postgres.secretKeys.apiUrl) }}true{{ end }}{{ else if $told }}true{{ end -}}
+{{- end -}}
+
+{{/* The API's own: what it does for a tenant's key, PostgreSQL does for that login. */}}
 {{- define "sinal.env.apiDatabase" -}}
-{{- if and (not .Values.evaluation.enabled) .Values.postgres.secretKeys.apiUrl }}
+{{- if include "sinal.apiLogin" . }}
+{{ include "sinal.env.secret" (dict "name" "SINAL_API_DATABASE_PASSWORD" "secret" (include "sinal.apiLoginSecret" .) "key" "password") }}
+{{- else if and (not .Values.evaluation.enabled) .Values.postgres.secretKeys.apiUrl }}
 {{ include "sinal.env.secret" (dict "name" "SINAL_API_DATABASE_URL" "secret" .Values.postgres.existingSecret "key" .Values.postgres.secretKeys.apiUrl) }}
 {{- end }}
 {{- end -}}

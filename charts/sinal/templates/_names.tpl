@@ -52,6 +52,10 @@ helm.sh/chart: {{ printf "%s-%s" .top.Chart.Name .top.Chart.Version | replace "+
 {{- default (printf "%s-admin" (include "sinal.fullname" .)) .Values.admin.existingSecret -}}
 {{- end -}}
 
+{{- define "sinal.apiLoginSecret" -}}
+{{- printf "%s-api-login" (include "sinal.fullname" .) -}}
+{{- end -}}
+
 {{- define "sinal.evaluationSecret" -}}
 {{- printf "%s-evaluation" (include "sinal.fullname" .) -}}
 {{- end -}}

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import Base
+from sinal_cli.roles.base import BadSettings, Base
 from sinal_runtime.server import HttpServer
 
 if TYPE_CHECKING:
     from sinal_runtime.api.leaving import Leaving
     from sinal_runtime.api.sink import ManifestSink
+
+CONNECTIONS = 5  # of each login
+_NOT_BOUND = (
+    "PostgreSQL can't keep a tenant's key to that tenant's rows: the role sinal_api is missing, or this login may not "
+    "take it. Make and grant it (docs/install.md, The API's own login), or set SINAL_API_WITHOUT_ROW_SECURITY=true"
+)
 
 
 class Api(Base):
@@ -28,7 +34,9 @@ class Api(Base):
 
         settings = self._settings
         self._trace("sinal-api")
-        database = await self._database(settings.api_database_url or settings.database_url)
+        database = await self._database(settings.database_url, tenants=self._login(), max_size=CONNECTIONS)
+        if not (database.binds_tenants or settings.api_without_row_security):
+            raise BadSettings(_NOT_BOUND)
         bus, plans = await self._bus_and_plans("sinal-api", database=database)
         self._checks = dependencies(database, bus, plans, redis_url=settings.redis)
         app = build(
@@ -50,6 +58,16 @@ class Api(Base):
         self._stack.push_async_callback(server.stop)
         self.url = server.url
         self._leaving = app.state.leaving
+
+    def _login(self) -> str | None:
+        """The URL of the login that tenants' requests have; raises BadSettings."""
+        from sinal_runtime.store.errors import MigrationError
+        from sinal_runtime.store.logins import api_url
+
+        try:
+            return api_url(self._settings)
+        except MigrationError as error:
+            raise BadSettings(str(error)) from None
 
     async def stop(self) -> None:
         """Be unready as long as load balancers need, end streams, finish requests under way, release everything."""

@@ -178,21 +178,34 @@ class Base(Keyless):
         return bus, plans
 
     async def _database(
-        self, url: SecretStr, *, max_size: int = 10, session: Mapping[str, str] | None = None
+        self,
+        url: SecretStr,
+        *,
+        max_size: int = 10,
+        session: Mapping[str, str] | None = None,
+        tenants: str | None = None,
     ) -> Database:
-        """A pool, as soon as PostgreSQL answers and has the tables of this release: roles may start before both."""
+        """A pool, as soon as PostgreSQL answers and has the tables of this release: roles may start before both.
+
+        With `tenants`, the URL of another login, what is done for a tenant has connections of that.
+        """
         from sinal_runtime.store.database import Database
         from sinal_runtime.store.migrate import require_schema
 
-        async def opened() -> Database:
-            database = await Database.open(
-                url.get_secret_value(), max_size=max_size, open_s=OPEN_S, session=session, tracer=self._tracer
+        async def connected(url: str, of_tenants: Database | None = None) -> Database:
+            return await Database.open(
+                url, max_size=max_size, open_s=OPEN_S, session=session, tenants=of_tenants, tracer=self._tracer
             )
-            try:
+
+        async def opened() -> Database:
+            async with contextlib.AsyncExitStack() as failed:
+                of_tenants = None if tenants is None else await connected(tenants)
+                if of_tenants is not None:
+                    failed.push_async_callback(of_tenants.close)
+                database = await connected(url.get_secret_value(), of_tenants)
+                failed.push_async_callback(database.close)  # what it found of roles may be other after the migrations
                 await require_schema(database)
-            except BaseException:
-                await database.close()  # what it found of roles may be other after the migrations
-                raise
+                failed.pop_all()
             return database
 
         database = await _patiently("postgres", opened)

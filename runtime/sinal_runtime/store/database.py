@@ -1,7 +1,9 @@
 """Connections to PostgreSQL: one pool a process, transactions that may be bound to one tenant.
 
-A transaction with a tenant runs under the role `sinal_api` and row-level security where the login may take that role:
-what it can see is decided by PostgreSQL, not by a WHERE clause that somebody forgot.
+A transaction with a tenant runs under the role `sinal_api` and row-level security: what it can see is decided by
+PostgreSQL, not by a WHERE clause that somebody forgot. Either it has connections of a login that is nothing else, or
+the login of all may take that role (and leave it again, should somebody get to say so). `binds_tenants` says whether
+one of them holds.
 """
 
 from __future__ import annotations
@@ -31,10 +33,17 @@ _SESSION = {
     "idle_in_transaction_session_timeout": "60s",
 }
 
-# A login that is neither superuser nor member of sinal_api is bound by its own policies already.
-_MAY_BECOME_API = b"""
-select coalesce((select pg_has_role(current_user, oid, 'set') and current_user <> rolname from pg_roles
-    where rolname = 'sinal_api'), false) as may
+# A login that is neither superuser nor member of sinal_api is bound by its own policies already, unless it is the
+# worker or the owner: their policies let everything through.
+_WHO = b"""
+select
+    coalesce((select pg_has_role(current_user, oid, 'set') and current_user <> rolname from pg_roles
+        where rolname = 'sinal_api'), false) as may_become_api,
+    (select rolsuper or rolbypassrls from pg_roles where rolname = current_user) or not coalesce((
+        select relrowsecurity and relforcerowsecurity from pg_class where oid = to_regclass('events')), false)
+    or exists (select from pg_policy, unnest(polroles) as role
+        where polrelid = to_regclass('events') and polname in ('worker', 'owner')
+            and case role when 0 then true else pg_has_role(current_user, role, 'usage') end) as sees_all
 """
 
 
@@ -58,10 +67,17 @@ class Database:
     """One pool; close it at the end of the process."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[Connection], *, may_become_api: bool, tracer: Tracer | None = None
+        self,
+        pool: AsyncConnectionPool[Connection],
+        *,
+        may_become_api: bool,
+        sees_all: bool,
+        tenants: Database | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._pool = pool
-        self._may_become_api = may_become_api
+        self._may_become_api, self._sees_all = may_become_api, sees_all
+        self._tenants = tenants
         self._tracer = tracer
 
     @classmethod
@@ -75,12 +91,14 @@ class Database:
         open_s: float | None = None,
         name: str = "sinal",
         session: Mapping[str, str] | None = None,
+        tenants: Database | None = None,
         tracer: Tracer | None = None,
     ) -> Self:
         """Connect; raises StoreUnavailable when no connection stands within `open_s` (default: `timeout_s`).
 
         `timeout_s` is how long a caller waits for one of the pool's connections.
-        `session` holds parameters of PostgreSQL for all connections, over the usual ones.
+        `session` holds parameters of PostgreSQL for all connections, over the usual ones. Transactions of a tenant are
+        those of `tenants`, where it is given.
         """
         options = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items())
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -104,18 +122,33 @@ class Database:
             with translated():
                 await pool.open(wait=True, timeout=timeout_s if open_s is None else open_s)
                 async with pool.connection() as connection:
-                    row = await (await connection.execute(_MAY_BECOME_API)).fetchone()
+                    row = await (await connection.execute(_WHO)).fetchone() or {}
         except StoreUnavailable as error:
             await pool.close()
             raise StoreUnavailable(await _refused(url, options) or str(error)) from error
         except BaseException:
             await pool.close()
             raise
-        return cls(pool, may_become_api=bool(row and row["may"]), tracer=tracer)
+        return cls(
+            pool,
+            may_become_api=bool(row.get("may_become_api")),
+            sees_all=bool(row.get("sees_all", True)),
+            tenants=tenants,
+            tracer=tracer,
+        )
+
+    @property
+    def binds_tenants(self) -> bool:
+        """Whether PostgreSQL keeps a transaction with a tenant to that tenant's rows."""
+        if self._tenants is not None:
+            return self._tenants.binds_tenants
+        return self._may_become_api or not self._sees_all
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, those of `tenants` too."""
         await self._pool.close()
+        if self._tenants is not None:
+            await self._tenants.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,6 +159,10 @@ class Database:
     @asynccontextmanager
     async def transaction(self, *, tenant: str | None = None) -> AsyncIterator[Connection]:
         """One transaction, of one tenant's rows or of all; raises StoreUnavailable, StoreRejected."""
+        if tenant is not None and self._tenants is not None:
+            async with self._tenants.transaction(tenant=tenant) as connection:
+                yield connection
+            return
         with translated(), part(self._tracer, "postgres.transaction", kind="client"):
             async with self._pool.connection() as connection, connection.transaction():
                 if tenant is not None:
@@ -142,7 +179,9 @@ class Database:
                 yield connection
 
     async def ping(self) -> bool:
-        """Whether PostgreSQL answers now."""
+        """Whether PostgreSQL answers now, on each login."""
+        if self._tenants is not None and not await self._tenants.ping():
+            return False
         try:
             async with self.autocommit() as connection:
                 await connection.execute("select 1")

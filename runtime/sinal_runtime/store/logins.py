@@ -9,9 +9,29 @@ from collections.abc import Iterable
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from sinal_runtime.settings import Settings
 from sinal_runtime.store.errors import MigrationError, translated
+
+API_LOGIN = "sinal_api"
+
+
+def as_api(url: str, password: str) -> str:
+    """The same server and database as the login of the operations API; raises MigrationError for a URL that is none."""
+    try:
+        return make_conninfo(url, user=API_LOGIN, password=password)
+    except psycopg.ProgrammingError as error:
+        raise MigrationError(f"the URL of the database can't be read: {error}") from None
+
+
+def api_url(settings: Settings) -> str | None:
+    """Where the operations API has a login of its own; None where it has the worker's alone."""
+    if settings.api_database_url is not None:
+        return settings.api_database_url.get_secret_value()
+    if settings.api_database_password is not None:
+        return as_api(settings.database_url.get_secret_value(), settings.api_database_password.get_secret_value())
+    return None
 
 
 async def allow_logins(owner_url: str, urls: Iterable[str]) -> list[str]:
