@@ -5,7 +5,9 @@ from __future__ import annotations
 from dashboards.alerts.rule import Alert, Group
 from dashboards.promql import HEARTBEAT, OLDEST
 
-_TOLD = "(max by (tenant) (sinal_breaker_reason) > 0)"  # a stopped destination has an alert of its own
+# A destination that takes nothing has an alert of its own, or is suspended; both of them wait for dispatch only.
+_STOPPED = 'label_replace(max by (tenant) (sinal_breaker_reason) > 0, "role", "dispatch", "", "")'
+_SUSPENDED = 'label_replace(max by (tenant) (sinal_integrations_suspended) > 0, "role", "match", "", "")'
 _DONE = "sinal_chore_last_success_timestamp_seconds"
 
 GROUP = Group(
@@ -13,7 +15,7 @@ GROUP = Group(
     [
         Alert(
             name="SinalBacklogOld",
-            expr=f"({OLDEST} > 900) unless on (tenant) {_TOLD}",
+            expr=f"({OLDEST} > 900) unless on (tenant, role) ({_STOPPED} or {_SUSPENDED})",
             lasting="5m",
             severity="critical",
             summary="{{ $labels.tenant }}: events have waited {{ $value | humanizeDuration }} for {{ $labels.role }}.",

@@ -16,6 +16,7 @@ _ROLES = {
     "sinal_spool_": "ingest",
     "sinal_gateway_": "ingest",
     "sinal_queue_": "housekeeping",
+    "sinal_integrations_": "housekeeping",
     "sinal_signal_": "housekeeping",
     "sinal_chore_": "housekeeping",
     "sinal_stranded": "housekeeping",

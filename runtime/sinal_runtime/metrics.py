@@ -42,6 +42,11 @@ QUEUE_DEPTH = Gauge(
     "sinal_queue_depth", "Messages pending, in flight, or in no consumer's count.", ("tenant", "role"), merge=sum
 )
 QUEUE_OLDEST_SECONDS = Gauge("sinal_queue_oldest_seconds", "Age of the oldest message.", ("tenant", "role"))
+INTEGRATIONS_SUSPENDED = Gauge(
+    "sinal_integrations_suspended",
+    "Integrations from which nothing is taken, as declared: what they told before waits in the queue of match.",
+    ("tenant",),
+)
 QUEUE_READ = Gauge("sinal_queue_read_timestamp_seconds", "When depths and ages were read from the broker last.")
 MATCH_TOTAL = Counter("sinal_match", "Match decisions.", ("tenant", "rule", "decision"))
 MATCH_SECONDS = Histogram("sinal_match_seconds", "One batch of matching.", buckets=_FAST)

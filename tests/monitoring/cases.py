@@ -134,6 +134,40 @@ FLOW = (
     ),
     Case(
         alert="SinalBacklogOld",
+        why="a destination takes nothing, and nobody matches",
+        series={
+            'sinal_queue_oldest_seconds{tenant="loja", role="match"}': "0+60x30",
+            'sinal_queue_oldest_seconds{tenant="loja", role="dispatch"}': "0+60x30",
+            **_reason("credential", "1x30"),
+        },
+        at="22m",
+        labels={"tenant": "loja", "role": "match"},
+        says="loja: events have waited 22m 0s for match.",
+    ),
+    Case(
+        alert="SinalBacklogOld",
+        why="the tenant is suspended",
+        series={
+            'sinal_queue_oldest_seconds{tenant="loja", role="match"}': "0+60x30",
+            'sinal_queue_oldest_seconds{tenant="loja", role="dispatch"}': "0+60x30",
+            'sinal_integrations_suspended{tenant="loja", instance="a"}': "2x30",
+            **_reason("suspended", "1x30"),
+        },
+        at="30m",
+    ),
+    Case(
+        alert="SinalBacklogOld",
+        why="an integration is suspended, and nobody sends",
+        series={
+            'sinal_queue_oldest_seconds{tenant="loja", role="dispatch"}': "0+60x30",
+            'sinal_integrations_suspended{tenant="loja"}': "1x30",
+        },
+        at="22m",
+        labels={"tenant": "loja", "role": "dispatch"},
+        says="loja: events have waited 22m 0s for dispatch.",
+    ),
+    Case(
+        alert="SinalBacklogOld",
         why="it is being worked off",
         series={'sinal_queue_oldest_seconds{tenant="loja", role="match"}': "0+60x16 0x20"},
         at="20m",

@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
+from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_runtime.bus import BusUnavailable, Depth, Survey
 from sinal_runtime.observing.queues import Queues
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def plan(slug: str, *suspended: bool) -> TenantPlan:
+    """A tenant with integrations, of which some are suspended."""
+    hooks = (
+        IntegrationPlan(name=f"h{number}", gateway="hotmart", funnel="curso", token_sha256=f"{number}", suspended=one)
+        for number, one in enumerate(suspended)
+    )
+    return TenantPlan(slug=slug, namespace="default", name=slug, uid=slug, integrations=tuple(hooks))
 
 
 @dataclass
@@ -19,7 +30,7 @@ class World:
     """Broker, plans and clock of a test."""
 
     waiting: list[Depth] = field(default_factory=list)
-    tenants: dict[str, object] = field(default_factory=lambda: {"q-loja": object(), "q-outra": object()})
+    tenants: dict[str, TenantPlan] = field(default_factory=lambda: {slug: plan(slug) for slug in ("q-loja", "q-outra")})
     away: bool = False
 
     @property
@@ -65,7 +76,7 @@ async def test_an_empty_queue_shows_nothing_waiting_and_a_gone_tenant_nothing_at
     world = World([Depth("q-loja", "match", 1, 0, at(0)), Depth("q-outra", "match", 1, 0, at(0))])
     queues = Queues(world, world, clock=world)
     await queues.look()
-    world.waiting, world.tenants = [], {"q-loja": object()}
+    world.waiting, world.tenants = [], {"q-loja": plan("q-loja")}
     await queues.look()
     assert shown("q-loja", "match") == (0, 0)
     assert shown("q-outra", "match") == (None, None)
@@ -79,3 +90,19 @@ async def test_an_absent_broker_is_not_an_empty_queue() -> None:
     with pytest.raises(BusUnavailable):
         await queues.look()
     assert shown("q-loja", "match") == (7, 60)
+
+
+async def test_whose_integrations_are_suspended_is_shown_while_they_are() -> None:
+    def counted(tenant: str) -> float | None:
+        return REGISTRY.get_sample_value("sinal_integrations_suspended", {"tenant": tenant})
+
+    world = World(tenants={"q-loja": plan("q-loja", True, False, True), "q-outra": plan("q-outra", False)})
+    queues = Queues(world, world, clock=world)
+    await queues.look()
+    assert (counted("q-loja"), counted("q-outra")) == (2, None)
+    world.tenants = {"q-outra": msgspec.structs.replace(plan("q-outra", False, False), suspended=True)}
+    await queues.look()
+    assert (counted("q-loja"), counted("q-outra")) == (None, 2)
+    world.tenants = {}
+    await queues.look()
+    assert counted("q-outra") is None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from sinal_crds.plan import TenantPlan
 from sinal_runtime import metrics
 from sinal_runtime.observing.depths import Lane, Queue, by_role
 from sinal_runtime.observing.shared import Surveyor
@@ -19,7 +20,7 @@ class Snapshot(Protocol):
     """Of the plans, the tenants that there are."""
 
     @property
-    def tenants(self) -> Mapping[str, object]: ...
+    def tenants(self) -> Mapping[str, TenantPlan]: ...
 
 
 class Plans(Protocol):
@@ -41,12 +42,14 @@ class Queues:
     def __init__(self, bus: Surveyor, plans: Plans, *, clock: Clock = time) -> None:
         self._bus, self._plans, self._clock = bus, plans, clock
         self._shown: dict[Lane, Queue] = {}
+        self._resting: set[str] = set()
 
     async def look(self) -> None:
         """Read the depths and show them; raises BusError."""
         waiting, now = by_role((await self._bus.survey(ages=True)).depths), self._clock.time()
         metrics.QUEUE_READ.set(now)
         self._forget(self._plans.snapshot.tenants)
+        self._rest(self._plans.snapshot.tenants)
         emptied = {lane: Queue() for lane, queue in self._shown.items() if queue.messages and lane not in waiting}
         for lane, queue in sorted((waiting | emptied).items()):
             metrics.QUEUE_DEPTH.labels(*lane).set(queue.messages)
@@ -58,3 +61,13 @@ class Queues:
             del self._shown[lane]
             metrics.QUEUE_DEPTH.remove(*lane)
             metrics.QUEUE_OLDEST_SECONDS.remove(*lane)
+
+    def _rest(self, plans: Mapping[str, TenantPlan]) -> None:
+        """Whose messages may wait because somebody said so."""
+        counts = {slug: sum(map(plan.refuses, plan.integrations)) for slug, plan in plans.items()}
+        resting = {slug for slug, count in counts.items() if count}
+        for slug in self._resting - resting:
+            metrics.INTEGRATIONS_SUSPENDED.remove(slug)
+        for slug in resting:
+            metrics.INTEGRATIONS_SUSPENDED.labels(slug).set(counts[slug])
+        self._resting = resting
