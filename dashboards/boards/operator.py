@@ -47,6 +47,19 @@ _OBJECTS = Row(
             ),
         ),
         Panel(
+            kind="bars",
+            title="Who still uses what an earlier mint key made?",
+            why="Requests of the last day. When nobody does, the earlier key can be retired.",
+            unit="short",
+            queries=(
+                Query(
+                    "topk(15, sum by (tenant, what) (increase(sinal_ingest_earlier_keys_total[1d])) > 0)",
+                    "{{tenant}}: {{what}}",
+                ),
+            ),
+            empty="Nobody",
+        ),
+        Panel(
             kind="lines",
             title="What do reconciliations come to?",
             why=(
