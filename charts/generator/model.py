@@ -219,7 +219,7 @@ class Manifests(Values):
     enabled: bool = Field(
         False,
         description="POST /api/v1/funnels applies the Funnel to its tenant's namespace. The API's pods then carry a "
-        "token that may create and patch Funnels.",
+        "token that may create Funnels, and patch all four kinds, because PUT /api/v1/suspensions suspends each.",
     )
 
 

@@ -132,7 +132,10 @@ EXPECTED: dict[tuple[str, str], set[Attempt]] = {
         (ALL, ROUTES, ("list", "watch"), ()),
         ((OURS,), ROUTES, ("create", "patch", "delete"), ()),
     ),
-    ("ingress", "api"): rights((ALL, ("sinal.dev/funnels",), ("create", "patch"), ())),
+    ("ingress", "api"): rights(
+        (ALL, ("sinal.dev/funnels",), ("create", "patch"), ()),
+        (ALL, ("sinal.dev/tenants", "sinal.dev/destinations", "sinal.dev/gatewayintegrations"), ("patch",), ()),
+    ),
     ("external-metrics", "metrics-adapter"): rights(*ADAPTER),
     ("external-metrics", "prepare"): rights(*PREPARING),
     ("keda", "metrics-adapter"): set(),

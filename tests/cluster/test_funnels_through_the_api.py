@@ -26,7 +26,14 @@ RIGHTS = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "Role",
             "metadata": {"name": "sinal-api"},
-            "rules": [{"apiGroups": ["sinal.dev"], "resources": ["funnels"], "verbs": ["create", "patch"]}],
+            "rules": [
+                {"apiGroups": ["sinal.dev"], "resources": ["funnels"], "verbs": ["create", "patch"]},
+                {
+                    "apiGroups": ["sinal.dev"],
+                    "resources": ["tenants", "destinations", "gatewayintegrations"],
+                    "verbs": ["patch"],
+                },
+            ],
         },
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -52,6 +59,17 @@ class Api:
         body = {"tenant": "loja", "name": name, "spec": spec}
         async with self.session.post(f"{self.url}/api/v1/funnels", json=body, headers=self.headers) as answer:
             return answer.status, await answer.json(content_type=None)
+
+    async def suspend(self, kind: str, name: str, stopped: bool) -> tuple[int, dict[str, Any]]:
+        """`PUT /api/v1/suspensions` for a part of the tenant `loja`, or for it."""
+        body = {"tenant": "loja", "kind": kind, "name": name, "suspended": stopped}
+        async with self.session.put(f"{self.url}/api/v1/suspensions", json=body, headers=self.headers) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def suspended(self) -> set[tuple[str, str]]:
+        """What stands still now."""
+        async with self.session.get(f"{self.url}/api/v1/suspensions", headers=self.headers) as answer:
+            return {(one["kind"], one["name"]) for one in (await answer.json())["suspended"]}
 
     async def names(self) -> set[str]:
         """Funnels as they work now."""
@@ -150,3 +168,34 @@ async def test_what_a_policy_of_the_cluster_refuses_is_told_in_its_words(api: Ap
             kubectl.run("delete", kind, policy)
     assert status == 422, refused
     assert "names of the marketing team only" in refused["detail"]
+
+
+async def test_each_kind_is_suspended_and_resumed(api: Api, kubectl: Kubectl) -> None:
+    names = {"Funnel": "curso", "Destination": "pixel", "GatewayIntegration": "vendas", "Tenant": "loja"}
+    status, refused = await api.suspend("Destination", "pixel", True)
+    assert status == 403 and "the verbs `patch` on `destinations.sinal.dev`" in refused["detail"]
+    grant(kubectl)
+    for kind, name in names.items():
+        status, made = await api.suspend(kind, name, True)
+        assert status == 200, made
+        until(lambda kind=kind, name=name: kubectl.condition(kind.lower(), name)["reason"] == "Suspended")
+    assert await api.suspended() == set(names.items())
+    kubectl.apply(shop.shop())  # who says nothing of it takes nothing back
+    assert kubectl.get("destination", "pixel")["spec"]["suspended"] is True
+    for kind, name in names.items():
+        assert (await api.suspend(kind, name, False))[0] == 200
+        until(lambda kind=kind, name=name: kubectl.condition(kind.lower(), name)["reason"] == "Ready")
+    assert await api.suspended() == set()
+
+
+async def test_what_somebody_has_applied_on_the_servers_side_stays_theirs(api: Api, kubectl: Kubectl) -> None:
+    grant(kubectl)
+    pixel = shop.destination()
+    pixel["spec"]["suspended"] = False
+    kubectl.do(
+        "apply", "--server-side", "--force-conflicts", "--field-manager=flux", "-f", "-", stdin=json.dumps(pixel)
+    )
+    status, refused = await api.suspend("Destination", "pixel", True)
+    assert status == 409, refused
+    assert [(one["field"], "'flux'" in one["message"]) for one in refused["errors"]] == [("spec.suspended", True)]
+    assert kubectl.get("destination", "pixel")["spec"]["suspended"] is False

@@ -82,8 +82,9 @@ async def test_the_summary_has_what_statuses_show(api_rig: ApiRig) -> None:
     )
     found = (await api_rig.call("GET", page)).json()["runtime"]
     pixel = {"breaker": "Open", "trouble": "token", "code": 190, "last_success_at": None, "dead_letters": 2}
-    assert found["destinations"] == {"pixel": pixel}
-    assert found["integrations"]["hotmart"] == {"last_delivery_at": "2025-11-24T20:00:00Z", "rejects": 3, "drift": 0}
+    hotmart = {"last_delivery_at": "2025-11-24T20:00:00Z", "rejects": 3, "drift": 0}
+    assert found["destinations"] == {"pixel": pixel | {"suspended": False}}
+    assert found["integrations"] == {"hotmart": hotmart | {"suspended": False}}
 
 
 async def test_signal_coverage_is_the_share_of_conversions(api_rig: ApiRig) -> None:

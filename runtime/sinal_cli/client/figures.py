@@ -120,6 +120,8 @@ def _head(found: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _trouble(one: Mapping[str, Any]) -> str:
+    if one.get("suspended"):
+        return "[yellow]suspended[/]"
     code = f" (code {one['code']})" if one["code"] is not None else ""
     return "" if one["trouble"] is None else f"[red]{text(one['trouble'])}{code}[/]"
 

@@ -26,6 +26,7 @@ from sinal_runtime.api import (
     review,
     status,
     stream,
+    suspensions,
     tenants,
 )
 from sinal_runtime.api.access import Access
@@ -61,7 +62,8 @@ from sinal_runtime.tracing import Tracer
 SCHEMAS = (
     Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage, HandedOver,
     dead_letters.Groups, funnels.Funnels, funnels.CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
-    status.Status, refusals.Refusals, *privacy.SCHEMAS, *quarantine.SCHEMAS,
+    suspensions.SuspendedPage, suspensions.Changed, status.Status, refusals.Refusals,
+    *privacy.SCHEMAS, *quarantine.SCHEMAS,
 )  # fmt: skip
 
 
@@ -132,6 +134,7 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
     return [
         tenants.routes(FigureStore(parts.database), parts.bus, parts.plans),
         funnels.routes(parts.plans, parts.sink, operations),
+        suspensions.routes(parts.plans, parts.sink, operations),
         keys.routes(operations),
         owners.routes(OwnerStore(parts.database), parts.plans),
         status.routes(inspector),

@@ -15,17 +15,20 @@ import aiohttp
 import structlog
 from kubernetes.aio.client.exceptions import ApiException
 
-from sinal_crds.names import GROUP, VERSION
+from sinal_crds.names import API_VERSION, GROUP, VERSION
 from sinal_crds.schema import FACES
-from sinal_runtime.api.sink import Fault, InvalidForCluster, NotAllowed, OwnedByOthers, SinkUnavailable
+from sinal_runtime.api.sink import Fault, InvalidForCluster, NotAllowed, OwnedByOthers, SinkUnavailable, Standing
 from sinal_runtime.apiserver import ApiServer, path
 
 log = structlog.get_logger(__name__)
 
 FIELD_MANAGER = "sinal-api"
+SUSPENDER = "sinal-api-suspension"
 TIMEOUT_S = 10.0
+VERBS = {face.plural: "`create` and `patch`" if kind == "Funnel" else "`patch`" for kind, face in FACES.items()}
 _APPLY = "application/apply-patch+yaml"
 _OWNER = re.compile(r'conflict with "(?P<owner>[^"]+)"')
+_UPDATE = re.compile(r'conflict with "[^"]+" using ')
 
 
 class ClusterSink:
@@ -45,6 +48,29 @@ class ClusterSink:
 
     async def put(self, manifest: Mapping[str, Any]) -> str:
         """Apply it; the same manifest again is fine. Raises OwnedByOthers, NotAllowed, InvalidForCluster, …"""
+        return await self._apply(manifest, FIELD_MANAGER)
+
+    async def set_suspended(self, standing: Standing, suspended: bool) -> str:
+        """Apply that one field, by an owner of its own so that nothing else is given up.
+
+        Who has applied another value on the server's side is named. Who has sent the whole object, as `kubectl apply`
+        does, owns each default in it, too: from such an owner the field is taken.
+        """
+        uid = {"uid": standing.uid} if standing.uid else {}
+        manifest = {
+            "apiVersion": API_VERSION,
+            "kind": standing.kind,
+            "metadata": {"name": standing.name, "namespace": standing.namespace, **uid},
+            "spec": {"suspended": suspended},
+        }
+        try:
+            return await self._apply(manifest, SUSPENDER)
+        except OwnedByOthers as error:
+            if not error.faults or not all(_of_an_update(one) for one in _causes(error.__cause__)):
+                raise
+        return await self._apply(manifest, SUSPENDER, force=True)
+
+    async def _apply(self, manifest: Mapping[str, Any], manager: str, *, force: bool = False) -> str:
         kind, metadata = manifest["kind"], manifest["metadata"]
         plural, namespace, name = FACES[kind].plural, metadata["namespace"], metadata["name"]
         try:
@@ -52,7 +78,7 @@ class ClusterSink:
                 "PATCH",
                 path("apis", GROUP, VERSION, "namespaces", namespace, plural, name),
                 dict(manifest),
-                query={"fieldManager": FIELD_MANAGER, "force": "false"},
+                query={"fieldManager": manager, "force": str(force).lower()},
                 content=_APPLY,
                 timeout_s=TIMEOUT_S,
             )
@@ -66,15 +92,14 @@ class ClusterSink:
 
 def _refusal(error: ApiException, plural: str, namespace: str, name: str) -> Exception:
     """What the API server's answer means for who asked."""
-    status = _status(error.body)
-    message = str(status.get("message") or error.reason or "")
-    causes = [cause for cause in (status.get("details") or {}).get("causes") or () if isinstance(cause, dict)]
+    message = str(_status(error.body).get("message") or error.reason or "")
+    causes = _causes(error)
     match error.status:
         case 409:
             return OwnedByOthers(f"{plural} {name!r} in {namespace}", list(map(_owned, causes)))
         case 403:
             return NotAllowed(
-                f"the cluster refuses: {message}. Grant this API's service account the verbs `create` and `patch` on "
+                f"the cluster refuses: {message}. Grant this API's service account the verbs {VERBS[plural]} on "
                 f"`{plural}.{GROUP}` in the namespace {namespace!r}"
             )
         case 400 | 422:
@@ -83,6 +108,19 @@ def _refusal(error: ApiException, plural: str, namespace: str, name: str) -> Exc
     if error.status == 404:
         return SinkUnavailable(f"the cluster knows no {plural}.{GROUP} or no namespace {namespace!r}: {message}")
     return SinkUnavailable(f"the API server of the cluster answered {error.status}: {message}")
+
+
+def _causes(error: BaseException | None) -> list[dict[str, Any]]:
+    """What the API server names one by one."""
+    if not isinstance(error, ApiException):
+        return []
+    details = _status(error.body).get("details") or {}
+    return [cause for cause in details.get("causes") or () if isinstance(cause, dict)]
+
+
+def _of_an_update(cause: Mapping[str, Any]) -> bool:
+    """Whether the owner has sent the whole object; the API server names the version that it was `using`."""
+    return _UPDATE.search(str(cause.get("message", ""))) is not None
 
 
 def _owned(cause: Mapping[str, Any]) -> Fault:

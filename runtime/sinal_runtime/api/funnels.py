@@ -14,17 +14,10 @@ from sinal_crds.plan import ConsentPlan, FunnelPlan, MatchingPlan, TenantPlan, V
 from sinal_runtime.api.access import Admin, Caller, Viewer
 from sinal_runtime.api.answers import answer, says, shows, tagged
 from sinal_runtime.api.filters import Word
+from sinal_runtime.api.keeping import keeping, place
 from sinal_runtime.api.ports import Plans
 from sinal_runtime.api.problems import Refused
-from sinal_runtime.api.sink import (
-    AlreadyThere,
-    InvalidForCluster,
-    ManifestSink,
-    NotAllowed,
-    OwnedByOthers,
-    Refusal,
-    SinkUnavailable,
-)
+from sinal_runtime.api.sink import ManifestSink
 from sinal_runtime.store.operations import OperationsStore
 
 
@@ -35,6 +28,7 @@ class FunnelView(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     type: str
     public_key: str
+    suspended: bool
     landing_hosts: tuple[str, ...]
     destinations: tuple[str, ...]
     integrations: list[str]
@@ -89,14 +83,8 @@ def routes(plans: Plans, sink: ManifestSink | None, operations: OperationsStore)
         plan = _tenant(caller, plans, body.tenant)
         manifest = _valid(plan, body)
         _new_in_its_namespace(plans, plan, body.name)
-        if sink is None:
-            raise HTTPException(
-                501,
-                "this API has no place to keep manifests: apply the manifest in your cluster or repository, or set "
-                "SINAL_MANIFEST_APPLY so that it applies them itself, or SINAL_MANIFEST_FOLDER to a folder that the "
-                "operator reads",
-            )
-        kept_as = await _keep(sink, manifest)
+        with keeping():
+            kept_as = await place(sink).put(manifest)
         await operations.write(caller.entry("funnel.create", body.name, tenant=plan.slug, kept_as=kept_as))
         return answer(CreatedFunnel(tenant=plan.slug, name=body.name, kept_as=kept_as, manifest=manifest), status=201)
 
@@ -150,28 +138,6 @@ def _refused(errors: list[dict[str, str]]) -> Refused:
     return Refused(400, f"{first['field']}: {first['message']}", errors)
 
 
-async def _keep(sink: ManifestSink, manifest: dict[str, Any]) -> str:
-    try:
-        return await sink.put(manifest)
-    except AlreadyThere as error:
-        raise HTTPException(409, f"{error} is there already and says something else") from None
-    except Refusal as error:
-        errors = [{"field": one.field, "message": one.message} for one in error.faults]
-        raise Refused(_STATUS_OF[type(error)], _detail(error), errors) from None
-    except SinkUnavailable as error:
-        raise HTTPException(503, str(error), headers={"Retry-After": "10"}) from None
-
-
-_STATUS_OF: dict[type[Refusal], int] = {OwnedByOthers: 409, NotAllowed: 403, InvalidForCluster: 422}
-
-
-def _detail(error: Refusal) -> str:
-    """For a conflict the object and its first field; else the cluster's own words."""
-    if isinstance(error, OwnedByOthers) and error.faults:
-        return f"{error}: {error.faults[0].field} {error.faults[0].message}"
-    return str(error)
-
-
 def _view(plan: TenantPlan, funnel: FunnelPlan) -> FunnelView:
     integrations = [one for one in plan.integrations if one.funnel == funnel.name]
     found = [plan.destination(name) for name in funnel.destinations]
@@ -182,6 +148,7 @@ def _view(plan: TenantPlan, funnel: FunnelPlan) -> FunnelView:
         name=funnel.name,
         type=funnel.type,
         public_key=funnel.public_key,
+        suspended=plan.shuts(funnel),
         landing_hosts=funnel.landing_hosts,
         destinations=funnel.destinations,
         integrations=[one.name for one in integrations],

@@ -1,14 +1,16 @@
 """Where a manifest goes that somebody makes through the API: a folder of files, a cluster, or nowhere.
 
 `FolderSink` is for `sinal up`, which watches the folder. A file is there whole or not at all, and none is written over:
-what stands in a folder may be somebody's own. `cluster.ClusterSink` is for a cluster.
+what stands in a folder may be somebody's own. Only `spec.suspended` changes, in a file that is as this sink made it.
+`cluster.ClusterSink` is for a cluster.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -50,11 +52,24 @@ class SinkUnavailable(Exception):
     """The manifest could not be kept; the message says why."""
 
 
+class Standing(NamedTuple):
+    """An object that is there already; `uid` where nobody shall make it anew."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str | None = None
+
+
 class ManifestSink(Protocol):
     """Keeps manifests so that the operator sees them."""
 
     async def put(self, manifest: Mapping[str, Any]) -> str:
         """Keep a valid manifest and say where; raises AlreadyThere, a Refusal, SinkUnavailable."""
+        ...
+
+    async def set_suspended(self, standing: Standing, suspended: bool) -> str:
+        """Change `spec.suspended` of an object and say where it is kept; raises a Refusal, SinkUnavailable."""
         ...
 
 
@@ -67,13 +82,35 @@ class FolderSink:
     async def put(self, manifest: Mapping[str, Any]) -> str:
         """Write `<namespace>.<kind>.<name>.yaml`; the same manifest again is fine."""
         metadata = manifest["metadata"]
-        name = f"{metadata['namespace']}.{manifest['kind'].lower()}.{metadata['name']}.yaml"
-        text = yaml.safe_dump(dict(manifest), allow_unicode=True, sort_keys=False)
-        try:
-            await asyncio.to_thread(self._write, self._folder / name, text)
-        except OSError as error:
-            raise SinkUnavailable(f"the folder of manifests takes no file: {error.strerror}") from error
+        name = _file(manifest["kind"], metadata["namespace"], metadata["name"])
+        with _taking():
+            await asyncio.to_thread(self._write, self._folder / name, _text(manifest))
         return name
+
+    async def set_suspended(self, standing: Standing, suspended: bool) -> str:
+        """In the file that was made here; raises OwnedByOthers where a person has written or changed it."""
+        name = _file(standing.kind, standing.namespace, standing.name)
+        with _taking():
+            if not await asyncio.to_thread(self._change, self._folder / name, suspended):
+                advice = "is in a file of yours: change it there, it is taken at once"
+                raise OwnedByOthers(f"{standing.kind} {standing.name!r}", [Fault("spec.suspended", advice)])
+        return name
+
+    @staticmethod
+    def _change(path: Path, suspended: bool) -> bool:
+        """Whether the file was as this sink writes it, so that another may take its place."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        manifest = yaml.safe_load(text)
+        if not isinstance(manifest, dict) or _text(manifest) != text:
+            return False
+        manifest["spec"] = {**manifest["spec"], "suspended": suspended}
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+        temporary.write_text(_text(manifest), encoding="utf-8")
+        temporary.replace(path)
+        return True
 
     @staticmethod
     def _write(path: Path, text: str) -> None:
@@ -87,3 +124,19 @@ class FolderSink:
                 raise AlreadyThere(path.name) from None
         finally:
             temporary.unlink()
+
+
+def _file(kind: str, namespace: str, name: str) -> str:
+    return f"{namespace}.{kind.lower()}.{name}.yaml"
+
+
+def _text(manifest: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(manifest), allow_unicode=True, sort_keys=False)
+
+
+@contextmanager
+def _taking() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SinkUnavailable(f"the folder of manifests takes no file: {error.strerror}") from error

@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from sinal_crds import facts
 from sinal_crds.facts import Breaker, Trouble
+from sinal_crds.plan import TenantPlan
 from sinal_runtime.api.access import Caller, Viewer
 from sinal_runtime.api.answers import shows, tagged
 from sinal_runtime.api.filters import Word
@@ -38,6 +39,7 @@ class DestinationNow(msgspec.Struct, kw_only=True, frozen=True):
     code: int | None
     last_success_at: datetime | None
     dead_letters: int
+    suspended: bool
 
 
 class IntegrationNow(msgspec.Struct, kw_only=True, frozen=True):
@@ -46,6 +48,7 @@ class IntegrationNow(msgspec.Struct, kw_only=True, frozen=True):
     last_delivery_at: datetime | None
     rejects: int
     drift: int
+    suspended: bool
 
 
 class Runtime(msgspec.Struct, kw_only=True, frozen=True):
@@ -125,9 +128,9 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
         """Events by kind and outcome, match rate, latency from received to delivered, what waits."""
         tenant = _known(caller, plans, slug)
         figures = await store.figures(tenant, window_s=hours * 3600)
-        suspended = plans.snapshot.tenants[tenant].suspended
-        backlog, runtime = await _backlog(bus, tenant), await _runtime(bus, tenant)
-        found = _summary(figures, tenant, hours=hours, suspended=suspended, backlog=backlog, runtime=runtime)
+        plan = plans.snapshot.tenants[tenant]
+        backlog, runtime = await _backlog(bus, tenant), await _runtime(bus, plan)
+        found = _summary(figures, tenant, hours=hours, suspended=plan.suspended, backlog=backlog, runtime=runtime)
         return tagged(request, found)
 
     @router.get("/signal-coverage", responses=shows(Coverage), summary="Which signals its conversions carry")
@@ -173,14 +176,16 @@ async def _backlog(bus: Bus, tenant: str) -> list[Waiting] | None:
     ]
 
 
-async def _runtime(bus: Bus, tenant: str) -> Runtime | None:
+async def _runtime(bus: Bus, plan: TenantPlan) -> Runtime | None:
     try:
-        entry = await board.read(bus.api, tenant)
+        entry = await board.read(bus.api, plan.slug)
         told = None if entry is None else facts.decode(entry)
     except (BusError, facts.UnknownFacts):
         return None
     if told is None:
         return None
+    resting = {one.name for one in plan.destinations if plan.rests(one)}
+    shut = {one.name for one in plan.integrations if plan.refuses(one)}
     return Runtime(
         silent=told.silent,
         destinations={
@@ -190,11 +195,17 @@ async def _runtime(bus: Bus, tenant: str) -> Runtime | None:
                 code=one.code,
                 last_success_at=_moment(one.last_success),
                 dead_letters=one.dead_letters,
+                suspended=name in resting,
             )
             for name, one in told.destinations.items()
         },
         integrations={
-            name: IntegrationNow(last_delivery_at=_moment(one.last_delivery), rejects=one.rejects, drift=one.drift)
+            name: IntegrationNow(
+                last_delivery_at=_moment(one.last_delivery),
+                rejects=one.rejects,
+                drift=one.drift,
+                suspended=name in shut,
+            )
             for name, one in told.integrations.items()
         },
     )
