@@ -72,6 +72,9 @@ class Hook(Values):
     pod_labels: dict[str, str] = Field(default_factory=dict, description="Labels of the pod.")
     node_selector: dict[str, str] = Field(default_factory=dict, description="Node labels the pod needs.")
     tolerations: list[Object] = Field(default_factory=list, description="Taints the pod stands.")
+    priority_class_name: str = Field(
+        "", description="An existing PriorityClass: on a full node pods of a lower one give the Job their room."
+    )
 
 
 class Preparation(Hook):

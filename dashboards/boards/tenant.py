@@ -115,6 +115,20 @@ _IN = Row(
             empty="Every body is kept",
             height=6,
         ),
+        Panel(
+            kind="lines",
+            title="Who still uses a key of before?",
+            why="Requests with what the mint key before made: once none comes, that key can be retired.",
+            unit="short",
+            queries=(
+                Query(
+                    f"sum by (what) (rate(sinal_ingest_earlier_keys_total{{{_T}}}[{promql.RATE}]))", "{{what}} a second"
+                ),
+            ),
+            empty="Nobody",
+            height=6,
+            links=(runbook("leaked-key"),),
+        ),
     ),
 )
 

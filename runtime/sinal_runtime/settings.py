@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     maintenance_database_url: SecretStr | None = Field(
         None, description="PostgreSQL as the tables' owner, for housekeeping's partitions; default: `database_url`."
     )
+    database_may_be_lost: bool = Field(
+        False,
+        description="PostgreSQL may come back without its data, as the evaluation's does: housekeeping makes tables "
+        "and logins again, and roles begin anew over them. Wants `maintenance_database_url`.",
+    )
     redis_url: str | None = Field(None, description="Redis; without it limits are kept per process.")
     redis_ca_file: Path | None = Field(
         None,

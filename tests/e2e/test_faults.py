@@ -56,3 +56,14 @@ def test_killed_components_of_the_node_lose_nothing(
         release.wait_rolled_out()
         traffic.wait_for(10)
     timeline.count("components_killed", traffic, shop.prove(traffic))
+
+
+def test_a_trial_whose_database_was_lost_works_again(release: Release, shop: Shop, timeline: Timeline) -> None:
+    """By itself: nobody runs a migration, nobody restarts a pod. What is sold from then on arrives."""
+    victim = release.pods("postgres")[0]
+    release.kubectl.do("exec", victim, "--", "rm", "-rf", "/data/pgdata")
+    release.kubectl.do("delete", "pod", victim, *SOON)
+    with shop.traffic(per_second=5) as traffic, timeline.seconds("database_lost_s"):
+        traffic.wait_for(20, timeout_s=240)
+        release.wait_rolled_out()
+    timeline.count("database_lost", traffic, shop.prove(traffic, timeout_s=240))

@@ -21,6 +21,7 @@ import aiohttp
 import nats
 
 from sinal_crds import names
+from sinal_crds.keyring import Keyring
 from sinal_runtime.ingest.shares import MAX_BYTES
 
 from tests.support.load import HOTTOK, hotmart_sales
@@ -139,6 +140,9 @@ async def break_things(platform: Platform, prometheus: Prometheus, session: aioh
     await fill_quarantine(platform, session)
     await seen.all_with("sinal_quarantine_full")
 
+    await rotate_mint_key(platform)
+    await seen.all_with("earlier_keys")
+
     platform.kill_role("match")
     await seen.all_with("sinal_queue")
     platform.start_role("match")
@@ -167,6 +171,15 @@ async def fill_quarantine(platform: Platform, session: aiohttp.ClientSession) ->
     for _ in range(MAX_BYTES // len(body) + 2):
         async with session.post(hook, data=body, headers=headers) as answer:
             assert answer.status == 202, await answer.text()
+
+
+async def rotate_mint_key(platform: Platform) -> None:
+    """The shops go on with what the key before made; roles read their keyring when they start."""
+    path = platform.folder / "keyring.json"
+    path.write_bytes(Keyring.from_json(path.read_bytes()).rotate_mint(now=int(time.time())).to_json())
+    for role in ("operator", "ingest"):
+        platform.kill_role(role)
+        platform.start_role(role)
 
 
 async def spoil(platform: Platform) -> None:

@@ -83,6 +83,7 @@
 {{- if .Values.evaluation.enabled }}
 {{- include "sinal.env.secret" (dict "name" "WORKER_PASSWORD" "secret" (include "sinal.evaluationSecret" .) "key" "worker-password") }}
 - {name: SINAL_DATABASE_URL, value: "postgresql://sinal_worker:$(WORKER_PASSWORD)@{{ include "sinal.fullname" . }}-postgres:5432/sinal"}
+- {name: SINAL_DATABASE_MAY_BE_LOST, value: "true"}
 {{- else }}
 {{- include "sinal.env.secret" (dict "name" "SINAL_DATABASE_URL" "secret" .Values.postgres.existingSecret "key" .Values.postgres.secretKeys.url) }}
 {{- end }}

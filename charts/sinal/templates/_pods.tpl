@@ -167,7 +167,12 @@ spec:
   revisionHistoryLimit: {{ .top.Values.revisionHistoryLimit }}
   strategy:
     type: RollingUpdate
+    {{- if and .top.Values.evaluation.enabled (eq .component "housekeeping") }}
+    # It migrates: it takes the place of the one before, so that no other pod's successor can leave it without room.
+    rollingUpdate: {maxUnavailable: 1, maxSurge: 0}
+    {{- else }}
     rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
+    {{- end }}
   selector:
     matchLabels:
       {{- include "sinal.selector" . | nindent 6 }}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
@@ -16,6 +18,8 @@ from sinal_runtime.rhythm import pause_s
 from sinal_runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sinal_crds.hosts import ReservedHosts
     from sinal_runtime.bus import Bus
     from sinal_runtime.plans import Plans
@@ -29,6 +33,7 @@ T = TypeVar("T")
 
 CONNECT_S = 2.0  # to a broker that an edge with plans of its own can do without
 DRAIN_S = 3.0
+ANOTHER_S = 5.0  # between two looks whether the database is the one it was
 OPEN_S, RETRY_S = 5.0, 1.0  # a connection that takes longer is tried again
 
 
@@ -210,8 +215,28 @@ class Base(Keyless):
 
         database = await _patiently("postgres", opened)
         self._stack.push_async_callback(database.close)
+        if self._settings.database_may_be_lost:
+            self._begin_anew_over_another(database)
         self._checks["postgres"] = database.ping
         return database
+
+    def _begin_anew_over_another(self, database: Database) -> None:
+        """End, to be started again, once the database is another one: what was remembered of its rows is wrong."""
+        from sinal_runtime.store.rebuild import birth
+
+        born: datetime | None = None
+
+        async def look() -> None:
+            nonlocal born
+            at = await birth(database)
+            if born is not None and at is not None and at != born:
+                log.warning("role.begins_anew", why="PostgreSQL lost its data")
+                os.kill(os.getpid(), signal.SIGTERM)  # as the cluster would: it drains, and is started again
+            born = at or born
+
+        chores = Chores()
+        chores.every(ANOTHER_S, look, what="another database")
+        self._stack.push_async_callback(chores.stop)
 
 
 async def _patiently(what: str, work: Callable[[], Awaitable[T]]) -> T:

@@ -6,6 +6,7 @@ from sinal_cli.roles.base import Base, Chores
 
 DEPTH_INTERVAL_S, MOST_DEPTH_INTERVAL_S = 10.0, 30.0  # a look asks the broker some questions for each busy tenant
 COVERAGE_INTERVAL_S = 60.0
+WHOLE_S = 5.0  # between two looks whether the database has its tables
 
 
 class Housekeeping(Base):
@@ -26,6 +27,8 @@ class Housekeeping(Base):
         from sinal_runtime.store.observing import ObservingStore
 
         settings = self._settings
+        if settings.database_may_be_lost:
+            self._keep_whole()
         owner = await self._database(settings.maintenance_database_url or settings.database_url, max_size=2)
         database = await self._database(settings.database_url, max_size=6)
         bus, plans = await self._bus_and_plans("sinal-housekeeping", database=database)
@@ -46,3 +49,15 @@ class Housekeeping(Base):
         )
         coverage = SignalCoverage(ObservingStore(database))
         chores.every(COVERAGE_INTERVAL_S, coverage.look, what="signal coverage")
+
+    def _keep_whole(self) -> None:
+        """Make tables and logins again whenever PostgreSQL has come back without them, before and while it works."""
+        from sinal_runtime.store.logins import api_url
+        from sinal_runtime.store.rebuild import make_whole
+
+        settings = self._settings
+        urls = [url for url in (settings.database_url.get_secret_value(), api_url(settings)) if url is not None]
+        owner = (settings.maintenance_database_url or settings.database_url).get_secret_value()
+        chores = Chores()
+        chores.every(WHOLE_S, lambda: make_whole(owner, urls), what="a database that was lost")
+        self._stack.push_async_callback(chores.stop)

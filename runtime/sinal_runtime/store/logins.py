@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sinal_runtime.settings import Settings
 from sinal_runtime.store.errors import MigrationError, translated
+from sinal_runtime.store.migrate import LOCK
 
 API_LOGIN = "sinal_api"
 
@@ -40,6 +41,7 @@ async def allow_logins(owner_url: str, urls: Iterable[str]) -> list[str]:
     users = {str(user): str(password) for user, password in map(_login, urls) if user and password and user != owner}
     with translated():
         async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as connection:
+            await connection.execute("select pg_advisory_lock(%s)", (LOCK,))  # two at once fail on the same row
             for user, password in users.items():
                 await _allow(connection, user, password)
     return list(users)

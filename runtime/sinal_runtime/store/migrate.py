@@ -20,7 +20,7 @@ from sinal_runtime.store.database import Database
 from sinal_runtime.store.errors import MigrationError, StoreRejected, StoreUnavailable, translated
 from sinal_runtime.store.partitions import ensure_partitions
 
-_LOCK = 0x53_49_4E_41_4C  # "SINAL"
+LOCK = 0x53_49_4E_41_4C  # "SINAL": an advisory lock of whoever changes tables or logins
 _FILE = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 _TABLE = """
 create table if not exists schema_migrations (
@@ -68,11 +68,11 @@ async def migrate(
     wanted = load_migrations() if migrations is None else list(migrations)
     with translated():
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-            await connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
+            await connection.execute("select pg_advisory_lock(%s)", (LOCK,))
             try:
                 return await _migrate(connection, wanted, now or datetime.now(UTC))
             finally:
-                await connection.execute("select pg_advisory_unlock(%s)", (_LOCK,))
+                await connection.execute("select pg_advisory_unlock(%s)", (LOCK,))
 
 
 async def require_schema(database: Database) -> None:

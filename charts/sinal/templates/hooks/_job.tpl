@@ -15,6 +15,9 @@ spec:
   {{- if .account }}
   serviceAccountName: {{ .account }}
   {{- end }}
+  {{- with .values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
   automountServiceAccountToken: {{ .token }}
   enableServiceLinks: false
   {{- include "sinal.pullSecrets" .top | nindent 2 }}
