@@ -44,6 +44,12 @@ class Keyring(Values):
 
     existing_secret: str = Field("", description="Secret that holds the keyring; empty: one is made once and kept.")
     secret_key: str = Field("keyring.json", description="Key of the keyring in that Secret.")
+    split: bool | None = Field(
+        None,
+        description="Give each role the part it needs, from the Secrets `<secret>-runtime` and `<secret>-edge`, which "
+        "`prepare` makes: ingest can neither open access tokens nor compute webhook URLs then. Default: true for a "
+        "keyring that is made here.",
+    )
 
 
 class Admin(Values):

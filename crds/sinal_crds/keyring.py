@@ -2,7 +2,9 @@
 
 Minting is a function of the key and an object's name: nothing has to be stored, a restart changes nothing.
 Sealing keys rotate: the primary seals, the others still open. The mint key rotates too: what the keys before it minted
-is taken until they are retired. Invariant: no representation of a keyring holds a key.
+is taken until they are retired. A keyring has parts for those who need less: the runtime's has no mint key, the edge's
+has keys derived from the sealing keys, which lead to none of them. Both are functions of the whole one. Invariant: no
+representation of a keyring holds a key.
 """
 
 from __future__ import annotations
@@ -14,12 +16,21 @@ from base64 import b32encode, b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Literal
 
 import msgspec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _KEY_BYTES = 32
 _MINTED_BYTES = 20  # 160 bits: 32 characters of base32, no padding
 MOST_EARLIER = 3  # mint keys that are taken beside the new one: each makes every plan longer
+
+
+_EDGE = ".edge"  # behind a sealing key's id: the key derived from it that the edge has
+
+Part = Literal["whole", "runtime", "edge"]
+PARTS: tuple[Part, ...] = ("runtime", "edge")
 
 
 class InvalidKeyring(ValueError):
@@ -40,12 +51,17 @@ class _EarlierKey(msgspec.Struct, frozen=True):
     replaced_at: int
 
 
-class _File(msgspec.Struct, frozen=True):
+class _File(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int
-    mint: str
     keys: list[_SealingKey]
     primary: str
+    mint: str = ""  # none in a part
+    part: Part = "whole"  # a release that does not know parts misses `mint` in them, and says so
     earlier: list[_EarlierKey] = []  # a release that does not know them mints by `mint` alone, and takes nothing else
+
+
+class NotInThisPart(LookupError):
+    """Something was asked of a part of a keyring that only the whole one has."""
 
 
 class TooManyMintKeys(ValueError):
@@ -64,10 +80,11 @@ class EarlierMint:
 class Keyring:
     """Keys of one installation."""
 
-    mint_key: bytes = field(repr=False)
+    mint_key: bytes = field(repr=False)  # empty in a part
     keys: Mapping[str, bytes] = field(repr=False)  # oldest first
     primary: str
     earlier: tuple[EarlierMint, ...] = ()  # mint keys whose tokens are still taken, oldest first
+    part: Part = "whole"
 
     @classmethod
     def generate(cls) -> Keyring:
@@ -93,15 +110,33 @@ class Keyring:
             EarlierMint(_decode(f"earlier[{index}].key", item.key), item.replaced_at)
             for index, item in enumerate(file.earlier)
         )
-        return cls(_decode("mint", file.mint), MappingProxyType(keys), file.primary, earlier)
+        mint = _decode("mint", file.mint) if file.part == "whole" else b""
+        return cls(mint, MappingProxyType(keys), file.primary, earlier, file.part)
 
     def to_json(self) -> bytes:
         """The keyring's file: keep it as secret as a private key."""
         items = [_SealingKey(id=name, key=_encode(key)) for name, key in self.keys.items()]
         earlier = [_EarlierKey(key=_encode(item.key), replaced_at=item.replaced_at) for item in self.earlier]
+        mint = _encode(self.mint_key)
         return msgspec.json.encode(
-            _File(version=1, mint=_encode(self.mint_key), keys=items, primary=self.primary, earlier=earlier)
+            _File(version=1, mint=mint, keys=items, primary=self.primary, earlier=earlier, part=self.part)
         )
+
+    def part_for(self, part: Part) -> Keyring:
+        """What of it the runtime or the edge needs; raises NotInThisPart for a part that has not what that takes."""
+        if part == self.part:
+            return self
+        if self.part == "edge" or part == "whole":
+            raise NotInThisPart(f"the {self.part} part of a keyring has not what the {part} part takes")
+        if part == "runtime":
+            return Keyring(b"", self.keys, self.primary, part="runtime")
+        keys = {name + _EDGE: _of_edge(key) for name, key in self.keys.items()}
+        return Keyring(b"", MappingProxyType(keys), self.edge_primary, part="edge")
+
+    @property
+    def edge_primary(self) -> str:
+        """Id of the key under which is sealed what the edge opens, and what the edge itself seals."""
+        return self.primary if self.part == "edge" else self.primary + _EDGE
 
     def rotate(self, *, keep: int = 2) -> Keyring:
         """A new primary; the `keep` newest keys before it still open what they sealed. What was minted stays."""
@@ -129,16 +164,16 @@ class Keyring:
 
     def key(self, key_id: str) -> bytes:
         """The sealing key of that id; raises UnknownKey."""
-        try:
-            return self.keys[key_id]
-        except KeyError:
-            raise UnknownKey(
-                f"no sealing key {key_id!r} in the keyring; give runtime and operator the same one"
-            ) from None
+        if (found := self.keys.get(key_id)) is not None:
+            return found
+        origin = self.keys.get(key_id.removesuffix(_EDGE)) if key_id.endswith(_EDGE) else None
+        if origin is None:
+            raise UnknownKey(f"no sealing key {key_id!r} in the keyring; give runtime and operator the same one")
+        return _of_edge(origin)
 
     def mint(self, purpose: str, *parts: str) -> str:
         """32 lower-case base32 characters that only this keyring derives from these words."""
-        return _minted(self.mint_key, purpose, *parts)
+        return _minted(self._mint_key(), purpose, *parts)
 
     def minted_before(self, purpose: str, *parts: str) -> tuple[str, ...]:
         """What `mint` gave, by each earlier mint key that is still taken; the newest first."""
@@ -146,7 +181,17 @@ class Keyring:
 
     def digest(self, purpose: str, *parts: str | bytes) -> bytes:
         """HMAC-SHA256 under the mint key; every part is preceded by its length, so that parts can't run together."""
-        return _digest(self.mint_key, purpose, *parts)
+        return _digest(self._mint_key(), purpose, *parts)
+
+    def _mint_key(self) -> bytes:
+        if self.part != "whole":
+            raise NotInThisPart(f"the {self.part} part of a keyring has no mint key")
+        return self.mint_key
+
+
+def _of_edge(key: bytes) -> bytes:
+    """The key that the edge has of it; nobody comes back from that one."""
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=b"sinal edge v1").derive(key)
 
 
 def _minted(key: bytes, purpose: str, *parts: str) -> str:

@@ -1,7 +1,9 @@
 """Plans as they lie in the KV bucket: readable, but for their secrets, and bound against change.
 
 The envelope is JSON: the plan without its secrets in clear, the secrets under AES-256-GCM. What is in clear is part of
-the authenticated data: nobody who can write to the bucket can point a tenant's access token to another pixel.
+the authenticated data: nobody who can write to the bucket can point a tenant's access token to another pixel, or put
+one tenant's plan in the place of another's. What the edge needs, the secrets that prove deliveries, is sealed a second
+time under the key that the edge has; access tokens are not in it, nor are a release's that knows no edge.
 Invariant: `unseal(seal(plan)) == plan`, and no secret of a plan is in the clear part.
 """
 
@@ -15,6 +17,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sinal_crds.credentials import optional_keys
 from sinal_crds.keyring import InvalidKeyring, Keyring, UnknownKey
 from sinal_crds.plan import PLAN_VERSION, TenantPlan
 
@@ -22,12 +25,14 @@ __all__ = [
     "Holder",
     "InvalidKeyring",
     "Keyring",
+    "NotForTheEdge",
     "TamperedPlan",
     "UnknownKey",
     "UnsupportedPlanVersion",
     "holder",
     "needs_sealing",
     "plan_hash",
+    "resealed",
     "seal",
     "sealed_hash",
     "sealed_key_id",
@@ -35,11 +40,16 @@ __all__ = [
 ]
 
 _NONCE_BYTES = 12
+_FOR_EDGE = "sinal plan for the edge"
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 class TamperedPlan(ValueError):
     """A sealed plan that is no envelope, or was changed after sealing."""
+
+
+class NotForTheEdge(UnknownKey):
+    """A plan that was sealed by a release before the edge had a key of its own; the operator seals it again."""
 
 
 class UnsupportedPlanVersion(ValueError):
@@ -52,12 +62,13 @@ class _Sealed(msgspec.Struct, frozen=True):
     ciphertext: str
 
 
-class _Envelope(msgspec.Struct, frozen=True):
+class _Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int
     slug: str
     hash: str
     plan: msgspec.Raw
-    sealed: _Sealed
+    sealed: _Sealed  # all secrets: for who has the sealing keys
+    edge: _Sealed | None = None  # those that prove deliveries; a release that does not know it goes by `sealed`
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -93,29 +104,51 @@ def plan_hash(plan: TenantPlan, keyring: Keyring) -> str:
 
 
 def seal(plan: TenantPlan, keyring: Keyring) -> bytes:
-    """The envelope for the KV bucket, under the keyring's primary key."""
+    """The envelope for the KV bucket, under the keyring's primary key and the edge's."""
     clear, hidden = _split(plan)
     raw, digest = _canonical(clear), plan_hash(plan, keyring)
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    bound = _bound(plan.version, plan.slug, digest, raw)
-    ciphertext = AESGCM(keyring.key(keyring.primary)).encrypt(nonce, _canonical(hidden), bound)
-    sealed = _Sealed(kid=keyring.primary, nonce=b64encode(nonce).decode(), ciphertext=b64encode(ciphertext).decode())
-    envelope = _Envelope(version=plan.version, slug=plan.slug, hash=digest, plan=msgspec.Raw(raw), sealed=sealed)
+    envelope = _Envelope(
+        version=plan.version,
+        slug=plan.slug,
+        hash=digest,
+        plan=msgspec.Raw(raw),
+        sealed=_lock(hidden, keyring, keyring.primary, _bound("sinal plan", plan.version, plan.slug, digest, raw)),
+        edge=_lock(
+            _of_edge(plan), keyring, keyring.edge_primary, _bound(_FOR_EDGE, plan.version, plan.slug, digest, raw)
+        ),
+    )
     return msgspec.json.encode(envelope)
 
 
 def unseal(raw: bytes, keyring: Keyring) -> TenantPlan:
-    """The whole plan; raises UnsupportedPlanVersion, UnknownKey or TamperedPlan."""
+    """The whole plan, or what the edge may know of it; raises UnsupportedPlanVersion, UnknownKey or TamperedPlan.
+
+    With the edge's part of a keyring no access tokens come out; NotForTheEdge says that the plan is an older release's.
+    """
     envelope = _open(raw)
-    key = keyring.key(envelope.sealed.kid)
-    bound = _bound(envelope.version, envelope.slug, envelope.hash, bytes(envelope.plan))
+    is_edge = keyring.part == "edge"
+    sealed = envelope.edge if is_edge else envelope.sealed
+    if sealed is None:
+        raise NotForTheEdge("it was sealed by a release that knows no edge; the operator seals it again when upgraded")
+    key = keyring.key(sealed.kid)
+    purpose = _FOR_EDGE if is_edge else "sinal plan"
+    bound = _bound(purpose, envelope.version, envelope.slug, envelope.hash, bytes(envelope.plan))
     try:
-        nonce, ciphertext = _bytes(envelope.sealed.nonce), _bytes(envelope.sealed.ciphertext)
+        nonce, ciphertext = _bytes(sealed.nonce), _bytes(sealed.ciphertext)
         hidden = msgspec.json.decode(AESGCM(key).decrypt(nonce, ciphertext, bound), type=_Hidden)
         plan = msgspec.json.decode(envelope.plan, type=TenantPlan)
     except (InvalidTag, ValueError, msgspec.MsgspecError) as error:
         raise TamperedPlan(f"plan of {envelope.slug!r} was changed after sealing ({type(error).__name__})") from None
     return _join(plan, hidden)
+
+
+def resealed(raw: bytes, keyring: Keyring) -> bytes | None:
+    """The same plan as this release and this keyring seal it; None where it is so already, or can't be opened."""
+    try:
+        envelope = _open(raw)
+        return None if _is_current(envelope, keyring) else seal(unseal(raw, keyring), keyring)
+    except (TamperedPlan, UnknownKey, UnsupportedPlanVersion):
+        return None
 
 
 def sealed_hash(raw: bytes) -> str:
@@ -144,7 +177,19 @@ def needs_sealing(current: bytes | None, plan: TenantPlan, keyring: Keyring) -> 
         envelope = _open(current)
     except (TamperedPlan, UnsupportedPlanVersion):
         return True
-    return envelope.hash != plan_hash(plan, keyring) or envelope.sealed.kid != keyring.primary
+    return envelope.hash != plan_hash(plan, keyring) or not _is_current(envelope, keyring)
+
+
+def _is_current(envelope: _Envelope, keyring: Keyring) -> bool:
+    """Whether it is sealed under the keys that are primary, for the edge too."""
+    edge = envelope.edge
+    return envelope.sealed.kid == keyring.primary and edge is not None and edge.kid == keyring.edge_primary
+
+
+def _lock(hidden: _Hidden, keyring: Keyring, kid: str, bound: bytes) -> _Sealed:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    ciphertext = AESGCM(keyring.key(kid)).encrypt(nonce, _canonical(hidden), bound)
+    return _Sealed(kid=kid, nonce=b64encode(nonce).decode(), ciphertext=b64encode(ciphertext).decode())
 
 
 def _open(raw: bytes) -> _Envelope:
@@ -165,8 +210,19 @@ def _bytes(text: str) -> bytes:
     return data
 
 
-def _bound(version: int, slug: str, digest: str, clear: bytes) -> bytes:
-    return _canonical(["sinal plan", version, slug, digest, hashlib.sha256(clear).hexdigest()])
+def _bound(purpose: str, version: int, slug: str, digest: str, clear: bytes) -> bytes:
+    return _canonical([purpose, version, slug, digest, hashlib.sha256(clear).hexdigest()])
+
+
+def _of_edge(plan: TenantPlan) -> _Hidden:
+    """What proves deliveries: all credentials but those that only calls to a gateway's API need."""
+    return _Hidden(
+        credentials={
+            one.name: kept
+            for one in plan.integrations
+            if (kept := {k: v for k, v in one.credentials.items() if k not in optional_keys(one.gateway)})
+        }
+    )
 
 
 def _split(plan: TenantPlan) -> tuple[TenantPlan, _Hidden]:

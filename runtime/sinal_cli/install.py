@@ -35,6 +35,7 @@ def prepare(
     admin_key: str | None = None,
     passwords: str | None = None,
     api_login: str | None = None,
+    keyring_parts: str | None = None,
     definitions: bool = False,
     external_metrics: str | None = None,
 ) -> int:
@@ -54,6 +55,8 @@ def prepare(
         Secret with passwords of the evaluation services to make if it is missing.
     api_login
         SECRET/KEY of the password of the operations API's own login to make if it is missing.
+    keyring_parts
+        SECRET/KEY of a keyring whose parts for the runtime and the edge to make, in Secrets beside it.
     definitions
         Check that the custom resources are defined.
     external_metrics
@@ -77,6 +80,10 @@ def prepare(
         for name, contents in wanted.items():
             made = await cluster.ensure(client, namespace, name, contents, release=release)
             print(f"Secret {namespace}/{name}: {'made' if made else 'was there'}", flush=True)
+        if keyring_parts:
+            place, _, key = keyring_parts.partition("/")
+            for name, made in (await cluster.ensure_parts(client, namespace, place, key, release=release)).items():
+                print(f"Secret {namespace}/{name}: {'made' if made else 'was there'}", flush=True)
 
     return _with_cluster(work)
 
@@ -184,6 +191,33 @@ def retire(
     return _Place(file, secret, namespace, key).change(
         lambda known: known.retire_mint(), lambda _: "only the newest mint key is left; restart the operator"
     )
+
+
+@keyring.command
+def parts(file: Path, /) -> int:
+    """Write what the runtime and the edge need of a keyring beside it, for roles that run as processes.
+
+    keyring-runtime.json has no mint key, keyring-edge.json opens no access token either. In a cluster the chart's Job
+    makes them. After a rotation write them again.
+
+    Parameters
+    ----------
+    file
+        Keyring in a file.
+    """
+    from sinal_cli.instance import write_private
+    from sinal_crds.keyring import PARTS, Keyring
+
+    try:
+        known = Keyring.from_json(file.read_bytes())
+        for part in PARTS:
+            place = file.with_name(f"{file.stem}-{part}{file.suffix}")
+            write_private(place, known.part_for(part).to_json())
+            print(place)
+    except (OSError, ValueError, LookupError) as error:
+        complain(f"{file}: {error}")
+        return 1
+    return 0
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,9 @@ class Settings(BaseSettings):
         None,
         description="Certificates (PEM) of the authority that Redis's certificate must be of; for a URL with `rediss://`.",
     )
-    keyring_file: Path = Field(Path("keyring.json"), description="Keys that seal plans, as the operator has them.")
+    keyring_file: Path = Field(
+        Path("keyring.json"), description="The keyring, as the operator has it, or the part of it that the role needs."
+    )
     graph_url: str = Field("https://graph.facebook.com", description="Base of the Graph API.")
     graph_timeout_s: float = Field(
         10.0,

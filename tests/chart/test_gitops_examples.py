@@ -13,7 +13,12 @@ from tests.support import gitops
 from tests.support.gitops import ENVIRONMENTS, EXAMPLES, ROOT
 
 PROJECTS = {one["metadata"]["name"]: one for one in gitops.documents(EXAMPLES / "projects.yaml")}
-MADE_BY_PREPARE = {("sinal-keyring", "keyring.json"), ("sinal-admin", "admin-key"), ("sinal-api-login", "password")}
+MADE_BY_PREPARE = {
+    *((f"sinal-keyring-{part}", "keyring.json") for part in ("runtime", "edge")),
+    ("sinal-keyring", "keyring.json"),
+    ("sinal-admin", "admin-key"),
+    ("sinal-api-login", "password"),
+}
 
 
 def platform(environment: str) -> list[Manifest]:

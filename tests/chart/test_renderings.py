@@ -173,3 +173,26 @@ def test_a_platforms_own_objects_are_part_of_the_release() -> None:
     }
     words = ("--values", str(combination(FIRST)), "--set-json", f"extraObjects={json.dumps([secret])}")
     assert secret in objects(render(*words))
+
+
+@pytest.mark.parametrize(
+    ("which", "more", "edge", "runtime"),
+    [
+        ("own-services", (), "sinal-keyring-edge", "sinal-keyring-runtime"),
+        ("namespaced", (), "sinal-keyring-edge", "sinal-keyring-runtime"),  # ingest as a StatefulSet
+        ("own-services", ("--set", "keyring.split=false"), "sinal-keyring", "sinal-keyring"),
+        ("own-services", ("--set", "preparation.enabled=false"), "sinal-keyring", "sinal-keyring"),
+        ("own-services", ("--set", "keyring.existingSecret=ours"), "ours", "ours"),
+        ("own-services", ("--set", "keyring.existingSecret=ours,keyring.split=true"), "ours-edge", "ours-runtime"),
+    ],
+)
+def test_a_role_mounts_the_keys_that_it_needs(which: str, more: tuple[str, ...], edge: str, runtime: str) -> None:
+    mounted: dict[str, str] = {}
+    for manifest in objects(render("--values", str(combination(which)), *more)):
+        volumes = manifest.get("spec", {}).get("template", {}).get("spec", {}).get("volumes", [])
+        for volume in volumes:
+            if volume["name"] == "keyring":
+                mounted[manifest["metadata"]["name"].removeprefix("sinal-")] = volume["secret"]["secretName"]
+    whole = runtime.removesuffix("-runtime")
+    workers = dict.fromkeys(("match", "dispatch", "api", "housekeeping"), runtime)
+    assert mounted == {"operator": whole, "ingest": edge, **workers}

@@ -20,7 +20,8 @@ from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.release import Release
 
 EXTERNAL = "v1beta1.external.metrics.k8s.io"
-SECRETS = ("sinal-keyring", "sinal-admin", "sinal-api-login", "sinal-evaluation")
+PARTS = ("sinal-keyring-runtime", "sinal-keyring-edge")
+SECRETS = ("sinal-keyring", *PARTS, "sinal-admin", "sinal-api-login", "sinal-evaluation")
 
 
 @pytest.fixture(params=["evaluation"])
@@ -68,7 +69,9 @@ def test_secrets_are_made_once_and_kept(preparing: Release, kubectl: Kubectl) ->
     first = sinal(account, *arguments(preparing))
     assert first.returncode == 0, first.stderr
     made = {name: contents(kubectl, name) for name in SECRETS}
-    Keyring.from_json(made["sinal-keyring"]["keyring.json"])
+    keyring = Keyring.from_json(made["sinal-keyring"]["keyring.json"])
+    parts = [Keyring.from_json(made[name]["keyring.json"]) for name in PARTS]
+    assert parts == [keyring.part_for("runtime"), keyring.part_for("edge")]
     assert len(made["sinal-admin"]["admin-key"]) == len(made["sinal-api-login"]["password"]) == 48
     assert sorted(made["sinal-evaluation"]) == [
         "nats-password", "postgres-password", "redis-password", "worker-password",
@@ -93,6 +96,24 @@ def test_a_secret_without_its_key_is_named_and_left_alone(preparing: Release, ku
     assert done.returncode == 1
     assert f"{kubectl.namespace}/sinal-keyring is there but has no keyring.json" in done.stderr
     assert contents(kubectl, "sinal-keyring") == {"other": b"x"}
+
+
+def test_a_keyring_of_the_release_before_gets_its_parts(preparing: Release, kubectl: Kubectl) -> None:
+    before = Keyring.generate()
+    literal = f"--from-literal=keyring.json={before.to_json().decode()}"
+    kubectl.do("create", "secret", "generic", "sinal-keyring", literal)
+    assert sinal(preparing.kubeconfig("prepare"), *arguments(preparing)).returncode == 0
+    assert Keyring.from_json(contents(kubectl, "sinal-keyring")["keyring.json"]) == before
+    edge = Keyring.from_json(contents(kubectl, "sinal-keyring-edge")["keyring.json"])
+    assert edge == before.part_for("edge")
+
+
+def test_a_part_of_another_keyring_is_named(preparing: Release, kubectl: Kubectl) -> None:
+    other = Keyring.generate().part_for("edge").to_json().decode()
+    kubectl.do("create", "secret", "generic", "sinal-keyring-edge", f"--from-literal=keyring.json={other}")
+    done = sinal(preparing.kubeconfig("prepare"), *arguments(preparing))
+    assert done.returncode == 1
+    assert "sinal-keyring-edge is not a part of the keyring in sinal-keyring: delete it" in done.stderr
 
 
 def test_an_api_of_somebody_else_is_not_taken(preparing: Release, kubectl: Kubectl) -> None:
@@ -129,6 +150,8 @@ def test_a_rotated_keyring_opens_what_the_old_one_sealed(
     assert after.primary != before.primary
     assert after.key(before.primary) == before.key(before.primary)
     assert after.mint("webhook", "loja") == before.mint("webhook", "loja")
+    parts = [Keyring.from_json(contents(kubectl, name)["keyring.json"]) for name in PARTS]
+    assert parts == [after.part_for("runtime"), after.part_for("edge")]
 
 
 def test_a_cluster_without_our_definitions_is_named() -> None:

@@ -15,7 +15,7 @@ from nats.js.errors import KeyNotFoundError, NotFoundError
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import Limits
-from sinal_crds.sealing import unseal
+from sinal_crds.sealing import sealed_key_id, unseal
 from sinal_operator.metrics import NATS_SECONDS
 from sinal_operator.provision import Provisioner, Retired, Unavailable
 
@@ -377,9 +377,14 @@ async def test_a_rotated_key_seals_plans_again(client: Client, provisioner: Prov
     plan = make_plan("loja", "pixel")
     await provisioner.reconcile([plan])
     rotated = keyring.rotate()
-    report = await Provisioner(client, rotated).reconcile([plan])
-    assert report.changes == ("loja: plan written",)
+    bucket = await client.jetstream().key_value(names.PLANS_BUCKET)
+    await Provisioner(client, rotated).reconcile([])  # whoever is reconciled: a paused tenant's plan as well
+    stored = await bucket.get("loja")
+    assert stored.value is not None
+    assert sealed_key_id(stored.value) == rotated.primary
+    assert unseal(stored.value, rotated) == plan
     assert (await Provisioner(client, rotated).reconcile([plan])).changes == ()
+    assert (await bucket.get("loja")).revision == stored.revision
 
 
 async def test_a_plan_that_somebody_overwrote_or_removed_is_written_again(

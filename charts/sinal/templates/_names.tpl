@@ -48,6 +48,22 @@ helm.sh/chart: {{ printf "%s-%s" .top.Chart.Name .top.Chart.Version | replace "+
 {{- default (printf "%s-keyring" (include "sinal.fullname" .)) .Values.keyring.existingSecret -}}
 {{- end -}}
 
+{{/* Whether roles have parts of the keyring: said, or where the chart makes it and its parts. */}}
+{{- define "sinal.keyringSplit" -}}
+{{- $told := .Values.keyring.split -}}
+{{- if kindIs "invalid" $told }}{{ if and .Values.preparation.enabled (not .Values.keyring.existingSecret) }}true{{ end }}{{ else if $told }}true{{ end -}}
+{{- end -}}
+
+{{/* The Secret with what a role needs of the keyring: (dict "top" . "component" NAME). */}}
+{{- define "sinal.keyringOf" -}}
+{{- $secret := include "sinal.keyringSecret" .top -}}
+{{- if or (eq .component "operator") (not (include "sinal.keyringSplit" .top)) -}}
+{{- $secret -}}
+{{- else -}}
+{{- printf "%s-%s" $secret (ternary "edge" "runtime" (eq .component "ingest")) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sinal.adminSecret" -}}
 {{- default (printf "%s-admin" (include "sinal.fullname" .)) .Values.admin.existingSecret -}}
 {{- end -}}

@@ -108,7 +108,7 @@ spec:
     {{- if .keyring }}
     - name: keyring
       secret:
-        secretName: {{ include "sinal.keyringSecret" $top }}
+        secretName: {{ include "sinal.keyringOf" . }}
         defaultMode: 0440
         items: [{key: {{ $top.Values.keyring.secretKey | quote }}, path: keyring.json}]
     {{- end }}

@@ -7,6 +7,14 @@ Git would never end. So a Job of the chart does it, with rights for nothing else
 from __future__ import annotations
 
 from sinal_operator.install.fitness import Unfit, definitions_served, external_metrics_ours
-from sinal_operator.install.secrets import Malformed, change_keyring, ensure
+from sinal_operator.install.secrets import Malformed, change_keyring, ensure, ensure_parts
 
-__all__ = ["Malformed", "Unfit", "change_keyring", "definitions_served", "ensure", "external_metrics_ours"]
+__all__ = [
+    "Malformed",
+    "Unfit",
+    "change_keyring",
+    "definitions_served",
+    "ensure",
+    "ensure_parts",
+    "external_metrics_ours",
+]

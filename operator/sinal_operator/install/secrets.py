@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sinal_crds.keyring import Keyring
+from sinal_crds.keyring import PARTS, Keyring, Part
 from sinal_crds.names import GROUP
 from sinal_operator.cluster.client import Client, Refused
 from sinal_operator.cluster.resources import SECRETS
@@ -45,18 +45,62 @@ async def ensure(
 async def change_keyring(
     client: Client, namespace: str, name: str, key: str, change: Callable[[Keyring], Keyring]
 ) -> Keyring:
-    """Put another keyring in the place of the one that is there; raises Malformed, Unreachable or Refused."""
+    """Put another keyring, and parts of it, in the place of what is there; raises Malformed, Unreachable or Refused.
+
+    Parts that nobody has made stay away.
+    """
+    found, known = await _keyring(client, namespace, name, key)
+    try:
+        changed = change(known)
+    except ValueError as error:
+        raise Malformed(f"Secret {namespace}/{name}, key {key}: {error}") from None
+    await _replace(client, namespace, name, found, key, changed)
+    for part in PARTS:
+        there = await client.get(SECRETS, namespace, part_name(name, part))
+        if there is not None:
+            await _replace(client, namespace, part_name(name, part), there, key, changed.part_for(part))
+    return changed
+
+
+async def ensure_parts(client: Client, namespace: str, name: str, key: str, *, release: str) -> Mapping[str, bool]:
+    """Make the Secrets with the keyring's parts that are not there; returns which were made, by their names.
+
+    Raises Malformed for one that is another keyring's, Unreachable or Refused.
+    """
+    _, keyring = await _keyring(client, namespace, name, key)
+    made = {}
+    for part in PARTS:
+        wanted, place = keyring.part_for(part), part_name(name, part)
+        made[place] = await ensure(client, namespace, place, {key: wanted.to_json}, release=release)
+        if not made[place] and (await _keyring(client, namespace, place, key))[1] != wanted:
+            raise Malformed(
+                f"Secret {namespace}/{place} is not a part of the keyring in {name}: delete it, and it is made again"
+            )
+    return made
+
+
+def part_name(name: str, part: Part) -> str:
+    """Name of the Secret with a part of the keyring in the Secret `name`."""
+    return f"{name}-{part}"
+
+
+async def _keyring(client: Client, namespace: str, name: str, key: str) -> tuple[dict[str, Any], Keyring]:
+    """A Secret and the keyring in it; raises Malformed."""
     found = await client.get(SECRETS, namespace, name)
-    raw = (found or {}).get("data", {}).get(key)
+    raw = ((found or {}).get("data") or {}).get(key)
     if found is None or raw is None:
         raise Malformed(f"Secret {namespace}/{name} with the key {key} is not there")
     try:
-        changed = change(Keyring.from_json(base64.b64decode(raw)))
+        return found, Keyring.from_json(base64.b64decode(raw))
     except ValueError as error:
         raise Malformed(f"Secret {namespace}/{name}, key {key}: {error}") from None
-    found["data"][key] = _encoded(changed.to_json())
-    await client.replace(SECRETS, namespace, name, {"apiVersion": "v1", "kind": "Secret", **found})
-    return changed
+
+
+async def _replace(
+    client: Client, namespace: str, name: str, found: dict[str, Any], key: str, keyring: Keyring
+) -> None:
+    data = {**(found.get("data") or {}), key: _encoded(keyring.to_json())}
+    await client.replace(SECRETS, namespace, name, {"apiVersion": "v1", "kind": "Secret", **found, "data": data})
 
 
 def _secret(name: str, contents: Mapping[str, Callable[[], bytes]], release: str) -> dict[str, Any]:

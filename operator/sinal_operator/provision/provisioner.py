@@ -159,6 +159,10 @@ class Provisioner:
             elif name in desired.MAX_BYTES:
                 await self._bound_bucket(name, found)
         await self._vault.open(streams.get(f"KV_{names.PLANS_BUCKET}"))
+        try:
+            await self._vault.seal_again()
+        except Refused as error:
+            log.warning("plans could not be sealed again: %s", error)
 
     async def _create_bucket(self, name: str) -> None:
         """Without its bound where the broker has not so much to reserve; raises Refused."""

@@ -6,13 +6,17 @@ someone else has written since. Invariant: a plan whose hash is in the bucket is
 
 from __future__ import annotations
 
+import logging
+
 from nats.aio.client import Client
 
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Holder, Keyring, holder, needs_sealing, plan_hash, seal
+from sinal_crds.sealing import Holder, Keyring, holder, needs_sealing, plan_hash, resealed, seal
 from sinal_operator.provision import buckets
 from sinal_operator.provision.api import JetStream, StreamInfo
+
+log = logging.getLogger(__name__)
 
 _PURGE = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
 
@@ -26,6 +30,7 @@ class Vault:
         self._keyring = keyring
         self._known: dict[str, bytes | None] = {}
         self._created = ""
+        self._looked_through = False  # for what is to be sealed again
         self._last_seq = -1  # of the bucket when it was read, and one more for each write of ours since
         self._written: dict[str, tuple[TenantPlan, str]] = {}  # plans that are known to be in the bucket
         self._holders: dict[str, tuple[bytes, Holder | None]] = {}  # read from these very bytes
@@ -35,10 +40,22 @@ class Vault:
         if self.knows(info):
             return
         self._written.clear()
+        self._looked_through = False
         stored = info is not None and info.state.messages > 0
         self._known = await buckets.read(self._client, names.PLANS_BUCKET) if stored else {}
         self._created = info.created if info is not None else ""
         self._last_seq = info.state.last_seq if info is not None else 0
+
+    async def seal_again(self) -> None:
+        """Seal anew what another key or release has sealed: plans of tenants that nobody reconciles now as well."""
+        if self._looked_through:
+            return
+        for slug, raw in tuple(self._known.items()):
+            fresh = None if raw is None else resealed(raw, self._keyring)
+            if fresh is not None:
+                await self._store(slug, fresh, None)
+                log.info("the plan of %s was sealed again", slug)
+        self._looked_through = True
 
     def knows(self, info: StreamInfo | None) -> bool:
         """Whether the bucket is as it was left."""

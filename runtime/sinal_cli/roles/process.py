@@ -14,7 +14,7 @@ import structlog
 from sinal_cli.roles import DATA_PLANE, Role
 from sinal_cli.roles.base import BadSettings
 from sinal_cli.roles.operator import operator
-from sinal_crds.keyring import Keyring
+from sinal_crds.keyring import Keyring, Part
 from sinal_runtime import collector
 from sinal_runtime.server import HttpServer, ListenError
 from sinal_runtime.settings import Settings
@@ -22,6 +22,13 @@ from sinal_runtime.settings import Settings
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+# Parts of a keyring that a role can work with: each is meant to have the least of them.
+_OF_THE_RUNTIME: frozenset[Part] = frozenset({"whole", "runtime"})
+_ENOUGH: Mapping[str, frozenset[Part]] = {
+    "operator": frozenset({"whole"}),
+    "ingest": frozenset({"whole", "runtime", "edge"}),
+}
 
 
 def run_role(name: str, *, files: Sequence[Path]) -> int:
@@ -48,6 +55,9 @@ def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> i
         keyring = Keyring.from_json(settings.keyring_file.read_bytes())
     except (OSError, ValueError) as error:
         complain(f"keyring {settings.keyring_file}: {error}; set SINAL_KEYRING_FILE")
+        return 2
+    if keyring.part not in _ENOUGH.get(name, _OF_THE_RUNTIME):
+        complain(f"keyring {settings.keyring_file}: it is the {keyring.part} part, which is not enough for {name}")
         return 2
     if settings.otlp_endpoint is not None and not installed():
         complain("SINAL_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install sinal[tracing]")

@@ -96,7 +96,7 @@ class SealedQuarantine:
                 gateway=gateway,
                 reason=reason[:500],
                 received_at=now_ms,
-                kid=self._keyring.primary,
+                kid=self._keyring.edge_primary,
                 nonce=secrets.token_bytes(_NONCE_BYTES),
                 ciphertext=b"",
             ),

@@ -3,12 +3,14 @@
 Invariants: `snapshot` is always whole and never goes back to less because the broker is away, has lost its data, or
 holds a plan that can't be read: the last good plan of a tenant stays until a newer one or its removal arrives. A key
 that is absent from a bucket counts as removed only if the bucket is the one it was read from. With a gate, no plan is
-in the snapshot whose Tenant the gate has not admitted; one that was admitted stays so while the store is away.
+in the snapshot whose Tenant the gate has not admitted; one that was admitted stays so while the store is away. Who has
+the edge's keys alone does not start on plans that the release before has sealed: the operator seals them again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -17,7 +19,7 @@ import structlog
 from sinal_crds import names
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Keyring, TamperedPlan, UnknownKey, UnsupportedPlanVersion, unseal
+from sinal_crds.sealing import Keyring, NotForTheEdge, TamperedPlan, UnknownKey, UnsupportedPlanVersion, unseal
 from sinal_runtime.bus.client import Bus
 from sinal_runtime.bus.errors import where
 from sinal_runtime.bus.kv import Bucket
@@ -30,6 +32,7 @@ Callback = Callable[[Snapshot], None]
 RESTART_S = 1.0
 CACHE_AFTER_S = 2.0  # without the bucket for so long, the cache has to do
 ASK_AGAIN_S = 1.0  # of plans that are not admitted
+SEALED_AGAIN_S = 60.0  # with some plans readable, so long are the others waited for
 
 
 class Gate(Protocol):
@@ -68,6 +71,8 @@ class Plans:
         self._created = ""
         self._present: frozenset[str] = frozenset()  # keys of that bucket; plans of a lost one are not among them
         self._loaded = asyncio.Event()
+        self._awaited: set[str] = set()  # plans that nobody has sealed for the edge yet
+        self._readable = asyncio.Event()  # none is awaited
         self._callbacks: list[Callback] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -98,6 +103,18 @@ class Plans:
                 raise
             log.warning("plans.from_cache", tenants=len(cached.plans))
             await self._take(Bucket(cached.created, {slug: raw.encode() for slug, raw in cached.plans.items()}))
+        if self._awaited:
+            await self._sealed_again()
+
+    async def _sealed_again(self) -> None:
+        """Wait until the operator, upgraded as well, has sealed all plans for the edge.
+
+        Who came before this process takes events meanwhile. Some plans that stay as they are keep nobody else waiting.
+        """
+        log.warning("plans.awaited", tenants=len(self._awaited))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEALED_AGAIN_S if self._good else None):
+                await self._readable.wait()
 
     async def stop(self) -> None:
         """Stop watching; the snapshot stays."""
@@ -141,6 +158,10 @@ class Plans:
         if self._gate is not None:
             changed |= await self._judge(self._gate)
         self._publish(changed)
+        if self._awaited:
+            self._readable.clear()
+        else:
+            self._readable.set()
         return changed
 
     async def _ask_again(self, gate: Gate) -> None:
@@ -188,6 +209,7 @@ class Plans:
 
     def _forget(self, slug: str) -> bool:
         self._raw.pop(slug, None)
+        self._awaited.discard(slug)
         self._sealed.pop(slug, None)
         self._admitted.pop(slug, None)
         self._held.pop(slug, None)
@@ -204,8 +226,11 @@ class Plans:
                 raise TamperedPlan(f"it is the plan of {plan.slug!r}")
         except (TamperedPlan, UnknownKey, UnsupportedPlanVersion) as error:
             kept = "the last good one stays" if slug in self._good else "the tenant is unknown"
+            if isinstance(error, NotForTheEdge) and slug not in self._good:
+                self._awaited.add(slug)
             log.error("plans.refused", tenant=slug, reason=str(error), kept=kept)
             return False
+        self._awaited.discard(slug)
         changed = self._good.get(slug) != plan
         self._good[slug], self._sealed[slug] = plan, raw
         return changed
