@@ -113,6 +113,7 @@ class _TenantCompiler:
             namespace=tenant.namespace,
             name=tenant.name,
             uid=uid_of(tenant),
+            heir_of=tenant.heir_of,
             country=spec.country,
             timezone=self._part.timezone,
             suspended=spec.suspended,

@@ -140,6 +140,7 @@ class TenantPlan(Frozen, frozen=True, kw_only=True):
     namespace: str
     name: str
     uid: str  # owner of the tenant's stream; from files: derived from namespace and name
+    heir_of: str = ""  # name of the Tenant, of the same namespace, whose queue and rows are its own
     country: str = "BR"
     timezone: str = "America/Sao_Paulo"
     suspended: bool = False

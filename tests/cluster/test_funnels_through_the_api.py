@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,13 +179,13 @@ async def test_each_kind_is_suspended_and_resumed(api: Api, kubectl: Kubectl) ->
     for kind, name in names.items():
         status, made = await api.suspend(kind, name, True)
         assert status == 200, made
-        until(lambda kind=kind, name=name: kubectl.condition(kind.lower(), name)["reason"] == "Suspended")
+        until(partial(says, kubectl, kind, name, "Suspended"))
     assert await api.suspended() == set(names.items())
     kubectl.apply(shop.shop())  # who says nothing of it takes nothing back
     assert kubectl.get("destination", "pixel")["spec"]["suspended"] is True
     for kind, name in names.items():
         assert (await api.suspend(kind, name, False))[0] == 200
-        until(lambda kind=kind, name=name: kubectl.condition(kind.lower(), name)["reason"] == "Ready")
+        until(partial(says, kubectl, kind, name, "Ready"))
     assert await api.suspended() == set()
 
 
@@ -199,3 +200,8 @@ async def test_what_somebody_has_applied_on_the_servers_side_stays_theirs(api: A
     assert status == 409, refused
     assert [(one["field"], "'flux'" in one["message"]) for one in refused["errors"]] == [("spec.suspended", True)]
     assert kubectl.get("destination", "pixel")["spec"]["suspended"] is False
+
+
+def says(kubectl: Kubectl, kind: str, name: str, reason: str) -> bool:
+    """Whether an object's condition has this reason."""
+    return bool(kubectl.condition(kind.lower(), name).get("reason") == reason)

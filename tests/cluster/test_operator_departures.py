@@ -58,6 +58,30 @@ async def test_a_retained_queue_waits_for_a_tenant_of_the_same_name(
         assert message.data == b"sold"
 
 
+async def test_a_tenant_is_renamed_by_saying_whose_place_the_new_one_takes(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    """In one namespace; the new one first, as a change in Git makes it, and the webhook URL stays."""
+    kubectl.apply(shop.shop())
+    kubectl.wait("gatewayintegration", "vendas")
+    url = kubectl.get("gatewayintegration", "vendas")["status"]["webhookURL"]
+    kubectl.apply(shop.tenant("nova", slug="loja"))
+    until(lambda: kubectl.condition("tenant", "nova").get("reason") == "SlugTaken")
+    async with lanes(nats_server.url, running.keyring) as look:
+        await look.jetstream.publish("t.loja.in.sale", b"sold")
+        kubectl.do("delete", "tenant", "loja", "--timeout=120s")
+        until(lambda: kubectl.condition("tenant", "nova").get("reason") == "StreamForeign")
+        assert "sinal.dev/heir-of: loja" in kubectl.condition("tenant", "nova")["message"]
+        kubectl.do("annotate", "tenant", "nova", "sinal.dev/heir-of=loja")
+        kubectl.do("delete", "destination/pixel", "funnel/curso", "gatewayintegration/vendas")  # whose is immutable
+        kubectl.apply(shop.destination(of="nova"), shop.funnel(of="nova"), shop.integration(of="nova"))
+        kubectl.wait("tenant", "nova")
+        kubectl.wait("gatewayintegration", "vendas")
+        message = await look.jetstream.get_msg("T-loja", subject="t.loja.in.sale")
+        assert message.data == b"sold"
+    assert kubectl.get("gatewayintegration", "vendas")["status"]["webhookURL"] == url
+
+
 async def test_a_retained_queue_is_not_for_a_tenant_of_another_namespace(
     nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
 ) -> None:

@@ -188,6 +188,24 @@ async def test_a_tenant_that_comes_back_to_its_slug_has_what_it_had(platform: Pl
     assert (await platform.call("GET", "events", key)).status_code == 200
 
 
+async def test_a_tenant_that_takes_the_place_of_another_of_its_namespace_has_what_that_had(platform: Platform) -> None:
+    """A rename: the queue with what waits in it, the rows, the keys. Nobody else gets them by saying so."""
+    old = tenant("ns-a", "uid-a")
+    await platform.declare(old)
+    key = await platform.key()
+    await platform.publish("ORDER-1")
+    await platform.stored(1)
+    await platform.delete(old)
+    thief = msgspec.structs.replace(tenant("ns-b", "uid-b"), name="new", heir_of=SLUG)
+    assert (await platform.provisioner.reconcile([thief])).tenants[SLUG].result == "foreign"
+
+    await platform.declare(msgspec.structs.replace(tenant("ns-a", "uid-new"), name="new", heir_of=SLUG))
+    await platform.publish("ORDER-2")
+    await platform.stored(2)
+    assert await platform.orders(key) == {"ORDER-1", "ORDER-2"}
+    assert await platform.room.rows("select home from tenants") == [{"home": "ns-a/new"}]
+
+
 async def test_a_slug_is_handed_over_by_the_platforms_administrator_only(platform: Platform) -> None:
     await platform.declare(tenant("ns-a", "uid-a"))
     key = await platform.key()

@@ -74,3 +74,8 @@ class Manifest(Model):
     def rotation(self) -> str:
         """Generation of minted keys: whatever a person wrote into the annotation `sinal.dev/rotate`."""
         return self.metadata.annotations.get("sinal.dev/rotate", "")
+
+    @property
+    def heir_of(self) -> str:
+        """Name of the Tenant of this namespace that it takes the place of: the annotation `sinal.dev/heir-of`."""
+        return self.metadata.annotations.get("sinal.dev/heir-of", "")

@@ -20,7 +20,8 @@ from sinal_crds.names import GROUP
 PAUSED = f"{GROUP}/paused"
 ROTATE = f"{GROUP}/rotate"
 FINALIZER = f"{GROUP}/finalizer"
-_READ = (PAUSED, ROTATE)
+HEIR = f"{GROUP}/heir-of"
+_READ = (PAUSED, ROTATE, HEIR)
 
 Body = dict[str, Any]
 

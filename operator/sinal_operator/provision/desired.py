@@ -57,6 +57,11 @@ def retained(namespace: str, name: str) -> str:
     return f"{names.RETAINED}{namespace}/{name}"
 
 
+def legacies(plan: TenantPlan) -> tuple[str, ...]:
+    """Owners of queues that are waiting for this tenant: of its own name, or of the one that it takes the place of."""
+    return tuple(retained(plan.namespace, name) for name in (plan.name, plan.heir_of) if name)
+
+
 def consumers(plan: TenantPlan, *, ack_wait_s: float = ACK_WAIT_S) -> dict[str, Config]:
     """Configurations of a tenant's consumers by name: `match`, and one a destination."""
     found = {names.MATCH_CONSUMER: _consumer(names.MATCH_CONSUMER, names.in_filter(plan.slug), ack_wait_s)}

@@ -58,7 +58,7 @@ class Tenant:
         `abandoned` are removed destinations whose waiting messages may be thrown away.
         """
         owner = info.metadata.get(desired.OWNER) if info is not None else self._plan.uid
-        if owner not in (self._plan.uid, desired.retained(self._plan.namespace, self._plan.name)):
+        if owner not in (self._plan.uid, *desired.legacies(self._plan)):
             return self._foreign(owner)
         try:
             await self._reconcile_stream(info)
@@ -80,10 +80,13 @@ class Tenant:
 
     def _foreign(self, owner: str | None) -> TenantReport:
         whose = f"belongs to the owner {owner!r}" if owner else "has no owner in its metadata"
-        self._reasons.append(
-            f"stream {self._stream} {whose}, not to {self._plan.uid!r}; it was left alone. Remove it, or set its "
-            f"metadata {desired.OWNER} to {self._plan.uid!r} to hand it over"
+        before = (owner or "").removeprefix(desired.retained(self._plan.namespace, ""))
+        way = (
+            f"This Tenant takes its place with the annotation sinal.dev/heir-of: {before}"
+            if owner and before != owner
+            else f"Remove it, or set its metadata {desired.OWNER} to {self._plan.uid!r} to hand it over"
         )
+        self._reasons.append(f"stream {self._stream} {whose}, not to {self._plan.uid!r}; it was left alone. {way}")
         return self._report("foreign", None)
 
     def _report(

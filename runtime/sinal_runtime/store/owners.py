@@ -41,7 +41,14 @@ class OwnerStore:
             for plan in plans
         ]
         slugs = [plan.slug for plan in plans]
+        heirs = [
+            {"id": plan.slug, "home": home(plan.namespace, plan.name), "legacy": home(plan.namespace, plan.heir_of)}
+            for plan in plans
+            if plan.heir_of
+        ]
         async with self._database.transaction() as connection:
+            if heirs:
+                await connection.execute(_SQL["inherit"], {"plans": _json(heirs).decode()})
             await connection.execute(_SQL["claim"], {"plans": _json(claims).decode()})
             await connection.execute(_SQL["adopt_keys"], {"slugs": slugs})
             taken = await (await connection.execute(_SQL["standing"], {"slugs": slugs})).fetchall()

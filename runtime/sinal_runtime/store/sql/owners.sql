@@ -16,6 +16,12 @@ on conflict (id) do update set
     where t.owner is null or t.claimant is distinct from
         case when t.owner <> excluded.owner and t.home <> excluded.home then excluded.owner end
 
+-- name: inherit
+-- Of the Tenant whose place it takes: the same rows and keys, under another name.
+update tenants t set home = r.home, claimant = null, claimant_home = null, updated_at = now()
+from json_to_recordset(%(plans)s::json) as r (id text, home text, legacy text)
+where t.id = r.id and t.home = r.legacy
+
 -- name: adopt_keys
 -- Keys that were made before their tenant was seen, or before keys had owners.
 update api_keys k set owner = t.owner from tenants t
