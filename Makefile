@@ -10,18 +10,27 @@ SEED ?= 1
 USERS := demo up test clean help
 
 help:            ## this list
-	@awk -v users=' $(USERS) ' '/^[a-z0-9-]+:.*## / { \
-	    name = substr($$1, 1, index($$1, ":") - 1); sub(/^.*## +/, ""); line = sprintf("  %-15s %s\n", name, $$0); \
+	@awk -v users=' $(USERS) ' ' \
+	  function folded(words,    all, found, line, place) { \
+	    all = split(words, found, " "); \
+	    for (place = 1; place <= all; place++) { \
+	      if (length(line) + length(found[place]) > 60) { text = text line "\n" sprintf("%18s", ""); line = "" } \
+	      line = line (line == "" ? "" : " ") found[place] } \
+	    return line } \
+	  /^[a-z0-9-]+:.*## / { \
+	    name = substr($$1, 1, index($$1, ":") - 1); sub(/^.*## +/, ""); text = ""; rest = folded($$0); \
+	    line = sprintf("  %-15s %s\n", name, text rest); \
 	    if (index(users, " " name " ")) tries = tries line; else works = works line } \
 	  END { printf "To try it and to use it:\n%s\nTo work on it:\n%s\n", tries, works }' $(MAKEFILE_LIST)
-	@echo 'PYTHON=python3.13 chooses a Python, DATA=folder where `make up` keeps its data, ARGS=... what the program is told.'
+	@echo 'PYTHON=python3.13 chooses a Python, DATA=folder where `make up` keeps its data,'
+	@echo 'ARGS=... what the program is told.'
 
 .venv/run.stamp .venv/dev.stamp: FORCE
 	@sh requirements/install.sh $(basename $(@F)) $(PYTHON)
 
 FORCE:
 
-demo: .venv/run.stamp  ## install, start everything, play a journey, say what became of each event (about a minute)
+demo: .venv/run.stamp  ## install, start everything, play a journey, say what became of each event (half a minute)
 	$(BIN)/sinal demo $(ARGS)
 
 up: .venv/run.stamp    ## install, start everything and leave it running

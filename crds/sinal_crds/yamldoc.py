@@ -91,17 +91,21 @@ def documents(text: str) -> Iterator[Document]:
         yield _broken(refusal.line, str(refusal))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        yield _broken(mark.line + 1 if mark else 1, f"is not valid YAML: {_problem(error)}")
+        yield _broken(mark.line + 1 if mark else 1, f"is not valid YAML: {_problem(error, text)}")
     except yaml.YAMLError as error:
         yield _broken(1, f"is not valid YAML: {str(error).splitlines()[0]}")
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
+def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
     """The parser's words, with what they mostly mean."""
     words = str(error.problem or error.context)
     shifted = ("did not find expected key", "mapping values are not allowed", "did not find expected '-' indicator")
-    hint = "; compare the indentation of this line with those above" if words.startswith(shifted) else ""
-    return words + hint
+    if words.startswith(shifted):
+        return f"{words}; compare the indentation of this line with those above"
+    line = "".join(text.splitlines()[error.problem_mark.line :][:1]) if error.problem_mark else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return f"{words}; it is a tab: YAML is indented with spaces"
+    return words
 
 
 def _bound_depth(text: str) -> None:

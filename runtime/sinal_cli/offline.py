@@ -51,7 +51,8 @@ def check_manifests(paths: Sequence[Path], *, strict: bool = False) -> int:
         complain(f"{wrong} error{'s' if wrong > 1 else ''}")
         return 1
     if report.empty:
-        complain(f"no manifest in {', '.join(map(str, paths))}: looked for *.yaml, *.yml and *.json")
+        looked = ": looked for *.yaml, *.yml and *.json" if any(path.is_dir() for path in paths) else ""
+        complain(f"no manifest in {', '.join(map(str, paths))}{looked}")
         return 1
     print(report.summary())
     return 0

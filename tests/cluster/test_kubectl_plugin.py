@@ -6,10 +6,8 @@ says what kubectl says, and hands every other word to kubectl.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,14 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from sinal_cli import demo
-
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.plugin import SCRIPTS, Plugin
+from tests.support.load import hotmart_sale
 from tests.support.platform import ADMIN_KEY, Platform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SALE = Path(demo.__file__).parent / "payloads" / "hotmart_approved.json"
+ORDER = "HP0000000001"
 
 RELAY = """#!{python}
 import asyncio, os, sys
@@ -65,7 +62,7 @@ async def shop(platform: Platform, kubectl: Kubectl) -> Platform:
 
 
 async def _sell(platform: Platform, url: str) -> None:
-    sale = SALE.read_bytes().replace(b"1745952627000", str(int(time.time() * 1000) - 60_000).encode())
+    sale = hotmart_sale(ORDER)
     headers = {"X-HOTMART-HOTTOK": "demo-hottok", "Content-Type": "application/json"}
     async with aiohttp.ClientSession() as session:
         async with session.post(url, data=sale, headers=headers) as answer:
@@ -76,8 +73,7 @@ async def _sell(platform: Platform, url: str) -> None:
 @pytest.fixture
 def order() -> str:
     """The order's number as the gateway says it."""
-    number: str = json.loads(SALE.read_bytes())["data"]["purchase"]["transaction"]
-    return number
+    return ORDER
 
 
 def _chart(kubectl: Kubectl, name: str = "sinal-api") -> None:

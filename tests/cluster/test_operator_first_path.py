@@ -11,14 +11,12 @@ from typing import Any
 
 import aiohttp
 
-from sinal_cli import demo
-
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.operator import OperatorProcess
+from tests.support.load import hotmart_sale
 from tests.support.platform import Platform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SALE = Path(demo.__file__).parent / "payloads" / "hotmart_approved.json"
 KINDS = ("tenants", "destinations", "funnels", "gatewayintegrations")
 
 
@@ -52,7 +50,7 @@ async def test_a_webhook_to_the_url_in_status_reaches_meta(platform: Platform, k
     kubectl.wait("tenant", "loja", timeout_s=120)
     kubectl.wait("gwi", "hotmart", timeout_s=120)
     url = kubectl.get("gwi", "hotmart")["status"]["webhookURL"]
-    sale = SALE.read_bytes().replace(b"1745952627000", str(int(time.time() * 1000) - 60_000).encode())
+    sale = hotmart_sale()
     headers = {"X-HOTMART-HOTTOK": "demo-hottok", "Content-Type": "application/json"}
     async with aiohttp.ClientSession() as session:
         async with session.post(url, data=sale, headers=headers) as answer:

@@ -7,7 +7,6 @@ what Traefik sends there arrives without a kube-proxy.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,17 +17,15 @@ import aiohttp
 import aiohttp.abc
 import pytest
 
-from sinal_cli import demo
-
 from tests.cluster.support import shop
 from tests.cluster.support.assets import gateway_api
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.traefik import Provider, TraefikProcess
 from tests.cluster.support.waiting import eventually, until
+from tests.support.load import hotmart_sale
 from tests.support.platform import Platform
 
-SALE = Path(demo.__file__).parent / "payloads" / "hotmart_approved.json"
 ADDRESS = "127.42.0.42"  # of ingest's Service
 TRACK = "track.loja.example"
 
@@ -59,8 +56,7 @@ class Edge:
 
     async def post(self, url: str, transaction: str, *, proof: str = "hottok-1") -> int:
         """A gateway's sale; the status of the answer."""
-        now = str(int(time.time() * 1000) - 60_000).encode()
-        sale = SALE.read_bytes().replace(b"1745952627000", now).replace(b"HP0000000001", transaction.encode())
+        sale = hotmart_sale(transaction)
         headers = {"X-HOTMART-HOTTOK": proof, "Content-Type": "application/json"}
         async with self.session.post(url, data=sale, headers=headers) as answer:
             return answer.status

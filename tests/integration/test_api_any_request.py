@@ -139,6 +139,11 @@ async def test_a_wrong_filter_is_refused_by_name(api_rig: ApiRig, query: dict[st
     assert "ana@example.com" not in answer.text
 
 
+def test_whoever_opens_the_api_s_address_is_led_to_its_page(running_api: RunningApi) -> None:
+    answer = running_api.ask("GET", "/")
+    assert answer.is_redirect and answer.headers["location"] == "docs"
+
+
 def test_the_document_names_every_schema_it_refers_to(running_api: RunningApi) -> None:
     document = running_api.ask("GET", "/openapi.json")
     assert document.json()["openapi"].startswith("3.1")

@@ -24,6 +24,11 @@ def hotmart_sales(prefix: str, count: int) -> list[tuple[str, Delivery]]:
     return sales
 
 
+def hotmart_sale(order: str = "HP0000000001") -> bytes:
+    """The body of an approved sale of now."""
+    return deliveries.hotmart(order, Buyer("Comprador Teste", "buyer@example.com", "11987650001"), token=HOTTOK).body
+
+
 async def post_until_accepted(
     session: aiohttp.ClientSession, url: str, sales: Iterable[tuple[str, Delivery]], *, concurrency: int = 40
 ) -> set[str]:

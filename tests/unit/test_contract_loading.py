@@ -195,6 +195,9 @@ def test_objects_that_refer_to_a_broken_one_are_not_blamed_for_it() -> None:
 def test_yaml_s_own_traps_are_explained() -> None:
     shifted = "kind: Tenant\nmetadata:\n  name: loja\n spec: {}\n"
     assert "compare the indentation" in str(judge(load_text(shifted)).errors[0])
+    tabbed = "kind: Tenant\nmetadata:\n\tname: loja\n"
+    assert "indented with spaces" in str(judge(load_text(tabbed)).errors[0])
+    assert "indented with spaces" not in str(judge(load_text("kind: @x\n")).errors[0])
     text = BROKEN.replace(
         "{tenantRef: loja, destinationRefs: [pixel-1]}", "{tenantRef: loja, matching: {unmatched: no}}"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from sinal_runtime.bus.errors import BusUnavailable
 
-from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY, EdgeWorld
+from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY, TOKEN, EdgeWorld
 
 LEAD = "/api/v1/track/lead"
 PIXEL = "/api/v1/track/p.gif"
@@ -38,6 +38,17 @@ async def test_other_methods_are_405_and_name_the_right_ones(
 ) -> None:
     reply = await edge_world.client().send(method, path)
     assert (reply.status, reply.headers["allow"]) == (405, allow)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("token", [TOKEN, "nobody", ""])
+async def test_a_panel_that_looks_at_a_webhook_s_url_is_answered_alike_whoever_s_it_is(
+    edge_world: EdgeWorld, method: str, token: str
+) -> None:
+    reply = await edge_world.client().send(method, f"/api/v1/webhooks/signed/{token}".rstrip("/"))
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert reply.body.startswith(b"Webhooks are posted here.")  # the server drops it for HEAD
+    assert edge_world.bus.messages == []
 
 
 @pytest.mark.parametrize(("host", "path"), [("a.example", "/t/loja"), ("t.loja.example", ""), ("a.example", "")])

@@ -10,6 +10,7 @@ from cyclopts import App
 from sinal_cli.client.commands import run
 from sinal_cli.client.options import NO_API, Api
 from sinal_cli.client.table import Column
+from sinal_cli.client.tenants import unknown
 from sinal_cli.offline import complain
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ COLUMNS = (
     Column("integration", gives=3),
     Column("gateway", gives=5),
     Column("sealed bytes", gives=1, right=True),
-    Column("expires", gives=2),
     Column("reason", prose=True),
 )
 DONE = (
@@ -88,7 +88,10 @@ def reparse(
 
 
 def _list(session: Session, out: Output, *, limit: int, **wanted: str | None) -> int:
-    found = session.pages("/api/v1/quarantine", "deliveries", most=limit, **wanted)
+    found = list(session.pages("/api/v1/quarantine", "deliveries", most=limit, **wanted))
+    if not found and (wrong := unknown(session, wanted.get("tenant"))):
+        complain(wrong)
+        return 2
     out.items(found, COLUMNS, _row, empty="nothing is in quarantine")
     return 0
 
@@ -146,5 +149,5 @@ def _row(kept: dict[str, Any]) -> tuple[Cell, ...]:
 
     return (
         when(kept["received_at"]), text(kept["id"]), text(kept["tenant"]), text(kept["integration"]),
-        text(kept["gateway"]), str(kept["sealed_bytes"]), when(kept["expires_at"]), text(kept["reason"]),
+        text(kept["gateway"]), str(kept["sealed_bytes"]), text(kept["reason"]),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from fastapi import FastAPI, Response
+from fastapi.responses import RedirectResponse
 
 from sinal_runtime.api.browsers import PAGE_POLICY
 
@@ -57,6 +58,10 @@ def add(app: FastAPI) -> None:
     @app.get(PATH, include_in_schema=False)
     async def page() -> Response:
         return Response(HTML, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> Response:
+        return RedirectResponse(PATH.removeprefix("/"))  # relative: the API may stand below a path
 
     @app.get(f"{PATH}/page.js", include_in_schema=False)
     async def script() -> Response:

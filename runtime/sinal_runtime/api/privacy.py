@@ -134,7 +134,11 @@ class Privacy:
     def _plan(self, caller: Caller, tenant: str | None) -> TenantPlan:
         slug = caller.scope(tenant)
         if slug is None:
-            raise Refused(400, "tenant: say whose", [{"field": "tenant", "message": "needed with a platform's key"}])
+            raise Refused(
+                400,
+                "tenant: name it, as this key is the platform's",
+                [{"field": "tenant", "message": "needed with a platform's key"}],
+            )
         tenants: Mapping[str, TenantPlan] = self._plans.snapshot.tenants
         plan = tenants.get(slug)
         if plan is None:

@@ -26,7 +26,7 @@ Action = Literal["send", "judge", "hand_back", "skip"]
 
 WHY: dict[str, str] = {
     "in_flight": "it is on its way already",
-    "delivered": "it was delivered: send it again with force",
+    "delivered": "force sends it again all the same",
     "delivered_long_ago": "it was delivered more than 48 hours ago. Meta forgets ids after that, even of pairs: "
     "a second one will probably count twice. If that is meant, send force and confirm_duplicate",
     "too_old": "it happened more than 7 days ago and Meta refuses the whole request for one such event",

@@ -31,6 +31,8 @@ from sinal_runtime.ingest.webhooks import Webhooks
 from sinal_runtime.settings import Settings
 from sinal_runtime.tracing import HEADER, Tracer
 
+LOOK = b"Webhooks are posted here. Whether the address is right, the answer to the first one says.\n"
+
 Endpoint = Callable[[Request, routes.Route], Awaitable[Answer]]
 
 
@@ -149,6 +151,8 @@ class Edge:
 
     async def _other_method(self, request: Request, route: routes.Route) -> Answer:
         allow = (b"allow", ", ".join(sorted(route.methods | {"OPTIONS"})).encode())
+        if route.endpoint == "webhook" and request.method in ("GET", "HEAD"):
+            return Answer(200, LOOK, b"text/plain; charset=utf-8", (allow,))
         if request.method != "OPTIONS":
             raise Problem(405, "This path takes " + ", ".join(sorted(route.methods)) + ".", headers=[allow])
         if route.is_tracking:

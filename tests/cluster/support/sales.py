@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from sinal_cli import demo
-
+from tests.support.load import hotmart_sale
 from tests.support.platform import Platform
 
-SALE = (Path(demo.__file__).parent / "payloads" / "hotmart_approved.json").read_bytes()
 SENDERS, PAUSE_S = 4, 0.02
 
 
@@ -39,9 +35,7 @@ class Sales:
 
     async def _post(self, session: aiohttp.ClientSession) -> None:
         while self._url:
-            order = b"HP%010d" % (1_000_000_000 + next(self._numbers))
-            now = str(int(time.time() * 1000) - 60_000).encode()
-            sale = SALE.replace(b"1745952627000", now).replace(b"HP0000000001", order)
+            sale = hotmart_sale(f"HP{1_000_000_000 + next(self._numbers):010d}")
             headers = {"X-HOTMART-HOTTOK": "hottok-1", "Content-Type": "application/json"}
             async with session.post(self._url, data=sale, headers=headers) as answer:
                 self.answers[answer.status] += 1
