@@ -50,6 +50,7 @@ STORY = (
     ("", "!forgive"),
     ("The cause is mended: an order again, whatever became of it.", f"sinal replay --order {ORDER}9"),
     ("Events, newest first.", "sinal events list --limit 5"),
+    ("The last day in figures.", "sinal summary"),
     ("What is declared, and whether it is ready.", "sinal status"),
 )  # fmt: skip
 

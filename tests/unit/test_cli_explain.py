@@ -12,7 +12,7 @@ import pytest
 from sinal_cli.client.absent import lines
 from sinal_cli.client.explain import story
 from sinal_cli.client.reasons import NOTES, REFUSALS, WAITING
-from sinal_cli.client.words import REASONS, SIGNALS
+from sinal_cli.client.words import REASONS, SIGNALS, meta_said
 from sinal_runtime.matching import decision
 from sinal_runtime.matching.signals import BY_NAME
 
@@ -83,6 +83,27 @@ def test_a_sale_that_meta_refused() -> None:
     assert "To pixel: given up after 3 attempts; Meta answered" in text
     assert "HTTP 400, code 100/2804019, after 41 ms: Invalid parameter" in text
     assert "It was given up, because Meta refuses this very event. `sinal replay ev_1` sends it again." in text
+
+
+META = (
+    '{"error":{"message":"Error validating \\"token\\".","type":"OAuthException","code":190,'
+    '"error_subcode":460,"fbtrace_id":"AjQbRSZYD"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (META, 'Error validating "token". (fbtrace_id AjQbRSZYD)'),
+        (META[:60], 'Error validating "token".'),
+        (META.replace('"type"', '"error_user_msg":"Sinto muito","type"'), "Sinto muito (fbtrace_id AjQbRSZYD)"),
+        ("<html>", "<html>"),
+        ("x" * 500, "x" * 199 + "…"),
+        ("", ""),
+    ],
+)
+def test_of_meta_s_answer_its_message_is_said(answer: str, said: str) -> None:
+    assert meta_said(answer) == said
 
 
 def test_an_attempt_without_an_answer() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
 from sinal_runtime import metrics, series
@@ -98,3 +98,10 @@ def test_every_metric_with_a_tenant_or_a_destination_is_bounded() -> None:
         if {"tenant", "destination"} & set(metric._labelnames) and not isinstance(metric, Counter | Gauge | Histogram)
     }
     assert open_ended == set()
+
+
+def test_no_family_has_a_series_of_when_it_was_born(registry: CollectorRegistry) -> None:
+    Counter("sent", "Sent.", ("tenant",), registry=registry).labels("a").inc()
+    Histogram("took", "Took.", ("destination",), registry=registry).labels("b").observe(1)
+    text = generate_latest(registry).decode()
+    assert "sent_total" in text and "took_count" in text and "_created" not in text

@@ -9,10 +9,9 @@ from sinal_cli.client import absent
 from sinal_cli.client.reasons import note, waits
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import Output, moment, money
-from sinal_cli.client.words import SIGNALS, why
+from sinal_cli.client.words import SIGNALS, meta_said, why
 
 MOST = 200  # events of one order
-ANSWER = 200  # characters of an answer of Meta's
 UTM = ("campaign", "source", "medium", "content", "term")
 
 Event = dict[str, Any]
@@ -143,7 +142,7 @@ def _answered(attempt: Event) -> str:
         f"code {codes}" if codes else "",
         f"after {attempt['latency_ms']} ms" if attempt["latency_ms"] is not None else "",
     ]
-    said = f": {attempt['answer'][:ANSWER]}" if codes and attempt["answer"] else ""
+    said = f": {meta_said(attempt['answer']).rstrip('.')}" if codes and attempt["answer"] else ""
     return f"Meta answered {moment(attempt['at'])} with " + ", ".join(filter(None, parts)) + said
 
 

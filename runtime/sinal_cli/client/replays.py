@@ -19,6 +19,7 @@ from sinal_cli.client.session import Refused, Session, Unreachable
 from sinal_cli.client.show import Output, text, what, when
 from sinal_cli.client.table import Cell, Column
 from sinal_cli.client.tenants import unknown
+from sinal_cli.client.words import meta_said
 from sinal_cli.offline import complain
 
 TRIES = 4
@@ -215,4 +216,10 @@ def _report(out: Output, totals: Totals) -> int:
 def _group_row(group: dict[str, Any]) -> tuple[Cell, ...]:
     named = (text(group[name]) for name in GROUP)
     times = (when(group["first_at"]), when(group["last_at"]))
-    return (str(group["count"]), *named, *times, text(next(iter(group["sample"]), None)), text(group["detail"]))
+    return (
+        str(group["count"]),
+        *named,
+        *times,
+        text(next(iter(group["sample"]), None)),
+        text(meta_said(group["detail"] or "")),
+    )

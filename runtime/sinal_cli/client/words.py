@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+
+ANSWER = 200  # characters of an answer that has no message
+_FIELD = r'"%s"\s*:\s*("(?:[^"\\]|\\.)*")'  # an answer is kept up to a length, so it may be no whole JSON
+_MESSAGES = [re.compile(_FIELD % name) for name in ("error_user_msg", "message")]
+_TRACE = re.compile(_FIELD % "fbtrace_id")
+
 REASONS = {
     "policy": "the funnel sends nothing for this kind or status of event",
     "duplicate": "this order's event was sent before, and Meta shall count it once",
@@ -43,3 +51,12 @@ SIGNALS = {
 def why(reason: str | None) -> str:
     """The sentence of a reason; a word that is not known stands for itself."""
     return "" if reason is None else REASONS.get(reason, reason)
+
+
+def meta_said(answer: str) -> str:
+    """Meta's message and the id that its support asks for, without the JSON around them."""
+    message = next((found for pattern in _MESSAGES if (found := pattern.search(answer))), None)
+    if message is None:
+        return answer if len(answer) <= ANSWER else answer[: ANSWER - 1] + "…"
+    trace = _TRACE.search(answer)
+    return f"{json.loads(message[1])}" + (f" (fbtrace_id {json.loads(trace[1])})" if trace else "")
