@@ -69,6 +69,7 @@ class Stage:
             "SINAL_NATS_URL": self.nats.url,
             "SINAL_KEYRING_FILE": str(self._folder / "keyring.json"),
             "SINAL_PORT": str(self._ingest_port),
+            "SINAL_METRICS_PORT": "0",
         }
         command = [sys.executable, "-m", "sinal_cli", "run", "ingest"]
         self.ingest = Service("ingest", command, log=self._folder / "ingest.log", env=environment)

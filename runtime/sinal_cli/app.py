@@ -63,8 +63,8 @@ def up(
     data
         Folder of this stack's data; a second start finds it again.
     port
-        Port of ingest; the API and the sandbox take the next two. Default: those the folder had before; for a new one
-        8080, or the next three that are free.
+        Port of ingest; API, sandbox and metrics take the next three. Default: those the folder had before; for a new
+        one 8080, or the next four that are free.
     ready_file
         Write a JSON with URLs, keys and webhook URLs here once everything answers.
     graph_url

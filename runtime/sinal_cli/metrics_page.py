@@ -41,7 +41,8 @@ _ROLES = {
 
 _TEXT = """# Metrics
 
-Every role answers `/metrics` in Prometheus's text format; `sinal up` is one process and has them all on ingest's port.
+Every role answers `/metrics` in Prometheus's text format: ingest and API on a port of its own (`SINAL_METRICS_PORT`),
+because their other one is for the world. `sinal up` is one process and shows all of them on the port that it prints.
 
 Series of tenants are bounded: the first `SINAL_METRICS_TENANTS` tenants that a process has to do with have series of
 their own, for as long as it runs, the rest share the tenant `other` (and its destinations the destination `other`).

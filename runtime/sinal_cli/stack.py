@@ -23,6 +23,7 @@ from sinal_cli.local.provisioning import LocalProvisioning
 from sinal_cli.local.services import Services, Watch
 from sinal_cli.local.statuses import Statuses
 from sinal_cli.local.urls import Outside
+from sinal_cli.roles.base import Role
 from sinal_cli.roles.process import unless
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
@@ -41,13 +42,18 @@ class Stack:
         *,
         files: Sequence[Path],
         ports: tuple[int, int, int],
+        metrics_port: int = 0,
         outside: Outside | None = None,
         say: Say = silent,
         grace_s: float = GRACE_S,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """`say` hears what happens while it runs, `on_change` when `ready` has become another."""
+        """`say` hears what happens while it runs, `on_change` when `ready` has become another.
+
+        Ports are of ingest, API and sandbox; metrics have one of their own, by default any that is free.
+        """
         self._instance, self._files, self._ports = instance, files, ports
+        self._metrics_port, self._metrics_url = metrics_port, ""
         self._outside = outside or Outside()
         self._say, self._grace_s, self._on_change = say, grace_s, on_change
         self._exit = contextlib.AsyncExitStack()
@@ -104,12 +110,27 @@ class Stack:
         for role in (*workers, api, ingest):
             self._exit.push_async_callback(role.stop)
             await role.start()
+        await self._show(ingest, api)
         at_hand.tell(self._instance.folder, reached)
         self._exit.callback(at_hand.forget, self._instance.folder)
         backup = DailyBackup(self._instance.folder / "backups", reached)
         backup.start()
         self._exit.push_async_callback(backup.stop)
         self.ready = self._describe()
+
+    async def _show(self, ingest: Role, api: Role) -> None:
+        """Probes and metrics of all roles, which are one process here, where nobody looks whom a tunnel lets in."""
+        from sinal_runtime import health
+        from sinal_runtime.server import HttpServer
+
+        async def standing() -> health.Standing:
+            edge, behind = await ingest.standing(), await api.standing()
+            return health.Standing(edge.ready and behind.ready, {**edge.told, "api": behind.told})
+
+        server = HttpServer(health.build(standing, observe=ingest.observe), host="127.0.0.1", port=self._metrics_port)
+        await server.start()
+        self._exit.push_async_callback(server.stop)
+        self._metrics_url = server.url
 
     async def _provision(self, settings: Settings, keyring: Keyring) -> None:
         """Be the operator, over the files and what is declared through the API."""
@@ -196,6 +217,7 @@ class Stack:
             "ingest": _local(self._ports[0]),
             "public": self._public_url,
             "api": _local(self._ports[1]),
+            "metrics": self._metrics_url,
             **sandbox,
             "graph": self._outside.graph_url or _local(self._ports[2]),
             "admin_key": self._instance.secrets.admin_key,

@@ -81,7 +81,8 @@ class Up:
             stack = Stack(
                 instance,
                 files=files,
-                ports=chosen,
+                ports=chosen[:3],
+                metrics_port=chosen.metrics,
                 outside=outside,
                 say=say,
                 grace_s=grace_s,

@@ -1,35 +1,51 @@
-"""Health, readiness and metrics of a role that has no HTTP of its own.
+"""Health, readiness and metrics of a process, on a port that nobody is meant to reach but probes and scrapers.
 
-`/healthz` says that the event loop turns; `/readyz` names each dependency and whether it answers; `/metrics` is for
-Prometheus.
+`/healthz` says that the event loop turns; `/readyz` says what the role needs and whether it answers; `/metrics` is for
+Prometheus. The last two name tenants and services: listeners for the world have neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
+import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-Readiness = Callable[[], Awaitable[Mapping[str, bool]]]
+_NO_STORE = {"Cache-Control": "no-store"}
 
 
-def build(readiness: Readiness) -> Starlette:
-    """The ASGI application; `readiness` gives each dependency by name."""
+class Standing(NamedTuple):
+    """Whether a role can do its work, and what `/readyz` tells of it."""
+
+    ready: bool
+    told: Mapping[str, object]
+
+
+def of_answers(answers: Mapping[str, bool]) -> Standing:
+    """Of a role that needs each of its dependencies."""
+    ready = all(answers.values())
+    return Standing(ready, {"status": "ready" if ready else "not ready", **answers})
+
+
+def build(standing: Callable[[], Awaitable[Standing]], *, observe: Callable[[], None] = lambda: None) -> Starlette:
+    """The ASGI application; `observe` is called before each scrape, for gauges that are only true when looked at."""
 
     async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
     async def readyz(_: Request) -> Response:
-        answers = dict(await readiness())
-        ready = all(answers.values())
-        body = {"status": "ready" if ready else "not ready", **answers}
-        return JSONResponse(body, status_code=200 if ready else 503)
+        now = await standing()
+        body = msgspec.json.encode(now.told)
+        status = 200 if now.ready else 503
+        return Response(body, status_code=status, media_type="application/json", headers=_NO_STORE)
 
     async def metrics(_: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        observe()
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
     return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])

@@ -118,6 +118,13 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address of the HTTP listener.")
     port: int = Field(8080, ge=0, le=65_535, description="Port of the HTTP listener.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="Port of `/readyz`, `/metrics` and `/healthz` of ingest and API, whose own listener is for the "
+        "world and has none but the last. Default: the one after SINAL_PORT. The other roles have all on SINAL_PORT.",
+    )
     public_url: str = Field(
         "http://127.0.0.1:8080",
         description="Where gateways reach ingest from outside; the operator makes the webhook URLs in statuses of it.",
@@ -251,6 +258,13 @@ class Settings(BaseSettings):
         if self.redis_url is None or self.redis_ca_file is None:
             return self.redis_url
         return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_ca_certs={quote(str(self.redis_ca_file))}"
+
+    @property
+    def port_of_probes(self) -> int:
+        """Of a role that has another listener for the world; 0 takes a free one."""
+        if self.metrics_port is not None:
+            return self.metrics_port
+        return self.port + 1 if self.port else 0
 
     @model_validator(mode="after")
     def _manifests_have_one_place(self) -> Self:

@@ -170,12 +170,12 @@ class Reader:
         }
         key = platform.minted["loja"]["funnels"]["curso"]["public_key"]
         self._words = {
-            "http://POD:8080": platform.ingest,
+            "http://POD:8081": platform.url("ingest"),
             "https://HOST": platform.ingest,
             "PUBLIC_KEY": key,
             "logs POD": "logs ingest",
             "GATEWAY": "hotmart",
-            "http://127.0.0.1:8080": platform.ingest,
+            "http://127.0.0.1:8083": platform.url("ingest"),
         }
 
     async def follow(self, page: str, sights: Mapping[str, Sight], *, tenant: str, event: str = "") -> list[str]:

@@ -33,7 +33,7 @@ class Api:
 
     def __init__(self, postgres: str, nats_url: str, folder: Path) -> None:
         (folder / "keyring.json").write_bytes(Keyring.generate().to_json())
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url, self.probes = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         environment = {
             **os.environ,
             "SINAL_NATS_URL": nats_url,
@@ -41,6 +41,7 @@ class Api:
             "SINAL_KEYRING_FILE": str(folder / "keyring.json"),
             "SINAL_ADMIN_KEY": KEY,
             "SINAL_PORT": self.url.rpartition(":")[2],
+            "SINAL_METRICS_PORT": self.probes.rpartition(":")[2],
             "SINAL_DRAIN_S": str(DRAIN_S),
         }
         command = [sys.executable, "-m", "sinal_cli", "run", "api"]
@@ -50,7 +51,7 @@ class Api:
     def ready(self) -> tuple[int, str]:
         """What probes are told; 0 when nobody listens."""
         try:
-            answer = self.client.get("/readyz")
+            answer = self.client.get(f"{self.probes}/readyz")
         except httpx.HTTPError:
             return GONE
         return answer.status_code, answer.json()["status"]

@@ -12,7 +12,9 @@ import yaml
 from sinal_crds.check import check
 from sinal_crds.facts import DestinationFacts, IntegrationFacts, TenantFacts
 from sinal_crds.plan import DestinationPlan
+from sinal_runtime.api import health
 from sinal_runtime.api.app import Parts, build
+from sinal_runtime.api.leaving import Leaving
 from sinal_runtime.api.ports import TokenState
 from sinal_runtime.api.sink import FolderSink
 from sinal_runtime.bus.depth import Depth
@@ -225,9 +227,8 @@ async def test_the_status_names_what_is_wrong_and_the_way_out(api_rig: ApiRig) -
         Parts(api_rig.database, api_rig.bus, api_rig.plans, api_rig.secret, checks=checks, tokens=refused)
     )
     api_rig.bus.consumers = ["match"]
-    ready = await api_rig.call("GET", "/readyz")
-    assert ready.status_code == 503
-    assert ready.json() == {"status": "not ready", "nats": False, "postgres": True, "redis": False}
+    ready, told = await health.standing(checks, Leaving())
+    assert (ready, told) == (False, {"status": "not ready", "nats": False, "postgres": True, "redis": False})
     found = (await api_rig.call("GET", "/api/v1/status?tenant=loja&tokens=true")).json()
     assert found["ok"] is False
     failed = {(one["area"], one["subject"]): one for one in found["findings"] if one["grade"] == "failed"}
@@ -269,13 +270,12 @@ async def test_a_secret_that_cannot_be_read_is_one_fault(api_rig: ApiRig) -> Non
     assert (fault["area"], fault["grade"], fault["detail"]) == ("plans", "failed", "Secret meta: it has no key tokn")
 
 
-async def test_a_missing_cache_keeps_nobody_out(api_rig: ApiRig) -> None:
+async def test_a_missing_cache_keeps_nobody_out() -> None:
     async def away() -> bool:
         return False
 
-    api_rig.app = build(Parts(api_rig.database, api_rig.bus, api_rig.plans, api_rig.secret, checks={"redis": away}))
-    ready = await api_rig.call("GET", "/readyz")
-    assert (ready.status_code, ready.json()["redis"]) == (200, False)
+    ready, told = await health.standing({"redis": away}, Leaving())
+    assert (ready, told["redis"]) == (True, False)
 
 
 async def test_a_tenants_key_sees_its_own_part_of_the_status(api_rig: ApiRig) -> None:

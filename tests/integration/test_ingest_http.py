@@ -30,6 +30,7 @@ from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, a_tenant
 from tests.support.fix_raw_http import Heard, sender
 from tests.support.nats_process import NatsProcess
+from tests.support.probes import ProbedClient, probed
 
 KEYRING = Keyring.generate()
 LEAD = "/api/v1/track/lead"
@@ -74,9 +75,9 @@ async def serving(
 
 
 @pytest.fixture
-async def http(bus: Bus) -> AsyncIterator[httpx.AsyncClient]:
+async def http(bus: Bus) -> AsyncIterator[ProbedClient]:
     """A client of an edge on the test's bus."""
-    async with serving(bus) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as connected:
+    async with serving(bus) as server, probed(server) as probes, ProbedClient(server.url, probes) as connected:
         yield connected
 
 
@@ -114,12 +115,12 @@ async def test_gzipped_batch_arrives_whole(
 
 
 async def test_broker_away_is_503_and_its_return_heals(
-    http: httpx.AsyncClient, nats_server: NatsProcess, make_tenant: MakeTenant
+    http: ProbedClient, nats_server: NatsProcess, make_tenant: MakeTenant
 ) -> None:
     await make_tenant("loja")
     nats_server.stop()
     away = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})
-    assert (away.status_code, (await http.get("/readyz")).status_code) == (503, 503)
+    assert (away.status_code, (await http.readyz()).status_code) == (503, 503)
     assert int(away.headers["retry-after"]) >= 1
     nats_server.start()
     deadline = time.monotonic() + 60
@@ -209,7 +210,7 @@ async def test_kept_connection_outlives_many_heads(http: httpx.AsyncClient) -> N
     headers = {"x-padding": "a" * 8_000}
     for _ in range(20):
         assert (await http.get("/healthz", headers=headers)).status_code == 200
-    assert (await http.head("/readyz")).content == b""
+    assert (await http.head("/healthz")).content == b""
 
 
 async def test_answers_of_one_connection_keep_their_order_and_shape(

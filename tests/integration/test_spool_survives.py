@@ -27,6 +27,7 @@ from sinal_runtime.settings import Settings
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, TOKEN, a_tenant
 from tests.support.nats_process import NatsProcess
+from tests.support.probes import ProbedClient, probed
 from tests.support.spool_edge import SpoolEdge
 
 LEAD, PAGE = "/api/v1/track/lead", {"origin": LANDING}
@@ -38,12 +39,12 @@ HOTMART = IntegrationPlan(
 
 
 @asynccontextmanager
-async def serving(bus: Bus, spool: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(bus: Bus, spool: Path) -> AsyncIterator[ProbedClient]:
     settings = Settings(port=0, spool_dir=spool, spool_free_bytes=0)
     server = IngestServer(settings, bus, StaticPlans(a_tenant(integrations=(HOTMART,))), keyring=KEYRING)
     await server.start()
     try:
-        async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+        async with probed(server) as probes, ProbedClient(server.url, probes) as http:
             yield http
     finally:
         await server.stop()
@@ -71,9 +72,9 @@ async def stored(client: NatsClient) -> list[Event]:
     return [decode_event((await js.get_msg("T-loja", seq)).data or b"") for seq in range(1, last + 1)]
 
 
-async def drained(http: httpx.AsyncClient, *, timeout_s: float = 60) -> None:
+async def drained(http: ProbedClient, *, timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
-    while (state := (await http.get("/readyz")).json())["spooling"]:
+    while (state := await http.told())["spooling"]:
         assert time.monotonic() < deadline, state
         await asyncio.sleep(0.05)
 
@@ -97,7 +98,7 @@ async def test_broker_stops_and_returns_and_every_answered_event_arrives_once_in
         await asyncio.sleep(0.3)
         nats_server.kill()
         async with asyncio.timeout(60):
-            while not (told := (await http.get("/readyz")).json())["spooling"]:
+            while not (told := await http.told())["spooling"]:
                 await asyncio.sleep(0.02)
         assert (told["ready"], told["nats"]) == (True, False)
         nats_server.start()
@@ -127,7 +128,7 @@ async def test_killed_edge_has_lost_nothing_that_it_answered(
             assert status == 202
             answered.append(f"{name}-{number}")
 
-    async with httpx.AsyncClient(base_url=edge.url, timeout=60) as http:
+    async with ProbedClient(edge.url, edge.probes) as http:
         visitors = asyncio.gather(*(visitor(http, f"v{number}") for number in range(8)))
         while len(answered) < 300:
             await asyncio.sleep(0.01)
@@ -135,7 +136,7 @@ async def test_killed_edge_has_lost_nothing_that_it_answered(
         await visitors
     nats_server.start()
     again = start_edge()
-    async with httpx.AsyncClient(base_url=again.url, timeout=60) as http:
+    async with ProbedClient(again.url, again.probes) as http:
         await drained(http)
     ids = [event.event_id or "" for event in await stored(client)]
     assert set(answered) <= set(ids) and len(ids) == len(set(ids))
@@ -150,7 +151,7 @@ async def test_edge_killed_while_it_replays_goes_on(
     await make_tenant("loja")
     edge = start_edge()
     nats_server.stop()
-    async with httpx.AsyncClient(base_url=edge.url, timeout=60) as http:
+    async with ProbedClient(edge.url, edge.probes) as http:
         for batch in range(10):
             events = [{"type": "pageview", "event_id": f"e{batch * 400 + number}"} for number in range(400)]
             answer = await http.post("/api/v1/track/batch", json={"funnel": PUBLIC_KEY, "events": events}, headers=PAGE)
@@ -160,7 +161,8 @@ async def test_edge_killed_while_it_replays_goes_on(
     while (await js.stream_info("T-loja")).state.messages == 0:
         await asyncio.sleep(0)
     edge.end(signal.SIGKILL)
-    async with httpx.AsyncClient(base_url=start_edge().url, timeout=15) as http:
+    again = start_edge()
+    async with ProbedClient(again.url, again.probes, timeout=15) as http:
         await drained(http)
     assert [event.event_id for event in await stored(client)] == [f"e{number}" for number in range(4_000)]
 
@@ -171,7 +173,7 @@ async def test_disk_that_takes_no_more_is_503_and_what_was_answered_arrives(
     await make_tenant("loja")
     edge = start_edge(file_limit=20_000)
     nats_server.stop()
-    async with httpx.AsyncClient(base_url=edge.url, timeout=60) as http:
+    async with ProbedClient(edge.url, edge.probes) as http:
         statuses = [await lead(http, f"e{number}") for number in range(100)]
         assert set(statuses) == {202, 503}
         assert all(path.stat().st_size <= 20_000 for path in (tmp_path / "spool").iterdir())

@@ -25,18 +25,31 @@ def listening() -> Iterator[int]:
         yield int(held.getsockname()[1])
 
 
-def free_three() -> int:
-    """The first of three free ports in a row."""
+def free_four() -> int:
+    """The first of four free ports in a row."""
     while True:
         first = free_port()
-        if first < ports.LAST - 2 and all(map(ports.free, Ports.from_first(first))):
+        if first < ports.LAST - 3 and all(map(ports.free, Ports.from_first(first))):
             return first
 
 
 def test_a_folder_has_the_ports_again_that_it_had(tmp_path: Path) -> None:
-    had = Ports(free_port(), free_port(), free_port())
+    had = Ports.from_first(free_four())
     ports.remember(tmp_path, had)
     assert ports.choose(tmp_path, None) == (had, "")
+
+
+def test_a_folder_of_a_release_before_gets_one_for_metrics(tmp_path: Path) -> None:
+    had = Ports.from_first(free_four())
+    (tmp_path / "ports.json").write_text(f'{{"ingest":{had.ingest},"api":{had.api},"sandbox":{had.sandbox}}}')
+    assert ports.choose(tmp_path, None) == (had, "")
+
+
+def test_nobody_is_kept_out_for_the_port_of_metrics(tmp_path: Path) -> None:
+    first = free_four()
+    with listening() as taken:
+        ports.remember(tmp_path, Ports(first, first + 1, first + 2, taken))
+        assert ports.choose(tmp_path, None) == (Ports(first, first + 1, first + 2, 0), "")
 
 
 def test_a_port_the_folder_had_is_not_changed_but_its_holder_named(tmp_path: Path) -> None:
@@ -55,8 +68,8 @@ def test_a_new_folder_takes_others_and_says_which_was_taken_and_by_whom(tmp_path
 
 
 def test_what_is_asked_for_goes_before_what_the_folder_had(tmp_path: Path) -> None:
-    ports.remember(tmp_path, Ports.from_first(free_three()))
-    wanted = free_three()
+    ports.remember(tmp_path, Ports.from_first(free_four()))
+    wanted = free_four()
     assert ports.choose(tmp_path, wanted).ports == Ports.from_first(wanted)
 
 
@@ -65,9 +78,9 @@ def test_a_port_that_is_asked_for_and_taken_is_refused_with_its_holder(tmp_path:
         ports.choose(tmp_path, taken)
 
 
-@pytest.mark.parametrize("wanted", [0, -1, 65_534, 99_999])
+@pytest.mark.parametrize("wanted", [0, -1, 65_533, 99_999])
 def test_a_port_out_of_range_is_refused_by_its_option(tmp_path: Path, wanted: int) -> None:
-    with pytest.raises(PortError, match=r"--port .* must be 1 to 65533"):
+    with pytest.raises(PortError, match=r"--port .* must be 1 to 65532"):
         ports.choose(tmp_path, wanted)
 
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import httpx
 import msgspec
 import pytest
 from nats.aio.client import Client
@@ -25,6 +24,7 @@ from sinal_runtime.plans import Plans
 from sinal_runtime.settings import Settings
 
 from tests.support.eventually import eventually
+from tests.support.probes import ProbedClient, probed
 
 KNOWN = Keyring.generate()  # what somebody has
 PAGE = "https://curso.example"
@@ -58,7 +58,7 @@ class Site:
 
     client: Client
     plans: Plans
-    http: httpx.AsyncClient
+    http: ProbedClient
 
     async def runs_with(self, keyring: Keyring) -> None:
         """The operator was started with that keyring, and the edge has seen its plan."""
@@ -83,7 +83,7 @@ class Site:
 
     async def counted(self) -> dict[str, float]:
         """How often keys of before were used, by which."""
-        lines = (await self.http.get("/metrics")).text.splitlines()
+        lines = (await self.http.get(f"{self.http.probes}/metrics")).text.splitlines()
         mine = [
             line for line in lines if line.startswith("sinal_ingest_earlier_keys_total{") and 'tenant="loja"' in line
         ]
@@ -98,7 +98,7 @@ async def site(bus: Bus, client: Client) -> AsyncIterator[Site]:
     await plans.start()
     server = IngestServer(Settings(port=0), bus, plans, keyring=KNOWN)
     await server.start()
-    async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+    async with probed(server) as probes, ProbedClient(server.url, probes) as http:
         yield Site(client, plans, http)
     await server.stop()
     await plans.stop()

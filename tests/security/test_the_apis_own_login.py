@@ -105,6 +105,7 @@ def environment(database: str, nats_server: NatsProcess, folder: Path, **more: s
         "SINAL_KEYRING_FILE": str(keyring),
         "SINAL_ADMIN_KEY": "sak_x",
         "SINAL_PORT": str(free_port()),
+        "SINAL_METRICS_PORT": str(free_port()),
         **more,
     }
 
@@ -133,7 +134,7 @@ def test_it_does_where_somebody_says_so(database: str, nats_server: NatsProcess,
     service = Service("api", [sys.executable, "-m", "sinal_cli", "run", "api"], log=tmp_path / "api.log", env=found)
     service.spawn()
     try:
-        port = int(found["SINAL_PORT"])
+        port = int(found["SINAL_METRICS_PORT"])
         until(lambda: b"ready" in asked(port), timeout_s=60)
     finally:
         service.kill()

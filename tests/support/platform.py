@@ -26,6 +26,7 @@ from sinal_runtime.store.migrate import migrate
 
 ADMIN_KEY = "sak_for_tests"
 ROLES = ("operator", "ingest", "match", "dispatch", "api", "housekeeping")
+PUBLISHED = ("ingest", "api")  # they have another port for probes and scrapers
 
 
 class Platform:
@@ -48,7 +49,7 @@ class Platform:
         )
         self.nats = Nats(folder / "nats", password="nats", log=log / "nats.log")
         self.redis = Redis(folder / "redis", password="redis", log=log / "redis.log")
-        self.ports = {name: free_port() for name in (*ROLES, "sandbox")}
+        self.ports = {name: free_port() for name in (*ROLES, "sandbox", *map(_probes, PUBLISHED))}
         self.sandbox = self._python("sandbox", "sinal_runtime.sandbox", "--port", str(self.ports["sandbox"]), *sandbox)
         self.roles: dict[str, Service] = {}
         self.minted: Any = {}
@@ -56,7 +57,7 @@ class Platform:
     @property
     def ingest(self) -> str:
         """Base URL of ingest."""
-        return self.url("ingest")
+        return f"http://{self._ingest_host}:{self.ports['ingest']}"
 
     @property
     def api(self) -> str:
@@ -70,7 +71,7 @@ class Platform:
 
     def url(self, role: str) -> str:
         """Where a role answers probes and scrapers."""
-        return f"http://{self._host(role)}:{self.ports[role]}"
+        return f"http://{self._host(role)}:{self.ports[_probes(role) if role in PUBLISHED else role]}"
 
     def webhook(self, tenant: str, integration: str) -> str:
         """Webhook URL of an integration."""
@@ -141,6 +142,7 @@ class Platform:
             "SINAL_GRAPH_URL": self.sandbox_url,
             "SINAL_HOST": self._host(role),
             "SINAL_PORT": str(self.ports[role]),
+            "SINAL_METRICS_PORT": str(self.ports.get(_probes(role), 0)),
             "SINAL_ADMIN_KEY": ADMIN_KEY,
             **self._extra,
         }
@@ -158,6 +160,10 @@ class Platform:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+
+def _probes(role: str) -> str:
+    return f"{role} probes"
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The edge with a spool as a process of its own, so that a test can kill it: prints its URL, runs until SIGTERM.
+"""The edge with a spool as a process of its own, so that a test can kill it: prints its URL and that of its probes.
 
     python -m tests.support.spool_edge NATS_URL SPOOL_DIR [FILE_SIZE_LIMIT]
 
@@ -24,6 +24,7 @@ from sinal_runtime.plans.testing import StaticPlans
 from sinal_runtime.settings import Settings
 
 from tests.support.fix_ingest import a_tenant
+from tests.support.probes import probed
 
 
 class SpoolEdge:
@@ -33,14 +34,14 @@ class SpoolEdge:
         command = [sys.executable, "-m", "tests.support.spool_edge", nats_url, str(spool)]
         self._command = [*command, str(file_limit)] if file_limit else command
         self._process: subprocess.Popen[str] | None = None
-        self.url = ""
+        self.url = self.probes = ""
 
     def start(self) -> None:
         """Start and wait until it listens."""
         root = Path(__file__).resolve().parents[2]
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, cwd=root)
         assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
+        self.url, _, self.probes = self._process.stdout.readline().strip().partition(" ")
         assert self.url.startswith("http://"), "the edge did not start"
 
     def end(self, how: signal.Signals) -> None:
@@ -57,10 +58,11 @@ async def serve(nats_url: str, spool: str) -> None:
     settings = Settings(port=0, spool_dir=Path(spool), spool_free_bytes=0)
     server = IngestServer(settings, bus, StaticPlans(a_tenant()), keyring=Keyring.generate())
     await server.start()
-    print(server.url, flush=True)
-    stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    await stopped.wait()
+    async with probed(server) as probes:
+        print(server.url, probes, flush=True)
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+        await stopped.wait()
     await server.stop()
     await bus.close()
 

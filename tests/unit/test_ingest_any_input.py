@@ -61,7 +61,7 @@ PATHS = st.sampled_from(
         "/api/v1/webhooks/signed",
         f"/api/v1/webhooks/open/{TOKEN}",
         "/api/v1/track/p.gif",
-        "/metrics",
+        "/healthz",
     ]
 ) | st.text(max_size=60).map("/".__add__)
 JSON: st.SearchStrategy[Any] = st.recursive(

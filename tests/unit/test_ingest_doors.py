@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client import generate_latest
 
 from sinal_runtime.bus.errors import BusUnavailable
+from sinal_runtime.ingest.testing import Client
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY, TOKEN, EdgeWorld
 
@@ -17,7 +19,8 @@ GIF_HEAD = b"GIF89a\x01\x00\x01\x00"
 @pytest.mark.parametrize(
     "path",
     ["/", "/api/v1/track/sale", "/api/v1/track/lead/", "/t/loja", "/t//api/v1/track/lead", "/t/LOJA/api/v1/track/lead",
-     "/api/v1/webhooks", "/api/v1/webhooks/a/b/c", "/t/loja/t/loja/api/v1/track/lead", "/api/v1/webhooks/../lead"],
+     "/metrics", "/readyz", "/t/loja/metrics", "/api/v1/webhooks", "/api/v1/webhooks/a/b/c",
+     "/t/loja/t/loja/api/v1/track/lead", "/api/v1/webhooks/../lead"],
 )  # fmt: skip
 async def test_other_paths_are_404_problems(edge_world: EdgeWorld, path: str) -> None:
     reply = await edge_world.client().post(path, b"{}")
@@ -165,20 +168,20 @@ async def test_pixel_from_elsewhere_is_403_and_broker_away_503(edge_world: EdgeW
 
 
 async def test_readiness_tells_the_truth_about_the_broker(edge_world: EdgeWorld) -> None:
-    client = edge_world.client()
-    assert (await client.get("/readyz")).status == 200
+    edge = edge_world.edge()
+    assert edge.health.standing().ready
     edge_world.bus.connected = False
-    away = await client.get("/readyz")
-    assert (away.status, away.json()["broker"]) == (503, "away")
-    assert (await client.get("/healthz")).status == 200
+    ready, told = edge.health.standing()
+    assert (ready, told["ready"], told["broker"]) == (False, False, "away")
+    assert (await Client(edge).get("/healthz")).status == 200
 
 
 async def test_metrics_count_requests_and_unknown_fields_by_tenant(edge_world: EdgeWorld) -> None:
     client = edge_world.client()
-    before = _metrics((await client.get("/metrics")).body)
+    before = _metrics(generate_latest())
     body = {"funnel": "curso", "colour": "red", "user": {"shoe": 44}}
     await client.post(LEAD, body, headers={"authorization": f"Bearer {SERVER_KEY}"})
-    after = _metrics((await client.get("/metrics")).body)
+    after = _metrics(generate_latest())
     accepted = 'sinal_ingest_requests_total{source="server",status="202",tenant="loja"}'
     unknown = 'sinal_ingest_unknown_fields_total{tenant="loja"}'
     assert after[accepted] - before.get(accepted, 0) == 1

@@ -36,6 +36,7 @@ def ready(*plans: TenantPlan) -> dict[str, Any]:
         "ingest": "http://127.0.0.1:8080",
         "public": "http://127.0.0.1:8080",
         "api": "http://127.0.0.1:8081",
+        "metrics": "http://127.0.0.1:8083",
         "sandbox": "http://127.0.0.1:8082",
         "graph": "http://127.0.0.1:8082",
         "admin_key": "sak_" + "k" * 32,

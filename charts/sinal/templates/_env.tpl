@@ -3,6 +3,7 @@
 {{- define "sinal.env.common" -}}
 - {name: SINAL_HOST, value: "0.0.0.0"}
 - {name: SINAL_PORT, value: "8080"}
+- {name: SINAL_METRICS_PORT, value: "8081"}
 - {name: SINAL_LOG_LEVEL, value: {{ .Values.config.logLevel | quote }}}
 {{- end -}}
 

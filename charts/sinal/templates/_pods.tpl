@@ -17,12 +17,13 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 
 {{/* Startup: has five minutes, for a role that waits for its database or broker. Liveness: the event loop turns; it says
-nothing of others, so that their faults restart nobody. Readiness: what the role needs answers. */}}
+nothing of others, so that their faults restart nobody. Readiness: what the role needs answers. The port called metrics
+is of probes and scrapers alone; the one called http, which ingest and API have beside it, is what Services publish. */}}
 {{- define "sinal.probes" }}
 {{- range $name, $path := dict "startup" "/healthz" "liveness" "/healthz" "readiness" "/readyz" }}
 {{- $probe := index $.Values.probes $name }}
 {{ $name }}Probe:
-  httpGet: {path: {{ $path }}, port: http}
+  httpGet: {path: {{ $path }}, port: metrics}
   periodSeconds: {{ $probe.periodSeconds }}
   failureThreshold: {{ $probe.failureThreshold }}
   timeoutSeconds: {{ $probe.timeoutSeconds }}
@@ -77,7 +78,12 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
       ports:
+        {{- if has .component (list "ingest" "api") }}
         - {name: http, containerPort: 8080}
+        - {name: metrics, containerPort: 8081}
+        {{- else }}
+        - {name: metrics, containerPort: 8080}
+        {{- end }}
         {{- with .ports }}
         {{- . | nindent 8 }}
         {{- end }}

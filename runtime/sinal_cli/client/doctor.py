@@ -43,10 +43,10 @@ def _refusal(finding: dict[str, Any]) -> dict[str, Any]:
 
 def _disk(session: Session, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What waits on the disk of a `sinal up`: while the broker is away only its edge can tell."""
-    if session.target.ingest is None or any(one["area"] == "spool" for one in findings):
+    if session.target.metrics is None or any(one["area"] == "spool" for one in findings):
         return []
     try:
-        _, state = session.probe(f"{session.target.ingest}/readyz")
+        _, state = session.probe(f"{session.target.metrics}/readyz")
     except Unreachable:
         detail, hint = "does not answer", "stop `sinal up` and start it again; gateways send again what was refused"
         return [{"area": "services", "subject": "ingest", "grade": "failed", "detail": detail, "advice": hint}]

@@ -31,12 +31,12 @@ class Said:
 
 @dataclass(frozen=True, repr=False)
 class Target:
-    """Base URL and key; of a `sinal up` its folder and its edge, too."""
+    """Base URL and key; of a `sinal up` its folder and where it tells how it is, too."""
 
     url: str
     key: str
     folder: Path | None = field(default=None, compare=False)
-    ingest: str | None = field(default=None, compare=False)
+    metrics: str | None = field(default=None, compare=False)
     on_cluster: bool = field(default=False, compare=False)
 
 
@@ -44,7 +44,7 @@ class _Ready(msgspec.Struct, frozen=True):
     api: str
     admin_key: str
     pid: int
-    ingest: str | None = None
+    metrics: str | None = None
 
 
 def find(said: Said, environment: Mapping[str, str] = os.environ) -> Target:
@@ -55,7 +55,7 @@ def find(said: Said, environment: Mapping[str, str] = os.environ) -> Target:
         return Target(url.rstrip("/"), key)
     ready = _ready(said.data or DATA)
     if ready is not None and (url is None or url.rstrip("/") == ready.api):
-        return Target(ready.api, key or ready.admin_key, folder=said.data or DATA, ingest=ready.ingest)
+        return Target(ready.api, key or ready.admin_key, folder=said.data or DATA, metrics=ready.metrics)
     if url:
         raise NoTarget("no key: give --key, or set SINAL_API_KEY")
     where = said.data or DATA

@@ -85,7 +85,7 @@ async def _on(
     port: int | None,
     outcome: dict[str, bool],
 ) -> None:
-    ports = (free_port(), free_port(), free_port()) if port is None else asked(port)
+    ports = (free_port(), free_port(), free_port()) if port is None else asked(port)[:3]
     stack = Stack(instance, files=[examples()], ports=ports)
     complain("Starting PostgreSQL, NATS, Redis, a sandbox for Meta and every role …")
     if not await stack.start_unless(stop):

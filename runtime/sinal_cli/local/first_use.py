@@ -31,6 +31,7 @@ def lines(ready: Ready, plans: Sequence[TenantPlan], folder: Path) -> list[str]:
         f"  data      {shown}",
         f"  ingest    {ready['ingest']}",
         f"  API       {ready['api']}/docs",
+        f"  metrics   {ready['metrics']}/metrics",
     ]
     if "sandbox" in ready:
         told.append(f"  sandbox   {ready['sandbox']}/_sandbox/events")

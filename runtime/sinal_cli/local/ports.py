@@ -1,6 +1,7 @@
-"""Ports of ingest, API and sandbox: chosen once for a data folder, kept there, and whoever holds one is named.
+"""Ports of ingest, API, sandbox and metrics: chosen once for a data folder, kept there, and whoever holds one is named.
 
 Webhook URLs hold ingest's port and stand in gateways' panels, so a port that was used is never changed without a word.
+Nobody has the port of metrics written down: where it is taken, another does.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ class Ports(NamedTuple):
     ingest: int
     api: int
     sandbox: int
+    metrics: int = 0  # any that is free
 
     @classmethod
     def from_first(cls, first: int) -> Ports:
-        """Three in a row."""
-        return cls(first, first + 1, first + 2)
+        """Four in a row."""
+        return cls(first, first + 1, first + 2, first + 3)
 
 
 class Choice(NamedTuple):
@@ -50,10 +52,11 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     ingest: int
     api: int
     sandbox: int
+    metrics: int = 0
 
 
 def choose(folder: Path, wanted: int | None, *, first: int = FIRST) -> Choice:
-    """Ports for the stack of a folder: the wanted ones, else those it had, else 8080 ff., else the next free three.
+    """Ports for the stack of a folder: the wanted ones, else those it had, else 8080 ff., else the next free four.
 
     Raises PortError.
     """
@@ -62,15 +65,15 @@ def choose(folder: Path, wanted: int | None, *, first: int = FIRST) -> Choice:
     kept = remembered(folder)
     if kept is not None:
         way_out = "this folder's webhook URLs have it. Stop that process, or choose others with --port"
-        return Choice(_usable(kept, way_out=way_out))
+        return Choice(_with_metrics(_usable(kept._replace(metrics=0), way_out=way_out), kept.metrics))
     taken = next((port for port in Ports.from_first(first) if not free(port)), None)
     if taken is None:
         return Choice(Ports.from_first(first))
     for start in range(first + STEP, LAST - STEP, STEP):
         ports = Ports.from_first(start)
         if all(map(free, ports)):
-            return Choice(ports, f"Port {taken} is taken{by(taken)}: using {start} to {start + 2}, now and later.")
-    raise PortError(f"port {taken} is taken{by(taken)}, and no other three in a row are free: choose with --port")
+            return Choice(ports, f"Port {taken} is taken{by(taken)}: using {start} to {start + 3}, now and later.")
+    raise PortError(f"port {taken} is taken{by(taken)}, and no other four in a row are free: choose with --port")
 
 
 def asked(first: int) -> Ports:
@@ -92,7 +95,7 @@ def remembered(folder: Path) -> Ports | None:
         return None
     except msgspec.MsgspecError as error:
         raise PortError(f"{path}: {error}; remove the file, and ports are chosen anew") from error
-    return Ports(kept.ingest, kept.api, kept.sandbox)
+    return Ports(kept.ingest, kept.api, kept.sandbox, kept.metrics)
 
 
 def by(port: int) -> str:
@@ -108,9 +111,15 @@ def by(port: int) -> str:
 
 
 def _in_range(first: int) -> Ports:
-    if not 1 <= first <= LAST - 2:
-        raise PortError(f"--port {first}: must be 1 to {LAST - 2}; the API and the sandbox take the next two")
+    if not 1 <= first <= LAST - 3:
+        raise PortError(f"--port {first}: must be 1 to {LAST - 3}; API, sandbox and metrics take the next three")
     return Ports.from_first(first)
+
+
+def _with_metrics(ports: Ports, had: int) -> Ports:
+    """With the port of metrics that it had, else the next one; 0 where somebody has that."""
+    wanted = had or ports.sandbox + 1
+    return ports._replace(metrics=wanted if wanted <= LAST and free(wanted) else 0)
 
 
 def _usable(ports: Ports, *, way_out: str) -> Ports:

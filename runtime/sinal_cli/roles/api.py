@@ -11,6 +11,7 @@ from sinal_runtime.server import HttpServer
 if TYPE_CHECKING:
     from sinal_runtime.api.leaving import Leaving
     from sinal_runtime.api.sink import ManifestSink
+    from sinal_runtime.health import Standing
 
 CONNECTIONS = 5  # of each login
 _NOT_BOUND = (
@@ -68,6 +69,12 @@ class Api(Base):
             return api_url(self._settings)
         except MigrationError as error:
             raise BadSettings(str(error)) from None
+
+    async def standing(self) -> Standing:
+        """Whether a write could happen now."""
+        from sinal_runtime.api import health
+
+        return await super().standing() if self._leaving is None else await health.standing(self._checks, self._leaving)
 
     async def stop(self) -> None:
         """Be unready as long as load balancers need, end streams, finish requests under way, release everything."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sinal_crds.hosts import ReservedHosts
     from sinal_runtime.bus import Bus
+    from sinal_runtime.health import Standing
     from sinal_runtime.plans import Plans
     from sinal_runtime.plans.cache import PlanCache
     from sinal_runtime.store.database import Database
@@ -54,6 +55,14 @@ class Role(Protocol):
 
     async def readiness(self) -> Mapping[str, bool]:
         """Each dependency by name, and whether it answers."""
+        ...
+
+    async def standing(self) -> Standing:
+        """Whether it can do its work, and what probes are told."""
+        ...
+
+    def observe(self) -> None:
+        """Look at what its metrics tell of this moment."""
         ...
 
 
@@ -120,6 +129,15 @@ class Keyless:
     async def readiness(self) -> Mapping[str, bool]:
         """Each dependency by name, and whether it answers."""
         return {name: await check() for name, check in self._checks.items()}
+
+    async def standing(self) -> Standing:
+        """Whether it can do its work, and what probes are told."""
+        from sinal_runtime.health import of_answers
+
+        return of_answers(await self.readiness())
+
+    def observe(self) -> None:
+        """Look at what its metrics tell of this moment: nothing, where each is kept as it changes."""
 
     async def _bus(self, name: str, *, wait_s: float | None = None) -> Bus:
         """Connected; with `wait_s` after so long at most, and for ever trying."""

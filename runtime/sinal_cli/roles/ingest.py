@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sinal_cli.roles.base import Base, Chores
+
+if TYPE_CHECKING:
+    from sinal_runtime.health import Standing
+    from sinal_runtime.ingest.role import IngestServer
 
 TALLY_INTERVAL_S = 5.0
 
@@ -12,6 +18,7 @@ class Ingest(Base):
 
     role = "ingest"
     url = ""
+    _server: IngestServer | None = None
 
     async def start(self) -> None:
         """Connect, read the plans, listen."""
@@ -31,4 +38,13 @@ class Ingest(Base):
         chores = Chores()
         self._stack.push_async_callback(chores.stop)
         chores.every(TALLY_INTERVAL_S, lambda: server.tell(bus), what="tallies")
-        self.url = server.url
+        self._server, self.url = server, server.url
+
+    async def standing(self) -> Standing:
+        """Whether an event could be accepted now; the disk does for a broker that is away."""
+        return await super().standing() if self._server is None else self._server.health.standing()
+
+    def observe(self) -> None:
+        """Look at the spool."""
+        if self._server is not None:
+            self._server.health.observe()

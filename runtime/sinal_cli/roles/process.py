@@ -7,7 +7,7 @@ import importlib.util
 import signal
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -20,6 +20,9 @@ from sinal_runtime.server import HttpServer, ListenError
 from sinal_runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+if TYPE_CHECKING:
+    from sinal_runtime.health import Standing
 
 T = TypeVar("T")
 
@@ -68,9 +71,8 @@ def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> i
         complain(str(error))
         return 2
     starting = Starting(role)
-    health = (
-        None if hasattr(role, "url") else HttpServer(build(starting.readiness), host=settings.host, port=settings.port)
-    )
+    port = settings.port_of_probes if hasattr(role, "url") else settings.port
+    health = HttpServer(build(starting.standing, observe=role.observe), host=settings.host, port=port)
     try:
         run_loop(_until_stopped(name, starting, health))
     except (ListenError, BadSettings) as error:
@@ -117,9 +119,11 @@ class Starting:
         self._started = True
         return True
 
-    async def readiness(self) -> Mapping[str, bool]:
-        """Each dependency by name, and whether it answers."""
-        return await self.role.readiness() if self._started else {"started": False}
+    async def standing(self) -> Standing:
+        """Whether the role can do its work, and what it says of itself."""
+        from sinal_runtime.health import of_answers
+
+        return await self.role.standing() if self._started else of_answers({"started": False})
 
 
 def run_loop(work: Awaitable[None]) -> None:
@@ -151,7 +155,8 @@ async def _until_stopped(name: str, starting: Starting, health: HttpServer | Non
             await health.start()
         if await starting.start(stop):
             collector.tune()
-            log.info("role.started", role=name, url=getattr(role, "url", None) or getattr(health, "url", None))
+            probes = getattr(health, "url", None)
+            log.info("role.started", role=name, url=getattr(role, "url", None) or probes, probes=probes)
             await stop.wait()
     finally:
         await role.stop()

@@ -39,12 +39,9 @@ class Standing:
 def build(source: DepthSource, standing: Callable[[], Standing]) -> Starlette:
     """The ASGI application; a depth that is not known now is answered 503."""
 
-    async def readyz(_: Request) -> Response:
+    async def told() -> health.Standing:
         now = standing()
-        return JSONResponse(now.document(), status_code=200 if now.ready else 503)
-
-    async def needs() -> Mapping[str, bool]:
-        return standing().needs
+        return health.Standing(now.ready, now.document())
 
     async def all_roles(_: Request) -> Response:
         return await _answer(source, lambda reading: {"roles": [_of(reading, role) for role in ROLES]})
@@ -55,8 +52,8 @@ def build(source: DepthSource, standing: Callable[[], Standing]) -> Starlette:
             return _problem(404, f"there is no role {role!r} with a queue; there are {' and '.join(ROLES)}")
         return await _answer(source, lambda reading: _of(reading, role))
 
-    own = [Route("/readyz", readyz), Route("/depth", all_roles), Route("/depth/{role}", one_role)]
-    return Starlette(routes=[*own, *health.build(needs).routes])
+    own = [Route("/depth", all_roles), Route("/depth/{role}", one_role)]
+    return Starlette(routes=[*own, *health.build(told).routes])
 
 
 async def _answer(source: DepthSource, shape: Shape) -> Response:

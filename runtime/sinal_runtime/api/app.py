@@ -103,7 +103,7 @@ def build(parts: Parts) -> FastAPI:
     problems.install(app)
     for router in (*_events(parts, operations, leaving), *_platform(parts, operations)):
         app.include_router(router)
-    health.add(app, parts.checks, leaving)
+    health.add(app)
     page.add(app)
     answers.document(app, *SCHEMAS)
     return app

@@ -1,22 +1,21 @@
 """Health and readiness that tell the truth: each dependency by name, and 503 when a write could not happen.
 
-`/healthz` says that the process turns. `/readyz` asks PostgreSQL for the schema, the broker for its connection, Redis
-where it is configured; a dependency that does not answer in time is one that does not answer.
+`/healthz` says that the process turns, and is all that the API's own listener tells. Readiness asks PostgreSQL for the
+schema, the broker for its connection, Redis where it is configured; what does not answer in time does not answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from sinal_runtime.api.leaving import Leaving
 from sinal_runtime.api.ports import Check
 from sinal_runtime.bus.client import Bus
+from sinal_runtime.health import Standing
 from sinal_runtime.plans import Plans
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.migrate import load_migrations
@@ -67,22 +66,17 @@ async def ask(checks: Mapping[str, Check]) -> dict[str, bool]:
     return dict(zip(checks, answers, strict=True))
 
 
-def add(app: FastAPI, checks: Mapping[str, Check], leaving: Leaving) -> None:
-    """Add the routes; they need no key and show no data."""
+async def standing(checks: Mapping[str, Check], leaving: Leaving) -> Standing:
+    """Ready when a write could happen, and the process is not on its way out."""
+    answers = await ask(checks)
+    works = all(fine for name, fine in answers.items() if name not in OPTIONAL)
+    ready = works and not leaving.draining
+    return Standing(ready, {"status": "draining" if leaving.draining else "ready" if ready else "not ready", **answers})
+
+
+def add(app: FastAPI) -> None:
+    """Add the one word that anybody may hear."""
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
-
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz(response: Response) -> dict[str, Any]:
-        answers = await ask(checks)
-        works = all(fine for name, fine in answers.items() if name not in OPTIONAL)
-        ready = works and not leaving.draining
-        response.status_code = 200 if ready else 503
-        status = "draining" if leaving.draining else "ready" if ready else "not ready"
-        return {"status": status, **answers}
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

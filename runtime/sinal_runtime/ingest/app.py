@@ -64,8 +64,6 @@ class Edge:
             "webhook": lambda request, route: webhooks.post(request, route.slug, route.name, route.token),
             "script": lambda request, route: script.get(request, route.slug),
             "alive": lambda request, _: health.alive(request),
-            "ready": lambda request, _: health.ready(request),
-            "metrics": lambda request, _: health.metrics(request),
         }
 
     async def __call__(self, scope: ports.Scope, receive: ports.Receive, send_message: ports.Send) -> None:

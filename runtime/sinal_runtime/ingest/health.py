@@ -1,9 +1,8 @@
-"""What probes and scrapers ask: alive, ready, metrics. They tell the truth about the broker and the plans."""
+"""What the edge says of itself. Its own listener tells that it lives; the rest is for probes and scrapers alone."""
 
 from __future__ import annotations
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
+from sinal_runtime.health import Standing
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
 from sinal_runtime.ingest.ports import Bus, Detour, Plans
 
@@ -11,7 +10,7 @@ _NO_STORE = ((b"cache-control", b"no-store"),)
 
 
 class Health:
-    """Answers of the process about itself."""
+    """Answers of the process about itself; they tell the truth about the broker and the plans."""
 
     def __init__(self, *, bus: Bus, plans: Plans, detour: Detour | None = None) -> None:
         self._bus = bus
@@ -27,8 +26,8 @@ class Health:
         """`GET /healthz`: the event loop turns."""
         return json_answer(200, {"status": "ok"}, headers=_NO_STORE)
 
-    async def ready(self, _: Request) -> Answer:
-        """`GET /readyz`: 200 when an event could be accepted now, else 503 saying what is missing."""
+    def standing(self) -> Standing:
+        """Ready when an event could be accepted now; else it says what is missing."""
         spool = self._detour.state if self._detour is not None else None
         state: dict[str, object] = {
             "broker": "connected" if self._bus.connected else "away",
@@ -41,10 +40,9 @@ class Health:
             state["spool"] = spool
         accepts = self._bus.connected if spool is None else spool.accepts
         ready = accepts and not self._draining
-        return json_answer(200 if ready else 503, {"ready": ready, **state}, headers=_NO_STORE)
+        return Standing(ready, {"ready": ready, **state})
 
-    async def metrics(self, _: Request) -> Answer:
-        """`GET /metrics` in Prometheus's text format."""
+    def observe(self) -> None:
+        """Look at what metrics tell of the spool."""
         if self._detour is not None:
             self._detour.observe()
-        return Answer(200, generate_latest(), CONTENT_TYPE_LATEST.encode(), _NO_STORE)

@@ -12,6 +12,7 @@ from sinal_crds.keyring import Keyring
 from sinal_runtime.bus.client import Bus, Published
 from sinal_runtime.bus.quarantine import QuarantineBucket
 from sinal_runtime.ingest import app, limiter, ports
+from sinal_runtime.ingest.health import Health
 from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.server import GRACE_S, HttpServer
@@ -63,6 +64,11 @@ class IngestServer:
     def connections(self) -> int:
         """Connections that are open."""
         return self._server.connections
+
+    @property
+    def health(self) -> Health:
+        """What it says of itself."""
+        return self._edge.health
 
     async def tell(self, bus: Bus) -> None:
         """Tell housekeeping what no event came of, and how the spool stands."""

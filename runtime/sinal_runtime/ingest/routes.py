@@ -13,13 +13,13 @@ _SLUG = re.compile(SLUG_PATTERN)
 _TENANT_PREFIX = "/t/{slug}"
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _POST, _GET = frozenset({"POST"}), frozenset({"GET", "HEAD"})
-_WELL_KNOWN = {"/healthz": "alive", "/readyz": "ready", "/metrics": "metrics"}
+_ALIVE = "/healthz"
 
 
 class Route(NamedTuple):
     """Where a request goes."""
 
-    endpoint: str  # script, track, batch, pixel, webhook, alive, ready, metrics
+    endpoint: str  # script, track, batch, pixel, webhook, alive
     methods: frozenset[str]
     template: str
     slug: str | None = None
@@ -47,8 +47,8 @@ def find(path: str) -> Route | None:
 
 
 def _find(path: str) -> Route | None:
-    if (endpoint := _WELL_KNOWN.get(path)) is not None:
-        return Route(endpoint, _GET, path)
+    if path == _ALIVE:
+        return Route("alive", _GET, path)
     slug: str | None = None
     if path.startswith("/t/"):
         slug, _, rest = path[3:].partition("/")

@@ -122,7 +122,7 @@ class Stage(Platform):
             super().start_role(role)
             return
         kind = role.partition("-")[0]
-        env = self._environment(kind) | {"SINAL_PORT": "0"}
+        env = self._environment(kind) | {"SINAL_PORT": "0", "SINAL_METRICS_PORT": "0"}
         self.roles[role] = self._python(role, "sinal_cli", "run", kind, env=env)
         self.roles[role].spawn()
 
