@@ -63,6 +63,7 @@ class Link:
         await self.client.connect(
             [part.strip() for part in url.split(",")],
             name=self._name,
+            inbox_prefix=f"_INBOX.{self._name}".encode(),  # so that a user may be let hear its own answers only
             allow_reconnect=True,
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # seconds, a float works

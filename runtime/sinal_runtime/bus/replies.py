@@ -50,13 +50,14 @@ class Replies:
 
     def __init__(self, client: Connection) -> None:
         self._client = client
-        self._inbox = client.new_inbox()
+        self._inbox = ""  # the client names it by what it is told when it connects
         self._tokens = count()
         self._waiting: dict[bytes, Waiting] = {}
         self._looking: asyncio.TimerHandle | None = None
 
     async def attach(self) -> None:
         """Subscribe to the inbox; once, the client subscribes again by itself after a reconnect."""
+        self._inbox = self._client.new_inbox()
         self._client.hand_over(self._inbox, self._answered)
         await self._client.subscribe(
             f"{self._inbox}.*", cb=self._delivered, pending_msgs_limit=0, pending_bytes_limit=0
