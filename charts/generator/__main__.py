@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from sinal_crds.rights import users
 from sinal_crds.schema import MANIFESTS
 
 from charts.generator import files
@@ -23,6 +24,7 @@ def made() -> dict[Path, str]:
         chart / "values.schema.json": files.schema(),
         chart / "README.md": before + _BEGIN + files.table() + _END + rest.split(_END)[1],
     }
+    found[chart / "files" / "nats-users.conf"] = f"# {files.MADE_OF_RIGHTS}\n{users()}\n"
     for one in (chart / "Chart.yaml", definitions / "Chart.yaml"):
         found[one] = files.chart(one.read_text(encoding="utf-8"))
     for path in sorted(MANIFESTS.glob("*.yaml")):

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from charts.generator.model import Chart
 
+MADE_OF_RIGHTS = "Made by `make chart` from sinal_crds/rights.py; change that."
 _MADE = "Made by `make chart` from charts/generator; change that."
 
 

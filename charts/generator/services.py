@@ -15,11 +15,23 @@ class Authority(Values):
     key: str = Field("ca.crt", description="Key of the certificates in it.")
 
 
+class NatsUsers(Values):
+    """Users of NATS, one a role."""
+
+    enabled: bool = Field(
+        False,
+        description="Each role has a user of its own (docs/install.md, Users of NATS): its URL stands in the Secret "
+        "under the role's name; with `evaluation.enabled` the pod of NATS has the users. Switched on later, that pod "
+        "starts again: without a volume what waits in its queues is lost.",
+    )
+
+
 class Nats(Values):
     """NATS with JetStream."""
 
     existing_secret: str = Field("", description="Secret that holds the URL with its credentials.")
     secret_key: str = Field("url", description="Key of the URL in that Secret.")
+    users: NatsUsers = Field(default_factory=NatsUsers, description="Users of NATS, one a role.")
     url: str = Field(
         "", description="URL without credentials, where no Secret is needed: `nats://nats.messaging:4222`."
     )

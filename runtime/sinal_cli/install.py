@@ -34,6 +34,7 @@ def prepare(
     keyring: str | None = None,
     admin_key: str | None = None,
     passwords: str | None = None,
+    nats_users: str | None = None,
     api_login: str | None = None,
     keyring_parts: str | None = None,
     definitions: bool = False,
@@ -53,6 +54,8 @@ def prepare(
         SECRET/KEY of the operations API's first key to make if it is missing.
     passwords
         Secret with passwords of the evaluation services to make if it is missing.
+    nats_users
+        Secret with a password for each role's user of the evaluation NATS to make if it is missing.
     api_login
         SECRET/KEY of the password of the operations API's own login to make if it is missing.
     keyring_parts
@@ -63,12 +66,14 @@ def prepare(
         Service that is to serve external metrics: check that nobody else does.
     """
     from sinal_crds.keyring import Keyring
+    from sinal_crds.rights import RIGHTS
     from sinal_operator import install as cluster
 
     wanted = {
         **_entry(keyring, lambda: Keyring.generate().to_json()),
         **_entry(admin_key, _password),
         **_entry(api_login, _password),
+        **({nats_users: dict.fromkeys(RIGHTS, _word)} if nats_users else {}),
         **({passwords: dict.fromkeys(PASSWORDS, _password)} if passwords else {}),
     }
 
@@ -290,6 +295,11 @@ def _entry(place: str | None, make: Callable[[], bytes]) -> Mapping[str, Mapping
 
 def _password() -> bytes:
     return secrets.token_hex(24).encode()  # goes into URLs as it is
+
+
+def _word() -> bytes:
+    """A password that nats-server takes from its environment: what begins with a digit could be a number to it."""
+    return b"n" + _password()
 
 
 def _ask(url: str) -> str:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from sinal_crds.rights import RIGHTS
+
 from tests.chart.support.helm import SINAL, Manifest, combination, name, objects, render
+from tests.support.nats_process import nats_binary
 
 GOLDEN = Path(__file__).parent / "golden"
 FIRST = "own-services"
@@ -196,3 +200,47 @@ def test_a_role_mounts_the_keys_that_it_needs(which: str, more: tuple[str, ...],
     whole = runtime.removesuffix("-runtime")
     workers = dict.fromkeys(("match", "dispatch", "api", "housekeeping"), runtime)
     assert mounted == {"operator": whole, "ingest": edge, **workers}
+
+
+def nats_of(*words: str) -> dict[str, tuple[str, str]]:
+    """Secret and key that each role's way to NATS is made of."""
+    found: dict[str, tuple[str, str]] = {}
+    for manifest in objects(render(*words)):
+        spec = manifest.get("spec", {})
+        pod = spec.get("jobTemplate", {"spec": spec})["spec"].get("template", {}).get("spec", {})
+        for container in pod.get("containers", []):
+            told = {one["name"]: one for one in container.get("env", [])}
+            ref = (told.get("NATS_PASSWORD") or told.get("SINAL_NATS_URL") or {}).get("valueFrom")
+            if ref is not None and "SINAL_NATS_URL" in told:
+                found[container["name"]] = (ref["secretKeyRef"]["name"], ref["secretKeyRef"]["key"])
+    return found
+
+
+USERS = ("--set", "nats.users.enabled=true,backup.enabled=true,autoscaling.mode=keda")
+
+
+@pytest.mark.parametrize(("which", "secret"), [("own-services", "sinal-nats"), ("evaluation", "sinal-nats-users")])
+def test_each_role_has_a_user_of_nats_where_that_is_wanted(which: str, secret: str) -> None:
+    values = ("--values", str(combination(which)))
+    apart = nats_of(*values, *USERS)
+    assert apart == {**{role: (secret, role) for role in RIGHTS}, "backup": (secret, "operator")}
+    assert len(set(nats_of(*values).values())) == 1
+
+
+def test_nats_takes_the_configuration_with_users(tmp_path: Path) -> None:
+    rendered = objects(render("--values", str(combination("evaluation")), *USERS))
+    (configured,) = (one for one in rendered if one["kind"] == "ConfigMap" and one["metadata"]["name"] == "sinal-nats")
+    (server,) = (one for one in rendered if one["kind"] == "StatefulSet" and one["metadata"]["name"] == "sinal-nats")
+    (container,) = server["spec"]["template"]["spec"]["containers"]
+    file = tmp_path / "nats.conf"
+    file.write_text(configured["data"]["nats.conf"])
+    passwords = {one["name"]: "n123e4" for one in container["env"]}
+    assert len(passwords) == 1 + len(RIGHTS)
+    done = subprocess.run(
+        [nats_binary(), "-t", "-c", str(file)], env=passwords, text=True, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    lacking = subprocess.run(
+        [nats_binary(), "-t", "-c", str(file)], env={}, text=True, capture_output=True, check=False, timeout=60
+    )
+    assert lacking.returncode != 0  # or the test of the variables above would say nothing

@@ -44,6 +44,7 @@ BY_SENSE = {
     "nats.existingSecret=": "set nats.existingSecret",
     "postgres.existingSecret=": "set postgres.existingSecret",
     "nats.url=nats://other:4222": "nats.existingSecret and nats.url are both set",
+    "nats.existingSecret=,nats.url=nats://n:4222,nats.users.enabled=true": "Set nats.existingSecret to a Secret",
     "evaluation.enabled=true": "evaluation.enabled=true brings NATS, PostgreSQL and Redis of its own",
     "redis.url=redis://a,redis.existingSecret=b": "redis.existingSecret and redis.url are both set",
     "config.publicUrl=,operator.routes.mode=ingress": "set config.publicUrl",

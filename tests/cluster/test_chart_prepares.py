@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sinal_crds.keyring import Keyring
+from sinal_crds.rights import RIGHTS
 
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
@@ -96,6 +97,16 @@ def test_a_secret_without_its_key_is_named_and_left_alone(preparing: Release, ku
     assert done.returncode == 1
     assert f"{kubectl.namespace}/sinal-keyring is there but has no keyring.json" in done.stderr
     assert contents(kubectl, "sinal-keyring") == {"other": b"x"}
+
+
+def test_users_of_nats_get_passwords(control_plane: ControlPlane, kubectl: Kubectl) -> None:
+    words = ("install", "prepare", "--namespace", kubectl.namespace, "--release", "sinal", "--nats-users", "nats-users")
+    done = sinal(control_plane.kubeconfig, *words)
+    assert done.returncode == 0, done.stderr
+    made = contents(kubectl, "nats-users")
+    assert set(made) == set(RIGHTS)
+    assert len(set(made.values())) == len(RIGHTS)
+    assert all(password.startswith(b"n") for password in made.values())
 
 
 def test_a_keyring_of_the_release_before_gets_its_parts(preparing: Release, kubectl: Kubectl) -> None:

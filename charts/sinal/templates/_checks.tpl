@@ -30,6 +30,9 @@
 {{- else if or $v.nats.existingSecret $v.nats.url $v.postgres.existingSecret $v.redis.existingSecret $v.redis.url (include "sinal.authorities" .) -}}
 {{- $problems = append $problems "evaluation: evaluation.enabled=true brings NATS, PostgreSQL and Redis of its own; unset nats.*, postgres.existingSecret and redis.*, or set evaluation.enabled=false" -}}
 {{- end -}}
+{{- if and $v.nats.users.enabled (not $v.evaluation.enabled) (not $v.nats.existingSecret) -}}
+{{- $problems = append $problems "nats.users: where do the roles' URLs stand? Set nats.existingSecret to a Secret with a key for each role, or nats.users.enabled=false" -}}
+{{- end -}}
 {{- if and $v.postgres.apiLogin $v.postgres.secretKeys.apiUrl -}}
 {{- $problems = append $problems "postgres: apiLogin and secretKeys.apiUrl both say what the API logs in as; unset one" -}}
 {{- end -}}

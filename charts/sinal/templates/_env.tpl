@@ -51,17 +51,26 @@
 - {name: authorities, mountPath: /etc/sinal/authorities, readOnly: true}
 {{- end -}}
 
+{{/* A role's way to NATS: (dict "top" . "component" NAME). A backup reads every stream, as the operator may. */}}
 {{- define "sinal.env.nats" -}}
-{{- if .Values.evaluation.enabled }}
-{{- include "sinal.env.secret" (dict "name" "NATS_PASSWORD" "secret" (include "sinal.evaluationSecret" .) "key" "nats-password") }}
-- {name: SINAL_NATS_URL, value: "nats://sinal:$(NATS_PASSWORD)@{{ include "sinal.fullname" . }}-nats:4222"}
+{{- $user := ternary "operator" .component (eq .component "backup") -}}
+{{- $secret := include "sinal.evaluationSecret" .top -}}
+{{- with .top }}
+{{- $host := printf "%s-nats:4222" (include "sinal.fullname" .) }}
+{{- if and .Values.evaluation.enabled .Values.nats.users.enabled }}
+{{- include "sinal.env.secret" (dict "name" "NATS_PASSWORD" "secret" (include "sinal.natsSecret" .) "key" $user) }}
+- {name: SINAL_NATS_URL, value: "nats://sinal-{{ $user }}:$(NATS_PASSWORD)@{{ $host }}"}
+{{- else if .Values.evaluation.enabled }}
+{{- include "sinal.env.secret" (dict "name" "NATS_PASSWORD" "secret" $secret "key" "nats-password") }}
+- {name: SINAL_NATS_URL, value: "nats://sinal:$(NATS_PASSWORD)@{{ $host }}"}
 {{- else if .Values.nats.existingSecret }}
-{{- include "sinal.env.secret" (dict "name" "SINAL_NATS_URL" "secret" .Values.nats.existingSecret "key" .Values.nats.secretKey) }}
+{{- include "sinal.env.secret" (dict "name" "SINAL_NATS_URL" "secret" .Values.nats.existingSecret "key" (ternary $user .Values.nats.secretKey .Values.nats.users.enabled)) }}
 {{- else }}
 - {name: SINAL_NATS_URL, value: {{ .Values.nats.url | quote }}}
 {{- end }}
 {{- if contains "nats " (include "sinal.authorities" .) }}
 - {name: SINAL_NATS_CA_FILE, value: /etc/sinal/authorities/nats.crt}
+{{- end }}
 {{- end }}
 {{- end -}}
 

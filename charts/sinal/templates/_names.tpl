@@ -72,6 +72,11 @@ helm.sh/chart: {{ printf "%s-%s" .top.Chart.Name .top.Chart.Version | replace "+
 {{- printf "%s-api-login" (include "sinal.fullname" .) -}}
 {{- end -}}
 
+{{/* Passwords of the users of the evaluation NATS. */}}
+{{- define "sinal.natsSecret" -}}
+{{- printf "%s-nats-users" (include "sinal.fullname" .) -}}
+{{- end -}}
+
 {{- define "sinal.evaluationSecret" -}}
 {{- printf "%s-evaluation" (include "sinal.fullname" .) -}}
 {{- end -}}
