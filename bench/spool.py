@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from sinal_crds import names
 from sinal_runtime import logs
 from sinal_runtime.bus import Bus, Published
-from sinal_runtime.spool import Detour, Entry, Limits
+from sinal_runtime.spool import Detour, Entry, Limits, Owner
 
 from tests.support.nats_process import NatsProcess
 
@@ -49,6 +49,7 @@ class Broker:
             connected=lambda: self.there,
             publish=self.publish,
             request_provision=self.bus.request_provision,
+            tenant_of=lambda slug: Owner(f"uid-{slug}", f"ns/{slug}"),
         )
 
 

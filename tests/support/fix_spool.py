@@ -13,7 +13,7 @@ import pytest
 
 from sinal_runtime.bus import BusUnavailable, Published
 from sinal_runtime.bus.testing import MemoryBus
-from sinal_runtime.spool import Detour, Entry, Limits
+from sinal_runtime.spool import Detour, Entry, Limits, Owner
 
 SMALL = Limits(max_bytes=1 << 20, free_bytes=0, segment_bytes=4_096)
 
@@ -55,7 +55,9 @@ class SpoolWorld:
 
     folder: Path
     broker: SpoolBroker = field(default_factory=SpoolBroker)
-    tenants: set[str] = field(default_factory=lambda: {"loja", "outra"})
+    tenants: dict[str, Owner] = field(
+        default_factory=lambda: {slug: Owner(f"uid-{slug}", f"ns/{slug}") for slug in ("loja", "outra")}
+    )
 
     def segments(self) -> list[Path]:
         """Files on disk, oldest first."""
@@ -70,7 +72,7 @@ class SpoolWorld:
             connected=lambda: self.broker.bus.connected,
             publish=self.broker.publish,
             request_provision=self.broker.bus.request_provision,
-            is_tenant=self.tenants.__contains__,
+            tenant_of=self.tenants.get,
             **options,
         )
         await detour.start()

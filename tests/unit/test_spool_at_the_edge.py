@@ -38,6 +38,7 @@ class Edge:
             connected=lambda: self.bus.connected,
             publish=self._publish,
             request_provision=self.bus.request_provision,
+            tenant_of=spool.tenants.get,
         )
         edge = app.build(
             bus=self.bus,

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from sinal_runtime.bus.errors import LaneFull
-from sinal_runtime.spool import Detour, Limits, SpoolFull
+from sinal_runtime.spool import Detour, Limits, Owner, SpoolFull
 from sinal_runtime.spool.circuit import PROBE_INTERVAL_S
 from sinal_runtime.spool.erasure import keep_others
 
@@ -163,13 +163,51 @@ async def test_missing_lane_asks_for_it_and_waits(spool_world: SpoolWorld) -> No
 
 
 async def test_tenant_that_is_gone_for_a_day_is_given_up(spool_world: SpoolWorld) -> None:
-    spool_world.tenants.discard("loja")
+    del spool_world.tenants["loja"]
     spool_world.broker.bus.tenants.discard("loja")
     before = REGISTRY.get_sample_value("sinal_spool_records_total", {"what": "orphaned"}) or 0
     async with spool_world.running() as detour:
         await detour.take([entry("loja", 0)])  # of long ago
         await eventually(lambda: not detour.is_due("loja"))
     assert REGISTRY.get_sample_value("sinal_spool_records_total", {"what": "orphaned"}) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("now", "theirs"),
+    [
+        (Owner("uid-loja", "ns/loja"), True),
+        (Owner("uid-made-again", "ns/loja"), True),
+        (Owner("uid-new", "ns/new", legacy="ns/loja"), True),
+        (Owner("uid-other", "other/loja"), False),
+        (Owner("uid-other", "other/new", legacy="other/loja"), False),
+    ],
+)
+async def test_what_was_taken_for_one_tenant_is_never_given_to_another(
+    spool_world: SpoolWorld, now: Owner, theirs: bool
+) -> None:
+    """The slug changed hands while the broker was away; the other's own events are not held up by it."""
+    bus = spool_world.broker.bus
+    bus.connected = False
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", 0)])
+    spool_world.tenants["loja"] = now
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", 1)])
+        bus.connected = True
+        await eventually(lambda: not detour.is_due("loja"))
+    assert spool_world.broker.keys("loja") == (["loja:0", "loja:1"] if theirs else ["loja:1"])
+
+
+async def test_a_record_of_a_release_that_named_no_tenant_goes_to_who_has_the_slug(spool_world: SpoolWorld) -> None:
+    bus = spool_world.broker.bus
+    bus.connected = False
+    known = spool_world.tenants.pop("loja")
+    async with spool_world.running() as detour:
+        await detour.take([entry("loja", 0)])  # nobody knows whose it is: as those records are
+        spool_world.tenants["loja"] = known
+        bus.connected = True
+        await eventually(lambda: not detour.is_due("loja"))
+    assert spool_world.broker.keys("loja") == ["loja:0"]
 
 
 async def test_full_spool_is_refused_and_says_so(spool_world: SpoolWorld) -> None:

@@ -17,7 +17,7 @@ from sinal_runtime.ingest.quarantine import SealedQuarantine
 from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.server import GRACE_S, HttpServer
 from sinal_runtime.settings import Settings
-from sinal_runtime.spool import Detour, Entry, Limits
+from sinal_runtime.spool import Detour, Entry, Limits, Owner
 from sinal_runtime.tracing import Tracer
 
 
@@ -99,11 +99,18 @@ def _detour(settings: Settings, bus: Bus, plans: ports.Plans, bucket: Quarantine
             return await bucket.write(entry.subject, entry.body, timeout_s=timeout_s)
         return await bus.publish(entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s)
 
+    def tenant_of(slug: str) -> Owner | None:
+        plan = plans.snapshot.tenants.get(slug)
+        if plan is None:
+            return None
+        legacy = f"{plan.namespace}/{plan.heir_of}" if plan.heir_of else ""
+        return Owner(plan.uid, f"{plan.namespace}/{plan.name}", legacy)
+
     return Detour(
         settings.spool_dir,
         limits=Limits(max_bytes=settings.spool_bytes, free_bytes=settings.spool_free_bytes),
         connected=lambda: bus.connected,
         publish=publish,
         request_provision=bus.request_provision,
-        is_tenant=lambda slug: slug in plans.snapshot.tenants,
+        tenant_of=tenant_of,
     )

@@ -7,13 +7,14 @@ invariant: what was promised is on disk until the broker has acked it, and what 
 
 from sinal_runtime.spool.detour import Detour, State
 from sinal_runtime.spool.errors import SpoolBroken, SpoolError, SpoolFull, SpoolLocked
-from sinal_runtime.spool.record import Entry
+from sinal_runtime.spool.record import Entry, Owner
 from sinal_runtime.spool.spool import Limits, Spool
 
 __all__ = [
     "Detour",
     "Entry",
     "Limits",
+    "Owner",
     "Spool",
     "SpoolBroken",
     "SpoolError",

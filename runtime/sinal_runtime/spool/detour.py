@@ -20,7 +20,7 @@ from sinal_runtime.bus.errors import LaneFull, where
 from sinal_runtime.spool.circuit import Circuit
 from sinal_runtime.spool.disk import Keep
 from sinal_runtime.spool.errors import SpoolError
-from sinal_runtime.spool.record import Entry
+from sinal_runtime.spool.record import Entry, Owner
 from sinal_runtime.spool.replay import Clock, Publish, Replayer
 from sinal_runtime.spool.spool import Limits, Spool
 
@@ -52,10 +52,10 @@ class Detour:
         connected: Callable[[], bool],
         publish: Publish,
         request_provision: Callable[[str], None],
-        is_tenant: Callable[[str], bool] = lambda _: True,
+        tenant_of: Callable[[str], Owner | None],
         clock: Clock = time,
     ) -> None:
-        self._clock = clock
+        self._clock, self._tenant_of = clock, tenant_of
         metrics.SPOOL_LIMIT_BYTES.set(limits.max_bytes)
         self._circuit = Circuit(connected)
         self._spool = Spool(folder, limits=limits, on_stored=self._stored)
@@ -64,7 +64,7 @@ class Detour:
             circuit=self._circuit,
             publish=publish,
             request_provision=request_provision,
-            is_tenant=is_tenant,
+            tenant_of=tenant_of,
             clock=clock,
         )
         self._refused_at: float | None = None
@@ -108,6 +108,9 @@ class Detour:
         """Store events of one tenant on the disk, all or none; raises SpoolFull, SpoolBroken, LaneFull."""
         if self._replayer.is_full(entries[0].tenant):
             raise LaneFull("the tenant's queue at the broker is full and its spooled events wait for it")
+        owner = self._tenant_of(entries[0].tenant)
+        if owner is not None:
+            entries = [msgspec.structs.replace(entry, owner=owner.uid, home=owner.home) for entry in entries]
         try:
             await self._spool.append(entries)
         except SpoolError:

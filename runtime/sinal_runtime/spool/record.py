@@ -35,6 +35,20 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     msg_id: str
     at_ms: int  # Unix ms at which it was spooled
     body: bytes
+    owner: str = ""  # UID of the Tenant that it was taken for; empty in records of a release that did not say
+    home: str = ""  # its namespace and name
+
+
+class Owner(NamedTuple):
+    """The Tenant that has a slug now; `legacy` is whose place it takes, as namespace and name."""
+
+    uid: str
+    home: str
+    legacy: str = ""
+
+    def has(self, entry: Entry) -> bool:
+        """Whether a record was taken for it."""
+        return not entry.owner or entry.owner == self.uid or entry.home in (self.home, self.legacy)
 
 
 class Found(NamedTuple):

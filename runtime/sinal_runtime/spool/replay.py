@@ -3,7 +3,8 @@
 One task a tenant that has records: a full queue, a missing stream or a slow one holds up nobody else. It publishes a
 window at a time, starting with one record and doubling with every success, so that where the broker refuses, little
 that is newer passes what was refused. What the broker had already (an ack that was lost) it tells by the
-message id. A tenant whose plan is gone loses its records after `ORPHAN_S`: nobody can be meant to get them.
+message id. A tenant whose plan is gone loses its records after `ORPHAN_S`: nobody can be meant to get them. Where its
+slug is another Tenant's by then, it loses them at once: what was taken for the one is never given to the other.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import structlog
 from sinal_runtime import metrics
 from sinal_runtime.bus.errors import BusError, BusUnavailable, LaneFull, LaneMissing, where
 from sinal_runtime.spool.circuit import Circuit
-from sinal_runtime.spool.record import Entry
+from sinal_runtime.spool.record import Entry, Owner
 from sinal_runtime.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -60,11 +61,11 @@ class Replayer:
         circuit: Circuit,
         publish: Publish,
         request_provision: Callable[[str], None],
-        is_tenant: Callable[[str], bool],
+        tenant_of: Callable[[str], Owner | None],
         clock: Clock,
     ) -> None:
         self._spool, self._circuit, self._publish = spool, circuit, publish
-        self._request_provision, self._is_tenant, self._clock = request_provision, is_tenant, clock
+        self._request_provision, self._tenant_of, self._clock = request_provision, tenant_of, clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(SLOTS)
         self._trouble: dict[str, str] = {}  # tenant -> type of its last error
@@ -132,6 +133,9 @@ class Replayer:
         return list(await asyncio.gather(*map(self._one, entries)))
 
     async def _one(self, entry: Entry) -> bool:
+        owner = self._tenant_of(entry.tenant)
+        if owner is not None and not owner.has(entry):
+            return self._given_up(entry, "its slug is another Tenant's")
         try:
             ack = await self._publish(entry, timeout_s=TIMEOUT_S)
         except BusError as error:
@@ -148,12 +152,16 @@ class Replayer:
         else:
             self._circuit.succeeded()  # a refusal is an answer
         if isinstance(error, LaneMissing):
-            if not self._is_tenant(entry.tenant) and self._clock.time() - entry.at_ms / 1000 > ORPHAN_S:
-                log.error("spool.orphaned", tenant=entry.tenant, why="its tenant is gone for a day")
-                metrics.SPOOL_RECORDS.labels("orphaned").inc()
-                return True
+            if self._tenant_of(entry.tenant) is None and self._clock.time() - entry.at_ms / 1000 > ORPHAN_S:
+                return self._given_up(entry, "its tenant is gone for a day")
             self._request_provision(entry.tenant)
         if self._trouble.get(entry.tenant) != kind:
             self._trouble[entry.tenant] = kind
             log.warning("spool.waits", tenant=entry.tenant, error=kind)
         return False
+
+    @staticmethod
+    def _given_up(entry: Entry, why: str) -> bool:
+        log.error("spool.orphaned", tenant=entry.tenant, why=why)
+        metrics.SPOOL_RECORDS.labels("orphaned").inc()
+        return True
