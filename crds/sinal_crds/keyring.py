@@ -166,7 +166,7 @@ class Keyring:
         """The sealing key of that id; raises UnknownKey."""
         if (found := self.keys.get(key_id)) is not None:
             return found
-        origin = self.keys.get(key_id.removesuffix(_EDGE)) if key_id.endswith(_EDGE) else None
+        origin = self.keys.get(key_id.removesuffix(_EDGE)) if is_of_edge(key_id) else None
         if origin is None:
             raise UnknownKey(f"no sealing key {key_id!r} in the keyring; give runtime and operator the same one")
         return _of_edge(origin)
@@ -187,6 +187,11 @@ class Keyring:
         if self.part != "whole":
             raise NotInThisPart(f"the {self.part} part of a keyring has no mint key")
         return self.mint_key
+
+
+def is_of_edge(key_id: str) -> bool:
+    """Whether it is the id of a key that the edge has."""
+    return key_id.endswith(_EDGE)
 
 
 def _of_edge(key: bytes) -> bytes:

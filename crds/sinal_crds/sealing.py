@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sinal_crds.credentials import optional_keys
-from sinal_crds.keyring import InvalidKeyring, Keyring, UnknownKey
+from sinal_crds.keyring import InvalidKeyring, Keyring, UnknownKey, is_of_edge
 from sinal_crds.plan import PLAN_VERSION, TenantPlan
 
 __all__ = [
@@ -130,6 +130,8 @@ def unseal(raw: bytes, keyring: Keyring) -> TenantPlan:
     sealed = envelope.edge if is_edge else envelope.sealed
     if sealed is None:
         raise NotForTheEdge("it was sealed by a release that knows no edge; the operator seals it again when upgraded")
+    if is_of_edge(sealed.kid) is not is_edge:  # who has the other keys can derive the edge's, and must not believe it
+        raise TamperedPlan(f"plan of {envelope.slug!r} names a key that is not for this envelope")
     key = keyring.key(sealed.kid)
     purpose = _FOR_EDGE if is_edge else "sinal plan"
     bound = _bound(purpose, envelope.version, envelope.slug, envelope.hash, bytes(envelope.plan))

@@ -145,6 +145,17 @@ def test_one_envelope_is_not_taken_for_the_other() -> None:
             unseal(raw, WHOLE if "sealed" in swapped else EDGE)
 
 
+@pytest.mark.parametrize("reader", [WHOLE, RUNTIME], ids=["whole", "runtime"])
+def test_a_plan_that_the_edge_made_up_is_believed_by_nobody_else(reader: Keyring) -> None:
+    """It may write to the bucket, and names its own key as the one that the whole plan is sealed under."""
+    made_up = msgspec.structs.replace(a_plan(), hosts=("rival.example",))
+    raw = seal(made_up, Keyring(WHOLE.mint_key, EDGE.keys, EDGE.primary))
+    assert json.loads(raw)["sealed"]["kid"] == WHOLE.edge_primary
+    with pytest.raises(TamperedPlan):
+        unseal(raw, reader)
+    assert resealed(raw, WHOLE) is None, "nor does the operator make it right"
+
+
 def test_the_release_before_reads_what_this_one_seals() -> None:
     """A role of it that is still there, or there again after a rollback, with the keyring's own Secret."""
     before = by_the_release_before(WHOLE.rotate_mint(now=1).to_json(), seal(a_plan(), WHOLE))
