@@ -10,9 +10,10 @@ import pytest
 from sinal_crds.plan import IntegrationPlan, Limits, TenantPlan
 from sinal_runtime.bus.errors import BusUnavailable, MessageTooLarge
 from sinal_runtime.gateways.sale import Customer, Product, Sale, Tracking
-from sinal_runtime.ingest.testing import sha256
+from sinal_runtime.ingest.new_words import MAX_WORDS, NewWords
+from sinal_runtime.ingest.testing import MemoryQuarantine, sha256
 
-from tests.support.fix_ingest import OPEN_TOKEN, OTHER, SECRET, TOKEN, EdgeWorld, a_sale, a_tenant
+from tests.support.fix_ingest import OPEN_TOKEN, OTHER, SECRET, TOKEN, EdgeWorld, SignedGateway, a_sale, a_tenant
 
 SIGNED = {"x-signature": SECRET}
 URL = f"/api/v1/webhooks/signed/{TOKEN}"
@@ -219,6 +220,18 @@ async def test_copies_of_one_word_are_bounded(edge_world: EdgeWorld, monkeypatch
         sale = a_sale(**NEW_WORD | {"order_id": f"HP{order}", "event_key": f"signed:HP{order}:ignored:NEW"})
         assert (await client.post(URL, body(sale), headers=SIGNED)).status == 202
     assert (len(edge_world.quarantine.kept), len(edge_world.bus.messages)) == (3, 5)
+
+
+async def test_words_that_one_tenant_makes_up_take_no_place_of_another_s() -> None:
+    quarantine = MemoryQuarantine()
+    words = NewWords(quarantine)
+
+    async def kept(tenant: str, word: str) -> bool:
+        sale = a_sale(**NEW_WORD | {"event": word})
+        return await words.keep(SignedGateway(), [sale], tenant=tenant, integration="v", raw=b"{}") is not None
+
+    assert [await kept("rival", f"WORD_{n}") for n in range(MAX_WORDS + 2)] == [True] * MAX_WORDS + [False] * 2
+    assert await kept("loja", "PURCHASE_SETTLED")
 
 
 async def test_delivery_that_can_not_be_kept_is_not_answered_2xx(edge_world: EdgeWorld) -> None:

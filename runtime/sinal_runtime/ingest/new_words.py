@@ -18,7 +18,7 @@ from sinal_runtime.ingest.quarantine import CannotKeep
 log = structlog.get_logger(__name__)
 
 MAX_COPIES = 1_000  # of a tenant, gateway and word, in this process
-MAX_WORDS = 1_000  # a sender that makes words up must not fill memory or bucket
+MAX_WORDS = 100  # of a tenant: a sender that makes words up must not fill memory or bucket, nor use up another's
 REASON = "the word for what happened is new: recorded as ignored"
 
 
@@ -32,7 +32,7 @@ class NewWords:
 
     def __init__(self, quarantine: Quarantine) -> None:
         self._quarantine = quarantine
-        self._copies: dict[tuple[str, str, str], int] = {}
+        self._copies: dict[str, dict[tuple[str, str], int]] = {}  # by tenant; gateway and word
 
     async def keep(
         self, gateway: Gateway, sales: Sequence[Sale], *, tenant: str, integration: str, raw: bytes
@@ -52,9 +52,9 @@ class NewWords:
             return None
 
     def _admits(self, tenant: str, gateway: str, sales: Sequence[Sale]) -> bool:
-        word = (tenant, gateway, sales[0].event)
-        copies = self._copies.get(word, 0)
-        if copies >= MAX_COPIES or (not copies and len(self._copies) >= MAX_WORDS):
+        words, word = self._copies.setdefault(tenant, {}), (gateway, sales[0].event)
+        copies = words.get(word, 0)
+        if copies >= MAX_COPIES or (not copies and len(words) >= MAX_WORDS):
             return False
-        self._copies[word] = copies + 1
+        words[word] = copies + 1
         return True

@@ -15,6 +15,7 @@ from sinal_runtime.events import TRACKING_KINDS, Event, Kind
 from sinal_runtime.ingest import body, draft, facts, outlet, peer, problem, who
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
 from sinal_runtime.ingest.fields import Fields
+from sinal_runtime.ingest.glance import glance
 from sinal_runtime.ingest.observe import Observer
 from sinal_runtime.ingest.origins import LandingHosts
 from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Published
@@ -36,13 +37,6 @@ class Entry(NamedTuple):
     kind: Kind
     source: Mapping[str, object]
     path: str  # of its fields, with the closing dot
-
-
-class Document(NamedTuple):
-    """A body, and how many bytes it was inflated to; 0 for one that was not compressed."""
-
-    fields: dict[str, object]
-    inflated: int
 
 
 class Understood(NamedTuple):
@@ -88,13 +82,11 @@ class Tracking:
 
     async def one(self, request: Request, slug: str | None, kind: Kind) -> Answer:
         """`POST /api/v1/track/<kind>`."""
-        document = await self._read(request)
-        return await self._accept(request, slug, [Entry(kind, document.fields, "")], inflated=document.inflated)
+        return await self._accept(request, slug, [Entry(kind, await self._read(request, slug), "")])
 
     async def batch(self, request: Request, slug: str | None) -> Answer:
         """`POST /api/v1/track/batch`: `{"events": [{"type": …}]}`; a `funnel` beside `events` stands for all."""
-        document = await self._read(request)
-        return await self._accept(request, slug, entries(document.fields), inflated=document.inflated)
+        return await self._accept(request, slug, entries(await self._read(request, slug, batch=True)))
 
     async def beacon(self, request: Request, slug: str | None, entry: Entry) -> None:
         """One event out of query parameters; raises Problem."""
@@ -107,13 +99,13 @@ class Tracking:
         `batch`: nothing has happened then, and they find out what is wrong with it.
         """
         raw = request.whole_body or b""
-        if len(raw) > MAX_BODY or not self._out.is_direct:
+        if len(raw) > MAX_BODY or not self._out.is_direct or "content-encoding" in request.headers:
             return False
         try:
             body.check_media_type(request)
-            document = _document(request, raw)
-            found = [Entry(kind, document.fields, "")] if kind else entries(document.fields)
-            if len(found) != 1 or document.inflated:
+            document = body.json_object(raw)
+            found = [Entry(kind, document, "")] if kind else entries(document)
+            if len(found) != 1:
                 return False
             callers = self._callers(request, slug, found)
         except problem.Problem:
@@ -152,16 +144,22 @@ class Tracking:
         duplicates = await self._stored(self._out.settle([event], [outlet.encode_safe(event)], [error]))
         return _answer([event], duplicates, [receipt.dropped])
 
-    async def _read(self, request: Request) -> Document:
+    async def _read(self, request: Request, slug: str | None, *, batch: bool = False) -> dict[str, object]:
         body.check_media_type(request)
         raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
-        return _document(request, raw)
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        data = body.inflate(raw, encoding=encoding, limit=MAX_INFLATED)
+        if data is not raw:
+            seen = glance(data, batch=batch)
+            callers = self._callers(request, slug, [Entry("pageview", {"funnel": seen.funnel}, seen.path)])
+            await self._admit_inflated(callers[0].tenant, seen.weight)
+        return body.json_object(data)
 
     async def _accept(
-        self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool = False, inflated: int = 0
+        self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool = False
     ) -> Answer:
         callers = self._callers(request, slug, found)
-        await self._admit_rate(callers[0].tenant, len(found), inflated)
+        await self._admit_rate(callers[0].tenant, len(found))
         events, dropped, unknown = self._understand(request, found, callers, page_is_url=page_is_url)
         self._observer.unknown_fields(request.tenant, unknown)
         return _answer(events, await self._stored(self._out.put(events)), dropped)
@@ -228,21 +226,17 @@ class Tracking:
             referrer=page[: draft.MAX_URL] if page else None,
         )
 
-    async def _admit_rate(self, tenant: TenantPlan, count: int, inflated: int) -> None:
-        """Both limits, before anything is done for it; what is refused for its bytes has spent no events."""
+    async def _admit_inflated(self, tenant: TenantPlan, size: int) -> None:
+        """Before anything is read of it but its sender; what is refused for its bytes has spent no events."""
+        most = max(MIN_INFLATED_PER_MINUTE, INFLATED_PER_EVENT * tenant.limits.events_per_minute)
+        if wait_s := await self._limiter.take(f"{tenant.slug}:inflated", size, per_minute=most):
+            raise problem.retry(429, "The tenant's limit of compressed bodies per minute is used up.", wait_s)
+
+    async def _admit_rate(self, tenant: TenantPlan, count: int) -> None:
+        """Before anything is done for it."""
         per_minute = tenant.limits.events_per_minute
-        if inflated:
-            most = max(MIN_INFLATED_PER_MINUTE, INFLATED_PER_EVENT * per_minute)
-            if wait_s := await self._limiter.take(f"{tenant.slug}:inflated", inflated, per_minute=most):
-                raise problem.retry(429, "The tenant's limit of compressed bodies per minute is used up.", wait_s)
         if wait_s := await self._limiter.take(f"{tenant.slug}:events", count, per_minute=per_minute):
             raise problem.retry(429, "The tenant's limit of events per minute is used up.", wait_s)
-
-
-def _document(request: Request, raw: bytes) -> Document:
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    data = body.inflate(raw, encoding=encoding, limit=MAX_INFLATED)
-    return Document(body.json_object(data), 0 if data is raw else len(data))
 
 
 def entries(document: dict[str, object]) -> list[Entry]:
