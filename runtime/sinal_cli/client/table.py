@@ -17,7 +17,7 @@ from rich.text import Text
 
 GAP = 2
 INDENT = 4
-_LEAST = 28  # characters that words have beside their row; with less they stand beneath it
+_LEAST = 24  # characters that words have beside their row; with less they stand beneath it
 DAY, CLOCK = "%d/%m", "%H:%M:%S"
 _WORD = re.compile(r"\S+\s*")
 _JOINT = re.compile(r"[^,;:/&?=|}\])>]*[,;:/&?=|}\])>]+\s*|[^,;:/&?=|}\])>]+\s*")  # where a long word may be parted
