@@ -66,7 +66,7 @@ PLAYED: dict[str, Any] = {"step": "Hotmart: approved while Meta answers 500", "o
 VIEWS: dict[str, tuple[Sequence[Column], list[Sequence[Cell]], list[str]]] = {
     "events": (EVENT_COLUMNS, [event_row(one) for one in EVENTS], [*IDS[:3], "HP16015479281020", "no_destination"]),
     "review": (reviews.COLUMNS, [reviews._row(one) for one in EVENTS if one["match"]], [IDS[0], "click-2"]),
-    "letters": (replays.GROUPS, [replays._group_row(GROUP)] * 2, [IDS[0], "2804003", "pixel-principal", "Invalid parameter"]),
+    "letters": (replays.GROUPS, [replays._group_row(GROUP)] * 2, [IDS[0], "2804003", "pixel-principal", "Invalid p"]),
     "quarantine": (quarantine.COLUMNS, [quarantine._row(KEPT)], [KEPT["id"], "missing or empty"]),
     "attempts": (events.ATTEMPT, [ATTEMPT] * 2, ["400", "2804003", "Invalid parameter"]),
     "doctor": (doctor.COLUMNS, [FINDING] * 2, ["failed", "loja: pixel-principal", "credential"]),
