@@ -7,12 +7,14 @@ fields that come later are ignored by older readers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 FACTS_VERSION = 1
 PULSE_KEY = "_pulse"  # beside the slugs, none of which begins so: says that the runtime still looks
+ORPHANS_KEY = "_orphans"  # the operator's: plans in force whose Tenant it does not find
 PULSE_S = 60  # it is written no more often
 SILENT_S = 300  # without a pulse for so long, what the bucket holds is out of date
 
@@ -89,9 +91,31 @@ class UnknownFacts(ValueError):
     """An entry of another version, or of something else."""
 
 
+class Orphan(msgspec.Struct, frozen=True):
+    """A plan in force without its Tenant, by slug, and what that Tenant was."""
+
+    slug: str
+    namespace: str
+    name: str
+
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _facts = msgspec.json.Decoder(TenantFacts).decode
 _pulse = msgspec.json.Decoder(Pulse).decode
+_orphans = msgspec.json.Decoder(list[Orphan]).decode
+
+
+def encode_orphans(orphans: Iterable[Orphan]) -> bytes:
+    """The entry of ORPHANS_KEY."""
+    return _encode(sorted(orphans, key=lambda one: one.slug))
+
+
+def decode_orphans(entry: bytes) -> list[Orphan]:
+    """The entry of ORPHANS_KEY; raises UnknownFacts."""
+    try:
+        return _orphans(entry)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UnknownFacts(str(error)) from error
 
 
 def encode(entry: TenantFacts | Pulse) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sinal_crds.facts import Orphan
 from sinal_crds.schema import MANIFESTS
 
 from tests.cluster.support import shop
@@ -176,6 +177,29 @@ async def test_what_is_deleted_stops_whoever_waits_for_its_slug(
         assert await look.plans() == {}
         kept = {"T-shop": f"retained:{kubectl.namespace}/old"} if policy == "Retain" else {}
         assert await look.streams() == kept
+
+
+async def test_a_plan_whose_tenant_went_without_the_operator_is_told_to_the_runtime(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
+    """For `sinal doctor`: somebody took the finalizer away while no operator ran, and the sales go on."""
+    kubectl.apply(shop.tenant())
+    kubectl.wait("tenant", "loja")
+    async with lanes(nats_server.url, running.keyring) as look:
+        assert await look.orphans() == []
+        await running.stop()
+        kubectl.do("patch", "tenant", "loja", "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+        kubectl.do("delete", "tenant", "loja", "--timeout=120s")
+        running.start()
+        async with asyncio.timeout(120):
+            while not (told := await look.orphans()):
+                await asyncio.sleep(0.1)
+        assert told == [Orphan(slug="loja", namespace=kubectl.namespace, name="loja")]
+        kubectl.apply(shop.tenant())
+        kubectl.wait("tenant", "loja")
+        async with asyncio.timeout(120):
+            while await look.orphans():
+                await asyncio.sleep(0.1)
 
 
 async def test_a_dead_nats_does_not_hold_a_tenant_for_ever(

@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from pydantic import SecretStr
 
 from sinal_crds import names
+from sinal_crds.facts import ORPHANS_KEY, Orphan, encode_orphans
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import Limits, TenantPlan
 from sinal_operator.provision import Provisioner, Retired
@@ -116,6 +117,12 @@ class Platform:
         async with asyncio.timeout(PATIENCE_S):
             while len(await self.room.rows("select 1 from events")) < count:
                 await asyncio.sleep(0.05)
+
+    async def ownerless(self) -> dict[tuple[str, str], dict[str, str]]:
+        """What the state of the platform says of things that are nobody's, by area and subject."""
+        found = (await self.call("GET", "status")).json()["findings"]
+        words = ("is not there", "is retained", "has a queue and no plan")
+        return {(one["area"], one["subject"]): one for one in found if any(word in one["detail"] for word in words)}
 
     async def retained_queue_is_gone(self) -> None:
         """The retained stream, which no other Tenant gets, is removed by a person."""
@@ -296,6 +303,26 @@ async def test_a_purge_takes_nothing_of_who_has_the_rows_by_now(platform: Platfo
     await purge(platform)
     assert len(await platform.room.rows("select 1 from events")) == 1
     assert (await platform.call("GET", "audit", params={"action": "tenant.purge_refused"})).json()["audit"]
+
+
+async def test_what_nobody_owns_is_told_to_the_platforms_administrator_with_the_way_out(platform: Platform) -> None:
+    mine = tenant("ns-a", "uid-a")
+    await platform.declare(mine)
+    key = await platform.key()
+    assert await platform.ownerless() == {}
+    await platform.delete(mine)
+    await platform.publish("ORDER-THAT-WAITS")
+    left = [Orphan(slug="left", namespace="ns-z", name="left")]
+    await platform.client.jetstream().publish(f"$KV.{names.STATUS_BUCKET}.{ORPHANS_KEY}", encode_orphans(left))
+    async with platform.room.database.transaction() as connection:
+        await connection.execute("update api_keys set owner = 'uid-of-one-that-is-gone'")
+    told = await platform.ownerless()
+    assert told.keys() == {("plans", "left"), ("lanes", SLUG), ("keys", f"{SLUG}: console")}
+    assert "ns-z/left is not there" in told["plans", "left"]["detail"]
+    assert "retained for the Tenant ns-a/loja" in told["lanes", SLUG]["detail"]
+    assert "nats stream rm T-loja" in told["lanes", SLUG]["advice"]
+    assert "sinal keys revoke" in told["keys", f"{SLUG}: console"]["advice"]
+    assert (await platform.call("GET", "events", key)).status_code == 401, "as the finding says"
 
 
 async def test_every_table_that_knows_a_tenant_is_purged(platform: Platform) -> None:

@@ -18,7 +18,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from sinal_crds.facts import PULSE_KEY, SILENT_S, TenantFacts, UnknownFacts, decode, decode_pulse
+from sinal_crds.facts import ORPHANS_KEY, PULSE_KEY, SILENT_S, TenantFacts, UnknownFacts, decode, decode_pulse
 from sinal_crds.names import STATUS_BUCKET
 from sinal_operator.cluster.facts import Told
 from sinal_operator.cluster.pace import Pace
@@ -113,6 +113,7 @@ class Board:
     def read(self, entries: dict[str, bytes]) -> bool:
         """Take the bucket's content; whether that is news."""
         first, self._loaded = not self._loaded, True
+        entries.pop(ORPHANS_KEY, None)  # the operator's own word to the runtime
         pulse = entries.pop(PULSE_KEY, None)
         if pulse is None:
             return first

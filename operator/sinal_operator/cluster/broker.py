@@ -15,10 +15,13 @@ import nats.errors
 from nats.aio.client import Client
 
 from sinal_crds import trust
+from sinal_crds.facts import ORPHANS_KEY, Orphan, encode_orphans
 from sinal_crds.keyring import Keyring
+from sinal_crds.names import STATUS_BUCKET
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import Holder
 from sinal_operator.provision import Connection, Provisioner, Report, Retired, Unavailable
+from sinal_operator.provision.api import JetStream, Refused
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class Broker:
         self._holders: tuple[Holder, ...] | None = None
         self._away_since: float | None = time.monotonic()
         self._why = "there has been no connection yet"
+        self._told = b""
 
     @property
     def connected(self) -> bool:
@@ -92,6 +96,18 @@ class Broker:
         self.works()
         return report
 
+    async def tell_orphans(self, orphans: Collection[Holder]) -> None:
+        """Tell the runtime which plans have no Tenant, where that is another answer than before."""
+        said = encode_orphans(Orphan(one.slug, one.namespace, one.name) for one in orphans)
+        if self._client is None or not self.connected or said == self._told:
+            return
+        try:
+            await JetStream(self._client).store(f"$KV.{STATUS_BUCKET}.{ORPHANS_KEY}", said)
+        except (Unavailable, Refused) as error:  # the next round tells it
+            log.debug("plans without a Tenant are not told: %s", error)
+        else:
+            self._told = said
+
     def works(self) -> None:
         """Note that NATS has answered."""
         if self._away_since is not None:
@@ -112,6 +128,7 @@ class Broker:
             closed = asyncio.Event()
             try:
                 self._client = await self._connect(closed)
+                self._told = b""  # another broker may have lost it
                 self._provisioner = Provisioner(
                     self._client,
                     self._keyring,

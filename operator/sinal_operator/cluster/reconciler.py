@@ -158,7 +158,7 @@ class Reconciler:
                 both.create_task(self._route(declared))
             if holders is not None:
                 there = {seen.uid for seen in declared.seen if seen.key[0] == "Tenant"}
-                self._orphans.look(holders, there | self._departures.abandoned())
+                await self._broker.tell_orphans(self._orphans.look(holders, there | self._departures.abandoned()))
             self._world = self._look(declared)
             judged = [(seen, judge(seen, self._world)) for seen in declared.seen]
             if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):

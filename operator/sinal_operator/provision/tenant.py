@@ -58,7 +58,7 @@ class Tenant:
         `abandoned` are removed destinations whose waiting messages may be thrown away.
         """
         owner = info.metadata.get(desired.OWNER) if info is not None else self._plan.uid
-        if owner not in (self._plan.uid, *desired.legacies(self._plan)):
+        if owner not in (self._plan.uid, *desired.legacies(self._plan)) and not self._made_again(owner):
             return self._foreign(owner)
         try:
             await self._reconcile_stream(info)
@@ -70,6 +70,12 @@ class Tenant:
         if written:
             self._changes.append("plan written")
         return self._report(self._result(), info, consumers=consumers, digest=digest)
+
+    def _made_again(self, owner: str | None) -> bool:
+        """Whether the owner was a Tenant of this namespace and name, gone without the operator: its plan tells."""
+        held = self._vault.holder(self._plan.slug)
+        home = (self._plan.namespace, self._plan.name)
+        return held is not None and held.uid == owner and (held.namespace, held.name) == home
 
     def _result(self) -> Result:
         if self._blocked:

@@ -8,7 +8,7 @@ import msgspec
 
 from sinal_runtime.store.refusals import RefusalRow
 
-Area = Literal["services", "plans", "lanes", "destinations", "clocks", "tokens", "refusals", "spool"]
+Area = Literal["services", "plans", "lanes", "destinations", "clocks", "tokens", "keys", "refusals", "spool"]
 Grade = Literal["ok", "warning", "failed"]
 
 

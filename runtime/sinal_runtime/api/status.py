@@ -15,7 +15,7 @@ from fastapi import APIRouter, Response
 
 from sinal_crds import names
 from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_runtime.api import destinations, doors, health
+from sinal_runtime.api import destinations, doors, health, ownerless
 from sinal_runtime.api.access import Caller, Viewer
 from sinal_runtime.api.answers import answer, says
 from sinal_runtime.api.filters import Word
@@ -97,8 +97,22 @@ class Inspector:
         told = {one.subject for one in delivering if destinations.blames_token(one)}
         judged = [_token(*pair, state) for pair, state in asked.items() if f"{pair[0]}: {pair[1]}" not in told]
         findings = [*_services(services), *clock, *plans, *lanes, *delivering, *edge, *judged]
+        if caller.tenant is None and tenant is None:
+            findings += await self._ownerless(everyone, has_database=has_database, has_broker=has_broker)
         failed = any(one.grade == "failed" for one in findings)
         return Status(ok=not failed, now=datetime.now(UTC), findings=findings)
+
+    async def _ownerless(
+        self, everyone: Mapping[str, TenantPlan], *, has_database: bool, has_broker: bool
+    ) -> list[Finding]:
+        """What is nobody's, which only the platform's administrator can put right."""
+        known = {*everyone, *self._plans.snapshot.held}
+        found = await asyncio.gather(
+            ownerless.plans(self._bus) if has_broker else _nothing(),
+            ownerless.queues(self._bus, known) if has_broker else _nothing(),
+            ownerless.keys(self._operations) if has_database else _nothing(),
+        )
+        return [finding for part in found for finding in part]
 
     async def _depths(self) -> list[Depth] | None:
         """What waits, with ages; None where the broker does not say."""

@@ -11,7 +11,17 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from sinal_crds.facts import PULSE_KEY, PULSE_S, Pulse, TenantFacts, UnknownFacts, decode, decode_pulse, encode
+from sinal_crds.facts import (
+    ORPHANS_KEY,
+    PULSE_KEY,
+    PULSE_S,
+    Pulse,
+    TenantFacts,
+    UnknownFacts,
+    decode,
+    decode_pulse,
+    encode,
+)
 from sinal_runtime.housekeeping.ports import Plans
 from sinal_runtime.observing import facts
 from sinal_runtime.observing.shared import Surveyor
@@ -58,7 +68,7 @@ class Facts:
         news = {slug: encode(found) for slug, found in fresh.items() if self._is_due(slug, found, hanging, now)}
         await self._board.put(news)
         await self._board.put(self._pulse(hanging, now))  # last: who sees it may rely on the entries
-        gone = hanging.keys() - plans.keys() - {PULSE_KEY}
+        gone = hanging.keys() - plans.keys() - {PULSE_KEY, ORPHANS_KEY}
         if gone:
             await self._board.take_down(set(gone))
         self._written_at |= dict.fromkeys(news, now)

@@ -117,6 +117,12 @@ class OperationsStore:
             await write_audit(connection, audit)
         return _key(row)
 
+    async def ownerless_keys(self, *, limit: int) -> list[KeyRow]:
+        """Keys that open nothing, because the Tenant that they were made for has its slug no more; oldest first."""
+        async with self._database.autocommit() as connection:
+            rows = await (await connection.execute(_SQL["ownerless_keys"], {"limit": limit})).fetchall()
+        return [_key(row) for row in rows]
+
     async def keys(self, tenant: str | None, *, before: tuple[datetime, str] | None, limit: int) -> list[KeyRow]:
         """Keys of a tenant, or of all and of the platform, newest first."""
         before_at, before_id = before or (None, None)

@@ -9,6 +9,7 @@ import nats
 import nats.js.errors
 
 from sinal_crds import names
+from sinal_crds.facts import ORPHANS_KEY, Orphan, decode_orphans
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import unseal
@@ -52,6 +53,15 @@ class Lanes:
                 entry = await bucket.get(slug := subject.removeprefix(prefix))
                 found[slug] = unseal(entry.value or b"", self._keyring)
         return found
+
+    async def orphans(self) -> list[Orphan]:
+        """Plans without a Tenant, as the operator tells the runtime."""
+        try:
+            subject = f"$KV.{names.STATUS_BUCKET}.{ORPHANS_KEY}"
+            message = await self.jetstream.get_last_msg(f"KV_{names.STATUS_BUCKET}", subject)
+        except nats.js.errors.NotFoundError:
+            return []
+        return decode_orphans(message.data or b"[]")
 
 
 @asynccontextmanager

@@ -25,6 +25,14 @@ where (%(tenant)s::text is null or tenant_id = %(tenant)s)
     and (%(before_at)s::timestamptz is null or (created_at, id) < (%(before_at)s, %(before_id)s))
 order by created_at desc, id desc limit %(limit)s
 
+-- name: ownerless_keys
+-- Of tenants that are gone with their rows, or whose slug another Tenant has: they open nothing.
+select k.id, k.tenant_id, k.role, k.name, k.created_at, k.created_by, k.expires_at, k.last_used_at, k.revoked_at
+from api_keys k left join tenants t on t.id = k.tenant_id
+where k.tenant_id is not null and k.revoked_at is null and k.owner is not null
+    and k.owner is distinct from t.owner
+order by k.created_at limit %(limit)s
+
 -- name: revoke_key
 update api_keys set revoked_at = coalesce(revoked_at, now())
 where id = %(id)s and (%(tenant)s::text is null or tenant_id = %(tenant)s)
