@@ -64,8 +64,8 @@ ANYBODY: list[Case] = [
     ("demo's data is a file", lambda p: ["demo", "--data", f"{p}/file"], {}, "is a file"),
 ]
 BY_ANYBODY_ALIKE: list[Case] = [  # who does it makes no difference
-    ("port too high", lambda p: ["up", "--data", f"{p}/open/a", "--port", "99999"], {}, "must be 1 to 65533"),
-    ("port is none", lambda p: ["demo", "--data", f"{p}/open/b", "--port", "0"], {}, "must be 1 to 65533"),
+    ("port too high", lambda p: ["up", "--data", f"{p}/open/a", "--port", "99999"], {}, "must be 1 to 65532"),
+    ("port is none", lambda p: ["demo", "--data", f"{p}/open/b", "--port", "0"], {}, "must be 1 to 65532"),
     ("ready file nowhere", lambda p: ["up", "--ready-file", f"{p}/none/ready"], {}, "there is no such folder"),
     (
         "no address",
