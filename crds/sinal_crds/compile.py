@@ -147,7 +147,7 @@ class _TenantCompiler:
     def _funnel(self, item: Funnel) -> FunnelPlan:
         spec = item.spec
         public_key = "fk_" + self._mint("public-key", item)
-        server_key = "sk_" + self._mint("server-key", item)
+        server_key = self._keyring.server_key(item.namespace, item.name, item.rotation)
         self.funnel_keys[item.name] = {"public_key": public_key, "server_key": server_key}
         return FunnelPlan(
             name=item.name,

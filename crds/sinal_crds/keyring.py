@@ -60,7 +60,7 @@ class _File(msgspec.Struct, frozen=True, omit_defaults=True):
     earlier: list[_EarlierKey] = []  # a release that does not know them mints by `mint` alone, and takes nothing else
 
 
-class NotInThisPart(LookupError):
+class NotInThisPart(ValueError):
     """Something was asked of a part of a keyring that only the whole one has."""
 
 
@@ -140,12 +140,14 @@ class Keyring:
 
     def rotate(self, *, keep: int = 2) -> Keyring:
         """A new primary; the `keep` newest keys before it still open what they sealed. What was minted stays."""
+        self._demand_whole("can't be rotated: rotate the whole one, and make its parts of that")
         fresh = _new_id()
         kept = dict(list(self.keys.items())[-keep:]) if keep > 0 else {}
         return replace(self, keys=MappingProxyType({**kept, fresh: secrets.token_bytes(_KEY_BYTES)}), primary=fresh)
 
     def rotate_mint(self, *, now: int) -> Keyring:
         """A new mint key; what those before it minted is still taken. Raises TooManyMintKeys."""
+        self._demand_whole("has no mint key")
         if len(self.earlier) >= MOST_EARLIER:
             raise TooManyMintKeys(
                 f"{len(self.earlier)} mint keys of before are still taken, and no more can be: retire them first"
@@ -155,6 +157,7 @@ class Keyring:
 
     def retire_mint(self) -> Keyring:
         """Without the mint keys of before: what they minted is taken no more."""
+        self._demand_whole("has no mint key")
         return replace(self, earlier=())
 
     @property
@@ -179,14 +182,21 @@ class Keyring:
         """What `mint` gave, by each earlier mint key that is still taken; the newest first."""
         return tuple(_minted(item.key, purpose, *parts) for item in reversed(self.earlier))
 
+    def server_key(self, namespace: str, funnel: str, rotation: str = "") -> str:
+        """The server key of a Funnel, as compiling mints it."""
+        return "sk_" + self.mint("server-key", "Funnel", namespace, funnel, rotation)
+
     def digest(self, purpose: str, *parts: str | bytes) -> bytes:
         """HMAC-SHA256 under the mint key; every part is preceded by its length, so that parts can't run together."""
         return _digest(self._mint_key(), purpose, *parts)
 
     def _mint_key(self) -> bytes:
-        if self.part != "whole":
-            raise NotInThisPart(f"the {self.part} part of a keyring has no mint key")
+        self._demand_whole("has no mint key")
         return self.mint_key
+
+    def _demand_whole(self, why: str) -> None:
+        if self.part != "whole":
+            raise NotInThisPart(f"the {self.part} part of a keyring {why}")
 
 
 def is_of_edge(key_id: str) -> bool:

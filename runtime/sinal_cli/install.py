@@ -199,6 +199,41 @@ def retire(
 
 
 @keyring.command
+def server_key(
+    funnel: str,
+    file: Path | None = None,
+    /,
+    *,
+    rotation: str = "",
+    secret: str | None = None,
+    namespace: str = "default",
+    key: str = "keyring.json",
+) -> int:
+    """Print the server key of a funnel, which no status shows: who has it sends events in the funnel's name.
+
+    Parameters
+    ----------
+    funnel
+        NAMESPACE/NAME of the Funnel.
+    file
+        Keyring in a file.
+    rotation
+        Value of its annotation `sinal.dev/rotate`, where it has one.
+    secret
+        Name of the Secret that holds the keyring, in the cluster of KUBECONFIG.
+    namespace
+        Namespace of that Secret.
+    key
+        Key of the keyring in that Secret.
+    """
+    where, _, name = funnel.partition("/")
+    if not where or not name:
+        complain(f"{funnel}: say NAMESPACE/NAME of the Funnel")
+        return 2
+    return _Place(file, secret, namespace, key).show(lambda known: known.server_key(where, name, rotation))
+
+
+@keyring.command
 def parts(file: Path, /) -> int:
     """Write what the runtime and the edge need of a keyring beside it, for roles that run as processes.
 
@@ -247,6 +282,28 @@ class _Place:
 
             changed = await change_keyring(client, self.namespace, str(self.secret), self.key, change)
             print(f"Secret {self.namespace}/{self.secret}: {said(changed)}")
+
+        return _with_cluster(work)
+
+    def show(self, told: Callable[[Keyring], str]) -> int:
+        """Print what a keyring tells; 0, 1 where it could not be read, 2 without a place."""
+        from sinal_crds.keyring import Keyring
+
+        if (self.file is None) == (self.secret is None):
+            complain("give a file or --secret, one of them")
+            return 2
+        if self.file is not None:
+            try:
+                print(told(Keyring.from_json(self.file.read_bytes())))
+            except (OSError, ValueError, LookupError) as error:
+                complain(f"{self.file}: {error}")
+                return 1
+            return 0
+
+        async def work(client: Client) -> None:
+            from sinal_operator.install import read_keyring
+
+            print(told(await read_keyring(client, self.namespace, str(self.secret), self.key)))
 
         return _with_cluster(work)
 

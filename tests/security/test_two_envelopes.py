@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -121,6 +121,10 @@ def test_no_part_mints(part: Keyring) -> None:
         part.mint("webhook-token", "GatewayIntegration", "default", "vendas", "")
     with pytest.raises(NotInThisPart):
         part.part_for("whole")
+    changes: list[Callable[[], object]] = [part.rotate, lambda: part.rotate_mint(now=1), part.retire_mint]
+    for change in changes:
+        with pytest.raises(NotInThisPart):
+            change()
     assert Keyring.from_json(part.to_json()) == part
     assert not part.mint_key
 

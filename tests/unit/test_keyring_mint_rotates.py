@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sinal_cli.install import retire, rotate
+from sinal_cli.install import retire, rotate, server_key
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import MOST_EARLIER, Keyring, TooManyMintKeys
 from sinal_crds.loading import load_text
@@ -150,3 +150,15 @@ def test_the_commands_say_what_they_need(tmp_path: Path, capsys: pytest.CaptureF
     file.write_bytes(BEFORE.to_json())
     assert [rotate(file, mint=True) for _ in range(MOST_EARLIER + 1)][-2:] == [0, 1]
     assert "retire them first" in capsys.readouterr().err
+
+
+def test_a_server_key_is_shown_to_who_has_the_keyring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "keyring.json"
+    file.write_bytes(ROTATED.to_json())
+    assert server_key("default/curso", file) == 0
+    assert capsys.readouterr().out.strip() == minted(compiled(ROTATED))["server_key"]
+    assert server_key("default/curso", file, rotation="2") == 0
+    assert capsys.readouterr().out.strip() not in ("", minted(compiled(ROTATED))["server_key"])
+    file.write_bytes(ROTATED.part_for("runtime").to_json())
+    assert [server_key("default/curso", file), server_key("curso", file), server_key("default/curso")] == [1, 2, 2]
+    assert "has no mint key" in capsys.readouterr().err

@@ -79,6 +79,11 @@ async def ensure_parts(client: Client, namespace: str, name: str, key: str, *, r
     return made
 
 
+async def read_keyring(client: Client, namespace: str, name: str, key: str) -> Keyring:
+    """The keyring in a Secret; raises Malformed, Unreachable or Refused."""
+    return (await _keyring(client, namespace, name, key))[1]
+
+
 def part_name(name: str, part: Part) -> str:
     """Name of the Secret with a part of the keyring in the Secret `name`."""
     return f"{name}-{part}"
