@@ -12,6 +12,7 @@ import msgspec
 
 from sinal_crds.plan import DestinationPlan
 from sinal_runtime.api.ports import TokenState
+from sinal_runtime.masking import without_secret
 
 TIMEOUT_S = 5.0
 
@@ -59,7 +60,7 @@ class GraphTokens:
 def _state(said: _Answer, token: str) -> TokenState | None:
     error = said.error or (said.data.error if said.data else None)
     if error is not None:
-        words = (error.message or "refused").replace(token, "[token]")[:300]
+        words = without_secret(error.message or "refused", token, limit=300)
         return TokenState(valid=False, expires_at=None, problem=f"Meta says: {words} (code {error.code})")
     if said.data is None:
         return None

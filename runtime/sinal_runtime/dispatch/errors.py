@@ -25,6 +25,7 @@ from typing import Any, Literal
 import msgspec
 
 from sinal_runtime.dispatch.usage import Usage
+from sinal_runtime.masking import without_secret
 
 Kind = Literal[
     "delivered",
@@ -78,13 +79,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     answer: str = ""
 
 
-def classify(http_status: int | None, body: bytes | GraphFailure, *, sent: int, usage: Usage | None = None) -> Verdict:
-    """The verdict on a request of `sent` events, from its answer or from the failure to get one."""
+def classify(
+    http_status: int | None, body: bytes | GraphFailure, *, sent: int, usage: Usage | None = None, secret: str = ""
+) -> Verdict:
+    """The verdict on a request of `sent` events, from its answer or from the failure to get one.
+
+    The answer is judged as it came; the text of it that is kept is without the `secret`, which Meta may quote.
+    """
     if isinstance(body, GraphFailure):
         kind: Kind = "retry" if isinstance(body, NotSent) else "in_doubt"
         return Verdict(kind=kind, answer=f"{type(body).__name__}: {body}"[:ANSWER_LIMIT])
     status = http_status or 0
-    text = body.decode(errors="replace")[:ANSWER_LIMIT]
+    text = without_secret(body.decode(errors="replace"), secret, limit=ANSWER_LIMIT)
     answer = _object(body)
     regain_s = usage.regain_s if usage else None
     if 200 <= status < 300 and "error" not in answer:

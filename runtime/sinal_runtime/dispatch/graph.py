@@ -45,7 +45,7 @@ class GraphClient:
         except GraphFailure as failure:
             body = failure
         return Answer(
-            verdict=classify(status, body, sent=len(events), usage=seen),
+            verdict=classify(status, body, sent=len(events), usage=seen, secret=destination.access_token),
             usage=seen,
             latency_ms=round((time.monotonic() - started) * 1000),
         )
@@ -67,7 +67,7 @@ class GraphClient:
             ) as response:
                 answer = await _read(response)
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return response.status, _redacted(answer, destination.access_token), usage.read(headers)
+                return response.status, answer, usage.read(headers)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             kind = NoAnswer if flight.left else NotSent
             raise kind(type(error).__name__) from error
@@ -107,8 +107,3 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         if size > ANSWER_BYTES:
             break
     return b"".join(chunks)[:ANSWER_BYTES]
-
-
-def _redacted(answer: bytes, token: str) -> bytes:
-    """Meta quotes a malformed token in its message."""
-    return answer.replace(token.encode(), b"[token]") if token else answer
