@@ -80,4 +80,7 @@ def host_of_url(address: str) -> str:
         host = parts.hostname
     except ValueError:
         return ""
-    return host.rstrip(".") if host and parts.scheme in ("http", "https") else ""
+    # RFC 9110, 10.1.3: a Referer has no user; browsers take a backslash for a slash, so the host would be another
+    if not host or "@" in parts.netloc or parts.scheme not in ("http", "https"):
+        return ""
+    return host.rstrip(".")
