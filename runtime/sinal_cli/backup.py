@@ -72,10 +72,10 @@ def backup(
         path.unlink(missing_ok=True)
         return 1
     removed = forget(folder, keep)
-    print(said[0])
+    _say(said[0])
     _tell(manifest)
     if removed:
-        print(f"removed: {', '.join(one.name for one in removed)}")
+        _say(f"removed: {', '.join(one.name for one in removed)}")
     return 0
 
 
@@ -124,10 +124,10 @@ def restore(
     manifest = _done(data, work, beside=check)
     if manifest is None:
         return 1
-    print(f"{file}: {'good' if check else 'restored'}")
+    _say(f"{file}: {'good' if check else 'restored'}")
     _tell(manifest)
     if not check:
-        print(_next(data))
+        _say(_next(data))
     return 0
 
 
@@ -221,6 +221,13 @@ def _tell(manifest: Manifest) -> None:
         return sum(e.items for e in manifest.entries if e.name.startswith(folder) and e.name.endswith(end))
 
     queued = items(making.QUEUES, making.MESSAGES)
-    print(f"as of {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC: {items(making.ROWS):,} rows, {queued:,} queued events")
+    _say(f"as of {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC: {items(making.ROWS):,} rows, {queued:,} queued events")
     for what in manifest.left_out:
-        print(f"not in it: {what}")
+        _say(f"not in it: {what}")
+
+
+def _say(line: str) -> None:
+    """A line; on a terminal folded between its words."""
+    from sinal_cli.client.show import Output
+
+    Output(as_json=False).sentence(line)
