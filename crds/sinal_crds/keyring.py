@@ -19,8 +19,6 @@ from types import MappingProxyType
 from typing import Literal
 
 import msgspec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _KEY_BYTES = 32
 _MINTED_BYTES = 20  # 160 bits: 32 characters of base32, no padding
@@ -206,6 +204,10 @@ def is_of_edge(key_id: str) -> bool:
 
 def _of_edge(key: bytes) -> bytes:
     """The key that the edge has of it; nobody comes back from that one."""
+    # Here, because a process that derives nothing, such as the metrics adapter, has no use for the package.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=b"sinal edge v1").derive(key)
 
 

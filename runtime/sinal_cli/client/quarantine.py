@@ -10,7 +10,6 @@ from cyclopts import App
 from sinal_cli.client.commands import run
 from sinal_cli.client.options import NO_API, Api
 from sinal_cli.client.table import Column
-from sinal_cli.client.tenants import unknown
 from sinal_cli.offline import complain
 
 if TYPE_CHECKING:
@@ -88,6 +87,8 @@ def reparse(
 
 
 def _list(session: Session, out: Output, *, limit: int, **wanted: str | None) -> int:
+    from sinal_cli.client.tenants import unknown
+
     found = list(session.pages("/api/v1/quarantine", "deliveries", most=limit, **wanted))
     if not found and (wrong := unknown(session, wanted.get("tenant"))):
         complain(wrong)
