@@ -137,6 +137,34 @@ async def test_a_tenants_key_hears_its_tenant_only(api_rig: ApiRig, live: Live) 
         assert (await client.get(PATH)).status_code == 401
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "update api_keys set revoked_at = now() where tenant_id = 'outra'",
+        "update api_keys set expires_at = now() where tenant_id = 'outra'",
+        "update api_keys set owner = 'the one before' where tenant_id = 'outra'",
+    ],
+    ids=["revoked", "expired", "slug-handed-over"],
+)
+async def test_a_stream_does_not_outlive_its_key(api_rig: ApiRig, live: Live, ending: str) -> None:
+    """Else who had the slug before would see the new owner's events until the stream is a quarter of an hour old."""
+    await api_rig.run(
+        "insert into tenants (id, name, owner, home) values ('outra', 'outra', 'uid-2', 'default/outra') "
+        "on conflict (id) do update set owner = 'uid-2', home = 'default/outra'"
+    )
+    key = await api_rig.key(tenant="outra", role="viewer")
+    async with live.listen(key=key) as messages, live.listen() as others:
+        await eventually(lambda: live.tail.pollers == 2)
+        await api_rig.run(ARRIVES.decode(), "ev_1", "outra")
+        assert (await _event(messages))[1]["id"] == "ev_1"
+        await api_rig.run(ending)
+        async with asyncio.timeout(60):
+            assert [message async for message in messages if "event" in message] == []
+        await api_rig.run(ARRIVES.decode(), "ev_2", "outra")
+        assert [(await _event(others))[1]["id"] for _ in range(2)] == ["ev_1", "ev_2"]
+    await eventually(lambda: live.tail.pollers == 0)
+
+
 async def test_filters_choose_and_heartbeats_come(api_rig: ApiRig, live: Live) -> None:
     async with live.listen(outcome="withheld") as messages:
         await eventually(lambda: live.tail.pollers == 1)

@@ -17,6 +17,7 @@ from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 
+from sinal_runtime.store.errors import StoreError
 from sinal_runtime.store.operations import AuditEntry, KeyOwner, Role
 
 RANK: dict[Role, int] = {"viewer": 1, "operator": 2, "admin": 3}
@@ -83,6 +84,15 @@ class Access:
         raise HTTPException(
             401, "a valid key is needed: send `Authorization: Bearer <key>`", headers={"WWW-Authenticate": "Bearer"}
         )
+
+    async def still(self, presented: str | None, caller: Caller) -> bool:
+        """Whether a key that was admitted is good yet, and its caller's; True while the store does not say."""
+        try:
+            return await self.admit(presented) == caller
+        except HTTPException:
+            return False
+        except StoreError:
+            return True
 
 
 async def admitted(request: Request, _: Annotated[object, Security(_BEARER)] = None) -> Caller:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from sinal_runtime.api.access import Caller, Viewer
+from sinal_runtime.api.access import Access, Caller, Viewer
 from sinal_runtime.api.answers import read_cursor
 from sinal_runtime.api.filters import Outcome, Word
 from sinal_runtime.api.leaving import Leaving
@@ -22,9 +23,9 @@ from sinal_runtime.api.problems import problem
 from sinal_runtime.api.tail import Item, Tail
 from sinal_runtime.store.reading import EventDetail
 
-HEARTBEAT_S = 10.0
+HEARTBEAT_S = 10.0  # so often the key is looked up again, too
 PER_KEY, PER_TENANT, PER_PROCESS = 20, 60, 500  # streams at once
-LIFE_S = 900.0  # then the client comes back and its key is checked again
+LIFE_S = 900.0  # then the client comes back
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -102,6 +103,7 @@ def routes(tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, li
         responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
     )
     async def stream(
+        request: Request,
         caller: Viewer,
         query: Annotated[Wanted, Query()],
         last: Annotated[str | None, Header(alias="Last-Event-ID", max_length=512)] = None,
@@ -110,30 +112,43 @@ def routes(tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, li
 
         With `Last-Event-ID` it goes on behind that one; the last seconds may be repeated. `event: lagged` ends a stream
         whose client was too slow: come back with the last id. 429 says that a key, a tenant or this process has as many
-        streams as may be.
+        streams as may be. A stream ends within ten seconds of its key.
         """
         after = read_cursor(last) if last else None
         items = tail.follow(caller.scope(query.tenant), after)
-        lines = _lines(items, query, leaving, heartbeat_s=heartbeat_s, life_s=life_s)
+        access: Access = request.app.state.access
+        good = partial(access.still, request.headers.get("authorization"), caller)
+        lines = _lines(items, query, leaving, good, heartbeat_s=heartbeat_s, life_s=life_s)
         return Stream(lines, seats, caller)
 
     return router
 
 
 async def _lines(
-    items: AsyncGenerator[Item | None, None], query: Wanted, leaving: Leaving, *, heartbeat_s: float, life_s: float
+    items: AsyncGenerator[Item | None, None],
+    query: Wanted,
+    leaving: Leaving,
+    good: Callable[[], Awaitable[bool]],
+    *,
+    heartbeat_s: float,
+    life_s: float,
 ) -> AsyncIterator[bytes]:
-    ends = asyncio.get_running_loop().time() + life_s
+    clock = asyncio.get_running_loop().time
+    ends, checked = clock() + life_s, clock()
     yield b"retry: 2000\n\n"
     waiting: asyncio.Future[Item | None] | None = None
     ended = asyncio.ensure_future(leaving.ended())
     try:
-        while asyncio.get_running_loop().time() < ends:
+        while clock() < ends:
             waiting = waiting or asyncio.ensure_future(anext(items, None))
             either: set[asyncio.Future[Any]] = {waiting, ended}
             await asyncio.wait(either, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 return
+            if clock() - checked >= heartbeat_s:
+                if not await good():
+                    return
+                checked = clock()
             if not waiting.done():
                 yield b": still here\n\n"
                 continue
