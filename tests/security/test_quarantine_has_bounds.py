@@ -99,6 +99,24 @@ async def test_beyond_its_share_a_tenant_has_heads_and_digests_kept_then_nothing
     assert again is not None and again.result != "released"
 
 
+async def test_who_has_many_tenants_leaves_room_for_the_others(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each alone is within its share; together their shares are more than the bucket."""
+    kib = 1024
+    monkeypatch.setitem(desired.MAX_BYTES, names.QUARANTINE_BUCKET, 4_000 * kib)
+    config = desired.bucket(names.QUARANTINE_BUCKET, replicas=1)
+    await bus.api(f"STREAM.CREATE.{config['name']}", msgspec.json.encode(config))
+    bucket = QuarantineBucket(bus)
+    sealed = SealedQuarantine(bucket=bucket, keyring=KEYRING, shares=Shares(bucket, max_bytes=500 * kib))
+    for rival in range(12):
+        for _ in range(6):
+            await keep(sealed, noise(90 * kib), tenant=f"rival-{rival}")
+    free = await bucket.free()
+    assert free is not None and free > 1_000 * kib
+    fresh = Shares(bucket, max_bytes=500 * kib)  # of another process, which has not seen them come
+    await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING, shares=fresh), noise(90 * kib))
+    assert [one.body_sha256 for one in (await quarantined(bus, bucket).page("loja")).deliveries] == [None]
+
+
 async def test_what_another_process_kept_counts(bus: Bus) -> None:
     bucket = QuarantineBucket(bus)
     for shares in (Shares(bucket, max_bodies=1), Shares(bucket, max_bodies=1)):

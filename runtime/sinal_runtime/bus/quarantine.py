@@ -36,10 +36,16 @@ class _Got(msgspec.Struct, frozen=True):
 
 class _State(msgspec.Struct, frozen=True):
     subjects: dict[str, int] = {}
+    bytes: int = 0
+
+
+class _Config(msgspec.Struct, frozen=True):
+    max_bytes: int = -1
 
 
 class _Info(msgspec.Struct, frozen=True):
     state: _State
+    config: _Config = _Config()
     total: int = 0  # subjects there are; a page holds as many as the broker likes
 
 
@@ -105,6 +111,14 @@ class QuarantineBucket:
                 found.setdefault((tenant, kept), []).extend(part)
             seen, total = seen + max(1, len(info.state.subjects)), info.total
         return {key: _held(parts) for key, parts in found.items()}
+
+    async def free(self) -> int | None:
+        """How many bytes more the bucket takes, None where it has no bound; raises BusError."""
+        try:
+            info = _info(await self._bus.api(f"STREAM.INFO.{_STREAM}"))
+        except LaneMissing:
+            return None
+        return None if info.config.max_bytes < 0 else max(0, info.config.max_bytes - info.state.bytes)
 
     async def head(self, slug: str, blob_id: str) -> bytes | None:
         """The head of one delivery, None when it is gone; raises BusError."""
