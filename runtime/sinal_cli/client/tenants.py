@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sinal_cli.client.session import Refused, Session
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sinal_cli.client.session import Session
 
 
 def known(session: Session) -> list[str]:
@@ -12,6 +15,8 @@ def known(session: Session) -> list[str]:
 
 def chosen(session: Session, tenant: str | None) -> str:
     """The tenant that was named, else the only one; raises Refused with the choices."""
+    from sinal_cli.client.session import Refused  # late: commands import this, and httpx with it takes its time
+
     if tenant is not None:
         return tenant
     there = known(session)
