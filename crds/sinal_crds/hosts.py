@@ -25,7 +25,7 @@ class ReservedHosts:
 
     def __contains__(self, host: str) -> bool:
         name = _name(host)
-        return name in self.names or _of_cluster(name, self.service)
+        return name in self.names or _of_cluster(name, self.service) or _is_address(name)
 
 
 NOTHING_RESERVED = ReservedHosts()
@@ -36,6 +36,11 @@ def _name(text: str) -> str:
         return (urlsplit(text if "://" in text else f"//{text}").hostname or "").rstrip(".")
     except ValueError:  # brackets that hold no address
         return ""
+
+
+def _is_address(name: str) -> bool:
+    """Whether it is an IPv4 address or this very machine, and no name of the DNS: the listener answers to it as well."""
+    return name == "localhost" or name.rpartition(".")[2].isdecimal()
 
 
 def _of_cluster(name: str, service: str) -> bool:

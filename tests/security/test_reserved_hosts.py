@@ -31,6 +31,9 @@ CLAIMS = [
     "sinal-ingest.sinal.svc",
     "x.y.svc.cluster.local",
     "api.example.com",
+    "203.0.113.10",
+    "10.96.0.12",
+    "localhost",
 ]
 MANIFEST = """
 apiVersion: sinal.dev/v1alpha1
