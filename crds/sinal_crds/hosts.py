@@ -39,7 +39,7 @@ def _name(text: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """Whether it is an IPv4 address or this very machine, and no name of the DNS: the listener answers to it as well."""
+    """Whether it is an IPv4 address or this machine, and no name of the DNS: the listener answers to it as well."""
     return name == "localhost" or name.rpartition(".")[2].isdecimal()
 
 

@@ -117,6 +117,22 @@ async def test_who_has_many_tenants_leaves_room_for_the_others(bus: Bus, monkeyp
     assert [one.body_sha256 for one in (await quarantined(bus, bucket).page("loja")).deliveries] == [None]
 
 
+async def test_who_may_write_a_delivery_takes_no_other_away(bus: Bus, client: Client) -> None:
+    """The edge's user of NATS may write to the bucket; a header that rolls the stream up would empty it."""
+    bucket, stream = QuarantineBucket(bus), f"KV_{names.QUARANTINE_BUCKET}"
+    await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING), b"<html>")  # makes it, where no provisioner has
+    before = desired.bucket(names.QUARANTINE_BUCKET, replicas=1) | {"allow_rollup_hdrs": True}
+    subject = f"$KV.{names.QUARANTINE_BUCKET}.rival.1"
+    for way in ("made on first use", "made by an older release, and looked at by this one"):
+        for what in ("all", "sub"):
+            await client.request(subject, b"x", headers={"Nats-Rollup": what}, timeout=60)
+        assert set(await bucket.held()) >= {("loja", key[1]) for key in await bucket.held("loja")} != set(), way
+        await client.jetstream().delete_stream(stream)
+        await bus.api(f"STREAM.CREATE.{stream}", msgspec.json.encode(before))
+        await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING), b"<html>")
+        await Provisioner(client, KEYRING).reconcile([])
+
+
 async def test_what_another_process_kept_counts(bus: Bus) -> None:
     bucket = QuarantineBucket(bus)
     for shares in (Shares(bucket, max_bodies=1), Shares(bucket, max_bodies=1)):

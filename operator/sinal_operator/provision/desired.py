@@ -114,7 +114,7 @@ def bucket(name: str, *, replicas: int) -> Config:
         "max_age": BUCKETS[name] * SECOND,
         "max_consumers": 10_000,  # every watching process has one
         "duplicate_window": DUPLICATE_WINDOW_S * SECOND,
-        "allow_rollup_hdrs": True,
+        "allow_rollup_hdrs": name not in MAX_BYTES,  # else who writes one value can take all others away
         "deny_delete": True,
         "allow_direct": True,
         "num_replicas": replicas,

@@ -176,14 +176,20 @@ class Provisioner:
             self._left_unbounded(name, str(error))
 
     async def _bound_bucket(self, name: str, found: StreamInfo) -> None:
-        """Give a bucket of an older release its bound; one that somebody else has bounded, or that is fuller, stays."""
-        limit = desired.MAX_BYTES[name]
+        """Give a bucket of an older release its bound; one that somebody else has bounded, or that is fuller, stays.
+
+        Rollups are over for all of them: who writes one delivery could take all others away.
+        """
+        limit, config = desired.MAX_BYTES[name], found.config
+        if config.get("allow_rollup_hdrs"):
+            config = drift.merged({"allow_rollup_hdrs": False}, config)
+            await self._jetstream.update_stream(config)
         if found.config.get("max_bytes", -1) > 0 or name in self._unbounded:
             return
         if found.state.bytes > limit:
             return self._left_unbounded(name, f"it holds {found.state.bytes} bytes: a bound would remove some")
         try:
-            await self._jetstream.update_stream(drift.merged({"max_bytes": limit}, found.config))
+            await self._jetstream.update_stream(drift.merged({"max_bytes": limit}, config))
         except Refused as error:
             self._left_unbounded(name, str(error))
 

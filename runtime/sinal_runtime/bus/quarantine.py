@@ -156,7 +156,7 @@ class QuarantineBucket:
             "discard": "new",
             "max_age": KEEP_S * 1_000_000_000,
             "max_msgs_per_subject": 1,
-            "allow_rollup_hdrs": True,
+            "allow_rollup_hdrs": False,  # else who writes one delivery can take all others away
             "deny_delete": True,
             "allow_direct": True,
         }
