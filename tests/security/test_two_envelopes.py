@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -22,7 +23,7 @@ from nats.aio.client import Client
 from sinal_cli.install import parts
 from sinal_crds import names
 from sinal_crds.keyring import PARTS, Keyring, NotInThisPart
-from sinal_crds.plan import DestinationPlan, IntegrationPlan, TenantPlan
+from sinal_crds.plan import DestinationPlan, IntegrationPlan, Limits, TenantPlan
 from sinal_crds.sealing import NotForTheEdge, TamperedPlan, needs_sealing, resealed, seal, unseal
 from sinal_operator.provision import Provisioner
 from sinal_runtime.bus import Bus
@@ -220,6 +221,27 @@ async def test_a_copy_on_disk_of_the_release_before_is_not_enough(bus: Bus, clie
     await asyncio.wait_for(starting, 60)
     assert set(plans.snapshot.tenants) == {"loja"}
     await plans.stop()
+
+
+async def test_an_answer_that_is_stored_as_a_plan_is_none_and_is_put_right(bus: Bus, client: Client) -> None:
+    """NATS sends answers where the asker says, whatever its rights: an acknowledgement can be led into the bucket."""
+    provisioner, plan = Provisioner(client, WHOLE), msgspec.structs.replace(a_plan(), limits=Limits(max_bytes=1 << 20))
+    await provisioner.reconcile([plan])
+    plans, seen = Plans(bus, RUNTIME), Plans(bus, RUNTIME)
+    await plans.start(timeout_s=60)
+    bucket = await client.jetstream().key_value(names.PLANS_BUCKET)
+    watch: Any = await bucket.watch("loja", include_history=False)
+    await client.publish("t.loja.in.lead", b"x", reply=f"$KV.{names.PLANS_BUCKET}.loja")
+    async with asyncio.timeout(60):
+        while (stored := await watch.updates(timeout=60)) is None or b'"stream"' not in (stored.value or b""):
+            pass
+    await watch.stop()
+    assert plans.snapshot.tenants["loja"] == plan
+    await provisioner.reconcile([plan])
+    await seen.start(timeout_s=60)
+    assert plans.snapshot.tenants["loja"] == seen.snapshot.tenants["loja"] == plan
+    for one in (plans, seen):
+        await one.stop()
 
 
 async def test_what_the_edge_sets_aside_others_open(bus: Bus, client: Client) -> None:
