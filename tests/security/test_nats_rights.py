@@ -142,7 +142,7 @@ async def test_all_roles_do_their_work_and_nothing_of_it_is_refused(platform: Ap
         await sell(platform, session, "HP2")
         await platform.settled(session, accepted=4)
     assert platform.refused() == []
-    attacker = await nats.connect(platform.users.of("ingest"), error_cb=ignored)
+    attacker = await nats.connect(platform.users.of("ingest"), error_cb=ignored, connect_timeout=60)
     await attacker.publish("$KV.sinal_plans.loja", b"{}")
     await attacker.flush()
     await attacker.close()
