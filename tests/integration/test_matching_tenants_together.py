@@ -165,9 +165,9 @@ async def _traces(room: Room, tenant: str) -> dict[str, list[dict[str, Any]]]:
         "m.confidence_score from matches m "
         "join conversions c on c.id = m.conversion_id where m.tenant_id = %s order by c.order_key",
         "clicks": "select session_id, fbclid, ip, ts, last_seen_at, user_data from clicks where tenant_id = %s "
-        "order by ts, session_id, fbclid, ip",
+        "order by ts, session_id, fbclid, ip, last_seen_at, user_data::text",
         "identities": "select email_hash, first_seen_at, last_seen_at from identities where tenant_id = %s "
-        "order by email_hash, first_seen_at",
+        "order by email_hash, first_seen_at, last_seen_at",
         "open": "select key, last_at from open_orders where tenant_id = %s order by key, last_at",
     }
     return {name: await room.rows(query, tenant) for name, query in queries.items()}

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from sinal_crds import facts, names
-from sinal_crds.facts import TenantFacts
+from sinal_crds.facts import ORPHANS_KEY, TenantFacts
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.api.app import Parts, build
@@ -50,9 +50,11 @@ class ApiBus(MemoryPublisher):
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
         if path.startswith("STREAM.MSG.GET"):
-            if self.facts is None:
+            if self.facts is None or ORPHANS_KEY in body.decode():
                 raise LaneMissing(path)
             return msgspec.json.encode({"message": {"data": facts.encode(self.facts)}})
+        if path == "STREAM.LIST":
+            return msgspec.json.encode({"total": 0, "streams": None})
         return msgspec.json.encode({"consumers": self.consumers})
 
 
