@@ -40,6 +40,7 @@ while [ $# -gt 0 ]; do
 done
 for role in $roles; do tail -n "${lines:-10}" "LOGS/$role.log" || exit 1; done
 """
+AT_ONCE = 3  # commands, each a process
 # Nothing of it on a laptop: objects and pods are the cluster's, and these programs have no process here.
 ELSEWHERE = ("component=backup", "component=metrics-adapter", "component=nats", "component=operator")
 
@@ -168,6 +169,8 @@ class Reader:
             "SINAL_API_URL": platform.api,
             "SINAL_API_KEY": ADMIN_KEY,
         }
+        self._looks: dict[str, asyncio.Task[tuple[int, str]]] = {}
+        self._hands = asyncio.Semaphore(AT_ONCE)
         key = platform.minted["loja"]["funnels"]["curso"]["public_key"]
         self._words = {
             "http://POD:8081": platform.url("ingest"),
@@ -178,6 +181,16 @@ class Reader:
             "http://127.0.0.1:8083": platform.url("ingest"),
         }
 
+    async def follow_all(
+        self, pages: Mapping[str, Mapping[str, Sight]], *, tenants: Mapping[str, str] | None = None, event: str = ""
+    ) -> list[str]:
+        """What was not as the pages say; those without a tenant of their own are read for `loja`."""
+        chosen = tenants or {}
+        found = await asyncio.gather(
+            *(self.follow(page, sights, tenant=chosen.get(page, "loja"), event=event) for page, sights in pages.items())
+        )
+        return [line for part in found for line in part]
+
     async def follow(self, page: str, sights: Mapping[str, Sight], *, tenant: str, event: str = "") -> list[str]:
         """What was not as the page says, a text each."""
         words = {**self._words, "TENANT": tenant, "ID": event}
@@ -185,7 +198,7 @@ class Reader:
             f"{step}\n  ended with {code}, wanted {sight}\n{said}"
             for step in steps(page)
             for sight in [_sight(step, sights)]
-            for code, said in [await self.run(step.filled(words))]
+            for code, said in [await self.look(step.filled(words))]
             if code != sight.code or not (said or sight.why_empty) or any(word not in said for word in sight.shows)
         ]
 
@@ -193,8 +206,22 @@ class Reader:
         """Commands for a laptop that fail by themselves: a `doctor` that finds something and an empty list do not."""
         commands = {step.filled(self._words) for page in runbooks.pages() for step in runbooks.laptop_steps(page)}
         asked = sorted(c for c in commands if c.startswith(("sinal ", "curl ")) and "manifests" not in c)
-        done = [(command, *await self.run(command)) for command in asked]
-        return [f"{command}: {said}" for command, code, said in done if code > 1 or "Traceback" in said]
+        done = await asyncio.gather(*map(self.look, asked))
+        return [
+            f"{command}: {said}"
+            for command, (code, said) in zip(asked, done, strict=True)
+            if code > 1 or "Traceback" in said
+        ]
+
+    async def look(self, command: str) -> tuple[int, str]:
+        """Exit code and output of a command line that only looks: once, however many pages name it."""
+        if command not in self._looks:
+            self._looks[command] = asyncio.create_task(self._at_hand(command))
+        return await self._looks[command]
+
+    async def _at_hand(self, command: str) -> tuple[int, str]:
+        async with self._hands:
+            return await self.run(command)
 
     async def run(self, command: str) -> tuple[int, str]:
         """Exit code and output of a command line."""
@@ -252,11 +279,11 @@ async def test_each_page_shows_the_trouble_at_meta(tmp_path: Path) -> None:
         dead = json.loads(await said(reader, "sinal dead-letters list --tenant vizinha", "2804019"))["sample"][0]
         await said(reader, "sinal doctor", "its breaker is", ": retry", ": credential")
         await said(reader, "sinal dead-letters list", "internal_error")
-        wrong = []
-        for page, sights in META.items():
-            shop = "vizinha" if page in ("SinalBreakerOpen", "SinalDeadLettersGrow") else "loja"
-            wrong += await reader.follow(page, sights, tenant=shop, event=dead)
-        wrong += await reader.try_laptop()
+        of_the_agency = ("SinalBreakerOpen", "SinalDeadLettersGrow")
+        wrong = (
+            await reader.follow_all(META, tenants={page: "vizinha" for page in of_the_agency}, event=dead)
+            + await reader.try_laptop()
+        )
         assert not wrong, "\n\n".join(wrong)
 
 
@@ -265,7 +292,7 @@ async def test_each_page_shows_that_nats_is_away(tmp_path: Path) -> None:
         platform.nats.kill()
         await sell(platform, session, "loja", "hotmart", "spooled", 3)
         await said(reader, f"grep 'queue depths' {platform.folder}/logs/housekeeping.log", "queue depths")
-        wrong = [line for page, sights in NO_NATS.items() for line in await reader.follow(page, sights, tenant="loja")]
+        wrong = await reader.follow_all(NO_NATS)
         assert not wrong, "\n\n".join(wrong)
 
 
@@ -273,9 +300,7 @@ async def test_each_page_shows_that_postgres_is_away(tmp_path: Path) -> None:
     async with troubled(tmp_path) as (platform, _, reader):
         await platform.postgres.stop()
         await said(reader, f"grep chore {platform.folder}/logs/housekeeping.log", "chore.unavailable")
-        wrong = [
-            line for page, sights in NO_POSTGRES.items() for line in await reader.follow(page, sights, tenant="loja")
-        ]
+        wrong = await reader.follow_all(NO_POSTGRES)
         assert not wrong, "\n\n".join(wrong)
 
 
