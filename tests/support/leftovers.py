@@ -14,12 +14,14 @@ import os
 import socket
 import stat
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
+EXEC_S = 5.0  # no process is longer without a command line, unless it wants none
 _SELF = Path("/proc/self")
 _TURNS = 20  # of a loop, for tasks that are about to end
 
@@ -92,11 +94,27 @@ def _processes() -> list[Thing]:
     return [_process(int(pid)) for pid in found]
 
 
-def _process(pid: int) -> Thing:
-    command = b""
-    with contextlib.suppress(OSError):
+def _words(pid: int) -> str:
+    """The command line; nothing of a process that has ended."""
+    try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    words = command.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+    return command.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+
+
+def _state(pid: int) -> str:
+    """The kernel's letter for what it does; X where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except (OSError, IndexError):
+        return "X"
+
+
+def _process(pid: int) -> Thing:
+    until = time.monotonic() + EXEC_S
+    while not (words := _words(pid)) and _state(pid) not in "ZX" and time.monotonic() < until:
+        time.sleep(0)  # it is about to be another program, and has no words for a moment
     return Thing("process", pid, words or "ended, and nobody has asked how")
 
 
