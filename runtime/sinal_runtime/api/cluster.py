@@ -17,7 +17,7 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from sinal_crds.names import API_VERSION, GROUP, VERSION
 from sinal_crds.schema import FACES
-from sinal_runtime.api.sink import Fault, InvalidForCluster, NotAllowed, OwnedByOthers, SinkUnavailable, Standing
+from sinal_runtime.api.sink import Fault, InvalidForCluster, NotAllowed, ObjectRef, OwnedByOthers, SinkUnavailable
 from sinal_runtime.apiserver import ApiServer, path
 
 log = structlog.get_logger(__name__)
@@ -50,17 +50,17 @@ class ClusterSink:
         """Apply it; the same manifest again is fine. Raises OwnedByOthers, NotAllowed, InvalidForCluster, …"""
         return await self._apply(manifest, FIELD_MANAGER)
 
-    async def set_suspended(self, standing: Standing, suspended: bool) -> str:
+    async def set_suspended(self, ref: ObjectRef, suspended: bool) -> str:
         """Apply that one field, by an owner of its own so that nothing else is given up.
 
         Who has applied another value on the server's side is named. Who has sent the whole object, as `kubectl apply`
         does, owns each default in it, too: from such an owner the field is taken.
         """
-        uid = {"uid": standing.uid} if standing.uid else {}
+        uid = {"uid": ref.uid} if ref.uid else {}
         manifest = {
             "apiVersion": API_VERSION,
-            "kind": standing.kind,
-            "metadata": {"name": standing.name, "namespace": standing.namespace, **uid},
+            "kind": ref.kind,
+            "metadata": {"name": ref.name, "namespace": ref.namespace, **uid},
             "spec": {"suspended": suspended},
         }
         try:

@@ -22,7 +22,7 @@ _STATUS_OF: dict[type[Refusal], int] = {OwnedByOthers: 409, NotAllowed: 403, Inv
 
 
 def place(sink: ManifestSink | None) -> ManifestSink:
-    """Where manifests are kept; raises 501 where there is no such place."""
+    """Where manifests are kept; raises 501 where none is set."""
     if sink is None:
         raise HTTPException(
             501,

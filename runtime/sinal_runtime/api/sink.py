@@ -52,7 +52,7 @@ class SinkUnavailable(Exception):
     """The manifest could not be kept; the message says why."""
 
 
-class Standing(NamedTuple):
+class ObjectRef(NamedTuple):
     """An object that is there already; `uid` where nobody shall make it anew."""
 
     kind: str
@@ -68,7 +68,7 @@ class ManifestSink(Protocol):
         """Keep a valid manifest and say where; raises AlreadyThere, a Refusal, SinkUnavailable."""
         ...
 
-    async def set_suspended(self, standing: Standing, suspended: bool) -> str:
+    async def set_suspended(self, ref: ObjectRef, suspended: bool) -> str:
         """Change `spec.suspended` of an object and say where it is kept; raises a Refusal, SinkUnavailable."""
         ...
 
@@ -87,13 +87,13 @@ class FolderSink:
             await asyncio.to_thread(self._write, self._folder / name, _text(manifest))
         return name
 
-    async def set_suspended(self, standing: Standing, suspended: bool) -> str:
+    async def set_suspended(self, ref: ObjectRef, suspended: bool) -> str:
         """In the file that was made here; raises OwnedByOthers where a person has written or changed it."""
-        name = _file(standing.kind, standing.namespace, standing.name)
+        name = _file(ref.kind, ref.namespace, ref.name)
         with _taking():
             if not await asyncio.to_thread(self._change, self._folder / name, suspended):
                 advice = "is in a file of yours: change it there, it is taken at once"
-                raise OwnedByOthers(f"{standing.kind} {standing.name!r}", [Fault("spec.suspended", advice)])
+                raise OwnedByOthers(f"{ref.kind} {ref.name!r}", [Fault("spec.suspended", advice)])
         return name
 
     @staticmethod
@@ -103,7 +103,10 @@ class FolderSink:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return False
-        manifest = yaml.safe_load(text)
+        try:
+            manifest = yaml.safe_load(text)
+        except yaml.YAMLError:  # somebody is at it, or has left it half done
+            return False
         if not isinstance(manifest, dict) or _text(manifest) != text:
             return False
         manifest["spec"] = {**manifest["spec"], "suspended": suspended}

@@ -19,7 +19,7 @@ from sinal_runtime.api.answers import answer, says, shows, tagged
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.keeping import keeping, place
 from sinal_runtime.api.ports import Plans
-from sinal_runtime.api.sink import ManifestSink, Standing
+from sinal_runtime.api.sink import ManifestSink, ObjectRef
 from sinal_runtime.store.operations import OperationsStore
 
 Kind = Literal["Tenant", "Funnel", "Destination", "GatewayIntegration"]
@@ -75,9 +75,9 @@ def routes(plans: Plans, sink: ManifestSink | None, operations: OperationsStore)
     async def change(caller: Admin, body: Change) -> Response:
         """Saying it again changes nothing. A Tenant needs a key of the platform."""
         plan = _plan(caller, plans, body)
-        standing = _standing(plan, body)
+        ref = _meant(plan, body)
         with keeping():
-            kept_as = await place(sink).set_suspended(standing, body.suspended)
+            kept_as = await place(sink).set_suspended(ref, body.suspended)
         action = f"{body.kind.lower()}.{'suspend' if body.suspended else 'resume'}"
         await operations.write(caller.entry(action, body.name, tenant=plan.slug, kept_as=kept_as))
         return answer(
@@ -117,12 +117,12 @@ def _plan(caller: Caller, plans: Plans, body: Change) -> TenantPlan:
     return plan
 
 
-def _standing(plan: TenantPlan, body: Change) -> Standing:
+def _meant(plan: TenantPlan, body: Change) -> ObjectRef:
     """The object that is meant; raises 404."""
     if body.kind == "Tenant":
         if body.name != plan.slug:
             raise HTTPException(400, f"name: is another than the tenant's slug, {plan.slug!r}")
-        return Standing("Tenant", plan.namespace, plan.name, plan.uid)
+        return ObjectRef("Tenant", plan.namespace, plan.name, plan.uid)
     if body.name not in _parts(plan)[body.kind]:
         raise HTTPException(404, f"no {body.kind} {body.name[:64]!r} of tenant {plan.slug!r}")
-    return Standing(body.kind, plan.namespace, body.name)
+    return ObjectRef(body.kind, plan.namespace, body.name)

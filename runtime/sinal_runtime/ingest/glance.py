@@ -30,7 +30,7 @@ class _Object(msgspec.Struct, gc=False):
 
 
 def glance(data: bytes, *, batch: bool) -> Glance:
-    """The first event's funnel; raises Problem 400 where there is no event, or more of anything than events have."""
+    """The first event's funnel; raises Problem 400 without any event, or with more of anything than events have."""
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
     if values > MAX_VALUES:
         raise invalid([FieldError("(body)", f"has more than {MAX_VALUES} values: send fewer events at once")])

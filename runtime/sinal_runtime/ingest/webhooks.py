@@ -97,8 +97,9 @@ class Webhooks:
         believed = self._believed(request, slug, gateway, name, token, raw, proof)
         if gateway is None or not believed:
             raise problem.unauthorized()
-        if token is not None and sha256(token) != believed[0][1].token_sha256:
-            request.earlier = ("webhook-token", believed[0][1].name)
+        shown = believed[0][1]
+        if token is not None and shown.earlier_tokens_sha256 and sha256(token) != shown.token_sha256:
+            request.earlier = ("webhook-token", shown.name)
         if all(tenant.refuses(integration) for tenant, integration in believed):
             raise _suspended(request)
         await self._admit_rate(believed[0][0])
