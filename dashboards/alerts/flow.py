@@ -6,8 +6,11 @@ from dashboards.alerts.rule import Alert, Group
 from dashboards.promql import HEARTBEAT, OLDEST
 
 # A destination that takes nothing has an alert of its own, or is suspended; both of them wait for dispatch only.
-_STOPPED = 'label_replace(max by (tenant) (sinal_breaker_reason) > 0, "role", "dispatch", "", "")'
-_SUSPENDED = 'label_replace(max by (tenant) (sinal_integrations_suspended) > 0, "role", "match", "", "")'
+# `other` stands for all tenants without series of their own: one of them that is stopped must not silence the rest.
+_STOPPED = 'label_replace(max by (tenant) (sinal_breaker_reason{tenant!="other"}) > 0, "role", "dispatch", "", "")'
+_SUSPENDED = (
+    'label_replace(max by (tenant) (sinal_integrations_suspended{tenant!="other"}) > 0, "role", "match", "", "")'
+)
 _DONE = "sinal_chore_last_success_timestamp_seconds"
 
 GROUP = Group(

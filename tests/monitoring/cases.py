@@ -168,6 +168,18 @@ FLOW = (
     ),
     Case(
         alert="SinalBacklogOld",
+        why="one of the tenants without series of their own is suspended, and nobody matches for the rest",
+        series={
+            'sinal_queue_oldest_seconds{tenant="other", role="match"}': "0+60x30",
+            'sinal_integrations_suspended{tenant="other", instance="a"}': "2x30",
+            'sinal_breaker_reason{tenant="other", destination="other", reason="suspended", instance="a"}': "1x30",
+        },
+        at="22m",
+        labels={"tenant": "other", "role": "match"},
+        says="other: events have waited 22m 0s for match.",
+    ),
+    Case(
+        alert="SinalBacklogOld",
         why="it is being worked off",
         series={'sinal_queue_oldest_seconds{tenant="loja", role="match"}': "0+60x16 0x20"},
         at="20m",

@@ -157,3 +157,10 @@ async def test_the_metrics_adapter_bounds_trailers_too() -> None:
         writer.close()
     finally:
         await listener.stop()
+
+
+@pytest.mark.parametrize(("more", "status"), [(100, 202), (protocol.MAX_HEADERS, 431)])
+async def test_headers_of_one_head_are_counted(edge_world: EdgeWorld, more: int, status: int) -> None:
+    """Before: 16,000 headers of three bytes each held the loop for 11 ms."""
+    many = [f"x-{number}: 1" for number in range(more)]
+    assert await answered(edge_world, chunked(f"Origin: {LANDING}", *many) + b"\r\n") == status

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from sinal_runtime.gateways import carries_contact, registry
 from sinal_runtime.gateways.readback import ReadsBack
 from sinal_runtime.gateways.sale import Customer
-from sinal_runtime.ingest.drift import Drift, field_names
+from sinal_runtime.ingest.drift import SHARE, Drift, field_names
 from sinal_runtime.ingest.known_fields import KNOWN
 
 from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, SignedGateway, a_sale
@@ -39,7 +39,7 @@ def test_new_field_is_counted_and_named_once_without_its_value() -> None:
     raw = json.dumps({"id": 1, "pix_qr": "secret-value", "buyer": {"name": "Maria", "vip": "secret-value"}}).encode()
     with capture_logs() as logs:
         for _ in range(3):
-            drift.look(GATEWAY, raw, [])
+            drift.look(GATEWAY, raw, [], tenant="loja")
     assert counted() - before == Counter({"unknown_field": 2})
     assert [line["name"] for line in logs] == ["buyer.vip", "pix_qr"]
     assert "secret" not in repr(logs) and "Maria" not in repr(logs)
@@ -47,15 +47,15 @@ def test_new_field_is_counted_and_named_once_without_its_value() -> None:
 
 def test_forms_have_fields_too() -> None:
     drift, before = Drift({"signed": frozenset({"prod"})}), counted()
-    drift.look(GATEWAY, urlencode({"prod": "1", "novo": "x"}).encode(), [])
+    drift.look(GATEWAY, urlencode({"prod": "1", "novo": "x"}).encode(), [], tenant="loja")
     assert counted() - before == Counter({"unknown_field": 1})
 
 
 def test_gateway_without_a_list_is_learned_from_its_first_delivery() -> None:
     drift, before = Drift({}), counted()
-    drift.look(GATEWAY, b'{"a": 1}', [])
+    drift.look(GATEWAY, b'{"a": 1}', [], tenant="loja")
     assert counted() == before
-    drift.look(GATEWAY, b'{"a": 1, "b": 2}', [])
+    drift.look(GATEWAY, b'{"a": 1, "b": 2}', [], tenant="loja")
     assert counted() - before == Counter({"unknown_field": 1})
 
 
@@ -73,7 +73,7 @@ def test_a_byte_order_mark_is_no_name() -> None:
 
 def test_name_that_could_be_data_is_not_logged() -> None:
     with capture_logs() as logs:
-        Drift({"signed": frozenset()}).look(GATEWAY, b'{"maria@loja.example": 1}', [])
+        Drift({"signed": frozenset()}).look(GATEWAY, b'{"maria@loja.example": 1}', [], tenant="loja")
     assert [line["name"] for line in logs] == [None]
 
 
@@ -94,7 +94,7 @@ def test_name_that_could_be_data_is_not_logged() -> None:
 )
 def test_approved_sale_that_lacks_what_a_purchase_needs(changes: dict[str, object], what: list[str]) -> None:
     before = counted()
-    Drift({}).look(GATEWAY, b"[]", [a_sale(**changes)])
+    Drift({}).look(GATEWAY, b"[]", [a_sale(**changes)], tenant="loja")
     assert counted() - before == Counter(what)
 
 
@@ -103,7 +103,7 @@ def test_gateway_that_never_tells_a_contact_does_not_miss_it() -> None:
     gateway, before = registry()["pushinpay"], counted("pushinpay")
     sales = gateway.parse(raw)
     assert [(sale.status, sale.customer.em, sale.customer.ph) for sale in sales] == [("approved", [], [])]
-    Drift().look(gateway, raw, sales)
+    Drift().look(gateway, raw, sales, tenant="loja")
     assert counted("pushinpay") == before
 
 
@@ -142,6 +142,28 @@ def test_captured_deliveries_raise_no_alarm(gateway: str) -> None:
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_are_looked_at(raw: bytes) -> None:
-    Drift({}).look(GATEWAY, raw, [])
-    Drift({}).look(GATEWAY, b'{"a":' + raw + b"}", [])
-    Drift({}).look(GATEWAY, b'{"a":{"' + raw + b'":1}}', [])
+    Drift({}).look(GATEWAY, raw, [], tenant="loja")
+    Drift({}).look(GATEWAY, b'{"a":' + raw + b"}", [], tenant="loja")
+    Drift({}).look(GATEWAY, b'{"a":{"' + raw + b'":1}}', [], tenant="loja")
+
+
+def test_names_that_one_tenant_makes_up_hide_no_drift_from_another() -> None:
+    drift, before = Drift({"signed": frozenset()}), counted()
+    made_up = json.dumps({f"a{number}": 1 for number in range(10 * SHARE)}).encode()
+    with capture_logs() as logs:
+        drift.look(GATEWAY, made_up, [], tenant="mallory")
+        drift.look(GATEWAY, made_up, [], tenant="mallory")
+        for word in range(10 * SHARE):
+            drift.look(GATEWAY, b"[]", [a_sale(status="ignored", event=f"W{word}")], tenant="mallory")
+        assert counted() - before == Counter({"unknown_field": SHARE, "unknown_status": 10 * SHARE})
+        assert len(logs) <= 2 * SHARE + 1
+        drift.look(GATEWAY, b'{"pix_qr": 1}', [], tenant="loja")
+    assert counted()["unknown_field"] - before["unknown_field"] == SHARE + 1
+    assert logs[-1]["name"] == "pix_qr"
+
+
+def test_a_first_delivery_with_made_up_names_hides_no_drift_from_another() -> None:
+    drift, before = Drift({}), counted()
+    drift.look(GATEWAY, json.dumps({f"a{number}": 1 for number in range(10 * SHARE)}).encode(), [], tenant="mallory")
+    drift.look(GATEWAY, b'{"pix_qr": 1}', [], tenant="loja")
+    assert counted() - before == Counter({"unknown_field": 1})

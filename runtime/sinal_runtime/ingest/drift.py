@@ -7,6 +7,7 @@ value. It changes nothing of what happens to a delivery. A field counts when it 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
@@ -20,7 +21,8 @@ from sinal_runtime.ingest.known_fields import KNOWN
 
 log = structlog.get_logger(__name__)
 
-MAX_NAMES = 2_000  # of a gateway, learned; a sender that makes names up must not fill the memory
+MAX_FIELDS = 2_000  # of a form that is looked at
+SHARE = 200  # names that a tenant may teach or have said: one that makes names up fills no memory and silences nobody
 LIKE_JSON = (b"{", b"[")
 # Objects whose names are data: the shop, the buyer or an account chose them.
 _FREE = frozenset({"metadata", "previous_attributes", "custom_fields", "marketplaces"})
@@ -33,31 +35,37 @@ class Drift:
     def __init__(self, known: Mapping[str, frozenset[str]] = KNOWN) -> None:
         self._known = {gateway: set(names) for gateway, names in known.items()}
         self._told: set[tuple[str, str, str]] = set()
+        self._spent: Counter[str] = Counter()  # by tenant
 
-    def look(self, gateway: Gateway, raw: bytes, sales: Iterable[Sale]) -> bool:
-        """Count what is new in a delivery that its adapter read; whether anything is."""
+    def look(self, gateway: Gateway, raw: bytes, sales: Iterable[Sale], *, tenant: str) -> bool:
+        """Count what is new in a delivery to the tenant that its adapter read; whether anything is."""
         news = 0
         for sale in sales:
             if uses_unknown_word(gateway, sale):
-                news += self._tell(gateway.NAME, "unknown_status", sale.event)
+                news += self._tell(gateway.NAME, "unknown_status", sale.event, tenant)
             for field in _missing(gateway, sale):
-                news += self._tell(gateway.NAME, f"missing_{field}", "")
+                news += self._tell(gateway.NAME, f"missing_{field}", "", tenant)
         names = field_names(raw)
-        known = self._known.setdefault(gateway.NAME, names)
-        for name in sorted(names - known)[: max(0, MAX_NAMES - len(known))]:
+        known = self._known.get(gateway.NAME)
+        if known is None:
+            known = self._known[gateway.NAME] = set(sorted(names)[:SHARE])
+            self._spent[tenant] += len(known)
+        for name in sorted(names - known)[: max(0, SHARE - self._spent[tenant])]:
             known.add(name)
-            news += self._tell(gateway.NAME, "unknown_field", name)
+            self._spent[tenant] += 1
+            news += self._tell(gateway.NAME, "unknown_field", name, tenant)
         return bool(news)
 
-    def unreadable(self, gateway: Gateway) -> None:
-        """Count a believed delivery that its adapter could not read."""
-        self._tell(gateway.NAME, "unreadable", "")
+    def unreadable(self, gateway: Gateway, *, tenant: str) -> None:
+        """Count a believed delivery to the tenant that its adapter could not read."""
+        self._tell(gateway.NAME, "unreadable", "", tenant)
 
-    def _tell(self, gateway: str, what: str, name: str) -> int:
+    def _tell(self, gateway: str, what: str, name: str, tenant: str) -> int:
         metrics.GATEWAY_DRIFT.labels(gateway, what).inc()
         said = (gateway, what, name if _NAME.fullmatch(name) else "")
-        if said not in self._told and len(self._told) < MAX_NAMES:
+        if said not in self._told and self._spent[tenant] <= 2 * SHARE:
             self._told.add(said)
+            self._spent[tenant] += 1
             log.warning("gateway.drift", gateway=gateway, what=what, name=said[2] or None)
         return 1
 
@@ -84,7 +92,7 @@ def _json_names(body: bytes) -> set[str]:
 
 def _form_names(raw: bytes) -> set[str]:
     try:
-        return {name for name, _ in parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MAX_NAMES)}
+        return {name for name, _ in parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)}
     except ValueError:
         return set()
 

@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol, guarded against senders that never finish a request's head or its tail.
 
 uvicorn bounds neither how long a head takes to arrive nor, with httptools, how large it grows; the body's bounds are
-the application's. A connection that breaks a bound here has no request yet, so it is closed without an answer.
+the application's. A connection that breaks a bound here has no request yet, so it is closed without an answer; only
+what has too many headers is told so, since that may be a proxy of one's own.
 
 A header is what stands in the head. Trailers (RFC 9112, 7.1.2) come after the body, past every proxy that sets or
 strips headers, so they are read and dropped. What carries no body (trailers, chunk extensions) is bounded too.
@@ -31,9 +32,16 @@ from sinal_runtime.ingest.exchange import CLOSE, ONE_WRITE, WHOLE_BODY, Header, 
 
 HEAD_TIMEOUT_S = 10.0
 MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = (
+    200  # browsers send some twenty, proxies add as many; each costs work before anything is known of the sender
+)
 MAX_FRAMING_BYTES = 8 * 1024  # in reads, one after the other, that bring nothing of the body
 LOOK_S = 2.0
 _NEVER = float("inf")
+
+
+class _TooManyHeaders(Exception):
+    """The head has more headers than any sender needs."""
 
 
 class _Unheard:
@@ -98,8 +106,11 @@ class Guarded(HttpToolsProtocol):
         """Feed the parser. Unlike uvicorn, log nothing: anybody can send a broken request, as often as they like."""
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserError as error:
+            if isinstance(error.__context__, _TooManyHeaders):
+                self._refuse_head()
+            else:
+                self.send_400_response("Invalid HTTP request received.")
         except httptools.HttpParserUpgrade:
             return  # RFC 9110, 7.8: a server may ignore Upgrade, and the request is answered as it is
 
@@ -113,8 +124,18 @@ class Guarded(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header of the head; drop a trailer."""
-        if self._in_head:
-            super().on_header(name, value)
+        if not self._in_head:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            raise _TooManyHeaders
+        super().on_header(name, value)
+
+    def _refuse_head(self) -> None:
+        """RFC 6585, 5: the head is too large; nothing more is read."""
+        words = b"More than %d headers in one request." % MAX_HEADERS
+        head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[431] + head % len(words) + words)
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """The head is whole; a request that may be taken at once waits for its body."""

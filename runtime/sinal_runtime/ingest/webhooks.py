@@ -107,17 +107,17 @@ class Webhooks:
             sales = checked(gateway.parse(raw, country=believed[0][0].country))
             call = self._call(name, raw, request)
         except NotThisGateway as error:
-            self._drift.unreadable(gateway)
+            self._drift.unreadable(gateway, tenant=believed[0][0].slug)
             return await self._set_aside(request, believed, name, raw, str(error))
         except MalformedSale as error:
-            self._drift.unreadable(gateway)
+            self._drift.unreadable(gateway, tenant=believed[0][0].slug)
             log.error("webhook.adapter_fault", gateway=name, error=str(error))
             return await self._set_aside(request, believed, name, raw, f"adapter fault: {error}")
         except Exception as error:  # an adapter's fault must not cost the delivery
-            self._drift.unreadable(gateway)
+            self._drift.unreadable(gateway, tenant=believed[0][0].slug)
             log.error("webhook.adapter_fault", gateway=name, error=type(error).__name__)
             return await self._set_aside(request, believed, name, raw, f"adapter fault: {type(error).__name__}")
-        if self._drift.look(gateway, raw, sales):
+        if self._drift.look(gateway, raw, sales, tenant=believed[0][0].slug):
             self._count_drift(believed[0])
         return await self._accept(request, believed, name, raw, sales, call)
 
