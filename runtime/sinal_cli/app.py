@@ -15,6 +15,7 @@ from sinal_cli.client.keys import keys
 from sinal_cli.client.options import CLICK, ORDER
 from sinal_cli.client.privacy import privacy
 from sinal_cli.client.quarantine import quarantine
+from sinal_cli.client.suspending import resume, suspend
 from sinal_cli.install import install, keyring
 
 app = App(
@@ -36,6 +37,8 @@ app.command(backup)
 app.command(restore)
 app.command(keys)
 app.command(tenants)
+app.command(suspend)
+app.command(resume)
 app.command(install)
 app.command(keyring)
 app.register_install_completion_command(

@@ -70,6 +70,10 @@ class Session:
         headers = {"Idempotency-Key": key} if key else {}
         return self._call("POST", path, json=body, headers=headers)
 
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Set something; raises Refused and Unreachable."""
+        return self._call("PUT", path, json=body)
+
     def delete(self, path: str) -> dict[str, Any]:
         """Ends one object; raises Refused, Unreachable."""
         return self._call("DELETE", path)

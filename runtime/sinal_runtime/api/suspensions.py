@@ -123,6 +123,7 @@ def _meant(plan: TenantPlan, body: Change) -> ObjectRef:
         if body.name != plan.slug:
             raise HTTPException(400, f"name: is another than the tenant's slug, {plan.slug!r}")
         return ObjectRef("Tenant", plan.namespace, plan.name, plan.uid)
-    if body.name not in _parts(plan)[body.kind]:
-        raise HTTPException(404, f"no {body.kind} {body.name[:64]!r} of tenant {plan.slug!r}")
+    if body.name not in (there := _parts(plan)[body.kind]):
+        choices = f"there are: {', '.join(sorted(there)[:20])}" if there else "there is none yet"
+        raise HTTPException(404, f"no {body.kind} {body.name[:64]!r} of tenant {plan.slug!r}; {choices}")
     return ObjectRef(body.kind, plan.namespace, body.name)
