@@ -21,6 +21,7 @@ from sinal_crds.plan import IntegrationPlan
 from sinal_runtime.bus import Bus
 from sinal_runtime.events import decode_event
 from sinal_runtime.gateways import registry
+from sinal_runtime.gateways.answers import EXPECTED
 from sinal_runtime.ingest.role import IngestServer
 from sinal_runtime.ingest.testing import sha256
 from sinal_runtime.plans.testing import StaticPlans
@@ -94,7 +95,9 @@ async def test_every_sample_is_accepted_and_stored_as_its_kind(
         wanted = Wanted(gateway=one["gateway"], event=one["event"], data=stack)
         assert await asyncio.to_thread(send, wanted, Output(as_json=True)) == 0, one
     answers = told(capsys)
-    assert {answer["status"] for answer in answers} == {202}
+    assert {(answer["gateway"], answer["status"]) for answer in answers} == {
+        (name, EXPECTED[name].code) for name in sample.sampled()
+    }
     info = await client.jetstream().stream_info("T-loja")
     messages = [await client.jetstream().get_msg("T-loja", seq) for seq in range(1, info.state.last_seq + 1)]
     stored = {event.id: event for event in (decode_event(message.data or b"") for message in messages)}

@@ -11,7 +11,8 @@ A gateway module has:
   delivery of it.
 
 It may have `MEANINGLESS` (words ignored on purpose) and `CARRIES_CONTACT = False` (no delivery ever holds an e-mail or
-a phone): what is as it always was is no drift.
+a phone): what is as it always was is no drift. It may have `ACCEPTED`, the status (200 to 299) that it
+takes for "stored"; without it that is 202.
 
 A gateway whose deliveries carry ids only offers `readback` and `parse_readback` as well: see `readback.ReadsBack`.
 
@@ -51,7 +52,7 @@ class Gateway(Protocol):
 
 
 _NAME = re.compile(r"[a-z0-9]{2,30}")
-_PARTS = frozenset({"sale", "readback", "kit"})  # modules of this folder that are no gateways
+_PARTS = frozenset({"answers", "kit", "readback", "sale"})  # modules of this folder that are no gateways
 
 
 @cache

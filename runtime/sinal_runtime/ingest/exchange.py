@@ -84,6 +84,24 @@ class Request:
             return {}
         return dict(reversed(pairs))
 
+    @cached_property
+    def appended_query(self) -> dict[str, str]:
+        """Query parameters as a sender appends them to a URL that may have some: the last of a repeated name counts.
+
+        A blank one gives way to an earlier one. A second question mark separates as `&` does, which may be written
+        `&amp;`; blanks around names and values are not of them. Empty when there are absurdly many.
+        """
+        text = self._query_string.decode("latin-1").replace("?", "&").replace("&amp;", "&")
+        try:
+            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+        except ValueError:
+            return {}
+        found: dict[str, str] = {}
+        for name, value in ((name.strip(), value.strip()) for name, value in pairs):
+            if value or name not in found:
+                found[name] = value
+        return found
+
     @property
     def host(self) -> str:
         """The Host header as a bare lower-case name, without port and trailing dot."""

@@ -64,7 +64,7 @@ class Proof:
     """What a gateway's check looks at: a delivery's headers and query."""
 
     def __init__(self, request: Request) -> None:
-        self.headers, self.query = Asked(request.headers), Asked(request.query)
+        self.headers, self.query = Asked(request.headers), Asked(request.appended_query)
 
     @property
     def missing(self) -> str:

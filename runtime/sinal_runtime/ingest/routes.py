@@ -14,6 +14,7 @@ _TENANT_PREFIX = "/t/{slug}"
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _POST, _GET = frozenset({"POST"}), frozenset({"GET", "HEAD"})
 _ALIVE = "/healthz"
+_WEBHOOKS = "/webhooks"
 
 
 class Route(NamedTuple):
@@ -47,6 +48,19 @@ def find(path: str) -> Route | None:
 
 
 def _find(path: str) -> Route | None:
+    found = _exact(path)
+    return found or (_exact(_tidied(path)) if _WEBHOOKS in path else None)
+
+
+def _tidied(path: str) -> str:
+    """A webhook's URL as it was meant: panels and people add slashes and blanks."""
+    head, _, tail = path.partition(_WEBHOOKS)
+    words = [word for part in tail.split("/") if (word := part.strip())]
+    start = "/".join(["", *filter(None, head.split("/"))])
+    return "/".join([start + _WEBHOOKS, *words])
+
+
+def _exact(path: str) -> Route | None:
     if path == _ALIVE:
         return Route("alive", _GET, path)
     slug: str | None = None
@@ -73,7 +87,8 @@ def _api(parts: list[str]) -> Route | None:
         case ["", "api", "v1", "track", kind] if kind in KINDS:
             return Route("track", _POST, f"/api/v1/track/{kind}", name=kind)
         case ["", "api", "v1", "webhooks", gateway] if _WORD.fullmatch(gateway):
-            return Route("webhook", _POST, "/api/v1/webhooks/{gateway}", name=gateway)
-        case ["", "api", "v1", "webhooks", gateway, token] if _WORD.fullmatch(gateway) and token:
-            return Route("webhook", _POST, "/api/v1/webhooks/{gateway}/{token}", name=gateway, token=token)
+            return Route("webhook", _POST, "/api/v1/webhooks/{gateway}", name=gateway.lower())
+        case ["", "api", "v1", "webhooks", gateway, token] if _WORD.fullmatch(gateway) and token.strip() == token != "":
+            template = "/api/v1/webhooks/{gateway}/{token}"
+            return Route("webhook", _POST, template, name=gateway.lower(), token=token)
     return None

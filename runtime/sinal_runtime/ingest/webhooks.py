@@ -6,6 +6,7 @@ understands is kept encrypted and answered 2xx: gateways switch off URLs that an
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +14,7 @@ import structlog
 
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_runtime.events import Event
-from sinal_runtime.gateways import Gateway, NotThisGateway
+from sinal_runtime.gateways import Gateway, NotThisGateway, answers
 from sinal_runtime.gateways.readback import ReadBack, ReadsBack
 from sinal_runtime.gateways.sale import MalformedSale, Sale, checked
 from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, refusals, who
@@ -30,6 +31,7 @@ MAX_BODY = 1024 * 1024
 # Protects the process against a flood, not the tenant's quota: far above what any shop sells.
 MIN_PER_MINUTE = 60_000
 TIMES_EVENTS = 10
+COPY_S = 1.0  # an answer waits so long for the copy of a delivery that is stored already
 UNREADABLE_PER_MINUTE = 600  # of a tenant: each takes up a place in quarantine
 
 Candidate = tuple[TenantPlan, IntegrationPlan]
@@ -65,6 +67,7 @@ class Webhooks:
         self._body_timeout_s = body_timeout_s
         self._trusted_proxies = trusted_proxies
         self._decoy = secrets.token_hex(16)
+        self._copies: set[asyncio.Future[str | None]] = set()
 
     async def post(self, request: Request, slug: str | None, name: str, token: str | None) -> Answer:
         """`POST /api/v1/webhooks/<gateway>[/<token>]`; a refusal is noted on the request."""
@@ -187,7 +190,7 @@ class Webhooks:
     def _call(self, name: str, raw: bytes, request: Request) -> ReadBack | None:
         """The call to the gateway's API that a notice without a sale needs; it is made later, by the match role."""
         reader = self._readers.get(name)
-        return reader.readback(raw, request.headers, request.query) if reader else None
+        return reader.readback(raw, request.headers, request.appended_query) if reader else None
 
     def _count_drift(self, believed: Candidate) -> None:
         if self._tally is not None:
@@ -238,15 +241,26 @@ class Webhooks:
             answer["kept"] = copy  # to be read again when its word is known
         if skipped := len(sales) - len(events):
             answer["skipped"] = skipped  # of products that no integration asked for
-        return json_answer(202, answer)
+        return self._taken_by(gateway, answer)
+
+    def _taken_by(self, gateway: str, answer: dict[str, object]) -> Answer:
+        """What the gateway is told of a delivery that was stored, in the status that it wants to hear."""
+        return json_answer(answers.accepted(self._gateways[gateway]), answer)
 
     async def _keep_copy(
         self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, sales: list[Sale]
     ) -> str | None:
+        """The copy's id. It may take no time from the answer: a sender that waits in vain counts a failure."""
         integration = request.integration or believed[0][1].name
-        return await self._new_words.keep(
-            self._gateways[gateway], sales, tenant=request.tenant, integration=integration, raw=raw
+        keeping = asyncio.ensure_future(
+            self._new_words.keep(
+                self._gateways[gateway], sales, tenant=request.tenant, integration=integration, raw=raw
+            )
         )
+        self._copies.add(keeping)
+        keeping.add_done_callback(self._copies.discard)
+        done, _ = await asyncio.wait({keeping}, timeout=COPY_S)
+        return keeping.result() if done else None
 
     async def _set_aside(
         self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, reason: str
@@ -262,7 +276,7 @@ class Webhooks:
         except quarantine.CannotKeep:
             raise problem.retry(503, "The delivery is not understood and could not be kept.", 30) from None
         log.warning("webhook.quarantined", gateway=gateway, tenant=request.tenant, id=kept, reason=reason)
-        return json_answer(202, {"events": [], "quarantined": True, "id": kept})
+        return self._taken_by(gateway, {"events": [], "quarantined": True, "id": kept})
 
 
 def _suspended(request: Request) -> problem.Problem:
