@@ -3,7 +3,7 @@
 Gateways add fields, drop fields, send a number as a string and an empty list for an empty object. A `Node` answers
 None (or an empty node) for whatever is not there or not of the wanted shape, so that an adapter reads in one line
 what it needs and no payload can make it raise. Numbers with a point become Decimal, never float: money must not pass
-through binary fractions.
+through binary fractions. Encodings and escapes that senders mix up are `text`'s.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NoReturn
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from sinal_runtime.gateways import NotThisGateway
+from sinal_runtime.gateways import NotThisGateway, text
 
 MAX_TEXT = 2_000  # characters kept of a text; longer ones are cut
 MAX_IDENT = 255  # an identifier cannot be cut, a longer one is none (Stripe documents 255)
@@ -33,6 +33,8 @@ _WITH_COMMA = re.compile(r"[+-]?(\d{1,18}|\d{1,3}(\.\d{3}){1,5}),\d{1,2}|[+-]?\d
 _PART_NAME = re.compile(rb'[;\s]name="([^"\r\n]{0,200})"', re.IGNORECASE)
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _TRUE = {"true", "1", "yes", "sim", "on"}
+_JSON_TEXT = ("{", "[")
+_MAX_WRAPS = 3  # of a document as a text in another
 _FALSE = {"false", "0", "no", "nao", "não", "off", ""}
 
 
@@ -57,16 +59,18 @@ class Node:
         """What stands at the path, as decoded; None where nothing does."""
         value: object = self._fields
         for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
+            if not isinstance(value, dict):
+                return None if value is None else _within_text(self._fields, path)
+            value = value.get(name)
         return value
 
     def node(self, *path: str) -> Node:
         """The object at the path, empty where there is none."""
-        return Node(self.raw(*path))
+        return Node(_unpacked(self.raw(*path)))
 
     def nodes(self, *path: str) -> list[Node]:
         """The objects of a list; a form's numbered fields and a lone object count as one."""
-        value = self.raw(*path)
+        value = _unpacked(self.raw(*path))
         if isinstance(value, dict) and value:
             value = [value[k] for k in sorted(value, key=int)] if all(map(_is_index, value)) else [value]
         return [Node(item) for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -100,14 +104,34 @@ class Node:
 
 def load(raw: bytes) -> Node:
     """The tree of a JSON object or a form, also one in parts; raises NotThisGateway for anything else."""
-    body = raw.removeprefix(b"\xef\xbb\xbf").strip()
+    body = document(raw)
+    if body[:3].lower() == b"%7b":  # JSON as a form's only name
+        body = document(unquote_to_bytes(body.removesuffix(b"=").replace(b"+", b" ")))
     if body.startswith(b"{"):
-        return Node(decode_json(body))
+        found = _read(body)
+        found = decode_json(text.in_utf8(body)) if found is None else found
+        return Node(found)
     if body.startswith(b"--") and b"\r\n" in body:
         return Node(_grown(_parts(body)))
     if b"=" in body and not body.startswith((b"[", b"<", b'"')):
-        return Node(_form(body.decode("utf-8", "replace")))
+        return Node(_form(body.decode("utf-8", "surrogateescape")))
     _refuse("the body is neither a JSON object nor a form")
+
+
+def document(raw: bytes) -> bytes:
+    """A body without what was put around it: blanks, a byte order mark, UTF-16, quotes of JSON that was encoded twice.
+
+    Raises NotThisGateway for quotes around what is no JSON text. What is in another encoding of bytes stays in it.
+    """
+    if b"\0" in raw[:4] or raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raw = text.in_utf8(raw)
+    body = raw.removeprefix(b"\xef\xbb\xbf").strip()
+    for _ in range(_MAX_WRAPS):
+        if not body.startswith(b'"'):
+            break
+        inner = decode_json(text.in_utf8(body))
+        body = inner.encode("utf-8", "surrogatepass").strip() if isinstance(inner, str) else b""
+    return body
 
 
 def decode_json(body: bytes) -> object:
@@ -118,10 +142,18 @@ def decode_json(body: bytes) -> object:
         _refuse("the body is not valid JSON")
 
 
-def form_fields(text: str) -> Node:
+def _read(body: bytes) -> object:
+    """Decoded JSON, None where it is none in UTF-8."""
+    try:
+        return _decode(body)
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+
+
+def form_fields(query: str) -> Node:
     """The flat fields of a query string; the first value of a name wins, an unreadable one gives an empty node."""
     try:
-        pairs = parse_qsl(text, keep_blank_values=False, max_num_fields=_MAX_FORM_FIELDS)
+        pairs = text.fields_of(query, keep_blank=False, most=_MAX_FORM_FIELDS)
     except ValueError:
         return Node()
     return Node(dict(reversed(pairs)))
@@ -131,11 +163,13 @@ def _refuse(message: str) -> NoReturn:
     raise NotThisGateway(message) from None
 
 
-def _form(text: str) -> dict[str, object]:
+def _form(body: str) -> dict[str, object]:
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
+        pairs = text.fields_of(body, keep_blank=True, most=_MAX_FORM_FIELDS)
     except ValueError:
         _refuse("the form has too many fields")
+    if len(pairs) == 1 and isinstance(whole := _unpacked(pairs[0][1]), dict):
+        return whole  # the delivery is JSON, and the form only what carries it
     return _grown(pairs)
 
 
@@ -153,7 +187,7 @@ def _parts(body: bytes) -> list[tuple[str, str]]:
         head, _, value = part.partition(b"\r\n\r\n")
         name = _PART_NAME.search(head)
         if name is not None and b"filename" not in head:
-            found.append((name[1].decode("utf-8", "replace"), value.decode("utf-8", "replace")))
+            found.append((text.decode(name[1]), text.decode(value)))
     return found
 
 
@@ -175,14 +209,28 @@ def _plant(tree: dict[str, object], path: list[str], value: object) -> None:
     tree[path[-1] or str(len(tree))] = value
 
 
-def _unpacked(value: str) -> object:
-    """A form field that holds a JSON object or list, as its sender meant it."""
-    if not value.startswith(("{", "[")):
+def _within_text(fields: Mapping[str, object], path: tuple[str, ...]) -> object:
+    """What stands at a path that leads through a JSON text, which is an object from then on."""
+    here: object = fields
+    for at, name in enumerate(path):
+        if not isinstance(here, dict):
+            return None
+        if at + 1 < len(path):
+            here[name] = _unpacked(here.get(name))
+        here = here.get(name)
+    return here
+
+
+def _unpacked(value: object) -> object:
+    """A field whose text is a JSON object or list, as its sender meant it; any other as it is."""
+    if not isinstance(value, str) or value[:1] not in "{[%" or len(value) < 2:
         return value
-    try:
-        return decode_json(value.encode("utf-8", "replace"))
-    except NotThisGateway:
-        return value
+    for written in (value, text.mended(value)):
+        if written.startswith(_JSON_TEXT):
+            found = _read(written.encode("utf-8", "replace"))
+            if isinstance(found, dict | list):
+                return found
+    return value
 
 
 def _is_index(name: object) -> bool:
@@ -201,7 +249,12 @@ def _text(value: object, *, limit: int = MAX_TEXT) -> str | None:
         return None if number is None else format(_trimmed(number), "f")[:limit]
     if not isinstance(value, str):
         return None
-    return value[: limit * 2].translate(_CONTROL).strip()[:limit] or None
+    value = value[: limit * 2]
+    if not value.isascii() or "&" in value or "%" in value:
+        value = text.mended(value)
+    if not value.isprintable():
+        value = value.translate(_CONTROL)
+    return value.strip()[:limit] or None
 
 
 def _number(value: object) -> Decimal | None:
@@ -214,13 +267,13 @@ def _number(value: object) -> Decimal | None:
     return Decimal(0) if number == 0 else number if usable else None
 
 
-def _number_of_text(text: str) -> Decimal | None:
-    if _NUMBER.fullmatch(text):
-        return Decimal(text)
-    if not _WITH_COMMA.fullmatch(text):
+def _number_of_text(written: str) -> Decimal | None:
+    if _NUMBER.fullmatch(written):
+        return Decimal(written)
+    if not _WITH_COMMA.fullmatch(written):
         return None
-    at = max(text.rfind(","), text.rfind("."))
-    return Decimal(re.sub("[.,]", "", text[:at]) + "." + text[at + 1 :])
+    at = max(written.rfind(","), written.rfind("."))
+    return Decimal(re.sub("[.,]", "", written[:at]) + "." + written[at + 1 :])
 
 
 def _trimmed(number: Decimal) -> Decimal:

@@ -32,7 +32,7 @@ class Envelope:
 
 def open_envelope(raw: bytes) -> Envelope:
     """The inner order or cart; raises NotThisGateway for what is not JSON."""
-    body = raw.removeprefix(b"\xef\xbb\xbf").strip()
+    body = _body.document(raw)
     try:
         parts = _raw_fields(body)
     except (msgspec.DecodeError, RecursionError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from xml.parsers import expat
 
-from sinal_runtime.gateways import NotThisGateway
+from sinal_runtime.gateways import NotThisGateway, text
 from sinal_runtime.gateways._body import Node
 
 MAX_BYTES = 1 << 20
@@ -51,15 +51,26 @@ def load(raw: bytes) -> tuple[str, Node]:
     """Name and fields of the root element; raises NotThisGateway for what is no small XML document."""
     if len(raw) > MAX_BYTES:
         raise NotThisGateway("the answer is too large")
-    reader, parser = _Reader(), expat.ParserCreate()
+    try:
+        reader = _read(raw, None)
+    except (expat.ExpatError, LookupError):  # LookupError: an encoding of its own invention
+        try:
+            reader = _read(text.in_utf8(raw), "utf-8")  # another than it says: UTF-8, else Windows-1252
+        except expat.ExpatError:
+            raise NotThisGateway("the answer is no XML document") from None
+    return reader.root, Node(reader.fields)
+
+
+def _read(raw: bytes, encoding: str | None) -> _Reader:
+    reader, parser = _Reader(), expat.ParserCreate(encoding)
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
     parser.CharacterDataHandler = reader.text
     parser.StartDoctypeDeclHandler = _refuse
     try:
         parser.Parse(raw, True)
-    except (expat.ExpatError, _Refused, ValueError, LookupError):  # LookupError: an encoding of its own invention
+    except (_Refused, ValueError):
         raise NotThisGateway("the answer is no XML document") from None
-    return reader.root, Node(reader.fields)
+    return reader
 
 
 def _refuse(*_arguments: object) -> None:

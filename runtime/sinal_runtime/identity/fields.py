@@ -2,7 +2,8 @@
 
 Blank input, and input of which nothing remains, is None and never the hash of an empty string. A value that is a
 SHA-256 already goes through as it is, in lower case. An MD5 does not: Meta takes SHA-256 only, and hashing it again
-would match nobody. Nor does a masked value (`mar***@gmail.com`): it isn't the person's.
+would match nobody. Nor does a masked value (`mar***@gmail.com`): it isn't the person's. Nor does one with a character
+that was lost on the way (`Jo?o`, or U+FFFD): its hash is nobody's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from sinal_runtime.identity.text import tidy
 MAX_LENGTH = 1_000  # characters; no field of a person is longer
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _NOT_THE_VALUE = re.compile(r"[0-9a-fA-F]{32}|.*[*•●]{2}.*")  # an MD5, a mask
+
+LOST = "\ufffd"  # what stands for bytes that are of no encoding
+_WORDS = frozenset({"fn", "ln", "ct"})  # no name of anybody or any place has a question mark
 
 Rule = Callable[[str, str], str | None]
 
@@ -72,6 +76,8 @@ def normalise(field: str, value: str, *, country: str = "BR") -> str | None:
     text = tidy(value)
     if _SHA256.fullmatch(text):
         return text.lower()
+    if LOST in text or ("?" in text and key in _WORDS):
+        return None
     if not text or (key != "external_id" and _NOT_THE_VALUE.fullmatch(text)):  # an external id may well be a UUID
         return None
     return rule(text, country.upper())

@@ -14,7 +14,7 @@ import structlog
 
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_runtime.events import Event
-from sinal_runtime.gateways import Gateway, NotThisGateway, answers
+from sinal_runtime.gateways import Gateway, NotThisGateway, answers, text
 from sinal_runtime.gateways.readback import ReadBack, ReadsBack
 from sinal_runtime.gateways.sale import MalformedSale, Sale, checked
 from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, refusals, who
@@ -106,6 +106,9 @@ class Webhooks:
         if all(tenant.refuses(integration) for tenant, integration in believed):
             raise _suspended(request)
         await self._admit_rate(believed[0][0])
+        raw = text.transcoded(
+            raw, request.headers.get("content-type", "")
+        )  # what was proven is read; the rest is UTF-8
         try:
             sales = checked(gateway.parse(raw, country=believed[0][0].country))
             call = self._call(name, raw, request)
