@@ -275,17 +275,22 @@ async def test_a_person_sees_everything_before(rig: Rig) -> None:
             "select tenant_id, %s, id, now() from conversions where order_id = 'HP-ana'",
             (f"em:{EMAIL}",),
         )
+    link = rig.room.sale("ignored", order="HP-ana", names=["pi-ana"], customer=ANA)
+    trial = rig.room.sale("subscription_changed", order=None, subscription_id="sub-ana", trial=True, customer=ANA)
+    other = rig.room.sale("ignored", order="HP-bia", names=["pi-bia"], customer=Customer())
+    await rig.room.deliver(link, trial, other)
     await rig.queue(rig.room.sale(order="HP-late", customer=ANA))
     data = await rig.export(email=CLEAR_EMAIL)
     assert {table for table, rows in data.items() if rows} >= {
         "events", "clicks", "sessions", "identities", "conversions", "matches", "capi_events", "dispatch_attempts",
-        "dead_letters", "queued_events", "open_orders",
+        "dead_letters", "queued_events", "open_orders", "order_names",
     }  # fmt: skip
     text = msgspec.json.encode(data).decode()
     assert all(trace in text for trace in TRACES)
     assert all(trace not in text for trace in (OTHER, "bia-click", "HP-bia"))
     counts = await rig.erase(email=CLEAR_EMAIL)
     assert set(data) == set(counts), "what is erased of a person is shown to them"
+    assert [row["name"] for row in await rig.room.rows("select name from order_names")] == ["pi-bia"]
 
 
 async def test_an_order_is_forgotten_without_its_buyer_s_others(rig: Rig) -> None:

@@ -21,6 +21,7 @@ TABLES = (
     "identities",
     "conversions",
     "open_orders",
+    "order_names",
     "matches",
     "capi_events",
     "dispatch_requests",
@@ -43,6 +44,7 @@ insert into identities (tenant_id, email_hash, click_id, first_seen_at, last_see
 insert into conversions (tenant_id, gateway, order_key, funnel, ts, last_at)
     select id, 'g', 'o', 'f', now(), now() from tenants;
 insert into open_orders (tenant_id, key, conversion_id, last_at) select tenant_id, 'k', id, now() from conversions;
+insert into order_names (tenant_id, kind, name, gateway, order_key) select id, 'alias', 'n', 'g', 'o' from tenants;
 insert into matches (tenant_id, conversion_id, decision, confidence_score, rule_applied, explanation)
     select tenant_id, id, 'unmatched', 0, 'none', '{}' from conversions;
 insert into capi_events (tenant_id, source_event, funnel, destination, event_name, event_id, event_time, payload_json,

@@ -157,6 +157,16 @@ def test_a_sale_whose_gateway_tells_the_buyers_browser_falls_back_to_the_first_c
     assert sent["user_data"]["client_ip_address"] == "177.1.1.1"
 
 
+def test_a_sale_at_a_till_is_of_the_shop_and_wears_nobodys_browser() -> None:
+    event = sale_event(sale={"in_person": True, "client": Client(ip="177.43.12.5", user_agent="POS/9.1")})
+    event = msgspec.structs.replace(event, url="https://loja.example/", referrer="https://loja.example/a")
+    found = build(event, "Purchase", CLICK, value="297.00", currency="BRL")
+    assert found["action_source"] == "physical_store"
+    assert found.keys().isdisjoint({"event_source_url", "referrer_url"})
+    assert found["user_data"].keys().isdisjoint({"client_user_agent", "client_ip_address"})
+    assert found["user_data"]["fbc"] == FBC
+
+
 def test_a_pageview_has_no_custom_data() -> None:
     assert build(visit(referrer="https://google.com/"), "PageView") == {
         "event_name": "PageView",

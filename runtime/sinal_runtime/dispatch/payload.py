@@ -19,6 +19,10 @@ from sinal_runtime.events import Event
 
 __all__ = ["ClickData", "Unidentifiable", "build"]
 
+NO_BROWSER: Browser = (None, None)
+# The device at a till is the seller's: neither its browser nor a page of the website belongs to such a sale.
+IN_A_SHOP = {"action_source": "physical_store"}
+
 
 class Unidentifiable(ValueError):
     """Nothing tells Meta who the event is about: it would refuse it (2804050), and its whole batch with it."""
@@ -39,7 +43,8 @@ def build(
 
     Raises Unidentifiable when what is known of the person fails Meta's baseline check.
     """
-    seen = browser(event, click)
+    in_person = event.sale is not None and event.sale.in_person is True
+    seen = NO_BROWSER if in_person else browser(event, click)
     user = user_data(event, click, tenant.country, seen)
     if not identifies(user):
         raise Unidentifiable(f"{event_name} of funnel {funnel.name}: no field of user_data identifies a person")
@@ -47,10 +52,10 @@ def build(
         "event_name": event_name,
         "event_time": event.occurred_at // 1000,
         "event_id": event_id,
-        **_source(funnel, event, click, seen),
+        **(IN_A_SHOP if in_person else _source(funnel, event, click, seen)),
     }
     referrer = _first_url(event.referrer, click.referrer if click else None)
-    if referrer:
+    if referrer and not in_person:
         payload["referrer_url"] = referrer
     payload["user_data"] = user
     custom = custom_data(event, event_name, value, currency)

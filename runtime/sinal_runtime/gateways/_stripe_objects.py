@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from msgspec import UNSET, UnsetType
 
-from sinal_runtime.gateways import _money
+from sinal_runtime.gateways import _basket, _money
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways.sale import Product, Status
 
@@ -21,21 +21,44 @@ _WHOLE_UNITS = frozenset({
     "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF",
 })
 # fmt: on
+_AT_A_TILL = frozenset({"card_present", "interac_present"})
 _THOUSANDTHS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
-_PAYMENTS = frozenset({"checkout.session", "payment_intent", "invoice", "charge", "dispute", "refund"})
+_PAYMENTS = frozenset({
+    "checkout.session", "payment_intent", "invoice", "invoice_payment", "charge", "dispute", "refund",
+})  # fmt: skip
 
 
 def order_id(thing: Node) -> str | None:
-    """The id that all objects of one payment share: payment intent, else invoice, else charge, else their own."""
-    if thing.text("object") in ("payment_intent", "subscription"):
+    """The id of the order: the invoice where the object names one, else the payment, else the object's own id."""
+    if thing.text("object") == "subscription":
         return thing.ident("id")
-    payments = [node.node("payment") for node in thing.nodes("payments", "data")]  # of an invoice
+    return invoice(thing) or _payment(thing) or thing.ident("id")
+
+
+def names(thing: Node) -> list[str]:
+    """Other ids by which events speak of the order: of an invoice its payment. A refund names only that one."""
+    other = _payment(thing)
+    return [other] if other is not None and other != order_id(thing) else []
+
+
+def invoice(thing: Node) -> str | None:
+    """The invoice that the object is, or that it is paid for; since API 2025-03-31 intents name it as their order."""
+    if thing.text("object") == "invoice":
+        return thing.ident("id")
+    told = thing.ident("payment_details", "order_reference") or ""
+    return reference(thing, "invoice") or (told if told.startswith("in_") else None)
+
+
+def _payment(thing: Node) -> str | None:
+    """The payment intent, or the charge where there is none."""
+    kind = thing.text("object")
+    if kind == "payment_intent":
+        return thing.ident("id")
+    paid = [thing, thing.node("payment"), *(one.node("payment") for one in thing.nodes("payments", "data"))]
     return (
-        reference(thing, "payment_intent")
-        or next((found for node in payments if (found := reference(node, "payment_intent"))), None)
-        or reference(thing, "invoice")
-        or (reference(thing, "charge") if thing.text("object") in ("dispute", "refund") else None)
-        or thing.ident("id")
+        next((found for node in paid if (found := reference(node, "payment_intent"))), None)
+        or next((found for node in paid if (found := reference(node, "charge"))), None)
+        or (thing.ident("id") if kind == "charge" else None)
     )
 
 
@@ -49,10 +72,33 @@ def reference(thing: Node, name: str) -> str | None:
     return thing.ident(name) or thing.ident(name, "id")
 
 
-def belongs_to_another(intent: Node) -> bool:
-    """Whether a payment intent is an invoice's or a Checkout session's, whose own events tell more."""
-    session = intent.text("payment_details", "order_reference") or ""
-    return reference(intent, "invoice") is not None or session.startswith("cs_")
+def is_of_checkout(intent: Node) -> bool:
+    """Whether a payment intent is a Checkout session's, whose own events tell more."""
+    return (intent.text("payment_details", "order_reference") or "").startswith("cs_")
+
+
+def is_nothing(thing: Node) -> bool:
+    """Whether a session or an invoice asked for no money: a trial begins, a cycle costs nothing."""
+    return _amount(thing) == 0
+
+
+def is_pending_refund(charge: Node) -> bool:
+    """Whether a charge lists its refunds and the newest of them has not gone through yet."""
+    newest = max(charge.nodes("refunds", "data"), key=lambda one: one.integer("created") or 0, default=Node())
+    return newest.text("status") in ("pending", "requires_action")
+
+
+def subscription(thing: Node) -> str | None:
+    """The subscription that a session began or an invoice is for; its place moved with API 2025-03-31."""
+    return reference(thing, "subscription") or reference(thing.node("parent", "subscription_details"), "subscription")
+
+
+def is_in_person(thing: Node) -> bool:
+    """Whether a card was read by a Terminal: nobody was on a website."""
+    used = thing.text("payment_method_details", "type") or thing.text("latest_charge", "payment_method_details", "type")
+    offered = thing.raw("payment_method_types")
+    words = [used] if used else offered if isinstance(offered, list) else []
+    return bool(words) and all(isinstance(word, str) and word in _AT_A_TILL for word in words)
 
 
 def is_partial_refund(charge: Node) -> bool:
@@ -120,10 +166,11 @@ def metadata(thing: Node) -> list[Node]:
 
 
 def products(thing: Node, notes: list[Node], value: str | None, currency: str | None) -> list[Product]:
-    """Lines of an invoice or subscription; of a session what its metadata and payment link say."""
-    lines = [_line(line, currency) for line in (*thing.nodes("lines", "data"), *thing.nodes("items", "data"))]
+    """Lines of an invoice, subscription or expanded session; else what a session's metadata and payment link say."""
+    places = (("lines", "data"), ("items", "data"), ("line_items", "data"))
+    lines = [_line(line, currency) for place in places for line in thing.nodes(*place)]
     if found := [line for line in lines if line.id or line.offer_id]:
-        return found
+        return _basket.fitted(found, value, currency)
     product = next((text for node in notes if (text := node.ident("product_id"))), None)
     name = next((text for node in notes if (text := node.text("product_name"))), None)
     offer = reference(thing, "payment_link")
@@ -132,7 +179,9 @@ def products(thing: Node, notes: list[Node], value: str | None, currency: str | 
 
 def _line(line: Node, currency: str | None) -> Product:
     details = line.node("pricing", "price_details") or line.node("price") or line.node("plan")
-    amount = line.number("amount")
+    amount = line.number("amount_total")  # of a session: after discounts, with tax
+    if amount is None and (amount := line.number("amount")) is not None:
+        amount -= sum((one.number("amount") or Decimal(0) for one in line.nodes("discount_amounts")), Decimal(0))
     return Product(
         id=reference(details, "product"),
         name=line.text("description"),

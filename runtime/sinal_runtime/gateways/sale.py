@@ -121,8 +121,17 @@ class Sale(msgspec.Struct, kw_only=True, frozen=True):
     customer: Customer = Customer()
     tracking: Tracking = Tracking()
     client: Client = Client()
-    # What has been given back of `value` so far; only on refunds whose amount the gateway tells.
+    # What has been given back of `value` so far; of a refund that tells no `value`, what it alone gave back. Only on
+    # refunds whose amount the gateway tells.
     refunded_value: str | msgspec.UnsetType = msgspec.UNSET
+    # Other ids by which the gateway speaks of this order (Stripe: an invoice and its payment intent); empty where there
+    # may be some that this delivery does not tell. Matching joins what it hears under any of them.
+    names: list[str] | msgspec.UnsetType = msgspec.UNSET
+    # The subscription whose first charge a sale may be, and whether it has just begun with nothing to pay.
+    subscription_id: str | msgspec.UnsetType = msgspec.UNSET
+    trial: bool | msgspec.UnsetType = msgspec.UNSET
+    # Sold at a till or a card machine: nobody was on the website.
+    in_person: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class MalformedSale(ValueError):
@@ -147,7 +156,10 @@ def checked(sales: list[Sale]) -> list[Sale]:
         at = _AT.search(str(error))
         raise MalformedSale(f"`{at[1] or 'Sale'}` is of the wrong type" if at else "no list of sales") from None
     for sale in found:
-        for name, told in (("order_id", sale.order_id), ("parent_order_id", sale.parent_order_id)):
+        ids = [("order_id", sale.order_id), ("parent_order_id", sale.parent_order_id)]
+        ids += [("subscription_id", sale.subscription_id or None)]
+        ids += [(f"names[{at}]", other) for at, other in enumerate(sale.names or [])]
+        for name, told in ids:
             if told is not None and not told.isprintable() and _CONTROL.search(told):
                 raise MalformedSale(f"`{name}` contains a control character")
         amounts = {"value": sale.value, "refunded_value": sale.refunded_value or None}

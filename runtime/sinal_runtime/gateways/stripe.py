@@ -3,13 +3,16 @@ it.
 
 - Proof: `Stripe-Signature: t=…,v1=…`, HMAC-SHA256 of `t.body` with the endpoint's `whsec_…` as it stands; any v1 and
   any of several secrets (comma or line separated, while one is rolled) will do; the stamp may be 300 s off.
-- Order id: the payment intent where the object names one, else the invoice, else the object's own id. Session, charge
-  and dispute of one payment name the same intent, so that purchase, refund and chargeback meet on one order. A
-  subscription's first session names its invoice only, and since 2025 no charge names an invoice: a refund of that
-  first charge stands alone.
-- What is approved: a session that is `paid` or needs no payment, a later `async_payment_succeeded`, an invoice of a
-  new cycle (renewal), a payment intent that belongs to neither Checkout nor an invoice. The first invoice of a
-  subscription repeats its session and is ignored.
+- Order id: the invoice where the object is or names one (an intent does as its `payment_details.order_reference`), else
+  the payment intent, else the object's own id. Session, charge and dispute of one payment name the same intent. Since
+  API 2025-03-31 no charge names an invoice: `invoice_payment.paid` and the intent tell which payment is which
+  invoice's (`names`), and matching joins them.
+- What is approved: a session that is paid, a later `async_payment_succeeded`, an invoice of a new cycle (renewal), a
+  payment intent that belongs to neither Checkout nor an invoice, or to the first invoice of a subscription. That
+  invoice repeats its session or intent and is ignored, and so is the intent of every other invoice.
+- Nothing to pay: a subscription's session or first invoice of 0 begins a trial, a cycle of 0 is no sale; both are
+  `subscription_changed`. What is charged first after a trial looks like a renewal: only matching knows (`trial`,
+  `subscription_id`). A session of mode `payment` for 0 is an approved order that was free.
 - Value: minor units; currencies without decimals have none. A partial refund keeps the sale's value and gives
   `refunded_value`.
 - Time: the event's `created` (epoch seconds UTC). `livemode: false` is a test.
@@ -28,6 +31,8 @@ import hmac
 import re
 import time
 from collections.abc import Mapping
+
+from msgspec import UNSET
 
 from sinal_runtime import identity
 from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _proof, _stripe_objects, _time, _tracking
@@ -65,6 +70,7 @@ MEANINGLESS = frozenset(EVENTS) | {
     "charge.refund.updated",
     "refund.created",
     "refund.updated",
+    "refund.failed",
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
     "charge.dispute.updated",
@@ -74,7 +80,10 @@ MEANINGLESS = frozenset(EVENTS) | {
     "invoice.created",
     "invoice.finalized",
     "invoice.updated",
+    "invoice.finalization_failed",
+    "invoice.upcoming",
     "invoice_payment.paid",
+    "customer.subscription.trial_will_end",
     "customer.created",
     "customer.updated",
     "customer.subscription.created",
@@ -138,20 +147,38 @@ def _status(kind: str, thing: Node) -> Status:
         status = _session_status(thing)
     elif kind == "charge.dispute.closed":
         status = _dispute_status(thing.text("status") or "")
-    elif kind == "charge.refunded" and _stripe_objects.is_partial_refund(thing):
-        status = "partially_refunded"
+    elif kind == "charge.refunded":
+        status = _refund_status(thing)
     elif kind == "customer.subscription.updated" and thing.text("status") in ("past_due", "unpaid"):
         status = "subscription_past_due"
-    elif family == "payment_intent" and _stripe_objects.belongs_to_another(thing):
+    elif family == "payment_intent" and not _is_own_payment(thing):
         status = "ignored"
     elif family == "invoice":
-        status = _invoice_status(status, thing.text("billing_reason") or "")
+        status = _invoice_status(status, thing)
     return status
+
+
+def _is_own_payment(intent: Node) -> bool:
+    """Whether an intent tells of a sale that no other event tells of.
+
+    A subscription's first payment through a form of one's own has no session, and its invoice repeats it.
+    """
+    if _stripe_objects.is_of_checkout(intent):
+        return False
+    return _stripe_objects.invoice(intent) is None or intent.text("description") == "Subscription creation"
+
+
+def _refund_status(charge: Node) -> Status:
+    if _stripe_objects.is_pending_refund(charge):
+        return "refund_requested"
+    return "partially_refunded" if _stripe_objects.is_partial_refund(charge) else "refunded"
 
 
 def _session_status(session: Node) -> Status:
     if session.text("mode") == "setup":
         return "ignored"
+    if session.text("mode") == "subscription" and _stripe_objects.is_nothing(session):
+        return "subscription_changed"
     return "approved" if session.text("payment_status") in ("paid", "no_payment_required") else "pending"
 
 
@@ -161,10 +188,21 @@ def _dispute_status(word: str) -> Status:
     return "chargeback" if word == "lost" else "ignored"
 
 
-def _invoice_status(status: Status, reason: str) -> Status:
+def _invoice_status(status: Status, invoice: Node) -> Status:
     """Only a new cycle is a sale of its own; other paid invoices repeat a session, or were never sold in a funnel."""
-    counts = reason == "subscription_cycle" or (status != "approved" and reason.startswith("subscription"))
-    return status if counts else "ignored"
+    reason = invoice.text("billing_reason") or ""
+    if status != "approved":
+        return status if reason.startswith("subscription") else "ignored"
+    if _stripe_objects.is_nothing(invoice):
+        return "subscription_changed" if reason in ("subscription_cycle", "subscription_create") else "ignored"
+    return "approved" if reason == "subscription_cycle" else "ignored"
+
+
+def _begins_trial(status: Status, thing: Node) -> bool:
+    """Whether a subscription begins here with nothing to pay; a cycle of nothing later on is no beginning."""
+    if status != "subscription_changed" or not _stripe_objects.is_nothing(thing):
+        return False
+    return thing.text("object") == "checkout.session" or thing.text("billing_reason") == "subscription_create"
 
 
 def _sale(body: Node, kind: str, status: Status, order: str | None, reading: Reading) -> Sale:
@@ -172,6 +210,7 @@ def _sale(body: Node, kind: str, status: Status, order: str | None, reading: Rea
     is_notice = status.startswith("subscription_")
     value, currency = _stripe_objects.price(thing)
     metadata = _stripe_objects.metadata(thing)
+    in_person = _stripe_objects.is_in_person(thing)
     return Sale(
         gateway=NAME,
         event=kind,
@@ -188,8 +227,12 @@ def _sale(body: Node, kind: str, status: Status, order: str | None, reading: Rea
         products=_stripe_objects.products(thing, metadata, value, currency),
         customer=reading.customer(_buyer(thing)),
         tracking=_returned(thing, metadata),
-        client=_client(metadata),
+        client=Client() if in_person else _client(metadata),
         refunded_value=_stripe_objects.refunded(thing, status),
+        names=UNSET if is_notice else _stripe_objects.names(thing),
+        subscription_id=_stripe_objects.subscription(thing) or UNSET,
+        trial=_begins_trial(status, thing) or UNSET,
+        in_person=in_person or UNSET,
     )
 
 
@@ -212,14 +255,16 @@ def _event_key(body: Node, kind: str, status: Status, order: str | None) -> str:
 def _ignored(body: Node, kind: str, thing: Node, reading: Reading) -> Sale:
     """An event that repeats another or means nothing to us: who it is about is not kept."""
     fact = body.ident("id") or _keys.fingerprint(kind, thing.ident("id"), body.text("created"))
+    is_payment = _stripe_objects.is_payment(thing)
     return Sale(
         gateway=NAME,
         event=kind,
         event_key=_keys.event_key(NAME, fact, "ignored"),
         status="ignored",
-        order_id=_stripe_objects.order_id(thing) if _stripe_objects.is_payment(thing) else None,
+        order_id=_stripe_objects.order_id(thing) if is_payment else None,
         occurred_at=reading.occurred(_time.first(body.raw("created"), thing.raw("created"))),
         test=_is_test(body),
+        names=(_stripe_objects.names(thing) or UNSET) if is_payment else UNSET,
     )
 
 

@@ -16,10 +16,10 @@ from sinal_crds.plan import FunnelPlan, TenantPlan
 from sinal_runtime.dispatch.payload import Unidentifiable
 from sinal_runtime.events import TRACKING_KINDS, Event, encode
 from sinal_runtime.matching import decision as rules
-from sinal_runtime.matching import visits
+from sinal_runtime.matching import names, visits
 from sinal_runtime.matching.marks import Marks, blank_row
 from sinal_runtime.matching.parcels import Parcel, meta_id, pack
-from sinal_runtime.matching.sales import Draft, Order, new_order, order_key
+from sinal_runtime.matching.sales import Draft, Order, merged, new_order, order_key, renamed_order
 from sinal_runtime.store.matching import MatchTransaction
 from sinal_runtime.store.rows import CapiRow, Claim, Delivered, EventRow, Outbox, Outcome, OutcomeRow
 
@@ -53,7 +53,7 @@ class Batch:
         await self._tx.heard([event.id for event in events if event.kind == "heartbeat"])
         events = [event for event in events if event.kind != "heartbeat"]
         fresh = await self._fresh(events)
-        kept = await self._obey(fresh)
+        kept = await names.learned(self._tx, await self._obey(fresh))
         seen = [event for event in kept if event.kind in TRACKING_KINDS]
         drafts = [self._draft(event) for event in kept]
         late = await self._learn(seen)
@@ -129,19 +129,33 @@ class Batch:
         """Lock the orders of this batch's sales and those that late clicks open again; sales are taken in sequence."""
         sales = [draft for draft in drafts if draft.event.sale is not None and draft.funnel is not None]
         wanted = {order_key(draft.event): new_order(draft.event) for draft in reversed(sales) if not draft.follows}
+        misnamed = await self._tx.misnamed_orders(names.aliases(draft.event for draft in drafts))
+        wanted = {(one.gateway, one.target): renamed_order(one) for one in misnamed} | wanted
         ids = await self._tx.order_ids([wanted[key] for key in sorted(wanted)])
         followed = {order_key(draft.event) for draft in sales if draft.follows} - wanted.keys()
+        followed |= {(one.gateway, one.order_key) for one in misnamed}
         ids += await self._tx.known_orders(sorted(followed))
         rows = await self._tx.lock_orders(sorted({*ids, *late}))
+        merges = merged({(row.gateway, row.order_key): row.id for row in rows}, misnamed)
+        await self._tx.merge_orders(merges)
         known = await self._tx.matches_of([row.id for row in rows])
         orders = {(row.gateway, row.order_key): Order.of(row, known.get(row.id)) for row in rows}
+        for merge in merges:
+            orders[merge.gateway, merge.order_key].absorb(orders.pop((merge.gateway, merge.name)))
         for draft in sales:
             order = orders.get(order_key(draft.event))
             if order is None or (draft.follows and order.row.integration != draft.event.integration):
                 draft.verdict, draft.funnel = rules.withhold("policy"), None
             else:
-                order.take(draft)
+                self._take(order, draft)
         return list(orders.values())
+
+    def _take(self, order: Order, draft: Draft) -> None:
+        """One sale of an order; what its order makes of it is judged as what it is."""
+        told = draft.status
+        order.take(draft)
+        if draft.status != told and draft.funnel is not None and draft.verdict.reason != "out_of_order":
+            draft.verdict = rules.sale_rules(self._plan, draft.funnel, draft.event)
 
     async def _settle(self, orders: list[Order], drafts: list[Draft]) -> tuple[list[Outbox], list[tuple[str, str]]]:
         """Match the orders, decide every event, claim and fill the outbox, write everything back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,9 +14,10 @@ from sinal_runtime.events import Event, encode
 from sinal_runtime.matching import decision as rules
 from sinal_runtime.matching.evidence import Candidate, Subject, subject_of
 from sinal_runtime.matching.orders import OrderState, advance
+from sinal_runtime.matching.refunds import Refunds, is_part
 from sinal_runtime.matching.scoring import RunnerUp, Score, best
 from sinal_runtime.matching.visits import moment, subject_keys
-from sinal_runtime.store.rows import KnownMatch, MatchRow, NewOrder, OpenOrder, OrderRow
+from sinal_runtime.store.rows import KnownMatch, MatchRow, Merge, Misnamed, NewOrder, OpenOrder, OrderRow
 
 # Two workers may handle a click and its sale at the same moment, neither seeing the other; a second look finds it.
 SECOND_LOOK = timedelta(seconds=5)
@@ -38,6 +40,11 @@ class Draft:
     may_wait: bool = True
     follows: bool = False
 
+    @property
+    def status(self) -> str:
+        """What its sale says."""
+        return self.event.sale.status if self.event.sale is not None else ""
+
 
 @dataclass
 class Order:
@@ -51,6 +58,7 @@ class Order:
     fresh: bool = False
     amount: Decimal | None = None
     currency: str | None = None
+    refunds: Refunds = field(default_factory=Refunds)
     decision: rules.Decision = "unmatched"
     click: Candidate | None = None
     match: MatchRow | None = None
@@ -65,6 +73,7 @@ class Order:
             state=state,
             subject=subject,
             known=known,
+            refunds=Refunds(row.refunded_parts, row.refunded_total),
             decision=known.decision if known is not None else "unmatched",
         )
 
@@ -74,7 +83,11 @@ class Order:
         assert sale is not None  # noqa: S101 - orders take sales
         said = subject_of(draft.event)
         self.subject = said if self.subject is None else self.subject.merged(said)
-        self.state, move = advance(self.state, sale.status, draft.event.occurred_at)
+        if sale.value is not None and self.cost is None:
+            self.amount, self.currency = Decimal(sale.value), sale.currency
+        self._give_back(draft)
+        self.state, move = advance(self.state, draft.status, draft.event.occurred_at)
+        self.state = self.refunds.settled(self.state, self.cost)
         if move == "out_of_order":
             draft.verdict = rules.withhold("out_of_order")
         elif sale.value is not None and (move == "moved" or self.row.amount is None):
@@ -85,6 +98,37 @@ class Order:
         )
         draft.conversion_id = self.row.id
         self.drafts.append(draft)
+        self.fresh = True
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What the order cost, as far as its sales told."""
+        return self.row.amount if self.amount is None else self.amount
+
+    def _give_back(self, draft: Draft) -> None:
+        """Count a refund. One that does not say what the order cost gives all of it back only if the order says so."""
+        sale = draft.event.sale
+        assert sale is not None  # noqa: S101 - orders take sales
+        self.refunds = self.refunds.plus(sale)
+        # What an order cost may be told after its refund: the state that the refund left is looked at again.
+        self.state = self.refunds.settled(self.state, self.cost)
+        if is_part(sale) and self.refunds.leave(self.cost):
+            draft.event = msgspec.structs.replace(
+                draft.event, sale=msgspec.structs.replace(sale, status="partially_refunded")
+            )
+
+    def absorb(self, other: Order) -> None:
+        """Become one with an order that was opened under another name; its facts move here."""
+        if other.subject is not None:
+            self.subject = other.subject if self.subject is None else self.subject.merged(other.subject)
+        if self.cost is None and other.cost is not None:
+            self.amount, self.currency = other.cost, other.currency or other.row.currency
+        self.refunds = self.refunds.merged(other.refunds)
+        if other.state.status is not None:
+            self.state, _ = advance(self.state, other.state.status, other.state.at)
+        self.state = self.refunds.settled(self.state, self.cost)
+        held = [until for until in (self.row.hold_until, other.row.hold_until) if until is not None]
+        self.row = msgspec.structs.replace(self.row, hold_until=min(held, default=None))
         self.fresh = True
 
     def question(self) -> Subject:
@@ -128,6 +172,8 @@ class Order:
             signals=msgspec.Raw(encode(subject)),
             hold_until=(held or now + timedelta(seconds=wait_s)) if waiting else None,
             recheck_at=now + SECOND_LOOK if unmatched and self.fresh else None,
+            refunded_parts=self.refunds.parts,
+            refunded_total=self.refunds.total,
         )
 
     def open_keys(self) -> list[OpenOrder]:
@@ -187,3 +233,26 @@ def new_order(event: Event) -> NewOrder:
         integration=event.integration,
         at=moment(event.occurred_at),
     )
+
+
+def renamed_order(found: Misnamed) -> NewOrder:
+    """The row of an order that was opened under a name, under its own id."""
+    return NewOrder(
+        gateway=found.gateway,
+        order_key=found.target,
+        order_id=found.target,
+        parent_order_id=found.parent_order_id,
+        funnel=found.funnel,
+        integration=found.integration,
+        at=found.ts,
+    )
+
+
+def merged(ids: Mapping[tuple[str, str], int], misnamed: Iterable[Misnamed]) -> list[Merge]:
+    """The pairs of locked rows (by gateway and key) that are one order."""
+    return [
+        Merge(source=source, target=target, gateway=one.gateway, name=one.order_key, order_key=one.target)
+        for one in misnamed
+        if (source := ids.get((one.gateway, one.order_key))) is not None
+        and (target := ids.get((one.gateway, one.target))) is not None
+    ]

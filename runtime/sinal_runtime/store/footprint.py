@@ -99,6 +99,7 @@ _ERASE: dict[str, str] = {
     "erase_requests": "deliveries",
     "erase_deliveries": "deliveries",
     "erase_letters": "",
+    "erase_order_names": "",  # while the facts still say whose subscription it is
     "erase_events": "events",
     "erase_matches": "",
     "erase_matched_clicks": "",
@@ -118,6 +119,7 @@ _SHOW: dict[str, tuple[str, str]] = {
     "conversions": ("show_orders", ""),
     "matches": ("show_matches", ""),
     "open_orders": ("show_open_orders", ""),
+    "order_names": ("show_order_names", ""),
     "capi_events": ("show_deliveries", "deliveries"),
     "dispatch_attempts": ("show_attempts", "deliveries"),
     "dead_letters": ("show_letters", ""),
@@ -129,6 +131,7 @@ _COUNTED: dict[str, str] = {
     "erase_events": "events",
     "erase_matches": "matches",
     "erase_open_orders": "open_orders",
+    "erase_order_names": "order_names",
     "erase_clicks": "clicks",
     "erase_sessions": "sessions",
     "erase_identities": "identities",

@@ -62,17 +62,23 @@ _SEQUENCE = (
     ("marked", "marked"),
     ("marks", "marks"),
     ("erased_events", "insert_events"),
+    ("lock_names", "lock_names"),
+    ("learn_names", "learn_names"),
+    ("orders_of_names", "orders_of_names"),
+    ("first_charges", "first_charges"),
     ("known_clicks", "known_clicks"),
     ("update_clicks", "update_clicks"),
     ("insert_clicks", "insert_clicks"),
     ("upsert_sessions", "upsert_sessions"),
     ("upsert_identities", "upsert_identities"),
     ("reopenable", "reopenable"),
+    ("misnamed_orders", "misnamed_orders"),
     ("create_orders", "create_orders"),
     ("order_ids", "order_ids"),
     ("known_orders", "order_ids"),
     ("due_orders", "lock_due_orders"),
     ("lock_orders", "lock_orders"),
+    ("merge_orders", "merge_orders"),
     ("matches_of", "matches_of"),
     ("candidates", "candidates"),
     ("open_events", "open_events"),
@@ -163,6 +169,31 @@ class MatchTransaction:
     async def learn_identities(self, identities: Sequence[IdentityRow], *, proven: bool = False) -> None:
         """Store which hashes were seen with a click; `proven` by a sale, or told by a visit."""
         await self._ask("proven_identities" if proven else "upsert_identities", identities)
+
+    async def learn_names(self, names: Sequence[rows.NameRow]) -> None:
+        """Store what orders are called besides, and whose trial began; one row a name."""
+        await self._ask("learn_names", names)
+
+    async def lock_names(self) -> None:
+        """Let no other batch of this tenant learn or ask names until the end of the transaction."""
+        await self._ask("lock_names", [self._tenant])
+
+    async def orders_of(self, names: Sequence[rows.Named]) -> dict[tuple[str, str], str]:
+        """Keys of the orders that these names mean, by gateway and name."""
+        found = await self._ask("orders_of_names", names)
+        return {(row["gateway"], row["name"]): row["order_key"] for row in found}
+
+    async def first_charges(self, charges: Sequence[rows.FirstCharge]) -> set[tuple[str, str]]:
+        """Gateway and key of first charges after a trial; each subscription may be in `charges` once."""
+        return {(row["gateway"], row["order_key"]) for row in await self._ask("first_charges", charges)}
+
+    async def misnamed_orders(self, aliases: Sequence[rows.Alias]) -> list[rows.Misnamed]:
+        """Orders that were opened under one of these names."""
+        return [rows.Misnamed(**row) for row in await self._ask("misnamed_orders", aliases)]
+
+    async def merge_orders(self, merges: Sequence[rows.Merge]) -> None:
+        """Move what was told under a name to its order; both are locked."""
+        await self._ask("merge_orders", merges)
 
     async def order_ids(self, orders: Sequence[rows.NewOrder]) -> list[int]:
         """Ids of these orders, whose rows are made if missing."""

@@ -25,7 +25,8 @@ BATCH = 5_000  # rows of a transaction
 # What holds anything of a tenant, children before what they refer to; `tenants` itself goes last. The audit log stays:
 # it is the platform's, and a tenant's key reads of it what is younger than the last purge.
 TABLES = (
-    "matches", "open_orders", "conversions", "dispatch_attempts", "dispatch_requests", "dead_letters", "capi_events",
+    "matches", "open_orders", "order_names", "conversions", "dispatch_attempts", "dispatch_requests", "dead_letters",
+    "capi_events",
     "events", "clicks", "sessions", "identities", "dedupe_registry", "setup_messages", "setup_action_logs",
     "setup_sessions", "rollups", "conversion_rollups", "privacy_marks", "erasures", "heartbeats", "sightings",
     "circuits", "tallies", "refusals", "operations", "funnels", "api_keys",

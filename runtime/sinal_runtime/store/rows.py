@@ -92,6 +92,62 @@ class OrderRow(msgspec.Struct, kw_only=True, frozen=True):
     signals: msgspec.Raw
     hold_until: datetime | None
     recheck_at: datetime | None
+    refunded_parts: Decimal | None
+    refunded_total: Decimal | None
+
+
+class NameRow(msgspec.Struct, kw_only=True, frozen=True):
+    """What an order is called besides; a `trial` names a subscription that began with nothing to pay, and no order."""
+
+    kind: Literal["alias", "trial"]
+    name: str
+    gateway: str
+    order_key: str | None
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A name that may be an order's."""
+
+    gateway: str
+    name: str
+
+
+class FirstCharge(msgspec.Struct, frozen=True):
+    """An order that may be the first charge of a subscription, `name`."""
+
+    gateway: str
+    name: str
+    order_key: str
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """A name and the order it means."""
+
+    gateway: str
+    name: str
+    target: str
+
+
+class Misnamed(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that stands under a name, and whose id is `target`."""
+
+    gateway: str
+    order_key: str
+    target: str
+    parent_order_id: str | None
+    funnel: str
+    integration: str | None
+    ts: datetime
+
+
+class Merge(msgspec.Struct, frozen=True, kw_only=True):
+    """Two orders, by row, that are one: `source` stood under `name`, `target` has the order's id."""
+
+    source: int
+    target: int
+    gateway: str
+    name: str
+    order_key: str
 
 
 class OpenOrder(msgspec.Struct, kw_only=True, frozen=True):

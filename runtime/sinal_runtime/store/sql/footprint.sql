@@ -111,6 +111,14 @@ where tenant_id = %(tenant)s
 -- name: erase_open_orders
 delete from open_orders where tenant_id = %(tenant)s and conversion_id = any(%(conversions)s)
 
+-- name: erase_order_names
+delete from order_names n
+where n.tenant_id = %(tenant)s
+    and (n.order_key in (select c.order_key from conversions c
+            where c.tenant_id = %(tenant)s and c.id = any(%(conversions)s))
+        or n.name in (select e.body #>> '{sale,subscription_id}' from events e
+            where e.tenant_id = %(tenant)s and e.id = any(%(events)s)))
+
 -- name: erase_clicks
 delete from clicks c using json_to_recordset(%(rows)s::json) as r (id bigint, ts timestamptz)
 where c.id = r.id and c.ts = r.ts and c.tenant_id = %(tenant)s
@@ -168,6 +176,14 @@ where m.tenant_id = %(tenant)s and m.conversion_id = any(%(conversions)s)
 -- name: show_open_orders
 select to_jsonb(o) - 'tenant_id' as row from open_orders o
 where o.tenant_id = %(tenant)s and o.conversion_id = any(%(conversions)s)
+
+-- name: show_order_names
+select to_jsonb(n) - 'tenant_id' as row from order_names n
+where n.tenant_id = %(tenant)s
+    and (n.order_key in (select c.order_key from conversions c
+            where c.tenant_id = %(tenant)s and c.id = any(%(conversions)s))
+        or n.name in (select e.body #>> '{sale,subscription_id}' from events e
+            where e.tenant_id = %(tenant)s and e.id = any(%(events)s)))
 
 -- name: show_deliveries
 select to_jsonb(c) - 'tenant_id' as row from json_to_recordset(%(rows)s::json) as r (id bigint, created_at timestamptz)

@@ -159,6 +159,85 @@ from unnest(%(tenant)s::text[], %(gateway)s::text[], %(order_key)s::text[]) as r
     select c.id from conversions c
     where c.tenant_id = r.tenant and c.order_key = r.order_key and c.gateway = r.gateway limit 1) as c
 
+-- name: lock_names
+-- Batches that speak of one order under several ids come one after the other, so that each sees what the last one
+-- learned. A statement of its own: one that waits sees nothing of what it waited for.
+select t.tenant_id, pg_advisory_xact_lock(1397314629, hashtext(t.tenant_id)) as locked from (
+    select t as tenant_id from unnest(%(tenants)s::text[]) as t order by hashtext(t), t) as t
+
+-- name: learn_names
+-- An alias goes to the order that was told last; a trial that is known stays as it is.
+insert into order_names as n (tenant_id, kind, name, gateway, order_key)
+select r.tenant, r.kind, r.name, r.gateway, r.order_key
+from unnest(
+    %(tenant)s::text[], %(kind)s::text[], %(name)s::text[], %(gateway)s::text[], %(order_key)s::text[]
+) as r (tenant, kind, name, gateway, order_key)
+order by r.tenant, r.name, r.gateway, r.kind
+on conflict (tenant_id, name, gateway, kind) do update set order_key = excluded.order_key, last_at = now()
+    where n.kind = 'alias'
+
+-- name: orders_of_names
+select r.tenant as tenant_id, r.gateway, r.name, n.order_key
+from unnest(%(tenant)s::text[], %(gateway)s::text[], %(name)s::text[]) as r (tenant, gateway, name), lateral (
+    select n.order_key from order_names n
+    where n.tenant_id = r.tenant and n.name = r.name and n.gateway = r.gateway and n.kind = 'alias' limit 1) as n
+
+-- name: first_charges
+-- Charges that are the first of a subscription whose trial is known, also when they come again.
+update order_names n set order_key = r.order_key, last_at = now()
+from unnest(
+    %(tenant)s::text[], %(gateway)s::text[], %(name)s::text[], %(order_key)s::text[]
+) as r (tenant, gateway, name, order_key)
+where n.tenant_id = r.tenant and n.name = r.name and n.gateway = r.gateway and n.kind = 'trial'
+    and (n.order_key is null or n.order_key = r.order_key)
+returning r.tenant as tenant_id, r.gateway, r.order_key
+
+-- name: misnamed_orders
+-- Orders that were opened under a name before their own id was told.
+select r.tenant as tenant_id, c.gateway, c.order_key, r.target, c.parent_order_id, c.funnel, c.integration, c.ts
+from unnest(
+    %(tenant)s::text[], %(gateway)s::text[], %(name)s::text[], %(target)s::text[]
+) as r (tenant, gateway, name, target), lateral (
+    select * from conversions c
+    where c.tenant_id = r.tenant and c.order_key = r.name and c.gateway = r.gateway limit 1) as c
+
+-- name: merge_orders
+-- What was told under a name moves to its order, with the claim of a Purchase that was sent under it; what stood in its
+-- place goes. An event that was blanked stays blank.
+with r as (
+    select * from unnest(
+        %(tenant)s::text[], %(source)s::bigint[], %(target)s::bigint[], %(gateway)s::text[], %(name)s::text[],
+        %(order_key)s::text[]
+    ) as r (tenant, source, target, gateway, name, order_key)
+), moved as (
+    update events e set conversion_id = r.target, order_id = r.order_key,
+        body = case when e.body = '{}' then e.body
+            else jsonb_set(e.body || jsonb_build_object('order_id', r.order_key), '{sale,order_id}', to_jsonb(r.order_key))
+            end
+    from r
+    where e.conversion_id = any(array(select source from r)) and e.conversion_id = r.source and e.tenant_id = r.tenant
+    returning e.tenant_id, e.id, r.target
+), sent as (
+    update capi_events c set conversion_id = m.target
+    from moved m
+    where c.source_event = any(array(select id from moved)) and c.source_event = m.id and c.tenant_id = m.tenant_id
+), claims as (
+    insert into dedupe_registry (tenant_id, event_id, source, owner)
+    select d.tenant_id, 'Purchase:' || r.gateway || ':' || r.order_key, d.source, d.owner
+    from r, lateral (
+        select * from dedupe_registry d
+        where d.tenant_id = r.tenant and d.expires_at is null and d.event_id in (
+            'Purchase:' || r.gateway || ':' || r.name,
+            sinal_hashed_claim(r.tenant, 'Purchase:' || r.gateway || ':' || r.name))
+        limit 1) as d
+    on conflict (tenant_id, event_id) do nothing
+), opened as (
+    delete from open_orders o using r where o.tenant_id = r.tenant and o.conversion_id = r.source
+), matched as (
+    delete from matches m using r where m.tenant_id = r.tenant and m.conversion_id = r.source
+)
+delete from conversions c using r where c.id = r.source and c.tenant_id = r.tenant
+
 -- name: lock_orders
 select c.*, c.signals::text as signals_text from conversions c
 where c.id = any(%(item)s::bigint[])
@@ -324,17 +403,19 @@ with r as (
         %(tenant)s::text[], %(id)s::bigint[], %(status)s::text[], %(status_at)s::timestamptz[],
         %(amount)s::numeric[], %(currency)s::text[], %(funnel)s::text[], %(integration)s::text[],
         %(ts)s::timestamptz[], %(last_at)s::timestamptz[], %(email_hash)s::text[], %(phone_hash)s::text[],
-        string_to_array(%(signals)s, E'\x1E')::jsonb[], %(hold_until)s::timestamptz[], %(recheck_at)s::timestamptz[]
+        string_to_array(%(signals)s, E'\x1E')::jsonb[], %(hold_until)s::timestamptz[], %(recheck_at)s::timestamptz[],
+        %(refunded_parts)s::numeric[], %(refunded_total)s::numeric[]
     ) as r (
         tenant, id, status, status_at, amount, currency, funnel, integration, ts, last_at, email_hash, phone_hash,
-        signals, hold_until, recheck_at)
+        signals, hold_until, recheck_at, refunded_parts, refunded_total)
 )
 update conversions c set
     status = r.status, status_at = r.status_at, amount = coalesce(r.amount, c.amount),
     currency = coalesce(r.currency, c.currency), funnel = r.funnel,
     integration = coalesce(r.integration, c.integration),
     ts = r.ts, last_at = r.last_at, email_hash = r.email_hash, phone_hash = r.phone_hash, signals = r.signals,
-    hold_until = r.hold_until, recheck_at = r.recheck_at, updated_at = now()
+    hold_until = r.hold_until, recheck_at = r.recheck_at, refunded_parts = r.refunded_parts,
+    refunded_total = r.refunded_total, updated_at = now()
 from r
 where c.id = any(array(select id from r)) and c.id = r.id and c.tenant_id = r.tenant
 

@@ -37,6 +37,10 @@ where d.conversion_id = c.id and c.tenant_id = t.id and c.order_key not like 'go
 delete from open_orders d using tenants t
 where d.tenant_id = t.id and d.last_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
 
+-- name: order_names
+delete from order_names d using tenants t
+where d.tenant_id = t.id and d.last_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
+
 -- name: conversions
 -- An order stays as an amount and a state, without its id and its buyer.
 update conversions d set order_key = 'gone:' || d.id, order_id = null, parent_order_id = null, email_hash = null,

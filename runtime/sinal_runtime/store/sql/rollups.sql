@@ -72,7 +72,8 @@ where r.tenant_id = h.tenant and r.grain = 'hour' and r.bucket = h.bucket
 -- name: insert_order_hours
 insert into conversion_rollups (tenant_id, grain, bucket, funnel, gateway, status, currency, decision, orders, value)
 select c.tenant_id, 'hour', h.bucket, c.funnel, c.gateway, coalesce(c.status, ''), coalesce(c.currency, ''),
-    coalesce(m.decision, ''), count(*), coalesce(sum(c.amount), 0)
+    coalesce(m.decision, ''), count(*), coalesce(sum(c.amount - case c.status when 'partially_refunded'
+        then least(greatest(c.refunded_parts, c.refunded_total, 0), c.amount) else 0 end), 0)
 from json_to_recordset(%(hours)s::json) as h (tenant text, bucket timestamptz)
 join conversions c on c.tenant_id = h.tenant and c.ts >= h.bucket and c.ts < h.bucket + interval '1 hour'
 left join matches m on m.conversion_id = c.id and m.tenant_id = c.tenant_id
