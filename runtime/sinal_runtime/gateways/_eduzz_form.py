@@ -1,15 +1,18 @@
-"""Eduzz's older webhook: flat `trans_*`, `cus_*` and `tracker_*` fields, as JSON or as a form.
+"""Eduzz's older webhook: invoices with flat `trans_*`, `cus_*` and `tracker_*` fields, and abandoned carts.
 
+Both come as JSON or as a form; names of what is below another ("product[id]", "product.id") are spelled so in JSON too.
 Dates and times come apart ("20190904" and "12:00:00") or together. A contract's notices carry its last invoice, so
-`trans_status` decides, and `recurrence_count` tells a renewal.
+`trans_status` decides, and `recurrence_count` tells a renewal. 9 is a second invoice of the same product, which is
+never charged. `refund_type` tells a part from the whole only where the invoice is refunded: it stands in others too.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import _keys, _money, _time, _tracking
+from sinal_runtime.gateways import _keys, _money, _refunds, _subscriptions, _time, _tracking
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
 from sinal_runtime.gateways.sale import Product, Sale, Status, Tracking
@@ -23,48 +26,113 @@ STATUSES: dict[int, tuple[str, Status]] = {
     4: ("canceled", "canceled"),
     6: ("waiting_refund", "refund_requested"),
     7: ("refunded", "refunded"),
-    9: ("chargeback", "chargeback"),
+    9: ("duplicated", "canceled"),
     10: ("expired", "expired"),
     11: ("recovering", "pending"),
     15: ("waiting_payment", "pending"),
 }
 METHODS = {1: "boleto", 9: "paypal", 25: "paypal", 32: "pix"}
 _CARDS = frozenset({13, 14, 15, 16, 21, 23, 24, 27})
-_TRUST = ("tracker_trk", "tracker_trk2", "tracker_trk3")
+CART = "abandonment"
+_TRIAL = 10  # of a contract (`recurrence_status`)
+_TRUST = ("tracker_trk", "tracker_trk2", "tracker_trk3", "sck", "src")
+_OWN = frozenset({"webhook@eduzz.com", "emaildocliente@provedor.com"})  # buyers of what is sent when a URL is saved
+_STEPS = re.compile(r"[\[\].]+")
+_MAX_STEPS = 4
 
 
 def is_delivery(body: Node) -> bool:
     """Whether the body is of the older webhook."""
-    return body.ident("trans_cod") is not None and body.text("trans_status") is not None
+    return _is_cart(body) or (body.ident("trans_cod") is not None and body.text("trans_status") is not None)
+
+
+def is_eduzz_own(email: str | None) -> bool:
+    """Whether a buyer is the one of Eduzz's own deliveries, which try a URL."""
+    return (email or "").lower() in _OWN
 
 
 def sale(body: Node, reading: Reading) -> Sale:
-    """The sale of an older delivery."""
-    order, number = body.ident("trans_cod"), body.integer("trans_status")
-    unknown: tuple[str, Status] = (body.text("trans_status") or "", "ignored")
-    word, status = unknown if number is None else STATUSES.get(number, unknown)
-    currency = _money.currency(body.text("trans_currency") or "BRL")
-    value = _price(body, currency)
+    """The sale, or the abandoned cart, of an older delivery."""
+    body = _grown(body)
+    return _cart(body, reading) if _is_cart(body) else _invoice(body, reading)
+
+
+def _is_cart(body: Node) -> bool:
+    return body.text("type") == CART and any(name in body for name in ("identifier", "cartAccessedAt", "checkoutUrl"))
+
+
+def _grown(body: Node) -> Node:
+    """The body with "product[id]" and "trans_items[0][item_id]" where JSON would have them."""
+    tree: dict[str, object] = {}
+    for name in body:
+        steps = [step for step in _STEPS.split(name) if step][:_MAX_STEPS] or [name]
+        place = tree
+        for step in steps[:-1]:
+            below = place.get(step)
+            if not isinstance(below, dict):
+                below = place[step] = {}
+            place = below
+        place[steps[-1]] = body.raw(name)
+    return Node(tree)
+
+
+def _cart(body: Node, reading: Reading) -> Sale:
+    buyer, product = body.node("customer"), body.node("product")
+    cart = body.ident("identifier")
+    who = (buyer.text("email"), buyer.text("phone"), product.ident("id"), body.text("cartAccessedAt"))
+    bought = Product(id=product.ident("id"), name=product.text("title") or product.text("name"))
+    person = identity.ClearUser(
+        email=buyer.text("email"),
+        phones=phones(buyer.text("phone") or buyer.text("cellphone")),
+        full_name=buyer.text("name"),
+    )
     return Sale(
         gateway=_NAME,
-        event=word,
-        event_key=_keys.event_key(_NAME, order, status, word if status == "ignored" else None),
-        status=status,
-        order_id=order,
-        value=value,
-        currency=currency if value is not None else None,
-        method=_method(body.integer("trans_paymentmethod")),
-        occurred_at=reading.occurred(_moment(body, status)),
-        renewal=(body.integer("recurrence_count") or 0) > 1,
-        products=_products(body, value, currency),
-        customer=reading.customer(_buyer(body)),
-        tracking=_returned(body),
+        event=CART,
+        event_key=_keys.event_key(_NAME, cart or _keys.fingerprint(who), "initiate_checkout"),
+        status="initiate_checkout",
+        order_id=None,
+        occurred_at=reading.occurred(_time.first(body.raw("cartAccessedAt"))),
+        test=is_eduzz_own(buyer.text("email")),
+        products=[bought] if bought.id else [],
+        customer=reading.customer(person),
+        tracking=_tracking.read([body, _tracking.query_of(body.text("checkoutUrl"))], trust=_TRUST),
+        client=_tracking.client_of(buyer, body),
     )
 
 
-def _price(body: Node, currency: str | None) -> str | None:
-    value = body.number("trans_value")
-    return _money.major(body.number("trans_paid") if value is None else value, currency)
+def _invoice(body: Node, reading: Reading) -> Sale:
+    order, number = body.ident("trans_cod"), body.integer("trans_status")
+    unknown: tuple[str, Status] = (body.text("trans_status") or "", "ignored")
+    word, status = unknown if number is None else STATUSES.get(number, unknown)
+    told = _money.currency_of(body.text("trans_currency"), default="BRL")
+    value, currency = _price(body, told)
+    subscribed = body.ident("recurrence_cod") is not None or body.integer("recurrence_status") == _TRIAL
+    status = _subscriptions.status_of(status, value, subscribed=subscribed)
+    status, given = _refunds.given_back(status, value, currency, body)
+    return Sale(
+        gateway=_NAME,
+        event=word,
+        event_key=_keys.event_key(_NAME, order, status, word if status == "ignored" else _refunds.fact(status, given)),
+        status=status,
+        order_id=order,
+        value=value,
+        currency=currency,
+        method=_method(body.integer("trans_paymentmethod")),
+        occurred_at=reading.occurred(_moment(body, status)),
+        test=is_eduzz_own(body.text("cus_email")),
+        renewal=_subscriptions.is_later(body.integer("recurrence_count")),
+        products=_products(body, value, currency),
+        customer=reading.customer(_buyer(body)),
+        tracking=_returned(body),
+        client=_tracking.client_of(body),
+        refunded_value=given,
+    )
+
+
+def _price(body: Node, told: str | None) -> tuple[str | None, str | None]:
+    value, currency = _money.price(body, "trans_value", default=told)
+    return _money.price(body, "trans_paid", default=told) if value is None else (value, currency)
 
 
 def _method(number: int | None) -> str | None:
@@ -96,17 +164,19 @@ def _local(body: Node, which: str) -> datetime | None:
 
 
 def _products(body: Node, value: str | None, currency: str | None) -> list[Product]:
-    items = [
+    items = [item for item in body.nodes("trans_items") if item.ident("item_product_id") or item.ident("item_id")]
+    prices = [_money.amount(item, "item_value", code=currency) for item in items]
+    product = body.ident("product_cod")
+    if not items:
+        return [Product(id=product, name=body.text("product_name"), value=value)] if product else []
+    return [
         Product(
             id=item.ident("item_product_id") or item.ident("item_id"),
             name=item.text("item_product_name") or item.text("item_name"),
-            value=_money.major(item.number("item_value"), currency),
+            value=line,
         )
-        for item in body.nodes("trans_items")
-        if item.ident("item_product_id") or item.ident("item_id")
+        for item, line in zip(items, _money.shared(prices, value, currency), strict=True)
     ]
-    product = body.ident("product_cod")
-    return items or ([Product(id=product, name=body.text("product_name"), value=value)] if product else [])
 
 
 def _buyer(body: Node) -> identity.ClearUser:
@@ -123,6 +193,4 @@ def _buyer(body: Node) -> identity.ClearUser:
 
 def _returned(body: Node) -> Tracking:
     bare = Node({name.removeprefix("tracker_"): body.raw(name) for name in body if name.startswith("tracker_")})
-    return _tracking.read(
-        [body, bare, _tracking.query_of(body.text("page_checkout_url"))], trust=(*_TRUST, "sck", "src")
-    )
+    return _tracking.read([body, bare, _tracking.query_of(body.text("page_checkout_url"))], trust=_TRUST)

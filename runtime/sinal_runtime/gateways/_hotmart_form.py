@@ -9,7 +9,7 @@ share a key.
 from __future__ import annotations
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import _keys, _methods, _money, _time, _tracking
+from sinal_runtime.gateways import _keys, _methods, _money, _refunds, _subscriptions, _time, _tracking
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones, with_area
 from sinal_runtime.gateways.sale import Product, Sale, Status
@@ -41,6 +41,8 @@ STATUSES: dict[str, Status] = {
     "partially_refunded": "partially_refunded",
     "chargeback": "chargeback",
 }
+TEST_TRANSACTION = "HP16015479281022"  # of the panel's test button, in both versions
+TEST_PRODUCT = "Produto test postback2"
 _MARKS = ("hottok", "prod", "callback_type", "transaction_ext", "cms_vendor", "payment_engine")
 
 
@@ -52,29 +54,38 @@ def is_delivery(body: Node) -> bool:
 def sale(body: Node, reading: Reading) -> Sale:
     """The normalised sale of a 1.0.0 delivery."""
     order, word = body.ident("transaction"), (body.text("status") or "").lower()
-    status = STATUSES.get(word, "ignored")
-    currency = _money.currency(body.text("currency") or body.text("currency_code_from"))
-    value = _money.major(body.number("price"), currency)
+    told = _money.currency(body.text("currency") or body.text("currency_code_from"))
+    value, currency = _money.price(body, "price", default=told)
+    subscribed = body.text("subscriber_code") is not None
+    status = _subscriptions.status_of(STATUSES.get(word, "ignored"), value, subscribed=subscribed)
+    status, given = _refunds.given_back(status, value, currency, body)
     confirmed = body.raw("confirmation_purchase_date")
     approved = confirmed if status == "approved" else None
     moment = _time.instant(approved) or _time.latest(confirmed, body.raw("purchase_date"))
     return Sale(
         gateway=_NAME,
         event=word,
-        event_key=_keys.event_key(_NAME, order, status, word if status == "ignored" else None),
+        event_key=_keys.event_key(_NAME, order, status, word if status == "ignored" else _refunds.fact(status, given)),
         status=status,
         order_id=order,
         value=value,
-        currency=currency,
+        currency=currency or told,
         method=_methods.method(body.text("payment_type")),
         installments=body.integer("installments_number"),
         occurred_at=reading.occurred(moment),
-        test=body.integer("prod") == 0,
-        renewal=(body.integer("recurrency") or 0) > 1,
+        test=_is_test(body, order),
+        renewal=_subscriptions.is_later(body.integer("recurrency")),
         products=_products(body, value),
         customer=reading.customer(_buyer(body)),
         tracking=_tracking.read([body], trust=("xcod", "sck", "src")),
+        client=_tracking.client_of(body),
+        refunded_value=given,
     )
+
+
+def _is_test(body: Node, order: str | None) -> bool:
+    named = (body.text("prod_name") or "").startswith(TEST_PRODUCT)
+    return body.integer("prod") == 0 or named or order == TEST_TRANSACTION
 
 
 def _products(body: Node, value: str | None) -> list[Product]:

@@ -11,6 +11,8 @@ from sinal_runtime import identity
 from sinal_runtime.gateways import _time
 from sinal_runtime.gateways.sale import Customer
 
+_WITH_COUNTRY = {"55": 12}  # digits from which a number has its country's code in it; area code 55 is another
+_FOREIGN_WITH_COUNTRY = 11
 _LOCAL_PHONE = 9  # digits of a Brazilian subscriber; more of them include the area code
 
 
@@ -47,3 +49,12 @@ def with_area(area: str | None, number: str | None) -> str | None:
     if number is None or area is None or len(re.sub(r"\D", "", number)) > _LOCAL_PHONE:
         return number
     return f"{area}{number}"
+
+
+def with_country(code: str | None, number: str | None) -> str | None:
+    """A number behind the country code that a gateway sends apart; a number that has it already is told with a plus."""
+    country, digits = (re.sub(r"\D", "", text or "").lstrip("0") for text in (code, number))
+    if number is None or not country or not digits or number.lstrip().startswith("+"):
+        return number
+    whole = digits.startswith(country) and len(digits) >= _WITH_COUNTRY.get(country, _FOREIGN_WITH_COUNTRY)
+    return f"+{digits}" if whole else f"+{country}{digits}"

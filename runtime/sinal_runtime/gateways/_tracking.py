@@ -1,8 +1,11 @@
-"""What our script put into the checkout link and the gateway gave back.
+"""What our script put into the checkout link and the gateway gave back, and what the gateway tells of the browser.
 
 One short id finds the click again; no gateway keeps `fbclid`, `fbc` and `fbp` reliably, so they are read where they
 are and never relied on. A slot is free text: only what has the form of an id is taken for one, and the raw slots are
 kept beside it.
+
+Names come in every spelling (`utm_source`, `utmSource`, `UtmSource`, `_fbp`) and at times one object lower (`utm`,
+`tracker`): see `_names`.
 """
 
 from __future__ import annotations
@@ -10,8 +13,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
+from sinal_runtime import addresses
 from sinal_runtime.gateways._body import Node, form_fields
+from sinal_runtime.gateways._names import plain, spelled
 from sinal_runtime.gateways.sale import Client, Tracking
 
 _CLICK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
@@ -19,6 +25,23 @@ _OURS = re.compile(r"[A-Za-z0-9]{22}", re.ASCII)  # what the page script writes,
 _HOTMART_OWN = re.compile(r"HOTMART_[A-Z0-9_]+", re.ASCII)  # its own word where the link had no sck
 _META_ID = re.compile(r"fb\.\d{1,2}\.\d{10,16}\.[A-Za-z0-9._~=-]{1,600}", re.ASCII)
 _MAX_USER_AGENT = 1_000
+_UTM = ("source", "medium", "campaign", "content", "term", "id")
+_BARE = frozenset(
+    {"utm", "utms", "utmparams", "utmparameters", "tracker", "trackers"}
+)  # below these `source` is `utm_source`
+_BELOW = _BARE | {"tracking", "trackingparameters", "queryparams", "urlparams"}
+_DEEP = 3  # objects below a source that are looked into
+_IP = ("ip", "ipaddress", "clientip", "clientipaddress", "customerip", "buyerip", "browserip", "remoteip", "userip")
+_AGENT = ("useragent", "clientuseragent", "browseruseragent", "customeruseragent", "buyeruseragent")
+_BETWEEN = re.compile(r"[\s,;]+")
+_MAX_ADDRESSES = 400  # characters of a list of addresses
+_NOBODYS = tuple(  # of no one buyer: two strangers may have the same
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+        "::/127", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
 
 
 def click_id(value: str | None) -> str | None:
@@ -30,9 +53,10 @@ def click_id(value: str | None) -> str | None:
 
 def read(sources: Sequence[Node], *, trust: Sequence[str]) -> Tracking:
     """Tracking of several places, the first that says something wins; `trust` orders the slots of the click id."""
+    places = [place for source in sources for place in _places(source)]
 
     def find(*names: str, accept: Callable[[str], bool] = bool) -> str | None:
-        texts = (source.text(name) for name in names for source in sources)
+        texts = (place.text(name) for name in map(plain, names) for place in places)
         return next((text for text in texts if text is not None and accept(text)), None)
 
     return Tracking(
@@ -42,8 +66,8 @@ def read(sources: Sequence[Node], *, trust: Sequence[str]) -> Tracking:
         session_id=find("session_id"),
         external_id=find("external_id"),
         fbclid=find("fbclid"),
-        fbc=find("fbc", "_fbc", accept=_is_meta_id),
-        fbp=find("fbp", "_fbp", accept=_is_meta_id),
+        fbc=find("fbc", accept=_is_meta_id),
+        fbp=find("fbp", accept=_is_meta_id),
         utm_source=find("utm_source"),
         utm_medium=find("utm_medium"),
         utm_campaign=find("utm_campaign"),
@@ -61,13 +85,47 @@ def query_of(url: str | None) -> Node:
     return form_fields(url.partition("#")[0].partition("?")[2])
 
 
+def utm(node: Node) -> Node:
+    """An object of UTMs whose names may lack their prefix: `source` is `utm_source`."""
+    return Node({f"utm_{name}" if plain(name) in _UTM else name: node.raw(name) for name in node})
+
+
 def client(ip: str | None, user_agent: str | None = None) -> Client:
-    """The buyer's browser; an address that is none is dropped."""
-    agent = user_agent[:_MAX_USER_AGENT] if user_agent else None
-    try:
-        return Client(ip=str(ipaddress.ip_address(ip)) if ip else None, user_agent=agent)
-    except ValueError:
-        return Client(user_agent=agent)
+    """The buyer's browser; the address may have a port or stand in a list, one that is nobody's is dropped."""
+    return Client(ip=_address(ip), user_agent=user_agent[:_MAX_USER_AGENT] if user_agent else None)
+
+
+def client_of(*nodes: Node) -> Client:
+    """The buyer's browser as the first of several objects tells it, whatever the fields are called."""
+    places = [spelled(node) for node in nodes]
+
+    def find(names: Sequence[str]) -> str | None:
+        return next((text for place in places for name in names if (text := place.text(name)) is not None), None)
+
+    return client(find(_IP), find(_AGENT))
+
+
+def _address(text: str | None) -> str | None:
+    """The first address of a list that may be a buyer's: proxies put their own, and private ones, beside it."""
+    parts = _BETWEEN.split(text[:_MAX_ADDRESSES]) if text else []
+    found = (address for part in parts if (address := addresses.parse(part)) is not None)
+    return next((address for address in found if not _is_nobodys(address)), None)
+
+
+@lru_cache(maxsize=1_024)
+def _is_nobodys(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    return any(address.version == network.version and address in network for network in _NOBODYS)
+
+
+def _places(source: Node, *, deep: int = _DEEP) -> list[Node]:
+    """A source with plain names, then the objects of tracking below it."""
+    found = [spelled(source)]
+    for name in source if deep else ():
+        kind, below = plain(name), source.node(name)
+        if below and kind in _BELOW:
+            found += _places(utm(below) if kind in _BARE else below, deep=deep - 1)
+    return found
 
 
 def _is_meta_id(text: str) -> bool:

@@ -4,6 +4,7 @@ body.
 - Status: `trans_status_code`, a number or a string, whatever the `type` (BOLETO_ALTERADO and VENDA_COMPLETA repeat a
   sale and share its key); without a code the word in `trans_status`. ABANDONO is a cart.
 - Value: `trans_value` in cents, the price of the sale; `trans_total_value` has the card's instalment interest in it.
+  What the buyer got off (`trans_discount_value`) is got off each item, where the items come to more than the value.
   Bumps come in the same postback as `trans_items`. Whether `trans_value` has them in it is not documented: they are
   listed as products and never added, since a bump counted twice would teach Meta a value nobody paid.
 - Time: naive local; `trans_payment_date` for an approval, else `trans_updatedate`.
@@ -20,7 +21,17 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import (
+    NotThisGateway,
+    _body,
+    _keys,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
 from sinal_runtime.gateways.sale import Product, Sale, Status, Tracking
@@ -92,17 +103,21 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
 
 def _sale(body: Node, kind: str, reading: Reading) -> Sale:
     order, code = body.ident("trans_key"), _code(body)
-    status: Status = STATUSES.get(code, "ignored") if code is not None else "ignored"
-    currency = _money.currency(body.text("currency") or "BRL")
+    currency = _money.currency_of(body.text("currency"), default="BRL")
     value = _money.cents(body.number("trans_value"), currency)
+    status: Status = STATUSES.get(code, "ignored") if code is not None else "ignored"
+    status = _subscriptions.status_of(status, value, subscribed=body.ident("subs_key") is not None)
+    status, given = _refunds.given_back(status, value, currency, body, in_cents=True)
     payment = body.integer("trans_payment")
     return Sale(
         gateway=NAME,
         event=kind,
-        event_key=_keys.event_key(NAME, order, status, kind if code is None else str(code)),
+        event_key=_keys.event_key(
+            NAME, order, status, kind if code is None else str(code), _refunds.fact(status, given)
+        ),
         status=status,
         order_id=order,
-        parent_order_id=body.ident("parent_sale"),
+        parent_order_id=None if body.ident("parent_sale") in ("0", order) else body.ident("parent_sale"),
         value=value,
         currency=currency if value is not None else None,
         method=None if payment is None else PAYMENTS.get(payment, "other"),
@@ -111,6 +126,8 @@ def _sale(body: Node, kind: str, reading: Reading) -> Sale:
         products=_products(body, value, currency),
         customer=reading.customer(_buyer(body)),
         tracking=_returned(body),
+        client=_tracking.client_of(body, body.node("meta")),
+        refunded_value=given,
     )
 
 
@@ -142,6 +159,7 @@ def _cart(body: Node, reading: Reading) -> Sale:
         products=_products(body, None, None),
         customer=reading.customer(_buyer(body)),
         tracking=_returned(body),
+        client=_tracking.client_of(body, body.node("meta")),
     )
 
 
@@ -180,18 +198,21 @@ def _ignored(raw: bytes, body: Node, kind: str, reading: Reading) -> Sale:
 
 
 def _products(body: Node, value: str | None, currency: str | None) -> list[Product]:
-    items = [
-        Product(
-            id=item.ident("product_key"),
-            name=item.text("product_name") or item.text("plan_name"),
-            offer_id=item.ident("plan_key"),
-            value=_money.cents(item.number("plan_value"), currency),
-        )
-        for item in sorted(body.nodes("trans_items"), key=lambda item: item.flag("main") is not True)
-        if item.ident("product_key") or item.ident("plan_key")
-    ]
-    if items:
-        return items
+    listed = [item for item in body.nodes("trans_items") if item.ident("product_key") or item.ident("plan_key")]
+    listed.sort(key=lambda item: item.flag("main") is not True)
+    lines = [_money.cents(item.number("plan_value"), currency) for item in listed]
+    if (body.number("trans_discount_value") or 0) > 0:
+        lines = _money.shared(lines, value, currency)
+    if listed:
+        return [
+            Product(
+                id=item.ident("product_key"),
+                name=item.text("product_name") or item.text("plan_name"),
+                offer_id=item.ident("plan_key"),
+                value=line,
+            )
+            for item, line in zip(listed, lines, strict=True)
+        ]
     main = Product(
         id=body.ident("product_key"), name=body.text("product_name"), offer_id=body.ident("plan_key"), value=value
     )
@@ -200,7 +221,7 @@ def _products(body: Node, value: str | None, currency: str | None) -> list[Produ
 
 def _returned(body: Node) -> Tracking:
     links = [_tracking.query_of(body.text(name)) for name in ("trans_payment_link_checkout", "checkout_url")]
-    return _tracking.read([body.node("meta"), body.node("subs_meta"), *links], trust=_TRUST)
+    return _tracking.read([body.node("meta"), body.node("subs_meta"), body, *links], trust=_TRUST)
 
 
 def _buyer(body: Node) -> identity.ClearUser:

@@ -2,12 +2,17 @@
 
 - Proof: `secret` at the root, compared; there is no signature.
 - A bump or upsell (`offer_type`) is an event and an order of its own that names its parent in `parent_order`.
+- A later charge is an order of its own too, of a period above 1: `subscription_period` beside the order or
+  `subscription.current_period`, which captures show to differ (2 beside 8). After a trial the first of the
+  `paid_payments_quantity` is the purchase, whatever period it is of. The first order stands in
+  `subscription.parent_order`.
+- Ways to pay come and go: `…_gerado` is pending, whatever stands before it.
 - Value: `data.amount`, decimals in reais.
 - Time: RFC 3339; the date of the status where there is one, else `createdAt`.
 - No event id: key is order and status. An abandoned checkout has no order: who, what and when tell two apart.
-- Tracking: the query of `data.checkoutUrl`, with all that the link had.
+- Tracking: the query of `data.checkoutUrl`, with all that the link had, and UTM, `sck`, `fbc` and `fbp` of `data`.
 
-Sources: public adapters with the shape of a delivery.
+Sources: public adapters with the shape of a delivery, a copy of Cakto's page with three deliveries of 2025.
 """
 
 from __future__ import annotations
@@ -16,7 +21,18 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import (
+    NotThisGateway,
+    _body,
+    _keys,
+    _methods,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
 from sinal_runtime.gateways.sale import Product, Sale, Status
@@ -33,6 +49,7 @@ EVENTS: dict[str, Status] = {
     "pix_gerado": "pending",
     "boleto_gerado": "pending",
     "picpay_gerado": "pending",
+    "openfinance_nubank_gerado": "pending",
     "purchase_approved": "approved",
     "purchase_refused": "refused",
     "refund": "refunded",
@@ -41,8 +58,19 @@ EVENTS: dict[str, Status] = {
     "subscription_renewed": "subscription_renewed",
     "subscription_canceled": "subscription_canceled",
     "subscription_renewal_refused": "subscription_past_due",
+    "subscription_late": "subscription_past_due",
+    "subscription_late_recovered": "subscription_changed",
+    "subscription_paused": "subscription_changed",
+    "subscription_resumed": "subscription_changed",
 }
-_DATES = {"approved": "paidAt", "refunded": "refundedAt", "chargeback": "chargedbackAt", "refused": "updatedAt"}
+_ISSUED = "_gerado"
+_DATES = {
+    "approved": "paidAt",
+    "refunded": "refundedAt",
+    "partially_refunded": "refundedAt",
+    "chargeback": "chargedbackAt",
+    "refused": "updatedAt",
+}
 _TRUST = ("sck", "src", "xcod", "click_id")
 
 
@@ -63,34 +91,58 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
         raise NotThisGateway("`event` or `data` is missing")
     if event not in EVENTS and not (body.text("secret") and event == event.lower()):
         raise NotThisGateway("`event` is not a word of Cakto's, and `secret` is missing")
-    status = EVENTS.get(event, "ignored")
+    status: Status = EVENTS.get(event, "pending" if event.endswith(_ISSUED) else "ignored")
     if data.ident("id") is None and status != "initiate_checkout":
         raise NotThisGateway("`data.id` is missing")
     return [_sale(data, event, status, reading)]
 
 
 def _sale(data: Node, event: str, status: Status, reading: Reading) -> Sale:
-    order, amount = data.ident("id"), data.number("amount")
-    value = None if status == "initiate_checkout" and amount is None else _money.major(amount, CURRENCY)
+    order, subscription = data.ident("id"), data.node("subscription")
+    told = _money.currency_of(data.text("currency"), default=CURRENCY)
+    value, currency = _money.price(data, "amount", default=told)
+    subscribed = bool(subscription) or data.text("product", "type") == "subscription"
+    status = _subscriptions.status_of(status, value, subscribed=subscribed)
+    status, given = _refunds.given_back(status, value, currency, data)
     links = [_tracking.query_of(data.text(name)) for name in ("checkoutUrl", "checkout_url")]
     product = _product(data, value)
     return Sale(
         gateway=NAME,
         event=event,
-        event_key=_keys.event_key(NAME, order or _cart(data), status, event if status == "ignored" else None),
+        event_key=_keys.event_key(
+            NAME, order or _cart(data), status, event if status == "ignored" else _refunds.fact(status, given)
+        ),
         status=status,
         order_id=order,
-        parent_order_id=data.ident("parent_order") or data.ident("parent_order", "id"),
+        parent_order_id=_parent(data, order),
         value=value,
-        currency=CURRENCY if value is not None else None,
+        currency=currency,
         method=_methods.method(data.text("paymentMethod")),
         installments=data.integer("installments"),
         occurred_at=reading.occurred(_moment(data, status)),
-        renewal=status == "subscription_renewed" or (data.integer("subscription_period") or 0) > 1,
+        renewal=_is_later_charge(data, status),
         products=[product] if product.id or product.offer_id else [],
         customer=reading.customer(_buyer(data)),
         tracking=_tracking.read([*links, data], trust=_TRUST),
+        client=_tracking.client_of(data.node("customer"), data),
+        refunded_value=given,
     )
+
+
+def _parent(data: Node, order: str | None) -> str | None:
+    """The first order of a subscription by its id; a bump's main order by the short reference that alone is told."""
+    first = data.ident("subscription", "parent_order")
+    named = data.ident("parent_order") or data.ident("parent_order", "id")
+    return next((parent for parent in (first, named) if parent not in (None, order)), None)
+
+
+def _is_later_charge(data: Node, status: Status) -> bool:
+    subscription = data.node("subscription")
+    after_a_trial = (subscription.integer("trial_days") or 0) > 0
+    if after_a_trial and subscription.integer("paid_payments_quantity") in (0, 1):
+        return False
+    periods = (data.integer("subscription_period"), subscription.integer("current_period"))
+    return status == "subscription_renewed" or _subscriptions.is_later(*periods)
 
 
 def _cart(data: Node) -> str:

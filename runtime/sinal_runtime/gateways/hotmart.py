@@ -3,11 +3,14 @@
 - Proof: header `X-HOTMART-HOTTOK`, or `hottok` in the body (older deliveries and 1.0.0); no signature exists. A
   header decides alone: a body cannot repair a wrong one.
 - Value: `purchase.price` is what the product costs; `full_price` has the card's instalment interest in it (a real
-  sale: 2626.56 for 1997.00) and stands in only for a sale in one instalment.
+  sale: 2626.56 for 1997.00) and stands in only for a sale in one instalment. Deliveries of 2022 and Hotmart's own
+  sample have no currency beside it: then `full_price` tells it, the original offer of the same amount, or commissions
+  that come to the price.
 - Time: `approved_date` for an approval, else `creation_date` of the event; both are epoch milliseconds UTC.
 - PURCHASE_BILLET_PRINTED is Pix and boleto alike; PURCHASE_COMPLETE repeats PURCHASE_APPROVED when the guarantee
   ends; PURCHASE_PROTEST asks for a refund that PURCHASE_REFUNDED reports later; PURCHASE_CANCELED with a
   `refusal_reason` is a card refused.
+- A subscription's purchase of nothing is a trial that begins.
 - A bump or upsell is a transaction and a delivery of its own that points to its parent.
 - Tracking: only `xcod`, `sck` and `src` come back, trusted in this order; no UTM. Carts carry none.
 - The event's UUID is not known to survive a retry, so keys are made of transaction and status.
@@ -20,6 +23,7 @@ adapters.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from sinal_runtime import identity
 from sinal_runtime.gateways import (
@@ -30,6 +34,8 @@ from sinal_runtime.gateways import (
     _methods,
     _money,
     _proof,
+    _refunds,
+    _subscriptions,
     _time,
     _tracking,
 )
@@ -62,8 +68,7 @@ MEANINGLESS = frozenset({"CLUB_FIRST_ACCESS", "CLUB_MODULE_COMPLETED"})
 _KNOWN = PURCHASES.keys() | SUBSCRIPTIONS.keys() | MEANINGLESS | {CART}
 
 _TRUST = ("xcod", "sck", "src")
-_TEST_TRANSACTION = "HP16015479281022"
-_TEST_PRODUCT = "Produto test postback2"
+_ROUNDING = Decimal("0.01")  # of the price, by which its commissions may miss it
 
 
 def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
@@ -106,17 +111,19 @@ def _event_of(body: Node) -> str:
 
 
 def _purchase(body: Node, event: str, reading: Reading) -> Sale:
-    purchase = body.node("data", "purchase")
+    data, purchase = body.node("data"), body.node("data", "purchase")
     order = purchase.ident("transaction")
     if order is None:
         raise NotThisGateway("`data.purchase.transaction` is missing")
-    status = _status(event, purchase)
-    value, currency = _price(purchase)
+    value, currency = _price(data)
+    subscribed = bool(data.node("subscription"))
+    status = _subscriptions.status_of(_status(event, purchase), value, subscribed=subscribed)
+    status, given = _refunds.given_back(status, value, currency, purchase)
     approved = purchase.raw("approved_date") if status == "approved" else None
     return Sale(
         gateway=NAME,
         event=event,
-        event_key=_keys.event_key(NAME, order, status),
+        event_key=_keys.event_key(NAME, order, status, _refunds.fact(status, given)),
         status=status,
         order_id=order,
         parent_order_id=purchase.ident("order_bump", "parent_purchase_transaction"),
@@ -126,11 +133,12 @@ def _purchase(body: Node, event: str, reading: Reading) -> Sale:
         installments=purchase.integer("payment", "installments_number"),
         occurred_at=reading.occurred(_time.first(approved, body.raw("creation_date"), purchase.raw("order_date"))),
         test=_is_test(body),
-        renewal=(purchase.integer("recurrence_number") or 0) > 1,
+        renewal=_subscriptions.is_later(purchase.integer("recurrence_number")),
         products=_products(body, purchase.ident("offer", "code"), value),
         customer=reading.customer(_buyer(body)),
         tracking=_tracking.read([purchase.node("origin"), purchase], trust=_TRUST),
         client=_client(body),
+        refunded_value=given,
     )
 
 
@@ -142,18 +150,50 @@ def _status(event: str, purchase: Node) -> Status:
     return PURCHASES[event]
 
 
-def _price(purchase: Node) -> tuple[str | None, str | None]:
+def _price(data: Node) -> tuple[str | None, str | None]:
+    purchase = data.node("purchase")
     names = ["price"]
     if (purchase.integer("payment", "installments_number") or 1) == 1:
         names.append("full_price")
     for name in names:
-        amount = purchase.number(name, "value")
-        if amount is None:
-            amount = purchase.number(name)
-        if amount is not None:
-            currency = _money.currency(purchase.text(name, "currency_value") or purchase.text(name, "currency_code"))
-            return _money.major(amount, currency), currency
+        value, currency = _told(purchase, name)
+        if value is not None:
+            return value, currency or _currency_beside(data, Decimal(value))
     return None, None
+
+
+def _told(purchase: Node, name: str) -> tuple[str | None, str | None]:
+    """One of the purchase's prices: an object with its currency, or an amount alone."""
+    return _told_by(purchase.node(name) or Node({"value": purchase.raw(name)}))
+
+
+def _told_by(price: Node) -> tuple[str | None, str | None]:
+    codes = (price.text(spelling) for spelling in ("currency_value", "currency_code", "currency"))
+    return _money.price(price, "value", default=_money.currency(next(filter(None, codes), None)))
+
+
+def _currency_beside(data: Node, paid: Decimal) -> str | None:
+    """The currency of a price that has none, where the same delivery tells it.
+
+    `full_price` is of the same buyer. The offer and the commissions may be in the producer's currency: they tell the
+    buyer's where they come to the same amount, or where it is reais that a buyer in Brazil pays.
+    """
+    purchase = data.node("purchase")
+    currency = _told(purchase, "full_price")[1]
+    offered, offers_currency = _told(purchase, "original_offer_price")
+    if currency is None and offered is not None and Decimal(offered) == paid:
+        currency = offers_currency
+    return currency or _currency_of_commissions(data, paid)
+
+
+def _currency_of_commissions(data: Node, paid: Decimal) -> str | None:
+    shares = [_told_by(share) for share in data.nodes("commissions")]
+    codes = {code for _, code in shares}
+    if len(codes) != 1 or None in codes:
+        return None
+    whole = sum((Decimal(share) for share, _ in shares if share is not None), Decimal(0))
+    at_home = codes == {"BRL"} and data.text("purchase", "checkout_country", "iso") == "BR"
+    return codes.pop() if at_home or abs(whole - paid) <= paid * _ROUNDING else None
 
 
 def _cart(body: Node, reading: Reading) -> Sale:
@@ -240,13 +280,13 @@ def _buyer(body: Node) -> identity.ClearUser:
 
 def _client(body: Node) -> Client:
     data = body.node("data")
-    return _tracking.client(data.text("buyer_ip") or data.text("purchase", "buyer_ip"))
+    return _tracking.client_of(data, data.node("purchase"), data.node("buyer"))
 
 
 def _is_test(body: Node) -> bool:
     data = body.node("data")
     return (
         data.integer("product", "id") == 0
-        or (data.text("product", "name") or "").startswith(_TEST_PRODUCT)
-        or data.text("purchase", "transaction") == _TEST_TRANSACTION
+        or (data.text("product", "name") or "").startswith(_hotmart_form.TEST_PRODUCT)
+        or data.text("purchase", "transaction") == _hotmart_form.TEST_TRANSACTION
     )

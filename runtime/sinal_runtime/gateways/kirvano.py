@@ -1,14 +1,19 @@
 """Kirvano: one JSON delivery an event; nothing in it proves where it comes from.
 
 - Proof: none is evidenced. The unguessable segment of the webhook's URL is the only check.
-- Status by `event`, in capitals. An abandoned cart has a `checkout_id` and no sale yet.
-- Value: `total_price`, written "R$ 1.169,80", with the bumps; bumps stand in `products` with their own prices.
+- Status by `event`, in capitals. Ways to pay come and go: `…_GENERATED` is pending and `…_EXPIRED` expired, whatever
+  stands before it. An abandoned cart has a `checkout_id` and no sale yet.
+- Value: `total_price`, written "R$ 1.169,80" or "1.169", with the bumps; bumps stand in `products` with their own
+  prices, before a discount on the whole. Reais, unless another sign or code stands beside the amount.
+- A subscription's charge is an approval with its number in `plan.charge_number`, the first of them 1.
 - Time: naive local; `payment.finished_at` for an approval, else the later of it and `created_at`: no delivery says
   when its own status began.
 - No event id: key is sale and status.
 - Tracking: `utm.src` and UTM come back.
+- Test button: always the sale D2RP8RQ7 of the checkout Q8J1N6K3, as in Kirvano's own samples.
 
-Sources: test deliveries of Kirvano's panel; public adapters for the events that these do not show.
+Sources: test deliveries of Kirvano's panel; public adapters for the events that these do not show, and a delivery of
+2026 for `plan`.
 """
 
 from __future__ import annotations
@@ -17,7 +22,17 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _time, _tracking
+from sinal_runtime.gateways import (
+    NotThisGateway,
+    _body,
+    _keys,
+    _methods,
+    _money,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
 from sinal_runtime.gateways.sale import Product, Sale, Status
@@ -35,6 +50,7 @@ EVENTS: dict[str, Status] = {
     "SALE_APPROVED": "approved",
     "SALE_REFUSED": "refused",
     "SALE_REFUNDED": "refunded",
+    "REFUND": "refunded",
     "SALE_CHARGEBACK": "chargeback",
     "PIX_EXPIRED": "expired",
     "BANK_SLIP_EXPIRED": "expired",
@@ -43,6 +59,8 @@ EVENTS: dict[str, Status] = {
     "SUBSCRIPTION_EXPIRED": "subscription_canceled",
     "SUBSCRIPTION_OVERDUE": "subscription_past_due",
 }
+_ENDINGS: dict[str, Status] = {"_GENERATED": "pending", "_EXPIRED": "expired"}  # of a way to pay: PIX, PICPAY, …
+_TEST_CHECKOUT, _TEST_SALE = "Q8J1N6K3", "D2RP8RQ7"
 
 
 def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
@@ -56,37 +74,48 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     event = body.text("event")
     if event is None:
         raise NotThisGateway("`event` is missing")
-    if body.ident("sale_id") is None and body.ident("checkout_id") is None:
+    if _order(body) is None:
         raise NotThisGateway("`sale_id` and `checkout_id` are missing")
     if event not in EVENTS and "event_description" not in body:
         raise NotThisGateway("`event` is not a word of Kirvano's, and `event_description` is missing")
-    return [_sale(body, event, EVENTS.get(event, "ignored"), reading)]
+    return [_sale(body, event, reading)]
 
 
-def _sale(body: Node, event: str, status: Status, reading: Reading) -> Sale:
-    order, value = body.ident("sale_id") or body.ident("checkout_id"), _price(body, "total_price")
-    payment = body.node("payment")
+def _order(body: Node) -> str | None:
+    return body.ident("sale_id") or body.ident("checkout_id")
+
+
+def _status(event: str) -> Status:
+    if event in EVENTS or event.startswith("SUBSCRIPTION_"):
+        return EVENTS.get(event, "ignored")
+    return next((status for ending, status in _ENDINGS.items() if event.endswith(ending)), "ignored")
+
+
+def _sale(body: Node, event: str, reading: Reading) -> Sale:
+    order, payment = _order(body), body.node("payment")
+    value, currency = _money.price(body, "total_price", default=CURRENCY)
+    subscribed = body.text("type") == "RECURRING" or bool(body.node("plan"))
+    status = _subscriptions.status_of(_status(event), value, subscribed=subscribed)
+    status, given = _refunds.given_back(status, value, currency, body, payment)
     return Sale(
         gateway=NAME,
         event=event,
-        event_key=_keys.event_key(NAME, order, status, event if status == "ignored" else None),
+        event_key=_keys.event_key(NAME, order, status, event if status == "ignored" else _refunds.fact(status, given)),
         status=status,
         order_id=order,
         value=value,
-        currency=CURRENCY if value is not None else None,
+        currency=currency,
         method=_methods.method(body.text("payment_method") or payment.text("method")),
         installments=payment.integer("installments"),
         occurred_at=reading.occurred(_moment(body, status)),
-        renewal=status == "subscription_renewed",
-        products=[_product(item) for item in body.nodes("products") if item.ident("id") or item.ident("offer_id")],
+        test=body.ident("checkout_id") == _TEST_CHECKOUT and body.ident("sale_id") in (None, _TEST_SALE),
+        renewal=status == "subscription_renewed" or _subscriptions.is_later(body.integer("plan", "charge_number")),
+        products=_products(body, value, currency),
         customer=reading.customer(_buyer(body.node("customer"))),
-        tracking=_tracking.read([body.node("utm")], trust=("sck", "src", "xcod")),
+        tracking=_tracking.read([body.node("utm"), body], trust=("sck", "src", "xcod")),
+        client=_tracking.client_of(body.node("customer"), payment, body),
+        refunded_value=given,
     )
-
-
-def _price(node: Node, name: str) -> str | None:
-    amount = _money.reais(node.text(name))
-    return _money.major(node.number(name) if amount is None else amount, CURRENCY)
 
 
 def _moment(body: Node, status: Status) -> datetime | None:
@@ -94,10 +123,15 @@ def _moment(body: Node, status: Status) -> datetime | None:
     return _time.first(finished, created) if status == "approved" else _time.latest(created, finished)
 
 
-def _product(item: Node) -> Product:
-    return Product(
-        id=item.ident("id"), name=item.text("name"), offer_id=item.ident("offer_id"), value=_price(item, "price")
-    )
+def _products(body: Node, value: str | None, currency: str | None) -> list[Product]:
+    items = [item for item in body.nodes("products") if item.ident("id") or item.ident("offer_id")]
+    quantities = [max(1, item.integer("quantity") or 1) for item in items]
+    prices = [_money.amount(item, "price", code=currency or CURRENCY) for item in items]
+    values = _money.lines(prices, quantities, value, currency)
+    return [
+        Product(id=item.ident("id"), name=item.text("name"), offer_id=item.ident("offer_id"), quantity=many, value=line)
+        for item, many, line in zip(items, quantities, values, strict=True)
+    ]
 
 
 def _buyer(customer: Node) -> identity.ClearUser:

@@ -8,7 +8,8 @@
   commissions).
 - Time: naive local; `approved_date`, `refunded_at`, else `updated_at`.
 - A renewal has an order id of its own and fires order_approved besides subscription_renewed; both name the same
-  order. It is told by earlier charges in `Subscription.charges.completed`.
+  order. It is told by earlier charges in `Subscription.charges.completed` that cost something: a trial is none.
+- A refund that is only asked for has the refund's event and `pending_refund` in `order_status`.
 - Products share ids between offers; `checkout_link` tells them apart.
 - Tracking: `sck`, `src`, `s1`-`s3` and UTM come back in `TrackingParameters`; a value may be a list.
 - Test button: John Doe, or the placeholder product without the slots s1-s3 that every real order has.
@@ -25,7 +26,17 @@ from datetime import datetime
 from typing import Literal
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import (
+    NotThisGateway,
+    _keys,
+    _methods,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._kiwify_envelope import Envelope, open_envelope
 from sinal_runtime.gateways._reading import Reading, phones
@@ -55,8 +66,15 @@ EVENTS: dict[str, Status] = {
 }
 ORDER_STATUSES: dict[str, Status] = {  # for a delivery without an event
     "waiting_payment": "pending",
+    "pending": "pending",
+    "processing": "pending",
+    "authorized": "pending",
+    "approved": "approved",
     "paid": "approved",
     "refused": "refused",
+    "expired": "expired",
+    "pending_refund": "refund_requested",
+    "refund_requested": "refund_requested",
     "refunded": "refunded",
     "chargedback": "chargeback",
 }
@@ -149,21 +167,23 @@ def _cart(body: Node, reading: Reading) -> Sale:
         products=[product] if product.id or product.name else [],
         customer=reading.customer(buyer),
         tracking=_tracking.read([body.node("TrackingParameters"), body], trust=_TRUST),
-        client=_tracking.client(body.text("ip")),
+        client=_tracking.client_of(body),
     )
 
 
 def _order(body: Node, reading: Reading) -> Sale:
     order, word = body.ident("order_id"), body.text("webhook_event_type")
-    event = word or body.text("order_status") or ""
-    status = (EVENTS if word else ORDER_STATUSES).get(event, "ignored")
+    event, state = word or body.text("order_status") or "", ORDER_STATUSES.get(body.text("order_status") or "")
     value, currency = _price(body.node("Commissions"))
+    subscribed = bool(body.node("Subscription")) or body.ident("subscription_id") is not None
+    status = _subscriptions.status_of(_status(event, word, state), value, subscribed=subscribed)
+    status, given = _refunds.given_back(status, value, currency, body, body.node("Commissions"), in_cents=True)
     customer, tracking = body.node("Customer"), body.node("TrackingParameters")
     product = _product(body, value)
     return Sale(
         gateway=NAME,
         event=event,
-        event_key=_keys.event_key(NAME, order, status, event if status == "ignored" else None),
+        event_key=_keys.event_key(NAME, order, status, event if status == "ignored" else _refunds.fact(status, given)),
         status=status,
         order_id=order,
         value=value,
@@ -176,8 +196,14 @@ def _order(body: Node, reading: Reading) -> Sale:
         products=[product] if product.id or product.name else [],
         customer=reading.customer(_buyer(customer)),
         tracking=_tracking.read([tracking], trust=_TRUST),
-        client=_tracking.client(customer.text("ip")),
+        client=_tracking.client_of(customer, body),
+        refunded_value=given,
     )
+
+
+def _status(event: str, word: str | None, state: Status | None) -> Status:
+    status = EVENTS.get(event, "ignored") if word else state or "ignored"
+    return "refund_requested" if status == "refunded" and state == "refund_requested" else status
 
 
 def _price(commissions: Node) -> tuple[str | None, str | None]:
@@ -186,8 +212,8 @@ def _price(commissions: Node) -> tuple[str | None, str | None]:
         amount = commissions.number("product_base_price")
     if amount is None:
         return None, None
-    code = commissions.text("product_base_price_currency") or commissions.text("currency") or "BRL"
-    currency = _money.currency(code)
+    told = (commissions.text("product_base_price_currency"), commissions.text("currency"))
+    currency = _money.currency_of(*told, default="BRL")
     return _money.cents(amount, currency), currency
 
 
@@ -198,14 +224,14 @@ def _product(body: Node, value: str | None) -> Product:
 
 
 def _moment(body: Node, status: Status) -> datetime | None:
-    names = {"approved": "approved_date", "refunded": "refunded_at"}
+    names = {"approved": "approved_date", "refunded": "refunded_at", "partially_refunded": "refunded_at"}
     special = body.raw(names[status]) if status in names else None
     return _time.first(special, body.raw("updated_at"), body.raw("approved_date"), body.raw("created_at"))
 
 
 def _has_earlier_charge(body: Node, order: str | None) -> bool:
     charges = body.nodes("Subscription", "charges", "completed")
-    return any(charge.ident("order_id") not in (None, order) for charge in charges)
+    return any(charge.ident("order_id") not in (None, order) and charge.number("amount") != 0 for charge in charges)
 
 
 def _buyer(customer: Node) -> identity.ClearUser:

@@ -3,7 +3,7 @@
 - Proof: `x-lastlink-token`, compared. Other code reads an HMAC header: no capture shows one.
 - Status by `Event`, in any case. A renewal is Recurrent_Payment, and an order confirmed whose `Recurrency` is above 1.
 - Order: `Data.Purchase.PaymentId`; an abandoned cart has none, so who, what and when tell two apart.
-- Value: `Data.Purchase.Price.Value`, decimals in reais.
+- Value: `Data.Purchase.Price.Value`, decimals, in reais unless a currency stands beside it.
 - Client: `Data.DeviceInfo` has the buyer's address and browser, which few gateways tell.
 - Tracking: `Data.Utm.Utm*`; the click id is read where it has the form of one, at last in `UtmId`.
 
@@ -12,14 +12,24 @@ Sources: Lastlink's help page on the abandoned cart; public adapters for the res
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import (
+    NotThisGateway,
+    _body,
+    _keys,
+    _methods,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
-from sinal_runtime.gateways.sale import Client, Product, Sale, Status, Tracking
+from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "lastlink"
 SECRET_KEYS: tuple[str, ...] = ("token",)
@@ -44,9 +54,10 @@ EVENTS: dict[str, Status] = {
     "subscription_canceled": "subscription_canceled",
     "subscription_expired": "subscription_canceled",
     "subscription_renewal_pending": "subscription_past_due",
+    "subscription_renewal_approved": "subscription_renewed",
 }
+_RENEWALS = ("recurrent_payment", "subscription_renewal_approved")
 _TRUST = ("click_id", "xcod", "sck", "src", "utm_id")
-_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
@@ -71,33 +82,45 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
 
 def _sale(body: Node, event: str, status: Status, order: str | None, reading: Reading) -> Sale:
     data, purchase = body.node("Data"), body.node("Data", "Purchase")
-    amount = purchase.number("Price", "Value")
-    value = _money.major(purchase.number("Price") if amount is None else amount, CURRENCY)
+    value, currency = _price(purchase, CURRENCY)
+    subscribed = bool(data.nodes("Subscriptions")) or purchase.integer("Recurrency") is not None
+    status = _subscriptions.status_of(status, value, subscribed=subscribed)
+    status, given = _refunds.given_back(status, value, currency, purchase, data)
     payment = purchase.node("Payment")
     return Sale(
         gateway=NAME,
         event=event,
-        event_key=_keys.event_key(NAME, order or _nameless(body), status, _fact(body, event, status)),
+        event_key=_keys.event_key(NAME, order or _nameless(body), status, _fact(body, event, status, given)),
         status=status,
         order_id=order,
         value=value,
-        currency=CURRENCY if value is not None else None,
+        currency=currency,
         method=_methods.method(payment.text("PaymentMethod") or purchase.text("PaymentMethod")),
         installments=payment.integer("NumberOfInstallments"),
         occurred_at=reading.occurred(_time.first(body.raw("CreatedAt"), purchase.raw("PaymentDate"))),
         test=body.flag("IsTest") is True,
-        renewal=event.lower() == "recurrent_payment" or (purchase.integer("Recurrency") or 0) > 1,
-        products=_products(data, value),
+        renewal=event.lower() in _RENEWALS or _subscriptions.is_later(purchase.integer("Recurrency")),
+        products=_products(data, value, currency),
         customer=reading.customer(_buyer(data.node("Buyer"))),
-        tracking=_returned(data),
-        client=_client(data.node("DeviceInfo")),
+        tracking=_tracking.read([_tracking.utm(data.node("Utm")), data], trust=_TRUST),
+        client=_tracking.client_of(data.node("DeviceInfo"), data.node("Buyer")),
+        refunded_value=given,
     )
 
 
-def _fact(body: Node, event: str, status: Status) -> str | None:
+def _price(node: Node, default: str | None) -> tuple[str | None, str | None]:
+    """`Price`, an object with its currency or an amount alone."""
+    price = node.node("Price") or Node({"Value": node.raw("Price")})
+    told = _money.currency_of(price.text("Currency"), default=default) if default else None
+    return _money.price(price, "Value", default=told)
+
+
+def _fact(body: Node, event: str, status: Status, given: _refunds.Given) -> str | None:
     if status == "ignored":
         return event
-    return _keys.fingerprint(event, body.text("CreatedAt")) if status.startswith("subscription_") else None
+    if status.startswith("subscription_"):
+        return _keys.fingerprint(event, body.text("CreatedAt"))
+    return _refunds.fact(status, given)
 
 
 def _nameless(body: Node) -> str:
@@ -107,11 +130,14 @@ def _nameless(body: Node) -> str:
     return _keys.fingerprint(who, [item.ident("Id") for item in data.nodes("Products")], body.text("CreatedAt"))
 
 
-def _products(data: Node, value: str | None) -> list[Product]:
+def _products(data: Node, value: str | None, currency: str | None) -> list[Product]:
     offer = data.ident("Offer", "Id")
     items = [item for item in data.nodes("Products") if item.ident("Id")]
-    alone = value if len(items) == 1 else None
-    return [Product(id=item.ident("Id"), name=item.text("Name"), offer_id=offer, value=alone) for item in items]
+    prices = [value] if len(items) == 1 else [_price(item, currency)[0] for item in items]
+    return [
+        Product(id=item.ident("Id"), name=item.text("Name"), offer_id=offer, value=line)
+        for item, line in zip(items, _money.shared(prices, value, currency), strict=True)
+    ]
 
 
 def _buyer(buyer: Node) -> identity.ClearUser:
@@ -125,14 +151,3 @@ def _buyer(buyer: Node) -> identity.ClearUser:
         zip=address.text("ZipCode"),
         country=address.text("Country"),
     )
-
-
-def _client(device: Node) -> Client:
-    return _tracking.client(
-        device.text("ip") or device.text("Ip"), device.text("UserAgent") or device.text("userAgent")
-    )
-
-
-def _returned(data: Node) -> Tracking:
-    utm = data.node("Utm")
-    return _tracking.read([Node({_CAPITAL.sub("_", name).lower(): utm.raw(name) for name in utm})], trust=_TRUST)

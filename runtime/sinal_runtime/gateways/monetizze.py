@@ -4,14 +4,20 @@
 - Body: `venda[codigo]=…` and a field `json` with the whole; where `json` is readable it alone is looked at, for proof
   and sale alike, so that nothing beside what was proved is read. A JSON body is read as it stands.
 - Status: `tipoEvento.codigo`. 6 is the end of the guarantee; 5 is a sale blocked by a dispute; 98 and 99 say that card
-  or boleto was chosen; 101-104 tell of the subscription; 105 and 106 move nothing.
+  or boleto was chosen; 101-104 tell of the subscription; 105 and 106 (a sale paid in parts) and 120 (the parcel's way)
+  move nothing.
 - Value: `venda.valor`, decimals in reais, bumps included; the same for producer and affiliate (`tipoPostback`), whose
   copies share a key.
+- Items: `venda_item_order_bump` lists all of them, the main one too, whatever `order_bump` says; without it the product
+  is the one item. An upsell is a sale of its own that names the first in `venda_upsell`.
+- A later charge of a subscription (`assinatura.parcela`) or of a sale paid in parts (`recuperacao_parcelada.parcela`)
+  is a renewal.
 - Time: naive local; `dataFinalizada` for an approval, else the later of it and `dataInicio`.
 - No event id: key is sale, status and code. An abandonment (7) has no sale: who, what and when tell two apart.
-- Tracking: `venda.src` and UTM come back.
+- Tracking: `venda.src` and UTM come back. Newer postbacks have the buyer's `ip` and `user_agent`.
+- Test button: the product is called X-Wing.
 
-Sources: Monetizze's published example receiver.
+Sources: Monetizze's published example receiver and its list of fields.
 """
 
 from __future__ import annotations
@@ -20,7 +26,18 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import (
+    NotThisGateway,
+    _body,
+    _keys,
+    _methods,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
 from sinal_runtime.gateways.sale import Product, Sale, Status
@@ -28,7 +45,7 @@ from sinal_runtime.gateways.sale import Product, Sale, Status
 NAME = "monetizze"
 SECRET_KEYS: tuple[str, ...] = ("chaveUnica",)
 AUTHENTICATES = True
-MEANINGLESS = frozenset({"105", "106"})
+MEANINGLESS = frozenset({"105", "106", "120"})
 CURRENCY = "BRL"
 
 EVENTS: dict[int, Status] = {
@@ -46,6 +63,7 @@ EVENTS: dict[int, Status] = {
     103: "subscription_canceled",
     104: "subscription_past_due",  # waiting for payment
 }
+_TEST_PRODUCT = "x-wing"
 
 
 def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
@@ -78,23 +96,35 @@ def _load(raw: bytes) -> Node:
 
 def _sale(body: Node, code: str, status: Status, reading: Reading) -> Sale:
     venda, order = body.node("venda"), body.ident("venda", "codigo")
-    value = _money.major(venda.number("valor"), CURRENCY)
+    value, currency = _money.price(venda, "valor", default=_money.currency_of(venda.text("moeda"), default=CURRENCY))
+    status = _subscriptions.status_of(status, value, subscribed=bool(body.node("assinatura")))
+    status, given = _refunds.given_back(status, value, currency, venda)
+    later = (body.integer("assinatura", "parcela"), body.integer("recuperacao_parcelada", "parcela"))
     return Sale(
         gateway=NAME,
         event=code,
-        event_key=_keys.event_key(NAME, order or _cart(body), status, code),
+        event_key=_keys.event_key(NAME, order or _cart(body), status, code, _refunds.fact(status, given)),
         status=status,
         order_id=order,
+        parent_order_id=_first_sale(venda, order),
         value=value,
-        currency=CURRENCY if value is not None else None,
+        currency=currency,
         method=_methods.method(venda.text("formaPagamento")),
         installments=venda.integer("parcelas"),
         occurred_at=reading.occurred(_moment(venda, status)),
-        renewal=status == "approved" and (body.integer("assinatura", "parcela") or 0) > 1,
-        products=_products(body, value),
+        test=(body.text("produto", "nome") or "").lower() == _TEST_PRODUCT,
+        renewal=status == "approved" and _subscriptions.is_later(*later),
+        products=_products(body, value, currency),
         customer=reading.customer(_buyer(body.node("comprador"))),
-        tracking=_tracking.read([venda], trust=("src", "sck", "xcod")),
+        tracking=_tracking.read([venda, body], trust=("src", "sck", "xcod")),
+        client=_tracking.client_of(body.node("comprador"), venda),
+        refunded_value=given,
     )
+
+
+def _first_sale(venda: Node, order: str | None) -> str | None:
+    first = venda.ident("venda_upsell")
+    return None if first in ("0", order) else first
 
 
 def _cart(body: Node) -> str:
@@ -108,7 +138,27 @@ def _moment(venda: Node, status: Status) -> datetime | None:
     return _time.first(finished, begun) if status == "approved" else _time.latest(begun, finished)
 
 
-def _products(body: Node, value: str | None) -> list[Product]:
+def _products(body: Node, value: str | None, currency: str | None) -> list[Product]:
+    listed = [item for item in body.nodes("venda_item_order_bump") if item.ident("produto")]
+    listed.sort(key=lambda item: item.flag("principal") is not True)
+    if not listed:
+        return _only(body, value)
+    quantities = [max(1, item.integer("quantidade") or 1) for item in listed]
+    prices = [_money.amount(item, "valor", code=currency or CURRENCY) for item in listed]
+    values = _money.lines(prices, quantities, value, currency)
+    return [
+        Product(
+            id=item.ident("produto"),
+            name=item.text("nome"),
+            offer_id=item.ident("codPlano") or item.ident("plano"),
+            quantity=many,
+            value=line,
+        )
+        for item, many, line in zip(listed, quantities, values, strict=True)
+    ]
+
+
+def _only(body: Node, value: str | None) -> list[Product]:
     product, offer = body.node("produto"), body.ident("plano", "codigo") or body.ident("venda", "plano")
     found = Product(
         id=product.ident("codigo"),

@@ -8,11 +8,13 @@
   commissions.
 - Time: naive local; `date_approved` for an approval. No postback says when its own status began, so later statuses
   take the latest date there is.
-- No event id: key is sale code and status. A subscription's renewal is a sale of its own, told by
-  `subscription.status_event`.
+- No event id: key is sale code and status. A subscription's renewal is a sale of its own: `subscription.charges_made`
+  counts the charges, the first of them 1; without it `subscription.status_event` tells.
+- Buyer: `phone_extension` is the country code; captures of 2025 have the buyer's `ip` and `user_agent`.
 - Tracking: `metadata.src` and UTM come back; `sck`, `fbclid`, `_fbp`/`fbp`, `_fbc`/`fbc` on some accounts.
 
-Sources: Perfect Pay's support pages (token, enums 0-13 and 16, fields), public adapters for the other enums.
+Sources: Perfect Pay's support pages (token, enums 0-13 and 16, fields), public adapters for the other enums, two
+captured deliveries of 2025.
 """
 
 from __future__ import annotations
@@ -21,9 +23,19 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import (
+    NotThisGateway,
+    _body,
+    _keys,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import Reading, phones, with_area
+from sinal_runtime.gateways._reading import Reading, phones, with_area, with_country
 from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "perfectpay"
@@ -97,32 +109,40 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
 
 def _sale(body: Node, code: str, word: str, status: Status, reading: Reading) -> Sale:
     currency = _currency(body)
-    value = _money.major(body.number("sale_amount"), currency)
+    value, currency = _money.price(body, "sale_amount", default=currency)
+    status = _subscriptions.status_of(status, value, subscribed=bool(body.node("subscription")))
+    status, given = _refunds.given_back(status, value, currency, body)
     payment = body.integer("payment_type_enum")
     return Sale(
         gateway=NAME,
         event=word,
-        event_key=_keys.event_key(NAME, code, status, word if status == "ignored" else None),
+        event_key=_keys.event_key(NAME, code, status, word if status == "ignored" else _refunds.fact(status, given)),
         status=status,
         order_id=code,
         value=value,
-        currency=currency if value is not None else None,
+        currency=currency,
         method=None if payment is None else PAYMENT_TYPES.get(payment, "other"),
         installments=body.integer("installments"),
         occurred_at=reading.occurred(_moment(body, status)),
-        renewal=body.text("subscription", "status_event") in _RENEWED,
+        renewal=_is_later_charge(body.node("subscription")),
         products=_products(body, value),
         customer=reading.customer(_buyer(body.node("customer"))),
-        tracking=_tracking.read([body.node("metadata")], trust=("src", "sck", "xcod")),
+        tracking=_tracking.read([body.node("metadata"), body], trust=("src", "sck", "xcod")),
+        client=_tracking.client_of(body.node("customer"), body.node("metadata"), body),
+        refunded_value=given,
     )
 
 
+def _is_later_charge(subscription: Node) -> bool:
+    made = subscription.integer("charges_made")
+    return subscription.text("status_event") in _RENEWED if made is None else made > 1
+
+
 def _currency(body: Node) -> str | None:
-    """Of the enum; Brazilian without one, unknown for an enum that is new."""
+    """Of the enum or its word; Brazilian without either, unknown for an enum that is new."""
     enum = body.text("currency_enum")
-    if enum is None:
-        return "BRL"
-    return CURRENCIES.get(body.integer("currency_enum") or 0) or _money.currency(enum)
+    known = CURRENCIES.get(body.integer("currency_enum") or 0)
+    return known or _money.currency_of(body.text("currency_enum_key"), enum, default="BRL")
 
 
 def _moment(body: Node, status: Status) -> datetime | None:
@@ -151,10 +171,15 @@ def _products(body: Node, value: str | None) -> list[Product]:
     return found
 
 
+def _phone(customer: Node) -> str | None:
+    number = with_area(customer.text("phone_area_code"), customer.text("phone_number"))
+    return with_country(customer.text("phone_extension"), number) or customer.text("phone_formated_ddi")
+
+
 def _buyer(customer: Node) -> identity.ClearUser:
     return identity.ClearUser(
         email=customer.text("email"),
-        phones=phones(with_area(customer.text("phone_area_code"), customer.text("phone_number"))),
+        phones=phones(_phone(customer)),
         full_name=customer.text("full_name"),
         city=customer.text("city"),
         state=customer.text("state"),

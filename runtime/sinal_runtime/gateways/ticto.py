@@ -1,8 +1,10 @@
 """Ticto: webhook 2.0, JSON, authenticated by the account's `token` in the body.
 
 - Proof: `token` at the root, compared; there is no signature.
-- Status: `status`. A trial has cost nothing yet; `claimed` asks for the money back.
+- Status: `status`. A trial (`trial`, `trial_started`, `trial_ended`) has cost nothing yet; `claimed` asks for the money
+  back.
 - Value: `order.paid_amount` in cents, in reais; `item.amount` where there is no order yet.
+- `address.is_mock`: the product needs no address and Ticto filled in one of its own, the same for every buyer.
 - "Não Informado" is Ticto's word for nothing, anywhere.
 - Time: naive local; `status_date`, else `order.order_date`.
 - No event id: key is order, item and status, since a bump may come under its main order.
@@ -16,9 +18,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import (
+    NotThisGateway,
+    _body,
+    _keys,
+    _methods,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import Reading, phones, with_area
+from sinal_runtime.gateways._reading import Reading, phones, with_area, with_country
 from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "ticto"
@@ -41,6 +54,8 @@ STATUSES: dict[str, Status] = {
     "refunded": "refunded",
     "chargeback": "chargeback",
     "trial": "subscription_changed",
+    "trial_started": "subscription_changed",
+    "trial_ended": "subscription_changed",
     "subscription_canceled": "subscription_canceled",
     "subscription_delayed": "subscription_past_due",
     "card_exchanged": "subscription_changed",
@@ -74,11 +89,10 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     marks = sum(mark in body for mark in _MARKS)
     if marks < (1 if word in STATUSES else 2):
         raise NotThisGateway("`status` is not a word of Ticto's, or `version` and `token` are missing")
-    status = STATUSES.get(word, "ignored")
     order = _order(body)
     if order is None and STATUSES.get(word) == "approved":
         raise NotThisGateway("`order.hash` is missing")
-    return [_sale(_without_nothing(body), word, status, order, reading)]
+    return [_sale(_without_nothing(body), word, order, reading)]
 
 
 def _order(body: Node) -> str | None:
@@ -99,26 +113,36 @@ def _without_nothing(body: Node) -> Node:
     return Node({name: cleaned(body.raw(name)) for name in body})
 
 
-def _sale(body: Node, word: str, status: Status, order: str | None, reading: Reading) -> Sale:
+def _sale(body: Node, word: str, order: str | None, reading: Reading) -> Sale:
     item, details = body.node("item"), body.node("order")
-    paid = details.number("paid_amount")
-    value = _money.cents(item.number("amount") if paid is None else paid, CURRENCY)
+    paid, currency = details.number("paid_amount"), _currency(details, item)
+    value = _money.cents(item.number("amount") if paid is None else paid, currency)
+    subscribed = bool(body.nodes("subscriptions"))
+    status = _subscriptions.status_of(STATUSES.get(word, "ignored"), value, subscribed=subscribed)
+    status, given = _refunds.given_back(status, value, currency, details, body, in_cents=True)
+    fact = _fact(body, status) or _refunds.fact(status, given)
     return Sale(
         gateway=NAME,
         event=word,
-        event_key=_keys.event_key(NAME, order or _cart(body), item.ident("product_id"), status, _fact(body, status)),
+        event_key=_keys.event_key(NAME, order or _cart(body), item.ident("product_id"), status, fact),
         status=status,
         order_id=order,
         value=value,
-        currency=CURRENCY if value is not None else None,
+        currency=currency if value is not None else None,
         method=_methods.method(body.text("payment_method")),
         installments=details.integer("installments"),
         occurred_at=reading.occurred(_time.first(body.raw("status_date"), details.raw("order_date"))),
         renewal=status == "approved" and _is_later_charge(body),
-        products=_products(item, value),
+        products=_products(item, value, currency),
         customer=reading.customer(_buyer(body.node("customer"))),
         tracking=_tracking.read(_slots(body), trust=_TRUST),
+        client=_tracking.client_of(body.node("customer"), details, _params(body), body),
+        refunded_value=given,
     )
+
+
+def _currency(*nodes: Node) -> str | None:
+    return _money.currency_of(*(node.text("currency") for node in nodes), default=CURRENCY)
 
 
 def _fact(body: Node, status: Status) -> str | None:
@@ -134,34 +158,37 @@ def _cart(body: Node) -> str:
 
 
 def _is_later_charge(body: Node) -> bool:
-    charges = [node.integer("successful_charges") or 0 for node in body.nodes("subscriptions")]
-    return any(count > 1 for count in charges)
+    return _subscriptions.is_later(*(node.integer("successful_charges") for node in body.nodes("subscriptions")))
+
+
+def _params(body: Node) -> Node:
+    return body.node("query_params") or body.node("url_params", "query_params")
 
 
 def _slots(body: Node) -> list[Node]:
-    params = body.node("query_params") or body.node("url_params", "query_params")
-    return [params, body.node("tracking"), _tracking.query_of(body.text("checkout_url"))]
+    return [_params(body), body.node("tracking"), _tracking.query_of(body.text("checkout_url"))]
 
 
-def _products(item: Node, value: str | None) -> list[Product]:
-    amount = item.number("amount")
+def _products(item: Node, value: str | None, currency: str | None) -> list[Product]:
+    amount = _money.cents(item.number("amount"), currency)
     found = Product(
         id=item.ident("product_id"),
         name=item.text("product_name"),
         offer_id=item.ident("offer_code") or item.ident("offer_id"),
         quantity=max(1, item.integer("quantity") or 1),
-        value=value if amount is None else _money.cents(amount, CURRENCY),
+        value=value if amount is None else _money.shared([amount], value, currency)[0],
     )
     return [found] if found.id or found.offer_id else []
 
 
 def _buyer(customer: Node) -> identity.ClearUser:
     phone, address = customer.node("phone"), customer.node("address")
-    number = with_area(phone.text("ddd"), phone.text("number"))
-    country = (phone.text("ddi") or "").lstrip("+")
+    number = with_country(phone.text("ddi"), with_area(phone.text("ddd"), phone.text("number")))
+    if address.flag("is_mock"):
+        address = Node({"country": address.raw("country")})
     return identity.ClearUser(
         email=customer.text("email"),
-        phones=phones(f"+{country}{number}" if number and country else number or customer.text("phone")),
+        phones=phones(number or customer.text("phone")),
         full_name=customer.text("name"),
         city=address.text("city"),
         state=address.text("state"),

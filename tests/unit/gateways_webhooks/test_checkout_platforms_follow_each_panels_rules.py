@@ -179,7 +179,7 @@ class TestEduzz:
     @pytest.mark.parametrize(
         ("code", "status"),
         [(1, "pending"), (3, "approved"), (4, "canceled"), (6, "refund_requested"), (7, "refunded"),
-         (9, "chargeback"), (77, "ignored")],
+         (9, "canceled"), (77, "ignored")],
     )  # fmt: skip
     def test_codes_of_the_older_webhook(self, code: int, status: str, tree: Tree, sale: Parse) -> None:
         assert sale("eduzz", tree("eduzz/old.paid.reconstructed.json") | {"trans_status": code}).status == status

@@ -212,19 +212,19 @@ EXPECTED: dict[str, tuple[Any, ...]] = {
         "approved", "00000000-0000-4000-8000-000000000001", None, "39.90", "BRL", "pix", None, "2025-08-01T12:01:00Z",
         False, False, "CLICKID_FAKE", "prod-1", "off-1"),
     "kirvano/ABANDONED_CART.json": (
-        "initiate_checkout", "Q8J1N6K3", None, "169.80", "BRL", None, None, "2025-02-25T21:45:39Z", False, False,
+        "initiate_checkout", "Q8J1N6K3", None, "169.80", "BRL", None, None, "2025-02-25T21:45:39Z", True, False,
         "google", "cc7eb4c7-1c04-417c-a502-1710e98041ba", "d8df319e-4b8e-4c68-8fb8-1bd5d121b15f"),
     "kirvano/SALE_APPROVED.json": (
-        "approved", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:42:17Z", False, False, "google",
+        "approved", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:42:17Z", True, False, "google",
         "3ea27731-3c0d-4c95-9193-b8d6f15821db", "41e84065-e1ef-4afe-814b-6c4fab5fa699"),
     "kirvano/SALE_REFUNDED.json": (
-        "refunded", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:45:02Z", False, False, "google",
+        "refunded", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:45:02Z", True, False, "google",
         "970ad27e-9190-4bf6-b8be-3dc27cbe9359", "32c8415e-ac8d-4be4-9229-eb714ef5e630"),
     "kirvano/SALE_REFUSED.json": (
-        "refused", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:43:39Z", False, False, "google",
+        "refused", "D2RP8RQ7", None, "169.80", "BRL", "credit_card", 1, "2025-02-25T21:43:39Z", True, False, "google",
         "920d7b2f-3e6c-40ed-b94c-d7c4abb1eff7", "f7a04284-03c7-4af8-b2f7-a861843d40cb"),
     "monetizze/2_finalizada.shape_from_official_example.json": (
-        "approved", "12345678", None, "1457.00", "BRL", "credit_card", 1, "2022-08-01T19:05:00Z", False, False,
+        "approved", "12345678", None, "1457.00", "BRL", "credit_card", 1, "2022-08-01T19:05:00Z", True, False,
         "CLICKID_FAKE", "35368", "35553"),
     "pushinpay/paid.shape.json": (
         "approved", "9c29870c-0000-4000-8000-000000000000", None, "35.00", "BRL", "pix", None, "2026-01-01T00:00:00Z",
