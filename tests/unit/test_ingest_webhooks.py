@@ -58,6 +58,17 @@ async def test_a_sale_that_lies_in_the_future_happened_when_it_was_told(edge_wor
     assert past.occurred_at == 1_577_836_800_000
 
 
+async def test_a_header_of_the_test_button_marks_the_sale(
+    edge_world: EdgeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = staticmethod(lambda headers: headers.get("x-test") == "true")
+    monkeypatch.setattr(SignedGateway, "is_test", says, raising=False)
+    for order, headers in (("HP1", SIGNED | {"x-test": "true"}), ("HP2", SIGNED)):
+        sale = a_sale(event_key=f"signed:{order}:approved", order_id=order)
+        assert (await edge_world.client().post(URL, body(sale), headers=headers)).status == 202
+    assert [event.sale.test for event in edge_world.bus.events if event.sale] == [True, False]
+
+
 async def test_repeated_delivery_is_told_to_be_one(edge_world: EdgeWorld) -> None:
     client = edge_world.client()
     first, second = [(await client.post(URL, body(), headers=SIGNED)).json()["events"][0] for _ in range(2)]

@@ -10,8 +10,9 @@ A gateway module has:
 - `parse(raw, *, country="BR", clear=False) -> list[Sale]`: pure; raises `NotThisGateway` for a body that is no
   delivery of it.
 
-It may have `MEANINGLESS` (words ignored on purpose) and `CARRIES_CONTACT = False` (no delivery ever holds an e-mail or
-a phone): what is as it always was is no drift. It may have `ACCEPTED`, the status (200 to 299) that it
+It may have `is_test(headers) -> bool`, where the panel's test button says so in a header alone; `MEANINGLESS` (words
+ignored on purpose) and `CARRIES_CONTACT = False` (no delivery ever holds an e-mail or a phone): what is as it always
+was is no drift. It may have `ACCEPTED`, the status (200 to 299) that it
 takes for "stored"; without it that is 202.
 
 A gateway whose deliveries carry ids only offers `readback` and `parse_readback` as well: see `readback.ReadsBack`.
@@ -24,7 +25,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
@@ -79,6 +80,12 @@ def _add(found: dict[str, Gateway], module: object, where: str) -> None:
     if module.NAME in found:  # a package must not come between a shipped gateway and its sales
         raise TypeError(f"gateway {where}: NAME {module.NAME!r} is taken by another gateway")
     found[module.NAME] = module
+
+
+def is_test(gateway: Gateway, headers: Mapping[str, str]) -> bool:
+    """Whether the headers say that the gateway's panel sent this delivery to try the URL."""
+    look: Callable[[Mapping[str, str]], bool] | None = getattr(gateway, "is_test", None)
+    return look is not None and look(headers)
 
 
 def uses_unknown_word(gateway: Gateway, sale: Sale) -> bool:

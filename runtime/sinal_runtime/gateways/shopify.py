@@ -4,8 +4,15 @@
 - The topic stands in a header, the state in the resource: `financial_status` and `cancelled_at` of an order tell more
   than `orders/create` or `orders/updated`, which repeat each other. So the body alone decides, and `event` is the topic
   that tells such a state. A refund is a resource of its own, known by `order_id`, and says nothing of the order's
-  total: its amount is `refunded_value`. One without a transaction that succeeded gives nothing back: items were taken
-  out of an order, or restocked. A checkout has a link to the abandoned cart and no state.
+  total: its amount is `refunded_value`, and matching knows whether that is all. One without a transaction that
+  succeeded gives nothing back: items were taken out of an order, or restocked; one whose money is still on its way is
+  asked for. A checkout has a link to the abandoned cart and no state.
+- Renewals: orders that a subscription made have `source_name` `subscription_contract` (the first one, made at the
+  checkout, another), and apps for subscriptions tag them as recurring.
+- In person: `source_name` `pos`. The browser it names is the till's.
+- Tests: `test` of an order or transaction; the panel's button sends samples of any resource with the header
+  `X-Shopify-Test`.
+- Lines cost their price less what their `discount_allocations` took off.
 - Value: `total_price`, a decimal string in the shop's `currency`, with delivery and taxes. `current_total_price` falls
   with refunds and is not read.
 - Time: RFC 3339 with the shop's offset; `processed_at` for an approval, `cancelled_at`, a refund's own.
@@ -18,14 +25,15 @@ Sources: Shopify's webhook and resource reference, as read by public adapters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import NotThisGateway, _basket, _body, _keys, _methods, _money, _proof, _time, _tracking
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
 from sinal_runtime.gateways.sale import Client, Product, Sale, Status, Tracking
@@ -45,6 +53,10 @@ STATES: dict[str, tuple[Status, str]] = {  # of `financial_status`, with the top
     "voided": ("canceled", "orders/cancelled"),
     "expired": ("expired", "orders/updated"),
 }
+RECURRING = "subscription_contract"
+AT_A_TILL = "pos"
+_RECURRING_TAG = re.compile(r"recurring|renewal", re.IGNORECASE)
+_FIRST_TAG = re.compile(r"first|initial", re.IGNORECASE)
 _TRUST = ("click_id", "sinal_click_id", "xcod", "sck", "src")
 _GATEWAYS = {"mercado_pago": "wallet", "manual": "other"}
 
@@ -53,6 +65,11 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     """Whether the app's or the shop's webhook secret signed these bytes."""
     given = _proof.header(headers, "x-shopify-hmac-sha256")
     return _proof.signed_base64(given, raw, _proof.secrets_of(secret, "webhookSecret"))
+
+
+def is_test(headers: Mapping[str, str]) -> bool:
+    """Whether the panel's button "send test notification" made the delivery: its samples are signed like any other."""
+    return (_proof.header(headers, "x-shopify-test") or "").strip().lower() == "true"
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
@@ -85,6 +102,8 @@ def _whole(body: Node, event: str, status: Status, reading: Reading) -> Sale:
     order, currency = body.ident("id"), _money.currency(body.text("currency"))
     value = _money.major(body.number("total_price"), currency)
     who = f"checkout-{order}" if status == "initiate_checkout" else order
+    in_person = body.text("source_name") == AT_A_TILL
+    products = [_product(item, currency) for item in body.nodes("line_items")]
     return Sale(
         gateway=NAME,
         event=event,
@@ -96,11 +115,43 @@ def _whole(body: Node, event: str, status: Status, reading: Reading) -> Sale:
         method=_method(body),
         occurred_at=reading.occurred(_moment(body, status)),
         test=body.flag("test") is True,
-        products=[_product(item, currency) for item in body.nodes("line_items")],
+        renewal=_is_renewal(body),
+        products=_basket.fitted(products, value, currency, besides=_besides(body)),
         customer=reading.customer(_buyer(body)),
         tracking=_returned(body),
-        client=_client(body),
+        client=Client() if in_person else _client(body),
+        refunded_value=_refunded_so_far(body, status, currency),
+        in_person=in_person or UNSET,
     )
+
+
+def _is_renewal(body: Node) -> bool:
+    """Whether a subscription made the order by itself."""
+    tags = (body.text("tags") or "").split(",")
+    recurring = any(_RECURRING_TAG.search(tag) and not _FIRST_TAG.search(tag) for tag in tags)
+    return body.text("source_name") == RECURRING or recurring
+
+
+def _besides(body: Node) -> Decimal:
+    """What the total has in it that no line has: delivery, tips, and taxes that the prices do not include."""
+    told = body.number("total_shipping_price_set", "shop_money", "amount")
+    if told is None:
+        told = sum((line.number("price") or Decimal(0) for line in body.nodes("shipping_lines")), Decimal(0))
+    tax = Decimal(0) if body.flag("taxes_included") is not False else body.number("total_tax") or Decimal(0)
+    return told + tax + (body.number("total_tip_received") or Decimal(0))
+
+
+def _refunded_so_far(body: Node, status: Status, currency: str | None) -> str | UnsetType:
+    """What has been given back of an order: its refunds where it lists them, else what its total has lost."""
+    if status not in ("refunded", "partially_refunded"):
+        return UNSET
+    given_back = [_sum(_done(found)) for refund in body.nodes("refunds") if (found := _given_back(refund)) is not None]
+    total, left = body.number("total_price"), body.number("current_total_price")
+    if given_back:
+        amount: Decimal | None = sum(given_back, Decimal(0))
+    else:
+        amount = None if total is None or left is None else total - left
+    return _money.major(amount, currency) or UNSET if amount else UNSET
 
 
 def _fact(body: Node, event: str, status: Status) -> str | None:
@@ -123,11 +174,11 @@ def _method(body: Node) -> str | None:
 
 def _refund(body: Node, reading: Reading) -> Sale:
     order, given_back = body.ident("order_id"), _given_back(body)
-    status: Status = "ignored" if given_back == [] else "refunded"
-    currency = next((_money.currency(node.text("currency")) for node in given_back or []), None)
-    amounts = [amount for node in given_back or [] if (amount := node.number("amount")) is not None]
+    done = _done(given_back or [])
+    status: Status = "ignored" if given_back == [] else "refund_requested" if given_back and not done else "refunded"
+    currency = next((_money.currency(node.text("currency")) for node in done), None)
     lines = [item.node("line_item") for item in body.nodes("refund_line_items")]
-    refunded = _money.major(sum(amounts, Decimal(0)), currency) if amounts else None
+    refunded = _money.major(_sum(done), currency) if done else None
     return Sale(
         gateway=NAME,
         event="refunds/create",
@@ -150,14 +201,25 @@ def _given_back(body: Node) -> list[Node] | None:
     return [node for node in found if node.text("status") not in ("failure", "error")]
 
 
+def _done(transactions: list[Node]) -> list[Node]:
+    """Those whose money has gone back, and is not on its way."""
+    return [node for node in transactions if node.text("status") != "pending" and node.number("amount") is not None]
+
+
+def _sum(transactions: list[Node]) -> Decimal:
+    return sum((node.number("amount") or Decimal(0) for node in transactions), Decimal(0))
+
+
 def _product(item: Node, currency: str | None) -> Product:
     quantity, price = max(1, item.integer("quantity") or 1), item.number("price")
+    taken_off = item.nodes("discount_allocations")
+    discount = _sum(taken_off) if taken_off else item.number("total_discount") or Decimal(0)
     return Product(
         id=item.ident("product_id"),
         name=item.text("title") or item.text("name"),
         offer_id=item.ident("variant_id"),
         quantity=quantity,
-        value=None if price is None else _money.major(price * quantity, currency),
+        value=None if price is None else _money.major(max(price * quantity - discount, Decimal(0)), currency),
     )
 
 

@@ -14,9 +14,9 @@ import structlog
 
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_runtime.events import Event
-from sinal_runtime.gateways import Gateway, NotThisGateway, answers, text
+from sinal_runtime.gateways import Gateway, NotThisGateway, answers, is_test, text
 from sinal_runtime.gateways.readback import ReadBack, ReadsBack
-from sinal_runtime.gateways.sale import MalformedSale, Sale, checked
+from sinal_runtime.gateways.sale import MalformedSale, Sale, checked, marked_test
 from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, refusals, who
 from sinal_runtime.ingest.drift import Drift
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
@@ -111,6 +111,7 @@ class Webhooks:
         )  # what was proven is read; the rest is UTF-8
         try:
             sales = checked(gateway.parse(raw, country=believed[0][0].country))
+            sales = marked_test(sales) if is_test(gateway, request.headers) else sales
             call = self._call(name, raw, request)
         except NotThisGateway as error:
             self._drift.unreadable(gateway, tenant=believed[0][0].slug)

@@ -55,7 +55,7 @@ class TestShopify:
         [([], "ignored", None),
          ([{"kind": "refund", "status": "failure", "amount": "100.00", "currency": "BRL"}], "ignored", None),
          ([{"kind": "sale", "status": "success", "amount": "100.00", "currency": "BRL"}], "ignored", None),
-         ([{"kind": "refund", "status": "pending", "amount": "100.00", "currency": "BRL"}], "refunded", "100.00"),
+         ([{"kind": "refund", "status": "pending", "amount": "100.00", "currency": "BRL"}], "refund_requested", None),
          (None, "refunded", None)],
     )  # fmt: skip
     def test_items_taken_out_of_an_order_give_no_money_back(
