@@ -1,14 +1,19 @@
 """Mercado Pago: signed notices that carry ids only; the payment is read back from the API.
 
 - Proof: `x-signature: ts=…,v1=…`, hex HMAC-SHA256 of `id:<data.id>;request-id:<x-request-id>;ts:<ts>;`, where a part
-  without a value is left out and the id is in lower case. The id is the query's `data.id`, else the body's. The body is
-  not signed: nothing of it but an id that the signature covers is believed, so a payment in a body is never read, and
-  what was signed is the notice's key: a captured signature with another body is the same notice again.
+  without a value is left out. The id is signed as it is written (its SDKs since June 2026) or in lower case (older
+  text and senders); both are taken. The id is the query's `data.id`, else the body's. The body is not signed: nothing
+  of it but an id that the signature covers is believed, so a payment in a body is never read, and what was signed is
+  the notice's key: a captured signature with another body is the same notice again.
 - Age: `ts` (s, or ms in newer notices) may be a day off. Mercado Pago repeats a notice for hours until it is answered,
   and whether it signs a repeat anew is not documented; minutes would lose the sales of an outage.
 - Read-back: `GET /v1/payments/<id>` with the account's access token. A notice says that something changed and the
   answer says what is: two notices that lead to one state share the sale's key.
-- Status of the payment: `status`; a refund in part is an approved payment whose `status_detail` says so.
+- Status of the payment: `status`; a refund in part is an approved payment whose `status_detail` or
+  `transaction_amount_refunded` says so. Money that people send each other or to their own account is no sale.
+- Tests: `live_mode` false; and test users, whose payments with the credentials of a test account say `live_mode` true.
+- Renewals: `point_of_interaction` of type SUBSCRIPTIONS counts the charges of a subscription.
+- In person: Point, a QR code of a till (`pos_id`).
 - Value: `transaction_amount`, decimals, without the buyer's instalment interest (`total_paid_amount` has it).
 - Time: RFC 3339; `date_approved`, else `date_last_updated`.
 - Tracking: `metadata`, `external_reference`. Client: `additional_info.ip_address`.
@@ -26,11 +31,11 @@ from datetime import datetime
 from msgspec import UNSET, UnsetType
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import NotThisGateway, _basket, _body, _keys, _methods, _money, _proof, _time, _tracking
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones, with_area
 from sinal_runtime.gateways.readback import ReadBack
-from sinal_runtime.gateways.sale import Product, Sale, Status
+from sinal_runtime.gateways.sale import Client, Customer, Product, Sale, Status
 
 NAME = "mercadopago"
 SECRET_KEYS: tuple[str, ...] = ("webhookSecret",)
@@ -38,7 +43,10 @@ AUTHENTICATES = True
 READBACK_URL = "https://api.mercadopago.com"
 READBACK_KEYS: tuple[str, ...] = ("accessToken",)
 TOLERANCE_S = 86_400
-MEANINGLESS = frozenset({"notice", "payment.created", "payment.updated", "payment"})
+TRANSFERS = frozenset({
+    "money_transfer", "account_fund", "payout", "investment", "money_exchange", "card_validation",
+})  # fmt: skip
+MEANINGLESS = frozenset({"notice", "payment.created", "payment.updated", "payment"}) | TRANSFERS
 
 STATUSES: dict[str, Status] = {
     "pending": "pending",
@@ -55,6 +63,8 @@ _METHODS = {"ticket": "boleto", "credit_card": "credit_card", "account_money": "
 _STAMP = re.compile(r"\d{1,13}", re.ASCII)
 _MILLISECONDS = 10**11  # a stamp from here on; in seconds that is the year 5138
 _PAYMENT_ID = re.compile(r"\d{1,20}", re.ASCII)
+_AT_A_TILL = frozenset({"point", "instore"})
+_TEST_DOMAIN = "@testuser.com"
 _TRUST = ("click_id", "sinal_click_id", "xcod", "sck", "src", "external_reference")
 
 
@@ -68,11 +78,12 @@ def verify(
 ) -> bool:
     """Whether the signature covers the id that the notice is about, within a day of `now` (Unix s, default: clock)."""
     parts = _signature(headers)
-    manifest = _manifest(raw, headers, query)
-    if manifest is None or not _is_recent(parts["ts"], time.time() if now is None else now):
+    manifests = _manifests(raw, headers, query)
+    if not manifests or not _is_recent(parts["ts"], time.time() if now is None else now):
         return False
-    message = manifest.encode("utf-8", "surrogatepass")
-    return _proof.signed_hex(parts.get("v1"), message, _proof.secrets_of(secret, "webhookSecret"))
+    secrets = _proof.secrets_of(secret, "webhookSecret")
+    messages = [manifest.encode("utf-8", "surrogatepass") for manifest in manifests]
+    return any([_proof.signed_hex(parts.get("v1"), message, secrets) for message in messages])
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
@@ -107,11 +118,11 @@ def readback(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -
     subject = _subject(raw, query)
     if (body.text("type") or body.text("topic")) != "payment" or subject is None or not _PAYMENT_ID.fullmatch(subject):
         return None
-    manifest = _manifest(raw, headers, query)
+    manifests = _manifests(raw, headers, query)
     return ReadBack(
         path=f"/v1/payments/{subject}",
         headers={"Authorization": "Bearer {accessToken}"},
-        notice=None if manifest is None else _keys.fingerprint(manifest),
+        notice=_keys.fingerprint(manifests[0]) if manifests else None,
     )
 
 
@@ -121,15 +132,18 @@ def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now:
     order, word = body.ident("id"), body.text("status")
     if order is None or word is None or "transaction_amount" not in body:
         raise NotThisGateway("`id`, `status` or `transaction_amount` is missing: this is not a payment of Mercado Pago")
-    status = _status(body, word)
+    transfer = body.text("operation_type")
+    is_transfer = transfer in TRANSFERS
+    status: Status = "ignored" if is_transfer else _status(body, word)
     currency = _money.currency(body.text("currency_id") or "BRL")
     value = _money.major(body.number("transaction_amount"), currency)
     refunded = _refunded(body, status, currency)
     fact = refunded or None if status == "partially_refunded" else word if status == "ignored" else None
+    in_person = _is_in_person(body)
     return [
         Sale(
             gateway=NAME,
-            event=word,
+            event=transfer or word if is_transfer else word,
             event_key=_keys.event_key(NAME, order, status, fact),
             status=status,
             order_id=order,
@@ -138,12 +152,14 @@ def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now:
             method=_method(body),
             installments=body.integer("installments"),
             occurred_at=reading.occurred(_moment(body, status)),
-            test=body.flag("live_mode") is False,
-            products=_products(body, currency),
-            customer=reading.customer(_buyer(body)),
+            test=_is_test(body),
+            renewal=_is_renewal(body),
+            products=_products(body, value, currency),
+            customer=Customer() if is_transfer else reading.customer(_buyer(body)),
             tracking=_tracking.read([body.node("metadata"), body], trust=_TRUST),
-            client=_tracking.client(body.text("additional_info", "ip_address")),
+            client=Client() if in_person else _tracking.client(body.text("additional_info", "ip_address")),
             refunded_value=refunded,
+            in_person=in_person or UNSET,
         )
     ]
 
@@ -153,13 +169,14 @@ def _signature(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _manifest(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    """What is signed; None where the id or the time is missing."""
+def _manifests(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> list[str]:
+    """What may be signed, the form of the notice's own key first; empty where the id or the time is missing."""
     subject, stamp = _subject(raw, query), _signature(headers).get("ts")
     if subject is None or not stamp:
-        return None
-    named = (("id", subject.lower()), ("request-id", _proof.header(headers, "x-request-id")), ("ts", stamp))
-    return "".join(f"{name}:{value};" for name, value in named if value)
+        return []
+    rest = (("request-id", _proof.header(headers, "x-request-id")), ("ts", stamp))
+    after = "".join(f"{name}:{value};" for name, value in rest if value)
+    return [f"id:{spelled};{after}" for spelled in dict.fromkeys((subject.lower(), subject))]
 
 
 def _is_recent(stamp: str, now: float) -> bool:
@@ -183,11 +200,30 @@ def _subject(raw: bytes, query: Mapping[str, str]) -> str | None:
 
 def _status(body: Node, word: str) -> Status:
     detail = body.text("status_detail")
-    if word == "approved" and detail == "partially_refunded":
+    given_back, amount = body.number("transaction_amount_refunded"), body.number("transaction_amount")
+    in_part = given_back is not None and amount is not None and 0 < given_back < amount
+    if word in ("approved", "refunded") and (detail == "partially_refunded" or in_part):
         return "partially_refunded"
     if word == "charged_back" and detail == "reimbursed":
         return "chargeback_won"
     return "expired" if word == "cancelled" and detail == "expired" else STATUSES.get(word, "ignored")
+
+
+def _is_test(body: Node) -> bool:
+    email = (body.text("payer", "email") or "").lower()
+    return body.flag("live_mode") is False or email.endswith(_TEST_DOMAIN) or email.startswith("test_user_")
+
+
+def _is_renewal(body: Node) -> bool:
+    """Whether a charge of a subscription is a later one."""
+    charge = body.node("point_of_interaction", "transaction_data")
+    number = charge.integer("subscription_sequence", "number")
+    return number > 1 if number is not None else charge.flag("first_time_use") is False
+
+
+def _is_in_person(body: Node) -> bool:
+    kind = (body.text("point_of_interaction", "type") or "").lower()
+    return kind in _AT_A_TILL or body.text("operation_type") == "pos_payment" or body.ident("pos_id") is not None
 
 
 def _refunded(body: Node, status: Status, currency: str | None) -> str | UnsetType:
@@ -208,23 +244,27 @@ def _moment(body: Node, status: Status) -> datetime | None:
     return _time.first(special, body.raw("date_last_updated"), body.raw("date_created"))
 
 
-def _products(body: Node, currency: str | None) -> list[Product]:
+def _products(body: Node, paid: str | None, currency: str | None) -> list[Product]:
     found = []
     for item in body.nodes("additional_info", "items"):
         quantity, price = max(1, item.integer("quantity") or 1), item.number("unit_price")
         value = None if price is None else _money.major(price * quantity, currency)
         found.append(Product(id=item.ident("id"), name=item.text("title"), quantity=quantity, value=value))
-    return found
+    return _basket.fitted(found, paid, currency, besides=body.number("shipping_amount"))
 
 
 def _buyer(body: Node) -> identity.ClearUser:
     """`payer` is often empty but for the e-mail; the seller may have told the rest in `additional_info`."""
     payer, told = body.node("payer"), body.node("additional_info", "payer")
+    home, parcel = told.node("address"), body.node("additional_info", "shipments", "receiver_address")
+    own = payer.node("address")
     phone = payer.node("phone") if payer.text("phone", "number") else told.node("phone")
     return identity.ClearUser(
         email=payer.text("email"),
         phones=phones(with_area(phone.text("area_code"), phone.text("number"))),
         first_name=payer.text("first_name") or told.text("first_name"),
         last_name=payer.text("last_name") or told.text("last_name"),
-        zip=told.text("address", "zip_code"),
+        city=parcel.text("city_name") or own.text("city") or home.text("city"),
+        state=parcel.text("state_name") or own.text("federal_unit") or own.text("state") or home.text("state"),
+        zip=home.text("zip_code") or own.text("zip_code") or parcel.text("zip_code"),
     )

@@ -5,7 +5,9 @@
   (invoiced, on its way, delivered) come after the payment and mean nothing to a funnel.
 - Value: `value_total` in reais, what the order costs with delivery; `buyer_value_total` has the card's interest.
 - Bumps and upsells stand among the `items` of the same order, with a flag.
-- Time: naive local inside `{"date": …}`; `updated_at` of the order, `created_at` for a new one.
+- Time: local inside `{"date": …, "timezone": …}`, whose zone (a name, an offset, an abbreviation) is the order's;
+  `updated_at` of the order, `created_at` for a new one. `time` of the delivery stands alone and is of that zone too.
+- Lines are at list price; what `value_discount` took off the order is spread over them.
 - No event id: key is order and status. A cart is known by its token.
 - Client: `ip` of the order or the customer. Tracking: `utm_*` and `metadata`, a list of names and values.
 
@@ -14,11 +16,14 @@ Sources: public adapters and captured orders.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _proof, _time, _tracking
+from sinal_runtime.gateways import NotThisGateway, _basket, _body, _keys, _methods, _money, _proof, _time, _tracking
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
 from sinal_runtime.gateways.sale import Product, Sale, Status, Tracking
@@ -34,6 +39,9 @@ EVENTS: dict[str, Status] = {
     CART: "initiate_checkout",
     "order.created": "pending",
     "order.paid": "approved",
+    "order.refunded": "refunded",
+    "order.cancelled": "canceled",
+    "order.canceled": "canceled",
     "transaction.payment.refused": "refused",
 }
 STATUSES: dict[str, Status] = {
@@ -48,11 +56,16 @@ STATUSES: dict[str, Status] = {
     "refunded": "refunded",
     "partially_refunded": "partially_refunded",
     "chargeback": "chargeback",
+    "charged_back": "chargeback",
+    "expired": "expired",
 }
 _FULFILMENT = frozenset({
     "handling_products", "on_carriage", "delivered", "invoiced", "shipment_exception", "waiting_shipment", "ready",
+    "ready_for_shipping", "ready_for_pickup", "shipped",
 })  # fmt: skip
 MEANINGLESS = frozenset({"customer.created", "product.created", "product.updated", "order.invoice.updated", "delivery"})
+_OFFSET = re.compile(r"[+-]\d{2}:\d{2}", re.ASCII)
+_ABBREVIATIONS = {"Z": "UTC", "BRT": "America/Sao_Paulo", "AMT": "America/Manaus", "ACT": "America/Rio_Branco"}
 _TRUST = ("click_id", "xcod", "sck", "src")
 
 
@@ -95,6 +108,7 @@ def _sale(body: Node, event: str, status: Status, order: str | None, reading: Re
     who = cart if is_cart else order or _keys.fingerprint(event, body.text("time"))
     fact = body.text("time") if status == "ignored" else None
     person = _data(resource, "customer")
+    products = [_product(item) for item in _list(resource, "items") if item.ident("product_id")]
     return Sale(
         gateway=NAME,
         event=event,
@@ -106,7 +120,7 @@ def _sale(body: Node, event: str, status: Status, order: str | None, reading: Re
         method=_methods.method(next((node.text("alias") for node in resource.nodes("payments")), None)),
         installments=next((node.integer("installments") for node in _list(resource, "transactions")), None),
         occurred_at=reading.occurred(_moment(body, status)),
-        products=[_product(item) for item in _list(resource, "items") if item.ident("product_id")],
+        products=_basket.fitted(products, value, CURRENCY, besides=_shipment(resource)),
         customer=reading.customer(_buyer(resource)),
         tracking=_returned(resource),
         client=_tracking.client(resource.text("ip") or person.text("ip")),
@@ -122,12 +136,36 @@ def _list(node: Node, name: str) -> list[Node]:
     return node.nodes(name, "data") or ([] if node.node(name) else node.nodes(name))
 
 
+def _shipment(resource: Node) -> Decimal | None:
+    """What delivery costs, which the order's total has in it."""
+    told = resource.number("value_shipment")
+    return resource.number("totalizers", "shipment") if told is None else told
+
+
 def _moment(body: Node, status: Status) -> datetime | None:
     resource = body.node("resource")
-    updated, created = resource.raw("updated_at", "date"), resource.raw("created_at", "date")
+    updated, created = _instant(resource.node("updated_at")), _instant(resource.node("created_at"))
     if status == "pending":
         updated = None
-    return _time.first(updated, body.raw("time"), created, resource.raw("created_at"))
+    zone = resource.text("updated_at", "timezone") or resource.text("created_at", "timezone")
+    told = _instant(Node({"date": body.text("time"), "timezone": zone}))
+    return updated or told or created or _time.instant(resource.raw("created_at"))
+
+
+def _instant(dated: Node) -> datetime | None:
+    """A date beside its zone, as PHP writes one; without a zone that is known it is Brasília's."""
+    date, zone = dated.text("date"), dated.text("timezone")
+    if date is None:
+        return None
+    try:
+        local = datetime.fromisoformat(date)
+        if zone is None or local.tzinfo is not None:
+            return _time.instant(date)
+        if _OFFSET.fullmatch(zone):
+            return _time.instant(f"{local.isoformat()}{zone}")
+        return _time.instant(local.replace(tzinfo=ZoneInfo(_ABBREVIATIONS.get(zone, zone))).isoformat())
+    except (ValueError, ZoneInfoNotFoundError, OSError):  # a name that leads out of the zones is none
+        return _time.instant(date)
 
 
 def _product(item: Node) -> Product:
