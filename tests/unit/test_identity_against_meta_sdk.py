@@ -6,10 +6,11 @@ import string
 
 import pytest
 from facebook_business.adobjects.serverside.normalize import Normalize
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sinal_runtime.identity import hashed, normalise
+from sinal_runtime.placeholders import is_no_mailbox, is_nobody, without_program_words
 
 REFUSED = "the SDK raises"
 
@@ -102,14 +103,17 @@ plain_words = st.text(string.ascii_letters + "áàãâéêíóõôúçÁÃÉÇñ
 
 @given(st.sampled_from(["fn", "ln", "ct"]), st.lists(plain_words, min_size=1, max_size=4).map(" ".join))
 def test_sdk_and_we_agree_on_every_name_of_plain_words(field: str, name: str) -> None:
+    assume(not is_nobody(name) and name == without_program_words(name))
     assert hashed(field, name) == of_sdk(field, name, hashing=True)
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,20}@[a-z]{2,10}\.(com|com\.br|io)", fullmatch=True))
 def test_sdk_and_we_agree_on_every_plain_address(address: str) -> None:
+    assume(not is_no_mailbox(address.lower()))
     assert hashed("em", address) == of_sdk("em", address, hashing=True)
 
 
 @given(st.sampled_from(["11", "21", "51", "85"]), st.from_regex(r"9[1-9][0-9]{3}-[0-9]{4}", fullmatch=True))
 def test_sdk_and_we_agree_on_brazilian_mobiles_with_country_code(area: str, line: str) -> None:
+    assume(len(set(line[1:]) - {"-"}) > 1)  # a row is nobody's number
     assert hashed("ph", f"+55 ({area}) {line}") == of_sdk("ph", f"+55 ({area}) {line}", hashing=True)

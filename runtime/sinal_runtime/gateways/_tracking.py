@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from sinal_runtime import addresses
+from sinal_runtime import addresses, placeholders
 from sinal_runtime.gateways._body import Node, form_fields
 from sinal_runtime.gateways._names import plain, spelled
 from sinal_runtime.gateways.sale import Client, Tracking
@@ -48,6 +48,8 @@ def click_id(value: str | None) -> str | None:
     """The text if it has the form of a click id: up to 36 letters, digits, `-` and `_`."""
     if value is None or not _CLICK_ID.fullmatch(value) or _HOTMART_OWN.fullmatch(value):
         return None
+    if placeholders.is_no_id(value):
+        return None
     return value
 
 
@@ -55,7 +57,7 @@ def read(sources: Sequence[Node], *, trust: Sequence[str]) -> Tracking:
     """Tracking of several places, the first that says something wins; `trust` orders the slots of the click id."""
     places = [place for source in sources for place in _places(source)]
 
-    def find(*names: str, accept: Callable[[str], bool] = bool) -> str | None:
+    def find(*names: str, accept: Callable[[str], bool] = _is_told) -> str | None:
         texts = (place.text(name) for name in map(plain, names) for place in places)
         return next((text for text in texts if text is not None and accept(text)), None)
 
@@ -126,6 +128,11 @@ def _places(source: Node, *, deep: int = _DEEP) -> list[Node]:
         if below and kind in _BELOW:
             found += _places(utm(below) if kind in _BARE else below, deep=deep - 1)
     return found
+
+
+def _is_told(text: str) -> bool:
+    """Whether an id or a campaign says something; a later place may, where the first has a placeholder."""
+    return bool(text) and not placeholders.is_no_campaign(text)
 
 
 def _is_meta_id(text: str) -> bool:

@@ -7,9 +7,11 @@ The order of states is by rank; a later event of a lower rank is recorded and ch
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from sinal_runtime import placeholders
 
 Status = Literal[
     "lead",
@@ -153,7 +155,7 @@ def checked(sales: list[Sale]) -> list[Sale]:
     """The sales an adapter gave, if they are what their types say; raises MalformedSale.
 
     Types are promises that a package of another need not have kept, and what is no sale would fail only behind the
-    broker, where its delivery cannot be read again.
+    broker, where its delivery cannot be read again. A placeholder in an id or a campaign parameter becomes None.
     """
     try:
         found = _decode(msgspec.json.encode(sales))
@@ -172,4 +174,29 @@ def checked(sales: list[Sale]) -> list[Sale]:
         for name, amount in amounts.items():
             if amount is not None and not _AMOUNT.fullmatch(amount):
                 raise MalformedSale(f"`{name}` is not a decimal string of at most 12 digits before the point")
-    return found
+    return [_without_placeholders(sale) for sale in found]
+
+
+_CAMPAIGN = tuple(name for name in Tracking.__struct_fields__ if name.startswith("utm_"))
+_SLOTS = frozenset({"src", "sck"})  # kept as they came, beside what was read out of them
+_IDS = tuple(name for name in Tracking.__struct_fields__ if name not in _SLOTS and name not in _CAMPAIGN)
+
+
+def _without_placeholders(sale: Sale) -> Sale:
+    """The sale without what programs write for nothing: an order `undefined` would be everybody's."""
+    tracking = sale.tracking
+    empty = {name: None for name in _IDS if (told := getattr(tracking, name)) and placeholders.is_no_id(told)}
+    empty |= {
+        name: None for name in _CAMPAIGN if (told := getattr(tracking, name)) and placeholders.is_no_campaign(told)
+    }
+    changes: dict[str, Any] = {}
+    if empty:
+        changes["tracking"] = msgspec.structs.replace(tracking, **empty)
+    for name in ("order_id", "parent_order_id"):
+        if (told := getattr(sale, name)) is not None and (not told.strip() or placeholders.is_no_id(told)):
+            changes[name] = None
+    if any(product.id and placeholders.is_no_id(product.id) for product in sale.products):
+        changes["products"] = [
+            msgspec.structs.replace(product, id=placeholders.id_or_none(product.id)) for product in sale.products
+        ]
+    return msgspec.structs.replace(sale, **changes) if changes else sale

@@ -2,7 +2,8 @@
 
 `fbc` is `fb.<subdomain index>.<creation ms>.<fbclid>`, `fbp` ends in a random number; both may have a fifth segment
 that Meta's own library adds. An id that came from outside is kept to the letter or dropped: a changed one no longer
-means the click, a malformed one makes Meta refuse the event (2804001). The fbclid is opaque and case-sensitive.
+means the click, a malformed one makes Meta refuse the event (2804001), and one that a program made of nothing
+(`fb.1.1747000000000.undefined`) is everybody's. The fbclid is opaque and case-sensitive.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from urllib.parse import unquote, unquote_plus
 
+from sinal_runtime import placeholders
 from sinal_runtime.events import Utm
 
 FBC_MAX_AGE_MS = 90 * 86_400_000  # Meta's cookie lives 90 days, and it takes no older click
@@ -47,6 +49,8 @@ class Fbc:
         fbclid, last = found[3], found[4]
         if last is not None and not _APPENDIX.fullmatch(last):  # then the dot was the fbclid's own
             fbclid, last = f"{fbclid}.{last}", None
+        if _is_placeholder(fbclid):
+            return None
         return cls(text, int(found[1]), int(found[2]), fbclid, last)
 
 
@@ -64,7 +68,9 @@ class Fbp:
     def parse(cls, text: str) -> Fbp | None:
         """The parts of an `fbp` of four or five segments; None for a malformed one."""
         found = _FBP.fullmatch(text)
-        return cls(text, int(found[1]), int(found[2]), int(found[3]), found[4]) if found else None
+        if found is None or _is_placeholder(found[3]):
+            return None
+        return cls(text, int(found[1]), int(found[2]), int(found[3]), found[4])
 
 
 def build_fbc(fbclid: str, observed_ms: int, subdomain_index: int = 1) -> str | None:
@@ -75,17 +81,21 @@ def build_fbc(fbclid: str, observed_ms: int, subdomain_index: int = 1) -> str | 
     """
     if not (0 <= subdomain_index <= 99 and 10**12 <= observed_ms < 10**13 and _SEGMENT.fullmatch(fbclid)):
         return None
+    if _is_placeholder(fbclid):
+        return None
     return f"fb.{subdomain_index}.{observed_ms}.{fbclid}"
 
 
 def is_fbc(text: str) -> bool:
     """Whether it is well-formed, for who does not need its parts."""
-    return _FBC.fullmatch(text) is not None
+    found = _FBC.fullmatch(text)
+    return found is not None and not _is_placeholder(found[3])
 
 
 def is_fbp(text: str) -> bool:
     """Whether it is well-formed, for who does not need its parts."""
-    return _FBP.fullmatch(text) is not None
+    found = _FBP.fullmatch(text)
+    return found is not None and not _is_placeholder(found[3])
 
 
 def fbclid_of_fbc(fbc: str) -> str | None:
@@ -116,7 +126,7 @@ def fbclid_of_url(url: str) -> str | None:
 def fbclid_of_value(value: str) -> str | None:
     """A query's value as an fbclid, percent-decoded once; None for a malformed one."""
     text = unquote(value) if "%" in value else value
-    return text if _FBCLID.fullmatch(text) else None
+    return text if _FBCLID.fullmatch(text) and not _is_placeholder(text) else None
 
 
 def utm_of_url(url: str) -> Utm:
@@ -130,11 +140,17 @@ def utm_of_url(url: str) -> Utm:
 
 
 def utm_of_value(value: str) -> str:
-    """A query's value as a campaign parameter; empty when nothing is left of it."""
+    """A query's value as a campaign parameter; empty when nothing is left of it, or a placeholder."""
     text = unquote_plus(value) if "%" in value or "+" in value else value
     if not text.isprintable():
         text = "".join(c for c in text if c.isprintable())
-    return text.strip()[:MAX_UTM]
+    text = text.strip()[:MAX_UTM]
+    return "" if placeholders.is_no_campaign(text) else text
+
+
+def _is_placeholder(segment: str) -> bool:
+    """Whether the part of an id that tells one visitor from another is a word for nothing or a row."""
+    return placeholders.is_no_id(segment)
 
 
 def _query(url: str) -> list[tuple[str, str]]:

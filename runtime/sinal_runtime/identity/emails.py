@@ -1,6 +1,6 @@
 """E-mail addresses: trimmed, lower case, with the syntax of an address; nothing is looked up.
 
-A placeholder such as `teste@teste.com` is an address too: whether to believe it is not decided here.
+A placeholder such as `teste@teste.com` has that syntax too, and is nobody's.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 from email_validator import EmailNotValidError, validate_email
+
+from sinal_runtime import placeholders
 
 _SCHEME = re.compile(r"^mailto:", re.IGNORECASE)
 _BRACKETS = re.compile(r"<([^<>]*)>$")
@@ -27,4 +29,5 @@ def email(text: str) -> str | None:
         )
     except EmailNotValidError:
         return None
-    return found.normalized.lower() if "." in found.domain else None
+    address = found.normalized.lower()
+    return None if "." not in found.domain or placeholders.is_no_mailbox(address) else address

@@ -3,7 +3,8 @@
 Blank input, and input of which nothing remains, is None and never the hash of an empty string. A value that is a
 SHA-256 already goes through as it is, in lower case. An MD5 does not: Meta takes SHA-256 only, and hashing it again
 would match nobody. Nor does a masked value (`mar***@gmail.com`): it isn't the person's. Nor does one with a character
-that was lost on the way (`Jo?o`, or U+FFFD): its hash is nobody's.
+that was lost on the way (`Jo?o`, or U+FFFD): its hash is nobody's. Nor does a placeholder, in clear or
+hashed (`placeholders`): it is everybody's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Callable
 
+from sinal_runtime import placeholders
 from sinal_runtime.identity import emails, people, phones, places
 from sinal_runtime.identity.text import tidy
 
@@ -75,7 +77,7 @@ def normalise(field: str, value: str, *, country: str = "BR") -> str | None:
         return None
     text = tidy(value)
     if _SHA256.fullmatch(text):
-        return text.lower()
+        return None if placeholders.is_no_digest(text.lower()) else text.lower()
     if LOST in text or ("?" in text and key in _WORDS):
         return None
     if not text or (key != "external_id" and _NOT_THE_VALUE.fullmatch(text)):  # an external id may well be a UUID

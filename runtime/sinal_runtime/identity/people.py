@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
+from sinal_runtime import placeholders
 from sinal_runtime.identity.text import fold, plain, words
 
 _FEMALE = "f fem feminino feminina femenino femenina female woman girl mulher mujer moca menina senhora sra mrs ms"
@@ -25,7 +26,9 @@ _MONTH_FIRST = {"US"}
 
 def name(text: str) -> str | None:
     """Meta's `fn` and `ln`: lower case, no punctuation, one space between words; None without a letter."""
-    return words(text, numbers=True) or None
+    if placeholders.is_nobody(text):
+        return None
+    return words(placeholders.without_program_words(text), numbers=True) or None
 
 
 def split_name(full_name: str) -> tuple[str | None, str | None]:
@@ -67,5 +70,5 @@ def _date(year: str, month: str, day: str) -> str | None:
 
 
 def external_id(text: str) -> str | None:
-    """The tenant's own id in lower case, as Meta's libraries hash it on the other channels."""
-    return text.lower() or None
+    """The tenant's own id in lower case, as Meta's libraries hash it on the other channels; None for a placeholder."""
+    return None if placeholders.is_no_id(text) else text.lower() or None

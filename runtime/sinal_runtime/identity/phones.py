@@ -1,6 +1,7 @@
 """Phone numbers as digits with country code, from every way Brazilians write and gateways mangle them.
 
-Structure is checked, not whether a line exists: a test number of the right shape is a number. Numbers of Brazil (+55)
+Structure is checked, not whether a line exists; but a line of one digit (`11 99999-9999`) is what people type to get
+on, and no number. Numbers of Brazil (+55)
 follow the rules below; others go through the tables of `phonenumbers`. Without a plus the tenant's country decides what
 a number means, so a result is read back unchanged for certain only with a `+` before it.
 """
@@ -12,6 +13,7 @@ import re
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 
+from sinal_runtime import placeholders
 from sinal_runtime.identity.text import digits, plain
 
 _BRAZIL = "55"
@@ -29,6 +31,7 @@ _AREAS = {
 }
 _EXTENSION = re.compile(r"(?:;ext=|;|\bramal\b|\bext(?:ension|ensao|ensão)?\b|[#x])[\s.:=]*\d{1,6}\D*$")
 _SEPARATORS = re.compile(r"[/,;|]|\bou\b|\be\b")
+_LINE = 8  # digits of a line in Brazil, without the ninth before them; elsewhere at least 7 are looked at
 _SHORTEST, _LONGEST = 7, 15  # E.164 allows 15; no country's numbers are shorter than 7 with their code
 
 
@@ -45,6 +48,13 @@ def phone(text: str, country: str) -> str | None:
 
 
 def _one(text: str, country: str) -> str | None:
+    found = _number(text, country)
+    if found is None or placeholders.is_no_line(found, line=_LINE if found.startswith(_BRAZIL) else _SHORTEST):
+        return None
+    return found
+
+
+def _number(text: str, country: str) -> str | None:
     number = digits(text)
     if not _SHORTEST <= len(number) <= _LONGEST + 4:
         return None

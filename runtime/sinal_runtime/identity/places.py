@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from sinal_runtime import placeholders
 from sinal_runtime.identity import countries
 from sinal_runtime.identity.states import BRAZIL, CODES
 from sinal_runtime.identity.text import digits, fold, plain, words
@@ -22,7 +23,7 @@ def city(text: str, country: str) -> str | None:
     """Meta's `ct`: lower-case letters only, accents kept; `Campinas - SP` is Campinas in Brazil."""
     if country == "BR" and (found := _CITY_STATE.match(text)) and found.group(2).lower() in BRAZIL:
         text = found.group(1)
-    return _joined(text) or None
+    return None if placeholders.is_nobody(text) else _joined(text) or None
 
 
 def state(text: str, country: str) -> str | None:
@@ -34,13 +35,15 @@ def state(text: str, country: str) -> str | None:
     named = {codes[key] for part in _PARTS.split(text) if (key := fold(part)) in codes}
     if len(named) == 1:  # "São Paulo - SP"
         return named.pop()
-    return joined or None
+    return None if placeholders.is_nobody(text) else joined or None
 
 
 def postal_code(text: str, country: str) -> str | None:
     """Meta's `zp`: 8 digits of a CEP, the first 5 of a US zip, elsewhere letters and digits without space or dash."""
     text = plain(text)
     number = digits(text)
+    if number and placeholders.is_no_code(number):
+        return None
     if country == "BR" and len(number) == _CEP_DIGITS:  # also "CEP 01310-100"
         return number
     if not any(c.isalpha() for c in text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sinal_runtime import placeholders
 from sinal_runtime.events import UserData
 from sinal_runtime.identity.fields import hashed, normalise
 from sinal_runtime.identity.people import split_name
@@ -53,15 +54,28 @@ def _region(clear: ClearUser, country: str) -> str:
 
 
 def _values(clear: ClearUser) -> list[tuple[str, str]]:
-    first, last = split_name(tidy(clear.full_name)) if clear.full_name else (None, None)
+    first_name, last_name = _names(clear)
     pairs = [
         ("em", clear.email),
         *(("ph", phone) for phone in clear.phones),
-        ("fn", clear.first_name or first),
-        ("ln", clear.last_name or last),
+        ("fn", first_name),
+        ("ln", last_name),
         ("ct", clear.city),
         ("st", clear.state),
         ("zp", clear.zip),
         ("country", clear.country),
     ]
     return [(key, value) for key, value in pairs if value]
+
+
+def _names(clear: ClearUser) -> tuple[str | None, str | None]:
+    """First and last name; a placeholder in two words (`Não Informado`) is one whether it came whole or in two."""
+    first, last = (
+        None if name and placeholders.is_nobody(name) else name for name in (clear.first_name, clear.last_name)
+    )
+    if clear.full_name and not placeholders.is_nobody(full := tidy(clear.full_name)):
+        own_first, own_last = split_name(placeholders.without_program_words(full))
+        first, last = first or own_first, last or own_last
+    if first and last and placeholders.is_nobody(f"{first} {last}"):
+        return None, None
+    return first, last

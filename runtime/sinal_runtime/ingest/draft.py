@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sinal_runtime import identity, personal
+from sinal_runtime import identity, personal, placeholders
 from sinal_runtime.events import Item, Utm
 from sinal_runtime.ingest import peer, urls
 from sinal_runtime.ingest.exchange import MAX_USER_AGENT, clean_user_agent
@@ -70,7 +70,7 @@ class Draft(NamedTuple):
 
 # Fields that depend on no other.
 _PLAIN: tuple[tuple[str, Callable[[Fields], object]], ...] = (
-    ("event_id", lambda fields: fields.identifier("event_id", 128)),
+    ("event_id", lambda fields: fields.identifier("event_id", 128, numbers=True, nothing=placeholders.is_no_key)),
     ("click_id", lambda fields: fields.word("click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _")),
     ("session_id", lambda fields: fields.word("session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _")),
     ("external_id", lambda fields: private_id(fields.identifier("external_id", 256, numbers=True))),
@@ -131,7 +131,8 @@ def _page(fields: Fields, said: dict[str, Any]) -> int:
         said["referrer"] = urls.scrub(referrer)
     unknown = 0
     if (section := fields.section("utm")) is not None:
-        utm |= {name: text for name in Utm.__struct_fields__ if (text := section.text(name, 512))}
+        said_apart = {name: placeholders.campaign_or_none(section.text(name, 512)) for name in Utm.__struct_fields__}
+        utm |= {name: text for name, text in said_apart.items() if text}
         unknown = section.unknown(_UTM)
     if utm:  # without what a mailing filled with an address
         said["utm"] = Utm(**{name: text for name, text in utm.items() if not personal.tells(text)})
@@ -142,7 +143,7 @@ def _click(fields: Fields, said: dict[str, Any]) -> tuple[str, ...]:
     """Meta's ids; a malformed one is left out and named."""
     dropped = []
     for name, limit, is_well_formed in _META_IDS:
-        if name in fields and (text := fields.text(name, limit)):
+        if name in fields and (text := placeholders.id_or_none(fields.text(name, limit))):
             if is_well_formed(text):
                 said[name] = text
             else:

@@ -15,6 +15,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+from sinal_runtime import placeholders
 from sinal_runtime.ingest.problem import FieldError
 
 MAX_AMOUNT = Decimal("999999999999")
@@ -60,13 +61,18 @@ class Fields:
             return value
         return _CONTROL.sub("", value) or None
 
-    def identifier(self, name: str, limit: int, *, numbers: bool = False) -> str | None:
-        """The same, and a control character is an error: without it the id might be another's."""
+    def identifier(
+        self, name: str, limit: int, *, numbers: bool = False, nothing: Callable[[str], bool] = placeholders.is_no_id
+    ) -> str | None:
+        """The same, and a control character is an error: without it the id might be another's.
+
+        What `nothing` says is a placeholder is None: whoever has no id has the same one.
+        """
         value = self._raw(name, limit, numbers=numbers)
         if value is not None and not value.isprintable() and _CONTROL.search(value):
             self.fail(name, "contains a control character")
             return None
-        return value
+        return None if value is None or nothing(value) else value
 
     def _raw(self, name: str, limit: int, *, numbers: bool) -> str | None:
         value = self._object.get(name)
@@ -87,8 +93,8 @@ class Fields:
         return None
 
     def word(self, name: str, limit: int, pattern: Pattern[str], meaning: str) -> str | None:
-        """A string that matches `pattern` whole; `meaning` says in words what it must be."""
-        value = self.text(name, limit)
+        """A string that matches `pattern` whole; `meaning` says in words what it must be. A placeholder is nothing."""
+        value = placeholders.id_or_none(self.text(name, limit))
         if value is not None and not pattern.fullmatch(value):
             self.fail(name, f"must be {meaning}")
             return None

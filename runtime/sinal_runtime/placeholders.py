@@ -1,0 +1,217 @@
+"""What programs, forms and people write for nothing: one table for every door, every gateway and every field.
+
+`undefined` as an id joins strangers, and hashed as a name it is somebody else's. So a placeholder that fills a whole
+field is nothing, as blank is. What it means depends on the field: `guest` is not an id and may be a surname, `teste`
+is not a name and may be a campaign. `docs/identity.md` lists it all.
+
+Sources: the ids that PostHog takes for no person (github.com/PostHog/posthog, `illegal_distinct_ids`), the macros of
+Meta, Google, TikTok and Mailchimp, test buttons of Brazilian checkouts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from functools import lru_cache
+
+REMEMBERED_LENGTH = 64  # characters of a value; a longer one is looked at each time
+LONGEST_WORD = 20  # characters of a word for no id; what is longer can only be a row or a macro
+LONG_ROW = 8  # digits: a shorter row of one digit may be somebody's number
+_JOINTS = "-_.:/ "
+
+# Words of programs: no field of any kind means something with them.
+_OF_PROGRAMS = r"""
+undefined null none nan void (null) (none) (undefined) n/a n\a n.a. n.a #n/a #ref! #value! #name? <null> <nil> \n
+null,null undefined,undefined
+"""
+_PROGRAM = frozenset(_OF_PROGRAMS.split())
+
+# As ids they would join all who have none.
+_INSTEAD_OF_IDS = """
+na nil nulo nula true false anonymous anonimo anon guest visitor visitante convidado unknown desconhecido indefinido
+id userid externalid distinctid clickid sessionid customerid orderid fbclid fbc fbp email notauthenticated test teste
+testing testes example exemplo placeholder string notset notprovided empty vazio default naoinformado
+"""
+_NO_ID = frozenset(_INSTEAD_OF_IDS.split())
+
+# As names and places they are nobody's; without accents, blanks and punctuation.
+_INSTEAD_OF_NAMES = """
+nulo nula true false anonymous anonimo anonima unknown desconhecido desconhecida indefinido notset notprovided
+test teste testing testes testeteste testtest testuser usertest usuarioteste testeusuario clienteteste testecliente
+compradorteste testecomprador nometeste testenome testname nome sobrenome nomecompleto nomesobrenome firstname lastname
+fullname name fulano fulanodetal beltrano ciclano sicrano naoinformado naoinformada naoinformou naopreenchido
+naopreenchida naodisponivel naoidentificado naoidentificada naocadastrado naoseaplica naotem naopossui semnome
+semsobrenome seminformacao semcadastro semdados semcidade semestado sememail semtelefone nenhum nenhuma vazio empty
+placeholder string asdf asdfasdf asdfgh qwerty qwertyuiop consumidor consumidorfinal clientenaoidentificado visitante
+convidado guestuser
+"""
+_NOBODY = frozenset(_INSTEAD_OF_NAMES.split())
+
+# Before the @ of an address; `comprador.teste@` is somebody.
+_INSTEAD_OF_MAILBOXES = """
+null undefined none nan na nil void nulo noemail nomail noone nobody notanemail invalid invalido semmail sememail
+semnome naotem naotenho naopossui naotememail naopossuiemail naotenhoemail naoinformado naoinformada naoinformou
+naopreenchido emailnaoinformado naoseaplica desconhecido anonimo anonymous test teste testing testes testeteste testtest
+emailteste testeemail testemail emailtest noreply donotreply naoresponda naoresponder example exemplo email user usuario
+guest seuemail youremail fulano fulanodetal asdf asdfasdf asdfgh qwerty placeholder
+"""
+_NO_MAILBOX = frozenset(_INSTEAD_OF_MAILBOXES.split())
+_TEST_DOMAIN = re.compile(r"tests?|testes?|noemail|nomail|sememail|naotem|naotenho|xxx+|null|undefined")
+_NUMBERED = re.compile(r"teste?s?\d{1,6}")
+
+_NO_CAMPAIGN = frozenset({"notset", "notprovided", "(direct)", "(none)", "(notset)", "(notprovided)", "(other)", "{}"})
+
+# What a program should have filled in: {{ad.name}}, %%email%%, ${id}, [[name]], *|EMAIL|*, <%= id %>, __AD__, {id}.
+# A GUID in braces is one that a program did fill in.
+_MACRO = re.compile(
+    r"\{\{.*?\}\}|%7b%7b.*?%7d%7d|%%[^%]{1,80}%%|[$#@]\{[^{}]{0,80}\}|\[\[.{0,80}?\]\]|\*\|[^|]{1,80}\|\*|<%.*?%>"
+    r"|__[a-z][a-z0-9]*(?:_[a-z0-9]+)*__|\{[$_a-z][_a-z. :]{0,60}\}|\[object \w+\]|##[a-z][\w.]{0,60}##",
+    re.IGNORECASE,
+)
+_MAY_BE_MACRO = re.compile(r"[{%$*<_\[#]")
+
+# SHA-256 of nothing, which senders that hash by themselves send.
+_HASHED = ("", " ", "0", "[object object]", "n/a", "nan", "nil", "none", "null", "undefined", "false", "true")
+_DIGESTS = frozenset(hashlib.sha256(word.encode()).hexdigest() for word in _HASHED)
+
+
+def is_no_id(text: str) -> bool:
+    """Whether an id (external, click, session, order, Meta's) is a placeholder: whoever has none has the same."""
+    if len(text) <= LONGEST_WORD:
+        return _no_id(text)
+    return not text.strip(text[0] + _JOINTS) or _has_macro(text)  # a nil UUID is a row too
+
+
+def is_no_key(text: str) -> bool:
+    """Whether an event's own id is a program's word or a macro; numbers count on, and may begin at nought."""
+    plain = _plain(text)
+    return _said_by_program(plain) or _has_macro(plain)
+
+
+def is_nobody(text: str) -> bool:
+    """Whether a name or a place is a placeholder; a real `Null` or `Teste` loses one field for it."""
+    return _nobody(text) if len(text) <= REMEMBERED_LENGTH else _has_macro(text)
+
+
+def is_no_campaign(text: str) -> bool:
+    """Whether a campaign parameter says nothing: macros that nobody replaced, words of programs and of reports."""
+    return _no_campaign(text) if len(text) <= REMEMBERED_LENGTH else _is_macros(text)
+
+
+def is_no_mailbox(address: str) -> bool:
+    """Whether a lower-case e-mail address is written where there is none: `teste@…`, `noemail@…`, `x@teste.com`."""
+    local, _, domain = address.rpartition("@")
+    bare = _folded(local.partition("+")[0])
+    first = _folded(domain.partition(".")[0])
+    return (
+        bare in _NO_MAILBOX
+        or _NUMBERED.fullmatch(bare) is not None
+        or (2 < len(bare) <= 2 * LONG_ROW and _is_row(bare))  # "jj@" may be anybody
+        or _TEST_DOMAIN.fullmatch(first) is not None
+        or (bare == first and len(bare) == 1)
+        or _has_macro(address)
+    )
+
+
+def is_no_line(digits: str, *, line: int) -> bool:
+    """Whether the last `line` digits of a phone number are one row: `11 99999-9999`.
+
+    Zeros are none in `11 90000-0000`, the number of examples: its line begins with a nine.
+    """
+    last = digits[-line:]
+    return len(set(last)) == 1 and (last[0] != "0" or digits[-line - 1 : -line] in ("", "0"))
+
+
+def is_no_code(digits: str) -> bool:
+    """Whether a postal code or document is one row: zeros at any length, other digits from eight on."""
+    return _is_row(digits)
+
+
+def is_no_digest(digest: str) -> bool:
+    """Whether a lower-case SHA-256 that came ready-made is that of nothing: of an empty text or a program's word."""
+    return digest in _DIGESTS or _is_row(digest)
+
+
+def id_or_none(text: str | None) -> str | None:
+    """An id, unless it is a placeholder."""
+    return None if text is None or is_no_id(text) else text
+
+
+def campaign_or_none(text: str | None) -> str | None:
+    """A campaign parameter, unless it is a placeholder."""
+    return None if text is None or is_no_campaign(text) else text
+
+
+def without_program_words(name: str) -> str:
+    """A name without the words that a template left beside it: `Maria undefined` is Maria."""
+    if "undefined" not in name and "null" not in name:
+        return name
+    return " ".join(word for word in name.split(" ") if word not in ("undefined", "null"))
+
+
+def _plain(text: str) -> str:
+    """Lower case without quotes and blanks around it."""
+    return text.strip(" \t\r\n\"'`").lower()
+
+
+def _folded(text: str) -> str:
+    """Lower-case letters and digits alone, without accents."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in text.lower() if char.isascii() and char.isalnum())
+
+
+def _said_by_program(plain: str) -> bool:
+    """Whether all words of it are a program's: `null`, `undefined undefined`; also where there is no word."""
+    return plain in _PROGRAM or all(word in _PROGRAM for word in plain.split())
+
+
+def _is_row(bare: str) -> bool:
+    """One character over and over: zeros and x at any length, letters from three, digits from eight on."""
+    if len(set(bare)) != 1:
+        return False
+    return bare[0] in "0x" or len(bare) >= LONG_ROW or (bare[0].isalpha() and len(bare) > 2)
+
+
+@lru_cache(maxsize=4_096)
+def _no_id(text: str) -> bool:
+    plain = _plain(text)
+    if plain.isascii() and plain.isalnum():  # nearly always
+        return plain in _NO_ID or plain in _PROGRAM or _is_row(plain)
+    if _said_by_program(plain) or _has_macro(plain):
+        return True
+    bare = "".join(char for char in plain if char.isalnum())
+    return not bare or _is_row(bare) or _folded(bare) in _NO_ID or plain == "-1"
+
+
+@lru_cache(maxsize=4_096)
+def _nobody(text: str) -> bool:
+    plain = _plain(text)
+    if _said_by_program(plain) or _has_macro(plain):
+        return True
+    if any(char.isalpha() and not _folded(char) for char in plain):  # a script that has no such words
+        return False
+    bare = _folded(plain)
+    if not bare:
+        return True
+    return bare in _NOBODY or _NUMBERED.fullmatch(bare) is not None or bare == "0" or (len(bare) > 1 and _is_row(bare))
+
+
+@lru_cache(maxsize=4_096)
+def _no_campaign(text: str) -> bool:
+    plain = _plain(text)
+    if _said_by_program(plain) or _is_macros(plain):
+        return True
+    return plain.replace(" ", "") in _NO_CAMPAIGN or not plain.strip("0-_.")
+
+
+def _has_macro(text: str) -> bool:
+    return _MAY_BE_MACRO.search(text) is not None and _MACRO.search(text) is not None
+
+
+def _is_macros(text: str) -> bool:
+    """Whether nothing but separators remains beside macros: `{{campaign.name}}|{{campaign.id}}`."""
+    if not _has_macro(text):
+        return False
+    return not any(char.isalnum() for char in _MACRO.sub("", text))
