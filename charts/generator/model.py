@@ -29,6 +29,12 @@ class Config(Values):
         "ingest must not be reachable round them. Unset: 1 where `operator.routes` makes routes, which put one before "
         "it, else 0, which believes nobody.",
     )
+    country_header: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9-]{0,64}$",
+        description="Header in which your proxies tell a visitor's country, such as CF-IPCountry, for funnels that "
+        "require consent in some countries; they must overwrite what a visitor sends. Empty: none does.",
+    )
     reserved_hosts: list[str] = Field(
         [],
         description="Hosts of yours that no Tenant may declare beside that of `publicUrl`, such as the API's.",

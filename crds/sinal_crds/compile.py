@@ -25,6 +25,7 @@ from sinal_crds.plan import (
     DEFAULT_EVENTS,
     Batch,
     ConsentPlan,
+    DataProcessing,
     DestinationPlan,
     FunnelPlan,
     IntegrationPlan,
@@ -140,6 +141,7 @@ class _TenantCompiler:
                 requests_per_second=spec.rate_limit.requests_per_second, concurrency=spec.rate_limit.concurrency
             ),
             on_doubt=spec.on_doubt,
+            data_processing=_data_processing(item),
             problem=trouble,
             suspended=spec.suspended,
         )
@@ -164,6 +166,7 @@ class _TenantCompiler:
             consent=ConsentPlan(
                 default=spec.consent.default or self._part.tenant.spec.consent.default,
                 cookies_before_consent=spec.consent.cookies_before_consent,
+                required_in=tuple(sorted(spec.consent.required_in)),
             ),
             value=ValuePlan(
                 source=spec.value.source,
@@ -171,6 +174,7 @@ class _TenantCompiler:
                 currency=spec.value.currency,
                 multiplier=spec.value.multiplier,
             ),
+            withheld=tuple(spec.withhold),
             suspended=spec.suspended,
         )
 
@@ -248,6 +252,13 @@ def _matching(funnel: Funnel) -> MatchingPlan:
         unmatched=policy.unmatched,
         wait_for_click_s=policy.wait_for_click_seconds,
     )
+
+
+def _data_processing(destination: Destination) -> DataProcessing | None:
+    told = destination.spec.meta.data_processing
+    if told.options is None:
+        return None
+    return DataProcessing(options=tuple(told.options), country=told.country, state=told.state)
 
 
 def _events(funnel: Funnel) -> dict[str, str]:

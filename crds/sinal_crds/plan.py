@@ -17,6 +17,33 @@ OnDoubt = Literal["Retry", "Park"]
 ReviewPolicy = Literal["Send", "Hold"]
 UnmatchedPolicy = Literal["Send", "Drop"]
 ConsentDefault = Literal["Granted", "Denied"]
+# What a funnel may keep from Meta, by Meta's own names; `custom_data.*` is all of it but value and currency.
+WithheldField = Literal[
+    "event_source_url",
+    "referrer_url",
+    "em",
+    "ph",
+    "fn",
+    "ln",
+    "ct",
+    "st",
+    "zp",
+    "country",
+    "external_id",
+    "client_ip_address",
+    "client_user_agent",
+    "fbc",
+    "fbp",
+    "content_name",
+    "content_ids",
+    "content_type",
+    "contents",
+    "num_items",
+    "order_id",
+    "payment_method",
+    "renewal",
+    "custom_data.*",
+]
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -46,6 +73,14 @@ class RateLimit(Frozen, frozen=True, kw_only=True):
     concurrency: int = 4
 
 
+class DataProcessing(Frozen, frozen=True, kw_only=True):
+    """Meta's Limited Data Use: how it may use events of people in the US; country and state 0: Meta locates them."""
+
+    options: tuple[str, ...] = ()  # empty: Meta is told that there is no limit
+    country: int = 0
+    state: int = 0
+
+
 class DestinationPlan(Frozen, frozen=True, kw_only=True):
     """One pixel or dataset and how to talk to it."""
 
@@ -57,6 +92,7 @@ class DestinationPlan(Frozen, frozen=True, kw_only=True):
     batch: Batch = Batch()
     rate_limit: RateLimit = RateLimit()
     on_doubt: OnDoubt = "Retry"
+    data_processing: DataProcessing | None = None  # None: events say nothing of it
     problem: str | None = None  # why it can't be used now, for a person; None when it can
     suspended: bool = False
 
@@ -82,6 +118,7 @@ class ConsentPlan(Frozen, frozen=True, kw_only=True):
 
     default: ConsentDefault = "Granted"
     cookies_before_consent: bool = True
+    required_in: tuple[str, ...] = ()  # ISO alpha-2: visitors from there have not consented until they say so
 
 
 class ValuePlan(Frozen, frozen=True, kw_only=True):
@@ -111,6 +148,7 @@ class FunnelPlan(Frozen, frozen=True, kw_only=True):
     send_renewals: bool = True
     consent: ConsentPlan = ConsentPlan()
     value: ValuePlan = ValuePlan()
+    withheld: tuple[WithheldField, ...] = ()  # fields that no event takes to Meta
     suspended: bool = False
 
 

@@ -108,6 +108,15 @@ _IN = Row(
         ),
         Panel(
             kind="lines",
+            title="How many visits are of programs?",
+            why="Link previews, ad checkers, monitors, headless browsers: recorded, neither matched nor sent.",
+            unit="short",
+            queries=(Query(f"sum(rate(sinal_ingest_crawlers_total{{{_T}}}[{promql.RATE}]))", "events a second"),),
+            empty="None",
+            height=6,
+        ),
+        Panel(
+            kind="lines",
             title="Whose bodies does quarantine not keep?",
             why="Deliveries that nobody understands, beyond the tenant's share of quarantine: only a digest is kept.",
             unit="short",

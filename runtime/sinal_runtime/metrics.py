@@ -23,6 +23,11 @@ INGEST_SECONDS = Histogram("sinal_ingest_seconds", "Time to a durable answer.", 
 INGEST_UNKNOWN_FIELDS = Counter(
     "sinal_ingest_unknown_fields", "Fields of tracking events that nothing reads.", ("tenant",)
 )
+INGEST_CRAWLERS = Counter(
+    "sinal_ingest_crawlers",
+    "Tracking events of link previews, search engines, monitors and headless browsers: recorded, never sent.",
+    ("tenant",),
+)
 INGEST_EARLIER_KEYS = Counter(
     "sinal_ingest_earlier_keys",
     "Requests taken with a token or key of a mint key that was replaced and is not retired yet.",

@@ -80,7 +80,7 @@ def is_no_id(text: str) -> bool:
     """Whether an id (external, click, session, order, Meta's) is a placeholder: whoever has none has the same."""
     if len(text) <= LONGEST_WORD:
         return _no_id(text)
-    return not text.strip(text[0] + _JOINTS) or _has_macro(text)  # a nil UUID is a row too
+    return (text[0] in "0fF" and not text.strip(text[0] + _JOINTS)) or _has_macro(text)  # UUIDs of one digit
 
 
 def is_no_key(text: str) -> bool:

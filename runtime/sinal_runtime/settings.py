@@ -149,6 +149,13 @@ class Settings(BaseSettings):
         le=10,
         description="How many proxies before ingest append to X-Forwarded-For; 0 ignores the header.",
     )
+    country_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="Header in which the proxies before ingest tell the visitor's country (ISO 3166-1 alpha-2), such "
+        "as CF-IPCountry, for funnels that require consent in some countries. The proxies must overwrite what a "
+        "visitor sends; without `trusted_proxies` it is ignored.",
+    )
     body_timeout_s: float = Field(
         10.0, gt=0, le=120, description="How long a request's body may take to arrive at the edge."
     )

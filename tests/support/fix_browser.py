@@ -29,6 +29,8 @@ KEY = "fk_curso"
 TRACKER = "track.loja.example"
 FLAGS = (
     "--headless=new",
+    # Its own says HeadlessChrome, and Sinal withholds what such a browser does.
+    "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

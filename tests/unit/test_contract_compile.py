@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import Objects, load_text, parse
-from sinal_crds.plan import TenantPlan
+from sinal_crds.plan import DataProcessing, TenantPlan
 from sinal_crds.references import NOTHING_HELD, Holdings, Problem
 from sinal_crds.secrets import Secrets
 
@@ -123,6 +123,32 @@ def test_consent_is_the_tenants_unless_the_funnel_says_otherwise(own: str | None
     plan = only_plan(tenant(spec={"consent": {"default": "Denied"}}), destination(), funnel(spec=consent))
     assert plan.consent_default == "Denied"
     assert plan.funnels[0].consent.default == result
+
+
+def test_what_a_funnel_keeps_from_meta_and_where_it_must_ask_are_in_the_plan() -> None:
+    plain = only_plan(*SHOP).funnels[0]
+    assert (plain.withheld, plain.consent.required_in) == ((), ())
+    spec = {"withhold": ["event_source_url", "custom_data.*"], "consent": {"requiredIn": ["PT", "DE"]}}
+    asked = only_plan(tenant(), destination(), funnel(spec=spec)).funnels[0]
+    assert (asked.withheld, asked.consent.required_in) == (("event_source_url", "custom_data.*"), ("DE", "PT"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "planned"),
+    [
+        (None, None),
+        ({}, None),
+        ({"options": []}, DataProcessing()),
+        ({"options": ["LDU"]}, DataProcessing(options=("LDU",))),
+        ({"options": ["LDU"], "country": 1, "state": 1000}, DataProcessing(options=("LDU",), country=1, state=1000)),
+    ],
+)
+def test_data_processing_options_are_the_destinations(declared: Any, planned: DataProcessing | None) -> None:
+    meta = {} if declared is None else {"dataProcessing": declared}
+    declaring = destination()
+    declaring["spec"]["meta"] |= meta
+    plan = only_plan(tenant(), declaring, funnel())
+    assert plan.destinations[0].data_processing == planned
 
 
 def test_renewals_can_be_skipped() -> None:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_crds.plan import FunnelPlan, TenantPlan
-from sinal_runtime.dispatch import payload
+from sinal_crds.plan import DataProcessing, FunnelPlan, TenantPlan, WithheldField
+from sinal_runtime.dispatch import limits, payload
 from sinal_runtime.dispatch.payload import ClickData, Unidentifiable
+from sinal_runtime.dispatch.validation import check
 from sinal_runtime.events import Event, Item, UserData
 from sinal_runtime.gateways.sale import Client, Customer, Product, Sale, Tracking
 
@@ -95,10 +96,12 @@ def visit(**fields: Any) -> Event:
     return Event(**(base | fields))
 
 
-def build(event: Event, name: str, click: ClickData | None = None, **money: str | None) -> dict[str, Any]:
+def build(
+    event: Event, name: str, click: ClickData | None = None, *, funnel: FunnelPlan = FUNNEL, **money: str | None
+) -> dict[str, Any]:
     return payload.build(
         tenant=TENANT,
-        funnel=FUNNEL,
+        funnel=funnel,
         event=event,
         event_name=name,
         event_id="e-1",
@@ -165,6 +168,60 @@ def test_a_sale_at_a_till_is_of_the_shop_and_wears_nobodys_browser() -> None:
     assert found.keys().isdisjoint({"event_source_url", "referrer_url"})
     assert found["user_data"].keys().isdisjoint({"client_user_agent", "client_ip_address"})
     assert found["user_data"]["fbc"] == FBC
+
+
+def withholding(*fields: WithheldField) -> FunnelPlan:
+    return msgspec.structs.replace(FUNNEL, withheld=fields)
+
+
+def test_a_sensitive_funnel_keeps_fields_from_meta() -> None:
+    whole = build(sale_event(), "Purchase", CLICK, value="297.00", currency="BRL")
+    funnel = withholding("referrer_url", "ph", "content_name", "contents")
+    sent = build(sale_event(), "Purchase", CLICK, funnel=funnel, value="297.00", currency="BRL")
+    for place, field in [("", "referrer_url"), ("user_data", "ph"), ("custom_data", "content_name")]:
+        del (whole[place] if place else whole)[field]
+    del whole["custom_data"]["contents"]
+    assert sent == whole
+
+
+@pytest.mark.parametrize("field", ["event_source_url", "client_user_agent"])
+def test_a_website_event_without_page_or_browser_says_that_it_is_none(field: WithheldField) -> None:
+    sent = build(sale_event(), "Purchase", CLICK, funnel=withholding(field), value="297.00", currency="BRL")
+    assert sent["action_source"] == "system_generated"
+    assert field not in sent and field not in sent["user_data"]
+    assert check(sent, AT_S)["action_source"] == "system_generated"
+
+
+def test_all_custom_data_but_the_money_can_be_kept_from_meta() -> None:
+    funnel = withholding("custom_data.*")
+    sent = build(sale_event(), "Purchase", CLICK, funnel=funnel, value="297.00", currency="BRL")
+    assert sent["custom_data"] == {"value": 297.0, "currency": "BRL"}
+    assert "custom_data" not in build(visit(items=[Item(id="1")]), "ViewContent", funnel=funnel)
+
+
+def test_who_withholds_all_that_tells_of_a_person_is_unidentifiable() -> None:
+    funnel = withholding("em", "ph", "client_ip_address", "client_user_agent")
+    with pytest.raises(Unidentifiable):
+        build(sale_event(), "Purchase", funnel=funnel, value="297.00", currency="BRL")
+
+
+@pytest.mark.parametrize(
+    ("processing", "told"),
+    [
+        (None, {}),
+        (DataProcessing(), {"data_processing_options": []}),
+        (
+            DataProcessing(options=("LDU",), country=1, state=1000),
+            {
+                "data_processing_options": ["LDU"],
+                "data_processing_options_country": 1,
+                "data_processing_options_state": 1000,
+            },
+        ),
+    ],
+)
+def test_data_processing_options_as_meta_documents_them(processing: Any, told: dict[str, Any]) -> None:
+    assert limits.told(processing) == told
 
 
 def test_a_pageview_has_no_custom_data() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sinal_crds.models.common import PATTERN_HELP, SECRET_KEY_PATTERN, Model, Name, Rule, SecretReference
+from sinal_crds.models.common import PATTERN_HELP, SECRET_KEY_PATTERN, SET, Model, Name, Rule, SecretReference
 from sinal_crds.models.manifest import Manifest, Status
 from sinal_crds.plan import OnDoubt
 
@@ -31,6 +31,39 @@ class SecretKeyReference(SecretReference):
     """Key in the Secret's data."""
 
 
+class DataProcessingOptions(Model):
+    """Meta's data processing options: Limited Data Use for people in the US."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="(has(self.options) && size(self.options) > 0) || (self.country == 0 && self.state == 0)",
+            message="has no effect without an option; set options to [LDU], or leave country and state out",
+            field="country",
+            holds=lambda d: bool(d.options) or (d.country == 0 and d.state == 0),
+        ),
+        Rule(
+            cel="self.state == 0 || self.state >= 1000",
+            message="is Meta's number of a US state, 1000 for California to 1013; write 0 where Meta shall find out",
+            field="state",
+            holds=lambda d: d.state == 0 or d.state >= 1000,
+        ),
+        Rule(
+            cel="(self.country == 0) == (self.state == 0)",
+            message="goes together with country; set both (country 1 is the US), or neither: Meta finds out by address",
+            field="state",
+            holds=lambda d: (d.country == 0) == (d.state == 0),
+        ),
+    )
+
+    options: Annotated[list[Literal["LDU"]], Field(max_length=1, json_schema_extra=SET)] | None = None
+    """`[LDU]` limits what Meta does with the data; an empty list tells Meta that nothing is limited. Default: events
+    say nothing of it, which limits nothing either."""
+    country: Annotated[int, Field(ge=0, le=1)] = 0
+    """1 for the US; 0: Meta finds out by the visitor's address."""
+    state: Annotated[int, Field(ge=0, le=1013)] = 0
+    """Meta's number of the state, such as 1000 for California; 0: Meta finds out."""
+
+
 class MetaTarget(Model):
     """The pixel or dataset and how to reach it."""
 
@@ -42,6 +75,8 @@ class MetaTarget(Model):
     """Version of the Graph API."""
     test_event_code: Annotated[str, Field(min_length=5, max_length=44, pattern=TEST_CODE_PATTERN)] | None = None
     """Shows events in Test Events. They still count for targeting and measurement: not for production."""
+    data_processing: DataProcessingOptions = DataProcessingOptions()
+    """Data processing options that go with every event."""
 
 
 class BatchPolicy(Model):

@@ -8,16 +8,19 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from sinal_crds.models.common import (
+    COUNTRY_PATTERN,
     CURRENCY_PATTERN,
     PATTERN_HELP,
+    SET,
     LandingHosts,
     Model,
     Name,
     Names,
     Rule,
+    unique,
 )
 from sinal_crds.models.manifest import Manifest, Status
-from sinal_crds.plan import ConsentDefault, ReviewPolicy, UnmatchedPolicy
+from sinal_crds.plan import ConsentDefault, ReviewPolicy, UnmatchedPolicy, WithheldField
 
 AMOUNT_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,2})?$"
 MULTIPLIER_PATTERN = r"^(0\.0*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$"
@@ -114,6 +117,18 @@ EventRules = Annotated[
 ]
 
 
+Country = Annotated[str, Field(min_length=2, max_length=2, pattern=COUNTRY_PATTERN)]
+Countries = Annotated[list[Country], Field(max_length=250, json_schema_extra=SET), AfterValidator(unique)]
+
+
+def _each_once(items: list[WithheldField]) -> list[WithheldField]:
+    unique(list(items))
+    return items
+
+
+WithheldFields = Annotated[list[WithheldField], Field(max_length=32, json_schema_extra=SET), AfterValidator(_each_once)]
+
+
 class MatchingPolicy(Model):
     """How a sale finds its click."""
 
@@ -155,6 +170,10 @@ class FunnelConsent(Model):
     """What holds where an event says nothing. Default: the tenant's."""
     cookies_before_consent: bool = True
     """Whether the tracker may set its cookies before the visitor consents."""
+    required_in: Countries = Field(default_factory=list)
+    """Countries whose visitors have not consented until they say so, whatever `default` and `cookiesBeforeConsent`
+    say: two capital letters each, such as DE. The platform's setting SINAL_COUNTRY_HEADER names the header of its
+    proxy that tells a visitor's country; without one these countries are not known, and `default` counts."""
 
 
 class ValuePolicy(Model):
@@ -218,6 +237,10 @@ class FunnelSpec(Model):
     """Consent on this funnel's pages, where it differs from the tenant's."""
     value: ValuePolicy = ValuePolicy()
     """How the value that Meta is told comes about."""
+    withhold: WithheldFields = Field(default_factory=list)
+    """Fields that no event of the funnel takes to Meta, by Meta's names, for offers of health, religion and other
+    sensitive matters. `custom_data.*` is all of it but value and currency. Without `event_source_url` or
+    `client_user_agent` an event is sent as `system_generated`."""
     suspended: bool = False
     """Takes no events: pages and servers are answered 403, its gateways 503, so that they deliver again. What was
     accepted before goes on."""

@@ -13,12 +13,14 @@ _TRACE = re.compile(_FIELD % "fbtrace_id")
 REASONS = {
     "policy": "the funnel sends nothing for this kind or status of event",
     "duplicate": "this order's event was sent before, and Meta shall count it once",
-    "no_consent": "the buyer did not agree, or was not asked and the funnel's default is Denied",
+    "no_consent": "the buyer did not agree, or was not asked where the funnel's default is Denied or their country "
+    "requires consent",
     "test": "it came from the gateway's test button",
     "ignored": "it means nothing for sales",
     "out_of_order": "the order has a later state already",
     "unmatched": "no click was found, and the funnel drops such sales; a late click opens it again",
     "review": "the match is doubtful, and the funnel holds such sales: it waits for `sinal review accept` or `reject`",
+    "crawler": "a program loaded the page: a link preview, a search engine, a monitor, a headless browser",
     "suspended": "the tenant is suspended",
     "no_destination": "the funnel names no destination that exists",
     "unidentifiable": "nothing is known of the person that Meta could match",

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from sinal_crds.plan import FunnelPlan, TenantPlan
 from sinal_runtime import personal
 from sinal_runtime.dispatch.basket import custom_data
+from sinal_runtime.dispatch.limits import without
 from sinal_runtime.dispatch.person import Browser, ClickData, browser, identifies, user_data
 from sinal_runtime.events import Event
 
@@ -46,8 +47,6 @@ def build(
     in_person = event.sale is not None and event.sale.in_person is True
     seen = NO_BROWSER if in_person else browser(event, click)
     user = user_data(event, click, tenant.country, seen)
-    if not identifies(user):
-        raise Unidentifiable(f"{event_name} of funnel {funnel.name}: no field of user_data identifies a person")
     payload: dict[str, Any] = {
         "event_name": event_name,
         "event_time": event.occurred_at // 1000,
@@ -61,6 +60,10 @@ def build(
     custom = custom_data(event, event_name, value, currency)
     if custom:
         payload["custom_data"] = custom
+    if funnel.withheld:
+        payload = without(payload, funnel.withheld)
+    if not identifies(payload["user_data"]):
+        raise Unidentifiable(f"{event_name} of funnel {funnel.name}: no field of user_data identifies a person")
     return payload
 
 

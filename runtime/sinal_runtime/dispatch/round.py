@@ -19,7 +19,7 @@ import msgspec
 
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_runtime import metrics
-from sinal_runtime.dispatch import backoff, outcomes, remedies
+from sinal_runtime.dispatch import backoff, limits, outcomes, remedies
 from sinal_runtime.dispatch.bisect import isolate, splits
 from sinal_runtime.dispatch.circuit import Circuit
 from sinal_runtime.dispatch.errors import Verdict
@@ -122,7 +122,10 @@ class Round:
             payload = _decode(row.payload_json)
         except msgspec.MsgspecError as error:
             raise Invalid("rejected", "the stored event is no JSON object") from error
-        return check(payload, self._clock.time())
+        funnel = self._funnels.get(row.funnel)
+        if funnel is not None and funnel.withheld:
+            payload = limits.without(payload, funnel.withheld)
+        return check(payload, self._clock.time()) | limits.told(self._destination.data_processing)
 
     def _consents(self, row: Row) -> bool:
         """Consent as it stands at sending: the event's own word, else the current plan's default."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from sinal_runtime import placeholders
+from sinal_runtime.crawlers import is_crawler
 
 Status = Literal[
     "lead",
@@ -190,6 +191,8 @@ def _without_placeholders(sale: Sale) -> Sale:
         name: None for name in _CAMPAIGN if (told := getattr(tracking, name)) and placeholders.is_no_campaign(told)
     }
     changes: dict[str, Any] = {}
+    if is_crawler(sale.client.user_agent):
+        changes["client"] = Client()  # a program's, and not the buyer's: its address would match whoever shares it
     if empty:
         changes["tracking"] = msgspec.structs.replace(tracking, **empty)
     for name in ("order_id", "parent_order_id"):

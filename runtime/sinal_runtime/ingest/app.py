@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from sinal_runtime import gateways as gateway_registry
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.gateways import Gateway
-from sinal_runtime.ingest import ports, routes
+from sinal_runtime.ingest import peer, ports, routes
 from sinal_runtime.ingest.body import SenderGone
 from sinal_runtime.ingest.cors import Cors
 from sinal_runtime.ingest.drift import Drift
@@ -179,6 +179,7 @@ def build(
     """
     landing_hosts = LandingHosts()
     observer = Observer(tally)
+    country = peer.Country(settings.country_header, trusted_proxies=settings.trusted_proxies)
     out = Outlet(bus=bus, detour=detour, beginner=beginner, timeout_s=ack_timeout_s)
     tracking = Tracking(
         plans=plans,
@@ -188,6 +189,7 @@ def build(
         observer=observer,
         clock=clock,
         trusted_proxies=settings.trusted_proxies,
+        country=country,
         body_timeout_s=settings.body_timeout_s,
     )
     webhooks = Webhooks(
@@ -205,7 +207,7 @@ def build(
     return Edge(
         tracking=tracking,
         webhooks=webhooks,
-        script=Script(plans=plans),
+        script=Script(plans=plans, country=country),
         health=Health(bus=bus, plans=plans, detour=detour),
         cors=Cors(plans=plans, landing_hosts=landing_hosts),
         observer=observer,

@@ -62,6 +62,8 @@ class Request:
         self.integration = ""
         # What was shown of a mint key that was replaced: which key, and of which object.
         self.earlier: tuple[EarlierKey, str] | None = None
+        # Whether the script is another one in other countries.
+        self.differs_by_country = False
         # Whether the page behind Origin was let in, so that CORS need not ask again.
         self.page_admitted = False
 

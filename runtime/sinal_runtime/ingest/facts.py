@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from sinal_runtime import identity
+from sinal_runtime.crawlers import is_crawler
 from sinal_runtime.events import Event, Kind, UserData, Utm, event_row_id
 from sinal_runtime.gateways.readback import ReadBack
 from sinal_runtime.gateways.sale import Sale
@@ -28,6 +29,7 @@ class Visitor(msgspec.Struct, kw_only=True, frozen=True):
     fbc: str | None = None
     fbp: str | None = None
     referrer: str | None = None  # the page, where a beacon can't say its URL
+    country: str | None = None  # ISO alpha-2, where the proxies before us tell
 
 
 NOBODY = Visitor()  # a server's own address says nothing of the visitor
@@ -42,6 +44,7 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
     row_id = event_row_id(tenant, key)
     occurred_at = min(said.get("occurred_at") or now_ms, now_ms)
     wants_click = kind == "click" or fbclid is not None
+    user_agent = said.get("user_agent") or visitor.user_agent
     own = {
         "occurred_at": occurred_at,
         "event_id": event_id or row_id,
@@ -51,7 +54,9 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
         "fbp": said.get("fbp") or visitor.fbp,
         "url": said.get("url") or visitor.referrer,
         "ip": said.get("ip") or visitor.ip,
-        "user_agent": said.get("user_agent") or visitor.user_agent,
+        "user_agent": user_agent,
+        "consent_required": visitor.country is not None and visitor.country in caller.funnel.consent.required_in,
+        "crawler": is_crawler(user_agent),
     }
     return Event(
         id=row_id,
@@ -115,7 +120,14 @@ def sale_event(
     )
 
 
-def visitor(*, ip: str | None, user_agent: str | None, cookies: dict[str, str], referrer: str | None = None) -> Visitor:
+def visitor(
+    *,
+    ip: str | None,
+    user_agent: str | None,
+    cookies: dict[str, str],
+    referrer: str | None = None,
+    country: str | None = None,
+) -> Visitor:
     """A browser at the other end; malformed cookies count as absent."""
     return Visitor(
         ip=ip,
@@ -123,6 +135,7 @@ def visitor(*, ip: str | None, user_agent: str | None, cookies: dict[str, str], 
         fbc=_if_fbc(cookies.get("_fbc")),
         fbp=_if_fbp(cookies.get("_fbp")),
         referrer=urls.scrub(referrer) if referrer else None,
+        country=country,
     )
 
 

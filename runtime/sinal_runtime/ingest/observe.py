@@ -32,6 +32,11 @@ class Observer:
         if count:
             metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(count)
 
+    def crawlers(self, tenant: str, count: int) -> None:
+        """Tracking events of programs that load pages by themselves."""
+        if count:
+            metrics.INGEST_CRAWLERS.labels(tenant).inc(count)
+
     def done(self, request: Request, *, template: str, status: int, seconds: float) -> None:
         """One request was answered. Its log line is debug: metrics count requests, faults have lines of their own."""
         self._counter(request.tenant, request.source, status).inc()

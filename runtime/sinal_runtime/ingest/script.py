@@ -15,7 +15,7 @@ from importlib.resources import files
 import msgspec
 
 from sinal_crds.plan import FunnelPlan, TenantPlan
-from sinal_runtime.ingest import problem, who
+from sinal_runtime.ingest import peer, problem, who
 from sinal_runtime.ingest.exchange import Answer, Header, Request
 from sinal_runtime.ingest.ports import Plans
 
@@ -30,6 +30,7 @@ _OPEN: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
 )
 _KEEP = (b"cache-control", f"public, max-age={MAX_AGE_S}".encode())
+_KEEP_PRIVATE = (b"cache-control", f"private, max-age={MAX_AGE_S}".encode())
 _NOT_FOUND = b"/* sinal: no funnel answers to this key here. Check f= in the script's address, and its host. */\n"
 
 
@@ -61,8 +62,8 @@ class Rendered:
 class Script:
     """The door for script elements."""
 
-    def __init__(self, *, plans: Plans) -> None:
-        self._plans = plans
+    def __init__(self, *, plans: Plans, country: peer.Country) -> None:
+        self._plans, self._country = plans, country
         self._program = files("sinal_runtime.ingest").joinpath("s.min.js").read_bytes()
         self._rendered: dict[Config, Rendered] = {}
 
@@ -73,7 +74,7 @@ class Script:
             return Answer(404, _NOT_FOUND, MEDIA_TYPE, ((b"cache-control", b"no-store"), *_OPEN))
         request.tenant, request.source = found.tenant, "browser"
         rendered = self._render(found)
-        headers = ((b"etag", rendered.etag), _KEEP, (b"vary", b"Accept-Encoding"), *_OPEN)
+        headers = ((b"etag", rendered.etag), self._keep(request), (b"vary", b"Accept-Encoding"), *_OPEN)
         if _is_among(rendered.etag, request.headers.get("if-none-match", "")):
             return Answer(304, headers=headers)
         if _takes_gzip(request.headers.get("accept-encoding", "")):
@@ -90,7 +91,13 @@ class Script:
         found = snapshot.by_public_key(key) if 0 < len(key) <= who.MAX_CREDENTIAL else None
         if found is None or (where.tenant is not None and where.tenant.slug != found[0].slug):
             return None
-        return configure(*found, own_host=where.own_host)
+        request.differs_by_country = bool(found[1].consent.required_in)
+        return configure(*found, own_host=where.own_host, country=self._country.of(request.headers))
+
+    @staticmethod
+    def _keep(request: Request) -> Header:
+        """A copy of one country is not for the caches of others."""
+        return _KEEP_PRIVATE if request.differs_by_country else _KEEP
 
     def _render(self, config: Config) -> Rendered:
         if (rendered := self._rendered.get(config)) is None:
@@ -100,14 +107,15 @@ class Script:
         return rendered
 
 
-def configure(tenant: TenantPlan, funnel: FunnelPlan, *, own_host: bool) -> Config:
-    """What the funnel's plan says to its script."""
+def configure(tenant: TenantPlan, funnel: FunnelPlan, *, own_host: bool, country: str | None = None) -> Config:
+    """What the funnel's plan says to its script, for a visitor of this country (None: unknown)."""
+    asks = country is not None and country in funnel.consent.required_in
     return Config(
         key=funnel.public_key,
         tenant=tenant.slug,
         path="" if own_host else f"/t/{tenant.slug}",
-        consent=funnel.consent.default == "Granted",
-        early=funnel.consent.cookies_before_consent,
+        consent=funnel.consent.default == "Granted" and not asks,
+        early=funnel.consent.cookies_before_consent and not asks,
         hosts=tuple(host.strip().lower().rstrip(".") for host in funnel.landing_hosts),
     )
 

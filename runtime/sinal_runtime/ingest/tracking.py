@@ -68,6 +68,7 @@ class Tracking:
         observer: Observer,
         clock: Clock,
         trusted_proxies: int,
+        country: peer.Country,
         body_timeout_s: float,
     ) -> None:
         self._plans = plans
@@ -77,6 +78,7 @@ class Tracking:
         self._observer = observer
         self._clock = clock
         self._trusted_proxies = trusted_proxies
+        self._country = country
         self._body_timeout_s = body_timeout_s
         self._admitted = who.Admitted()
 
@@ -131,6 +133,7 @@ class Tracking:
         if not self._out.begin(event, lambda result: done(Receipt(event, understood.dropped[0], result))):
             return False
         self._observer.unknown_fields(event.tenant, understood.unknown)
+        self._observer.crawlers(event.tenant, event.crawler)
         return True
 
     def accepted(self, receipt: Receipt) -> Answer:
@@ -162,6 +165,7 @@ class Tracking:
         await self._admit_rate(callers[0].tenant, len(found))
         events, dropped, unknown = self._understand(request, found, callers, page_is_url=page_is_url)
         self._observer.unknown_fields(request.tenant, unknown)
+        self._observer.crawlers(request.tenant, sum(event.crawler for event in events))
         return _answer(events, await self._stored(self._out.put(events)), dropped)
 
     async def _stored(self, storing: Awaitable[list[bool]]) -> list[bool]:
@@ -224,6 +228,7 @@ class Tracking:
             user_agent=request.user_agent,
             cookies=request.cookies,
             referrer=page[: draft.MAX_URL] if page else None,
+            country=self._country.of(request.headers),
         )
 
     async def _admit_inflated(self, tenant: TenantPlan, size: int) -> None:

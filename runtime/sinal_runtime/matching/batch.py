@@ -54,7 +54,7 @@ class Batch:
         events = [event for event in events if event.kind != "heartbeat"]
         fresh = await self._fresh(events)
         kept = await names.learned(self._tx, await self._obey(fresh))
-        seen = [event for event in kept if event.kind in TRACKING_KINDS]
+        seen = [event for event in kept if event.kind in TRACKING_KINDS and not event.crawler]
         drafts = [self._draft(event) for event in kept]
         late = await self._learn(seen)
         orders = await self._orders(drafts, late)

@@ -27,6 +27,7 @@ Reason = Literal[
     "suspended",
     "no_destination",
     "unidentifiable",
+    "crawler",
 ]
 
 
@@ -100,11 +101,17 @@ def sale_rules(tenant: TenantPlan, funnel: FunnelPlan, event: Event) -> Verdict:
 
 def visit_rules(tenant: TenantPlan, funnel: FunnelPlan | None, event: Event) -> Verdict:
     """The rules of a tracking event; a click is recorded for matching and never sent."""
+    if event.crawler:
+        return withhold("crawler")
     name = None if funnel is None or event.kind == "click" else funnel.events.get(event.kind)
     if funnel is None or name is None:
         return withhold("policy")
     verdict = _common_rules(tenant, funnel, event, name)
-    return verdict if verdict.action == "withhold" else consent_rules(funnel, verdict, event.consent_ads, None)
+    return (
+        verdict
+        if verdict.action == "withhold"
+        else consent_rules(funnel, verdict, event.consent_ads, None, required=event.consent_required)
+    )
 
 
 def _common_rules(tenant: TenantPlan, funnel: FunnelPlan, event: Event, name: str) -> Verdict:
@@ -133,8 +140,10 @@ def match_rules(verdict: Verdict, decision: Decision, plan: MatchingPlan, *, may
     return verdict
 
 
-def consent_rules(funnel: FunnelPlan, verdict: Verdict, said: bool | None, click_said: bool | None) -> Verdict:
-    """The event's own word, else the click's, else the funnel's default."""
+def consent_rules(
+    funnel: FunnelPlan, verdict: Verdict, said: bool | None, click_said: bool | None, *, required: bool = False
+) -> Verdict:
+    """The event's own word, else the click's, else the funnel's default; where it is `required`, silence is a no."""
     consent = said if said is not None else click_said
-    granted = consent if consent is not None else funnel.consent.default == "Granted"
+    granted = consent if consent is not None else funnel.consent.default == "Granted" and not required
     return msgspec.structs.replace(verdict, consent=consent) if granted else withhold("no_consent")

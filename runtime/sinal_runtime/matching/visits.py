@@ -110,8 +110,13 @@ def _click_row(event: Event) -> ClickRow:
         user_data=event.user,
         products=sorted({item.id for item in event.items}),
         from_ad=event.kind == "click" or fbclid is not None,
-        consent_ads=event.consent_ads,
+        consent_ads=_consent(event),
     )
+
+
+def _consent(event: Event) -> bool | None:
+    """The visitor's word; where consent is required, a visit without one is a no to the sales it leads to."""
+    return False if event.consent_ads is None and event.consent_required else event.consent_ads
 
 
 _FIRST_WINS = ("ts", "url", "referrer", "funnel")
