@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sinal_cli import process_one
+from sinal_cli import lean, process_one
 from sinal_cli.mistakes import guarded
 
 
@@ -15,6 +15,9 @@ def main() -> None:
 
 
 def _run() -> object:
+    wanted = lean.understood(sys.argv[1:])
+    if wanted is not None:
+        return lean.run(wanted)
     from sinal_cli.app import app
 
     return app(result_action="return_value")

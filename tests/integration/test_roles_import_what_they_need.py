@@ -24,17 +24,17 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 LEAST = 10  # modules of a package that is worth a reason
 ADAPTER = "metrics-adapter"
 ALL = {*ROLES, ADAPTER}
+CALLERS = {"match", "dispatch", "api"}
 STORE = {"match", "dispatch", "api", "housekeeping"}
 PEOPLE = {"ingest", "match", "dispatch", "api", "housekeeping"}
 
 # What may be in a role, and why; it is there in these roles and in no other.
 LARGE: dict[str, tuple[set[str], str]] = {
-    "aiohttp": (ALL, "dispatch asks Meta with it, read-back the gateways; nats-py imports it for WebSockets"),
+    "aiohttp": (CALLERS, "dispatch asks Meta with it, read-back the gateways, the API both and a cluster"),
     "anyio": ({"api"}, "FastAPI's threads"),
-    "attr": (ALL, "cyclopts and aiohttp are made of it"),
+    "attr": (CALLERS, "aiohttp is made of it"),
     "click": (ALL, "uvicorn imports it for its own command line"),
     "cryptography": (ALL - {ADAPTER}, "plans are sealed; the adapter makes certificates where it has an API server"),
-    "cyclopts": (ALL, "the command line"),
     "fastapi": ({"api"}, "the operations API"),
     "msgspec": (ALL, "plans, events, messages"),
     "nats": (ALL, "the broker"),
@@ -48,9 +48,7 @@ LARGE: dict[str, tuple[set[str], str]] = {
     "psycopg_pool": (STORE, "PostgreSQL"),
     "pydantic": (ALL, "settings; in operator and API, manifests"),
     "pydantic_settings": (ALL, "settings"),
-    "pygments": (ALL, "rich imports it"),
     "redis": ({"ingest", "api"}, "limits that replicas share; the API tells whether it answers"),
-    "rich": (ALL, "cyclopts and structlog write with it for people"),
     "starlette": (ALL, "probes and metrics"),
     "structlog": (ALL, "logs"),
     "uvicorn": (ALL, "the listener"),
@@ -58,6 +56,8 @@ LARGE: dict[str, tuple[set[str], str]] = {
 }
 # Parts of packages, ours too, that no role needs to start: each has its moment or its own process.
 NEVER = {
+    "cyclopts": "for the whole command line; a role's words are few",
+    "rich.console": "for people at a terminal; structlog does without",
     "kopf": "for the operator in a cluster; this one has files",
     "kubernetes": "for roles that ask an API server; none of these does",
     "httpx": "for commands, which ask the operations API",
