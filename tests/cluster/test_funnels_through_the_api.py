@@ -80,13 +80,12 @@ class Api:
 
 @pytest.fixture
 async def api(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Api]:
-    """All roles beside a cluster; the API may apply manifests, as a user of the cluster without any right yet."""
+    """Operator and API beside a cluster; the API may apply manifests, as a user that has no right yet."""
     settings = {"KUBECONFIG": str(control_plane.kubeconfig)}
-    platform = Platform(tmp_path, manifests=[], settings=settings)
+    platform = Platform(tmp_path, manifests=[], settings=settings, roles=("operator",))
     settings["SINAL_PUBLIC_URL"] = platform.ingest
     try:
         await platform.start()
-        await platform.roles["api"].stop()
         settings["KUBECONFIG"] = str(control_plane.authority.kubeconfig("sinal-api", control_plane.url, USER))
         settings["SINAL_MANIFEST_APPLY"] = "true"
         platform.start_role("api")

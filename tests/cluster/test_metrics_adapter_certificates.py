@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,14 +20,16 @@ from tests.cluster.support.adapter import (
     prepare,
     registered,
     registration,
-    trusting,
+    trusting_in,
 )
+from tests.cluster.support.api import Api
 from tests.cluster.support.control_plane import ControlPlane
 from tests.cluster.support.kubectl import Kubectl
 from tests.support.nats_process import NatsProcess
 
 Make = Callable[..., AdapterProcess]
 DISCOVERY = f"/apis/{GROUP}/v1beta1"
+REGISTRATION = f"/apis/apiregistration.k8s.io/v1/apiservices/{API_SERVICE}"
 
 
 @pytest.fixture
@@ -67,20 +69,26 @@ def test_replicas_that_start_at_once_share_one_certificate(make: Make, kubectl: 
         assert kubectl.get("secret", SECRET)["metadata"]["resourceVersion"] == version
 
 
-def test_a_certificate_is_changed_while_it_serves(make: Make, kubectl: Kubectl) -> None:
+async def test_a_certificate_is_changed_while_it_serves(
+    make: Make, control_plane: ControlPlane, kubectl: Kubectl
+) -> None:
     """Two replicas, asked all the time, from before a rotation until the authority before it is forgotten."""
     replicas = [make(SINAL_ADAPTER_CERTIFICATE_HOURS=str(36 / 3600)) for _ in range(2)]
     with registered(kubectl, *replicas):
         first, before = _shown(replicas[1]), _bundle(kubectl)
         overlapped, forgotten = False, False
-        until_s = time.monotonic() + 300
-        while not forgotten and time.monotonic() < until_s:
-            done = kubectl.run("get", "--raw", DISCOVERY)
-            assert done.returncode == 0, done.stderr
-            assert replicas[1].status("/healthz", context=trusting(kubectl)) == 200
-            trusted = _bundle(kubectl)
-            overlapped = overlapped or (before in trusted and trusted != before)
-            forgotten = before not in trusted
+        async with Api(control_plane.kubeconfig, kubectl.namespace) as api, asyncio.timeout(300):
+            while not forgotten:
+                async with api.session.get(DISCOVERY) as answer:
+                    assert answer.status == 200, await answer.text()
+                async with api.session.get(REGISTRATION) as answer:
+                    trusted = base64.b64decode((await answer.json())["spec"]["caBundle"]).decode()
+                async with api.session.get(api.path("Secret", SECRET)) as answer:
+                    context = trusting_in(await answer.json())
+                assert await asyncio.to_thread(replicas[1].status, "/healthz", context=context) == 200
+                overlapped = overlapped or (before in trusted and trusted != before)
+                forgotten = before not in trusted
+                await asyncio.sleep(0.05)  # those who are asked have their own work to do
         assert overlapped and forgotten
         assert _shown(replicas[1]) != first
 

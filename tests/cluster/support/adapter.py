@@ -188,7 +188,12 @@ def registered(kubectl: Kubectl, *replicas: AdapterProcess) -> Iterator[None]:
 
 def trusting(kubectl: Kubectl) -> ssl.SSLContext:
     """A client that trusts what the adapter's Secret says; its name is not this machine's, so that is not compared."""
-    data = kubectl.get("secret", SECRET)["data"]
+    return trusting_in(kubectl.get("secret", SECRET))
+
+
+def trusting_in(secret: Manifest) -> ssl.SSLContext:
+    """The same of a Secret that was read already."""
+    data = secret["data"]
     context = ssl.create_default_context(cadata=base64.b64decode(data["ca.crt"]).decode())
     context.check_hostname = False
     return context
