@@ -33,8 +33,6 @@ LEFT_OUT: list[str] = [
     "hotmart-price-without-currency",
     "kirvano-thousands-without-cents",
     "links-that-people-broke",
-    "mercadopago-id-in-its-own-case",
-    "mercadopago-test-user",
     "monetizze-bumps",
     "monetizze-test-button",
     "orders-that-cost-nothing",
@@ -42,19 +40,9 @@ LEFT_OUT: list[str] = [
     "perfectpay-charges-made",
     "placeholder-words-as-names",
     "quantity-as-text",
-    "shopify-discounted-line",
-    "shopify-refund-in-part",
-    "shopify-renewal",
-    "shopify-test-button",
-    "shopify-till",
-    "stripe-first-charge-after-a-trial",
-    "stripe-intent-of-an-invoice",
-    "stripe-refund-of-an-invoice",
-    "stripe-trial-is-no-purchase",
     "ticto-address-that-is-made-up",
     "ticto-trial-words",
     "words-that-are-new",
-    "yampi-names-its-zone",
 ]
 
 Check = Callable[[Stage], None]

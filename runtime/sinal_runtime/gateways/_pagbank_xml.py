@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _keys, _money, _time, _tracking, _xml
+from sinal_runtime.gateways import NotThisGateway, _basket, _keys, _money, _time, _tracking, _xml
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones, with_area
 from sinal_runtime.gateways.sale import Product, Sale, Status
@@ -34,6 +34,7 @@ def sale(raw: bytes, reading: Reading) -> Sale:
     status = STATUSES.get(number, "ignored")
     value = _money.major(body.number("grossAmount"), _CURRENCY)
     payment = body.integer("paymentMethod", "type")
+    products = [_product(item) for item in body.nodes("items", "item")]
     moment = _time.first(body.raw("date") if status == "pending" else None, body.raw("lastEventDate"), body.raw("date"))
     return Sale(
         gateway=_NAME,
@@ -46,7 +47,7 @@ def sale(raw: bytes, reading: Reading) -> Sale:
         method=None if payment is None else METHODS.get(payment, "other"),
         installments=body.integer("installmentCount"),
         occurred_at=reading.occurred(moment),
-        products=[_product(item) for item in body.nodes("items", "item")],
+        products=_basket.fitted(products, value, _CURRENCY, besides=body.number("shipping", "cost")),
         customer=reading.customer(_buyer(body)),
         tracking=_tracking.read([body], trust=("reference",)),
     )

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec import UNSET, UnsetType
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _time, _tracking
+from sinal_runtime.gateways import NotThisGateway, _basket, _body, _keys, _methods, _money, _time, _tracking
 from sinal_runtime.gateways._appmax_models import Delivery
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
@@ -96,6 +97,8 @@ def _status(delivery: Delivery) -> Status:
 
 def _of_order(delivery: Delivery, status: Status, reading: Reading) -> Sale:
     order, value, refunded = delivery.order, _value(delivery.order), _refunded(delivery.order, status)
+    if refunded and value is not None and Decimal(refunded) < Decimal(value):
+        status = "partially_refunded"  # OrderRefund, too, says how much
     order_id = order.ident("id")
     fact = value if status == "approved" else refunded or None if status == "partially_refunded" else None
     return Sale(
@@ -111,7 +114,7 @@ def _of_order(delivery: Delivery, status: Status, reading: Reading) -> Sale:
         installments=order.integer("installments"),
         occurred_at=reading.occurred(_moment(order, status)),
         test=_is_test(delivery),
-        products=_products(order),
+        products=_basket.fitted(_products(order), value, CURRENCY, besides=order.number("freight_value")),
         customer=reading.customer(_buyer(delivery.customer)),
         tracking=_returned(delivery),
         refunded_value=refunded,

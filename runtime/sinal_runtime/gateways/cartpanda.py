@@ -1,7 +1,12 @@
 """Cartpanda: JSON per event with the whole order in `order`; nothing in it proves where it comes from.
 
 - Proof: none is evidenced. The unguessable segment of the webhook's URL is the only check.
-- Value: `order.payment.actual_price_paid` in the currency beside it; the shop may sell in any. Without one, reais.
+- Value: `order.payment.actual_price_paid` in the currency beside it; the shop may sell in any. Else `total_price` in
+  the shop's own currency (`payment.currency`, the shop's settings), whatever `order.currency` says. Without any, reais.
+  Lines have a price in the shop's currency, and `actual_price_paid` in the buyer's.
+- Upsells and bumps come with `order.upsell` as lines of the same order, whose total grows (the total is in the key).
+- `order.refunded` says by `refunds[].total_amount` what was given back; less than the total is a refund in part.
+  `chargeback_received` counts whatever the event is.
 - Client: `browser_ip` and `user_agent` of the buyer. Tracking: `order.tracking_parameters`, a list of names and values
   with UTM, `fbc`, `fbp`, `external_id`, `src`, `sck`.
 - Time: as sent; the date of the status where there is one, else `created_at`.
@@ -14,9 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
+
+from msgspec import UNSET
 
 from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _keys, _methods, _money, _time, _tracking
+from sinal_runtime.gateways import NotThisGateway, _basket, _body, _keys, _methods, _money, _time, _tracking
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import Reading, phones
 from sinal_runtime.gateways.sale import Product, Sale, Status, Tracking
@@ -24,14 +32,17 @@ from sinal_runtime.gateways.sale import Product, Sale, Status, Tracking
 NAME = "cartpanda"
 SECRET_KEYS: tuple[str, ...] = ()
 AUTHENTICATES = False
+CURRENCY = "BRL"
 MEANINGLESS = frozenset({"order.updated", "order.fulfilled"})
 
 EVENTS: dict[str, Status] = {
     "order.created": "pending",
     "order.paid": "approved",
+    "order.upsell": "approved",
     "order.refunded": "refunded",
     "order.cancelled": "canceled",
     "order.canceled": "canceled",
+    "order.partially_refunded": "partially_refunded",
     "order.chargeback": "chargeback",
 }
 _DATES = {"approved": ("processed_at", "paid_at"), "refunded": ("refunded_at",), "canceled": ("cancelled_at",)}
@@ -51,15 +62,19 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
         raise NotThisGateway("`event` or `order` is missing")
     if order.ident("id") is None:
         raise NotThisGateway("`order.id` is missing")
-    return [_sale(order, event, EVENTS.get(event, "ignored"), reading)]
+    contested = order.flag("chargeback_received") is True
+    return [_sale(order, event, "chargeback" if contested else EVENTS.get(event, "ignored"), reading)]
 
 
 def _sale(order: Node, event: str, status: Status, reading: Reading) -> Sale:
     number, payment = order.ident("id"), order.node("payment")
-    code = payment.text("actual_price_paid_currency") or payment.text("currency") or order.text("currency") or "BRL"
-    currency, paid = _money.currency(code), payment.number("actual_price_paid")
-    value = _money.major(order.number("total_price") if paid is None else paid, currency)
-    fact = (event, order.text("updated_at")) if status == "ignored" else ()
+    value, currency = _price(order)
+    status, refunded = _refund(order, status, value, currency)
+    browser = order.node("client_details")
+    ip, agent = (order.text(name) or browser.text(name) for name in ("browser_ip", "user_agent"))
+    fact: tuple[str | None, ...] = (event, order.text("updated_at")) if status == "ignored" else ()
+    if event == "order.upsell" or status == "partially_refunded":
+        fact = (event, refunded or value)
     return Sale(
         gateway=NAME,
         event=event,
@@ -68,16 +83,62 @@ def _sale(order: Node, event: str, status: Status, reading: Reading) -> Sale:
         order_id=number,
         parent_order_id=order.ident("parent_order_id"),
         value=value,
-        currency=currency if value is not None else None,
+        currency=currency,
         method=_methods.method(payment.text("payment_type") or payment.text("type")),
         installments=payment.integer("installments"),
         occurred_at=reading.occurred(_moment(order, status)),
         test=order.flag("test") is True,
-        products=[_product(item, currency) for item in order.nodes("line_items")],
+        products=_lines(order, value, currency),
         customer=reading.customer(_buyer(order)),
         tracking=_returned(order),
-        client=_tracking.client(order.text("browser_ip"), order.text("user_agent")),
+        client=_tracking.client(ip, agent),
+        refunded_value=refunded or UNSET,
     )
+
+
+def _price(order: Node) -> tuple[str | None, str | None]:
+    """What was paid and its currency: the buyer's, else the shop's own."""
+    payment = order.node("payment")
+    paid, own = payment.number("actual_price_paid"), _own_currency(order)
+    if paid is not None:
+        told = payment.text("actual_price_paid_currency") or own or order.text("currency")
+        currency = _money.currency_of(told, default=CURRENCY)
+        value = _money.major(paid, currency)
+    else:
+        currency = _money.currency_of(own, order.text("currency"), default=CURRENCY)
+        value = _money.amount(order, "total_price", code=currency)
+    return value, currency if value is not None else None
+
+
+def _own_currency(order: Node) -> str | None:
+    """The shop's currency, in which totals and list prices are."""
+    places = (("shop_info", "settings_general"), ("shop", "settings_general"))
+    return order.text("payment", "currency") or next(
+        (code for place in places if (code := order.text(*place, "base_currency"))), None
+    )
+
+
+def _refund(order: Node, status: Status, value: str | None, currency: str | None) -> tuple[Status, str | None]:
+    """Whole or in part, and what was given back in the currency of `value`; refunds are told in that of the total."""
+    if status not in ("refunded", "partially_refunded"):
+        return status, None
+    total, refunds = _money.amount(order, "total_price", code=currency), order.nodes("refunds")
+    told = [amount for one in refunds if (amount := _money.amount(one, "total_amount", code=currency)) is not None]
+    back = sum(map(Decimal, told), Decimal(0))
+    if not back or value is None:
+        return status, None
+    whole = Decimal(total or value)
+    share = min(back / whole, Decimal(1)) if whole else Decimal(1)
+    return "refunded" if share == 1 else "partially_refunded", _money.major(Decimal(value) * share, currency)
+
+
+def _lines(order: Node, value: str | None, currency: str | None) -> list[Product]:
+    """The lines in the currency that was paid in; at list prices only where that is the shop's own."""
+    items = order.nodes("line_items")
+    own = _own_currency(order)
+    in_own = own is None or _money.currency(own) == currency
+    products = [_product(item, currency, in_own=in_own) for item in items]
+    return _basket.fitted(products, value, currency)
 
 
 def _moment(order: Node, status: Status) -> datetime | None:
@@ -85,8 +146,10 @@ def _moment(order: Node, status: Status) -> datetime | None:
     return _time.first(*special, order.raw("updated_at") if status != "pending" else None, order.raw("created_at"))
 
 
-def _product(item: Node, currency: str | None) -> Product:
-    quantity, price = max(1, item.integer("quantity") or 1), item.number("price")
+def _product(item: Node, currency: str | None, *, in_own: bool) -> Product:
+    quantity, paid = max(1, item.integer("quantity") or 1), item.number("actual_price_paid")
+    listed = _money.amount(item, "price", code=currency) if in_own else None
+    price = paid if paid is not None else None if listed is None else Decimal(listed)
     return Product(
         id=item.ident("product_id") or item.ident("id"),
         name=item.text("title") or item.text("name"),

@@ -5,8 +5,9 @@
   the webhook's URL always needs its unguessable segment.
 - Read-back of an older notice: `GET /v3/transactions/notifications/<code>` with e-mail and token, answered in XML.
 - Status: that of the order's charges, the furthest by rank (a refused card before a paid one is no refusal). A canceled
-  charge of which something was given back is a refund.
+  charge of which something was given back is a refund; of two cards of an order, one given back is a refund in part.
 - Value: `charges[].amount.value` in cents; several charges of one order (two cards) are added.
+- Renewals: `charges[].recurring.type` SUBSEQUENT. Tests: the links of an order of the sandbox lead there.
 - Time: RFC 3339; `paid_at` for an approval.
 - Tracking: `reference_id` (older: `reference`), read as a click id where it has the form of one.
 
@@ -20,9 +21,12 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from msgspec import UNSET, UnsetType
+
 from sinal_runtime import identity
 from sinal_runtime.gateways import (
     NotThisGateway,
+    _basket,
     _body,
     _keys,
     _methods,
@@ -51,7 +55,10 @@ STATUSES: dict[str, Status] = {
     "PAID": "approved",
     "DECLINED": "refused",
     "CANCELED": "canceled",
+    "EXPIRED": "expired",
 }
+_SOLD = ("approved", "partially_refunded", "refunded")
+_SANDBOX = "://sandbox."
 _CODE = re.compile(r"[A-Za-z0-9-]{20,64}", re.ASCII)
 
 
@@ -117,8 +124,7 @@ def _notice(code: str, reading: Reading) -> Sale:
 
 
 def _sale(body: Node, charges: list[Node], reading: Reading) -> Sale:
-    status = _furthest([_status(charge) for charge in charges])
-    telling = [charge for charge in charges if _status(charge) == status] or charges
+    status, telling = _outcome(charges)
     order, charge = body.ident("id"), telling[0] if telling else Node()
     word = charge.text("status") or "WAITING"
     currency = _money.currency(charge.text("amount", "currency") or "BRL")
@@ -129,6 +135,7 @@ def _sale(body: Node, charges: list[Node], reading: Reading) -> Sale:
         body.raw("created_at"),
     )
     fact = _keys.fingerprint(_given_back(telling)) if status == "partially_refunded" else None
+    products = [_product(item, currency) for item in body.nodes("items")]
     return Sale(
         gateway=NAME,
         event=word,
@@ -140,10 +147,39 @@ def _sale(body: Node, charges: list[Node], reading: Reading) -> Sale:
         method=_method(body, charge),
         installments=charge.integer("payment_method", "installments"),
         occurred_at=reading.occurred(_time.first(*moments)),
-        products=[_product(item, currency) for item in body.nodes("items")],
+        test=_is_test(body, charges),
+        renewal=status == "approved" and charge.text("recurring", "type") == "SUBSEQUENT",
+        products=_basket.fitted(products, value, currency),
         customer=reading.customer(_buyer(body)),
         tracking=_tracking.read([body, charge], trust=("click_id", "reference_id")),
+        refunded_value=_refunded(status, telling, currency),
     )
+
+
+def _outcome(charges: list[Node]) -> tuple[Status, list[Node]]:
+    """What an order's charges come to, and the charges that tell: the furthest by rank, or those that were paid.
+
+    An order without any charge waits for its Pix.
+    """
+    statuses = [_status(charge) for charge in charges]
+    furthest: Status = max(statuses, key=lambda status: RANK.get(status, 0), default="pending")
+    sold = [charge for charge, status in zip(charges, statuses, strict=True) if status in _SOLD]
+    if furthest in _SOLD and sold:
+        whole = all(_status(charge) == furthest for charge in sold)
+        return (furthest if whole else "partially_refunded"), sold
+    return furthest, [charge for charge in charges if _status(charge) == furthest] or charges
+
+
+def _is_test(body: Node, charges: list[Node]) -> bool:
+    links = [link.text("href") or "" for node in (body, *charges) for link in node.nodes("links")]
+    return any(_SANDBOX in href for href in links)
+
+
+def _refunded(status: Status, charges: list[Node], currency: str | None) -> str | UnsetType:
+    if status not in ("refunded", "partially_refunded"):
+        return UNSET
+    back = sum((charge.number("amount", "summary", "refunded") or Decimal(0) for charge in charges), Decimal(0))
+    return _money.cents(back, currency) or UNSET if back else UNSET
 
 
 def _status(charge: Node) -> Status:
@@ -153,11 +189,6 @@ def _status(charge: Node) -> Status:
         total = charge.number("amount", "value") or back
         return "refunded" if back >= total else "partially_refunded"
     return status
-
-
-def _furthest(statuses: list[Status]) -> Status:
-    """The furthest of an order's charges; an order without any waits for its Pix."""
-    return max(statuses, key=lambda status: RANK.get(status, 0), default="pending")
 
 
 def _amount(body: Node, charges: list[Node]) -> Decimal | None:

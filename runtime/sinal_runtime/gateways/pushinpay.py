@@ -29,8 +29,10 @@ CURRENCY = "BRL"
 STATUSES: dict[str, Status] = {
     "created": "pending",
     "paid": "approved",
+    "approved": "approved",
     "expired": "expired",
     "canceled": "canceled",
+    "cancelled": "canceled",
     "refunded": "refunded",
 }
 _MARKS = ("end_to_end_id", "payer_name", "payer_national_registration", "qr_code")

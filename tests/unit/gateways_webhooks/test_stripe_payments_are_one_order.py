@@ -124,7 +124,7 @@ class TestWhatWasSold:
     def test_lines_are_no_more_than_the_invoice(self, sale: Parse) -> None:
         lines = [{"amount": amount, "quantity": 1, "price": {"product": f"p{amount}"}} for amount in (3000, 6000)]
         found = sale("stripe", invoice(lines={"data": lines}))
-        assert [one.value for one in found.products] == ["16.63", "33.27"]
+        assert [one.value for one in found.products] == ["16.64", "33.26"]
 
     def test_a_card_at_a_terminal_was_shown_in_person(self, sale: Parse) -> None:
         note = {"user_agent": "Verifone", "ip": "177.10.20.30"}

@@ -1,0 +1,134 @@
+"""PagBank, Cartpanda and Appmax: several charges, refunds in part, renewals, tests, and which money it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sinal_runtime.gateways.sale import Client, Sale
+
+Tree = Callable[[str], Any]
+Parse = Callable[..., Sale]
+
+
+class TestPagBank:
+    def order(self, tree: Tree, *charges: tuple[str, int, int], **fields: Any) -> Any:
+        """Charges as status, cents and refunded cents."""
+        payload = tree("pagbank/order_paid.reconstructed.json")
+        payload["charges"] = [
+            {"id": f"CHAR_{at}", "status": status, "created_at": "2026-09-01T09:00:10.000-03:00",
+             "amount": {"value": cents, "currency": "BRL", "summary": {"refunded": refunded}}} | fields
+            for at, (status, cents, refunded) in enumerate(charges)
+        ]  # fmt: skip
+        return payload
+
+    def test_one_of_two_cards_given_back_is_a_refund_in_part(self, tree: Tree, sale: Parse) -> None:
+        found = sale("pagbank", self.order(tree, ("PAID", 5000, 0), ("CANCELED", 2500, 2500)))
+        assert (found.status, found.value, found.refunded_value) == ("partially_refunded", "75.00", "25.00")
+
+    def test_both_cards_given_back_are_a_whole_one(self, tree: Tree, sale: Parse) -> None:
+        found = sale("pagbank", self.order(tree, ("CANCELED", 5000, 5000), ("CANCELED", 2500, 2500)))
+        assert (found.status, found.value, found.refunded_value) == ("refunded", "75.00", "75.00")
+
+    def test_a_refused_card_is_no_part_of_the_order(self, tree: Tree, sale: Parse) -> None:
+        found = sale("pagbank", self.order(tree, ("DECLINED", 9000, 0), ("PAID", 5000, 1000)))
+        assert (found.status, found.value, found.refunded_value) == ("partially_refunded", "50.00", "10.00")
+
+    @pytest.mark.parametrize(("word", "renewal"), [("INITIAL", False), ("SUBSEQUENT", True)])
+    def test_later_charges_of_a_subscription(self, word: str, renewal: bool, tree: Tree, sale: Parse) -> None:
+        assert sale("pagbank", self.order(tree, ("PAID", 5000, 0), recurring={"type": word})).renewal is renewal
+
+    @pytest.mark.parametrize(("host", "test"), [("sandbox.api.pagseguro.com", True), ("api.pagseguro.com", False)])
+    def test_orders_of_the_sandbox(self, host: str, test: bool, tree: Tree, sale: Parse) -> None:
+        links = [{"rel": "SELF", "href": f"https://{host}/orders/ORDE_1"}]
+        assert sale("pagbank", self.order(tree, ("PAID", 5000, 0)) | {"links": links}).test is test
+
+    def test_lines_are_no_more_than_what_was_paid(self, tree: Tree, sale: Parse) -> None:
+        assert [one.value for one in sale("pagbank", self.order(tree, ("PAID", 5000, 0))).products] == ["50.00"]
+
+
+class TestCartpanda:
+    @pytest.fixture
+    def abroad(self, tree: Tree) -> Any:
+        """A shop of Brazil that sold in dollars; `order.currency` is not the currency of its totals."""
+        payload = tree("cartpanda/order.paid.reconstructed.json")
+        payload["order"] |= {
+            "currency": "USD",
+            "total_price": 1115.07,
+            "payment": {"currency": "BRL", "actual_price_paid": 221.490277, "actual_price_paid_currency": "USD"},
+            "line_items": [{"product_id": 9, "price": 1042.12, "actual_price_paid": 207, "quantity": 1}],
+        }
+        return payload
+
+    def test_lines_are_in_the_money_of_the_buyer(self, abroad: Any, sale: Parse) -> None:
+        found = sale("cartpanda", abroad)
+        assert (found.value, found.currency, found.products[0].value) == ("221.49", "USD", "207.00")
+        del abroad["order"]["line_items"][0]["actual_price_paid"]
+        assert sale("cartpanda", abroad).products[0].value is None
+
+    def test_a_total_is_in_the_money_of_the_shop(self, abroad: Any, sale: Parse) -> None:
+        abroad["order"]["payment"] = {}
+        abroad["order"]["shop_info"] = {"settings_general": {"base_currency": "BRL"}}
+        found = sale("cartpanda", abroad)
+        assert (found.value, found.currency, found.products[0].value) == ("1115.07", "BRL", "207.00")
+        abroad["order"]["total_price"] = "1.115,07"
+        assert sale("cartpanda", abroad).value == "1115.07"
+
+    @pytest.mark.parametrize(
+        ("back", "status", "refunded"),
+        [(1115.07, "refunded", "221.49"), (557.54, "partially_refunded", "110.75"), (0, "refunded", None)],
+    )
+    def test_refunds_are_held_against_the_total(
+        self, back: float, status: str, refunded: str | None, abroad: Any, sale: Parse
+    ) -> None:
+        abroad |= {"event": "order.refunded"}
+        abroad["order"]["refunds"] = [{"total_amount": back}]
+        found = sale("cartpanda", abroad)
+        assert (found.status, found.refunded_value or None) == (status, refunded)
+
+    def test_an_upsell_raises_the_same_order(self, tree: Tree, sale: Parse) -> None:
+        paid = tree("cartpanda/order.paid.reconstructed.json")
+        first = sale("cartpanda", paid)
+        paid["order"]["payment"]["actual_price_paid"] = 79.9
+        upsell, again = (sale("cartpanda", paid | {"event": "order.upsell"}) for _ in range(2))
+        assert (upsell.status, upsell.order_id, upsell.value) == ("approved", first.order_id, "79.90")
+        assert first.event_key != upsell.event_key == again.event_key
+
+    def test_a_contested_order_whatever_the_event(self, tree: Tree, sale: Parse) -> None:
+        payload = tree("cartpanda/order.paid.reconstructed.json") | {"event": "order.updated"}
+        payload["order"]["chargeback_received"] = 1
+        assert sale("cartpanda", payload).status == "chargeback"
+
+    def test_the_browser_in_its_other_place(self, tree: Tree, sale: Parse) -> None:
+        payload = tree("cartpanda/order.paid.reconstructed.json")
+        details = {"browser_ip": "203.0.113.9", "user_agent": "Mozilla/5.0 (Other)"}
+        payload["order"] |= {"browser_ip": None, "user_agent": None, "client_details": details}
+        assert sale("cartpanda", payload).client == Client(ip="203.0.113.9", user_agent="Mozilla/5.0 (Other)")
+
+
+class TestAppmax:
+    @pytest.mark.parametrize(
+        ("back", "status", "refunded"),
+        [(0, "refunded", None), (100.5, "partially_refunded", "100.50"), (582.67, "refunded", "582.67")],
+    )
+    def test_a_refund_that_says_how_much(
+        self, back: float, status: str, refunded: str | None, tree: Tree, sale: Parse
+    ) -> None:
+        payload = tree("appmax/OrderRefund.json")
+        payload["data"]["total_refunded"] = back
+        found = sale("appmax", payload)
+        assert (found.status, found.refunded_value or None) == (status, refunded)
+
+    def test_lines_are_no_more_than_what_was_paid(self, tree: Tree, sale: Parse) -> None:
+        payload = tree("appmax/OrderApproved.json")
+        products = [{"id": 1, "price": 200, "quantity": 1}, {"id": 2, "price": 165, "quantity": 1}]
+        payload["data"] |= {"products": products, "total": 267.48, "freight_value": 2.48, "discount": 100}
+        assert [one.value for one in sale("appmax", payload).products] == ["145.21", "119.79"]
+
+
+def test_pushinpay_in_both_spellings(tree: Tree, sale: Parse) -> None:
+    payload = tree("pushinpay/paid.shape.json")
+    found = [sale("pushinpay", payload | {"status": word}, now=0.0).status for word in ("canceled", "cancelled")]
+    assert found == ["canceled", "canceled"]
