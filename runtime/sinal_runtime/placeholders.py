@@ -69,7 +69,7 @@ _MACRO = re.compile(
     r"|__[a-z][a-z0-9]*(?:_[a-z0-9]+)*__|\{[$_a-z][_a-z. :]{0,60}\}|\[object \w+\]|##[a-z][\w.]{0,60}##",
     re.IGNORECASE,
 )
-_MAY_BE_MACRO = re.compile(r"[{%$*<_\[#]")
+_MAY_BE_MACRO = re.compile(r"[{%$*<\[#]|__")
 
 # SHA-256 of nothing, which senders that hash by themselves send.
 _HASHED = ("", " ", "0", "[object object]", "n/a", "nan", "nil", "none", "null", "undefined", "false", "true")

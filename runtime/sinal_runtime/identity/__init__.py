@@ -7,21 +7,19 @@ which was taken and why.
 from __future__ import annotations
 
 from sinal_runtime.identity.click import (
-    UTM_FIELDS,
     Fbc,
     Fbp,
     build_fbc,
     fbclid_of_fbc,
     fbclid_of_url,
-    fbclid_of_value,
     is_fbc,
     is_fbp,
     new_fbp,
     usable_fbc,
     utm_of_url,
-    utm_of_value,
 )
 from sinal_runtime.identity.fields import FIELDS, UnknownField, digest, hashed, normalise
+from sinal_runtime.identity.links import UTM_FIELDS, ad_of, fbclid_of_value, is_whole, utm_of_value
 from sinal_runtime.identity.users import ClearUser, hash_user, normalise_user
 
 __all__ = [
@@ -31,6 +29,7 @@ __all__ = [
     "Fbc",
     "Fbp",
     "UnknownField",
+    "ad_of",
     "build_fbc",
     "digest",
     "fbclid_of_fbc",
@@ -40,6 +39,7 @@ __all__ = [
     "hashed",
     "is_fbc",
     "is_fbp",
+    "is_whole",
     "new_fbp",
     "normalise",
     "normalise_user",

@@ -11,23 +11,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from random import Random
-from urllib.parse import unquote, unquote_plus
 
 from sinal_runtime import placeholders
 from sinal_runtime.events import Utm
+from sinal_runtime.identity import links
+from sinal_runtime.identity.links import MAX_FBCLID
 
 FBC_MAX_AGE_MS = 90 * 86_400_000  # Meta's cookie lives 90 days, and it takes no older click
 CLOCK_SKEW_MS = 60_000  # a browser's clock may be ahead of ours by that much
-MAX_FBCLID = 512
-MAX_UTM = 500
 
-# Unreserved characters of a URL and padding. No real fbclid has a dot, which would look like one more segment.
-_FBCLID = re.compile(rf"[A-Za-z0-9._~=-]{{1,{MAX_FBCLID}}}")
 _SEGMENT = re.compile(rf"[A-Za-z0-9_~=-]{{1,{MAX_FBCLID}}}")
 _FBC = re.compile(rf"fb\.(\d{{1,2}})\.(\d{{13}})\.({_SEGMENT.pattern})(?:\.({_SEGMENT.pattern}))?", re.ASCII)
 _FBP = re.compile(r"fb\.(\d{1,2})\.(\d{13})\.(\d{1,20})(?:\.([A-Za-z0-9_-]{1,16}))?", re.ASCII)
 _APPENDIX = re.compile(r"AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_-]{8}")  # the library's language token, or its six bytes
-UTM_FIELDS = {f"utm_{field}": field for field in ("source", "medium", "campaign", "content", "term")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,42 +114,15 @@ def new_fbp(now_ms: int, rng: Random) -> str:
 
 
 def fbclid_of_url(url: str) -> str | None:
-    """The first well-formed `fbclid` of the query, percent-decoded once; None without one."""
-    values = (value for name, value in _query(url) if name == "fbclid")
-    return next((fbclid for value in values if (fbclid := fbclid_of_value(value))), None)
-
-
-def fbclid_of_value(value: str) -> str | None:
-    """A query's value as an fbclid, percent-decoded once; None for a malformed one."""
-    text = unquote(value) if "%" in value else value
-    return text if _FBCLID.fullmatch(text) and not _is_placeholder(text) else None
+    """The last well-formed `fbclid` of a link, percent-decoded once; None without one."""
+    return links.ad_of(url).fbclid
 
 
 def utm_of_url(url: str) -> Utm:
-    """Campaign parameters of the query, decoded once, cut at 500 characters; of several the first that is not blank."""
-    found: dict[str, str] = {}
-    for name, value in _query(url):
-        field = UTM_FIELDS.get(name)
-        if field and field not in found and (text := utm_of_value(value)):
-            found[field] = text
-    return Utm(**found)
-
-
-def utm_of_value(value: str) -> str:
-    """A query's value as a campaign parameter; empty when nothing is left of it, or a placeholder."""
-    text = unquote_plus(value) if "%" in value or "+" in value else value
-    if not text.isprintable():
-        text = "".join(c for c in text if c.isprintable())
-    text = text.strip()[:MAX_UTM]
-    return "" if placeholders.is_no_campaign(text) else text
+    """Campaign parameters of a link, decoded once, cut at 500 characters; of several the first that says something."""
+    return Utm(**links.ad_of(url).utm)
 
 
 def _is_placeholder(segment: str) -> bool:
     """Whether the part of an id that tells one visitor from another is a word for nothing or a row."""
     return placeholders.is_no_id(segment)
-
-
-def _query(url: str) -> list[tuple[str, str]]:
-    """Raw name and value pairs; splitting by hand, since the standard parser raises for a bad host."""
-    query = url.partition("#")[0].partition("?")[2]
-    return [(name, value) for name, _, value in (pair.partition("=") for pair in query.split("&"))]

@@ -14,7 +14,7 @@ from sinal_runtime.crawlers import is_crawler
 from sinal_runtime.events import Event, Kind, UserData, Utm, event_row_id
 from sinal_runtime.gateways.readback import ReadBack
 from sinal_runtime.gateways.sale import Sale
-from sinal_runtime.ingest import ids, peer, urls
+from sinal_runtime.ingest import ids, peer
 from sinal_runtime.ingest.draft import Draft, private_id
 from sinal_runtime.ingest.exchange import clean_user_agent
 from sinal_runtime.ingest.fields import instant_ms
@@ -28,7 +28,6 @@ class Visitor(msgspec.Struct, kw_only=True, frozen=True):
     user_agent: str | None = None
     fbc: str | None = None
     fbp: str | None = None
-    referrer: str | None = None  # the page, where a beacon can't say its URL
     country: str | None = None  # ISO alpha-2, where the proxies before us tell
 
 
@@ -52,7 +51,6 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
         "session_id": said.get("session_id") or _new_id("session", row_id, natural),
         "fbc": said.get("fbc") or _fbc(fbclid, visitor.fbc, occurred_at),
         "fbp": said.get("fbp") or visitor.fbp,
-        "url": said.get("url") or visitor.referrer,
         "ip": said.get("ip") or visitor.ip,
         "user_agent": user_agent,
         "consent_required": visitor.country is not None and visitor.country in caller.funnel.consent.required_in,
@@ -125,7 +123,6 @@ def visitor(
     ip: str | None,
     user_agent: str | None,
     cookies: dict[str, str],
-    referrer: str | None = None,
     country: str | None = None,
 ) -> Visitor:
     """A browser at the other end; malformed cookies count as absent."""
@@ -134,7 +131,6 @@ def visitor(
         user_agent=user_agent,
         fbc=_if_fbc(cookies.get("_fbc")),
         fbp=_if_fbp(cookies.get("_fbp")),
-        referrer=urls.scrub(referrer) if referrer else None,
         country=country,
     )
 

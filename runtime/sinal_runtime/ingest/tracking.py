@@ -91,8 +91,10 @@ class Tracking:
         return await self._accept(request, slug, entries(await self._read(request, slug, batch=True)))
 
     async def beacon(self, request: Request, slug: str | None, entry: Entry) -> None:
-        """One event out of query parameters; raises Problem."""
-        await self._accept(request, slug, [entry], page_is_url=True)
+        """One event out of query parameters; the page that loads it is its URL where it names none. Raises Problem."""
+        if (page := request.headers.get("referer")) and not entry.source.get("url"):
+            entry = entry._replace(source={**entry.source, "url": page[: draft.MAX_URL]})
+        await self._accept(request, slug, [entry])
 
     def begin(self, request: Request, slug: str | None, kind: Kind | None, done: Callable[[Receipt], None]) -> bool:
         """Take a whole request with one event (`kind`: its path's, None for a batch) without waiting for anything.
@@ -126,7 +128,7 @@ class Tracking:
     ) -> bool:
         """Understand the one event and send it on its way."""
         try:
-            understood = self._understand(request, found, callers, page_is_url=False)
+            understood = self._understand(request, found, callers)
         except problem.Problem:
             return False
         (event,) = understood.events
@@ -158,12 +160,10 @@ class Tracking:
             await self._admit_inflated(callers[0].tenant, seen.weight)
         return body.json_object(data)
 
-    async def _accept(
-        self, request: Request, slug: str | None, found: list[Entry], *, page_is_url: bool = False
-    ) -> Answer:
+    async def _accept(self, request: Request, slug: str | None, found: list[Entry]) -> Answer:
         callers = self._callers(request, slug, found)
         await self._admit_rate(callers[0].tenant, len(found))
-        events, dropped, unknown = self._understand(request, found, callers, page_is_url=page_is_url)
+        events, dropped, unknown = self._understand(request, found, callers)
         self._observer.unknown_fields(request.tenant, unknown)
         self._observer.crawlers(request.tenant, sum(event.crawler for event in events))
         return _answer(events, await self._stored(self._out.put(events)), dropped)
@@ -174,11 +174,9 @@ class Tracking:
         except outlet.EventTooLarge:
             raise outlet.too_large() from None
 
-    def _understand(
-        self, request: Request, found: list[Entry], callers: list[who.Caller], *, page_is_url: bool
-    ) -> Understood:
+    def _understand(self, request: Request, found: list[Entry], callers: list[who.Caller]) -> Understood:
         now_ms = int(self._clock.time() * 1000)
-        visitor = self._visitor(request, page_is_url) if request.source == "browser" else facts.NOBODY
+        visitor = self._visitor(request) if request.source == "browser" else facts.NOBODY
         errors: list[FieldError] = []
         events: list[Event] = []
         dropped: list[tuple[str, ...]] = []
@@ -220,14 +218,12 @@ class Tracking:
         self._admitted.remember(snapshot, request, slug, callers[0])
         return callers
 
-    def _visitor(self, request: Request, page_is_url: bool) -> facts.Visitor:
+    def _visitor(self, request: Request) -> facts.Visitor:
         ip = peer.client_ip(request.peer, request.headers.get("x-forwarded-for"), trusted_proxies=self._trusted_proxies)
-        page = request.headers.get("referer") if page_is_url else None
         return facts.visitor(
             ip=ip,
             user_agent=request.user_agent,
             cookies=request.cookies,
-            referrer=page[: draft.MAX_URL] if page else None,
             country=self._country.of(request.headers),
         )
 

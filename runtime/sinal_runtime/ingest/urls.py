@@ -6,9 +6,12 @@ exactly as they were written.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from sinal_runtime import identity, personal
+
+_AMP = re.compile(r"^(?:amp(?:;|%3b))+", re.IGNORECASE)  # what a web page's source leaves before a name
 
 
 class Landing(NamedTuple):
@@ -20,21 +23,39 @@ class Landing(NamedTuple):
 
 
 def read(url: str) -> Landing:
-    """Take a URL apart in one pass: fbclid and campaign as `identity` finds them, the rest as `scrub` leaves it."""
-    base, mark, query = url.partition("#")[0].partition("?")
-    fbclid: str | None = None
-    utm: dict[str, str] = {}
+    """Take a URL apart: fbclid and campaign as `identity` finds them, the rest as `scrub` leaves it.
+
+    A link as it should be is gone through once; one that somebody broke is read by the rules of `identity.links`.
+    """
+    head, _, fragment = url.partition("#")
+    base, mark, query = head.partition("?")
+    is_broken = "=" in fragment or "%3" in fragment or not identity.is_whole(query) or (not mark and "&" in base)
+    fbclid, utm = identity.ad_of(url) if is_broken else (None, {})
     kept: list[str] = []
     for part in query.split("&") if mark else ():
         name, _, value = part.partition("=")
+        if is_broken:
+            kept += [piece] if (piece := _without_person(part)) else []
+            continue
         if name == "fbclid":
-            fbclid = fbclid or identity.fbclid_of_value(value)
-        elif (field := identity.UTM_FIELDS.get(name)) and field not in utm and (text := identity.utm_of_value(value)):
+            fbclid = identity.fbclid_of_value(value) or fbclid
+        elif (
+            (field := identity.UTM_FIELDS.get(name.lower()))
+            and field not in utm
+            and (text := identity.utm_of_value(value))
+        ):
             utm[field] = text
-        if not personal.is_personal_pair(part):
+        if part and not personal.is_personal_pair(part):
             kept.append(part)
     base = _without_user(base)
-    return Landing(f"{base}?{'&'.join(kept)}" if any(kept) else base, fbclid, utm)
+    return Landing(f"{base}?{'&'.join(kept)}" if kept else base, fbclid, utm)
+
+
+def _without_person(part: str) -> str:
+    """A pair of a broken query, as more than one pair may stand in it, and less than its name before it."""
+    pieces = part.split("?")
+    kept = [piece for piece in pieces if not personal.is_personal_pair(_AMP.sub("", piece))]
+    return "?".join(kept)
 
 
 def scrub(url: str) -> str:
