@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from sinal_crds.plan import FunnelPlan, MatchingPlan, TenantPlan
 from sinal_runtime.matching.evidence import Subject
 from sinal_runtime.matching.scoring import Agreement
-from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, HOUR_MS
+from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, HOUR_MS, OWN
 from sinal_runtime.store.evidence import Evidence, Note, Param
 from sinal_runtime.store.facts import Delivery as Facts
 from sinal_runtime.store.reading import Delivery, EventDetail, MatchDetail
@@ -46,7 +46,7 @@ def _lacking(
     event: EventDetail, match: MatchDetail, subject: Subject, evidence: Evidence, plan: MatchingPlan
 ) -> Iterator[Note]:
     gateway, days = event.gateway, plan.click_window_s // DAY_S
-    since = datetime.fromtimestamp(subject.first_at / 1000, UTC) - timedelta(seconds=plan.click_window_s)
+    since = datetime.fromtimestamp(subject.bought_at / 1000, UTC) - timedelta(seconds=plan.click_window_s)
     if evidence.page_at is None or evidence.page_at < since:
         yield _note("no_visits", days=days, funnel=event.funnel, last_at=_moment(evidence.page_at))
     if not subject.click_ids and not subject.session_ids:
@@ -64,7 +64,7 @@ def _lacking(
     yield from _network(match, subject, evidence, gateway)
     if isinstance(match.rivals, int) and match.rivals:
         yield _note("rivals", visitors=match.rivals + 1)
-    if match.rule in ("weighted", "ip_user_agent") and _disagrees(match, "email"):
+    if match.rule not in (*OWN, "email") and (_disagrees(match, "email") or _disagrees(match, "phone")):
         yield _note("other_email")
     needed = plan.match_threshold if match.decision == "review" else plan.review_threshold
     if match.score:

@@ -20,6 +20,7 @@ from sinal_runtime.matching import names, visits
 from sinal_runtime.matching.marks import Marks, blank_row
 from sinal_runtime.matching.parcels import Parcel, meta_id, pack
 from sinal_runtime.matching.sales import Draft, Order, merged, new_order, order_key, renamed_order
+from sinal_runtime.matching.signals import OWN
 from sinal_runtime.store.matching import MatchTransaction
 from sinal_runtime.store.rows import CapiRow, Claim, Delivered, EventRow, Outbox, Outcome, OutcomeRow
 
@@ -46,6 +47,7 @@ class Batch:
         self._funnels = {funnel.name: funnel for funnel in plan.funnels}
         self._tx = transaction
         self._now = now
+        self._taught: list[visits.OpenKey] = []  # e-mails and phones of sales that may prove whose they are
         self._doubled: dict[str, int] = {}  # events that came more than once in this very batch
 
     async def run(self, events: list[Event]) -> Result:
@@ -56,7 +58,7 @@ class Batch:
         kept = await names.learned(self._tx, await self._obey(fresh))
         seen = [event for event in kept if event.kind in TRACKING_KINDS and not event.crawler]
         drafts = [self._draft(event) for event in kept]
-        late = await self._learn(seen)
+        late = await self._learn(seen, drafts)
         orders = await self._orders(drafts, late)
         outbox, decisions = await self._settle(orders, drafts)
         await self._tx.withdraw_clicks([visits.click_key(event) for event in seen if event.consent_ads is False])
@@ -118,12 +120,13 @@ class Batch:
         verdict = rules.sale_rules(self._plan, funnel, event)
         return Draft(event, verdict, funnel, follows=rules.follows(event.sale, integration))
 
-    async def _learn(self, seen: list[Event]) -> list[int]:
-        """Store what visitors showed; returns the unmatched orders they may belong to."""
+    async def _learn(self, seen: list[Event], drafts: list[Draft]) -> list[int]:
+        """Store what visitors showed; returns the orders that they, or what sales may teach of them, could change."""
         await self._tx.learn_clicks(visits.click_rows(seen))
         await self._tx.learn_sessions(visits.session_rows(seen))
         await self._tx.learn_identities(visits.identities_of(seen))
-        return await self._tx.reopenable(visits.visit_keys(seen))
+        self._taught = visits.taught_keys([draft.event for draft in drafts if draft.event.sale is not None])
+        return await self._tx.reopenable([*visits.visit_keys(seen), *self._taught])
 
     async def _orders(self, drafts: list[Draft], late: list[int]) -> list[Order]:
         """Lock the orders of this batch's sales and those that late clicks open again; sales are taken in sequence."""
@@ -142,6 +145,9 @@ class Batch:
         orders = {(row.gateway, row.order_key): Order.of(row, known.get(row.id)) for row in rows}
         for merge in merges:
             orders[merge.gateway, merge.order_key].absorb(orders.pop((merge.gateway, merge.name)))
+        taught = {told.key for told in self._taught}
+        for other in orders.values() if taught else ():
+            other.taught = other.subject is not None and not taught.isdisjoint(visits.subject_keys(other.subject))
         for draft in sales:
             order = orders.get(order_key(draft.event))
             if order is None or (draft.follows and order.row.integration != draft.event.integration):
@@ -174,10 +180,8 @@ class Batch:
                 if order.subject is not None
             ]
         )
-        await self._tx.open_orders([key for order in orders if order.fresh for key in order.open_keys()])
-        await self._tx.close_orders(
-            [order.row.id for order in orders if order.known is not None and order.decision == "match"]
-        )
+        await self._tx.open_orders([key for order in orders if order.fresh or order.match for key in order.open_keys()])
+        await self._tx.close_orders([order.row.id for order in orders if order.known is not None and order.settled])
         await self._tx.save_matches([order.match for order in orders if order.match])
         await self._tx.learn_identities(visits.identity_rows(list(_proven(orders))), proven=True)
         await self._tx.insert_events([_event_row(draft) for draft in drafts])
@@ -187,7 +191,7 @@ class Batch:
 
     async def _look(self, placed: list[tuple[Order, FunnelPlan | None]]) -> None:
         wanted = {
-            order.row.id: (order.question(), max(funnel.matching.click_window_s, funnel.matching.view_window_s))
+            order.row.id: order.question(funnel.matching)
             for order, funnel in placed
             if order.subject is not None and funnel is not None
         }
@@ -202,9 +206,10 @@ class Batch:
         for found in await self._tx.open_events(sorted(by_id)):
             order, funnel = by_id[found.conversion_id]
             hold = order.row.hold_until
+            verdict = rules.sale_rules(self._plan, funnel, found.event) if funnel else rules.withhold("policy")
             draft = Draft(
                 found.event,
-                rules.sale_rules(self._plan, funnel, found.event) if funnel else rules.withhold("policy"),
+                rules.withhold("out_of_order") if order.state.given_back else verdict,
                 funnel,
                 found.conversion_id,
                 stored=True,
@@ -265,9 +270,15 @@ class Batch:
 
 
 def _proven(orders: list[Order]) -> Iterable[tuple[str, list[str], list[str], int]]:
-    """A sale that carries our own id proves whose e-mail it is: the next order of that buyer finds the same click."""
+    """A sale that carries our own id proves whose e-mail it is: the next order of that buyer finds the same click.
+
+    Not where the visitor had given another e-mail or phone: then the sale is somebody else's, or a gift.
+    """
     for order in orders:
-        if order.match and order.match.rule in ("click_id", "session_id") and order.click and order.subject:
+        if not (order.match and order.match.rule in OWN and order.click and order.subject):
+            continue
+        told = {*order.click.emails, *order.click.phones}
+        if told <= {*order.subject.emails, *order.subject.phones}:
             yield order.click.click_id, order.subject.emails, order.subject.phones, order.click.last_at
 
 

@@ -5,16 +5,23 @@ A sale's side grows with every event of its order and does not depend on their s
 
 from __future__ import annotations
 
+import ipaddress
+from functools import lru_cache
+
 import msgspec
 
 from sinal_runtime.events import Event, UserData, Utm
 
 
 class Subject(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """All that an order's events told so far; times are Unix ms, hashes are hex, lists are sorted."""
+    """All that an order's events told so far; times are Unix ms, hashes are hex, lists are sorted.
+
+    `approved_at` is that of the earliest approval, None before there is one.
+    """
 
     first_at: int
     last_at: int
+    approved_at: int | None = None
     click_ids: list[str] = []
     session_ids: list[str] = []
     external_ids: list[str] = []
@@ -28,13 +35,26 @@ class Subject(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     products: list[str] = []
     utms: list[str] = []
 
+    @property
+    def bought_at(self) -> int:
+        """When it was bought, from where windows count: the approval; before there is one, the first that was told."""
+        return self.first_at if self.approved_at is None else self.approved_at
+
     def merged(self, other: Subject) -> Subject:
         """Both together; commutative and idempotent."""
         lists = {name: _sorted(getattr(self, name), getattr(other, name)) for name in _LISTS}
-        return Subject(first_at=min(self.first_at, other.first_at), last_at=max(self.last_at, other.last_at), **lists)
+        approvals = [at for at in (self.approved_at, other.approved_at) if at is not None]
+        return Subject(
+            first_at=min(self.first_at, other.first_at),
+            last_at=max(self.last_at, other.last_at),
+            approved_at=min(approvals, default=None),
+            **lists,
+        )
 
 
-_LISTS = tuple(name for name in Subject.__struct_fields__ if name not in ("first_at", "last_at"))
+_LISTS = tuple(name for name in Subject.__struct_fields__ if not name.endswith("_at"))
+_BOUGHT = ("approved", "subscription_renewed")
+PART = 10  # of an id's 22 characters: what is left names it still
 
 
 class Candidate(msgspec.Struct, kw_only=True, frozen=True):
@@ -79,6 +99,7 @@ def subject_of(event: Event) -> Subject:
     return Subject(
         first_at=event.occurred_at,
         last_at=event.occurred_at,
+        approved_at=event.occurred_at if sale.status in _BOUGHT else None,
         click_ids=_sorted([tracking.click_id, event.click_id]),
         session_ids=_sorted([tracking.session_id, event.session_id]),
         external_ids=_sorted([tracking.external_id, event.external_id]),
@@ -98,6 +119,22 @@ def fbclid_of(fbc: str | None) -> str | None:
     """The ad click's id inside Meta's cookie `fb.<n>.<ms>.<fbclid>`, or None."""
     parts = (fbc or "").split(".")
     return parts[3] if len(parts) >= 4 and parts[0] == "fb" and parts[3] else None
+
+
+def part_of(click_id: str) -> str | None:
+    """What an id is looked up by when it came back in another case or cut short; None where too little is left."""
+    return click_id.lower() if len(click_id) >= PART else None
+
+
+@lru_cache(maxsize=4_096)
+def network_of(ip: str) -> str:
+    """What an address is compared by: itself, or the /64 of an IPv6 address, within which a telephone moves."""
+    if ":" not in ip:
+        return ip
+    try:
+        return str(ipaddress.ip_network((ip, 64), strict=False).network_address)
+    except ValueError:
+        return ip
 
 
 def merge_candidates(rows: list[Candidate]) -> list[Candidate]:

@@ -14,6 +14,7 @@ from sinal_runtime.gateways.sale import RANK
 
 Move = Literal["moved", "kept", "out_of_order"]
 
+_GIVEN_BACK = ("refunded", "chargeback")
 RESTORED = "chargeback_won"  # the money is the seller's again
 # States that only an approved sale can reach, with the money still the seller's: an approval that they overtook is
 # still a sale to tell of. The claim on the order's Purchase sees to it that it is told once.
@@ -30,6 +31,11 @@ class OrderState(msgspec.Struct, frozen=True):
     def rank(self) -> int:
         """Rank of the state, 0 before any event."""
         return RANK.get(self.status or "", 0)
+
+    @property
+    def given_back(self) -> bool:
+        """Whether the buyer has the money again: nothing of such an order is sent any more."""
+        return self.status in _GIVEN_BACK
 
     @property
     def effective(self) -> str | None:

@@ -15,6 +15,7 @@ from sinal_runtime.events import Event, encode, meta_event_id
 from sinal_runtime.gateways.sale import Sale
 from sinal_runtime.matching.decision import Verdict, destinations
 from sinal_runtime.matching.evidence import Candidate
+from sinal_runtime.matching.people import completing
 from sinal_runtime.matching.values import worth
 from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.rows import CapiRow, Claim
@@ -54,7 +55,7 @@ def pack(
         event=event,
         event_name=verdict.event_name,
         event_id=event_id,
-        click=None if click is None else click_data(click),
+        click=None if click is None else click_data(click, event),
         value=value,
         currency=currency,
     )
@@ -101,8 +102,8 @@ def _sale_key(sale: Sale, event_name: str, event_id: str) -> str:
     return f"{event_name}:{event_id}"
 
 
-def click_data(click: Candidate) -> payload.ClickData:
-    """The matched click as payloads take it."""
+def click_data(click: Candidate, event: Event) -> payload.ClickData:
+    """The matched click as payloads take it; its forms complete what the event tells of its person."""
     return payload.ClickData(
         click_id=click.click_id,
         session_id=click.session_id,
@@ -113,7 +114,7 @@ def click_data(click: Candidate) -> payload.ClickData:
         url=click.url,
         referrer=click.referrer,
         external_id=click.external_id,
-        user=click.user,
+        user=completing(click, event),
         observed_at=click.first_at,
     )
 

@@ -9,18 +9,20 @@ from decimal import Decimal
 
 import msgspec
 
-from sinal_crds.plan import FunnelPlan
+from sinal_crds.plan import FunnelPlan, MatchingPlan
 from sinal_runtime.events import Event, encode
 from sinal_runtime.matching import decision as rules
 from sinal_runtime.matching.evidence import Candidate, Subject, subject_of
 from sinal_runtime.matching.orders import OrderState, advance
 from sinal_runtime.matching.refunds import Refunds, is_part
 from sinal_runtime.matching.scoring import RunnerUp, Score, best
-from sinal_runtime.matching.visits import moment, subject_keys
-from sinal_runtime.store.rows import KnownMatch, MatchRow, Merge, Misnamed, NewOrder, OpenOrder, OrderRow
+from sinal_runtime.matching.signals import OWN
+from sinal_runtime.matching.visits import browser_keys, moment, subject_keys
+from sinal_runtime.store.rows import KnownMatch, MatchRow, Merge, Misnamed, NewOrder, OpenOrder, OrderRow, Wanted
 
 # Two workers may handle a click and its sale at the same moment, neither seeing the other; a second look finds it.
 SECOND_LOOK = timedelta(seconds=5)
+BY_PERSON = "review_"  # how rules begin that a person's word made
 
 
 @dataclass
@@ -48,7 +50,10 @@ class Draft:
 
 @dataclass
 class Order:
-    """A locked order; `fresh` when a sale of this batch belongs to it."""
+    """A locked order; `fresh` when a sale of this batch belongs to it.
+
+    `taught` when another sale of the batch may prove whose e-mail or phone this order's is.
+    """
 
     row: OrderRow
     state: OrderState
@@ -62,6 +67,9 @@ class Order:
     decision: rules.Decision = "unmatched"
     click: Candidate | None = None
     match: MatchRow | None = None
+    rule: str = ""
+    browsers: list[Candidate] = field(default_factory=list)
+    taught: bool = False
 
     @classmethod
     def of(cls, row: OrderRow, known: KnownMatch | None) -> Order:
@@ -75,6 +83,7 @@ class Order:
             known=known,
             refunds=Refunds(row.refunded_parts, row.refunded_total),
             decision=known.decision if known is not None else "unmatched",
+            rule=known.rule if known is not None else "",
         )
 
     def take(self, draft: Draft) -> None:
@@ -131,32 +140,47 @@ class Order:
         self.row = msgspec.structs.replace(self.row, hold_until=min(held, default=None))
         self.fresh = True
 
-    def question(self) -> Subject:
+    def question(self, plan: MatchingPlan) -> Wanted:
         """What to look for: the evidence, and the click that was chosen before, whose data is needed again."""
         assert self.subject is not None  # noqa: S101 - callers ask orders that have evidence
-        chosen = self.known.click_id if self.known else None
-        if chosen is None or chosen in self.subject.click_ids:
-            return self.subject
-        return msgspec.structs.replace(self.subject, click_ids=[*self.subject.click_ids, chosen])
+        window_s = max(plan.click_window_s, plan.view_window_s)
+        return Wanted(self.subject, self.known.click_id if self.known else None, window_s)
 
     def look(self, funnel: FunnelPlan, candidates: list[Candidate]) -> None:
-        """Choose the click; what stood before stays unless the new evidence is better."""
+        """Choose the click by all that is known now, so that the sequence in which it came does not matter.
+
+        What stood before stays where a person said so, or where its click is gone, unless the new evidence is better.
+        """
         if self.subject is None:
             return
         score = best(self.subject, candidates, funnel.matching)
-        if self.known is not None and score.score <= self.known.score:
-            self.decision = self.known.decision
-            self.click = next((c for c in candidates if c.click_id == self.known.click_id), None)
-            return
+        self.browsers = score.browsers
+        known = self.known
+        if known is not None:
+            chosen = next((one for one in candidates if one.click_id == known.click_id), None)
+            stands = known.rule.startswith(BY_PERSON) or (known.click_id is not None and chosen is None)
+            if stands and score.score <= known.score:
+                self.decision, self.click = known.decision, chosen
+                return
         self.decision = rules.decide(score.score, funnel.matching)
         self.click = score.candidate
-        self.match = _match_row(self.row.id, self.decision, score)
+        match = _match_row(self.row.id, self.decision, score)
+        if known is None or KnownMatch(match.click_id, self.decision, match.score, match.rule) != known:
+            self.match = match
+        self.rule = score.rule
+
+    @property
+    def settled(self) -> bool:
+        """Whether no other click could be the one: the sale names it by the only id of ours that came back."""
+        subject = self.subject
+        if subject is None or self.decision != "match" or self.rule not in OWN:
+            return False
+        return self.click is not None and self.click.from_ad and len(subject.click_ids) + len(subject.session_ids) == 1
 
     def saved(self, now: datetime, wait_s: int) -> OrderRow:
         """The row as it is to be written."""
         subject = self.subject
         assert subject is not None  # noqa: S101 - an order has at least one sale
-        unmatched = self.decision != "match"
         waiting = any(draft.verdict.action == "wait" for draft in self.drafts)
         held = self.row.hold_until if self.row.hold_until and self.row.hold_until > now else None
         return msgspec.structs.replace(
@@ -171,18 +195,19 @@ class Order:
             phone_hash=next(iter(subject.phones), None),
             signals=msgspec.Raw(encode(subject)),
             hold_until=(held or now + timedelta(seconds=wait_s)) if waiting else None,
-            recheck_at=now + SECOND_LOOK if unmatched and self.fresh else None,
+            recheck_at=now + SECOND_LOOK if (self.fresh or self.taught) and not self.settled else None,
             refunded_parts=self.refunds.parts,
             refunded_total=self.refunds.total,
         )
 
     def open_keys(self) -> list[OpenOrder]:
-        """Keys by which a late click finds this order; none once it is matched."""
+        """Keys by which a late click finds this order, also one of a browser that was recognised; none once settled."""
         subject = self.subject
-        if subject is None or self.decision == "match":
+        if subject is None or self.settled:
             return []
-        last_at = moment(subject.last_at)
-        return [OpenOrder(conversion_id=self.row.id, key=key, last_at=last_at) for key in subject_keys(subject)]
+        bought_at = moment(subject.bought_at)
+        keys = sorted({*subject_keys(subject), *(key for browser in self.browsers for key in browser_keys(browser))})
+        return [OpenOrder(conversion_id=self.row.id, key=key, last_at=bought_at) for key in keys]
 
 
 def _match_row(order: int, decision: rules.Decision, score: Score) -> MatchRow:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from sinal_crds.plan import MatchingPlan
+from sinal_runtime.matching import people
 from sinal_runtime.matching import signals as table
-from sinal_runtime.matching.evidence import Candidate, Subject, merge_candidates
+from sinal_runtime.matching.evidence import Candidate, Subject, merge_candidates, network_of, part_of
 
 NO_RULE = "none"
 WEIGHTED = "weighted"
@@ -35,7 +36,8 @@ class RunnerUp(msgspec.Struct, frozen=True):
 class Score(msgspec.Struct, kw_only=True, frozen=True):
     """The best click of a sale and why; `candidate` is None when no click of the window agrees in anything.
 
-    `visitors` used the sale's address around that time; `rivals` are other visitors that fit as well.
+    `visitors` used the sale's address around that time; `rivals` are other visitors that fit as well. `browsers` are
+    the clicks that were recognised: of their browsers' ad clicks the last before the purchase is the `candidate`.
     """
 
     rule: str = NO_RULE
@@ -45,35 +47,46 @@ class Score(msgspec.Struct, kw_only=True, frozen=True):
     candidate: Candidate | None = None
     visitors: int = 0
     rivals: int = 0
+    browsers: list[Candidate] = []
 
 
 def best(subject: Subject, candidates: list[Candidate], plan: MatchingPlan) -> Score:
     """The click that fits best, its score lowered where another visitor fits as well."""
-    eligible = [candidate for candidate in merge_candidates(candidates) if in_window(subject, candidate, plan)]
+    known = merge_candidates(candidates)
+    shared = people.without_shared(subject, known)
+    eligible = [candidate for candidate in known if in_window(subject, candidate, plan)]
     visitors = _visitors_of_address(subject, eligible)
-    scored = [score for candidate in eligible if (score := rate(subject, candidate, visitors)).score > 0]
+    scored = [score for candidate in eligible if (score := rate(subject, candidate, visitors, shared)).score > 0]
     if not scored:
         return Score()
-    scored.sort(key=_preference, reverse=True)
+    scored.sort(key=lambda score: _preference(subject, score), reverse=True)
     top, others = scored[0], scored[1:]
     rivals = _rivals(top, others)
     worth = top.score * (1 + 1 / (rivals + 1)) / 2  # k visitors that fit leave it (1 + 1/k) / 2 of its worth
+    last, browsers = (top.candidate, [top.candidate]) if rivals else _last_click(subject, scored, eligible, shared)
     return msgspec.structs.replace(
-        top, score=round(worth, 4), runner_up=_runner_up(others), visitors=visitors, rivals=rivals
+        top,
+        score=round(worth, 4),
+        candidate=last,
+        runner_up=_runner_up(scored, last),
+        visitors=visitors,
+        rivals=rivals,
+        browsers=[browser for browser in browsers if browser is not None],
     )
 
 
 def in_window(subject: Subject, candidate: Candidate, plan: MatchingPlan) -> bool:
-    """Whether the visit lies in the funnel's window before the sale; visits without an ad click have their own."""
-    sure = candidate.click_id in subject.click_ids or candidate.session_id in subject.session_ids
+    """Whether the visit lies in the funnel's window before the purchase; visits without an ad click have their own."""
+    named = candidate.click_id in subject.click_ids
+    sure = named or candidate.session_id in subject.session_ids
     window_ms = (plan.click_window_s if candidate.from_ad or sure else plan.view_window_s) * 1000
-    skew_ms = table.SURE_SKEW_MS if sure else table.CLOCK_SKEW_MS
-    return candidate.first_at <= subject.last_at + skew_ms and candidate.last_at >= subject.first_at - window_ms
+    skew_ms = table.SURE_SKEW_MS if named else table.CLOCK_SKEW_MS
+    return candidate.first_at <= subject.bought_at + skew_ms and candidate.last_at >= subject.bought_at - window_ms
 
 
-def rate(subject: Subject, candidate: Candidate, visitors: int) -> Score:
-    """One click against one sale; `visitors` used the sale's address around that time."""
-    agreements = _agreements(subject, candidate, visitors)
+def rate(subject: Subject, candidate: Candidate, visitors: int, shared: frozenset[str] = frozenset()) -> Score:
+    """One click against one sale; `visitors` used its address, `shared` e-mails and phones name nobody."""
+    agreements = _agreements(subject, candidate, visitors, shared)
     agreeing = [found for found in agreements if found.agrees]
     strong = [found for found in agreeing if table.BY_NAME[found.name].strength != "hint"]
     top = max(strong, key=lambda found: (found.weight, -table.ORDER[found.name]), default=None)
@@ -82,9 +95,53 @@ def rate(subject: Subject, candidate: Candidate, visitors: int) -> Score:
         rule, score = top.name, top.weight
     else:
         rule, score = (WEIGHTED, together) if agreeing else (NO_RULE, 0.0)
-    if rule in (WEIGHTED, "ip_user_agent") and _other_person(subject, candidate):
+    if contradicted(rule, subject, candidate, shared):
         score *= table.CONTRADICTED
     return Score(rule=rule, score=round(score, 4), signals=agreements, candidate=candidate)
+
+
+def contradicted(rule: str, subject: Subject, candidate: Candidate, shared: frozenset[str]) -> bool:
+    """Whether the visitor gave another e-mail or phone than the buyer, and the rule proves no less than that."""
+    if rule in table.OWN or rule == "email":
+        return False
+    if rule == "phone":
+        return people.differing(subject, candidate, shared)[0]
+    return people.of_others(subject, candidate, shared)
+
+
+def _last_click(
+    subject: Subject, scored: list[Score], eligible: list[Candidate], shared: frozenset[str]
+) -> tuple[Candidate | None, list[Candidate | None]]:
+    """The last ad click before the purchase of the browsers that the best click proves, and the clicks that prove them.
+
+    A click that the sale names by our own id is the one. One on which only others gave their e-mail or phone is theirs.
+    """
+    top = scored[0]
+    if top.candidate is None or top.rule not in table.BROWSERS or (top.rule in table.OWN and top.candidate.from_ad):
+        return top.candidate, [top.candidate]
+    if contradicted(top.rule, subject, top.candidate, shared):
+        return top.candidate, [top.candidate]
+    proved = [one.candidate for one in scored if one.candidate is not None and _proves(one, top, subject, shared)]
+    before = [
+        candidate
+        for candidate in eligible
+        if candidate.first_at <= subject.bought_at
+        and any(people.same_browser(candidate, browser) for browser in proved)
+        and not people.of_others(subject, candidate, shared)
+    ]
+    ads = [candidate for candidate in before if candidate.from_ad]
+    last = max(ads or before, key=lambda one: (one.first_at, one.click_id), default=top.candidate)
+    return last, [*proved]
+
+
+def _proves(one: Score, top: Score, subject: Subject, shared: frozenset[str]) -> bool:
+    """Whether a click that agrees is of the buyer's browser: by person or cookie any, by others that of the best."""
+    candidate = one.candidate
+    if candidate is None or top.candidate is None or contradicted(one.rule, subject, candidate, shared):
+        return False
+    if one.rule in table.PERSON or one.rule in table.COOKIES:
+        return True
+    return candidate is top.candidate or (one.rule in table.BROWSERS and people.same_person(candidate, top.candidate))
 
 
 def _combined(agreeing: list[Agreement]) -> float:
@@ -99,16 +156,38 @@ def _combined(agreeing: list[Agreement]) -> float:
     return 1.0 - doubt
 
 
-def _agreements(subject: Subject, candidate: Candidate, visitors: int) -> list[Agreement]:
+def _agreements(subject: Subject, candidate: Candidate, visitors: int, shared: frozenset[str]) -> list[Agreement]:
     found = [
         Agreement(name, table.BY_NAME[name].weight, bool(set(ours) & set(theirs)))
         for name, ours, theirs in _comparable(subject, candidate)
         if ours and theirs
     ]
+    if shared:
+        found = [_named(one, subject, candidate, shared) for one in found]
+    found.extend(_damaged(subject, candidate))
     found.extend(_network(subject, candidate, visitors))
     if any(agreement.agrees for agreement in found):
         found.append(_weighed("hour", age_ms(subject, candidate) <= table.HOUR_MS))
     return sorted(found, key=lambda agreement: table.ORDER[agreement.name])
+
+
+def _named(found: Agreement, subject: Subject, candidate: Candidate, shared: frozenset[str]) -> Agreement:
+    """An e-mail or phone that agrees only in what names nobody is a hint."""
+    emails, phones = people.agreeing(subject, candidate, shared)
+    if found.agrees and ((found.name == "email" and not emails) or (found.name == "phone" and not phones)):
+        return _weighed(f"{found.name}_shared", agrees=True)
+    return found
+
+
+def _damaged(subject: Subject, candidate: Candidate) -> list[Agreement]:
+    """Our own id in another case, or its beginning."""
+    if candidate.click_id in subject.click_ids:
+        return []
+    ours = candidate.click_id.lower()
+    parts = [part for click_id in subject.click_ids if (part := part_of(click_id)) and ours.startswith(part)]
+    if not parts:
+        return []
+    return [_weighed("click_id_case" if ours in parts else "click_id_part", agrees=True)]
 
 
 def _comparable(subject: Subject, candidate: Candidate) -> list[tuple[str, list[str], list[str]]]:
@@ -139,7 +218,7 @@ def _network(subject: Subject, candidate: Candidate, visitors: int) -> list[Agre
     age = age_ms(subject, candidate)
     found: list[Agreement] = []
     if candidate.ip and subject.ips and age <= table.ADDRESS_WINDOW_MS:
-        same_address = candidate.ip in subject.ips
+        same_address = _same_address(subject, candidate)
         alone = table.shared(table.BY_NAME["ip"].weight, visitors)
         pair = table.shared(table.faded(age), visitors)
         apart = 1 - (1 - alone) * (1 - table.BY_NAME["user_agent"].weight)
@@ -155,42 +234,34 @@ def _weighed(name: str, agrees: bool) -> Agreement:
     return Agreement(name, table.BY_NAME[name].weight, agrees)
 
 
+def _same_address(subject: Subject, candidate: Candidate) -> bool:
+    return candidate.ip is not None and network_of(candidate.ip) in map(network_of, subject.ips)
+
+
 def age_ms(subject: Subject, candidate: Candidate) -> int:
-    """Distance in time between the visit and the nearer end of the order's events."""
-    moments = (subject.first_at, subject.last_at)
-    return min(abs(moment - seen) for moment in moments for seen in (candidate.first_at, candidate.last_at))
+    """Distance in time between the visit and the purchase, or the order's first event before it; none in a visit."""
+    begun = (min(subject.first_at, subject.bought_at), subject.bought_at)
+    if any(candidate.first_at <= moment <= candidate.last_at for moment in begun):
+        return 0
+    return min(abs(moment - seen) for moment in begun for seen in (candidate.first_at, candidate.last_at))
 
 
 def _visitors_of_address(subject: Subject, candidates: list[Candidate]) -> int:
-    people: list[Candidate] = []
+    found: list[Candidate] = []
     for candidate in candidates:
-        near = candidate.ip in subject.ips and age_ms(subject, candidate) <= table.ADDRESS_WINDOW_MS
-        if near and not any(same_person(candidate, other) for other in people):
-            people.append(candidate)
-    return len(people)
+        near = _same_address(subject, candidate) and age_ms(subject, candidate) <= table.ADDRESS_WINDOW_MS
+        if near and not any(people.same_person(candidate, other) for other in found):
+            found.append(candidate)
+    return len(found)
 
 
-def same_person(one: Candidate, other: Candidate) -> bool:
-    """Whether two clicks are surely of one visitor."""
-    ids = ("click_id", "session_id", "fbp", "external_id")
-    if any(getattr(one, name) is not None and getattr(one, name) == getattr(other, name) for name in ids):
-        return True
-    if set(one.emails) & set(other.emails) or set(one.phones) & set(other.phones):
-        return True
-    same_click = one.fbclid is not None and one.fbclid == other.fbclid
-    return same_click and one.ip == other.ip and one.user_agent == other.user_agent
-
-
-def _other_person(subject: Subject, candidate: Candidate) -> bool:
-    return bool(subject.emails and candidate.emails) and not set(subject.emails) & set(candidate.emails)
-
-
-def _preference(score: Score) -> tuple[float, int, bool, int, str]:
-    """Best first: score, the more telling rule, an ad click before a plain visit, the latest, then any fixed order."""
+def _preference(subject: Subject, score: Score) -> tuple[float, int, bool, bool, int, str]:
+    """Best first: score, the more telling rule, before the purchase, an ad click, the latest, then any fixed order."""
     candidate = score.candidate
     assert candidate is not None  # noqa: S101 - rate() always names its candidate
-    place = -table.ORDER.get(score.rule, len(table.ORDER))
-    return score.score, place, candidate.from_ad, candidate.last_at, candidate.click_id
+    place = -table.RANKS.get(score.rule, len(table.ORDER))
+    before = candidate.first_at <= subject.bought_at
+    return score.score, place, before, candidate.from_ad, candidate.first_at, candidate.click_id
 
 
 def _rivals(top: Score, others: list[Score]) -> int:
@@ -201,14 +272,14 @@ def _rivals(top: Score, others: list[Score]) -> int:
     for other in others:
         close = other.score >= top.score - table.TIE
         known = [candidate for candidate in (top.candidate, *rivals) if candidate is not None]
-        if close and other.candidate and not any(same_person(other.candidate, known_) for known_ in known):
+        if close and other.candidate and not any(people.same_person(other.candidate, known_) for known_ in known):
             rivals.append(other.candidate)
     return len(rivals)
 
 
-def _runner_up(others: list[Score]) -> RunnerUp | None:
-    for other in others:
-        if other.candidate is not None:
+def _runner_up(scored: list[Score], chosen: Candidate | None) -> RunnerUp | None:
+    for other in scored:
+        if other.candidate is not None and other.candidate is not chosen:
             return RunnerUp(other.candidate.click_id, other.rule, other.score)
     return None
 

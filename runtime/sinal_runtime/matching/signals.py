@@ -27,12 +27,16 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("session_id", "sure", 1.0, "visitor"),
     Signal("email", "sure", 1.0, "person"),
     Signal("phone", "sure", 1.0, "person"),
+    Signal("click_id_case", "near", 0.95, "visitor"),
     Signal("external_id", "near", 0.95, "browser"),
     Signal("fbc", "near", 0.95, "browser"),
     Signal("fbclid", "near", 0.95, "browser"),
     Signal("fbp", "near", 0.95, "browser"),
+    Signal("click_id_part", "near", 0.90, "visitor"),
     Signal("ip_user_agent", "near", 0.85, "network"),
     Signal("ip", "hint", 0.45, "network"),
+    Signal("email_shared", "hint", 0.30, "person"),
+    Signal("phone_shared", "hint", 0.30, "person"),
     Signal("user_agent", "hint", 0.15, "device"),
     Signal("utm", "hint", 0.25, "campaign"),
     Signal("product", "hint", 0.15, "product"),
@@ -40,6 +44,13 @@ SIGNALS: tuple[Signal, ...] = (
 )
 BY_NAME: dict[str, Signal] = {signal.name: signal for signal in SIGNALS}
 ORDER: dict[str, int] = {signal.name: place for place, signal in enumerate(SIGNALS)}
+RANKS: dict[str, int] = ORDER | {"phone": ORDER["email"]}  # one rank: then time counts
+
+OWN = ("click_id", "session_id")  # our own ids: the sale names the click itself
+PERSON = ("email", "phone")
+COOKIES = ("external_id", "fbc", "fbp")  # of the browser that went through the checkout
+# Rules that recognise a browser: of its ad clicks before the purchase the last counts.
+BROWSERS = tuple(signal.name for signal in SIGNALS if signal.strength != "hint")
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from sinal_runtime.events import Event, UserData, Utm
-from sinal_runtime.matching.evidence import Subject, fbclid_of
+from sinal_runtime.matching.evidence import PART, Candidate, Subject, fbclid_of, network_of
 
 
 class ClickRow(msgspec.Struct, kw_only=True, frozen=True):
@@ -187,14 +187,13 @@ def identities_of(events: list[Event]) -> list[IdentityRow]:
 
 # Fields of a visit that stand in the keys of `subject_keys`, by the name they have there.
 _TOLD = (
-    ("click", "click_id"),
     ("session", "session_id"),
     ("external", "external_id"),
     ("fbc", "fbc"),
     ("fbclid", "fbclid"),
     ("fbp", "fbp"),
-    ("ip", "ip"),
 )
+_BROWSER = ("session_id", "external_id", "fbp")
 
 
 def visit_keys(events: list[Event]) -> list[OpenKey]:
@@ -202,6 +201,10 @@ def visit_keys(events: list[Event]) -> list[OpenKey]:
     found: dict[str, int] = {}
     for event in events:
         keys = [f"{name}:{value}" for name, field in _TOLD if (value := getattr(event, field))]
+        if event.click_id:
+            keys.append(_click(event.click_id))
+        if event.ip:
+            keys.append(f"ip:{network_of(event.ip)}")
         if clicked := fbclid_of(event.fbc):
             keys.append(f"fbclid:{clicked}")
         keys += [f"em:{digest}" for digest in event.user.em] + [f"ph:{digest}" for digest in event.user.ph]
@@ -210,11 +213,25 @@ def visit_keys(events: list[Event]) -> list[OpenKey]:
     return [OpenKey(key, moment(at)) for key, at in sorted(found.items())]
 
 
+def taught_keys(sales: list[Event]) -> list[OpenKey]:
+    """Keys of other orders of the buyers whose sales carry our own id: it may prove whose e-mail and phone they are."""
+    found: dict[str, int] = {}
+    for event in sales:
+        sale = event.sale
+        if sale is not None and (sale.tracking.click_id or sale.tracking.session_id):
+            for key in [f"em:{digest}" for digest in sale.customer.em] + [
+                f"ph:{digest}" for digest in sale.customer.ph
+            ]:
+                found[key] = event.occurred_at
+    return [OpenKey(key, moment(at)) for key, at in sorted(found.items())]
+
+
 def subject_keys(subject: Subject) -> list[str]:
     """Keys by which an order is found again when a click arrives late."""
-    return _keys(
+    return sorted(
+        {_click(click_id) for click_id in subject.click_ids} | {f"ip:{network_of(ip)}" for ip in subject.ips}
+    ) + _keys(
         {
-            "click": subject.click_ids,
             "session": subject.session_ids,
             "external": subject.external_ids,
             "fbc": subject.fbcs,
@@ -222,9 +239,18 @@ def subject_keys(subject: Subject) -> list[str]:
             "fbp": subject.fbps,
             "em": subject.emails,
             "ph": subject.phones,
-            "ip": subject.ips,
         }
     )
+
+
+def browser_keys(browser: Candidate) -> list[str]:
+    """Keys by which another click of this browser finds the order that it was recognised for."""
+    return [f"{name}:{value}" for name, field in _TOLD if field in _BROWSER and (value := getattr(browser, field))]
+
+
+def _click(click_id: str) -> str:
+    """The key of an id, by its beginning: a damaged one finds its click too."""
+    return f"click:{click_id[:PART].lower()}"
 
 
 def _keys(told: Mapping[str, Sequence[str]]) -> list[str]:

@@ -122,6 +122,6 @@ async def _seen(connection: Connection, tenant: str, funnel: str, subject: Subje
         "phones": subject.phones,
         "ips": subject.ips,
         "ip_since": datetime.fromtimestamp(subject.first_at / 1000, UTC) - _ADDRESS,
-        "ip_until": datetime.fromtimestamp(subject.last_at / 1000, UTC) + _ADDRESS,
+        "ip_until": datetime.fromtimestamp(subject.bought_at / 1000, UTC) + _ADDRESS,
     }
     return dict(await (await connection.execute(_SQL["seen"], values)).fetchone() or {})

@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.events import UserData, Utm, decode_event
-from sinal_runtime.matching.evidence import Candidate, Subject
+from sinal_runtime.matching.evidence import Candidate, network_of, part_of
 from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, CLOCK_SKEW_MS, MAX_PER_ADDRESS, MAX_PER_KEY, SURE_SKEW_MS
 from sinal_runtime.matching.visits import ClickRow, IdentityRow, OpenKey, SessionRow, moment
 from sinal_runtime.store import queries, rows
@@ -51,7 +51,7 @@ _SAME = (
 
 
 # What is looked for in `clicks`: lists of the subject, under the same name in the question.
-_ASKED = ("click_ids", "session_ids", "external_ids", "fbclids", "fbps", "emails", "phones", "ips")
+_ASKED = ("click_ids", "session_ids", "external_ids", "fbclids", "fbps", "emails", "phones")
 
 # In this sequence a batch asks, and transactions lock: claims of deliveries, visitors, orders, claims of Meta events.
 _SEQUENCE = (
@@ -226,9 +226,9 @@ class MatchTransaction:
             for row in await self._ask("matches_of", ids)
         }
 
-    async def candidates(self, wanted: dict[int, tuple[Subject, int]]) -> dict[int, list[Candidate]]:
-        """Visits that share anything with each order; `wanted` holds its subject and its widest window in seconds."""
-        asked = [_question(order, subject, window_s) for order, (subject, window_s) in wanted.items()]
+    async def candidates(self, wanted: dict[int, rows.Wanted]) -> dict[int, list[Candidate]]:
+        """Visits that share anything with each order, other ad clicks of their browsers, and the click that stands."""
+        asked = [_question(order, one) for order, one in wanted.items()]
         found: dict[int, list[Candidate]] = {order: [] for order in wanted}
         for row in await self._ask("candidates", asked):
             found[row["conversion_id"]].append(_candidate(row))
@@ -383,14 +383,18 @@ def _click_key(click: ClickRow) -> rows.ClickKey:
     return rows.ClickKey(click.click_id, click.ts)
 
 
-def _question(order: int, subject: Subject, window_s: int) -> rows.Question:
+def _question(order: int, wanted: rows.Wanted) -> rows.Question:
+    subject = wanted.subject
     return rows.Question(
         **{name: getattr(subject, name) for name in _ASKED},
         id=order,
-        since=moment(subject.first_at - window_s * 1000),
-        until=moment(subject.last_at + SURE_SKEW_MS),
-        ip_since=moment(subject.first_at - ADDRESS_WINDOW_MS),
-        ip_until=moment(subject.last_at + CLOCK_SKEW_MS),
+        chosen=wanted.chosen,
+        parts=sorted({part for click_id in subject.click_ids if (part := part_of(click_id))}),
+        networks=sorted(set(map(network_of, subject.ips))),
+        since=moment(subject.bought_at - wanted.window_s * 1000),
+        until=moment(subject.bought_at + SURE_SKEW_MS),
+        ip_since=moment(min(subject.first_at, subject.bought_at) - ADDRESS_WINDOW_MS),
+        ip_until=moment(subject.bought_at + CLOCK_SKEW_MS),
     )
 
 
@@ -402,7 +406,7 @@ def _order(row: DictRow) -> rows.OrderRow:
 def _candidate(row: DictRow) -> Candidate:
     return Candidate(
         **{name: row[name] for name in _SAME},
-        first_at=_ms(row["ts"]),
+        first_at=_ms(row["first_at"]),
         last_at=_ms(row["last_seen_at"]),
         user_agent=row["ua"],
         utm=_utm.decode(row["utms"]),

@@ -160,7 +160,7 @@ async def _apply(connection: Connection, traces: Traces, *, granted: bool) -> di
     values["patterns"] = [f"%{digest}%" for digest in traces.digests]
     found = await (await connection.execute(_SQL["people"], values)).fetchone()
     values |= {"orders": (found or {})["orders"], "clicks": (found or {})["clicks"], "consent": granted}
-    values["click_keys"] = [f"{tenant}|{click}" for click in values["clicks"]]
+    values["click_keys"] = [f"{tenant}|{click.lower()}" for click in values["clicks"]]
     statements = {"clicks": "word_of_clicks"}
     if not granted:
         statements |= {"events": "withdraw_events", "capi_events": "withdraw_deliveries"}

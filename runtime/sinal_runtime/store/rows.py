@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from sinal_runtime.events import Event
+from sinal_runtime.matching.evidence import Subject
 
 Outcome = Literal["sent", "waiting", "withheld"]
 
@@ -166,7 +167,11 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, kw_only=True, frozen=True):
-    """What an order's visits may share with it, and when they were: addresses in a span of their own."""
+    """What an order's visits may share with it, and when they were: addresses in a span of their own.
+
+    `chosen` is the click of the decision that stands, `parts` are beginnings of ids in small letters, `networks`
+    addresses as `clicks` are looked up by.
+    """
 
     id: int
     since: datetime
@@ -174,13 +179,23 @@ class Question(msgspec.Struct, kw_only=True, frozen=True):
     ip_since: datetime
     ip_until: datetime
     click_ids: list[str]
+    chosen: str | None
+    parts: list[str]
     session_ids: list[str]
     external_ids: list[str]
     fbclids: list[str]
     fbps: list[str]
     emails: list[str]
     phones: list[str]
-    ips: list[str]
+    networks: list[str]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What an order asks: what its events told, the click that stands, and its widest window in seconds."""
+
+    subject: Subject
+    chosen: str | None
+    window_s: int
 
 
 class KnownMatch(msgspec.Struct, frozen=True):

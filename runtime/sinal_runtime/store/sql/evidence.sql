@@ -7,10 +7,12 @@ where e.id = %(id)s and e.tenant_id = %(tenant)s
 limit 1
 
 -- name: clicks
-select distinct on (c.click_id) c.click_id, c.funnel, c.ts as first_at, c.last_seen_at as last_at, c.url, c.referrer,
+select distinct on (c.click_id) c.click_id, c.funnel, coalesce(c.first_at, c.ts) as first_at, c.last_seen_at as last_at, c.url, c.referrer,
     c.utms as utm, c.from_ad
 from unnest(%(click_ids)s::text[]) as w (click_id), lateral (
-    select * from clicks c where (c.tenant_id || '|' || c.click_id) = (%(tenant)s || '|' || w.click_id) limit 50) as c
+    select * from clicks c
+    where (c.tenant_id || '|' || lower(c.click_id)) collate "C" = (%(tenant)s || '|' || lower(w.click_id))
+        and c.click_id = w.click_id limit 50) as c
 order by c.click_id, c.last_seen_at desc
 
 -- name: seen
@@ -21,8 +23,9 @@ select (select max(i.last_seen_at) from identities i where i.tenant_id = %(tenan
     (select max(i.last_seen_at) from identities i where i.tenant_id = %(tenant)s and i.phone_hash = any(%(phones)s))
         as phone_at,
     exists (select from unnest(%(ips)s::text[]) as v (ip), lateral (
-        select c.id from clicks c where (c.tenant_id || '|' || c.ip) = (%(tenant)s || '|' || v.ip) and c.ip is not null
-            and c.ts between %(ip_since)s - interval '7 days' and %(ip_until)s and c.last_seen_at >= %(ip_since)s
+        select c.id from clicks c
+        where (c.tenant_id || '|' || sinal_network(c.ip)) = (%(tenant)s || '|' || sinal_network(v.ip))
+            and c.ip is not null and c.ts between %(ip_since)s - interval '7 days' and %(ip_until)s and c.last_seen_at >= %(ip_since)s
             limit 1) as c) as address_seen,
     (select max(s.last_at) from sightings s
         where s.tenant_id = %(tenant)s and s.funnel = %(funnel)s and s.integration = '') as page_at

@@ -45,19 +45,20 @@ where e.id = any(array(select id from r)) and e.id = r.id and e.tenant_id = r.te
 -- name: known_clicks
 select distinct on (r.tenant, r.click_id) r.tenant as tenant_id, r.click_id, c.id, c.ts
 from unnest(%(tenant)s::text[], %(click_id)s::text[], %(ts)s::timestamptz[]) as r (tenant, click_id, ts), lateral (
-    select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (r.tenant || '|' || r.click_id)
-        and c.ts between r.ts - interval '30 days' and r.ts + interval '30 days' limit 200) as c
+    select c.id, c.ts from clicks c
+    where (c.tenant_id || '|' || lower(c.click_id)) collate "C" = (r.tenant || '|' || lower(r.click_id))
+        and c.click_id = r.click_id and c.ts between r.ts - interval '30 days' and r.ts + interval '30 days' limit 200) as c
 order by r.tenant, r.click_id, c.ts desc, c.id
 
 -- name: update_clicks
 -- Each row goes by its key, as a join would not: the planner takes a batch for ten rows and goes through all of it for
 -- each. The first page is told by a visit from before what is there. A row that was deleted meanwhile is stored anew.
 insert into clicks as c (id, ts, tenant_id, click_id, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp,
-    utms, ip, ua, url, referrer, user_data, products, from_ad, consent_ads) overriding system value
+    utms, ip, ua, url, referrer, user_data, products, from_ad, consent_ads, first_at) overriding system value
 select r.id, r.known_ts, r.tenant, r.click_id, r.last_seen_at, r.funnel, r.session_id, r.external_id, r.fbclid, r.fbc,
-    r.fbp, r.utms, r.ip, r.ua, r.url, r.referrer, r.user_data, r.products::text[], r.from_ad, r.consent_ads
+    r.fbp, r.utms, r.ip, r.ua, r.url, r.referrer, r.user_data, r.products::text[], r.from_ad, r.consent_ads, r.ts
 from unnest(
-    %(tenant)s::text[], %(id)s::bigint[], %(known_ts)s::timestamptz[], %(click_id)s::text[],
+    %(tenant)s::text[], %(id)s::bigint[], %(ts)s::timestamptz[], %(known_ts)s::timestamptz[], %(click_id)s::text[],
     %(last_seen_at)s::timestamptz[], %(funnel)s::text[], %(session_id)s::text[], %(external_id)s::text[],
     %(fbclid)s::text[], %(fbc)s::text[], %(fbp)s::text[], string_to_array(%(utms)s, E'\x1E')::jsonb[], %(ip)s::text[],
     %(ua)s::text[],
@@ -65,7 +66,7 @@ from unnest(
     %(from_ad)s::boolean[],
     %(consent_ads)s::boolean[]
 ) as r (
-    tenant, id, known_ts, click_id, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip, ua, url,
+    tenant, id, ts, known_ts, click_id, last_seen_at, funnel, session_id, external_id, fbclid, fbc, fbp, utms, ip, ua, url,
     referrer, user_data, products, from_ad, consent_ads)
 order by r.tenant, r.click_id
 on conflict (id, ts) do update set
@@ -86,13 +87,10 @@ on conflict (id, ts) do update set
         else coalesce(c.ua, excluded.ua) end,
     consent_ads = case when excluded.last_seen_at >= c.last_seen_at then coalesce(excluded.consent_ads, c.consent_ads)
         else coalesce(c.consent_ads, excluded.consent_ads) end,
-    url = case when c.id = any(array(
-            select e.id from unnest(%(id)s::bigint[], %(ts)s::timestamptz[], %(known_ts)s::timestamptz[])
-                as e (id, ts, known_ts) where e.ts < e.known_ts))
+    first_at = least(coalesce(c.first_at, c.ts), excluded.first_at),
+    url = case when excluded.first_at < coalesce(c.first_at, c.ts)
         then coalesce(excluded.url, c.url) else coalesce(c.url, excluded.url) end,
-    referrer = case when c.id = any(array(
-            select e.id from unnest(%(id)s::bigint[], %(ts)s::timestamptz[], %(known_ts)s::timestamptz[])
-                as e (id, ts, known_ts) where e.ts < e.known_ts))
+    referrer = case when excluded.first_at < coalesce(c.first_at, c.ts)
         then coalesce(excluded.referrer, c.referrer) else coalesce(c.referrer, excluded.referrer) end,
     utms = c.utms || excluded.utms,
     user_data = c.user_data || excluded.user_data,
@@ -299,8 +297,9 @@ where h.tenant_id = i.tenant and h.event_id = i.id and (h.stored_at is null or h
 with visitors as (
     select v.tenant, v.click_id
     from unnest(%(tenant)s::text[], %(item)s::text[]) as v (tenant, click_id), lateral (
-        select c.consent_ads from clicks c where (c.tenant_id || '|' || c.click_id) = (v.tenant || '|' || v.click_id)
-            and c.ts >= now() - interval '30 days' order by c.last_seen_at desc limit 1) as c
+        select c.consent_ads from clicks c
+        where (c.tenant_id || '|' || lower(c.click_id)) collate "C" = (v.tenant || '|' || lower(v.click_id))
+            and c.click_id = v.click_id and c.ts >= now() - interval '30 days' order by c.last_seen_at desc limit 1) as c
     where c.consent_ads is false
 ), told as (
     select v.tenant, e.id, e.conversion_id
@@ -335,19 +334,29 @@ where m.conversion_id = any(%(item)s::bigint[])
 -- name: candidates
 -- Every visit that shares anything with one of the sales, within the widest window; scoring applies the funnel's own.
 -- `ts` is bounded so that old partitions are left alone: a visitor who came back was first seen 30 days before at most.
--- A click with the same `fbc` has the same `fbclid`. The limits fence each look-up, so that it stays one in an index
--- whatever the planner believes of the tables.
+-- A click with the same `fbc` has the same `fbclid`. Where our own id came back it says which click it was; elsewhere
+-- other ad clicks of the browsers that were found are looked up too, for the last of them counts, and damaged ids are
+-- looked up by what is left of them. The limits fence each look-up, so that it stays one in an index whatever the
+-- planner believes of the tables.
 with s as (
     select * from unnest(
         %(tenant)s::text[], %(id)s::bigint[], %(since)s::timestamptz[], %(until)s::timestamptz[],
-        %(ip_since)s::timestamptz[], %(ip_until)s::timestamptz[], %(click_ids)s::text[], %(session_ids)s::text[],
+        %(ip_since)s::timestamptz[], %(ip_until)s::timestamptz[], %(click_ids)s::text[], %(chosen)s::text[],
+        %(parts)s::text[], %(session_ids)s::text[],
         %(external_ids)s::text[], %(fbclids)s::text[], %(fbps)s::text[], %(emails)s::text[], %(phones)s::text[],
-        %(ips)s::text[]
+        %(networks)s::text[]
     ) as s (
-        tenant, id, since, until, ip_since, ip_until, click_ids, session_ids, external_ids, fbclids, fbps, emails,
-        phones, ips)
-), named (tenant, id, since, until, click_id) as (
-    select s.tenant, s.id, s.since, s.until, v.value from s, unnest(s.click_ids::text[]) as v (value)
+        tenant, id, since, until, ip_since, ip_until, click_ids, chosen, parts, session_ids, external_ids, fbclids,
+        fbps, emails, phones, networks)
+), own (tenant, conversion_id, id, ts) as materialized (
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.click_ids::text[]) as v (value), lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || lower(c.click_id)) collate "C" = (s.tenant || '|' || lower(v.value))
+            and c.click_id = v.value and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
+), rest as materialized (
+    select s.* from s where not exists (select from own o where o.conversion_id = s.id)
+), seen (tenant, id, since, until, click_id) as (
+    select s.tenant, s.id, s.since, s.until, s.chosen from s where s.chosen is not null
     union
     select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.emails::text[]) as v (value), lateral (
         select i.click_id from identities i where i.tenant_id = s.tenant and i.email_hash = v.value
@@ -356,10 +365,20 @@ with s as (
     select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.phones::text[]) as v (value), lateral (
         select i.click_id from identities i where i.tenant_id = s.tenant and i.phone_hash = v.value
             and i.last_seen_at >= s.since limit %(per_key)s) as i
-), found (tenant, conversion_id, id, ts) as (
-    select n.tenant, n.id, c.id, c.ts from named n, lateral (
-        select c.id, c.ts from clicks c where (c.tenant_id || '|' || c.click_id) = (n.tenant || '|' || n.click_id)
-            and c.ts between n.since - interval '30 days' and n.until limit %(per_key)s) as c
+), direct (tenant, conversion_id, id, ts) as materialized (
+    select * from own
+    union
+    select n.tenant, n.id, c.id, c.ts from seen n, lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || lower(c.click_id)) collate "C" = (n.tenant || '|' || lower(n.click_id))
+            and c.click_id = n.click_id and c.ts between n.since - interval '30 days' and n.until
+            limit %(per_key)s) as c
+    union
+    select s.tenant, s.id, c.id, c.ts from rest s, unnest(s.parts::text[]) as v (value), lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || lower(c.click_id)) collate "C" >= (s.tenant || '|' || v.value)
+            and (c.tenant_id || '|' || lower(c.click_id)) collate "C" <= (s.tenant || '|' || v.value || '~')
+            and c.ts between s.since - interval '30 days' and s.until limit %(per_address)s) as c
     union
     select s.tenant, s.id, c.id, c.ts from s, unnest(s.session_ids::text[]) as v (value), lateral (
         select c.id, c.ts from clicks c
@@ -380,14 +399,44 @@ with s as (
         select c.id, c.ts from clicks c
         where (c.tenant_id || '|' || c.fbp) = (s.tenant || '|' || v.value) and c.fbp is not null
             and c.ts between s.since - interval '30 days' and s.until limit %(per_key)s) as c
+), browsers (tenant, conversion_id, since, until, fbp, session_id, external_id) as materialized (
+    select distinct s.tenant, s.id, s.since, s.until, c.fbp, c.session_id, c.external_id
+    from rest s join direct d on d.conversion_id = s.id,
+        lateral (select * from clicks c where c.id = d.id and c.ts = d.ts limit 1) as c
+), found (tenant, conversion_id, id, ts) as (
+    select * from direct
     union
-    select s.tenant, s.id, c.id, c.ts from s, unnest(s.ips::text[]) as v (value), lateral (
+    select b.tenant, b.conversion_id, c.id, c.ts
+    from (select distinct tenant, conversion_id, since, until, fbp from browsers where fbp is not null) as b, lateral (
         select c.id, c.ts from clicks c
-        where (c.tenant_id || '|' || c.ip) = (s.tenant || '|' || v.value) and c.ip is not null
+        where (c.tenant_id || '|' || c.fbp) = (b.tenant || '|' || b.fbp) and c.fbp is not null
+            and c.from_ad and c.ts between b.since - interval '30 days' and b.until
+            order by c.ts desc limit %(per_address)s) as c
+    union
+    select b.tenant, b.conversion_id, c.id, c.ts
+    from (select distinct tenant, conversion_id, since, until, session_id from browsers
+        where session_id is not null) as b, lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || c.session_id) = (b.tenant || '|' || b.session_id) and c.session_id is not null
+            and c.from_ad and c.ts between b.since - interval '30 days' and b.until
+            order by c.ts desc limit %(per_address)s) as c
+    union
+    select b.tenant, b.conversion_id, c.id, c.ts
+    from (select distinct tenant, conversion_id, since, until, external_id from browsers
+        where external_id is not null) as b, lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || c.external_id) = (b.tenant || '|' || b.external_id) and c.external_id is not null
+            and c.from_ad and c.ts between b.since - interval '30 days' and b.until
+            order by c.ts desc limit %(per_address)s) as c
+    union
+    select s.tenant, s.id, c.id, c.ts from s, unnest(s.networks::text[]) as v (value), lateral (
+        select c.id, c.ts from clicks c
+        where (c.tenant_id || '|' || sinal_network(c.ip)) = (s.tenant || '|' || v.value) and c.ip is not null
             and c.ts between s.ip_since - interval '7 days' and s.ip_until and c.last_seen_at >= s.ip_since
             order by c.ts desc limit %(per_address)s) as c
 )
-select f.tenant as tenant_id, f.conversion_id, c.click_id, c.ts, c.last_seen_at, c.funnel, c.session_id, c.external_id,
+select f.tenant as tenant_id, f.conversion_id, c.click_id, coalesce(c.first_at, c.ts) as first_at, c.last_seen_at,
+    c.funnel, c.session_id, c.external_id,
     c.fbclid, c.fbc, c.fbp, c.ip, c.ua, c.url, c.referrer, c.utms::text as utms, c.user_data::text as user_data,
     c.products, c.from_ad,
     c.consent_ads,

@@ -57,7 +57,8 @@ select array(select id from orders) as orders, array(select click_id from browse
 
 -- name: word_of_clicks
 update clicks set consent_ads = %(consent)s
-where (tenant_id || '|' || click_id) = any(%(click_keys)s) and consent_ads is distinct from %(consent)s
+where (tenant_id || '|' || lower(click_id)) collate "C" = any(%(click_keys)s) and click_id = any(%(clicks)s)
+    and consent_ads is distinct from %(consent)s
 
 -- name: withdraw_events
 -- What waits for a click, a person or another judgement is judged with this word from now on.
