@@ -5,6 +5,7 @@ They are durable: a change here strands queued events, so every name carries wha
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 GROUP = "sinal.dev"
@@ -32,6 +33,26 @@ RETAINED = "retained:"  # in the owner's place, before namespace/name: the Tenan
 
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+_NO_WORD = str.maketrans("0123456789abcdef", "bcdfghjkmnpqrtvw")  # without vowels nothing that a list could name
+
+
+def own_path(slug: str) -> str:
+    """A tenant's own word for the paths of its pages: public lists of trackers name the documented ones.
+
+    Eight letters are the tenant's, four more tell such a word from any other.
+    """
+    return _sealed(hashlib.sha256(f"path:{slug}".encode()).hexdigest()[:8].translate(_NO_WORD))
+
+
+def is_own_path(word: str) -> bool:
+    """Whether it is some tenant's."""
+    return len(word) == 12 and word == _sealed(word[:8])
+
+
+def _sealed(word: str) -> str:
+    return word + hashlib.sha256(word.encode()).hexdigest()[:4].translate(_NO_WORD)
 
 
 def stream(slug: str) -> str:

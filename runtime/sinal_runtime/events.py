@@ -14,8 +14,8 @@ import msgspec
 from sinal_runtime.gateways.readback import ReadBack
 from sinal_runtime.gateways.sale import Sale
 
-Kind = Literal["click", "pageview", "view_content", "initiate_checkout", "lead", "sale", "heartbeat"]
-TRACKING_KINDS: tuple[Kind, ...] = ("click", "pageview", "view_content", "initiate_checkout", "lead")
+Kind = Literal["click", "identify", "pageview", "view_content", "initiate_checkout", "lead", "sale", "heartbeat"]
+TRACKING_KINDS: tuple[Kind, ...] = ("click", "identify", "pageview", "view_content", "initiate_checkout", "lead")
 
 
 class Item(msgspec.Struct, kw_only=True, frozen=True):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from prometheus_client import generate_latest
 
+from sinal_crds.names import own_path
 from sinal_runtime.bus.errors import BusUnavailable
 from sinal_runtime.ingest.testing import Client
 
@@ -41,6 +44,33 @@ async def test_other_methods_are_405_and_name_the_right_ones(
 ) -> None:
     reply = await edge_world.client().send(method, path)
     assert (reply.status, reply.headers["allow"]) == (405, allow)
+
+
+OWN = own_path("loja")
+
+
+@pytest.mark.parametrize(("host", "path"), [("t.loja.example", ""), ("a.example", "/t/loja")])
+async def test_a_tenant_has_paths_of_its_own_that_no_block_list_names(
+    edge_world: EdgeWorld, host: str, path: str
+) -> None:
+    assert not re.search(r"track|batch|collect|pixel|event|[aeiou]", OWN)
+    client = edge_world.client(host=host)
+    page = {"origin": LANDING, "content-type": "text/plain"}
+    one = {"funnel": PUBLIC_KEY}
+    batch = await client.post(f"{path}/{OWN}", one | {"events": [{"type": "lead"}, {"type": "identify"}]}, headers=page)
+    single = await client.post(f"{path}/{OWN}/view_content", one, headers=page)
+    image = await client.get(f"{path}/{OWN}?funnel={PUBLIC_KEY}", headers={"referer": LANDING + "/p"})
+    script = await client.get(f"{path}/{OWN}/s.js?f={PUBLIC_KEY}")
+    assert (batch.status, single.status, image.status, script.status) == (202, 202, 200, 200)
+    assert image.body.startswith(GIF_HEAD)
+    assert [event.kind for event in edge_world.bus.events] == ["lead", "identify", "view_content", "pageview"]
+    assert batch.headers["access-control-allow-origin"] == LANDING
+    assert (await client.send("OPTIONS", f"{path}/{OWN}", headers={"origin": LANDING, **PREFLIGHT})).status == 204
+
+
+@pytest.mark.parametrize("path", [f"/{OWN[:-1]}b", f"/{OWN}b", f"/{OWN}/sale", f"/{OWN}/", "/bcdfghjkmnpq"])
+async def test_a_word_that_only_looks_like_one_is_nobodys(edge_world: EdgeWorld, path: str) -> None:
+    assert (await edge_world.client().post(path, b"{}")).status == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from sinal_crds.plan import ConsentPlan
-from sinal_runtime.ingest.script import PLACE, Config, Rendered
+from sinal_runtime.ingest.exchange import Request
+from sinal_runtime.ingest.script import PLACE, Config, Rendered, base_of
 
 from tests.support.fix_ingest import OTHER, OTHER_PUBLIC_KEY, PUBLIC_KEY, EdgeWorld, a_tenant
 
@@ -45,6 +46,31 @@ async def test_a_tenants_own_host_serves_its_funnels_script(edge_world: EdgeWorl
 async def test_the_shared_host_collects_below_the_tenants_path(edge_world: EdgeWorld, path: str) -> None:
     reply = await edge_world.client().get(f"{path}?f={PUBLIC_KEY}")
     assert reply.status == 200 and config_of(reply.body)["path"] == "/t/loja"
+
+
+@pytest.mark.parametrize(
+    ("host", "headers", "base"),
+    [
+        ("t.loja.example", {}, "//t.loja.example"),
+        ("t.loja.example:8443", {}, "//t.loja.example:8443"),
+        ("t.loja.example", {"x-forwarded-proto": "https"}, "https://t.loja.example"),
+        ("t.loja.example", {"x-forwarded-proto": "http"}, "//t.loja.example"),  # a page over HTTPS may not post there
+        ("127.0.0.1:8080", {}, "http://127.0.0.1:8080"),
+        ("localhost:8080", {}, "http://localhost:8080"),
+        ('x"</script>', {}, ""),
+    ],
+)
+def test_the_script_knows_where_it_came_from(host: str, headers: dict[str, str], base: str) -> None:
+    # caching plugins serve it from the site itself, where nobody takes its events
+    asked = Request.whole("GET", "/s.js", headers=[], body=b"", peer=None)
+    asked.headers = {"host": host, **headers}
+    assert base_of(asked, trusted_proxies=1) == base
+
+
+def test_a_forwarded_scheme_of_nobody_trusted_is_nothing() -> None:
+    asked = Request.whole("GET", "/s.js", headers=[], body=b"", peer=None)
+    asked.headers = {"host": "t.loja.example", "x-forwarded-proto": "https"}
+    assert base_of(asked, trusted_proxies=0) == "//t.loja.example"
 
 
 async def test_the_funnels_consent_rules_reach_the_page(edge_world: EdgeWorld) -> None:

@@ -235,3 +235,45 @@ async def test_landing_hosts_take_wildcards_ports_and_any_case(edge_world: EdgeW
 async def test_referer_stands_in_for_a_missing_origin(edge_world: EdgeWorld) -> None:
     headers = {"referer": "https://curso.example/obrigado?x=1"}
     assert (await edge_world.client().post("/api/v1/track/lead", {"funnel": PUBLIC_KEY}, headers=headers)).status == 202
+
+
+@pytest.mark.parametrize("ahead_ms", [1, 1_000, 5 * 60_000, 3_600_000, 10 * 365 * 86_400_000])
+async def test_an_fbc_from_the_future_is_made_anew(edge_world: EdgeWorld, ahead_ms: int) -> None:
+    """A visitor's clock is fast: Meta takes no such fbc, and the sale has the click's."""
+    body = {"funnel": PUBLIC_KEY, "fbc": f"fb.2.{NOW_MS + ahead_ms}.IwAR0_a-B.AQ"}
+    await edge_world.client().post("/api/v1/track/pageview", body, headers=BROWSER)
+    cookie = {**BROWSER, "cookie": f"_fbc={body['fbc']}"}
+    await edge_world.client().post("/api/v1/track/pageview", {"funnel": PUBLIC_KEY}, headers=cookie)
+    assert {event.fbc for event in edge_world.bus.events} == {f"fb.2.{NOW_MS}.IwAR0_a-B.AQ"}
+
+
+async def test_an_age_is_read_whatever_the_clock_that_told_it(edge_world: EdgeWorld) -> None:
+    for sent in ("2040-01-01T00:10:00Z", "2001-01-01T00:10:00Z"):
+        told = {"occurred_at": sent.replace("00:10:00", "00:00:00"), "sent_at": sent}
+        reply = await edge_world.client().post("/api/v1/track/lead", {"funnel": PUBLIC_KEY, **told}, headers=BROWSER)
+        assert reply.status == 202
+    assert [NOW_MS - event.occurred_at for event in edge_world.bus.events] == [600_000, 600_000]
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        (
+            "https://loja.example/#/oferta?fbclid=IwAR1&email=ana@example.com",
+            "https://loja.example/#/oferta?fbclid=IwAR1",
+        ),
+        ("https://loja.example/?a=1#!checkout", "https://loja.example/?a=1#!checkout"),
+        ("https://loja.example/#/obrigado/ana@example.com/x", "https://loja.example/#/obrigado/x"),
+        ("https://loja.example/#comprar", "https://loja.example/"),
+    ],
+)
+async def test_routes_behind_a_hash_are_pages_of_their_own(edge_world: EdgeWorld, url: str, kept: str) -> None:
+    await edge_world.client().post("/api/v1/track/pageview", {"funnel": PUBLIC_KEY, "url": url}, headers=BROWSER)
+    assert edge_world.bus.events[0].url == kept
+
+
+async def test_naming_a_person_makes_no_click_of_an_organic_visitor(edge_world: EdgeWorld) -> None:
+    body = {"funnel": PUBLIC_KEY, "user": {"email": "ana@example.com"}, "session_id": "s1"}
+    await edge_world.client().post("/api/v1/track/identify", body, headers=BROWSER)
+    [event] = edge_world.bus.events
+    assert (event.kind, event.click_id, event.session_id) == ("identify", None, "s1") and event.user.em

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-Kind = Literal["click", "pageview", "view_content", "initiate_checkout", "lead", "sale", "heartbeat"]
+Kind = Literal["click", "identify", "pageview", "view_content", "initiate_checkout", "lead", "sale", "heartbeat"]
 Status = Literal[
     "lead", "initiate_checkout", "pending", "overdue", "approved", "completed", "refused", "canceled", "expired",
     "refund_requested", "refunded", "partially_refunded", "chargeback", "chargeback_won", "subscription_renewed",

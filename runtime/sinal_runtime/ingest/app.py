@@ -61,6 +61,9 @@ class Edge:
             "track": lambda request, route: tracking.one(request, route.slug, KINDS[route.name]),
             "batch": lambda request, route: tracking.batch(request, route.slug),
             "pixel": lambda request, route: pixel.get(request, route.slug),
+            "own": lambda request, route: (
+                tracking.batch(request, route.slug) if request.method == "POST" else pixel.get(request, route.slug)
+            ),
             "webhook": lambda request, route: webhooks.post(request, route.slug, route.name, route.token),
             "script": lambda request, route: script.get(request, route.slug),
             "alive": lambda request, _: health.alive(request),
@@ -86,7 +89,7 @@ class Edge:
         False where the request must be taken the usual way; nothing has happened then.
         """
         route = routes.find(request.path)
-        if self._tracer is not None or route is None or route.endpoint not in ("track", "batch"):
+        if self._tracer is not None or route is None or route.endpoint not in ("track", "batch", "own"):
             return False
         started = time.perf_counter()
 
@@ -207,7 +210,7 @@ def build(
     return Edge(
         tracking=tracking,
         webhooks=webhooks,
-        script=Script(plans=plans, country=country),
+        script=Script(plans=plans, country=country, trusted_proxies=settings.trusted_proxies),
         health=Health(bus=bus, plans=plans, detour=detour),
         cors=Cors(plans=plans, landing_hosts=landing_hosts),
         observer=observer,

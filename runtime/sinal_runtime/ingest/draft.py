@@ -29,6 +29,7 @@ KNOWN = frozenset(
         "funnel",
         "event_id",
         "occurred_at",
+        "sent_at",
         "click_id",
         "session_id",
         "external_id",
@@ -113,6 +114,8 @@ def _occurred_at(fields: Fields, now_ms: int) -> int | None:
     at = fields.instant("occurred_at")
     if at is None:
         return None
+    if "sent_at" in fields and (sent := fields.instant("sent_at")) is not None:
+        at = now_ms - max(0, sent - at)  # both by one clock, which may be wrong: its differences are not
     if at > now_ms + MAX_FUTURE_MS:
         fields.fail("occurred_at", "lies more than 5 minutes in the future: check the sender's clock, or leave it out")
     elif at < now_ms - MAX_AGE_MS:

@@ -49,7 +49,7 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
         "event_id": event_id or row_id,
         "click_id": said.get("click_id") or (_new_id("click", row_id, natural) if wants_click else None),
         "session_id": said.get("session_id") or _new_id("session", row_id, natural),
-        "fbc": said.get("fbc") or _fbc(fbclid, visitor.fbc, occurred_at),
+        "fbc": _in_time(said.get("fbc") or _fbc(fbclid, visitor.fbc, occurred_at), now_ms),
         "fbp": said.get("fbp") or visitor.fbp,
         "ip": said.get("ip") or visitor.ip,
         "user_agent": user_agent,
@@ -103,7 +103,7 @@ def sale_event(
         session_id=tracking.session_id,
         external_id=private_id(tracking.external_id),
         fbclid=tracking.fbclid,
-        fbc=_if_fbc(tracking.fbc),
+        fbc=_in_time(_if_fbc(tracking.fbc), received_ms),
         fbp=_if_fbp(tracking.fbp),
         utm=Utm(**{name: getattr(tracking, f"utm_{name}") for name in Utm.__struct_fields__}),
         user=UserData(**{name: getattr(customer, name) for name in UserData.__struct_fields__}),
@@ -153,6 +153,14 @@ def _fbc(fbclid: str | None, cookie: str | None, observed_ms: int) -> str | None
     if fbclid is None or (cookie is not None and identity.fbclid_of_fbc(cookie) == fbclid):
         return cookie
     return identity.build_fbc(fbclid, observed_ms)
+
+
+def _in_time(fbc: str | None, now_ms: int) -> str | None:
+    """A well-formed fbc that is not from the future: a fast clock's gets the edge's time, or Meta would have none."""
+    if fbc is None:
+        return None
+    version, index, created, rest = fbc.split(".", 3)
+    return fbc if int(created) <= now_ms else f"{version}.{index}.{now_ms}.{rest}"
 
 
 def _if_fbc(text: str | None) -> str | None:

@@ -6,13 +6,14 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from sinal_crds.names import SLUG_PATTERN
+from sinal_crds.names import SLUG_PATTERN, is_own_path
 from sinal_runtime.ingest.tracking import KINDS
 
 _SLUG = re.compile(SLUG_PATTERN)
 _TENANT_PREFIX = "/t/{slug}"
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _POST, _GET = frozenset({"POST"}), frozenset({"GET", "HEAD"})
+_OWN = "/{own}"  # a tenant's own word, which no public list of trackers names
 _ALIVE = "/healthz"
 _WEBHOOKS = "/webhooks"
 
@@ -20,7 +21,7 @@ _WEBHOOKS = "/webhooks"
 class Route(NamedTuple):
     """Where a request goes."""
 
-    endpoint: str  # script, track, batch, pixel, webhook, alive
+    endpoint: str  # script, track, batch, pixel, own, webhook, alive
     methods: frozenset[str]
     template: str
     slug: str | None = None
@@ -30,7 +31,7 @@ class Route(NamedTuple):
     @property
     def is_tracking(self) -> bool:
         """Whether pages post here, so that CORS applies."""
-        return self.endpoint in ("track", "batch", "pixel")
+        return self.endpoint in ("track", "batch", "pixel", "own")
 
     @property
     def takes_events(self) -> bool:
@@ -91,4 +92,16 @@ def _api(parts: list[str]) -> Route | None:
         case ["", "api", "v1", "webhooks", gateway, token] if _WORD.fullmatch(gateway) and token.strip() == token != "":
             template = "/api/v1/webhooks/{gateway}/{token}"
             return Route("webhook", _POST, template, name=gateway.lower(), token=token)
+    return _own(parts[2:]) if len(parts) > 1 and parts[0] == "" and is_own_path(parts[1]) else None
+
+
+def _own(rest: list[str]) -> Route | None:
+    """Below a tenant's own word."""
+    match rest:
+        case []:
+            return Route("own", _POST | _GET, _OWN)
+        case ["s.js"]:
+            return Route("script", _GET, f"{_OWN}/s.js")
+        case [kind] if kind in KINDS:
+            return Route("track", _POST, f"{_OWN}/{kind}", name=kind)
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from functools import cached_property
 from importlib.resources import files
 
@@ -22,6 +23,8 @@ from sinal_runtime.ingest.ports import Plans
 MEDIA_TYPE = b"text/javascript; charset=utf-8"
 PLACE = b"SINAL_CONFIG"  # stands once in the script, as a name that nothing defines
 MAX_AGE_S = 300
+_HOST = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,252}(?::[0-9]{1,5})?|\[[0-9a-f:]{2,39}\](?::[0-9]{1,5})?")
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
 MAX_KEPT = 4_096  # rendered copies, about 20 KB each
 
 _OPEN: tuple[Header, ...] = (
@@ -35,21 +38,28 @@ _NOT_FOUND = b"/* sinal: no funnel answers to this key here. Check f= in the scr
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What the script is told; the fields are those of `tracker/src/config.ts`."""
+    """What the script is to know."""
 
     key: str
     tenant: str
-    path: str  # before /api/v1: empty on a tenant's own host
+    path: str  # before the tenant's own word: empty on a tenant's own host
     consent: bool
     early: bool
     hosts: tuple[str, ...]
+    base: str = ""  # scheme and host of the edge, `//host` where the page's scheme is meant; empty: those of the script
+
+    def told(self) -> dict[str, object]:
+        """As the script reads it; the fields are those of `tracker/src/config.ts`."""
+
+        told: dict[str, object] = {"key": self.key, "tenant": self.tenant, "path": self.path}
+        return told | {"consent": self.consent, "early": self.early, "hosts": self.hosts}
 
 
 class Rendered:
     """One funnel's copy of the script."""
 
     def __init__(self, program: bytes, config: Config) -> None:
-        self.body = program.replace(PLACE, msgspec.json.encode(config))
+        self.body = program.replace(PLACE, msgspec.json.encode(config.told()))
         # Weak: the compressed and the plain form are the same script.
         self.etag = b'W/"' + hashlib.sha256(self.body).hexdigest()[:32].encode() + b'"'
 
@@ -62,8 +72,8 @@ class Rendered:
 class Script:
     """The door for script elements."""
 
-    def __init__(self, *, plans: Plans, country: peer.Country) -> None:
-        self._plans, self._country = plans, country
+    def __init__(self, *, plans: Plans, country: peer.Country, trusted_proxies: int) -> None:
+        self._plans, self._country, self._trusted_proxies = plans, country, trusted_proxies
         self._program = files("sinal_runtime.ingest").joinpath("s.min.js").read_bytes()
         self._rendered: dict[Config, Rendered] = {}
 
@@ -92,7 +102,9 @@ class Script:
         if found is None or (where.tenant is not None and where.tenant.slug != found[0].slug):
             return None
         request.differs_by_country = bool(found[1].consent.required_in)
-        return configure(*found, own_host=where.own_host, country=self._country.of(request.headers))
+        base = base_of(request, trusted_proxies=self._trusted_proxies)
+        country = self._country.of(request.headers)
+        return configure(*found, own_host=where.own_host, country=country, base=base)
 
     @staticmethod
     def _keep(request: Request) -> Header:
@@ -107,7 +119,9 @@ class Script:
         return rendered
 
 
-def configure(tenant: TenantPlan, funnel: FunnelPlan, *, own_host: bool, country: str | None = None) -> Config:
+def configure(
+    tenant: TenantPlan, funnel: FunnelPlan, *, own_host: bool, country: str | None = None, base: str = ""
+) -> Config:
     """What the funnel's plan says to its script, for a visitor of this country (None: unknown)."""
     asks = country is not None and country in funnel.consent.required_in
     return Config(
@@ -117,7 +131,21 @@ def configure(tenant: TenantPlan, funnel: FunnelPlan, *, own_host: bool, country
         consent=funnel.consent.default == "Granted" and not asks,
         early=funnel.consent.cookies_before_consent and not asks,
         hosts=tuple(host.strip().lower().rstrip(".") for host in funnel.landing_hosts),
+        base=base,
     )
+
+
+def base_of(request: Request, *, trusted_proxies: int) -> str:
+    """Where the script came from: caching plugins serve it from elsewhere, where nobody takes its events.
+
+    Without a scheme unless that is sure: a page over HTTPS may not post to `http:`, but to this very machine.
+    """
+    host = request.headers.get("host", "").lower()
+    if not _HOST.fullmatch(host):
+        return ""
+    if trusted_proxies and request.headers.get("x-forwarded-proto", "").lower() == "https":
+        return f"https://{host}"
+    return f"http://{host}" if _LOOPBACK.fullmatch(host) else f"//{host}"
 
 
 def _is_among(etag: bytes, listed: str) -> bool:

@@ -48,7 +48,7 @@ def read(url: str) -> Landing:
         if part and not personal.is_personal_pair(part):
             kept.append(part)
     base = _without_user(base)
-    return Landing(f"{base}?{'&'.join(kept)}" if kept else base, fbclid, utm)
+    return Landing((f"{base}?{'&'.join(kept)}" if kept else base) + _route(fragment), fbclid, utm)
 
 
 def _without_person(part: str) -> str:
@@ -59,8 +59,18 @@ def _without_person(part: str) -> str:
 
 
 def scrub(url: str) -> str:
-    """The URL without user information, fragment and personal query parameters."""
+    """The URL without user information, plain anchor and personal query parameters."""
     return read(url).url
+
+
+def _route(fragment: str) -> str:
+    """What an application in one page calls its pages (`#/route`, `#!route`); a plain anchor is the same page."""
+    if not fragment.startswith(("/", "!")):
+        return ""
+    path, _, query = fragment.partition("?")
+    kept = [part for part in query.split("&") if part and not personal.is_personal_pair(part)]
+    path = personal.without_person(path)
+    return f"#{path}?{'&'.join(kept)}" if kept else f"#{path}"
 
 
 def _without_user(base: str) -> str:

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sinal_crds.names import own_path
 from sinal_operator.cluster.routes import RouteOptions, desired
 from sinal_runtime.ingest import routes as edge
 from sinal_runtime.ingest.tracking import KINDS
@@ -63,6 +64,8 @@ def test_every_public_path_of_the_edge_is_routed_and_its_metrics_are_not() -> No
         "/api/v1/track/batch",
         "/api/v1/track/p.gif",
         *(f"/api/v1/track/{kind}" for kind in KINDS),
+        f"/{own_path('loja')}",
+        f"/{own_path('loja')}/s.js",
         "/api/v1/webhooks/hotmart",
         "/api/v1/webhooks/hotmart/token",
     ]

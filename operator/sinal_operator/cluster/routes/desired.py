@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from sinal_crds.names import GROUP
+from sinal_crds.names import GROUP, own_path
 from sinal_crds.plan import TenantPlan
 from sinal_operator.cluster.resources import HTTP_ROUTES, INGRESSES, Resource
 from sinal_operator.cluster.routes.options import Gateway, RouteOptions
@@ -35,6 +35,7 @@ MAX_NAME = 253
 
 Body = dict[str, Any]
 TenantKey = tuple[str, str]  # namespace and name
+Paths = tuple[tuple[str, bool], ...]  # and whether each stands for all below it
 
 
 class Place(NamedTuple):
@@ -84,7 +85,8 @@ def routes(plan: TenantPlan, options: RouteOptions) -> tuple[Wanted, ...]:
     found = []
     for place in places:
         if place.host != options.shared_host or place.prefix:
-            body = _body(place, options, labels={ROUTE: "path" if place.prefix else "host", **labels})
+            paths = tuple(_paths(place, plan.slug))
+            body = _body(place, options, paths, labels={ROUTE: "path" if place.prefix else "host", **labels})
             found.append(Wanted(_resource(options), place, plan.uid, (plan.namespace, plan.name), body))
     return tuple(found)
 
@@ -121,11 +123,11 @@ def _resource(options: RouteOptions) -> Resource:
     return INGRESSES if options.gateway is None else HTTP_ROUTES
 
 
-def _body(place: Place, options: RouteOptions, *, labels: Mapping[str, str]) -> Body:
+def _body(place: Place, options: RouteOptions, paths: Paths, *, labels: Mapping[str, str]) -> Body:
     own_certificate = {} if place.prefix else options.issuer
     body = _metadata(place, options, labels, own_certificate)
     gateway = options.gateway
-    body["spec"] = _ingress(place, options) if gateway is None else _http_route(place, gateway, options)
+    body["spec"] = _ingress(place, options, paths) if gateway is None else _http_route(place, gateway, options, paths)
     return _marked(body)
 
 
@@ -143,22 +145,20 @@ def _metadata(place: Place, options: RouteOptions, labels: Mapping[str, str], ex
     }
 
 
-def _paths(place: Place) -> Iterator[tuple[str, bool]]:
+def _paths(place: Place, slug: str) -> Iterator[tuple[str, bool]]:
     """Paths, and whether each stands for all below it."""
     if place.prefix:
         yield place.prefix, True
         return
-    for prefix in PUBLIC_PREFIXES:
+    for prefix in (*PUBLIC_PREFIXES, f"/{own_path(slug)}"):
         yield prefix, True
     for path in PUBLIC_PATHS:
         yield path, False
 
 
-def _ingress(place: Place, options: RouteOptions) -> Body:
+def _ingress(place: Place, options: RouteOptions, wanted: Paths) -> Body:
     backend = {"service": {"name": options.service, "port": {"number": options.port}}}
-    paths = [
-        {"path": path, "pathType": "Prefix" if below else "Exact", "backend": backend} for path, below in _paths(place)
-    ]
+    paths = [{"path": path, "pathType": "Prefix" if below else "Exact", "backend": backend} for path, below in wanted]
     tls = {"tls": _tls(place)} if options.issuer else {}
     return {**_class(options), "rules": [{"host": place.host, "http": {"paths": paths}}], **tls}
 
@@ -171,11 +171,11 @@ def _tls(place: Place) -> list[Body]:
     return [{"hosts": [place.host], "secretName": secret_name(place.host)}]
 
 
-def _http_route(place: Place, gateway: Gateway, options: RouteOptions) -> Body:
+def _http_route(place: Place, gateway: Gateway, options: RouteOptions, paths: Paths) -> Body:
     """With the values that the API server would fill in, so that it has nothing to add."""
     parent = {"group": HTTP_ROUTES.group, "kind": "Gateway", "namespace": gateway.namespace, "name": gateway.name}
     section = {"sectionName": gateway.section} if gateway.section else {}
-    matches = [{"path": {"type": "PathPrefix" if below else "Exact", "value": path}} for path, below in _paths(place)]
+    matches = [{"path": {"type": "PathPrefix" if below else "Exact", "value": path}} for path, below in paths]
     backend = {"group": "", "kind": "Service", "name": options.service, "port": options.port, "weight": 1}
     return {
         "parentRefs": [{**parent, **section}],
