@@ -126,7 +126,7 @@ class ValuePlan(Frozen, frozen=True, kw_only=True):
 
     source: Literal["Sale", "Fixed"] = "Sale"
     fixed: str | None = None  # decimal string, with `currency`
-    currency: str | None = None
+    currency: str | None = None  # of `fixed`, or of a value that names none
     multiplier: str = "1"  # decimal string: 0.5 sends half of the value (margin), 1 all of it
 
 

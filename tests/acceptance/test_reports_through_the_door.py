@@ -16,13 +16,12 @@ import pytest
 
 from sinal_runtime import identity
 
-from tests.support.reports import FOLDER, SKIPPING, Stage, digest, staged
+from tests.support.reports import BARE, FOLDER, SKIPPING, Stage, digest, staged
 
 # Cases that are known to be wrong.
 LEFT_OUT: list[str] = [
     "address-with-a-port",
     "cakto-period-inside-the-subscription",
-    "dead-letter-names-the-wrong-field",
     "eduzz-nine-is-a-duplicate",
     "eduzz-older-abandonment",
     "eduzz-origin-secret",
@@ -168,12 +167,15 @@ def _(stage: Stage) -> None:
 
 @check("dead-letter-names-the-wrong-field")
 def _(stage: Stage) -> None:
-    (event,) = stage.report("dead-letter-names-the-wrong-field", "PURCHASE_APPROVED.json", "hotmart")
+    (event,) = stage.report("dead-letter-names-the-wrong-field", "PURCHASE_APPROVED.json", "hotmart", integration=BARE)
     assert ended(event) == ("dead", "rejected")
     told = stage.explained(event["order_id"])
     assert "custom_data.currency is missing" in told and "custom_data.value is missing" not in told
     assert "Sinal kept it back" in told and "Meta refuses this very event" not in told
     assert "`value: {currency: BRL}`" in told
+    stage.declare({"value": {"currency": "BRL"}})
+    assert stage.replayed(event["id"], until="delivered")["outcome"]["state"] == "delivered"
+    assert stage.sent(event)["custom_data"]["currency"] == "BRL"
 
 
 @check("explain-mixes-two-gateways")

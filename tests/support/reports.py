@@ -37,10 +37,11 @@ DEMO = {
     "perfectpay": "demo-perfectpay-token",
 }  # fmt: skip
 SKIPPING = "stripe-skipping"  # an integration of a funnel that sends no renewals
+BARE = "hotmart-bare"  # an integration of the funnel that `declare` changes
 
 
-def manifests() -> str:
-    """One tenant with a pixel, a funnel, an integration of every gateway, and a funnel that skips renewals."""
+def manifests(bare: Mapping[str, Any] | None = None) -> str:
+    """One tenant with a pixel and an integration of every gateway; a funnel that skips renewals, one that is `bare`."""
     spec = {"tenantRef": "loja", "landingHosts": ["loja.example"], "destinationRefs": ["pixel"]}
     objects: list[dict[str, Any]] = [
         _object("Tenant", "loja", {"ingest": {"hosts": [HOST]}, "country": "BR"}),
@@ -51,10 +52,12 @@ def manifests() -> str:
         }),
         _object("Funnel", "curso", spec),
         _object("Funnel", "assinatura", {**spec, "renewals": "Skip"}),
+        _object("Funnel", "bare", {**spec, **(bare or {})}),
     ]  # fmt: skip
     for name in sorted(registry()):
         objects += _integration(name, name, "curso")
     objects += _integration(SKIPPING, "stripe", "assinatura")
+    objects += _integration(BARE, "hotmart", "bare")
     return yaml.safe_dump_all(objects)
 
 
@@ -94,8 +97,8 @@ def moved(raw: bytes) -> bytes:
 class Stage:
     """A running platform, and how reports are posted to it."""
 
-    def __init__(self, ready: dict[str, Any], payments: dict[str, bytes]) -> None:
-        self.ready, self._payments = ready, payments
+    def __init__(self, ready: dict[str, Any], payments: dict[str, bytes], file: Path) -> None:
+        self.ready, self._payments, self._file = ready, payments, file
         self._http = httpx.Client(timeout=PATIENCE_S)
         self._api = httpx.Client(
             timeout=PATIENCE_S, base_url=ready["api"], headers={"Authorization": f"Bearer {ready['admin_key']}"}
@@ -199,6 +202,23 @@ class Stage:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
+    def declare(self, changes: Mapping[str, Any]) -> None:
+        """Give the bare funnel these fields; the platform applies them while it runs."""
+        self._file.write_text(manifests(changes))
+
+    def replayed(self, event_id: str, *, until: str) -> dict[str, Any]:
+        """The event once a replay of it ends so; it is replayed again as long as it ends otherwise."""
+        found: dict[str, Any] = {}
+
+        def ended() -> bool:
+            answer = self._api.post(f"/api/v1/replay/{event_id}", json={})
+            assert answer.is_success, answer.text
+            found.update(self.event(event_id))
+            return bool(found["outcome"]["state"] == until)
+
+        _until(ended, lambda: f"a replay of {event_id} ends with {found['outcome']}")
+        return found
+
     def pays(self, payment: str, raw: bytes) -> None:
         """What Mercado Pago's API says of a payment from now on."""
         self._payments[f"/v1/payments/{payment}"] = raw
@@ -235,7 +255,7 @@ def staged(folder: Path) -> Iterator[Stage]:
         while not ready_file.exists():
             assert process.poll() is None and time.monotonic() < deadline, output.read_text()
             time.sleep(0.05)
-        yield Stage(json.loads(ready_file.read_text()), payments)
+        yield Stage(json.loads(ready_file.read_text()), payments, folder / "all.yaml")
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0, output.read_text()

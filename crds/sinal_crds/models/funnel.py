@@ -193,10 +193,10 @@ class ValuePolicy(Model):
             holds=lambda v: v.fixed is None or v.source == "Fixed",
         ),
         Rule(
-            cel="has(self.fixed) == has(self.currency)",
+            cel="!has(self.fixed) || has(self.currency)",
             message="goes together with fixed; set both or neither",
             field="currency",
-            holds=lambda v: (v.fixed is None) == (v.currency is None),
+            holds=lambda v: v.fixed is None or v.currency is not None,
         ),
     )
 
@@ -205,7 +205,7 @@ class ValuePolicy(Model):
     fixed: Annotated[str, Field(min_length=1, max_length=12, pattern=AMOUNT_PATTERN)] | None = None
     """The amount, as a decimal in quotes; with `currency`."""
     currency: Annotated[str, Field(min_length=3, max_length=3, pattern=CURRENCY_PATTERN)] | None = None
-    """Currency of `fixed`."""
+    """Currency of `fixed`; with source Sale, of sales and page events whose value names none."""
     multiplier: Annotated[str, Field(min_length=1, max_length=10, pattern=MULTIPLIER_PATTERN)] = "1"
     """Share of the value that Meta is told, as a decimal in quotes: "0.5" sends half (your margin)."""
 

@@ -9,7 +9,7 @@ from sinal_cli.client import absent
 from sinal_cli.client.reasons import note, waits
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import Output, moment, money
-from sinal_cli.client.words import SIGNALS, meta_said, why
+from sinal_cli.client.words import KEPT_BACK, SIGNALS, meta_said, why
 
 MOST = 200  # events of one order
 UTM = ("campaign", "source", "medium", "content", "term")
@@ -147,7 +147,9 @@ def _answered(attempt: Event) -> str:
 
 
 def _ended(event: Event) -> str:
-    outcome, reason = event["outcome"], why(event["outcome"]["reason"])
+    outcome = event["outcome"]
+    kept_back = any(one["code"] == "kept_back" for one in event.get("why") or ())
+    reason = KEPT_BACK if kept_back and outcome["reason"] == "rejected" else why(outcome["reason"])
     match outcome["state"]:
         case "delivered":
             return "So it was delivered."
@@ -156,4 +158,20 @@ def _ended(event: Event) -> str:
         case "withheld":
             return f"It was not sent, because {reason}."
         case _:
-            return f"It was given up, because {reason}. `sinal replay {event['id']}` sends it again."
+            return f"It was given up, because {reason}. {_way_out(event, kept_back=kept_back)}"
+
+
+def _way_out(event: Event, *, kept_back: bool) -> str:
+    """What may be done for an event that was given up."""
+    again = f"`sinal replay {event['id']}` sends it again"
+    match event["outcome"]["reason"]:
+        case "too_old":
+            return "Nothing sends it any more."
+        case "erased":
+            return "Nothing is left of it that could be sent."
+        case "in_doubt":
+            return f"Look in Meta's Events Manager first; if it isn't there, {again}."
+        case "rejected" | "unidentifiable" if kept_back:
+            return f"As it is it would be given up again: mend what is said above, then {again}."
+        case _:
+            return f"{again}."

@@ -55,6 +55,17 @@ def _short(params: Params) -> bool:
     return params.get("weight") is not None and params["weight"] < 0.45
 
 
+def _from(params: Params) -> str:
+    return f" from {params['destination']}" if params.get("destination") else ""
+
+
+# Why Sinal gives up by itself, as far as the detail alone does not say it.
+SCREENED = {
+    "rejected": ", since Meta would refuse it",
+    "too_old": ", since Meta takes nothing so old",
+    "unidentifiable": ", since Meta could match nobody",
+}
+
 NOTES: dict[str, Callable[[Params], str]] = {
     "no_visits": _no_visits,
     "click_id_absent": lambda p: (
@@ -83,6 +94,7 @@ NOTES: dict[str, Callable[[Params], str]] = {
         f"The score is {p['score']:.2f}; {p['needed']:.2f} would be a "
         f"{'match' if p['decision'] == 'review' else 'review'} (the funnel's matching, docs/matching.md)."
     ),
+    "kept_back": lambda p: f"Sinal kept it back{_from(p)}{SCREENED.get(p['reason'], '')}: {p['detail']}.",
     "waits_for_click": lambda p: (
         "It waits for a late click"
         + (f" until {moment(p['until'])}" if p.get("until") else ", and its time is over: it goes within a second")

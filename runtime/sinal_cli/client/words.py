@@ -32,6 +32,8 @@ REASONS = {
     "erased": "the person's data was erased on request",
 }
 
+KEPT_BACK = "it breaks a rule of Meta's: Sinal kept it back, Meta was not asked"  # `rejected` without Meta's word
+
 SIGNALS = {
     "click_id": "our own click id came back through the checkout",
     "session_id": "our own session id came back",

@@ -31,7 +31,8 @@ class Explainer:
         """The same event with clicks, `why` and `waiting`."""
         now, plan = datetime.now(UTC), self._plans.snapshot.tenants.get(event.tenant)
         clicks = _clicks_of(event.match)
-        known = await self._evidence.of(event.tenant, event.id, funnel=event.funnel, click_ids=clicks)
+        gave_up = event.outcome.state == "dead" or any(one.state == "dead" for one in event.deliveries)
+        known = await self._evidence.of(event.tenant, event.id, funnel=event.funnel, click_ids=clicks, gave_up=gave_up)
         lanes = await self._lanes(event)
         return msgspec.structs.replace(
             event,

@@ -31,7 +31,20 @@ def notes(event: EventDetail, evidence: Evidence, tenant: TenantPlan | None, now
     if event.outcome.state == "in_flight" and not event.deliveries and evidence.hold_until is not None:
         over = evidence.hold_until <= now
         found.append(_note("waits_for_click", until=None if over else _moment(evidence.hold_until)))
-    return found + list(_unserved(event, tenant, funnel))
+    return found + list(_unserved(event, tenant, funnel)) + list(_kept_back(event, evidence))
+
+
+def _kept_back(event: EventDetail, evidence: Evidence) -> Iterator[Note]:
+    """What Sinal gave up by itself, with the field and the way out; what Meta said stands in the attempts."""
+    refused = {one.destination for one in event.deliveries if _refused_by_meta(one)}
+    for letter in evidence.letters:
+        if letter.detail and letter.destination not in refused:
+            yield _note("kept_back", destination=letter.destination, reason=letter.reason, detail=letter.detail)
+
+
+def _refused_by_meta(delivery: Delivery) -> bool:
+    attempts = delivery.attempts if isinstance(delivery.attempts, list) else []
+    return bool(attempts) and attempts[-1].outcome in ("refused", "in_doubt")
 
 
 def _unserved(event: EventDetail, tenant: TenantPlan | None, funnel: FunnelPlan | None) -> Iterator[Note]:

@@ -24,6 +24,7 @@ from sinal_runtime.dispatch.bisect import isolate, splits
 from sinal_runtime.dispatch.circuit import Circuit
 from sinal_runtime.dispatch.errors import Verdict
 from sinal_runtime.dispatch.ports import Answer, Clock, Graph, Ledger
+from sinal_runtime.dispatch.pricing import completed
 from sinal_runtime.dispatch.validation import Invalid, check
 from sinal_runtime.store.ledger import ERASED, Answered, Claim, Ref, Request, Result, Row
 from sinal_runtime.tracing import Tracer
@@ -123,8 +124,10 @@ class Round:
         except msgspec.MsgspecError as error:
             raise Invalid("rejected", "the stored event is no JSON object") from error
         funnel = self._funnels.get(row.funnel)
-        if funnel is not None and funnel.withheld:
-            payload = limits.without(payload, funnel.withheld)
+        if funnel is not None:
+            payload = completed(payload, funnel.value)
+            if funnel.withheld:
+                payload = limits.without(payload, funnel.withheld)
         return check(payload, self._clock.time()) | limits.told(self._destination.data_processing)
 
     def _consents(self, row: Row) -> bool:

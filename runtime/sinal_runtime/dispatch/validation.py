@@ -36,11 +36,18 @@ ACTION_SOURCES = frozenset(
 _is_digest = re.compile(r"[0-9a-f]{64}").fullmatch
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
+# Ways out that the manifest check takes, and that `pricing` applies to what waits or is replayed.
+SET_VALUE = """say what the funnel's sales are worth, such as `value: {source: Fixed, fixed: "97.00", currency: BRL}`"""
+SET_CURRENCY = "say in the funnel which currency a value without one is in, such as `value: {currency: BRL}`"
+
 Reason = Literal["too_old", "rejected", "unidentifiable"]
 
 
 class Invalid(ValueError):
-    """Meta would refuse the event; `reason` is the stable word, the message names the field and never its value."""
+    """Meta would refuse the event; `reason` is the stable word.
+
+    The message names the field and never its value, and the way out where there is one.
+    """
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -87,7 +94,9 @@ def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
     if fbc is not None and identity.usable_fbc(fbc, int(now * 1000)) is None:
         user = {field: value for field, value in user.items() if field != "fbc"}
     if not identifies(user):
-        raise Invalid("unidentifiable", "user_data identifies nobody")
+        raise Invalid(
+            "unidentifiable", "user_data identifies nobody: it needs an e-mail, a phone, a click or address and browser"
+        )
     return user
 
 
@@ -105,9 +114,13 @@ def _source(event: Mapping[str, Any]) -> None:
         raise Invalid("rejected", "action_source is missing or unknown")
     if source == "website":
         if not event.get("event_source_url"):
-            raise Invalid("rejected", "event_source_url is missing, a website event needs it")
+            raise Invalid("rejected", "event_source_url is missing, a website event needs it: send the page's `url`")
         if not event["user_data"].get("client_user_agent"):
-            raise Invalid("rejected", "user_data.client_user_agent is missing, a website event needs it")
+            raise Invalid(
+                "rejected",
+                "user_data.client_user_agent is missing, a website event needs it: send the visitor's "
+                "`client.user_agent`",
+            )
 
 
 def _money(event_name: str, custom: Mapping[str, Any]) -> None:
@@ -116,13 +129,10 @@ def _money(event_name: str, custom: Mapping[str, Any]) -> None:
         raise Invalid("rejected", "custom_data.value is not a number")
     if currency is not None and not (isinstance(currency, str) and _CURRENCY.fullmatch(currency)):
         raise Invalid("rejected", "custom_data.currency is not three letters")
-    if event_name == "Purchase" and (value is None or currency is None):
-        lacking = "value" if value is None else "currency"
-        raise Invalid(
-            "rejected", f"custom_data.{lacking} is missing, a Purchase needs it: set it in the funnel's value rules"
-        )
-    if value is not None and currency is None:
-        raise Invalid("rejected", "custom_data.currency is missing beside value")
+    if event_name == "Purchase" and value is None:
+        raise Invalid("rejected", f"custom_data.value is missing, a Purchase needs it: {SET_VALUE}")
+    if currency is None and (value is not None or event_name == "Purchase"):
+        raise Invalid("rejected", f"custom_data.currency is missing, a value needs it: {SET_CURRENCY}")
     if event_name == "Purchase" and value is not None and value < 0:
         raise Invalid("rejected", "custom_data.value is negative, Meta knows no refund event")
 

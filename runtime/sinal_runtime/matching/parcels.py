@@ -46,7 +46,9 @@ def pack(
     """The parcel of an event that is to be sent; raises payload.Unidentifiable."""
     sale = event.sale
     event_id = meta_id(tenant.slug, event, verdict.event_name)
-    value, currency = (event.value, event.currency)
+    value, currency = event.value, event.currency
+    if value is not None and currency is None:
+        currency = funnel.value.currency
     if sale is not None:
         value, currency = worth(sale.value, sale.currency, funnel.value)
     built = payload.build(

@@ -10,7 +10,10 @@ _CENT = Decimal("0.01")
 
 
 def worth(value: str | None, currency: str | None, rules: ValuePlan) -> tuple[str | None, str | None]:
-    """Value and currency to send; a fixed value stands for every sale, the multiplier is for the sale's own."""
+    """Value and currency to send; a fixed value stands for every sale, the multiplier is for the sale's own.
+
+    The rules' currency is that of a value without one.
+    """
     if rules.source == "Fixed" and rules.fixed is not None:
         return _cents(Decimal(rules.fixed)), rules.currency or currency
     if value is None:

@@ -49,6 +49,14 @@ class Sent(msgspec.Struct, kw_only=True, frozen=True):
     custom_data: list[str]
 
 
+class Letter(msgspec.Struct, kw_only=True, frozen=True):
+    """Why a delivery was given up; without a destination, why the event was before it had any."""
+
+    destination: str | None
+    reason: str
+    detail: str | None
+
+
 class Evidence(msgspec.Struct, kw_only=True, frozen=True):
     """What is known around the match of a sale; `subject` is None where its order's data is gone, or it has none."""
 
@@ -60,6 +68,7 @@ class Evidence(msgspec.Struct, kw_only=True, frozen=True):
     phone_at: datetime | None = None
     address_seen: bool = False
     page_at: datetime | None = None
+    letters: list[Letter] = []
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -97,17 +106,25 @@ class EvidenceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, tenant: str, event: str, *, funnel: str, click_ids: Sequence[str]) -> Evidence:
-        """What is known around one event of a tenant."""
+    async def of(
+        self, tenant: str, event: str, *, funnel: str, click_ids: Sequence[str], gave_up: bool = False
+    ) -> Evidence:
+        """What is known around one event of a tenant; dead letters of one that `gave_up`."""
         async with self._database.transaction(tenant=tenant) as connection:
             scope = {"tenant": tenant, "id": event}
             row = await (await connection.execute(_SQL["subject"], scope)).fetchone() or {}
             found = await connection.execute(_SQL["clicks"], {"tenant": tenant, "click_ids": list(click_ids)})
             clicks = {one["click_id"]: msgspec.convert(one, ClickSeen) for one in await found.fetchall()}
+            letters = await (await connection.execute(_SQL["letters"], scope)).fetchall() if gave_up else []
             subject = _subject(row.get("signals"))
             seen = {} if subject is None else await _seen(connection, tenant, funnel, subject)
         told = {name: row.get(name) for name in ("integration", "hold_until")}
-        return msgspec.structs.replace(msgspec.convert(told | seen, Evidence), subject=subject, clicks=clicks)
+        return msgspec.structs.replace(
+            msgspec.convert(told | seen, Evidence),
+            subject=subject,
+            clicks=clicks,
+            letters=msgspec.convert(letters, list[Letter]),
+        )
 
 
 def _subject(signals: str | None) -> Subject | None:

@@ -15,6 +15,18 @@ from unnest(%(click_ids)s::text[]) as w (click_id), lateral (
         and c.click_id = w.click_id limit 50) as c
 order by c.click_id, c.last_seen_at desc
 
+-- name: letters
+-- Why deliveries of an event were given up, or the event before it had any; of those that nobody has replayed.
+select l.destination, l.reason, l.detail
+from capi_events c join dead_letters l on l.tenant_id = c.tenant_id and l.stage = 'dispatch' and l.replayed_at is null
+    and l.capi_event_id = c.id and l.capi_created_at = c.created_at
+where c.source_event = %(id)s and c.tenant_id = %(tenant)s
+union all
+select null, l.reason, l.detail from dead_letters l
+where l.tenant_id = %(tenant)s and l.stage = 'match' and l.event_row = %(id)s and l.replayed_at is null
+order by 1
+limit 100
+
 -- name: seen
 -- When the buyer's e-mail and phone were last known of a browser, whether a browser had the sale's address, and when a
 -- page of the funnel last told of a visit.
