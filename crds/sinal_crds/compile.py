@@ -163,6 +163,7 @@ class _TenantCompiler:
             matching=_matching(item),
             events=_events(item),
             send_renewals=spec.renewals == "Send",
+            send_free_orders=spec.free_orders == "Send",
             consent=ConsentPlan(
                 default=spec.consent.default or self._part.tenant.spec.consent.default,
                 cookies_before_consent=spec.consent.cookies_before_consent,

@@ -146,6 +146,7 @@ class FunnelPlan(Frozen, frozen=True, kw_only=True):
     # sale status or tracking kind -> Meta event name; defaults are already merged in, absent means nothing is sent
     events: dict[str, str] = {}
     send_renewals: bool = True
+    send_free_orders: bool = False
     consent: ConsentPlan = ConsentPlan()
     value: ValuePlan = ValuePlan()
     withheld: tuple[WithheldField, ...] = ()  # fields that no event takes to Meta

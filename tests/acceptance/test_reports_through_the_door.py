@@ -34,7 +34,6 @@ LEFT_OUT: list[str] = [
     "links-that-people-broke",
     "monetizze-bumps",
     "monetizze-test-button",
-    "orders-that-cost-nothing",
     "perfectpay-address-and-browser",
     "perfectpay-charges-made",
     "placeholder-words-as-names",

@@ -11,7 +11,7 @@ _MESSAGES = [re.compile(_FIELD % name) for name in ("error_user_msg", "message")
 _TRACE = re.compile(_FIELD % "fbtrace_id")
 
 REASONS = {
-    "policy": "the funnel sends nothing for this kind or status of event",
+    "policy": "the funnel sends nothing for this kind or status of event (its `events`, `renewals` and `freeOrders`)",
     "duplicate": "this order's event was sent before, and Meta shall count it once",
     "no_consent": "the buyer did not agree, or was not asked where the funnel's default is Denied or their country "
     "requires consent",

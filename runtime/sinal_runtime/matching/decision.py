@@ -96,7 +96,14 @@ def sale_rules(tenant: TenantPlan, funnel: FunnelPlan, event: Event) -> Verdict:
     renewal = sale.renewal or sale.status == "subscription_renewed"
     if name is None or (renewal and not funnel.send_renewals):
         return withhold("policy")
+    if name == "Purchase" and not funnel.send_free_orders and _is_free(sale):
+        return withhold("policy")
     return _common_rules(tenant, funnel, event, name)
+
+
+def _is_free(sale: Sale) -> bool:
+    """Whether nothing was paid; a sale whose value is not told may have cost something."""
+    return sale.value is not None and not sale.value.strip("0.")
 
 
 def visit_rules(tenant: TenantPlan, funnel: FunnelPlan | None, event: Event) -> Verdict:
