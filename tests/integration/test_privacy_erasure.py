@@ -355,3 +355,13 @@ async def test_a_tenant_s_key_reaches_its_tenant_and_only_an_admin_may(rig: Rig)
     assert (await rig.api.get(path, headers=keys["loja", "admin"])).status_code == 200
     found = await rig.api.post("/api/v1/privacy/exports", json=body, headers=keys["outra", "admin"])
     assert not any(found.json()["data"].values())
+
+
+async def test_a_number_that_orders_of_two_gateways_have_is_refused(rig: Rig) -> None:
+    sales = [rig.room.sale(order="1001", gateway=gateway) for gateway in ("monetizze", "eduzz")]
+    await rig.room.deliver(*sales)
+    for route in ("erasures", "exports"):
+        answer = await rig.api.post(f"/api/v1/privacy/{route}", json={"tenant": "loja", "order_id": "1001"})
+        assert answer.status_code == 409, answer.text
+        assert "eduzz, monetizze" in answer.json()["detail"] and "e-mail or phone" in answer.json()["detail"]
+    assert len(await rig.room.rows("select id from conversions where order_id = '1001'")) == 2

@@ -156,6 +156,7 @@ class Room:
         status: str = "approved",
         *,
         order: str | None = "HP1",
+        gateway: str = "hotmart",
         at: float = 0,
         key: str | None = None,
         customer: Customer = BUYER,
@@ -165,7 +166,7 @@ class Room:
         **fields: Any,
     ) -> Event:
         """A sale of a webhook `at` minutes from the first one."""
-        key = key or f"hotmart:{order}:{status}:{next(self.numbers)}"
+        key = key or f"{gateway}:{order}:{status}:{next(self.numbers)}"
         moment = NOW + timedelta(minutes=at)
         values: dict[str, Any] = {
             "value": "297.00",
@@ -174,7 +175,7 @@ class Room:
             **fields,
         }
         sale = Sale(
-            gateway="hotmart",
+            gateway=gateway,
             event="X",
             event_key=key,
             status=status,  # type: ignore[arg-type]

@@ -234,8 +234,8 @@ class FunnelSpec(Model):
     renewals: Literal["Send", "Skip"] = "Send"
     """Whether a subscription's renewal is sent as a Purchase too."""
     free_orders: Literal["Send", "Skip"] = "Skip"
-    """Whether an order that cost nothing (a coupon of 100 %, a gift, an exchange) is sent as a Purchase too, of 0.00 or of
-    the fixed value: bidding by value and the return on ad spend suffer from them."""
+    """Whether an order that cost nothing (a coupon of 100 %, a gift, an exchange) is sent as a Purchase too. Bidding by
+    value and the return on ad spend suffer from those."""
     consent: FunnelConsent = FunnelConsent()
     """Consent on this funnel's pages, where it differs from the tenant's."""
     value: ValuePolicy = ValuePolicy()

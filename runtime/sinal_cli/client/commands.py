@@ -96,7 +96,7 @@ def tail(
     return run(api, lambda session, out: commands.tail(session, out, filters=wanted, most=limit, before=last))
 
 
-def explain(order: str, /, *, tenant: str | None = None, api: Api = NO_API) -> int:
+def explain(order: str, /, *, tenant: str | None = None, gateway: str | None = None, api: Api = NO_API) -> int:
     """What became of an order and why, in a person's words: match, attempts, outcome. Exit 1: nothing is known of it.
 
     Parameters
@@ -105,10 +105,17 @@ def explain(order: str, /, *, tenant: str | None = None, api: Api = NO_API) -> i
         The gateway's number of the sale.
     tenant
         Only this tenant's.
+    gateway
+        Only this gateway's: orders of several may have one number.
     """
     from sinal_cli.client import explain as telling
 
-    return run(api, lambda session, out: telling.explain(session, out, order=order, tenant=tenant, as_json=api.json))
+    return run(
+        api,
+        lambda session, out: telling.explain(
+            session, out, order=order, tenant=tenant, gateway=gateway, as_json=api.json
+        ),
+    )
 
 
 def replay(

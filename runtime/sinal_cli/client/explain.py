@@ -17,9 +17,11 @@ UTM = ("campaign", "source", "medium", "content", "term")
 Event = dict[str, Any]
 
 
-def explain(session: Session, out: Output, *, order: str, tenant: str | None, as_json: bool) -> int:
+def explain(
+    session: Session, out: Output, *, order: str, tenant: str | None, as_json: bool, gateway: str | None = None
+) -> int:
     """Every event of the order, the oldest first; 1 when there is none, with what may have become of it."""
-    listed = session.pages("/api/v1/events", "events", most=MOST, order_id=order, tenant=tenant)
+    listed = session.pages("/api/v1/events", "events", most=MOST, order_id=order, tenant=tenant, gateway=gateway)
     events = [session.get(f"/api/v1/events/{one['id']}") for one in listed]
     if not events:
         return absent.tell(session, out, order=order, tenant=tenant, as_json=as_json)

@@ -87,6 +87,7 @@ class Privacy:
         """Take an erasure on."""
         plan = self._plan(caller, body.tenant)
         person = _person(plan, body.model_dump(exclude={"tenant"}))
+        await self._one_order(plan, body.order_id)
         erasure_id, keys = "era_" + secrets.token_hex(8), person.keys(plan.slug)
         audit = caller.entry("privacy.erase", erasure_id, tenant=plan.slug, keys=keys)
         await self._store.request(NewErasure(id=erasure_id, subject=person.forget(plan.slug), keys=keys, audit=audit))
@@ -105,6 +106,7 @@ class Privacy:
         person = _person(plan, body.model_dump(exclude={"tenant"}))
         if self._exporter is None:  # no 503: asking again does not help
             raise HTTPException(501, "this API has no keys to open quarantine with: set SINAL_KEYRING_FILE")
+        await self._one_order(plan, body.order_id)
         await self._audit.write(caller.entry("privacy.export", "person", tenant=plan.slug, keys=person.keys(plan.slug)))
         data = await self._exporter.export(person.forget(plan.slug), country=plan.country)
         return Exported(tenant=plan.slug, exported_at=datetime.now(UTC), data=data)
@@ -130,6 +132,16 @@ class Privacy:
             audit=caller.entry(f"privacy.consent_{word}", "person", tenant=plan.slug, keys=traces.keys),
         )
         return ConsentKept(tenant=plan.slug, consent_ads=body.consent_ads, counts=counts)
+
+    async def _one_order(self, plan: TenantPlan, order: str | None) -> None:
+        """Raises Refused for a number that orders of several gateways have: those are of several people."""
+        gateways = await self._store.gateways_of(plan.slug, order) if order is not None else []
+        if len(gateways) > 1:
+            message = (
+                f"orders of several gateways have this number ({', '.join(gateways)}), mostly of different people: "
+                "give the person's e-mail or phone instead"
+            )
+            raise Refused(409, f"order_id: {message}", [{"field": "order_id", "message": message}])
 
     def _plan(self, caller: Caller, tenant: str | None) -> TenantPlan:
         slug = caller.scope(tenant)

@@ -214,6 +214,7 @@ class Batch:
                 found.conversion_id,
                 stored=True,
                 may_wait=found.waiting and hold is not None and hold > self._now,
+                namesake=order.row.namesake,
             )
             order.drafts.insert(sum(1 for other in order.drafts if other.stored), draft)
 
@@ -251,7 +252,7 @@ class Batch:
 
     def _pack(self, draft: Draft) -> Parcel | None:
         if draft.verdict.event_name:
-            draft.event_id = meta_id(self._plan.slug, draft.event, draft.verdict.event_name)
+            draft.event_id = meta_id(self._plan.slug, draft.event, draft.verdict.event_name, namesake=draft.namesake)
         if draft.verdict.action != "send" or draft.funnel is None:
             return None
         try:
@@ -263,6 +264,7 @@ class Batch:
                 click=draft.click,
                 conversion_id=draft.conversion_id,
                 now=self._now,
+                namesake=draft.namesake,
             )
         except Unidentifiable:
             draft.verdict = rules.withhold("unidentifiable")

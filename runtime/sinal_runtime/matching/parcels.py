@@ -42,10 +42,11 @@ def pack(
     click: Candidate | None,
     conversion_id: int | None,
     now: datetime,
+    namesake: bool = False,
 ) -> Parcel:
     """The parcel of an event that is to be sent; raises payload.Unidentifiable."""
     sale = event.sale
-    event_id = meta_id(tenant.slug, event, verdict.event_name)
+    event_id = meta_id(tenant.slug, event, verdict.event_name, namesake=namesake)
     value, currency = event.value, event.currency
     if value is not None and currency is None:
         currency = funnel.value.currency
@@ -80,11 +81,16 @@ def pack(
     return Parcel(event_id=event_id, claim=_claim(event, verdict.event_name, event_id, now), rows=rows)
 
 
-def meta_id(slug: str, event: Event, event_name: str) -> str:
-    """The id that Meta deduplicates by: of the order for sales, the browser's own for visits."""
+def meta_id(slug: str, event: Event, event_name: str, *, namesake: bool = False) -> str:
+    """The id that Meta deduplicates by: of the order for sales, the browser's own for visits.
+
+    A page that computes an order's id knows no gateway, so that none is in it; of a `namesake` it is, since Meta would
+    take two gateways' orders of one number and value for one.
+    """
     sale = event.sale
     if sale is not None and sale.order_id is not None:
-        return meta_event_id(slug, sale.order_id, event_name, sale.value, sale.currency)
+        order = f"{sale.gateway}:{sale.order_id}" if namesake else sale.order_id
+        return meta_event_id(slug, order, event_name, sale.value, sale.currency)
     return event.event_id or event.id
 
 

@@ -41,6 +41,7 @@ class Draft:
     stored: bool = False
     may_wait: bool = True
     follows: bool = False
+    namesake: bool = False  # its order is one
 
     @property
     def status(self) -> str:
@@ -105,7 +106,7 @@ class Order:
         self.row = msgspec.structs.replace(
             self.row, funnel=draft.event.funnel, integration=draft.event.integration or self.row.integration
         )
-        draft.conversion_id = self.row.id
+        draft.conversion_id, draft.namesake = self.row.id, self.row.namesake
         self.drafts.append(draft)
         self.fresh = True
 

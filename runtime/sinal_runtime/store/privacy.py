@@ -93,6 +93,12 @@ class PrivacyStore:
             await write_audit(connection, new.audit)
         return at
 
+    async def gateways_of(self, tenant: str, order: str) -> list[str]:
+        """Gateways of which an order has this number, by name."""
+        async with self._database.transaction(tenant=tenant) as connection:
+            found = await connection.execute(_SQL["gateways_of"], {"tenant": tenant, "order": order})
+            return [row["gateway"] for row in await found.fetchall()]
+
     async def erasure(self, tenant: str | None, erasure_id: str) -> Erasure | None:
         """One erasure of the tenant, or of any."""
         async with self._database.autocommit() as connection:

@@ -95,6 +95,7 @@ class OrderRow(msgspec.Struct, kw_only=True, frozen=True):
     recheck_at: datetime | None
     refunded_parts: Decimal | None
     refunded_total: Decimal | None
+    namesake: bool = False  # another gateway's order has the same number, and had it first
 
 
 class NameRow(msgspec.Struct, kw_only=True, frozen=True):

@@ -237,7 +237,10 @@ with r as (
 delete from conversions c using r where c.id = r.source and c.tenant_id = r.tenant
 
 -- name: lock_orders
-select c.*, c.signals::text as signals_text from conversions c
+-- `namesake`: another gateway has used the number before.
+select c.*, c.signals::text as signals_text, exists (select from conversions o
+    where o.tenant_id = c.tenant_id and o.order_key = c.order_key and o.gateway <> c.gateway and o.id < c.id) as namesake
+from conversions c
 where c.id = any(%(item)s::bigint[])
     and c.tenant_id = any(%(tenants)s::text[])
 order by c.id

@@ -80,3 +80,6 @@ where c.tenant_id = %(tenant)s and c.settled_at is null and c.status in ('pendin
     and (c.conversion_id = any(%(orders)s) or c.payload_json like any(%(patterns)s)
         or exists (select from events e where e.id = c.source_event and e.received_at = c.received_at
             and e.tenant_id = c.tenant_id and (e.click_id = any(%(clicks)s) or e.id = any(%(clicks)s))))
+
+-- name: gateways_of
+select c.gateway from conversions c where c.tenant_id = %(tenant)s and c.order_key = %(order)s order by c.gateway limit 20
