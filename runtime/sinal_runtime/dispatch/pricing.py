@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sinal_crds.plan import ValuePlan
 
 
-def completed(payload: Mapping[str, Any], rules: ValuePlan) -> Mapping[str, Any]:
+def completed(payload: dict[str, Any], rules: ValuePlan) -> dict[str, Any]:
     """The event with the currency that its value lacks, and a Purchase with the fixed value that it lacks.
 
     What was kept back for want of them is sent by a replay once the funnel says them; what has both stays as it is.
