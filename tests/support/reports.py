@@ -193,7 +193,7 @@ class Stage:
         return sent
 
     def explained(self, order: str) -> str:
-        """`sinal explain ORDER`."""
+        """`sinal explain ORDER`, whose lines are broken to fit a terminal."""
         environment = {**os.environ, "SINAL_API_URL": self.ready["api"], "SINAL_API_KEY": self.ready["admin_key"]}
         ran = subprocess.run(
             [sys.executable, "-m", "sinal_cli", "explain", order],

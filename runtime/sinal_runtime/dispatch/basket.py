@@ -1,8 +1,8 @@
 """What the event was worth and what was bought: Meta's `custom_data`.
 
 Money arrives as decimal strings and leaves as JSON numbers of two decimals, the form that `event_id` is made from.
-A value without a currency is refused by Meta for any event, so it is left out; what a Purchase lacks is for
-validation to say.
+A value without a currency is refused by Meta for any event, so it is left out. Of a Purchase it stays: what
+that lacks is for validation to say, and for the funnel to add (`pricing`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ def custom_data(event: Event, event_name: str, value: str | None, currency: str 
         if amount is not None:
             found["value"] = amount
         found["currency"] = code
+    elif amount is not None and event_name == "Purchase":
+        found["value"] = amount
     order_id = event.order_id or (event.sale.order_id if event.sale else None)
     if order_id:
         found["order_id"] = order_id
