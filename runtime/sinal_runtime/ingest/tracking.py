@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import TRACKING_KINDS, Event, Kind
+from sinal_runtime.gateways import text
 from sinal_runtime.ingest import body, draft, facts, outlet, peer, problem, who
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
 from sinal_runtime.ingest.fields import Fields
@@ -158,7 +159,7 @@ class Tracking:
             seen = glance(data, batch=batch)
             callers = self._callers(request, slug, [Entry("pageview", {"funnel": seen.funnel}, seen.path)])
             await self._admit_inflated(callers[0].tenant, seen.weight)
-        return body.json_object(data)
+        return body.json_object(text.transcoded(data, request.headers.get("content-type", "")))
 
     async def _accept(self, request: Request, slug: str | None, found: list[Entry]) -> Answer:
         callers = self._callers(request, slug, found)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sinal_runtime import identity
 from sinal_runtime.gateways import NotThisGateway, _body, _xml, hotmart, kiwify, text
 
-from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, SignedGateway
+from tests.support.fix_ingest import SECRET, SERVER_KEY, TOKEN, EdgeWorld, SignedGateway
 
 REPORTS = Path(__file__).parents[2] / "fixtures" / "reports"
 ORDER = {"order_id": "o1", "webhook_event_type": "order_approved", "Commissions": {"charge_amount": 5073},
@@ -66,9 +66,11 @@ HTML = {
         quote(json.dumps(FIELDS, ensure_ascii=False)).encode(),
         (quote_plus(json.dumps(FIELDS)) + "=").encode(),
         json.dumps(json.dumps(FIELDS)).encode(),
+        json.dumps(FIELDS).replace('"', '\\"').encode(),
+        urlencode({"data": json.dumps(FIELDS).replace('"', '\\"')}).encode(),
         json.dumps(FORM).encode(),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_a_form_is_read_as_it_was_meant(raw: bytes) -> None:
     assert clear(hotmart, raw) == CLEAR
@@ -198,3 +200,11 @@ async def test_the_charset_of_the_content_type_is_honoured(
     headers = {"x-signature": SECRET, "content-type": content_type}
     assert (await edge_world.client().post(f"/api/v1/webhooks/signed/{TOKEN}", raw, headers=headers)).status == 202
     assert seen == ["João Conceição"]
+
+
+async def test_a_server_s_event_in_latin_1_is_read(edge_world: EdgeWorld) -> None:
+    event = {"funnel": "curso", "url": "https://curso.example/", "user": {"first_name": "João"}}
+    raw = json.dumps(event, ensure_ascii=False).encode("latin-1")
+    headers = {"authorization": f"Bearer {SERVER_KEY}", "content-type": "application/json; charset=ISO-8859-1"}
+    assert (await edge_world.client().post("/t/loja/api/v1/track/lead", raw, headers=headers)).status == 202
+    assert edge_world.bus.events[0].user.fn == [identity.hashed("fn", "João")]
