@@ -76,11 +76,18 @@ def one(session: Session, out: Output, *, event_id: str, body: dict[str, Any]) -
 
 
 def order(session: Session, out: Output, *, filters: dict[str, Any], body: dict[str, Any]) -> int:
-    """Send an order's events again, whatever became of them, with the guards of each; 1 when nothing was sent."""
+    """Send an order's events again, whatever became of them, with the guards of each.
+
+    1 when nothing was sent, 2 for a number that orders of several gateways have.
+    """
     found = list(session.pages("/api/v1/events", "events", most=MOST_OF_ORDER, **filters))
     if not found:
         complain(unknown(session, filters.get("tenant")) or f"no event of an order {filters['order_id']!r} fits")
         return 1
+    if len(gateways := sorted({event["gateway"] for event in found if event.get("gateway")})) > 1:
+        number = filters["order_id"]
+        complain(f"orders of several gateways have the number {number!r}: say --gateway {' or '.join(gateways)}")
+        return 2
     done = [_tried(session, event, body) for event in reversed(found)]
     if out.lines:
         for item in done:

@@ -85,6 +85,15 @@ def test_an_order_of_which_nothing_is_sent_ends_with_1(capsys: pytest.CaptureFix
     assert "no tenant 'nope'; there are: cursos, loja" in capsys.readouterr().err
 
 
+def test_a_number_that_orders_of_two_gateways_have_sends_nothing_until_one_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    api = Api(events=page(EVENT | {"gateway": "monetizze"}, LATER | {"gateway": "eduzz"}))
+    assert replays.order(api.session, terminal(), filters={"order_id": "1001"}, body={}) == 2
+    assert "say --gateway eduzz or monetizze" in capsys.readouterr().err
+    assert len(api.seen) == 1, "nothing was asked to be sent"
+
+
 def test_an_order_s_number_in_place_of_an_event_is_told_how_to_say_it() -> None:
     with pytest.raises(Refused, match="sinal replay --order HP1"):
         replays.one(Api().session, Output(as_json=True), event_id="HP1", body={})
