@@ -108,6 +108,18 @@ def test_who_kept_it_back_is_said() -> None:
     assert "mend what is said above, then `sinal replay ev_1`" in ours
 
 
+@pytest.mark.parametrize(
+    ("outcome", "way_out"),
+    [("denied", "put a token that it takes into the integration's Secret"), ("busy", "see whether it is up"),
+     ("not_understood", "it needs an update")],
+)  # fmt: skip
+def test_a_notice_that_was_read_back_in_vain_blames_the_gateway_s_api(outcome: str, way_out: str) -> None:
+    params = {"destination": None, "reason": "exhausted", "detail": f"read-back: {outcome}"}
+    told = dead("exhausted", why=[{"code": "kept_back", "params": params}])
+    assert way_out in told and "because the gateway's API did not tell the sale" in told
+    assert "without a reason that is known" not in told
+
+
 def test_no_replay_is_offered_where_none_helps() -> None:
     assert "sinal replay" not in dead("too_old")
     assert "Events Manager first" in dead("in_doubt")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from sinal_cli.client import absent
-from sinal_cli.client.reasons import note, waits
+from sinal_cli.client.reasons import READBACK, note, waits
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import Output, moment, money
-from sinal_cli.client.words import KEPT_BACK, SIGNALS, meta_said, why
+from sinal_cli.client.words import KEPT_BACK, SIGNALS, UNREAD, meta_said, why
 
 MOST = 200  # events of one order
 UTM = ("campaign", "source", "medium", "content", "term")
@@ -150,8 +150,12 @@ def _answered(attempt: Event) -> str:
 
 def _ended(event: Event) -> str:
     outcome = event["outcome"]
-    kept_back = any(one["code"] == "kept_back" for one in event.get("why") or ())
-    reason = KEPT_BACK if kept_back and outcome["reason"] == "rejected" else why(outcome["reason"])
+    notes = [one["params"]["detail"] for one in event.get("why") or () if one["code"] == "kept_back"]
+    kept_back, reason = bool(notes), why(outcome["reason"])
+    if kept_back and outcome["reason"] == "rejected":
+        reason = KEPT_BACK
+    elif any(detail.startswith(READBACK) for detail in notes):
+        reason = UNREAD
     match outcome["state"]:
         case "delivered":
             return "So it was delivered."
@@ -173,7 +177,7 @@ def _way_out(event: Event, *, kept_back: bool) -> str:
             return "Nothing is left of it that could be sent."
         case "in_doubt":
             return f"Look in Meta's Events Manager first; if it isn't there, {again}."
-        case "rejected" | "unidentifiable" if kept_back:
+        case "rejected" | "unidentifiable" | "exhausted" if kept_back:
             return f"As it is it would be given up again: mend what is said above, then {again}."
         case _:
             return f"{again}."

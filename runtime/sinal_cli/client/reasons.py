@@ -59,6 +59,21 @@ def _from(params: Params) -> str:
     return f" from {params['destination']}" if params.get("destination") else ""
 
 
+READBACK = "read-back: "  # how the detail of a notice begins whose sale the gateway's API was asked for
+UNREAD = {
+    "denied": "refused the integration's credentials: put a token that it takes into the integration's Secret "
+    "(docs/gateways.md says into which key)",
+    "busy": "did not answer again and again: see whether it is up",
+    "not_understood": "answered something that the adapter does not read: it needs an update",
+}
+
+
+def _unread(params: Params) -> str:
+    """What the gateway's API did where a notice was read back in vain; empty for anything else."""
+    _, found, outcome = params["detail"].partition(READBACK)
+    return f"The notice holds no sale, and the gateway's API {UNREAD.get(outcome, outcome)}." if found else ""
+
+
 # Why Sinal gives up by itself, as far as the detail alone does not say it.
 SCREENED = {
     "rejected": ", since Meta would refuse it",
@@ -94,7 +109,7 @@ NOTES: dict[str, Callable[[Params], str]] = {
         f"The score is {p['score']:.2f}; {p['needed']:.2f} would be a "
         f"{'match' if p['decision'] == 'review' else 'review'} (the funnel's matching, docs/matching.md)."
     ),
-    "kept_back": lambda p: f"Sinal kept it back{_from(p)}{SCREENED.get(p['reason'], '')}: {p['detail']}.",
+    "kept_back": lambda p: _unread(p) or f"Sinal kept it back{_from(p)}{SCREENED.get(p['reason'], '')}: {p['detail']}.",
     "waits_for_click": lambda p: (
         "It waits for a late click"
         + (f" until {moment(p['until'])}" if p.get("until") else ", and its time is over: it goes within a second")

@@ -34,6 +34,8 @@ REASONS = {
 
 KEPT_BACK = "it breaks a rule of Meta's: Sinal kept it back, Meta was not asked"  # `rejected` without Meta's word
 
+UNREAD = "the gateway's API did not tell the sale"  # of a notice
+
 SIGNALS = {
     "click_id": "our own click id came back through the checkout",
     "session_id": "our own session id came back",

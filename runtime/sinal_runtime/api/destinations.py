@@ -30,7 +30,7 @@ _TROUBLES = {
     "permission": ("Meta refuses its token for this pixel", _PIXEL),
     "setup": ("Meta does not know its pixel, or refuses its version", _ADVICE["configuration"]),
     "throttled": ("Meta wants fewer requests, for 15 minutes by now", "lower rateLimit; it goes on by itself"),
-    "rejected": ("Meta refuses more of its events than it takes", "`sinal dead-letters list` says why"),
+    "rejected": ("more of its events are given up than Meta takes", "`sinal dead-letters list` says why"),
     "stalled": ("nothing was sent for 15 minutes, though events wait", "look at the dispatch role: is it running?"),
 }  # fmt: skip
 
