@@ -1,6 +1,11 @@
-"""PagSeguro's older transaction, as its API answers a notification code: one XML element `transaction`."""
+"""PagSeguro's older transaction, as its API answers a notification code: one XML element `transaction`.
+
+A sale at a card machine (Moderninha) says in `deviceInfo` which one it was.
+"""
 
 from __future__ import annotations
+
+from msgspec import UNSET
 
 from sinal_runtime import identity
 from sinal_runtime.gateways import NotThisGateway, _basket, _keys, _money, _time, _tracking, _xml
@@ -50,6 +55,7 @@ def sale(raw: bytes, reading: Reading) -> Sale:
         products=_basket.fitted(products, value, _CURRENCY, besides=body.number("shipping", "cost")),
         customer=reading.customer(_buyer(body)),
         tracking=_tracking.read([body], trust=("reference",)),
+        in_person=bool(body.node("deviceInfo")) or UNSET,
     )
 
 

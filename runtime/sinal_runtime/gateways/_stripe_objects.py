@@ -79,7 +79,8 @@ def is_of_checkout(intent: Node) -> bool:
 
 def is_nothing(thing: Node) -> bool:
     """Whether a session or an invoice asked for no money: a trial begins, a cycle costs nothing."""
-    return _amount(thing) == 0
+    amount = _amount(thing)
+    return amount == 0 or (amount is None and thing.text("payment_status") == "no_payment_required")
 
 
 def is_pending_refund(charge: Node) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from sinal_runtime.gateways import pagbank
 from sinal_runtime.gateways.sale import Client, Sale
 
+ANSWERS = Path(__file__).parents[2] / "fixtures" / "readback"
 Tree = Callable[[str], Any]
 Parse = Callable[..., Sale]
 
@@ -47,6 +51,13 @@ class TestPagBank:
 
     def test_lines_are_no_more_than_what_was_paid(self, tree: Tree, sale: Parse) -> None:
         assert [one.value for one in sale("pagbank", self.order(tree, ("PAID", 5000, 0))).products] == ["50.00"]
+
+    def test_a_sale_at_a_card_machine(self) -> None:
+        raw = (ANSWERS / "pagbank" / "transaction.paid.reconstructed.xml").read_bytes()
+        machine = b"<deviceInfo><serialNumber>1170</serialNumber><bin>512345</bin></deviceInfo></transaction>"
+        (online,) = pagbank.parse_readback(raw)
+        (at_a_till,) = pagbank.parse_readback(raw.replace(b"</transaction>", machine))
+        assert (online.in_person, at_a_till.in_person) == (msgspec.UNSET, True)
 
 
 class TestCartpanda:

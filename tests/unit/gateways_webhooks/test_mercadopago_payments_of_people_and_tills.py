@@ -66,6 +66,11 @@ def test_payments_of_test_users_are_tests(email: str, live: bool, test: bool, pa
     assert read(payment, payer={"email": email}, live_mode=live).test is test
 
 
+def test_cards_that_ask_for_an_answer_are_tests(payment: Any) -> None:
+    assert read(payment, card={"cardholder": {"name": "APRO"}}).test
+    assert not read(payment, card={"cardholder": {"name": "ANA P LIMA"}}).test
+
+
 @pytest.mark.parametrize(
     ("charge", "renewal"),
     [({"subscription_sequence": {"number": 1, "total": 12}, "first_time_use": True}, False),

@@ -88,9 +88,11 @@ class TestOneOrder:
 
 
 class TestNothingToPay:
-    @pytest.mark.parametrize("word", ["no_payment_required", "paid"])
-    def test_a_trial_is_no_purchase(self, word: str, sale: Parse) -> None:
-        found = sale("stripe", session(amount_total=0, payment_status=word))
+    @pytest.mark.parametrize(
+        ("word", "amount"), [("no_payment_required", 0), ("paid", 0), ("no_payment_required", None)]
+    )
+    def test_a_trial_is_no_purchase(self, word: str, amount: int | None, sale: Parse) -> None:
+        found = sale("stripe", session(amount_total=amount, payment_status=word))
         assert (found.status, found.order_id, found.trial) == ("subscription_changed", None, True)
         assert found.subscription_id == "sub_1"
 
