@@ -1,17 +1,18 @@
 // Builds s.min.js where the edge serves it from, or (`--tests`) the unit tests for Node's own runner.
 // Usage: node build.mjs [OUTFILE | --tests]. The same sources and lock file give the same bytes.
 import { build } from "esbuild";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { minify } from "terser";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const [target = join(here, "../runtime/sinal_runtime/ingest/s.min.js")] = process.argv.slice(2);
 // Members of our own interfaces, which the minifier can't tell from the browser's by itself. None of them is on the wire,
 // in storage, in the page's API or a member of anything of the browser's that the sources use.
 const internal = `
-  again answer arrive attend automatic bake batchUrl campaign cargo change count denied depth domain entries forget granted
-  handOver ids keep look made mayStore newAd newTouch ours pairing put read say seen session settle site slots tell touches
+  again answer arrive attend automatic bake batchUrl campaign cargo denied depth domain entries forget handOver heed ids
+  ignored keep load look made mayStore newAd newTouch outbox pairing put read say seen session settle site slots tell touches
   visit waits wake where write`;
 
 const common = { absWorkingDir: here, bundle: true, charset: "utf8", logLevel: "warning" };
@@ -29,15 +30,23 @@ if (target === "--tests") {
     banner: { js: 'import { webcrypto } from "node:crypto"; globalThis.crypto ??= webcrypto;' },
   });
 } else {
-  await build({
+  const { outputFiles } = await build({
     ...common,
     entryPoints: ["src/main.ts"],
-    outfile: target,
+    write: false,
     format: "iife",
-    target: "es2020",
+    target: "es2018", // Chrome 64, Safari 12, Firefox 78: what the sources call is there, too
     minify: true,
     tsconfigRaw: { compilerOptions: { alwaysStrict: false } }, // modules are strict already while they are checked
     mangleProps: new RegExp(`^(${internal.trim().split(/\s+/).join("|")})$`),
     legalComments: "none",
   });
+  // Terser looks over the whole, and writes it a twentieth smaller.
+  const { code } = await minify(outputFiles[0].text, {
+    ecma: 2018,
+    toplevel: true,
+    compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true, pure_getters: true },
+    format: { ascii_only: true },
+  });
+  writeFileSync(target, code);
 }

@@ -73,6 +73,17 @@ class Browser:
         found = self._call("POST", f"{self._path}/element", {"using": "css selector", "value": selector})
         self._call("POST", f"{self._path}/element/{found[_ELEMENT]}/click", {})
 
+    def tab(self, kind: str = "tab") -> str:
+        """Open another tab and go there; returns the one that was left."""
+        before = str(self._call("GET", f"{self._path}/window"))
+        made = self._call("POST", f"{self._path}/window/new", {"type": kind})
+        self.go(made["handle"])
+        return before
+
+    def go(self, tab: str) -> None:
+        """Go to a tab."""
+        self._call("POST", f"{self._path}/window", {"handle": tab})
+
     def back(self) -> None:
         """The back button."""
         self._call("POST", f"{self._path}/back", {})
@@ -119,6 +130,7 @@ class Delivery:
     funnel: str
     headers: dict[str, str]
     at: float
+    path: str = ""
 
 
 @dataclass
@@ -193,7 +205,9 @@ def _handler(world: World) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
             document = json.loads(raw)
             names = {name.lower(): value for name, value in self.headers.items()}
-            world.deliveries.append(Delivery(document["events"], document["funnel"], names, time.monotonic()))
+            world.deliveries.append(
+                Delivery(document["events"], document["funnel"], names, time.monotonic(), self.path)
+            )
             status, headers, body = world.answers.pop(0) if world.answers else (202, {}, b'{"events":[]}')
             open_to = {"Access-Control-Allow-Origin": self.headers.get("Origin", "*")}
             self._answer(status, body, open_to | {"Access-Control-Expose-Headers": "retry-after"} | headers)

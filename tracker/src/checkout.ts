@@ -6,65 +6,53 @@
  * another would be nobody's.
  */
 
-import { params, withoutParams, withParam } from "./query";
-import type { Utm } from "./visit";
+import { params, withParam } from "./query";
+import { UTMS, type Utm } from "./visit";
 
-export interface Rule {
-  where: RegExp; // hosts
-  slots: readonly string[];
-  count?: number; // of free slots to write; one where nothing is said
-}
-
-const rule = (names: string, slots: string, count?: number): Rule => ({
-  where: new RegExp(`(^|[.])(${names.replace(/\./g, "[.]")})$`),
-  slots: slots.split(" "),
-  count,
-});
-
-/** What a rule says besides its hosts. */
-export type Carrier = Pick<Rule, "slots" | "count">;
-
-export const RULES: Readonly<Record<string, Rule>> = {
-  hotmart: rule("(pay|go).hotmart.com", "xcod sck src", 2),
-  kiwify: rule("pay.kiwify.com(.br)?|kiwify.app", "sck s1 s2 s3 src"),
-  perfectpay: rule("(checkout|go|pay).perfectpay.com.br", "src sck"),
-  stripe: rule("buy.stripe.com", "client_reference_id"),
-  braip: rule("(ev|pay).braip.com(.br)?", "src sck"),
-  appmax: rule("(pay|checkout).appmax.com.br|carrinho.app", "click_id sck src"),
-  lastlink: rule("lastlink.com", "utm_id"),
-  other: rule(
-    "pay.(kirvano.com|cakto.com.br|hub.la)|ticto.(app|com.br)|(chk|sun).eduzz.com|app.monetizze.com.br|mycartpanda.com",
-    "src sck",
-  ),
+/** Hosts and slots by gateway. */
+const TABLE: Readonly<Record<string, string>> = {
+  hotmart: "(pay|go).hotmart.com xcod sck src",
+  kiwify: "pay.kiwify.com(.br)?|kiwify.app sck s1 s2 s3 src",
+  perfectpay: "(checkout|go|pay).perfectpay.com.br src sck",
+  stripe: "buy.stripe.com client_reference_id",
+  braip: "(ev|pay).braip.com(.br)? src sck",
+  appmax: "(pay|checkout).appmax.com.br|carrinho.app click_id sck src",
+  lastlink: "lastlink.com utm_id",
+  other:
+    "pay.(kirvano.com|cakto.com.br|hub.la)|ticto.(app|com.br)|(chk|sun).eduzz.com|app.monetizze.com.br|mycartpanda.com src sck",
 };
+export const GATEWAYS = Object.keys(TABLE);
 
 /** What a link is to carry. */
 export interface Cargo {
-  id: string; // click id, else session id; empty where the visitor has said no
-  ours: ReadonlySet<string>; // every id of ours that a link may still carry
+  id: string; // click id, else session id
   fbclid: string | undefined;
   utm: Utm;
 }
 
-/** The rule of a host, or of the gateway that the page names for a checkout on a domain of its own. */
-export function ruleOf(host: string, named = ""): Rule | undefined {
-  return RULES[named] || Object.values(RULES).find(({ where }) => where.test(host));
+const gateways = new Map<string, string | undefined>(); // of hosts that were asked for
+
+/** Slots of a host, or of the gateway that the page names for a checkout on a domain of its own. */
+export function slotsOf(host: string, named?: string | null): string[] | undefined {
+  const [isNamed, isHost] = [
+    (name: string) => name === named,
+    (name: string) => new RegExp(`(^|[.])(${TABLE[name]!.split(" ")[0]!.replace(/\./g, "[.]")})$`).test(host),
+  ];
+  if (!gateways.has(host)) gateways.set(host, GATEWAYS.find(isHost));
+  const name = GATEWAYS.find(isNamed) || gateways.get(host);
+  return name ? TABLE[name]!.split(" ").slice(1) : undefined;
 }
 
-/** The link with what it is to carry; the same text again when nothing is to be changed. */
-export function loaded(url: string, { slots, count = 1 }: Carrier, cargo: Cargo): string {
+/** The link with what it is to carry. */
+export function loaded(url: string, slots: string[], { id, fbclid, utm }: Cargo): string {
   const present = params(url);
-  const isOurs = (name: string) => cargo.ours.has(present.get(name) as string);
-  // Ids of ours from before go: the visitor's id has changed, or may not be given any more.
-  let link = withoutParams(url, (name) => isOurs(name) && present.get(name) !== cargo.id);
+  const hasUtm = /[?&]utm_\w+=[^&#]/.test(url);
   const add = (name: string, value: string | undefined) => {
-    if (value) link = withParam(link, name, value);
+    if (value && !present.get(name)) url = withParam(url, name, value);
   };
-  slots
-    .filter((name) => !present.get(name) || isOurs(name))
-    .slice(0, count)
-    .forEach((name) => add(name, cargo.id));
-  if (!/[?&]utm_/.test(url)) for (const name in cargo.utm) add("utm_" + name, cargo.utm[name]);
-  if (!present.get("fbclid")) add("fbclid", cargo.fbclid);
-  return link;
+  // Hotmart is the one that gives back several, and may lose one.
+  slots.filter((name) => !present.get(name)).slice(0, slots[0] === "xcod" ? 2 : 1).forEach((name) => add(name, id));
+  if (!hasUtm) UTMS.forEach((name) => add("utm_" + name, utm[name]));
+  add("fbclid", fbclid);
+  return url;
 }

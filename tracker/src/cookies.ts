@@ -24,15 +24,21 @@ export function candidates(host: string): string[] {
   return labels.slice(1).map((_, at) => labels.slice(-2 - at).join("."));
 }
 
-/** The cookies of a document; nothing is written before the first `bake` or `site`. */
+/** The cookies of a document, none where it may have none; nothing is written before the first `bake` or `site`. */
 export function openJar(page: { cookie: string }, { hostname, protocol }: Pick<Location, "hostname" | "protocol">): Jar {
   let known: Site | undefined;
 
   const write = (name: string, value: string, days: number, domain: string) => {
     const where = (domain && ";domain=" + domain) + (protocol === "https:" ? ";secure" : "");
-    page.cookie = `${name}=${value};path=/;max-age=${days * 86400};samesite=lax` + where;
+    try {
+      page.cookie = `${name}=${value};path=/;max-age=${days * 86400};samesite=lax` + where;
+    } catch {}
   };
-  const look = (name: string) => page.cookie.split("; ").find((pair) => pair.startsWith(name + "="))?.slice(name.length + 1);
+  const look = (name: string) => {
+    try {
+      return page.cookie.split("; ").filter((pair) => pair.startsWith(name + "="))[0]!.slice(name.length + 1);
+    } catch {}
+  };
   const isOurs = (domain: string) => {
     write(PROBE, "1", 1, domain);
     const taken = look(PROBE);
@@ -40,8 +46,11 @@ export function openJar(page: { cookie: string }, { hostname, protocol }: Pick<L
     return taken;
   };
   const site = () => {
-    const domain = known ? "" : candidates(hostname).find(isOurs) ?? "";
-    return (known ??= { domain, depth: domain.split(".").length - 1 || 1 });
+    if (!known) {
+      const domain = candidates(hostname).find(isOurs) || "";
+      known = { domain, depth: domain.split(".").length - 1 || 1 };
+    }
+    return known;
   };
   return {
     look,

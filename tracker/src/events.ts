@@ -1,11 +1,13 @@
 /** Tracking events as the edge takes them, and as Meta's browser pixel names them. */
 
+import { json } from "./json";
 import { withoutParams } from "./query";
 import { LINKER } from "./visit";
 
-/** Our kinds and the pixel's words for them; a click is no event of Meta's. */
+/** Our kinds and the pixel's words for them; of the first two Meta has no event. */
 export const KINDS: Readonly<Record<string, string>> = {
   click: "",
+  identify: "",
   pageview: "PageView",
   view_content: "ViewContent",
   initiate_checkout: "InitiateCheckout",
@@ -14,46 +16,45 @@ export const KINDS: Readonly<Record<string, string>> = {
 
 const MAX_URL = 4096;
 
-/** What a page may say of an event. */
-export interface Data {
-  value?: string | number;
-  currency?: string;
-  items?: Item[];
-  content_ids?: (string | number)[];
-  order_id?: string | number;
-  event_id?: string;
-}
+/** What a page may say of an event; what of it can be understood, the edge knows. `contents` is Meta's word for items. */
+export type Data = { [field in "value" | "currency" | "items" | "contents" | "content_ids" | "order_id" | "event_id"]?: any };
 
-export interface Item {
-  id: string | number;
-  quantity?: number;
-  price?: string | number;
-}
+// Parameters that name a campaign. What else a query holds may tell of a person, or be another page.
+const CAMPAIGN = /^(utm_.*|\w*clid|[gw]braid|gad_\w+|_sl|_g[al]|src|sck|xcod|s[123]|ad\w*_(id|name)|placement)$/;
+/** Parameters that the page's author adds to them. */
+export const more: string[] = [];
 
-const CAMPAIGN = /^(utm_.*|[a-z]*clid|gbraid|wbraid|_sl)$/;
+const isCampaign = (name: string): boolean => CAMPAIGN.test(name) || more.includes(name);
 
 /** The kind of a page's word: ours, or the pixel's for the same. */
-export function kindOf(word: string): string | undefined {
-  return Object.keys(KINDS).find((kind) => kind === word || (word && KINDS[kind] === word));
-}
+export const kindOf = (said: unknown): string | undefined => Object.keys(KINDS).find((kind) => kind === said || (said && KINDS[kind] === said));
 
-export function itemsOf({ items, content_ids }: Data): Item[] | undefined {
-  return items || content_ids?.map((id) => ({ id }));
-}
+const itemOf = (given: any): object =>
+  given && given.id ? { id: given.id, quantity: given.quantity, price: given.price || given.item_price } : { id: given };
 
-/** Custom data of the browser pixel for the same event. */
-export function pixelData(data: Data): object {
-  const ids = itemsOf(data)?.map((item) => String(item.id));
-  const all = { value: data.value, currency: data.currency, content_ids: ids, content_type: ids && "product" };
-  return JSON.parse(JSON.stringify(all)); // without what is undefined: the pixel complains of it
-}
+/** An event's own fields. */
+export const fieldsOf = ({ value, currency, items, contents, content_ids, order_id }: Data): Data => {
+  const given = items || contents || content_ids;
+  return {
+    value: value > 0 && value.toFixed ? +value.toFixed(6) : value, // 19.9 * 3 is 59.699999999999996
+    currency,
+    items: given && [].concat(given).map(itemOf),
+    order_id,
+  };
+};
+
+/** Custom data of the browser pixel for the same event, without what is undefined: the pixel complains of it. */
+export const pixelData = ({ value, currency, items }: Data): object =>
+  JSON.parse(json({ value, currency, content_ids: items && items.map(({ id }: any) => "" + id), content_type: items && "product" }));
+
+/** A page's address without plain anchors, which are the same page; `#/routes` and `#!` are not, and stay. */
+const cleared = (url: string, unwanted: (name: string) => unknown): string => withoutParams(url.replace(/#(?![/!]).*/, ""), unwanted);
 
 /** A page's address as it is told: without our own link parameter and, after a no, without all that tells of an ad. */
-export function told(url: string, denied: boolean): string {
-  return withoutParams(url.replace(/#.*/, ""), (name) => name === LINKER || (denied && CAMPAIGN.test(name))).slice(0, MAX_URL);
-}
+export const told = (url: string, denied: boolean): string => cleared(url, (name) => name === LINKER || (denied && isCampaign(name))).slice(0, MAX_URL);
 
-/** What makes two addresses one page view: campaign parameters and plain anchors do not, `#/routes` and `#!` do. */
-export function samePage(url: string): string {
-  return withoutParams(url.replace(/#(?![/!]).*/, ""), (name) => CAMPAIGN.test(name));
-}
+/** What makes two addresses one page view: campaign parameters do not. */
+export const samePage = (url: string): string => cleared(url, isCampaign);
+
+/** An address as it may wait in clear: of its query the campaign alone. */
+export const bare = (url: string): string => cleared(url.replace(/(#[^?]*).*/, "$1"), (name) => !isCampaign(name));

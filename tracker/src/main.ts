@@ -1,75 +1,77 @@
 /** Entry of s.js: puts the parts together, gives the page its one global, and takes the calls made before it came. */
 
 import { readOptions, type Config } from "./config";
-import { openConsent } from "./consent";
-import { openJar } from "./cookies";
+import { ANSWER } from "./consent";
 import { watchLinks } from "./decorate";
-import { openDelivery } from "./delivery";
-import type { Data } from "./events";
-import { shortId } from "./ids";
+import { more } from "./events";
 import { watchMarks } from "./marks";
 import { watchPages } from "./pages";
-import { openPerson } from "./person";
 import { purchaseId } from "./purchase";
 import { absolute } from "./query";
-import { openQueue } from "./queue";
-import { listen, quiet } from "./quiet";
-import { box } from "./store";
+import { listen, quiet, warn } from "./quiet";
 import { openTracker } from "./tracker";
-import { openVisitor } from "./visitor";
 
 /** The edge writes the funnel's configuration here. */
 declare const SINAL_CONFIG: Config;
 
 type Call = (...words: any[]) => unknown;
 type Global = Call & Record<string, any>; // its methods, `key`, and before we came `q`
-const page = window as { sinal?: Global };
 
-function run(config: Config): void {
+/** What has our name: nothing, the stub, we, or an element of the page, since "sinal" is a word of Portuguese. */
+const page = window as { sinal?: Partial<Global> };
+
+function run(config: Config, early: any[][]): void {
   const options = readOptions(config, document);
-  const consent = openConsent(box, config.consent, config.early);
-  const jar = openJar(document, location);
-  const visitor = openVisitor(jar, box, consent, shortId);
-  const person = openPerson();
-  const queue = openQueue(box, consent.mayStore, config.key);
-  const delivery = openDelivery(options.batchUrl, queue, config.key, person.of, consent.mayStore);
-  const tracker = openTracker(config, options, consent, jar, visitor, person, queue, delivery, shortId);
-  let again: (() => void) | undefined;
-
+  more.push(...options.ignored.split(","));
+  const tracker = openTracker(config, options);
+  const { outbox, visitor } = tracker;
+  let again: Call = () => 0;
   const api: Record<string, Call> = {
     track: tracker.track,
     identify: tracker.identify,
-    consent: (yes: boolean) => {
-      tracker.consent(!!yes);
-      again?.();
+    consent: (said) => {
+      tracker.consent(said);
+      again();
     },
-    ready: (act: Call) => act(page.sinal),
+    ready: (act: Call) => act(sinal),
     visitor: () => ({ ...visitor.ids(), utm: visitor.touches() }),
-    decorate: (url: string, gateway?: string) => tracker.load(absolute(url), gateway, true),
-    purchaseId: (sale: Data) => purchaseId(config.tenant, sale).catch(console.warn),
+    // The buyer is led to what this gives.
+    decorate: (url, gateway) => quiet(() => tracker.load(absolute(url), gateway, true))() || url,
+    purchaseId: (sale) => purchaseId(config.tenant, sale).catch(warn),
   };
-  const sinal: Global = (word, ...rest) => (word in api ? sinal[word](...rest) : sinal.track(word, ...rest));
-  for (const name in api) sinal[name] = quiet(api[name] as Call);
-  const early: unknown[][] = page.sinal?.q ?? [];
+  const names = Object.keys(api);
+  const sinal: Global = (said, ...rest) => (names.includes(said) ? sinal[said](...rest) : sinal.track(said, ...rest));
+  names.forEach((name) => (sinal[name] = quiet(api[name] as Call)));
   sinal.key = config.key;
   page.sinal = sinal;
 
-  // An answer given before we came holds for the first page view too; to hear it twice changes nothing.
-  early.forEach((call) => call[0] === "consent" && sinal(...call));
+  // The last answer given before we came holds for the first page view too.
+  const isAnswer = (call: any[]) => call[0] === "consent";
+  early.filter(isAnswer).slice(-1).forEach((call) => sinal(...(call as [any])));
   quiet(tracker.open)(document.referrer);
-  early.forEach((call) => sinal(...call));
+  early.forEach((call) => isAnswer(call) || sinal(...(call as [any])));
 
   quiet(watchPages)(tracker.open);
   quiet(watchMarks)(tracker.track);
-  again = quiet(watchLinks)(tracker.load);
-  listen("online", delivery.again);
-  listen("pageshow", delivery.wake);
-  listen("pagehide visibilitychange", () => tracker.leave());
+  again = quiet(watchLinks)(tracker.load) || again;
+  listen("online", outbox.again);
+  listen("storage pageshow", ({ key, persisted }) => {
+    outbox.wake();
+    if (persisted || key === ANSWER || key === null) {
+      tracker.heed();
+      again();
+    }
+    if (persisted) tracker.open();
+  });
+  listen("pagehide visibilitychange", tracker.leave);
 }
 
 /** Once a page: a second script element changes nothing. A prerendered page has been seen by nobody yet. */
 const start = quiet(() => {
-  if (!page.sinal?.key) run(SINAL_CONFIG);
+  const there: Record<string, any> = typeof page.sinal === "function" ? page.sinal : {};
+  const config = SINAL_CONFIG;
+  if (!there.key) run(config, there.q || []);
+  else if (there.key !== config.key) warn(`${config.key} is left out: ${there.key} is here`);
 });
-if ((document as { prerendering?: boolean }).prerendering) document.addEventListener("prerenderingchange", start);
+if ((document as { prerendering?: boolean }).prerendering) addEventListener("prerenderingchange", start, true);
 else start();

@@ -19,6 +19,6 @@ export function watchMarks(track: (word: string, data: Data) => unknown): void {
 }
 
 /** `data-sinal-value`, `-currency`, and `-items` (ids, by commas). */
-function dataOf(set: DOMStringMap): Data {
-  return { value: set.sinalValue, currency: set.sinalCurrency, content_ids: set.sinalItems?.match(/[^\s,]+/g) ?? undefined };
+function dataOf({ sinalValue, sinalCurrency, sinalItems }: DOMStringMap): Data {
+  return { value: sinalValue, currency: sinalCurrency, content_ids: sinalItems && sinalItems.match(/[^\s,]+/g) };
 }

@@ -4,28 +4,20 @@
  * brings another fbclid, which goes in verbatim. Forms as `runtime/sinal_runtime/identity/click.py` reads them.
  */
 
+import { valuesOf } from "./query";
+
 export const DAYS = 90; // how long a click counts, for Meta and for us
 
-const FBCLID = /^[\w~=-]{1,512}$/;
-const FBC = /^fb\.\d{1,2}\.\d{13}\.([\w~=-]{1,512})/;
-const FBP = /^fb\.\d{1,2}\.\d{13}\.\d{1,20}(\.|$)/;
+const FBC = /^fb\.\d\d?\.\d{13}\.([\w~=-]{1,512})/;
+const FBP = /^fb\.\d\d?\.\d{13}\.\d{1,20}(\.|$)/;
 
-/** The URL's fbclid if it can stand in an fbc; anything else is nobody's click. */
-export function cleanFbclid(text: string | null): string | undefined {
-  return text && FBCLID.test(text) ? text : undefined;
-}
+/** The URL's last fbclid that can stand in an fbc, without a sentence's end behind it; anything else is nobody's click. */
+export const fbclidIn = (url: string): string | undefined =>
+  valuesOf(url, "fbclid").map((text) => (/^([\w~=-]{1,512})["').,;>]?$/.exec(text) || [])[1]).filter((text) => text).pop();
 
-export function fbclidOf(fbc: string | undefined): string | undefined {
-  return FBC.exec(fbc || "")?.[1];
-}
+export const fbclidOf = (fbc: string | undefined): string | undefined => (FBC.exec(fbc as string) || [])[1];
 
-/** What `_fbc` should be now (Unix ms): the cookie to the letter, or a new one for a click it does not know. */
-export function nextFbc(cookie: string | undefined, fbclid: string | undefined, index: number, now: number): string | undefined {
-  const known = fbclidOf(cookie);
-  return !fbclid || known === fbclid ? known && cookie : `fb.${index}.${now}.${fbclid}`;
-}
+export const isFbp = (text: string | undefined): boolean => FBP.test(text as string);
 
-/** What `_fbp` should be now (Unix ms): the cookie to the letter, or a new browser id. */
-export function nextFbp(cookie: string | undefined, _: unknown, index: number, now: number): string {
-  return cookie && FBP.test(cookie) ? cookie : `fb.${index}.${now}.${Math.floor(Math.random() * 2147483648)}`;
-}
+/** A new id of the index and value, made now (Unix ms). */
+export const newMetaId = (index: number, now: number, value: unknown): string => `fb.${index}.${now}.${value}`;

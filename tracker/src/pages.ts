@@ -20,4 +20,16 @@ export function watchPages(changed: (from: string) => void): void {
     };
   }
   listen("popstate hashchange", look);
+  const { navigation } = window as { navigation?: EventTarget };
+  if (navigation) navigation.addEventListener("currententrychange", look);
+}
+
+/**
+ * The address that tells most of an ad: the page's, or the one it was opened with, because routers and "clean URL"
+ * plugins take the query away before we come.
+ */
+export function landing(): string {
+  const here = location.href;
+  const opened = quiet(() => performance.getEntriesByType("navigation")[0]!.name)() || here;
+  return /fbclid=./.test(here) || !/(fbclid|utm_\w+|_sl)=./.test(opened) ? here : opened;
 }

@@ -1,21 +1,20 @@
 /** A tracker's fault must not become its page's: what we hang into the page returns undefined instead of throwing. */
 
-export function quiet<A extends unknown[], R>(act: (...args: A) => R): (...args: A) => R | undefined {
-  return (...args) => {
+export const quiet =
+  <A extends unknown[], R>(act: (...args: A) => R): ((...args: A) => R | undefined) =>
+  (...args) => {
     try {
       return act(...args);
-    } catch {
-      return undefined;
-    }
+    } catch {}
   };
-}
+
+/** Tells the page's author. */
+export const warn = (what: string): void => console.warn("sinal: " + what);
 
 /** Listens on the window, before the page's own handlers, to events named with spaces between. */
-export function listen(names: string, act: (event: Event) => void): void {
+export const listen = (names: string, act: (event: any) => void): void =>
   names.split(" ").forEach((name) => addEventListener(name, quiet(act), true));
-}
 
 /** The innermost element of an event that passes, through shadow roots too. */
-export function hit<E extends HTMLElement>(event: Event, selector: string): E | undefined {
-  return event.composedPath().find((node) => node instanceof Element && node.matches(selector)) as E | undefined;
-}
+export const hit = (event: Event, selector: string): HTMLElement | undefined =>
+  event.composedPath().find((node) => node instanceof Element && node.matches(selector)) as HTMLElement | undefined;

@@ -6,10 +6,11 @@
  */
 
 import { fingerprint } from "./ids";
-import { cleanFbclid, DAYS } from "./meta";
-import { params } from "./query";
+import { DAYS, fbclidIn } from "./meta";
+import { params, valuesOf, whole } from "./query";
+import { impersonal } from "./store";
 
-const UTMS = "source medium campaign content term".split(" ");
+export const UTMS = "source medium campaign content term".split(" ");
 export type Utm = Record<string, string>; // by the names above
 
 export const LINKER = "_sl";
@@ -18,16 +19,11 @@ const LINK_MS = 2 * 60_000; // a shared or bookmarked link must not hand over it
 const MAX_UTM = 500;
 const FORM = /^[^\W_]{22}\.\d+\.([^\W_]{22})?\.\d+\.\w*\.\w*$/;
 
-export interface Visit {
-  session: string;
-  seen: number; // Unix ms of the last activity
-  click: string; // empty before any arrival
-  made: number; // Unix ms of the click id
-  ad: string; // fingerprint of the arrival's fbclid
-  campaign: string; // fingerprint of its UTMs
-}
-
-const NOBODY: Visit = { session: "", seen: 0, click: "", made: 0, ad: "", campaign: "" };
+/**
+ * Session, Unix ms of the last activity, click id (empty before any arrival), Unix ms of that, fingerprint of the arrival's
+ * fbclid, fingerprint of its UTMs.
+ */
+export type Visit = [session: string, seen: number, click: string, made: number, ad: string, campaign: string];
 
 export interface Arrival {
   visit: Visit;
@@ -37,44 +33,42 @@ export interface Arrival {
   newTouch: boolean; // the URL carries UTMs or an fbclid of another arrival than the last
 }
 
+/** The campaign of an address; words are cut between characters. */
 export function utmOf(url: string): Utm {
-  const found = params(url);
   const utm: Utm = {};
-  for (const name of UTMS) {
-    const value = (found.get("utm_" + name) || "").slice(0, MAX_UTM);
-    if (value) utm[name] = value;
-  }
+  UTMS.forEach((name) => {
+    const [value] = valuesOf(url, "utm_" + name);
+    if (value) utm[name] = impersonal(whole(value.slice(0, MAX_UTM)));
+  });
   return utm;
 }
 
 /** The visit after opening this URL (now in Unix ms). */
 export function arrive(saved: Visit | null, url: string, now: number, newId: () => string): Arrival {
-  const fbclid = cleanFbclid(params(url).get("fbclid"));
+  const fbclid = fbclidIn(url);
   const utm = utmOf(url);
   const ad = fbclid ? fingerprint(fbclid) : "";
-  const tags = JSON.stringify(utm);
-  const campaign = tags === "{}" ? "" : fingerprint(tags);
-  const old = saved?.click && now - saved.made < DAYS * 86_400_000 ? saved : NOBODY;
-  const newAd = !!ad && old.ad !== ad;
-  const newTouch = newAd || (!!campaign && old.campaign !== campaign);
-  const session = saved && Math.abs(now - saved.seen) < IDLE_MS ? saved.session : newId();
-  const visit = newTouch ? { click: newId(), made: now, ad, campaign } : old;
-  return { visit: { ...visit, session, seen: now }, fbclid, utm, newAd, newTouch };
+  const tags = UTMS.map((name) => utm[name] || "").join("\n");
+  const campaign = tags.length > 4 ? fingerprint(tags) : "";
+  const isOld = saved && saved[2] && now - saved[3] < DAYS * 86_400_000;
+  const [, , click, made, oldAd, oldCampaign] = isOld ? saved : ["", 0, "", 0, "", ""];
+  const newAd = !!ad && oldAd !== ad;
+  const newTouch = newAd || (!!campaign && oldCampaign !== campaign);
+  const session = saved && Math.abs(now - saved[1]) < IDLE_MS ? saved[0] : newId();
+  return { visit: newTouch ? [session, now, newId(), now, ad, campaign] : [session, now, click, made, oldAd, oldCampaign], fbclid, utm, newAd, newTouch };
 }
 
-export function visitText({ session, seen, click, made, ad, campaign }: Visit): string {
-  return [session, seen, click, made, ad, campaign].join(".");
-}
+export const visitText = (visit: Visit): string => visit.join(".");
 
 /** The visit of a cookie or link; null for anything malformed. */
-export function readVisit(text: string | null | undefined): Visit | null {
-  if (!text || !FORM.test(text)) return null;
-  const [session, seen, click, made, ad, campaign] = text.split(".") as [string, string, string, string, string, string];
-  return { session, seen: +seen, click, made: +made, ad, campaign };
+export function readVisit(text: any): Visit | null {
+  if (!FORM.test(text)) return null;
+  const [session, seen, click, made, ad, campaign] = text.split(".");
+  return [session, +seen, click, +made, ad, campaign];
 }
 
 /** The visit that a link from another of the funnel's domains hands over, while it is fresh (now in Unix ms). */
 export function linkedVisit(url: string, now: number): Visit | null {
   const visit = readVisit(params(url).get(LINKER));
-  return visit && Math.abs(now - visit.seen) < LINK_MS ? visit : null;
+  return visit && Math.abs(now - visit[1]) < LINK_MS ? visit : null;
 }

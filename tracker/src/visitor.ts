@@ -8,13 +8,14 @@
 import type { Cargo } from "./checkout";
 import type { Consent } from "./consent";
 import type { Jar } from "./cookies";
-import { DAYS, fbclidOf, nextFbc, nextFbp } from "./meta";
+import { DAYS, fbclidOf, isFbp, newMetaId } from "./meta";
 import type { Box } from "./store";
-import { arrive, linkedVisit, readVisit, utmOf, visitText, type Arrival, type Utm, type Visit } from "./visit";
+import { arrive, linkedVisit, readVisit, visitText, type Utm, type Visit } from "./visit";
 
 const COOKIE = "_sinal";
 const VISIT = "sinal_visit";
 const TOUCH = "sinal_utm";
+const PRECISION_MS = 10_000; // a session's end need not be known better, and every note of it is a write
 
 export interface Touches {
   first?: Utm;
@@ -30,94 +31,104 @@ export interface Ids {
 }
 
 export interface Visitor {
-  /** Takes note of an address; says what is new about it. */
-  arrive(url: string): Arrival;
-  /** What an event tells of the visitor; nothing after a no. */
+  /** Takes note of an address; says whether an ad has brought the visitor anew. */
+  arrive(url: string): boolean;
+  /** What an event tells of the visitor; nothing after a no. An event keeps the session alive. */
   ids(): Ids;
   touches(): Touches;
-  /** What a link may carry. */
-  cargo(): Cargo;
+  /** What a link may carry, read once for all links of a pass; undefined after a no. It keeps no session alive. */
+  cargo(): Cargo | undefined;
   /** The visit as a link hands it over. */
   handOver(): string;
-  /** Keeps from now on what memory holds: consent was given. */
-  keep(): void;
   /** Deletes all of it. */
   forget(): void;
 }
 
 export function openVisitor(jar: Jar, box: Box, consent: Consent, newId: () => string): Visitor {
   const { denied, mayStore } = consent;
-  const ours = new Set<string>();
   let memory: Visit | null = null;
   let touched: Touches = {};
   let fbclid: string | undefined;
+  let cargo: Cargo | null = null;
 
   const known = (): Visit | null => {
-    const kept = mayStore() ? [readVisit(jar.look(COOKIE)), readVisit(box.read(VISIT))] : [];
-    return [memory, ...kept].reduce((best, visit) => ((visit?.seen ?? 0) > (best?.seen ?? 0) ? visit : best), null);
+    let best = memory;
+    if (mayStore()) {
+      [jar.look(COOKIE), box.read(VISIT)].map(readVisit).forEach((visit) => {
+        if (visit && !(best && best[1] >= visit[1])) best = visit;
+      });
+    }
+    return best;
   };
-  const touches = () => (mayStore() && box.read<Touches>(TOUCH)) || touched;
-  const cookies = (): Ids => (mayStore() ? { fbc: jar.look("_fbc"), fbp: jar.look("_fbp") } : {});
+  const touches = (): Touches => (mayStore() && box.read(TOUCH)) || touched;
+  const cookies = (): Ids => {
+    const [fbc, fbp] = ["_fbc", "_fbp"].map((name) => (mayStore() ? jar.look(name) : undefined));
+    return { fbc: fbclidOf(fbc) && fbc, fbp: isFbp(fbp) ? fbp : undefined };
+  };
   const save = (visit: Visit) => {
     memory = visit;
-    ours.add(visit.click || visit.session).add(visit.session);
+    cargo = null;
     if (!mayStore()) return;
     jar.bake(COOKIE, visitText(visit), DAYS);
     box.write(VISIT, visitText(visit));
   };
-  const saveRest = () => {
-    if (!mayStore()) return;
-    box.write(TOUCH, touched);
-    const stamp = (name: string, next: typeof nextFbc) => {
-      const old = jar.look(name);
-      const now = next(old, fbclid, jar.site().depth, Date.now());
-      if (now && now !== old) jar.bake(name, now, DAYS);
-    };
-    stamp("_fbc", nextFbc);
-    stamp("_fbp", nextFbp);
-  };
   /** The visit as of now: activity keeps its session alive, half an hour of silence ends it. */
   const current = (): Visit => {
-    const { visit } = arrive(known(), "", Date.now(), newId);
+    const now = Date.now();
+    const old = known();
+    if (old && Math.abs(now - old[1]) < PRECISION_MS) return old;
+    const { visit } = arrive(old, "", now, newId);
     save(visit);
     return visit;
   };
 
   return {
     arrive: (url) => {
-      const linked = linkedVisit(url, Date.now());
+      if (denied()) return false;
+      const now = Date.now();
+      const linked = linkedVisit(url, now);
       const before = known();
-      const arrival = arrive(linked?.click || !before ? linked : before, url, Date.now(), newId);
-      if (denied()) return { ...arrival, newAd: false };
+      const arrival = arrive((linked && linked[2]) || !before ? linked : before, url, now, newId);
       fbclid = arrival.fbclid || fbclid;
       touched = touches();
       if (arrival.newTouch) touched = { first: touched.first || arrival.utm, last: arrival.utm };
       save(arrival.visit);
-      saveRest();
-      return arrival;
+      if (mayStore()) {
+        box.write(TOUCH, touched);
+        const stamp = (name: string, value: unknown) => jar.bake(name, newMetaId(jar.site().depth, now, value), DAYS);
+        const { fbc, fbp } = cookies();
+        if (fbclid && fbclidOf(fbc) !== fbclid) stamp("_fbc", fbclid);
+        if (!fbp) stamp("_fbp", Math.floor(Math.random() * 2147483648));
+      }
+      return arrival.newAd;
     },
     ids: () => {
       if (denied()) return {};
-      const { click, session } = current();
+      const [session, , click] = current();
       return { click_id: click, session_id: session, fbclid, ...cookies() };
     },
     touches,
     cargo: () => {
-      if (denied()) return { id: "", ours, fbclid, utm: utmOf(location.href) };
-      const { click, session } = current();
-      return { id: click || session, ours, fbclid: fbclid || fbclidOf(cookies().fbc), utm: touches().last || {} };
+      if (denied()) return;
+      if (!cargo) {
+        const [session, , click] = known() || current();
+        cargo = { id: click || session, fbclid: fbclid || fbclidOf(cookies().fbc), utm: touches().last || {} };
+        Promise.resolve().then(() => (cargo = null));
+      }
+      return cargo;
     },
-    handOver: () => visitText(current()),
-    keep: () => {
-      current();
-      saveRest();
+    handOver: () => {
+      const visit = [...current()] as Visit;
+      visit[1] = Date.now();
+      return visitText(visit);
     },
     forget: () => {
       memory = null;
+      cargo = null;
       touched = {};
       fbclid = undefined;
       [COOKIE, "_fbc", "_fbp"].forEach(jar.drop);
-      [VISIT, TOUCH].forEach((name) => box.write(name, undefined));
+      [VISIT, TOUCH].forEach((name) => box.write(name));
     },
   };
 }

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { candidates, openJar } from "../src/cookies";
 import { shortId } from "../src/ids";
-import { fbclidOf, nextFbc, nextFbp } from "../src/meta";
+import { fbclidOf, isFbp } from "../src/meta";
 import { arrive, linkedVisit, readVisit, visitText } from "../src/visit";
-import { samePage, told } from "../src/events";
+import { bare, samePage, told } from "../src/events";
 
 const NOW = 1_795_000_000_000;
 const MINUTE = 60_000;
@@ -23,22 +23,22 @@ test("an arrival is a new click for another fbclid or another campaign only", ()
   const first = arrive(null, AD, NOW, shortId);
   assert.ok(first.newAd && first.newTouch);
   const again = arrive(first.visit, AD, NOW + MINUTE, shortId);
-  assert.deepEqual([again.newAd, again.newTouch, again.visit.click], [false, false, first.visit.click]);
+  assert.deepEqual([again.newAd, again.newTouch, again.visit[2]], [false, false, first.visit[2]]);
   const plain = arrive(first.visit, "https://a.example/x", NOW + MINUTE, shortId);
-  assert.equal(plain.visit.click, first.visit.click);
+  assert.equal(plain.visit[2], first.visit[2]);
   const tagsOnly = arrive(first.visit, "https://a.example/x?utm_source=fb", NOW + MINUTE, shortId);
-  assert.equal(tagsOnly.visit.click, first.visit.click, "the site passed its campaign on");
+  assert.equal(tagsOnly.visit[2], first.visit[2], "the site passed its campaign on");
   const mail = arrive(first.visit, "https://a.example/?utm_source=email", NOW + MINUTE, shortId);
-  assert.ok(!mail.newAd && mail.newTouch && mail.visit.click !== first.visit.click);
+  assert.ok(!mail.newAd && mail.newTouch && mail.visit[2] !== first.visit[2]);
 });
 
 test("a session ends after half an hour of silence, a click id after 90 days", () => {
   const { visit } = arrive(null, AD, NOW, shortId);
-  assert.equal(arrive(visit, "", NOW + 29 * MINUTE, shortId).visit.session, visit.session);
+  assert.equal(arrive(visit, "", NOW + 29 * MINUTE, shortId)["visit"][0], visit[0]);
   const later = arrive(visit, "", NOW + 31 * MINUTE, shortId).visit;
-  assert.notEqual(later.session, visit.session);
-  assert.equal(arrive(visit, "", NOW + 89 * DAY, shortId).visit.click, visit.click);
-  assert.equal(arrive(visit, "", NOW + 91 * DAY, shortId).visit.click, "");
+  assert.notEqual(later[0], visit[0]);
+  assert.equal(arrive(visit, "", NOW + 89 * DAY, shortId).visit[2], visit[2]);
+  assert.equal(arrive(visit, "", NOW + 91 * DAY, shortId).visit[2], "");
 });
 
 test("the text form reads back as itself, anything else as nobody", () => {
@@ -56,18 +56,12 @@ test("a link hands a visit over for two minutes", () => {
   assert.equal(linkedVisit(link, NOW + 3 * MINUTE), null);
 });
 
-test("fbc is written once for a click, verbatim, and never restamped", () => {
-  assert.equal(nextFbc(undefined, "IwAR_aem-Q0", 1, NOW), `fb.1.${NOW}.IwAR_aem-Q0`);
-  assert.equal(nextFbc("fb.2.1789000000000.IwAR1", "IwAR1", 1, NOW), "fb.2.1789000000000.IwAR1");
-  assert.equal(nextFbc("fb.2.1789000000000.IwAR1.Bg", undefined, 1, NOW), "fb.2.1789000000000.IwAR1.Bg");
-  assert.equal(nextFbc("fb.2.1789000000000.iwar1", "IwAR1", 2, NOW), `fb.2.${NOW}.IwAR1`, "case matters");
-  assert.equal(nextFbc("nonsense", undefined, 1, NOW), undefined);
+test("Meta's cookies are known by their form, and kept if they are ones", () => {
   assert.equal(fbclidOf("fb.1.1789000000000.IwAR1.AQ"), "IwAR1");
-});
-
-test("fbp is kept if it is one", () => {
-  assert.equal(nextFbp("fb.1.1789000000000.1098115397.Bg", 0, 1, NOW), "fb.1.1789000000000.1098115397.Bg");
-  assert.match(nextFbp("fb.1.17890.x", 0, 2, NOW), new RegExp(`^fb\\.2\\.${NOW}\\.\\d{1,10}$`));
+  assert.equal(fbclidOf("fb.2.1789000000000.IwAR_aem-Q0"), "IwAR_aem-Q0");
+  assert.equal(fbclidOf("nonsense"), undefined);
+  assert.ok(isFbp("fb.1.1789000000000.1098115397.Bg"));
+  for (const text of [undefined, "fb.1.17890.x", "x"]) assert.ok(!isFbp(text));
 });
 
 test("cookies go to the highest domain that takes them, with Meta's attributes", () => {
@@ -103,4 +97,7 @@ test("one page is one address without campaign parameters and plain anchors", ()
   assert.notEqual(samePage(page + "#/route"), page);
   assert.equal(told(page + "&_sl=a&fbclid=1#top", false), page + "&fbclid=1");
   assert.equal(told(page + "&_sl=a&fbclid=1#top", true), page);
+  assert.equal(told("https://a.example/#/oferta", false), "https://a.example/#/oferta", "a route is a page");
+  assert.equal(samePage(page + "&src=a&sck=b&xcod=c&gad_source=1"), page);
+  assert.equal(bare(page + "&utm_source=fb&email=ana@example.com#/x?cpf=1"), "https://a.example/p?utm_source=fb#/x");
 });

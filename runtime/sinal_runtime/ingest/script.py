@@ -15,6 +15,7 @@ from importlib.resources import files
 
 import msgspec
 
+from sinal_crds.names import own_path
 from sinal_crds.plan import FunnelPlan, TenantPlan
 from sinal_runtime.ingest import peer, problem, who
 from sinal_runtime.ingest.exchange import Answer, Header, Request
@@ -50,8 +51,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def told(self) -> dict[str, object]:
         """As the script reads it; the fields are those of `tracker/src/config.ts`."""
-
-        told: dict[str, object] = {"key": self.key, "tenant": self.tenant, "path": self.path}
+        batch = f"{self.base}{self.path}/{own_path(self.tenant)}"
+        told: dict[str, object] = {"key": self.key, "tenant": self.tenant, "batch": batch}
         return told | {"consent": self.consent, "early": self.early, "hosts": self.hosts}
 
 
