@@ -9,7 +9,7 @@ through binary fractions. Encodings and escapes that senders mix up are `text`'s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from decimal import Decimal
 from typing import NoReturn
 from urllib.parse import unquote_to_bytes
@@ -54,6 +54,10 @@ class Node:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
+
+    def items(self) -> ItemsView[str, object]:
+        """Names and what stands there, as decoded."""
+        return self._fields.items()
 
     def raw(self, *path: str) -> object:
         """What stands at the path, as decoded; None where nothing does."""

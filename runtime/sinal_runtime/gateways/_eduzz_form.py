@@ -107,9 +107,15 @@ def _invoice(body: Node, reading: Reading) -> Sale:
     word, status = unknown if number is None else STATUSES.get(number, unknown)
     told = _money.currency_of(body.text("trans_currency"), default="BRL")
     value, currency = _price(body, told)
-    subscribed = body.ident("recurrence_cod") is not None or body.integer("recurrence_status") == _TRIAL
-    status = _subscriptions.status_of(status, value, subscribed=subscribed)
+    trial = body.integer("recurrence_status") == _TRIAL
+    paid = _money.amount(body, "trans_paid", code=told) if trial else None  # a trial's invoice has its later price
+    status = _subscriptions.status_of(
+        status, value if paid is None else paid, subscribed=trial or body.ident("recurrence_cod") is not None
+    )
     status, given = _refunds.given_back(status, value, currency, body)
+    renewal = _subscriptions.is_later(body.integer("recurrence_count"))
+    began = (trial and status == "subscription_changed") or _subscriptions.began(status, value)
+    kept = _subscriptions.remembered(body.ident("recurrence_cod"), began=began, renewal=renewal)
     return Sale(
         gateway=_NAME,
         event=word,
@@ -121,12 +127,14 @@ def _invoice(body: Node, reading: Reading) -> Sale:
         method=_method(body.integer("trans_paymentmethod")),
         occurred_at=reading.occurred(_moment(body, status)),
         test=is_eduzz_own(body.text("cus_email")),
-        renewal=_subscriptions.is_later(body.integer("recurrence_count")),
+        renewal=renewal,
         products=_products(body, value, currency),
         customer=reading.customer(_buyer(body)),
         tracking=_returned(body),
         client=_tracking.client_of(body),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 

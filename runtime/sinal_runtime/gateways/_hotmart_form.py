@@ -59,6 +59,10 @@ def sale(body: Node, reading: Reading) -> Sale:
     subscribed = body.text("subscriber_code") is not None
     status = _subscriptions.status_of(STATUSES.get(word, "ignored"), value, subscribed=subscribed)
     status, given = _refunds.given_back(status, value, currency, body)
+    renewal = _subscriptions.is_later(body.integer("recurrency"))
+    kept = _subscriptions.remembered(
+        body.ident("subscriber_code"), began=_subscriptions.began(status, value), renewal=renewal
+    )
     confirmed = body.raw("confirmation_purchase_date")
     approved = confirmed if status == "approved" else None
     moment = _time.instant(approved) or _time.latest(confirmed, body.raw("purchase_date"))
@@ -74,12 +78,14 @@ def sale(body: Node, reading: Reading) -> Sale:
         installments=body.integer("installments_number"),
         occurred_at=reading.occurred(moment),
         test=_is_test(body, order),
-        renewal=_subscriptions.is_later(body.integer("recurrency")),
+        renewal=renewal,
         products=_products(body, value),
         customer=reading.customer(_buyer(body)),
         tracking=_tracking.read([body], trust=("xcod", "sck", "src")),
         client=_tracking.client_of(body),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 

@@ -58,8 +58,13 @@ def major(number: Decimal | None, code: str | None) -> str | None:
 
 
 def cents(number: Decimal | None, code: str | None) -> str | None:
-    """An amount in hundredths as a string in major units, whatever the currency (Kiwify, Braip)."""
-    return None if number is None else major(number.scaleb(-2), code)
+    """An amount in hundredths as a string in major units, whatever the currency (Kiwify, Braip).
+
+    There is no part of a cent: what has a fraction was written in major units.
+    """
+    if number is None or number != number.to_integral_value():
+        return major(number, code)
+    return major(number.scaleb(-2), code)
 
 
 def price(node: Node, *path: str, default: str | None) -> tuple[str | None, str | None]:

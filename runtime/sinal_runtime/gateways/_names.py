@@ -5,6 +5,7 @@ Letters and digits count, in lower case.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from sinal_runtime.gateways._body import Node
@@ -17,13 +18,18 @@ def plain(name: str) -> str:
     return _plain(name) if len(name) <= _LONGEST else name
 
 
+def told(node: Node) -> Iterator[tuple[str, object]]:
+    """The fields that say something, with their plain names."""
+    for name, value in node.items():
+        if value is not None and value != "":
+            yield (_plain(name) if len(name) <= _LONGEST else name), value
+
+
 def spelled(node: Node) -> Node:
     """The same fields under plain names; of two spellings the first that says something."""
     fields: dict[str, object] = {}
-    for name in node:
-        at = plain(name)
-        if fields.get(at) in (None, "", []):
-            fields[at] = node.raw(name)
+    for name, value in told(node):
+        fields.setdefault(name, value)
     return Node(fields)
 
 

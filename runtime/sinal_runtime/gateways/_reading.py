@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 
 from sinal_runtime import identity
 from sinal_runtime.gateways import _time
+from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways.sale import Customer
 
 _WITH_COUNTRY = {"55": 12}  # digits from which a number has its country's code in it; area code 55 is another
 _FOREIGN_WITH_COUNTRY = 11
+_COUNTRY_CODES = (
+    "ddi", "phone_ddi", "phone_extension", "phone_country_code", "phoneCountryCode",
+)  # fmt: skip
 _LOCAL_PHONE = 9  # digits of a Brazilian subscriber; more of them include the area code
 
 
@@ -49,6 +53,11 @@ def with_area(area: str | None, number: str | None) -> str | None:
     if number is None or area is None or len(re.sub(r"\D", "", number)) > _LOCAL_PHONE:
         return number
     return f"{area}{number}"
+
+
+def country_code(node: Node) -> str | None:
+    """The country code of a phone, where a person's fields have one of their own."""
+    return next((code for name in _COUNTRY_CODES if (code := node.text(name)) is not None), None)
 
 
 def with_country(code: str | None, number: str | None) -> str | None:

@@ -20,9 +20,10 @@ _AMOUNTS = (
     "totalrefunded", "refundedtotal", "transrefundvalue", "transrefundedvalue", "valorreembolsado", "valorreembolso",
     "valordevolvido", "valorestornado",
 )  # fmt: skip
+_FLAGS = ("partial", "ispartial", "partialrefund", "ispartialrefund", "parcial")
 _KINDS = ("refundtype", "refundkind", "refundstatus", "tiporeembolso", "tipoestorno")
 _BELOW = ("refund", "reembolso")  # an object of the refund, with `amount` or `value` and `type`
-_PART = ("parcial", "partial")  # how its words begin
+_PART = ("parcial", "partial")  # what its words contain
 
 Given = str | msgspec.UnsetType
 
@@ -38,8 +39,9 @@ def given_back(
     if given is not None:
         part = value is not None and Decimal(given) < Decimal(value)
         return ("partially_refunded" if part else status), given
-    words = (place.text(name) for place in places for name in _KINDS)
-    part = any(word.lower().startswith(_PART) for word in words if word is not None)
+    words = [(place.text(name) or "").lower() for place in places for name in _KINDS]
+    part = any(word in told for told in words for word in _PART)
+    part = part or any(place.flag(name) is True for place in places for name in _FLAGS)
     return ("partially_refunded" if part else status), msgspec.UNSET
 
 
@@ -54,7 +56,7 @@ def _places(node: Node) -> list[Node]:
     for name in _BELOW:
         below = spelled(found[0].node(name))
         amount = below.raw("amount") if "amount" in below else below.raw("value")
-        found.append(Node({"refundamount": amount, "refundtype": below.raw("type")}))
+        found.append(Node({"refundamount": amount, "refundtype": below.raw("type"), "partial": below.raw("partial")}))
     return found
 
 

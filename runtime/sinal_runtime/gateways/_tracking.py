@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from sinal_runtime import addresses, placeholders
 from sinal_runtime.gateways._body import Node, form_fields
-from sinal_runtime.gateways._names import plain, spelled
+from sinal_runtime.gateways._names import plain, told
 from sinal_runtime.gateways.sale import Client, Tracking
 
 _CLICK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
@@ -31,8 +31,15 @@ _BARE = frozenset(
 )  # below these `source` is `utm_source`
 _BELOW = _BARE | {"tracking", "trackingparameters", "queryparams", "urlparams"}
 _DEEP = 3  # objects below a source that are looked into
-_IP = ("ip", "ipaddress", "clientip", "clientipaddress", "customerip", "buyerip", "browserip", "remoteip", "userip")
-_AGENT = ("useragent", "clientuseragent", "browseruseragent", "customeruseragent", "buyeruseragent")
+_BROWSER = {  # the plain names that the buyer's address and browser have
+    **dict.fromkeys(
+        ("ip", "ipaddress", "clientip", "clientipaddress", "customerip", "buyerip", "browserip", "remoteip", "userip"),
+        "ip",
+    ),
+    **dict.fromkeys(
+        ("useragent", "clientuseragent", "browseruseragent", "customeruseragent", "buyeruseragent"), "agent"
+    ),
+}
 _BETWEEN = re.compile(r"[\s,;]+")
 _MAX_ADDRESSES = 400  # characters of a list of addresses
 _NOBODYS = tuple(  # of no one buyer: two strangers may have the same
@@ -55,26 +62,30 @@ def click_id(value: str | None) -> str | None:
 
 def read(sources: Sequence[Node], *, trust: Sequence[str]) -> Tracking:
     """Tracking of several places, the first that says something wins; `trust` orders the slots of the click id."""
-    places = [place for source in sources for place in _places(source)]
+    slots: dict[str, list[object]] = {}
+    for source in sources:
+        _collect(source, slots, deep=_DEEP)
 
     def find(*names: str, accept: Callable[[str], bool] = _is_told) -> str | None:
-        texts = (place.text(name) for name in map(plain, names) for place in places)
+        values = (value for name in names for value in slots.get(name, ()))
+        texts = (Node({"it": value}).text("it") for value in values)
         return next((text for text in texts if text is not None and accept(text)), None)
 
+    trusted = [plain(name) for name in trust]
     return Tracking(
         # A slot of the page's own may look like an id; then ours is in a later one.
-        click_id=find(*trust, accept=lambda text: _OURS.fullmatch(text) is not None)
-        or find(*trust, accept=lambda text: click_id(text) is not None),
-        session_id=find("session_id"),
-        external_id=find("external_id"),
+        click_id=find(*trusted, accept=lambda text: _OURS.fullmatch(text) is not None)
+        or find(*trusted, accept=lambda text: click_id(text) is not None),
+        session_id=find("sessionid"),
+        external_id=find("externalid"),
         fbclid=find("fbclid"),
         fbc=find("fbc", accept=_is_meta_id),
         fbp=find("fbp", accept=_is_meta_id),
-        utm_source=find("utm_source"),
-        utm_medium=find("utm_medium"),
-        utm_campaign=find("utm_campaign"),
-        utm_content=find("utm_content"),
-        utm_term=find("utm_term"),
+        utm_source=find("utmsource"),
+        utm_medium=find("utmmedium"),
+        utm_campaign=find("utmcampaign"),
+        utm_content=find("utmcontent"),
+        utm_term=find("utmterm"),
         src=find("src"),
         sck=find("sck"),
     )
@@ -99,12 +110,13 @@ def client(ip: str | None, user_agent: str | None = None) -> Client:
 
 def client_of(*nodes: Node) -> Client:
     """The buyer's browser as the first of several objects tells it, whatever the fields are called."""
-    places = [spelled(node) for node in nodes]
-
-    def find(names: Sequence[str]) -> str | None:
-        return next((text for place in places for name in names if (text := place.text(name)) is not None), None)
-
-    return client(find(_IP), find(_AGENT))
+    found: dict[str, str] = {}
+    for node in nodes:
+        for name, value in told(node):
+            if (kind := _BROWSER.get(name)) is not None and kind not in found:
+                text = Node({"it": value}).text("it")
+                found |= {kind: text} if text is not None else {}
+    return client(found.get("ip"), found.get("agent"))
 
 
 def _address(text: str | None) -> str | None:
@@ -120,14 +132,15 @@ def _is_nobodys(text: str) -> bool:
     return any(address.version == network.version and address in network for network in _NOBODYS)
 
 
-def _places(source: Node, *, deep: int = _DEEP) -> list[Node]:
-    """A source with plain names, then the objects of tracking below it."""
-    found = [spelled(source)]
-    for name in source if deep else ():
-        kind, below = plain(name), source.node(name)
-        if below and kind in _BELOW:
-            found += _places(utm(below) if kind in _BARE else below, deep=deep - 1)
-    return found
+def _collect(source: Node, slots: dict[str, list[object]], *, deep: int) -> None:
+    """Put the fields of a source into the slots of their plain names, then those of what is below it."""
+    lower = []
+    for name, value in told(source):
+        slots.setdefault(name, []).append(value)
+        if name in _BELOW and isinstance(value, dict):
+            lower.append(utm(Node(value)) if name in _BARE else Node(value))
+    for below in lower if deep else ():
+        _collect(below, slots, deep=deep - 1)
 
 
 def _is_told(text: str) -> bool:

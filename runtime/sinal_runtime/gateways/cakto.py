@@ -34,7 +34,7 @@ from sinal_runtime.gateways import (
     _tracking,
 )
 from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways._reading import Reading, country_code, phones, with_country
 from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "cakto"
@@ -63,7 +63,7 @@ EVENTS: dict[str, Status] = {
     "subscription_paused": "subscription_changed",
     "subscription_resumed": "subscription_changed",
 }
-_ISSUED = "_gerado"
+_ENDINGS: dict[str, Status] = {"_gerado": "pending", "_expirado": "expired"}  # of a way to pay
 _DATES = {
     "approved": "paidAt",
     "refunded": "refundedAt",
@@ -91,19 +91,34 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
         raise NotThisGateway("`event` or `data` is missing")
     if event not in EVENTS and not (body.text("secret") and event == event.lower()):
         raise NotThisGateway("`event` is not a word of Cakto's, and `secret` is missing")
-    status: Status = EVENTS.get(event, "pending" if event.endswith(_ISSUED) else "ignored")
-    if data.ident("id") is None and status != "initiate_checkout":
+    status = _status(event)
+    if _order(data, status) is None and status != "initiate_checkout":
         raise NotThisGateway("`data.id` is missing")
     return [_sale(data, event, status, reading)]
 
 
+def _order(data: Node, status: Status) -> str | None:
+    """The order's id, else its short reference; a cart's reference is none of an order."""
+    return data.ident("id") or (None if status == "initiate_checkout" else data.ident("refId"))
+
+
+def _status(event: str) -> Status:
+    if (status := EVENTS.get(event)) is not None:
+        return status
+    return next((meaning for ending, meaning in _ENDINGS.items() if event.endswith(ending)), "ignored")
+
+
 def _sale(data: Node, event: str, status: Status, reading: Reading) -> Sale:
-    order, subscription = data.ident("id"), data.node("subscription")
+    order, subscription = _order(data, status), data.node("subscription")
     told = _money.currency_of(data.text("currency"), default=CURRENCY)
     value, currency = _money.price(data, "amount", default=told)
     subscribed = bool(subscription) or data.text("product", "type") == "subscription"
     status = _subscriptions.status_of(status, value, subscribed=subscribed)
     status, given = _refunds.given_back(status, value, currency, data)
+    renewal = _is_later_charge(data, status)
+    kept = _subscriptions.remembered(
+        subscription.ident("id"), began=_subscriptions.began(status, value), renewal=renewal
+    )
     links = [_tracking.query_of(data.text(name)) for name in ("checkoutUrl", "checkout_url")]
     product = _product(data, value)
     return Sale(
@@ -120,12 +135,14 @@ def _sale(data: Node, event: str, status: Status, reading: Reading) -> Sale:
         method=_methods.method(data.text("paymentMethod")),
         installments=data.integer("installments"),
         occurred_at=reading.occurred(_moment(data, status)),
-        renewal=_is_later_charge(data, status),
+        renewal=renewal,
         products=[product] if product.id or product.offer_id else [],
         customer=reading.customer(_buyer(data)),
         tracking=_tracking.read([*links, data], trust=_TRUST),
         client=_tracking.client_of(data.node("customer"), data),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 
@@ -165,6 +182,6 @@ def _buyer(data: Node) -> identity.ClearUser:
     customer = data.node("customer")
     return identity.ClearUser(
         email=customer.text("email") or data.text("customerEmail"),
-        phones=phones(customer.text("phone") or data.text("customerCellphone")),
+        phones=phones(with_country(country_code(customer), customer.text("phone") or data.text("customerCellphone"))),
         full_name=customer.text("name") or data.text("customerName"),
     )

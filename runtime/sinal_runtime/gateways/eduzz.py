@@ -36,7 +36,7 @@ from sinal_runtime.gateways import (
     _tracking,
 )
 from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways._reading import Reading, country_code, phones, with_country
 from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "eduzz"
@@ -122,6 +122,10 @@ def _sale(body: Node, event: str, status: Status, reading: Reading) -> Sale:
     if not notice:
         status = _subscriptions.status_of(status, value, subscribed=bool(data.node("contract")))
     status, given = _refunds.given_back(status, value, currency, data)
+    later = _is_later_charge(data)
+    kept = _subscriptions.remembered(
+        data.ident("contract", "id"), began=_subscriptions.began(status, value), renewal=later
+    )
     fact = _refunds.fact(status, given)
     if status == "ignored" or notice:
         fact = event if status == "ignored" else data.text("updatedAt") or body.text("sentDate")
@@ -139,12 +143,14 @@ def _sale(body: Node, event: str, status: Status, reading: Reading) -> Sale:
         occurred_at=reading.occurred(_time.first(special, body.raw("sentDate"), data.raw("createdAt"))),
         parent_order_id=_main_sale(data, order),
         test=_eduzz_form.is_eduzz_own(data.text("buyer", "email")),
-        renewal=status == "approved" and _is_later_charge(data),
+        renewal=status == "approved" and later,
         products=_products(data, value, currency),
         customer=reading.customer(_buyer(data)),
         tracking=_tracking.read([data, *_links(data)], trust=_TRUST),
         client=_tracking.client_of(data.node("buyer"), data, data.node("tracker")),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 
@@ -191,9 +197,10 @@ def _buyer(data: Node) -> identity.ClearUser:
     """`buyer` pays; `student` may be somebody else and stands in only where nobody pays yet."""
     buyer = data.node("buyer") or data.node("customer") or data.node("student")
     address = buyer.node("address")
+    number = buyer.text("cellphone") or buyer.text("phone") or buyer.text("phone2")
     return identity.ClearUser(
         email=buyer.text("email"),
-        phones=phones(buyer.text("cellphone") or buyer.text("phone") or buyer.text("phone2")),
+        phones=phones(with_country(country_code(buyer), number)),
         full_name=buyer.text("name"),
         city=address.text("city"),
         state=address.text("state"),

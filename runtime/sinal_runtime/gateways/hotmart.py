@@ -40,7 +40,7 @@ from sinal_runtime.gateways import (
     _tracking,
 )
 from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import Reading, phones, with_area
+from sinal_runtime.gateways._reading import Reading, country_code, phones, with_area, with_country
 from sinal_runtime.gateways.sale import Client, Product, Sale, Status, Tracking
 
 NAME = "hotmart"
@@ -119,6 +119,9 @@ def _purchase(body: Node, event: str, reading: Reading) -> Sale:
     subscribed = bool(data.node("subscription"))
     status = _subscriptions.status_of(_status(event, purchase), value, subscribed=subscribed)
     status, given = _refunds.given_back(status, value, currency, purchase)
+    renewal = _subscriptions.is_later(purchase.integer("recurrence_number"))
+    code = data.ident("subscription", "subscriber", "code")
+    kept = _subscriptions.remembered(code, began=_subscriptions.began(status, value), renewal=renewal)
     approved = purchase.raw("approved_date") if status == "approved" else None
     return Sale(
         gateway=NAME,
@@ -133,12 +136,14 @@ def _purchase(body: Node, event: str, reading: Reading) -> Sale:
         installments=purchase.integer("payment", "installments_number"),
         occurred_at=reading.occurred(_time.first(approved, body.raw("creation_date"), purchase.raw("order_date"))),
         test=_is_test(body),
-        renewal=_subscriptions.is_later(purchase.integer("recurrence_number")),
+        renewal=renewal,
         products=_products(body, purchase.ident("offer", "code"), value),
         customer=reading.customer(_buyer(body)),
         tracking=_tracking.read([purchase.node("origin"), purchase], trust=_TRUST),
         client=_client(body),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 
@@ -267,7 +272,7 @@ def _buyer(body: Node) -> identity.ClearUser:
     country = buyer.text("address", "country_iso") or buyer.text("address", "country")
     return identity.ClearUser(
         email=buyer.text("email"),
-        phones=phones(checkout or buyer.text("phone")),
+        phones=phones(with_country(country_code(buyer), checkout or buyer.text("phone"))),
         first_name=buyer.text("first_name"),
         last_name=buyer.text("last_name"),
         full_name=buyer.text("name"),

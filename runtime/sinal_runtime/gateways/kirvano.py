@@ -34,7 +34,7 @@ from sinal_runtime.gateways import (
     _tracking,
 )
 from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways._reading import Reading, country_code, phones, with_country
 from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "kirvano"
@@ -82,7 +82,7 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
 
 
 def _order(body: Node) -> str | None:
-    return body.ident("sale_id") or body.ident("checkout_id")
+    return body.ident("sale_id") or body.ident("sale", "id") or body.ident("checkout_id")
 
 
 def _status(event: str) -> Status:
@@ -97,6 +97,10 @@ def _sale(body: Node, event: str, reading: Reading) -> Sale:
     subscribed = body.text("type") == "RECURRING" or bool(body.node("plan"))
     status = _subscriptions.status_of(_status(event), value, subscribed=subscribed)
     status, given = _refunds.given_back(status, value, currency, body, payment)
+    renewal = status == "subscription_renewed" or _subscriptions.is_later(body.integer("plan", "charge_number"))
+    kept = _subscriptions.remembered(
+        body.ident("subscription", "id"), began=_subscriptions.began(status, value), renewal=renewal
+    )
     return Sale(
         gateway=NAME,
         event=event,
@@ -109,12 +113,16 @@ def _sale(body: Node, event: str, reading: Reading) -> Sale:
         installments=payment.integer("installments"),
         occurred_at=reading.occurred(_moment(body, status)),
         test=body.ident("checkout_id") == _TEST_CHECKOUT and body.ident("sale_id") in (None, _TEST_SALE),
-        renewal=status == "subscription_renewed" or _subscriptions.is_later(body.integer("plan", "charge_number")),
+        renewal=renewal,
         products=_products(body, value, currency),
         customer=reading.customer(_buyer(body.node("customer"))),
-        tracking=_tracking.read([body.node("utm"), body], trust=("sck", "src", "xcod")),
-        client=_tracking.client_of(body.node("customer"), payment, body),
+        tracking=_tracking.read(
+            [body.node("utm"), body, _tracking.query_of(body.text("checkout_url"))], trust=("sck", "src", "xcod")
+        ),
+        client=_tracking.client_of(body.node("customer"), payment),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 
@@ -137,6 +145,6 @@ def _products(body: Node, value: str | None, currency: str | None) -> list[Produ
 def _buyer(customer: Node) -> identity.ClearUser:
     return identity.ClearUser(
         email=customer.text("email"),
-        phones=phones(customer.text("phone_number") or customer.text("phone")),
+        phones=phones(with_country(country_code(customer), customer.text("phone_number") or customer.text("phone"))),
         full_name=customer.text("name"),
     )

@@ -39,7 +39,7 @@ from sinal_runtime.gateways import (
 )
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._kiwify_envelope import Envelope, open_envelope
-from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways._reading import Reading, country_code, phones, with_country
 from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "kiwify"
@@ -79,10 +79,18 @@ ORDER_STATUSES: dict[str, Status] = {  # for a delivery without an event
     "chargedback": "chargeback",
 }
 CART = "carrinho_abandonado"
+_ENDINGS: dict[str, Status] = {  # of a way to pay, whatever its name: pix_created, boleto_gerado, …
+    "_created": "pending",
+    "_gerado": "pending",
+    "_expired": "expired",
+    "_expirado": "expired",
+}
 
 _TRUST = ("sck", "src", "s1", "s2", "s3")
 _TEST_EMAIL = "johndoe@example.com"
 _TEST_PRODUCT = "Example product"
+
+_NO_WAYS = ("subscription", "order", "assinatura")  # words that end alike and mean something else
 
 SignatureForm = Literal["body", "order", "wrapper"]
 
@@ -178,6 +186,9 @@ def _order(body: Node, reading: Reading) -> Sale:
     subscribed = bool(body.node("Subscription")) or body.ident("subscription_id") is not None
     status = _subscriptions.status_of(_status(event, word, state), value, subscribed=subscribed)
     status, given = _refunds.given_back(status, value, currency, body, body.node("Commissions"), in_cents=True)
+    renewal = status == "subscription_renewed" or _has_earlier_charge(body, order)
+    subscription = body.ident("subscription_id") or body.ident("Subscription", "id")
+    kept = _subscriptions.remembered(subscription, began=_subscriptions.began(status, value), renewal=renewal)
     customer, tracking = body.node("Customer"), body.node("TrackingParameters")
     product = _product(body, value)
     return Sale(
@@ -192,17 +203,23 @@ def _order(body: Node, reading: Reading) -> Sale:
         installments=body.integer("installments"),
         occurred_at=reading.occurred(_moment(body, status)),
         test=_is_test(customer.text("email"), product.name, tracking),
-        renewal=status == "subscription_renewed" or _has_earlier_charge(body, order),
+        renewal=renewal,
         products=[product] if product.id or product.name else [],
         customer=reading.customer(_buyer(customer)),
         tracking=_tracking.read([tracking], trust=_TRUST),
-        client=_tracking.client_of(customer, body),
+        client=_tracking.client_of(customer),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 
 def _status(event: str, word: str | None, state: Status | None) -> Status:
-    status = EVENTS.get(event, "ignored") if word else state or "ignored"
+    if word is None:
+        return state or "ignored"
+    if (status := EVENTS.get(event)) is None:
+        ways = () if event.startswith(_NO_WAYS) else _ENDINGS.items()
+        return next((meaning for ending, meaning in ways if event.endswith(ending)), "ignored")
     return "refund_requested" if status == "refunded" and state == "refund_requested" else status
 
 
@@ -237,7 +254,7 @@ def _has_earlier_charge(body: Node, order: str | None) -> bool:
 def _buyer(customer: Node) -> identity.ClearUser:
     return identity.ClearUser(
         email=customer.text("email"),
-        phones=phones(customer.text("mobile") or customer.text("phone")),
+        phones=phones(with_country(country_code(customer), customer.text("mobile") or customer.text("phone"))),
         first_name=customer.text("first_name"),
         full_name=customer.text("full_name"),
         city=customer.text("city"),

@@ -28,7 +28,7 @@ from sinal_runtime.gateways import (
     _tracking,
 )
 from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways._reading import Reading, phones, with_country
 from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "lastlink"
@@ -83,9 +83,13 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
 def _sale(body: Node, event: str, status: Status, order: str | None, reading: Reading) -> Sale:
     data, purchase = body.node("Data"), body.node("Data", "Purchase")
     value, currency = _price(purchase, CURRENCY)
-    subscribed = bool(data.nodes("Subscriptions")) or purchase.integer("Recurrency") is not None
+    subscriptions = data.nodes("Subscriptions")
+    subscribed = bool(subscriptions) or event.lower() in _RENEWALS
     status = _subscriptions.status_of(status, value, subscribed=subscribed)
     status, given = _refunds.given_back(status, value, currency, purchase, data)
+    renewal = event.lower() in _RENEWALS or _subscriptions.is_later(purchase.integer("Recurrency"))
+    subscription = next((found for node in subscriptions if (found := node.ident("Id"))), None)
+    kept = _subscriptions.remembered(subscription, began=_subscriptions.began(status, value), renewal=renewal)
     payment = purchase.node("Payment")
     return Sale(
         gateway=NAME,
@@ -99,12 +103,14 @@ def _sale(body: Node, event: str, status: Status, order: str | None, reading: Re
         installments=payment.integer("NumberOfInstallments"),
         occurred_at=reading.occurred(_time.first(body.raw("CreatedAt"), purchase.raw("PaymentDate"))),
         test=body.flag("IsTest") is True,
-        renewal=event.lower() in _RENEWALS or _subscriptions.is_later(purchase.integer("Recurrency")),
+        renewal=renewal,
         products=_products(data, value, currency),
         customer=reading.customer(_buyer(data.node("Buyer"))),
         tracking=_tracking.read([_tracking.utm(data.node("Utm")), data], trust=_TRUST),
         client=_tracking.client_of(data.node("DeviceInfo"), data.node("Buyer")),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 
@@ -144,7 +150,7 @@ def _buyer(buyer: Node) -> identity.ClearUser:
     address = buyer.node("Address")
     return identity.ClearUser(
         email=buyer.text("Email"),
-        phones=phones(buyer.text("PhoneNumber") or buyer.text("Phone")),
+        phones=phones(with_country(buyer.text("PhoneCountryCode"), buyer.text("PhoneNumber") or buyer.text("Phone"))),
         full_name=buyer.text("Name"),
         city=address.text("City"),
         state=address.text("State"),

@@ -39,7 +39,7 @@ from sinal_runtime.gateways import (
     _tracking,
 )
 from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import Reading, phones
+from sinal_runtime.gateways._reading import Reading, country_code, phones, with_country
 from sinal_runtime.gateways.sale import Product, Sale, Status
 
 NAME = "monetizze"
@@ -99,7 +99,11 @@ def _sale(body: Node, code: str, status: Status, reading: Reading) -> Sale:
     value, currency = _money.price(venda, "valor", default=_money.currency_of(venda.text("moeda"), default=CURRENCY))
     status = _subscriptions.status_of(status, value, subscribed=bool(body.node("assinatura")))
     status, given = _refunds.given_back(status, value, currency, venda)
-    later = (body.integer("assinatura", "parcela"), body.integer("recuperacao_parcelada", "parcela"))
+    charges = (body.integer("assinatura", "parcela"), body.integer("recuperacao_parcelada", "parcela"))
+    later = _subscriptions.is_later(*charges)
+    kept = _subscriptions.remembered(
+        body.ident("assinatura", "codigo"), began=_subscriptions.began(status, value), renewal=later
+    )
     return Sale(
         gateway=NAME,
         event=code,
@@ -113,12 +117,16 @@ def _sale(body: Node, code: str, status: Status, reading: Reading) -> Sale:
         installments=venda.integer("parcelas"),
         occurred_at=reading.occurred(_moment(venda, status)),
         test=(body.text("produto", "nome") or "").lower() == _TEST_PRODUCT,
-        renewal=status == "approved" and _subscriptions.is_later(*later),
+        renewal=status == "approved" and later,
         products=_products(body, value, currency),
         customer=reading.customer(_buyer(body.node("comprador"))),
-        tracking=_tracking.read([venda, body], trust=("src", "sck", "xcod")),
+        tracking=_tracking.read(
+            [venda, body, _tracking.query_of(body.text("url_recuperacao"))], trust=("src", "sck", "xcod")
+        ),
         client=_tracking.client_of(body.node("comprador"), venda),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 
@@ -173,7 +181,7 @@ def _only(body: Node, value: str | None) -> list[Product]:
 def _buyer(buyer: Node) -> identity.ClearUser:
     return identity.ClearUser(
         email=buyer.text("email"),
-        phones=phones(buyer.text("telefone")),
+        phones=phones(with_country(country_code(buyer), buyer.text("telefone"))),
         full_name=buyer.text("nome"),
         city=buyer.text("cidade"),
         state=buyer.text("estado"),

@@ -112,6 +112,10 @@ def _sale(body: Node, code: str, word: str, status: Status, reading: Reading) ->
     value, currency = _money.price(body, "sale_amount", default=currency)
     status = _subscriptions.status_of(status, value, subscribed=bool(body.node("subscription")))
     status, given = _refunds.given_back(status, value, currency, body)
+    renewal = _is_later_charge(body.node("subscription"))
+    kept = _subscriptions.remembered(
+        body.ident("subscription", "code"), began=_subscriptions.began(status, value), renewal=renewal
+    )
     payment = body.integer("payment_type_enum")
     return Sale(
         gateway=NAME,
@@ -124,12 +128,14 @@ def _sale(body: Node, code: str, word: str, status: Status, reading: Reading) ->
         method=None if payment is None else PAYMENT_TYPES.get(payment, "other"),
         installments=body.integer("installments"),
         occurred_at=reading.occurred(_moment(body, status)),
-        renewal=_is_later_charge(body.node("subscription")),
+        renewal=renewal,
         products=_products(body, value),
         customer=reading.customer(_buyer(body.node("customer"))),
         tracking=_tracking.read([body.node("metadata"), body], trust=("src", "sck", "xcod")),
-        client=_tracking.client_of(body.node("customer"), body.node("metadata"), body),
+        client=_tracking.client_of(body.node("customer"), body.node("metadata")),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
 
 

@@ -65,6 +65,8 @@ STATUSES: dict[str, Status] = {
     "close": "subscription_canceled",
 }
 _MARKS = ("token", "version", "commission_type", "status_date", "query_params")
+_ENDINGS: dict[str, Status] = {"_created": "pending", "_expired": "expired", "_delayed": "overdue"}
+_TRIALS = ("trial", "trial_started")  # a trial that begins
 _NOTHING = ("não informado", "nao informado")
 _TRUST = ("click_id", "sck", "src", "xcod")
 
@@ -118,9 +120,12 @@ def _sale(body: Node, word: str, order: str | None, reading: Reading) -> Sale:
     paid, currency = details.number("paid_amount"), _currency(details, item)
     value = _money.cents(item.number("amount") if paid is None else paid, currency)
     subscribed = bool(body.nodes("subscriptions"))
-    status = _subscriptions.status_of(STATUSES.get(word, "ignored"), value, subscribed=subscribed)
+    status = _subscriptions.status_of(_status(word), value, subscribed=subscribed)
     status, given = _refunds.given_back(status, value, currency, details, body, in_cents=True)
     fact = _fact(body, status) or _refunds.fact(status, given)
+    later = _is_later_charge(body)
+    began = word in _TRIALS or _subscriptions.began(status, value)
+    kept = _subscriptions.remembered(_subscription(body), began=began, renewal=later)
     return Sale(
         gateway=NAME,
         event=word,
@@ -132,13 +137,25 @@ def _sale(body: Node, word: str, order: str | None, reading: Reading) -> Sale:
         method=_methods.method(body.text("payment_method")),
         installments=details.integer("installments"),
         occurred_at=reading.occurred(_time.first(body.raw("status_date"), details.raw("order_date"))),
-        renewal=status == "approved" and _is_later_charge(body),
+        renewal=status == "approved" and later,
         products=_products(item, value, currency),
         customer=reading.customer(_buyer(body.node("customer"))),
         tracking=_tracking.read(_slots(body), trust=_TRUST),
-        client=_tracking.client_of(body.node("customer"), details, _params(body), body),
+        client=_tracking.client_of(body.node("customer"), details, _params(body)),
         refunded_value=given,
+        subscription_id=kept.id,
+        trial=kept.trial,
     )
+
+
+def _status(word: str) -> Status:
+    """A word's meaning; ways to pay that are new by how their words end, trials by how they begin."""
+    if (status := STATUSES.get(word)) is not None:
+        return status
+    if word.startswith("trial"):
+        return "subscription_changed"
+    ways = () if word.startswith("subscription") else _ENDINGS.items()
+    return next((meaning for ending, meaning in ways if word.endswith(ending)), "ignored")
 
 
 def _currency(*nodes: Node) -> str | None:
@@ -155,6 +172,11 @@ def _fact(body: Node, status: Status) -> str | None:
 def _cart(body: Node) -> str:
     buyer = _buyer(body.node("customer"))
     return _keys.fingerprint(buyer.email, buyer.phones, body.text("checkout_url"), body.text("status_date"))
+
+
+def _subscription(body: Node) -> str | None:
+    told = (node.ident("id") or node.ident("code") or node.ident("hash") for node in body.nodes("subscriptions"))
+    return next(filter(None, told), None)
 
 
 def _is_later_charge(body: Node) -> bool:

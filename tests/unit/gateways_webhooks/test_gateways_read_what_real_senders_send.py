@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import pytest
+from msgspec import UNSET
 
-from sinal_runtime.gateways import _money, _tracking, eduzz, hotmart, registry, uses_unknown_word
+from sinal_runtime.gateways import _money, _tracking, eduzz, hotmart, monetizze, registry, uses_unknown_word
 from sinal_runtime.gateways._body import Node
 from sinal_runtime.gateways._reading import with_country
 from sinal_runtime.gateways.sale import Sale
@@ -99,6 +100,18 @@ class TestMoney:
         found = sale(gateway, text.encode())
         assert found.value is not None and found.currency == "BRL"
 
+    @pytest.mark.parametrize(
+        ("gateway", "path"),
+        [("kiwify", "Commissions.charge_amount"), ("ticto", "order.paid_amount"), ("braip", "trans_value")],
+    )
+    @pytest.mark.parametrize(
+        ("told", "value"), [(3990, "39.90"), ("3990", "39.90"), (3990.0, "39.90"), (39.9, "39.90"), ("39.90", "39.90")]
+    )
+    def test_there_is_no_part_of_a_cent(
+        self, gateway: str, path: str, told: Any, value: str, tree: Tree, sale: Parse
+    ) -> None:
+        assert sale(gateway, put(tree(APPROVED[gateway]), path, told)).value == value
+
     def test_lines_come_down_to_what_was_paid(self) -> None:
         assert _money.shared(["119.90", "49.90"], "150.00", "BRL") == ["105.92", "44.08"]
         assert _money.shared(["10.00", "10.00", "10.00"], "20.00", "BRL") == ["6.68", "6.66", "6.66"]
@@ -173,33 +186,77 @@ class TestHotmartsCurrency:
 
 
 class TestSubscriptions:
-    @pytest.mark.parametrize(
-        ("gateway", "changes"),
-        [("hotmart", {"data.purchase.price.value": 0, "data.subscription": {"status": "ACTIVE"}}),
-         ("kiwify", {"Commissions.charge_amount": 0}),
-         ("perfectpay", {"sale_amount": 0, "subscription": {"code": "S", "charges_made": 0}}),
-         ("braip", {"trans_value": 0, "subs_key": "S"}),
-         ("kirvano", {"total_price": "R$ 0,00", "type": "RECURRING", "plan": {"charge_number": 1}}),
-         ("cakto", {"data.amount": 0, "data.subscription": {"trial_days": 7}}),
-         ("monetizze", {"venda.valor": "0.00", "assinatura": {"parcela": "1"}}),
-         ("eduzz", {"data.price.value": 0, "data.contract": {"chargeNumber": 1}}),
-         ("ticto", {"order.paid_amount": 0, "subscriptions": [{"successful_charges": 0}]}),
-         ("lastlink", {"Data.Purchase.Price.Value": 0})],
+    # What makes an approval of each gateway one of a subscription S that costs nothing, and then its second charge.
+    TRIALS = (
+        ("hotmart", {"data.purchase.price.value": 0, "data.subscription": {"subscriber": {"code": "S"}},
+                     "data.purchase.recurrence_number": 1},
+         {"data.purchase.price.value": 97, "data.purchase.recurrence_number": 2}),
+        ("kiwify", {"Commissions.charge_amount": 0, "subscription_id": "S"},
+         {"Commissions.charge_amount": 9700, "Subscription.charges.completed": [{"order_id": "trial", "amount": 1}]}),
+        ("perfectpay", {"sale_amount": 0, "subscription": {"code": "S", "charges_made": 0}},
+         {"sale_amount": 97, "subscription.charges_made": 2}),
+        ("cakto", {"data.amount": 0, "data.subscription": {"id": "S", "current_period": 1}},
+         {"data.amount": 97, "data.subscription.current_period": 2}),
+        ("monetizze", {"venda.valor": "0.00", "assinatura": {"codigo": "S", "parcela": "1"}},
+         {"venda.valor": "97.00", "assinatura.parcela": "2"}),
+        ("eduzz", {"data.price.value": 0, "data.contract": {"id": "S", "chargeNumber": 1}},
+         {"data.price.value": 97, "data.contract.chargeNumber": 2}),
+        ("ticto", {"order.paid_amount": 0, "subscriptions": [{"id": "S", "successful_charges": 1}]},
+         {"order.paid_amount": 9700, "subscriptions": [{"id": "S", "successful_charges": 2}]}),
+        ("lastlink", {"Data.Purchase.Price.Value": 0, "Data.Subscriptions": [{"Id": "S"}]},
+         {"Data.Purchase.Price.Value": 97, "Data.Purchase.Recurrency": 2}),
     )  # fmt: skip
-    def test_a_trial_that_costs_nothing_is_no_purchase(
-        self, gateway: str, changes: dict[str, Any], tree: Tree, sale: Parse
+
+    @pytest.mark.parametrize(("gateway", "trial", "charge"), TRIALS)
+    def test_a_trial_that_costs_nothing_is_no_purchase_and_is_remembered(
+        self, gateway: str, trial: dict[str, Any], charge: dict[str, Any], tree: Tree, sale: Parse
     ) -> None:
         payload = tree(APPROVED[gateway])
-        assert sale(gateway, payload).status == "approved"
-        for path, value in changes.items():
+        assert (sale(gateway, payload).status, sale(gateway, payload).trial) == ("approved", UNSET)
+        for path, value in trial.items():
             put(payload, path, value)
-        assert sale(gateway, payload).status == "subscription_changed"
+        begun = sale(gateway, payload)
+        assert (begun.status, begun.trial, begun.subscription_id) == ("subscription_changed", True, "S")
+        for path, value in charge.items():
+            put(payload, path, value)
+        later = sale(gateway, payload)
+        assert (later.status, later.renewal, later.subscription_id, later.trial) == ("approved", True, "S", UNSET)
+
+    @pytest.mark.parametrize(("gateway", "trial", "charge"), TRIALS)
+    def test_a_later_cycle_of_nothing_begins_no_trial(
+        self, gateway: str, trial: dict[str, Any], charge: dict[str, Any], tree: Tree, sale: Parse
+    ) -> None:
+        payload = tree(APPROVED[gateway])
+        for path, value in (trial | charge).items():
+            put(payload, path, trial.get(path, value) if str(trial.get(path)) in ("0", "0.00") else value)
+        assert (sale(gateway, payload).status, sale(gateway, payload).trial) == ("subscription_changed", UNSET)
+
+    @pytest.mark.parametrize(
+        ("gateway", "changes"),
+        [("braip", {"trans_value": 0, "subs_key": "S"}),
+         ("kirvano", {"total_price": "R$ 0,00", "type": "RECURRING", "plan": {"charge_number": 1}})],
+    )  # fmt: skip
+    def test_a_trial_without_an_id_is_no_purchase_either(
+        self, gateway: str, changes: dict[str, Any], tree: Tree, sale: Parse
+    ) -> None:
+        assert sale(gateway, tree(APPROVED[gateway]) | changes).status == "subscription_changed"
 
     def test_what_is_free_for_ever_is_an_approval_of_nothing(self, tree: Tree, sale: Parse) -> None:
         found = sale("kirvano", tree(APPROVED["kirvano"]) | {"total_price": "R$ 0,00"})
         assert (found.status, found.value) == ("approved", "0.00")
 
-    @pytest.mark.parametrize("word", ["trial", "trial_started", "trial_ended"])
+    @pytest.mark.parametrize(
+        ("paid", "contract", "status"),
+        [("0.00", "10", "subscription_changed"), ("0", 10, "subscription_changed"), ("97.00", "10", "approved"),
+         ("0.00", "1", "approved")],
+    )  # fmt: skip
+    def test_eduzzs_invoice_of_a_trial_has_its_later_price(
+        self, paid: str, contract: Any, status: str, tree: Tree, sale: Parse
+    ) -> None:
+        payload = tree(OLD_EDUZZ) | {"trans_paid": paid, "recurrence_cod": "7", "recurrence_status": contract}
+        assert sale("eduzz", payload).status == status
+
+    @pytest.mark.parametrize("word", ["trial", "trial_started", "trial_ended", "trial_extended"])
     def test_tictos_trials_are_known(self, word: str, tree: Tree, sale: Parse) -> None:
         found = sale("ticto", tree(APPROVED["ticto"]) | {"status": word})
         assert found.status == "subscription_changed"
@@ -330,6 +387,17 @@ class TestRefunds:
         payload = tree(OLD_EDUZZ) | {"trans_status": "7", "refund_type": kind}
         assert sale("eduzz", payload).status == status
 
+    @pytest.mark.parametrize(
+        "told",
+        [{"refund": {"type": "partial"}}, {"refund": {"partial": True}}, {"refundType": "PARTIAL_REFUND"},
+         {"isPartialRefund": "true"}, {"refundType": "Reembolso parcial"}],
+    )  # fmt: skip
+    def test_a_word_or_a_flag_says_that_a_refund_is_in_part(self, told: Any, tree: Tree, sale: Parse) -> None:
+        payload = tree(APPROVED["eduzz"]) | {"event": "myeduzz.invoice_refunded"}
+        assert sale("eduzz", payload).status == "refunded"
+        payload["data"] |= told
+        assert sale("eduzz", payload).status == "partially_refunded"
+
     def test_the_kind_of_a_refund_says_nothing_of_an_invoice_that_stands(self, tree: Tree, sale: Parse) -> None:
         assert sale("eduzz", tree(OLD_EDUZZ) | {"refund_type": "parcial"}).status == "approved"
 
@@ -364,6 +432,11 @@ class TestWordsThatAreNew:
          ("kirvano", "event", "NUPAY_GENERATED", "pending"), ("kirvano", "event", "REFUND", "refunded"),
          ("kirvano", "event", "SUBSCRIPTION_EXPIRED", "subscription_canceled"),
          ("cakto", "event", "openfinance_nubank_gerado", "pending"), ("cakto", "event", "googlepay_gerado", "pending"),
+         ("cakto", "event", "pix_expirado", "expired"), ("kiwify", "webhook_event_type", "picpay_created", "pending"),
+         ("kiwify", "webhook_event_type", "pix_expirado", "expired"),
+         ("kiwify", "webhook_event_type", "subscription_created", "ignored"),
+         ("ticto", "status", "picpay_created", "pending"), ("ticto", "status", "bank_slip_expired", "expired"),
+         ("ticto", "status", "subscription_expired", "ignored"),
          ("cakto", "event", "subscription_paused", "subscription_changed"),
          ("cakto", "event", "subscription_late", "subscription_past_due"),
          ("cakto", "event", "subscription_late_recovered", "subscription_changed"),
@@ -438,6 +511,22 @@ class TestTheBuyer:
     )  # fmt: skip
     def test_a_country_code_beside_the_number(self, code: Any, number: Any, whole: str | None) -> None:
         assert with_country(code, number) == whole
+
+    @pytest.mark.parametrize(
+        ("gateway", "place", "code", "number"),
+        [("kiwify", "Customer", "phone_country_code", "mobile"), ("kirvano", "customer", "ddi", "phone_number"),
+         ("cakto", "data.customer", "phoneCountryCode", "phone"), ("monetizze", "comprador", "ddi", "telefone"),
+         ("eduzz", "data.buyer", "phoneCountryCode", "cellphone"),
+         ("lastlink", "Data.Buyer", "PhoneCountryCode", "PhoneNumber"),
+         ("hotmart", "data.buyer", "phone_ddi", "checkout_phone")],
+    )  # fmt: skip
+    def test_a_phone_from_abroad_with_its_code_beside_it(
+        self, gateway: str, place: str, code: str, number: str, tree: Tree, sale: Parse
+    ) -> None:
+        payload = put(put(tree(APPROVED[gateway]), f"{place}.{code}", "351"), f"{place}.{number}", "912345678")
+        if gateway == "hotmart":
+            payload["data"]["buyer"]["checkout_phone_code"] = None
+        assert clear_of(sale(gateway, payload, clear=True))["ph"] == "351912345678"
 
     @pytest.mark.parametrize(
         ("extension", "area", "number", "formatted", "phone"),
@@ -526,6 +615,14 @@ class TestCampaigns:
         found = sale(gateway, payload).tracking
         assert (found.utm_source, found.utm_campaign) == ("fb", "c-1")
 
+    @pytest.mark.parametrize(("gateway", "link"), [("kirvano", "checkout_url"), ("monetizze", "url_recuperacao")])
+    def test_the_link_of_the_checkout_is_read_at_last(self, gateway: str, link: str, tree: Tree, sale: Parse) -> None:
+        payload = tree(APPROVED[gateway]) | {link: "https://pay.example/x?utm_source=fb&fbclid=IwAR1&src=click-1"}
+        payload.pop("utm", None)
+        put(payload, "venda.src", "")
+        found = sale(gateway, payload).tracking
+        assert (found.utm_source, found.fbclid, found.click_id) == ("fb", "IwAR1", "click-1")
+
     def test_metas_ids_and_the_click_in_every_spelling(self) -> None:
         source = Node({"clickId": "c-1", "fbClid": "IwAR1", "_Fbp": "fb.1.1700000000000.12", "externalId": "p-1"})
         found = _tracking.read([source], trust=("click_id",))
@@ -610,3 +707,18 @@ def test_a_form_of_hotmart_writes_money_for_people(tree: Tree) -> None:
     fields = tree("hotmart/v1.0.0_form.approved.reconstructed.json") | {"price": "R$ 1.297,00", "currency": ""}
     (found,) = hotmart.parse(urlencode(fields).encode())
     assert (found.value, found.currency) == ("1297.00", "BRL")
+
+
+def test_monetizzes_bumps_in_a_form(tree: Tree) -> None:
+    payload = put(tree(APPROVED["monetizze"]), "venda.valor", "268.90")
+    flat = {f"venda[{name}]": value for name, value in payload["venda"].items()} | {"tipoEvento[codigo]": "2"}
+    for at, (product, price) in enumerate((("8", "199.00"), ("9", "69.90"))):
+        flat |= {f"venda_item_order_bump[{at}][produto]": product, f"venda_item_order_bump[{at}][valor]": price}
+    (found,) = monetizze.parse(urlencode(flat).encode())
+    assert [(product.id, product.value) for product in found.products] == [("8", "199.00"), ("9", "69.90")]
+
+
+def test_caktos_order_may_have_its_short_reference_alone(tree: Tree, sale: Parse) -> None:
+    payload = tree(APPROVED["cakto"])
+    del payload["data"]["id"]
+    assert sale("cakto", payload).order_id == "FAKEREF"
