@@ -23,7 +23,8 @@ def city(text: str, country: str) -> str | None:
     """Meta's `ct`: lower-case letters only, accents kept; `Campinas - SP` is Campinas in Brazil."""
     if country == "BR" and (found := _CITY_STATE.match(text)) and found.group(2).lower() in BRAZIL:
         text = found.group(1)
-    return None if placeholders.is_nobody(text) else _joined(text) or None
+    joined = _joined(text)
+    return None if placeholders.is_nobody(text) or (joined and placeholders.is_nobody(joined)) else joined or None
 
 
 def state(text: str, country: str) -> str | None:
@@ -35,7 +36,7 @@ def state(text: str, country: str) -> str | None:
     named = {codes[key] for part in _PARTS.split(text) if (key := fold(part)) in codes}
     if len(named) == 1:  # "São Paulo - SP"
         return named.pop()
-    return None if placeholders.is_nobody(text) else joined or None
+    return None if placeholders.is_nobody(text) or (joined and placeholders.is_nobody(joined)) else joined or None
 
 
 def postal_code(text: str, country: str) -> str | None:
