@@ -677,6 +677,18 @@ class TestEduzzsOlderWebhook:
             assert (found.tracking.utm_source, found.tracking.click_id) == ("fb", "click-1")
             assert not found.test and not uses_unknown_word(registry()["eduzz"], found)
 
+    def test_the_cart_that_tries_a_url_has_no_key_and_is_one_test_for_ever(self, sale: Parse) -> None:
+        tried = self.CART | {"customer[email]": "emaildocliente@provedor.com"}
+        del tried["origin_secret"]
+        secret = {"secret": "s3cret"}
+        assert eduzz.verify(json.dumps(tried).encode(), {}, {}, secret)
+        assert sale("eduzz", tried).test
+        assert sale("eduzz", tried).event_key == sale("eduzz", tried | {"identifier": "another"}).event_key
+        assert not eduzz.verify(json.dumps(tried).encode(), {}, {}, {"secret": ""})
+        assert not eduzz.verify(json.dumps(tried | {"origin_secret": "guess"}).encode(), {}, {}, secret)
+        assert not eduzz.verify(json.dumps(tried | {"customer[email]": "ana@example.com"}).encode(), {}, {}, secret)
+        assert not eduzz.verify(json.dumps(tried).encode(), {"x-signature": "00"}, {}, secret)
+
     def test_two_carts_are_two_facts_and_a_repeat_is_one(self, sale: Parse) -> None:
         key = sale("eduzz", self.CART).event_key
         assert sale("eduzz", self.CART | {"checkoutUrl": "https://sun.eduzz.com/1"}).event_key == key
