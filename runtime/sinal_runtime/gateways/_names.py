@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from sinal_runtime.gateways._body import Node
 
-_LONGEST = 64  # a longer name is none that is looked for, and is not to be remembered
+_LONGEST = 64  # no name that is looked for is longer, and others are not to be remembered
 
 
 def plain(name: str) -> str:

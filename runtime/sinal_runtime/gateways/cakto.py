@@ -98,7 +98,7 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
 
 
 def _order(data: Node, status: Status) -> str | None:
-    """The order's id, else its short reference; a cart's reference is none of an order."""
+    """The order's id, else its short reference, which may be a cart's as well."""
     return data.ident("id") or (None if status == "initiate_checkout" else data.ident("refId"))
 
 

@@ -8,7 +8,7 @@
   commissions).
 - Time: naive local; `approved_date`, `refunded_at`, else `updated_at`.
 - A renewal has an order id of its own and fires order_approved besides subscription_renewed; both name the same
-  order. It is told by earlier charges in `Subscription.charges.completed` that cost something: a trial is none.
+  order. It is told by earlier charges in `Subscription.charges.completed` that cost something, which a trial does not.
 - A refund that is only asked for has the refund's event and `pending_refund` in `order_status`.
 - Products share ids between offers; `checkout_link` tells them apart.
 - Tracking: `sck`, `src`, `s1`-`s3` and UTM come back in `TrackingParameters`; a value may be a list.

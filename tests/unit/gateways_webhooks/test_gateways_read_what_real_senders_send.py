@@ -208,7 +208,7 @@ class TestSubscriptions:
     )  # fmt: skip
 
     @pytest.mark.parametrize(("gateway", "trial", "charge"), TRIALS)
-    def test_a_trial_that_costs_nothing_is_no_purchase_and_is_remembered(
+    def test_a_trial_that_costs_nothing_is_not_a_purchase_and_is_remembered(
         self, gateway: str, trial: dict[str, Any], charge: dict[str, Any], tree: Tree, sale: Parse
     ) -> None:
         payload = tree(APPROVED[gateway])
@@ -236,7 +236,7 @@ class TestSubscriptions:
         [("braip", {"trans_value": 0, "subs_key": "S"}),
          ("kirvano", {"total_price": "R$ 0,00", "type": "RECURRING", "plan": {"charge_number": 1}})],
     )  # fmt: skip
-    def test_a_trial_without_an_id_is_no_purchase_either(
+    def test_a_trial_without_an_id_is_not_a_purchase_either(
         self, gateway: str, changes: dict[str, Any], tree: Tree, sale: Parse
     ) -> None:
         assert sale(gateway, tree(APPROVED[gateway]) | changes).status == "subscription_changed"
@@ -450,7 +450,7 @@ class TestWordsThatAreNew:
     ) -> None:
         assert sale(gateway, put(tree(APPROVED[gateway]), path, word)).status == status
 
-    def test_the_way_of_a_parcel_is_no_drift(self, tree: Tree, sale: Parse) -> None:
+    def test_the_way_of_a_parcel_is_not_drift(self, tree: Tree, sale: Parse) -> None:
         found = sale("monetizze", put(tree(APPROVED["monetizze"]), "tipoEvento.codigo", 120))
         assert found.status == "ignored" and not uses_unknown_word(registry()["monetizze"], found)
 
