@@ -94,15 +94,21 @@ KNOWN: dict[str, frozenset[str]] = {
     ),
     "perfectpay": _names(
         """
-        billet_expiration billet_number billet_url code commission coupon_code currency_enum customer
-        customer.birthday customer.city customer.complement customer.country customer.customer_type_enum
-        customer.district customer.email customer.full_name customer.identification_number
-        customer.identification_type customer.phone_area_code customer.phone_number customer.state
-        customer.street_name customer.street_number customer.zip_code date_approved date_created
-        installment_amount installments marketplaces metadata payment_method_enum
-        payment_type_enum plan plan.code plan.name plan.quantity plan_itens product product.code
-        product.external_reference product.guarantee product.name quantity sale_amount sale_status_detail
-        sale_status_enum shipping_amount shipping_type_enum token webhook_owner
+        academy_access_url billet_expiration billet_number billet_url checkout_type_enum code commission
+        coupon_code currency_enum currency_enum_key customer customer.birthday customer.city
+        customer.complement customer.country customer.customer_type_enum customer.customer_type_enum_key
+        customer.date_birth customer.district customer.email customer.full_name customer.identification_number
+        customer.identification_type customer.ip customer.phone_area_code customer.phone_extension
+        customer.phone_formated customer.phone_formated_ddi customer.phone_number customer.state
+        customer.street_name customer.street_number customer.user_agent customer.zip_code date_approved
+        date_created installment_amount installments marketplaces metadata original_code payment_format_enum
+        payment_format_enum_key payment_method_enum payment_method_enum_key payment_type_enum
+        payment_type_enum_key plan plan.code plan.name plan.quantity plan.tax_code plan_itens product
+        product.code product.external_reference product.guarantee product.name quantity sale_amount
+        sale_status_detail sale_status_enum sale_status_enum_key shipping_amount shipping_type_enum
+        shipping_type_enum_key subscription subscription.charges_made subscription.code
+        subscription.next_charge_date subscription.status subscription.status_event
+        subscription.subscription_status_enum token tracking url_send_webhook_pay url_tracking webhook_owner
         """
     ),
     "stripe": _names(

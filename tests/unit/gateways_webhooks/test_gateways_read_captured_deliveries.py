@@ -139,6 +139,9 @@ EXPECTED: dict[str, tuple[Any, ...]] = {
     "perfectpay/2_approved.json": (
         "approved", "PPCPMTB00FAKE0", None, "385.00", "BRL", "credit_card", 12, "2019-03-09T11:25:15Z", False, False,
         None, "PPPB3A07", "PPLQQ9Q9R"),
+    "perfectpay/2_approved.third_charge_2025.reconstructed.json": (
+        "approved", "PPCPMTB00FAKE3", None, "47.90", "BRL", "credit_card", 1, "2025-09-25T03:30:20Z", False, True, None,
+        "PPPB1", "PPLQ1"),
     "perfectpay/7_refunded.reconstructed.json": (
         "refunded", "PPCPMTB00FAKE0", None, "385.00", "BRL", "credit_card", 12, "2019-03-09T11:25:15Z", False, False,
         None, "PPPB3A07", "PPLQQ9Q9R"),
