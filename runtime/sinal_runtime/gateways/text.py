@@ -19,9 +19,13 @@ _CP1252 = {
 }  # five of them have no character there
 _WIDE = "".join(char for char in _CP1252.values() if char != UNREADABLE)
 _FOLLOWER = rf"[\x80-\xbf{re.escape(_WIDE)}]"
-# UTF-8 that was read as Latin-1 or Windows-1252: a lead byte's character and as many followers as it asks for. No word
-# has an accented capital before a sign such as these.
-_MOJIBAKE = re.compile(rf"[\xc2-\xdf]{_FOLLOWER}|[\xe0-\xef]{_FOLLOWER}{{2}}|[\xf0-\xf4]{_FOLLOWER}{{3}}")
+_QUOTES = "‘’“”–—…™«»®"  # which may well stand behind a word that ends in a capital: «AMANHÃ»
+# UTF-8 that was read as Latin-1 or Windows-1252, of Latin letters, punctuation and emoji: a lead byte's character and
+# as many followers as it asks for. No word has an accented capital before a sign such as these, but for the quotes.
+_MOJIBAKE = re.compile(
+    rf"[\xc2-\xc5](?:(?![{_QUOTES}]){_FOLLOWER}|[{_QUOTES}](?=\w))"
+    rf"|\xe2[\x80\x82\x84€‚„]{_FOLLOWER}|\xef[\xbb]\xbf|\xf0[\x9fŸ]{_FOLLOWER}{{2}}"
+)
 _BYTE_OF = {char: byte for byte, char in _CP1252.items() if char != UNREADABLE}
 _ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")

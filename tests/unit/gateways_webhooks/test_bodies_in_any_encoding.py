@@ -129,7 +129,9 @@ def test_xml_that_lies_of_its_encoding_is_read_all_the_same() -> None:
         ("ConceiÃ§Ã£o da João", "Conceição da João"), ("JoÃƒÂ£o", "João"), ("Jo&amp;atilde;o", "João"),
         ("Silva &amp; Filhos", "Silva & Filhos"), ("\ufeffAna", "Ana"), ("joao%40example.com", "joao@example.com"),
         ("a+b%40example.com", "a+b@example.com"), ("Jo%25C3%25A3o+da+Silva", "João da Silva"),
-        ("D&#39;Ávila", "D'Ávila"),
+        ("D&#39;Ávila", "D'Ávila"), ("ANTÃ“NIO", "ANTÓNIO"), ("ANTÃ”NIO", "ANTÔNIO"),
+        ("Curso â€“ 1ÂªediÃ§Ã£o", "Curso – 1ªedição"),
+        ("ðŸ˜€ oi", "😀 oi"), ("PaweÅ‚", "Paweł"),
     ],
 )  # fmt: skip
 def test_what_a_system_in_between_did_is_undone(written: str, meant: str) -> None:
@@ -139,7 +141,8 @@ def test_what_a_system_in_between_did_is_undone(written: str, meant: str) -> Non
 @pytest.mark.parametrize(
     "written",
     ["João", "JOÃO", "ANTÔNIO", "Ângela", "Â", "10%", "50% off", "AT&T", "M&M; x", "https://a.example/?a=1&copy=2&b=%20c",
-     "Señor Ñandú", "Þór Æsir", "Łukasz", "李雷", "R$ 10,00", "&unknown;", "100%aa bb"],
+     "Señor Ñandú", "Þór Æsir", "Łukasz", "李雷", "R$ 10,00", "&unknown;", "100%aa bb",
+     "«AMANHÃ»", "“CURSO DE PÃO”", "“AMANHÃ”", "JOSÉ’S", "CAFÉ™", "«CAFÉ»", "você’…", "AVÓ – 1ª edição", "R$ 10 (É…)"],
 )  # fmt: skip
 def test_what_is_as_it_was_meant_stays(written: str) -> None:
     assert text.mended(written) == written
