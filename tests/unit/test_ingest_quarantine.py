@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,7 +15,9 @@ from sinal_crds.keyring import Keyring, UnknownKey
 from sinal_runtime.bus import Published
 from sinal_runtime.bus.errors import BusUnavailable, LaneMissing
 from sinal_runtime.bus.quarantine import HEAD_BYTES, PART_BYTES, QuarantineBucket
+from sinal_runtime.ingest.ports import Detour
 from sinal_runtime.ingest.quarantine import CannotKeep, SealedQuarantine, TamperedDelivery, join, open_kept, read_head
+from sinal_runtime.spool import Entry
 
 from tests.support.fix_ingest import Clock
 
@@ -108,3 +114,38 @@ async def test_absent_broker_is_told() -> None:
     broker.away = True
     with pytest.raises(CannotKeep):
         await keep(broker)
+
+
+class Disk:
+    """A detour that takes everything."""
+
+    def __init__(self) -> None:
+        self.taken: list[Entry] = []
+        self.failures = 0
+
+    def is_due(self, _tenant: str) -> bool:
+        return False
+
+    def failed(self) -> None:
+        self.failures += 1
+
+    async def take(self, entries: Sequence[Entry]) -> None:
+        self.taken += entries
+
+
+async def test_a_broker_that_does_not_answer_in_time_leaves_the_delivery_to_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Silent(Broker):
+        async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr("sinal_runtime.ingest.quarantine.SPOOL_AFTER_S", 0.01)
+    disk, broker = Disk(), Silent()
+    bucket = SealedQuarantine(
+        bucket=QuarantineBucket(broker), keyring=KEYRING, clock=Clock(), detour=cast(Detour, disk)
+    )
+    kept = await bucket.keep(tenant="loja", integration="vendas", gateway="hotmart", raw=RAW, reason="no purchase")
+    assert (disk.failures, len(disk.taken), broker.stored) == (1, 1, {})
+    assert kept in disk.taken[0].subject

@@ -7,6 +7,7 @@ share of the bucket is used up has only heads and digests kept: a sender that go
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 import time
@@ -24,6 +25,7 @@ from sinal_runtime import metrics
 from sinal_runtime.bus.errors import BusError, BusUnavailable
 from sinal_runtime.bus.quarantine import HEAD_BYTES, QuarantineBucket
 from sinal_runtime.ingest import ids
+from sinal_runtime.ingest.outlet import SPOOL_AFTER_S
 from sinal_runtime.ingest.ports import Clock, Detour
 from sinal_runtime.ingest.refusals import Refusal
 from sinal_runtime.ingest.shares import Shares
@@ -129,9 +131,10 @@ class SealedQuarantine:
         if detour is None:
             return await self._bucket.put(kept.tenant, kept.id, head, body)
         if not detour.is_due(kept.tenant):
-            try:
-                return await self._bucket.put(kept.tenant, kept.id, head, body)
-            except BusUnavailable:
+            try:  # gateways count an answer that comes too late as a failure, though the delivery was kept
+                async with asyncio.timeout(SPOOL_AFTER_S):
+                    return await self._bucket.put(kept.tenant, kept.id, head, body)
+            except (BusUnavailable, TimeoutError):
                 detour.failed()
         parts = self._bucket.parts(kept.tenant, kept.id, head, body)
         return await detour.take(
