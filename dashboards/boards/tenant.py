@@ -108,6 +108,15 @@ _IN = Row(
         ),
         Panel(
             kind="lines",
+            title="Which fields could not be used?",
+            why="Fields of tracking events that were left out: `warnings` in the answers name each and its remedy.",
+            unit="short",
+            queries=(Query(f"sum(rate(sinal_ingest_field_warnings_total{{{_T}}}[{promql.RATE}]))", "fields a second"),),
+            empty="Every field could be used",
+            height=6,
+        ),
+        Panel(
+            kind="lines",
             title="How many visits are of programs?",
             why="Link previews, ad checkers, monitors, headless browsers: recorded, neither matched nor sent.",
             unit="short",

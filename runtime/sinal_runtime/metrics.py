@@ -23,6 +23,11 @@ INGEST_SECONDS = Histogram("sinal_ingest_seconds", "Time to a durable answer.", 
 INGEST_UNKNOWN_FIELDS = Counter(
     "sinal_ingest_unknown_fields", "Fields of tracking events that nothing reads.", ("tenant",)
 )
+INGEST_WARNINGS = Counter(
+    "sinal_ingest_field_warnings",
+    "Fields of tracking events that could not be used and were left out; the answer names them.",
+    ("tenant",),
+)
 INGEST_CRAWLERS = Counter(
     "sinal_ingest_crawlers",
     "Tracking events of link previews, search engines, monitors and headless browsers: recorded, never sent.",

@@ -277,3 +277,98 @@ async def test_naming_a_person_makes_no_click_of_an_organic_visitor(edge_world: 
     await edge_world.client().post("/api/v1/track/identify", body, headers=BROWSER)
     [event] = edge_world.bus.events
     assert (event.kind, event.click_id, event.session_id) == ("identify", None, "s1") and event.user.em
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "currency"),
+    [
+        (297.1, "297.1", None),
+        ("1.297,00", "1297.00", None),
+        ("1,297.00", "1297.00", None),
+        ("97,90", "97.90", None),
+        ("R$ 1.297,00", "1297.00", "BRL"),
+        ("R$\u00a01.297,00", "1297.00", "BRL"),
+        ("BRL 97", "97.00", "BRL"),
+        ("US$ 10", "10.00", "USD"),
+        ("0.500", "0.500", None),
+        ("1.169", "1.169", None),
+        (59.699999999999996, "59.7", None),
+        ("59.699999999999996", "59.7", None),
+        ("0.30000000000000004", "0.3", None),
+        ("100", "100", None),
+        ("undefined", None, None),
+        ("NaN", None, None),
+        ("", None, None),
+    ],
+)
+async def test_amounts_are_read_however_they_are_written(
+    edge_world: EdgeWorld, written: object, value: str | None, currency: str | None
+) -> None:
+    body = {"funnel": PUBLIC_KEY, "value": written, "items": [{"id": "a", "price": written}]}
+    reply = await edge_world.client().post("/api/v1/track/lead", body, headers=BROWSER)
+    assert "warnings" not in reply.json()
+    [event] = edge_world.bus.events
+    assert (event.value, event.currency, event.items[0].price) == (value, currency, value)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("brl", "BRL"),
+        (" BRL ", "BRL"),
+        ("R$", "BRL"),
+        ("reais", "BRL"),
+        ("US$", "USD"),
+        ("\u20ac", "EUR"),
+        ("null", None),
+    ],
+)
+async def test_currencies_are_read_however_they_are_written(
+    edge_world: EdgeWorld, written: str, code: str | None
+) -> None:
+    body = {"funnel": PUBLIC_KEY, "value": "R$ 5,00" if code == "BRL" else 5, "currency": written}
+    reply = await edge_world.client().post("/api/v1/track/lead", body, headers=BROWSER)
+    assert "warnings" not in reply.json()
+    assert edge_world.bus.events[0].currency == code
+
+
+async def test_numbers_may_be_text_and_text_may_be_numbers(edge_world: EdgeWorld) -> None:
+    body = {
+        "funnel": PUBLIC_KEY,
+        "event_id": 123456,
+        "session_id": "s1",
+        "items": [
+            {"id": "1", "quantity": "2", "price": "19.90"},
+            {"id": 7, "quantity": 3.0},
+            {"id": "8", "quantity": ""},
+        ],
+        "utm": {"content": 120214000000000001},
+        "consent_ads": "true",
+    }
+    reply = await edge_world.client().post("/api/v1/track/lead", body, headers=BROWSER)
+    assert reply.json()["events"][0]["event_id"] == "123456" and "warnings" not in reply.json()
+    [event] = edge_world.bus.events
+    assert [(item.id, item.quantity) for item in event.items] == [("1", 2), ("7", 3), ("8", 1)]
+    assert (event.utm.content, event.consent_ads) == ("120214000000000001", True)
+
+
+@pytest.mark.parametrize("word", ["denied", "false", "no", "Não", 0, "0", "rejected"])
+async def test_a_no_is_heard_in_any_word(edge_world: EdgeWorld, word: object) -> None:
+    await edge_world.client().post("/api/v1/track/lead", {"funnel": PUBLIC_KEY, "consent_ads": word}, headers=BROWSER)
+    assert edge_world.bus.events[0].consent_ads is False
+
+
+@pytest.mark.parametrize("at", [NOW_MS - 60_000, (NOW_MS - 60_000) // 1000, str((NOW_MS - 60_000) // 1000)])
+async def test_a_time_may_be_told_in_unix_seconds_and_milliseconds(edge_world: EdgeWorld, at: object) -> None:
+    await edge_world.client().post("/api/v1/track/lead", {"funnel": "curso", "occurred_at": at}, headers=SERVER)
+    assert abs(edge_world.bus.events[0].occurred_at - (NOW_MS - 60_000)) < 1_000
+
+
+async def test_a_long_url_still_says_which_ad_it_came_from(edge_world: EdgeWorld) -> None:
+    url = "https://curso.example/p?q=" + "x" * 5_000 + "&utm_source=fb&fbclid=IwAR0abcDEF_ghi-123"
+    reply = await edge_world.client().post(
+        "/api/v1/track/pageview", {"funnel": PUBLIC_KEY, "url": url}, headers=BROWSER
+    )
+    [event] = edge_world.bus.events
+    assert (event.url, event.utm.source, event.fbclid) == ("https://curso.example/p", "fb", "IwAR0abcDEF_ghi-123")
+    assert [warning["field"] for warning in reply.json()["warnings"]] == ["url"]

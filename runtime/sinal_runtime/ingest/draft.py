@@ -1,7 +1,8 @@
 """A tracking event as its sender wrote it, checked and bounded; the fields are those of the tracking contract.
 
-Types, lengths and times that are wrong are errors of the sender. A malformed `fbc`, `fbp` or `fbclid` is not: it
-comes from a cookie or a link that anybody may have cut, so that field alone is dropped and named in the answer.
+A field that cannot be used is left out and named in the answer, with the way out; the event counts. So is a malformed
+`fbc`, `fbp` or `fbclid`, which comes from a cookie or a link that anybody may have cut. Only a time that Meta would not
+take, or that a server wrote in no form that is known, refuses the event.
 Personal data is hashed while it is read: a draft holds none in clear.
 """
 
@@ -18,6 +19,7 @@ from sinal_runtime.ingest.exchange import MAX_USER_AGENT, clean_user_agent
 from sinal_runtime.ingest.fields import Fields
 
 MAX_URL = 4_096
+MAX_LONG_URL = 4 * MAX_URL  # what is read of its ad all the same
 MAX_ITEMS = 100
 MAX_FUTURE_MS = 5 * 60_000  # clocks of browsers
 _ANY_MS = 1_700_000_000_000  # to ask whether an fbclid can stand in an fbc
@@ -55,7 +57,6 @@ _CLIENT = frozenset({"ip", "user_agent"})
 
 _CLICK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _SESSION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 # An e-mail address, or what is 10 to 14 digits as it stands: a phone, a CPF or a CNPJ.
 _MAY_TELL = re.compile(r"@|^[\s+(]*\d(?:[\s.\-/()]*\d){9,13}\s*$")
@@ -75,8 +76,7 @@ _PLAIN: tuple[tuple[str, Callable[[Fields], object]], ...] = (
     ("click_id", lambda fields: fields.word("click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _")),
     ("session_id", lambda fields: fields.word("session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _")),
     ("external_id", lambda fields: private_id(fields.identifier("external_id", 256, numbers=True))),
-    ("value", lambda fields: fields.amount("value")),
-    ("currency", lambda fields: _upper(fields.word("currency", 3, _CURRENCY, "an ISO 4217 code such as BRL"))),
+    ("currency", lambda fields: fields.currency("currency")),
     ("items", lambda fields: fields.sections("items", MAX_ITEMS, _item)),
     ("order_id", lambda fields: fields.identifier("order_id", 128, numbers=True)),
     ("consent_ads", lambda fields: fields.flag("consent_ads")),
@@ -92,8 +92,11 @@ def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> 
     if "client" in fields:
         unknown += _client(fields, said if believe_client else {})
     dropped = _click(fields, said)
-    if "occurred_at" in fields and (at := _occurred_at(fields, now_ms)) is not None:
+    if "occurred_at" in fields and (at := _occurred_at(fields, now_ms, believe_client)) is not None:
         said["occurred_at"] = at
+    if "value" in fields:
+        amount, currency = fields.amount("value")
+        said |= {name: told for name, told in (("value", amount), ("currency", currency)) if told is not None}
     for name, reader in _PLAIN:
         if name in fields and (value := reader(fields)) is not None:
             said[name] = value
@@ -110,31 +113,39 @@ def private_id(value: str | None) -> str | None:
     return identity.digest(value.strip().lower())
 
 
-def _occurred_at(fields: Fields, now_ms: int) -> int | None:
-    at = fields.instant("occurred_at")
+def _occurred_at(fields: Fields, now_ms: int, of_server: bool) -> int | None:
+    """When it happened; a page's clock may be wrong and its event is young, a server may tell of last week."""
+    at = fields.instant("occurred_at", or_refuse=of_server)
     if at is None:
         return None
     if "sent_at" in fields and (sent := fields.instant("sent_at")) is not None:
         at = now_ms - max(0, sent - at)  # both by one clock, which may be wrong: its differences are not
     if at > now_ms + MAX_FUTURE_MS:
-        fields.fail("occurred_at", "lies more than 5 minutes in the future: check the sender's clock, or leave it out")
-    elif at < now_ms - MAX_AGE_MS:
-        fields.fail("occurred_at", "is older than 7 days: Meta takes no event of that age")
+        told = "lies more than 5 minutes in the future: check the sender's clock; the event counts as of now"
+        fields.fail("occurred_at", told)
+        return None
+    if at < now_ms - MAX_AGE_MS:
+        fields.refuse("occurred_at", "is older than 7 days: Meta takes no event of that age")
     return at
 
 
 def _page(fields: Fields, said: dict[str, Any]) -> int:
     """Where the visitor is and what led there; returns how many fields nobody reads."""
     utm: dict[str, str] = {}
-    if url := fields.text("url", MAX_URL):
+    if url := fields.text("url", MAX_LONG_URL):
         said["url"], fbclid, utm = urls.read(url)
         if fbclid is not None:
             said["fbclid"] = fbclid
+        if len(said["url"]) > MAX_URL:
+            fields.fail("url", f"is longer than {MAX_URL} characters: it is kept without its query")
+            said["url"] = said["url"].partition("?")[0][:MAX_URL]
     if referrer := fields.text("referrer", MAX_URL):
         said["referrer"] = urls.scrub(referrer)
     unknown = 0
     if (section := fields.section("utm")) is not None:
-        said_apart = {name: placeholders.campaign_or_none(section.text(name, 512)) for name in Utm.__struct_fields__}
+        said_apart = {
+            name: placeholders.campaign_or_none(section.text(name, 512, numbers=True)) for name in Utm.__struct_fields__
+        }
         utm |= {name: text for name, text in said_apart.items() if text}
         unknown = section.unknown(_UTM)
     if utm:  # without what a mailing filled with an address
@@ -144,13 +155,14 @@ def _page(fields: Fields, said: dict[str, Any]) -> int:
 
 def _click(fields: Fields, said: dict[str, Any]) -> tuple[str, ...]:
     """Meta's ids; a malformed one is left out and named."""
-    dropped = []
+    dropped: list[str] = []
     for name, limit, is_well_formed in _META_IDS:
         if name in fields and (text := placeholders.id_or_none(fields.text(name, limit))):
             if is_well_formed(text):
                 said[name] = text
             else:
                 dropped.append(name)
+                fields.fail(name, "is malformed: send it as Meta made it, without a change")
     return tuple(dropped)
 
 
@@ -194,13 +206,10 @@ def _client(fields: Fields, said: dict[str, Any]) -> int:
     return section.unknown(_CLIENT)
 
 
-def _item(fields: Fields) -> Item:
+def _item(fields: Fields) -> Item | None:
     item_id = fields.identifier("id", 128, numbers=True)
     if item_id is None:
-        fields.fail("id", "is required")
+        fields.fail("id", "is required: the item is left out")
+        return None
     quantity = fields.whole("quantity", default=1, low=1, high=1_000_000)
-    return Item(id=item_id or "", quantity=quantity, price=fields.amount("price"))
-
-
-def _upper(text: str | None) -> str | None:
-    return text.upper() if text else None
+    return Item(id=item_id, quantity=quantity, price=fields.amount("price")[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -12,6 +13,9 @@ from sinal_runtime import metrics
 from sinal_runtime.ingest.exchange import Request
 from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.series import Counter
+
+if TYPE_CHECKING:
+    from sinal_runtime.ingest.tracking import Understood
 
 UNAUTHORIZED = 401
 TELL_AGAIN_S = 3_600.0
@@ -27,15 +31,14 @@ class Observer:
         self._told: dict[tuple[str, str, str], float] = {}
         self._counters: dict[tuple[str, str, int], Counter] = {}
 
-    def unknown_fields(self, tenant: str, count: int) -> None:
-        """Fields of tracking events that nothing reads."""
-        if count:
-            metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(count)
-
-    def crawlers(self, tenant: str, count: int) -> None:
-        """Tracking events of programs that load pages by themselves."""
-        if count:
-            metrics.INGEST_CRAWLERS.labels(tenant).inc(count)
+    def understood(self, tenant: str, found: Understood) -> None:
+        """Of tracking events: fields that nothing reads, fields that could not be used, those of programs."""
+        if found.unknown:
+            metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(found.unknown)
+        if found.warnings:
+            metrics.INGEST_WARNINGS.labels(tenant).inc(len(found.warnings))
+        if crawlers := sum(event.crawler for event in found.events):
+            metrics.INGEST_CRAWLERS.labels(tenant).inc(crawlers)
 
     def done(self, request: Request, *, template: str, status: int, seconds: float) -> None:
         """One request was answered. Its log line is debug: metrics count requests, faults have lines of their own."""

@@ -46,6 +46,9 @@ def entry(query: dict[str, str]) -> Entry:
     fields: dict[str, object] = {}
     utm: dict[str, object] = {}
     for name, value in query.items():
+        name = name.removeprefix("amp;")  # noqa: PLW2901 - mails escape what was escaped
+        if not value:
+            continue
         if name.startswith(_UTM):
             utm[name.removeprefix(_UTM)] = value
         elif name == "consent_ads":

@@ -2,6 +2,7 @@
 
 The order is that of cost: size, shape, who, rate, fields, broker. What is over the limit costs a look at its sender.
 One bad event refuses its batch and is named, because a sender that is told half of it was taken has no good next step.
+One bad field does not: it is left out, and the answer's `warnings` name it.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Understood(NamedTuple):
     events: list[Event]
     dropped: list[tuple[str, ...]]  # of each, the malformed ids that it lost
     unknown: int  # fields that nobody reads
+    warnings: list[FieldError]  # fields that could not be used
 
 
 class Receipt(NamedTuple):
@@ -53,6 +55,7 @@ class Receipt(NamedTuple):
 
     event: Event
     dropped: tuple[str, ...]
+    warnings: list[FieldError]
     result: Published | BusError
 
 
@@ -133,22 +136,22 @@ class Tracking:
         except problem.Problem:
             return False
         (event,) = understood.events
-        if not self._out.begin(event, lambda result: done(Receipt(event, understood.dropped[0], result))):
+        dropped, warnings = understood.dropped[0], understood.warnings
+        if not self._out.begin(event, lambda result: done(Receipt(event, dropped, warnings, result))):
             return False
-        self._observer.unknown_fields(event.tenant, understood.unknown)
-        self._observer.crawlers(event.tenant, event.crawler)
+        self._observer.understood(event.tenant, understood)
         return True
 
     def accepted(self, receipt: Receipt) -> Answer:
         """The answer to what `begin` took and the broker has."""
         duplicate = not isinstance(receipt.result, BusError) and receipt.result.duplicate
-        return _answer([receipt.event], [duplicate], [receipt.dropped])
+        return _answer([receipt.event], [duplicate], [receipt.dropped], receipt.warnings)
 
     async def rescue(self, receipt: Receipt) -> Answer:
         """The answer to what `begin` took and the broker has not: spooled, or a Problem."""
         event, error = receipt.event, receipt.result
         duplicates = await self._stored(self._out.settle([event], [outlet.encode_safe(event)], [error]))
-        return _answer([event], duplicates, [receipt.dropped])
+        return _answer([event], duplicates, [receipt.dropped], receipt.warnings)
 
     async def _read(self, request: Request, slug: str | None, *, batch: bool = False) -> dict[str, object]:
         body.check_media_type(request)
@@ -164,10 +167,10 @@ class Tracking:
     async def _accept(self, request: Request, slug: str | None, found: list[Entry]) -> Answer:
         callers = self._callers(request, slug, found)
         await self._admit_rate(callers[0].tenant, len(found))
-        events, dropped, unknown = self._understand(request, found, callers)
-        self._observer.unknown_fields(request.tenant, unknown)
-        self._observer.crawlers(request.tenant, sum(event.crawler for event in events))
-        return _answer(events, await self._stored(self._out.put(events)), dropped)
+        understood = self._understand(request, found, callers)
+        events, dropped, _, warnings = understood
+        self._observer.understood(request.tenant, understood)
+        return _answer(events, await self._stored(self._out.put(events)), dropped, warnings)
 
     async def _stored(self, storing: Awaitable[list[bool]]) -> list[bool]:
         try:
@@ -179,11 +182,12 @@ class Tracking:
         now_ms = int(self._clock.time() * 1000)
         visitor = self._visitor(request) if request.source == "browser" else facts.NOBODY
         errors: list[FieldError] = []
+        warnings: list[FieldError] = []
         events: list[Event] = []
         dropped: list[tuple[str, ...]] = []
         unknown = 0
         for entry, caller in zip(found, callers, strict=True):
-            fields = Fields(entry.source, path=entry.path, errors=errors)
+            fields = Fields(entry.source, path=entry.path, errors=errors, warnings=warnings)
             drafted = draft.read(fields, now_ms=now_ms, country=caller.tenant.country, believe_client=caller.is_server)
             if errors:
                 continue
@@ -192,7 +196,7 @@ class Tracking:
             events.append(facts.tracking_event(drafted, kind=entry.kind, caller=caller, visitor=visitor, now_ms=now_ms))
         if errors:
             raise problem.invalid(errors)
-        return Understood(events, dropped, unknown)
+        return Understood(events, dropped, unknown, warnings)
 
     def _callers(self, request: Request, slug: str | None, found: list[Entry]) -> list[who.Caller]:
         snapshot = self._plans.snapshot
@@ -267,8 +271,16 @@ def _entry(item: object, path: str, funnel: object, errors: list[FieldError]) ->
     return Entry(kind, item if "funnel" in item or funnel is None else {**item, "funnel": funnel}, f"{path}.")
 
 
-def _answer(events: Sequence[Event], duplicates: Sequence[bool], dropped: Sequence[tuple[str, ...]]) -> Answer:
-    return json_answer(202, {"events": list(map(_receipt, events, duplicates, dropped))})
+def _answer(
+    events: Sequence[Event],
+    duplicates: Sequence[bool],
+    dropped: Sequence[tuple[str, ...]],
+    warnings: Sequence[FieldError],
+) -> Answer:
+    content: dict[str, object] = {"events": list(map(_receipt, events, duplicates, dropped))}
+    if warnings:
+        content["warnings"] = [warning._asdict() for warning in warnings[: problem.MAX_ERRORS]]
+    return json_answer(202, content)
 
 
 def _receipt(event: Event, duplicate: bool, dropped: tuple[str, ...]) -> dict[str, object]:
