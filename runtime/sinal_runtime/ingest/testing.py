@@ -83,8 +83,9 @@ class Reply(msgspec.Struct, frozen=True):
     """An answer of the application."""
 
     status: int
-    headers: dict[str, str]
+    headers: dict[str, str]  # of several with one name the last
     body: bytes
+    set_cookies: tuple[str, ...] = ()
 
     def json(self) -> Any:
         """The body as JSON."""
@@ -140,8 +141,9 @@ class Client:
         await self._app(scope, receive, send)
         if [message["type"] for message in sent] != ["http.response.start", "http.response.body"]:
             raise RuntimeError(f"no single answer: {[message['type'] for message in sent]}")
+        cookies = tuple(value.decode("latin-1") for name, value in sent[0]["headers"] if name == b"set-cookie")
         found = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
-        return Reply(sent[0]["status"], found, sent[1]["body"])
+        return Reply(sent[0]["status"], found, sent[1]["body"], set_cookies=cookies)
 
 
 async def _messages(chunks: Iterable[bytes] | AsyncIterator[bytes]) -> AsyncIterator[MutableMapping[str, Any]]:

@@ -14,8 +14,8 @@ from sinal_crds.plan import TenantPlan
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import TRACKING_KINDS, Event, Kind
 from sinal_runtime.gateways import text
-from sinal_runtime.ingest import body, draft, facts, outlet, peer, problem, who
-from sinal_runtime.ingest.exchange import Answer, Request, json_answer
+from sinal_runtime.ingest import body, cookies, draft, facts, outlet, peer, problem, who
+from sinal_runtime.ingest.exchange import Answer, Header, Request, json_answer
 from sinal_runtime.ingest.fields import Fields
 from sinal_runtime.ingest.glance import glance
 from sinal_runtime.ingest.observe import Observer
@@ -56,6 +56,7 @@ class Receipt(NamedTuple):
     event: Event
     dropped: tuple[str, ...]
     warnings: list[FieldError]
+    cookies: tuple[Header, ...]
     result: Published | BusError
 
 
@@ -137,7 +138,8 @@ class Tracking:
             return False
         (event,) = understood.events
         dropped, warnings = understood.dropped[0], understood.warnings
-        if not self._out.begin(event, lambda result: done(Receipt(event, dropped, warnings, result))):
+        baked = cookies.headers(request, callers[0], event)
+        if not self._out.begin(event, lambda result: done(Receipt(event, dropped, warnings, baked, result))):
             return False
         self._observer.understood(event.tenant, understood)
         return True
@@ -145,13 +147,13 @@ class Tracking:
     def accepted(self, receipt: Receipt) -> Answer:
         """The answer to what `begin` took and the broker has."""
         duplicate = not isinstance(receipt.result, BusError) and receipt.result.duplicate
-        return _answer([receipt.event], [duplicate], [receipt.dropped], receipt.warnings)
+        return _answer([receipt.event], [duplicate], [receipt.dropped], receipt.warnings, receipt.cookies)
 
     async def rescue(self, receipt: Receipt) -> Answer:
         """The answer to what `begin` took and the broker has not: spooled, or a Problem."""
         event, error = receipt.event, receipt.result
         duplicates = await self._stored(self._out.settle([event], [outlet.encode_safe(event)], [error]))
-        return _answer([event], duplicates, [receipt.dropped], receipt.warnings)
+        return _answer([event], duplicates, [receipt.dropped], receipt.warnings, receipt.cookies)
 
     async def _read(self, request: Request, slug: str | None, *, batch: bool = False) -> dict[str, object]:
         body.check_media_type(request)
@@ -170,7 +172,8 @@ class Tracking:
         understood = self._understand(request, found, callers)
         events, dropped, _, warnings = understood
         self._observer.understood(request.tenant, understood)
-        return _answer(events, await self._stored(self._out.put(events)), dropped, warnings)
+        baked = cookies.headers(request, callers[-1], events[-1])
+        return _answer(events, await self._stored(self._out.put(events)), dropped, warnings, baked)
 
     async def _stored(self, storing: Awaitable[list[bool]]) -> list[bool]:
         try:
@@ -276,11 +279,12 @@ def _answer(
     duplicates: Sequence[bool],
     dropped: Sequence[tuple[str, ...]],
     warnings: Sequence[FieldError],
+    baked: Sequence[Header],
 ) -> Answer:
     content: dict[str, object] = {"events": list(map(_receipt, events, duplicates, dropped))}
     if warnings:
         content["warnings"] = [warning._asdict() for warning in warnings[: problem.MAX_ERRORS]]
-    return json_answer(202, content)
+    return json_answer(202, content, headers=baked)
 
 
 def _receipt(event: Event, duplicate: bool, dropped: tuple[str, ...]) -> dict[str, object]:
