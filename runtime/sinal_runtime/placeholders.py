@@ -80,13 +80,14 @@ def is_no_id(text: str) -> bool:
     """Whether an id (external, click, session, order, Meta's) is a placeholder: whoever has none has the same."""
     if len(text) <= LONGEST_WORD:
         return _no_id(text)
-    return (text[0] in "0fF" and not text.strip(text[0] + _JOINTS)) or _has_macro(text)  # UUIDs of one digit
+    if text[0] in "0fF" and not text.strip(text[0] + _JOINTS):  # UUIDs of one digit
+        return True
+    return not text.isalnum() and _has_macro(text)
 
 
 def is_no_key(text: str) -> bool:
     """Whether an event's own id is a program's word or a macro; numbers count on, and may begin at nought."""
-    plain = _plain(text)
-    return _said_by_program(plain) or _has_macro(plain)
+    return _no_key(text) if len(text) <= LONGEST_WORD else not text.isalnum() and _has_macro(text)
 
 
 def is_nobody(text: str) -> bool:
@@ -124,7 +125,7 @@ def is_no_line(digits: str, *, line: int) -> bool:
 
 
 def is_no_code(digits: str) -> bool:
-    """Whether a postal code or document is one row: zeros at any length, other digits from eight on."""
+    """Whether a postal code, a document or an `fbp`'s number is one row: of zeros, or of eight digits and more."""
     return _is_row(digits)
 
 
@@ -169,9 +170,15 @@ def _said_by_program(plain: str) -> bool:
 
 def _is_row(bare: str) -> bool:
     """One character over and over: zeros and x at any length, letters from three, digits from eight on."""
-    if len(set(bare)) != 1:
+    if bare.strip(bare[0]):
         return False
     return bare[0] in "0x" or len(bare) >= LONG_ROW or (bare[0].isalpha() and len(bare) > 2)
+
+
+@lru_cache(maxsize=4_096)
+def _no_key(text: str) -> bool:
+    plain = _plain(text)
+    return _said_by_program(plain) or _has_macro(plain)
 
 
 @lru_cache(maxsize=4_096)

@@ -14,8 +14,8 @@ from tests.support.fix_ingest import PUBLIC_KEY, SERVER_KEY, EdgeWorld, a_tenant
 
 PAGE = "https://www.loja.com.br"
 OWN = "track.loja.com.br"
-FBC, FBP = "fb.2.1790000000000.IwAR0abcDEF", "fb.2.1790000000000.1098115397"
-VISIT = "S1abc.1790000000000.C1abc.1790000000000.1.1"
+FBC, FBP = "fb.2.1780000000000.IwAR0abcDEF", "fb.2.1780000000000.1098115397"
+VISIT = "S1abc.1780000000000.C1abc.1780000000000.1.1"
 YES = {"funnel": PUBLIC_KEY, "consent_ads": True, "fbc": FBC, "fbp": FBP}
 END = "; Domain=loja.com.br; Path=/; Secure; SameSite=Lax"
 

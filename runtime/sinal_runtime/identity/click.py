@@ -64,7 +64,7 @@ class Fbp:
     def parse(cls, text: str) -> Fbp | None:
         """The parts of an `fbp` of four or five segments; None for a malformed one."""
         found = _FBP.fullmatch(text)
-        if found is None or _is_placeholder(found[3]):
+        if found is None or placeholders.is_no_code(found[3]):
             return None
         return cls(text, int(found[1]), int(found[2]), int(found[3]), found[4])
 
@@ -91,7 +91,7 @@ def is_fbc(text: str) -> bool:
 def is_fbp(text: str) -> bool:
     """Whether it is well-formed, for who does not need its parts."""
     found = _FBP.fullmatch(text)
-    return found is not None and not _is_placeholder(found[3])
+    return found is not None and not placeholders.is_no_code(found[3])
 
 
 def fbclid_of_fbc(fbc: str) -> str | None:

@@ -96,7 +96,10 @@ def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> 
         said["occurred_at"] = at
     if "value" in fields:
         amount, currency = fields.amount("value")
-        said |= {name: told for name, told in (("value", amount), ("currency", currency)) if told is not None}
+        if amount is not None:
+            said["value"] = amount
+        if currency is not None:
+            said["currency"] = currency
     for name, reader in _PLAIN:
         if name in fields and (value := reader(fields)) is not None:
             said[name] = value

@@ -140,7 +140,9 @@ class Fields:
     def whole(self, name: str, *, default: int, low: int, high: int) -> int:
         """An integer within bounds."""
         value = self._object.get(name)
-        if value is None or (type(value) is str and (not value.strip() or placeholders.is_no_campaign(value))):
+        if value is None or (type(value) is int and low <= value <= high):
+            return default if value is None else value
+        if type(value) is str and (not value.strip() or placeholders.is_no_campaign(value)):
             return default
         number = _integer(value)
         if number is None or not low <= number <= high:
@@ -154,7 +156,7 @@ class Fields:
         It may be a number, a decimal string, or written for people: `R$ 1.297,00`, `1,297.00`, `97,90`, `US$ 10`.
         """
         value = self._object.get(name)
-        if value is None or (type(value) is str and (not value.strip() or value.strip().lower() in _NO_AMOUNT)):
+        if value is None or value == "":
             return None, None
         if type(value) is Decimal and value and not -32 <= value.adjusted() <= 32:
             self.refuse(name, "is a number that no amount is")  # nobody's price, and dear to work with
@@ -162,6 +164,8 @@ class Fields:
         number = _decimal(value)
         if number is not None:
             return format(number, "f"), None
+        if type(value) is str and (not value.strip() or value.strip().lower() in _NO_AMOUNT):
+            return None, None
         written, code = price(Node({"it": value[:64]}), "it", default=None) if type(value) is str else (None, None)
         if written is None or Decimal(written) > MAX_AMOUNT:
             self.fail(name, 'must be an amount in major units that is not negative, such as 97.00 or "97.00"')
@@ -171,10 +175,10 @@ class Fields:
     def currency(self, name: str) -> str | None:
         """An ISO 4217 code in capital letters, of a code in any case or a sign that one currency alone has."""
         text = self._raw(name, 32, numbers=False)
-        if text is None or placeholders.is_no_key(text):
+        if text is None:
             return None
         code = _CURRENCIES.get(text.lower()) or currency(text)
-        if code is None:
+        if code is None and not placeholders.is_no_key(text):
             self.fail(name, "must be an ISO 4217 code such as BRL")
         return code
 
@@ -184,9 +188,9 @@ class Fields:
         `or_refuse`: one that cannot be read refuses the event.
         """
         value = self._object.get(name)
-        if value is None or (type(value) is str and (not value or placeholders.is_no_key(value))):
+        if value is None or value == "":
             return None
-        if (at := instant_ms(value)) is None:
+        if (at := instant_ms(value)) is None and not (type(value) is str and placeholders.is_no_key(value)):
             say = self.refuse if or_refuse else self.fail
             say(name, "must be a time in RFC 3339 with an offset, such as 2025-05-02T13:04:05Z, or Unix seconds")
         return at
@@ -225,7 +229,7 @@ class Fields:
 
 def instant_ms(value: object) -> int | None:
     """RFC 3339 with an offset, or Unix seconds or milliseconds, as Unix ms; None for anything else."""
-    if (number := _integer(value)) is not None:
+    if not (type(value) is str and "-" in value) and (number := _integer(value)) is not None:
         if _FIRST_S <= number < _FIRST_S * 10:
             return number * 1000
         return number if _FIRST_S * 1000 <= number < _FIRST_S * 10_000 else None
