@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sinal_crds.plan import Batch, ConsentPlan
+from sinal_crds.plan import Batch, ConsentPlan, DataProcessing
 from sinal_runtime.dispatch.breaker import Policy
 from sinal_runtime.dispatch.testing import FakeMessage
 from sinal_runtime.store.ledger import Ref
@@ -282,6 +282,22 @@ async def test_consent_is_judged_when_it_is_sent(dispatch_rig: DispatchRig) -> N
         assert (rig.row(ref)["status"], rig.row(ref)["reason"]) == ("withheld", "no_consent")
         assert rig.outcomes(ref) == []
     assert rig.rows("select events from dispatch_requests") == [{"events": 1}]
+
+
+async def test_what_a_funnel_learnt_to_withhold_leaves_without_it_and_with_the_destinations_options(
+    dispatch_rig: DispatchRig,
+) -> None:
+    rig = dispatch_rig
+    waiting = await rig.add("e1")
+    options = DataProcessing(options=("LDU",), country=1, state=1000)
+    rig.plan(withheld=("event_source_url", "custom_data.*"), data_processing=options)
+    await rig.handle(waiting)
+    (seen,) = await rig.received()
+    event = seen["event"]
+    assert "event_source_url" not in event and event["action_source"] == "system_generated"
+    assert event["custom_data"].keys() == {"value", "currency"}
+    told = [event[f"data_processing_options{part}"] for part in ("", "_country", "_state")]
+    assert told == [["LDU"], 1, 1000]
 
 
 async def test_an_event_that_waited_too_long_dies_alone_and_unsent(dispatch_rig: DispatchRig) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sinal_runtime.bus.client import Outgoing, Published
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.bus.lane import match_lane
+from sinal_runtime.gateways.sale import Tracking
 
 from tests.support.fix_matching import Room
 
@@ -60,3 +61,24 @@ async def test_the_next_batch_of_a_tenant_is_stored_while_the_broker_still_takes
     taken.set()
     await asyncio.gather(first, second)
     assert room.settlements.answers == [b"+ACK"] * 2
+
+
+async def test_what_a_crawler_does_is_recorded_and_no_click_to_match(room: Room) -> None:
+    crawler = room.visit(at=-5, click_id="c1", fbclid="IwAR0abcDEF", crawler=True)
+    page = room.visit("pageview", at=-5, click_id="c1", fbclid="IwAR0abcDEF", crawler=True)
+    sale = room.sale(tracking=Tracking(click_id="c1", fbclid="IwAR0abcDEF"))
+    await room.deliver(crawler, page, sale)
+    assert [await room.outcome(event) for event in (crawler, page)] == [("withheld", "crawler")] * 2
+    assert await room.rows("select from clicks") == []
+    assert (await room.match(sale))[0] == "unmatched"
+    assert [name for name, _ in await room.sent()] == ["Purchase"]
+
+
+async def test_the_sale_of_a_visitor_whose_country_asks_for_consent_waits_for_a_yes(room: Room) -> None:
+    for order, said in (("HP1", None), ("HP2", True)):
+        visit = room.visit(at=-5, click_id=f"c-{order}", consent_required=True, consent_ads=said)
+        sale = room.sale(order=order, tracking=Tracking(click_id=f"c-{order}"), key=order)
+        await room.deliver(visit, sale)
+        reason = None if said else "no_consent"
+        assert (await room.outcome(sale))[1] == reason
+    assert len(await room.sent()) == 1

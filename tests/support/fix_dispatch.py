@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from sinal_crds.plan import Batch, ConsentPlan, DestinationPlan, FunnelPlan, TenantPlan
+from sinal_crds.plan import Batch, ConsentPlan, DestinationPlan, FunnelPlan, TenantPlan, WithheldField
 from sinal_runtime import events
 from sinal_runtime.bus.lane import Lane, dispatch_lane
 from sinal_runtime.dispatch.breaker import Policy
@@ -85,14 +85,26 @@ class DispatchRig:
             self.store, self.plans, self.graph, settings, policy=policy, circuits=circuits, herald=herald
         )
 
-    def plan(self, *, consent: ConsentPlan | None = None, suspended: bool = False, **destination: Any) -> None:
-        """Put a plan in force; keywords change both destinations."""
+    def plan(
+        self,
+        *,
+        consent: ConsentPlan | None = None,
+        withheld: tuple[WithheldField, ...] = (),
+        suspended: bool = False,
+        **destination: Any,
+    ) -> None:
+        """Put a plan in force; other keywords change both destinations."""
         fields: dict[str, Any] = {"access_token": TOKEN, "batch": Batch(max_events=1_000)} | destination
         destinations = tuple(
             DestinationPlan(name=name, pixel_id=pixel, **fields) for name, pixel in self.pixels.items()
         )
         funnel = FunnelPlan(
-            name="curso", type="course", public_key="fk", server_key_sha256="", consent=consent or ConsentPlan()
+            name="curso",
+            type="course",
+            public_key="fk",
+            server_key_sha256="",
+            consent=consent or ConsentPlan(),
+            withheld=withheld,
         )
         tenant = TenantPlan(
             slug="loja",
