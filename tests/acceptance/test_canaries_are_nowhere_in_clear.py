@@ -80,7 +80,6 @@ class Doors:
         person = self.person("refused")
         body = self.fields(person, self._funnel["public_key"])
         wrong = {**body, "value": person.email, "currency": person.cpf, "occurred_at": person.name}
-        await self._track("lead", wrong, 202, headers={"Origin": ORIGIN})
         wrong |= {"order_id": f"{person.email}\x01"}
         await self._track("lead", wrong, 400, headers={"Origin": ORIGIN})
         await self._track("lead", json.dumps(body).encode()[:-7], 400, headers={"Origin": ORIGIN})

@@ -28,7 +28,7 @@ def name(text: str) -> str | None:
     """Meta's `fn` and `ln`: lower case, no punctuation, one space between words; None without a letter."""
     if placeholders.is_nobody(text):
         return None
-    found = words(placeholders.without_program_words(text), numbers=True)
+    found = placeholders.without_program_words(words(text, numbers=True))
     return None if not found or placeholders.is_nobody(found) else found
 
 

@@ -24,7 +24,7 @@ def city(text: str, country: str) -> str | None:
     if country == "BR" and (found := _CITY_STATE.match(text)) and found.group(2).lower() in BRAZIL:
         text = found.group(1)
     joined = _joined(text)
-    return None if placeholders.is_nobody(text) or (joined and placeholders.is_nobody(joined)) else joined or None
+    return None if not joined or placeholders.is_nobody(text) or placeholders.is_nobody(joined) else joined
 
 
 def state(text: str, country: str) -> str | None:
@@ -36,7 +36,7 @@ def state(text: str, country: str) -> str | None:
     named = {codes[key] for part in _PARTS.split(text) if (key := fold(part)) in codes}
     if len(named) == 1:  # "São Paulo - SP"
         return named.pop()
-    return None if placeholders.is_nobody(text) or (joined and placeholders.is_nobody(joined)) else joined or None
+    return None if not joined or placeholders.is_nobody(text) or placeholders.is_nobody(joined) else joined
 
 
 def postal_code(text: str, country: str) -> str | None:
@@ -65,7 +65,8 @@ def _numeric(number: str, size: int, longest: int) -> str | None:
     """`size` digits; one short, a spreadsheet has eaten the leading zero."""
     if len(number) == size - 1:
         return "0" + number
-    return number[:size] if size <= len(number) <= longest else None
+    found = number[:size]
+    return found if size <= len(number) <= longest and not placeholders.is_no_code(found) else None
 
 
 def _joined(text: str) -> str:
