@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.support.town import DAY, HOUR, MINUTE, SECOND, Person, Town, Visit, shared_by
+from bench.support.town import DAY, HOUR, MINUTE, SECOND, Town, Visit, shared_by
 
-from sinal_runtime.gateways.sale import Tracking
+from sinal_runtime.gateways.sale import Status, Tracking
 
 Scene = Callable[[Town], None]
 
@@ -141,7 +141,7 @@ def refund(town: Town) -> None:
     town.visit(who, browser, at - _soon(town), typed=who)
     back = at + town.between(DAY, 6 * DAY)
     town.visit(who, browser, back - town.between(5 * MINUTE, 12 * HOUR), typed=who if town.chance(0.5) else None)
-    word = "refunded" if town.chance(0.8) else "chargeback"
+    word: Status = "refunded" if town.chance(0.8) else "chargeback"
     town.buys(who, at, after=((word, back),))
 
 
@@ -183,6 +183,14 @@ def slot_with_scratches(town: Town) -> None:
     visit = town.visit(who, town.browser(), at - _soon(town))
     slot = town.random.choice((" {} ", '"{}"', "A|{}", "%7B{}%7D", "fb|{}|natal", "{},", "'{}'"))
     town.buys(who, at, slot=slot.format(visit.id), began=_began(town, at, visit.at))
+
+
+def another_phone(town: Town) -> None:
+    """The checkout got another telephone than the form, of the same person."""
+    who, other, at = town.person(), town.person(), town.moment()
+    visit = town.visit(who, town.browser(), at - _soon(town), typed=shared_by(who, other, phones=True))
+    town.buys(who, at)
+    _thanks(town, visit, at)
 
 
 # Hard ones.
@@ -235,7 +243,7 @@ def carrier_wave(town: Town) -> None:
                 who, browser, at - town.between(2 * MINUTE, 25 * MINUTE), typed=who if town.chance(0.2) else None
             )
         if town.chance(0.4):
-            town.buys(who, at, client=browser, knowable=False)
+            town.buys(who, at, client=browser)
 
 
 def stranger_of_the_address(town: Town) -> None:
@@ -275,7 +283,7 @@ def agency_address(town: Town) -> None:
         browser = town.browser()
         town.visit(who, browser, at - town.between(3 * MINUTE, 20 * HOUR), typed=named if town.chance(0.7) else None)
         told = Tracking(fbp=browser.fbp) if town.chance(0.4) else Tracking()
-        town.buys(who, at, named=named, tracking=told, knowable=False)
+        town.buys(who, at, named=named, tracking=told)
 
 
 def affiliate_address(town: Town) -> None:
@@ -287,9 +295,7 @@ def affiliate_address(town: Town) -> None:
         visit = town.visit(
             who, browser, at - town.between(3 * MINUTE, 20 * HOUR), typed=who if town.chance(0.6) else None
         )
-        town.buys(
-            who, at, named=shared_by(who, agent, emails=True), slot=visit.id if number % 3 else None, knowable=False
-        )
+        town.buys(who, at, named=shared_by(who, agent, emails=True), slot=visit.id if number % 3 else None)
 
 
 def gift(town: Town) -> None:
@@ -315,7 +321,7 @@ def click_after_the_purchase(town: Town) -> None:
     who, at, browser = town.person(), town.moment(), town.browser()
     later = at + town.between(20 * MINUTE, 5 * DAY)
     town.visit(who, browser, later, typed=who)
-    notice = "completed" if town.chance(0.5) else "refunded"
+    notice: Status = "completed" if town.chance(0.5) else "refunded"
     told = Tracking(fbp=browser.fbp) if town.chance(0.4) else Tracking()
     town.buys(who, at, tracking=told, after=((notice, later + town.between(MINUTE, DAY)),))
 
@@ -346,6 +352,15 @@ def address_that_moves(town: Town) -> None:
     town.buys(who, at, client=town.browser(ip=town.same_network(browser.ip), agent=browser.agent))
 
 
+def two_addresses(town: Town) -> None:
+    """The form got one e-mail, the checkout another one of the same person; the browser's cookie came back."""
+    who, other, at, browser = town.person(), town.person(), town.moment(), town.browser()
+    town.visit(
+        who, browser, at - town.between(3 * MINUTE, 5 * HOUR), typed=shared_by(who, other, emails=True, phones=True)
+    )
+    town.buys(who, at, tracking=Tracking(fbp=browser.fbp))
+
+
 def cookies_cleared(town: Town) -> None:
     """The form was filled in an app's own browser; the last click is another browser's, whose cookie came back."""
     who, at = town.person(), town.moment()
@@ -373,6 +388,7 @@ EVERYDAY: dict[Scene, int] = {
     late_last_click: 3,
     no_ad: 8,
     slot_with_scratches: 2,
+    another_phone: 2,
 }
 HARD: tuple[Scene, ...] = (
     family_browser,
@@ -392,6 +408,7 @@ HARD: tuple[Scene, ...] = (
     last_click_of_another_device,
     address_that_moves,
     cookies_cleared,
+    two_addresses,
 )
 
 
@@ -405,8 +422,3 @@ def play(town: Town, *, everyday: int, hard: int) -> None:
         since = len(town.bought)
         scene(town)
         town.settle(scene.__name__, hard=is_hard, since=since)
-
-
-def nobody() -> Person:
-    """Somebody without a name."""
-    return Person("nobody", [], [])

@@ -76,18 +76,14 @@ class Visit:
     session: str
     fbclid: str | None
     campaign: str
-
-    @property
-    def fbc(self) -> str | None:
-        """Meta's click cookie."""
-        return f"fb.1.{self.at}.{self.fbclid}" if self.fbclid else None
+    fbc: str | None  # Meta's click cookie: of the browser's last ad click
 
 
 @dataclass
 class Bought:
     """A purchase and what is true of it: `right` are the visits it may be attributed to, `theirs` all of the buyer's.
 
-    `wanted` is the last ad click before the purchase; None where no ad led to it. `knowable`: something tells.
+    `wanted` is the last ad click before the purchase; None where no ad led to it.
     """
 
     order: str
@@ -96,7 +92,6 @@ class Bought:
     right: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
     wanted: str | None = None
-    knowable: bool = True
     scene: str = ""
     hard: bool = False
 
@@ -114,6 +109,7 @@ class Town:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self._count = 0
+        self._cookies: dict[str, str] = {}
 
     def chance(self, share: float) -> bool:
         """True so often."""
@@ -174,10 +170,19 @@ class Town:
     ) -> Visit:
         """A visit with its pages; `typed` is whom a form on it names, `late` how much later all of it arrives."""
         session = self.word()
+        if ad:
+            fbclid = fbclid or f"IwAR{self.word(40)}"
+            self._cookies[browser.fbp] = f"fb.1.{at}.{fbclid}"
         visit = Visit(
-            self.word() if ad else session, at, who, browser, session,
-            (fbclid or f"IwAR{self.word(40)}") if ad else None, self.random.choice(_CAMPAIGNS),
-        )  # fmt: skip
+            id=self.word() if ad else session,
+            at=at,
+            who=who,
+            browser=browser,
+            session=session,
+            fbclid=fbclid,
+            campaign=self.random.choice(_CAMPAIGNS),
+            fbc=self._cookies.get(browser.fbp),
+        )
         self.visits[visit.id] = visit
         self._told(visit, "click" if ad else "pageview", at, late, cookies=cookies)
         for page in range(pages):
@@ -242,7 +247,6 @@ class Town:
         began: int | None = None,
         after: tuple[tuple[Status, int], ...] = (),
         late: int = 0,
-        knowable: bool = True,
     ) -> Bought:
         """A purchase; `slot` came back of the checkout link, `began` is when Pix or boleto was printed.
 
@@ -298,7 +302,7 @@ class Town:
                     ),
                 )
             )
-        bought = Bought(order, at, who, knowable=knowable)
+        bought = Bought(order, at, who)
         self.bought.append(bought)
         return bought
 

@@ -11,19 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from bench.support.town import Town
+from bench.support.town import Bought, Town
 
 from sinal_cli.embedded.postgres import Postgres
 from sinal_runtime.store.migrate import migrate
 
 from tests.support.fix_matching import opened
 
-BATCH = 200
+BATCH = 200  # facts in a transaction, as lanes bring them under load
+HARD_SHARE = 0.05
+_UNSAFE = {"fsync": "off", "synchronous_commit": "off"}  # the databases live as long as the program
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided about one purchase, and whether that is right."""
+    """What was decided about one purchase, and whether that is right.
+
+    `stranger`: the click is another person's; `after`: it was made after the purchase.
+    """
 
     scene: str
     hard: bool
@@ -35,37 +40,30 @@ class Verdict:
     right: bool
     stranger: bool
     after: bool
-    knowable: bool
 
     @property
     def automatic(self) -> bool:
+        """Whether nobody was asked."""
         return self.decision == "match"
 
 
 def now_ms() -> int:
-    return round(datetime.now(UTC).replace(microsecond=0).timestamp() * 1000)
+    """This second in Unix ms."""
+    return int(datetime.now(UTC).timestamp()) * 1_000
 
 
 @asynccontextmanager
 async def server(folder: Path) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """A PostgreSQL of its own, which gives empty databases."""
-    postgres = Postgres(
-        folder / "postgres",
-        password="pg",
-        log=folder / "postgres.log",
-        settings={"fsync": "off", "synchronous_commit": "off"},
-    )
+    postgres = Postgres(folder / "postgres", password="pg", log=folder / "postgres.log", settings=_UNSAFE)
     await postgres.start()
-    made = 0
+    made: list[str] = []
 
     async def database() -> str:
-        nonlocal made
-        made += 1
+        made.append(f"market{len(made)}")
         async with await psycopg.AsyncConnection.connect(postgres.url(), autocommit=True) as connection:
-            await connection.execute(f"create database market{made}".encode())
-        url = postgres.url()
-        base, _, query = url.partition("?")
-        url = base.rpartition("/")[0] + f"/market{made}" + (f"?{query}" if query else "")
+            await connection.execute(f"create database {made[-1]}".encode())
+        url = postgres.url(database=made[-1])
         await migrate(url)
         return url
 
@@ -94,7 +92,7 @@ async def judge(url: str, town: Town) -> list[Verdict]:
     return [_verdict(town, bought, decided[bought.order]) for bought in town.bought]
 
 
-def _verdict(town: Town, bought: Any, row: dict[str, Any]) -> Verdict:
+def _verdict(town: Town, bought: Bought, row: dict[str, Any]) -> Verdict:
     chosen = row["click_id"]
     visit = town.visits.get(chosen) if chosen else None
     return Verdict(
@@ -108,7 +106,6 @@ def _verdict(town: Town, bought: Any, row: dict[str, Any]) -> Verdict:
         chosen in bought.right,
         visit is not None and chosen not in bought.theirs,
         visit is not None and visit.at > bought.at,
-        bought.knowable,
     )
 
 
@@ -129,6 +126,7 @@ def sums(found: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def by(found: Iterable[Verdict], key: str) -> list[dict[str, Any]]:
+    """The same for each scene, or each rule."""
     groups: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in found:
         groups[f"{'hard ' if verdict.hard and key == 'scene' else ''}{getattr(verdict, key)}"].append(verdict)
@@ -136,11 +134,21 @@ def by(found: Iterable[Verdict], key: str) -> list[dict[str, Any]]:
 
 
 def calibration(found: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """How often a score was right, in steps of 0.05; also below the thresholds, where a click was named.
+
+    Hard scenes are played far more often than life does: together they weigh a twentieth here.
+    """
+    hard = sum(one.hard for one in found)
+    weight = HARD_SHARE / (1 - HARD_SHARE) * (len(found) - hard) / max(1, hard)
     groups: dict[float, list[Verdict]] = defaultdict(list)
-    for v in found:
-        if v.score > 0 and v.chosen:
-            groups[round(v.score * 20) / 20].append(v)
+    for verdict in found:
+        if verdict.score > 0 and verdict.chosen:
+            groups[round(verdict.score * 20) / 20].append(verdict)
     return [
-        {"score": s, "cases": len(g), "right": 100 * sum(v.right for v in g) / len(g)}
-        for s, g in sorted(groups.items())
+        {"score": score, "cases": len(group), "right": _share(group, weight)} for score, group in sorted(groups.items())
     ]
+
+
+def _share(group: Sequence[Verdict], hard: float) -> float:
+    weighed = [(hard if one.hard else 1.0, one.right) for one in group]
+    return 100 * sum(weight for weight, right in weighed if right) / sum(weight for weight, _ in weighed)

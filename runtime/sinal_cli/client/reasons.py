@@ -104,7 +104,9 @@ NOTES: dict[str, Callable[[Params], str]] = {
     "browser_absent": lambda p: f"{_gateway(p).capitalize()} named no browser: an address alone is never a match.",
     "address_shared": _shared,
     "rivals": lambda p: f"{p['visitors']} visitors fit as well as each other, so that each counts less.",
-    "other_email": lambda _: "The visitor gave another e-mail or phone than the buyer: the score counts 0.8 of itself.",
+    "other_email": lambda _: (
+        "The visitor gave another e-mail or phone than the buyer: the score counts 0.72 of itself."
+    ),
     "below_threshold": lambda p: (
         f"The score is {p['score']:.2f}; {p['needed']:.2f} would be a "
         f"{'match' if p['decision'] == 'review' else 'review'} (the funnel's matching, docs/matching.md)."

@@ -43,6 +43,7 @@ SIGNALS = {
     "phone": "the same phone was given on that visit, or bought through that click before",
     "click_id_case": "our own click id came back in another case",
     "click_id_part": "the beginning of our own click id came back",
+    "known_browser": "the buyer's e-mail or phone was given in that browser before",
     "external_id": "your own customer id is the same",
     "fbc": "Meta's click cookie is the same",
     "fbclid": "it is the same ad click",

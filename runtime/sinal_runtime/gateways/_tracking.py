@@ -19,6 +19,7 @@ from sinal_runtime import addresses, placeholders
 from sinal_runtime.gateways._body import Node, form_fields
 from sinal_runtime.gateways._names import plain, told
 from sinal_runtime.gateways.sale import Client, Tracking
+from sinal_runtime.slots import ours_in
 
 _CLICK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
 _OURS = re.compile(r"[A-Za-z0-9]{22}", re.ASCII)  # what the page script writes, into the first slot that is free
@@ -75,6 +76,7 @@ def read(sources: Sequence[Node], *, trust: Sequence[str]) -> Tracking:
     return Tracking(
         # A slot of the page's own may look like an id; then ours is in a later one.
         click_id=find(*trusted, accept=lambda text: _OURS.fullmatch(text) is not None)
+        or ours_in(find(*trusted, accept=lambda text: ours_in(text) is not None) or "")
         or find(*trusted, accept=lambda text: click_id(text) is not None),
         session_id=find("sessionid"),
         external_id=find("externalid"),

@@ -11,6 +11,8 @@ from functools import lru_cache
 import msgspec
 
 from sinal_runtime.events import Event, UserData, Utm
+from sinal_runtime.gateways.sale import Tracking
+from sinal_runtime.slots import ids_in, ours_in
 
 
 class Subject(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -100,7 +102,7 @@ def subject_of(event: Event) -> Subject:
         first_at=event.occurred_at,
         last_at=event.occurred_at,
         approved_at=event.occurred_at if sale.status in _BOUGHT else None,
-        click_ids=_sorted([tracking.click_id, event.click_id]),
+        click_ids=_click_ids(event, tracking),
         session_ids=_sorted([tracking.session_id, event.session_id]),
         external_ids=_sorted([tracking.external_id, event.external_id]),
         fbclids=_sorted([tracking.fbclid, event.fbclid], [fbclid_of(fbc) for fbc in fbcs]),
@@ -115,10 +117,25 @@ def subject_of(event: Event) -> Subject:
     )
 
 
+def _click_ids(event: Event, tracking: Tracking) -> list[str]:
+    """Our ids that came back; where none has the page script's form, what else in the slots may be a damaged one."""
+    told = [one for text in (tracking.click_id, event.click_id) for one in ids_in(text, least=PART)]
+    if any(ours_in(one) == one for one in told):
+        return _sorted(told)
+    slots = [one for text in (tracking.src, tracking.sck) for one in ids_in(text, least=PART) if len(one) >= PART]
+    return _sorted(told, slots)
+
+
 def fbclid_of(fbc: str | None) -> str | None:
     """The ad click's id inside Meta's cookie `fb.<n>.<ms>.<fbclid>`, or None."""
     parts = (fbc or "").split(".")
     return parts[3] if len(parts) >= 4 and parts[0] == "fb" and parts[3] else None
+
+
+def fbc_time(fbc: str | None) -> int | None:
+    """When the ad click was, in Unix ms, as Meta's cookie says; None where it is not one."""
+    parts = (fbc or "").split(".")
+    return int(parts[2]) if fbclid_of(fbc) and parts[2].isascii() and parts[2].isdigit() else None
 
 
 def part_of(click_id: str) -> str | None:

@@ -176,7 +176,7 @@ class Order:
         subject = self.subject
         if subject is None or self.decision != "match" or self.rule not in OWN:
             return False
-        return self.click is not None and self.click.from_ad and len(subject.click_ids) + len(subject.session_ids) == 1
+        return self.click is not None and len(subject.click_ids) + len(subject.session_ids) == 1
 
     def saved(self, now: datetime, wait_s: int) -> OrderRow:
         """The row as it is to be written."""

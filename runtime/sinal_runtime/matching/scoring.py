@@ -6,6 +6,8 @@ the default thresholds; the order of candidates does not matter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from sinal_crds.plan import MatchingPlan
@@ -56,7 +58,8 @@ def best(subject: Subject, candidates: list[Candidate], plan: MatchingPlan) -> S
     shared = people.without_shared(subject, known)
     eligible = [candidate for candidate in known if in_window(subject, candidate, plan)]
     visitors = _visitors_of_address(subject, eligible)
-    scored = [score for candidate in eligible if (score := rate(subject, candidate, visitors, shared)).score > 0]
+    older = _older_proofs(subject, known, eligible, shared)
+    scored = [score for one in eligible if (score := rate(subject, one, visitors, shared, older)).score > 0]
     if not scored:
         return Score()
     scored.sort(key=lambda score: _preference(subject, score), reverse=True)
@@ -75,18 +78,49 @@ def best(subject: Subject, candidates: list[Candidate], plan: MatchingPlan) -> S
     )
 
 
+def _older_proofs(
+    subject: Subject, known: list[Candidate], eligible: list[Candidate], shared: frozenset[str]
+) -> list[Candidate]:
+    """Visits from before the window on which the buyer's e-mail or phone was given: they tell whose browser it is."""
+    inside = {candidate.click_id for candidate in eligible}
+    return [
+        candidate
+        for candidate in known
+        if candidate.click_id not in inside
+        and subject.bought_at - table.PROOF_MS <= candidate.last_at <= subject.bought_at
+        and any(people.agreeing(subject, candidate, shared))
+    ]
+
+
 def in_window(subject: Subject, candidate: Candidate, plan: MatchingPlan) -> bool:
-    """Whether the visit lies in the funnel's window before the purchase; visits without an ad click have their own."""
+    """Whether the visit lies in the funnel's window before the purchase; visits without an ad click have their own.
+
+    An id of the visit that came back with the sale proves the order of things, whatever the clocks say.
+    """
     named = candidate.click_id in subject.click_ids
-    sure = named or candidate.session_id in subject.session_ids
-    window_ms = (plan.click_window_s if candidate.from_ad or sure else plan.view_window_s) * 1000
-    skew_ms = table.SURE_SKEW_MS if named else table.CLOCK_SKEW_MS
+    session, clicked = candidate.session_id in subject.session_ids, candidate.fbclid in subject.fbclids
+    ours = candidate.from_ad or candidate.fbclid is not None or named or session
+    window_ms = (plan.click_window_s if ours else plan.view_window_s) * 1000
+    skew_ms = table.SURE_SKEW_MS if named else table.CLOCK_SKEW_MS if session or clicked else 0
     return candidate.first_at <= subject.bought_at + skew_ms and candidate.last_at >= subject.bought_at - window_ms
 
 
-def rate(subject: Subject, candidate: Candidate, visitors: int, shared: frozenset[str] = frozenset()) -> Score:
-    """One click against one sale; `visitors` used its address, `shared` e-mails and phones name nobody."""
+def rate(
+    subject: Subject,
+    candidate: Candidate,
+    visitors: int,
+    shared: frozenset[str] = frozenset(),
+    older: Sequence[Candidate] = (),
+) -> Score:
+    """One click against one sale; `visitors` used its address, `shared` e-mails and phones name nobody.
+
+    `older` are visits from before the window that were the buyer's.
+    """
     agreements = _agreements(subject, candidate, visitors, shared)
+    if any(people.same_browser(candidate, one) for one in older):
+        agreements = sorted(
+            [*agreements, _weighed("known_browser", agrees=True)], key=lambda one: table.ORDER[one.name]
+        )
     agreeing = [found for found in agreements if found.agrees]
     strong = [found for found in agreeing if table.BY_NAME[found.name].strength != "hint"]
     top = max(strong, key=lambda found: (found.weight, -table.ORDER[found.name]), default=None)
@@ -97,6 +131,8 @@ def rate(subject: Subject, candidate: Candidate, visitors: int, shared: frozense
         rule, score = (WEIGHTED, together) if agreeing else (NO_RULE, 0.0)
     if contradicted(rule, subject, candidate, shared):
         score *= table.CONTRADICTED
+    elif rule == "email" and people.differing(subject, candidate, shared)[1]:
+        score *= table.DOUBTED
     return Score(rule=rule, score=round(score, 4), signals=agreements, candidate=candidate)
 
 
@@ -112,12 +148,12 @@ def contradicted(rule: str, subject: Subject, candidate: Candidate, shared: froz
 def _last_click(
     subject: Subject, scored: list[Score], eligible: list[Candidate], shared: frozenset[str]
 ) -> tuple[Candidate | None, list[Candidate | None]]:
-    """The last ad click before the purchase of the browsers that the best click proves, and the clicks that prove them.
+    """The last ad click before the purchase, of the browsers that the best click proves, and what proves them.
 
     A click that the sale names by our own id is the one. One on which only others gave their e-mail or phone is theirs.
     """
     top = scored[0]
-    if top.candidate is None or top.rule not in table.BROWSERS or (top.rule in table.OWN and top.candidate.from_ad):
+    if top.candidate is None or top.rule not in table.BROWSERS or top.rule in table.OWN:
         return top.candidate, [top.candidate]
     if contradicted(top.rule, subject, top.candidate, shared):
         return top.candidate, [top.candidate]
@@ -140,7 +176,7 @@ def _proves(one: Score, top: Score, subject: Subject, shared: frozenset[str]) ->
     if candidate is None or top.candidate is None or contradicted(one.rule, subject, candidate, shared):
         return False
     if one.rule in table.PERSON or one.rule in table.COOKIES:
-        return True
+        return one.rule != "email" or one.score >= top.score  # another phone beside the e-mail: maybe another person
     return candidate is top.candidate or (one.rule in table.BROWSERS and people.same_person(candidate, top.candidate))
 
 

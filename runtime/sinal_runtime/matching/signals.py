@@ -28,6 +28,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("email", "sure", 1.0, "person"),
     Signal("phone", "sure", 1.0, "person"),
     Signal("click_id_case", "near", 0.95, "visitor"),
+    Signal("known_browser", "near", 0.95, "browser"),
     Signal("external_id", "near", 0.95, "browser"),
     Signal("fbc", "near", 0.95, "browser"),
     Signal("fbclid", "near", 0.95, "browser"),
@@ -59,10 +60,12 @@ FRESH_MS = 30 * MINUTE_MS  # address and user agent are worth their full weight 
 HALF_LIFE_MS = 2 * HOUR_MS  # and half as much with each of these after it: mobile networks hand addresses on
 ADDRESS_WINDOW_MS = 24 * HOUR_MS  # an address says nothing after that
 CLOCK_SKEW_MS = 5 * MINUTE_MS  # a gateway's clock may run behind the browser's
+PROOF_MS = 30 * 24 * HOUR_MS  # whose browser it is stays true longer than a click counts
 SURE_SKEW_MS = 24 * HOUR_MS  # our own id in the sale proves the order of things, whatever the clocks say
 HINTS_AT_MOST = 0.84  # hints alone never reach a match under the default threshold
 TIE = 0.05  # candidates closer than that cannot be told apart
-CONTRADICTED = 0.8  # the visitor gave another e-mail than the buyer
+CONTRADICTED = 0.72  # the visitor gave another e-mail or phone than the buyer
+DOUBTED = 0.9  # the same e-mail, and another phone
 MAX_PER_KEY = 200  # visits that share one id with a sale; more are a link that went round
 MAX_PER_ADDRESS = 20  # visitors of one address that are looked at; it is shared long before
 

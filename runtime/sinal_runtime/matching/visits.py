@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from sinal_runtime.events import Event, UserData, Utm
-from sinal_runtime.matching.evidence import PART, Candidate, Subject, fbclid_of, network_of
+from sinal_runtime.matching.evidence import PART, Candidate, Subject, fbc_time, fbclid_of, network_of
+from sinal_runtime.matching.signals import HOUR_MS, SURE_SKEW_MS
 
 
 class ClickRow(msgspec.Struct, kw_only=True, frozen=True):
@@ -63,7 +64,7 @@ class IdentityRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class OpenKey(msgspec.Struct, frozen=True):
-    """Something by which an unmatched sale can be found again, and when the visit was."""
+    """Something by which a sale can be found again; one that was bought before `at` is not meant."""
 
     key: str
     at: datetime
@@ -109,7 +110,7 @@ def _click_row(event: Event) -> ClickRow:
         referrer=event.referrer,
         user_data=event.user,
         products=sorted({item.id for item in event.items}),
-        from_ad=event.kind == "click" or fbclid is not None,
+        from_ad=_is_ad_click(event),
         consent_ads=_consent(event),
     )
 
@@ -117,6 +118,14 @@ def _click_row(event: Event) -> ClickRow:
 def _consent(event: Event) -> bool | None:
     """The visitor's word; where consent is required, a visit without one is a no to the sales it leads to."""
     return False if event.consent_ads is None and event.consent_required else event.consent_ads
+
+
+def _is_ad_click(event: Event) -> bool:
+    """Whether the visit itself came from an ad; Meta's cookie stays for months and says when the ad click was."""
+    if event.kind == "click" or event.fbclid is not None:
+        return True
+    at = fbc_time(event.fbc)
+    return at is not None and at >= event.occurred_at - HOUR_MS
 
 
 _FIRST_WINS = ("ts", "url", "referrer", "funnel")
@@ -197,7 +206,7 @@ _BROWSER = ("session_id", "external_id", "fbp")
 
 
 def visit_keys(events: list[Event]) -> list[OpenKey]:
-    """Keys of the unmatched sales that these visits could belong to."""
+    """Keys of the sales that these visits could belong to, or whose evidence they change."""
     found: dict[str, int] = {}
     for event in events:
         keys = [f"{name}:{value}" for name, field in _TOLD if (value := getattr(event, field))]
@@ -208,8 +217,9 @@ def visit_keys(events: list[Event]) -> list[OpenKey]:
         if clicked := fbclid_of(event.fbc):
             keys.append(f"fbclid:{clicked}")
         keys += [f"em:{digest}" for digest in event.user.em] + [f"ph:{digest}" for digest in event.user.ph]
+        at = event.occurred_at - SURE_SKEW_MS  # what is told after the purchase may still say whose click it was
         for key in keys:
-            found[key] = min(found.get(key, event.occurred_at), event.occurred_at)
+            found[key] = min(found.get(key, at), at)
     return [OpenKey(key, moment(at)) for key, at in sorted(found.items())]
 
 
@@ -222,7 +232,7 @@ def taught_keys(sales: list[Event]) -> list[OpenKey]:
             for key in [f"em:{digest}" for digest in sale.customer.em] + [
                 f"ph:{digest}" for digest in sale.customer.ph
             ]:
-                found[key] = event.occurred_at
+                found[key] = event.occurred_at - SURE_SKEW_MS
     return [OpenKey(key, moment(at)) for key, at in sorted(found.items())]
 
 

@@ -17,7 +17,14 @@ from psycopg.rows import DictRow
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.events import UserData, Utm, decode_event
 from sinal_runtime.matching.evidence import Candidate, network_of, part_of
-from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, CLOCK_SKEW_MS, MAX_PER_ADDRESS, MAX_PER_KEY, SURE_SKEW_MS
+from sinal_runtime.matching.signals import (
+    ADDRESS_WINDOW_MS,
+    CLOCK_SKEW_MS,
+    MAX_PER_ADDRESS,
+    MAX_PER_KEY,
+    PROOF_MS,
+    SURE_SKEW_MS,
+)
 from sinal_runtime.matching.visits import ClickRow, IdentityRow, OpenKey, SessionRow, moment
 from sinal_runtime.store import queries, rows
 from sinal_runtime.store.database import Connection, Database
@@ -392,6 +399,7 @@ def _question(order: int, wanted: rows.Wanted) -> rows.Question:
         parts=sorted({part for click_id in subject.click_ids if (part := part_of(click_id))}),
         networks=sorted(set(map(network_of, subject.ips))),
         since=moment(subject.bought_at - wanted.window_s * 1000),
+        proof_since=moment(subject.bought_at - PROOF_MS),
         until=moment(subject.bought_at + SURE_SKEW_MS),
         ip_since=moment(min(subject.first_at, subject.bought_at) - ADDRESS_WINDOW_MS),
         ip_until=moment(subject.bought_at + CLOCK_SKEW_MS),

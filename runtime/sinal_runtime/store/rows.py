@@ -176,6 +176,7 @@ class Question(msgspec.Struct, kw_only=True, frozen=True):
 
     id: int
     since: datetime
+    proof_since: datetime
     until: datetime
     ip_since: datetime
     ip_until: datetime

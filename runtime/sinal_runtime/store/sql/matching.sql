@@ -247,11 +247,12 @@ order by c.id
 for update
 
 -- name: reopenable
+-- `at` is a day earlier than the visit: what is told after the purchase may still change the match.
 select distinct r.tenant as tenant_id, o.conversion_id as id
 from unnest(%(tenant)s::text[], %(key)s::text[], %(at)s::timestamptz[]) as r (tenant, key, at), lateral (
     select o.conversion_id from open_orders o
     where o.tenant_id = r.tenant and o.key = r.key
-        and r.at <= o.last_at + interval '1 day' and r.at >= o.last_at - interval '60 days' offset 0) as o
+        and r.at <= o.last_at and r.at >= o.last_at - interval '60 days' offset 0) as o
 
 -- name: open_orders
 insert into open_orders as o (tenant_id, key, conversion_id, last_at)
@@ -343,14 +344,14 @@ where m.conversion_id = any(%(item)s::bigint[])
 -- planner believes of the tables.
 with s as (
     select * from unnest(
-        %(tenant)s::text[], %(id)s::bigint[], %(since)s::timestamptz[], %(until)s::timestamptz[],
-        %(ip_since)s::timestamptz[], %(ip_until)s::timestamptz[], %(click_ids)s::text[], %(chosen)s::text[],
+        %(tenant)s::text[], %(id)s::bigint[], %(since)s::timestamptz[], %(proof_since)s::timestamptz[],
+        %(until)s::timestamptz[], %(ip_since)s::timestamptz[], %(ip_until)s::timestamptz[], %(click_ids)s::text[], %(chosen)s::text[],
         %(parts)s::text[], %(session_ids)s::text[],
         %(external_ids)s::text[], %(fbclids)s::text[], %(fbps)s::text[], %(emails)s::text[], %(phones)s::text[],
         %(networks)s::text[]
     ) as s (
-        tenant, id, since, until, ip_since, ip_until, click_ids, chosen, parts, session_ids, external_ids, fbclids,
-        fbps, emails, phones, networks)
+        tenant, id, since, proof_since, until, ip_since, ip_until, click_ids, chosen, parts, session_ids, external_ids,
+        fbclids, fbps, emails, phones, networks)
 ), own (tenant, conversion_id, id, ts) as materialized (
     select s.tenant, s.id, c.id, c.ts from s, unnest(s.click_ids::text[]) as v (value), lateral (
         select c.id, c.ts from clicks c
@@ -363,11 +364,11 @@ with s as (
     union
     select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.emails::text[]) as v (value), lateral (
         select i.click_id from identities i where i.tenant_id = s.tenant and i.email_hash = v.value
-            and i.last_seen_at >= s.since limit %(per_key)s) as i
+            and i.last_seen_at >= s.proof_since limit %(per_key)s) as i
     union
     select s.tenant, s.id, s.since, s.until, i.click_id from s, unnest(s.phones::text[]) as v (value), lateral (
         select i.click_id from identities i where i.tenant_id = s.tenant and i.phone_hash = v.value
-            and i.last_seen_at >= s.since limit %(per_key)s) as i
+            and i.last_seen_at >= s.proof_since limit %(per_key)s) as i
 ), direct (tenant, conversion_id, id, ts) as materialized (
     select * from own
     union
@@ -582,7 +583,10 @@ select array(select distinct tenant_id from conversions where hold_until <= %(no
 -- Nobody is waited for: tenants may come in any sequence.
 select c.*
 from unnest(%(tenant)s::text[], %(now)s::timestamptz[], %(most)s::int[]) as r (tenant, now, most), lateral (
-    select c.*, c.signals::text as signals_text from conversions c
+    select c.*, c.signals::text as signals_text, exists (select from conversions o
+        where o.tenant_id = c.tenant_id and o.order_key = c.order_key and o.gateway <> c.gateway and o.id < c.id)
+        as namesake
+    from conversions c
     where c.tenant_id = r.tenant and (c.hold_until <= r.now or c.recheck_at <= r.now)
     order by c.id limit r.most
     for update skip locked) as c
