@@ -105,6 +105,11 @@ class Stage:
         )
         self.tenant = ready["tenants"]["loja"]
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+        self._api.close()
+
     def body(self, case: str, file: str) -> bytes:
         """A report's delivery with its times of now."""
         return moved((FOLDER / case / file).read_bytes())
@@ -255,7 +260,9 @@ def staged(folder: Path) -> Iterator[Stage]:
         while not ready_file.exists():
             assert process.poll() is None and time.monotonic() < deadline, output.read_text()
             time.sleep(0.05)
-        yield Stage(json.loads(ready_file.read_text()), payments, folder / "all.yaml")
+        stage = Stage(json.loads(ready_file.read_text()), payments, folder / "all.yaml")
+        with contextlib.closing(stage):
+            yield stage
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0, output.read_text()
