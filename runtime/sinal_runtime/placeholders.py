@@ -26,6 +26,7 @@ undefined null none nan void (null) (none) (undefined) n/a n\a n.a. n.a #n/a #re
 null,null undefined,undefined
 """
 _PROGRAM = frozenset(_OF_PROGRAMS.split())
+_PROGRAM_LETTERS = tuple(word for word in sorted(_PROGRAM) if word.isalpha())
 
 # As ids they would join all who have none.
 _INSTEAD_OF_IDS = """
@@ -69,6 +70,7 @@ _MACRO = re.compile(
     r"|__[a-z][a-z0-9]*(?:_[a-z0-9]+)*__|\{[$_a-z][_a-z. :]{0,60}\}|\[object \w+\]|##[a-z][\w.]{0,60}##",
     re.IGNORECASE,
 )
+_NOT_BARE = re.compile(r"[^a-z0-9]+")
 _MAY_BE_MACRO = re.compile(r"[{%$*<\[#]|__")
 
 # SHA-256 of nothing, which senders that hash by themselves send.
@@ -92,7 +94,15 @@ def is_no_key(text: str) -> bool:
 
 def is_nobody(text: str) -> bool:
     """Whether a name or a place is a placeholder; a real `Null` or `Teste` loses one field for it."""
-    return _nobody(text) if len(text) <= REMEMBERED_LENGTH else _has_macro(text)
+    if len(text) > REMEMBERED_LENGTH:
+        return _has_macro(text)
+    bare = text.replace(" ", "")
+    if not (bare.isascii() and bare.isalpha()):
+        return _nobody(text)
+    bare = bare.lower()  # words of plain letters, as nearly always
+    if bare in _NOBODY or (bare[0] == bare[-1] and len(bare) > 1 and _is_row(bare)):
+        return True
+    return bare.startswith(_PROGRAM_LETTERS) and _said_by_program(text.lower())
 
 
 def is_no_campaign(text: str) -> bool:
@@ -160,7 +170,7 @@ def _folded(text: str) -> str:
     """Lower-case letters and digits alone, without accents."""
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)
-    return "".join(char for char in text.lower() if char.isascii() and char.isalnum())
+    return _NOT_BARE.sub("", text.lower())
 
 
 def _said_by_program(plain: str) -> bool:
@@ -192,13 +202,12 @@ def _no_id(text: str) -> bool:
     return not bare or _is_row(bare) or _folded(bare) in _NO_ID or plain == "-1"
 
 
-@lru_cache(maxsize=4_096)
 def _nobody(text: str) -> bool:
     plain = _plain(text)
     if _said_by_program(plain) or _has_macro(plain):
         return True
-    if any(char.isalpha() and not _folded(char) for char in plain):  # a script that has no such words
-        return False
+    if not plain.isascii() and any(not char.isascii() and char.isalpha() and not _folded(char) for char in plain):
+        return False  # a script that has no such words
     bare = _folded(plain)
     if not bare:
         return True

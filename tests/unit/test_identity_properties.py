@@ -6,10 +6,11 @@ import hashlib
 import re
 import unicodedata
 
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from sinal_runtime import identity
+from sinal_runtime import identity, placeholders
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -22,6 +23,10 @@ texts = any_text | nasty
 subscribers = st.from_regex(r"9[1-9][0-9]{7}|[2-5][0-9]{7}", fullmatch=True)
 areas = st.sampled_from(["11", "21", "31", "47", "55", "61", "71", "85", "99"])
 words = st.text(st.characters(categories=["Lu", "Ll"]), min_size=1, max_size=12)
+mailboxes = st.from_regex(r"[a-zA-Z0-9_+.-]{1,66}", fullmatch=True)
+domains = st.from_regex(
+    r"[a-z0-9.-]{1,24}\.(com|com\.br|BR|c1|c-d|local|localhost|test|onion|invalid|arpa|xn--p1ai)", fullmatch=True
+)
 
 
 @given(fields, texts, countries)
@@ -85,3 +90,20 @@ def test_no_clear_text_is_in_what_leaves(first: str, last: str, email: str) -> N
         assert all(HEX.fullmatch(value) for value in values)
     assert email not in repr(user)
     assert email not in repr(clear)
+
+
+@given(mailboxes, domains)
+@example("maria.silva+1", "a-b.com.br")
+@example("maria", "a--b.com")
+@example("maria", "shop.local")
+@example("m" * 65, "gmail.com")
+def test_an_address_is_one_wherever_the_validator_says_so(mailbox: str, domain: str) -> None:
+    address = f"{mailbox}@{domain}".lower()
+    assume(address[0] not in "'`" and not placeholders.is_no_mailbox(address))
+    try:
+        found = validate_email(
+            address, check_deliverability=False, globally_deliverable=False, test_environment=True
+        ).normalized
+    except EmailNotValidError:
+        found = None
+    assert identity.normalise("em", f"{mailbox}@{domain}") == (found and found.lower())

@@ -21,6 +21,7 @@ from sinal_runtime.gateways import NotThisGateway, text
 MAX_TEXT = 2_000  # characters kept of a text; longer ones are cut
 MAX_IDENT = 255  # an identifier cannot be cut, a longer one is none (Stripe documents 255)
 MAX_DIGITS = 18  # before the point; no amount and no time has more
+_MAX_AMOUNT = 10**MAX_DIGITS
 _MAX_INTEGER = 10**40  # an identifier may be a number longer than any amount
 _MAX_FORM_FIELDS = 2_000
 _MAX_FORM_DEPTH = 8
@@ -81,11 +82,11 @@ class Node:
 
     def text(self, *path: str) -> str | None:
         """Trimmed text of a string or number (of a list: its first item); None when blank."""
-        return _text(self.raw(*path))
+        return text_of(self.raw(*path))
 
     def ident(self, *path: str) -> str | None:
         """An identifier as text, whole or not at all."""
-        found = _text(self.raw(*path), limit=MAX_IDENT + 1)
+        found = text_of(self.raw(*path), limit=MAX_IDENT + 1)
         return found if found is not None and len(found) <= MAX_IDENT else None
 
     def number(self, *path: str) -> Decimal | None:
@@ -94,7 +95,10 @@ class Node:
 
     def integer(self, *path: str) -> int | None:
         """A whole number, also of "12" or 12.0."""
-        found = _number(self.raw(*path))
+        value = self.raw(*path)
+        if value is None or (type(value) is int and abs(value) < _MAX_AMOUNT):
+            return value
+        found = _number(value)
         return int(found) if found is not None and found == found.to_integral_value() else None
 
     def flag(self, *path: str) -> bool | None:
@@ -102,7 +106,7 @@ class Node:
         value = self.raw(*path)
         if isinstance(value, bool):
             return value
-        word = (_text(value) or "").lower() if isinstance(value, str | int) else None
+        word = (text_of(value) or "").lower() if isinstance(value, str | int) else None
         return True if word in _TRUE else False if word in _FALSE else None
 
 
@@ -244,24 +248,28 @@ def _is_index(name: object) -> bool:
     return isinstance(name, str) and name.isascii() and name.isdigit() and len(name) < 6
 
 
-def _text(value: object, *, limit: int = MAX_TEXT) -> str | None:
+def text_of(value: object, *, limit: int = MAX_TEXT) -> str | None:
+    """Trimmed text of a string or number that was decoded; see `Node.text`."""
+    if type(value) is not str:
+        return None if value is None else _text_of_other(value, limit)
+    value = value[: limit * 2]
+    if not (value.isascii() and value.isprintable() and "&" not in value and "%" not in value):
+        value = text.mended(value)
+        if not value.isprintable():
+            value = value.translate(_CONTROL)
+    return value.strip()[:limit] or None
+
+
+def _text_of_other(value: object, limit: int) -> str | None:
     if isinstance(value, list):
-        value = value[0] if value else None
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+        first = value[0] if value else None
+        return None if isinstance(first, list) else text_of(first, limit=limit)
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < _MAX_INTEGER else None
     if isinstance(value, Decimal):
         number = _number(value)
         return None if number is None else format(_trimmed(number), "f")[:limit]
-    if not isinstance(value, str):
-        return None
-    value = value[: limit * 2]
-    if not value.isascii() or "&" in value or "%" in value:
-        value = text.mended(value)
-    if not value.isprintable():
-        value = value.translate(_CONTROL)
-    return value.strip()[:limit] or None
+    return None
 
 
 def _number(value: object) -> Decimal | None:

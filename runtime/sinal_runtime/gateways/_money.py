@@ -19,6 +19,7 @@ _NO_DECIMALS = frozenset({
 })
 # fmt: on
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+_STEPS = {count: Decimal(1).scaleb(-count) for count in (0, 2, 3)}  # by how many decimals there are
 _CODE_LENGTH = 3
 _SIGNS = {"R$": "BRL", "US$": "USD", "U$": "USD", "€": "EUR", "£": "GBP"}
 _MARK = r"[A-Za-z]{0,3}\$|[A-Za-z]{3}|€|£"
@@ -134,7 +135,7 @@ def _sum(told: Sequence[str | None]) -> Decimal:
 
 
 def _step(code: str | None) -> Decimal:
-    return Decimal(1).scaleb(-decimals(code))
+    return _STEPS[decimals(code)]
 
 
 def _read(digits: str, code: str | None) -> Decimal | None:

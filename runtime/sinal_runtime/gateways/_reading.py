@@ -17,6 +17,7 @@ _FOREIGN_WITH_COUNTRY = 11
 _COUNTRY_CODES = (
     "ddi", "phone_ddi", "phone_extension", "phone_country_code", "phoneCountryCode",
 )  # fmt: skip
+_NO_DIGIT = re.compile(r"\D+")
 _LOCAL_PHONE = 9  # digits of a Brazilian subscriber; more of them include the area code
 
 
@@ -50,20 +51,22 @@ def phones(*numbers: str | None) -> tuple[str, ...]:
 
 def with_area(area: str | None, number: str | None) -> str | None:
     """A number with its area code, which gateways send apart and sometimes in the number as well."""
-    if number is None or area is None or len(re.sub(r"\D", "", number)) > _LOCAL_PHONE:
+    if number is None or area is None or len(_NO_DIGIT.sub("", number)) > _LOCAL_PHONE:
         return number
     return f"{area}{number}"
 
 
 def country_code(node: Node) -> str | None:
     """The country code of a phone, where a person's fields have one of their own."""
-    return next((code for name in _COUNTRY_CODES if (code := node.text(name)) is not None), None)
+    return next((code for name in _COUNTRY_CODES if name in node and (code := node.text(name)) is not None), None)
 
 
 def with_country(code: str | None, number: str | None) -> str | None:
     """A number behind the country code that a gateway sends apart; a number that has it already is told with a plus."""
-    country, digits = (re.sub(r"\D", "", text or "").lstrip("0") for text in (code, number))
-    if number is None or not country or not digits or number.lstrip().startswith("+"):
+    if code is None or number is None or number.lstrip().startswith("+"):
+        return number
+    country, digits = (_NO_DIGIT.sub("", text).lstrip("0") for text in (code, number))
+    if not country or not digits:
         return number
     whole = digits.startswith(country) and len(digits) >= _WITH_COUNTRY.get(country, _FOREIGN_WITH_COUNTRY)
     return f"+{digits}" if whole else f"+{country}{digits}"

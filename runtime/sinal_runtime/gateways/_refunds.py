@@ -39,9 +39,9 @@ def given_back(
     if given is not None:
         part = value is not None and Decimal(given) < Decimal(value)
         return ("partially_refunded" if part else status), given
-    words = [(place.text(name) or "").lower() for place in places for name in _KINDS]
+    words = [(place.text(name) or "").lower() for place in places for name in _KINDS if name in place]
     part = any(word in told for told in words for word in _PART)
-    part = part or any(place.flag(name) is True for place in places for name in _FLAGS)
+    part = part or any(place.flag(name) is True for place in places for name in _FLAGS if name in place)
     return ("partially_refunded" if part else status), msgspec.UNSET
 
 
@@ -54,6 +54,8 @@ def _places(node: Node) -> list[Node]:
     """A node, and the refund below it with names as if they stood beside the others."""
     found = [spelled(node)]
     for name in _BELOW:
+        if name not in found[0]:
+            continue
         below = spelled(found[0].node(name))
         amount = below.raw("amount") if "amount" in below else below.raw("value")
         found.append(Node({"refundamount": amount, "refundtype": below.raw("type"), "partial": below.raw("partial")}))
@@ -62,6 +64,8 @@ def _places(node: Node) -> list[Node]:
 
 def _amount(place: Node, code: str | None, in_cents: bool) -> str | None:
     for name in _AMOUNTS:
+        if name not in place:
+            continue
         below = spelled(place.node(name))
         at = Node({name: below.raw("value")}) if below else place
         told = _money.cents(at.number(name), code) if in_cents else _money.amount(at, name, code=code)

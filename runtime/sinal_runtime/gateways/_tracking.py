@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from sinal_runtime import addresses, placeholders
-from sinal_runtime.gateways._body import Node, form_fields
+from sinal_runtime.gateways._body import Node, form_fields, text_of
 from sinal_runtime.gateways._names import plain, told
 from sinal_runtime.gateways.sale import Client, Tracking
 from sinal_runtime.slots import ours_in
@@ -68,9 +68,12 @@ def read(sources: Sequence[Node], *, trust: Sequence[str]) -> Tracking:
         _collect(source, slots, deep=_DEEP)
 
     def find(*names: str, accept: Callable[[str], bool] = _is_told) -> str | None:
-        values = (value for name in names for value in slots.get(name, ()))
-        texts = (Node({"it": value}).text("it") for value in values)
-        return next((text for text in texts if text is not None and accept(text)), None)
+        for name in names:
+            for value in slots.get(name, ()):
+                text = text_of(value)
+                if text is not None and accept(text):
+                    return text
+        return None
 
     trusted = [plain(name) for name in trust]
     return Tracking(
@@ -116,7 +119,7 @@ def client_of(*nodes: Node) -> Client:
     for node in nodes:
         for name, value in told(node):
             if (kind := _BROWSER.get(name)) is not None and kind not in found:
-                text = Node({"it": value}).text("it")
+                text = text_of(value)
                 found |= {kind: text} if text is not None else {}
     return client(found.get("ip"), found.get("agent"))
 

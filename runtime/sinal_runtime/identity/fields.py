@@ -19,7 +19,8 @@ from sinal_runtime.identity.text import tidy
 
 MAX_LENGTH = 1_000  # characters; no field of a person is longer
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_NOT_THE_VALUE = re.compile(r"[0-9a-fA-F]{32}|.*[*•●]{2}.*")  # an MD5, a mask
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
+_MASK = re.compile(r"[*•●]{2}")
 
 LOST = "\ufffd"  # what stands for bytes that are of no encoding
 _WORDS = frozenset({"fn", "ln", "ct"})  # no name of anybody or any place has a question mark
@@ -76,11 +77,11 @@ def normalise(field: str, value: str, *, country: str = "BR") -> str | None:
     if len(value) > MAX_LENGTH:
         return None
     text = tidy(value)
-    if _SHA256.fullmatch(text):
+    if _is_sha256(text):
         return None if placeholders.is_no_digest(text.lower()) else text.lower()
     if LOST in text or ("?" in text and key in _WORDS):
         return None
-    if not text or (key != "external_id" and _NOT_THE_VALUE.fullmatch(text)):  # an external id may well be a UUID
+    if not text or (key != "external_id" and _is_not_the_value(text)):  # an external id may well be a UUID
         return None
     return rule(text, country.upper())
 
@@ -95,4 +96,15 @@ def hashed(field: str, value: str, *, country: str = "BR") -> str | None:
     normalised = normalise(field, value, country=country)
     if normalised is None:
         return None
-    return normalised if _SHA256.fullmatch(normalised) else digest(normalised)
+    return normalised if _is_sha256(normalised) else digest(normalised)
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and _SHA256.fullmatch(text) is not None
+
+
+def _is_not_the_value(text: str) -> bool:
+    """Whether a text is an MD5 or masked."""
+    if len(text) == 32 and _MD5.fullmatch(text):
+        return True
+    return ("*" in text or not text.isascii()) and _MASK.search(text) is not None

@@ -29,7 +29,9 @@ def name(text: str) -> str | None:
     if placeholders.is_nobody(text):
         return None
     found = placeholders.without_program_words(words(text, numbers=True))
-    return None if not found or placeholders.is_nobody(found) else found
+    if not found or (found != text.lower() and placeholders.is_nobody(found)):
+        return None
+    return found
 
 
 def split_name(full_name: str) -> tuple[str | None, str | None]:

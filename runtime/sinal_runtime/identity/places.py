@@ -11,7 +11,7 @@ import unicodedata
 from sinal_runtime import placeholders
 from sinal_runtime.identity import countries
 from sinal_runtime.identity.states import BRAZIL, CODES
-from sinal_runtime.identity.text import digits, fold, plain, words
+from sinal_runtime.identity.text import digits, fold, is_plain, plain, words
 
 _PARTS = re.compile(r"[/,()|–—-]")
 _CITY_STATE = re.compile(r"^(.*\S)\s*[/,(|–—-]\s*([A-Za-z]{2})\s*\)?$")
@@ -21,10 +21,11 @@ _ZIP_DIGITS = 5
 
 def city(text: str, country: str) -> str | None:
     """Meta's `ct`: lower-case letters only, accents kept; `Campinas - SP` is Campinas in Brazil."""
-    if country == "BR" and (found := _CITY_STATE.match(text)) and found.group(2).lower() in BRAZIL:
-        text = found.group(1)
+    if country == "BR" and not is_plain(text):
+        found = _CITY_STATE.match(text)
+        text = found[1] if found and found[2].lower() in BRAZIL else text
     joined = _joined(text)
-    return None if not joined or placeholders.is_nobody(text) or placeholders.is_nobody(joined) else joined
+    return None if _is_nowhere(text, joined) else joined
 
 
 def state(text: str, country: str) -> str | None:
@@ -36,7 +37,7 @@ def state(text: str, country: str) -> str | None:
     named = {codes[key] for part in _PARTS.split(text) if (key := fold(part)) in codes}
     if len(named) == 1:  # "São Paulo - SP"
         return named.pop()
-    return None if not joined or placeholders.is_nobody(text) or placeholders.is_nobody(joined) else joined
+    return None if _is_nowhere(text, joined) else joined
 
 
 def postal_code(text: str, country: str) -> str | None:
@@ -67,6 +68,13 @@ def _numeric(number: str, size: int, longest: int) -> str | None:
         return "0" + number
     found = number[:size]
     return found if size <= len(number) <= longest and not placeholders.is_no_code(found) else None
+
+
+def _is_nowhere(text: str, joined: str) -> bool:
+    """Whether a place is a placeholder, as it came or as it would be hashed, or nothing remained of it."""
+    if not joined or placeholders.is_nobody(text):
+        return True
+    return joined != text.lower() and placeholders.is_nobody(joined)
 
 
 def _joined(text: str) -> str:

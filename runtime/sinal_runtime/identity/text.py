@@ -11,6 +11,8 @@ import unicodedata
 
 _DROPPED = {"Cc", "Cf", "Cs"}  # control, format (BOM, zero-width, bidi marks), lone surrogates
 _SPACES = re.compile(r"\s+")
+_NO_KEY = re.compile(r"[^a-z0-9]+")
+_NO_DIGIT = re.compile(r"[^0-9]+")
 
 
 def tidy(text: str) -> str:
@@ -18,6 +20,8 @@ def tidy(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _DROPPED)
         text = unicodedata.normalize("NFC", text)
+    elif "  " not in text:  # nearly always
+        return text.strip()
     return _SPACES.sub(" ", text).strip()
 
 
@@ -30,13 +34,13 @@ def fold(text: str) -> str:
     """Look-up key: lower case a-z and 0-9 only, accents dropped."""
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in text.lower() if c.isascii() and c.isalnum())
+    return _NO_KEY.sub("", text.lower())
 
 
 def digits(text: str) -> str:
     """Decimal digits of any script, as ASCII."""
     if text.isascii():
-        return "".join(c for c in text if c.isdigit())
+        return text if text.isdigit() else _NO_DIGIT.sub("", text)
     return "".join(str(unicodedata.decimal(c)) for c in text if c.isdecimal())
 
 
@@ -45,10 +49,17 @@ def words(text: str, *, numbers: bool) -> str:
 
     Without a letter nothing remains: a dash, a number or an emoji in a name field is no name.
     """
+    if is_plain(text):
+        return " ".join(text.lower().split())
     kept = "".join(c for c in text.lower() if c.isspace() or _belongs(c, numbers=numbers))
     if not any(c.isalpha() for c in kept):
         return ""
     return unicodedata.normalize("NFC", _SPACES.sub(" ", kept).strip())
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is words of ASCII letters, as nearly every name is; there is nothing to clean in such."""
+    return text.isascii() and text.replace(" ", "").isalpha()
 
 
 def _belongs(char: str, *, numbers: bool) -> bool:
