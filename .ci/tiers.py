@@ -195,13 +195,15 @@ class Run:
                 self._running.remove(running)
 
     def _clear(self) -> None:
-        """Kill whatever tiers have left, until nothing is there."""
+        """Kill whatever tiers have left, until nothing is there; what shows itself only now fails the run."""
         names = [tier.name for lane in self.lanes for tier in lane]
         seen: set[int] = set()
         while left := {pid: what for name in names for pid, what in remains(name).items()}:
             for pid in left.keys() - seen:
                 say(f"killing what was left: {left[pid]}")
                 _signal(pid, signal.SIGKILL)
+                if not self._failures and not self._trouble:  # a process shows nothing while it becomes another program
+                    self._failures.append(f"a tier left {left[pid]}")
             seen.update(left)
             time.sleep(0.1)
         self._reap()

@@ -79,11 +79,24 @@ def test_a_run_that_is_too_long_lets_its_tiers_clean_up_and_shows_what_each_said
 
 
 def test_what_outlives_its_tier_is_named_ended_and_a_failure() -> None:
-    code, said = play("tier('careless', 'setsid sleep 300 & echo done')")
+    # It is to be what it will be when the tier ends: before that it is a copy of its shell, then `setsid`.
+    there = "until grep -aq ^sleep /proc/$!/cmdline; do sleep 0.05; done"
+    code, said = play(f"tier('careless', 'setsid sleep 300 & {there}; echo done')")
     assert code == 1
     found = re.search(r"careless left processes behind: (\d+) sleep 300", said)
     assert found, said
     assert not Path(f"/proc/{found[1]}").exists()
+
+
+def test_what_was_not_seen_when_its_tier_ended_is_a_failure_all_the_same(tmp_path: Path) -> None:
+    """A process that is just becoming another program shows nothing of itself for a moment."""
+    hidden = f"until [ -e {tmp_path}/ended ]; do sleep 0.05; done; SINAL_CI_TIER=$1 exec sleep 300"
+    sly = f"setsid env -i bash -c '{hidden}' hidden $SINAL_CI_TIER & echo $! > {tmp_path}/pid"
+    there = f"touch {tmp_path}/ended; until grep -aq ^sleep /proc/$(cat {tmp_path}/pid)/cmdline; do sleep 0.05; done"
+    code, said = play(f"tier('sly', \"\"\"{sly}\"\"\"), tier('next', '{there}')")
+    assert "sly ended well" in said
+    assert code == 1, said
+    assert re.search(r"FAILED: a tier left (\d+) sleep 300", said), said
 
 
 def test_a_run_that_takes_too_long_or_is_told_to_end_shows_where_it_was() -> None:
