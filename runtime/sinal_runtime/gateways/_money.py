@@ -21,8 +21,12 @@ _NO_DECIMALS = frozenset({
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _STEPS = {count: Decimal(1).scaleb(-count) for count in (0, 2, 3)}  # by how many decimals there are
 _CODE_LENGTH = 3
-_SIGNS = {"R$": "BRL", "US$": "USD", "U$": "USD", "€": "EUR", "£": "GBP"}
-_MARK = r"[A-Za-z]{0,3}\$|[A-Za-z]{3}|€|£"
+_SIGNS = {
+    "R$": "BRL", "US$": "USD", "U$": "USD", "USD$": "USD", "€": "EUR", "£": "GBP", "MX$": "MXN", "MEX$": "MXN",
+    "AR$": "ARS", "CLP$": "CLP", "COL$": "COP", "COP$": "COP", "CA$": "CAD", "S/": "PEN", "S/.": "PEN", "₲": "PYG",
+    "GS": "PYG", "GS.": "PYG", "KZ": "AOA",
+}  # fmt: skip
+_MARK = r"[A-Za-z]{0,3}\$|[A-Za-z]{3}|[Gg][Ss]\.?|[Kk][Zz]|[Ss]/\.?|[€£¥₲]"
 _WRITTEN = re.compile(rf"({_MARK})?\s*(\d[\d.,]{{0,39}}?)(?:\s*({_MARK}))?", re.ASCII)
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*", re.ASCII)
 _PLAIN = re.compile(r"\d{1,18}(?:[.,]\d{1,12})?", re.ASCII)

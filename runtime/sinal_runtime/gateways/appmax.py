@@ -122,17 +122,17 @@ def _of_order(delivery: Delivery, status: Status, reading: Reading) -> Sale:
 
 
 def _value(order: Node) -> str | None:
-    total, interest = order.number("total"), order.number("interest")
-    if total is None:
-        return None
-    return _money.major(total - interest if interest is not None and 0 < interest < total else total, CURRENCY)
+    total, interest = (_money.amount(order, name, code=CURRENCY) for name in ("total", "interest"))
+    if total is None or interest is None or not 0 < Decimal(interest) < Decimal(total):
+        return total
+    return _money.major(Decimal(total) - Decimal(interest), CURRENCY)
 
 
 def _refunded(order: Node, status: Status) -> str | UnsetType:
     if status not in ("refunded", "partially_refunded"):
         return UNSET
-    amount = order.number("total_refunded") or order.number("refund_amount")  # 0 where it is not told
-    return (_money.major(amount, CURRENCY) if amount else None) or UNSET
+    told = (_money.amount(order, name, code=CURRENCY) for name in ("total_refunded", "refund_amount"))
+    return next((amount for amount in told if amount is not None and Decimal(amount) > 0), UNSET)  # 0: not told
 
 
 def _moment(order: Node, status: Status) -> datetime | None:

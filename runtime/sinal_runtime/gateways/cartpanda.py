@@ -99,15 +99,12 @@ def _sale(order: Node, event: str, status: Status, reading: Reading) -> Sale:
 def _price(order: Node) -> tuple[str | None, str | None]:
     """What was paid and its currency: the buyer's, else the shop's own."""
     payment = order.node("payment")
-    paid, own = payment.number("actual_price_paid"), _own_currency(order)
-    if paid is not None:
-        told = payment.text("actual_price_paid_currency") or own or order.text("currency")
-        currency = _money.currency_of(told, default=CURRENCY)
-        value = _money.major(paid, currency)
-    else:
-        currency = _money.currency_of(own, order.text("currency"), default=CURRENCY)
-        value = _money.amount(order, "total_price", code=currency)
-    return value, currency if value is not None else None
+    own = _own_currency(order)
+    told = payment.text("actual_price_paid_currency") or own or order.text("currency")
+    paid = _money.price(payment, "actual_price_paid", default=_money.currency_of(told, default=CURRENCY))
+    if paid[0] is not None:
+        return paid
+    return _money.price(order, "total_price", default=_money.currency_of(own, order.text("currency"), default=CURRENCY))
 
 
 def _own_currency(order: Node) -> str | None:
@@ -147,15 +144,16 @@ def _moment(order: Node, status: Status) -> datetime | None:
 
 
 def _product(item: Node, currency: str | None, *, in_own: bool) -> Product:
-    quantity, paid = max(1, item.integer("quantity") or 1), item.number("actual_price_paid")
-    listed = _money.amount(item, "price", code=currency) if in_own else None
-    price = paid if paid is not None else None if listed is None else Decimal(listed)
+    quantity = max(1, item.integer("quantity") or 1)
+    price = _money.amount(item, "actual_price_paid", code=currency)
+    if price is None and in_own:
+        price = _money.amount(item, "price", code=currency)
     return Product(
         id=item.ident("product_id") or item.ident("id"),
         name=item.text("title") or item.text("name"),
         offer_id=item.ident("variant_id"),
         quantity=quantity,
-        value=None if price is None else _money.major(price * quantity, currency),
+        value=None if price is None else _money.major(Decimal(price) * quantity, currency),
     )
 
 

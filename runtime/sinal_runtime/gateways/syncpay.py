@@ -67,8 +67,7 @@ def _sale(data: Node, order: str | None, word: str, reading: Reading) -> Sale:
     status = STATUSES.get(word.lower(), "ignored")
     if any(name in data for name in _CASH_OUT):
         status, word = "ignored", "cashout"
-    currency = _money.currency(data.text("currency") or "BRL")
-    value = _money.major(data.number("amount"), currency)
+    value, currency = _money.price(data, "amount", default=_money.currency_of(data.text("currency"), default="BRL"))
     moment = _time.first(data.raw("updated_at"), data.raw("paid_at"), data.raw("created_at"))
     return Sale(
         gateway=NAME,
@@ -77,7 +76,7 @@ def _sale(data: Node, order: str | None, word: str, reading: Reading) -> Sale:
         status=status,
         order_id=order,
         value=value,
-        currency=currency if value is not None else None,
+        currency=currency,
         method="pix",
         occurred_at=reading.occurred(moment),
         customer=reading.customer(_buyer(data) if status != "ignored" else identity.ClearUser()),

@@ -102,13 +102,12 @@ def _status(event: str, resource: Node) -> tuple[Status, str]:
 
 def _sale(body: Node, event: str, status: Status, order: str | None, reading: Reading) -> Sale:
     resource, is_cart = body.node("resource"), status == "initiate_checkout"
-    amount = resource.number("value_total")
-    value = _money.major(resource.number("totalizers", "total") if amount is None else amount, CURRENCY)
+    value, currency = _price(resource)
     cart = resource.ident("token") or order or _keys.fingerprint(_data(resource, "customer").text("email"))
     who = cart if is_cart else order or _keys.fingerprint(event, body.text("time"))
     fact = body.text("time") if status == "ignored" else None
     person = _data(resource, "customer")
-    products = [_product(item) for item in _list(resource, "items") if item.ident("product_id")]
+    products = [_product(item, currency) for item in _list(resource, "items") if item.ident("product_id")]
     return Sale(
         gateway=NAME,
         event=event,
@@ -116,11 +115,11 @@ def _sale(body: Node, event: str, status: Status, order: str | None, reading: Re
         status=status,
         order_id=who if is_cart else order,
         value=value,
-        currency=CURRENCY if value is not None else None,
+        currency=currency,
         method=_methods.method(next((node.text("alias") for node in resource.nodes("payments")), None)),
         installments=next((node.integer("installments") for node in _list(resource, "transactions")), None),
         occurred_at=reading.occurred(_moment(body, status)),
-        products=_basket.fitted(products, value, CURRENCY, besides=_shipment(resource)),
+        products=_basket.fitted(products, value, currency, besides=_shipment(resource)),
         customer=reading.customer(_buyer(resource)),
         tracking=_returned(resource),
         client=_tracking.client(resource.text("ip") or person.text("ip")),
@@ -136,10 +135,17 @@ def _list(node: Node, name: str) -> list[Node]:
     return node.nodes(name, "data") or ([] if node.node(name) else node.nodes(name))
 
 
+def _price(resource: Node) -> tuple[str | None, str | None]:
+    """What the order costs; a cart's total may stand among its totalizers alone."""
+    value, currency = _money.price(resource, "value_total", default=CURRENCY)
+    return (value, currency) if value is not None else _money.price(resource, "totalizers", "total", default=CURRENCY)
+
+
 def _shipment(resource: Node) -> Decimal | None:
     """What delivery costs, which the order's total has in it."""
-    told = resource.number("value_shipment")
-    return resource.number("totalizers", "shipment") if told is None else told
+    told = _money.amount(resource, "value_shipment", code=CURRENCY)
+    told = _money.amount(resource, "totalizers", "shipment", code=CURRENCY) if told is None else told
+    return None if told is None else Decimal(told)
 
 
 def _moment(body: Node, status: Status) -> datetime | None:
@@ -168,14 +174,14 @@ def _instant(dated: Node) -> datetime | None:
         return _time.instant(date)
 
 
-def _product(item: Node) -> Product:
-    quantity, price = max(1, item.integer("quantity") or 1), item.number("price")
+def _product(item: Node, currency: str | None) -> Product:
+    quantity, price = max(1, item.integer("quantity") or 1), _money.amount(item, "price", code=currency or CURRENCY)
     return Product(
         id=item.ident("product_id"),
         name=_data(item, "sku").text("title") or item.text("name"),
         offer_id=item.ident("sku_id"),
         quantity=quantity,
-        value=None if price is None else _money.major(price * quantity, CURRENCY),
+        value=None if price is None else _money.major(Decimal(price) * quantity, currency),
     )
 
 

@@ -1,4 +1,4 @@
-"""PagBank, Cartpanda and Appmax: several charges, refunds in part, renewals, tests, and which money it was."""
+"""PagBank, Cartpanda, Appmax and others: several charges, refunds in part, renewals, tests, and which money it was."""
 
 from __future__ import annotations
 
@@ -143,3 +143,50 @@ def test_pushinpay_in_both_spellings(tree: Tree, sale: Parse) -> None:
     payload = tree("pushinpay/paid.shape.json")
     found = [sale("pushinpay", payload | {"status": word}, now=0.0).status for word in ("canceled", "cancelled")]
     assert found == ["canceled", "canceled"]
+
+
+WRITTEN = [
+    ("1497.00", "1497.00"),
+    (1497.5, "1497.50"),
+    ("1.497,00", "1497.00"),
+    ("1.497", "1497.00"),
+    ("R$ 1.497,00", "1497.00"),
+]
+
+
+@pytest.mark.parametrize(("written", "value"), WRITTEN)
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("appmax/OrderApproved.json", ("data", "total")),
+        ("cartpanda/order.paid.reconstructed.json", ("order", "payment", "actual_price_paid")),
+        ("syncpay/old_api.PAID_OUT.shape.json", ("data", "amount")),
+        ("yampi/order.paid.reconstructed.json", ("resource", "value_total")),
+    ],
+)
+def test_amounts_that_were_written_for_people(
+    name: str, path: tuple[str, ...], written: object, value: str, tree: Tree, sale: Parse
+) -> None:
+    payload = tree(name)
+    place = payload
+    for step in path[:-1]:
+        place = place[step]
+    assert path[-1] in place
+    place[path[-1]] = written
+    assert sale(name.partition("/")[0], payload).value == value
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "currency"),
+    [
+        ("MX$ 499.00", "499.00", "MXN"),
+        ("S/ 99,90", "99.90", "PEN"),
+        ("Gs. 150.000", "150000", "PYG"),
+        ("CLP$ 15.990", "15990", "CLP"),
+        ("Kz 15.000,00", "15000.00", "AOA"),
+        ("¥ 1.500", "1500.00", None),  # of Japan or of China
+    ],
+)
+def test_signs_of_other_currencies(written: str, value: str, currency: str | None, tree: Tree, sale: Parse) -> None:
+    found = sale("kirvano", tree("kirvano/SALE_APPROVED.json") | {"total_price": written})
+    assert (found.value, found.currency) == (value, currency)
