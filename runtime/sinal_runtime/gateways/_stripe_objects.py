@@ -22,6 +22,7 @@ _WHOLE_UNITS = frozenset({
 })
 # fmt: on
 _AT_A_TILL = frozenset({"card_present", "interac_present"})
+_OF_INVOICES = frozenset({"Subscription update", "Payment for Invoice"})
 _THOUSANDTHS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 _PAYMENTS = frozenset({
     "checkout.session", "payment_intent", "invoice", "invoice_payment", "charge", "dispute", "refund",
@@ -75,6 +76,14 @@ def reference(thing: Node, name: str) -> str | None:
 def is_of_checkout(intent: Node) -> bool:
     """Whether a payment intent is a Checkout session's, whose own events tell more."""
     return (intent.text("payment_details", "order_reference") or "").startswith("cs_")
+
+
+def is_of_an_invoice(intent: Node) -> bool:
+    """Whether Stripe's own description says that an intent pays an invoice, also where the intent names none.
+
+    A subscription's first one may have no other event that tells of the sale.
+    """
+    return intent.text("description") in _OF_INVOICES
 
 
 def is_nothing(thing: Node) -> bool:

@@ -171,7 +171,7 @@ def _is_own_payment(intent: Node) -> bool:
 
     A subscription's first payment through a form of one's own has no session, and its invoice repeats it.
     """
-    if _stripe_objects.is_of_checkout(intent):
+    if _stripe_objects.is_of_checkout(intent) or _stripe_objects.is_of_an_invoice(intent):
         return False
     return _stripe_objects.invoice(intent) is None or intent.text("description") == "Subscription creation"
 

@@ -47,6 +47,13 @@ class TestOneOrder:
         found = sale("stripe", intent(f"payment_intent.{kind}", description="Subscription update"))
         assert (found.status, found.order_id, found.names) == ("ignored", "in_1", ["pi_1"])
 
+    @pytest.mark.parametrize("text", ["Subscription update", "Payment for Invoice"])
+    @pytest.mark.parametrize("kind", ["succeeded", "payment_failed"])
+    def test_an_intent_that_names_no_invoice_and_pays_one_is_no_sale(self, kind: str, text: str, sale: Parse) -> None:
+        assert sale("stripe", intent(f"payment_intent.{kind}", reference=None, description=text)).status == "ignored"
+        own = sale("stripe", intent("payment_intent.succeeded", reference=None, description="Curso"))
+        assert (own.status, own.order_id) == ("approved", "pi_1")
+
     def test_the_first_intent_of_a_subscription_is_the_order_of_its_invoice(self, sale: Parse) -> None:
         found = sale("stripe", intent(description="Subscription creation"))
         assert (found.status, found.order_id, found.names) == ("approved", "in_1", ["pi_1"])
