@@ -17,6 +17,7 @@ from functools import lru_cache
 
 REMEMBERED_LENGTH = 64  # characters of a value; a longer one is looked at each time
 LONGEST_WORD = 20  # characters of a word for no id; what is longer can only be a row or a macro
+COUNTED = 10  # digits that were counted and not typed from memory; a postal code and a line have fewer
 LONG_ROW = 8  # digits: a shorter row of one digit may be somebody's number
 _JOINTS = "-_.:/ "
 
@@ -45,7 +46,7 @@ fullname name fulano fulanodetal beltrano ciclano sicrano naoinformado naoinform
 naopreenchida naodisponivel naoidentificado naoidentificada naocadastrado naoseaplica naotem naopossui semnome
 semsobrenome seminformacao semcadastro semdados semcidade semestado sememail semtelefone nenhum nenhuma vazio empty
 placeholder string asdf asdfasdf asdfgh qwerty qwertyuiop consumidor consumidorfinal clientenaoidentificado visitante
-convidado guestuser
+convidado guestuser primeironome ultimonome seunome seusobrenome testando
 """
 _NOBODY = frozenset(_INSTEAD_OF_NAMES.split())
 
@@ -72,6 +73,8 @@ _MACRO = re.compile(
 )
 _NOT_BARE = re.compile(r"[^a-z0-9]+")
 _MAY_BE_MACRO = re.compile(r"[{%$*<\[#]|__")
+
+_COUNTING = ("01234567890123456789", "123456789101112", "98765432109876543210", "987654321000")
 
 # SHA-256 of nothing, which senders that hash by themselves send.
 _HASHED = ("", " ", "0", "[object object]", "n/a", "nan", "nil", "none", "null", "undefined", "false", "true")
@@ -132,6 +135,11 @@ def is_no_line(digits: str, *, line: int) -> bool:
     """
     last = digits[-line:]
     return len(set(last)) == 1 and (last[0] != "0" or digits[-line - 1 : -line] in ("", "0"))
+
+
+def is_counted(digits: str) -> bool:
+    """Whether a phone's digits are those of the keyboard in their order: `12345678901`, which is a number of Ohio."""
+    return len(digits) >= COUNTED and any(digits in row for row in _COUNTING)
 
 
 def is_no_code(digits: str) -> bool:
@@ -211,7 +219,10 @@ def _nobody(text: str) -> bool:
     bare = _folded(plain)
     if not bare:
         return True
-    return bare in _NOBODY or _NUMBERED.fullmatch(bare) is not None or bare == "0" or (len(bare) > 1 and _is_row(bare))
+    once, again = bare[: len(bare) // 2], bare[len(bare) // 2 :]
+    if bare in _NOBODY or (once == again and once in _NOBODY):  # "Não Informado Não Informado", of two fields
+        return True
+    return _NUMBERED.fullmatch(bare) is not None or bare == "0" or (len(bare) > 1 and _is_row(bare))
 
 
 @lru_cache(maxsize=4_096)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 
+import msgspec
 import pytest
 
 from sinal_runtime import identity, placeholders
 from sinal_runtime.events import Utm
-from sinal_runtime.gateways import cartpanda
+from sinal_runtime.gateways import cartpanda, kirvano
 from sinal_runtime.gateways.sale import Product, Sale, Tracking, checked
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld
@@ -87,6 +88,8 @@ def test_what_may_be_an_id_is_one(text: str) -> None:
         "teste",
         "Test Test",
         "Não informado",
+        "Não informado Não informado",
+        "Seu nome",
         "NAO INFORMADO",
         "não-informada",
         "Sem nome",
@@ -123,6 +126,7 @@ def test_a_placeholder_is_nobodys_name_or_place(field: str, text: str) -> None:
         ("em", "nullo@gmail.com", "nullo@gmail.com"),
         ("ph", "11 90000-0000", "5511900000000"),
         ("ph", "11 98888-8889", "5511988888889"),
+        ("ph", "11 98765-4321", "5511987654321"),
         ("zp", "11111-112", "11111112"),
     ],
 )
@@ -159,6 +163,11 @@ def test_an_address_for_no_address_is_not_hashed(address: str) -> None:
     "number", ["11 99999-9999", "(21) 98888-8888", "+55 11 99999 9999", "00000000", "00000000000", "1111111111"]
 )
 def test_a_row_of_digits_is_not_a_phone(number: str) -> None:
+    assert identity.hashed("ph", number) is None
+
+
+@pytest.mark.parametrize("number", ["12345678901", "12345678910", "(12) 3456-7890", "98765432100", "+1 234 567 8901"])
+def test_digits_in_their_order_are_not_a_phone(number: str) -> None:
     assert identity.hashed("ph", number) is None
 
 
@@ -280,3 +289,37 @@ def test_sales_of_every_adapter_lose_their_placeholders() -> None:
     assert (found.tracking.src, found.tracking.sck) == ("undefined", "teste"), "slots are kept as they came"
     assert (found.order_id, found.parent_order_id) == (None, None)
     assert [(product.id, product.name) for product in found.products] == [(None, "Curso"), ("7", None)]
+
+
+@pytest.mark.parametrize("nothing", ["undefined", "0", "null"])
+def test_two_buyers_without_an_order_are_not_one(nothing: str) -> None:
+    def told(name: str, at: str = "2026-11-30 09:13:20") -> Sale:
+        order = {"event": "SALE_APPROVED", "sale_id": nothing, "total_price": "R$ 97,00", "created_at": at}
+        (sale,) = checked(kirvano.parse(json.dumps(order | {"customer": {"email": f"{name}@loja.example"}}).encode()))
+        return sale
+
+    first, again, other, later = told("ana"), told("ana"), told("bia"), told("ana", "2026-11-30 10:00:00")
+    assert first.order_id is None
+    assert first.event_key == again.event_key, "a repeated delivery is the same fact"
+    assert len({first.event_key, other.event_key, later.event_key}) == 3, "the next buyer is not a repeat"
+    assert first.event_key.startswith("kirvano:")
+
+
+def test_a_subscription_that_is_nobodys_joins_no_trial_with_a_stranger() -> None:
+    def told(subscription: str) -> Sale:
+        sale = Sale(
+            gateway="own",
+            event="trial",
+            event_key="own:1",
+            status="subscription_changed",
+            order_id=None,
+            occurred_at="2026-11-30T09:13:20Z",
+            names=["undefined", "pi_1"],
+            subscription_id=subscription,
+            trial=True,
+        )
+        return checked([sale])[0]
+
+    lost, kept = told("0"), told("sub_1")
+    assert (lost.subscription_id, lost.trial, lost.names) == (msgspec.UNSET, msgspec.UNSET, ["pi_1"])
+    assert (kept.subscription_id, kept.trial) == ("sub_1", True)

@@ -13,6 +13,7 @@ import msgspec
 
 from sinal_runtime import placeholders
 from sinal_runtime.crawlers import is_crawler
+from sinal_runtime.gateways import _keys
 
 Status = Literal[
     "lead",
@@ -156,7 +157,8 @@ def checked(sales: list[Sale]) -> list[Sale]:
     """The sales an adapter gave, if they are what their types say; raises MalformedSale.
 
     Types are promises that a package of another need not have kept, and what is no sale would fail only behind the
-    broker, where its delivery cannot be read again. A placeholder in an id or a campaign parameter becomes None.
+    broker, where its delivery cannot be read again. A placeholder in an id or a campaign parameter becomes None,
+    and a key that was made of one is made anew.
     """
     try:
         found = _decode(msgspec.json.encode(sales))
@@ -196,10 +198,28 @@ def _without_placeholders(sale: Sale) -> Sale:
     if empty:
         changes["tracking"] = msgspec.structs.replace(tracking, **empty)
     for name in ("order_id", "parent_order_id"):
-        if (told := getattr(sale, name)) is not None and (not told.strip() or placeholders.is_no_id(told)):
+        if (told := getattr(sale, name)) is not None and _is_nobodys(told):
             changes[name] = None
+    if "order_id" in changes:
+        changes["event_key"] = _key_without_order(sale)
+    if sale.subscription_id and _is_nobodys(sale.subscription_id):
+        changes |= {"subscription_id": msgspec.UNSET, "trial": msgspec.UNSET}
+    if sale.names and any(map(_is_nobodys, sale.names)):
+        changes["names"] = [told for told in sale.names if not _is_nobodys(told)]
     if any(product.id and placeholders.is_no_id(product.id) for product in sale.products):
         changes["products"] = [
             msgspec.structs.replace(product, id=placeholders.id_or_none(product.id)) for product in sale.products
         ]
     return msgspec.structs.replace(sale, **changes) if changes else sale
+
+
+def _is_nobodys(told: str) -> bool:
+    return not told.strip() or placeholders.is_no_id(told)
+
+
+def _key_without_order(sale: Sale) -> str:
+    """A key of who, what and when: one made of a placeholder is that of the next buyer, too, who would be a repeat."""
+    who = (sale.customer.em, sale.customer.ph, sale.customer.fn, sale.customer.ln)
+    what = ([(product.id, product.offer_id) for product in sale.products], sale.value, sale.currency)
+    fact = _keys.fingerprint(sale.event_key, who, what, sale.occurred_at)
+    return _keys.event_key(sale.gateway, fact, sale.status)

@@ -56,7 +56,7 @@ def _one(text: str, country: str) -> str | None:
 
 def _number(text: str, country: str) -> str | None:
     number = digits(text)
-    if not _SHORTEST <= len(number) <= _LONGEST + 4:
+    if not _SHORTEST <= len(number) <= _LONGEST + 4 or placeholders.is_counted(number):
         return None
     explicit = "+" in text.partition(number[0])[0]
     if explicit and not number.startswith("0"):
