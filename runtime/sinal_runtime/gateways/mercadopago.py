@@ -220,6 +220,8 @@ def _is_test(body: Node) -> bool:
 
 def _is_renewal(body: Node) -> bool:
     """Whether a charge of a subscription is a later one."""
+    if (body.text("point_of_interaction", "type") or "").upper() != "SUBSCRIPTIONS":
+        return False  # of a card on file, too, it is told whether it was used before
     charge = body.node("point_of_interaction", "transaction_data")
     number = charge.integer("subscription_sequence", "number")
     return number > 1 if number is not None else charge.flag("first_time_use") is False

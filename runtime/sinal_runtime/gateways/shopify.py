@@ -55,7 +55,11 @@ STATES: dict[str, tuple[Status, str]] = {  # of `financial_status`, with the top
 }
 RECURRING = "subscription_contract"
 AT_A_TILL = "pos"
-_RECURRING_TAG = re.compile(r"recurring|renewal", re.IGNORECASE)
+_RECURRING_TAG = re.compile(  # as apps for subscriptions write it; `skin-renewal` and `renewal-sale` are a shop's own
+    r"\s*(recurring|renewal)\s*$|.*(recurring|renewal)[\W_]*(order|charge|payment|subscription)"
+    r"|.*subscription[\W_]*(recurring|renewal)",
+    re.IGNORECASE,
+)
 _FIRST_TAG = re.compile(r"first|initial", re.IGNORECASE)
 _TRUST = ("click_id", "sinal_click_id", "xcod", "sck", "src")
 _GATEWAYS = {"mercado_pago": "wallet", "manual": "other"}
@@ -128,7 +132,7 @@ def _whole(body: Node, event: str, status: Status, reading: Reading) -> Sale:
 def _is_renewal(body: Node) -> bool:
     """Whether a subscription made the order by itself."""
     tags = (body.text("tags") or "").split(",")
-    recurring = any(_RECURRING_TAG.search(tag) and not _FIRST_TAG.search(tag) for tag in tags)
+    recurring = any(_RECURRING_TAG.match(tag) and not _FIRST_TAG.search(tag) for tag in tags)
     return body.text("source_name") == RECURRING or recurring
 
 

@@ -81,6 +81,12 @@ def test_later_charges_of_a_subscription_are_renewals(charge: Any, renewal: bool
     assert read(payment, point_of_interaction={"type": "SUBSCRIPTIONS", "transaction_data": charge}).renewal is renewal
 
 
+@pytest.mark.parametrize("kind", ["CHECKOUT", "OPENPLATFORM", None])
+def test_a_card_that_was_used_before_is_no_renewal(kind: str | None, payment: Any) -> None:
+    place = {"type": kind, "transaction_data": {"first_time_use": False}}
+    assert not read(payment, point_of_interaction=place).renewal
+
+
 @pytest.mark.parametrize(
     "told", [{"point_of_interaction": {"type": "POINT"}}, {"operation_type": "pos_payment"}, {"pos_id": 123}]
 )

@@ -52,7 +52,9 @@ class TestRenewals:
         ("source", "tags", "renewal"),
         [("subscription_contract", "", True), ("subscription_contract_checkout_one", "", False), ("web", "", False),
          ("294517", "Subscription, Subscription Recurring Order", True), ("294517", "Subscription First Order", False),
-         ("web", "appstle_subscription_recurring_order", True), ("web", "recurring customer first order", False)],
+         ("web", "appstle_subscription_recurring_order", True), ("web", "recurring customer first order", False),
+         ("web", "vip, Renewal", True), ("web", "sealsubs:recurring-order", True), ("web", "skin-renewal", False),
+         ("web", "renewal-sale-2026", False)],
     )  # fmt: skip
     def test_orders_that_a_subscription_made(
         self, source: str, tags: str, renewal: bool, order: Any, sale: Parse
