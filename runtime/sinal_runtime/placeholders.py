@@ -20,6 +20,8 @@ LONGEST_WORD = 20  # characters of a word for no id; what is longer can only be 
 COUNTED = 10  # digits that were counted and not typed from memory; a postal code and a line have fewer
 LONG_ROW = 8  # digits: a shorter row of one digit may be somebody's number
 _JOINTS = "-_.:/ "
+_BETWEEN = re.compile(r"[-_.:/|,;=?&#\s]+")
+_FILLED_IN = frozenset({"undefined", "null", "nan"})  # what templates write between other words
 
 # Words of programs: no field of any kind means something with them.
 _OF_PROGRAMS = r"""
@@ -33,7 +35,8 @@ _PROGRAM_LETTERS = tuple(word for word in sorted(_PROGRAM) if word.isalpha())
 _INSTEAD_OF_IDS = """
 na nil nulo nula true false anonymous anonimo anon guest visitor visitante convidado unknown desconhecido indefinido
 id userid externalid distinctid clickid sessionid customerid orderid fbclid fbc fbp email notauthenticated test teste
-testing testes example exemplo placeholder string notset notprovided empty vazio default naoinformado
+testing testes example exemplo placeholder string notset notprovided empty vazio default naoinformado user usuario
+cliente customer anonymoususer object redacted hidden unset
 """
 _NO_ID = frozenset(_INSTEAD_OF_IDS.split())
 
@@ -87,7 +90,7 @@ def is_no_id(text: str) -> bool:
         return _no_id(text)
     if text[0] in "0fF" and not text.strip(text[0] + _JOINTS):  # UUIDs of one digit
         return True
-    return not text.isalnum() and _has_macro(text)
+    return not text.isalnum() and (_has_macro(text) or _made_of_nothing(_plain(text[:REMEMBERED_LENGTH])))
 
 
 def is_no_key(text: str) -> bool:
@@ -186,6 +189,17 @@ def _said_by_program(plain: str) -> bool:
     return plain in _PROGRAM or all(word in _PROGRAM for word in plain.split())
 
 
+def _made_of_nothing(plain: str) -> bool:
+    """Whether an id was put together with a value that was not there: `user_undefined`, `null-null`.
+
+    With a digit beside the word it may tell one from another all the same: `null-7`.
+    """
+    if "undefined" not in plain and "null" not in plain and "nan" not in plain:  # nearly always
+        return False
+    parts = _BETWEEN.split(plain)
+    return not _FILLED_IN.isdisjoint(parts) and not any(char.isdigit() for char in plain)
+
+
 def _is_row(bare: str) -> bool:
     """One character over and over: zeros and x at any length, letters from three, digits from eight on."""
     if bare.strip(bare[0]):
@@ -204,7 +218,7 @@ def _no_id(text: str) -> bool:
     plain = _plain(text)
     if plain.isascii() and plain.isalnum():  # nearly always
         return plain in _NO_ID or plain in _PROGRAM or _is_row(plain)
-    if _said_by_program(plain) or _has_macro(plain):
+    if _said_by_program(plain) or _has_macro(plain) or _made_of_nothing(plain):
         return True
     bare = "".join(char for char in plain if char.isalnum())
     return not bare or _is_row(bare) or _folded(bare) in _NO_ID or plain == "-1"

@@ -47,6 +47,12 @@ NO_IDS = [
     "111.111.111-11",
     "{userid}",
     "user-{{id}}",
+    "user_undefined",
+    "undefined-undefined",
+    "customer:null",
+    "id=undefined",
+    "customer_external_reference_undefined",
+    "usuario",
     "\\N",
     "(null)",
 ]
@@ -62,6 +68,9 @@ IDS = [
     "HP16015479281022",
     "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}",
     "test-42",
+    "user_undefined_42",
+    "nullable-curso",
+    "none-shall-pass",
     "IwAR0abcDEF_ghi-123",
     "a1",
     "Contest",
@@ -323,3 +332,9 @@ def test_a_subscription_that_is_nobodys_joins_no_trial_with_a_stranger() -> None
     lost, kept = told("0"), told("sub_1")
     assert (lost.subscription_id, lost.trial, lost.names) == (msgspec.UNSET, msgspec.UNSET, ["pi_1"])
     assert (kept.subscription_id, kept.trial) == ("sub_1", True)
+
+
+def test_an_order_is_not_its_own_parent() -> None:
+    sale = Sale(gateway="own", event="paid", event_key="own:1", status="approved", order_id="HP1",
+                parent_order_id="HP1", occurred_at="2026-11-30T09:13:20Z")  # fmt: skip
+    assert checked([sale])[0].parent_order_id is None

@@ -200,6 +200,8 @@ def _without_placeholders(sale: Sale) -> Sale:
     for name in ("order_id", "parent_order_id"):
         if (told := getattr(sale, name)) is not None and _is_nobodys(told):
             changes[name] = None
+    if sale.parent_order_id is not None and sale.parent_order_id == sale.order_id:
+        changes["parent_order_id"] = None  # an order that a gateway tells to be its own is nobody's bump
     if "order_id" in changes:
         changes["event_key"] = _key_without_order(sale)
     if sale.subscription_id and _is_nobodys(sale.subscription_id):
