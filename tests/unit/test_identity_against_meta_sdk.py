@@ -103,7 +103,8 @@ plain_words = st.text(string.ascii_letters + "áàãâéêíóõôúçÁÃÉÇñ
 
 @given(st.sampled_from(["fn", "ln", "ct"]), st.lists(plain_words, min_size=1, max_size=4).map(" ".join))
 def test_sdk_and_we_agree_on_every_name_of_plain_words(field: str, name: str) -> None:
-    assume(not is_nobody(name) and name == without_program_words(name))
+    assume(not is_nobody(name) and name.lower() == without_program_words(name.lower()))
+    assume(not is_nobody(str(of_sdk(field, name))))  # `na n` is one more spelling of it
     assert hashed(field, name) == of_sdk(field, name, hashing=True)
 
 
