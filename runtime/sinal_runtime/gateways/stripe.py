@@ -13,6 +13,7 @@ it.
 - Nothing to pay: a subscription's session or first invoice of 0 begins a trial, a cycle of 0 is no sale; both are
   `subscription_changed`. What is charged first after a trial looks like a renewal: only matching knows (`trial`,
   `subscription_id`). A session of mode `payment` for 0 is an approved order that was free.
+- A dispute that begins as an inquiry (`warning_…`) asks for the money; it is a chargeback once funds are withdrawn.
 - Value: minor units; currencies without decimals have none. A partial refund keeps the sale's value and gives
   `refunded_value`.
 - Time: the event's `created` (epoch seconds UTC). `livemode: false` is a test.
@@ -58,6 +59,7 @@ EVENTS: dict[str, Status] = {
     "invoice.payment_failed": "subscription_past_due",
     "charge.refunded": "refunded",
     "charge.dispute.created": "chargeback",
+    "charge.dispute.funds_withdrawn": "chargeback",  # also of an inquiry that became one
     "charge.dispute.closed": "chargeback",
     "customer.subscription.deleted": "subscription_canceled",
     "customer.subscription.updated": "subscription_changed",
@@ -74,7 +76,6 @@ MEANINGLESS = frozenset(EVENTS) | {
     "refund.created",
     "refund.updated",
     "refund.failed",
-    "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
     "charge.dispute.updated",
     "payment_intent.created",
@@ -96,6 +97,7 @@ MEANINGLESS = frozenset(EVENTS) | {
     "customer.updated",
     "customer.subscription.created",
 }
+_INQUIRY = "warning_"  # a bank's question about a charge: no money has moved
 _CLICK_SLOTS = ("client_reference_id", "click_id", "sinal_click_id", "xcod", "sck", "src")
 _IP_SLOTS = ("client_ip_address", "client_ip", "ip")
 _AGENT_SLOTS = ("client_user_agent", "user_agent")
@@ -155,6 +157,8 @@ def _status(kind: str, thing: Node) -> Status:
         status = _session_status(thing)
     elif kind == "charge.dispute.closed":
         status = _dispute_status(thing.text("status") or "")
+    elif status == "chargeback" and (thing.text("status") or "").startswith(_INQUIRY):
+        status = "refund_requested"
     elif kind == "charge.refunded":
         status = _refund_status(thing)
     elif kind == "customer.subscription.updated" and thing.text("status") in ("past_due", "unpaid"):

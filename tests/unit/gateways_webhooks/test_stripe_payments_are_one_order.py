@@ -94,6 +94,32 @@ class TestOneOrder:
         assert sale("stripe", told).names is msgspec.UNSET
 
 
+class TestDisputes:
+    def dispute(self, kind: str, word: str) -> Any:
+        return event(
+            f"charge.dispute.{kind}",
+            "dispute",
+            id="dp_1",
+            charge="ch_1",
+            payment_intent="pi_1",
+            amount=4990,
+            status=word,
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "word", "status"),
+        [("created", "warning_needs_response", "refund_requested"), ("created", "needs_response", "chargeback"),
+         ("funds_withdrawn", "under_review", "chargeback"), ("closed", "warning_closed", "chargeback_won"),
+         ("closed", "won", "chargeback_won"), ("closed", "lost", "chargeback")],
+    )  # fmt: skip
+    def test_a_question_of_the_bank_is_not_a_chargeback(self, kind: str, word: str, status: str, sale: Parse) -> None:
+        assert sale("stripe", self.dispute(kind, word)).status == status
+
+    def test_money_withdrawn_repeats_a_dispute_that_was_told(self, sale: Parse) -> None:
+        told, withdrawn = (self.dispute(kind, "needs_response") for kind in ("created", "funds_withdrawn"))
+        assert sale("stripe", told).event_key == sale("stripe", withdrawn).event_key
+
+
 class TestNothingToPay:
     @pytest.mark.parametrize(
         ("word", "amount"), [("no_payment_required", 0), ("paid", 0), ("no_payment_required", None)]
