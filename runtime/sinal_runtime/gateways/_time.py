@@ -1,4 +1,4 @@
-"""Moments of deliveries as UTC: epoch seconds or milliseconds, RFC 3339, and local times without a zone.
+"""Moments of deliveries as UTC: epoch seconds or milliseconds, RFC 3339, local times without a zone or day first.
 
 Kiwify, Perfect Pay, Appmax and Braip write local time without saying where. It is America/Sao_Paulo, with the
 daylight saving time that was in force until 2019. Years outside 2000-2100 are no moments but placeholders.
@@ -6,6 +6,7 @@ daylight saving time that was in force until 2019. Years outside 2000-2100 are n
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,6 +15,8 @@ _SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLIS_FROM = 100_000_000_000  # as seconds that would be the year 5138
 _SHORTEST = len("2025-05-02")
+_DAY_FIRST = re.compile(r"(\d{2})/(\d{2})/(\d{4})(?:,?[ T]+(\d{2}:\d{2}(?::\d{2})?))?", re.ASCII)  # as Brazil writes it
+_NAMED_UTC = re.compile(r"\s+(?:UTC|GMT|Z)$")
 
 
 def instant(value: object) -> datetime | None:
@@ -54,6 +57,10 @@ def _of_number(value: int | Decimal) -> datetime | None:
 def _of_text(value: str) -> datetime | None:
     if len(value) < _SHORTEST or not value.isascii():
         return None
+    if found := _DAY_FIRST.fullmatch(value):
+        value = f"{found[3]}-{found[2]}-{found[1]} {found[4] or '00:00'}"
+    elif value.endswith(("UTC", "GMT", " Z")):
+        value = _NAMED_UTC.sub("+00:00", value)
     try:
         moment = datetime.fromisoformat(value)
         return _sane(moment if moment.tzinfo else moment.replace(tzinfo=_SAO_PAULO))

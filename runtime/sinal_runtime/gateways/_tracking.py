@@ -47,7 +47,7 @@ _NOBODYS = tuple(  # of no one buyer: two strangers may have the same
     ipaddress.ip_network(network)
     for network in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-        "::/127", "fc00::/7", "fe80::/10",
+        "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10",
     )
 )  # fmt: skip
 

@@ -190,3 +190,26 @@ def test_amounts_that_were_written_for_people(
 def test_signs_of_other_currencies(written: str, value: str, currency: str | None, tree: Tree, sale: Parse) -> None:
     found = sale("kirvano", tree("kirvano/SALE_APPROVED.json") | {"total_price": written})
     assert (found.value, found.currency) == (value, currency)
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("25/02/2025 18:42:02", "2025-02-25T21:42:02Z"),
+        ("25/02/2025 18:42", "2025-02-25T21:42:00Z"),
+        ("25/02/2025", "2025-02-25T03:00:00Z"),
+        ("2025-02-25 18:42:02 UTC", "2025-02-25T18:42:02Z"),
+        ("2025-02-25 18:42:02 -0300", "2025-02-25T21:42:02Z"),
+        ("31/02/2025 18:42:02", "1970-01-01T00:00:00Z"),  # a day that is none: the time of receipt
+    ],
+)
+def test_dates_as_brazil_and_programs_write_them(written: str, moment: str, tree: Tree, sale: Parse) -> None:
+    payload = tree("kirvano/SALE_APPROVED.json") | {"created_at": written, "payment": {}}
+    assert sale("kirvano", payload, now=0.0).occurred_at == moment
+
+
+@pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.1", "240.0.0.1"])
+def test_addresses_that_no_buyer_has(address: str, tree: Tree, sale: Parse) -> None:
+    payload = tree("cartpanda/order.paid.reconstructed.json")
+    payload["order"]["browser_ip"] = f"{address}, 177.10.20.30"
+    assert sale("cartpanda", payload).client.ip == "177.10.20.30"
