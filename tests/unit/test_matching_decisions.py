@@ -225,3 +225,19 @@ def test_the_evidence_of_an_order_does_not_depend_on_the_sequence() -> None:
 )
 def test_the_click_id_inside_metas_cookie(fbc: str | None, fbclid: str | None) -> None:
     assert fbclid_of(fbc) == fbclid
+
+
+@pytest.mark.parametrize(
+    ("told", "heard_after_ms", "meant"),
+    [
+        (1_790_000_040_123, 5_000, 1_790_000_040_123),
+        (1_790_000_041_000, 5_000, 1_790_000_041_999),
+        (1_790_000_040_000, 3_600_000, 1_790_000_099_999),
+        (1_790_000_040_000, 2_500, 1_790_000_042_500),
+        (1_790_000_040_000, -2_500, 1_790_000_040_000),
+    ],
+    ids=["to-the-millisecond", "to-the-second", "to-the-minute", "but-not-after-it-was-heard", "by-a-fast-clock"],
+)
+def test_a_sale_is_as_late_as_its_gateways_time_can_mean(told: int, heard_after_ms: int, meant: int) -> None:
+    event = msgspec.structs.replace(sale_event(), occurred_at=told, received_at=told + heard_after_ms)
+    assert subject_of(event).bought_at == meant

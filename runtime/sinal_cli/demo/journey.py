@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sinal_cli.demo import deliveries
@@ -194,13 +195,14 @@ class Journey:
         await self._clicked("Hugo", click, "179.100.8.8", funnel="lancamento")
 
     async def malformed(self) -> None:
-        """A tracking event with a value that is none, and a genuine delivery that nobody can read."""
+        """A tracking event that Meta takes no more, and a genuine delivery that nobody can read."""
+        eight_days_ago = (datetime.now(UTC) - timedelta(days=8)).isoformat()
         posted = await self.world.browser(
-            "initiate_checkout", "curso", value="a lot", currency="BRL", url="https://loja.example/"
+            "initiate_checkout", "curso", occurred_at=eight_days_ago, url="https://loja.example/"
         )
-        if "value" not in str(posted.body.get("errors")):
-            raise DemoError(f"the answer to a malformed event does not name its field: {posted.body}")
-        self.add("A checkout event with the value «a lot»", posted, Expected("refused", "400"), status=400)
+        if "occurred_at" not in str(posted.body.get("errors")):
+            raise DemoError(f"the answer to an event that is too old does not name its field: {posted.body}")
+        self.add("A checkout event of eight days ago", posted, Expected("refused", "400"), status=400)
         odd = deliveries.Delivery("hotmart", b'{"event": 7, "data": []}', {"X-HOTMART-HOTTOK": HOTTOK})
         self.add(
             "Hotmart: a genuine delivery in an unknown form",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -26,21 +27,25 @@ class ServiceError(RuntimeError):
     """A service did not start; the message ends with the last lines of its log."""
 
 
+# Below what systems hand out to connections that go out (32768 and up on Linux, 49152 by RFC 6335): a port that waits for
+# its listener is not taken by somebody's client meanwhile. Above are the NodePorts of a Kubernetes on this machine.
+_PORTS = range(15_000, 30_000)
 _given: set[int] = set()  # far fewer than there are
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now; never one that this process was given before.
-
-    The system may name a port again before its first receiver listens there.
-    """
+    """A TCP port of 127.0.0.1 that nobody listens on now; never one that this process was given before."""
     while True:
+        port = secrets.choice(_PORTS)  # not `random`, which tests seed: others choose beside this process
+        if port in _given:
+            continue
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
 
 
 def wrapped(command: Sequence[str], *, death_signal: str, unprivileged: bool = False) -> list[str]:

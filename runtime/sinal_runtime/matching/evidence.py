@@ -54,6 +54,7 @@ class Subject(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
         )
 
 
+SECOND_MS, MINUTE_MS = 1_000, 60_000
 _LISTS = tuple(name for name in Subject.__struct_fields__ if not name.endswith("_at"))
 _BOUGHT = ("approved", "subscription_renewed")
 PART = 10  # of an id's 22 characters: what is left names it still
@@ -98,10 +99,11 @@ def subject_of(event: Event) -> Subject:
         "term": tracking.utm_term or event.utm.term,
     }
     fbcs = _sorted([tracking.fbc, event.fbc])
+    told_at = _latest(event)
     return Subject(
-        first_at=event.occurred_at,
-        last_at=event.occurred_at,
-        approved_at=event.occurred_at if sale.status in _BOUGHT else None,
+        first_at=told_at,
+        last_at=told_at,
+        approved_at=told_at if sale.status in _BOUGHT else None,
         click_ids=_click_ids(event, tracking),
         session_ids=_sorted([tracking.session_id, event.session_id]),
         external_ids=_sorted([tracking.external_id, event.external_id]),
@@ -115,6 +117,16 @@ def subject_of(event: Event) -> Subject:
         products=_sorted([product.id for product in sale.products]),
         utms=_sorted([f"{name}={value}" for name, value in utms.items() if value]),
     )
+
+
+def _latest(event: Event) -> int:
+    """The last moment that the gateway's time can mean: many tell a second or a minute, and what it ends with is lost.
+
+    A click of that same second or minute came before the sale, which no gateway can tell of before it was made.
+    """
+    at = event.occurred_at
+    unit = MINUTE_MS if at % MINUTE_MS == 0 else SECOND_MS if at % SECOND_MS == 0 else 1
+    return max(at, min(at + unit - 1, event.received_at))
 
 
 def _click_ids(event: Event, tracking: Tracking) -> list[str]:
