@@ -25,7 +25,7 @@ NAME_WORDS = (
     r"(?:(?:first|last|middle|primeiro|ultimo|user|buyer|customer|client|cliente|comprador|aluno|lead|payer|holder)[_-]?)?"
     r"(?:name|nome)"
 )
-_SUFFIX = r"(?:[_-]?(?:number|numero|n\u00famero|completo|complete|ac|ddd|confirm(?:ation)?|\d+))*"
+_SUFFIX = r"(?:[_-]?(?:number|numero|n\u00famero|completo|complete|ac|ddd|confirm(?:ation)?|\d))*"
 _PERSONAL = re.compile(
     rf"(?:.*[_\-.\[\s])?(?:user|buyer|customer|client|cliente|comprador|lead|payer)?"
     rf"(?:{CONTACT_WORDS}|{SECRET_WORDS}|{NAME_WORDS}){_SUFFIX}\]*",
