@@ -46,7 +46,8 @@ _NUMBER = re.compile(
     r"|\+?55\s?\(?\d{2}\)?\s?9?\d{4}[-\s]?\d{4}$"  # Brazilian phone with country code
     r"|\(\d{2}\)\s?9?\d{4}-?\d{4}"  # the same without
 )
-_MAY_BE_NUMBER = re.compile(r"\d{4}[-\s]?\d{4}|\d{3}\.\d{3}")  # what every one of them has, cheaper to look for
+_MAY_BE_NUMBER = re.compile(r"\d{3}(?:\d[-\s]?\d{4}|\.\d{3})")  # what every one of them has, cheaper to look for
+_SHORTEST_NUMBER = 12  # characters: area and line behind 55, or the area in brackets
 
 
 def is_personal(name: str, value: str) -> bool:
@@ -59,20 +60,26 @@ def is_personal_pair(part: str) -> bool:
     name, _, value = part.partition("=")
     if "%" not in part and "+" not in part:
         return is_personal(name, value)
-    # The value twice: redirectors encode a whole query string into one parameter.
-    return is_personal(unquote_plus(name).strip(), unquote_plus(unquote_plus(value)))
+    if "%" in name or "+" in name:
+        name = unquote_plus(name)
+    value = unquote_plus(value)
+    if "%" in value or "+" in value:  # redirectors encode a whole query string into one parameter
+        value = unquote_plus(value)
+    return is_personal(name.strip(), value)
 
 
 def tells(value: str) -> bool:
     """Whether a value is an e-mail address, a CPF or a phone number, or holds one."""
     if "@" in value and _EMAIL.search(value):
         return True
-    return _MAY_BE_NUMBER.search(value) is not None and _NUMBER.search(value) is not None
+    if len(value) < _SHORTEST_NUMBER or _MAY_BE_NUMBER.search(value) is None:
+        return False
+    return _NUMBER.search(value) is not None
 
 
 def without_person(path: str) -> str:
     """A URL's path without the segments that tell of a person."""
-    if "%" in path or "@" in path or _MAY_BE_NUMBER.search(path):
+    if "%" in path or "@" in path or (len(path) >= _SHORTEST_NUMBER and _MAY_BE_NUMBER.search(path)):
         return "/".join(segment for segment in path.split("/") if not tells(unquote_plus(segment)))
     return path
 

@@ -75,7 +75,7 @@ _MACRO = re.compile(
     re.IGNORECASE,
 )
 _NOT_BARE = re.compile(r"[^a-z0-9]+")
-_MAY_BE_MACRO = re.compile(r"[{%$*<\[#]|__")
+_SIGN_OF_MACRO = re.compile(r"[{%$*<\[#]")  # or two underscores
 
 _COUNTING = ("01234567890123456789", "123456789101112", "98765432109876543210", "987654321000")
 
@@ -248,7 +248,9 @@ def _no_campaign(text: str) -> bool:
 
 
 def _has_macro(text: str) -> bool:
-    return _MAY_BE_MACRO.search(text) is not None and _MACRO.search(text) is not None
+    if "__" not in text and _SIGN_OF_MACRO.search(text) is None:
+        return False
+    return _MACRO.search(text) is not None
 
 
 def _is_macros(text: str) -> bool:

@@ -125,4 +125,6 @@ def utm_of_url(url: str) -> Utm:
 
 def _is_placeholder(segment: str) -> bool:
     """Whether the part of an id that tells one visitor from another is a word for nothing or a row."""
+    if len(segment) > placeholders.LONGEST_WORD and segment[0] not in "0fF" and "__" not in segment:
+        return False  # nothing else of what is longer than a word is one, in the characters of a segment
     return placeholders.is_no_id(segment)

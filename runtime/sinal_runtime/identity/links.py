@@ -34,6 +34,7 @@ _BLANKS = r"(?:\s|\+|%20)*"
 _AD = re.compile(rf"(?:&|\?|%26|%3f)(?:amp(?:;|%3b))*(?={_BLANKS}{_NAMES}{_BLANKS}(?:=|%3d))", re.IGNORECASE)
 _SEPARATOR = re.compile(r"&(?:amp;)*", re.IGNORECASE)
 _ROUGH = re.compile(r"%(?:26|3[BDFbdf]|09|0[ADad]|20=)|(?:^|&)%20")  # encoded separators, blanks around names
+_MAY_BE_ROUGH = ("%26", "%3", "%0", "%20=", "&%20")
 
 
 class Ad(NamedTuple):
@@ -65,7 +66,9 @@ def is_whole(query: str) -> bool:
     """Whether a query has nothing of what breaks links: it may be taken apart at every `&`, and `?` is none."""
     if "?" in query or "amp;" in query or " " in query or "+=" in query or "&+" in query or query[:1] == "+":
         return False
-    return "%" not in query or _ROUGH.search(query) is None
+    if "%" not in query or not (query[0] == "%" or any(map(query.__contains__, _MAY_BE_ROUGH))):
+        return True
+    return _ROUGH.search(query) is None
 
 
 def fbclid_of_value(value: str) -> str | None:
@@ -75,6 +78,8 @@ def fbclid_of_value(value: str) -> str | None:
         text = text.replace("+", " ").strip().rstrip(_AFTER_FBCLID)
         if not _FBCLID.fullmatch(text):
             return None
+    if len(text) > placeholders.LONGEST_WORD and text[0] not in "0fF" and "__" not in text:
+        return text  # as `placeholders.is_no_id` would find, in these characters
     return None if placeholders.is_no_id(text) else text
 
 

@@ -160,8 +160,11 @@ def _click(fields: Fields, said: dict[str, Any]) -> tuple[str, ...]:
     """Meta's ids; a malformed one is left out and named."""
     dropped: list[str] = []
     for name, limit, is_well_formed in _META_IDS:
-        if name in fields and (text := placeholders.id_or_none(fields.text(name, limit))):
-            if is_well_formed(text):
+        if name in fields and (text := fields.text(name, limit)):
+            well_formed = is_well_formed(text)
+            if (not well_formed or "__" in text) and placeholders.is_no_id(text):
+                continue  # a well-formed one can only be a macro of underscores
+            if well_formed:
                 said[name] = text
             else:
                 dropped.append(name)

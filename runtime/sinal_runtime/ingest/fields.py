@@ -119,8 +119,10 @@ class Fields:
 
     def word(self, name: str, limit: int, pattern: Pattern[str], meaning: str) -> str | None:
         """A string that matches `pattern` whole; `meaning` says in words what it must be. A placeholder is nothing."""
-        value = placeholders.id_or_none(self.text(name, limit))
-        if value is not None and not pattern.fullmatch(value):
+        value = self.text(name, limit)
+        if value is None or placeholders.is_no_id(value):
+            return None
+        if not pattern.fullmatch(value):
             self.fail(name, f"must be {meaning}")
             return None
         return value

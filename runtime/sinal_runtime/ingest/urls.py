@@ -27,28 +27,41 @@ def read(url: str) -> Landing:
 
     A link as it should be is gone through once; one that somebody broke is read by the rules of `identity.links`.
     """
+    if "?" not in url and "#" not in url and "&" not in url:  # as most referrers are
+        return Landing(_without_user(url), None, {})
     head, _, fragment = url.partition("#")
     base, mark, query = head.partition("?")
     is_broken = "=" in fragment or "%3" in fragment or not identity.is_whole(query) or (not mark and "&" in base)
-    fbclid, utm = identity.ad_of(url) if is_broken else (None, {})
-    kept: list[str] = []
-    for part in query.split("&") if mark else ():
-        name, _, value = part.partition("=")
-        if is_broken:
-            kept += [piece] if (piece := _without_person(part)) else []
-            continue
-        if name == "fbclid":
-            fbclid = identity.fbclid_of_value(value) or fbclid
-        elif (
-            (field := identity.UTM_FIELDS.get(name.lower()))
-            and field not in utm
-            and (text := identity.utm_of_value(value))
-        ):
-            utm[field] = text
-        if part and not personal.is_personal_pair(part):
-            kept.append(part)
+    if is_broken:
+        fbclid, utm = identity.ad_of(url)
+        kept = [piece for part in query.split("&") if (piece := _without_person(part))] if mark else []
+    else:
+        kept, fbclid, utm = _whole(query)
     base = _without_user(base)
     return Landing((f"{base}?{'&'.join(kept)}" if kept else base) + _route(fragment), fbclid, utm)
+
+
+def _whole(query: str) -> tuple[list[str], str | None, dict[str, str]]:
+    """The pairs that may be stored of a query that nobody broke, its fbclid and campaign."""
+    kept: list[str] = []
+    fbclid: str | None = None
+    utm: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        field = identity.UTM_FIELDS.get(name) or identity.UTM_FIELDS.get(name.lower())
+        if name == "fbclid":
+            fbclid = identity.fbclid_of_value(value) or fbclid
+        elif field is None:
+            if part and not personal.is_personal_pair(part):
+                kept.append(part)
+            continue
+        elif field not in utm and (text := identity.utm_of_value(value)):
+            utm[field] = text
+        # A name of the ad's own is not personal, so that the value alone decides.
+        encoded = "%" in value or "+" in value
+        if not (personal.is_personal_pair(part) if encoded else personal.tells(value)):
+            kept.append(part)
+    return kept, fbclid, utm
 
 
 def _without_person(part: str) -> str:
