@@ -59,7 +59,7 @@ def major(number: Decimal | None, code: str | None) -> str | None:
     """An amount in major units as a string; None for none and for a negative one, which no buyer pays."""
     if number is None or number < 0:
         return None
-    return format(number.quantize(_step(code), rounding=ROUND_HALF_UP), "f")
+    return format(abs(number).quantize(_step(code), rounding=ROUND_HALF_UP), "f")  # of "-0.00" too
 
 
 def cents(number: Decimal | None, code: str | None) -> str | None:

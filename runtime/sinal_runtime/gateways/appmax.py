@@ -68,6 +68,7 @@ MEANINGLESS = frozenset({"CustomerContacted", "OrderPendingIntegration", "Charge
 _TRUST = ("click_id", "sck", "src", "xcod")
 _CUSTOM_VARIABLES = 5
 _AUTHORISED = "autorizado"
+_PRODUCTION = frozenset({"production", "prod", "live", "producao", "produção"})
 
 
 def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
@@ -117,6 +118,9 @@ def _of_order(delivery: Delivery, status: Status, reading: Reading) -> Sale:
         products=_basket.fitted(_products(order), value, CURRENCY, besides=order.number("freight_value")),
         customer=reading.customer(_buyer(delivery.customer)),
         tracking=_returned(delivery),
+        client=_tracking.client_of(
+            delivery.customer, delivery.data.node("visit"), delivery.customer.node("last_visit")
+        ),
         refunded_value=refunded,
     )
 
@@ -158,6 +162,9 @@ def _of_customer(raw: bytes, delivery: Delivery, status: Status, reading: Readin
         products=_products(Node({"bundles": data.raw("interested_bundle") or [data.raw("subscription", "bundle")]})),
         customer=reading.customer(_buyer(delivery.customer)),
         tracking=_returned(delivery),
+        client=_tracking.client_of(
+            delivery.customer, delivery.data.node("visit"), delivery.customer.node("last_visit")
+        ),
     )
 
 
@@ -178,7 +185,7 @@ def _ignored(raw: bytes, delivery: Delivery, reading: Reading) -> Sale:
 
 def _is_test(delivery: Delivery) -> bool:
     """The 2020 format names its environment; the others say nothing."""
-    return delivery.environment not in (None, "production")
+    return delivery.environment is not None and delivery.environment.lower() not in _PRODUCTION
 
 
 def _products(order: Node) -> list[Product]:

@@ -138,6 +138,23 @@ class TestAppmax:
         payload["data"] |= {"products": products, "total": 267.48, "freight_value": 2.48, "discount": 100}
         assert [one.value for one in sale("appmax", payload).products] == ["145.21", "119.79"]
 
+    @pytest.mark.parametrize("name", ["OrderApproved", "CustomerInterested"])
+    def test_the_browser_of_the_customer(self, name: str, tree: Tree, sale: Parse) -> None:
+        payload = tree(f"appmax/{name}.json")
+        customer = payload["data"].get("customer", payload["data"])
+        customer |= {"ip": "177.10.20.30", "user_agent": "Mozilla/5.0 (Buyer)"}
+        assert sale("appmax", payload).client == Client(ip="177.10.20.30", user_agent="Mozilla/5.0 (Buyer)")
+
+    @pytest.mark.parametrize(("word", "test"), [("production", False), ("PRODUCTION", False), ("live", False),
+                                                ("sandbox", True)])  # fmt: skip
+    def test_production_in_any_spelling_is_no_test(self, word: str, test: bool, tree: Tree, sale: Parse) -> None:
+        assert sale("appmax", tree("appmax/order_paid.old_legacy.json") | {"environment": word}).test is test
+
+
+def test_nothing_with_a_sign_is_nothing(tree: Tree, sale: Parse) -> None:
+    assert sale("pushinpay", tree("pushinpay/paid.shape.json") | {"value": "-0"}).value == "0.00"
+    assert sale("pushinpay", tree("pushinpay/paid.shape.json") | {"value": -100}).value is None
+
 
 def test_pushinpay_in_both_spellings(tree: Tree, sale: Parse) -> None:
     payload = tree("pushinpay/paid.shape.json")
