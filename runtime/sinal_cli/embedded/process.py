@@ -27,8 +27,8 @@ class ServiceError(RuntimeError):
     """A service did not start; the message ends with the last lines of its log."""
 
 
-# Below what systems hand out to connections that go out (32768 and up on Linux, 49152 by RFC 6335): a port that waits for
-# its listener is not taken by somebody's client meanwhile. Above are the NodePorts of a Kubernetes on this machine.
+# Below what systems hand out to connections that go out (32768 and up on Linux, 49152 by RFC 6335): a port that waits
+# for its listener is not taken by somebody's client meanwhile. Between them are the NodePorts of a Kubernetes.
 _PORTS = range(15_000, 30_000)
 _given: set[int] = set()  # far fewer than there are
 
