@@ -78,7 +78,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def importing(environment: dict[str, str], tmp_path: Path) -> Iterator[First]:
     """A role in the middle of its first import, which is not over before the test is."""
     (tmp_path / "slow").mkdir()
-    (tmp_path / "slow" / "cyclopts.py").write_text(SLOW_IMPORT)
+    (tmp_path / "slow" / "nats.py").write_text(SLOW_IMPORT)
     marker = tmp_path / "importing"
     first = First(
         ["run", "match"],
@@ -121,7 +121,7 @@ def test_it_is_heard_before_anything_heavy_is_imported() -> None:
         "os.getpid = lambda: 1\n"
         "from sinal_cli import process_one\n"
         "def told(number, handler, set_signal=signal.signal):\n"
-        "    print(number.name, sorted({'asyncio', 'cyclopts', 'pydantic', 'structlog'} & sys.modules.keys()))\n"
+        "    print(number.name, sorted({'asyncio', 'cyclopts', 'nats', 'pydantic'} & sys.modules.keys()))\n"
         "    set_signal(number, handler)\n"
         "signal.signal = told\n"
         "sys.argv = ['sinal', '--version']\n"

@@ -72,7 +72,8 @@ class Shops:
 
     async def _browse(self) -> None:
         key = self._platform.minted["loja"]["funnels"]["curso"]["public_key"]
-        body = {"funnel": key, "url": "https://loja.example/?fbclid=abc", f"typing_error_{self._round}": 1}
+        body = {"funnel": key, "url": "https://loja.example/?fbclid=abc", "value": "a lot"}
+        body[f"typing_error_{self._round}"] = "1"
         url = f"{self._platform.ingest}/t/loja/api/v1/track/pageview"
         headers = {"Origin": "https://loja.example", "Content-Type": "text/plain"}
         await self._post(url, json.dumps(body).encode(), headers)
