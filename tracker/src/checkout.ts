@@ -30,16 +30,10 @@ export interface Cargo {
   utm: Utm;
 }
 
-const gateways = new Map<string, string | undefined>(); // of hosts that were asked for
-
 /** Slots of a host, or of the gateway that the page names for a checkout on a domain of its own. */
 export function slotsOf(host: string, named?: string | null): string[] | undefined {
-  const [isNamed, isHost] = [
-    (name: string) => name === named,
-    (name: string) => new RegExp(`(^|[.])(${TABLE[name]!.split(" ")[0]!.replace(/\./g, "[.]")})$`).test(host),
-  ];
-  if (!gateways.has(host)) gateways.set(host, GATEWAYS.find(isHost));
-  const name = GATEWAYS.find(isNamed) || gateways.get(host);
+  const isHost = (name: string) => new RegExp(`(^|[.])(${TABLE[name]!.split(" ")[0]!.replace(/\./g, "[.]")})$`).test(host);
+  const name = GATEWAYS.find((one) => one === named) || GATEWAYS.find(isHost);
   return name ? TABLE[name]!.split(" ").slice(1) : undefined;
 }
 

@@ -165,7 +165,7 @@ export function openOutbox(
     },
     leave: () => {
       const due = take();
-      if (due[0]) send(due);
+      if (due[0] && !(mayStore() && navigator.sendBeacon(url, bodyOf(due)))) send(due);
     },
   };
 }
