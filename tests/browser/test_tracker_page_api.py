@@ -35,7 +35,7 @@ def test_a_person_travels_with_the_next_event(browser: Browser, world: World) ->
     )
     lead = world.got("lead")[0]
     assert lead["user"] == {"email": "Ana@Example.com", "phone": "(11) 98765-0001"}
-    assert lead["external_id"] == 42
+    assert lead["external_id"] == "42"
     time.sleep(0.3)
     assert world.kinds() == ["pageview", "lead"], "the lead carried it, nothing else has to"
 
@@ -60,6 +60,7 @@ def test_browser_and_server_events_share_their_id(browser: Browser, world: World
     browser.open(world.page("loja.example/", head=FBQ + tag(world, "data-pixel")) + "?fbclid=IwAR1")
     browser.run("sinal.track('view_content', {value: '97.00', currency: 'BRL', content_ids: ['c1']})")
     view, content = world.got("pageview")[0], world.got("view_content")[0]
+    world.wait(lambda: len(browser.run("return pixel")) == 2)
     assert browser.run("return pixel") == [
         ["track", "PageView", {}, {"eventID": view["event_id"]}],
         [
@@ -77,9 +78,24 @@ def test_the_pixel_is_left_alone_unless_asked(browser: Browser, world: World) ->
     browser.run("sinal.track('lead')")
     assert browser.run("return pixel") == []
     browser.run("sinal.track('lead', {}, {pixel: true})")
+    world.wait(lambda: browser.run("return pixel.length"))
     assert browser.run("return pixel[0][3].eventID") == world.got("lead", 2)[1]["event_id"]
     browser.run("sinal.consent(false); sinal.track('lead', {}, {pixel: true})")
     assert browser.run("return pixel.length") == 1
+
+
+def test_a_blocked_second_part_costs_no_event_and_no_buyer(browser: Browser, world: World) -> None:
+    world.second_is_blocked = True
+    link = '<a id="buy" href="https://pay.hotmart.com/A">x</a>'
+    browser.open(world.page("loja.example/", link, head=FBQ + tag(world, "data-pixel")) + "?fbclid=IwAR1")
+    click = world.got("click")[0]["click_id"]
+    browser.run("window.said = []; console.warn = (text) => said.push(text)")
+    assert browser.run("return sinal.purchaseId({order_id: 'HP1'})") is None
+    assert "part=2" in browser.run("return said[0]")
+    browser.run("sinal.track('lead')")
+    world.got("lead")
+    assert click in browser.run("return sinal.decorate('https://pay.hotmart.com/B')")
+    assert click in browser.run("return buy.href") and browser.faults() == []
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,7 @@ class World:
     pages: dict[str, str] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     visits: list[str] = field(default_factory=list)  # every page asked for, as host and target
+    second_is_blocked: bool = False
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)  # the next ones; then 202
 
     def url(self, address: str) -> str:
@@ -186,7 +187,7 @@ class World:
 
 
 def _handler(world: World) -> type[BaseHTTPRequestHandler]:
-    program = files("sinal_runtime.ingest").joinpath("s.min.js").read_bytes()
+    program, second = (files("sinal_runtime.ingest").joinpath(name).read_bytes() for name in ("s.min.js", "s2.min.js"))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -194,8 +195,11 @@ def _handler(world: World) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             target = urlsplit(self.path)
             address = self.headers["Host"].partition(":")[0] + target.path
-            if target.path == "/s.js":
-                script = Rendered(program, world.config).compressed
+            if target.path.endswith("/s.js"):
+                is_second = "part=2" in target.query
+                if is_second and world.second_is_blocked:
+                    return self._answer(404, b"", {})
+                script = (Rendered(second, None) if is_second else Rendered(program, world.config)).compressed
                 return self._answer(200, script, {"Content-Type": "text/javascript", "Content-Encoding": "gzip"})
             world.visits.append(self.headers["Host"].partition(":")[0] + self.path)
             page = world.pages.get(address, "<!doctype html><title>nothing here</title>")

@@ -18,14 +18,15 @@ from sinal_runtime.ingest.script import PLACE, Config, Rendered, base_of
 from tests.support.fix_ingest import OTHER, OTHER_PUBLIC_KEY, PUBLIC_KEY, EdgeWorld, a_tenant
 
 PROGRAM = files("sinal_runtime.ingest").joinpath("s.min.js").read_bytes()
-SEVEN_KB = 7 * 1024  # as served, with its configuration
+SECOND = files("sinal_runtime.ingest").joinpath("s2.min.js").read_bytes()
+SIX_KB = 6 * 1024  # as served, with its configuration
 
 
 def config_of(body: bytes) -> dict[str, object]:
     """What the script was told."""
     start, end = PROGRAM.split(PLACE)
-    told: dict[str, object] = json.loads(body.removeprefix(start).removesuffix(end))
-    return told
+    told = json.loads(body.removeprefix(start).removesuffix(end))
+    return dict(zip(("key", "tenant", "batch", "consent", "early", "hosts"), told, strict=True))
 
 
 async def test_a_tenants_own_host_serves_its_funnels_script(edge_world: EdgeWorld) -> None:
@@ -41,6 +42,19 @@ async def test_a_tenants_own_host_serves_its_funnels_script(edge_world: EdgeWorl
         "early": True,
         "hosts": ["curso.example", "*.promo.example"],
     }
+
+
+@pytest.mark.parametrize("path", ["/s.js", "/t/loja/s.js", f"/t/loja/{own_path('loja')}/s.js"])
+async def test_the_second_part_is_one_for_all_and_cached_like_the_first(edge_world: EdgeWorld, path: str) -> None:
+    client = edge_world.client()
+    first = await client.get(f"{path}?f={PUBLIC_KEY}")
+    second = await client.get(f"{path}?part=2&f={PUBLIC_KEY}", headers={"Accept-Encoding": "gzip"})
+    assert second.status == 200 and gzip.decompress(second.body) == SECOND != first.body
+    for name in ("content-type", "cache-control", "vary", "access-control-allow-origin", "x-content-type-options"):
+        assert second.headers[name] == first.headers[name], name
+    known = {"If-None-Match": second.headers["etag"]}
+    assert (await client.get(f"{path}?part=2&f={PUBLIC_KEY}", headers=known)).status == 304
+    assert (await client.get(f"{path}?part=2&f=fk_nobody")).status == 404
 
 
 @pytest.mark.parametrize("path", ["/s.js", "/t/loja/s.js"])
@@ -142,7 +156,7 @@ async def test_it_can_be_asked_for_by_head_and_not_posted_to(edge_world: EdgeWor
     assert (await client.post(f"/s.js?f={PUBLIC_KEY}")).status == 405
 
 
-def test_the_script_of_a_funnel_with_nine_hosts_is_at_most_seven_kilobytes() -> None:
+def test_the_script_of_a_funnel_with_nine_hosts_is_at_most_six_kilobytes() -> None:
     hosts = tuple(
         f"{name}.minha-loja-de-cursos.com.br"
         for name in ("www", "lp", "quiz", "aula", "obrigado", "blog", "ead", "app", "vip")
@@ -151,15 +165,15 @@ def test_the_script_of_a_funnel_with_nine_hosts_is_at_most_seven_kilobytes() -> 
         key="fk_" + "a1B2c3D4" * 4, tenant="minha-loja-de-cursos", path="/t/minha-loja-de-cursos", consent=False,
         early=False, hosts=hosts, base="https://track.minha-loja-de-cursos.com.br",
     )  # fmt: skip
-    assert len(Rendered(PROGRAM, config).compressed) <= SEVEN_KB
+    assert len(Rendered(PROGRAM, config).compressed) <= SIX_KB
 
 
 def test_the_script_runs_under_a_strict_content_security_policy() -> None:
     assert PROGRAM.count(PLACE) == 1, "the one place where the edge writes the configuration"
-    text = PROGRAM.decode()
+    text = (PROGRAM + SECOND).decode()
     assert not re.search(r"\beval\(|new Function|\.innerHTML|document\.write\(|setTimeout\(['\"]", text)
 
 
 def test_the_script_is_of_2018() -> None:
-    text = PROGRAM.decode()
+    text = (PROGRAM + SECOND).decode()
     assert not re.search(r"\?\?|\?\.[a-z(\[]|catch\{|\|\|=|\d_\d|#[a-z]+[;=(]|(?<=\d)n\b(?=[,;)])", text)

@@ -9,19 +9,17 @@
 import { params, withParam } from "./query";
 import { UTMS, type Utm } from "./visit";
 
-/** Hosts and slots by gateway. */
-const TABLE: Readonly<Record<string, string>> = {
-  hotmart: "(pay|go).hotmart.com xcod sck src",
-  kiwify: "pay.kiwify.com(.br)?|kiwify.app sck s1 s2 s3 src",
-  perfectpay: "(checkout|go|pay).perfectpay.com.br src sck",
-  stripe: "buy.stripe.com client_reference_id",
-  braip: "(ev|pay).braip.com(.br)? src sck",
-  appmax: "(pay|checkout).appmax.com.br|carrinho.app click_id sck src",
-  lastlink: "lastlink.com utm_id",
-  other:
-    "pay.(kirvano.com|cakto.com.br|hub.la)|ticto.(app|com.br)|(chk|sun).eduzz.com|app.monetizze.com.br|mycartpanda.com src sck",
-};
-export const GATEWAYS = Object.keys(TABLE);
+/** Hosts, with the gateway's name in them, and slots in order. */
+export const TABLE = `(pay|go).hotmart.com xcod sck src
+pay.kiwify.com(.br)?|kiwify.app sck s1 s2 s3 src
+(checkout|go|pay).perfectpay.com.br src sck
+buy.stripe.com client_reference_id
+(ev|pay).braip.com(.br)? src sck
+(pay|checkout).appmax.com.br|carrinho.app click_id sck src
+lastlink.com utm_id
+pay.(kirvano.com|cakto.com.br|hub.la)|ticto.(app|com.br)|(chk|sun).eduzz.com|app.monetizze.com.br|mycartpanda.com src sck`
+  .split("\n")
+  .map((row) => row.split(" ") as [hosts: string, ...slots: string[]]);
 
 /** What a link is to carry. */
 export interface Cargo {
@@ -31,11 +29,12 @@ export interface Cargo {
 }
 
 /** Slots of a host, or of the gateway that the page names for a checkout on a domain of its own. */
-export function slotsOf(host: string, named?: string | null): string[] | undefined {
-  const isHost = (name: string) => new RegExp(`(^|[.])(${TABLE[name]!.split(" ")[0]!.replace(/\./g, "[.]")})$`).test(host);
-  const name = GATEWAYS.find((one) => one === named) || GATEWAYS.find(isHost);
-  return name ? TABLE[name]!.split(" ").slice(1) : undefined;
-}
+export const slotsOf = (host: string, named?: string | null): string[] | undefined => {
+  const row =
+    TABLE.find(([hosts]) => named && hosts.includes(named)) ||
+    TABLE.find(([hosts]) => new RegExp(`(^|[.])(${hosts.replace(/\./g, "[.]")})$`).test(host));
+  return row && row.slice(1);
+};
 
 /** The link with what it is to carry. */
 export function loaded(url: string, slots: string[], { id, fbclid, utm }: Cargo): string {

@@ -4,42 +4,44 @@
  */
 
 import { params } from "./query";
+import { quiet } from "./quiet";
 
-/** Keys are those of `runtime/sinal_runtime/ingest/script.py`. */
-export interface Config {
-  key: string; // the funnel's public key
-  tenant: string; // slug
-  batch: string; // the batch endpoint: an address, one without a scheme (`//host/path`), or a path
-  consent: boolean; // what no answer means: true is granted
-  early: boolean; // cookies before consent
-  hosts: string[]; // landing hosts, "*.example.com" allowed
-}
+/** The edge writes the funnel's configuration here, in the order of `runtime/sinal_runtime/ingest/script.py`. */
+declare const SINAL_CONFIG: [
+  key: string, // the funnel's public key
+  tenant: string, // slug
+  batch: string, // the batch endpoint: an address, one without a scheme (`//host/path`), or a path
+  consent: unknown, // what no answer means: true is granted
+  early: unknown, // cookies before consent
+  hosts: string[], // landing hosts, "*.example.com" allowed
+];
+export const [key, tenant, batch, byDefault, early, hosts] = SINAL_CONFIG;
 
 export interface Options {
   batchUrl: string;
+  second: string; // address of the script's second part
   pairing: boolean; // with the page's own fbq
   automatic: boolean; // page views without being asked
   ignored: string; // parameters that do not make another page, by commas
 }
 
 /** Options of this page: `data-collect`, `data-pixel` … of the script element, or the same words in its address. */
-export function readOptions(config: Config, page: Document): Options {
+export const options = quiet((): Options => {
   // A classic script is current while it runs; one that was bundled as a module has to be searched for.
-  const element = (page.currentScript || page.querySelector(`script[src*="${config.key}"]`)) as HTMLScriptElement | null;
-  const address = (element && element.src) || page.baseURI;
-  // Tag managers strip attributes.
-  const said = (name: string) => {
-    const written = element && element.getAttribute("data-" + name);
-    return written == null ? params(address).get(name) : written;
-  };
+  const element = (document.currentScript || document.querySelector(`script[src*=${key}]`)) as HTMLScriptElement | null;
+  const address = (element && element.src) || document.baseURI;
+  const at = (place: string) => new URL(place, address).href;
+  const said = params(address); // tag managers strip attributes
+  if (element) Object.entries(element.dataset).forEach(([name, value]) => said.set(name, value as string));
   return {
-    batchUrl: new URL(said("collect") || config.batch, address).href,
-    pairing: said("pixel") !== null,
-    automatic: said("auto") !== "false",
-    ignored: said("ignore") || "",
+    batchUrl: at(said.get("collect") || batch),
+    second: at(batch + "/s.js?part=2&f=" + key),
+    pairing: said.has("pixel"),
+    automatic: said.get("auto") !== "false",
+    ignored: said.get("ignore") || "",
   };
-}
+})() as Options;
 
 /** Whether a host is one of the landing hosts, as the edge judges it: `*.x` is every name below x, not x itself. */
-export const isLanding = (host: string, patterns: readonly string[]): boolean =>
-  patterns.some((pattern) => (pattern[0] === "*" ? host.endsWith(pattern.slice(1)) : host === pattern));
+export const isLanding = (host: string): boolean =>
+  hosts.some((pattern) => (pattern[0] === "*" ? host.endsWith(pattern.slice(1)) : host === pattern));

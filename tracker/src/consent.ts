@@ -6,36 +6,21 @@
  * funnel allows cookies then. The answer itself is kept either way, or a no would be forgotten on the next page.
  */
 
-import type { Box } from "./store";
+import { byDefault, early } from "./config";
+import { box } from "./store";
 
 export const ANSWER = "sinal_consent";
+let said: boolean | null = null; // where there is no storage
 
-export interface Consent {
-  /** true, false, or null before an answer. */
-  answer(): boolean | null;
-  /** The answer, or `other` before there is one. */
-  or(other: boolean): boolean;
-  denied(): boolean;
-  /** Whether ids may be stored and read. */
-  mayStore(): boolean;
-  say(yes: boolean): void;
-}
-
-export function openConsent(box: Box, early: boolean): Consent {
-  let said: boolean | null = null;
-  const answer = () => {
-    const kept = box.read(ANSWER);
-    return kept === !!kept ? kept : said;
-  };
-  const or = (other: boolean) => {
-    const now = answer();
-    return now === null ? other : now;
-  };
-  return {
-    answer,
-    or,
-    denied: () => !or(true),
-    mayStore: () => or(early),
-    say: (yes) => box.write(ANSWER, (said = yes)),
-  };
-}
+/** The answer, or `other` before there is one. */
+const or = (other: unknown): unknown => {
+  const kept = box.read(ANSWER);
+  return kept === !!kept ? kept : said === null ? other : said;
+};
+/** true, false, or null before an answer. */
+export const answer = (): unknown => or(null);
+export const denied = (): boolean => !or(true);
+export const granted = (): unknown => or(byDefault);
+/** Whether ids may be stored and read. */
+export const mayStore = (): unknown => or(early);
+export const say = (yes: boolean): void => box.write(ANSWER, (said = yes));

@@ -1,6 +1,5 @@
 /** Tracking events as the edge takes them, and as Meta's browser pixel names them. */
 
-import { json } from "./json";
 import { withoutParams } from "./query";
 import { LINKER } from "./visit";
 
@@ -22,9 +21,9 @@ export type Data = { [field in "value" | "currency" | "items" | "contents" | "co
 // Parameters that name a campaign. What else a query holds may tell of a person, or be another page.
 const CAMPAIGN = /^(utm_.*|\w*clid|[gw]braid|gad_\w+|_sl|_g[al]|src|sck|xcod|s[123]|ad\w*_(id|name)|placement)$/;
 /** Parameters that the page's author adds to them. */
-export const more: string[] = [];
+export const added: string[] = [];
 
-const isCampaign = (name: string): boolean => CAMPAIGN.test(name) || more.includes(name);
+const isCampaign = (name: string): boolean => CAMPAIGN.test(name) || added.includes(name);
 
 /** The kind of a page's word: ours, or the pixel's for the same. */
 export const kindOf = (said: unknown): string | undefined => Object.keys(KINDS).find((kind) => kind === said || (said && KINDS[kind] === said));
@@ -32,20 +31,16 @@ export const kindOf = (said: unknown): string | undefined => Object.keys(KINDS).
 const itemOf = (given: any): object =>
   given && given.id ? { id: given.id, quantity: given.quantity, price: given.price || given.item_price } : { id: given };
 
-/** An event's own fields. */
+/** An event's own fields; the noise of 19.9 * 3 and amounts as text are the edge's to read. */
 export const fieldsOf = ({ value, currency, items, contents, content_ids, order_id }: Data): Data => {
   const given = items || contents || content_ids;
   return {
-    value: value > 0 && value.toFixed ? +value.toFixed(6) : value, // 19.9 * 3 is 59.699999999999996
+    value,
     currency,
     items: given && [].concat(given).map(itemOf),
     order_id,
   };
 };
-
-/** Custom data of the browser pixel for the same event, without what is undefined: the pixel complains of it. */
-export const pixelData = ({ value, currency, items }: Data): object =>
-  JSON.parse(json({ value, currency, content_ids: items && items.map(({ id }: any) => "" + id), content_type: items && "product" }));
 
 /** A page's address without plain anchors, which are the same page; `#/routes` and `#!` are not, and stay. */
 const cleared = (url: string, unwanted: (name: string) => unknown): string => withoutParams(url.replace(/#(?![/!]).*/, ""), unwanted);

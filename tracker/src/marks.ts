@@ -2,10 +2,11 @@
 
 import type { Data } from "./events";
 import { hit, listen } from "./quiet";
+import { track } from "./tracker";
 
 const REPEAT_MS = 1_000; // a double click is one intention
 
-export function watchMarks(track: (word: string, data: Data) => unknown): void {
+export function watchMarks(): void {
   let last: HTMLElement | undefined;
   let at = 0;
   listen("click auxclick submit", (event) => {

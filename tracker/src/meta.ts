@@ -8,16 +8,14 @@ import { valuesOf } from "./query";
 
 export const DAYS = 90; // how long a click counts, for Meta and for us
 
-const FBC = /^fb\.\d\d?\.\d{13}\.([\w~=-]{1,512})/;
-const FBP = /^fb\.\d\d?\.\d{13}\.\d{1,20}(\.|$)/;
+const FORM = /^fb\.\d\d?\.\d{13}\.([\w~=-]{1,512})/;
 
 /** The URL's last fbclid that can stand in an fbc, without a sentence's end behind it; anything else is nobody's click. */
 export const fbclidIn = (url: string): string | undefined =>
   valuesOf(url, "fbclid").map((text) => (/^([\w~=-]{1,512})["').,;>]?$/.exec(text) || [])[1]).filter((text) => text).pop();
 
-export const fbclidOf = (fbc: string | undefined): string | undefined => (FBC.exec(fbc as string) || [])[1];
+/** What stands in one of Meta's ids: an `_fbc`'s fbclid, an `_fbp`'s number. */
+export const valueOf = (id: string | undefined): string | undefined => (FORM.exec(id as string) || [])[1];
 
-export const isFbp = (text: string | undefined): boolean => FBP.test(text as string);
-
-/** A new id of the index and value, made now (Unix ms). */
-export const newMetaId = (index: number, now: number, value: unknown): string => `fb.${index}.${now}.${value}`;
+/** A new id for cookies of this domain (empty: of a host by itself), made now (Unix ms). */
+export const newMetaId = (domain: string, now: number, value: unknown): string => `fb.${domain.split(".").length - 1 || 1}.${now}.${value}`;

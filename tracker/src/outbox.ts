@@ -24,26 +24,25 @@ const MAX_BODY = 48 * 1024; // browsers give keepalive requests 64 KB in all
 const SOON_MS = 50; // calls that belong together travel together
 const FIRST_WAIT_MS = 2_000;
 const LAST_WAIT_MS = 30 * 60_000;
-const LIVE_MS = 30_000; // younger events take the edge's clock: visitors' clocks are often wrong
 const ROLLOUT_TRIES = 6; // a minute: a gateway may be without its route while it is being replaced
 
 export type Event = { event_id: string; [field: string]: unknown };
 
 export interface Entry {
   event: Event;
-  user?: object; // who did it: in this page's memory alone
+  user?: Record<string, string>; // who did it: in this page's memory alone
   at: number; // Unix ms when it happened
   next: number; // Unix ms before which it is not (again) sent
   tries: number;
 }
 
 export interface Outbox {
-  entries(): Entry[];
+  kept(): Entry[];
   put(entry: Entry): void;
   /** Storage may be used from now on, or not any more. */
   settle(): void;
   /** Sends soon. */
-  wake(ms?: number): void;
+  wake(): void;
   /** Sends what is due while the page goes away. */
   leave(): void;
   /** The connection is back: what was waiting for its next try is due. */
@@ -53,27 +52,31 @@ export interface Outbox {
 /** `mayStore` says whether storage and cookies may be used now, `wired` gives of an entry what is sent. */
 export function openOutbox(
   box: Box,
-  mayStore: () => boolean,
+  mayStore: () => unknown,
   funnel: string,
   url: string,
   wired: (entry: Entry) => object,
 ): Outbox {
   const key = "sinal_queue:" + funnel; // two funnels may share a host
-  const mine = new Map<string, Entry>();
-  const gone = new Set<string>();
+  const mine = new Map<string, Entry | undefined>(); // undefined: answered, which copies may not have heard of
   let busy: unknown;
   let saving: unknown;
-  let alarm = 0; // Unix ms of the timer that is set; 0 for none
+  let alarm: unknown;
 
   const entries = (): Entry[] =>
-    ([] as Entry[])
+    ([] as (Entry | undefined)[])
       .concat((mayStore() && box.read(key)) || [])
-      .filter((entry) => entry && entry.event && !mine.has(entry.event.event_id) && !gone.has(entry.event.event_id))
+      .filter(quiet((entry: any) => entry.event.event_id && !mine.has(entry.event.event_id)))
       .concat([...mine.values()])
-      .filter(({ event, at }) => event.event_id && Math.abs(Date.now() - at) < MAX_AGE_MS);
+      .filter((entry) => entry && Math.abs(Date.now() - entry.at) < MAX_AGE_MS) as Entry[];
+  const save = () => (saving = saving || Promise.resolve().then(store)); // one write for calls that belong together
   const drop = ({ event }: Entry) => {
-    mine.delete(event.event_id);
-    gone.add(event.event_id);
+    mine.set(event.event_id, undefined);
+    save();
+  };
+  const hold = (entry: Entry, ms: number) => {
+    mine.set(entry.event.event_id, entry);
+    entry.next = Date.now() + ms;
     save();
   };
   const store = quiet(() => {
@@ -85,7 +88,7 @@ export function openOutbox(
         ...entry,
         user: undefined,
         event: { ...event, url: bare(event.url as string), referrer: bare(event.referrer as string) },
-        next: mine.has(event.event_id) ? Math.max(next, Date.now() + LEASE_MS) : next,
+        next: next + +mine.has(event.event_id) * LEASE_MS,
       };
     });
     while (copies[MAX_EVENTS] || json(copies).length > MAX_CHARS) {
@@ -94,21 +97,9 @@ export function openOutbox(
     }
     box.write(key, mayStore() ? copies : undefined);
   });
-  const save = () => (saving = saving || Promise.resolve().then(store)); // one write for calls that belong together
-  const hold = (entry: Entry, ms: number) => {
-    mine.set(entry.event.event_id, entry);
-    entry.next = Date.now() + ms;
-    save();
-  };
   // Both times by the same clock: the edge reads the age, however wrong that clock is.
   const bodyOf = (due: Entry[]) =>
-    json({
-      funnel,
-      events: due.map((entry) => ({
-        ...wired(entry),
-        ...(Date.now() - entry.at > LIVE_MS && { occurred_at: new Date(entry.at).toISOString(), sent_at: new Date().toISOString() }),
-      })),
-    });
+    json({ funnel, events: due.map((entry) => ({ ...wired(entry), occurred_at: entry.at, sent_at: Date.now() })) });
   const take = (): Entry[] => {
     const due = entries().filter(({ next }) => next <= Date.now()).slice(0, MAX_BATCH);
     while (due[1] && bodyOf(due).length > MAX_BODY) due.pop();
@@ -122,13 +113,12 @@ export function openOutbox(
     let retryAfter: string | null | undefined;
     try {
       const answer = await fetch(url, { method: "POST", body: bodyOf(due), keepalive: true, credentials: "omit" });
-      const { ok, status } = answer;
-      const said = await answer.text();
+      const said = answer.status + (await answer.text());
       retryAfter = answer.headers.get("retry-after");
-      if (status < 500 && status !== 429 && (!/404|408|425/.test("" + status) || due[0]!.tries > ROLLOUT_TRIES)) {
-        if (!ok || said.includes('"warnings"')) warn(status + said);
+      if (!/^(5|429)/.test(said) && (!/^4(04|08|25)/.test(said) || due[0]!.tries > ROLLOUT_TRIES)) {
+        if (!/^2/.test(said) || /"warnings"/.test(said)) warn(said);
         // One bad event refuses its batch: the others go again without it.
-        due.forEach((entry, at) => (status === 400 && said.includes('"events[') && !said.includes(`"events[${at}]`) ? hold(entry, 0) : drop(entry)));
+        due.forEach((entry, at) => (/^400[^]*"events\[/.test(said) && !said.includes(`"events[${at}]`) ? hold(entry, 0) : drop(entry)));
         return;
       }
     } catch {}
@@ -142,27 +132,21 @@ export function openOutbox(
     if (due[0]) await send(due);
     busy = 0;
     const next = entries().map((entry) => entry.next);
-    if (next.length) wake(Math.max(SOON_MS, Math.min(...next) - Date.now()));
+    if (next[0]) setTimeout(wake, Math.min(...next) - Date.now());
   };
-  const wake = (ms = SOON_MS) => {
-    const at = Date.now() + ms;
-    if (alarm && alarm <= at) return;
-    alarm = at;
-    setTimeout(() => alarm === at && flush(), ms);
+  const wake = () => {
+    alarm = alarm || setTimeout(flush, SOON_MS);
+  };
+  const put = (entry: Entry) => {
+    hold(entry, 0);
+    wake();
   };
   return {
-    entries,
-    put: (entry) => {
-      mine.set(entry.event.event_id, entry);
-      save();
-      wake();
-    },
+    kept: entries,
+    put,
     settle: save,
     wake,
-    again: () => {
-      entries().forEach((entry) => hold(entry, 0));
-      wake();
-    },
+    again: () => entries().forEach(put),
     leave: () => {
       const due = take();
       if (due[0] && !(mayStore() && navigator.sendBeacon(url, bodyOf(due)))) send(due);
@@ -172,4 +156,4 @@ export function openOutbox(
 
 /** Doubling from two seconds to half an hour, spread over a third; never before the edge's own Retry-After. */
 export const waitMs = (tries: number, retryAfter?: string | null): number =>
-  Math.max(Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LAST_WAIT_MS), Number(retryAfter) * 1000 || 0) * (1 + Math.random() / 3);
+  Math.max(Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LAST_WAIT_MS), (retryAfter as any) * 1000 || 0) * (1 + Math.random() / 3);

@@ -2,21 +2,21 @@
 
 import { samePage } from "./events";
 import { listen, quiet } from "./quiet";
+import { open } from "./tracker";
 
-/** Calls `changed(from)` when the address has become another page's; `from` is the address before. */
-export function watchPages(changed: (from: string) => void): void {
+/** A page is opened when the address has become another one's. */
+export function watchPages(): void {
   let last = location.href;
   const look = quiet(() => {
     const from = last;
     last = location.href;
-    if (samePage(from) !== samePage(last)) changed(from);
+    if (samePage(from) !== samePage(last)) open(from);
   });
   for (const name of ["pushState", "replaceState"] as const) {
     const original = history[name];
-    history[name] = function (this: History, ...args: Parameters<History["pushState"]>) {
-      const result = original.apply(this, args);
+    history[name] = (...args) => {
+      original.apply(history, args);
       look();
-      return result;
     };
   }
   listen("popstate hashchange", look);
@@ -30,6 +30,6 @@ export function watchPages(changed: (from: string) => void): void {
  */
 export function landing(): string {
   const here = location.href;
-  const opened = quiet(() => performance.getEntriesByType("navigation")[0]!.name)() || here;
+  const opened = (performance.getEntriesByType("navigation")[0] || location as any).name || here;
   return /fbclid=./.test(here) || !/(fbclid|utm_\w+|_sl)=./.test(opened) ? here : opened;
 }

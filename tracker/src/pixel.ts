@@ -1,31 +1,23 @@
 /** Gives events to the page's own Meta pixel, which may come later than we. */
 
-import { pixelData, type Data } from "./events";
+import type { Data } from "./events";
+import { json } from "./json";
 import { quiet } from "./quiet";
 
 const PAUSE_MS = 500;
 const LOOKS = 60;
 
-type Fbq = (...words: unknown[]) => void;
+/** Custom data of the browser pixel for the same event, without what is undefined: the pixel complains of it. */
+const pixelData = ({ value, currency, items }: Data): object =>
+  JSON.parse(json({ value, currency, content_ids: items && items.map(({ id }: any) => "" + id), content_type: items && "product" }));
 
-/** Hands over an event under Meta's name with its id, now or when the pixel is there. */
-export type Pairing = (name: string | undefined, fields: Data, id: string) => void;
-
-/** `granted`: whether the visitor allows ads, asked at the moment of handing over. */
-export function openPairing(granted: () => boolean): Pairing {
-  const waiting: unknown[][] = [];
-  let looks = 0;
-  const look = quiet(() => {
-    const { fbq } = window as { fbq?: Fbq };
-    while (fbq && waiting[0]) {
-      const words = waiting.shift() as unknown[];
-      if (granted()) fbq("track", ...words);
-    }
-    if (waiting[0] && looks--) setTimeout(look, PAUSE_MS);
+/** Hands over an event under Meta's name with its id, now or when the pixel is there, if `granted` holds then. */
+export function pair(granted: () => unknown, name: string | undefined, event: Data): void {
+  let looks = LOOKS;
+  const give = quiet(() => {
+    const { fbq } = window as { fbq?: (...words: unknown[]) => void };
+    if (!fbq) looks-- && setTimeout(give, PAUSE_MS);
+    else if (granted()) fbq("track", name, pixelData(event), { eventID: event.event_id });
   });
-  return (name, fields, id) => {
-    waiting.push([name, pixelData(fields), { eventID: id }]);
-    looks = LOOKS;
-    if (!waiting[1]) look();
-  };
+  give();
 }

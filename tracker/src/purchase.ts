@@ -13,7 +13,7 @@ export async function purchaseId(
   { order_id, value, currency = "" }: { order_id?: string | number; value?: string | number; currency?: string },
 ): Promise<string> {
   const amount = value === undefined ? "" : twoDecimals(`${value}`);
-  if (amount === null || !order_id) throw "sinal: purchaseId needs order_id, value as 297.00";
+  if (amount === null || !order_id) throw "purchaseId needs order_id, value as 297.00";
   const text = `${tenant}|${order_id}|Purchase|${amount}|${currency.toUpperCase()}`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");

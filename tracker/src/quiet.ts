@@ -9,7 +9,9 @@ export const quiet =
   };
 
 /** Tells the page's author. */
-export const warn = (what: string): void => console.warn("sinal: " + what);
+export const warn = (what: string): void => {
+  console.warn("sinal: " + what);
+};
 
 /** Listens on the window, before the page's own handlers, to events named with spaces between. */
 export const listen = (names: string, act: (event: any) => void): void =>
@@ -17,4 +19,4 @@ export const listen = (names: string, act: (event: any) => void): void =>
 
 /** The innermost element of an event that passes, through shadow roots too. */
 export const hit = (event: Event, selector: string): HTMLElement | undefined =>
-  event.composedPath().find((node) => node instanceof Element && node.matches(selector)) as HTMLElement | undefined;
+  event.composedPath().find((node) => (node as Element).matches && (node as Element).matches(selector)) as HTMLElement | undefined;

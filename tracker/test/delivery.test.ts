@@ -67,7 +67,7 @@ test("what is sent and answered leaves the queue", async () => {
   outbox.put(entry("b"));
   await pass(1000);
   assert.deepEqual(posted.map((body) => [body.funnel, ids(body.events)]), [["fk", ["a", "b"]]]);
-  assert.deepEqual(outbox.entries(), []);
+  assert.deepEqual(outbox.kept(), []);
 });
 
 test("without a connection the tries grow rarer and nothing is lost", async () => {
@@ -76,7 +76,7 @@ test("without a connection the tries grow rarer and nothing is lost", async () =
   outbox.put(entry("a"));
   await pass(10 * 60_000);
   assert.equal(posted.length, 7);
-  assert.deepEqual(outbox.entries(), []);
+  assert.deepEqual(outbox.kept(), []);
 });
 
 test("a gateway that is without its route for a while costs nothing, one that stays so no traffic", async () => {
@@ -89,7 +89,7 @@ test("a gateway that is without its route for a while costs nothing, one that st
   outbox.put(entry("b"));
   await pass(86_400_000);
   assert.equal(posted.length, 4 + 7);
-  assert.deepEqual(outbox.entries(), []);
+  assert.deepEqual(outbox.kept(), []);
 });
 
 test("the connection's return ends the waiting", async () => {
@@ -124,7 +124,7 @@ test("tabs that overwrite one another's copies lose nothing", async () => {
   }
   await pass(60_000);
   assert.equal(new Set(posted.flatMap((body) => ids(body.events))).size, 30);
-  assert.deepEqual(tabs[0]!.entries(), []);
+  assert.deepEqual(tabs[0]!.kept(), []);
 });
 
 test("a backlog goes in batches", async () => {
@@ -141,7 +141,7 @@ test("a batch refused for one event goes again without it; refused as a whole it
   answers = [new Response('{"detail":"events[1].x: no","errors":[{"field":"events[1].x"}]}', { status: 400 }), new Response("{}", { status: 400 })];
   await pass(5000);
   assert.deepEqual(posted.map((body) => ids(body.events)), [["a", "b", "c"], ["a", "c"]]);
-  assert.deepEqual(outbox.entries(), []);
+  assert.deepEqual(outbox.kept(), []);
 });
 
 test("the queue holds at most so many, so much and for so long", async () => {
@@ -149,15 +149,15 @@ test("the queue holds at most so many, so much and for so long", async () => {
   const outbox = open(box);
   globalThis.fetch = (() => new Promise(() => {})) as never;
   outbox.put(entry("old", { at: now - MAX_AGE_MS }));
-  assert.deepEqual(outbox.entries(), []);
+  assert.deepEqual(outbox.kept(), []);
   for (let at = 0; at < MAX_EVENTS + 50; at++) outbox.put(entry(`e${at}`));
   await pass(1);
-  assert.equal(outbox.entries().length, MAX_EVENTS);
-  assert.equal(outbox.entries()[0]!.event.event_id, "e50");
+  assert.equal(outbox.kept().length, MAX_EVENTS);
+  assert.equal(outbox.kept()[0]!.event.event_id, "e50");
   for (let at = 0; at < 100; at++) outbox.put(entry(`big${at}`, { event: { event_id: `big${at}`, url: "https://a.example/" + "u".repeat(2000) } as never }));
   await pass(1);
   assert.ok(box.kept.get("sinal_queue:fk")!.length <= MAX_CHARS);
-  assert.equal(outbox.entries().at(-1)!.event.event_id, "big99");
+  assert.equal(outbox.kept().at(-1)!.event.event_id, "big99");
 });
 
 test("a full storage, a broken one and what is no entry: memory does", async () => {
@@ -165,7 +165,7 @@ test("a full storage, a broken one and what is no entry: memory does", async () 
     const outbox = open(box);
     for (let at = 0; at < 20; at++) outbox.put(entry(`e${at}`));
     await Promise.resolve();
-    assert.equal(outbox.entries().length, 20);
+    assert.equal(outbox.kept().length, 20);
   }
   timers = [];
   for (const text of ['{"not":"a list"}', "[null]", '[1,"x",{}]', '[{"event":null}]', '[{"event":{}}]']) {
@@ -193,7 +193,7 @@ test("consent moves the queue between memory and storage, and a person is never 
   outbox.settle();
   await Promise.resolve();
   assert.equal(box.kept.size, 0);
-  assert.equal(outbox.entries().length, 1);
+  assert.equal(outbox.kept().length, 1);
 });
 
 test("JSON is JSON, whatever hangs in the prototypes", () => {

@@ -1,5 +1,7 @@
 """`GET /s.js?f=<public key>`: the page script with the funnel's configuration written into it.
 
+`&part=2` is what few pages need of it, the same for all funnels: the script asks for that itself.
+
 The script is built from `tracker/` and lies beside this module, so production needs no Node. A funnel's copy is
 rendered and compressed once and kept until its configuration changes. Whoever asks for a funnel that is not here gets a
 comment that says so in the browser's network panel, and never a script.
@@ -49,18 +51,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...]
     base: str = ""  # scheme and host of the edge, `//host` where the page's scheme is meant; empty: those of the script
 
-    def told(self) -> dict[str, object]:
-        """As the script reads it; the fields are those of `tracker/src/config.ts`."""
+    def told(self) -> tuple[object, ...]:
+        """As the script reads it; the order is that of `tracker/src/config.ts`."""
         batch = f"{self.base}{self.path}/{own_path(self.tenant)}"
-        told: dict[str, object] = {"key": self.key, "tenant": self.tenant, "batch": batch}
-        return told | {"consent": self.consent, "early": self.early, "hosts": self.hosts}
+        return self.key, self.tenant, batch, self.consent, self.early, self.hosts
 
 
 class Rendered:
-    """One funnel's copy of the script."""
+    """One funnel's copy of the script, or without a configuration what is the same for all."""
 
-    def __init__(self, program: bytes, config: Config) -> None:
-        self.body = program.replace(PLACE, msgspec.json.encode(config.told()))
+    def __init__(self, program: bytes, config: Config | None) -> None:
+        self.body = program.replace(PLACE, msgspec.json.encode(config.told())) if config else program
         # Weak: the compressed and the plain form are the same script.
         self.etag = b'W/"' + hashlib.sha256(self.body).hexdigest()[:32].encode() + b'"'
 
@@ -75,7 +76,9 @@ class Script:
 
     def __init__(self, *, plans: Plans, country: peer.Country, trusted_proxies: int) -> None:
         self._plans, self._country, self._trusted_proxies = plans, country, trusted_proxies
-        self._program = files("sinal_runtime.ingest").joinpath("s.min.js").read_bytes()
+        folder = files("sinal_runtime.ingest")
+        self._program = folder.joinpath("s.min.js").read_bytes()
+        self._second = Rendered(folder.joinpath("s2.min.js").read_bytes(), None)
         self._rendered: dict[Config, Rendered] = {}
 
     async def get(self, request: Request, slug: str | None) -> Answer:
@@ -84,7 +87,7 @@ class Script:
         if found is None:
             return Answer(404, _NOT_FOUND, MEDIA_TYPE, ((b"cache-control", b"no-store"), *_OPEN))
         request.tenant, request.source = found.tenant, "browser"
-        rendered = self._render(found)
+        rendered = self._second if request.query.get("part") == "2" else self._render(found)
         headers = ((b"etag", rendered.etag), self._keep(request), (b"vary", b"Accept-Encoding"), *_OPEN)
         if _is_among(rendered.etag, request.headers.get("if-none-match", "")):
             return Answer(304, headers=headers)
