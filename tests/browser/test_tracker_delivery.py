@@ -112,6 +112,19 @@ def test_leaving_at_once_loses_nothing(browser: Browser, world: World) -> None:
     world.got("initiate_checkout")
 
 
+def test_a_leaving_page_takes_the_sites_cookies_along_and_back(browser: Browser, world: World) -> None:
+    away = world.url("outra.loja.example/")
+    browser.open(world.page("loja.example/") + "?fbclid=IwAR1")
+    world.got("pageview")
+    kept = browser.cookies["_fbp"]["value"]
+    longer = kept[:-1] + ("1" if kept[-1] != "1" else "2")
+    world.answers += [(202, {"Set-Cookie": f"_fbp={longer}; Domain=loja.example; Path=/; Max-Age=99"}, b"{}")]
+    browser.run(f"sinal.track('lead'); location.href = '{away}'")
+    world.got("lead")
+    assert f"_fbp={kept}" in world.deliveries[-1].headers["cookie"]
+    world.wait(lambda: browser.cookies["_fbp"]["value"] == longer)
+
+
 def test_the_queue_is_bounded(browser: Browser, world: World) -> None:
     world.answers += [(503, {"Retry-After": "60"}, b"")] * 50
     browser.open(world.page("loja.example/"))

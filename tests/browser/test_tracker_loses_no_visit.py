@@ -235,6 +235,16 @@ def test_a_buttons_own_action_wins(browser: Browser, world: World, method: str) 
         assert query(browser.run("return window.sent"))["sck"] == click
 
 
+def test_a_get_form_that_a_program_sends(browser: Browser, world: World) -> None:
+    form = f'<form id="f" action="{world.url("pay.kiwify.com.br/P")}"><input name="a" value="1"></form>'
+    browser.open(world.page("loja.example/", form) + AD)
+    click = world.got("click")[0]["click_id"]
+    browser.run("f.submit()")
+    world.wait(lambda: any("/P" in visit for visit in world.visits))
+    sent = query("http://" + next(visit for visit in world.visits if "/P" in visit))
+    assert (sent["sck"], sent["a"]) == (click, "1")
+
+
 def test_links_that_are_no_a_of_html(browser: Browser, world: World) -> None:
     hot = "https://pay.hotmart.com/X1"
     body = f'<svg><a id="s" href="{hot}"><text>x</text></a><a id="x" xlink:href="{hot}"></a></svg>'

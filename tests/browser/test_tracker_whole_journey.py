@@ -47,6 +47,10 @@ async def test_a_purchase_finds_the_ad_click_of_its_browser(tmp_path: Path, brow
         checkout = str(browser.run("return document.querySelector('#buy').href"))
         browser.click("#buy")
         begun = await at_meta(session, platform, "InitiateCheckout")
+        browser.run("sinal.track('view_content', {value: 'R$ 1.297,00', items: [{id: 'a', quantity: '2'}]})")
+        seen = (await at_meta(session, platform, "ViewContent"))["custom_data"]
+        assert (float(seen["value"]), seen["currency"]) == (1297, "BRL"), "as people write it: the edge reads it"
+        assert [item["quantity"] for item in seen["contents"]] == [2]
 
         xcod = parse_qs(urlsplit(checkout).query)["xcod"][0]
         buyer = Buyer("Ana Souza", "ana@example.com", "11987650001")

@@ -89,7 +89,7 @@ export function welcome(url: string): unknown {
     const stamp = (name: string, value: unknown) => bake(name, newMetaId(site(), now, value));
     const { fbc, fbp } = cookies();
     if (fbclid && valueOf(fbc) !== fbclid) stamp("_fbc", fbclid);
-    if (!fbp) stamp("_fbp", ("" + Math.random()).slice(2, 12));
+    if (!fbp) stamp("_fbp", ("" + Math.random()).slice(2, 11));
   }
   return arrival.newAd;
 }
