@@ -116,5 +116,5 @@ async def test_the_script_asks_first_where_it_must(edge_world: EdgeWorld) -> Non
         return reply.body, reply.headers["cache-control"]
 
     (there, kept), (here, _) = await script("DE"), await script("BR")
-    assert b'"consent":false,"early":false' in there and b'"consent":true,"early":true' in here
+    assert b'",false,false,[' in there and b'",true,true,[' in here, "consent and early cookies, before the hosts"
     assert kept.startswith("private"), "a copy of one country is not for a shared cache"
