@@ -92,14 +92,16 @@ class Shop:
         assert not traffic.given_up, f"never taken: {sorted(traffic.given_up)[:5]}; answers: {traffic.refused}"
         with contextlib.suppress(TimeoutError):
             until(lambda: not self.arrived(traffic.accepted).missing, timeout_s=timeout_s, pause_s=0.5)
-            until(self._balanced, timeout_s=timeout_s, pause_s=0.5)
             until(lambda: traffic.clicked <= self.stored_clicks(), timeout_s=timeout_s, pause_s=0.5)
         arrived, totals = self.arrived(traffic.accepted), self.ledger()
         assert arrived.missing == {}, f"lost: {arrived.missing}; ledger: {totals}"
         assert arrived.twice == {}, f"two ids: {arrived.twice}"
         assert traffic.clicked <= (stored := self.stored_clicks()), f"clicks lost: {sorted(traffic.clicked - stored)}"
-        assert self._balanced(), totals
-        return arrived
+        # The platform's own heartbeat is under way now and then: that all has ended is true at one moment, not at each.
+        with contextlib.suppress(TimeoutError):
+            until(self._balanced, timeout_s=timeout_s, pause_s=0.5)
+            return arrived
+        raise AssertionError(f"the ledger does not balance: {self.ledger()}")
 
     def _balanced(self) -> bool:
         totals = self.ledger()
