@@ -29,6 +29,7 @@ from tests.support.panels import asked
 from tests.support.platform import ROLES, Platform, running
 from tests.support.prometheus import Prometheus, Seen
 
+CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 SUPPORT = Path(__file__).parents[1] / "support" / "manifests"
 VARIABLES = {"__rate_interval": "15s", "__range": "5m", "tenant": "loja", "destination": ".*"}
 PAST = (" offset 1d", " offset 7d")  # the same query without it is asked here
@@ -77,6 +78,7 @@ class Shops:
         url = f"{self._platform.ingest}/t/loja/api/v1/track/pageview"
         headers = {"Origin": "https://loja.example", "Content-Type": "text/plain"}
         await self._post(url, json.dumps(body).encode(), headers)
+        await self._post(url, json.dumps(body).encode(), {**headers, "User-Agent": CRAWLER})
         odd = {"event": f"PURCHASE_SOMETHING_{self._round}", "id": str(self._round), "version": "2.0.0", "data": {}}
         hook = self._platform.webhook("loja", "hotmart")
         await self._post(hook, json.dumps(odd).encode(), {"X-HOTMART-HOTTOK": HOTTOK})

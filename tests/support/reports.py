@@ -23,6 +23,8 @@ from typing import Any
 import httpx
 import yaml
 
+from sinal_cli.embedded.process import free_port
+from sinal_cli.local import ports
 from sinal_cli.samples.delivery import SIGNERS, delivery
 from sinal_cli.samples.sample import Filling
 from sinal_runtime.gateways import registry
@@ -248,7 +250,16 @@ def staged(folder: Path) -> Iterator[Stage]:
     (folder / "all.yaml").write_text(manifests())
     ready_file, output = folder / "ready.json", folder / "output.txt"
     urls = json.dumps({"mercadopago": f"http://127.0.0.1:{api.server_address[1]}"})
-    command = [sys.executable, "-m", "sinal_cli", "up", "--file", str(folder / "all.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "sinal_cli",
+        "up",
+        "--file",
+        str(folder / "all.yaml"),
+        "--port",
+        str(_first_of_four()),
+    ]
     with output.open("wb") as log:
         process = subprocess.Popen(
             [*command, "--data", str(folder / "data"), "--ready-file", str(ready_file)],
@@ -268,6 +279,14 @@ def staged(folder: Path) -> Iterator[Stage]:
         assert process.wait(timeout=60) == 0, output.read_text()
         api.shutdown()
         api.server_close()
+
+
+def _first_of_four() -> int:
+    """A port that is free with the three after it: of two stacks that begin at once one finds the usual ones taken."""
+    while True:
+        first = free_port()
+        if all(map(ports.free, range(first + 1, first + 4))):
+            return first
 
 
 def _payments_of(payments: Mapping[str, bytes]) -> type[BaseHTTPRequestHandler]:
