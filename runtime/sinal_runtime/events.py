@@ -76,7 +76,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     ip: str | None = None
     user_agent: str | None = None
     consent_ads: bool | None = None
-    consent_required: bool = False  # where the visitor is, silence is no consent
+    consent_required: bool = False  # where the visitor is, silence is not consent
     crawler: bool = False  # a program loads the page: nobody to match, nothing to send
     value: str | None = None
     currency: str | None = None

@@ -69,8 +69,10 @@ _NO_CAMPAIGN = frozenset({"notset", "notprovided", "(direct)", "(none)", "(notse
 
 # What a program should have filled in: {{ad.name}}, %%email%%, ${id}, [[name]], *|EMAIL|*, <%= id %>, __AD__, {id}.
 # A GUID in braces is one that a program did fill in.
+# Bounded, and no part may hold its own beginning: a value of nothing but `{{` would be gone through from each of them.
 _MACRO = re.compile(
-    r"\{\{.*?\}\}|%7b%7b.*?%7d%7d|%%[^%]{1,80}%%|[$#@]\{[^{}]{0,80}\}|\[\[.{0,80}?\]\]|\*\|[^|]{1,80}\|\*|<%.*?%>"
+    r"\{\{[^{}]{0,100}\}\}|%7b%7b(?:[^%]|%(?!7[bd])){0,100}%7d%7d|%%[^%]{1,80}%%|[$#@]\{[^{}]{0,80}\}"
+    r"|\[\[[^\[\]]{0,80}\]\]|\*\|[^|]{1,80}\|\*|<%[^<>]{0,100}%>"
     r"|__[a-z][a-z0-9]*(?:_[a-z0-9]+)*__|\{[$_a-z][_a-z. :]{0,60}\}|\[object \w+\]|##[a-z][\w.]{0,60}##",
     re.IGNORECASE,
 )

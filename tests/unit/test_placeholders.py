@@ -338,3 +338,9 @@ def test_an_order_is_not_its_own_parent() -> None:
     sale = Sale(gateway="own", event="paid", event_key="own:1", status="approved", order_id="HP1",
                 parent_order_id="HP1", occurred_at="2026-11-30T09:13:20Z")  # fmt: skip
     assert checked([sale])[0].parent_order_id is None
+
+
+@pytest.mark.parametrize("unit", ["{{", "%7b%7b", "%7b%7b%", "<%", "[[", "*|", "${", "__a", "[object ", "##a"])
+def test_no_value_holds_the_edge_up(unit: str) -> None:
+    """What is not a macro but begins like one again and again is gone through once: before, from each beginning."""
+    assert not placeholders.is_no_campaign("x" + unit * (1_000_000 // len(unit)))

@@ -3,7 +3,7 @@
  * purchase where browser and server tell of it. The rule is `meta_event_id` in `runtime/sinal_runtime/events.py`.
  */
 
-/** Two decimals, half up: a float just below a half is one that was written as that half. null for what is no amount. */
+/** Two decimals, half up: a float just below a half is one that was written as that half. null for what is not an amount. */
 export const twoDecimals = (value: string): string | null =>
   /^\d{1,12}(\.\d*)?$/.test(value) ? (Math.round((+value + 1e-9) * 100) / 100).toFixed(2) : null;
 

@@ -50,7 +50,7 @@ function put(type: string, data: Data, of: object = ids()): Data {
   return event;
 }
 
-/** Returns the event's id, or nothing for a word that is no event; `call` says whether the pixel is given it, too. */
+/** Returns the event's id, or nothing for a word that is not an event; `call` says whether the pixel is given it, too. */
 export function track(said: unknown, given?: Data | null, call?: { pixel?: boolean } | null): unknown {
   const kind = kindOf(said);
   if (!kind) return warn(said + "? " + Object.keys(KINDS));

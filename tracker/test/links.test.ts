@@ -15,7 +15,7 @@ const put = (url: string, gateway: string, more: Partial<Cargo> = {}) =>
 test("links that people broke are read as the edge reads them", () => {
   const { cases } = JSON.parse(readFileSync("../tests/fixtures/links.json", "utf8"));
   for (const { name, url, fbclid, utm } of cases) {
-    if (name === "an fbclid in capitals is not a click") continue; // `IWAR…` is no click of Meta's: nobody writes it
+    if (name === "an fbclid in capitals is not a click") continue; // `IWAR…` is not a click of Meta's: nobody writes it
     assert.equal(fbclidIn(url) || null, fbclid, name);
     assert.deepEqual(utmOf(url), utm, name);
   }

@@ -53,7 +53,7 @@ class Gateway(Protocol):
 
 
 _NAME = re.compile(r"[a-z0-9]{2,30}")
-_PARTS = frozenset({"answers", "kit", "readback", "sale", "text"})  # modules of this folder that are no gateways
+_PARTS = frozenset({"answers", "kit", "readback", "sale", "text"})  # modules of this folder that are not gateways
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Lines of an order beside what was paid for it: Meta is told what each thing cost, and the sum is no more than that.
+"""Lines of an order beside what was paid for it: Meta is told what each thing cost, and the sum is at most that.
 
 A line at its list price says more than the buyer paid when a coupon or a credit took something off the whole. A sum
 that is less than the value stands as it is: the rest is delivery, taxes or fees, which no line has.

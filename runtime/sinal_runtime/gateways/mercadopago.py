@@ -10,7 +10,7 @@
 - Read-back: `GET /v1/payments/<id>` with the account's access token. A notice says that something changed and the
   answer says what is: two notices that lead to one state share the sale's key.
 - Status of the payment: `status`; a refund in part is an approved payment whose `status_detail` or
-  `transaction_amount_refunded` says so. Money that people send each other or to their own account is no sale.
+  `transaction_amount_refunded` says so. Money that people send each other or to their own account is not a sale.
 - Tests: `live_mode` false; and test users, whose payments with the credentials of a test account say `live_mode` true,
   known by their e-mail or by the name on the card that asks for an answer (APRO and the like).
 - Renewals: `point_of_interaction` of type SUBSCRIPTIONS counts the charges of a subscription.

@@ -10,7 +10,7 @@ it.
 - What is approved: a session that is paid, a later `async_payment_succeeded`, an invoice of a new cycle (renewal), a
   payment intent that belongs to neither Checkout nor an invoice, or to the first invoice of a subscription. That
   invoice repeats its session or intent and is ignored, and so is the intent of every other invoice.
-- Nothing to pay: a subscription's session or first invoice of 0 begins a trial, a cycle of 0 is no sale; both are
+- Nothing to pay: a subscription's session or first invoice of 0 begins a trial, a cycle of 0 is not a sale; both are
   `subscription_changed`. What is charged first after a trial looks like a renewal: only matching knows (`trial`,
   `subscription_id`). A session of mode `payment` for 0 is an approved order that was free.
 - A dispute that begins as an inquiry (`warning_…`) asks for the money; it is a chargeback once funds are withdrawn.
@@ -211,7 +211,7 @@ def _invoice_status(status: Status, invoice: Node) -> Status:
 
 
 def _begins_trial(status: Status, thing: Node) -> bool:
-    """Whether a subscription begins here with nothing to pay; a cycle of nothing later on is no beginning."""
+    """Whether a subscription begins here with nothing to pay; a cycle of nothing later on is not a beginning."""
     if status != "subscription_changed" or not _stripe_objects.is_nothing(thing):
         return False
     return thing.text("object") == "checkout.session" or thing.text("billing_reason") == "subscription_create"

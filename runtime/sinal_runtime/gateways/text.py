@@ -33,7 +33,7 @@ _ESCAPED = re.compile(r"[\w.~*+%-]*%[0-9A-Fa-f]{2}[\w.~*+%-]*", re.ASCII)
 _TIMES = 3  # mistakes that are made once are made again, by the next system on the way
 _INVISIBLE = {0xFEFF: None, 0x200B: None, 0x2060: None}  # byte order mark, and spaces without width
 _UTF8 = frozenset({"utf-8", "ascii"})
-# What no sender writes by accident. Others are codecs of Python's that are no encodings of text, or can bite.
+# What no sender writes by accident. Others are codecs of Python's that are not encodings of text, or can bite.
 _CHARSETS = re.compile(r"utf-?(8|16|32)([_-]?[lb]e)?|us-ascii|ascii|latin-?[1-9]|l1|(iso[-_ ]?)?8859[-_]\d{1,2}|"
                        r"iso[-_]?8859[-_]\d{1,2}|(windows|cp)[-_]?125[0-8]|cp(437|850|858|860)|ibm(437|850|858|860)|"
                        r"mac(intosh|roman)|x-mac-roman", re.IGNORECASE | re.ASCII)  # fmt: skip

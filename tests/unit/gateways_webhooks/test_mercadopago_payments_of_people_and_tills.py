@@ -1,4 +1,4 @@
-"""Mercado Pago: ids signed in any case, test users, renewals, tills, refunds in part, and money that is no sale."""
+"""Mercado Pago: ids signed in any case, test users, renewals, tills, refunds in part, and money that is not a sale."""
 
 from __future__ import annotations
 
