@@ -25,28 +25,20 @@ def listening() -> Iterator[int]:
         yield int(held.getsockname()[1])
 
 
-def free_four() -> int:
-    """The first of four free ports in a row."""
-    while True:
-        first = free_port()
-        if first < ports.LAST - 3 and all(map(ports.free, Ports.from_first(first))):
-            return first
-
-
 def test_a_folder_has_the_ports_again_that_it_had(tmp_path: Path) -> None:
-    had = Ports.from_first(free_four())
+    had = Ports.from_first(free_port(in_a_row=4))
     ports.remember(tmp_path, had)
     assert ports.choose(tmp_path, None) == (had, "")
 
 
 def test_a_folder_of_a_release_before_gets_one_for_metrics(tmp_path: Path) -> None:
-    had = Ports.from_first(free_four())
+    had = Ports.from_first(free_port(in_a_row=4))
     (tmp_path / "ports.json").write_text(f'{{"ingest":{had.ingest},"api":{had.api},"sandbox":{had.sandbox}}}')
     assert ports.choose(tmp_path, None) == (had, "")
 
 
 def test_nobody_is_kept_out_for_the_port_of_metrics(tmp_path: Path) -> None:
-    first = free_four()
+    first = free_port(in_a_row=4)
     with listening() as taken:
         ports.remember(tmp_path, Ports(first, first + 1, first + 2, taken))
         assert ports.choose(tmp_path, None) == (Ports(first, first + 1, first + 2, 0), "")
@@ -68,8 +60,8 @@ def test_a_new_folder_takes_others_and_says_which_was_taken_and_by_whom(tmp_path
 
 
 def test_what_is_asked_for_goes_before_what_the_folder_had(tmp_path: Path) -> None:
-    ports.remember(tmp_path, Ports.from_first(free_four()))
-    wanted = free_four()
+    ports.remember(tmp_path, Ports.from_first(free_port(in_a_row=4)))
+    wanted = free_port(in_a_row=4)
     assert ports.choose(tmp_path, wanted).ports == Ports.from_first(wanted)
 
 

@@ -24,7 +24,6 @@ import httpx
 import yaml
 
 from sinal_cli.embedded.process import free_port
-from sinal_cli.local import ports
 from sinal_cli.samples.delivery import SIGNERS, delivery
 from sinal_cli.samples.sample import Filling
 from sinal_runtime.gateways import registry
@@ -258,7 +257,7 @@ def staged(folder: Path) -> Iterator[Stage]:
         "--file",
         str(folder / "all.yaml"),
         "--port",
-        str(_first_of_four()),
+        str(free_port(in_a_row=4)),
     ]
     with output.open("wb") as log:
         process = subprocess.Popen(
@@ -279,14 +278,6 @@ def staged(folder: Path) -> Iterator[Stage]:
         assert process.wait(timeout=60) == 0, output.read_text()
         api.shutdown()
         api.server_close()
-
-
-def _first_of_four() -> int:
-    """A port that is free with the three after it: of two stacks that begin at once one finds the usual ones taken."""
-    while True:
-        first = free_port()
-        if all(map(ports.free, range(first + 1, first + 4))):
-            return first
 
 
 def _payments_of(payments: Mapping[str, bytes]) -> type[BaseHTTPRequestHandler]:

@@ -14,7 +14,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,21 +33,43 @@ class ServiceError(RuntimeError):
 # for its listener is not taken by somebody's client meanwhile. Between them are the NodePorts of a Kubernetes.
 _PORTS = range(15_000, 30_000)
 _given: set[int] = set()  # far fewer than there are
+# The ports given last, bound but not listened on: a server, which sets SO_REUSEADDR, may have the port all the same,
+# while a chooser of another process, which does not, passes it over. Elsewhere than on Linux a server could not.
+_held: deque[socket.socket] = deque()
+_MOST_HELD = 128 if sys.platform == "linux" else 0
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now; never one that this process was given before."""
+def free_port(in_a_row: int = 1) -> int:
+    """The first of so many TCP ports of 127.0.0.1 that nobody has; never one that this process was given before."""
     while True:
-        port = secrets.choice(_PORTS)  # not `random`, which tests seed: others choose beside this process
-        if port in _given:
+        first = secrets.choice(_PORTS)  # not `random`, which tests seed: others choose beside this process
+        ports = range(first, first + in_a_row)
+        if not _given.isdisjoint(ports):
             continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _given.add(port)
-        return port
+        holders: list[socket.socket] = []
+        try:
+            holders.extend(_holder(port) for port in ports)
+        except OSError:
+            for holder in holders:
+                holder.close()
+            continue
+        _given.update(ports)
+        _held.extend(holders)
+        while len(_held) > _MOST_HELD:
+            _held.popleft().close()
+        return first
+
+
+def _holder(port: int) -> socket.socket:
+    """A socket bound to the port; raises OSError where it is taken or held."""
+    holder = socket.socket()
+    try:
+        holder.bind(("127.0.0.1", port))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError:
+        holder.close()
+        raise
+    return holder
 
 
 def wrapped(command: Sequence[str], *, death_signal: str, unprivileged: bool = False) -> list[str]:

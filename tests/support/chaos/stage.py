@@ -7,18 +7,15 @@ differs. One platform serves many schedules: each has orders of its own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 from sinal_cli.embedded.nats import Nats
 from sinal_cli.embedded.postgres import Postgres
-from sinal_cli.embedded.process import Service
+from sinal_cli.embedded.process import Service, free_port
 from sinal_cli.embedded.redis import Redis
 
 from tests.support.chaos.faults import GRAPH_TIMEOUT_S, LEASE_S
@@ -31,15 +28,6 @@ SETTINGS = {
     "SINAL_GRAPH_TIMEOUT_S": str(GRAPH_TIMEOUT_S),
     "SINAL_LANE_ACK_WAIT_S": str(LEASE_S),
 }
-
-
-def quiet_port() -> int:
-    """A free port below those that the kernel gives to outgoing connections: it stays free while its owner is dead."""
-    while True:
-        port = secrets.choice(range(12_000, 30_000))
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class SmallDisk:
@@ -90,10 +78,10 @@ class Stage(Platform):
         # It syncs as in production: what a commit takes belongs to what is raced here.
         self.postgres = Postgres(folder / "postgres", password="pg", log=folder / "logs" / "postgres.log")
         self.nats = Nats(folder / "nats" / "store", password="nats", log=folder / "logs" / "nats.log")
-        self.nats.monitor_port = quiet_port()
+        self.nats.monitor_port = free_port()
         for service in (self.nats, self.postgres, self.redis):
-            service.port = quiet_port()
-        self.ports |= {name: quiet_port() for name in self.ports if name != "sandbox"}
+            service.port = free_port()
+        self.ports |= {name: free_port() for name in self.ports if name != "sandbox"}
 
     async def start(self) -> None:
         """Start everything, replicas last."""
