@@ -53,9 +53,9 @@ _OF_STRANGERS = frozenset(
 
 def headers(request: Request, caller: Caller, event: Event) -> tuple[Header, ...]:
     """Set-Cookie headers of an answer to a page; `event` is the last of the request."""
-    if caller.is_server or event.crawler or request.host not in caller.tenant.hosts:
+    if caller.is_server or event.crawler or not caller.tenant.hosts or (host := request.host) not in caller.tenant.hosts:
         return ()
-    domain = site(request.host, who.page_host(request))
+    domain = site(host, who.page_host(request))
     if domain is None:
         return ()
     came = request.cookies

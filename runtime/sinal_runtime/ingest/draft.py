@@ -71,16 +71,16 @@ class Draft(NamedTuple):
 
 
 # Fields that depend on no other.
-_PLAIN: tuple[tuple[str, Callable[[Fields], object]], ...] = (
-    ("event_id", lambda fields: fields.identifier("event_id", 128, numbers=True, nothing=placeholders.is_no_key)),
-    ("click_id", lambda fields: fields.word("click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _")),
-    ("session_id", lambda fields: fields.word("session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _")),
-    ("external_id", lambda fields: private_id(fields.identifier("external_id", 256, numbers=True))),
-    ("currency", lambda fields: fields.currency("currency")),
-    ("items", lambda fields: fields.sections("items", MAX_ITEMS, _item)),
-    ("order_id", lambda fields: fields.identifier("order_id", 128, numbers=True)),
-    ("consent_ads", lambda fields: fields.flag("consent_ads")),
-)
+_PLAIN: dict[str, Callable[[Fields], object]] = {
+    "event_id": lambda fields: fields.identifier("event_id", 128, numbers=True, nothing=placeholders.is_no_key),
+    "click_id": lambda fields: fields.word("click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _"),
+    "session_id": lambda fields: fields.word("session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _"),
+    "external_id": lambda fields: private_id(fields.identifier("external_id", 256, numbers=True)),
+    "currency": lambda fields: fields.currency("currency"),
+    "items": lambda fields: fields.sections("items", MAX_ITEMS, _item),
+    "order_id": lambda fields: fields.identifier("order_id", 128, numbers=True),
+    "consent_ads": lambda fields: fields.flag("consent_ads"),
+}
 
 
 def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> Draft:
@@ -100,8 +100,8 @@ def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> 
             said["value"] = amount
         if currency is not None:
             said["currency"] = currency
-    for name, reader in _PLAIN:
-        if name in fields and (value := reader(fields)) is not None:
+    for name in fields:
+        if (reader := _PLAIN.get(name)) is not None and (value := reader(fields)) is not None:
             said[name] = value
     return Draft(said, dropped, unknown)
 

@@ -6,7 +6,7 @@ The hot path pays for a framework's request object, so this one decodes headers 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -165,11 +165,15 @@ async def _nothing_more() -> dict[str, object]:
     return {"type": "http.disconnect"}
 
 
+@lru_cache(maxsize=1_024)  # browsers and gateways send the same few
+def _header_name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
 def _headers(raw: Iterable[Header]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in raw:
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
+        key, text = _header_name(name), value.decode("latin-1")
         if key in found:
             text = found[key] + ("; " if key == "cookie" else ", ") + text
         found[key] = text

@@ -49,7 +49,7 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
         "event_id": event_id or row_id,
         "click_id": said.get("click_id") or (_new_id("click", row_id, natural) if wants_click else None),
         "session_id": said.get("session_id") or _new_id("session", row_id, natural),
-        "fbc": _in_time(said.get("fbc") or _fbc(fbclid, visitor.fbc, occurred_at), now_ms),
+        "fbc": _in_time(said.get("fbc"), now_ms) or _fbc(fbclid, _in_time(visitor.fbc, now_ms), occurred_at),
         "fbp": said.get("fbp") or visitor.fbp,
         "ip": said.get("ip") or visitor.ip,
         "user_agent": user_agent,

@@ -9,7 +9,7 @@ a warning, where its reader was given a list for those.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from re import Pattern
@@ -67,6 +67,9 @@ class Fields:
     def __contains__(self, name: str) -> bool:
         return name in self._object
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._object)
+
     def fail(self, name: str, message: str) -> None:
         """Note what is wrong with one field, and how to mend it; the event goes on without the field."""
         self._warnings.append(FieldError(self._path + name, message))
@@ -81,10 +84,13 @@ class Fields:
 
     def text(self, name: str, limit: int, *, numbers: bool = False) -> str | None:
         """A string of at most `limit` characters, trimmed, without control characters; `numbers`: or an integer."""
+        value = self._object.get(name)
+        if value is None:
+            return None
+        if type(value) is str and len(value) <= limit and value.isprintable():  # nearly always
+            return value.strip() or None
         value = self._raw(name, limit, numbers=numbers)
-        if value is None or value.isprintable():  # nearly always
-            return value
-        return _CONTROL.sub("", value) or None
+        return value if value is None or value.isprintable() else _CONTROL.sub("", value) or None
 
     def identifier(
         self, name: str, limit: int, *, numbers: bool = False, nothing: Callable[[str], bool] = placeholders.is_no_id

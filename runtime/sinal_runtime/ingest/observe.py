@@ -37,8 +37,9 @@ class Observer:
             metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(found.unknown)
         if found.warnings:
             metrics.INGEST_WARNINGS.labels(tenant).inc(len(found.warnings))
-        if crawlers := sum(event.crawler for event in found.events):
-            metrics.INGEST_CRAWLERS.labels(tenant).inc(crawlers)
+        for event in found.events:
+            if event.crawler:
+                metrics.INGEST_CRAWLERS.labels(tenant).inc()
 
     def done(self, request: Request, *, template: str, status: int, seconds: float) -> None:
         """One request was answered. Its log line is debug: metrics count requests, faults have lines of their own."""

@@ -128,7 +128,10 @@ class Guarded(HttpToolsProtocol):
             return
         if len(self.headers) >= MAX_HEADERS:
             raise _TooManyHeaders
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def _refuse_head(self) -> None:
         """RFC 6585, 5: the head is too large; nothing more is read."""

@@ -46,12 +46,12 @@ def _whole(query: str) -> tuple[list[str], str | None, dict[str, str]]:
     kept: list[str] = []
     fbclid: str | None = None
     utm: dict[str, str] = {}
+    known = identity.UTM_FIELDS
     for part in query.split("&") if query else ():
         name, _, value = part.partition("=")
-        field = identity.UTM_FIELDS.get(name) or identity.UTM_FIELDS.get(name.lower())
         if name == "fbclid":
             fbclid = identity.fbclid_of_value(value) or fbclid
-        elif field is None:
+        elif (field := known.get(name) or known.get(name.lower())) is None:
             if part and not personal.is_personal_pair(part):
                 kept.append(part)
             continue
