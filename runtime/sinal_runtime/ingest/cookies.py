@@ -53,7 +53,8 @@ _OF_STRANGERS = frozenset(
 
 def headers(request: Request, caller: Caller, event: Event) -> tuple[Header, ...]:
     """Set-Cookie headers of an answer to a page; `event` is the last of the request."""
-    if caller.is_server or event.crawler or not caller.tenant.hosts or (host := request.host) not in caller.tenant.hosts:
+    hosts = caller.tenant.hosts
+    if caller.is_server or event.crawler or not hosts or (host := request.host) not in hosts:
         return ()
     domain = site(host, who.page_host(request))
     if domain is None:
