@@ -38,7 +38,7 @@ up: .venv/run.stamp    ## install, start everything and leave it running
 
 test: lint types unit integration acceptance  ## everything that needs Python only; CI runs browser as well
 
-cli-page: .venv/dev.stamp  ## docs/cli.md, captured from a real run
+cli-page: .venv/dev.stamp  ## docs/users/cli.md, captured from a real run
 	$(BIN)/python -m tests.support.cli_page
 
 lint: .venv/dev.stamp  ## style, walls between rooms

@@ -1,4 +1,4 @@
-"""Runs the tiers of CI in lanes beside one another, so that one works while another waits (docs/ci.md).
+"""Runs the tiers of CI in lanes beside one another, so that one works while another waits (docs/developers/ci.md).
 
 A lane is a list of tiers, one after the other; a tier is one command. What a tier says goes to a file and is printed
 whole when it has ended; while it runs a line a minute says where it is. A tier that fails fails the run, and the others

@@ -52,7 +52,7 @@ def goals(found: Sequence[Verdict]) -> list[report.Row]:
 
 
 def draw(found: Sequence[Verdict], folder: Path) -> None:
-    """The charts of docs/matching.md."""
+    """The charts of docs/users/matching.md."""
     for name, kind in (("everyday", False), ("hard", True)):
         rows = verdicts.by([one for one in found if one.hard is kind], "scene")
         shown = [(row["scene"].replace("_", " "), row["precision"], row["recall"]) for row in rows if row["matches"]]

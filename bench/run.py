@@ -21,7 +21,7 @@ from bench.support import report
 from tests.cluster.support import assets
 
 BENCHES = ("ingest", "end_to_end", "drain", "market", "tenants", "hanging", "idle", "start")
-OF_A_CLUSTER = ("operator",)  # where the control plane's programs are at hand: see docs/operator.md
+OF_A_CLUSTER = ("operator",)  # where the control plane's programs are at hand: see docs/operators/operator.md
 LIMIT_S = 900  # of one bench
 
 

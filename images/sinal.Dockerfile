@@ -1,4 +1,4 @@
-# Every role of Sinal, operator and runtime alike: `docker run IMAGE run ingest`. See docs/images.md.
+# Every role of Sinal, operator and runtime alike: `docker run IMAGE run ingest`. See docs/operators/images.md.
 #
 # Pin the base by digest where builds must be repeatable:
 #   docker build -f images/sinal.Dockerfile --build-arg BASE=python:3.11-slim@sha256:... .

@@ -28,8 +28,8 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = {"run": ROOT / "requirements" / "run.lock", "dev": ROOT / "requirements" / "dev.lock"}
 HOLDS = {"run": ("dev", "run"), "dev": ("dev",)}  # what is installed of dev is enough for run
 PLATFORMS = "Linux on x86-64 or ARM64 with glibc 2.28 or newer, or macOS"
-# Lock, processor, Python: the package without a wheel there. docs/platforms.md says it too, requirements/matrix.py sees
-# to it that nothing else is missing.
+# Lock, processor, Python: the package without a wheel there. docs/operators/platforms.md says it too,
+# requirements/matrix.py sees to it that nothing else is missing.
 WITHOUT_A_WHEEL = {("dev", "aarch64", "3.14"): "starlark-pyo3"}
 # What pip was told about the registry holds for uv too.
 UV_OPTIONS = {

@@ -55,7 +55,9 @@ def wheels(lock: str, processor: str, python: str) -> Verdict:
     if done.returncode == 0:
         if known is not None:
             return Verdict(
-                subject, "failed", f"{known} has a wheel now: strike it from WITHOUT_A_WHEEL and docs/platforms.md"
+                subject,
+                "failed",
+                f"{known} has a wheel now: strike it from WITHOUT_A_WHEEL and docs/operators/platforms.md",
             )
         return Verdict(subject, "ok")
     if known is not None and f"{known}==" in done.stderr and "no usable wheels" in done.stderr:

@@ -137,7 +137,7 @@ class Migration(Hook):
 
 
 class Backup(Hook):
-    """The CronJob that backs PostgreSQL and NATS up (docs/backup.md)."""
+    """The CronJob that backs PostgreSQL and NATS up (docs/operators/backup.md)."""
 
     enabled: bool = Field(False, description="Run it.")
     schedule: str = Field("15 3 * * *", min_length=1, description="When, as of cron.")
@@ -155,7 +155,7 @@ class Backup(Hook):
 
 
 class Routes(Values):
-    """What the operator makes for tenants' hosts and paths (docs/operator.md)."""
+    """What the operator makes for tenants' hosts and paths (docs/operators/operator.md)."""
 
     mode: Literal["none", "ingress", "gateway"] = Field(
         "none", description="ingress: an Ingress for each host and path. gateway: an HTTPRoute. none: you make them."
@@ -365,7 +365,7 @@ class Chart(Values):
     image: Image = Field(
         default_factory=lambda: Image(repository="sinal"),
         description="Image of all roles: `sinal` with its arguments. A name without a registry is taken only with "
-        "`pullPolicy: Never`, where the nodes hold it (docs/install.md).",
+        "`pullPolicy: Never`, where the nodes hold it (docs/operators/install.md).",
     )
     image_pull_secrets: list[str] = Field(default_factory=list, description="Secrets of the registry, by name.")
     revision_history_limit: int = Field(5, ge=0, description="Old versions of each Deployment that are kept.")

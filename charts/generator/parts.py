@@ -53,7 +53,8 @@ class Workload(Values):
     )
     priority_class_name: str = Field("", description="PriorityClass; empty: the one this chart makes, if it does.")
     extra_env: list[Object] = Field(
-        default_factory=list, description="More variables of the container (docs/settings.md), over those of the chart."
+        default_factory=list,
+        description="More variables of the container (docs/operators/settings.md), over those of the chart.",
     )
     extra_volumes: list[Object] = Field(
         default_factory=list,

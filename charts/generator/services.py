@@ -20,9 +20,9 @@ class NatsUsers(Values):
 
     enabled: bool = Field(
         False,
-        description="Each role has a user of its own (docs/install.md, Users of NATS): its URL stands in the Secret "
-        "under the role's name; with `evaluation.enabled` the pod of NATS has the users. Switched on later, that pod "
-        "starts again: without a volume what waits in its queues is lost.",
+        description="Each role has a user of its own (docs/operators/install.md, Users of NATS): its URL stands in "
+        "the Secret under the role's name; with `evaluation.enabled` the pod of NATS has the users. Switched on later, "
+        "that pod starts again: without a volume what waits in its queues is lost.",
     )
 
 

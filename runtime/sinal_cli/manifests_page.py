@@ -28,12 +28,12 @@ sinal manifests check my-shop/
 
 It knows what the tables say and more: whether what is referred to is there, and whether slugs and hosts are taken. What
 a status says, and what to do about it: [operator.md](operator.md). Smaller examples, for the sandbox:
-[`examples/`](../examples).
+[`examples/`](../../examples).
 """
 _BOUNDS = {"minimum": "at least", "maximum": "at most", "minItems": "at least", "maxItems": "at most"}
 _SEE = {  # fields that another page goes on with
-    "gateway": "All of them: [gateways.md](gateways.md).",
-    "credentialsSecretRef": "The keys of each gateway: [gateways.md](gateways.md).",
+    "gateway": "All of them: [gateways.md](../users/gateways.md).",
+    "credentialsSecretRef": "The keys of each gateway: [gateways.md](../users/gateways.md).",
 }
 
 

@@ -1,4 +1,4 @@
-"""The page of metrics, from the declarations of runtime and operator: docs/metrics.md (see `reference`)."""
+"""The page of metrics, from the declarations of runtime and operator: docs/operators/metrics.md (see `reference`)."""
 
 from __future__ import annotations
 

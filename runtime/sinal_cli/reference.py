@@ -43,10 +43,10 @@ def openapi() -> str:
 def pages() -> dict[str, str]:
     """Every generated page by file name."""
     return {
-        "settings.md": settings_page(),
-        "manifests.md": _MADE + "\n" + manifests_page(),
-        "metrics.md": _MADE + "\n" + metrics_page(),
-        "openapi.json": openapi(),
+        "operators/settings.md": settings_page(),
+        "operators/manifests.md": _MADE + "\n" + manifests_page(),
+        "operators/metrics.md": _MADE + "\n" + metrics_page(),
+        "users/openapi.json": openapi(),
     }
 
 

@@ -1,7 +1,7 @@
 """Every metric of the runtime, in one file: names, labels and buckets are a contract with dashboards and alerts.
 
-Series are bounded by `series`, so a room counts by tenant without a thought of how many there are. docs/metrics.md is
-made from this file.
+Series are bounded by `series`, so a room counts by tenant without a thought of how many there are.
+docs/operators/metrics.md is made from this file.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `undefined` as an id joins strangers, and hashed as a name it is somebody else's. So a placeholder that fills a whole
 field is nothing, as blank is. What it means depends on the field: `guest` is not an id and may be a surname, `teste`
-is not a name and may be a campaign. `docs/identity.md` lists it all.
+is not a name and may be a campaign. `docs/users/identity.md` lists it all.
 
 Sources: the ids that PostHog takes for no person (github.com/PostHog/posthog, `illegal_distinct_ids`), the macros of
 Meta, Google, TikTok and Mailchimp, test buttons of Brazilian checkouts.

@@ -1,4 +1,4 @@
-"""`docs/cli.md` shows what the commands print today: each is played again on a fresh stack at 80 columns."""
+"""`docs/users/cli.md` shows what the commands print today: each is played again on a fresh stack at 80 columns."""
 
 from __future__ import annotations
 

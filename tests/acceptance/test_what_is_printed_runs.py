@@ -104,7 +104,7 @@ def test_all_that_make_up_prints(terminal: Terminal, tmp_path: Path) -> None:
     assert {status for one in pasted for status in one.statuses} == {202}, terminal.said
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tour.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/users/tour.md"])
 def test_each_block_of_a_page(terminal: Terminal, tmp_path: Path, page: str) -> None:
     blocks = of_page(ROOT / page)
     elsewhere = ELSEWHERE[Path(page).name]

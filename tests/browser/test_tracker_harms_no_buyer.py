@@ -13,7 +13,7 @@ from tests.support.fix_browser import Browser, World
 
 AD = "?fbclid=IwAR1abc&utm_source=fb"
 HOT = "https://pay.hotmart.com/X1"
-DOCS = (Path(__file__).parents[2] / "docs" / "tracker.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "users" / "tracker.md").read_text()
 STUB = next(block for block in re.findall(r"```html\n(.*?)```", DOCS, re.S) if "sinal.q" in block)
 PROTOTYPE = """<script>
   Array.prototype.toJSON = function () { return '[' + this.join() + ']' };

@@ -343,7 +343,7 @@ def rule(group: str, resources: str, verbs: str) -> dict[str, list[str]]:
     return {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
 
 
-# As docs/operator.md has them.
+# As docs/operators/operator.md has them.
 BASE = [
     rule("sinal.dev", "tenants destinations funnels gatewayintegrations", "get list watch"),
     rule("sinal.dev", "tenants/status destinations/status funnels/status gatewayintegrations/status", "patch"),

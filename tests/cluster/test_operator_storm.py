@@ -1,6 +1,7 @@
 """The operator is killed again and again while everything changes: in the end NATS is exactly as declared.
 
-`OPERATOR_KILLS` and `SEED` choose another storm than that of every run; docs/operator.md has figures of a long one.
+`OPERATOR_KILLS` and `SEED` choose another storm than that of every run; docs/operators/operator.md has figures of a
+long one.
 """
 
 from __future__ import annotations

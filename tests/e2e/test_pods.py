@@ -27,7 +27,8 @@ CONFINED = {
 }
 PROMISED_START_S = 2.0
 # A machine that does other work besides is not what the promise is about, nor an image with another interpreter than
-# that of the container file's base: docs/images.md says what holds the promise. Far beyond it something is broken.
+# that of the container file's base: docs/operators/images.md says what holds the promise. Far beyond it something is
+# broken.
 HARD_START_S = 15.0
 ATTEMPTS = 2
 # Since when process 1 runs, by the clock of the pod: the kernel counts hundredths of a second from its own start.
@@ -67,7 +68,7 @@ def test_services_for_evaluation_are_confined_too(release: Release) -> None:
 
 
 def test_the_bill_of_materials_is_in_the_image_that_runs(release: Release, cluster: Cluster) -> None:
-    """Where docs/images.md says; it lists what is installed, to the version."""
+    """Where docs/operators/images.md says; it lists what is installed, to the version."""
     (pod, *_) = release.pods("api")
     bill = json.loads(execute(release, pod, f"cat {SBOM}"))
     assert bill["bomFormat"] == "CycloneDX"

@@ -18,7 +18,7 @@ import pytest
 from tests.support import load
 from tests.support.platform import running
 
-PAGE = (Path(__file__).parents[2] / "docs" / "adding-a-gateway.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "developers" / "adding-a-gateway.md").read_text(encoding="utf-8")
 _, _, SECTION = PAGE.partition("## In a package of your own")
 
 

@@ -32,7 +32,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = "https://loja.example"
 BUCKETS = (names.PLANS_BUCKET, names.QUARANTINE_BUCKET, names.STATUS_BUCKET, names.DEPARTURES_BUCKET)
 REFUSED = ("Violation", "violation")
-DOCS = Path(__file__).parents[2] / "docs" / "install.md"
+DOCS = Path(__file__).parents[2] / "docs" / "operators" / "install.md"
 
 
 def password(role: str) -> str:

@@ -169,7 +169,7 @@ def test_the_password_is_enough() -> None:
 
 def test_the_page_names_what_the_migrations_grant(postgres: str) -> None:
     """For a database whose owner could not make the role."""
-    page = (Path(__file__).parents[2] / "docs" / "install.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "operators" / "install.md").read_text(encoding="utf-8")
     said = {
         right: set(re.split(r",\s+", tables))
         for right, tables in re.findall(r"^grant ([a-z, ]+) on ([a-z_,\s]+) to sinal_api;", page, re.MULTILINE)

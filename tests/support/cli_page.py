@@ -1,4 +1,4 @@
-"""`docs/cli.md`: the main commands as a terminal of 80 columns shows them, captured from a real run.
+"""`docs/users/cli.md`: the main commands as a terminal of 80 columns shows them, captured from a real run.
 
 `python -m tests.support.cli_page` plays the story on a fresh stack and writes the page; a test plays it again.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "cli.md"
+PAGE = ROOT / "docs" / "users" / "cli.md"
 WIDTH = 80
 START_S = 120.0
 COMMAND_S = 120.0

@@ -76,7 +76,7 @@ def test_a_build_that_is_larger_than_promised_fails() -> None:
     """Where it is built, whoever builds it: no other place sees every image."""
     text = (ROOT / "images" / "sinal.Dockerfile").read_text()
     assert f'[ "$size" -le {LIMIT} ]' in text
-    assert f"at most {LIMIT // 1_000_000} MB" in (ROOT / "docs" / "images.md").read_text()
+    assert f"at most {LIMIT // 1_000_000} MB" in (ROOT / "docs" / "operators" / "images.md").read_text()
 
 
 def test_what_no_role_imports_is_taken_out_and_its_record_says_so(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.support.fix_ingest import OTHER, SECRET, TOKEN, EdgeWorld, SignedGate
 
 SIGNED = {"x-signature": SECRET}
 DOOR = "/api/v1/webhooks/signed"
-DOCS = Path(__file__).parents[2] / "docs" / "gateways.md"
+DOCS = Path(__file__).parents[2] / "docs" / "users" / "gateways.md"
 
 
 def body(**changes: Any) -> bytes:

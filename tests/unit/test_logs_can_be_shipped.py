@@ -1,4 +1,4 @@
-"""The example of docs/logs.md takes apart what Sinal writes."""
+"""The example of docs/operators/logs.md takes apart what Sinal writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 from sinal_runtime import logs
 
-PAGE = Path(__file__).parents[2] / "docs" / "logs.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operators" / "logs.md"
 
 
 def example() -> dict[str, Any]:

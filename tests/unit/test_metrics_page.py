@@ -38,4 +38,6 @@ def test_the_contract_is_declared(name: str) -> None:
 
 
 def test_the_page_is_made_from_the_code() -> None:
-    assert (DOCS / "metrics.md").read_text(encoding="utf-8").endswith("\n" + metrics_page()), "run: make docs"
+    assert (DOCS / "operators" / "metrics.md").read_text(encoding="utf-8").endswith("\n" + metrics_page()), (
+        "run: make docs"
+    )

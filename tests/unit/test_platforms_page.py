@@ -8,7 +8,7 @@ from pathlib import Path
 from requirements.install import WITHOUT_A_WHEEL, promised
 from requirements.matrix import PROCESSORS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "platforms.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "operators" / "platforms.md").read_text()
 
 
 def cells() -> dict[tuple[str, str], str]:

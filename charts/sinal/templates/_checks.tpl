@@ -5,7 +5,7 @@
 {{- /* What runs may go on: a release that is upgraded has its image, and leads to whatever it led to. */}}
 {{- if .Release.IsInstall -}}
 {{- if and (not (contains "/" $v.image.repository)) (ne $v.image.pullPolicy "Never") -}}
-{{- $problems = append $problems (printf "image: nodes would look for %q in the public registry, where it isn't. Push the image that you built and set image.repository=registry.example/team/sinal; or load it into every node (kind load docker-image, ctr images import) and set image.pullPolicy=Never: docs/install.md" $v.image.repository) -}}
+{{- $problems = append $problems (printf "image: nodes would look for %q in the public registry, where it isn't. Push the image that you built and set image.repository=registry.example/team/sinal; or load it into every node (kind load docker-image, ctr images import) and set image.pullPolicy=Never: docs/operators/install.md" $v.image.repository) -}}
 {{- end -}}
 {{- if and $v.nats.url (contains "@" $v.nats.url) -}}
 {{- $problems = append $problems "nats.url: a URL with a password belongs into a Secret; put it there and set nats.existingSecret" -}}

@@ -10,8 +10,8 @@ from sinal_cli.client.show import moment
 Params = dict[str, Any]
 
 GATEWAY = "the gateway"
-UNMATCHED = "docs/unmatched.md"
-TRACKER = "docs/tracker.md"
+UNMATCHED = "docs/users/unmatched.md"
+TRACKER = "docs/users/tracker.md"
 
 
 def _gateway(params: Params) -> str:
@@ -47,7 +47,7 @@ def _shared(params: Params) -> str:
     )
     return (
         f"{params['visitors']} visitors used the sale's address within a day, as on mobile networks{weight} "
-        "(docs/matching.md)."
+        "(docs/users/matching.md)."
     )
 
 
@@ -62,7 +62,7 @@ def _from(params: Params) -> str:
 READBACK = "read-back: "  # how the detail of a notice begins whose sale the gateway's API was asked for
 UNREAD = {
     "denied": "refused the integration's credentials: put a token that it takes into the integration's Secret "
-    "(docs/gateways.md says into which key)",
+    "(docs/users/gateways.md says into which key)",
     "busy": "did not answer again and again: see whether it is up",
     "not_understood": "answered something that the adapter does not read: it needs an update",
 }
@@ -109,7 +109,7 @@ NOTES: dict[str, Callable[[Params], str]] = {
     ),
     "below_threshold": lambda p: (
         f"The score is {p['score']:.2f}; {p['needed']:.2f} would be a "
-        f"{'match' if p['decision'] == 'review' else 'review'} (the funnel's matching, docs/matching.md)."
+        f"{'match' if p['decision'] == 'review' else 'review'} (the funnel's matching, docs/users/matching.md)."
     ),
     "kept_back": lambda p: _unread(p) or f"Sinal kept it back{_from(p)}{SCREENED.get(p['reason'], '')}: {p['detail']}.",
     "waits_for_click": lambda p: (

@@ -9,8 +9,8 @@ The file is a list as `kubectl get -o json` gives it, so that who shows one can 
 
 `status` has `conditions` (Ready, Provisioned, …, each with `status`, `reason`, `message`), `webhookURL` of a
 GatewayIntegration, `publicKey` of a Funnel, `alsoTaken` of both after a rotation of the mint key, and the figures that
-docs/operator.md lists. The file is its owner's alone, written whole when something differs, and gone when the stack
-stops; after a crash its `pid` is nobody's.
+docs/operators/operator.md lists. The file is its owner's alone, written whole when something differs, and gone
+when the stack stops; after a crash its `pid` is nobody's.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 CONNECTIONS = 5  # of each login
 _NOT_BOUND = (
     "PostgreSQL can't keep a tenant's key to that tenant's rows: the role sinal_api is missing, or this login may not "
-    "take it. Make and grant it (docs/install.md, The API's own login), or set SINAL_API_WITHOUT_ROW_SECURITY=true"
+    "take it. Make and grant it (docs/operators/install.md, The API's own login), or set "
+    "SINAL_API_WITHOUT_ROW_SECURITY=true"
 )
 
 

@@ -2,7 +2,7 @@
 
 Only where the request came to the tenant's own host under the domain of the page's site, only for a visitor who agrees,
 and only what the script would set as well: Meta's `_fbc` and `_fbp` as the event has them, and the script's own
-`_sinal` as the browser sent it. A no ends them. `docs/tracker.md` is the contract with the page script.
+`_sinal` as the browser sent it. A no ends them. `docs/users/tracker.md` is the contract with the page script.
 """
 
 from __future__ import annotations

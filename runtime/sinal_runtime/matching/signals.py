@@ -1,7 +1,8 @@
-"""The one table of signals: what may tie a sale to a click, and how much each is worth (docs/matching.md explains it).
+"""The one table of signals: what may tie a sale to a click, and how much each is worth.
 
-`sure` signals prove the visitor, `near` ones name the same ad click or browser, `hint` signals only add up. A weight is
-the probability that the click is the sale's when nothing but that signal agrees.
+docs/users/matching.md explains it. `sure` signals prove the visitor, `near` ones name the same ad click or browser,
+`hint` signals only add up. A weight is the probability that the click is the sale's when nothing but that signal
+agrees.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A second installation, over services that are not its own: what docs/install.md tells those who have theirs to do."""
+"""A second installation, over services that are not its own, made as docs/operators/install.md says."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Release:
         self.install(previous.chart("sinal"), image=image(self._images.previous))
 
     def upgrade(self) -> None:
-        """To the present charts and image, definitions first, as docs/install.md says."""
+        """To the present charts and image, definitions first, as docs/operators/install.md says."""
         self.define()
         self.install()
 
