@@ -12,8 +12,8 @@ import pytest
 from sinal_crds.facts import DestinationFacts, IntegrationFacts, TenantFacts
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.api.app import Parts, build
-from sinal_runtime.api.ports import TokenState
 from sinal_runtime.api.sink import FolderSink
+from sinal_runtime.api.tokens import TokenState
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.events import Refused, Tallies
 from sinal_runtime.plans.testing import StaticPlans

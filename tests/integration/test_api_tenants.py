@@ -15,14 +15,14 @@ from sinal_crds.plan import DestinationPlan
 from sinal_runtime.api import health
 from sinal_runtime.api.app import Parts, build
 from sinal_runtime.api.leaving import Leaving
-from sinal_runtime.api.ports import TokenState
 from sinal_runtime.api.sink import FolderSink
+from sinal_runtime.api.tokens import TokenState
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.events import Refused, Spooled, Tallies, UserData
 from sinal_runtime.gateways.sale import Client, Customer, Tracking
 from sinal_runtime.ingest.draft import Draft
 from sinal_runtime.ingest.facts import NOBODY, tracking_event
-from sinal_runtime.ingest.who import Caller
+from sinal_runtime.ingest.ports import Caller
 from sinal_runtime.plans.testing import StaticPlans
 from sinal_runtime.store.facts import CircuitStore, FactStore
 

@@ -10,10 +10,10 @@ import pytest
 
 from sinal_crds.plan import DestinationPlan
 from sinal_runtime import metrics
+from sinal_runtime.dispatch.answer import Answer
 from sinal_runtime.dispatch.breaker import Policy, State
 from sinal_runtime.dispatch.circuit import Circuit
 from sinal_runtime.dispatch.errors import Verdict
-from sinal_runtime.dispatch.ports import Answer
 from sinal_runtime.dispatch.sign import NO_TOKEN, Sign
 
 NAMES = ("signed", "pixel")

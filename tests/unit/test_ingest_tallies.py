@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from sinal_crds.names import TALLY_SUBJECT
 from sinal_runtime.bus.errors import BusUnavailable
 from sinal_runtime.events import Refused, Spooled, Tally, decode_tallies, encode
-from sinal_runtime.ingest.refusals import Refusal
+from sinal_runtime.ingest.refusal import Refusal
 from sinal_runtime.ingest.refused import HOUR_S, LOG_EVERY_S, MOST_NETWORKS, MOST_STRANGERS, Refusing
 from sinal_runtime.ingest.tally import MOST, Tallying
 from sinal_runtime.spool import State

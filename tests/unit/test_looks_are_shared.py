@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sinal_runtime.bus import BusUnavailable, Survey
-from sinal_runtime.observing.shared import Surveys
+from sinal_runtime.observing.surveys import Surveys
 
 BORN = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -22,7 +22,7 @@ class Housekeeping(Base):
         from sinal_runtime.housekeeping.service import Housekeeper
         from sinal_runtime.observing.coverage import SignalCoverage
         from sinal_runtime.observing.queues import Queues
-        from sinal_runtime.observing.shared import Surveys
+        from sinal_runtime.observing.surveys import Surveys
         from sinal_runtime.store.facts import FactStore
         from sinal_runtime.store.observing import ObservingStore
 

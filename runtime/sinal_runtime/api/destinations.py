@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sinal_crds import names
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_runtime.api.findings import Finding
-from sinal_runtime.api.ports import TokenState
+from sinal_runtime.api.tokens import TokenState
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.observing.facts import trouble
 from sinal_runtime.store.errors import StoreError, StoreUnavailable

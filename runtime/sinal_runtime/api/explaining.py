@@ -11,7 +11,7 @@ import msgspec
 from sinal_crds.plan import TenantPlan
 from sinal_runtime.api import why
 from sinal_runtime.api.ports import Plans
-from sinal_runtime.matching.scoring import RunnerUp
+from sinal_runtime.matching.evidence import RunnerUp
 from sinal_runtime.store.errors import StoreError
 from sinal_runtime.store.evidence import Evidence, EvidenceStore
 from sinal_runtime.store.facts import Delivery as Facts

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
-
 from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_runtime.api.tokens import TokenState
 from sinal_runtime.bus.client import Publisher
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.store.reading import EventDetail, EventFilter, Ledger, Page
@@ -60,14 +58,6 @@ class Bus(Publisher, Protocol):
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
         """One call of the JetStream API; raises BusError."""
         ...
-
-
-class TokenState(msgspec.Struct, kw_only=True, frozen=True):
-    """What Meta says of an access token; `expires_at` is null for one that does not expire."""
-
-    valid: bool
-    expires_at: datetime | None
-    problem: str | None
 
 
 class Tokens(Protocol):

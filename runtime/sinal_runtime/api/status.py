@@ -20,7 +20,8 @@ from sinal_runtime.api.access import Caller, Viewer
 from sinal_runtime.api.answers import answer, says
 from sinal_runtime.api.filters import Word
 from sinal_runtime.api.findings import Area, Finding, Grade
-from sinal_runtime.api.ports import Bus, Check, Plans, Tokens, TokenState
+from sinal_runtime.api.ports import Bus, Check, Plans, Tokens
+from sinal_runtime.api.tokens import TokenState
 from sinal_runtime.bus.depth import Depth
 from sinal_runtime.bus.errors import BusError, BusRefused, LaneMissing
 from sinal_runtime.observing.facts import UNHEARD

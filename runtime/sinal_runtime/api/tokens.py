@@ -11,7 +11,6 @@ import aiohttp
 import msgspec
 
 from sinal_crds.plan import DestinationPlan
-from sinal_runtime.api.ports import TokenState
 from sinal_runtime.masking import without_secret
 
 TIMEOUT_S = 5.0
@@ -67,3 +66,11 @@ def _state(said: _Answer, token: str) -> TokenState | None:
     expires = datetime.fromtimestamp(said.data.expires_at, UTC) if said.data.expires_at > 0 else None
     problem = None if said.data.is_valid else "Meta says that it is not valid"
     return TokenState(valid=said.data.is_valid, expires_at=expires, problem=problem)
+
+
+class TokenState(msgspec.Struct, kw_only=True, frozen=True):
+    """What Meta says of an access token; `expires_at` is null for one that does not expire."""
+
+    valid: bool
+    expires_at: datetime | None
+    problem: str | None

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from sinal_crds.plan import FunnelPlan, MatchingPlan, TenantPlan
-from sinal_runtime.matching.evidence import Subject
-from sinal_runtime.matching.scoring import Agreement
+from sinal_runtime.matching.evidence import Agreement, Subject
 from sinal_runtime.matching.signals import ADDRESS_WINDOW_MS, HOUR_MS, OWN
 from sinal_runtime.store.evidence import Evidence, Note, Param
 from sinal_runtime.store.facts import Delivery as Facts

@@ -11,9 +11,9 @@ from typing import Literal
 import structlog
 
 from sinal_crds.plan import DestinationPlan
+from sinal_runtime.dispatch.answer import Answer
 from sinal_runtime.dispatch.breaker import Breaker, Opening, Policy, State
 from sinal_runtime.dispatch.pacing import Pacer
-from sinal_runtime.dispatch.ports import Answer
 from sinal_runtime.dispatch.sign import Sign
 
 log = structlog.get_logger(__name__)

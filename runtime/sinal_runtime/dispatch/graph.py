@@ -16,8 +16,8 @@ import msgspec
 
 from sinal_crds.plan import DestinationPlan
 from sinal_runtime.dispatch import usage
+from sinal_runtime.dispatch.answer import Answer
 from sinal_runtime.dispatch.errors import GraphFailure, NoAnswer, NotSent, classify
-from sinal_runtime.dispatch.ports import Answer
 
 ANSWER_BYTES = 65_536  # more of an answer is not read
 KEEPALIVE_S = 15.0  # shorter than the server's: a request on a connection it just closed would be in doubt

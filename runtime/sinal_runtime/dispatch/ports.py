@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_runtime.dispatch.errors import Verdict
-from sinal_runtime.dispatch.usage import Usage
+from sinal_runtime.dispatch.answer import Answer
 from sinal_runtime.store.ledger import Answered, Claim, Ref, Request, Result, Row
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one request."""
-
-    verdict: Verdict
-    usage: Usage = Usage()
-    latency_ms: int = 0
 
 
 class Graph(Protocol):

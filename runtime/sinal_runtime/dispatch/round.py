@@ -20,10 +20,11 @@ import msgspec
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_runtime import metrics
 from sinal_runtime.dispatch import backoff, limits, outcomes, remedies
+from sinal_runtime.dispatch.answer import Answer
 from sinal_runtime.dispatch.bisect import isolate, splits
 from sinal_runtime.dispatch.circuit import Circuit
 from sinal_runtime.dispatch.errors import Verdict
-from sinal_runtime.dispatch.ports import Answer, Clock, Graph, Ledger
+from sinal_runtime.dispatch.ports import Clock, Graph, Ledger
 from sinal_runtime.dispatch.pricing import completed
 from sinal_runtime.dispatch.validation import Invalid, check
 from sinal_runtime.store.ledger import ERASED, Answered, Claim, Ref, Request, Result, Row

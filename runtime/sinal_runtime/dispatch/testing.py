@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_runtime.dispatch.answer import Answer
 from sinal_runtime.dispatch.errors import Kind, Verdict
-from sinal_runtime.dispatch.ports import Answer
 
 Events = Sequence[Mapping[str, Any]]
 Script = Callable[[DestinationPlan, Events], Verdict]

@@ -24,7 +24,7 @@ from sinal_crds.facts import (
 )
 from sinal_runtime.housekeeping.ports import Plans
 from sinal_runtime.observing import facts
-from sinal_runtime.observing.shared import Surveyor
+from sinal_runtime.observing.surveys import Surveyor
 from sinal_runtime.store.facts import FactStore
 
 APART_S = 30.0

@@ -24,9 +24,9 @@ from sinal_runtime.housekeeping.ports import Bus
 from sinal_runtime.ingest.quarantine import Kept, TamperedDelivery, join, open_kept
 from sinal_runtime.matching.batch import SALE_KEY
 from sinal_runtime.matching.marks import Marks, blank_row
-from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.matching import MatchStore
 from sinal_runtime.store.rows import Delivered, Mark
+from sinal_runtime.times import moment
 
 log = structlog.get_logger(__name__)
 

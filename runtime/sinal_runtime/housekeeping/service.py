@@ -19,7 +19,7 @@ from sinal_runtime.housekeeping.purges import Purger
 from sinal_runtime.housekeeping.queues import Incoming, Quarantine
 from sinal_runtime.housekeeping.spools import BroadcastSpools
 from sinal_runtime.housekeeping.stranded import Stranded
-from sinal_runtime.observing.shared import Surveyor
+from sinal_runtime.observing.surveys import Surveyor
 from sinal_runtime.store.backups import last_good
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.housekeeping import HousekeepingStore, Leases

@@ -20,7 +20,7 @@ from sinal_runtime import metrics
 from sinal_runtime.bus import contents
 from sinal_runtime.housekeeping.ports import Bus, Plans
 from sinal_runtime.matching.outbox import publish
-from sinal_runtime.observing.shared import Surveyor
+from sinal_runtime.observing.surveys import Surveyor
 from sinal_runtime.store.housekeeping import Birth, HousekeepingStore, StrandedLane
 from sinal_runtime.store.matching import MatchStore
 

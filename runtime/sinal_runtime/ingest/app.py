@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from sinal_runtime import gateways as gateway_registry
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.gateways import Gateway
-from sinal_runtime.ingest import peer, ports, routes
+from sinal_runtime.ingest import asgi, peer, ports, routes
 from sinal_runtime.ingest.body import SenderGone
 from sinal_runtime.ingest.cors import Cors
 from sinal_runtime.ingest.drift import Drift
@@ -69,7 +69,7 @@ class Edge:
             "alive": lambda request, _: health.alive(request),
         }
 
-    async def __call__(self, scope: ports.Scope, receive: ports.Receive, send_message: ports.Send) -> None:
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send_message: asgi.Send) -> None:
         if scope["type"] != "http":
             return await _not_http(scope, receive, send_message)
         request = Request(scope, receive)
@@ -118,7 +118,7 @@ class Edge:
         seconds = time.perf_counter() - started
         self._observer.done(request, template=route.template, status=answer.status, seconds=seconds)
 
-    async def _respond(self, request: Request, route: routes.Route | None, send_message: ports.Send) -> int:
+    async def _respond(self, request: Request, route: routes.Route | None, send_message: asgi.Send) -> int:
         """Answer and observe; the answer's status, or 499 where the sender had gone."""
         started = time.perf_counter()
         template = route.template if route else "(none)"
@@ -218,7 +218,7 @@ def build(
     )
 
 
-async def _not_http(scope: ports.Scope, receive: ports.Receive, send_message: ports.Send) -> None:
+async def _not_http(scope: asgi.Scope, receive: asgi.Receive, send_message: asgi.Send) -> None:
     if scope["type"] == "lifespan":
         while True:
             message = await receive()

@@ -14,7 +14,7 @@ from sinal_runtime import identity
 from sinal_runtime.events import Event
 from sinal_runtime.ingest import who
 from sinal_runtime.ingest.exchange import Header, Request
-from sinal_runtime.ingest.who import Caller
+from sinal_runtime.ingest.ports import Caller
 
 MAX_AGE_S = 90 * 86_400  # of the script's, and of Meta's
 NAMES = ("_fbc", "_fbp", "_sinal")

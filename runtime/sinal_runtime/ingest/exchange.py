@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from sinal_runtime.ingest import ports
-
-if TYPE_CHECKING:
-    from sinal_runtime.ingest.refusals import Refusal
+from sinal_runtime.ingest import asgi
 
 MAX_QUERY_FIELDS = 200
 MAX_USER_AGENT = 1_024
@@ -43,9 +40,9 @@ class Answer(NamedTuple):
 class Request:
     """A request in progress; header names are lower case."""
 
-    refusal: Refusal | None = None  # of a webhook that is refused: why, and whose it seems to be
+    refusal: object | None = None  # of a webhook that is refused: why, and whose it seems to be
 
-    def __init__(self, scope: ports.Scope, receive: ports.Receive) -> None:
+    def __init__(self, scope: asgi.Scope, receive: asgi.Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.receive = receive
@@ -141,7 +138,7 @@ def json_answer(status: int, content: object, *, headers: Iterable[Header] = ())
     return Answer(status, msgspec.json.encode(content), headers=tuple(headers))
 
 
-async def send(answer: Answer, request: Request, send_message: ports.Send, *, extra: Iterable[Header] = ()) -> None:
+async def send(answer: Answer, request: Request, send_message: asgi.Send, *, extra: Iterable[Header] = ()) -> None:
     """Write the answer; the server drops the body of a HEAD."""
     headers = headers_of(answer, extra)
     if request.one_write is not None and request.one_write(answer.status, headers, answer.body):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sinal_crds.plan import IntegrationPlan
 from sinal_runtime import identity
 from sinal_runtime.crawlers import is_crawler
 from sinal_runtime.events import Event, Kind, UserData, Utm, event_row_id
@@ -18,7 +19,7 @@ from sinal_runtime.ingest import ids, peer
 from sinal_runtime.ingest.draft import Draft, private_id
 from sinal_runtime.ingest.exchange import clean_user_agent
 from sinal_runtime.ingest.fields import instant_ms
-from sinal_runtime.ingest.who import Caller
+from sinal_runtime.ingest.ports import Caller
 
 
 class Visitor(msgspec.Struct, kw_only=True, frozen=True):
@@ -169,3 +170,9 @@ def _if_fbc(text: str | None) -> str | None:
 
 def _if_fbp(text: str | None) -> str | None:
     return text if text and identity.is_fbp(text) else None
+
+
+def takes(integration: IntegrationPlan, sale: Sale) -> bool:
+    """Whether the integration's product filter lets the sale in; a sale that names no product passes."""
+    products = {product.id for product in sale.products if product.id}
+    return not integration.products or not products or not products.isdisjoint(integration.products)

@@ -11,6 +11,7 @@ import structlog
 
 from sinal_runtime import metrics
 from sinal_runtime.ingest.exchange import Request
+from sinal_runtime.ingest.refusal import Refusal
 from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.series import Counter
 
@@ -52,7 +53,7 @@ class Observer:
             self._tally.rejected(request.tenant, request.integration)
         if request.earlier is not None and status < 300:
             self._earlier(request.tenant, *request.earlier)
-        if request.refusal is not None and self._tally is not None:
+        if isinstance(request.refusal, Refusal) and self._tally is not None:
             self._tally.refused(request.refusal)
         if not self._log.is_enabled_for(logging.DEBUG):
             return

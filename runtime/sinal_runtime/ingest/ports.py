@@ -5,18 +5,13 @@ The bus's errors are those of `sinal_runtime.bus.errors`; everything else here i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
 from sinal_runtime.bus.client import Outgoing
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.spool import Entry, State
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Published(Protocol):
@@ -124,3 +119,11 @@ class Clock(Protocol):
     """Wall time; the module `time` is one."""
 
     def time(self) -> float: ...
+
+
+class Caller(NamedTuple):
+    """A funnel that the request may write to."""
+
+    tenant: TenantPlan
+    funnel: FunnelPlan
+    is_server: bool

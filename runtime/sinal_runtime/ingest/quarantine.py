@@ -27,7 +27,7 @@ from sinal_runtime.bus.quarantine import HEAD_BYTES, QuarantineBucket
 from sinal_runtime.ingest import ids
 from sinal_runtime.ingest.outlet import SPOOL_AFTER_S
 from sinal_runtime.ingest.ports import Clock, Detour
-from sinal_runtime.ingest.refusals import Refusal
+from sinal_runtime.ingest.refusal import Refusal
 from sinal_runtime.ingest.shares import Shares
 from sinal_runtime.ingest.tally import Tallying
 from sinal_runtime.spool import Entry, SpoolError

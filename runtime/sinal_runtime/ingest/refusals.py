@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_runtime.ingest import peer, who
 from sinal_runtime.ingest.exchange import Request
 from sinal_runtime.ingest.ports import Snapshot
 from sinal_runtime.ingest.problem import Problem
+from sinal_runtime.ingest.refusal import Refusal
 
 MOST_ABSENT = 8
 _BY_STATUS = {
@@ -25,17 +25,6 @@ _BY_STATUS = {
     503: "not_stored",
 }
 _PREFIX = {4: 24, 6: 48}
-
-
-class Refusal(NamedTuple):
-    """One refused delivery; names are empty where it has none that is known."""
-
-    reason: str
-    tenant: str = ""
-    integration: str = ""
-    gateway: str = ""
-    missing: str = ""  # header or query parameter that should prove it and was not there
-    network: str = ""
 
 
 class Asked(Mapping[str, str]):

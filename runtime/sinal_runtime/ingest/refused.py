@@ -13,7 +13,7 @@ import structlog
 
 from sinal_runtime.events import Refused
 from sinal_runtime.ingest.ports import Clock
-from sinal_runtime.ingest.refusals import Refusal
+from sinal_runtime.ingest.refusal import Refusal
 
 log = structlog.get_logger(__name__)
 

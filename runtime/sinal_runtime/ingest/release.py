@@ -24,11 +24,11 @@ from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import ReadsBack
 from sinal_runtime.gateways.sale import MalformedSale, checked
 from sinal_runtime.ingest import facts
+from sinal_runtime.ingest.facts import takes
 from sinal_runtime.ingest.new_words import awaits_fix
 from sinal_runtime.ingest.outlet import EventTooLarge, Outlet
 from sinal_runtime.ingest.ports import Clock, Plans
 from sinal_runtime.ingest.quarantine import Kept, TamperedDelivery, join, open_kept, read_head
-from sinal_runtime.ingest.webhooks import takes
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from sinal_crds.names import TALLY_SUBJECT
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import Spooled, Tallies, Tally, encode
 from sinal_runtime.ingest.ports import Clock
-from sinal_runtime.ingest.refusals import Refusal
+from sinal_runtime.ingest.refusal import Refusal
 from sinal_runtime.ingest.refused import HOUR_S, Refusing
 from sinal_runtime.spool import State
 

@@ -11,7 +11,7 @@ import msgspec
 from sinal_runtime.bus.client import Outgoing
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import Event, decode_event
-from sinal_runtime.ingest.ports import Asgi
+from sinal_runtime.ingest.asgi import Asgi
 from sinal_runtime.ingest.quarantine import CannotKeep
 
 

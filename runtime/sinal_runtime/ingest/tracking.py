@@ -14,7 +14,7 @@ from sinal_crds.plan import TenantPlan
 from sinal_runtime.bus.errors import BusError
 from sinal_runtime.events import TRACKING_KINDS, Event, Kind
 from sinal_runtime.gateways import text
-from sinal_runtime.ingest import body, cookies, draft, facts, outlet, peer, problem, who
+from sinal_runtime.ingest import body, cookies, draft, facts, outlet, peer, ports, problem, who
 from sinal_runtime.ingest.exchange import Answer, Header, Request, json_answer
 from sinal_runtime.ingest.fields import Fields
 from sinal_runtime.ingest.glance import glance
@@ -129,7 +129,7 @@ class Tracking:
         return False
 
     def _begin(
-        self, request: Request, found: list[Entry], callers: list[who.Caller], done: Callable[[Receipt], None]
+        self, request: Request, found: list[Entry], callers: list[ports.Caller], done: Callable[[Receipt], None]
     ) -> bool:
         """Understand the one event and send it on its way."""
         try:
@@ -181,7 +181,7 @@ class Tracking:
         except outlet.EventTooLarge:
             raise outlet.too_large() from None
 
-    def _understand(self, request: Request, found: list[Entry], callers: list[who.Caller]) -> Understood:
+    def _understand(self, request: Request, found: list[Entry], callers: list[ports.Caller]) -> Understood:
         now_ms = int(self._clock.time() * 1000)
         visitor = self._visitor(request) if request.source == "browser" else facts.NOBODY
         errors: list[FieldError] = []
@@ -201,7 +201,7 @@ class Tracking:
             raise problem.invalid(errors)
         return Understood(events, dropped, unknown, warnings)
 
-    def _callers(self, request: Request, slug: str | None, found: list[Entry]) -> list[who.Caller]:
+    def _callers(self, request: Request, slug: str | None, found: list[Entry]) -> list[ports.Caller]:
         snapshot = self._plans.snapshot
         if len(found) == 1 and (known := self._admitted.find(snapshot, request, slug, found[0].source.get("funnel"))):
             request.source, request.tenant, request.page_admitted = "browser", known.tenant.slug, True
@@ -209,7 +209,7 @@ class Tracking:
         where = who.place(snapshot, request, slug)
         gate = who.Gate(snapshot=snapshot, landing_hosts=self._hosts, request=request, where=where)
         request.source = "server" if gate.is_server else "browser"
-        callers: list[who.Caller] = []
+        callers: list[ports.Caller] = []
         for entry in found:
             errors: list[FieldError] = []
             funnel = Fields(entry.source, path=entry.path, errors=errors).text("funnel", who.MAX_CREDENTIAL)

@@ -20,6 +20,7 @@ from sinal_runtime.gateways.sale import MalformedSale, Sale, checked, marked_tes
 from sinal_runtime.ingest import body, facts, outlet, problem, quarantine, refusals, who
 from sinal_runtime.ingest.drift import Drift
 from sinal_runtime.ingest.exchange import Answer, Request, json_answer
+from sinal_runtime.ingest.facts import takes
 from sinal_runtime.ingest.new_words import NewWords
 from sinal_runtime.ingest.ports import Clock, Limiter, Plans, Quarantine
 from sinal_runtime.ingest.tally import Tallying
@@ -286,12 +287,6 @@ class Webhooks:
 def _suspended(request: Request) -> problem.Problem:
     request.source = problem.SUSPENDED
     return problem.suspended_gateway()
-
-
-def takes(integration: IntegrationPlan, sale: Sale) -> bool:
-    """Whether the integration's product filter lets the sale in; a sale that names no product passes."""
-    products = {product.id for product in sale.products if product.id}
-    return not integration.products or not products or not products.isdisjoint(integration.products)
 
 
 def _verify(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sinal_crds.plan import FunnelPlan, TenantPlan
+from sinal_crds.plan import TenantPlan
 from sinal_runtime.ingest import origins, problem
 from sinal_runtime.ingest.exchange import Request
-from sinal_runtime.ingest.ports import Snapshot
+from sinal_runtime.ingest.ports import Caller, Snapshot
 from sinal_runtime.ingest.problem import FieldError
 from sinal_runtime.plans.snapshot import sha256
 
@@ -24,14 +24,6 @@ class Place(NamedTuple):
 
     tenant: TenantPlan | None
     own_host: bool
-
-
-class Caller(NamedTuple):
-    """A funnel that the request may write to."""
-
-    tenant: TenantPlan
-    funnel: FunnelPlan
-    is_server: bool
 
 
 def place(snapshot: Snapshot, request: Request, slug: str | None) -> Place:

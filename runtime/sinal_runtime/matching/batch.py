@@ -22,7 +22,8 @@ from sinal_runtime.matching.parcels import Parcel, meta_id, pack
 from sinal_runtime.matching.sales import Draft, Order, merged, new_order, order_key, renamed_order
 from sinal_runtime.matching.signals import OWN
 from sinal_runtime.store.matching import MatchTransaction
-from sinal_runtime.store.rows import CapiRow, Claim, Delivered, EventRow, Outbox, Outcome, OutcomeRow
+from sinal_runtime.store.rows import CapiRow, Claim, Delivered, EventRow, OpenKey, Outbox, Outcome, OutcomeRow
+from sinal_runtime.times import moment
 
 # How long a sender's own key stands against a repeat: gateways play old sales again, browsers do not.
 SALE_KEY = timedelta(days=400)
@@ -47,7 +48,7 @@ class Batch:
         self._funnels = {funnel.name: funnel for funnel in plan.funnels}
         self._tx = transaction
         self._now = now
-        self._taught: list[visits.OpenKey] = []  # e-mails and phones of sales that may prove whose they are
+        self._taught: list[OpenKey] = []  # e-mails and phones of sales that may prove whose they are
         self._doubled: dict[str, int] = {}  # events that came more than once in this very batch
 
     async def run(self, events: list[Event]) -> Result:
@@ -88,7 +89,7 @@ class Batch:
             [
                 Delivered(
                     id=event.id,
-                    received_at=visits.moment(event.received_at),
+                    received_at=moment(event.received_at),
                     natural=event.natural_key,
                     expires_at=self._now + (SALE_KEY if event.kind == "sale" else VISIT_KEY),
                 )
@@ -289,8 +290,8 @@ def _event_row(draft: Draft) -> EventRow:
     hashes = sale.customer.em if sale is not None else event.user.em
     return EventRow(
         id=event.id,
-        received_at=visits.moment(event.received_at),
-        occurred_at=visits.moment(event.occurred_at),
+        received_at=moment(event.received_at),
+        occurred_at=moment(event.occurred_at),
         funnel=event.funnel,
         kind=event.kind,
         source=event.source,
@@ -314,7 +315,7 @@ def _event_row(draft: Draft) -> EventRow:
 def _outcome_row(draft: Draft) -> OutcomeRow:
     return OutcomeRow(
         id=draft.event.id,
-        received_at=visits.moment(draft.event.received_at),
+        received_at=moment(draft.event.received_at),
         outcome=_OUTCOMES[draft.verdict.action],
         reason=draft.verdict.reason,
         event_id=draft.event_id,

@@ -192,3 +192,19 @@ def _newer(new: Candidate, old: Candidate) -> Candidate:
 
 def _sorted(*lists: list[str] | list[str | None]) -> list[str]:
     return sorted({value for some in lists for value in some if value})
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """One signal that both sides had something to say about."""
+
+    name: str
+    weight: float
+    agrees: bool
+
+
+class RunnerUp(msgspec.Struct, frozen=True):
+    """The next best click, so that a person sees how close it was."""
+
+    click_id: str
+    rule: str
+    score: float

@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 from sinal_runtime.events import Event
-from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.rows import EventRow, Mark
+from sinal_runtime.times import moment
 
 Trait = Literal["em", "ph", "order", "click", "session", "external"]
 _EMPTY = msgspec.Raw(b"{}")

@@ -17,8 +17,8 @@ from sinal_runtime.matching.decision import Verdict, destinations
 from sinal_runtime.matching.evidence import Candidate
 from sinal_runtime.matching.people import completing
 from sinal_runtime.matching.values import worth
-from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.rows import CapiRow, Claim
+from sinal_runtime.times import moment
 
 PURCHASE = "Purchase"
 # A browser's event is too old for Meta after 7 days; its claim needs to live no longer than a repeat could be sent.

@@ -12,13 +12,14 @@ import msgspec
 from sinal_crds.plan import FunnelPlan, MatchingPlan
 from sinal_runtime.events import Event, encode
 from sinal_runtime.matching import decision as rules
-from sinal_runtime.matching.evidence import Candidate, Subject, subject_of
+from sinal_runtime.matching.evidence import Candidate, RunnerUp, Subject, subject_of
 from sinal_runtime.matching.orders import OrderState, advance
 from sinal_runtime.matching.refunds import Refunds, is_part
-from sinal_runtime.matching.scoring import RunnerUp, Score, best
+from sinal_runtime.matching.scoring import Score, best
 from sinal_runtime.matching.signals import OWN
-from sinal_runtime.matching.visits import browser_keys, moment, subject_keys
+from sinal_runtime.matching.visits import browser_keys, subject_keys
 from sinal_runtime.store.rows import KnownMatch, MatchRow, Merge, Misnamed, NewOrder, OpenOrder, OrderRow, Wanted
+from sinal_runtime.times import moment
 
 # Two workers may handle a click and its sale at the same moment, neither seeing the other; a second look finds it.
 SECOND_LOOK = timedelta(seconds=5)

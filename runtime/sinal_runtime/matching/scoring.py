@@ -13,26 +13,18 @@ import msgspec
 from sinal_crds.plan import MatchingPlan
 from sinal_runtime.matching import people
 from sinal_runtime.matching import signals as table
-from sinal_runtime.matching.evidence import Candidate, Subject, merge_candidates, network_of, part_of
+from sinal_runtime.matching.evidence import (
+    Agreement,
+    Candidate,
+    RunnerUp,
+    Subject,
+    merge_candidates,
+    network_of,
+    part_of,
+)
 
 NO_RULE = "none"
 WEIGHTED = "weighted"
-
-
-class Agreement(msgspec.Struct, frozen=True):
-    """One signal that both sides had something to say about."""
-
-    name: str
-    weight: float
-    agrees: bool
-
-
-class RunnerUp(msgspec.Struct, frozen=True):
-    """The next best click, so that a person sees how close it was."""
-
-    click_id: str
-    rule: str
-    score: float
 
 
 class Score(msgspec.Struct, kw_only=True, frozen=True):

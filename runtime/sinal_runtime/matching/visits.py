@@ -7,73 +7,13 @@ address and cookies still count.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
-
-import msgspec
 
 from sinal_runtime.events import Event, UserData, Utm
 from sinal_runtime.matching.evidence import PART, Candidate, Subject, fbc_time, fbclid_of, network_of
 from sinal_runtime.matching.signals import HOUR_MS, SURE_SKEW_MS
-
-
-class ClickRow(msgspec.Struct, kw_only=True, frozen=True):
-    """One visitor as `clicks` keeps it; `ts` is the first sight, `id` and `known_ts` name a row that is there."""
-
-    click_id: str
-    ts: datetime
-    last_seen_at: datetime
-    funnel: str
-    session_id: str | None
-    external_id: str | None
-    fbclid: str | None
-    fbc: str | None
-    fbp: str | None
-    utms: Utm
-    ip: str | None
-    ua: str | None
-    url: str | None
-    referrer: str | None
-    user_data: UserData
-    products: list[str]
-    from_ad: bool
-    consent_ads: bool | None
-    id: int | None = None
-    known_ts: datetime | None = None
-
-
-class SessionRow(msgspec.Struct, kw_only=True, frozen=True):
-    """A session and the click ids it was seen with."""
-
-    session_id: str
-    first_click_id: str
-    last_click_id: str
-    first_seen_at: datetime
-    last_seen_at: datetime
-
-
-class IdentityRow(msgspec.Struct, kw_only=True, frozen=True):
-    """A hash seen with a click; exactly one of the two hashes is set."""
-
-    click_id: str
-    email_hash: str | None
-    phone_hash: str | None
-    first_seen_at: datetime
-    last_seen_at: datetime
-
-
-class OpenKey(msgspec.Struct, frozen=True):
-    """Something by which a sale can be found again; one that was bought before `at` is not meant."""
-
-    key: str
-    at: datetime
-
-
-@lru_cache(maxsize=4_096)  # an event's two times stand in a dozen places
-def moment(ms: int) -> datetime:
-    """Unix ms as a time."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+from sinal_runtime.store.rows import ClickRow, IdentityRow, OpenKey, SessionRow
+from sinal_runtime.times import moment
 
 
 def click_key(event: Event) -> str:

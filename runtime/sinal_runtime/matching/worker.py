@@ -27,11 +27,11 @@ from sinal_runtime.matching.batch import Batch, Result
 from sinal_runtime.matching.outbox import publish
 from sinal_runtime.matching.ports import Plans
 from sinal_runtime.matching.sweep import Sweeper, count, words
-from sinal_runtime.matching.visits import moment
 from sinal_runtime.store.database import Database
 from sinal_runtime.store.errors import Contended, StoreError, StoreRejected, StoreUnavailable
 from sinal_runtime.store.matching import MatchStore, MatchTransaction
 from sinal_runtime.store.rows import DeadLetter, EventHead
+from sinal_runtime.times import moment
 from sinal_runtime.together import Together
 from sinal_runtime.tracing import Tracer
 

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from sinal_runtime.bus import BusUnavailable, Depth
-from sinal_runtime.observing.shared import Shared, Surveyor
+from sinal_runtime.observing.shared import Shared
+from sinal_runtime.observing.surveys import Surveyor
 
 ROLES = ("match", "dispatch")
 FRESH_S = 1.0

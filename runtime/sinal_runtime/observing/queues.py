@@ -13,7 +13,7 @@ from typing import Protocol
 from sinal_crds.plan import TenantPlan
 from sinal_runtime import metrics
 from sinal_runtime.observing.depths import Lane, Queue, by_role
-from sinal_runtime.observing.shared import Surveyor
+from sinal_runtime.observing.surveys import Surveyor
 
 
 class Snapshot(Protocol):

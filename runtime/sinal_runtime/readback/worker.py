@@ -27,9 +27,8 @@ from sinal_runtime.events import Event, decode_event
 from sinal_runtime.gateways import Gateway, NotThisGateway
 from sinal_runtime.gateways.readback import MissingCredential, ReadBack, ReadsBack
 from sinal_runtime.gateways.sale import Sale, checked
-from sinal_runtime.ingest.facts import sale_event
+from sinal_runtime.ingest.facts import sale_event, takes
 from sinal_runtime.ingest.outlet import encode_safe
-from sinal_runtime.ingest.webhooks import takes
 from sinal_runtime.readback.api import Busy, Denied, NotThere
 from sinal_runtime.store.rows import DeadLetter, EventHead
 

@@ -25,11 +25,12 @@ from sinal_runtime.matching.signals import (
     PROOF_MS,
     SURE_SKEW_MS,
 )
-from sinal_runtime.matching.visits import ClickRow, IdentityRow, OpenKey, SessionRow, moment
 from sinal_runtime.store import queries, rows
 from sinal_runtime.store.database import Connection, Database
 from sinal_runtime.store.errors import Contended
 from sinal_runtime.store.gate import CommonGate, Gate, OpenGate, Stage, together
+from sinal_runtime.store.rows import ClickRow, IdentityRow, OpenKey, SessionRow
+from sinal_runtime.times import moment
 
 T = TypeVar("T")
 _SQL = queries.load("matching")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from psycopg.rows import DictRow
 
-from sinal_runtime.matching.scoring import Agreement, RunnerUp
+from sinal_runtime.matching.evidence import Agreement, RunnerUp
 from sinal_runtime.store import queries
 from sinal_runtime.store.database import Connection, Database
 from sinal_runtime.store.evidence import ClickSeen, Note, Sent, left_out, sent

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from sinal_runtime.events import Event
+from sinal_runtime.events import Event, UserData, Utm
 from sinal_runtime.matching.evidence import Subject
 
 Outcome = Literal["sent", "waiting", "withheld"]
@@ -319,3 +319,55 @@ class EventHead(msgspec.Struct, kw_only=True, frozen=True):
     funnel: str
     kind: str
     source: str
+
+
+class ClickRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One visitor as `clicks` keeps it; `ts` is the first sight, `id` and `known_ts` name a row that is there."""
+
+    click_id: str
+    ts: datetime
+    last_seen_at: datetime
+    funnel: str
+    session_id: str | None
+    external_id: str | None
+    fbclid: str | None
+    fbc: str | None
+    fbp: str | None
+    utms: Utm
+    ip: str | None
+    ua: str | None
+    url: str | None
+    referrer: str | None
+    user_data: UserData
+    products: list[str]
+    from_ad: bool
+    consent_ads: bool | None
+    id: int | None = None
+    known_ts: datetime | None = None
+
+
+class SessionRow(msgspec.Struct, kw_only=True, frozen=True):
+    """A session and the click ids it was seen with."""
+
+    session_id: str
+    first_click_id: str
+    last_click_id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class IdentityRow(msgspec.Struct, kw_only=True, frozen=True):
+    """A hash seen with a click; exactly one of the two hashes is set."""
+
+    click_id: str
+    email_hash: str | None
+    phone_hash: str | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class OpenKey(msgspec.Struct, frozen=True):
+    """Something by which a sale can be found again; one that was bought before `at` is not meant."""
+
+    key: str
+    at: datetime
