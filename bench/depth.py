@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.support import report
 
+from sinal_core.nats import Bus, Outgoing
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import Limits, TenantPlan
 from sinal_operator.provision import Provisioner
-from sinal_runtime.bus import Bus, Outgoing
 
 from tests.support.nats_process import NatsProcess
 

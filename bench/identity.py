@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.support import report
 
-from sinal_runtime.identity import ClearUser, hash_user
+from sinal_hub.identity import ClearUser, hash_user
 
 GOAL_US = 200.0
 ROUNDS = 9

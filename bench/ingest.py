@@ -37,16 +37,17 @@ from bench.support import report
 from bench.support.load import Load
 from bench.support.machine import busy_s, cpu_s, percentile
 
+from sinal_core.aio import gc_tuning
+from sinal_core.http.server import HttpServer
+from sinal_core.nats import Bus
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
+from sinal_core.telemetry import logs
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import FunnelPlan, Limits, TenantPlan
-from sinal_runtime import collector, logs
-from sinal_runtime.bus import Bus
-from sinal_runtime.ingest.ids import uuid7
-from sinal_runtime.ingest.role import IngestServer
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.server import HttpServer
-from sinal_runtime.settings import Settings
+from sinal_hub.ingest.server import IngestServer
+from sinal_hub.intake.ids import uuid7
 
 from tests.support.nats_process import NatsProcess
 
@@ -117,7 +118,7 @@ async def serve(target: str, nats_url: str, spool: Path) -> None:
     bus = await Bus.connect(nats_url, name=f"bench-{target}")
     server = floor(bus) if target == "floor" else edge(bus, spool)
     await server.start()
-    collector.tune()  # as every role does
+    gc_tuning.tune()  # as every role does
     print(server.url, flush=True)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)

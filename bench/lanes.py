@@ -22,10 +22,10 @@ import nats
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from sinal_core.nats import Bus, Lane, Lanes, Message, Outgoing, match_lane
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import Limits, TenantPlan
 from sinal_operator.provision import Provisioner
-from sinal_runtime.bus import Bus, Lane, Lanes, Message, Outgoing, match_lane
 
 from tests.support.nats_process import NatsProcess
 

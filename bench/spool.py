@@ -21,10 +21,10 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from sinal_core.nats import Bus, Published
+from sinal_core.telemetry import logs
 from sinal_crds import names
-from sinal_runtime import logs
-from sinal_runtime.bus import Bus, Published
-from sinal_runtime.spool import Detour, Entry, Limits, Owner
+from sinal_hub.spool import Detour, Entry, Limits, Owner
 
 from tests.support.nats_process import NatsProcess
 

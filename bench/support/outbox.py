@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import psycopg
 
+from sinal_core.nats import Bus, Outgoing
 from sinal_crds import names
-from sinal_runtime.bus import Bus, Outgoing
-from sinal_runtime.events import Dispatch, encode
+from sinal_hub.model.events import Dispatch, encode
 
 _HASH = "a" * 64
 # What a matched sale comes to; event_id and event_time differ.

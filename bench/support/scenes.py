@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from bench.support.town import DAY, HOUR, MINUTE, SECOND, Town, Visit, shared_by
 
-from sinal_runtime.gateways.sale import Status, Tracking
+from sinal_hub.model.sale import Status, Tracking
 
 Scene = Callable[[Town], None]
 

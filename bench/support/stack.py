@@ -38,7 +38,7 @@ class Bench(Platform):
             folder / "postgres", password="pg", log=folder / "logs" / "postgres.log", settings=POSTGRES
         )
         keep = ("--keep", str(SANDBOX_KEEP), "--keep-mb", "4096")
-        self.sandbox = self._python("sandbox", "sinal_runtime.sandbox", "--port", str(self.ports["sandbox"]), *keep)
+        self.sandbox = self._python("sandbox", "sinal_sandbox", "--port", str(self.ports["sandbox"]), *keep)
         self._warms_up = warm
         self.session: aiohttp.ClientSession
 

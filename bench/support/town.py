@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sinal_runtime.events import Event, UserData, Utm, event_row_id
-from sinal_runtime.gateways._tracking import click_id
-from sinal_runtime.gateways.sale import Client, Customer, Product, Sale, Status, Tracking
+from sinal_hub.gateways._tracking import click_id
+from sinal_hub.model.events import Event, UserData, Utm, event_row_id
+from sinal_hub.model.sale import Client, Customer, Product, Sale, Status, Tracking
 
 TENANT, FUNNEL, INTEGRATION = "loja", "curso", "hotmart-principal"
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000

@@ -14,7 +14,7 @@ import psycopg
 from bench.support.town import Bought, Town
 
 from sinal_cli.embedded.postgres import Postgres
-from sinal_runtime.store.migrate import migrate
+from sinal_hub.store.migrate import migrate
 
 from tests.support.fix_matching import opened
 

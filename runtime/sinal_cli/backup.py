@@ -16,9 +16,9 @@ from sinal_cli.offline import complain
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from sinal_runtime.backup.archive import Manifest
-    from sinal_runtime.bus import Bus
-    from sinal_runtime.settings import Settings
+    from sinal_core.nats import Bus
+    from sinal_core.settings import Settings
+    from sinal_hub.backup.archive import Manifest
 
 CONNECT_S = 10.0
 SUFFIX = ".sinal-backup"
@@ -46,7 +46,7 @@ def backup(
     data
         Data folder of a `sinal up`, whether it runs or not.
     """
-    from sinal_runtime.backup import making, restoring
+    from sinal_hub.backup import making, restoring
 
     path = folder / f"sinal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
     began = time.monotonic()
@@ -103,7 +103,7 @@ def restore(
     data
         Data folder of a `sinal up` that is stopped; a new one is made.
     """
-    from sinal_runtime.backup import restoring
+    from sinal_hub.backup import restoring
 
     async def work(bus: Bus, settings: Settings) -> Manifest:
         if check:
@@ -160,10 +160,10 @@ def _done(data: Path | None, work: Callable[[Bus, Settings], Awaitable[Manifest]
     from sinal_cli.embedded.process import ServiceError
     from sinal_cli.instance import FolderUnusable
     from sinal_cli.roles.process import run_loop
-    from sinal_runtime.backup.archive import BadArchive
-    from sinal_runtime.backup.restoring import NotEmpty
-    from sinal_runtime.bus import BusError
-    from sinal_runtime.store.errors import StoreError
+    from sinal_core.nats import BusError
+    from sinal_core.postgres.errors import StoreError
+    from sinal_hub.backup.archive import BadArchive
+    from sinal_hub.backup.restoring import NotEmpty
 
     found: list[Manifest] = []
 
@@ -188,9 +188,9 @@ def _done(data: Path | None, work: Callable[[Bus, Settings], Awaitable[Manifest]
 async def _reached(data: Path | None, *, beside: bool) -> AsyncIterator[tuple[Bus, Settings]]:
     """NATS, and the settings that lead to it and to PostgreSQL."""
     from sinal_cli.local.at_hand import at_hand
-    from sinal_runtime.bus import Bus
-    from sinal_runtime.logs import configure
-    from sinal_runtime.settings import Settings
+    from sinal_core.nats import Bus
+    from sinal_core.settings import Settings
+    from sinal_core.telemetry.logs import configure
 
     configure(level="warning", json=Settings().log_json)
     async with nullcontext(Settings()) if data is None else at_hand(data, beside=beside) as settings:
@@ -205,8 +205,8 @@ async def _reached(data: Path | None, *, beside: bool) -> AsyncIterator[tuple[Bu
 
 async def _noted(url: str, manifest: Manifest, *, size: int, took_s: float, checked: bool) -> None:
     """Leave word in the database, for metrics; a backup is good without it."""
-    from sinal_runtime.store.backups import note
-    from sinal_runtime.store.errors import StoreError
+    from sinal_core.postgres.errors import StoreError
+    from sinal_hub.store.backups import note
 
     try:
         await note(url, began_at=manifest.began_at, size=size, took_s=took_s, checked=checked)
@@ -215,7 +215,7 @@ async def _noted(url: str, manifest: Manifest, *, size: int, took_s: float, chec
 
 
 def _tell(manifest: Manifest) -> None:
-    from sinal_runtime.backup import making
+    from sinal_hub.backup import making
 
     def items(folder: str, end: str = "") -> int:
         return sum(e.items for e in manifest.entries if e.name.startswith(folder) and e.name.endswith(end))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from sinal_core.telemetry import metrics as of_runtime
 from sinal_operator import metrics as of_operator
-from sinal_runtime import metrics as of_runtime
 
 # Who serves a metric, by the beginning of its name; the longest one counts. Every role serves sinal_build_info.
 _ROLES = {

@@ -7,15 +7,15 @@ import time
 
 from sinal_cli.offline import complain
 from sinal_cli.roles.process import run_loop
-from sinal_runtime.settings import Settings
+from sinal_core.settings import Settings
 
 PAUSE_S = 1.0
 
 
 def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
     """Apply what is missing and say so; 1 with a message when the database refuses or does not answer."""
-    from sinal_runtime.store.errors import StoreError, StoreUnavailable
-    from sinal_runtime.store.logins import allow_logins, api_url
+    from sinal_core.postgres.errors import StoreError, StoreUnavailable
+    from sinal_hub.store.logins import allow_logins, api_url
 
     settings = Settings()
     owner = (settings.maintenance_database_url or settings.database_url).get_secret_value()
@@ -60,8 +60,8 @@ def _away(url: str, error: Exception) -> str:
 
 
 async def _migrate(owner: str, deadline: float) -> list[str]:
-    from sinal_runtime.store.errors import StoreUnavailable
-    from sinal_runtime.store.migrate import migrate
+    from sinal_core.postgres.errors import StoreUnavailable
+    from sinal_hub.store.migrate import migrate
 
     while True:
         try:

@@ -45,7 +45,7 @@ def in_words(error: OSError) -> str:
 
 def _settings(error: ValueError) -> Iterator[str]:
     """Of a variable that can't be meant: its name and what it may be. Nothing for other errors."""
-    settings = sys.modules.get("sinal_runtime.settings")
+    settings = sys.modules.get("sinal_core.settings")
     pydantic = sys.modules.get("pydantic")
     if settings is None or pydantic is None or not isinstance(error, pydantic.ValidationError):
         return

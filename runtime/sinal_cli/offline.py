@@ -60,8 +60,8 @@ def check_manifests(paths: Sequence[Path], *, strict: bool = False) -> int:
 
 def parse_payload(file: Path | None, *, gateway: str, country: str, show_clear: bool) -> int:
     """Print normalised sales of one payload; 2 for an unknown gateway, file, or a body that is no delivery of it."""
-    from sinal_runtime.gateways import NotThisGateway, registry
-    from sinal_runtime.gateways.sale import MalformedSale, checked
+    from sinal_hub.gateways import NotThisGateway, registry
+    from sinal_hub.model.sale import MalformedSale, checked
 
     module = registry().get(gateway)
     if module is None:
@@ -89,7 +89,7 @@ def parse_payload(file: Path | None, *, gateway: str, country: str, show_clear: 
 
 def hash_identities(*, country: str) -> int:
     """Hash JSON lines of standard input; a line that is no such object is named and ends with 2."""
-    from sinal_runtime import identity
+    from sinal_hub import identity
 
     for number, line in enumerate(sys.stdin.buffer, start=1):
         if not line.strip():

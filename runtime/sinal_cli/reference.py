@@ -14,8 +14,8 @@ from pydantic_core import PydanticUndefined
 
 from sinal_cli.manifests_page import default, manifests_page
 from sinal_cli.metrics_page import metrics_page
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
-from sinal_runtime.settings import Settings
 
 _MADE = "<!-- Made by `make docs` from the code; change that. -->\n"
 
@@ -33,7 +33,7 @@ def settings_page() -> str:
 
 def openapi() -> str:
     """The operations API's OpenAPI document."""
-    from sinal_runtime.api.app import Parts, build
+    from sinal_api.app import Parts, build
 
     nothing: Any = None  # the document is made without a request, so nothing behind the routes is asked
     document = build(Parts(nothing, nothing, nothing, None, keyring=Keyring.generate())).openapi()

@@ -25,9 +25,9 @@ from sinal_cli.local.statuses import Statuses
 from sinal_cli.local.urls import Outside
 from sinal_cli.roles.base import Role
 from sinal_cli.roles.process import unless
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
-from sinal_runtime.settings import Settings
 
 GRACE_S = 60.0
 FACTS_S = 5.0  # people look at one tenant here, not at a thousand
@@ -120,8 +120,8 @@ class Stack:
 
     async def _show(self, ingest: Role, api: Role) -> None:
         """Probes and metrics of all roles, which are one process here, where nobody looks whom a tunnel lets in."""
-        from sinal_runtime import health
-        from sinal_runtime.server import HttpServer
+        from sinal_core.http import health
+        from sinal_core.http.server import HttpServer
 
         async def standing() -> health.Standing:
             edge, behind = await ingest.standing(), await api.standing()
@@ -158,7 +158,7 @@ class Stack:
             self._on_change()
 
     async def _prepare_database(self, services: Services) -> None:
-        from sinal_runtime.store.migrate import migrate
+        from sinal_hub.store.migrate import migrate
 
         await migrate(services.postgres.url())
         await services.postgres.create_login("sinal_worker", self._instance.secrets.worker)

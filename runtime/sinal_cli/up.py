@@ -19,8 +19,8 @@ from sinal_cli.local.urls import BadUrl, Outside
 from sinal_cli.offline import complain
 from sinal_cli.roles.process import run_loop, stop_event
 from sinal_cli.stack import GRACE_S, Stack
+from sinal_core.http.server import ListenError
 from sinal_crds.loading import InvalidManifests
-from sinal_runtime.server import ListenError
 
 STOP_S = 9.0  # a supervisor that waits ten seconds sees an orderly end
 PRIVATE = 0o077  # umask: what we and our services write is nobody else's

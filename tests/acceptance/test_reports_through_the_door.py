@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime import identity
+from sinal_hub import identity
 
 from tests.support.reports import BARE, FOLDER, SKIPPING, Stage, digest, staged
 
@@ -456,6 +456,6 @@ def _(stage: Stage) -> None:
 
 def parsed(gateway: str, raw: bytes) -> list[Any]:
     """The sales of a body, as the edge's adapter reads it."""
-    from sinal_runtime.gateways import registry
+    from sinal_hub.gateways import registry
 
     return list(registry()[gateway].parse(raw))

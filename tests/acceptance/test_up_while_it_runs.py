@@ -25,7 +25,7 @@ SERVICES = {
     "PostgreSQL": "postgres",
     "NATS": "nats-server",
     "Redis": "-server",
-    "the Meta sandbox": "sinal_runtime.sandbox",
+    "the Meta sandbox": "sinal_sandbox",
 }
 HOOK = """
 apiVersion: sinal.dev/v1alpha1

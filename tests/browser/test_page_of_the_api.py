@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from sinal_api.app import Parts, build
+from sinal_core.http.server import HttpServer
 from sinal_crds.keyring import Keyring
-from sinal_runtime.api.app import Parts, build
-from sinal_runtime.server import HttpServer
 
 from tests.support.fix_browser import Browser
 

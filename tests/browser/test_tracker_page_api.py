@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sinal_runtime.events import meta_event_id
+from sinal_hub.model.events import meta_event_id
 
 from tests.support.fix_browser import TRACKER, Browser, World
 

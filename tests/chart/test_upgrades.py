@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sinal_runtime.store.migrate import load_migrations
+from sinal_hub.store.migrate import load_migrations
 
 from tests.chart.support import previous
 from tests.chart.support.helm import DEFINITIONS, SINAL, Manifest, combination, objects, render

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.bus import Bus, Outgoing
+from sinal_core.nats import Bus, Outgoing
 
 from tests.cluster.support.adapter import AdapterProcess, registered, values
 from tests.cluster.support.control_plane import ControlPlane

@@ -30,7 +30,7 @@ OF_KOPF = {  # which takes objects of that client too, where it is installed
     "kubernetes.client.models.v1_owner_reference",
 }
 # Packages that other roles have for work that these two don't do.
-OF_OTHERS = ("fastapi", "httpx", "opentelemetry", "phonenumbers", "psycopg", "redis", "sinal_runtime.sandbox")
+OF_OTHERS = ("fastapi", "httpx", "opentelemetry", "phonenumbers", "psycopg", "redis", "sinal_sandbox")
 
 
 @pytest.fixture

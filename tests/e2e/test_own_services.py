@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sinal_runtime.store.migrate import load_migrations
+from sinal_hub.store.migrate import load_migrations
 
 from tests.chart.support import previous
 from tests.cluster.support.waiting import until

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sinal_runtime.store.migrate import load_migrations
+from sinal_hub.store.migrate import load_migrations
 
 from tests.chart.support import previous
 from tests.cluster.support.waiting import until

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sinal_api import body, problems
 from sinal_cli import reference
-from sinal_runtime.api import body, problems
 
 from tests.support.fix_operations import ApiRig, RunningApi
 

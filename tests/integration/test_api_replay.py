@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.events import Event, decode_event
-from sinal_runtime.store.operations import KnownOperation, OperationsStore
+from sinal_hub.model.events import Event, decode_event
+from sinal_hub.store.operations import KnownOperation, OperationsStore
 
 from tests.support.fix_operations import ApiRig
 

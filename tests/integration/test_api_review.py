@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sinal_runtime.events import Event
-from sinal_runtime.gateways.sale import Client
+from sinal_hub.model.events import Event
+from sinal_hub.model.sale import Client
 
 from tests.support.fix_matching import AGENT
 from tests.support.fix_operations import ApiRig

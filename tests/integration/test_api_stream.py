@@ -12,14 +12,14 @@ import msgspec
 import pytest
 from fastapi import FastAPI
 
-from sinal_runtime.api import problems, stream
-from sinal_runtime.api.access import Access
-from sinal_runtime.api.leaving import Leaving
-from sinal_runtime.api.tail import Tail
-from sinal_runtime.server import HttpServer
-from sinal_runtime.store.operations import OperationsStore
-from sinal_runtime.store.reading import EventReader
-from sinal_runtime.store.tailing import TailStore
+from sinal_api import problems, stream
+from sinal_api.access import Access
+from sinal_api.tail import Tail
+from sinal_core.http.drain import Leaving
+from sinal_core.http.server import HttpServer
+from sinal_hub.store.operations import OperationsStore
+from sinal_hub.store.reading import EventReader
+from sinal_hub.store.tailing import TailStore
 
 from tests.support.eventually import eventually
 from tests.support.fix_operations import ADMIN_KEY, ApiRig

@@ -9,22 +9,22 @@ import msgspec
 import pytest
 import yaml
 
+from sinal_api import health
+from sinal_api.app import Parts, build
+from sinal_api.sink import FolderSink
+from sinal_core.http.drain import Leaving
+from sinal_core.nats.depth import Depth
+from sinal_core.plans.testing import StaticPlans
 from sinal_crds.check import check
 from sinal_crds.facts import DestinationFacts, IntegrationFacts, TenantFacts
 from sinal_crds.plan import DestinationPlan
-from sinal_runtime.api import health
-from sinal_runtime.api.app import Parts, build
-from sinal_runtime.api.leaving import Leaving
-from sinal_runtime.api.sink import FolderSink
-from sinal_runtime.api.tokens import TokenState
-from sinal_runtime.bus.depth import Depth
-from sinal_runtime.events import Refused, Spooled, Tallies, UserData
-from sinal_runtime.gateways.sale import Client, Customer, Tracking
-from sinal_runtime.ingest.draft import Draft
-from sinal_runtime.ingest.facts import NOBODY, tracking_event
-from sinal_runtime.ingest.ports import Caller
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.facts import CircuitStore, FactStore
+from sinal_hub.intake.events_from import NOBODY, tracking_event
+from sinal_hub.intake.ports import Caller
+from sinal_hub.intake.tracking_schema import Draft
+from sinal_hub.meta.tokens import TokenState
+from sinal_hub.model.events import Refused, Spooled, Tallies, UserData
+from sinal_hub.model.sale import Client, Customer, Tracking
+from sinal_hub.store.tenant_status import CircuitStore, FactStore
 
 from tests.support.fix_matching import AGENT, EMAIL
 from tests.support.fix_operations import ADMIN_KEY, ApiRig

@@ -16,13 +16,13 @@ import pytest
 
 from sinal_cli.backup import SUFFIX, forget
 from sinal_cli.daily import DailyBackup
+from sinal_core.nats import Bus
+from sinal_core.nats.departures import DepartureBucket
 from sinal_crds.departures import Departure, encode
 from sinal_crds.names import DEPARTURES_BUCKET
+from sinal_hub.backup import queues
+from sinal_hub.backup.archive import BadArchive, Reader, Writer
 from sinal_operator.provision import desired
-from sinal_runtime.backup import queues
-from sinal_runtime.backup.archive import BadArchive, Reader, Writer
-from sinal_runtime.bus import Bus
-from sinal_runtime.bus.departures import DepartureBucket
 
 from tests.support import load
 from tests.support.eventually import PATIENCE_S, eventually

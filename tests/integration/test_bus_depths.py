@@ -6,8 +6,8 @@ import asyncio
 
 from nats.aio.client import Client
 
+from sinal_core.nats import Bus, Depth, Lane, Lanes, Message, match_lane
 from sinal_crds import names
-from sinal_runtime.bus import Bus, Depth, Lane, Lanes, Message, match_lane
 
 from tests.support.eventually import PATIENCE_S
 from tests.support.fix_bus import MakeTenant

@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections import Counter
 
+from sinal_core.nats import Bus, Lane, Message, Outgoing, dispatch_lane, match_lane
 from sinal_crds import names
-from sinal_runtime.bus import Bus, Lane, Message, Outgoing, dispatch_lane, match_lane
 
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_bus import MakeTenant

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from sinal_runtime.bus import Bus, Lane, Lanes, Message, match_lane
+from sinal_core.nats import Bus, Lane, Lanes, Message, match_lane
 
 from tests.support.eventually import eventually
 from tests.support.fix_bus import MakeTenant

@@ -10,8 +10,8 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from sinal_core.nats import Bus, Lane, Message, match_lane, pulls
 from sinal_crds import names
-from sinal_runtime.bus import Bus, Lane, Message, match_lane, pulls
 
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_bus import MakeTenant

@@ -8,8 +8,8 @@ from collections import Counter
 
 from nats.aio.client import Client
 
+from sinal_core.nats import Bus, Lane, Message, match_lane
 from sinal_crds import names
-from sinal_runtime.bus import Bus, Lane, Message, match_lane
 
 from tests.support.eventually import eventually
 from tests.support.fix_bus import MakeTenant

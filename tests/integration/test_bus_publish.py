@@ -10,8 +10,8 @@ import pytest
 import uvloop
 from nats.aio.msg import Msg
 
+from sinal_core.nats import Bus, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, Outgoing, Published
 from sinal_crds import names
-from sinal_runtime.bus import Bus, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, Outgoing, Published
 
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_bus import MakeTenant

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import psycopg
 
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.logins import as_api
-from sinal_runtime.store.migrate import load_migrations, migrate
-from sinal_runtime.store.rebuild import birth, make_whole
+from sinal_core.postgres.database import Database
+from sinal_hub.store.logins import as_api
+from sinal_hub.store.migrate import load_migrations, migrate
+from sinal_hub.store.rebuild import birth, make_whole
 
 LATER = "insert into schema_migrations (version, name, checksum) values (9999, 'of_a_later_release', '')"
 

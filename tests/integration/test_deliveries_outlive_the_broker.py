@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
+from sinal_core.nats import Bus
 from sinal_crds import names
-from sinal_runtime.bus import Bus
-from sinal_runtime.events import Dispatch, encode
-from sinal_runtime.housekeeping import stranded
-from sinal_runtime.housekeeping.stranded import Stranded
-from sinal_runtime.store.housekeeping import HousekeepingStore
-from sinal_runtime.store.ledger import Ref
-from sinal_runtime.store.matching import MatchStore
+from sinal_hub.model.events import Dispatch, encode
+from sinal_hub.status import lost_messages
+from sinal_hub.status.lost_messages import Stranded
+from sinal_hub.store.housekeeping import HousekeepingStore
+from sinal_hub.store.ledger import Ref
+from sinal_hub.store.matching import MatchStore
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_dispatch import DispatchRig
@@ -80,7 +80,7 @@ async def test_each_tenants_rows_are_judged_by_its_own_stream(broker: Broker, ma
 
 
 async def test_more_rows_than_are_taken_at_once_all_come_back(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stranded, "LIMIT", 2)
+    monkeypatch.setattr(lost_messages, "LIMIT", 2)
     lost = [await broker.publish(f"lost-{number}", age_s=1) for number in range(5)]
     await broker.lose_everything()
     assert await broker.stranded.rescue() == 5

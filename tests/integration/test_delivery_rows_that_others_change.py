@@ -12,9 +12,9 @@ from typing import TypeVar
 import psycopg
 import pytest
 
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.delivery import DeliveryStore
-from sinal_runtime.store.ledger import Answered, Claim, Ref, Result
+from sinal_core.postgres.database import Database
+from sinal_hub.store.delivery import DeliveryStore
+from sinal_hub.store.ledger import Answered, Claim, Ref, Result
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sinal_crds.plan import Batch, ConsentPlan, DataProcessing
-from sinal_runtime.dispatch.breaker import Policy
-from sinal_runtime.dispatch.testing import FakeMessage
-from sinal_runtime.store.ledger import Ref
+from sinal_hub.dispatch.breaker import Policy
+from sinal_hub.dispatch.testing import FakeMessage
+from sinal_hub.store.ledger import Ref
 
 from tests.support.fix_dispatch import PATIENT_S, TOKEN, DispatchRig
 

@@ -10,12 +10,12 @@ import aiohttp
 import pytest
 
 from sinal_crds.plan import DestinationPlan, FunnelPlan, TenantPlan
-from sinal_runtime.dispatch.errors import Kind
-from sinal_runtime.dispatch.graph import GraphClient
-from sinal_runtime.dispatch.payload import ClickData, build
-from sinal_runtime.dispatch.validation import check
-from sinal_runtime.events import Event, Item, UserData
-from sinal_runtime.gateways.sale import Customer, Product, Sale
+from sinal_hub.meta.client import GraphClient
+from sinal_hub.meta.errors import Kind
+from sinal_hub.meta.payload import ClickData, build
+from sinal_hub.meta.validation import check
+from sinal_hub.model.events import Event, Item, UserData
+from sinal_hub.model.sale import Customer, Product, Sale
 
 from tests.support.eventually import PATIENCE_S
 

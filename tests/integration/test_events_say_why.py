@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from sinal_runtime.events import Event, Utm
-from sinal_runtime.gateways.sale import Client, Customer, Tracking
-from sinal_runtime.store.facts import CircuitStore
+from sinal_hub.model.events import Event, Utm
+from sinal_hub.model.sale import Client, Customer, Tracking
+from sinal_hub.store.tenant_status import CircuitStore
 
 from tests.support.fix_matching import AGENT, EMAIL, NOW
 from tests.support.fix_operations import ApiRig

@@ -11,17 +11,17 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import KeyValueConfig
 
+from sinal_core.nats import Bus, status_bucket
+from sinal_core.nats.status_bucket import Board
 from sinal_crds.facts import PULSE_KEY, TenantFacts, decode, decode_pulse
 from sinal_crds.names import STATUS_BUCKET
-from sinal_runtime.bus import Bus, board
-from sinal_runtime.bus.board import Board
-from sinal_runtime.events import Tallies, Tally
-from sinal_runtime.gateways.sale import Customer, Tracking
-from sinal_runtime.housekeeping import tallies
-from sinal_runtime.housekeeping.facts import Facts
-from sinal_runtime.ingest.tally import Tallying
-from sinal_runtime.store.facts import FactStore, Lane
-from sinal_runtime.store.rollups import roll_up
+from sinal_hub.intake.tally import Tallying
+from sinal_hub.model.events import Tallies, Tally
+from sinal_hub.model.sale import Customer, Tracking
+from sinal_hub.status import reject_counts
+from sinal_hub.status.tenant_status import Facts
+from sinal_hub.store.rollups import roll_up
+from sinal_hub.store.tenant_status import FactStore, Lane
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_dispatch import DispatchRig
@@ -101,9 +101,9 @@ async def test_what_waits_is_told_by_lane(teller: Teller) -> None:
 
 async def test_a_reader_asks_for_one_entry(teller: Teller) -> None:
     await teller.tell()
-    entry = await board.read(teller.bus.api, "loja")
+    entry = await status_bucket.read(teller.bus.api, "loja")
     assert entry is not None and decode(entry) == await teller.told()
-    assert await board.read(teller.bus.api, "nobody") is None
+    assert await status_bucket.read(teller.bus.api, "nobody") is None
 
 
 async def test_what_hangs_there_is_not_written_again_by_anybody(teller: Teller) -> None:
@@ -245,7 +245,7 @@ class Clock:
 
 async def test_what_the_edge_counts_is_kept_once_however_often_it_is_told(room: Room, bus: Bus) -> None:
     store = FactStore(room.database)
-    await tallies.keep(bus, store)
+    await reject_counts.keep(bus, store)
     await bus.flush()
     first, second = Tallying(worker="a", clock=Clock()), Tallying(worker="b", clock=Clock())
     for _ in range(3):
@@ -265,7 +265,7 @@ async def test_what_nobody_takes_is_told_later(room: Room, bus: Bus, nats_server
     tally = Tallying(worker="a", clock=Clock())
     tally.rejected("loja", "hotmart")
     await tally.tell(bus)  # nobody listens yet
-    await tallies.keep(bus, store)
+    await reject_counts.keep(bus, store)
     await bus.flush()
     await tally.tell(bus)
     (found,) = (await store.look([], since=NOW)).tallies

@@ -56,7 +56,7 @@ def run(site: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedPro
 
 
 def test_the_registry_knows_it_beside_its_own(site: Path) -> None:
-    code = "from sinal_runtime.gateways import registry; print(sorted(registry()))"
+    code = "from sinal_hub.gateways import registry; print(sorted(registry()))"
     answer = run(site, "-c", code)
     assert "'acmepay'" in answer.stdout and "'hotmart'" in answer.stdout, answer.stderr
 
@@ -84,14 +84,14 @@ def test_what_is_no_sale_is_told_by_its_field(site: Path) -> None:
 
 def test_one_that_lacks_something_is_told_what(site: Path) -> None:
     (site / "acmepay_sinal.py").write_text(MODULE.replace("AUTHENTICATES = True", ""))
-    answer = run(site, "-c", "from sinal_runtime.gateways import registry; registry()")
+    answer = run(site, "-c", "from sinal_hub.gateways import registry; registry()")
     assert "TypeError: gateway acmepay: missing AUTHENTICATES" in answer.stderr
 
 
 @pytest.mark.parametrize(("name", "said"), [("hotmart", "is taken"), ("Acme-Pay", "2 to 30")])
 def test_no_package_takes_a_shipped_name_or_one_that_no_manifest_can_write(site: Path, name: str, said: str) -> None:
     (site / "acmepay_sinal.py").write_text(MODULE.replace('NAME = "acmepay"', f'NAME = "{name}"'))
-    answer = run(site, "-c", "from sinal_runtime.gateways import registry; registry()")
+    answer = run(site, "-c", "from sinal_hub.gateways import registry; registry()")
     assert answer.returncode != 0 and said in answer.stderr
 
 

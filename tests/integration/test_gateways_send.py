@@ -15,17 +15,17 @@ from nats.aio.client import Client as NatsClient
 from sinal_cli.client.show import Output
 from sinal_cli.samples import sample
 from sinal_cli.samples.send import Wanted, send
+from sinal_core.nats import Bus
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.names import API_VERSION
 from sinal_crds.plan import IntegrationPlan
-from sinal_runtime.bus import Bus
-from sinal_runtime.events import decode_event
-from sinal_runtime.gateways import registry
-from sinal_runtime.gateways.answers import EXPECTED
-from sinal_runtime.ingest.role import IngestServer
-from sinal_runtime.ingest.testing import sha256
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
+from sinal_hub.gateways import registry
+from sinal_hub.gateways.answers import EXPECTED
+from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.testing import sha256
+from sinal_hub.model.events import decode_event
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import a_tenant

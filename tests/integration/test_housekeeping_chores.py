@@ -8,10 +8,10 @@ from typing import cast
 
 import pytest
 
-from sinal_runtime import metrics
-from sinal_runtime.housekeeping.chores import Chore, Keeper
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.housekeeping import Leases
+from sinal_core.postgres.database import Database
+from sinal_core.telemetry import metrics
+from sinal_hub.housekeeping.scheduler import Chore, Keeper
+from sinal_hub.store.housekeeping import Leases
 
 from tests.support.eventually import eventually
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from sinal_runtime import metrics
-from sinal_runtime.bus import Bus, Lanes, match_lane
-from sinal_runtime.housekeeping.heartbeat import Heartbeat
-from sinal_runtime.matching.worker import MatchWorker
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.housekeeping import HousekeepingStore
-from sinal_runtime.store.reading import EventFilter, EventReader
+from sinal_core.nats import Bus, Lanes, match_lane
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.postgres.database import Database
+from sinal_core.telemetry import metrics
+from sinal_hub.matching.worker import MatchWorker
+from sinal_hub.status.heartbeat import Heartbeat
+from sinal_hub.store.housekeeping import HousekeepingStore
+from sinal_hub.store.reading import EventFilter, EventReader
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_plans import make_plan

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sinal_runtime.gateways.sale import Customer, Tracking
-from sinal_runtime.store import queries
-from sinal_runtime.store.retention import purge
-from sinal_runtime.store.rollups import roll_up
+from sinal_core.postgres import queries
+from sinal_hub.model.sale import Customer, Tracking
+from sinal_hub.store.retention import purge
+from sinal_hub.store.rollups import roll_up
 
 from tests.support.fix_matching import EMAIL, NOW, PHONE, Room
 
@@ -113,7 +113,7 @@ async def test_orders_are_looked_up_by_their_conversion_before_a_table_is_analys
     """By tenant, 1,800 orders among 30,000 events took 3.4 s of a core at each run, and four times that for twice."""
     await fill(room)
     await room.rows(MANY_MORE)
-    statement = queries.load("rollups")["changed_order_hours"].decode()
+    statement = queries.load("sinal_hub.store", "rollups")["changed_order_hours"].decode()
     plan = await room.rows("explain " + statement.replace("%(since)s", "now() - interval '12 minutes'"))
     lines = [line for row in plan for line in row.values()]
     assert any("_conversion_id_idx" in line for line in lines)

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 import pytest
 from nats.aio.client import Client
 
+from sinal_core.nats import Bus, Lanes, Survey, stream_reader
+from sinal_core.plans.testing import StaticPlans
 from sinal_crds import names
-from sinal_runtime.bus import Bus, Lanes, Survey, contents
-from sinal_runtime.events import Dispatch, encode
-from sinal_runtime.housekeeping.stranded import Stranded
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.housekeeping import HousekeepingStore
-from sinal_runtime.store.ledger import Ref
-from sinal_runtime.store.matching import MatchStore
+from sinal_hub.model.events import Dispatch, encode
+from sinal_hub.status.lost_messages import Stranded
+from sinal_hub.store.housekeeping import HousekeepingStore
+from sinal_hub.store.ledger import Ref
+from sinal_hub.store.matching import MatchStore
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_dispatch import DispatchRig
@@ -139,4 +139,4 @@ async def test_rows_wait_while_the_broker_has_no_such_stream(loss: Loss) -> None
     await loss.js.delete_stream(STREAM)
     assert await loss.stranded.rescue() == 1
     assert loss.rig.row(ref)["published_at"] is None  # matching's sweep publishes it once the stream is there
-    assert await contents.count(loss.bus, STREAM, SUBJECT) == 0
+    assert await stream_reader.count(loss.bus, STREAM, SUBJECT) == 0

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import pytest
 from nats.aio.client import Client as NatsClient
 
-from sinal_runtime.bus import Bus
-from sinal_runtime.ingest.role import IngestServer
+from sinal_core.nats import Bus
+from sinal_hub.ingest.server import IngestServer
 
 from tests.integration.test_ingest_http import LEAD, serving, stored
 from tests.support.eventually import PATIENCE_S, eventually

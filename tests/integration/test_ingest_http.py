@@ -14,17 +14,17 @@ import httpx
 import pytest
 from nats.aio.client import Client as NatsClient
 
+from sinal_core.http import protocol
+from sinal_core.http.server import GRACE_S
+from sinal_core.nats import Bus
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import IntegrationPlan
-from sinal_runtime.bus import Bus
-from sinal_runtime.events import decode_event
-from sinal_runtime.ingest import protocol
-from sinal_runtime.ingest.quarantine import open_kept, read_head
-from sinal_runtime.ingest.role import IngestServer
-from sinal_runtime.ingest.testing import sha256
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.server import GRACE_S
-from sinal_runtime.settings import Settings
+from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.testing import sha256
+from sinal_hub.model.events import decode_event
+from sinal_hub.quarantine.keeping import open_kept, read_head
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, a_tenant

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sinal_cli.embedded.redis import Redis as RedisServer
-from sinal_runtime.ingest import limiter
-from sinal_runtime.ingest.limiter import RedisLimiter
+from sinal_core import limiter
+from sinal_core.limiter import RedisLimiter
 
 
 @pytest.fixture

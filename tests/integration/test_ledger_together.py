@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.delivery import DeliveryStore
-from sinal_runtime.store.errors import StoreRejected
-from sinal_runtime.store.ledger import Answered, Claim, Ref, Request, Result, Row
+from sinal_core.postgres.database import Database
+from sinal_core.postgres.errors import StoreRejected
+from sinal_hub.store.delivery import DeliveryStore
+from sinal_hub.store.ledger import Answered, Claim, Ref, Request, Result, Row
 
 INSERT = """
 insert into capi_events (created_at, tenant_id, source_event, funnel, destination, event_name, event_id, event_time,

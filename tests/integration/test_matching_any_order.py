@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinal_runtime.events import Event, UserData
-from sinal_runtime.gateways.sale import Client, Customer, Tracking
+from sinal_hub.model.events import Event, UserData
+from sinal_hub.model.sale import Client, Customer, Tracking
 
 from tests.support.fix_matching import Room, opened
 

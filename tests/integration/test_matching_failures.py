@@ -7,10 +7,10 @@ import random
 
 import pytest
 
+from sinal_core.nats.lane import match_lane
 from sinal_crds import names
-from sinal_runtime.bus.lane import match_lane
-from sinal_runtime.events import Event, UserData
-from sinal_runtime.gateways.sale import Customer, Tracking
+from sinal_hub.model.events import Event, UserData
+from sinal_hub.model.sale import Customer, Tracking
 
 from tests.support.fix_matching import EMAIL, PHONE, Room, Settlements
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.events import Event, UserData
-from sinal_runtime.gateways.sale import Client, Customer, Tracking
+from sinal_hub.model.events import Event, UserData
+from sinal_hub.model.sale import Client, Customer, Tracking
 
 from tests.support.fix_matching import AGENT, EMAIL, PHONE, Room
 

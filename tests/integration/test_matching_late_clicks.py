@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sinal_crds.plan import ConsentPlan
-from sinal_runtime.events import UserData
-from sinal_runtime.gateways.sale import Client, Customer, Tracking
+from sinal_hub.model.events import UserData
+from sinal_hub.model.sale import Client, Customer, Tracking
 
 from tests.support.fix_matching import AGENT, EMAIL, Room
 

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.events import Event
-from sinal_runtime.gateways.sale import Customer
-from sinal_runtime.store.retention import purge
+from sinal_hub.model.events import Event
+from sinal_hub.model.sale import Customer
+from sinal_hub.store.retention import purge
 
 from tests.support.fix_matching import NOW, Room
 

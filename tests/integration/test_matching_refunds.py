@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from sinal_runtime.events import Event
+from sinal_hub.model.events import Event
 
 from tests.support.fix_matching import Room
 

@@ -7,10 +7,10 @@ import asyncio
 import msgspec
 import pytest
 
+from sinal_core.nats.lane import match_lane
 from sinal_crds.plan import ConsentPlan, DestinationPlan, ValuePlan
-from sinal_runtime.bus.lane import match_lane
-from sinal_runtime.events import Dispatch, Event, UserData, decode_dispatch, meta_event_id
-from sinal_runtime.gateways.sale import Client, Customer, Product, Tracking
+from sinal_hub.model.events import Dispatch, Event, UserData, decode_dispatch, meta_event_id
+from sinal_hub.model.sale import Client, Customer, Product, Tracking
 
 from tests.support.fix_matching import AGENT, BUYER, EMAIL, PHONE, Room
 

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.bus.lane import match_lane
-from sinal_runtime.events import Event, UserData, event_row_id, meta_event_id
-from sinal_runtime.gateways.sale import Customer, Tracking
-from sinal_runtime.matching.worker import MatchWorker
+from sinal_core.nats.lane import match_lane
+from sinal_hub.matching.worker import MatchWorker
+from sinal_hub.model.events import Event, UserData, event_row_id, meta_event_id
+from sinal_hub.model.sale import Customer, Tracking
 
 from tests.support.fix_matching import EMAIL, Room, Settlements, tenant_plan
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from sinal_runtime.bus.client import Outgoing, Published
-from sinal_runtime.bus.errors import BusError
-from sinal_runtime.bus.lane import match_lane
-from sinal_runtime.gateways.sale import Tracking
+from sinal_core.nats.client import Outgoing, Published
+from sinal_core.nats.errors import BusError
+from sinal_core.nats.lane import match_lane
+from sinal_hub.model.sale import Tracking
 
 from tests.support.fix_matching import Room
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import REGISTRY
 
-from sinal_runtime.gateways.sale import Client, Customer, Tracking
-from sinal_runtime.observing.coverage import SignalCoverage
-from sinal_runtime.store.observing import SIGNALS, ObservingStore
+from sinal_hub.model.sale import Client, Customer, Tracking
+from sinal_hub.status.coverage import SignalCoverage
+from sinal_hub.store.signal_coverage import SIGNALS, ObservingStore
 
 from tests.support.fix_matching import AGENT
 from tests.support.fix_operations import ApiRig

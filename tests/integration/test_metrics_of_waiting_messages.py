@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from nats.aio.client import Client
 
-from sinal_runtime.bus import Bus, Depth
+from sinal_core.nats import Bus, Depth
 
 from tests.support.eventually import eventually
 from tests.support.fix_bus import MakeTenant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sinal_runtime.events import meta_event_id
+from sinal_hub.model.events import meta_event_id
 
 from tests.support.fix_matching import Room
 

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
+from sinal_core.nats import Bus
+from sinal_core.plans import Plans, Snapshot
+from sinal_core.plans.cache import PlanCache
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_crds.sealing import seal
 from sinal_operator.provision import Provisioner, Retired
-from sinal_runtime.bus import Bus
-from sinal_runtime.plans import Plans, Snapshot
-from sinal_runtime.plans.cache import PlanCache
 
 from tests.support.eventually import eventually
 from tests.support.fix_plans import make_plan

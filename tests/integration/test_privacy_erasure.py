@@ -16,25 +16,25 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
+from sinal_api.app import Parts, build
+from sinal_core.nats import Bus, stream_reader
+from sinal_core.plans.testing import StaticPlans
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
-from sinal_runtime.api.app import Parts, build
-from sinal_runtime.bus import Bus, contents
-from sinal_runtime.bus.quarantine import QuarantineBucket
-from sinal_runtime.events import Event, UserData, encode
-from sinal_runtime.gateways.sale import Client, Customer, Tracking
-from sinal_runtime.housekeeping.erasure import Eraser, Unfinished
-from sinal_runtime.housekeeping.ledger import LedgerCheck
-from sinal_runtime.housekeeping.ports import Bus as Streams
-from sinal_runtime.housekeeping.queues import Incoming, Quarantine
-from sinal_runtime.housekeeping.spools import BroadcastSpools
-from sinal_runtime.ingest.quarantine import SealedQuarantine
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.delivery import DeliveryStore
-from sinal_runtime.store.housekeeping import HousekeepingStore
-from sinal_runtime.store.ledger import Ref, Result
-from sinal_runtime.store.matching import MatchStore
-from sinal_runtime.store.privacy import PrivacyStore
+from sinal_hub.model.events import Event, UserData, encode
+from sinal_hub.model.sale import Client, Customer, Tracking
+from sinal_hub.privacy.erasure import Eraser, Unfinished
+from sinal_hub.privacy.queues import Incoming, Quarantine
+from sinal_hub.privacy.spools import BroadcastSpools
+from sinal_hub.quarantine.keeping import SealedQuarantine
+from sinal_hub.quarantine.queue import QuarantineBucket
+from sinal_hub.status.ledger import LedgerCheck
+from sinal_hub.status.ports import Bus as Streams
+from sinal_hub.store.delivery import DeliveryStore
+from sinal_hub.store.housekeeping import HousekeepingStore
+from sinal_hub.store.ledger import Ref, Result
+from sinal_hub.store.matching import MatchStore
+from sinal_hub.store.privacy import PrivacyStore
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_matching import EMAIL, PHONE, Room
@@ -93,7 +93,7 @@ class Rig:
         )
         unions = " union all ".join(f"select row_to_json(x)::text from {row['relname']} x" for row in tables)
         text = (await self.room.rows(DUMP.format(unions=unions)))[0]["text"] or ""
-        async for content in contents.scan(self.bus, *contents.incoming("loja")):
+        async for content in stream_reader.scan(self.bus, *stream_reader.incoming("loja")):
             text += content.body.decode()
         return text
 
@@ -103,7 +103,7 @@ class Rig:
 
     async def queued(self) -> int:
         """Messages that wait to be matched."""
-        return await contents.count(self.bus, *contents.incoming("loja"))
+        return await stream_reader.count(self.bus, *stream_reader.incoming("loja"))
 
     async def deliver_all(self) -> None:
         """As if Meta had taken whatever waits, and echoed it."""

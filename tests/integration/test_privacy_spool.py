@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sinal_runtime.bus import Bus
-from sinal_runtime.events import Event, Forget, encode
-from sinal_runtime.gateways.sale import Customer, Sale
-from sinal_runtime.housekeeping.spools import BroadcastSpools, obey
-from sinal_runtime.spool import Entry
+from sinal_core.nats import Bus
+from sinal_hub.model.events import Event, Forget, encode
+from sinal_hub.model.sale import Customer, Sale
+from sinal_hub.privacy.spools import BroadcastSpools, obey
+from sinal_hub.spool import Entry
 
 from tests.support.eventually import eventually
 from tests.support.fix_spool import SpoolWorld

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from nats.aio.client import Client
 
+from sinal_core.nats import Bus, Lane, Lanes, Message, match_lane
+from sinal_core.nats.errors import BusError
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_operator.provision import Provisioner, Report
-from sinal_runtime.bus import Bus, Lane, Lanes, Message, match_lane
-from sinal_runtime.bus.errors import BusError
 
 from tests.support.eventually import eventually
 from tests.support.fix_plans import make_plan

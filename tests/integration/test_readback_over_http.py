@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from sinal_runtime.gateways.readback import MissingCredential, ReadBack
-from sinal_runtime.readback import GatewayApi
-from sinal_runtime.readback.api import MAX_ANSWER, Busy, Denied, NotThere
+from sinal_hub.model.readback import MissingCredential, ReadBack
+from sinal_hub.readback import GatewayApi
+from sinal_hub.readback.api import MAX_ANSWER, Busy, Denied, NotThere
 
 CALL = ReadBack(path="/v1/payments/123", headers={"Authorization": "Bearer {accessToken}"})
 CREDENTIALS = {"accessToken": "APP_USR-1", "email": "loja+1@example.com", "token": "t&k"}

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.events import Refused, Spooled, Tallies
-from sinal_runtime.store.errors import StoreRejected
-from sinal_runtime.store.facts import FactStore
-from sinal_runtime.store.refusals import RefusalStore
-from sinal_runtime.store.retention import purge
+from sinal_core.postgres.errors import StoreRejected
+from sinal_hub.model.events import Refused, Spooled, Tallies
+from sinal_hub.store.refusals import RefusalStore
+from sinal_hub.store.retention import purge
+from sinal_hub.store.tenant_status import FactStore
 
 from tests.support.fix_operations import ApiRig
 

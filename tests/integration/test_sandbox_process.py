@@ -46,7 +46,7 @@ def test_hanging_requests_do_not_hold_up_the_end(start_sandbox: SandboxStarter, 
 
 
 def test_it_needs_no_stdin(start_sandbox: SandboxStarter) -> None:
-    command = f"exec {sys.executable} -m sinal_runtime.sandbox --port 0 <&-"
+    command = f"exec {sys.executable} -m sinal_sandbox --port 0 <&-"
     process = subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -60,7 +60,7 @@ def test_a_taken_port_is_an_error_of_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = subprocess.run(
-            [sys.executable, "-m", "sinal_runtime.sandbox", "--port", port],
+            [sys.executable, "-m", "sinal_sandbox", "--port", port],
             check=False,
             capture_output=True,
             text=True,

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from sinal_cli.embedded.redis import Redis as RedisServer
+from sinal_core import limiter
+from sinal_core.nats import Bus
+from sinal_core.postgres.database import Database
+from sinal_core.postgres.errors import StoreUnavailable
+from sinal_core.settings import Settings
 from sinal_operator.provision import Connection
-from sinal_runtime.bus import Bus
-from sinal_runtime.ingest import limiter
-from sinal_runtime.settings import Settings
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.errors import StoreUnavailable
 
 from tests.support.eventually import eventually
 from tests.support.nats_process import NatsProcess

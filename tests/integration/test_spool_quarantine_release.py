@@ -14,19 +14,19 @@ from httpx import ASGITransport, AsyncClient
 from nats.aio.client import Client as NatsClient
 from pydantic import SecretStr
 
+from sinal_api import problems, quarantine
+from sinal_api.access import Access
+from sinal_core.nats import Bus
+from sinal_core.plans.testing import StaticPlans
 from sinal_crds.keyring import Keyring
-from sinal_runtime.api import problems, quarantine
-from sinal_runtime.api.access import Access
-from sinal_runtime.bus import Bus
-from sinal_runtime.bus.quarantine import QuarantineBucket
-from sinal_runtime.events import decode_event
-from sinal_runtime.gateways import NotThisGateway
-from sinal_runtime.gateways.sale import Sale
-from sinal_runtime.ingest.outlet import Outlet
-from sinal_runtime.ingest.quarantine import SealedQuarantine
-from sinal_runtime.ingest.release import Quarantined
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.operations import AuditEntry, KeyOwner
+from sinal_hub.gateways import NotThisGateway
+from sinal_hub.intake.publisher import Outlet
+from sinal_hub.model.events import decode_event
+from sinal_hub.model.sale import Sale
+from sinal_hub.quarantine.keeping import SealedQuarantine
+from sinal_hub.quarantine.queue import QuarantineBucket
+from sinal_hub.quarantine.release import Quarantined
+from sinal_hub.store.operations import AuditEntry, KeyOwner
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import OTHER, SignedGateway, a_sale, a_tenant
@@ -61,7 +61,7 @@ class Operations:
         self.audit.append(audit)
 
     async def owner_of(self, key_sha256: str) -> KeyOwner | None:
-        from sinal_runtime.api.access import digest
+        from sinal_api.access import digest
 
         known = {digest(f"sak_{role}_{tenant}"): (role, tenant) for role, tenant in KEYS}
         found = known.get(key_sha256)

@@ -13,16 +13,16 @@ import httpx
 import pytest
 from nats.aio.client import Client as NatsClient
 
+from sinal_core.nats import Bus
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import IntegrationPlan
-from sinal_runtime.bus import Bus
-from sinal_runtime.events import Event, decode_event
-from sinal_runtime.ingest import outlet
-from sinal_runtime.ingest.quarantine import open_kept, read_head
-from sinal_runtime.ingest.role import IngestServer
-from sinal_runtime.ingest.testing import sha256
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
+from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.testing import sha256
+from sinal_hub.intake import publisher
+from sinal_hub.model.events import Event, decode_event
+from sinal_hub.quarantine.keeping import open_kept, read_head
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, TOKEN, a_tenant
@@ -207,7 +207,7 @@ async def test_broker_that_hangs_does_not_make_every_request_wait(
             assert await asyncio.gather(*(lead(http, f"slow{number}") for number in range(5))) == [202] * 5
             started = time.monotonic()
             assert [await lead(http, f"e{number}") for number in range(1, 50)] == [202] * 49
-            assert time.monotonic() - started < 49 * outlet.SPOOL_AFTER_S / 2
+            assert time.monotonic() - started < 49 * publisher.SPOOL_AFTER_S / 2
         await drained(http)
     ids = [event.event_id or "" for event in await stored(client)]
     assert len(ids) == len(set(ids)) == 55

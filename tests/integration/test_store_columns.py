@@ -13,7 +13,7 @@ import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinal_runtime.store.columns import array, columns
+from sinal_core.postgres.columns import array, columns
 
 # PostgreSQL's text takes neither NUL nor halves of surrogate pairs.
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | st.text(

@@ -9,8 +9,8 @@ import pytest
 from psycopg import AsyncConnection, errors, sql
 from psycopg.rows import TupleRow
 
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.migrate import migrate
+from sinal_core.postgres.database import Database
+from sinal_hub.store.migrate import migrate
 
 TABLES = (
     "tenants",

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from sinal_runtime.store.errors import MigrationError, StoreUnavailable
-from sinal_runtime.store.migrate import Migration, load_migrations, migrate
+from sinal_core.postgres.errors import MigrationError, StoreUnavailable
+from sinal_hub.store.migrate import Migration, load_migrations, migrate
 
 REQUIRED = {
     "tenants",

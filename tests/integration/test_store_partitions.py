@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sinal_runtime.store.database import Connection, Database
-from sinal_runtime.store.partitions import drop_partitions, ensure_partitions, maintain
+from sinal_core.postgres.database import Connection, Database
+from sinal_hub.store.partitions import drop_partitions, ensure_partitions, maintain
 
 NOW = datetime(2031, 3, 5, 12, tzinfo=UTC)  # a Wednesday far from the weeks that the template database has
 LETTER = b"""

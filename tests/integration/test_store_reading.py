@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.events import UserData, event_row_id
-from sinal_runtime.gateways.sale import Customer, Tracking
-from sinal_runtime.store.reading import EventFilter, InvalidCursor
+from sinal_hub.model.events import UserData, event_row_id
+from sinal_hub.model.sale import Customer, Tracking
+from sinal_hub.store.reading import EventFilter, InvalidCursor
 
 from tests.support.fix_matching import EMAIL, NOW, Room
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from sinal_runtime.gateways.sale import Tracking
-from sinal_runtime.store.retention import purge
+from sinal_hub.model.sale import Tracking
+from sinal_hub.store.retention import purge
 
 from tests.support.fix_matching import EMAIL, NOW, Room
 

@@ -167,10 +167,10 @@ async def _settled(platform: Platform, session: aiohttp.ClientSession, accepted:
 
 async def test_without_an_endpoint_nothing_of_it_is_imported() -> None:
     code = (
-        "import sys; import sinal_cli.roles, sinal_runtime.ingest.role, sinal_runtime.matching.worker, "
-        "sinal_runtime.dispatch.worker, sinal_runtime.bus, sinal_runtime.store.database; "
-        "from sinal_runtime.tracing import connect; assert connect(None, service='x', ratio=1) is None; "
-        "print([name for name in ('sinal_runtime.otlp', 'opentelemetry.sdk.trace', 'opentelemetry.exporter') "
+        "import sys; import sinal_cli.roles, sinal_hub.ingest.server, sinal_hub.matching.worker, "
+        "sinal_hub.dispatch.worker, sinal_core.nats, sinal_core.postgres.database; "
+        "from sinal_core.telemetry.tracing import connect; assert connect(None, service='x', ratio=1) is None; "
+        "print([name for name in ('sinal_core.telemetry.otlp', 'opentelemetry.sdk.trace', 'opentelemetry.exporter') "
         "if name in sys.modules])"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)

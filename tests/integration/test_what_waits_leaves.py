@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
+from sinal_core.nats import Bus, Lanes, dispatch_lane
 from sinal_crds import names
 from sinal_crds.plan import Batch, RateLimit
-from sinal_runtime.bus import Bus, Lanes, dispatch_lane
-from sinal_runtime.dispatch.breaker import Policy
-from sinal_runtime.dispatch.recovery import Recovery
-from sinal_runtime.events import Dispatch, encode
-from sinal_runtime.store.ledger import Ref
+from sinal_hub.dispatch.breaker import Policy
+from sinal_hub.dispatch.recovery import Recovery
+from sinal_hub.model.events import Dispatch, encode
+from sinal_hub.store.ledger import Ref
 
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_bus import MakeTenant

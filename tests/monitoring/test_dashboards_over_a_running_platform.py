@@ -22,7 +22,7 @@ import nats
 
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
-from sinal_runtime.ingest.shares import MAX_BYTES
+from sinal_hub.quarantine.shares import MAX_BYTES
 
 from tests.support.load import HOTTOK, hotmart_sales
 from tests.support.panels import asked

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sinal_runtime.dispatch.errors import classify
-from sinal_runtime.masking import PLACE, without_secret
+from sinal_core.telemetry.masking import PLACE, without_secret
+from sinal_hub.meta.errors import classify
 
 ANSWERS = (
     (200, {"events_received": 1, "fbtrace_id": "AbC"}),

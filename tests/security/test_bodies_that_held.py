@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sinal_runtime.server import HttpServer
+from sinal_core.http.server import HttpServer
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, EdgeWorld
 

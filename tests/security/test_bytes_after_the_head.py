@@ -17,10 +17,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 
-from sinal_runtime.adapter.certificates import Maker
-from sinal_runtime.adapter.listener import TlsListener
-from sinal_runtime.ingest import protocol
-from sinal_runtime.server import HttpServer
+from sinal_core.http import protocol
+from sinal_core.http.server import HttpServer
+from sinal_metrics_adapter.certificates import Maker
+from sinal_metrics_adapter.listener import TlsListener
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY, EdgeWorld
 

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from sinal_crds.plan import IntegrationPlan
-from sinal_runtime.gateways import mercadopago
-from sinal_runtime.ingest.testing import sha256
+from sinal_hub.gateways import mercadopago
+from sinal_hub.ingest.testing import sha256
 
 from tests.support.fix_ingest import EdgeWorld, a_tenant
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.gateways.sale import MalformedSale, checked
+from sinal_hub.model.sale import MalformedSale, checked
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld, a_sale
 from tests.support.fix_operations import ApiRig

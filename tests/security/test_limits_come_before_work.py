@@ -13,15 +13,17 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from sinal_core.http import body
+from sinal_core.http.exchange import Header, Request
+from sinal_core.limiter import LocalLimiter
+from sinal_core.nats.client import Published
+from sinal_core.nats.errors import BusError
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
 from sinal_crds.plan import Limits
-from sinal_runtime.bus.client import Published
-from sinal_runtime.bus.errors import BusError
-from sinal_runtime.ingest import app, body, draft, glance, tracking
-from sinal_runtime.ingest.exchange import Header, Request
-from sinal_runtime.ingest.limiter import LocalLimiter
-from sinal_runtime.ingest.testing import Client
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
+from sinal_hub.ingest import app, glance, tracking
+from sinal_hub.ingest.testing import Client
+from sinal_hub.intake import tracking_schema
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, TOKEN, EdgeWorld, a_tenant
 
@@ -44,13 +46,13 @@ class Acks:
 def understood(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Every event whose fields were read."""
     found: list[object] = []
-    read = draft.read
+    read = tracking_schema.read
 
     def counting(fields: object, **options: object) -> object:
         found.append(fields)
         return read(fields, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(draft, "read", counting)
+    monkeypatch.setattr(tracking_schema, "read", counting)
     return found
 
 

@@ -14,14 +14,14 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
+from sinal_core.nats import Bus
+from sinal_core.plans import Plans
+from sinal_core.settings import Settings
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load_text
+from sinal_hub.ingest.server import IngestServer
 from sinal_operator.provision import Provisioner
-from sinal_runtime.bus import Bus
-from sinal_runtime.ingest.role import IngestServer
-from sinal_runtime.plans import Plans
-from sinal_runtime.settings import Settings
 
 from tests.support.eventually import eventually
 from tests.support.probes import ProbedClient, probed

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sinal_runtime.api.app import Parts, build
+from sinal_api.app import Parts, build
 
 from tests.support.fix_operations import ApiRig
 

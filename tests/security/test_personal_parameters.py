@@ -15,9 +15,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime import logs, personal
-from sinal_runtime.dispatch.payload import clean_url
-from sinal_runtime.ingest import urls
+from sinal_core.telemetry import logs, personal
+from sinal_hub.intake import urls
+from sinal_hub.meta.payload import clean_url
 
 BASE = "https://curso.example/obrigado"
 # The union of what the two lists knew, and their siblings in other spellings.

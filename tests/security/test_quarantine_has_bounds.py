@@ -17,29 +17,29 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nats.aio.client import Client
 
+from sinal_core.nats import Bus
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.telemetry import metrics
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
+from sinal_hub.ingest.webhooks import UNREADABLE_PER_MINUTE
+from sinal_hub.intake.publisher import Outlet
+from sinal_hub.intake.tally import Tallying
+from sinal_hub.model.events import Forget
+from sinal_hub.privacy import queues
+from sinal_hub.privacy.data_subject import MAX_FOUND, Person, TooManyPeople, mentions
+from sinal_hub.privacy.erasure import Eraser, Unfinished
+from sinal_hub.privacy.queues import Incoming, Quarantine
+from sinal_hub.privacy.spools import BroadcastSpools
+from sinal_hub.quarantine.keeping import Kept, SealedQuarantine, _bound, _tenant_key, seal
+from sinal_hub.quarantine.queue import HEAD_BYTES, PART_BYTES, QuarantineBucket
+from sinal_hub.quarantine.release import Quarantined
+from sinal_hub.quarantine.shares import Shares
+from sinal_hub.store.matching import MatchStore
+from sinal_hub.store.operations import AuditEntry
+from sinal_hub.store.privacy import NewErasure, PrivacyStore
 from sinal_operator.provision import desired
 from sinal_operator.provision.provisioner import Provisioner
-from sinal_runtime import metrics
-from sinal_runtime.bus import Bus
-from sinal_runtime.bus.quarantine import HEAD_BYTES, PART_BYTES, QuarantineBucket
-from sinal_runtime.events import Forget
-from sinal_runtime.housekeeping import queues
-from sinal_runtime.housekeeping.erasure import Eraser, Unfinished
-from sinal_runtime.housekeeping.people import MAX_FOUND, Person, TooManyPeople, mentions
-from sinal_runtime.housekeeping.queues import Incoming, Quarantine
-from sinal_runtime.housekeeping.spools import BroadcastSpools
-from sinal_runtime.ingest.outlet import Outlet
-from sinal_runtime.ingest.quarantine import Kept, SealedQuarantine, _bound, _tenant_key, seal
-from sinal_runtime.ingest.release import Quarantined
-from sinal_runtime.ingest.shares import Shares
-from sinal_runtime.ingest.tally import Tallying
-from sinal_runtime.ingest.webhooks import UNREADABLE_PER_MINUTE
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.matching import MatchStore
-from sinal_runtime.store.operations import AuditEntry
-from sinal_runtime.store.privacy import NewErasure, PrivacyStore
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, a_sale

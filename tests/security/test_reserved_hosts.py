@@ -9,16 +9,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from sinal_core.limiter import LocalLimiter
+from sinal_core.plans.snapshot import Snapshot
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
 from sinal_crds.compile import compile
 from sinal_crds.hosts import ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load_text
-from sinal_runtime.ingest import app
-from sinal_runtime.ingest.limiter import LocalLimiter
-from sinal_runtime.ingest.testing import Client
-from sinal_runtime.plans.snapshot import Snapshot
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
+from sinal_hub.ingest import app
+from sinal_hub.ingest.testing import Client
 
 from tests.support.fix_ingest import LANDING, OTHER, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, EdgeWorld, a_sale, a_tenant
 

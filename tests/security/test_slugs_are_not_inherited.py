@@ -19,23 +19,23 @@ from fastapi import FastAPI
 from nats.aio.client import Client
 from pydantic import SecretStr
 
+from sinal_api.app import Parts, build
+from sinal_core.nats import Bus, Lanes
+from sinal_core.nats.departures import DepartureBucket
+from sinal_core.plans import Plans
 from sinal_crds import names
 from sinal_crds.facts import ORPHANS_KEY, Orphan, encode_orphans
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import Limits, TenantPlan
+from sinal_hub.matching.worker import MatchWorker
+from sinal_hub.model.events import Event, encode
+from sinal_hub.privacy.purges import Purger
+from sinal_hub.quarantine.keeping import SealedQuarantine
+from sinal_hub.quarantine.queue import QuarantineBucket
+from sinal_hub.store.owners import OwnerStore
+from sinal_hub.store.plan_owners import OwnersGate
+from sinal_hub.store.purging import TABLES, PurgeStore
 from sinal_operator.provision import Provisioner, Retired
-from sinal_runtime.api.app import Parts, build
-from sinal_runtime.bus import Bus, Lanes
-from sinal_runtime.bus.departures import DepartureBucket
-from sinal_runtime.bus.quarantine import QuarantineBucket
-from sinal_runtime.events import Event, encode
-from sinal_runtime.housekeeping.purges import Purger
-from sinal_runtime.ingest.quarantine import SealedQuarantine
-from sinal_runtime.matching.worker import MatchWorker
-from sinal_runtime.plans import Plans
-from sinal_runtime.plans.gate import OwnersGate
-from sinal_runtime.store.owners import OwnerStore
-from sinal_runtime.store.purging import TABLES, PurgeStore
 
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_matching import Room, tenant_plan

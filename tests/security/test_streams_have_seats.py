@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from sinal_runtime.api.access import Caller
-from sinal_runtime.api.stream import Seats, Stream
+from sinal_api.access import Caller
+from sinal_api.stream import Seats, Stream
 
 Message = MutableMapping[str, Any]
 

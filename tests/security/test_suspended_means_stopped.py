@@ -18,17 +18,17 @@ import pytest
 from nats.aio.client import Client as NatsClient
 from prometheus_client import REGISTRY
 
+from sinal_core.nats import Bus, dispatch_lane
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.names import dispatch_consumer, out_subject
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
-from sinal_runtime.bus import Bus, dispatch_lane
-from sinal_runtime.bus.quarantine import QuarantineBucket
-from sinal_runtime.dispatch.recovery import Recovery
-from sinal_runtime.events import Dispatch, decode_event, encode
-from sinal_runtime.ingest.role import IngestServer
-from sinal_runtime.ingest.testing import sha256
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
+from sinal_hub.dispatch.recovery import Recovery
+from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.testing import sha256
+from sinal_hub.model.events import Dispatch, decode_event, encode
+from sinal_hub.quarantine.queue import QuarantineBucket
 
 from tests.support.eventually import eventually
 from tests.support.fix_bus import MakeTenant

@@ -23,12 +23,12 @@ import psycopg
 import pytest
 
 from sinal_cli.embedded.process import Service, free_port
+from sinal_core.postgres.database import Database
+from sinal_core.postgres.errors import StoreRejected
+from sinal_core.settings import Settings
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
-from sinal_runtime.settings import Settings
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.errors import StoreRejected
-from sinal_runtime.store.logins import api_url
+from sinal_hub.store.logins import api_url
 
 from tests.cluster.support.waiting import until
 from tests.support.nats_process import NatsProcess

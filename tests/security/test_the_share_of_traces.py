@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from sinal_runtime.otlp import OtlpTracer
+from sinal_core.telemetry.otlp import OtlpTracer
 
 SAMPLED = "00-00000000000000000000000000000001-b7ad6b7169203331-01"  # an id that every ratio by ids lets through
 

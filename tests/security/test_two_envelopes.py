@@ -21,16 +21,16 @@ import pytest
 from nats.aio.client import Client
 
 from sinal_cli.install import parts
+from sinal_core.nats import Bus
+from sinal_core.plans import Plans
+from sinal_core.plans.cache import PlanCache
 from sinal_crds import names
 from sinal_crds.keyring import PARTS, Keyring, NotInThisPart
 from sinal_crds.plan import DestinationPlan, IntegrationPlan, Limits, TenantPlan
 from sinal_crds.sealing import NotForTheEdge, TamperedPlan, needs_sealing, resealed, seal, unseal
+from sinal_hub.quarantine.keeping import SealedQuarantine, join, open_kept
+from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_operator.provision import Provisioner
-from sinal_runtime.bus import Bus
-from sinal_runtime.bus.quarantine import QuarantineBucket
-from sinal_runtime.ingest.quarantine import SealedQuarantine, join, open_kept
-from sinal_runtime.plans import Plans
-from sinal_runtime.plans.cache import PlanCache
 
 from tests.chart.support import previous
 from tests.support.eventually import eventually

@@ -16,8 +16,8 @@ import msgspec
 import pytest
 
 from sinal_crds.plan import IntegrationPlan
-from sinal_runtime.gateways import registry
-from sinal_runtime.ingest.testing import Client, Reply, sha256
+from sinal_hub.gateways import registry
+from sinal_hub.ingest.testing import Client, Reply, sha256
 
 from tests.support.fix_ingest import OTHER, EdgeWorld, a_tenant
 

@@ -23,7 +23,7 @@ import httpx
 import pytest
 
 from sinal_cli.embedded.process import free_port
-from sinal_runtime.ingest.script import Config, Rendered
+from sinal_hub.ingest.script import Config, Rendered
 
 KEY = "fk_curso"
 TRACKER = "track.loja.example"
@@ -187,7 +187,7 @@ class World:
 
 
 def _handler(world: World) -> type[BaseHTTPRequestHandler]:
-    program, second = (files("sinal_runtime.ingest").joinpath(name).read_bytes() for name in ("s.min.js", "s2.min.js"))
+    program, second = (files("sinal_hub.ingest").joinpath(name).read_bytes() for name in ("s.min.js", "s2.min.js"))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -12,8 +12,8 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
 from nats.js.errors import ServerError
 
+from sinal_core.nats import Bus
 from sinal_crds import names
-from sinal_runtime.bus import Bus
 
 from tests.support.eventually import PATIENCE_S
 from tests.support.nats_process import NatsProcess

@@ -13,19 +13,19 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from sinal_core.nats.lane import Lane, dispatch_lane
+from sinal_core.postgres.database import Database
+from sinal_core.settings import Settings
 from sinal_crds.plan import Batch, ConsentPlan, DestinationPlan, FunnelPlan, TenantPlan, WithheldField
-from sinal_runtime import events
-from sinal_runtime.bus.lane import Lane, dispatch_lane
-from sinal_runtime.dispatch.breaker import Policy
-from sinal_runtime.dispatch.circuit import News
-from sinal_runtime.dispatch.graph import GraphClient
-from sinal_runtime.dispatch.testing import FakeMessage, StaticPlans
-from sinal_runtime.dispatch.worker import DispatchWorker
-from sinal_runtime.settings import Settings
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.delivery import DeliveryStore
-from sinal_runtime.store.facts import CircuitStore
-from sinal_runtime.store.ledger import Ref
+from sinal_hub.dispatch.breaker import Policy
+from sinal_hub.dispatch.destination_health import News
+from sinal_hub.dispatch.testing import FakeMessage, StaticPlans
+from sinal_hub.dispatch.worker import DispatchWorker
+from sinal_hub.meta.client import GraphClient
+from sinal_hub.model import events
+from sinal_hub.store.delivery import DeliveryStore
+from sinal_hub.store.ledger import Ref
+from sinal_hub.store.tenant_status import CircuitStore
 
 TOKEN = "EAAB-secret-token"
 PATIENT_S = 25.0  # the longest time-out that settings allow: a slow machine shall not look like a Meta that hangs

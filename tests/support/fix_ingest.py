@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
+from sinal_core.limiter import LocalLimiter
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, Limits, TenantPlan
-from sinal_runtime.gateways import Gateway, NotThisGateway
-from sinal_runtime.gateways.sale import Client as Buyer
-from sinal_runtime.gateways.sale import Customer, Product, Sale, Tracking
-from sinal_runtime.ingest import app
-from sinal_runtime.ingest.limiter import LocalLimiter
-from sinal_runtime.ingest.tally import Tallying
-from sinal_runtime.ingest.testing import Client, MemoryBus, MemoryQuarantine, sha256
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
+from sinal_hub.gateways import Gateway, NotThisGateway
+from sinal_hub.ingest import app
+from sinal_hub.ingest.testing import Client, MemoryBus, MemoryQuarantine, sha256
+from sinal_hub.intake.tally import Tallying
+from sinal_hub.model.sale import Client as Buyer
+from sinal_hub.model.sale import Customer, Product, Sale, Tracking
 
 NOW = 1_789_997_600.0  # 2026-09-21T13:33:20Z
 PUBLIC_KEY, SERVER_KEY = "fk_curso", "sk_curso-secret"

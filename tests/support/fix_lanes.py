@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from sinal_core.nats import Bus, Lane, Lanes, Outgoing, Published
+from sinal_core.nats.lanes import Handler
 from sinal_crds import names
-from sinal_runtime.bus import Bus, Lane, Lanes, Outgoing, Published
-from sinal_runtime.bus.lanes import Handler
 
 from tests.support.eventually import PATIENCE_S
 

@@ -15,17 +15,17 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from sinal_core.nats.client import Outgoing, Published
+from sinal_core.nats.errors import BusError, BusUnavailable
+from sinal_core.nats.lane import match_lane
+from sinal_core.nats.message import Message
+from sinal_core.postgres.database import Database
 from sinal_crds.plan import DEFAULT_EVENTS as DEFAULTS
 from sinal_crds.plan import DestinationPlan, FunnelPlan, IntegrationPlan, MatchingPlan, TenantPlan
-from sinal_runtime.bus.client import Outgoing, Published
-from sinal_runtime.bus.errors import BusError, BusUnavailable
-from sinal_runtime.bus.lane import match_lane
-from sinal_runtime.bus.message import Message
-from sinal_runtime.events import Event, encode, event_row_id
-from sinal_runtime.gateways.sale import Client, Customer, Product, Sale, Tracking
-from sinal_runtime.matching.worker import MatchWorker
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.reading import EventReader
+from sinal_hub.matching.worker import MatchWorker
+from sinal_hub.model.events import Event, encode, event_row_id
+from sinal_hub.model.sale import Client, Customer, Product, Sale, Tracking
+from sinal_hub.store.reading import EventReader
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 EMAIL = hashlib.sha256(b"ana@example.com").hexdigest()

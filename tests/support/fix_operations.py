@@ -15,19 +15,19 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from sinal_api.app import Parts, build
+from sinal_api.sink import FolderSink
+from sinal_core.nats import Bus
+from sinal_core.nats.depth import Depth
+from sinal_core.nats.errors import LaneMissing
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.postgres.database import Database
 from sinal_crds import facts, names
 from sinal_crds.facts import ORPHANS_KEY, TenantFacts
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
-from sinal_runtime.api.app import Parts, build
-from sinal_runtime.api.sink import FolderSink
-from sinal_runtime.bus import Bus
-from sinal_runtime.bus.depth import Depth
-from sinal_runtime.bus.errors import LaneMissing
-from sinal_runtime.bus.quarantine import QuarantineBucket
-from sinal_runtime.ingest.quarantine import SealedQuarantine
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.store.database import Database
+from sinal_hub.quarantine.keeping import SealedQuarantine
+from sinal_hub.quarantine.queue import QuarantineBucket
 
 from tests.support.fix_matching import MemoryPublisher, Room, opened, tenant_plan
 from tests.support.nats_process import NatsProcess

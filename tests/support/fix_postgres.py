@@ -22,7 +22,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from sinal_runtime.store.migrate import migrate
+from sinal_hub.store.migrate import migrate
 
 
 def _binaries() -> Path:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sinal_runtime.ingest.protocol import Guarded
-from sinal_runtime.ingest.role import IngestServer
+from sinal_core.http.protocol import Guarded
+from sinal_hub.ingest.server import IngestServer
 
 from tests.support.eventually import eventually
 

@@ -73,7 +73,7 @@ SandboxStarter = Callable[..., Any]
 @contextmanager
 def running_sandbox(*options: str, **popen: Any) -> Iterator[SandboxProcess]:
     """An emulator on a free port, ended with the block."""
-    command = [sys.executable, "-m", "sinal_runtime.sandbox", "--port", "0", *options]
+    command = [sys.executable, "-m", "sinal_sandbox", "--port", "0", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen)
     try:
         assert process.stdout is not None

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.bus import BusUnavailable, Published
-from sinal_runtime.bus.testing import MemoryBus
-from sinal_runtime.spool import Detour, Entry, Limits, Owner
+from sinal_core.nats import BusUnavailable, Published
+from sinal_core.nats.testing import MemoryBus
+from sinal_hub.spool import Detour, Entry, Limits, Owner
 
 SMALL = Limits(max_bytes=1 << 20, free_bytes=0, segment_bytes=4_096)
 

@@ -22,7 +22,7 @@ from sinal_cli.embedded.redis import Redis
 from sinal_crds.compile import compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load
-from sinal_runtime.store.migrate import migrate
+from sinal_hub.store.migrate import migrate
 
 ADMIN_KEY = "sak_for_tests"
 ROLES = ("operator", "ingest", "match", "dispatch", "api", "housekeeping")
@@ -52,7 +52,7 @@ class Platform:
         self.nats = Nats(folder / "nats", password="nats", log=log / "nats.log")
         self.redis = Redis(folder / "redis", password="redis", log=log / "redis.log")
         self.ports = {name: free_port() for name in (*ROLES, "sandbox", *map(_probes, PUBLISHED))}
-        self.sandbox = self._python("sandbox", "sinal_runtime.sandbox", "--port", str(self.ports["sandbox"]), *sandbox)
+        self.sandbox = self._python("sandbox", "sinal_sandbox", "--port", str(self.ports["sandbox"]), *sandbox)
         self.roles: dict[str, Service] = {}
         self.minted: Any = {}
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from sinal_runtime import health
-from sinal_runtime.ingest.role import IngestServer
-from sinal_runtime.server import HttpServer
+from sinal_core.http import health
+from sinal_core.http.server import HttpServer
+from sinal_hub.ingest.server import IngestServer
 
 
 class ProbedClient(httpx.AsyncClient):

@@ -26,7 +26,7 @@ import yaml
 from sinal_cli.embedded.process import free_port
 from sinal_cli.samples.delivery import SIGNERS, delivery
 from sinal_cli.samples.sample import Filling
-from sinal_runtime.gateways import registry
+from sinal_hub.gateways import registry
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "reports"
 TOLD = datetime(2026, 11, 30, 9, 13, 20, tzinfo=UTC)  # when everything in the reports happened

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import uvloop
 
+from sinal_core.nats import Bus
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
+from sinal_core.telemetry import logs
 from sinal_crds.keyring import Keyring
-from sinal_runtime import logs
-from sinal_runtime.bus import Bus
-from sinal_runtime.ingest.role import IngestServer
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
+from sinal_hub.ingest.server import IngestServer
 
 from tests.support.fix_ingest import a_tenant
 from tests.support.probes import probed

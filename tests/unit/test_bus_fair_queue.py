@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.bus.fair import FairQueue
+from sinal_core.nats.fair_queue import FairQueue
 
 BATCH = 50
 

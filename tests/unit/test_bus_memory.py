@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sinal_runtime.bus import (
+from sinal_core.nats import (
     BusUnavailable,
     Lane,
     LaneFull,
@@ -16,7 +16,7 @@ from sinal_runtime.bus import (
     dispatch_lane,
     match_lane,
 )
-from sinal_runtime.bus.testing import MemoryBus, MemoryLanes
+from sinal_core.nats.testing import MemoryBus, MemoryLanes
 
 
 async def test_an_id_is_stored_once_per_tenant() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.bus.pace import CALM, FIRST_S, Pace
+from sinal_core.nats.adaptive_linger import CALM, FIRST_S, Pace
 
 
 def steady(rate: float, *, seconds: float = 30.0) -> tuple[Pace, float]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sinal_runtime.bus import streams
+from sinal_core.nats import streams
 
 
 class Pages:

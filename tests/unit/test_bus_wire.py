@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.bus import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, wire
-from sinal_runtime.bus.pace import nak_delay_s
+from sinal_core.nats import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, wire
+from sinal_core.nats.adaptive_linger import nak_delay_s
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.housekeeping.chores import Chore
-from sinal_runtime.rhythm import SHARE
+from sinal_core.aio.duty_cycle import SHARE
+from sinal_hub.housekeeping.scheduler import Chore
 
 
 async def work(since: datetime | None) -> None:

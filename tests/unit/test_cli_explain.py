@@ -13,11 +13,11 @@ from sinal_cli.client.absent import lines
 from sinal_cli.client.explain import story
 from sinal_cli.client.reasons import NOTES, REFUSALS, WAITING
 from sinal_cli.client.words import REASONS, SIGNALS, meta_said
-from sinal_runtime.matching import decision
-from sinal_runtime.matching.signals import BY_NAME
+from sinal_hub.matching import decision
+from sinal_hub.model.signals import BY_NAME
 
-RUNTIME = Path(__file__).parents[2] / "runtime" / "sinal_runtime"
-LIFECYCLE = Path(__file__).parents[2] / "docs" / "users" / "event-lifecycle.md"
+RUNTIME = Path(__file__).parents[2] / "runtime"
+LIFECYCLE = Path(__file__).parents[2] / "docs" / "event-lifecycle.md"
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -178,11 +178,11 @@ def test_a_sale_without_a_click_says_what_agrees_with_the_nearest_and_what_was_a
         "  They agree in: ip, hour.",
         "  They do not agree in: fbp.",
         "  - No click id came back through hotmart: put the script on the page whose button leads to the checkout, so "
-        "that its link carries the id (docs/users/tracker.md).",
+        "that its link carries the id (docs/tracker.md).",
         "  - Nobody gave this e-mail on a page of yours in the 7 days before: have the page that asks for it tell of "
-        "it (docs/users/tracker.md).",
+        "it (docs/tracker.md).",
         "  - 5 visitors used the sale's address within a day, as on mobile networks: it counts 0.20, not 0.45 (divided "
-        "by √5) (docs/users/matching.md).",
+        "by √5) (docs/matching.md).",
         "  - a_word_of_a_later_release",
     ]
 
@@ -252,21 +252,27 @@ def test_an_events_id_is_told_from_an_order() -> None:
 
 
 def test_every_word_that_the_platform_says_has_a_sentence() -> None:
-    source = (RUNTIME / "api" / "why.py").read_text()
+    source = (RUNTIME / "sinal_api" / "why.py").read_text()
     said = set(re.findall(r'_note\(\s*"([a-z_]+)"', source))
     said |= {f"{name}_{end}" for name in ("email", "phone") for end in ("absent", "unseen")}
     assert said == NOTES.keys() | WAITING.keys()
     judged = "".join(
-        (RUNTIME / "ingest" / f"{name}.py").read_text() for name in ("refusals", "webhooks", "problem", "quarantine")
+        (RUNTIME / f"{name}.py").read_text()
+        for name in (
+            "sinal_hub/ingest/refusals",
+            "sinal_hub/ingest/webhooks",
+            "sinal_core/http/problem",
+            "sinal_hub/quarantine/keeping",
+        )
     )
     reasons = set(re.findall(r'(?:reason=|reason = |40[1-8]: |4[12]\d: |503: |if missing else )"([a-z_]+)"', judged))
     assert reasons == REFUSALS.keys()
 
 
 def test_pages_that_sentences_name_are_there() -> None:
-    source = (RUNTIME.parent / "sinal_cli" / "client" / "reasons.py").read_text()
-    pages = set(re.findall(r"docs/[a-z/-]+\.md", source))
-    assert pages and not [page for page in pages if not (RUNTIME.parents[1] / page).is_file()]
+    source = (RUNTIME / "sinal_cli" / "client" / "reasons.py").read_text()
+    pages = set(re.findall(r"docs/[a-z-]+\.md", source))
+    assert pages and not [page for page in pages if not (RUNTIME.parent / page).is_file()]
 
 
 def test_orders_of_two_tenants_are_told_apart() -> None:

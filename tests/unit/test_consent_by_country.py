@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from sinal_core.http.client_ip import Country
 from sinal_crds.plan import DEFAULT_EVENTS, ConsentPlan, DestinationPlan, FunnelPlan, TenantPlan
-from sinal_runtime.events import Event
-from sinal_runtime.ingest.peer import Country
-from sinal_runtime.matching import decision as rules
-from sinal_runtime.matching.visits import click_rows
+from sinal_hub.matching import decision as rules
+from sinal_hub.matching.visitors import click_rows
+from sinal_hub.model.events import Event
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld, a_tenant
 

@@ -12,8 +12,8 @@ from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load_text
 from sinal_crds.models.integration import UNSIGNED, Gateway
 from sinal_crds.secrets import Secrets
-from sinal_runtime.gateways import registry
-from sinal_runtime.gateways.readback import ReadsBack
+from sinal_hub.gateways import registry
+from sinal_hub.model.readback import ReadsBack
 
 
 @pytest.mark.parametrize("gateway", get_args(Gateway))

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import generate_latest
 
 from sinal_crds.plan import DEFAULT_EVENTS, FunnelPlan, TenantPlan
-from sinal_runtime.crawlers import is_crawler
-from sinal_runtime.gateways.sale import Client, Sale, checked
-from sinal_runtime.matching import decision as rules
+from sinal_hub.matching import decision as rules
+from sinal_hub.model.crawlers import is_crawler
+from sinal_hub.model.sale import Client, Sale, checked
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY, EdgeWorld
 

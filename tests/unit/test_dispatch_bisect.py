@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.dispatch.bisect import isolate, splits
-from sinal_runtime.dispatch.errors import Kind, Verdict
+from sinal_hub.dispatch.bisect import isolate, splits
+from sinal_hub.meta.errors import Kind, Verdict
 
 
 class Meta:

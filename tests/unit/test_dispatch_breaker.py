@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sinal_runtime.dispatch import backoff
-from sinal_runtime.dispatch.breaker import Breaker, Policy, State
+from sinal_hub.dispatch import backoff
+from sinal_hub.dispatch.breaker import Breaker, Policy, State
 
 POLICY = Policy(threshold=3, base_s=5.0, cap_s=100.0, pause_base_s=15.0, probe_timeout_s=60.0)
 

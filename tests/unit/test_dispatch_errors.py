@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sinal_runtime.dispatch.errors import Kind, NoAnswer, NotSent, Verdict, classify
-from sinal_runtime.dispatch.usage import Usage
+from sinal_hub.meta.errors import Kind, NoAnswer, NotSent, Verdict, classify
+from sinal_hub.meta.usage import Usage
 
 
 def graph_error(

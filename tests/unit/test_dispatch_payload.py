@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_crds.plan import DataProcessing, FunnelPlan, TenantPlan, WithheldField
-from sinal_runtime.dispatch import limits, payload
-from sinal_runtime.dispatch.payload import ClickData, Unidentifiable
-from sinal_runtime.dispatch.validation import check
-from sinal_runtime.events import Event, Item, UserData
-from sinal_runtime.gateways.sale import Client, Customer, Product, Sale, Tracking
+from sinal_hub.meta import limits, payload
+from sinal_hub.meta.payload import ClickData, Unidentifiable
+from sinal_hub.meta.validation import check
+from sinal_hub.model.events import Event, Item, UserData
+from sinal_hub.model.sale import Client, Customer, Product, Sale, Tracking
 
 AT_MS = 1_795_348_800_123  # 2026-11-22T12:00:00.123Z
 AT_S = 1_795_348_800

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.delivery import DeliveryStore
-from sinal_runtime.store.errors import StoreUnavailable
-from sinal_runtime.store.ledger import Ref, Request, Result, Row
+from sinal_core.postgres.database import Database
+from sinal_core.postgres.errors import StoreUnavailable
+from sinal_hub.store.delivery import DeliveryStore
+from sinal_hub.store.ledger import Ref, Request, Result, Row
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ROW = Row(

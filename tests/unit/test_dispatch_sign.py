@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from sinal_core.telemetry import metrics
 from sinal_crds.plan import DestinationPlan
-from sinal_runtime import metrics
-from sinal_runtime.dispatch.answer import Answer
-from sinal_runtime.dispatch.breaker import Policy, State
-from sinal_runtime.dispatch.circuit import Circuit
-from sinal_runtime.dispatch.errors import Verdict
-from sinal_runtime.dispatch.sign import NO_TOKEN, Sign
+from sinal_hub.dispatch.breaker import Policy, State
+from sinal_hub.dispatch.destination_health import Circuit
+from sinal_hub.dispatch.destination_metrics import NO_TOKEN, Sign
+from sinal_hub.meta.answer import Answer
+from sinal_hub.meta.errors import Verdict
 
 NAMES = ("signed", "pixel")
 

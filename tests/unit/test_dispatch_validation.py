@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.dispatch.remedies import without_culprit
-from sinal_runtime.dispatch.validation import Invalid, check
+from sinal_hub.meta.repairs import without_culprit
+from sinal_hub.meta.validation import Invalid, check
 
 NOW = 1_795_348_800.0
 DAY = 86_400

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.events import event_row_id, meta_event_id
+from sinal_hub.model.events import event_row_id, meta_event_id
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="|"), min_size=1, max_size=40)
 cents = st.integers(0, 10**10)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sinal_core.nats.depth import Depth
 from sinal_crds.facts import DestinationFacts, TenantFacts, UnknownFacts, decode, encode
 from sinal_crds.plan import DestinationPlan, FunnelPlan, IntegrationPlan, TenantPlan
-from sinal_runtime.bus.depth import Depth
-from sinal_runtime.observing.facts import coarse, compose, lanes
-from sinal_runtime.store.facts import Decided, Delivery, Lane, Sighting, Sights, Tallied, Volume
+from sinal_hub.status.measurements import coarse, compose, lanes
+from sinal_hub.store.tenant_status import Decided, Delivery, Lane, Sighting, Sights, Tallied, Volume
 
 NOW = datetime(2026, 11, 24, 20, 15, 40, tzinfo=UTC)
 MINUTE = int(NOW.timestamp()) // 60 * 60

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sinal_runtime.gateways import _tracking
-from sinal_runtime.gateways._body import Node
+from sinal_hub.gateways import _tracking
+from sinal_hub.gateways._body import Node
 
 OURS = "q0zJ3n8KxWvT5yB1mR7cUd"
 KIWIFY = ("sck", "src", "s1", "s2", "s3")

@@ -9,8 +9,8 @@ from facebook_business.adobjects.serverside.normalize import Normalize
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sinal_runtime.identity import hashed, normalise
-from sinal_runtime.placeholders import is_no_mailbox, is_nobody, without_program_words
+from sinal_hub.identity import hashed, normalise
+from sinal_hub.model.placeholders import is_no_mailbox, is_nobody, without_program_words
 
 REFUSED = "the SDK raises"
 

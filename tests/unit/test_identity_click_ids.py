@@ -10,18 +10,9 @@ from capi_param_builder import ParamBuilder  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.events import Utm
-from sinal_runtime.identity import (
-    Fbc,
-    Fbp,
-    build_fbc,
-    fbclid_of_fbc,
-    fbclid_of_url,
-    new_fbp,
-    usable_fbc,
-    utm_of_url,
-)
-from sinal_runtime.placeholders import is_no_id
+from sinal_hub.identity import Fbc, Fbp, build_fbc, fbclid_of_fbc, fbclid_of_url, new_fbp, usable_fbc, utm_of_url
+from sinal_hub.model.events import Utm
+from sinal_hub.model.placeholders import is_no_id
 
 DAY_MS = 86_400_000
 CREATED_MS = 1_762_000_000_000

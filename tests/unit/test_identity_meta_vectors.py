@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from sinal_runtime import identity
+from sinal_hub import identity
 
 DOCUMENTED = [
     ("em", "John_Smith@gmail.com", "BR", "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"),

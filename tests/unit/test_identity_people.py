@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sinal_runtime.events import UserData
-from sinal_runtime.identity import ClearUser, digest, hash_user, normalise, normalise_user
+from sinal_hub.identity import ClearUser, digest, hash_user, normalise, normalise_user
+from sinal_hub.model.events import UserData
 
 
 def sha(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sinal_runtime.identity import normalise
+from sinal_hub.identity import normalise
 
 MOBILE = "5511999998888"
 

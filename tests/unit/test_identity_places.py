@@ -5,8 +5,8 @@ from __future__ import annotations
 import pycountry
 import pytest
 
-from sinal_runtime.identity import normalise
-from sinal_runtime.identity.countries import rows
+from sinal_hub.identity import normalise
+from sinal_hub.identity.countries import rows
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from sinal_runtime import identity, placeholders
+from sinal_hub import identity
+from sinal_hub.model import placeholders
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 HEX = re.compile(r"[0-9a-f]{64}")

@@ -9,12 +9,13 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinal_runtime.events import Event, decode_event, encode
-from sinal_runtime.gateways import registry
-from sinal_runtime.ingest import draft, peer
-from sinal_runtime.ingest.fields import Fields
-from sinal_runtime.ingest.problem import FieldError
-from sinal_runtime.ingest.testing import sha256
+from sinal_core.http import client_ip
+from sinal_core.http.problem import FieldError
+from sinal_hub.gateways import registry
+from sinal_hub.ingest.testing import sha256
+from sinal_hub.intake import tracking_schema
+from sinal_hub.intake.fields import Fields
+from sinal_hub.model.events import Event, decode_event, encode
 
 from tests.support.fix_ingest import LANDING, NOW, OTHER, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, EdgeWorld, a_tenant
 
@@ -69,7 +70,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-FIELDS = st.dictionaries(st.sampled_from(sorted(draft.KNOWN)), JSON, max_size=8)
+FIELDS = st.dictionaries(st.sampled_from(sorted(tracking_schema.KNOWN)), JSON, max_size=8)
 LENIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -132,15 +133,15 @@ async def test_any_delivery_to_a_real_gateway_is_believed_or_not(
 
 @given(st.text())
 def test_an_address_is_an_address_or_none(text: str) -> None:
-    found = peer.parse(text)
-    assert found is None or peer.parse(found) == found
+    found = client_ip.parse(text)
+    assert found is None or client_ip.parse(found) == found
 
 
 @LENIENT
 @given(FIELDS)
 def test_a_draft_without_errors_fits_the_bus(fields: dict[str, Any]) -> None:
     errors: list[FieldError] = []
-    drafted = draft.read(
+    drafted = tracking_schema.read(
         Fields(fields, path="", errors=errors), now_ms=int(NOW * 1000), country="BR", believe_client=True
     )
     if not errors:

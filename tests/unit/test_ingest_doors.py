@@ -7,9 +7,9 @@ import re
 import pytest
 from prometheus_client import generate_latest
 
+from sinal_core.nats.errors import BusUnavailable
 from sinal_crds.names import own_path
-from sinal_runtime.bus.errors import BusUnavailable
-from sinal_runtime.ingest.testing import Client
+from sinal_hub.ingest.testing import Client
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY, TOKEN, EdgeWorld
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from sinal_runtime.gateways import carries_contact, registry
-from sinal_runtime.gateways.readback import ReadsBack
-from sinal_runtime.gateways.sale import Customer
-from sinal_runtime.ingest.drift import SHARE, Drift, field_names
-from sinal_runtime.ingest.known_fields import KNOWN
+from sinal_hub.gateways import carries_contact, registry
+from sinal_hub.ingest.drift import SHARE, Drift, field_names
+from sinal_hub.ingest.known_fields import KNOWN
+from sinal_hub.model.readback import ReadsBack
+from sinal_hub.model.sale import Customer
 
 from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, SignedGateway, a_sale
 
@@ -136,7 +136,7 @@ def test_captured_deliveries_raise_no_alarm(gateway: str) -> None:
         if path.is_file() and ".form" not in path.name
         for name in field_names(path.read_bytes()) - KNOWN[gateway] - made_up
     }
-    assert not new, "add these names to sinal_runtime/ingest/known_fields.py"
+    assert not new, "add these names to sinal_hub/ingest/known_fields.py"
     assert gateway in registry()
 
 

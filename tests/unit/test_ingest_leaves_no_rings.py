@@ -15,13 +15,13 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from sinal_runtime.bus.client import Published
-from sinal_runtime.bus.errors import BusError
-from sinal_runtime.ingest import app
-from sinal_runtime.ingest.limiter import LocalLimiter
-from sinal_runtime.ingest.protocol import Guarded
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
+from sinal_core.http.protocol import Guarded
+from sinal_core.limiter import LocalLimiter
+from sinal_core.nats.client import Published
+from sinal_core.nats.errors import BusError
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
+from sinal_hub.ingest import app
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld, a_tenant
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from sinal_runtime import identity
-from sinal_runtime.ingest import urls
+from sinal_hub import identity
+from sinal_hub.intake import urls
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, TOKEN, EdgeWorld, a_sale
 
@@ -50,7 +50,7 @@ def test_urls_lose_the_person_and_keep_the_campaign(url: str, kept: str | None) 
 )
 def test_no_name_of_a_parameter_holds_the_edge_up(name: str) -> None:
     """In a process of its own: a pattern that tries every way to part the digits would never come back."""
-    code = f"from sinal_runtime.ingest import urls; print(urls.scrub('https://a.example/?{name}=1'))"
+    code = f"from sinal_hub.intake import urls; print(urls.scrub('https://a.example/?{name}=1'))"
     done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True, timeout=60)
     assert done.stdout == f"https://a.example/?{name}=1\n"
 

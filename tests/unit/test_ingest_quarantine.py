@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sinal_core.nats import Published
+from sinal_core.nats.errors import BusUnavailable, LaneMissing
 from sinal_crds.keyring import Keyring, UnknownKey
-from sinal_runtime.bus import Published
-from sinal_runtime.bus.errors import BusUnavailable, LaneMissing
-from sinal_runtime.bus.quarantine import HEAD_BYTES, PART_BYTES, QuarantineBucket
-from sinal_runtime.ingest.ports import Detour
-from sinal_runtime.ingest.quarantine import CannotKeep, SealedQuarantine, TamperedDelivery, join, open_kept, read_head
-from sinal_runtime.spool import Entry
+from sinal_hub.intake.ports import Detour
+from sinal_hub.quarantine.keeping import CannotKeep, SealedQuarantine, TamperedDelivery, join, open_kept, read_head
+from sinal_hub.quarantine.queue import HEAD_BYTES, PART_BYTES, QuarantineBucket
+from sinal_hub.spool import Entry
 
 from tests.support.fix_ingest import Clock
 
@@ -141,7 +141,7 @@ async def test_a_broker_that_does_not_answer_in_time_leaves_the_delivery_to_the_
             await asyncio.Event().wait()
             raise AssertionError
 
-    monkeypatch.setattr("sinal_runtime.ingest.quarantine.SPOOL_AFTER_S", 0.01)
+    monkeypatch.setattr("sinal_hub.quarantine.keeping.SPOOL_AFTER_S", 0.01)
     disk, broker = Disk(), Silent()
     bucket = SealedQuarantine(
         bucket=QuarantineBucket(broker), keyring=KEYRING, clock=Clock(), detour=cast(Detour, disk)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from sinal_runtime.ingest.limiter import LocalLimiter, RedisLimiter
+from sinal_core.limiter import LocalLimiter, RedisLimiter
 
 from tests.support.fix_ingest import Clock
 

@@ -8,7 +8,7 @@ from base64 import b32encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.events import event_row_id
+from sinal_hub.model.events import event_row_id
 
 
 @given(st.text(max_size=40), st.text(max_size=200))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 from structlog.testing import capture_logs
 
+from sinal_core.nats.errors import BusUnavailable
 from sinal_crds.names import TALLY_SUBJECT
-from sinal_runtime.bus.errors import BusUnavailable
-from sinal_runtime.events import Refused, Spooled, Tally, decode_tallies, encode
-from sinal_runtime.ingest.refusal import Refusal
-from sinal_runtime.ingest.refused import HOUR_S, LOG_EVERY_S, MOST_NETWORKS, MOST_STRANGERS, Refusing
-from sinal_runtime.ingest.tally import MOST, Tallying
-from sinal_runtime.spool import State
+from sinal_hub.intake.refusal import Refusal
+from sinal_hub.intake.refused import HOUR_S, LOG_EVERY_S, MOST_NETWORKS, MOST_STRANGERS, Refusing
+from sinal_hub.intake.tally import MOST, Tallying
+from sinal_hub.model.events import Refused, Spooled, Tally, decode_tallies, encode
+from sinal_hub.spool import State
 
 from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, a_sale, a_tenant
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from sinal_core.nats.errors import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing
 from sinal_crds.plan import Limits
-from sinal_runtime.bus.errors import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing
-from sinal_runtime.ingest.testing import Reply
+from sinal_hub.ingest.testing import Reply
 
 from tests.support.fix_ingest import LANDING, OTHER, OTHER_PUBLIC_KEY, PUBLIC_KEY, SERVER_KEY, EdgeWorld, a_tenant
 

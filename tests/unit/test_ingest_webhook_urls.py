@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from sinal_crds.plan import IntegrationPlan
-from sinal_runtime.gateways import answers, eduzz, kiwify, mercadopago, registry, yampi
-from sinal_runtime.ingest import outlet
-from sinal_runtime.ingest import webhooks as doors
-from sinal_runtime.ingest.testing import sha256
+from sinal_hub.gateways import answers, eduzz, kiwify, mercadopago, registry, yampi
+from sinal_hub.ingest import webhooks as doors
+from sinal_hub.ingest.testing import sha256
+from sinal_hub.intake import publisher
 
 from tests.support.fix_ingest import OTHER, SECRET, TOKEN, EdgeWorld, SignedGateway, a_sale, a_tenant
 
@@ -139,7 +139,7 @@ def test_every_gateway_s_expectation_is_known_and_the_edge_keeps_to_it() -> None
     assert {name: one.code for name, one in answers.EXPECTED.items() if one.code != 202} == {
         "eduzz": 200, "mercadopago": 200, "yampi": 200,
     }  # fmt: skip
-    most = outlet.SPOOL_AFTER_S + doors.COPY_S
+    most = publisher.SPOOL_AFTER_S + doors.COPY_S
     assert [name for name, one in answers.EXPECTED.items() if one.within_s is not None and one.within_s <= most] == []
 
 

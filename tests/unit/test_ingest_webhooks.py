@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from sinal_core.nats.errors import BusUnavailable, MessageTooLarge
 from sinal_crds.plan import IntegrationPlan, Limits, TenantPlan
-from sinal_runtime.bus.errors import BusUnavailable, MessageTooLarge
-from sinal_runtime.gateways.sale import Customer, Product, Sale, Tracking
-from sinal_runtime.ingest.new_words import MAX_WORDS, NewWords
-from sinal_runtime.ingest.testing import MemoryQuarantine, sha256
+from sinal_hub.ingest.testing import MemoryQuarantine, sha256
+from sinal_hub.model.sale import Customer, Product, Sale, Tracking
+from sinal_hub.quarantine.new_words import MAX_WORDS, NewWords
 
 from tests.support.fix_ingest import OPEN_TOKEN, OTHER, SECRET, TOKEN, EdgeWorld, SignedGateway, a_sale, a_tenant
 
@@ -225,7 +225,7 @@ async def test_a_copy_that_can_not_be_kept_costs_no_delivery(edge_world: EdgeWor
 
 
 async def test_copies_of_one_word_are_bounded(edge_world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinal_runtime.ingest.new_words.MAX_COPIES", 3)
+    monkeypatch.setattr("sinal_hub.quarantine.new_words.MAX_COPIES", 3)
     client = edge_world.client()
     for order in range(5):
         sale = a_sale(**NEW_WORD | {"order_id": f"HP{order}", "event_key": f"signed:HP{order}:ignored:NEW"})

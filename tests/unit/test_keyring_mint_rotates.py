@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from sinal_cli.install import retire, rotate, server_key
+from sinal_core.plans.snapshot import Snapshot, sha256
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import MOST_EARLIER, Keyring, TooManyMintKeys
 from sinal_crds.loading import load_text
 from sinal_crds.plan import IntegrationPlan
 from sinal_crds.sealing import seal, unseal
-from sinal_runtime.plans.snapshot import Snapshot, sha256
 
 WORDS = ("webhook-token", "GatewayIntegration", "default", "vendas", "")
 BEFORE = Keyring.generate()

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from sinal_core.settings import Settings
+from sinal_hub.dispatch.worker import lease_s
 from sinal_operator.provision import desired
-from sinal_runtime.dispatch.worker import lease_s
-from sinal_runtime.settings import Settings
 
 
 @given(ack_wait_s=st.floats(5, 600), timeout_s=st.floats(0.1, 25))

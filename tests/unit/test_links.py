@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime import identity
-from sinal_runtime.ingest import urls
+from sinal_hub import identity
+from sinal_hub.intake import urls
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY, EdgeWorld
 

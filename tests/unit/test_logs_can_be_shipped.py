@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 import yaml
 
-from sinal_runtime import logs
+from sinal_core.telemetry import logs
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators" / "logs.md"
 

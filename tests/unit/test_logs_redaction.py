@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from sinal_runtime import logs
+from sinal_core.telemetry import logs
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sinal_runtime.bus import BusUnavailable, Survey
-from sinal_runtime.observing.surveys import Surveys
+from sinal_core.nats import BusUnavailable, Survey
+from sinal_hub.status.surveys import Surveys
 
 BORN = datetime(2026, 3, 1, tzinfo=UTC)
 

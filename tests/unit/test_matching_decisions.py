@@ -18,12 +18,12 @@ from sinal_crds.plan import (
     TenantPlan,
     ValuePlan,
 )
-from sinal_runtime.events import Event, UserData
-from sinal_runtime.gateways.sale import Customer, Sale, Tracking
-from sinal_runtime.matching import decision as rules
-from sinal_runtime.matching.evidence import fbclid_of, subject_of
-from sinal_runtime.matching.parcels import pack
-from sinal_runtime.matching.values import worth
+from sinal_hub.matching import decision as rules
+from sinal_hub.matching.outbox_rows import pack
+from sinal_hub.matching.values import worth
+from sinal_hub.model.events import Event, UserData
+from sinal_hub.model.evidence import fbclid_of, subject_of
+from sinal_hub.model.sale import Customer, Sale, Tracking
 
 EMAIL = hashlib.sha256(b"ana@example.com").hexdigest()
 FUNNEL = FunnelPlan(

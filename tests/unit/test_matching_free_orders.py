@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from sinal_crds.plan import DestinationPlan, FunnelPlan, TenantPlan
-from sinal_runtime.events import Event
-from sinal_runtime.matching.decision import sale_rules
+from sinal_hub.matching.decision import sale_rules
+from sinal_hub.model.events import Event
 
 from tests.support.fix_ingest import a_sale, a_tenant
 

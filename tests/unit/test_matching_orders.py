@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.gateways.sale import RANK
-from sinal_runtime.matching.orders import OrderState, advance
+from sinal_hub.matching.order_state import OrderState, advance
+from sinal_hub.model.sale import RANK
 
 # The order of states as the contract words it; equal ranks stand in one tuple.
 LADDER = (

@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sinal_crds.plan import MatchingPlan
-from sinal_runtime.events import Utm
-from sinal_runtime.matching.decision import decide
-from sinal_runtime.matching.evidence import Candidate, Subject
-from sinal_runtime.matching.scoring import Score, best
-from sinal_runtime.matching.signals import SIGNALS
+from sinal_hub.matching.decision import decide
+from sinal_hub.matching.scoring import Score, best
+from sinal_hub.model.events import Utm
+from sinal_hub.model.evidence import Candidate, Subject
+from sinal_hub.model.signals import SIGNALS
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 T = 1_750_000_000_000

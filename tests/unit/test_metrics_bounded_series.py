@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
-from sinal_runtime import metrics, series
-from sinal_runtime.series import OTHER, Counter, Gauge, Histogram, Names
+from sinal_core.telemetry import bounded, metrics
+from sinal_core.telemetry.bounded import OTHER, Counter, Gauge, Histogram, Names
 
 SLUGS = st.lists(st.sampled_from([f"t{n}" for n in range(9)]), max_size=60)
 
@@ -19,10 +19,10 @@ SLUGS = st.lists(st.sampled_from([f"t{n}" for n in range(9)]), max_size=60)
 @pytest.fixture
 def registry() -> Iterator[CollectorRegistry]:
     """Two tenants may have series of their own."""
-    before = series.TENANTS, series.DESTINATIONS
-    series.TENANTS, series.DESTINATIONS = Names(2), Names(2)
+    before = bounded.TENANTS, bounded.DESTINATIONS
+    bounded.TENANTS, bounded.DESTINATIONS = Names(2), Names(2)
     yield CollectorRegistry()
-    series.TENANTS, series.DESTINATIONS = before
+    bounded.TENANTS, bounded.DESTINATIONS = before
 
 
 @given(slugs=SLUGS, limit=st.integers(0, 10))
@@ -35,7 +35,7 @@ def test_the_first_tenants_keep_their_label_for_ever(slugs: list[str], limit: in
 
 @given(slugs=SLUGS)
 def test_no_series_goes_backwards_and_nothing_is_lost(slugs: list[str]) -> None:
-    series.TENANTS, kept = Names(3), series.TENANTS
+    bounded.TENANTS, kept = Names(3), bounded.TENANTS
     try:
         registry = CollectorRegistry()
         counter = Counter("seen", "Seen.", ("tenant",), registry=registry)
@@ -53,7 +53,7 @@ def test_no_series_goes_backwards_and_nothing_is_lost(slugs: list[str]) -> None:
             assert len(now) <= 4
             before = now
     finally:
-        series.TENANTS = kept
+        bounded.TENANTS = kept
 
 
 def test_a_request_of_nobody_takes_no_place(registry: CollectorRegistry) -> None:

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
+from sinal_core.nats import BusUnavailable, Depth, Survey
 from sinal_crds.plan import IntegrationPlan, TenantPlan
-from sinal_runtime.bus import BusUnavailable, Depth, Survey
-from sinal_runtime.observing.queues import Queues
+from sinal_hub.status.queues import Queues
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -8,10 +8,11 @@ import json
 import msgspec
 import pytest
 
-from sinal_runtime import identity, placeholders
-from sinal_runtime.events import Utm
-from sinal_runtime.gateways import cartpanda, kirvano
-from sinal_runtime.gateways.sale import Product, Sale, Tracking, checked
+from sinal_hub import identity
+from sinal_hub.gateways import cartpanda, kirvano
+from sinal_hub.model import placeholders
+from sinal_hub.model.events import Utm
+from sinal_hub.model.sale import Product, Sale, Tracking, checked
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sinal_core.nats import Lane
+from sinal_core.plans import Snapshot
+from sinal_core.plans.testing import StaticPlans
 from sinal_crds.plan import Batch, DestinationPlan, RateLimit, TenantPlan
-from sinal_runtime.bus import Lane
-from sinal_runtime.plans import Snapshot
-from sinal_runtime.plans.testing import StaticPlans
 
 from tests.support.fix_plans import make_plan
 

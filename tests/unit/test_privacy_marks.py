@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.events import Event, Forget, UserData
-from sinal_runtime.gateways.sale import Customer, Sale, Tracking
-from sinal_runtime.housekeeping.people import NoSuchPerson, Person, mentions
-from sinal_runtime.matching.marks import Marks, Trait, blank_row, key_of, traits
-from sinal_runtime.store.rows import Mark
+from sinal_hub.matching.suppression import Marks, Trait, blank_row, key_of, traits
+from sinal_hub.model.events import Event, Forget, UserData
+from sinal_hub.model.sale import Customer, Sale, Tracking
+from sinal_hub.privacy.data_subject import NoSuchPerson, Person, mentions
+from sinal_hub.store.matching_rows import Mark
 
 EMAIL = hashlib.sha256(b"ana@example.com").hexdigest()
 PHONE = hashlib.sha256(b"5511987654321").hexdigest()

@@ -14,18 +14,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from sinal_core.nats.lane import Lane, match_lane
+from sinal_core.nats.message import Message
+from sinal_core.nats.testing import MemoryBus, MemoryLanes
+from sinal_core.plans.testing import StaticPlans
 from sinal_crds.plan import IntegrationPlan
-from sinal_runtime.bus.lane import Lane, match_lane
-from sinal_runtime.bus.message import Message
-from sinal_runtime.bus.testing import MemoryBus, MemoryLanes
-from sinal_runtime.events import Event, decode_event
-from sinal_runtime.gateways import mercadopago
-from sinal_runtime.gateways.readback import ReadBack
-from sinal_runtime.ingest.testing import sha256
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.readback import ReadBackWorker, worker
-from sinal_runtime.readback.api import Busy, Denied, NotThere
-from sinal_runtime.store.rows import DeadLetter
+from sinal_hub.gateways import mercadopago
+from sinal_hub.ingest.testing import sha256
+from sinal_hub.model.events import Event, decode_event
+from sinal_hub.model.readback import ReadBack
+from sinal_hub.readback import ReadBackWorker, worker
+from sinal_hub.readback.api import Busy, Denied, NotThere
+from sinal_hub.store.matching_rows import DeadLetter
 
 from tests.support.fix_ingest import EdgeWorld, a_tenant
 

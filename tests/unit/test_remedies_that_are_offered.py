@@ -14,8 +14,8 @@ from sinal_crds.compile import compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load
 from sinal_crds.plan import ValuePlan
-from sinal_runtime.dispatch.pricing import completed
-from sinal_runtime.dispatch.validation import SET_CURRENCY, SET_VALUE, Invalid, check
+from sinal_hub.meta.pricing import completed
+from sinal_hub.meta.validation import SET_CURRENCY, SET_VALUE, Invalid, check
 
 NOW = 1_789_997_600.0
 PERSON = {"em": ["a" * 64]}

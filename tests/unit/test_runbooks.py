@@ -12,7 +12,7 @@ import pytest
 
 from sinal_cli.app import app
 from sinal_cli.kubectl.commands import app as plugin
-from sinal_runtime.settings import Settings
+from sinal_core.settings import Settings
 
 from dashboards import alerts
 from dashboards.alerts.rule import Alert

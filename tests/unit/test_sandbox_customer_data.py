@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.sandbox import customer, quality
-from sinal_runtime.sandbox.refusals import Refusal
+from sinal_sandbox import customer, quality
+from sinal_sandbox.refusals import Refusal
 
 # The documentation's own vectors.
 DOCUMENTED = {

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.sandbox import channels, rules
-from sinal_runtime.sandbox.refusals import Refusal
+from sinal_sandbox import channels, rules
+from sinal_sandbox.refusals import Refusal
 
 from tests.support.fix_sandbox import EventFactory
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.sandbox.faults import FaultBoard, InvalidScript, parse
+from sinal_sandbox.faults import FaultBoard, InvalidScript, parse
 
 
 class Board:

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from sinal_runtime.sandbox.app import build
-from sinal_runtime.sandbox.config import SandboxConfig
-from sinal_runtime.sandbox.records import SeenKeys
+from sinal_sandbox.app import build
+from sinal_sandbox.config import SandboxConfig
+from sinal_sandbox.records import SeenKeys
 
 from tests.support.fix_sandbox import EventFactory
 

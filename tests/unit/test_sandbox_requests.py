@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sinal_runtime.sandbox.app import build
-from sinal_runtime.sandbox.config import SandboxConfig
+from sinal_sandbox.app import build
+from sinal_sandbox.config import SandboxConfig
 
 from tests.support.fix_sandbox import EventFactory
 

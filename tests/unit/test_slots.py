@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sinal_runtime.events import Event
-from sinal_runtime.gateways import _tracking
-from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways.sale import Sale, Tracking
-from sinal_runtime.matching.evidence import Subject, subject_of
-from sinal_runtime.slots import ids_in, ours_in
+from sinal_hub.gateways import _tracking
+from sinal_hub.gateways._body import Node
+from sinal_hub.model.events import Event
+from sinal_hub.model.evidence import Subject, subject_of
+from sinal_hub.model.sale import Sale, Tracking
+from sinal_hub.model.slots import ids_in, ours_in
 
 ID = "Ab3dEfGh1jKlMn0pQrStUv"
 SCRATCHED = [

@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from sinal_runtime.bus.errors import BusUnavailable, LaneFull, LaneMissing
-from sinal_runtime.events import decode_event
-from sinal_runtime.ingest import app
-from sinal_runtime.ingest.limiter import LocalLimiter
-from sinal_runtime.ingest.outlet import MAX_SPOOLED
-from sinal_runtime.ingest.testing import Ack, Client, MemoryBus
-from sinal_runtime.plans.testing import StaticPlans
-from sinal_runtime.settings import Settings
-from sinal_runtime.spool import Detour, Entry, Limits
-from sinal_runtime.spool.circuit import FAILURES
+from sinal_core.limiter import LocalLimiter
+from sinal_core.nats.errors import BusUnavailable, LaneFull, LaneMissing
+from sinal_core.plans.testing import StaticPlans
+from sinal_core.settings import Settings
+from sinal_hub.ingest import app
+from sinal_hub.ingest.testing import Ack, Client, MemoryBus
+from sinal_hub.intake.publisher import MAX_SPOOLED
+from sinal_hub.model.events import decode_event
+from sinal_hub.spool import Detour, Entry, Limits
+from sinal_hub.spool.circuit import FAILURES
 
 from tests.support.eventually import eventually
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld

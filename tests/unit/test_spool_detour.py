@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from prometheus_client import REGISTRY
 
-from sinal_runtime.bus.errors import LaneFull
-from sinal_runtime.spool import Detour, Limits, Owner, SpoolFull
-from sinal_runtime.spool.circuit import PROBE_INTERVAL_S
-from sinal_runtime.spool.erasure import keep_others
+from sinal_core.nats.errors import LaneFull
+from sinal_hub.spool import Detour, Limits, Owner, SpoolFull
+from sinal_hub.spool.circuit import PROBE_INTERVAL_S
+from sinal_hub.spool.erasure import keep_others
 
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_spool import SpoolWorld, entry
@@ -239,8 +239,8 @@ async def test_metrics_tell_events_bytes_and_age(spool_world: SpoolWorld) -> Non
 
 
 async def test_erasure_takes_a_persons_events_of_one_tenant_only(spool_world: SpoolWorld) -> None:
-    from sinal_runtime.events import Event, UserData, encode
-    from sinal_runtime.spool import Entry
+    from sinal_hub.model.events import Event, UserData, encode
+    from sinal_hub.spool import Entry
 
     def event(tenant: str, key: str, **changes: object) -> Entry:
         fields = {"id": key, "key": key, "kind": "lead", "tenant": tenant, "funnel": "f", "source": "server"}

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinal_runtime.spool import Entry, Limits, Spool, SpoolBroken, SpoolFull, SpoolLocked
-from sinal_runtime.spool.backlog import Place, Queue
-from sinal_runtime.spool.record import pack
-from sinal_runtime.spool.segment import Segment
+from sinal_hub.spool import Entry, Limits, Spool, SpoolBroken, SpoolFull, SpoolLocked
+from sinal_hub.spool.backlog import Place, Queue
+from sinal_hub.spool.record import pack
+from sinal_hub.spool.segment import Segment
 
 from tests.support.fix_spool import SMALL, SpoolWorld, entry
 
@@ -174,7 +174,7 @@ async def test_failed_sync_is_refused_and_the_file_never_written_again(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("sinal_runtime.spool.segment.os.fdatasync", broken)
+        patch.setattr("sinal_hub.spool.segment.os.fdatasync", broken)
         with pytest.raises(SpoolBroken):
             await spool.append([entry("loja", 2)])
     await spool.append([entry("loja", 3)])
@@ -195,7 +195,7 @@ async def test_partly_written_batch_is_taken_back(spool_world: SpoolWorld, monke
         return real(descriptor, data[: len(data) // 2], at)
 
     with monkeypatch.context() as patch:
-        patch.setattr("sinal_runtime.spool.segment.os.pwrite", half)
+        patch.setattr("sinal_hub.spool.segment.os.pwrite", half)
         with pytest.raises(SpoolBroken, match="No space"):
             await spool.append([entry("loja", 2), entry("loja", 3)])
     assert spool_world.segments()[0].read_bytes() == before

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.spool.record import DONE, HEAD_BYTES, MAGIC, MARK, STATE_AT, Entry, pack, scan
+from sinal_hub.spool.record import DONE, HEAD_BYTES, MAGIC, MARK, STATE_AT, Entry, pack, scan
 
 entries = st.builds(
     Entry,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sinal_runtime.together import Together
+from sinal_core.aio.coalesce import Together
 
 
 @dataclass(frozen=True)

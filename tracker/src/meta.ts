@@ -1,7 +1,7 @@
 /**
  * Meta's first-party ids by Meta's rules: `fb.<subdomain index>.<ms>.<fbclid or random>`, four segments, a fifth one
  * of Meta's own library is left alone. A cookie that is there is never restamped; `_fbc` changes only when the URL
- * brings another fbclid, which goes in verbatim. Forms as `runtime/sinal_runtime/identity/click.py` reads them.
+ * brings another fbclid, which goes in verbatim. Forms as `runtime/sinal_hub/identity/click.py` reads them.
  */
 
 import { valuesOf } from "./query";

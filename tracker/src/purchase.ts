@@ -1,6 +1,6 @@
 /**
  * The event id that the hub gives a sale's Purchase, for a thank-you page's own pixel: equal ids let Meta see one
- * purchase where browser and server tell of it. The rule is `meta_event_id` in `runtime/sinal_runtime/events.py`.
+ * purchase where browser and server tell of it. The rule is `meta_event_id` in `runtime/sinal_hub/model/events.py`.
  */
 
 /** Two decimals, half up: a float just below a half is one that was written as that half. null for what is not an amount. */

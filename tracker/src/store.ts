@@ -6,7 +6,7 @@
 import { json } from "./json";
 import { quiet } from "./quiet";
 
-/** A word with an e-mail address, a CPF or a phone number in it, as `runtime/sinal_runtime/personal.py` knows them. */
+/** A word with an e-mail address, a CPF or a phone number in it, as `runtime/sinal_core/telemetry/personal.py` knows them. */
 const WORD_OF_PERSON = /[^/?&=#"\\]*(@|%40|\d{3}\.\d{3}\.\d{3}-|(\b55 ?\(?\d\d\)?|\(\d\d\)) ?9?\d{4}[- ]?\d{4}\b)[^/?&#"\\]*/g;
 
 export interface Box {

@@ -75,7 +75,7 @@ class Filter:
 
 def hashed_email(email: str) -> str:
     """Its SHA-256 as Meta wants it; one that is hashed already stands. Raises BadEmail."""
-    from sinal_runtime import identity
+    from sinal_hub import identity
 
     found = email.lower() if _HASH.match(email) else identity.hashed("em", email)
     if found is None:

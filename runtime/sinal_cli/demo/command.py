@@ -23,7 +23,7 @@ from sinal_cli.offline import complain
 from sinal_cli.roles.process import run_loop, stop_event, unless
 from sinal_cli.stack import Stack
 from sinal_cli.up import EXPECTED
-from sinal_runtime.logs import configure
+from sinal_core.telemetry.logs import configure
 
 
 def run_demo(*, as_json: bool, keep: bool, data: Path | None, port: int | None) -> int:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from sinal_cli.samples import delivery
 from sinal_cli.samples.sample import Filling
-from sinal_runtime.gateways import registry
+from sinal_hub.gateways import registry
 
 
 @dataclass(frozen=True)

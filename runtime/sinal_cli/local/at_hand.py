@@ -16,7 +16,7 @@ import msgspec
 from sinal_cli.embedded.nats import Nats
 from sinal_cli.embedded.postgres import Postgres
 from sinal_cli.instance import FolderUnusable, Instance, write_private
-from sinal_runtime.settings import Settings
+from sinal_core.settings import Settings
 
 FILE = "services.json"
 

@@ -9,7 +9,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from sinal_cli.local.bulletin import Headlines, Say
-from sinal_runtime.logs import configure
+from sinal_core.telemetry.logs import configure
 
 MOST_BYTES = 10 << 20  # of one file; two older ones are kept
 KEPT = 2

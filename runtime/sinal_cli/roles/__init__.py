@@ -10,8 +10,8 @@ from sinal_cli.roles.dispatch import Dispatch
 from sinal_cli.roles.housekeeping import Housekeeping
 from sinal_cli.roles.ingest import Ingest
 from sinal_cli.roles.match import Match
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
-from sinal_runtime.settings import Settings
 
 DATA_PLANE: dict[str, Callable[[Settings, Keyring], Role]] = {
     "ingest": Ingest,

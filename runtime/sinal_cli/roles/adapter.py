@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sinal_cli.roles.base import CONNECT_S, Chores, Keyless
-from sinal_runtime.settings import Settings
+from sinal_core.settings import Settings
 
 if TYPE_CHECKING:
-    from sinal_runtime.adapter.keeper import Keeper
-    from sinal_runtime.adapter.pages import Standing
-    from sinal_runtime.bus import Bus
-    from sinal_runtime.observing.depths import DepthSource
+    from sinal_core.nats import Bus
+    from sinal_hub.status.depths import DepthSource
+    from sinal_metrics_adapter.certificate_reconciler import Keeper
+    from sinal_metrics_adapter.plain_http import Standing
 
 
 class MetricsAdapter(Keyless):
@@ -34,14 +34,14 @@ class MetricsAdapter(Keyless):
 
     async def start(self) -> None:
         """Listen; what is waited for is told by `/readyz`."""
-        from sinal_runtime.adapter import pages
-        from sinal_runtime.observing.depths import DepthSource
-        from sinal_runtime.server import HttpServer
+        from sinal_core.http.server import HttpServer
+        from sinal_hub.status.depths import DepthSource
+        from sinal_metrics_adapter import plain_http
 
         settings = self._settings
         self._nats = await self._bus("sinal-metrics-adapter", wait_s=CONNECT_S)
         source = DepthSource(self._nats)
-        server = HttpServer(pages.build(source, self._standing), host=settings.host, port=settings.port)
+        server = HttpServer(plain_http.build(source, self._standing), host=settings.host, port=settings.port)
         await server.start()
         self._stack.push_async_callback(server.stop)
         self.url = server.url
@@ -60,13 +60,13 @@ class MetricsAdapter(Keyless):
 
     async def _extend(self, source: DepthSource) -> None:
         """Answer the API server, and keep what that takes."""
-        from sinal_runtime.adapter.access import Access
-        from sinal_runtime.adapter.app import Api
-        from sinal_runtime.adapter.certificates import Maker, Pair
-        from sinal_runtime.adapter.cluster import Cluster, pod_namespace
-        from sinal_runtime.adapter.keeper import Keeper, look_s
-        from sinal_runtime.adapter.listener import TlsListener
-        from sinal_runtime.adapter.ports import FrontProxy
+        from sinal_metrics_adapter.access import Access
+        from sinal_metrics_adapter.app import Api
+        from sinal_metrics_adapter.certificate_reconciler import Keeper, look_s
+        from sinal_metrics_adapter.certificates import Maker, Pair
+        from sinal_metrics_adapter.cluster import Cluster, pod_namespace
+        from sinal_metrics_adapter.listener import TlsListener
+        from sinal_metrics_adapter.ports import FrontProxy
 
         settings = self._settings
         namespace = settings.adapter_namespace or pod_namespace() or "default"
@@ -98,7 +98,7 @@ class MetricsAdapter(Keyless):
 
     def _standing(self) -> Standing:
         """It works without the broker, for the API server's sake; not without a certificate, nor beside another."""
-        from sinal_runtime.adapter.pages import Standing
+        from sinal_metrics_adapter.plain_http import Standing
 
         nats = self._nats is not None and self._nats.connected
         keeper = self._keeper

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sinal_cli.roles.base import BadSettings, Base
-from sinal_runtime.server import HttpServer
+from sinal_core.http.server import HttpServer
 
 if TYPE_CHECKING:
-    from sinal_runtime.api.leaving import Leaving
-    from sinal_runtime.api.sink import ManifestSink
-    from sinal_runtime.health import Standing
+    from sinal_api.sink import ManifestSink
+    from sinal_core.http.drain import Leaving
+    from sinal_core.http.health import Standing
 
 CONNECTIONS = 5  # of each login
 _NOT_BOUND = (
@@ -30,9 +30,9 @@ class Api(Base):
 
     async def start(self) -> None:
         """Connect and listen."""
-        from sinal_runtime.api.app import Parts, build
-        from sinal_runtime.api.health import dependencies
-        from sinal_runtime.api.tokens import GraphTokens
+        from sinal_api.app import Parts, build
+        from sinal_api.health import dependencies
+        from sinal_hub.meta.tokens import GraphTokens
 
         settings = self._settings
         self._trace("sinal-api")
@@ -63,8 +63,8 @@ class Api(Base):
 
     def _login(self) -> str | None:
         """The URL of the login that tenants' requests have; raises BadSettings."""
-        from sinal_runtime.store.errors import MigrationError
-        from sinal_runtime.store.logins import api_url
+        from sinal_core.postgres.errors import MigrationError
+        from sinal_hub.store.logins import api_url
 
         try:
             return api_url(self._settings)
@@ -73,7 +73,7 @@ class Api(Base):
 
     async def standing(self) -> Standing:
         """Whether a write could happen now."""
-        from sinal_runtime.api import health
+        from sinal_api import health
 
         return await super().standing() if self._leaving is None else await health.standing(self._checks, self._leaving)
 
@@ -88,13 +88,13 @@ class Api(Base):
     async def _sink(self) -> ManifestSink | None:
         """Where manifests made through the API go."""
         if self._settings.manifest_apply:
-            from sinal_runtime.api.cluster import ClusterSink
+            from sinal_api.cluster import ClusterSink
 
             cluster = await ClusterSink.connect()
             self._stack.push_async_callback(cluster.close)
             return cluster
         if (folder := self._settings.manifest_folder) is not None:
-            from sinal_runtime.api.sink import FolderSink
+            from sinal_api.sink import FolderSink
 
             return FolderSink(folder)
         return None

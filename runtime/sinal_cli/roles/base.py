@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 import structlog
 from pydantic import SecretStr
 
+from sinal_core.aio.duty_cycle import pause_s
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
-from sinal_runtime.rhythm import pause_s
-from sinal_runtime.settings import Settings
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sinal_core.http.health import Standing
+    from sinal_core.nats import Bus
+    from sinal_core.plans import Plans
+    from sinal_core.plans.cache import PlanCache
+    from sinal_core.postgres.database import Database
+    from sinal_core.telemetry.tracing import Tracer
     from sinal_crds.hosts import ReservedHosts
-    from sinal_runtime.bus import Bus
-    from sinal_runtime.health import Standing
-    from sinal_runtime.plans import Plans
-    from sinal_runtime.plans.cache import PlanCache
-    from sinal_runtime.store.database import Database
-    from sinal_runtime.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +114,7 @@ class Keyless:
     role: ClassVar[str] = ""  # as `sinal run` names it
 
     def __init__(self, settings: Settings) -> None:
-        from sinal_runtime import metrics
+        from sinal_core.telemetry import metrics
 
         metrics.begin(self.role or type(self).__name__.lower(), tenants=settings.metrics_tenants)
         self._settings = settings
@@ -132,7 +132,7 @@ class Keyless:
 
     async def standing(self) -> Standing:
         """Whether it can do its work, and what probes are told."""
-        from sinal_runtime.health import of_answers
+        from sinal_core.http.health import of_answers
 
         return of_answers(await self.readiness())
 
@@ -141,7 +141,7 @@ class Keyless:
 
     async def _bus(self, name: str, *, wait_s: float | None = None) -> Bus:
         """Connected; with `wait_s` after so long at most, and for ever trying."""
-        from sinal_runtime.bus import Bus
+        from sinal_core.nats import Bus
 
         settings = self._settings
         bus = await Bus.connect(
@@ -157,7 +157,7 @@ class Keyless:
 
     def _trace(self, service: str) -> None:
         """Trace what the role does, where a collector is set; before anything that shall be traced is made."""
-        from sinal_runtime.tracing import connect
+        from sinal_core.telemetry.tracing import connect
 
         self._tracer = connect(self._settings.otlp_endpoint, service=service, ratio=self._settings.trace_ratio)
         if self._tracer is not None:
@@ -185,14 +185,14 @@ class Base(Keyless):
 
         With a database, only plans of Tenants whose the rows are.
         """
-        from sinal_runtime.plans import Plans
+        from sinal_core.plans import Plans
 
         bus = await self._bus(name, wait_s=CONNECT_S if cache is not None and cache.exists else None)
         gate = None
         if database is not None:
-            from sinal_runtime.bus.departures import DepartureBucket
-            from sinal_runtime.plans.gate import OwnersGate
-            from sinal_runtime.store.owners import OwnerStore
+            from sinal_core.nats.departures import DepartureBucket
+            from sinal_hub.store.owners import OwnerStore
+            from sinal_hub.store.plan_owners import OwnersGate
 
             gate = OwnersGate(OwnerStore(database), DepartureBucket(bus))
         plans = Plans(bus, self._keyring, cache=cache, reserved=reserved_hosts(self._settings), gate=gate)
@@ -212,8 +212,8 @@ class Base(Keyless):
 
         With `tenants`, the URL of another login, what is done for a tenant has connections of that.
         """
-        from sinal_runtime.store.database import Database
-        from sinal_runtime.store.migrate import require_schema
+        from sinal_core.postgres.database import Database
+        from sinal_hub.store.migrate import require_schema
 
         async def connected(url: str, of_tenants: Database | None = None) -> Database:
             return await Database.open(
@@ -240,7 +240,7 @@ class Base(Keyless):
 
     def _begin_anew_over_another(self, database: Database) -> None:
         """End, to be started again, once the database is another one: what was remembered of its rows is wrong."""
-        from sinal_runtime.store.rebuild import birth
+        from sinal_hub.store.rebuild import birth
 
         born: datetime | None = None
 
@@ -259,7 +259,7 @@ class Base(Keyless):
 
 async def _patiently(what: str, work: Callable[[], Awaitable[T]]) -> T:
     """What the work gives, tried until the store is there; the log says what is waited for, and why."""
-    from sinal_runtime.store.errors import StoreUnavailable
+    from sinal_core.postgres.errors import StoreUnavailable
 
     while True:
         try:

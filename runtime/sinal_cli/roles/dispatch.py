@@ -19,12 +19,12 @@ class Dispatch(Base):
 
     async def start(self) -> None:
         """Connect and work on every destination's lane."""
-        from sinal_runtime.bus import Lanes, dispatch_lane
-        from sinal_runtime.dispatch.graph import GraphClient
-        from sinal_runtime.dispatch.recovery import Recovery
-        from sinal_runtime.dispatch.worker import DispatchWorker
-        from sinal_runtime.store.delivery import SESSION, DeliveryStore
-        from sinal_runtime.store.facts import CircuitStore
+        from sinal_core.nats import Lanes, dispatch_lane
+        from sinal_hub.dispatch.recovery import Recovery
+        from sinal_hub.dispatch.worker import DispatchWorker
+        from sinal_hub.meta.client import GraphClient
+        from sinal_hub.store.delivery import SESSION, DeliveryStore
+        from sinal_hub.store.tenant_status import CircuitStore
 
         settings = self._settings
         self._trace("sinal-dispatch")

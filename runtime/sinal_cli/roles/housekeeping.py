@@ -16,15 +16,15 @@ class Housekeeping(Base):
 
     async def start(self) -> None:
         """Connect and look after the tables."""
-        from sinal_runtime.bus.board import Board
-        from sinal_runtime.housekeeping import tallies
-        from sinal_runtime.housekeeping.facts import Facts
-        from sinal_runtime.housekeeping.service import Housekeeper
-        from sinal_runtime.observing.coverage import SignalCoverage
-        from sinal_runtime.observing.queues import Queues
-        from sinal_runtime.observing.surveys import Surveys
-        from sinal_runtime.store.facts import FactStore
-        from sinal_runtime.store.observing import ObservingStore
+        from sinal_core.nats.status_bucket import Board
+        from sinal_hub.housekeeping.service import Housekeeper
+        from sinal_hub.status import reject_counts
+        from sinal_hub.status.coverage import SignalCoverage
+        from sinal_hub.status.queues import Queues
+        from sinal_hub.status.surveys import Surveys
+        from sinal_hub.status.tenant_status import Facts
+        from sinal_hub.store.signal_coverage import ObservingStore
+        from sinal_hub.store.tenant_status import FactStore
 
         settings = self._settings
         if settings.database_may_be_lost:
@@ -42,7 +42,7 @@ class Housekeeping(Base):
         keeper = Housekeeper(
             database, owner, bus, plans, self._keyring, facts=facts, surveys=recent, facts_every_s=every_s
         )
-        await tallies.keep(bus, store)
+        await reject_counts.keep(bus, store)
         chores.run(keeper.run())
         chores.every(
             DEPTH_INTERVAL_S, Queues(surveys.within(0), plans).look, what="queue depths", most_s=MOST_DEPTH_INTERVAL_S
@@ -52,8 +52,8 @@ class Housekeeping(Base):
 
     def _keep_whole(self) -> None:
         """Make tables and logins again whenever PostgreSQL has come back without them, before and while it works."""
-        from sinal_runtime.store.logins import api_url
-        from sinal_runtime.store.rebuild import make_whole
+        from sinal_hub.store.logins import api_url
+        from sinal_hub.store.rebuild import make_whole
 
         settings = self._settings
         urls = [url for url in (settings.database_url.get_secret_value(), api_url(settings)) if url is not None]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sinal_cli.roles.base import Base, Chores
 
 if TYPE_CHECKING:
-    from sinal_runtime.health import Standing
-    from sinal_runtime.ingest.role import IngestServer
+    from sinal_core.http.health import Standing
+    from sinal_hub.ingest.server import IngestServer
 
 TALLY_INTERVAL_S = 5.0
 
@@ -22,9 +22,9 @@ class Ingest(Base):
 
     async def start(self) -> None:
         """Connect, read the plans, listen."""
-        from sinal_runtime.housekeeping import spools
-        from sinal_runtime.ingest.role import IngestServer
-        from sinal_runtime.plans.cache import PlanCache
+        from sinal_core.plans.cache import PlanCache
+        from sinal_hub.ingest.server import IngestServer
+        from sinal_hub.privacy import spools
 
         self._trace("sinal-ingest")
         folder = self._settings.spool_dir

@@ -16,11 +16,11 @@ class Match(Base):
 
     async def start(self) -> None:
         """Connect and work on every tenant's incoming lane."""
-        from sinal_runtime.bus import Lanes
-        from sinal_runtime.gateways import registry
-        from sinal_runtime.matching.worker import MatchWorker
-        from sinal_runtime.readback import GatewayApi, ReadBackWorker
-        from sinal_runtime.store.matching import MatchStore
+        from sinal_core.nats import Lanes
+        from sinal_hub.gateways import registry
+        from sinal_hub.matching.worker import MatchWorker
+        from sinal_hub.readback import GatewayApi, ReadBackWorker
+        from sinal_hub.store.matching import MatchStore
 
         settings = self._settings
         self._trace("sinal-match")

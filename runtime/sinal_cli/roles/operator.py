@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sinal_cli.roles.base import BadSettings, Base, Role, reserved_hosts
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
-from sinal_runtime.settings import Settings
 
 if TYPE_CHECKING:
     from sinal_operator.cluster.routes import RouteOptions

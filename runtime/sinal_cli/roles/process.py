@@ -14,15 +14,15 @@ import structlog
 from sinal_cli.roles import DATA_PLANE, Role
 from sinal_cli.roles.base import BadSettings
 from sinal_cli.roles.operator import operator
+from sinal_core.aio import gc_tuning
+from sinal_core.http.server import HttpServer, ListenError
+from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring, Part
-from sinal_runtime import collector
-from sinal_runtime.server import HttpServer, ListenError
-from sinal_runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
-    from sinal_runtime.health import Standing
+    from sinal_core.http.health import Standing
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ _ENOUGH: Mapping[str, frozenset[Part]] = {
 def run_role(name: str, *, files: Sequence[Path]) -> int:
     """One role until SIGTERM or Ctrl-C; 2 for an unknown role, missing files, bad settings or a bad keyring."""
     from sinal_cli.offline import complain
-    from sinal_runtime.logs import configure
+    from sinal_core.telemetry.logs import configure
 
     settings = Settings()
     configure(level=settings.log_level, json=settings.log_json)
@@ -51,8 +51,8 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
 def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> int:
     """A role that reads plans; 1 where it ends by what it met, 2 where it can't begin."""
     from sinal_cli.offline import complain
-    from sinal_runtime.health import build
-    from sinal_runtime.tracing import installed
+    from sinal_core.http.health import build
+    from sinal_core.telemetry.tracing import installed
 
     try:
         keyring = Keyring.from_json(settings.keyring_file.read_bytes())
@@ -85,7 +85,7 @@ def _run_adapter(settings: Settings) -> int:
     """The one role without a keyring; 2 where it can't begin."""
     from sinal_cli.offline import complain
     from sinal_cli.roles.adapter import MetricsAdapter
-    from sinal_runtime.adapter.errors import ClusterRefused
+    from sinal_metrics_adapter.errors import ClusterRefused
 
     if settings.adapter_external_metrics and importlib.util.find_spec("kubernetes") is None:
         complain("the client of Kubernetes is not installed: install sinal[adapter]")
@@ -121,7 +121,7 @@ class Starting:
 
     async def standing(self) -> Standing:
         """Whether the role can do its work, and what it says of itself."""
-        from sinal_runtime.health import of_answers
+        from sinal_core.http.health import of_answers
 
         return await self.role.standing() if self._started else of_answers({"started": False})
 
@@ -154,7 +154,7 @@ async def _until_stopped(name: str, starting: Starting, health: HttpServer | Non
         if health is not None:
             await health.start()
         if await starting.start(stop):
-            collector.tune()
+            gc_tuning.tune()
             probes = getattr(health, "url", None)
             log.info("role.started", role=name, url=getattr(role, "url", None) or probes, probes=probes)
             await stop.wait()

@@ -1,6 +1,6 @@
 """A sample as one HTTP request: its body, and the proof that its gateway would add.
 
-The schemes are those that `docs/users/gateways.md` names and `sinal_runtime.gateways` checks.
+The schemes are those that `docs/gateways.md` names and `sinal_hub.gateways` checks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from sinal_cli.samples import sample
 from sinal_cli.samples.sample import Filling
-from sinal_runtime.gateways import registry
+from sinal_hub.gateways import registry
 
 Proof = tuple[dict[str, str], dict[str, str]]  # headers and query
 

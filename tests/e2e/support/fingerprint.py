@@ -11,7 +11,8 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-PACKAGES = ("sinal_cli", "sinal_crds", "sinal_operator", "sinal_runtime")
+_NAMES = "api cli core crds hub metrics_adapter operator sandbox"
+PACKAGES = tuple(f"sinal_{name}" for name in _NAMES.split())
 KINDS = (".py", ".sql")
 
 

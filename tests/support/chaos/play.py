@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import psycopg
 
-from sinal_runtime.store.database import Database
-from sinal_runtime.store.housekeeping import HousekeepingStore
+from sinal_core.postgres.database import Database
+from sinal_hub.store.housekeeping import HousekeepingStore
 
 from tests.support.chaos import records, verdict
 from tests.support.chaos.faults import Fault, Kind

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from sinal_runtime.adapter.access import REMEMBER_S, Access
-from sinal_runtime.adapter.errors import ClusterUnavailable, Failure
-from sinal_runtime.adapter.ports import User, Wish
-from sinal_runtime.adapter.testing import FRONT
+from sinal_metrics_adapter.access import REMEMBER_S, Access
+from sinal_metrics_adapter.errors import ClusterUnavailable, Failure
+from sinal_metrics_adapter.ports import User, Wish
+from sinal_metrics_adapter.testing import FRONT
 
 WISH = Wish("/apis/x", "loja", "sinal_queue_depth")
 

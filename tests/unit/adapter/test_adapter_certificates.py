@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinal_runtime.adapter.certificates import Maker, Pair, Ring, Unusable
-from sinal_runtime.adapter.errors import ClusterRefused
-from sinal_runtime.adapter.keeper import Keeper
-from sinal_runtime.adapter.ports import FrontProxy, Registration, Stored
-from sinal_runtime.adapter.testing import MemoryCluster
+from sinal_metrics_adapter.certificate_reconciler import Keeper
+from sinal_metrics_adapter.certificates import Maker, Pair, Ring, Unusable
+from sinal_metrics_adapter.errors import ClusterRefused
+from sinal_metrics_adapter.ports import FrontProxy, Registration, Stored
+from sinal_metrics_adapter.testing import MemoryCluster
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 LIFE = timedelta(days=90)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime.adapter.errors import Failure
-from sinal_runtime.adapter.selectors import Requirement, parse
-from sinal_runtime.adapter.values import understood
-from sinal_runtime.bus import BusUnavailable, Depth, Survey
-from sinal_runtime.observing.depths import DepthSource, Reading, by_role
+from sinal_core.nats import BusUnavailable, Depth, Survey
+from sinal_hub.status.depths import DepthSource, Reading, by_role
+from sinal_metrics_adapter.errors import Failure
+from sinal_metrics_adapter.selectors import Requirement, parse
+from sinal_metrics_adapter.values import understood
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DEPTH = "sinal_queue_depth"

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from sinal_runtime.api.tail import PAGE, QUEUE, Follower, Item, Listener, Tail
-from sinal_runtime.store.reading import EventDetail, OutcomeDetail
-from sinal_runtime.store.tailing import Change
+from sinal_api.tail import PAGE, QUEUE, Follower, Item, Listener, Tail
+from sinal_hub.store.reading import EventDetail, OutcomeDetail
+from sinal_hub.store.tailing import Change
 
 T0 = datetime(2026, 9, 21, 12, tzinfo=UTC)
 

@@ -17,8 +17,8 @@ from sinal_cli.client.options import BadEmail, Filter, moment_of
 from sinal_cli.client.session import Refused, Session
 from sinal_cli.client.show import Output
 from sinal_cli.client.target import Target
-from sinal_runtime.events import Kind
-from sinal_runtime.gateways.sale import Status
+from sinal_hub.model.events import Kind
+from sinal_hub.model.sale import Status
 
 EVENT: dict[str, Any] = {
     "id": "ev_6saakkwsy22u5bnqcuoc6zbwa4", "kind": "sale", "status": "approved", "tenant": "loja", "funnel": "curso",

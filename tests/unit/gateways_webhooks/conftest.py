@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.gateways import registry
-from sinal_runtime.gateways.sale import Sale
+from sinal_hub.gateways import registry
+from sinal_hub.model.sale import Sale
 
 ROOT = Path(__file__).parents[2] / "fixtures" / "gateways"
 

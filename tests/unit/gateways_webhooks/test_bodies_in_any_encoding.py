@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_runtime import identity
-from sinal_runtime.gateways import NotThisGateway, _body, _xml, hotmart, kiwify, text
+from sinal_hub import identity
+from sinal_hub.gateways import NotThisGateway, _body, _xml, hotmart, kiwify, text
 
 from tests.support.fix_ingest import SECRET, SERVER_KEY, TOKEN, EdgeWorld, SignedGateway
 

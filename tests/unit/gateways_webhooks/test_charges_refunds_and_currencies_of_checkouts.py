@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.gateways import pagbank
-from sinal_runtime.gateways.sale import Client, Sale
+from sinal_hub.gateways import pagbank
+from sinal_hub.model.sale import Client, Sale
 
 ANSWERS = Path(__file__).parents[2] / "fixtures" / "readback"
 Tree = Callable[[str], Any]

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from sinal_runtime.gateways import NotThisGateway, eduzz, monetizze, registry, ticto, uses_unknown_word
-from sinal_runtime.gateways.sale import Sale
+from sinal_hub.gateways import NotThisGateway, eduzz, monetizze, registry, ticto, uses_unknown_word
+from sinal_hub.model.sale import Sale
 
 Tree = Callable[[str], Any]
 Parse = Callable[..., Sale]

@@ -9,7 +9,7 @@ import pytest
 from sinal_cli.samples import sample
 from sinal_cli.samples.delivery import delivery, secret_of
 from sinal_cli.samples.sample import Filling, NoSample
-from sinal_runtime.gateways import registry
+from sinal_hub.gateways import registry
 
 SAMPLES = [(one["gateway"], one["event"], one["kind"]) for one in sample.listed()]
 NO_CLICK = {"pushinpay", "mercadopago"}  # their deliveries have no place for one

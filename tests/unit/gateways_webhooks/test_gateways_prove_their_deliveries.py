@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from sinal_runtime.gateways import (
+from sinal_hub.gateways import (  # fmt: skip
     appmax,
     braip,
     cakto,
@@ -32,7 +32,7 @@ from sinal_runtime.gateways import (
     syncpay,
     ticto,
     yampi,
-)  # fmt: skip
+)
 
 NOW = 1_785_000_000.0
 TOKEN = "kiwify-token"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.gateways.sale import Sale
+from sinal_hub.model.sale import Sale
 
 ROOT = Path(__file__).parents[2] / "fixtures" / "gateways"
 

@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 import pytest
 from msgspec import UNSET
 
-from sinal_runtime.gateways import _money, _tracking, eduzz, hotmart, monetizze, registry, uses_unknown_word
-from sinal_runtime.gateways._body import Node
-from sinal_runtime.gateways._reading import with_country
-from sinal_runtime.gateways.sale import Sale
+from sinal_hub.gateways import _money, _tracking, eduzz, hotmart, monetizze, registry, uses_unknown_word
+from sinal_hub.gateways._body import Node
+from sinal_hub.gateways._reading import with_country
+from sinal_hub.model.sale import Sale
 
 Tree = Callable[[str], Any]
 Parse = Callable[..., Sale]

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinal_runtime.events import meta_event_id
-from sinal_runtime.gateways import NotThisGateway, registry
-from sinal_runtime.gateways.readback import ReadsBack
-from sinal_runtime.gateways.sale import Sale, Status
+from sinal_hub.gateways import NotThisGateway, registry
+from sinal_hub.model.events import meta_event_id
+from sinal_hub.model.readback import ReadsBack
+from sinal_hub.model.sale import Sale, Status
 
 ROOT = Path(__file__).parents[2] / "fixtures" / "gateways"
 FILES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.json"))

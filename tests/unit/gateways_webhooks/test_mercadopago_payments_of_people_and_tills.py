@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.gateways import mercadopago, uses_unknown_word
-from sinal_runtime.gateways.sale import Client, Customer, Sale
+from sinal_hub.gateways import mercadopago, uses_unknown_word
+from sinal_hub.model.sale import Client, Customer, Sale
 
 ANSWERS = Path(__file__).parents[2] / "fixtures" / "readback"
 NOW = 1_796_030_000

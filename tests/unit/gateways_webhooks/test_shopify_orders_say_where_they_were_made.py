@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.gateways import is_test, registry
-from sinal_runtime.gateways.sale import Client, Sale
+from sinal_hub.gateways import is_test, registry
+from sinal_hub.model.sale import Client, Sale
 
 Tree = Callable[[str], Any]
 Parse = Callable[..., Sale]

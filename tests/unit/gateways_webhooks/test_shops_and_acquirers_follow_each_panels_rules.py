@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from sinal_runtime.gateways import NotThisGateway, mercadopago, pagbank, pushinpay, shopify, uses_unknown_word
-from sinal_runtime.gateways.readback import MissingCredential, ReadBack
-from sinal_runtime.gateways.sale import Sale
+from sinal_hub.gateways import NotThisGateway, mercadopago, pagbank, pushinpay, shopify, uses_unknown_word
+from sinal_hub.model.readback import MissingCredential, ReadBack
+from sinal_hub.model.sale import Sale
 
 ANSWERS = Path(__file__).parents[2] / "fixtures" / "readback"
 Tree = Callable[[str], Any]

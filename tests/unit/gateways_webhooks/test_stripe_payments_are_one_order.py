@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sinal_runtime.gateways.sale import Client, Sale
+from sinal_hub.model.sale import Client, Sale
 
 Parse = Callable[..., Sale]
 

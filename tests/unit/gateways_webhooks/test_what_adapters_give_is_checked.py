@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.gateways.sale import MalformedSale, Product, Sale, checked
-from sinal_runtime.identity import ClearUser, hash_user
+from sinal_hub.identity import ClearUser, hash_user
+from sinal_hub.model.sale import MalformedSale, Product, Sale, checked
 
 SALE: dict[str, Any] = {
     "gateway": "acme", "event": "paid", "event_key": "acme:1", "status": "approved", "order_id": "1",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sinal_runtime.gateways.sale import Sale
+from sinal_hub.model.sale import Sale
 
 Tree = Callable[[str], Any]
 Parse = Callable[..., Sale]

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sinal_crds.names import own_path
+from sinal_hub.ingest import routes as edge
+from sinal_hub.ingest.tracking import KINDS
 from sinal_operator.cluster.routes import RouteOptions, desired
-from sinal_runtime.ingest import routes as edge
-from sinal_runtime.ingest.tracking import KINDS
 
 from tests.unit.operator_routes.plans import options, plan
 

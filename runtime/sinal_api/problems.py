@@ -1,0 +1,108 @@
+"""Errors of the operations API as problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from sinal_api.browsers import ANSWER
+from sinal_core.nats.errors import BusError, where
+from sinal_core.postgres.errors import StoreRejected, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_S = "2"
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    errors: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """One problem document."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = errors
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+class Refused(Exception):
+    """A request that is understood and refused, with one error for each field at fault."""
+
+    def __init__(self, status: int, detail: str, errors: list[dict[str, str]]) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.errors = status, detail, errors
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem."""
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(_: Request, error: HTTPException) -> Response:
+        if error.status_code == 304:
+            return Response(status_code=304, headers=error.headers)
+        return problem(error.status_code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        if not _says_json(request) and any(item["loc"] == ("body",) for item in error.errors()):
+            return problem(
+                415, "send the header Content-Type: application/json; without it the body is not read as JSON"
+            )
+        errors = [
+            {
+                "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
+                "message": item["msg"].removeprefix("Value error, "),
+            }
+            for item in error.errors()
+        ]
+        return problem(400, f"{errors[0]['field']}: {errors[0]['message']}", errors=errors)
+
+    @app.exception_handler(Refused)
+    async def on_refused(_: Request, error: Refused) -> Response:
+        return problem(error.status, error.detail, errors=error.errors)
+
+    _install_outages(app)
+
+
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _install_outages(app: FastAPI) -> None:
+    @app.exception_handler(StoreUnavailable)
+    async def on_store_away(_: Request, error: StoreUnavailable) -> Response:
+        log.warning("api.store_unavailable", error=str(error))
+        return problem(503, "PostgreSQL does not answer; nothing was changed", headers={"Retry-After": RETRY_S})
+
+    @app.exception_handler(StoreRejected)
+    async def on_store_refusal(_: Request, error: StoreRejected) -> Response:
+        log.warning("api.store_rejected", error=str(error))
+        return problem(400, "a value of this request is none that the database takes")
+
+    @app.exception_handler(BusError)
+    async def on_bus_away(_: Request, error: BusError) -> Response:
+        log.warning("api.bus_unavailable", error=type(error).__name__)
+        return problem(503, "the broker does not answer; try again", headers={"Retry-After": RETRY_S})
+
+    @app.exception_handler(Exception)
+    async def on_fault(_: Request, error: Exception) -> Response:
+        log.error("api.fault", error=type(error).__name__, at=where(error))
+        detail = "this is a fault of the API, not of your request; its log knows where"
+        return problem(500, detail, headers=ANSWER)  # made outside of all middleware

@@ -1,0 +1,45 @@
+"""Routes of refused deliveries: what gateways sent that no event came of, why, and from which network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+
+from sinal_api.access import Viewer
+from sinal_api.answers import shows, tagged
+from sinal_api.filters import Word
+from sinal_hub.store.refusals import RefusalRow, RefusalStore
+
+
+class Refusals(msgspec.Struct, kw_only=True, frozen=True):
+    """Refused deliveries by reason, the latest first."""
+
+    hours: int
+    refusals: list[RefusalRow]
+
+
+def routes(store: RefusalStore) -> APIRouter:
+    """Refused deliveries."""
+    router = APIRouter(prefix="/api/v1/refusals", tags=["refusals"])
+
+    @router.get("", responses=shows(Refusals), summary="Webhooks that were refused at the door, by reason")
+    async def refusals(
+        request: Request,
+        caller: Viewer,
+        tenant: Word | None = None,
+        integration: Word | None = None,
+        gateway: Word | None = None,
+        hours: Annotated[int, Query(ge=1, le=48, description="Length of the window that ends now.")] = 24,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> Response:
+        """When, why, how many, from which networks and which proof was missing; never what was in them.
+
+        A key of the platform also sees those whose URL or host names no tenant.
+        """
+        scope = caller.scope(tenant)
+        rows = await store.listed(scope, hours=hours, integration=integration, gateway=gateway, limit=limit)
+        return tagged(request, Refusals(hours=hours, refusals=rows))
+
+    return router

@@ -1,0 +1,119 @@
+"""Routes of replays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Header, HTTPException, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from sinal_api.access import Caller, Operator
+from sinal_api.answers import answer, bad_cursor, says
+from sinal_api.filters import Filters, Word
+from sinal_api.ports import Events
+from sinal_api.replay_rules import Options
+from sinal_api.replaying import KeyReused, NothingToDo, Replayed, Replayer, Request, Unfinished
+from sinal_hub.store.reading import InvalidCursor
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[A-Za-z0-9._:-]{1,128}$",
+        description="The same key with the same request gives the first result and does nothing.",
+    ),
+]
+
+
+class Choice(BaseModel):
+    """What a replay may do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dry_run: bool = Field(False, description="Only say what would be replayed.")
+    force: bool = Field(False, description="Also what was delivered.")
+    confirm_duplicate: bool = Field(
+        False, description="Also what was delivered more than 48 hours ago, and will probably count twice at Meta."
+    )
+
+    def options(self) -> Options:
+        """As the rules take it."""
+        return Options(force=self.force, confirm_duplicate=self.confirm_duplicate)
+
+
+class ReplayOne(Choice):
+    """Body of a replay of one event; may be absent."""
+
+    destination: Word | None = Field(None, description="Only the delivery to this destination.")
+
+
+class ReplayMany(Filters, Choice):
+    """Body of a bulk replay: a filter. Without `outcome` it takes what is dead."""
+
+    destination: Word | None = Field(
+        None,
+        description="Only deliveries to this destination: `outcome` and `reason` are theirs then, not the event's.",
+    )
+    cursor: str | None = Field(None, max_length=512, description="`next_cursor` of the call before.")
+    limit: int = Field(200, ge=1, le=500, description="Events looked at by one call.")
+
+
+def routes(replayer: Replayer, events: Events) -> APIRouter:
+    """Replays of one event and of many."""
+    router = APIRouter(prefix="/api/v1/replay", tags=["replay"])
+
+    @router.post("/{event_id}", responses=says(Replayed), summary="Send one event again")
+    async def one(
+        caller: Operator, event_id: Word, body: ReplayOne | None = None, key: IdempotencyKey = None
+    ) -> Response:
+        """The event keeps its id at Meta. 409 says why nothing can be sent; nothing is sent then."""
+        wanted = body or ReplayOne()
+        found = await events.get_event(caller.tenant, event_id)
+        if found is None:
+            raise no_event(event_id)
+        request = _request(caller, found.tenant, "replay.one", wanted, key, event=event_id)
+        with refusals():
+            return answer(await replayer.one(request, found, wanted.destination))
+
+    @router.post("", responses=says(Replayed), summary="Send many events again")
+    async def many(caller: Operator, body: ReplayMany, key: IdempotencyKey = None) -> Response:
+        """One call looks at `limit` events; go on with `next_cursor` until it is null. `dry_run` only counts."""
+        tenant = caller.scope(body.tenant)
+        request = _request(caller, tenant, "replay.many", body, key)
+        filters = body.model_copy(update={"outcome": body.outcome or "dead"}).events(tenant)
+        filters = msgspec.structs.replace(filters, destination=body.destination)
+        with refusals():
+            return answer(await replayer.many(request, filters, cursor=body.cursor, limit=body.limit))
+
+    return router
+
+
+def _request(caller: Caller, tenant: str | None, kind: str, body: Choice, key: str | None, **more: object) -> Request:
+    """What was asked, as it is hashed and written down: without the choice of a dry run, e-mail hashes cut short."""
+    asked = body.model_dump(mode="json", exclude_none=True, exclude={"dry_run", "force", "confirm_duplicate"}) | more
+    if isinstance(asked.get("email_sha256"), str):
+        asked["email_sha256"] = asked["email_sha256"][:8] + "…"
+    return Request(
+        caller=caller, tenant=tenant, kind=kind, asked=asked, options=body.options(), key=key, dry_run=body.dry_run
+    )
+
+
+def no_event(event_id: str) -> HTTPException:
+    """The error of an event that is not there, or not the caller's."""
+    return HTTPException(404, f"no event {event_id[:64]!r}; it may not be stored yet: ask again in a second")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """The service's errors as answers."""
+    try:
+        yield
+    except InvalidCursor:
+        raise bad_cursor() from None
+    except (KeyReused, NothingToDo) as error:
+        raise HTTPException(409, str(error)) from None
+    except Unfinished as error:
+        raise HTTPException(503, str(error), headers={"Retry-After": "2"}) from None

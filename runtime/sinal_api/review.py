@@ -1,0 +1,72 @@
+"""Routes of the review queue."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from sinal_api.access import Caller, Operator, Viewer
+from sinal_api.answers import answer, bad_cursor, says, shows, tagged
+from sinal_api.filters import Word as Text
+from sinal_api.ports import Events
+from sinal_api.replay import no_event
+from sinal_api.reviewing import NotInReview, Reviewed, Reviewer, Word
+from sinal_hub.store.reading import EventFilter, InvalidCursor, Page
+
+
+class Rejection(BaseModel):
+    """Body of a rejection; may be absent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    then: Literal["send", "drop"] = Field(
+        "send", description="send: the conversion goes to Meta without the click's data. drop: it does not go at all."
+    )
+
+
+def routes(reviewer: Reviewer, events: Events) -> APIRouter:
+    """Sales that wait for a person."""
+    router = APIRouter(prefix="/api/v1/review", tags=["review"])
+
+    @router.get("", responses=shows(Page), summary="Sales that wait for a person, newest first")
+    async def queue(
+        request: Request,
+        caller: Viewer,
+        tenant: Text | None = None,
+        funnel: Text | None = None,
+        cursor: Annotated[str | None, Query(max_length=512)] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> Response:
+        """Their match scored between the funnel's thresholds, and its policy is Hold. Signals are in the detail."""
+        waiting = EventFilter(
+            tenant=caller.scope(tenant), funnel=funnel, decision="review", outcome="withheld", reason="review"
+        )
+        try:
+            return tagged(request, await events.list_events(waiting, cursor=cursor, limit=limit))
+        except InvalidCursor:
+            raise bad_cursor() from None
+
+    @router.post("/{event_id}/accept", responses=says(Reviewed), summary="It is this click's sale")
+    async def accept(caller: Operator, event_id: Text) -> Response:
+        """Everything of the order that was held goes to Meta with the click's data."""
+        return await _say(reviewer, caller, event_id, "accept")
+
+    @router.post("/{event_id}/reject", responses=says(Reviewed), summary="It is not this click's sale")
+    async def reject(caller: Operator, event_id: Text, body: Rejection | None = None) -> Response:
+        """Everything of the order that was held goes to Meta without the click's data, or nowhere."""
+        dropped = body is not None and body.then == "drop"
+        return await _say(reviewer, caller, event_id, "drop" if dropped else "reject")
+
+    return router
+
+
+async def _say(reviewer: Reviewer, caller: Caller, event_id: str, word: Word) -> Response:
+    try:
+        said = await reviewer.say(caller, event_id, word)
+    except NotInReview as error:
+        raise HTTPException(409, str(error)) from None
+    if said is None:
+        raise no_event(event_id)
+    return answer(said)

@@ -1,0 +1,1 @@
+"""Concurrency that several rooms need: joining small calls, sharing one read, pacing periodic work."""

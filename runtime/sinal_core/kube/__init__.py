@@ -1,0 +1,1 @@
+"""What is asked of a Kubernetes API server outside the operator."""

@@ -1,0 +1,1 @@
+"""Connections, transactions and errors of PostgreSQL; statements live in the products' stores."""

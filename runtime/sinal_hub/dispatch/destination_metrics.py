@@ -1,0 +1,53 @@
+"""What the metrics say of one destination: its breaker's state, why it is not closed, when it took an event last."""
+
+from __future__ import annotations
+
+from sinal_core.telemetry import metrics
+from sinal_hub.dispatch.breaker import State
+
+SUSPENDED = "suspended"  # a reason that nobody has to act on: somebody said so
+NO_TOKEN = "no_token"  # noqa: S105 - a reason: the plan has no token for it
+
+
+class Sign:
+    """The series of one destination; of reasons only the current one is there."""
+
+    def __init__(self, tenant: str, destination: str) -> None:
+        self._labels = (tenant, destination)
+        self._reason: str | None = None
+
+    def show(self, state: State, reason: str | None) -> None:
+        """As it stands; a closed breaker has no reason."""
+        metrics.BREAKER_STATE.labels(*self._labels).set(state)
+        self._because(None if state is State.CLOSED else reason)
+
+    def rest(self) -> None:
+        """Nothing is sent because it is suspended: whatever was wrong before is not shown meanwhile."""
+        metrics.BREAKER_STATE.labels(*self._labels).set(State.CLOSED)
+        self._because(SUSPENDED)
+
+    def rise(self) -> None:
+        """It is not suspended any more."""
+        if self._reason == SUSPENDED:
+            self._because(None)
+
+    def _because(self, reason: str | None) -> None:
+        if reason == self._reason:
+            return
+        if self._reason is not None:
+            metrics.BREAKER_REASON.remove(*self._labels, self._reason)
+        if reason is not None:
+            metrics.BREAKER_REASON.labels(*self._labels, reason).set(1)
+        self._reason = reason
+
+    def answered(self, verdict: str, at: float) -> None:
+        """One request was answered, or ended without an answer; `at` is wall time."""
+        metrics.CAPI_REQUESTS.labels(*self._labels, verdict).inc()
+        if verdict == "delivered":
+            metrics.CAPI_LAST_SUCCESS.labels(*self._labels).set(at)
+
+    def take_down(self) -> None:
+        """The destination is gone: so are its gauges."""
+        self.show(State.CLOSED, None)
+        metrics.BREAKER_STATE.remove(*self._labels)
+        metrics.CAPI_LAST_SUCCESS.remove(*self._labels)

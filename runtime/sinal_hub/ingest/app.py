@@ -1,0 +1,232 @@
+"""The edge as one ASGI application: route, handle, answer, observe.
+
+Raw ASGI without a middleware stack, because this is the path that every visit takes. Whatever happens inside, a request
+gets exactly one answer, and a fault of ours is a 500 problem that says nothing of the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from sinal_core.http import asgi, client_ip
+from sinal_core.http.body import SenderGone
+from sinal_core.http.exchange import Answer, Reply, Request, headers_of, send
+from sinal_core.http.problem import MEDIA_TYPE, Problem
+from sinal_core.nats.errors import BusError
+from sinal_core.settings import Settings
+from sinal_core.telemetry.tracing import HEADER, Tracer
+from sinal_hub import gateways as gateway_registry
+from sinal_hub.gateways import Gateway
+from sinal_hub.ingest import routes
+from sinal_hub.ingest.cors import Cors
+from sinal_hub.ingest.drift import Drift
+from sinal_hub.ingest.health import Health
+from sinal_hub.ingest.observe import Observer
+from sinal_hub.ingest.origins import LandingHosts
+from sinal_hub.ingest.pixel import Pixel
+from sinal_hub.ingest.script import Script
+from sinal_hub.ingest.tracking import KINDS, Receipt, Tracking
+from sinal_hub.ingest.webhooks import Webhooks
+from sinal_hub.intake import ports
+from sinal_hub.intake.publisher import Outlet
+from sinal_hub.intake.tally import Tallying
+
+LOOK = b"Webhooks are posted here. Whether the address is right, the answer to the first one says.\n"
+
+Endpoint = Callable[[Request, routes.Route], Awaitable[Answer]]
+
+
+class Edge:
+    """The ASGI application; `health.drain()` takes it out of the load balancer."""
+
+    def __init__(
+        self,
+        *,
+        tracking: Tracking,
+        webhooks: Webhooks,
+        script: Script,
+        health: Health,
+        cors: Cors,
+        observer: Observer,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.health = health
+        self._tracer = tracer
+        self._cors = cors
+        self._observer = observer
+        pixel = Pixel(tracking)
+        self._tracking = tracking
+        self._late: set[asyncio.Task[None]] = set()  # answers to events that the broker did not confirm
+        self._endpoints: dict[str, Endpoint] = {
+            "track": lambda request, route: tracking.one(request, route.slug, KINDS[route.name]),
+            "batch": lambda request, route: tracking.batch(request, route.slug),
+            "pixel": lambda request, route: pixel.get(request, route.slug),
+            "own": lambda request, route: (
+                tracking.batch(request, route.slug) if request.method == "POST" else pixel.get(request, route.slug)
+            ),
+            "webhook": lambda request, route: webhooks.post(request, route.slug, route.name, route.token),
+            "script": lambda request, route: script.get(request, route.slug),
+            "alive": lambda request, _: health.alive(request),
+        }
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send_message: asgi.Send) -> None:
+        if scope["type"] != "http":
+            return await _not_http(scope, receive, send_message)
+        request = Request(scope, receive)
+        route = routes.find(request.path)
+        if self._tracer is None or route is None or not route.takes_events:
+            await self._respond(request, route, send_message)
+            return None
+        with self._tracer.request("ingest.request", request.headers.get(HEADER)) as span:
+            span.set(http_request_method=request.method, http_route=route.template)
+            status = await self._respond(request, route, send_message)
+            span.set(http_response_status_code=status, tenant=request.tenant, source=request.source)
+        return None
+
+    def begin(self, request: Request, reply: Reply) -> bool:
+        """Take a whole tracking request without a task: `reply` is called with its answer when the broker has told.
+
+        False where the request must be taken the usual way; nothing has happened then.
+        """
+        route = routes.find(request.path)
+        if self._tracer is not None or route is None or route.endpoint not in ("track", "batch", "own"):
+            return False
+        started = time.perf_counter()
+
+        def done(receipt: Receipt) -> None:
+            if isinstance(receipt.result, BusError):
+                late = asyncio.get_running_loop().create_task(self._reply_late(request, route, receipt, reply, started))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
+            else:
+                self._reply(request, route, self._tracking.accepted(receipt), reply, started)
+
+        try:
+            return self._tracking.begin(request, route.slug, KINDS.get(route.name), done)
+        except Exception:  # the usual way meets the same fault, and answers and tells of it
+            return False
+
+    async def _reply_late(
+        self, request: Request, route: routes.Route, receipt: Receipt, reply: Reply, started: float
+    ) -> None:
+        answer = await self._guarded(request, route.template, self._tracking.rescue(receipt))
+        self._reply(request, route, answer, reply, started)
+
+    def _reply(self, request: Request, route: routes.Route, answer: Answer, reply: Reply, started: float) -> None:
+        extra = self._cors.headers(request, route.slug, status=answer.status)
+        reply(answer.status, headers_of(answer, extra), answer.body)
+        seconds = time.perf_counter() - started
+        self._observer.done(request, template=route.template, status=answer.status, seconds=seconds)
+
+    async def _respond(self, request: Request, route: routes.Route | None, send_message: asgi.Send) -> int:
+        """Answer and observe; the answer's status, or 499 where the sender had gone."""
+        started = time.perf_counter()
+        template = route.template if route else "(none)"
+        try:
+            answer = await self._guarded(request, template, self._answer(request, route))
+        except SenderGone:
+            return 499
+        extra = self._cors.headers(request, route.slug, status=answer.status) if route and route.is_tracking else ()
+        await send(answer, request, send_message, extra=extra)
+        self._observer.done(request, template=template, status=answer.status, seconds=time.perf_counter() - started)
+        return answer.status
+
+    async def _guarded(self, request: Request, template: str, answering: Awaitable[Answer]) -> Answer:
+        """The answer, whatever happens inside; raises SenderGone."""
+        try:
+            return await answering
+        except Problem as error:
+            return Answer(error.status, error.body(), MEDIA_TYPE, error.headers)
+        except SenderGone:
+            raise
+        except Exception as error:
+            self._observer.failed(request, template, error)
+            return Answer(500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE)
+
+    async def _answer(self, request: Request, route: routes.Route | None) -> Answer:
+        if route is None:
+            raise Problem(404, "There is nothing at this path.")
+        if request.method not in route.methods:
+            return await self._other_method(request, route)
+        return await self._endpoints[route.endpoint](request, route)
+
+    async def _other_method(self, request: Request, route: routes.Route) -> Answer:
+        allow = (b"allow", ", ".join(sorted(route.methods | {"OPTIONS"})).encode())
+        if route.endpoint == "webhook" and request.method in ("GET", "HEAD"):
+            return Answer(200, LOOK, b"text/plain; charset=utf-8", (allow,))
+        if request.method != "OPTIONS":
+            raise Problem(405, "This path takes " + ", ".join(sorted(route.methods)) + ".", headers=[allow])
+        if route.is_tracking:
+            return await self._cors.preflight(request, route.slug)
+        return Answer(204, headers=(allow,))
+
+
+def build(
+    *,
+    bus: ports.Bus,
+    plans: ports.Plans,
+    limiter: ports.Limiter,
+    quarantine: ports.Quarantine,
+    settings: Settings,
+    detour: ports.Detour | None = None,
+    beginner: ports.Beginner | None = None,
+    gateways: Mapping[str, Gateway] | None = None,
+    clock: ports.Clock = time,
+    tracer: Tracer | None = None,
+    tally: Tallying | None = None,
+    ack_timeout_s: float | None = None,
+) -> Edge:
+    """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled.
+
+    With a `beginner`, requests of one event take `Edge.begin`.
+    """
+    landing_hosts = LandingHosts()
+    observer = Observer(tally)
+    country = client_ip.Country(settings.country_header, trusted_proxies=settings.trusted_proxies)
+    out = Outlet(bus=bus, detour=detour, beginner=beginner, timeout_s=ack_timeout_s)
+    tracking = Tracking(
+        plans=plans,
+        out=out,
+        limiter=limiter,
+        landing_hosts=landing_hosts,
+        observer=observer,
+        clock=clock,
+        trusted_proxies=settings.trusted_proxies,
+        country=country,
+        body_timeout_s=settings.body_timeout_s,
+    )
+    webhooks = Webhooks(
+        plans=plans,
+        gateways=gateway_registry.registry() if gateways is None else gateways,
+        out=out,
+        limiter=limiter,
+        quarantine=quarantine,
+        clock=clock,
+        body_timeout_s=settings.body_timeout_s,
+        drift=Drift(),
+        tally=tally,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    return Edge(
+        tracking=tracking,
+        webhooks=webhooks,
+        script=Script(plans=plans, country=country, trusted_proxies=settings.trusted_proxies),
+        health=Health(bus=bus, plans=plans, detour=detour),
+        cors=Cors(plans=plans, landing_hosts=landing_hosts),
+        observer=observer,
+        tracer=tracer,
+    )
+
+
+async def _not_http(scope: asgi.Scope, receive: asgi.Receive, send_message: asgi.Send) -> None:
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send_message({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    elif scope["type"] == "websocket":
+        await receive()
+        await send_message({"type": "websocket.close", "code": 1008})

@@ -1,0 +1,1 @@
+"""Meta's language: server events, their rules, the Graph API's answers, errors and tokens."""

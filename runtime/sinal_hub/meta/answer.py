@@ -1,0 +1,16 @@
+"""What the Graph API answered to one request."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sinal_hub.meta.errors import Verdict
+from sinal_hub.meta.usage import Usage
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one request."""
+
+    verdict: Verdict
+    usage: Usage = Usage()
+    latency_ms: int = 0

@@ -1,0 +1,203 @@
+"""Verified deliveries that no adapter understands: kept under the tenant's key until somebody looks or they expire.
+
+They hold personal data in clear, so they are sealed before they leave the process: AES-256-GCM under a key derived
+per tenant (HKDF-SHA256 from the keyring), bound to tenant and id. The bucket's expiry is the retention. A tenant whose
+share of the bucket is used up has only heads and digests kept: a sender that goes on must cost nobody else a place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+import zlib
+
+import msgspec
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from sinal_core.nats.errors import BusError, BusUnavailable
+from sinal_core.telemetry import metrics
+from sinal_crds.keyring import Keyring
+from sinal_hub.intake import ids
+from sinal_hub.intake.ports import Clock, Detour
+from sinal_hub.intake.publisher import SPOOL_AFTER_S
+from sinal_hub.intake.refusal import Refusal
+from sinal_hub.intake.tally import Tallying
+from sinal_hub.quarantine.queue import HEAD_BYTES, QuarantineBucket
+from sinal_hub.quarantine.shares import Shares
+from sinal_hub.spool import Entry, SpoolError
+
+log = structlog.get_logger(__name__)
+
+_NONCE_BYTES = 12
+INLINE_BYTES = 1536  # a body that is no larger stands in its head: one message, and one to read
+APART = 2  # version of heads whose body stands behind them, or nowhere
+MAX_RAW = 1024 * 1024  # what a webhook may hold; opening never inflates beyond it
+
+
+class CannotKeep(Exception):
+    """Neither the broker nor the spool took it: the sender must come again."""
+
+
+class TamperedDelivery(ValueError):
+    """A kept delivery that was changed, or belongs to another tenant or id."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies in the bucket: who and why in clear, the body sealed."""
+
+    v: int = 1
+    id: str
+    tenant: str
+    integration: str
+    gateway: str
+    reason: str
+    received_at: int  # Unix ms
+    kid: str
+    nonce: bytes
+    ciphertext: bytes
+    apart: int = 0  # bytes of the ciphertext that stand behind the head
+    digest: bytes | None = None  # SHA-256 of the raw body where the body itself is not kept
+
+
+class SealedQuarantine:
+    """Seals bodies and puts them into the bucket."""
+
+    def __init__(
+        self,
+        *,
+        bucket: QuarantineBucket,
+        keyring: Keyring,
+        clock: Clock = time,
+        detour: Detour | None = None,
+        shares: Shares | None = None,
+        tally: Tallying | None = None,
+    ) -> None:
+        """Without `shares` each tenant has the usual one."""
+        self._bucket = bucket
+        self._shares, self._tally = shares or Shares(bucket), tally
+        self._detour = detour
+        self._keyring = keyring
+        self._clock = clock
+
+    async def keep(self, *, tenant: str, integration: str, gateway: str, raw: bytes, reason: str) -> str:
+        """Store one body, or its digest where the tenant's share is used up; returns its id, raises CannotKeep."""
+        now_ms = int(self._clock.time() * 1000)
+        kept = seal(
+            raw,
+            keyring=self._keyring,
+            head=Kept(
+                id=ids.uuid7(now_ms),
+                tenant=tenant,
+                integration=integration,
+                gateway=gateway,
+                reason=reason[:500],
+                received_at=now_ms,
+                kid=self._keyring.edge_primary,
+                nonce=secrets.token_bytes(_NONCE_BYTES),
+                ciphertext=b"",
+            ),
+        )
+        try:
+            await self._admit(kept, raw)
+        except (BusError, SpoolError) as error:
+            raise CannotKeep from error
+        return kept.id
+
+    async def _admit(self, kept: Kept, raw: bytes) -> None:
+        """Store what the tenant's share has room for."""
+        room = await self._shares.take(kept.tenant, HEAD_BYTES + len(_behind(kept)))
+        if room == "body":
+            return await self._store(kept)
+        metrics.QUARANTINE_FULL.labels(kept.tenant).inc()
+        if self._tally is not None:
+            refusal = Refusal(
+                reason="quarantine_full", tenant=kept.tenant, integration=kept.integration, gateway=kept.gateway
+            )
+            self._tally.refused(refusal)
+        digest = hashlib.sha256(raw)
+        log.warning("webhook.body_not_kept", tenant=kept.tenant, id=kept.id, sha256=digest.hexdigest())
+        if room == "head":
+            await self._store(msgspec.structs.replace(kept, v=APART, ciphertext=b"", digest=digest.digest()))
+
+    async def _store(self, kept: Kept) -> None:
+        head, body = _split(kept)
+        detour = self._detour
+        if detour is None:
+            return await self._bucket.put(kept.tenant, kept.id, head, body)
+        if not detour.is_due(kept.tenant):
+            try:  # gateways count an answer that comes too late as a failure, though the delivery was kept
+                async with asyncio.timeout(SPOOL_AFTER_S):
+                    return await self._bucket.put(kept.tenant, kept.id, head, body)
+            except (BusUnavailable, TimeoutError):
+                detour.failed()
+        parts = self._bucket.parts(kept.tenant, kept.id, head, body)
+        return await detour.take(
+            [Entry(kept.tenant, subject, f"quarantine:{subject}", kept.received_at, part) for subject, part in parts]
+        )
+
+
+def seal(raw: bytes, *, head: Kept, keyring: Keyring) -> Kept:
+    """`head` with the body compressed and sealed into it."""
+    packed = zlib.compress(raw)
+    head = msgspec.structs.replace(head, v=APART if len(packed) > INLINE_BYTES else head.v)
+    key = _tenant_key(keyring, head.kid, head.tenant)
+    return msgspec.structs.replace(head, ciphertext=AESGCM(key).encrypt(head.nonce, packed, _bound(head)))
+
+
+def _behind(kept: Kept) -> bytes:
+    """What of a sealed delivery does not stand in its head."""
+    return kept.ciphertext if kept.v >= APART else b""
+
+
+def _split(kept: Kept) -> tuple[bytes, bytes]:
+    """Head and body as the bucket keeps them."""
+    body = _behind(kept)
+    if body:
+        kept = msgspec.structs.replace(kept, ciphertext=b"", apart=len(body))
+    return msgspec.msgpack.encode(kept), body
+
+
+def join(head: bytes, body: bytes) -> Kept:
+    """The delivery out of what the bucket has of it; raises TamperedDelivery."""
+    if not body:
+        return read_head(head)
+    try:
+        kept = read_head(head)
+    except TamperedDelivery:
+        return read_head(head + body)  # as older releases cut it
+    return msgspec.structs.replace(kept, ciphertext=body)
+
+
+def open_kept(kept: Kept, keyring: Keyring) -> bytes:
+    """The raw body of a delivery with a body; raises TamperedDelivery, UnknownKey."""
+    key = _tenant_key(keyring, kept.kid, kept.tenant)
+    try:
+        packed = AESGCM(key).decrypt(kept.nonce, kept.ciphertext, _bound(kept))
+    except (InvalidTag, ValueError):
+        raise TamperedDelivery(f"delivery {kept.id} was changed after sealing") from None
+    return zlib.decompressobj().decompress(packed, MAX_RAW)
+
+
+def read_head(blob: bytes) -> Kept:
+    """What stands in clear; unproved until `open_kept` opened it. Raises TamperedDelivery for what is no such blob."""
+    try:
+        return msgspec.msgpack.decode(blob, type=Kept)
+    except msgspec.MsgspecError:
+        raise TamperedDelivery("not a kept delivery") from None
+
+
+def _tenant_key(keyring: Keyring, kid: str, tenant: str) -> bytes:
+    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"sinal quarantine v1\0" + tenant.encode())
+    return derive.derive(keyring.key(kid))
+
+
+def _bound(head: Kept) -> bytes:
+    return msgspec.json.encode(
+        [head.v, head.id, head.tenant, head.integration, head.gateway, head.reason, head.received_at]
+    )

@@ -1,6 +1,0 @@
-"""Compiled plans as the runtime sees them: watched, unsealed, handed out as immutable snapshots."""
-
-from sinal_runtime.plans.plans import Plans
-from sinal_runtime.plans.snapshot import Snapshot
-
-__all__ = ["Plans", "Snapshot"]
