@@ -74,6 +74,23 @@ def test_the_command_line_parses_with_it(site: Path) -> None:
     assert "acme_id" in refused.stderr
 
 
+def test_one_of_the_release_before_works_and_is_warned(site: Path) -> None:
+    before = MODULE
+    for now, then in (
+        ("sinal_hub.gateways", "sinal_runtime.gateways"),
+        ("sinal_hub.model.sale", "sinal_runtime.gateways.sale"),
+        ("sinal_hub.identity", "sinal_runtime.identity"),
+    ):
+        assert now in MODULE
+        before = before.replace(now, then)
+    (site / "acmepay_sinal.py").write_text(before)
+    parse = ("-W", "default::DeprecationWarning", "-m", "sinal_cli", "gateways", "parse", "--gateway", "acmepay")
+    answer = run(site, *parse, stdin=json.dumps(BODY))
+    [sale] = json.loads(answer.stdout)
+    assert (sale["gateway"], sale["value"]) == ("acmepay", "297.00")
+    assert "sinal_runtime is now sinal_hub" in answer.stderr
+
+
 def test_what_is_no_sale_is_told_by_its_field(site: Path) -> None:
     (site / "acmepay_sinal.py").write_text(MODULE.replace("value=value,", "value=297.0,"))
     parse = ("-m", "sinal_cli", "gateways", "parse", "--gateway", "acmepay")
