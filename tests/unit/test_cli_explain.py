@@ -17,7 +17,7 @@ from sinal_hub.matching import decision
 from sinal_hub.model.signals import BY_NAME
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
-LIFECYCLE = Path(__file__).parents[2] / "docs" / "event-lifecycle.md"
+LIFECYCLE = Path(__file__).parents[2] / "docs" / "users" / "event-lifecycle.md"
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -271,7 +271,7 @@ def test_every_word_that_the_platform_says_has_a_sentence() -> None:
 
 def test_pages_that_sentences_name_are_there() -> None:
     source = (RUNTIME / "sinal_cli" / "client" / "reasons.py").read_text()
-    pages = set(re.findall(r"docs/[a-z-]+\.md", source))
+    pages = set(re.findall(r"docs/[a-z/-]+\.md", source))
     assert pages and not [page for page in pages if not (RUNTIME.parent / page).is_file()]
 
 

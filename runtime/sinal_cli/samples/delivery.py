@@ -1,6 +1,6 @@
 """A sample as one HTTP request: its body, and the proof that its gateway would add.
 
-The schemes are those that `docs/gateways.md` names and `sinal_hub.gateways` checks.
+The schemes are those that `docs/users/gateways.md` names and `sinal_hub.gateways` checks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What gateway modules read deliveries with, for packages of others: its names stay, what is behind them may move.
 
-`docs/adding-a-gateway.md` shows them at work.
+`docs/developers/adding-a-gateway.md` shows them at work.
 """
 
 from __future__ import annotations
