@@ -9,7 +9,8 @@ from __future__ import annotations
 import warnings
 
 warnings.warn(
-    "sinal_runtime is now sinal_hub, and leaves with the next release: docs/developers/adding-a-gateway.md has the new names",
+    "sinal_runtime is now sinal_hub, and leaves with the next release: "
+    "docs/developers/adding-a-gateway.md has the new names",
     DeprecationWarning,
     stacklevel=2,
 )

@@ -178,11 +178,11 @@ def test_a_sale_without_a_click_says_what_agrees_with_the_nearest_and_what_was_a
         "  They agree in: ip, hour.",
         "  They do not agree in: fbp.",
         "  - No click id came back through hotmart: put the script on the page whose button leads to the checkout, so "
-        "that its link carries the id (docs/tracker.md).",
+        "that its link carries the id (docs/users/tracker.md).",
         "  - Nobody gave this e-mail on a page of yours in the 7 days before: have the page that asks for it tell of "
-        "it (docs/tracker.md).",
+        "it (docs/users/tracker.md).",
         "  - 5 visitors used the sale's address within a day, as on mobile networks: it counts 0.20, not 0.45 (divided "
-        "by √5) (docs/matching.md).",
+        "by √5) (docs/users/matching.md).",
         "  - a_word_of_a_later_release",
     ]
 

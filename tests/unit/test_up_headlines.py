@@ -37,7 +37,7 @@ class Terminal:
         )
 
     def logs(self, message: Any, level: int = logging.WARNING) -> None:
-        record = logging.LogRecord("sinal_runtime", level, "", 0, message, None, None)
+        record = logging.LogRecord("sinal_hub", level, "", 0, message, None, None)
         self._lines.handle(record)
 
 

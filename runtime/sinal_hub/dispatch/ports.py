@@ -139,7 +139,7 @@ class Bus(Protocol):
 
 
 class Circuits(Protocol):
-    """Where this process says which of its breakers are not closed; `store.tenant_status.CircuitStore` in production."""
+    """Where this process says which breakers are not closed; `store.tenant_status.CircuitStore` in production."""
 
     async def opened(self, tenant: str, destination: str, *, reason: str, wait_s: float) -> None:
         """Nothing is sent to it for so long."""
