@@ -1,14 +1,12 @@
-"""Breaker and back-off: when sending stops, how long, and that it always starts again."""
+"""Breaker: when sending stops, how long, and that it always starts again."""
 
 from __future__ import annotations
 
 import random
 
-from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sinal_hub.dispatch import backoff
 from sinal_hub.dispatch.breaker import Breaker, Policy, State
 
 POLICY = Policy(threshold=3, base_s=5.0, cap_s=100.0, pause_base_s=15.0, probe_timeout_s=60.0)
@@ -111,22 +109,3 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreakerMachine = BreakerMachine.TestCase
-
-
-@given(failures=st.integers(-5, 10_000), seed=st.integers())
-def test_backoff_stays_between_nothing_and_its_ceiling(failures: int, seed: int) -> None:
-    delay = backoff.delay_s(failures, random.Random(seed), base_s=2.0, cap_s=900.0)
-    assert 0 <= delay <= min(900.0, 2.0 * 2 ** min(max(failures, 1) - 1, 60))
-
-
-@given(st.integers(1, 100))
-def test_backoff_ceiling_never_shrinks(failures: int) -> None:
-    assert backoff.ceiling_s(failures) <= backoff.ceiling_s(failures + 1) <= backoff.CAP_S
-
-
-def test_backoff_uses_the_whole_range_so_that_failures_do_not_return_together() -> None:
-    rng = random.Random(1)
-    delays = [backoff.delay_s(5, rng, base_s=2.0) for _ in range(2_000)]
-    assert min(delays) < 1.0
-    assert max(delays) > 31.0
-    assert 14 < sum(delays) / len(delays) < 18

@@ -11,7 +11,8 @@ import pytest
 from sinal_cli.embedded.process import Managed, ServiceError
 from sinal_cli.local import services
 from sinal_cli.local.bulletin import Verb
-from sinal_cli.local.services import Watch, pause_s
+from sinal_cli.local.services import PAUSE, Watch, pause_s
+from sinal_core.aio.backoff import Backoff
 
 
 class Frail(Managed):
@@ -47,7 +48,7 @@ Said = list[tuple[Verb, str]]
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "LOOK_S", 0.0)
-    monkeypatch.setattr(services, "FIRST_S", 0.0)
+    monkeypatch.setattr(services, "PAUSE", Backoff(base_s=0.0, cap_s=0.0))
 
 
 async def watched(service: Frail, said: Said, work: Callable[[], bool]) -> None:
@@ -92,7 +93,7 @@ async def test_one_that_keeps_dying_is_told_with_its_log() -> None:
 
 
 def test_the_first_start_is_at_once_and_each_further_one_waits_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "FIRST_S", 0.5)
+    monkeypatch.setattr(services, "PAUSE", PAUSE)
     assert [pause_s(range(n)) for n in (1, 2, 3, 4)] == [0.0, 0.5, 1.0, 2.0]
-    assert pause_s(range(40)) == services.LONGEST_S
+    assert pause_s(range(40)) == PAUSE.cap_s
     assert pause_s([0.0, 500.0]) == 0.0  # long ago is forgotten

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sinal_core.aio.backoff import Backoff, Jitter
 from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
 from sinal_operator import metrics
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 QUIET_S = 0.15  # events come in bursts (`kubectl apply -f folder`): a round waits for the end of one …
 BURST_S = 1.0  # … but no longer than that
 YOUNG_S = 2.0  # so long a reference may lead nowhere before that is a fault: its target may be on the way
-BACKOFF_S = (0.5, 30.0)
+BACKOFF = Backoff(base_s=0.5, cap_s=30.0, jitter=Jitter(0.7, 1.3))
 MOST_LINES = 50  # of one round, in the log
 SOON_S = 0.05  # facts that become due one after the other are written together
 IDLE_S = 1.0  # a listing that is overdue is tried no more often
@@ -113,7 +113,7 @@ class Reconciler:
                 done = False
             self._failures = 0 if done else self._failures + 1
             if not done:
-                asyncio.get_running_loop().call_later(self._backoff_s(), self.wake)
+                asyncio.get_running_loop().call_later(BACKOFF.delay_s(self._failures), self.wake)
 
     def _rest_s(self) -> float:
         rest_s = max(self._survey.due_in_s, IDLE_S)
@@ -142,10 +142,6 @@ class Reconciler:
             self._wake.clear()
             await asyncio.sleep(QUIET_S)
         self._wake.clear()
-
-    def _backoff_s(self) -> float:
-        first, longest = BACKOFF_S
-        return min(longest, first * 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.7, 1.3)  # noqa: S311 - jitter
 
     async def round(self) -> bool:
         """One reconciliation; False when something is left to do. Raises Unreachable or Refused."""

@@ -21,8 +21,10 @@ from sinal_cli.client.table import Cell, Column
 from sinal_cli.client.tenants import unknown
 from sinal_cli.client.words import meta_said
 from sinal_cli.offline import complain
+from sinal_core.aio.backoff import NONE, Backoff
 
 TRIES = 4
+PAUSE = Backoff(base_s=1.0, cap_s=4.0, jitter=NONE)  # between two tries
 MOST_GROUPS = 500  # the API tells of
 GROUP = ("tenant", "stage", "reason", "code", "subcode", "destination")
 GROUPS = (
@@ -178,7 +180,7 @@ def _insist(session: Session, path: str, body: dict[str, Any], key: str) -> dict
         except (Unreachable, Refused) as error:
             if not error.passing or number == TRIES:
                 raise
-            time.sleep(2.0 ** (number - 1))
+            time.sleep(PAUSE.full_s(number))
     raise AssertionError("the last try returns or raises")
 
 

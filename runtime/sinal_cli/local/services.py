@@ -13,9 +13,10 @@ from sinal_cli.embedded.redis import Redis
 from sinal_cli.embedded.sandbox import Sandbox
 from sinal_cli.instance import Instance
 from sinal_cli.local.bulletin import Say
+from sinal_core.aio.backoff import NONE, Backoff
 
 LOOK_S = 0.2
-FIRST_S, LONGEST_S = 0.5, 30.0  # between two starts of a service that keeps ending
+PAUSE = Backoff(base_s=0.5, cap_s=30.0, jitter=NONE)  # between two starts of a service that keeps ending
 MANY, WITHIN_S = 5, 120.0  # ends in so short a time are a fault that a person must look at
 
 
@@ -97,4 +98,4 @@ class Watch:
 def pause_s(ends: Sequence[float]) -> float:
     """How long to wait before a start: not at all after the first end in a while, then twice as long each time."""
     recent = sum(1 for at in ends if ends[-1] - at < WITHIN_S)
-    return 0.0 if recent == 1 else min(LONGEST_S, FIRST_S * 2.0 ** (recent - 2))
+    return 0.0 if recent == 1 else PAUSE.full_s(recent - 1)

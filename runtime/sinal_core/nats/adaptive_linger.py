@@ -8,9 +8,10 @@ wait grows with the rate of batches, until the lane's own limit.
 from __future__ import annotations
 
 import math
-import random
 
-LONGEST_NAK_S = 60.0
+from sinal_core.aio.backoff import Backoff, Jitter
+
+NAK = Backoff(base_s=1.0, cap_s=60.0, jitter=Jitter(0.75, 1.0))
 FIRST_S = 1.0  # the longest wait while little is going on
 CALM = 40.0  # batches a second up to which that is so
 MEMORY_S = 2.0  # of the rate
@@ -39,5 +40,4 @@ class Pace:
 
 def nak_delay_s(deliveries: int) -> float:
     """1, 2, 4 … 60 s by how often it was delivered, less up to a quarter so that a failed batch spreads out."""
-    full = min(LONGEST_NAK_S, 2.0 ** min(max(deliveries, 1) - 1, 10))
-    return full * random.uniform(0.75, 1.0)  # noqa: S311 - spreads retries
+    return NAK.delay_s(deliveries)

@@ -11,7 +11,6 @@ Source of the statuses: ADR-13, ADR-37.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,6 +20,7 @@ import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from sinal_core.aio.backoff import Backoff, Jitter
 from sinal_core.nats import wire
 from sinal_core.nats.client import Bus
 from sinal_core.nats.errors import where
@@ -53,8 +53,7 @@ BUSY = Terms(expires_s=60, heartbeat_s=15)
 CALM = Terms(expires_s=300, heartbeat_s=60)
 LATE_S = 20.0  # how far a heartbeat may be behind its time
 SWEEP_S = 0.25
-FIRST_RETRY_S = 0.1
-LONGEST_RETRY_S = 2.0
+RETRY = Backoff(base_s=0.1, cap_s=2.0, jitter=Jitter(0.75, 1.25))
 FIRST_WINDOW = 16
 _EXPIRED = frozenset({"404", "408"})
 _PENDING = "Nats-Pending-Messages"
@@ -282,8 +281,7 @@ class Puller:
         """The broker does not serve this lane now: try again, at first soon."""
         flow.reset()
         flow.failures += 1
-        delay = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(flow.failures - 1, 10))
-        flow.retry_at = time.monotonic() + delay * random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries
+        flow.retry_at = time.monotonic() + RETRY.delay_s(flow.failures)
         self._troubled.add(flow)
 
     async def _sweep(self) -> None:

@@ -12,7 +12,7 @@ import random
 
 import msgspec
 
-from sinal_hub.dispatch.backoff import ceiling_s
+from sinal_core.aio.backoff import EQUAL, Backoff
 
 
 class State(enum.IntEnum):
@@ -115,8 +115,8 @@ class Breaker:
 
     def _open(self, now: float, reason: str, base_s: float) -> None:
         self._openings += 1
-        longest = ceiling_s(self._openings, base_s=base_s, cap_s=self._policy.cap_s)
-        self._open_until = now + self._rng.uniform(longest / 2, longest)  # never at once: an open breaker stays open
+        wait = Backoff(base_s=base_s, cap_s=self._policy.cap_s, jitter=EQUAL)  # never 0: an open breaker stays open
+        self._open_until = now + wait.delay_s(self._openings, self._rng)
         self._probe_since = None
         self.reason = reason
 

@@ -17,10 +17,11 @@ from typing import Any
 
 import msgspec
 
+from sinal_core.aio.backoff import FULL, Backoff
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_hub.dispatch import backoff, outcomes
+from sinal_hub.dispatch import outcomes
 from sinal_hub.dispatch.bisect import isolate, splits
 from sinal_hub.dispatch.destination_health import Circuit
 from sinal_hub.dispatch.ports import Clock, Graph, Ledger
@@ -34,6 +35,7 @@ from sinal_hub.store.ledger import ERASED, Answered, Claim, Ref, Request, Result
 SHORT_WAIT_S = 0.25  # shorter waits are waited out, longer ones hold no worker
 GIVE_BACK_S = 1.0
 PAUSED_S = 1.0  # least wait after a pause, whatever the clock says
+RETRY = Backoff(base_s=2.0, cap_s=900.0, jitter=FULL)  # of events that the destination may still take
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -202,7 +204,7 @@ class Round:
         if verdict.kind in ("throttle", "credential", "configuration"):
             return max(PAUSED_S, blocked_s)
         failures = max(item.row.attempts for item in part)
-        return max(blocked_s, backoff.delay_s(failures, self._rng))
+        return max(blocked_s, RETRY.delay_s(failures, self._rng))
 
     async def _may_go_on(self) -> bool:
         wait_s = self._circuit.wait_s(self._clock.monotonic())

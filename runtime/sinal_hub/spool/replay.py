@@ -10,12 +10,12 @@ slug is another Tenant's by then, it loses them at once: what was taken for the 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
+from sinal_core.aio.backoff import EQUAL, Backoff
 from sinal_core.nats.errors import BusError, BusUnavailable, LaneFull, LaneMissing, where
 from sinal_core.telemetry import metrics
 from sinal_hub.spool.circuit import Circuit
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 WINDOW = 256
 SLOTS = 8  # tenants whose windows are under way at the same time
 TIMEOUT_S = 5.0
-FIRST_REST_S, LONGEST_REST_S = 0.1, 5.0
+REST = Backoff(base_s=0.1, cap_s=5.0, jitter=EQUAL)
 ORPHAN_S = 86_400
 _WRITE_S = 0.005  # of the order of a sync
 
@@ -106,27 +106,26 @@ class Replayer:
                     await self._drain(tenant)
                 except Exception as error:  # a fault here must not strand the tenant
                     log.error("spool.replay_fault", tenant=tenant, error=type(error).__name__, at=where(error))
-                    await asyncio.sleep(LONGEST_REST_S)
+                    await asyncio.sleep(REST.cap_s)
         finally:
             del self._tasks[tenant]
             self._trouble.pop(tenant, None)
             self._flowing.discard(tenant)
 
     async def _drain(self, tenant: str) -> None:
-        window, rest_s, began, sent = 1, FIRST_REST_S, self._clock.time(), 0
+        window, failures, began, sent = 1, 0, self._clock.time(), 0
         while self._spool.stored(tenant):
             async with self._circuit.passage(), self._slots:
                 offered = await self._spool.offer(tenant, window, self._send)
             sent += offered.taken
             if offered.taken == offered.shown:
-                window, rest_s = min(2 * window, WINDOW), FIRST_REST_S
+                window, failures = min(2 * window, WINDOW), 0
                 self._trouble.pop(tenant, None)
                 self._flowing.add(tenant)
             else:
-                window = 1
+                window, failures = 1, failures + 1
                 self._flowing.discard(tenant)
-                await asyncio.sleep(rest_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load, hides nothing
-                rest_s = min(2 * rest_s, LONGEST_REST_S)
+                await asyncio.sleep(REST.delay_s(failures))
         log.info("spool.replayed", tenant=tenant, records=sent, seconds=round(self._clock.time() - began, 1))
 
     async def _send(self, entries: Sequence[Entry]) -> list[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sinal_operator.cluster.routes.patience import FORGIVEN_S, FREE, LONGEST_S, Patience
+from sinal_operator.cluster.routes.patience import FORGIVEN_S, FREE, PAUSE, Patience
 
 KEY = ("Ingress", "sinal", "sinal-t-loja")
 
@@ -25,7 +25,7 @@ def test_the_first_repairs_come_at_once_and_later_ones_ever_more_slowly() -> Non
         patience.wrote(KEY, "mark")
     assert waits[: FREE + 1] == [0.0] * (FREE + 1)
     assert waits[FREE + 1 : FREE + 4] == [2.0, 4.0, 8.0]
-    assert waits[-1] == LONGEST_S
+    assert waits[-1] == PAUSE.cap_s
 
 
 def test_another_wish_a_calm_while_and_a_new_route_begin_anew() -> None:

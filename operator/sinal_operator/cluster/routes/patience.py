@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sinal_core.aio.backoff import NONE, Backoff
+
 FREE = 3  # so many repairs in a row come at once: a person tries things
-LONGEST_S = 60.0
+PAUSE = Backoff(base_s=2.0, cap_s=60.0, jitter=NONE)
 FORGIVEN_S = 300.0
 
 Key = tuple[str, str, str]
@@ -31,8 +33,7 @@ class Patience:
         record = self._records.get(key)
         if record is None or record.mark != mark or record.count <= FREE:
             return 0.0
-        pause_s = min(LONGEST_S, 2.0 ** (record.count - FREE))
-        return max(0.0, record.at + pause_s - self._clock())
+        return max(0.0, record.at + PAUSE.full_s(record.count - FREE) - self._clock())
 
     def wrote(self, key: Key, mark: str) -> None:
         """Note that it was written."""
