@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: cli-page demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts lock matrix images e2e e2e-node clean help
+.PHONY: cli-page demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts site lock matrix images e2e e2e-node clean help
 
 USERS := demo up test clean help
 
@@ -85,6 +85,10 @@ gitops: .venv/dev.stamp  ## regenerate what Argo CD reads from gitops/argocd/hea
 
 docs: .venv/dev.stamp  ## regenerate the reference pages of settings, manifests, metrics and the API
 	$(BIN)/python -m sinal_cli.reference docs
+
+site: .venv/dev.stamp  ## a web site of docs/ in site/, with a search; a broken link fails it
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "To read it: $(BIN)/python -m http.server --directory site 8000"
 
 cluster: cluster-assets  ## the operator against a real API server, NATS and roles, all as processes
 	$(BIN)/pytest tests/cluster -n 2 --dist loadfile $(ARGS)

@@ -303,7 +303,7 @@ def lanes(*, node: bool, day: int) -> list[list[Tier]]:
     """What CI runs. `node`: whether this machine may run a Kubernetes node; `day` chooses the seeds of chaos."""
     turn = 27  # schedules in which each main fault comes once
     builds = [make("cluster-assets", nice=5)]
-    parts = [make(name, nice=10) for name in ("lint", "types", "unit", "browser", "integration")]
+    parts = [make(name, nice=10) for name in ("lint", "types", "unit", "site", "browser", "integration")]
     cluster = [make(name, after=["cluster-assets"]) for name in ("charts", "cluster")]
     whole = [make("acceptance"), make("chaos", f"SCHEDULES={turn}", f"SEED={1 + day * turn}"), make("monitoring")]
     whole += [make("demo", "ARGS=--json")]
