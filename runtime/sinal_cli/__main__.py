@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from sinal_cli import lean, process_one
+from sinal_cli import lean, pid1
 from sinal_cli.mistakes import guarded
 
 
 def main() -> None:
     """Entry point."""
-    process_one.can_be_ended()
+    pid1.can_be_ended()
     sys.exit(guarded(_run))
 
 

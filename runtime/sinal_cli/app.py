@@ -173,7 +173,7 @@ def migrate(*, wait: float = 0, logins: bool = False) -> int:
     logins
         Let the users of SINAL_DATABASE_URL and SINAL_API_DATABASE_URL log in with the passwords that stand there.
     """
-    from sinal_cli.migrating import migrate_database
+    from sinal_cli.migrate import migrate_database
 
     return migrate_database(wait_s=wait, logins=logins)
 

@@ -157,8 +157,8 @@ def _next(data: Path | None) -> str:
 
 def _done(data: Path | None, work: Callable[[Bus, Settings], Awaitable[Manifest]], *, beside: bool) -> Manifest | None:
     """What the work gives; None, with a word on the error, where it fails."""
+    from sinal_cli.data_folder import FolderUnusable
     from sinal_cli.embedded.process import ServiceError
-    from sinal_cli.instance import FolderUnusable
     from sinal_cli.roles.process import run_loop
     from sinal_core.nats import BusError
     from sinal_core.postgres.errors import StoreError

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sinal_cli.instance import write_private
+from sinal_cli.data_folder import write_private
 from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
 from sinal_operator.provision import Retired

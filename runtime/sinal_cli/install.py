@@ -245,7 +245,7 @@ def parts(file: Path, /) -> int:
     file
         Keyring in a file.
     """
-    from sinal_cli.instance import write_private
+    from sinal_cli.data_folder import write_private
     from sinal_crds.keyring import PARTS, Keyring
 
     try:
@@ -309,7 +309,7 @@ class _Place:
 
 
 def _change_file(file: Path, change: Callable[[Keyring], Keyring], said: Callable[[Keyring], str]) -> int:
-    from sinal_cli.instance import write_private
+    from sinal_cli.data_folder import write_private
     from sinal_crds.keyring import Keyring
 
     try:

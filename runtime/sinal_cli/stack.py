@@ -15,8 +15,8 @@ from typing import Any
 
 from sinal_cli import roles
 from sinal_cli.daily import DailyBackup
+from sinal_cli.data_folder import Instance, write_private
 from sinal_cli.departures import Departures
-from sinal_cli.instance import Instance, write_private
 from sinal_cli.local import at_hand
 from sinal_cli.local.bulletin import Say, silent
 from sinal_cli.local.provisioning import LocalProvisioning

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from sinal_cli.data_folder import FolderUnusable, Instance, write_private
 from sinal_cli.embedded.process import ServiceError
-from sinal_cli.instance import FolderUnusable, Instance, write_private
 from sinal_cli.local import environment, first_use, ports
 from sinal_cli.local.bulletin import Bulletin
 from sinal_cli.local.journal import journal

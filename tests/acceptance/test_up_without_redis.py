@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sinal_cli.data_folder import Instance
 from sinal_cli.embedded import redis
 from sinal_cli.embedded.process import free_port
-from sinal_cli.instance import Instance
 from sinal_cli.stack import Stack
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

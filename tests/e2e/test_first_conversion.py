@@ -10,7 +10,7 @@ import httpx
 from sinal_cli.demo import report
 from sinal_cli.demo.command import balanced
 from sinal_cli.demo.journey import Journey
-from sinal_cli.demo.world import World
+from sinal_cli.demo.shop import World
 
 from tests.cluster.support.waiting import until
 from tests.e2e.support.release import Release

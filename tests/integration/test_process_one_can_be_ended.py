@@ -107,9 +107,7 @@ def test_a_role_that_is_still_importing_ends_at_once(importing: First) -> None:
 
 
 def test_another_process_than_the_first_is_left_to_the_kernel() -> None:
-    look = (
-        "import signal; from sinal_cli import process_one as one; one.can_be_ended(); print(signal.getsignal(15).name)"
-    )
+    look = "import signal; from sinal_cli import pid1 as one; one.can_be_ended(); print(signal.getsignal(15).name)"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert done.stdout.strip() == "SIG_DFL"
 
@@ -119,7 +117,7 @@ def test_it_is_heard_before_anything_heavy_is_imported() -> None:
     look = (
         "import os, signal, sys\n"
         "os.getpid = lambda: 1\n"
-        "from sinal_cli import process_one\n"
+        "from sinal_cli import pid1\n"
         "def told(number, handler, set_signal=signal.signal):\n"
         "    print(number.name, sorted({'asyncio', 'cyclopts', 'nats', 'pydantic'} & sys.modules.keys()))\n"
         "    set_signal(number, handler)\n"

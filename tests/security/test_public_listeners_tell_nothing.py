@@ -13,8 +13,8 @@ import httpx
 import pytest
 import yaml
 
+from sinal_cli.data_folder import Instance
 from sinal_cli.embedded.process import free_port
-from sinal_cli.instance import Instance
 from sinal_cli.stack import Stack
 
 from tests.support.platform import PUBLISHED, ROLES, running

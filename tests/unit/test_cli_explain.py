@@ -11,8 +11,8 @@ import pytest
 
 from sinal_cli.client.absent import lines
 from sinal_cli.client.explain import story
+from sinal_cli.client.messages import REASONS, SIGNALS, meta_said
 from sinal_cli.client.reasons import NOTES, REFUSALS, WAITING
-from sinal_cli.client.words import REASONS, SIGNALS, meta_said
 from sinal_hub.matching import decision
 from sinal_hub.model.signals import BY_NAME
 

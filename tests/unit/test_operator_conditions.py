@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict, find, merged
-from sinal_operator.cluster.journal import turn
+from sinal_operator.cluster.event_recorder import turn
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

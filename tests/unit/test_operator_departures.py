@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sinal_operator.cluster.departures import Departures
-from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.finalization import Finalization
+from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.provision import Retired, TenantReport
 
 
@@ -33,11 +33,11 @@ def later(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": {**body["metadata"], "resourceVersion": "2"}}
 
 
-def departures(*tenants: dict[str, Any]) -> Departures:
-    mirror = Mirror()
+def departures(*tenants: dict[str, Any]) -> Finalization:
+    object_cache = ObjectCache()
     for body in tenants:
-        mirror.put(body)
-    return Departures(mirror)
+        object_cache.put(body)
+    return Finalization(object_cache)
 
 
 def removed(slug: str) -> dict[str, TenantReport]:
@@ -89,13 +89,13 @@ async def test_two_that_leave_with_one_slug_go_one_after_the_other() -> None:
 
 
 async def test_an_abandoned_tenant_is_tried_for_as_long_as_we_live() -> None:
-    mirror = Mirror()
-    mirror.put(tenant("a", deletionPolicy="Delete"))
-    found = Departures(mirror)
+    object_cache = ObjectCache()
+    object_cache.put(tenant("a", deletionPolicy="Delete"))
+    found = Finalization(object_cache)
     found.retired()
-    (seen,) = mirror
+    (seen,) = object_cache
     found.abandon(seen)
-    mirror.remove(later(tenant("a")))
+    object_cache.remove(later(tenant("a")))
     (still,) = found.retired()
     assert (still.uid, still.deletion_policy) == ("uid-a", "Delete")
     found.reported((still,), removed("a"))
@@ -110,32 +110,32 @@ async def test_a_refusal_releases_nobody(result: Any) -> None:
 
 
 async def test_who_went_without_us_loses_its_plan_and_no_queue() -> None:
-    mirror = Mirror()
-    mirror.put(tenant("a", leaving=False, deletionPolicy="Delete"))
-    found = Departures(mirror)
+    object_cache = ObjectCache()
+    object_cache.put(tenant("a", leaving=False, deletionPolicy="Delete"))
+    found = Finalization(object_cache)
     assert found.retired() == ()
-    mirror.remove(later(tenant("a")))
+    object_cache.remove(later(tenant("a")))
     assert [(one.uid, one.deletion_policy) for one in found.retired()] == [("uid-a", "Retain")]
 
 
 async def test_who_was_released_and_is_gone_is_not_taken_up_again() -> None:
-    mirror = Mirror()
-    mirror.put(tenant("a"))
-    found = Departures(mirror)
+    object_cache = ObjectCache()
+    object_cache.put(tenant("a"))
+    found = Finalization(object_cache)
     found.reported(found.retired(), removed("a"))
-    mirror.remove(later(tenant("a")))
+    object_cache.remove(later(tenant("a")))
     assert found.retired() == ()
 
 
 async def test_a_namesake_waits_for_its_predecessor_to_be_gone() -> None:
     """Deleted and created again before we looked: what the first one left would be a stranger's to the second."""
-    mirror = Mirror()
-    mirror.put(tenant("a", uid="first"))
-    found = Departures(mirror)
+    object_cache = ObjectCache()
+    object_cache.put(tenant("a", uid="first"))
+    found = Finalization(object_cache)
     found.retired()
     again = tenant("a", uid="second", leaving=False)
     again["metadata"]["resourceVersion"] = "9"
-    mirror.put(again)
+    object_cache.put(again)
     assert [one.uid for one in found.retired()] == ["first"]
     found.reported(found.retired(), removed("a"))
     assert found.retired() == ()

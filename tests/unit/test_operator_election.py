@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinal_operator.cluster.client import Client, Refused, Unreachable
-from sinal_operator.cluster.election import Election, Terms
+from sinal_operator.cluster.leader_election import LeaderElection, Terms
 
 from tests.support import virtual_time
 
@@ -85,9 +85,9 @@ class Wire(Client):
         return await self._through(lambda: self.server.put(body, new=False))
 
 
-def candidate(wire: Wire, identity: str = "a") -> Election:
+def candidate(wire: Wire, identity: str = "a") -> LeaderElection:
     clock = asyncio.get_running_loop().time
-    return Election(wire, namespace="sinal", name="sinal-operator", identity=identity, clock=clock)
+    return LeaderElection(wire, namespace="sinal", name="sinal-operator", identity=identity, clock=clock)
 
 
 def in_virtual_time(test: Callable[[], Any]) -> Callable[[], None]:
@@ -273,7 +273,7 @@ def test_never_two_at_a_time_and_one_in_the_end(seed: int, candidates: int, badn
                 return dice.random() * 0.2, ""
             return dice.choice((0.05, 1.0, 3.0, 30.0)), dice.choice(("", "lost", "refused", "unanswered"))
 
-        living: dict[int, Election] = {}
+        living: dict[int, LeaderElection] = {}
 
         async def life(number: int) -> None:
             for term in itertools.count():

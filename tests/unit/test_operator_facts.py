@@ -29,13 +29,13 @@ from sinal_crds.models.manifest import Status
 from sinal_crds.models.tenant import TenantStatus
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_crds.secrets import Secrets
-from sinal_operator.cluster import facts
-from sinal_operator.cluster.board import Board
+from sinal_operator.cluster import tenant_status
 from sinal_operator.cluster.conditions import DELIVERING, READY, RECEIVING, Verdict, find, merged
-from sinal_operator.cluster.facts import Told
-from sinal_operator.cluster.journal import turns
-from sinal_operator.cluster.pace import Pace
+from sinal_operator.cluster.event_recorder import turns
 from sinal_operator.cluster.status import judge, patch
+from sinal_operator.cluster.status_feed import StatusFeed
+from sinal_operator.cluster.status_throttle import StatusThrottle
+from sinal_operator.cluster.tenant_status import Told
 
 from tests.unit.test_operator_statuses import SHOP, judged, mirror_of, said, seen_in, world
 
@@ -215,7 +215,7 @@ def test_an_operator_that_has_heard_nothing_yet_leaves_what_was_said() -> None:
 
 
 def test_a_tenant_without_a_plan_shows_no_figures_of_another() -> None:
-    assert facts.said("Tenant", "loja", None, told()).fields == {
+    assert tenant_status.said("Tenant", "loja", None, told()).fields == {
         "backlog": None,
         "events24h": None,
         "matchPercent": None,
@@ -266,7 +266,9 @@ def test_messages_hold_no_figure_that_moves(pixel: DestinationFacts) -> None:
     )
 
     def verdicts(found: DestinationFacts) -> tuple[Verdict, ...]:
-        return facts.said("Destination", "pixel", plan, told(TenantFacts(destinations={"pixel": found}))).verdicts
+        return tenant_status.said(
+            "Destination", "pixel", plan, told(TenantFacts(destinations={"pixel": found}))
+        ).verdicts
 
     moved = msgspec.structs.replace(pixel, backlog=999, dead_letters=999)
     assert verdicts(moved) == verdicts(pixel)
@@ -293,16 +295,16 @@ class Clock:
         return self.now
 
 
-def board() -> tuple[Board, Clock]:
+def board() -> tuple[StatusFeed, Clock]:
     clock = Clock()
-    return Board(lambda: None, Pace(0.0), clock=clock), clock
+    return StatusFeed(lambda: None, StatusThrottle(0.0), clock=clock), clock
 
 
 def entries(**found: TenantFacts) -> dict[str, bytes]:
     return {slug: encode(one) for slug, one in found.items()} | {PULSE_KEY: encode(Pulse(at=AT))}
 
 
-def heard(found: Board) -> Told:
+def heard(found: StatusFeed) -> Told:
     assert found.told is not None
     return found.told
 

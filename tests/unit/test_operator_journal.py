@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sinal_operator.cluster.client import Client
-from sinal_operator.cluster.journal import Journal
-from sinal_operator.cluster.mirror import Seen, see
+from sinal_operator.cluster.event_recorder import EventRecorder
+from sinal_operator.cluster.object_cache import Seen, see
 from sinal_operator.cluster.resources import Resource
 from sinal_operator.cluster.restraint import BURST, REFILL_S, SAME_S
 
@@ -34,23 +34,23 @@ def tenant(name: str) -> Seen:
 async def test_the_same_event_raises_a_count_and_an_object_has_so_many_in_a_while() -> None:
     now = 0.0
     server = Server()
-    journal = Journal(server, clock=lambda: now)
+    recorder = EventRecorder(server, clock=lambda: now)
     for _ in range(60):
-        journal.tell(tenant("a"), "Warning", "SecretNotFound", "the Secret keys is not there")
-        journal.tell(tenant("a"), "Normal", "Ready", "events can flow")
-        await journal.flush()
+        recorder.tell(tenant("a"), "Warning", "SecretNotFound", "the Secret keys is not there")
+        recorder.tell(tenant("a"), "Normal", "Ready", "events can flow")
+        await recorder.flush()
     counts = {event["reason"]: event["count"] for event in server.events.values()}
     assert len(server.events) == len(counts) == 2
     assert sum(counts.values()) == BURST
-    journal.tell(tenant("b"), "Normal", "Ready", "events can flow")
-    await journal.flush()
+    recorder.tell(tenant("b"), "Normal", "Ready", "events can flow")
+    await recorder.flush()
     assert len(server.events) == 3, "another object has its own"
     now += REFILL_S
-    journal.tell(tenant("a"), "Normal", "Ready", "events can flow")
-    journal.tell(tenant("a"), "Normal", "Ready", "events can flow")
-    await journal.flush()
+    recorder.tell(tenant("a"), "Normal", "Ready", "events can flow")
+    recorder.tell(tenant("a"), "Normal", "Ready", "events can flow")
+    await recorder.flush()
     assert sum(event["count"] for event in server.events.values()) == BURST + 2
     now += SAME_S + 1
-    journal.tell(tenant("a"), "Normal", "Ready", "events can flow")
-    await journal.flush()
+    recorder.tell(tenant("a"), "Normal", "Ready", "events can flow")
+    await recorder.flush()
     assert len(server.events) == 4, "after a while it is an event of its own"

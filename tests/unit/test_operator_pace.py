@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_crds.facts import DestinationFacts, TenantFacts
-from sinal_operator.cluster.pace import BURST, MOST_PER_S, OBJECTS, Pace
+from sinal_operator.cluster.status_throttle import BURST, MOST_PER_S, OBJECTS, StatusThrottle
 
 INTERVAL_S = 30.0
 
@@ -27,9 +27,9 @@ def facts(events: int = 0, *, trouble: bool = False) -> TenantFacts:
     return TenantFacts(events_24h=events, destinations={"pixel": pixel})
 
 
-def pace() -> tuple[Pace, Clock]:
+def pace() -> tuple[StatusThrottle, Clock]:
     clock = Clock()
-    return Pace(INTERVAL_S, clock=clock), clock
+    return StatusThrottle(INTERVAL_S, clock=clock), clock
 
 
 def test_what_is_new_is_shown_at_once_and_what_changes_waits_for_its_turn() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from sinal_operator.cluster.client import Client, Refused
 from sinal_operator.cluster.conditions import READY, Verdict
-from sinal_operator.cluster.journal import Journal
-from sinal_operator.cluster.mirror import Mirror
-from sinal_operator.cluster.scribe import Scribe
+from sinal_operator.cluster.event_recorder import EventRecorder
+from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.cluster.status import Judgement
+from sinal_operator.cluster.status_writer import StatusWriter
 
 
 class Recording(Client):
@@ -43,31 +43,31 @@ def funnel(version: int, status: dict[str, Any] | None = None) -> dict[str, Any]
 LOST = Judgement((Verdict(READY, "False", "TenantNotFound", "create it"),))
 
 
-async def write(client: Recording, mirror: Mirror) -> bool:
-    (seen,) = mirror
-    journal = Journal(client)
-    written = await Scribe(client, mirror, journal).write([(seen, LOST)])
-    await journal.flush()
+async def write(client: Recording, object_cache: ObjectCache) -> bool:
+    (seen,) = object_cache
+    recorder = EventRecorder(client)
+    written = await StatusWriter(client, object_cache, recorder).write([(seen, LOST)])
+    await recorder.flush()
     return written
 
 
 async def test_a_status_goes_to_the_version_that_was_judged_and_once() -> None:
-    client, mirror = Recording(), Mirror()
-    mirror.put(funnel(7))
-    assert await write(client, mirror)
-    assert await write(client, mirror)
+    client, object_cache = Recording(), ObjectCache()
+    object_cache.put(funnel(7))
+    assert await write(client, object_cache)
+    assert await write(client, object_cache)
     assert client.patches == [("curso", 7)]
     assert client.events == ["TenantNotFound"]
 
 
 async def test_an_object_that_changed_meanwhile_is_judged_again() -> None:
-    client, mirror = Recording(refusal=409), Mirror()
-    mirror.put(funnel(7))
-    assert not await write(client, mirror)
+    client, object_cache = Recording(refusal=409), ObjectCache()
+    object_cache.put(funnel(7))
+    assert not await write(client, object_cache)
     assert client.events == []
 
 
 async def test_an_object_that_is_gone_needs_nothing() -> None:
-    client, mirror = Recording(refusal=404), Mirror()
-    mirror.put(funnel(7))
-    assert await write(client, mirror)
+    client, object_cache = Recording(refusal=404), ObjectCache()
+    object_cache.put(funnel(7))
+    assert await write(client, object_cache)

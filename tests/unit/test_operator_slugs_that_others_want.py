@@ -13,14 +13,14 @@ from nats.aio.client import Client as Nats
 from sinal_crds.compile import compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.secrets import Secrets
-from sinal_operator.cluster.departures import Departures
-from sinal_operator.cluster.mirror import Mirror
-from sinal_operator.cluster.survey import holdings
+from sinal_operator.cluster.desired_state import holdings
+from sinal_operator.cluster.finalization import Finalization
+from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.provision import TenantReport
 from sinal_operator.provision.api import ConsumerInfo, JetStream, StreamInfo, StreamState
 from sinal_operator.provision.desired import Config
+from sinal_operator.provision.plan_bucket import PlanBucket
 from sinal_operator.provision.tenant import Tenant, retire
-from sinal_operator.provision.vault import Vault
 
 KEYRING = Keyring.generate()
 NAMES = ("a", "b", "c")
@@ -60,14 +60,14 @@ class Broker(JetStream):
 class Cluster:
     """An API server's Tenants, all of one slug, and an operator that can be restarted."""
 
-    mirror: Mirror = field(default_factory=Mirror)
+    object_cache: ObjectCache = field(default_factory=ObjectCache)
     broker: Broker = field(default_factory=Broker)
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
     version: int = 0
 
     def __post_init__(self) -> None:
-        self.vault = Vault(Nats(), self.broker, KEYRING)
-        self.departures = Departures(self.mirror)
+        self.vault = PlanBucket(Nats(), self.broker, KEYRING)
+        self.departures = Finalization(self.object_cache)
 
     def create(self, name: str, policy: str) -> None:
         if name in self.bodies:
@@ -94,8 +94,8 @@ class Cluster:
 
     def restart(self) -> None:
         """A new operator knows what it lists and what NATS has."""
-        self.mirror = Mirror()
-        self.departures = Departures(self.mirror)
+        self.object_cache = ObjectCache()
+        self.departures = Finalization(self.object_cache)
         for name in self.bodies:
             self._show(name)
 
@@ -103,7 +103,7 @@ class Cluster:
         """As the reconciler does one: who leaves first, and then who stays; then the API server forgets who may go."""
         held = holdings(self.vault.holders())
         retired = self.departures.retired()
-        compiled = compile(self.mirror.objects(), Secrets({}), KEYRING, held=held)
+        compiled = compile(self.object_cache.objects(), Secrets({}), KEYRING, held=held)
         before = self.planned
         leaving = {one.slug for one in retired}
         reports: dict[str, TenantReport] = {}
@@ -116,14 +116,16 @@ class Cluster:
             if plan.slug not in leaving:
                 work = Tenant(plan, jetstream=self.broker, vault=self.vault, replicas=1, ack_wait_s=60)
                 await work.reconcile(self.broker.info(f"T-{plan.slug}"), deep=False, abandoned=())
-        if before in {seen.uid for seen in self.mirror if not seen.deleting}:
+        if before in {seen.uid for seen in self.object_cache if not seen.deleting}:
             assert self.planned == before, "somebody took what worked"
-        for seen in list(self.mirror):
+        for seen in list(self.object_cache):
             if seen.deleting and await self.departures.outcome(seen.uid, 0) is not None:
                 assert (self.planned or "") != seen.uid, "it was let go while its plan was in force"
                 self.version += 1
                 gone = self.bodies.pop(seen.key[2])
-                self.mirror.remove({**gone, "metadata": {**gone["metadata"], "resourceVersion": str(self.version)}})
+                self.object_cache.remove(
+                    {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(self.version)}}
+                )
 
     @property
     def planned(self) -> str | None:
@@ -143,7 +145,7 @@ class Cluster:
     def _show(self, name: str) -> None:
         self.version += 1
         self.bodies[name]["metadata"]["resourceVersion"] = str(self.version)
-        self.mirror.put(msgspec.json.decode(msgspec.json.encode(self.bodies[name])))
+        self.object_cache.put(msgspec.json.decode(msgspec.json.encode(self.bodies[name])))
 
 
 steps = st.lists(

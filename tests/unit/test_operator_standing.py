@@ -9,8 +9,8 @@ import pytest
 
 from sinal_operator import metrics
 from sinal_operator.cluster.conditions import READY, Verdict
-from sinal_operator.cluster.mirror import Seen, see
-from sinal_operator.cluster.standing import Standing
+from sinal_operator.cluster.object_cache import Seen, see
+from sinal_operator.cluster.readiness_metrics import ReadinessMetrics
 from sinal_operator.cluster.status import Judgement
 
 NOW = 1_800_000_000.0
@@ -36,50 +36,50 @@ def shown() -> dict[tuple[str, str], float]:
 
 
 @pytest.fixture
-def standing() -> Iterator[Standing]:
+def standing() -> Iterator[ReadinessMetrics]:
     times = iter(range(1000))
-    made = Standing(clock=lambda: NOW + next(times))
+    made = ReadinessMetrics(clock=lambda: NOW + next(times))
     yield made
     made.show([])
 
 
-def test_a_ready_object_has_no_series(standing: Standing) -> None:
+def test_a_ready_object_has_no_series(standing: ReadinessMetrics) -> None:
     standing.show([(tenant("loja", ready("False", "SlugTaken")), judged("True", "Ready"))])
     assert shown() == {}
 
 
-def test_it_is_broken_since_its_status_says_so(standing: Standing) -> None:
+def test_it_is_broken_since_its_status_says_so(standing: ReadinessMetrics) -> None:
     standing.show([(tenant("loja", ready("False", "SlugTaken")), None)])
     assert shown() == {("loja", "SlugTaken"): 1_795_514_400.0}
 
 
-def test_one_that_just_broke_is_broken_since_now(standing: Standing) -> None:
+def test_one_that_just_broke_is_broken_since_now(standing: ReadinessMetrics) -> None:
     standing.show([(tenant("loja", ready("True", "Ready")), judged("False", "StreamForeign"))])
     assert shown() == {("loja", "StreamForeign"): NOW}
 
 
-def test_another_reason_does_not_make_it_young_again(standing: Standing) -> None:
+def test_another_reason_does_not_make_it_young_again(standing: ReadinessMetrics) -> None:
     seen = tenant("loja", ready("True", "Ready"))
     standing.show([(seen, judged("Unknown", "BrokerUnavailable"))])
     standing.show([(seen, judged("False", "ProvisioningFailed"))])
     assert shown() == {("loja", "ProvisioningFailed"): NOW}
 
 
-def test_one_that_nobody_judges_grows_old(standing: Standing) -> None:
+def test_one_that_nobody_judges_grows_old(standing: ReadinessMetrics) -> None:
     unseen = tenant("loja", ready("Unknown", "Pending", "1970-01-01T00:00:00Z"))
     for _ in range(3):
         standing.show([(unseen, None)])
     assert shown() == {("loja", "Pending"): NOW}
 
 
-def test_series_are_bounded_and_the_oldest_stay(standing: Standing) -> None:
+def test_series_are_bounded_and_the_oldest_stay(standing: ReadinessMetrics) -> None:
     many = [(tenant(f"t{n}"), judged("False", "SlugTaken")) for n in range(metrics.MOST_NOT_READY + 20)]
     standing.show(many)
     assert len(shown()) == metrics.MOST_NOT_READY
     assert ("t0", "SlugTaken") in shown()
 
 
-def test_series_go_with_their_objects(standing: Standing) -> None:
+def test_series_go_with_their_objects(standing: ReadinessMetrics) -> None:
     standing.show([(tenant("loja"), judged("False", "SlugTaken"))])
     standing.show([])
     assert shown() == {}

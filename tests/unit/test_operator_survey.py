@@ -9,8 +9,8 @@ import pytest
 
 from sinal_crds.keyring import Keyring
 from sinal_operator.cluster.client import Client
-from sinal_operator.cluster.mirror import Mirror
-from sinal_operator.cluster.survey import APART_S, RESYNC_S, Survey
+from sinal_operator.cluster.desired_state import APART_S, RESYNC_S, DesiredState
+from sinal_operator.cluster.object_cache import ObjectCache
 
 
 class Clock:
@@ -63,10 +63,10 @@ def clock() -> Clock:
     return Clock()
 
 
-def surveying(clock: Clock, *objects: dict[str, Any]) -> tuple[Survey, Listing]:
+def surveying(clock: Clock, *objects: dict[str, Any]) -> tuple[DesiredState, Listing]:
     client = Listing()
     client.objects = list(objects)
-    return Survey(client, Mirror(), Keyring.generate(), clock=clock), client
+    return DesiredState(client, ObjectCache(), Keyring.generate(), clock=clock), client
 
 
 async def test_it_lists_at_first_and_then_only_now_and_then(clock: Clock) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sinal_crds.loading import Objects, parse
 from sinal_crds.references import SECRET_KEY_MISSING, Problem
 from sinal_operator.cluster.client import Client
-from sinal_operator.cluster.wallet import MANY, Wallet
+from sinal_operator.cluster.secret_cache import MANY, SecretCache
 
 
 class FewRequests(Client):
@@ -58,33 +58,33 @@ def using(*names: str) -> Objects:
 
 async def test_a_secret_is_fetched_when_something_refers_to_it_and_then_no_more() -> None:
     client = FewRequests(secret("keys", accessToken=b"t"), secret("unused", accessToken=b"u"))
-    wallet = Wallet(client)
+    secret_cache = SecretCache(client)
     for _ in range(3):
-        found = await wallet.fetch(using("keys", "missing"))
+        found = await secret_cache.fetch(using("keys", "missing"))
     assert found.get("default", "keys") == {"accessToken": "t"}
     assert found.get("default", "missing") is None
     assert sorted(client.gets) == ["keys", "missing"]
 
 
 async def test_events_of_used_secrets_change_plans_and_no_others_do() -> None:
-    wallet = Wallet(FewRequests(secret("keys", accessToken=b"t")))
-    await wallet.fetch(using("keys"))
-    assert not wallet.event(secret("unused", 5, accessToken=b"u"), gone=False)
-    assert not wallet.event(secret("keys", 2, accessToken=b"t"), gone=False), "the same values"
-    assert wallet.event(secret("keys", 3, accessToken=b"new"), gone=False)
-    assert (await wallet.fetch(using("keys"))).get("default", "keys") == {"accessToken": "new"}
-    assert not wallet.event(secret("keys", 2, accessToken=b"t"), gone=False), "an older version"
-    assert wallet.event(secret("keys", 4), gone=True)
-    assert (await wallet.fetch(using("keys"))).get("default", "keys") is None
+    secret_cache = SecretCache(FewRequests(secret("keys", accessToken=b"t")))
+    await secret_cache.fetch(using("keys"))
+    assert not secret_cache.event(secret("unused", 5, accessToken=b"u"), gone=False)
+    assert not secret_cache.event(secret("keys", 2, accessToken=b"t"), gone=False), "the same values"
+    assert secret_cache.event(secret("keys", 3, accessToken=b"new"), gone=False)
+    assert (await secret_cache.fetch(using("keys"))).get("default", "keys") == {"accessToken": "new"}
+    assert not secret_cache.event(secret("keys", 2, accessToken=b"t"), gone=False), "an older version"
+    assert secret_cache.event(secret("keys", 4), gone=True)
+    assert (await secret_cache.fetch(using("keys"))).get("default", "keys") is None
 
 
 async def test_a_value_that_is_no_text_spoils_itself_only_and_is_named() -> None:
-    wallet = Wallet(FewRequests(secret("keys", accessToken=b"t", keystore=b"\xff")))
-    assert (await wallet.fetch(using("keys"))).get("default", "keys") == {"accessToken": "t"}
+    secret_cache = SecretCache(FewRequests(secret("keys", accessToken=b"t", keystore=b"\xff")))
+    assert (await secret_cache.fetch(using("keys"))).get("default", "keys") == {"accessToken": "t"}
     missing = Problem(
         "Destination", "default", "d", "spec", SECRET_KEY_MISSING, "no value", ("Secret", "default", "keys")
     )
-    (explained,) = wallet.explained([missing])
+    (explained,) = secret_cache.explained([missing])
     assert explained.reason == "SecretMalformed"
     assert "data.keystore" in explained.message
 
@@ -92,13 +92,13 @@ async def test_a_value_that_is_no_text_spoils_itself_only_and_is_named() -> None
 async def test_very_many_are_taken_from_one_listing() -> None:
     names = [f"s{n}" for n in range(MANY + 1)]
     client = FewRequests(*(secret(name, accessToken=b"t") for name in names))
-    found = await Wallet(client).fetch(using(*names))
+    found = await SecretCache(client).fetch(using(*names))
     assert (client.listings, client.gets, len(found)) == (1, [], MANY + 1)
 
 
 @pytest.mark.parametrize("gone", [True, False])
 async def test_no_representation_holds_a_value(gone: bool) -> None:
-    wallet = Wallet(FewRequests(secret("keys", accessToken=b"do-not-print")))
-    await wallet.fetch(using("keys"))
-    wallet.event(secret("keys", 2, accessToken=b"do-not-print"), gone=gone)
-    assert "do-not-print" not in repr(vars(wallet))
+    secret_cache = SecretCache(FewRequests(secret("keys", accessToken=b"do-not-print")))
+    await secret_cache.fetch(using("keys"))
+    secret_cache.event(secret("keys", 2, accessToken=b"do-not-print"), gone=gone)
+    assert "do-not-print" not in repr(vars(secret_cache))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sinal_operator.provision.api import Account
-from sinal_operator.provision.outlook import SWEEP_S, TURNS, Outlook
+from sinal_operator.provision.resync_schedule import SWEEP_S, TURNS, ResyncSchedule
 
 CALM = Account(streams=5, consumers=9)
 SLUGS = tuple(f"t{n:03d}" for n in range(100))
@@ -43,8 +43,8 @@ class Clock:
         return self.now
 
 
-def outlook(clock: Clock | None = None) -> Outlook:
-    found = Outlook(Client(), clock=clock or Clock())  # type: ignore[arg-type]
+def outlook(clock: Clock | None = None) -> ResyncSchedule:
+    found = ResyncSchedule(Client(), clock=clock or Clock())  # type: ignore[arg-type]
     found.everything(CALM)
     return found
 
@@ -52,7 +52,7 @@ def outlook(clock: Clock | None = None) -> Outlook:
 async def told(subject: str, data: bytes = b"") -> frozenset[str]:
     """What is noted of a message on that subject."""
     client = Client()
-    async with Outlook(client) as found:  # type: ignore[arg-type]
+    async with ResyncSchedule(client) as found:  # type: ignore[arg-type]
         listener = client.listeners[".".join([*subject.split(".")[:5], "*", *["*"] * (subject.count(".") - 5)])]
         await listener(Message(subject, data))
         asked, heard = found.asked, found.heard()

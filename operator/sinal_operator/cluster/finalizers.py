@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 from sinal_operator.cluster.client import Body, Client, Refused, Unreachable
 from sinal_operator.cluster.definitions import Definitions
-from sinal_operator.cluster.departures import Departures
-from sinal_operator.cluster.journal import Journal
-from sinal_operator.cluster.mirror import FINALIZER, Change, Mirror, Seen
+from sinal_operator.cluster.event_recorder import EventRecorder
+from sinal_operator.cluster.finalization import Finalization
+from sinal_operator.cluster.object_cache import FINALIZER, Change, ObjectCache, Seen
 from sinal_operator.cluster.resources import CUSTOM
 
 log = logging.getLogger(__name__)
@@ -32,16 +32,16 @@ class Finalizers:
     def __init__(
         self,
         client: Client,
-        mirror: Mirror,
-        departures: Departures,
+        object_cache: ObjectCache,
+        departures: Finalization,
         definitions: Definitions,
-        journal: Journal,
+        recorder: EventRecorder,
         *,
         patience_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client, self._mirror, self._departures = client, mirror, departures
-        self._definitions, self._journal = definitions, journal
+        self._client, self._object_cache, self._departures = client, object_cache, departures
+        self._definitions, self._recorder = definitions, recorder
         self._patience_s, self._clock = patience_s, clock
         self._since: dict[str, float] = {}  # UID of one that leaves -> when that was first seen
         self._free: dict[str, float] = {}  # UID of one that may go -> since when
@@ -63,7 +63,7 @@ class Finalizers:
         self._since = {uid: self._since.get(uid, now) for uid in leaving}
         for uid, seen in leaving.items():
             if now - self._since[uid] > self._patience_s + LATE_S and not self._departures.may_go(uid):
-                self._departures.give_up(seen, self._journal, self._patience_s)
+                self._departures.give_up(seen, self._recorder, self._patience_s)
         self._free = {uid: self._free.get(uid, now) for uid in leaving if self._departures.may_go(uid)}
         for uid, since in self._free.items():
             if now - since >= LATE_S:
@@ -72,14 +72,14 @@ class Finalizers:
     async def _list(self) -> bool:
         changes: list[Change] = []
         async for page, _ in self._client.pages(_TENANTS):
-            changes += [self._mirror.put(body) for body in page]
+            changes += [self._object_cache.put(body) for body in page]
         return Change.DECLARED in changes
 
     async def _take_off(self, seen: Seen) -> None:
         _, namespace, name = seen.key
         body = await self._client.get(_TENANTS, namespace, name)
         if body is None or body["metadata"]["uid"] != seen.uid:
-            self._mirror.remove(_last(seen))
+            self._object_cache.remove(_last(seen))
             return
         metadata = body["metadata"]
         others = [one for one in metadata.get("finalizers") or () if one != FINALIZER]
@@ -92,12 +92,12 @@ class Finalizers:
             return  # the next look sees it as it is
         log.info("Tenant %s/%s is let go", namespace, name)
         if others:
-            self._mirror.put(left)
+            self._object_cache.put(left)
         else:
-            self._mirror.remove(left)
+            self._object_cache.remove(left)
 
 
 def _last(seen: Seen) -> Body:
-    """What a Tenant that is gone was, as far as the mirror asks."""
+    """What a Tenant that is gone was, as far as the object cache asks."""
     kind, namespace, name = seen.key
     return {"kind": kind, "metadata": {"namespace": namespace, "name": name, "resourceVersion": str(seen.version)}}

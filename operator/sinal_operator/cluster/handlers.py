@@ -2,7 +2,7 @@
 
 Watch events are taken with `on.event`, which writes nothing to the objects; only a Tenant's deletion needs Kopf's
 bookkeeping. So no annotation is left on anything but a Tenant whose deletion waits. Every handler is a coroutine: Kopf
-runs plain functions in threads, and the mirror belongs to the loop.
+runs plain functions in threads, and the object_cache belongs to the loop.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import kopf
 
 from sinal_crds.names import GROUP, VERSION
 from sinal_operator.cluster.definitions import DEFINITIONS, Definitions
-from sinal_operator.cluster.departures import Departures
-from sinal_operator.cluster.journal import Journal
+from sinal_operator.cluster.desired_state import DesiredState
+from sinal_operator.cluster.event_recorder import EventRecorder
+from sinal_operator.cluster.finalization import Finalization
 from sinal_operator.cluster.login import login
-from sinal_operator.cluster.mirror import FINALIZER, see
+from sinal_operator.cluster.object_cache import FINALIZER, see
 from sinal_operator.cluster.reconciler import Reconciler
 from sinal_operator.cluster.resources import CUSTOM, SECRETS, SECRETS_SELECTOR
-from sinal_operator.cluster.survey import Survey
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +65,10 @@ def settings(*, namespaced: bool = False) -> kopf.OperatorSettings:
 
 
 def registry(
-    survey: Survey,
+    survey: DesiredState,
     reconciler: Reconciler,
-    departures: Departures,
-    journal: Journal,
+    departures: Finalization,
+    recorder: EventRecorder,
     definitions: Definitions,
     *,
     patience_s: float,
@@ -93,7 +93,7 @@ def registry(
             return
         if runtime.total_seconds() < patience_s:
             raise kopf.TemporaryError("NATS still has what is its own", delay=random.uniform(0.5, 2))  # noqa: S311
-        departures.give_up(see(dict(body)), journal, patience_s)
+        departures.give_up(see(dict(body)), recorder, patience_s)
 
     async def definition_seen(event: Any, **_: Any) -> None:
         definitions.event(event["type"], event["object"])

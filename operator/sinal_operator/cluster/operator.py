@@ -20,20 +20,20 @@ import kopf
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_operator.cluster import handlers
-from sinal_operator.cluster.board import Board
 from sinal_operator.cluster.broker import Broker
 from sinal_operator.cluster.client import Client
 from sinal_operator.cluster.definitions import Definitions
-from sinal_operator.cluster.departures import Departures
+from sinal_operator.cluster.desired_state import DesiredState
+from sinal_operator.cluster.event_recorder import EventRecorder
+from sinal_operator.cluster.finalization import Finalization
 from sinal_operator.cluster.finalizers import Finalizers
-from sinal_operator.cluster.journal import Journal
-from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.cluster.orphans import Orphans
-from sinal_operator.cluster.pace import Pace
 from sinal_operator.cluster.reconciler import Reconciler
 from sinal_operator.cluster.routes import RouteOptions, Router
-from sinal_operator.cluster.scribe import Scribe
-from sinal_operator.cluster.survey import Survey
+from sinal_operator.cluster.status_feed import StatusFeed
+from sinal_operator.cluster.status_throttle import StatusThrottle
+from sinal_operator.cluster.status_writer import StatusWriter
 from sinal_operator.provision import desired
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class ClusterOperator:
 
     def _parts(self, stack: contextlib.AsyncExitStack) -> tuple[asyncio.Task[None], ...]:
         """The parts, started; the stack ends them, the watches last but for the connections."""
-        options, client, mirror = self._options, self._client(), Mirror()
+        options, client, object_cache = self._options, self._client(), ObjectCache()
         stack.push_async_callback(client.close)
         broker = Broker(
             options.nats_url,
@@ -136,29 +136,29 @@ class ClusterOperator:
             allowed=self._allowed,
         )
         definitions = Definitions()
-        survey = Survey(client, mirror, self._keyring, definitions, reserved=options.reserved_hosts)
-        departures, journal = Departures(mirror), Journal(client)
-        board = Board(lambda: broker.client, Pace(options.status_interval_s))
+        survey = DesiredState(client, object_cache, self._keyring, definitions, reserved=options.reserved_hosts)
+        departures, recorder = Finalization(object_cache), EventRecorder(client)
+        board = StatusFeed(lambda: broker.client, StatusThrottle(options.status_interval_s))
         reconciler = Reconciler(
             survey=survey,
             broker=broker,
             ingest_url=options.ingest_url,
-            mirror=mirror,
+            object_cache=object_cache,
             departures=departures,
-            scribe=Scribe(client, mirror, journal),
-            journal=journal,
+            writer=StatusWriter(client, object_cache, recorder),
+            recorder=recorder,
             router=(router := Router(client, options.routes) if options.routes is not None else None),
             board=board,
             orphans=Orphans(options.namespaces),
         )
         self._synced, self._connected = lambda: survey.synced, lambda: broker.connected
         patience_s = options.deletion_patience_s
-        finalizers = Finalizers(client, mirror, departures, definitions, journal, patience_s=patience_s)
+        finalizers = Finalizers(client, object_cache, departures, definitions, recorder, patience_s=patience_s)
         found = handlers.registry(
             survey,
             reconciler,
             departures,
-            journal,
+            recorder,
             definitions,
             patience_s=patience_s,
             namespaced=bool(options.namespaces),
@@ -167,7 +167,7 @@ class ClusterOperator:
         watching = _watching(found, options.namespaces, stack)
         routing = router.watches(reconciler.wake) if router is not None else ()
         letting_go = finalizers.run(reconciler.wake)
-        working = (keeping, reconciler.run(), journal.run(), board.run(reconciler.hear), letting_go, *routing)
+        working = (keeping, reconciler.run(), recorder.run(), board.run(reconciler.hear), letting_go, *routing)
         return watching, *(_task(work, stack) for work in working)
 
 

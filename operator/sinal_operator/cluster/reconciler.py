@@ -17,20 +17,20 @@ from sinal_core.aio.backoff import Backoff, Jitter
 from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
 from sinal_operator import metrics
-from sinal_operator.cluster.board import Board
 from sinal_operator.cluster.broker import Broker
 from sinal_operator.cluster.client import Refused, Unreachable
 from sinal_operator.cluster.conditions import Verdict
-from sinal_operator.cluster.departures import Departures
-from sinal_operator.cluster.facts import Told
-from sinal_operator.cluster.journal import Journal
-from sinal_operator.cluster.mirror import Mirror
+from sinal_operator.cluster.desired_state import Declared, DesiredState
+from sinal_operator.cluster.event_recorder import EventRecorder
+from sinal_operator.cluster.finalization import Finalization
+from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.cluster.orphans import Orphans
+from sinal_operator.cluster.readiness_metrics import ReadinessMetrics
 from sinal_operator.cluster.routes import Router
-from sinal_operator.cluster.scribe import Scribe
-from sinal_operator.cluster.standing import Standing
 from sinal_operator.cluster.status import World, judge
-from sinal_operator.cluster.survey import Declared, Survey
+from sinal_operator.cluster.status_feed import StatusFeed
+from sinal_operator.cluster.status_writer import StatusWriter
+from sinal_operator.cluster.tenant_status import Told
 from sinal_operator.provision import Report, Retired, TenantReport
 
 log = logging.getLogger(__name__)
@@ -45,31 +45,31 @@ IDLE_S = 1.0  # a listing that is overdue is tried no more often
 
 
 class Reconciler:
-    """Brings NATS and statuses to what the mirror shows."""
+    """Brings NATS and statuses to what the object cache shows."""
 
     def __init__(
         self,
         *,
-        survey: Survey,
+        survey: DesiredState,
         broker: Broker,
         ingest_url: str,
-        mirror: Mirror,
-        departures: Departures,
-        scribe: Scribe,
-        journal: Journal,
+        object_cache: ObjectCache,
+        departures: Finalization,
+        writer: StatusWriter,
+        recorder: EventRecorder,
         router: Router | None = None,
-        board: Board | None = None,
+        board: StatusFeed | None = None,
         orphans: Orphans | None = None,
     ) -> None:
         self._orphans = orphans or Orphans()
         self._survey, self._broker = survey, broker
         self._ingest_url = ingest_url.rstrip("/")
-        self._mirror, self._departures = mirror, departures
-        self._scribe, self._journal, self._router = scribe, journal, router
+        self._object_cache, self._departures = object_cache, departures
+        self._writer, self._recorder, self._router = writer, recorder, router
         self._board = board
         self._unwritten: frozenset[str] = frozenset()  # slugs whose facts statuses do not all show
         self._routes: Mapping[ObjectKey, Verdict] = {}
-        self._standing = Standing()
+        self._standing = ReadinessMetrics()
         self._wake = asyncio.Event()
         self._round_due = False  # what woke it asks for a whole round, not for facts alone
         self._failures = 0
@@ -129,9 +129,9 @@ class Reconciler:
         if before is None or told is None or before.fresh is not told.fresh:
             changed = frozenset(self._world.plans)
         self._world = replace(self._world, told=told)
-        concerned = [seen for seen in self._mirror if self._world.slugs.get(seen.tenant) in changed]
+        concerned = [seen for seen in self._object_cache if self._world.slugs.get(seen.tenant) in changed]
         judged = [(seen, judge(seen, self._world)) for seen in concerned]
-        written = await self._scribe.write((seen, j) for seen, j in judged if j is not None)
+        written = await self._writer.write((seen, j) for seen, j in judged if j is not None)
         self._unwritten = frozenset() if written else changed
         if not written:
             asyncio.get_running_loop().call_later(IDLE_S, self.hear)
@@ -159,7 +159,7 @@ class Reconciler:
             judged = [(seen, judge(seen, self._world)) for seen in declared.seen]
             if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
                 asyncio.get_running_loop().call_later(YOUNG_S, self.wake)
-            written = await self._scribe.write((seen, j) for seen, j in judged if j is not None)
+            written = await self._writer.write((seen, j) for seen, j in judged if j is not None)
             self._tell()
         self._standing.show(judged)
         metrics.RECONCILE_TOTAL.labels("Cluster", "done" if written else "incomplete").inc()
@@ -231,7 +231,7 @@ class Reconciler:
             active=self._active,
             held=declared.held,
             paused=declared.paused,
-            young=self._mirror.declared_since(YOUNG_S),
+            young=self._object_cache.declared_since(YOUNG_S),
             broker_trouble=self._broker.trouble,
             ingest_url=self._ingest_url,
             slugs={("Tenant", plan.namespace, plan.name): plan.slug for plan in plans},
@@ -248,14 +248,14 @@ class Reconciler:
     def _tell(self) -> None:
         """Events of what was made or changed at NATS."""
         told, self._untold = self._untold, []
-        tenants = {slug: self._mirror.get(tenant) for tenant, slug in self._world.slugs.items()}
+        tenants = {slug: self._object_cache.get(tenant) for tenant, slug in self._world.slugs.items()}
         for report in told:
             if seen := tenants.get(report.slug):
                 changes = "; ".join(change.removeprefix(f"{report.slug}: ") for change in report.changes)
-                self._journal.tell(seen, "Normal", "Provisioned", changes)
+                self._recorder.tell(seen, "Normal", "Provisioned", changes)
         for tenant, routes in (self._router.news() if self._router is not None else {}).items():
-            if seen := self._mirror.get(("Tenant", *tenant)):
-                self._journal.tell(seen, "Normal", "Routed", "; ".join(routes))
+            if seen := self._object_cache.get(("Tenant", *tenant)):
+                self._recorder.tell(seen, "Normal", "Routed", "; ".join(routes))
 
 
 _WORKS = ("created", "updated", "unchanged")

@@ -17,11 +17,11 @@ from sinal_crds.loading import ObjectKey
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_crds.references import SECRET_MALFORMED, SECRET_REASONS, Problem
-from sinal_operator.cluster import facts
+from sinal_operator.cluster import tenant_status
 from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict, find, merged
-from sinal_operator.cluster.facts import Told
-from sinal_operator.cluster.mirror import PAUSED as PAUSED_ANNOTATION
-from sinal_operator.cluster.mirror import Seen
+from sinal_operator.cluster.object_cache import PAUSED as PAUSED_ANNOTATION
+from sinal_operator.cluster.object_cache import Seen
+from sinal_operator.cluster.tenant_status import Told
 from sinal_operator.provision.report import TenantReport
 
 # Reasons beside those of sinal_crds.references.
@@ -119,9 +119,9 @@ def patch(seen: Seen, judgement: Judgement, *, now: datetime) -> dict[str, Any]:
 def _with_facts(seen: Seen, judgement: Judgement, world: World) -> Judgement:
     """The judgement with what the runtime tells; as long as it has told nothing, what was said before stays."""
     if world.told is None:
-        return replace(judgement, keeps=facts.CONDITIONS)
-    found = facts.said(seen.key[0], seen.key[2], world.plan(seen.tenant), world.told)
-    refused = next((one for one in found.verdicts if one.reason in facts.REFUSED_TOKEN), None)
+        return replace(judgement, keeps=tenant_status.CONDITIONS)
+    found = tenant_status.said(seen.key[0], seen.key[2], world.plan(seen.tenant), world.told)
+    refused = next((one for one in found.verdicts if one.reason in tenant_status.REFUSED_TOKEN), None)
     ours = tuple(
         refused.of(CREDENTIALS) if refused and one.type == CREDENTIALS and one.state == "True" else one
         for one in judgement.verdicts

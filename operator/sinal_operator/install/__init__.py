@@ -6,7 +6,7 @@ Git would never end. So a Job of the chart does it, with rights for nothing else
 
 from __future__ import annotations
 
-from sinal_operator.install.fitness import Unfit, definitions_served, external_metrics_ours
+from sinal_operator.install.preflight import Unfit, definitions_served, external_metrics_ours
 from sinal_operator.install.secrets import Malformed, change_keyring, ensure, ensure_parts, read_keyring
 
 __all__ = [

@@ -20,10 +20,10 @@ from sinal_crds.sealing import Holder, Keyring
 from sinal_operator import metrics
 from sinal_operator.provision import desired, drift
 from sinal_operator.provision.api import JetStream, Refused, StreamInfo, Unavailable
-from sinal_operator.provision.outlook import Look, Outlook
+from sinal_operator.provision.plan_bucket import PlanBucket
 from sinal_operator.provision.report import ENDED, Report, Retired, TenantReport
+from sinal_operator.provision.resync_schedule import Look, ResyncSchedule
 from sinal_operator.provision.tenant import NO_STORAGE, Tenant, retire
-from sinal_operator.provision.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Provisioner:
     ) -> None:
         self._client = client
         self._jetstream = JetStream(client, allowed=allowed)
-        self._vault = Vault(client, self._jetstream, keyring)
+        self._vault = PlanBucket(client, self._jetstream, keyring)
         self._replicas = replicas
         self._ack_wait_s = ack_wait_s
         self._lock = asyncio.Lock()
@@ -210,7 +210,7 @@ class Provisioner:
         `on_report` gets what was found of the tenants that were looked at: at an interval, at once after a reconnect,
         and when somebody tells of a lack.
         """
-        async with Outlook(self._client) as outlook:
+        async with ResyncSchedule(self._client) as outlook:
             connects, next_at = -1, 0.0
             while True:
                 seen = self._client.stats["reconnects"]
@@ -240,7 +240,7 @@ class Provisioner:
         source: Callable[[], Iterable[TenantPlan]],
         retired: Callable[[], Iterable[Retired]],
         on_report: Callable[[Report], None],
-        outlook: Outlook,
+        outlook: ResyncSchedule,
         *,
         all_of_it: bool,
     ) -> bool:
@@ -268,7 +268,7 @@ class Provisioner:
         return await self._reconcile(plans, gone, deep=look.deep, abandon={})
 
     async def _look(
-        self, plans: Iterable[TenantPlan], gone: Iterable[Retired], asked: Collection[str], outlook: Outlook
+        self, plans: Iterable[TenantPlan], gone: Iterable[Retired], asked: Collection[str], outlook: ResyncSchedule
     ) -> Look:
         """What to look at now; raises Unavailable or Refused."""
         bucket = await self._jetstream.stream(f"KV_{names.PLANS_BUCKET}")

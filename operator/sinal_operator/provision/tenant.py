@@ -14,8 +14,8 @@ from sinal_crds.departures import Departure, encode
 from sinal_crds.plan import TenantPlan
 from sinal_operator.provision import desired, drift
 from sinal_operator.provision.api import ConsumerInfo, JetStream, Refused, StreamInfo
+from sinal_operator.provision.plan_bucket import PlanBucket
 from sinal_operator.provision.report import Result, Retired, TenantReport
-from sinal_operator.provision.vault import Vault
 
 _OVERLAP = 10065  # subjects overlap with an existing stream
 _TAKEN = 10058  # a stream of that name with another configuration, made since it was looked for
@@ -39,7 +39,7 @@ class Tenant:
     """The work on one tenant; used once."""
 
     def __init__(
-        self, plan: TenantPlan, *, jetstream: JetStream, vault: Vault, replicas: int, ack_wait_s: float
+        self, plan: TenantPlan, *, jetstream: JetStream, vault: PlanBucket, replicas: int, ack_wait_s: float
     ) -> None:
         self._plan = plan
         self._jetstream = jetstream
@@ -196,7 +196,7 @@ async def _depart(retired: Retired, jetstream: JetStream) -> None:
     await jetstream.store(f"$KV.{names.DEPARTURES_BUCKET}.{departure.key}", encode(departure))
 
 
-async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: Vault) -> TenantReport:
+async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: PlanBucket) -> TenantReport:
     """Take a tenant's plan away and, where its policy says Delete, its stream and data; what another owns stays.
 
     Plan and stream are judged each by its own owner: who waits for the slug may have neither yet. A stream that is

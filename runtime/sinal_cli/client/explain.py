@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from sinal_cli.client import absent
+from sinal_cli.client.messages import KEPT_BACK, SIGNALS, UNREAD, meta_said, why
 from sinal_cli.client.reasons import READBACK, note, waits
 from sinal_cli.client.session import Session
 from sinal_cli.client.show import Output, moment, money
-from sinal_cli.client.words import KEPT_BACK, SIGNALS, UNREAD, meta_said, why
 
 MOST = 200  # events of one order
 UTM = ("campaign", "source", "medium", "content", "term")

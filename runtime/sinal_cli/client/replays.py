@@ -15,11 +15,11 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from sinal_cli.client.messages import meta_said
 from sinal_cli.client.session import Refused, Session, Unreachable
 from sinal_cli.client.show import Output, text, what, when
 from sinal_cli.client.table import Cell, Column
 from sinal_cli.client.tenants import unknown
-from sinal_cli.client.words import meta_said
 from sinal_cli.offline import complain
 from sinal_core.aio.backoff import NONE, Backoff
 

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import msgspec
 
+from sinal_cli.data_folder import Instance
 from sinal_cli.demo import report
 from sinal_cli.demo.journey import Journey
-from sinal_cli.demo.world import TENANT, DemoError, World
+from sinal_cli.demo.shop import TENANT, DemoError, World
 from sinal_cli.embedded.process import free_port
-from sinal_cli.instance import Instance
 from sinal_cli.local.ports import asked
 from sinal_cli.offline import complain
 from sinal_cli.roles.process import run_loop, stop_event, unless

@@ -14,7 +14,7 @@ from typing import Any
 
 from sinal_cli.demo import deliveries
 from sinal_cli.demo.deliveries import Buyer
-from sinal_cli.demo.world import DemoError, Posted, World
+from sinal_cli.demo.shop import DemoError, Posted, World
 
 HOTTOK = "demo-hottok"
 KIWIFY_TOKEN = "demo-kiwify-token"  # noqa: S105 - published in examples/, for the sandbox only

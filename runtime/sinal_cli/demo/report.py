@@ -10,7 +10,7 @@ from rich.text import Text
 from sinal_cli.client.show import Output, text
 from sinal_cli.client.table import Column, folded
 from sinal_cli.demo.journey import Step
-from sinal_cli.demo.world import World
+from sinal_cli.demo.shop import World
 
 _COLUMNS = (Column(""), Column("what happened"), Column("how it ended", prose=True))
 _REASONS = {

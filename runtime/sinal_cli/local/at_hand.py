@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from sinal_cli.data_folder import FolderUnusable, Instance, write_private
 from sinal_cli.embedded.nats import Nats
 from sinal_cli.embedded.postgres import Postgres
-from sinal_cli.instance import FolderUnusable, Instance, write_private
 from sinal_core.settings import Settings
 
 FILE = "services.json"

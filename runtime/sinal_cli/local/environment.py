@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sinal_cli.instance import write_private
+from sinal_cli.data_folder import write_private
 
 FILE = "env"
 USUAL = "hotmart"  # whose webhook the pages try first, where there is one

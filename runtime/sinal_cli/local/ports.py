@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sinal_cli.instance import write_private
+from sinal_cli.data_folder import write_private
 
 FIRST = 8080
 STEP = 10

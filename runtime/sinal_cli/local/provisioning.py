@@ -18,8 +18,8 @@ from sinal_crds.hosts import ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import InvalidManifests
 from sinal_crds.plan import TenantPlan
-from sinal_operator.cluster.board import Board
-from sinal_operator.cluster.pace import Pace
+from sinal_operator.cluster.status_feed import StatusFeed
+from sinal_operator.cluster.status_throttle import StatusThrottle
 
 FIGURES_S = 1.0  # between two changes of one object's figures
 
@@ -53,7 +53,7 @@ class LocalProvisioning(FileProvisioning):
             reserved=reserved,
         )
         self._statuses, self._say, self._webhook_url, self._on_change = statuses, say, webhook_url, on_change
-        self._board: Board | None = None
+        self._board: StatusFeed | None = None
         self._applied: Declared | None = None  # what the broker has; None before it has anything
         self._troubled = Declared()
         self._active: dict[str, TenantPlan] = {}
@@ -66,7 +66,7 @@ class LocalProvisioning(FileProvisioning):
 
     def companions(self, client: Client) -> Sequence[Any]:
         """Listen to what the runtime says of tenants."""
-        self._board = Board(lambda: client, Pace(FIGURES_S))
+        self._board = StatusFeed(lambda: client, StatusThrottle(FIGURES_S))
         return (self._board.run(self._retell),)
 
     def note_refused(self, error: InvalidManifests) -> None:

@@ -6,12 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
+from sinal_cli.data_folder import Instance
 from sinal_cli.embedded.nats import Nats
 from sinal_cli.embedded.postgres import Postgres
 from sinal_cli.embedded.process import Managed, ServiceError
 from sinal_cli.embedded.redis import Redis
 from sinal_cli.embedded.sandbox import Sandbox
-from sinal_cli.instance import Instance
 from sinal_cli.local.bulletin import Say
 from sinal_core.aio.backoff import NONE, Backoff
 

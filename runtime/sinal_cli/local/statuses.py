@@ -24,18 +24,18 @@ from typing import Any
 
 import msgspec
 
+from sinal_cli.data_folder import write_private
 from sinal_cli.declared import Declared
 from sinal_cli.departures import Leaving
-from sinal_cli.instance import write_private
 from sinal_cli.local.changes import spec
 from sinal_crds.compile import uid_of
 from sinal_crds.loading import ObjectKey
 from sinal_crds.models import Manifest
 from sinal_crds.names import API_VERSION
 from sinal_crds.plan import TenantPlan
-from sinal_operator.cluster.facts import Told
-from sinal_operator.cluster.mirror import Seen
+from sinal_operator.cluster.object_cache import Seen
 from sinal_operator.cluster.status import World, judge, patch
+from sinal_operator.cluster.tenant_status import Told
 from sinal_operator.provision import TenantReport
 
 FILE = "status.json"

@@ -60,10 +60,10 @@ class ClusterOperator(Base):
 
     async def start(self) -> None:
         """Watch; what it waits for is told by readiness."""
+        from sinal_operator.cluster.leader import LeaderState
         from sinal_operator.cluster.login import pod_namespace
         from sinal_operator.cluster.operator import ClusterOperator as Alone
         from sinal_operator.cluster.operator import Options
-        from sinal_operator.cluster.replica import Replica
 
         settings = self._settings
         options = Options(
@@ -82,7 +82,7 @@ class ClusterOperator(Base):
         operator = (
             Alone(self._keyring, options, on_exit=_end_this_process)
             if namespace is None
-            else Replica(
+            else LeaderState(
                 self._keyring,
                 options,
                 lease=(namespace, settings.lease_name),

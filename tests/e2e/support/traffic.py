@@ -19,7 +19,7 @@ import aiohttp
 
 from sinal_cli.demo import deliveries
 from sinal_cli.demo.deliveries import Buyer, Delivery
-from sinal_cli.demo.world import BROWSER, Posted
+from sinal_cli.demo.shop import BROWSER, Posted
 
 from tests.support.load import HOTTOK
 

@@ -12,7 +12,7 @@ from sinal_operator.cluster.conditions import ROUTES, Verdict
 from sinal_operator.cluster.resources import INGRESSES
 from sinal_operator.cluster.routes import desired, findings
 from sinal_operator.cluster.routes.findings import Finding
-from sinal_operator.cluster.routes.live import Live, see
+from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 from sinal_operator.cluster.routes.options import Gateway
 from sinal_operator.cluster.status import World, judge, patch
 
@@ -24,7 +24,7 @@ FINE = Finding("True", findings.MADE, "fine")
 PARENT = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "infra", "name": "public"}
 
 
-def route(*parents: dict[str, Any], generation: int = 2) -> Live:
+def route(*parents: dict[str, Any], generation: int = 2) -> ObservedRoutes:
     """An HTTPRoute of ours with what Gateways say of it."""
     (wanted,) = desired.routes(plan(), options("gateway"))
     metadata = {**wanted.body["metadata"], "uid": "u", "resourceVersion": "1", "generation": generation}
@@ -56,7 +56,9 @@ def says(accepted: str = "True", resolved: str = "True", *, generation: int = 2,
         (route(says(name="other", accepted="False"), says()), ("True", findings.ACCEPTED)),
     ],
 )
-def test_what_a_gateway_says_counts_for_the_route_as_it_stands(found: Live, expected: tuple[str, str]) -> None:
+def test_what_a_gateway_says_counts_for_the_route_as_it_stands(
+    found: ObservedRoutes, expected: tuple[str, str]
+) -> None:
     finding = findings.of_gateway(found, GATEWAY)
     assert (finding.state, finding.reason) == expected
 

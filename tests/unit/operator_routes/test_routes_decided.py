@@ -14,7 +14,7 @@ from sinal_operator.cluster.resources import HTTP_ROUTES, INGRESSES, Resource
 from sinal_operator.cluster.routes import RouteOptions, desired, findings
 from sinal_operator.cluster.routes.decision import Decision, decide, key_of
 from sinal_operator.cluster.routes.desired import Wanted
-from sinal_operator.cluster.routes.live import Live, see
+from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 
 from tests.unit.operator_routes.plans import options, plan
 
@@ -23,7 +23,7 @@ HOST = "track.loja.example"
 LOJA = plan(hosts=(HOST,))
 
 
-def there(wanted: Wanted, *, resource: Resource | None = None, **metadata: Any) -> Live:
+def there(wanted: Wanted, *, resource: Resource | None = None, **metadata: Any) -> ObservedRoutes:
     """A route as the API server has it once it was applied."""
     frame = {"uid": f"uid-of-{wanted.name}", "resourceVersion": "7", "generation": 1}
     body = copy.deepcopy(wanted.body)
@@ -33,7 +33,7 @@ def there(wanted: Wanted, *, resource: Resource | None = None, **metadata: Any) 
 
 def somebodys(
     host: str = HOST, path: str = "/", *, name: str = "site", namespace: str = "web", ingress_class: str = ""
-) -> Live:
+) -> ObservedRoutes:
     """Somebody else's Ingress."""
     rule = {"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": {}}]}}
     spec = {"rules": [rule], **({"ingressClassName": ingress_class} if ingress_class else {})}
@@ -41,7 +41,7 @@ def somebodys(
     return see(INGRESSES, {"metadata": metadata, "spec": spec}, namespace="sinal")
 
 
-def somebodys_http_route(host: str = HOST, *, gateway: str = "public") -> Live:
+def somebodys_http_route(host: str = HOST, *, gateway: str = "public") -> ObservedRoutes:
     """Somebody else's HTTPRoute; without a path, which stands for all."""
     spec = {"hostnames": [host], "parentRefs": [{"name": gateway, "namespace": "infra"}], "rules": [{}]}
     metadata = {"name": "site", "namespace": "web", "uid": "theirs", "resourceVersion": "1"}
@@ -53,7 +53,7 @@ def reasons(decision: Decision) -> list[str]:
     return [step.finding.reason for step in decision.steps if step.finding is not None]
 
 
-def edited(live: Live, **changes: Any) -> Live:
+def edited(live: ObservedRoutes, **changes: Any) -> ObservedRoutes:
     """The same after somebody's hand: fields of the spec, None takes one away."""
     body = copy.deepcopy(live.body)
     for field, value in changes.items():
@@ -221,7 +221,7 @@ def wanted_of(found: Iterable[Any], mode: RouteOptions) -> list[Wanted]:
     return [*desired.of_installation(mode), *(one for t in found for one in desired.routes(t, mode))]
 
 
-def done(decision: Decision, lives: Iterable[Live]) -> list[Live]:
+def done(decision: Decision, lives: Iterable[ObservedRoutes]) -> list[ObservedRoutes]:
     """What is there once everything that was decided is done."""
     store = {live.key: live for live in lives}
     for live in decision.remove:
@@ -234,7 +234,12 @@ def done(decision: Decision, lives: Iterable[Live]) -> list[Live]:
 
 @given(tenants.map(_hosts_once), modes, tenants.map(_hosts_once), modes, others, st.booleans())
 def test_doing_what_was_decided_leaves_nothing_to_decide_and_nothing_behind(
-    before: list[Any], old: RouteOptions, after: list[Any], new: RouteOptions, foreign: list[Live], alone: bool
+    before: list[Any],
+    old: RouteOptions,
+    after: list[Any],
+    new: RouteOptions,
+    foreign: list[ObservedRoutes],
+    alone: bool,
 ) -> None:
     lives = done(decide(old, wanted_of(before, old), foreign), foreign)
     left_alone = frozenset({before[0].uid}) if alone and before else frozenset[str]()

@@ -11,7 +11,7 @@ from sinal_operator.cluster.resources import INGRESSES
 from sinal_operator.cluster.routes import desired, findings
 from sinal_operator.cluster.routes.decision import Step, decide
 from sinal_operator.cluster.routes.findings import Finding
-from sinal_operator.cluster.routes.live import Live, see
+from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 from sinal_operator.cluster.routes.patience import FREE
 from sinal_operator.cluster.routes.watch import Watch
 from sinal_operator.cluster.routes.writer import RETRY_S, SOON_S, Writer
@@ -58,7 +58,7 @@ class Desk:
         (step,) = decide(OPTIONS, [WANTED], self.watch, settled=self.writer.settled).steps
         return step
 
-    async def round(self) -> Live | Finding | None:
+    async def round(self) -> ObservedRoutes | Finding | None:
         """Do it."""
         self.writer.begin({self.step().key})
         return await self.writer.write(self.step())
@@ -70,18 +70,18 @@ def desk() -> Desk:
 
 
 async def test_what_is_not_there_is_made_without_force_and_what_is_there_changed_as_it_was_seen(desk: Desk) -> None:
-    assert isinstance(await desk.round(), Live)
+    assert isinstance(await desk.round(), ObservedRoutes)
     assert not desk.step().differs
     (spoilt,) = desk.watch
     desk.watch.put(_body(spoilt, version=20, rules=[]))
-    assert isinstance(await desk.round(), Live)
+    assert isinstance(await desk.round(), ObservedRoutes)
     (made, force_made), (mended, force_mended) = desk.server.asked
     assert (force_made, force_mended) == (False, True)
     assert "resourceVersion" not in made["metadata"]
     assert (mended["metadata"]["uid"], mended["metadata"]["resourceVersion"]) == ("uid", "20")
 
 
-def _body(live: Live, *, version: int, **spec: Any) -> Body:
+def _body(live: ObservedRoutes, *, version: int, **spec: Any) -> Body:
     metadata = {"name": live.name, "namespace": live.namespace, "uid": live.uid, "resourceVersion": str(version)}
     return {"metadata": {**live.body["metadata"], **metadata}, "spec": {**live.body["spec"], **spec}}
 
@@ -143,7 +143,7 @@ async def test_refusals_are_no_quarrel_but_lasting_edits_are(desk: Desk) -> None
         assert found.reason == findings.REFUSED
     desk.server.trouble = None
     for n in range(FREE + 1):
-        assert isinstance(await desk.round(), Live)
+        assert isinstance(await desk.round(), ObservedRoutes)
         (live,) = desk.watch
         desk.watch.put(_body(live, version=100 + n, rules=[]))
         desk.now += 1
@@ -151,7 +151,7 @@ async def test_refusals_are_no_quarrel_but_lasting_edits_are(desk: Desk) -> None
     assert isinstance(found, Finding)
     assert found.reason == findings.ROUTE_EDITED
     desk.now += desk.later[-1]
-    assert isinstance(await desk.round(), Live)
+    assert isinstance(await desk.round(), ObservedRoutes)
 
 
 async def test_a_route_that_can_not_be_removed_is_tried_again(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from sinal_crds.references import HOST_TAKEN
 from sinal_operator.cluster.routes import findings
 from sinal_operator.cluster.routes.desired import Wanted
 from sinal_operator.cluster.routes.findings import Finding
-from sinal_operator.cluster.routes.live import Live, covers
+from sinal_operator.cluster.routes.observed import ObservedRoutes, covers
 from sinal_operator.cluster.routes.options import RouteOptions
 
 Key = tuple[str, str, str]
@@ -27,7 +27,7 @@ class Step:
     """One wanted route: what is there in its place, and what stands in its way."""
 
     wanted: Wanted
-    live: Live | None
+    live: ObservedRoutes | None
     differs: bool
     finding: Finding | None = None
     blocked: bool = False
@@ -42,7 +42,7 @@ class Step:
 class Decision:
     """What to take away first, then one step for each wanted route."""
 
-    remove: tuple[Live, ...]
+    remove: tuple[ObservedRoutes, ...]
     steps: tuple[Step, ...]
 
     @property
@@ -59,7 +59,7 @@ def key_of(wanted: Wanted) -> Key:
 def decide(
     options: RouteOptions,
     wanted: Sequence[Wanted],
-    lives: Iterable[Live],
+    lives: Iterable[ObservedRoutes],
     *,
     left_alone: frozenset[str] = frozenset(),
     settled: Settled | None = None,
@@ -77,9 +77,9 @@ def decide(
     return Decision(remove, steps)
 
 
-def _claims(lives: Iterable[Live]) -> Mapping[str, list[tuple[str, Live]]]:
+def _claims(lives: Iterable[ObservedRoutes]) -> Mapping[str, list[tuple[str, ObservedRoutes]]]:
     """Other people's paths by host."""
-    found: dict[str, list[tuple[str, Live]]] = defaultdict(list)
+    found: dict[str, list[tuple[str, ObservedRoutes]]] = defaultdict(list)
     for live in lives:
         if not live.ours:
             for claim in live.claims:
@@ -90,8 +90,8 @@ def _claims(lives: Iterable[Live]) -> Mapping[str, list[tuple[str, Live]]]:
 def _step(
     options: RouteOptions,
     wanted: Wanted,
-    live: Live | None,
-    claims: Mapping[str, list[tuple[str, Live]]],
+    live: ObservedRoutes | None,
+    claims: Mapping[str, list[tuple[str, ObservedRoutes]]],
     left_alone: frozenset[str],
     settled: Settled,
 ) -> Step:
@@ -112,11 +112,11 @@ def _step(
     return Step(wanted, live, _differs(wanted, live, settled), contested)
 
 
-def _blocked(wanted: Wanted, live: Live | None, reason: str, message: str) -> Step:
+def _blocked(wanted: Wanted, live: ObservedRoutes | None, reason: str, message: str) -> Step:
     return Step(wanted, live, differs=False, finding=Finding("False", reason, message), blocked=True)
 
 
-def _rivals(options: RouteOptions, wanted: Wanted, claims: Mapping[str, list[tuple[str, Live]]]) -> list[str]:
+def _rivals(options: RouteOptions, wanted: Wanted, claims: Mapping[str, list[tuple[str, ObservedRoutes]]]) -> list[str]:
     """Other people's routes that catch requests meant for this one."""
     found = {
         str(live)
@@ -126,7 +126,7 @@ def _rivals(options: RouteOptions, wanted: Wanted, claims: Mapping[str, list[tup
     return sorted(found)
 
 
-def _meets(options: RouteOptions, wanted: Wanted, live: Live) -> bool:
+def _meets(options: RouteOptions, wanted: Wanted, live: ObservedRoutes) -> bool:
     """Whether both may be served by the same proxy; of different kinds they may."""
     if live.resource != wanted.resource:
         return True
@@ -135,7 +135,7 @@ def _meets(options: RouteOptions, wanted: Wanted, live: Live) -> bool:
     return not options.ingress_class or not live.via or options.ingress_class in live.via
 
 
-def _differs(wanted: Wanted, live: Live | None, settled: Settled) -> bool:
+def _differs(wanted: Wanted, live: ObservedRoutes | None, settled: Settled) -> bool:
     if live is None:
         return True
     if live.deleting:

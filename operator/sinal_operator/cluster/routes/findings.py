@@ -8,7 +8,7 @@ from typing import Final
 
 from sinal_operator.cluster.conditions import ROUTES, State, Verdict
 from sinal_operator.cluster.resources import Resource
-from sinal_operator.cluster.routes.live import Body, Live
+from sinal_operator.cluster.routes.observed import Body, ObservedRoutes
 from sinal_operator.cluster.routes.options import Gateway
 
 MADE: Final = "RoutesMade"
@@ -57,7 +57,7 @@ def all_fine(places: Iterable[str], resource: Resource, namespace: str, gateway:
     return Finding("True", ACCEPTED, f"{what}, accepted by Gateway {gateway}")
 
 
-def of_gateway(live: Live, gateway: Gateway) -> Finding:
+def of_gateway(live: ObservedRoutes, gateway: Gateway) -> Finding:
     """What the Gateway says of a route as it stands."""
     pending = Finding(
         "Unknown",
@@ -80,6 +80,6 @@ def of_gateway(live: Live, gateway: Gateway) -> Finding:
     return Finding("True", ACCEPTED, "")
 
 
-def _is_for(parent: Body, live: Live, gateway: Gateway) -> bool:
+def _is_for(parent: Body, live: ObservedRoutes, gateway: Gateway) -> bool:
     named = (parent.get("namespace") or live.namespace, parent.get("name"), parent.get("sectionName") or "")
     return named == (gateway.namespace, gateway.name, gateway.section)

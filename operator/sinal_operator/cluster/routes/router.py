@@ -18,16 +18,16 @@ from sinal_crds.plan import TenantPlan
 from sinal_crds.references import HOST_RESERVED, HOST_TAKEN, SLUG_TAKEN
 from sinal_operator.cluster.client import Client
 from sinal_operator.cluster.conditions import ROUTES, Verdict, find
+from sinal_operator.cluster.desired_state import Declared
 from sinal_operator.cluster.resources import HTTP_ROUTES, INGRESSES
 from sinal_operator.cluster.routes import desired, findings
 from sinal_operator.cluster.routes.decision import Decision, Step, decide, key_of
 from sinal_operator.cluster.routes.desired import TenantKey, Wanted
 from sinal_operator.cluster.routes.findings import Finding
-from sinal_operator.cluster.routes.live import Live
+from sinal_operator.cluster.routes.observed import ObservedRoutes
 from sinal_operator.cluster.routes.options import RouteOptions
 from sinal_operator.cluster.routes.watch import State, Watch
 from sinal_operator.cluster.routes.writer import Writer
-from sinal_operator.cluster.survey import Declared
 
 FIRST_LOOK_S = 10.0  # how long the first round waits for the watches' first answers
 
@@ -125,7 +125,7 @@ class Router:
         if step.blocked:
             return None
         route = await self._writer.write(step) if step.differs else step.live
-        if isinstance(route, Live) and self._options.gateway is not None:
+        if isinstance(route, ObservedRoutes) and self._options.gateway is not None:
             return findings.of_gateway(route, self._options.gateway)
         return route if isinstance(route, Finding) else None
 

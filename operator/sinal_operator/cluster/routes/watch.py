@@ -18,7 +18,7 @@ from enum import Enum
 
 from sinal_operator.cluster.client import Body, Client, Gone, Refused, Unreachable
 from sinal_operator.cluster.resources import Resource
-from sinal_operator.cluster.routes.live import Live, see
+from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ class Watch:
         self.asked = asyncio.Event()  # set by the first answer, whatever it was
         self._client, self._namespace, self._on_change = client, namespace, on_change
         self._scope = ""  # empty: the whole cluster
-        self._lives: dict[Key, Live] = {}
+        self._lives: dict[Key, ObservedRoutes] = {}
         self._gone: dict[Key, int] = {}  # versions at which objects of ours vanished: our own answer may be late
 
-    def __iter__(self) -> Iterator[Live]:
+    def __iter__(self) -> Iterator[ObservedRoutes]:
         return iter(tuple(self._lives.values()))
 
     async def run(self) -> None:

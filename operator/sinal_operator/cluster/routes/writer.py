@@ -17,7 +17,7 @@ from sinal_operator.cluster.routes import findings
 from sinal_operator.cluster.routes.decision import Key, Settled, Step
 from sinal_operator.cluster.routes.desired import MANAGER, TenantKey
 from sinal_operator.cluster.routes.findings import Finding
-from sinal_operator.cluster.routes.live import Live, see
+from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 from sinal_operator.cluster.routes.patience import Patience
 from sinal_operator.cluster.routes.watch import Watch
 
@@ -61,7 +61,7 @@ class Writer:
         told, self._news = self._news, {}
         return told
 
-    async def remove(self, live: Live) -> None:
+    async def remove(self, live: ObservedRoutes) -> None:
         """Remove a route of ours."""
         try:
             await self._client.delete(live.resource, live.namespace, live.name, uid=live.uid)
@@ -72,7 +72,7 @@ class Writer:
         else:
             self._did("removed", live, live.tenant)
 
-    async def write(self, step: Step) -> Live | Finding | None:
+    async def write(self, step: Step) -> ObservedRoutes | Finding | None:
         """Make a route, or put it right: the route as it is now, or what stood in the way.
 
         None where it changed in this very moment, of which the watch tells.
@@ -92,7 +92,7 @@ class Writer:
             self._later(RETRY_S)
             return Finding("Unknown", findings.UNREACHABLE, str(error))
 
-    async def _apply(self, step: Step) -> Live:
+    async def _apply(self, step: Step) -> ObservedRoutes:
         wanted, live = step.wanted, step.live
         body = wanted.body
         if live is not None:
@@ -106,7 +106,7 @@ class Writer:
         self._did("made" if live is None else "changed", made, wanted.tenant)
         return made
 
-    def _did(self, what: str, live: Live, tenant: TenantKey) -> None:
+    def _did(self, what: str, live: ObservedRoutes, tenant: TenantKey) -> None:
         log.info("%s %s", live, what)
         self._news.setdefault(tenant, []).append(f"{live} {what}")
         self._count(what)

@@ -13,19 +13,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sinal_operator.cluster.client import Client, Refused, Unreachable
-from sinal_operator.cluster.journal import Journal, turns
-from sinal_operator.cluster.mirror import Mirror, Seen
+from sinal_operator.cluster.event_recorder import EventRecorder, turns
+from sinal_operator.cluster.object_cache import ObjectCache, Seen
 from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.cluster.status import Judgement, patch
 
 log = logging.getLogger(__name__)
 
 
-class Scribe:
+class StatusWriter:
     """Statuses and their events."""
 
-    def __init__(self, client: Client, mirror: Mirror, journal: Journal) -> None:
-        self._client, self._mirror, self._journal = client, mirror, journal
+    def __init__(self, client: Client, object_cache: ObjectCache, recorder: EventRecorder) -> None:
+        self._client, self._object_cache, self._recorder = client, object_cache, recorder
 
     async def write(self, judgements: Iterable[tuple[Seen, Judgement]]) -> bool:
         """Write what differs; False when something could not be written and should be tried again."""
@@ -45,8 +45,8 @@ class Scribe:
             if not (error.gone or error.outdated):
                 log.warning("status of %s %s/%s was refused: %s", *seen.key, error)
             return error.gone
-        self._mirror.put(body)
+        self._object_cache.put(body)
         if "conditions" in change:
             for news in turns(seen.status.get("conditions") or [], change["conditions"]):
-                self._journal.tell(seen, *news)
+                self._recorder.tell(seen, *news)
         return True

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import msgspec
 
 from sinal_crds.models import Tenant
-from sinal_operator.cluster.journal import Journal
-from sinal_operator.cluster.mirror import Mirror, Seen
+from sinal_operator.cluster.event_recorder import EventRecorder
+from sinal_operator.cluster.object_cache import ObjectCache, Seen
 from sinal_operator.provision.report import ENDED, Retired, TenantReport
 
 log = logging.getLogger(__name__)
@@ -31,11 +31,11 @@ def retirement(seen: Seen) -> Retired:
     return Retired(slug=slug, uid=seen.uid, deletion_policy=policy, namespace=namespace, name=name)
 
 
-class Departures:
+class Finalization:
     """The tenants that leave, by UID."""
 
-    def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
+    def __init__(self, object_cache: ObjectCache) -> None:
+        self._object_cache = object_cache
         self._abandoned: dict[str, Retired] = {}  # released before NATS could be cleaned; tried while we live
         self._released: dict[str, str] = {}  # UID -> what became of it
         self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -74,7 +74,7 @@ class Departures:
         """Let a Tenant go though NATS still has what was its own; that is removed if NATS comes back while we run."""
         return self._abandoned.setdefault(seen.uid, retirement(seen))
 
-    def give_up(self, seen: Seen, journal: Journal, patience_s: float) -> None:
+    def give_up(self, seen: Seen, recorder: EventRecorder, patience_s: float) -> None:
         """Abandon it, and say so where a person looks."""
         left = self.abandon(seen)
         message = (
@@ -83,7 +83,7 @@ class Departures:
             "before it restarts, else a person must"
         )
         log.error("Tenant %s/%s: %s", left.namespace, left.name, message)
-        journal.tell(seen, "Warning", "ReleasedUncleaned", message)
+        recorder.tell(seen, "Warning", "ReleasedUncleaned", message)
 
     def may_go(self, uid: str) -> bool:
         """Whether the API server may forget it."""
@@ -95,11 +95,11 @@ class Departures:
 
     def leaving(self) -> list[Seen]:
         """Tenants that are being deleted."""
-        return [seen for seen in self._mirror if seen.key[0] == "Tenant" and seen.deleting]
+        return [seen for seen in self._object_cache if seen.key[0] == "Tenant" and seen.deleting]
 
     def _notice(self) -> None:
         """Forget who is gone. Who went without us, its finalizer taken away by hand, loses its plan and no queue."""
-        there = {seen.uid: seen for seen in self._mirror if seen.key[0] == "Tenant"}
+        there = {seen.uid: seen for seen in self._object_cache if seen.key[0] == "Tenant"}
         for uid in self._known.keys() - there.keys():
             seen = self._known[uid]
             if self._released.pop(uid, None) is None and seen.kept:

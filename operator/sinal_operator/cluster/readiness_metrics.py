@@ -8,12 +8,12 @@ from datetime import datetime
 
 from sinal_operator import metrics
 from sinal_operator.cluster.conditions import READY, Condition, find
-from sinal_operator.cluster.mirror import Seen
+from sinal_operator.cluster.object_cache import Seen
 from sinal_operator.cluster.status import Judgement
 from sinal_operator.metrics import NotReady
 
 
-class Standing:
+class ReadinessMetrics:
     """Keeps the gauges; an object is broken since it ceased to be ready, whatever its status said meanwhile."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:

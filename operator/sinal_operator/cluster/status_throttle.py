@@ -16,7 +16,7 @@ MOST_PER_S = 40.0  # writes, of all tenants together
 BURST = 100  # tenants that are shown at once after a quiet time
 
 
-class Pace:
+class StatusThrottle:
     """What is shown of each tenant, by slug."""
 
     def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping
 from sinal_crds.keyring import Keyring
 from sinal_operator import metrics
 from sinal_operator.cluster.client import Client
-from sinal_operator.cluster.election import Election
+from sinal_operator.cluster.leader_election import LeaderElection
 from sinal_operator.cluster.operator import ClusterOperator, Options
 
 log = logging.getLogger(__name__)
 
 
-class Replica:
+class LeaderState:
     """A candidate, and the operator that it becomes."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Replica:
         namespace, name = lease
         self._client = Client()
         identity = f"{socket.gethostname()}_{secrets.token_hex(6)}"  # the pod's name, and which process of it
-        self._election = Election(self._client, namespace=namespace, name=name, identity=identity)
+        self._election = LeaderElection(self._client, namespace=namespace, name=name, identity=identity)
         self._operator = ClusterOperator(keyring, options, on_exit=on_exit, allowed=lambda: self._election.holding)
         self._on_lost = on_lost
         self._leads = False

@@ -20,8 +20,8 @@ from nats.aio.msg import Msg
 
 from sinal_crds.facts import ORPHANS_KEY, PULSE_KEY, SILENT_S, TenantFacts, UnknownFacts, decode, decode_pulse
 from sinal_crds.names import STATUS_BUCKET
-from sinal_operator.cluster.facts import Told
-from sinal_operator.cluster.pace import Pace
+from sinal_operator.cluster.status_throttle import StatusThrottle
+from sinal_operator.cluster.tenant_status import Told
 from sinal_operator.provision import buckets
 from sinal_operator.provision.api import JetStream, Refused, Unavailable
 
@@ -41,11 +41,11 @@ class _Mark:
     messages: int
 
 
-class Board:
+class StatusFeed:
     """What hangs there, at the pace that statuses may change."""
 
     def __init__(
-        self, client: Callable[[], Client | None], pace: Pace, *, clock: Callable[[], float] = time.time
+        self, client: Callable[[], Client | None], pace: StatusThrottle, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._client, self._pace, self._clock = client, pace, clock
         self._dirty = asyncio.Event()

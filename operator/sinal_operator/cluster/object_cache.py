@@ -98,7 +98,7 @@ def see(body: Body) -> Seen:
     )
 
 
-class Mirror:
+class ObjectCache:
     """Objects of the four kinds by key."""
 
     def __init__(self) -> None:

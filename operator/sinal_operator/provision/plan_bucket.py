@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _PURGE = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
 
 
-class Vault:
+class PlanBucket:
     """Sealed plans by slug; None marks a plan that was removed."""
 
     def __init__(self, client: Client, jetstream: JetStream, keyring: Keyring) -> None:

@@ -33,7 +33,7 @@ class Claim(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Live:
+class ObservedRoutes:
     """One Ingress or HTTPRoute."""
 
     resource: Resource
@@ -74,7 +74,7 @@ class Live:
         return hashlib.sha256(json.dumps(self.body, sort_keys=True).encode()).hexdigest()
 
 
-def see(resource: Resource, body: Body, *, namespace: str) -> Live:
+def see(resource: Resource, body: Body, *, namespace: str) -> ObservedRoutes:
     """Read one object of the API server; ours are in that namespace, with our labels."""
     metadata = body["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
@@ -82,7 +82,7 @@ def see(resource: Resource, body: Body, *, namespace: str) -> Live:
     spec = body.get("spec") or {}
     is_http_route = resource == HTTP_ROUTES
     kept = {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
-    return Live(
+    return ObservedRoutes(
         resource=resource,
         namespace=metadata["namespace"],
         name=metadata["name"],

@@ -49,7 +49,7 @@ NOTHING = Look(frozenset())
 ALL = Look(None)
 
 
-class Outlook:
+class ResyncSchedule:
     """What was heard, and when everything was looked at last."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Outlook:
         self._sweep_at = 0.0
         self._sweeps = 0
 
-    async def __aenter__(self) -> Outlook:
+    async def __aenter__(self) -> ResyncSchedule:
         self._subscriptions = [await self._client.subscribe(names.PROVISION_SUBJECT, cb=self._missed)]
         self._subscriptions += [await self._client.subscribe(subject, cb=self._advised) for subject in _ADVISORIES]
         return self

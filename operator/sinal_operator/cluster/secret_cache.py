@@ -52,7 +52,7 @@ def references(objects: Objects) -> set[Key]:
     return found
 
 
-class Wallet:
+class SecretCache:
     """Secrets in use."""
 
     def __init__(self, client: Client) -> None:

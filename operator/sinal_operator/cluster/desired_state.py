@@ -23,9 +23,9 @@ from sinal_crds.references import Holdings, Problem
 from sinal_crds.sealing import Holder
 from sinal_operator.cluster.client import Client, Refused
 from sinal_operator.cluster.definitions import Definitions
-from sinal_operator.cluster.mirror import Change, Mirror, Seen
+from sinal_operator.cluster.object_cache import Change, ObjectCache, Seen
 from sinal_operator.cluster.resources import CUSTOM
-from sinal_operator.cluster.wallet import Wallet
+from sinal_operator.cluster.secret_cache import SecretCache
 
 RESYNC_S = 300.0  # a listing now and then finds what no watch told of
 APART_S = 5.0  # a watch that lists again was down, so we list too; watches of all kinds do so within seconds
@@ -38,7 +38,7 @@ Body = dict[str, Any]
 class Declared:
     """Everything declared at one moment."""
 
-    seen: tuple[Seen, ...]  # what this speaks of; the mirror goes on
+    seen: tuple[Seen, ...]  # what this speaks of; the object cache goes on
     compilation: Compilation
     problems: Mapping[ObjectKey, Sequence[Problem]]
     plans: tuple[TenantPlan, ...]  # what NATS is to be brought to; the compilation has those of tenants left alone too
@@ -46,13 +46,13 @@ class Declared:
     paused: frozenset[ObjectKey]
 
 
-class Survey:
-    """Keeps the mirror and the Secrets right, and compiles them."""
+class DesiredState:
+    """Keeps the object cache and the Secrets right, and compiles them."""
 
     def __init__(
         self,
         client: Client,
-        mirror: Mirror,
+        object_cache: ObjectCache,
         keyring: Keyring,
         definitions: Definitions | None = None,
         *,
@@ -60,8 +60,8 @@ class Survey:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reserved, self._definitions = reserved, definitions or Definitions()
-        self._client, self._mirror, self._keyring, self._clock = client, mirror, keyring, clock
-        self._wallet = Wallet(client)
+        self._client, self._object_cache, self._keyring, self._clock = client, object_cache, keyring, clock
+        self._secret_cache = SecretCache(client)
         self._listed_at: float | None = None
         self._list_at = 0.0  # when the next listing is due
 
@@ -77,7 +77,7 @@ class Survey:
 
     def saw(self, event_type: str | None, body: Body) -> bool:
         """Note an event of an object's watch, without a type where it is part of a listing; whether it is news."""
-        change = self._mirror.remove(body) if event_type == "DELETED" else self._mirror.put(body)
+        change = self._object_cache.remove(body) if event_type == "DELETED" else self._object_cache.put(body)
         relisted = event_type is None and self._listed_at is not None and self._list_after(self._listed_at + APART_S)
         return change is not Change.NOTHING or relisted
 
@@ -89,18 +89,18 @@ class Survey:
 
     def saw_secret(self, event_type: str | None, body: Body) -> bool:
         """Note an event of a Secret's watch; whether plans may change by it."""
-        return self._wallet.event(body, gone=event_type == "DELETED")
+        return self._secret_cache.event(body, gone=event_type == "DELETED")
 
     async def take(self, holders: Iterable[Holder] | None) -> Declared:
         """Everything as it is now; raises Unreachable or Refused. `holders` are None while NATS has not told."""
         if self.due_in_s == 0:
             await self._list()
-        seen, objects = tuple(self._mirror), self._mirror.objects()
-        secrets = await self._wallet.fetch(objects)
+        seen, objects = tuple(self._object_cache), self._object_cache.objects()
+        secrets = await self._secret_cache.fetch(objects)
         holding = holdings(holders) if holders is not None else _told(seen)
         compilation = compile(objects, secrets, self._keyring, reserved=self._reserved, held=holding)
         problems: dict[ObjectKey, list[Problem]] = {}
-        for problem in self._wallet.explained(compilation.problems):
+        for problem in self._secret_cache.explained(compilation.problems):
             problems.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
         tenants = [one for one in seen if one.key[0] == "Tenant"]
         held, paused = _held(seen), frozenset(one.key for one in tenants if one.paused)
@@ -110,7 +110,7 @@ class Survey:
 
     async def _list(self) -> None:
         """Take full listings for what there is."""
-        self._mirror.listing()
+        self._object_cache.listing()
         for kind, resource in CUSTOM.items():
             bodies: list[Body] = []
             versions: list[int] = []  # of several namespaces the oldest counts: after it things may have come
@@ -122,8 +122,8 @@ class Survey:
                 if not (error.gone and self._definitions.gone(kind)):
                     raise
                 versions = [_NEWEST]
-            self._mirror.replace(kind, bodies, min(versions))
-        self._wallet.forget()
+            self._object_cache.replace(kind, bodies, min(versions))
+        self._secret_cache.forget()
         self._listed_at = self._clock()
         self._list_at = self._listed_at + RESYNC_S * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 

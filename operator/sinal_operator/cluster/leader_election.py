@@ -46,7 +46,7 @@ def boot_time() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-class Election:
+class LeaderElection:
     """One candidate's part; used by one task, but `holding` may be asked from any thread."""
 
     def __init__(

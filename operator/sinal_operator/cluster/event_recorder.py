@@ -21,11 +21,11 @@ from typing import Any, Literal
 
 from sinal_operator.cluster.client import Client, Refused, Unreachable
 from sinal_operator.cluster.conditions import DELIVERING, READY, RECEIVING, Condition, find
-from sinal_operator.cluster.facts import FAILING, NO_CREDENTIALS
-from sinal_operator.cluster.mirror import Seen
+from sinal_operator.cluster.object_cache import Seen
 from sinal_operator.cluster.resources import CUSTOM, EVENTS
 from sinal_operator.cluster.restraint import Restraint
 from sinal_operator.cluster.status import DELETING, IS_READY
+from sinal_operator.cluster.tenant_status import FAILING, NO_CREDENTIALS
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def turn(
     return "Normal" if new["status"] == "True" else "Warning", new["reason"], new["message"]
 
 
-class Journal:
+class EventRecorder:
     """Writes events, a few at a time; one that can't be written is logged and lost."""
 
     def __init__(self, client: Client, *, clock: Callable[[], float] = time.monotonic) -> None:
