@@ -43,7 +43,7 @@ from sinal_core.postgres.database import Database
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.keyring import Keyring
 from sinal_hub.gateways import registry
-from sinal_hub.intake.publisher import Outlet
+from sinal_hub.intake.publisher import EventPublisher
 from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_hub.quarantine.release import Quarantined
 from sinal_hub.status.ports import Bus as Streams
@@ -145,5 +145,5 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
 
 
 def _quarantined(parts: Parts, keyring: Keyring) -> Quarantined:
-    bucket, out = QuarantineBucket(parts.bus), Outlet(bus=parts.bus)
+    bucket, out = QuarantineBucket(parts.bus), EventPublisher(bus=parts.bus)
     return Quarantined(bucket=bucket, keyring=keyring, plans=parts.plans, gateways=registry(), out=out)

@@ -33,7 +33,7 @@ def look_s(life: timedelta) -> float:
     return min(LOOK_S, life.total_seconds() / LOOKS_A_LIFE)
 
 
-class Keeper:
+class CertificateReconciler:
     """One replica's part of the work."""
 
     def __init__(

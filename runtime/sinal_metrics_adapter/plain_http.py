@@ -23,7 +23,7 @@ Shape = Callable[[Reading], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Standing:
+class AdapterHealth:
     """How the adapter stands: whether it can do its work, each thing it needs, and what a person has to know."""
 
     ready: bool
@@ -36,7 +36,7 @@ class Standing:
         return {"status": "ready" if self.ready else "not ready", **self.needs, **said}
 
 
-def build(source: DepthSource, standing: Callable[[], Standing]) -> Starlette:
+def build(source: DepthSource, standing: Callable[[], AdapterHealth]) -> Starlette:
     """The ASGI application; a depth that is not known now is answered 503."""
 
     async def told() -> health.Standing:

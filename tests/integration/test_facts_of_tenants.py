@@ -12,10 +12,10 @@ from nats.aio.client import Client
 from nats.js.api import KeyValueConfig
 
 from sinal_core.nats import Bus, status_bucket
-from sinal_core.nats.status_bucket import Board
+from sinal_core.nats.status_bucket import StatusBucket
 from sinal_crds.facts import PULSE_KEY, TenantFacts, decode, decode_pulse
 from sinal_crds.names import STATUS_BUCKET
-from sinal_hub.intake.tally import Tallying
+from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.model.events import Tallies, Tally
 from sinal_hub.model.sale import Customer, Tracking
 from sinal_hub.status import reject_counts
@@ -42,7 +42,7 @@ class Teller:
     def another(self) -> Facts:
         """As a process that takes over would have it."""
         store = FactStore(self.room.database)
-        return Facts(store, Board(self.bus), self.bus, self.room.plans, clock=lambda: self.now)
+        return Facts(store, StatusBucket(self.bus), self.bus, self.room.plans, clock=lambda: self.now)
 
     async def tell(self, *, since: datetime | None = None) -> int:
         return await self.facts.tell(since)
@@ -247,7 +247,7 @@ async def test_what_the_edge_counts_is_kept_once_however_often_it_is_told(room: 
     store = FactStore(room.database)
     await reject_counts.keep(bus, store)
     await bus.flush()
-    first, second = Tallying(worker="a", clock=Clock()), Tallying(worker="b", clock=Clock())
+    first, second = IntegrationCounters(worker="a", clock=Clock()), IntegrationCounters(worker="b", clock=Clock())
     for _ in range(3):
         first.rejected("loja", "hotmart")
     second.drifted("loja", "hotmart")
@@ -262,7 +262,7 @@ async def test_what_the_edge_counts_is_kept_once_however_often_it_is_told(room: 
 
 async def test_what_nobody_takes_is_told_later(room: Room, bus: Bus, nats_server: NatsProcess) -> None:
     store = FactStore(room.database)
-    tally = Tallying(worker="a", clock=Clock())
+    tally = IntegrationCounters(worker="a", clock=Clock())
     tally.rejected("loja", "hotmart")
     await tally.tell(bus)  # nobody listens yet
     await reject_counts.keep(bus, store)

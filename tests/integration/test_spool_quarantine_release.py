@@ -20,7 +20,7 @@ from sinal_core.nats import Bus
 from sinal_core.plans.testing import StaticPlans
 from sinal_crds.keyring import Keyring
 from sinal_hub.gateways import NotThisGateway
-from sinal_hub.intake.publisher import Outlet
+from sinal_hub.intake.publisher import EventPublisher
 from sinal_hub.model.events import decode_event
 from sinal_hub.model.sale import Sale
 from sinal_hub.quarantine.keeping import SealedQuarantine
@@ -83,7 +83,7 @@ class World:
             keyring=KEYRING,
             plans=StaticPlans(a_tenant(), OTHER),
             gateways={"signed": self.gateway},
-            out=Outlet(bus=bus),
+            out=EventPublisher(bus=bus),
         )
         app = FastAPI()
         app.state.access = Access(SecretStr("sak_admin"), self.operations)

@@ -23,8 +23,8 @@ from sinal_core.telemetry import metrics
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_hub.ingest.webhooks import UNREADABLE_PER_MINUTE
-from sinal_hub.intake.publisher import Outlet
-from sinal_hub.intake.tally import Tallying
+from sinal_hub.intake.counters import IntegrationCounters
+from sinal_hub.intake.publisher import EventPublisher
 from sinal_hub.model.events import Forget
 from sinal_hub.privacy import queues
 from sinal_hub.privacy.data_subject import MAX_FOUND, Person, TooManyPeople, mentions
@@ -72,14 +72,14 @@ def not_kept(tenant: str) -> float:
 
 
 def quarantined(bus: Bus, bucket: QuarantineBucket) -> Quarantined:
-    return Quarantined(bucket=bucket, keyring=KEYRING, plans=StaticPlans(), gateways={}, out=Outlet(bus=bus))
+    return Quarantined(bucket=bucket, keyring=KEYRING, plans=StaticPlans(), gateways={}, out=EventPublisher(bus=bus))
 
 
 async def test_beyond_its_share_a_tenant_has_heads_and_digests_kept_then_nothing_and_is_told(
     bus: Bus, make_tenant: MakeTenant
 ) -> None:
     await make_tenant("loja")
-    bucket, tally = QuarantineBucket(bus), Tallying(worker="edge")
+    bucket, tally = QuarantineBucket(bus), IntegrationCounters(worker="edge")
     shares = Shares(bucket, max_bytes=3 * 1024 * 1024, max_bodies=10, max_heads=12)
     sealed = SealedQuarantine(bucket=bucket, keyring=KEYRING, shares=shares, tally=tally)
     before = not_kept("loja")

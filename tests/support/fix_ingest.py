@@ -16,7 +16,7 @@ from sinal_crds.plan import FunnelPlan, IntegrationPlan, Limits, TenantPlan
 from sinal_hub.gateways import Gateway, NotThisGateway
 from sinal_hub.ingest import app
 from sinal_hub.ingest.testing import Client, MemoryBus, MemoryQuarantine, sha256
-from sinal_hub.intake.tally import Tallying
+from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.model.sale import Client as Buyer
 from sinal_hub.model.sale import Customer, Product, Sale, Tracking
 
@@ -162,7 +162,7 @@ class EdgeWorld:
     settings: dict[str, object] = field(default_factory=dict)
     gateways: dict[str, Gateway] = field(default_factory=lambda: {"signed": SignedGateway(), "open": OpenGateway()})
 
-    tally: Tallying = field(default_factory=lambda: Tallying(worker="edge-1"))
+    tally: IntegrationCounters = field(default_factory=lambda: IntegrationCounters(worker="edge-1"))
 
     def edge(self) -> app.Edge:
         """The application as configured now."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_hub.dispatch.bisect import isolate, splits
-from sinal_hub.meta.errors import Kind, Verdict
+from sinal_hub.meta.errors import GraphVerdict, Kind
 
 
 class Meta:
@@ -23,12 +23,12 @@ class Meta:
         self.delivered: Counter[int] = Counter()
         self.refused: Counter[int] = Counter()
 
-    async def send(self, part: Sequence[int]) -> Verdict:
+    async def send(self, part: Sequence[int]) -> GraphVerdict:
         self.requests += 1
         if not self.culprits & set(part):
             self.delivered.update(part)
-            return Verdict(kind="delivered")
-        verdict = Verdict(kind=self.kind, blame=tuple(self.lies or ()))
+            return GraphVerdict(kind="delivered")
+        verdict = GraphVerdict(kind=self.kind, blame=tuple(self.lies or ()))
         if not splits(verdict, len(part)):
             self.refused.update(part)
         return verdict
@@ -79,9 +79,9 @@ async def test_a_spent_budget_leaves_the_rest_for_later_and_loses_nobody(size: i
 async def test_a_failing_destination_ends_the_search(kind: Kind) -> None:
     sent: list[list[int]] = []
 
-    async def send(part: Sequence[int]) -> Verdict:
+    async def send(part: Sequence[int]) -> GraphVerdict:
         sent.append(list(part))
-        return Verdict(kind="data" if len(sent) == 1 else kind)
+        return GraphVerdict(kind="data" if len(sent) == 1 else kind)
 
     spare = await isolate(range(8), send, may_go_on=always)
     assert sent == [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3]]

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from sinal_hub.meta.errors import Kind, NoAnswer, NotSent, Verdict, classify
+from sinal_hub.meta.errors import GraphVerdict, Kind, NoAnswer, NotSent, classify
 from sinal_hub.meta.usage import Usage
 
 
 def graph_error(
     code: int, subcode: int | None = None, *, status: int = 400, transient: bool = False, sent: int = 10, **more: object
-) -> Verdict:
+) -> GraphVerdict:
     error = {
         "message": "Invalid parameter",
         "type": "OAuthException",

@@ -12,9 +12,9 @@ from sinal_core.telemetry import metrics
 from sinal_crds.plan import DestinationPlan
 from sinal_hub.dispatch.breaker import Policy, State
 from sinal_hub.dispatch.destination_health import Circuit
-from sinal_hub.dispatch.destination_metrics import NO_TOKEN, Sign
-from sinal_hub.meta.answer import Answer
-from sinal_hub.meta.errors import Verdict
+from sinal_hub.dispatch.destination_metrics import NO_TOKEN, DestinationMetrics
+from sinal_hub.meta.answer import GraphAnswer
+from sinal_hub.meta.errors import GraphVerdict
 
 NAMES = ("signed", "pixel")
 
@@ -26,20 +26,20 @@ def series(metric: Any) -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture
-def sign() -> Iterator[Sign]:
-    made = Sign(*NAMES)
+def sign() -> Iterator[DestinationMetrics]:
+    made = DestinationMetrics(*NAMES)
     yield made
     made.take_down()
 
 
-def test_a_dead_token_is_told_as_the_reason(sign: Sign) -> None:
+def test_a_dead_token_is_told_as_the_reason(sign: DestinationMetrics) -> None:
     plan = DestinationPlan(name="pixel", pixel_id="1")
     circuit = Circuit(NAMES[0], plan, policy=Policy(), rng=random.Random(1), sign=sign)
-    circuit.learn(Answer(verdict=Verdict(kind="credential")), 0.0)
+    circuit.learn(GraphAnswer(verdict=GraphVerdict(kind="credential")), 0.0)
     assert series(metrics.BREAKER_REASON) == {("pixel", "credential"): 1}
 
 
-def test_a_closed_breaker_has_no_reason(sign: Sign) -> None:
+def test_a_closed_breaker_has_no_reason(sign: DestinationMetrics) -> None:
     sign.show(State.OPEN, NO_TOKEN)
     sign.show(State.HALF_OPEN, "retry")
     assert series(metrics.BREAKER_REASON) == {("pixel", "retry"): 1}
@@ -47,7 +47,7 @@ def test_a_closed_breaker_has_no_reason(sign: Sign) -> None:
     assert series(metrics.BREAKER_REASON) == {}
 
 
-def test_answers_are_counted_by_what_they_meant(sign: Sign) -> None:
+def test_answers_are_counted_by_what_they_meant(sign: DestinationMetrics) -> None:
     sign.answered("retry", 100.0)
     assert series(metrics.CAPI_LAST_SUCCESS) == {}
     sign.answered("delivered", 200.0)
@@ -56,7 +56,7 @@ def test_answers_are_counted_by_what_they_meant(sign: Sign) -> None:
 
 
 def test_a_destination_that_is_gone_leaves_no_gauge() -> None:
-    sign = Sign(*NAMES)
+    sign = DestinationMetrics(*NAMES)
     sign.show(State.OPEN, NO_TOKEN)
     sign.answered("delivered", 1.0)
     sign.take_down()

@@ -7,9 +7,9 @@ from structlog.testing import capture_logs
 
 from sinal_core.nats.errors import BusUnavailable
 from sinal_crds.names import TALLY_SUBJECT
+from sinal_hub.intake.counters import MOST, IntegrationCounters
 from sinal_hub.intake.refusal import Refusal
-from sinal_hub.intake.refused import HOUR_S, LOG_EVERY_S, MOST_NETWORKS, MOST_STRANGERS, Refusing
-from sinal_hub.intake.tally import MOST, Tallying
+from sinal_hub.intake.refusal_counters import HOUR_S, LOG_EVERY_S, MOST_NETWORKS, MOST_STRANGERS, RefusalCounters
 from sinal_hub.model.events import Refused, Spooled, Tally, decode_tallies, encode
 from sinal_hub.spool import State
 
@@ -46,9 +46,9 @@ class Clock:
         return self.now
 
 
-def tallying() -> tuple[Tallying, Clock, Listener]:
+def tallying() -> tuple[IntegrationCounters, Clock, Listener]:
     clock = Clock()
-    return Tallying(worker="edge-1", clock=clock), clock, Listener()
+    return IntegrationCounters(worker="edge-1", clock=clock), clock, Listener()
 
 
 async def test_a_refused_delivery_counts_for_the_integration_whose_url_it_was(edge_world: EdgeWorld) -> None:
@@ -176,7 +176,7 @@ async def test_deliveries_for_which_the_platform_is_not_ready_say_so(edge_world:
 
 def test_whoever_is_refused_all_day_fills_nothing_and_hides_nobody() -> None:
     clock = Clock()
-    refusing = Refusing(worker="edge-1", clock=clock)
+    refusing = RefusalCounters(worker="edge-1", clock=clock)
     with capture_logs() as lines:
         for number in range(3 * MOST_STRANGERS):
             refusing.note(Refusal("unknown_url", f"t{number}", "", "hotmart", "", f"10.{number % 250}.0.0/24"))

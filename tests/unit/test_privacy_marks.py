@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_hub.matching.suppression import Marks, Trait, blank_row, key_of, traits
+from sinal_hub.matching.suppression import SuppressionList, Trait, blank_row, key_of, traits
 from sinal_hub.model.events import Event, Forget, UserData
 from sinal_hub.model.sale import Customer, Sale, Tracking
 from sinal_hub.privacy.data_subject import NoSuchPerson, Person, mentions
@@ -38,8 +38,8 @@ def sale(order: str = "HP1", parent: str | None = None) -> Sale:
     )
 
 
-def marked(one: Event, kind: str, trait: Trait, value: str, at: int, *, tenant: str = "loja") -> Marks:
-    marks = Marks([one])
+def marked(one: Event, kind: str, trait: Trait, value: str, at: int, *, tenant: str = "loja") -> SuppressionList:
+    marks = SuppressionList([one])
     key = key_of(tenant, trait, value)
     marks.take([Mark(key=key, kind=kind, at_ms=at)])  # type: ignore[arg-type]
     return marks

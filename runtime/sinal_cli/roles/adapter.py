@@ -13,8 +13,8 @@ from sinal_core.settings import Settings
 if TYPE_CHECKING:
     from sinal_core.nats import Bus
     from sinal_hub.status.depths import DepthSource
-    from sinal_metrics_adapter.certificate_reconciler import Keeper
-    from sinal_metrics_adapter.plain_http import Standing
+    from sinal_metrics_adapter.certificate_reconciler import CertificateReconciler
+    from sinal_metrics_adapter.plain_http import AdapterHealth
 
 
 class MetricsAdapter(Keyless):
@@ -29,7 +29,7 @@ class MetricsAdapter(Keyless):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._nats: Bus | None = None
-        self._keeper: Keeper | None = None
+        self._keeper: CertificateReconciler | None = None
         self._stopping = False
 
     async def start(self) -> None:
@@ -62,7 +62,7 @@ class MetricsAdapter(Keyless):
         """Answer the API server, and keep what that takes."""
         from sinal_metrics_adapter.access import Access
         from sinal_metrics_adapter.app import Api
-        from sinal_metrics_adapter.certificate_reconciler import Keeper, look_s
+        from sinal_metrics_adapter.certificate_reconciler import CertificateReconciler, look_s
         from sinal_metrics_adapter.certificates import Maker, Pair
         from sinal_metrics_adapter.cluster import Cluster, pod_namespace
         from sinal_metrics_adapter.listener import TlsListener
@@ -86,7 +86,9 @@ class MetricsAdapter(Keyless):
         every_s = look_s(life)
         hosts = [f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"]
         maker = Maker(hosts, life, settle=timedelta(seconds=2 * every_s))
-        self._keeper = Keeper(cluster, maker, namespace=namespace, service=service, secret=secret, present=present)
+        self._keeper = CertificateReconciler(
+            cluster, maker, namespace=namespace, service=service, secret=secret, present=present
+        )
         await listener.start()
         self._stack.push_async_callback(listener.stop)
         chores = Chores()
@@ -96,14 +98,14 @@ class MetricsAdapter(Keyless):
     async def _ready(self) -> bool:
         return self._standing().ready
 
-    def _standing(self) -> Standing:
+    def _standing(self) -> AdapterHealth:
         """It works without the broker, for the API server's sake; not without a certificate, nor beside another."""
-        from sinal_metrics_adapter.plain_http import Standing
+        from sinal_metrics_adapter.plain_http import AdapterHealth
 
         nats = self._nats is not None and self._nats.connected
         keeper = self._keeper
         if keeper is None:
-            return Standing(nats and not self._stopping, {"nats": nats})
+            return AdapterHealth(nats and not self._stopping, {"nats": nats})
         needs = {"nats": nats, "certificate": keeper.serving, "apiservice": keeper.registered}
         ready = keeper.serving and keeper.refusal is None and not self._stopping
-        return Standing(ready, needs, keeper.refusal or keeper.trouble)
+        return AdapterHealth(ready, needs, keeper.refusal or keeper.trouble)

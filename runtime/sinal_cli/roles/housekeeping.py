@@ -16,7 +16,7 @@ class Housekeeping(Base):
 
     async def start(self) -> None:
         """Connect and look after the tables."""
-        from sinal_core.nats.status_bucket import Board
+        from sinal_core.nats.status_bucket import StatusBucket
         from sinal_hub.housekeeping.service import Housekeeper
         from sinal_hub.status import reject_counts
         from sinal_hub.status.coverage import SignalCoverage
@@ -38,7 +38,7 @@ class Housekeeping(Base):
         every_s = settings.facts_interval_s
         surveys = Surveys(bus)
         recent = surveys.within(min(DEPTH_INTERVAL_S, every_s))
-        facts = Facts(store, Board(bus), recent, plans, apart_s=2 * every_s)
+        facts = Facts(store, StatusBucket(bus), recent, plans, apart_s=2 * every_s)
         keeper = Housekeeper(
             database, owner, bus, plans, self._keyring, facts=facts, surveys=recent, facts_every_s=every_s
         )

@@ -17,7 +17,7 @@ CALM = 40.0  # batches a second up to which that is so
 MEMORY_S = 2.0  # of the rate
 
 
-class Pace:
+class AdaptiveLinger:
     """The recent rate of a worker's batches."""
 
     def __init__(self) -> None:

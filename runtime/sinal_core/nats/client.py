@@ -18,11 +18,11 @@ import structlog
 from nats.aio.msg import Msg
 
 from sinal_core.nats import wire
-from sinal_core.nats.connection import Link
+from sinal_core.nats.connection import BrokerConnection
 from sinal_core.nats.depth import Depth, Survey, survey
 from sinal_core.nats.errors import BusError, BusUnavailable, LaneMissing
 from sinal_core.nats.kv import Bucket, watch_bucket
-from sinal_core.nats.requests import Replies, Reply
+from sinal_core.nats.requests import Reply, RequestMultiplexer
 from sinal_core.telemetry.tracing import HEADER, Tracer
 from sinal_crds import names
 
@@ -76,9 +76,9 @@ class Bus:
     """One connection to the broker."""
 
     def __init__(self, *, name: str, tracer: Tracer | None = None) -> None:
-        self.link = Link(name=name)
+        self.link = BrokerConnection(name=name)
         self._tracer = tracer
-        self._replies = Replies(self.link.client)
+        self._replies = RequestMultiplexer(self.link.client)
         self._wanted: set[str] = set()
         self._asked: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[object]] = set()

@@ -15,7 +15,7 @@ import nats.errors
 import structlog
 
 from sinal_core.nats.errors import where
-from sinal_core.nats.fast_client import Connection
+from sinal_core.nats.fast_client import FastClient
 from sinal_crds import trust
 
 log = structlog.get_logger(__name__)
@@ -24,11 +24,11 @@ RECONNECT_WAIT_S = 0.25
 Listener = Callable[[], None]
 
 
-class Link:
+class BrokerConnection:
     """One nats client with listeners for its connects and losses."""
 
     def __init__(self, *, name: str) -> None:
-        self.client = Connection()
+        self.client = FastClient()
         self.identity = ""
         self._name = name
         self._up: list[Listener] = []

@@ -29,7 +29,7 @@ _PUBLISH = b"HPUB %b %d %d\r\nNATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n%b\r\n"
 _HEAD_LENGTH = len(b"NATS/1.0\r\nNats-Msg-Id: \r\n\r\n")  # beside the id
 
 
-class Connection(Client):
+class FastClient(Client):
     """One connection to the broker."""
 
     _written_at = float("-inf")  # of the loop's clock

@@ -14,7 +14,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from sinal_core.nats import wire
-from sinal_core.nats.adaptive_linger import Pace, nak_delay_s
+from sinal_core.nats.adaptive_linger import AdaptiveLinger, nak_delay_s
 from sinal_core.nats.client import Bus
 from sinal_core.nats.errors import where
 from sinal_core.nats.fair_queue import FairQueue
@@ -65,7 +65,7 @@ class Lanes:
         self._queue: FairQueue[Work] = FairQueue()
         self._batches: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[None]] = set()
-        self._pace = Pace()
+        self._pace = AdaptiveLinger()
         self._parking = Parking(self._called)
         self._buffered = 0
         self._starting = False

@@ -19,7 +19,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from sinal_core.nats.errors import BusError, BusUnavailable, MessageTooLarge, where
-from sinal_core.nats.fast_client import Connection
+from sinal_core.nats.fast_client import FastClient
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +45,10 @@ class Waiting(NamedTuple):
     deadline: float  # of the loop's clock
 
 
-class Replies:
+class RequestMultiplexer:
     """The answers that are still awaited, by the last token of their inbox."""
 
-    def __init__(self, client: Connection) -> None:
+    def __init__(self, client: FastClient) -> None:
         self._client = client
         self._inbox = ""  # the client names it by what it is told when it connects
         self._tokens = count()

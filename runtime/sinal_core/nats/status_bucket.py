@@ -52,7 +52,7 @@ _info = msgspec.json.Decoder(_Info).decode
 _got = msgspec.json.Decoder(_Got).decode
 
 
-class Board:
+class StatusBucket:
     """What hangs there, and writes of what differs. Every method raises BusError."""
 
     def __init__(self, bus: Bus) -> None:

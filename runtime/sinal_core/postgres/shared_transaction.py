@@ -29,7 +29,7 @@ class Stage(msgspec.Struct, frozen=True):
     constants: Mapping[str, object]
 
 
-class Gate(Protocol):
+class StatementQueue(Protocol):
     """Where a batch asks PostgreSQL."""
 
     async def ask(self, stage: Stage, tenant: str, rows: Sequence[object]) -> list[DictRow]:
@@ -48,7 +48,7 @@ class _Question(msgspec.Struct, frozen=True):
         return (yield self)
 
 
-class OpenGate:
+class DirectQueue:
     """The gate of a batch that is alone: what it asks is run at once."""
 
     def __init__(self, connection: Connection) -> None:
@@ -60,7 +60,7 @@ class OpenGate:
         return found
 
 
-class CommonGate:
+class SharedQueue:
     """The gate of batches that `together` runs."""
 
     async def ask(self, stage: Stage, tenant: str, rows: Sequence[object]) -> list[DictRow]:
@@ -71,8 +71,8 @@ class CommonGate:
 async def together(connection: Connection, members: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Run batches of different tenants side by side; the first error ends all of them and is raised.
 
-    They may await nothing but what they ask a `CommonGate`. They are driven by hand: a task for each, woken by a future
-    at every statement, cost a batch of one event more than all it does.
+    They may await nothing but what they ask a `SharedQueue`. They are driven by hand: a task for each, woken by a
+    future at every statement, cost a batch of one event more than all it does.
     """
     results: dict[int, T] = {}
     waiting: dict[int, list[tuple[int, _Question]]] = {}  # by place in the sequence

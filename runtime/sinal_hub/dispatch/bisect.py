@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sinal_hub.meta.errors import Kind, Verdict
+from sinal_hub.meta.errors import GraphVerdict, Kind
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ BLAMES_AN_EVENT: frozenset[Kind] = frozenset({"data", "request", "unknown"})
 FINE: frozenset[Kind] = BLAMES_AN_EVENT | {"delivered"}
 
 
-def splits(verdict: Verdict, size: int) -> bool:
+def splits(verdict: GraphVerdict, size: int) -> bool:
     """Whether a part of that size is sent again in pieces."""
     return size > 1 and verdict.kind in BLAMES_AN_EVENT
 
@@ -33,7 +33,7 @@ def budget_for(size: int) -> int:
 
 async def isolate(
     items: Sequence[T],
-    send: Callable[[Sequence[T]], Awaitable[Verdict]],
+    send: Callable[[Sequence[T]], Awaitable[GraphVerdict]],
     *,
     may_go_on: Callable[[], Awaitable[bool]],
     budget: int | None = None,
@@ -68,7 +68,7 @@ async def isolate(
     return spare
 
 
-def _pieces(part: Sequence[T], verdict: Verdict) -> tuple[Sequence[T], Sequence[T]]:
+def _pieces(part: Sequence[T], verdict: GraphVerdict) -> tuple[Sequence[T], Sequence[T]]:
     """Those that Meta did not name and those it did; halves where it named none or all."""
     named = {index for index in verdict.blame if index < len(part)}
     if 0 < len(named) < len(part):

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 Key = tuple[str, str]  # tenant, destination
 
 
-class Standing:
+class BreakerReport:
     """What was said of each destination."""
 
     def __init__(self, circuits: Circuits | None) -> None:

@@ -12,9 +12,9 @@ import structlog
 
 from sinal_crds.plan import DestinationPlan
 from sinal_hub.dispatch.breaker import Breaker, Opening, Policy, State
-from sinal_hub.dispatch.destination_metrics import Sign
+from sinal_hub.dispatch.destination_metrics import DestinationMetrics
 from sinal_hub.dispatch.pacing import Pacer
-from sinal_hub.meta.answer import Answer
+from sinal_hub.meta.answer import GraphAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -25,10 +25,16 @@ class Circuit:
     """Breaker and pacer of one destination; times are monotonic seconds."""
 
     def __init__(
-        self, tenant: str, plan: DestinationPlan, *, policy: Policy, rng: random.Random, sign: Sign | None = None
+        self,
+        tenant: str,
+        plan: DestinationPlan,
+        *,
+        policy: Policy,
+        rng: random.Random,
+        sign: DestinationMetrics | None = None,
     ) -> None:
         self._tenant = tenant
-        self.sign = sign or Sign(tenant, plan.name)
+        self.sign = sign or DestinationMetrics(tenant, plan.name)
         self._breaker = Breaker(policy, rng)
         self._warned: str | None = None
         self._news: News | None = None
@@ -83,7 +89,7 @@ class Circuit:
         """What was begun did not need a request."""
         self._breaker.release()
 
-    def learn(self, answer: Answer, now: float, *, asked: DestinationPlan | None = None) -> None:
+    def learn(self, answer: GraphAnswer, now: float, *, asked: DestinationPlan | None = None) -> None:
         """Take one answer into account; what an older token or pixel was `asked` with says nothing of today's."""
         if asked is not None and _identity(asked) != _identity(self._plan):
             return
@@ -119,7 +125,7 @@ class Circuit:
     def _show(self, now: float) -> None:
         self.sign.show(self._breaker.state(now), self._breaker.reason)
 
-    def _tell(self, answer: Answer, now: float) -> None:
+    def _tell(self, answer: GraphAnswer, now: float) -> None:
         state, verdict = self._breaker.state(now), answer.verdict
         level = log.warning if state is State.OPEN else log.info
         level(
@@ -133,7 +139,7 @@ class Circuit:
             wait_s=round(self._breaker.wait_s(now), 1),
         )
 
-    def _warn(self, answer: Answer) -> None:
+    def _warn(self, answer: GraphAnswer) -> None:
         warning = answer.usage.version_warning
         if warning and warning != self._warned:
             log.warning(

@@ -9,7 +9,7 @@ SUSPENDED = "suspended"  # a reason that nobody has to act on: somebody said so
 NO_TOKEN = "no_token"  # noqa: S105 - a reason: the plan has no token for it
 
 
-class Sign:
+class DestinationMetrics:
     """The series of one destination; of reasons only the current one is there."""
 
     def __init__(self, tenant: str, destination: str) -> None:

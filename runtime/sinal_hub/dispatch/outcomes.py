@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from sinal_crds.plan import OnDoubt
-from sinal_hub.meta.errors import Kind, Verdict
+from sinal_hub.meta.errors import GraphVerdict, Kind
 from sinal_hub.store.ledger import Outcome, Result, Row
 
 MOST_REFUSALS = 8  # of one event alone, for a reason this release does not know
@@ -44,7 +44,7 @@ def put_back(row: Row, delay_s: float) -> Result:
     return Result(row=row, status="pending", delay_s=delay_s, counted=False, doubts=int(row.doubted))
 
 
-def final(row: Row, verdict: Verdict, *, on_doubt: OnDoubt, refusals: int, delay_s: float) -> Result:
+def final(row: Row, verdict: GraphVerdict, *, on_doubt: OnDoubt, refusals: int, delay_s: float) -> Result:
     """What a request's verdict makes of one of its rows; `refusals` counts earlier ones of this row alone."""
     outcome = OUTCOMES[verdict.kind]
     doubts = int(row.doubted) + (verdict.kind == "in_doubt")

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_hub.meta.answer import Answer
+from sinal_hub.meta.answer import GraphAnswer
 from sinal_hub.store.ledger import Answered, Claim, Ref, Request, Result, Row
 
 
 class Graph(Protocol):
     """Sends one request of server events."""
 
-    async def send(self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]) -> Answer:
+    async def send(self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]) -> GraphAnswer:
         """Send; a failure is an answer too, nothing is raised for one."""
         ...
 

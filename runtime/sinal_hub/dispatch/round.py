@@ -26,8 +26,8 @@ from sinal_hub.dispatch.bisect import isolate, splits
 from sinal_hub.dispatch.destination_health import Circuit
 from sinal_hub.dispatch.ports import Clock, Graph, Ledger
 from sinal_hub.meta import limits, repairs
-from sinal_hub.meta.answer import Answer
-from sinal_hub.meta.errors import Verdict
+from sinal_hub.meta.answer import GraphAnswer
+from sinal_hub.meta.errors import GraphVerdict
 from sinal_hub.meta.pricing import completed
 from sinal_hub.meta.validation import Invalid, check
 from sinal_hub.store.ledger import ERASED, Answered, Claim, Ref, Request, Result, Row
@@ -142,7 +142,7 @@ class Round:
         default = self._tenant.consent_default if funnel is None else funnel.consent.default
         return default == "Granted"
 
-    async def _ask(self, part: Sequence[Item]) -> Answer:
+    async def _ask(self, part: Sequence[Item]) -> GraphAnswer:
         """The request itself, in the trace of each event that has one."""
         payloads = [item.payload for item in part]
         if self._tracer is None:
@@ -153,7 +153,7 @@ class Round:
         with self._tracer.batch("dispatch.request", "dispatch.event", traces, kind="client", attributes=about):
             return await self._graph.send(self._destination, payloads)
 
-    async def _send(self, part: Sequence[Item]) -> Verdict:
+    async def _send(self, part: Sequence[Item]) -> GraphVerdict:
         request = await self._opened(part)
         answer = await self._ask(part)
         self._circuit.learn(answer, self._clock.monotonic(), asked=self._destination)
@@ -175,14 +175,14 @@ class Round:
         )
 
     @staticmethod
-    def _remedied(item: Item, verdict: Verdict) -> bool:
+    def _remedied(item: Item, verdict: GraphVerdict) -> bool:
         """Whether a field could be blamed and was left out, so that the event deserves another try."""
         better = repairs.without_culprit(item.payload, verdict.subcode) if verdict.kind == "data" else None
         if better is not None:
             item.payload = better
         return better is not None
 
-    async def _results(self, part: Sequence[Item], verdict: Verdict) -> list[Result]:
+    async def _results(self, part: Sequence[Item], verdict: GraphVerdict) -> list[Result]:
         if splits(verdict, len(part)):
             return [outcomes.split(item.row) for item in part]
         refusals = await self._ledger.refusals([item.row for item in part]) if verdict.kind == "unknown" else {}
@@ -198,7 +198,7 @@ class Round:
             for item in part
         ]
 
-    def _delay_s(self, part: Sequence[Item], verdict: Verdict) -> float:
+    def _delay_s(self, part: Sequence[Item], verdict: GraphVerdict) -> float:
         """One delay for all of a request, so that they come back as a batch."""
         blocked_s = self._circuit.wait_s(self._clock.monotonic())
         if verdict.kind in ("throttle", "credential", "configuration"):
@@ -212,7 +212,7 @@ class Round:
             await asyncio.sleep(wait_s)
         return self._circuit.begin(self._clock.monotonic())
 
-    async def _settle(self, results: list[Result], request: Request | None, answer: Answer | None) -> None:
+    async def _settle(self, results: list[Result], request: Request | None, answer: GraphAnswer | None) -> None:
         answered = None if answer is None else _answered(answer, sent=len(results))
         moved = await self._ledger.settle(self._tenant.slug, results, request=request, answered=answered)
         for result in results:
@@ -249,7 +249,7 @@ class _Parked(Exception):
     """In doubt, and the destination wants a person to decide."""
 
 
-def _answered(answer: Answer, *, sent: int) -> Answered:
+def _answered(answer: GraphAnswer, *, sent: int) -> Answered:
     verdict = answer.verdict
     return Answered(
         sent=sent,

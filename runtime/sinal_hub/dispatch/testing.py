@@ -7,24 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_hub.meta.answer import Answer
-from sinal_hub.meta.errors import Kind, Verdict
+from sinal_hub.meta.answer import GraphAnswer
+from sinal_hub.meta.errors import GraphVerdict, Kind
 
 Events = Sequence[Mapping[str, Any]]
-Script = Callable[[DestinationPlan, Events], Verdict]
+Script = Callable[[DestinationPlan, Events], GraphVerdict]
 
 
 def always(kind: Kind) -> Script:
     """A script that gives the same verdict to every request."""
-    return lambda _destination, _events: Verdict(kind=kind)
+    return lambda _destination, _events: GraphVerdict(kind=kind)
 
 
 def refusing(*event_ids: str, kind: Kind = "data", subcode: int | None = 2804019) -> Script:
     """A script that refuses every request holding one of these events, as Meta does, and takes the others."""
 
-    def answer(_destination: DestinationPlan, events: Events) -> Verdict:
+    def answer(_destination: DestinationPlan, events: Events) -> GraphVerdict:
         bad = any(event["event_id"] in event_ids for event in events)
-        return Verdict(kind=kind, code=100, subcode=subcode) if bad else Verdict(kind="delivered", http_status=200)
+        return (
+            GraphVerdict(kind=kind, code=100, subcode=subcode)
+            if bad
+            else GraphVerdict(kind="delivered", http_status=200)
+        )
 
     return answer
 
@@ -36,10 +40,10 @@ class ScriptedGraph:
         self.script = script or always("delivered")
         self.requests: list[tuple[str, list[Mapping[str, Any]]]] = []  # destination, events
 
-    async def send(self, destination: DestinationPlan, events: Events) -> Answer:
+    async def send(self, destination: DestinationPlan, events: Events) -> GraphAnswer:
         """Record the request and answer as scripted."""
         self.requests.append((destination.name, list(events)))
-        return Answer(verdict=self.script(destination, events))
+        return GraphAnswer(verdict=self.script(destination, events))
 
 
 class ManualClock:

@@ -20,9 +20,9 @@ from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.dispatch import batches
 from sinal_hub.dispatch.batches import Inbox
 from sinal_hub.dispatch.breaker import Policy, State
-from sinal_hub.dispatch.breaker_report import Standing
+from sinal_hub.dispatch.breaker_report import BreakerReport
 from sinal_hub.dispatch.destination_health import Circuit, News
-from sinal_hub.dispatch.destination_metrics import NO_TOKEN, Sign
+from sinal_hub.dispatch.destination_metrics import NO_TOKEN, DestinationMetrics
 from sinal_hub.dispatch.ports import Circuits, Clock, Graph, Lane, Ledger, Message, Plans
 from sinal_hub.dispatch.round import SHORT_WAIT_S, Round
 from sinal_hub.store.ledger import Ref
@@ -57,7 +57,7 @@ class DispatchWorker:
         herald: Callable[[str, str, News], None] | None = None,
     ) -> None:
         """`herald` is called with tenant, destination and what the answers to a round say to others."""
-        self._standing = Standing(circuits)
+        self._standing = BreakerReport(circuits)
         self._herald = herald
         self._ledger, self._plans, self._graph = ledger, plans, graph
         self._clock = clock
@@ -66,7 +66,9 @@ class DispatchWorker:
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries
         self._lease_s = lease_s(settings)
         self._circuits: dict[tuple[str, str], Circuit] = {}
-        self._signs: dict[tuple[str, str], Sign] = {}  # of destinations with a circuit, and of those without a token
+        self._signs: dict[
+            tuple[str, str], DestinationMetrics
+        ] = {}  # of destinations with a circuit, and of those without a token
 
     async def handle(self, lane: Lane, messages: Sequence[Message]) -> None:
         """Settle every message; what an exception leaves is given back by the lane."""
@@ -172,8 +174,8 @@ class DispatchWorker:
         circuit.follow(destination, self._clock.monotonic())
         return circuit
 
-    def _sign(self, key: tuple[str, str]) -> Sign:
-        return self._signs.get(key) or self._signs.setdefault(key, Sign(*key))
+    def _sign(self, key: tuple[str, str]) -> DestinationMetrics:
+        return self._signs.get(key) or self._signs.setdefault(key, DestinationMetrics(*key))
 
     async def _bury(self, lane: Lane, messages: Sequence[Message]) -> None:
         for message in messages:

@@ -20,29 +20,29 @@ MAX_CREDENTIAL = 200  # characters; longer ones are not worth a digest
 SERVER_KEY = "sk_"
 
 
-class Place(NamedTuple):
+class Mount(NamedTuple):
     """Where a request arrived: a tenant's own host or path, or nobody's (the shared host)."""
 
     tenant: TenantPlan | None
     own_host: bool
 
 
-def place(snapshot: Snapshot, request: Request, slug: str | None) -> Place:
+def place(snapshot: Snapshot, request: Request, slug: str | None) -> Mount:
     """The tenant that host or path name; raises Problem 404 for a slug of nobody or of another than the host's."""
     of_host = snapshot.by_host(request.host)
     if slug is None:
-        return Place(of_host, own_host=of_host is not None)
+        return Mount(of_host, own_host=of_host is not None)
     tenant = snapshot.tenants.get(slug)
     if tenant is None or (of_host is not None and of_host.slug != slug):
         raise problem.unknown_tenant()
-    return Place(tenant, own_host=False)
+    return Mount(tenant, own_host=False)
 
 
-class Gate:
+class Admission:
     """Lets the events of one request through, each to its funnel."""
 
     def __init__(
-        self, *, snapshot: Snapshot, landing_hosts: origins.LandingHosts, request: Request, where: Place
+        self, *, snapshot: Snapshot, landing_hosts: origins.LandingHosts, request: Request, where: Mount
     ) -> None:
         self._snapshot = snapshot
         self._hosts = landing_hosts
@@ -102,7 +102,7 @@ class Gate:
         return self._place.tenant is None or self._place.tenant.slug == tenant.slug
 
 
-class Admitted:
+class AdmissionCache:
     """Pages that were let in, remembered as long as the plans stand: a visit asks for what the last one asked for."""
 
     MOST = 4_096
@@ -119,7 +119,7 @@ class Admitted:
         return self._callers.get((slug, request.headers.get("host"), request.headers.get("origin"), funnel))
 
     def remember(self, snapshot: Snapshot, request: Request, slug: str | None, caller: Caller) -> None:
-        """Keep what a `Gate` has decided of a page that names its origin."""
+        """Keep what a `Admission` has decided of a page that names its origin."""
         host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
         if caller.is_server or not 0 < len(origin) <= self.LONGEST or not 0 < len(host) <= self.LONGEST:
             return

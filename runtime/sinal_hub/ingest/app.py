@@ -30,8 +30,8 @@ from sinal_hub.ingest.script import Script
 from sinal_hub.ingest.tracking import KINDS, Receipt, Tracking
 from sinal_hub.ingest.webhooks import Webhooks
 from sinal_hub.intake import ports
-from sinal_hub.intake.publisher import Outlet
-from sinal_hub.intake.tally import Tallying
+from sinal_hub.intake.counters import IntegrationCounters
+from sinal_hub.intake.publisher import EventPublisher
 
 LOOK = b"Webhooks are posted here. Whether the address is right, the answer to the first one says.\n"
 
@@ -175,7 +175,7 @@ def build(
     gateways: Mapping[str, Gateway] | None = None,
     clock: ports.Clock = time,
     tracer: Tracer | None = None,
-    tally: Tallying | None = None,
+    tally: IntegrationCounters | None = None,
     ack_timeout_s: float | None = None,
 ) -> Edge:
     """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled.
@@ -185,7 +185,7 @@ def build(
     landing_hosts = LandingHosts()
     observer = Observer(tally)
     country = client_ip.Country(settings.country_header, trusted_proxies=settings.trusted_proxies)
-    out = Outlet(bus=bus, detour=detour, beginner=beginner, timeout_s=ack_timeout_s)
+    out = EventPublisher(bus=bus, detour=detour, beginner=beginner, timeout_s=ack_timeout_s)
     tracking = Tracking(
         plans=plans,
         out=out,

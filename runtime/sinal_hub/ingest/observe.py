@@ -12,8 +12,8 @@ import structlog
 from sinal_core.http.exchange import Request
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.bounded import Counter
+from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.refusal import Refusal
-from sinal_hub.intake.tally import Tallying
 
 if TYPE_CHECKING:
     from sinal_hub.ingest.tracking import Understood
@@ -26,7 +26,7 @@ MOST_TOLD = 10_000
 class Observer:
     """Counts and logs requests."""
 
-    def __init__(self, tally: Tallying | None = None) -> None:
+    def __init__(self, tally: IntegrationCounters | None = None) -> None:
         self._tally = tally
         self._log = structlog.get_logger(__name__).bind()  # bound once: a lazy logger is assembled again at every call
         self._told: dict[tuple[str, str, str], float] = {}

@@ -17,7 +17,7 @@ from sinal_crds.keyring import Keyring
 from sinal_hub.ingest import app
 from sinal_hub.ingest.health import Health
 from sinal_hub.intake import ports
-from sinal_hub.intake.tally import Tallying
+from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.quarantine.keeping import SealedQuarantine
 from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_hub.spool import Detour, Entry, Limits, Owner
@@ -40,7 +40,7 @@ class IngestServer:
         """Senders wait `ack_timeout_s` for the broker (None: the outlet's own), a stop `grace_s` for requests."""
         self._limiter = limiter.connect(settings.redis, clock=time)
         self._drain_s = settings.drain_s
-        self._tally = Tallying(worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+        self._tally = IntegrationCounters(worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
         bucket = QuarantineBucket(bus)
         self.detour = _detour(settings, bus, plans, bucket)
         self._edge = app.build(

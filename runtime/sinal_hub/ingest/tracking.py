@@ -69,7 +69,7 @@ class Tracking:
         self,
         *,
         plans: Plans,
-        out: publisher.Outlet,
+        out: publisher.EventPublisher,
         limiter: Limiter,
         landing_hosts: LandingHosts,
         observer: Observer,
@@ -87,7 +87,7 @@ class Tracking:
         self._trusted_proxies = trusted_proxies
         self._country = country
         self._body_timeout_s = body_timeout_s
-        self._admitted = admission.Admitted()
+        self._admitted = admission.AdmissionCache()
 
     async def one(self, request: Request, slug: str | None, kind: Kind) -> Answer:
         """`POST /api/v1/track/<kind>`."""
@@ -213,7 +213,7 @@ class Tracking:
             request.source, request.tenant, request.page_admitted = "browser", known.tenant.slug, True
             return [known]
         where = admission.place(snapshot, request, slug)
-        gate = admission.Gate(snapshot=snapshot, landing_hosts=self._hosts, request=request, where=where)
+        gate = admission.Admission(snapshot=snapshot, landing_hosts=self._hosts, request=request, where=where)
         request.source = "server" if gate.is_server else "browser"
         callers: list[ports.Caller] = []
         for entry in found:

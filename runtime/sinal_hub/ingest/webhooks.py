@@ -20,9 +20,9 @@ from sinal_hub.gateways import Gateway, NotThisGateway, answers, is_test, text
 from sinal_hub.ingest import admission, refusals
 from sinal_hub.ingest.drift import Drift
 from sinal_hub.intake import events_from, publisher
+from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.events_from import takes
 from sinal_hub.intake.ports import Clock, Limiter, Plans, Quarantine
-from sinal_hub.intake.tally import Tallying
 from sinal_hub.model.events import Event
 from sinal_hub.model.readback import ReadBack, ReadsBack
 from sinal_hub.model.sale import MalformedSale, Sale, checked, marked_test
@@ -49,13 +49,13 @@ class Webhooks:
         *,
         plans: Plans,
         gateways: Mapping[str, Gateway],
-        out: publisher.Outlet,
+        out: publisher.EventPublisher,
         limiter: Limiter,
         quarantine: Quarantine,
         clock: Clock,
         body_timeout_s: float,
         drift: Drift,
-        tally: Tallying | None = None,
+        tally: IntegrationCounters | None = None,
         trusted_proxies: int = 0,
     ) -> None:
         self._plans = plans

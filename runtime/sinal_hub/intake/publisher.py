@@ -28,7 +28,7 @@ class EventTooLarge(Exception):
     """One event is larger than the broker takes."""
 
 
-class Outlet:
+class EventPublisher:
     """Publishes events and waits for the acks; with a detour it spools what the broker does not take now."""
 
     def __init__(

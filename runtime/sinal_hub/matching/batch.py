@@ -16,8 +16,8 @@ from sinal_crds.plan import FunnelPlan, TenantPlan
 from sinal_hub.matching import decision as rules
 from sinal_hub.matching import names, visitors
 from sinal_hub.matching.orders import Draft, Order, merged, new_order, order_key, renamed_order
-from sinal_hub.matching.outbox_rows import Parcel, meta_id, pack
-from sinal_hub.matching.suppression import Marks, blank_row
+from sinal_hub.matching.outbox_rows import OutboxEntry, meta_id, pack
+from sinal_hub.matching.suppression import SuppressionList, blank_row
 from sinal_hub.meta.payload import Unidentifiable
 from sinal_hub.model.events import TRACKING_KINDS, Event, encode
 from sinal_hub.model.signals import OWN
@@ -104,7 +104,7 @@ class Batch:
         """What may be worked on, as its people allow it; of the rest only the fact that it came is recorded."""
         if not fresh or not await self._tx.is_marked():
             return fresh
-        marks = Marks(fresh)
+        marks = SuppressionList(fresh)
         marks.take(await self._tx.marks(marks.keys))
         erased = {event.id for event in fresh if marks.erased(event)}
         await self._tx.insert_events([blank_row(event) for event in fresh if event.id in erased], erased=True)
@@ -251,7 +251,7 @@ class Batch:
                 draft.verdict = rules.withhold("duplicate")
         return await self._tx.add_capi_events(rows)
 
-    def _pack(self, draft: Draft) -> Parcel | None:
+    def _pack(self, draft: Draft) -> OutboxEntry | None:
         if draft.verdict.event_name:
             draft.event_id = meta_id(self._plan.slug, draft.event, draft.verdict.event_name, namesake=draft.namesake)
         if draft.verdict.action != "send" or draft.funnel is None:

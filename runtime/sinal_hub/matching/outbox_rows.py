@@ -25,7 +25,7 @@ PURCHASE = "Purchase"
 VISIT_CLAIM = timedelta(days=8)
 
 
-class Parcel(msgspec.Struct, kw_only=True, frozen=True):
+class OutboxEntry(msgspec.Struct, kw_only=True, frozen=True):
     """What goes into the outbox if its claim is won; an event that is unique by itself claims nothing."""
 
     event_id: str
@@ -43,7 +43,7 @@ def pack(
     conversion_id: int | None,
     now: datetime,
     namesake: bool = False,
-) -> Parcel:
+) -> OutboxEntry:
     """The parcel of an event that is to be sent; raises payload.Unidentifiable."""
     sale = event.sale
     event_id = meta_id(tenant.slug, event, verdict.event_name, namesake=namesake)
@@ -78,7 +78,7 @@ def pack(
         )
         for destination in destinations(tenant, funnel)
     ]
-    return Parcel(event_id=event_id, claim=_claim(event, verdict.event_name, event_id, now), rows=rows)
+    return OutboxEntry(event_id=event_id, claim=_claim(event, verdict.event_name, event_id, now), rows=rows)
 
 
 def meta_id(slug: str, event: Event, event_name: str, *, namesake: bool = False) -> str:

@@ -48,7 +48,7 @@ def traits(event: Event) -> list[tuple[Trait, str]]:
     return [(trait, value) for trait, values in told for value in values if value]
 
 
-class Marks:
+class SuppressionList:
     """The marks on a batch of one tenant's events; use `keys`, look them up, then ask."""
 
     def __init__(self, events: Iterable[Event]) -> None:

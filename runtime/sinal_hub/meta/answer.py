@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from sinal_hub.meta.errors import Verdict
+from sinal_hub.meta.errors import GraphVerdict
 from sinal_hub.meta.usage import Usage
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class GraphAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one request."""
 
-    verdict: Verdict
+    verdict: GraphVerdict
     usage: Usage = Usage()
     latency_ms: int = 0

@@ -16,7 +16,7 @@ import msgspec
 
 from sinal_crds.plan import DestinationPlan
 from sinal_hub.meta import usage
-from sinal_hub.meta.answer import Answer
+from sinal_hub.meta.answer import GraphAnswer
 from sinal_hub.meta.errors import GraphFailure, NoAnswer, NotSent, classify
 
 ANSWER_BYTES = 65_536  # more of an answer is not read
@@ -34,7 +34,7 @@ class GraphClient:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(connect_timeout_s, timeout_s))
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]) -> Answer:
+    async def send(self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]) -> GraphAnswer:
         """One request with all `events` (1 to 1,000); a failure is an answer, nothing is raised for one."""
         started = time.monotonic()
         status: int | None = None
@@ -44,7 +44,7 @@ class GraphClient:
             status, body, seen = await self._post(destination, events)
         except GraphFailure as failure:
             body = failure
-        return Answer(
+        return GraphAnswer(
             verdict=classify(status, body, sent=len(events), usage=seen, secret=destination.access_token),
             usage=seen,
             latency_ms=round((time.monotonic() - started) * 1000),

@@ -66,7 +66,7 @@ class NoAnswer(GraphFailure):
     """The request may have arrived, its answer did not."""
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class GraphVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """The meaning of one answer; `blame` holds indexes of events that Meta named, a hint and no proof."""
 
     kind: Kind
@@ -81,14 +81,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def classify(
     http_status: int | None, body: bytes | GraphFailure, *, sent: int, usage: Usage | None = None, secret: str = ""
-) -> Verdict:
+) -> GraphVerdict:
     """The verdict on a request of `sent` events, from its answer or from the failure to get one.
 
     The answer is judged as it came; the text of it that is kept is without the `secret`, which Meta may quote.
     """
     if isinstance(body, GraphFailure):
         kind: Kind = "retry" if isinstance(body, NotSent) else "in_doubt"
-        return Verdict(kind=kind, answer=f"{type(body).__name__}: {body}"[:ANSWER_LIMIT])
+        return GraphVerdict(kind=kind, answer=f"{type(body).__name__}: {body}"[:ANSWER_LIMIT])
     status = http_status or 0
     text = without_secret(body.decode(errors="replace"), secret, limit=ANSWER_LIMIT)
     answer = _object(body)
@@ -101,15 +101,15 @@ def classify(
     return _refused(status, error, text, regain_s)
 
 
-def _accepted(status: int, answer: dict[str, Any], text: str, sent: int) -> Verdict:
+def _accepted(status: int, answer: dict[str, Any], text: str, sent: int) -> GraphVerdict:
     """Anything but a full count on a 2xx proves nothing: a proxy's page, a changed answer, a part."""
     received = answer.get("events_received")
     whole = isinstance(received, int) and received >= sent
     trace = _text(answer.get("fbtrace_id"))
-    return Verdict(kind="delivered" if whole else "in_doubt", http_status=status, fbtrace_id=trace, answer=text)
+    return GraphVerdict(kind="delivered" if whole else "in_doubt", http_status=status, fbtrace_id=trace, answer=text)
 
 
-def _without_error(status: int, text: str, regain_s: float | None) -> Verdict:
+def _without_error(status: int, text: str, regain_s: float | None) -> GraphVerdict:
     """No Graph error object: somebody between us and Meta spoke; 502 and 504 may hide an accepted request."""
     kind: Kind = "unknown"
     if status == 429:
@@ -120,16 +120,18 @@ def _without_error(status: int, text: str, regain_s: float | None) -> Verdict:
         kind = "retry"
     elif status == 413:
         kind = "request"
-    return Verdict(kind=kind, http_status=status, retry_after_s=regain_s if status in (429, 503) else None, answer=text)
+    return GraphVerdict(
+        kind=kind, http_status=status, retry_after_s=regain_s if status in (429, 503) else None, answer=text
+    )
 
 
-def _refused(status: int, error: dict[str, Any], text: str, regain_s: float | None) -> Verdict:
+def _refused(status: int, error: dict[str, Any], text: str, regain_s: float | None) -> GraphVerdict:
     code, subcode = _int(error.get("code")), _int(error.get("error_subcode"))
     kind = _kind(status, code, subcode, error.get("is_transient") is True)
     wait_s = regain_s if kind in ("throttle", "retry") else None
     if code == BLOCKED:
         wait_s = max(wait_s or 0.0, BLOCKED_WAIT_S)
-    return Verdict(
+    return GraphVerdict(
         kind=kind,
         http_status=status,
         code=code,

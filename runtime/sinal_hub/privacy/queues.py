@@ -18,7 +18,7 @@ from sinal_core.nats.stream_reader import Content
 from sinal_crds import names
 from sinal_crds.keyring import Keyring, UnknownKey
 from sinal_hub.matching.batch import SALE_KEY
-from sinal_hub.matching.suppression import Marks, blank_row
+from sinal_hub.matching.suppression import SuppressionList, blank_row
 from sinal_hub.model.events import Event, Forget, decode_event
 from sinal_hub.model.times import moment
 from sinal_hub.privacy.data_subject import TooManyPeople, mentions
@@ -46,7 +46,7 @@ class Incoming:
                 if _holds(content.body, wanted):
                     yield content, None
                 continue
-            asked = Marks([event])
+            asked = SuppressionList([event])
             asked.take(marks)
             if asked.erased(event):
                 yield content, event

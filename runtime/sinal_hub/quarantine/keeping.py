@@ -24,10 +24,10 @@ from sinal_core.nats.errors import BusError, BusUnavailable
 from sinal_core.telemetry import metrics
 from sinal_crds.keyring import Keyring
 from sinal_hub.intake import ids
+from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.ports import Clock, Detour
 from sinal_hub.intake.publisher import SPOOL_AFTER_S
 from sinal_hub.intake.refusal import Refusal
-from sinal_hub.intake.tally import Tallying
 from sinal_hub.quarantine.queue import HEAD_BYTES, QuarantineBucket
 from sinal_hub.quarantine.shares import Shares
 from sinal_hub.spool import Entry, SpoolError
@@ -76,7 +76,7 @@ class SealedQuarantine:
         clock: Clock = time,
         detour: Detour | None = None,
         shares: Shares | None = None,
-        tally: Tallying | None = None,
+        tally: IntegrationCounters | None = None,
     ) -> None:
         """Without `shares` each tenant has the usual one."""
         self._bucket = bucket

@@ -22,7 +22,7 @@ from sinal_hub.gateways import Gateway, NotThisGateway
 from sinal_hub.intake import events_from
 from sinal_hub.intake.events_from import takes
 from sinal_hub.intake.ports import Clock, Plans
-from sinal_hub.intake.publisher import EventTooLarge, Outlet
+from sinal_hub.intake.publisher import EventPublisher, EventTooLarge
 from sinal_hub.model.events import Event
 from sinal_hub.model.readback import ReadsBack
 from sinal_hub.model.sale import MalformedSale, checked
@@ -100,7 +100,7 @@ class Quarantined:
         keyring: Keyring,
         plans: Plans,
         gateways: Mapping[str, Gateway],
-        out: Outlet,
+        out: EventPublisher,
         clock: Clock = time,
     ) -> None:
         self._bucket, self._keyring, self._plans = bucket, keyring, plans

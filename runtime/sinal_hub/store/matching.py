@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 from sinal_core.postgres.errors import Contended
-from sinal_core.postgres.shared_transaction import CommonGate, Gate, OpenGate, Stage, together
+from sinal_core.postgres.shared_transaction import DirectQueue, SharedQueue, Stage, StatementQueue, together
 from sinal_crds.plan import TenantPlan
 from sinal_hub.model.events import UserData, Utm, decode_event
 from sinal_hub.model.evidence import Candidate, network_of, part_of
@@ -118,7 +118,7 @@ async def enter(connection: Connection, tenants: Sequence[str]) -> None:
 class MatchTransaction:
     """One tenant's batch; everything in it happens or nothing does."""
 
-    def __init__(self, tenant: str, gate: Gate) -> None:
+    def __init__(self, tenant: str, gate: StatementQueue) -> None:
         self._tenant = tenant
         self._gate = gate
 
@@ -300,14 +300,14 @@ class MatchStore:
     async def transaction(self, tenant: str) -> AsyncIterator[MatchTransaction]:
         """One tenant's transaction, as the worker."""
         async with self._entered([tenant]) as connection:
-            yield MatchTransaction(tenant, OpenGate(connection))
+            yield MatchTransaction(tenant, DirectQueue(connection))
 
     async def in_one_transaction(
         self, tenants: Sequence[str], work: Callable[[int, MatchTransaction], Coroutine[Any, Any, T]]
     ) -> list[T]:
         """Run `work` for each of these different tenants, side by side; everything of all happens or nothing does."""
         async with self._entered(tenants) as connection:
-            gate = CommonGate()
+            gate = SharedQueue()
             return await together(
                 connection, [work(place, MatchTransaction(tenant, gate)) for place, tenant in enumerate(tenants)]
             )

@@ -14,7 +14,7 @@ import msgspec
 
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
-from sinal_core.postgres.shared_transaction import OpenGate
+from sinal_core.postgres.shared_transaction import DirectQueue
 from sinal_hub.store.matching import MatchTransaction, enter
 from sinal_hub.store.matching_rows import MatchRow
 from sinal_hub.store.operations import AuditEntry, write_audit
@@ -39,7 +39,7 @@ class ReviewTransaction:
 
     def __init__(self, connection: Connection, held: Held) -> None:
         self._connection, self._held = connection, held
-        self.matching = MatchTransaction(held.tenant, OpenGate(connection))
+        self.matching = MatchTransaction(held.tenant, DirectQueue(connection))
 
     async def match(self) -> MatchDetail | None:
         """The match as it stands."""

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinal_metrics_adapter.certificate_reconciler import Keeper
+from sinal_metrics_adapter.certificate_reconciler import CertificateReconciler
 from sinal_metrics_adapter.certificates import Maker, Pair, Ring, Unusable
 from sinal_metrics_adapter.errors import ClusterRefused
 from sinal_metrics_adapter.ports import FrontProxy, Registration, Stored
@@ -97,7 +97,7 @@ def test_a_key_of_another_certificate_is_unusable() -> None:
 class Replica:
     """One adapter: its keeper, and what it shows."""
 
-    keeper: Keeper
+    keeper: CertificateReconciler
     shown: list[Pair]
 
 
@@ -114,7 +114,7 @@ class World:
         def present(pair: Pair, _: FrontProxy) -> None:
             shown.append(pair)
 
-        keeper = Keeper(
+        keeper = CertificateReconciler(
             self.cluster,
             MAKER,
             namespace="sinal",

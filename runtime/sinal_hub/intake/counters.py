@@ -17,7 +17,7 @@ from sinal_core.nats.errors import BusError
 from sinal_crds.names import TALLY_SUBJECT
 from sinal_hub.intake.ports import Clock
 from sinal_hub.intake.refusal import Refusal
-from sinal_hub.intake.refused import HOUR_S, Refusing
+from sinal_hub.intake.refusal_counters import HOUR_S, RefusalCounters
 from sinal_hub.model.events import Spooled, Tallies, Tally, encode
 from sinal_hub.spool import State
 
@@ -34,14 +34,14 @@ class Caller(Protocol):
     async def call(self, subject: str, body: bytes = b"", *, timeout_s: float = ...) -> object: ...
 
 
-class Tallying:
+class IntegrationCounters:
     """The counts of one process; `worker` names it."""
 
     def __init__(self, *, worker: str, clock: Clock = time) -> None:
         self._worker, self._clock = worker, clock
         self._counts: dict[Key, Tally] = {}
         self._untold: set[Key] = set()
-        self._refusing = Refusing(worker=worker, clock=clock)
+        self._refusing = RefusalCounters(worker=worker, clock=clock)
         self._spool: Spooled | None = None  # as it was told last
 
     def refused(self, refusal: Refusal) -> None:

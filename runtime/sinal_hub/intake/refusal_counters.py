@@ -30,7 +30,7 @@ class _Quiet(NamedTuple):
     unsaid: int
 
 
-class Refusing:
+class RefusalCounters:
     """What one process has refused; `worker` names it."""
 
     def __init__(self, *, worker: str, clock: Clock) -> None:
