@@ -100,7 +100,7 @@ class Bench(Platform):
             return found.rowcount
 
     async def _warm(self) -> None:
-        """Some events of each tenant through everything: what is measured after them is no tenant's first event."""
+        """Some events of each tenant through everything: what is measured after them is not a tenant's first event."""
         events = max(50, 2 * len(self.shops))
         load, seconds = Load(Traffic(self.shops, run=f"w{uuid.uuid4().hex[:6]}").make), 2 if events == 50 else 10
         await load.run("127.0.0.1", self.ports["ingest"], connections=8, rate=events // seconds, seconds=seconds)

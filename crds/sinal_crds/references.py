@@ -168,7 +168,7 @@ def _timezone(tenant: Tenant, problems: list[Problem]) -> str:
     try:
         return ZoneInfo(tenant.spec.timezone).key
     except (KeyError, ValueError, OSError):  # unknown name, bad name, a folder's name
-        message = f"{tenant.spec.timezone} is no IANA time zone; {DEFAULT_TIMEZONE} is used until it is one"
+        message = f"{tenant.spec.timezone} is not an IANA time zone; {DEFAULT_TIMEZONE} is used until it is one"
         problems.append(problem(tenant, "spec.timezone", TIMEZONE_UNKNOWN, message))
         return DEFAULT_TIMEZONE
 

@@ -45,7 +45,7 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 class TamperedPlan(ValueError):
-    """A sealed plan that is no envelope, or was changed after sealing."""
+    """A sealed plan that is not an envelope, or was changed after sealing."""
 
 
 class NotForTheEdge(UnknownKey):

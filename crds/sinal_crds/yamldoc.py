@@ -230,5 +230,5 @@ def _integer(text: str) -> int | str:
 def _number(node: ScalarNode, text: str) -> float | int:
     value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     if not math.isfinite(value):
-        raise _Refused(node, "infinity and NaN are no values of a field")
+        raise _Refused(node, "infinity and NaN are not values of a field")
     return int(value) if value.is_integer() else value

@@ -270,7 +270,7 @@ def send(
     samples
         Only list gateways and events.
     json
-        JSON, as where standard output is no terminal.
+        JSON, as where standard output is not a terminal.
     """
     from sinal_cli.client.show import Output
     from sinal_cli.offline import complain

@@ -59,7 +59,7 @@ def check_manifests(paths: Sequence[Path], *, strict: bool = False) -> int:
 
 
 def parse_payload(file: Path | None, *, gateway: str, country: str, show_clear: bool) -> int:
-    """Print normalised sales of one payload; 2 for an unknown gateway, file, or a body that is no delivery of it."""
+    """Print normalised sales of one payload; 2 for an unknown gateway, file, or a body that is not a delivery of it."""
     from sinal_hub.gateways import NotThisGateway, registry
     from sinal_hub.model.sale import MalformedSale, checked
 

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT_S = 0.25
 REDIS_REST_S = 5.0  # how long a failing Redis is left alone
-CONNECTIONS = 16  # who finds all taken waits for one: that is no failure of Redis
+CONNECTIONS = 16  # who finds all taken waits for one: that is not a failure of Redis
 
 # KEYS[1] bucket; ARGV: tokens wanted, tokens a minute. Redis's own clock: processes need not agree on the time.
 # Answers the wait in ms (0: granted). A full bucket grants anything, into debt.

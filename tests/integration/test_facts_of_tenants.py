@@ -190,7 +190,7 @@ async def test_a_tenant_that_never_was_silent_and_is_now(room: Room) -> None:
 
     assert await quiet(*range(7), last_days_ago=1.1)
     assert await quiet(*range(7), last_days_ago=30)
-    assert not await quiet(*range(7), last_days_ago=0.9), "a night is no silence"
+    assert not await quiet(*range(7), last_days_ago=0.9), "a night is not silence"
     assert not await quiet(*range(6), last_days_ago=1.1), "it has been silent before"
 
 

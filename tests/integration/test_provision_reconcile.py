@@ -119,7 +119,7 @@ async def test_an_unchanged_platform_costs_a_few_reads_and_no_write(client: Clie
 async def test_requests_to_the_broker_are_timed_by_what_they_ask_and_get(
     client: Client, provisioner: Provisioner
 ) -> None:
-    """A tenant's name is in no label; what is not there yet is no refusal."""
+    """A tenant's name is in no label; what is not there yet is not a refusal."""
     before = timed()
     await provisioner.reconcile([make_plan("loja", "pixel", limits=SMALL)])
     grown = {labels: count - before.get(labels, 0) for labels, count in timed().items()}

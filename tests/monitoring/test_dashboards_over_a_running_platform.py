@@ -186,7 +186,7 @@ async def rotate_mint_key(platform: Platform) -> None:
 
 
 async def spoil(platform: Platform) -> None:
-    """For ever, publish what is no event."""
+    """For ever, publish what is not an event."""
     client = await nats.connect(platform.nats.url, connect_timeout=60)
     try:
         while True:

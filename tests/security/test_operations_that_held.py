@@ -13,7 +13,7 @@ from tests.support.fix_operations import ADMIN_KEY, RunningApi
 
 Operation = tuple[str, str, dict[str, Any]]
 
-# What a viewer may not, beside everything that is no GET.
+# What a viewer may not, beside everything that is not a GET.
 FOR_ADMINS = {"/api/v1/keys", "/api/v1/audit", "/api/v1/privacy/erasures/{erasure_id}"}
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/dead-letters/replay": {"stage": "dispatch", "reason": "rejected"},

@@ -20,7 +20,7 @@ def registry() -> kopf.OperatorRegistry:
 
 
 def test_no_handler_runs_in_a_thread() -> None:
-    """Kopf runs plain functions in threads; the mirror is no thing of several threads."""
+    """Kopf runs plain functions in threads; the mirror is not a thing of several threads."""
     found = cast(Any, registry())
     every = [*found._watching.get_all_handlers(), *found._changing.get_all_handlers()]
     assert len(every) == 7

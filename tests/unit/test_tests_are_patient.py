@@ -8,7 +8,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 HTTPX = ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream", "Client", "AsyncClient")
-# what is called, and the words of which it must be given one; an application in this process is no matter of time
+# what is called, and the words of which it must be given one; an application in this process is not a matter of time
 PATIENCE = {f"httpx.{name}": {"timeout", "transport"} for name in HTTPX} | {"nats.connect": {"connect_timeout"}}
 
 

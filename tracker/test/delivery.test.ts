@@ -160,7 +160,7 @@ test("the queue holds at most so many, so much and for so long", async () => {
   assert.equal(outbox.kept().at(-1)!.event.event_id, "big99");
 });
 
-test("a full storage, a broken one and what is no entry: memory does", async () => {
+test("a full storage, a broken one and what is not an entry: memory does", async () => {
   for (const box of [memoryBox(100), memoryBox(0)]) {
     const outbox = open(box);
     for (let at = 0; at < 20; at++) outbox.put(entry(`e${at}`));

@@ -223,7 +223,7 @@ class Client:
         try:
             found: Body = json.loads(raw)
         except ValueError as error:
-            raise Unreachable(f"{path}: the answer is no JSON") from error
+            raise Unreachable(f"{path}: the answer is not JSON") from error
         return found
 
     async def _connected(self, *, instead_of: aiohttp.ClientSession | None = None) -> aiohttp.ClientSession:

@@ -1,6 +1,6 @@
 """Values of the Secrets that objects refer to, and of no others; kept right by watch events.
 
-A Secret is fetched when something first refers to it, and held until nothing does. One value that is no text spoils
+A Secret is fetched when something first refers to it, and held until nothing does. One value that is not text spoils
 itself, not its neighbours. Invariant: no representation holds a value.
 """
 

@@ -75,7 +75,7 @@ def erase(
     wait
         Until it is done; exit 1 when it is not after ten minutes.
     yes
-        Do not ask; where standard input or output is no terminal nobody is asked.
+        Do not ask; where standard input or output is not a terminal nobody is asked.
     dry_run
         Only show what would be forgotten.
     """

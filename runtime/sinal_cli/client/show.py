@@ -122,7 +122,7 @@ def when(at: str | None) -> datetime | None:
 
 
 def text(value: Any) -> str:
-    """A cell; what came from outside is no markup, and commands no terminal."""
+    """A cell; what came from outside is not markup, and commands no terminal."""
     return "" if value is None else escape(plain(str(value)))
 
 

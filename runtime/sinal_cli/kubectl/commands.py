@@ -120,7 +120,7 @@ def status(*, json: Annotated[bool, Parameter(negative=())] = False) -> int:
     Parameters
     ----------
     json
-        JSON lines, as where standard output is no terminal.
+        JSON lines, as where standard output is not a terminal.
     """
     from sinal_cli.client.show import Output
     from sinal_cli.kubectl.status import status as show

@@ -64,7 +64,7 @@ class ApiServer:
         """The object that it answers with.
 
         Raises ApiException for a status that is none of success, aiohttp.ClientError or TimeoutError without an
-        answer, ValueError for an answer that is no JSON object.
+        answer, ValueError for an answer that is not a JSON object.
         """
         headers = {"Accept": "application/json", **({} if body is None else {"Content-Type": content})}
         request = await self._client.param_serialize(

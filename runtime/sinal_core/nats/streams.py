@@ -35,7 +35,7 @@ class Stream(msgspec.Struct, frozen=True):
 
     @property
     def tenant(self) -> str | None:
-        """Whose queue it is; None where it is no living tenant's."""
+        """Whose queue it is; None where it is not a living tenant's."""
         try:
             slug = names.slug_of_stream(self.config.name)
         except ValueError:

@@ -148,7 +148,7 @@ class OtlpTracer:
 
 
 def _context(traceparent: str | None) -> Context:
-    """The context that a header tells of; an empty one for none, or for one that is no traceparent."""
+    """The context that a header tells of; an empty one for none, or for one that is not a traceparent."""
     return _propagator.extract({HEADER: traceparent} if traceparent else {}, context=Context())
 
 

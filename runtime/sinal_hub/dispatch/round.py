@@ -126,7 +126,7 @@ class Round:
         try:
             payload = _decode(row.payload_json)
         except msgspec.MsgspecError as error:
-            raise Invalid("rejected", "the stored event is no JSON object") from error
+            raise Invalid("rejected", "the stored event is not a JSON object") from error
         funnel = self._funnels.get(row.funnel)
         if funnel is not None:
             payload = completed(payload, funnel.value)

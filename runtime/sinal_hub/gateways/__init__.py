@@ -12,7 +12,7 @@ A gateway module has:
 
 It may have `is_test(headers) -> bool`, where the panel's test button says so in a header alone; `MEANINGLESS` (words
 ignored on purpose) and `CARRIES_CONTACT = False` (no delivery ever holds an e-mail or a phone): what is as it always
-was is no drift. It may have `ACCEPTED`, the status (200 to 299) that it
+was is not drift. It may have `ACCEPTED`, the status (200 to 299) that it
 takes for "stored"; without it that is 202.
 
 A gateway whose deliveries carry ids only offers `readback` and `parse_readback` as well: see
@@ -35,7 +35,7 @@ from sinal_hub.model.sale import Sale
 
 
 class NotThisGateway(ValueError):
-    """The body is no delivery of this gateway; the message says what is missing, without any value of the body."""
+    """The body is not a delivery of this gateway; the message says what is missing, without any value of the body."""
 
 
 @runtime_checkable

@@ -129,7 +129,7 @@ def load(raw: bytes) -> Node:
 def document(raw: bytes) -> bytes:
     """A body without what was put around it: blanks, a byte order mark, UTF-16, quotes of JSON that was encoded twice.
 
-    Raises NotThisGateway for quotes around what is no JSON text. What is in another encoding of bytes stays in it.
+    Raises NotThisGateway for quotes around what is not JSON text. What is in another encoding of bytes stays in it.
     """
     if b"\0" in raw[:4] or raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raw = text.in_utf8(raw)

@@ -26,7 +26,7 @@ class Envelope:
     signature: str | None
 
     def fields(self) -> Node:
-        """The order or cart; raises NotThisGateway where it is no object."""
+        """The order or cart; raises NotThisGateway where it is not an object."""
         return _body.load(self.inner)
 
 

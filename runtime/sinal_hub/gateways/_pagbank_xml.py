@@ -32,7 +32,7 @@ METHODS = {1: "credit_card", 2: "boleto", 3: "other", 4: "wallet", 7: "other", 1
 
 
 def sale(raw: bytes, reading: Reading) -> Sale:
-    """The sale of an answer; raises NotThisGateway for what is no transaction."""
+    """The sale of an answer; raises NotThisGateway for what is not a transaction."""
     root, body = _xml.load(raw)
     order, number = body.ident("code"), body.integer("status")
     if root != "transaction" or order is None or number is None:

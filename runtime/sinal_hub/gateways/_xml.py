@@ -48,7 +48,7 @@ class _Reader:
 
 
 def load(raw: bytes) -> tuple[str, Node]:
-    """Name and fields of the root element; raises NotThisGateway for what is no small XML document."""
+    """Name and fields of the root element; raises NotThisGateway for what is not a small XML document."""
     if len(raw) > MAX_BYTES:
         raise NotThisGateway("the answer is too large")
     try:
@@ -57,7 +57,7 @@ def load(raw: bytes) -> tuple[str, Node]:
         try:
             reader = _read(text.in_utf8(raw), "utf-8")  # another than it says: UTF-8, else Windows-1252
         except expat.ExpatError:
-            raise NotThisGateway("the answer is no XML document") from None
+            raise NotThisGateway("the answer is not an XML document") from None
     return reader.root, Node(reader.fields)
 
 
@@ -69,7 +69,7 @@ def _read(raw: bytes, encoding: str | None) -> _Reader:
     try:
         parser.Parse(raw, True)
     except (_Refused, ValueError):
-        raise NotThisGateway("the answer is no XML document") from None
+        raise NotThisGateway("the answer is not an XML document") from None
     return reader
 
 

@@ -78,7 +78,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of Appmax."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of Appmax."""
     delivery, reading = Delivery(_body.load(raw)), Reading(country=country, clear=clear, now=now)
     status = _status(delivery)
     if status == "ignored":

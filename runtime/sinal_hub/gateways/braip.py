@@ -76,7 +76,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no postback of Braip."""
+    """One normalised sale; raises NotThisGateway for a body that is not a postback of Braip."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     kind = body.text("type")
     if kind is None:

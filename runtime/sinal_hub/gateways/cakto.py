@@ -84,7 +84,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of Cakto."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of Cakto."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     event, data = body.text("event"), body.node("data")
     if event is None or not data:

@@ -56,7 +56,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of Cartpanda."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of Cartpanda."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     event, order = body.text("event"), body.node("order")
     if event is None or not order:

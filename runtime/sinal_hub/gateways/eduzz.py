@@ -96,7 +96,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of Eduzz."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of Eduzz."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     if _eduzz_form.is_delivery(body):
         return [_eduzz_form.sale(body, reading)]

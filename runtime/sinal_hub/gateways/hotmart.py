@@ -84,7 +84,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of Hotmart."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of Hotmart."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     if _hotmart_form.is_delivery(body):
         return [_hotmart_form.sale(body, reading)]

@@ -109,7 +109,7 @@ def signature_form(raw: bytes, query: Mapping[str, str], secret: Mapping[str, st
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of Kiwify."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of Kiwify."""
     envelope, reading = open_envelope(raw), Reading(country=country, clear=clear, now=now)
     body = envelope.fields()
     if _is_cart(envelope, body):

@@ -66,7 +66,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of Lastlink."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of Lastlink."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     event = body.text("Event")
     if event is None:

@@ -86,7 +86,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no postback of Perfect Pay."""
+    """One normalised sale; raises NotThisGateway for a body that is not a postback of Perfect Pay."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     code, enum = body.ident("code"), body.text("sale_status_enum")
     if code is None or enum is None:

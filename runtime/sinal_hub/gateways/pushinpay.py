@@ -45,7 +45,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no notice of PushinPay."""
+    """One normalised sale; raises NotThisGateway for a body that is not a notice of PushinPay."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     order, word = body.ident("id"), body.text("status")
     if order is None or word is None:

@@ -78,7 +78,7 @@ def is_test(headers: Mapping[str, str]) -> bool:
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no order, refund or checkout of Shopify."""
+    """One normalised sale; raises NotThisGateway for a body that is not an order, refund or checkout of Shopify."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     if body.ident("order_id") and ("refund_line_items" in body or "order_adjustments" in body):
         return [_refund(body, reading)]

@@ -127,7 +127,7 @@ def verify(
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no event of Stripe."""
+    """One normalised sale; raises NotThisGateway for a body that is not an event of Stripe."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     kind, thing = body.text("type"), body.node("data", "object")
     if kind is None:

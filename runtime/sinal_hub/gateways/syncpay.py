@@ -50,7 +50,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of SyncPay."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of SyncPay."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     data = body.node("data") or body
     word, old = data.text("status"), data.ident("idtransaction") or data.ident("idTransaction")

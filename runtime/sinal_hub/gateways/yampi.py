@@ -77,7 +77,7 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
 
 
 def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is no delivery of Yampi."""
+    """One normalised sale; raises NotThisGateway for a body that is not a delivery of Yampi."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     event, resource = body.text("event"), body.node("resource")
     if event is None or not resource:

@@ -347,7 +347,7 @@ def _index() -> dict[str, str]:
 
 
 def alpha2(text: str) -> str | None:
-    """ISO 3166-1 alpha-2 in lower case of a code or name, or None for what is no country."""
+    """ISO 3166-1 alpha-2 in lower case of a code or name, or None for what is not a country."""
     found = _index().get(fold(text))
     if found is None and "," in text:  # ISO inverts some names: "Bolivia, Plurinational State of"
         head, _, tail = text.partition(",")

@@ -22,7 +22,7 @@ _REFUSED = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAME
 
 
 def email(text: str) -> str | None:
-    """Meta's `em` of tidy text, or None for what is no address; a non-ASCII address stays UTF-8."""
+    """Meta's `em` of tidy text, or None for what is not an address; a non-ASCII address stays UTF-8."""
     address = text.lower()
     if len(address) <= _COMMON_LENGTH and (found := _COMMON.fullmatch(address)) and found[1] not in _REFUSED:
         return None if placeholders.is_no_mailbox(address) else address

@@ -36,7 +36,7 @@ _SHORTEST, _LONGEST = 7, 15  # E.164 allows 15; no country's numbers are shorter
 
 
 def phone(text: str, country: str) -> str | None:
-    """Meta's `ph` of tidy text: digits with country code, no plus; None for what is no full number."""
+    """Meta's `ph` of tidy text: digits with country code, no plus; None for what is not a full number."""
     text = plain(text)
     if "*" in text:  # a mask: half a number
         return None

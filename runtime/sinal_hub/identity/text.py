@@ -47,7 +47,7 @@ def digits(text: str) -> str:
 def words(text: str, *, numbers: bool) -> str:
     """Lower-case letters with their accents, in words one space apart; punctuation and symbols vanish.
 
-    Without a letter nothing remains: a dash, a number or an emoji in a name field is no name.
+    Without a letter nothing remains: a dash, a number or an emoji in a name field is not a name.
     """
     if is_plain(text):
         return " ".join(text.lower().split())

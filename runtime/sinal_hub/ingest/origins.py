@@ -63,7 +63,7 @@ class LandingHosts:
 
 
 def host_of_origin(origin: str) -> str:
-    """The lower-case host name of an Origin header; empty for `null`, other schemes and anything that is no origin."""
+    """The lower-case host name of an Origin header; empty for `null`, other schemes and what is not an origin."""
     found = _ORIGIN.fullmatch(origin)
     return found["host"].lower().rstrip(".") if found else ""
 

@@ -90,7 +90,7 @@ def clean_url(url: str) -> str | None:
         host = parts.netloc.rpartition("@")[2]
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             return None
-    except ValueError:  # brackets that hold no address, a port that is no number
+    except ValueError:  # brackets that hold no address, a port that is not a number
         return None
     # Prefilled checkouts carry the buyer in their query string; Meta forbids clear personal data in URLs.
     kept = [pair for pair in parts.query.split("&") if pair and not personal.is_personal_pair(pair)]

@@ -1,6 +1,7 @@
 """Asks the Graph API whether a destination's access token is good, by `debug_token`.
 
-A token that Meta refuses by that call says so in the answer, an answer that cannot be read is no verdict on the token.
+A token that Meta refuses by that call says so in the answer. An answer that cannot be read is not a verdict on
+the token.
 """
 
 from __future__ import annotations

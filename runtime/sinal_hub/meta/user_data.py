@@ -115,7 +115,7 @@ def browser(event: Event, click: ClickData | None) -> Browser:
 
 @lru_cache(maxsize=4_096)  # a visitor's events come close together, and reading an address is dear
 def public_ip(text: str | None) -> str | None:
-    """The address in its canonical form, or None when it is no address of the public internet."""
+    """The address in its canonical form, or None when it is not an address of the public internet."""
     try:
         address = ipaddress.ip_address((text or "").strip())
     except ValueError:

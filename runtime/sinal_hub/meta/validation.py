@@ -89,7 +89,7 @@ def _time(event: Mapping[str, Any], now: float) -> int:
 def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
     for field in HASHED:
         if (digests := user.get(field)) is not None and not _are_digests(digests):
-            raise Invalid("rejected", f"user_data.{field} holds a value that is no SHA-256 digest")
+            raise Invalid("rejected", f"user_data.{field} holds a value that is not a SHA-256 digest")
     fbc = user.get("fbc")
     if fbc is not None and identity.usable_fbc(fbc, int(now * 1000)) is None:
         user = {field: value for field, value in user.items() if field != "fbc"}

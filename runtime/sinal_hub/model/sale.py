@@ -155,7 +155,7 @@ _decode = msgspec.json.Decoder(list[Sale]).decode
 def checked(sales: list[Sale]) -> list[Sale]:
     """The sales an adapter gave, if they are what their types say; raises MalformedSale.
 
-    Types are promises that a package of another need not have kept, and what is no sale would fail only behind the
+    Types are promises that a package of another need not have kept, and what is not a sale would fail only behind the
     broker, where its delivery cannot be read again. A placeholder in an id or a campaign parameter becomes None,
     and a key that was made of one is made anew.
     """

@@ -1,6 +1,6 @@
 """Which spooled records a person's erasure takes: those of one tenant that hold a digest or an order of that person.
 
-Bodies are read as events; what is no event (a sealed delivery on its way to quarantine) cannot be told from outside
+Bodies are read as events; what is not an event (a sealed delivery on its way to quarantine) cannot be told from outside
 and stays until its own expiry.
 """
 

@@ -64,7 +64,7 @@ class Scan(NamedTuple):
     """What a segment holds."""
 
     records: list[Found]
-    damaged: int  # places where something that is no whole record lies between whole ones
+    damaged: int  # places where something that is not a whole record lies between whole ones
     end: int  # behind the last whole record
 
 

@@ -43,7 +43,7 @@ class Segment:
 
     @classmethod
     def load(cls, path: Path) -> tuple[Segment, record.Scan] | None:
-        """An existing file and what it holds; None for a file that is no segment."""
+        """An existing file and what it holds; None for a file that is not a segment."""
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         data = path.read_bytes()
         if not data.startswith(MAGIC):

@@ -112,7 +112,7 @@ class EventDetail(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class EventFilter(msgspec.Struct, kw_only=True, frozen=True):
-    """Conditions of a list; they combine, None is no condition. Times without a zone are UTC.
+    """Conditions of a list; they combine, None is not a condition. Times without a zone are UTC.
 
     With `destination`, `outcome` and `reason` are those of the delivery to it and not of the event as a whole.
     """

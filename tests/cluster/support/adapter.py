@@ -145,7 +145,7 @@ class AdapterProcess:
         return self._service.tail(40)
 
     def status(self, path: str, *, context: ssl.SSLContext) -> int:
-        """Status over TLS of what is no JSON."""
+        """Status over TLS of what is not JSON."""
         with urllib.request.urlopen(f"https://127.0.0.1:{self.port}{path}", timeout=10, context=context) as answer:
             return int(answer.status)
 

@@ -92,7 +92,7 @@ def _module(name: str, module: str) -> Path:
 def _given(program: Program) -> Path | None:
     if named := os.environ.get(program.variable):
         if not os.access(named, os.X_OK):
-            raise NoAssets(f"{program.variable}={named} is no program; correct it, or unset it to build one")
+            raise NoAssets(f"{program.variable}={named} is not a program; correct it, or unset it to build one")
         return Path(named)
     folder = os.environ.get("PATH" if program.on_path else "KUBEBUILDER_ASSETS")
     found = shutil.which(program.name, path=folder) if folder else None
