@@ -5,7 +5,8 @@
   the webhook's URL always needs its unguessable segment.
 - Read-back of an older notice: `GET /v3/transactions/notifications/<code>` with e-mail and token, answered in XML.
 - Status: that of the order's charges, the furthest by rank (a refused card before a paid one is not a refusal). A
-  canceled charge of which something was given back is a refund; of two cards of an order, one given back is a refund in part.
+  canceled charge of which something was given back is a refund; of two cards of an order, one given back is a refund
+  in part.
 - Value: `charges[].amount.value` in cents; several charges of one order (two cards) are added.
 - Renewals: `charges[].recurring.type` SUBSEQUENT. Tests: the links of an order of the sandbox lead there.
 - Time: RFC 3339; `paid_at` for an approval.
