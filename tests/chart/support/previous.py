@@ -8,7 +8,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "e2e" / "previous"
 VALUES = sorted((FOLDER / "values").glob("*.yaml"))
-_MIGRATIONS = "sinal_hub/store/migrations/"
+_MIGRATIONS = "sinal_runtime/store/migrations/"  # as that version called it
 
 
 def chart(name: str) -> Path:
