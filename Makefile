@@ -129,10 +129,12 @@ e2e-node: .venv/dev.stamp  ## the same on a single node of plain processes, with
 
 DOCKER ?= docker
 IMAGE ?= sinal
+SANDBOX_IMAGE ?= sinal-sandbox
 SERVICES_IMAGE ?= sinal-services
-images:          ## container images with Docker or Podman (DOCKER=podman): IMAGE=sinal, SERVICES_IMAGE=sinal-services
+images:          ## container images with Docker or Podman (DOCKER=podman): IMAGE=sinal, SANDBOX_IMAGE=sinal-sandbox, SERVICES_IMAGE=sinal-services
 	@command -v $(DOCKER) >/dev/null || { echo "$(DOCKER) is missing: install Docker, or Podman and say DOCKER=podman" >&2; exit 1; }
 	$(DOCKER) build -f images/sinal.Dockerfile -t $(IMAGE) .
+	$(DOCKER) build -f images/sandbox.Dockerfile --build-arg PRESENT=$(IMAGE) -t $(SANDBOX_IMAGE) .
 	$(DOCKER) build -f images/services.Dockerfile -t $(SERVICES_IMAGE) .
 
 clean:           ## delete the data of make up (DATA, .sinal); .venv stays, and make remakes it where it does not fit

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # A folder that builds an image without a network: `images/context.sh sinal FOLDER`, then `docker build FOLDER`.
 # It holds what is committed or about to be, the wheels that the image's locks name, and the container file.
-# Images: sinal; services; previous, the version before over the present image, as tests/e2e/previous keeps it.
+# Images: sinal; services; over the image sinal, sandbox, and previous, the version before as tests/e2e/previous keeps it.
 set -euo pipefail
 image=$1 folder=$2
 cd "$(dirname "$0")/.."
 case $image in
 sinal) locks="requirements/image requirements/image-tools" sources="pyproject.toml README.md crds operator runtime examples" ;;
 services) locks="requirements/services" sources="" ;;
+sandbox) locks="" sources="runtime/sinal_sandbox" ;;
 previous) locks="tests/e2e/previous/image" sources="" ;;
-*) echo "no image $image; there are: sinal, services, previous" >&2 && exit 2 ;;
+*) echo "no image $image; there are: sinal, services, sandbox, previous" >&2 && exit 2 ;;
 esac
 python=${PYTHON:-python3}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sinal/wheels

@@ -25,10 +25,12 @@ COPY crds crds
 COPY operator operator
 COPY runtime runtime
 COPY examples examples
+# The wheel has the sandbox, for laptops. What answers in Meta's place is not to be in production: sandbox.Dockerfile.
 RUN set -eu; \
     "${TOOLS}/bin/python" -m hatchling build -t wheel -d dist; \
     "${TOOLS}/bin/uv" pip install --quiet --no-config --no-cache --offline --python /opt/sinal/bin/python \
       --no-deps dist/*.whl; \
+    python3 images/prune.py /opt/sinal/lib/python3.*/site-packages sinal_sandbox; \
     "${TOOLS}/bin/cyclonedx-py" environment --output-reproducible --output-format JSON \
       --output-file /opt/sinal/sbom.cdx.json /opt/sinal/bin/python
 # The base without what only installs, compiles or explains: the file system of the image. Its list of packages stays,
@@ -59,6 +61,8 @@ RUN set -eu; \
     echo "image: $((size / 1000000)) MB unpacked"; \
     [ "$size" -le 250000000 ] || { echo "more than 250 MB" >&2; exit 1; }; \
     chroot /image /opt/sinal/bin/sinal --version; \
+    chroot /image /opt/sinal/bin/python -c 'import importlib.util as modules; \
+      assert modules.find_spec("sinal_sandbox") is None, "the sandbox is in the image"'; \
     chroot /image /opt/sinal/bin/python -c 'import os, ssl; folder = ssl.get_default_verify_paths().capath; \
       lost = [name for name in os.listdir(folder) if not os.path.exists(f"{folder}/{name}")]; \
       assert len(os.listdir(folder)) > 100 and not lost, f"authorities that lead nowhere: {lost}"'

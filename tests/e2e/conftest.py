@@ -58,16 +58,14 @@ def cluster(timeline: Timeline) -> Cluster:
         pytest.fail(str(error), pytrace=False)
     with timeline.seconds("images_loaded_s"):
         images = cluster.images
-        for image in (images.sinal, images.previous, images.services, images.traefik):
+        for image in (images.sinal, images.previous, images.sandbox, images.services, images.traefik):
             cluster.load(image)
     with timeline.seconds("surroundings_s"):
         volumes.provide(cluster)
         admin = cluster.kubectl()
         for name in ("traefik", "sandbox"):
             text = (MANIFESTS / f"{name}.yaml").read_text()
-            admin.apply(
-                text.replace("SINAL_IMAGE", cluster.images.sinal).replace("TRAEFIK_IMAGE", cluster.images.traefik)
-            )
+            admin.apply(text.replace("SANDBOX_IMAGE", images.sandbox).replace("TRAEFIK_IMAGE", images.traefik))
         cluster.kubectl("edge").do("rollout", "status", "deployment/traefik", "--timeout=120s")
         cluster.kubectl("meta").do("rollout", "status", "deployment/sandbox", "--timeout=120s")
     return cluster

@@ -10,6 +10,7 @@ for program in docker kind; do
 done
 traefik=${TRAEFIK:-traefik:v3.6}
 docker build -q -f images/sinal.Dockerfile -t localhost/sinal:1 .
+docker build -q -f images/sandbox.Dockerfile -t localhost/sinal-sandbox:1 .
 [ -n "${SINAL_E2E_PREVIOUS_IMAGE:-}" ] || docker build -q -t localhost/sinal-previous:1 tests/e2e/previous
 docker build -q -f images/services.Dockerfile -t localhost/sinal-services:1 .
 docker pull -q "$traefik"

@@ -121,6 +121,8 @@ images() {
 		"$tool/pyimage.sh" traefik --no-deps --require-hashes -r requirements/e2e.lock
 	built sinal "$base $(sources images requirements/image*.lock pyproject.toml README.md crds operator runtime examples)" \
 		from_file sinal sinal "$slim"
+	built sinal-sandbox "$(cat "$MINI_DIR/images/sinal.key") $(sources images/sandbox.Dockerfile runtime/sinal_sandbox)" \
+		from_file sandbox sinal-sandbox "localhost/sinal:1=$MINI_DIR/images/sinal.tar"
 	built sinal-previous "$(cat "$MINI_DIR/images/sinal.key") $(sources tests/e2e/previous/{Dockerfile,image.lock,*.whl})" \
 		from_file previous sinal-previous "localhost/sinal:1=$MINI_DIR/images/sinal.tar" "$slim"
 }

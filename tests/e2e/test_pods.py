@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 
+from tests.e2e.support import inside
 from tests.e2e.support.cluster import Cluster
 from tests.e2e.support.release import Release
 from tests.e2e.support.timeline import Timeline
@@ -25,6 +26,13 @@ CONFINED = {
     "NoNewPrivs": "1",
     "Seccomp": "2",  # a filter
 }
+# Whether Python finds the sandbox, and what of the distribution's own list of files is there or lost.
+PARTS = """
+import importlib.metadata as metadata, importlib.util as modules, json
+files = {str(file): file.locate().exists() for file in metadata.files("sinal")}
+lost = [name for name, there in files.items() if not there]
+print(json.dumps({"sandbox": modules.find_spec("sinal_sandbox") is not None, "lost": lost, "files": len(files)}))
+"""
 PROMISED_START_S = 2.0
 # A machine that does other work besides is not what the promise is about, nor an image with another interpreter than
 # that of the container file's base: docs/operators/images.md says what holds the promise. Far beyond it something is
@@ -80,6 +88,14 @@ def test_the_bill_of_materials_is_in_the_image_that_runs(release: Release, clust
     if cluster.has_components:
         image = release.kubectl.get("pod", pod)["status"]["containerStatuses"][0]["imageID"]
         assert cluster.image_labels(image)["dev.sinal.sbom"] == SBOM
+
+
+def test_the_sandbox_is_not_in_the_image(release: Release) -> None:
+    """What answers in Meta's place runs beside, in an image of its own; the list of files tells no other tale."""
+    (pod, *_) = release.pods("dispatch")
+    parts = json.loads(inside.python(release.kubectl, pod, PARTS))
+    assert parts.pop("files") > 100
+    assert parts == {"sandbox": False, "lost": []}
 
 
 def test_a_role_starts_in_seconds(release: Release, timeline: Timeline) -> None:

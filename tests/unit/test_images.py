@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from images.prune import KEPT, prune
+from images.prune import KEPT, prune, remove
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "images").glob("*.Dockerfile"))
@@ -54,7 +54,7 @@ def test_every_pin_of_an_image_has_hashes_and_no_address(lock: str) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
 def test_a_base_can_be_pinned_by_digest_and_nobody_runs_as_root(file: Path) -> None:
     text = file.read_text()
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= {"${BASE}", "scratch"}
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= {"${BASE}", "${PRESENT}", "scratch"}
     last_stage = text[text.rindex("\nFROM ") :]
     assert re.findall(r"^USER (.+)$", last_stage, re.MULTILINE) == ["65532:65532"]
     assert re.findall(r"^ENTRYPOINT (.+)$", last_stage, re.MULTILINE) != []
@@ -101,6 +101,39 @@ def test_what_no_role_imports_is_taken_out_and_its_record_says_so(tmp_path: Path
         n for n, kept in files.items() if kept
     }
     assert [line.split(",")[0] for line in record.read_text().splitlines()] == [n for n, kept in files.items() if kept]
+
+
+def test_a_package_is_taken_out_and_the_record_of_its_distribution_says_so(tmp_path: Path) -> None:
+    files = ("sinal_hub/__init__.py", "sinal_sandbox/__init__.py", "sinal_sandbox/sub/rules.py", "sinal_sandbox_kit.py")
+    kept = [files[0], files[3]]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    ours, another = (tmp_path / f"{name}.dist-info" / "RECORD" for name in ("sinal-0.2.0", "msgspec-0.21"))
+    for record, names in ((ours, files), (another, ("msgspec/__init__.py",))):
+        record.parent.mkdir()
+        record.write_text("".join(f"{name},sha256=x,6\n" for name in names))
+    assert remove(tmp_path, "sinal_sandbox") == 12
+    assert not (tmp_path / "sinal_sandbox").exists()
+    assert [name for name in files if (tmp_path / name).exists()] == kept
+    assert [line.split(",")[0] for line in ours.read_text().splitlines()] == kept
+    assert another.read_text() == "msgspec/__init__.py,sha256=x,6\n"
+
+
+def test_a_package_that_is_not_there_stops_the_build(tmp_path: Path) -> None:
+    """Under another name it would go into production unseen."""
+    record = tmp_path / "sinal-0.2.0.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text("sinal_hub/__init__.py,sha256=x,6\n")
+    with pytest.raises(LookupError, match="0 distributions"):
+        remove(tmp_path, "sinal_sandbox")
+
+
+def test_the_sandbox_is_taken_out_before_the_bill_is_written_and_looked_for_after() -> None:
+    text = (ROOT / "images" / "sinal.Dockerfile").read_text()
+    steps = ['uv" pip install', "prune.py /opt/sinal/lib/python3.*/site-packages sinal_sandbox", 'cyclonedx-py" env']
+    places = [text.rindex(step) for step in [*steps, 'find_spec("sinal_sandbox") is None', "FROM scratch"]]
+    assert places == sorted(places)
 
 
 def test_what_kopf_takes_of_the_client_is_kept() -> None:

@@ -149,7 +149,8 @@ def test_it_builds_makes_the_cluster_tests_and_deletes_it(programs: Path) -> Non
     builds = [line.partition("docker build -q ")[2] for line in asked if line.startswith("docker build")]
     assert builds == [
         "-f images/sinal.Dockerfile -t localhost/sinal:1 .",
-        "-t localhost/sinal-previous:1 tests/e2e/previous",  # after what it is a layer over
+        "-f images/sandbox.Dockerfile -t localhost/sinal-sandbox:1 .",  # after what it is a layer over
+        "-t localhost/sinal-previous:1 tests/e2e/previous",  # and this too
         "-f images/services.Dockerfile -t localhost/sinal-services:1 .",
     ]
     created, deleted = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 import starlark
@@ -27,7 +29,8 @@ def test_each_image_has_its_file_and_all_that_this_copies(tilt: Tilt) -> None:
         context = ROOT / image["context"]
         assert all((context / path).exists() for path in image["only"])
         for source in copied((ROOT / image["dockerfile"]).read_text()):
-            assert source.split("/")[0] in image["only"], f"{image['dockerfile']} copies {source}"
+            sent = any(Path(source).is_relative_to(path) for path in image["only"])
+            assert sent, f"{image['dockerfile']} copies {source}"
 
 
 def copied(dockerfile: str) -> list[str]:
@@ -43,8 +46,16 @@ def test_an_image_is_given_to_a_release_once() -> None:
             "load('ext://helm_resource', 'helm_resource')\n"
             "helm_resource('sinal', 'charts/sinal', image_deps=['a', 'a'], image_keys=['x', 'y'])\n"
         )
-    release = evaluate().releases["sinal"]
-    assert release["images"].keys() == evaluate().images.keys()
+    tilt = evaluate()
+    assert tilt.releases["sinal"]["images"].keys() == tilt.images.keys() - {sandbox_image(tilt)}
+
+
+def test_the_sandbox_is_built_over_an_image_that_is_built_too(tilt: Tilt) -> None:
+    """Tilt puts the build of just now in place of the name in FROM, whatever its tag, arguments' defaults included."""
+    text = (ROOT / tilt.images[sandbox_image(tilt)]["dockerfile"]).read_text()
+    (argument,) = re.findall(r"^FROM \$\{(\w+)\}$", text, re.MULTILINE)
+    (default,) = re.findall(rf"^ARG {argument}=(\S+)$", text, re.MULTILINE)
+    assert default.rpartition(":")[0] in tilt.images.keys() - {sandbox_image(tilt)}
 
 
 def test_files_that_releases_and_commands_watch_are_there(tilt: Tilt) -> None:
@@ -65,9 +76,21 @@ def test_it_works_in_the_cluster_that_kind_makes_and_in_no_other(tilt: Tilt) -> 
     assert tilt.contexts == [f"kind-{CLUSTER['name']}"]
 
 
-def test_the_sandbox_is_forwarded_from_a_port_that_it_has(tilt: Tilt) -> None:
+def sandbox_container(tilt: Tilt) -> dict[str, Any]:
+    """The one container of the one Deployment that the Tiltfile makes itself."""
     (sandbox,) = [item for item in tilt.objects if item["kind"] == "Deployment"]
     (container,) = sandbox["spec"]["template"]["spec"]["containers"]
+    found: dict[str, Any] = container
+    return found
+
+
+def sandbox_image(tilt: Tilt) -> str:
+    """The image that it runs."""
+    return str(sandbox_container(tilt)["image"])
+
+
+def test_the_sandbox_is_forwarded_from_a_port_that_it_has(tilt: Tilt) -> None:
+    container = sandbox_container(tilt)
     assert container["image"] in tilt.images
     ports = {str(port["containerPort"]) for port in container["ports"]}
     assert {forward.split(":")[1] for forward in tilt.workloads["sandbox"]["port_forwards"]} <= ports

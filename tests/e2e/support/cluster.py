@@ -5,7 +5,7 @@
 `SINAL_E2E_ADDRESS`      where node ports answer; default: the first node's internal address
 `SINAL_E2E_NODE`         command that takes `stop COMPONENT`, `start COMPONENT` and `inside COMMAND`; unset: no
                          component is killed, and nobody looks into the node's store of images
-`SINAL_E2E_IMAGE`, `SINAL_E2E_SERVICES_IMAGE`, `SINAL_E2E_TRAEFIK_IMAGE`   names of the images
+`SINAL_E2E_IMAGE`, `SINAL_E2E_SANDBOX_IMAGE`, `SINAL_E2E_SERVICES_IMAGE`, `SINAL_E2E_TRAEFIK_IMAGE`   images' names
 `SINAL_E2E_PREVIOUS_IMAGE`   the image that the charts of the version before run
 """
 
@@ -34,6 +34,7 @@ class Images:
 
     sinal: str
     previous: str
+    sandbox: str
     services: str
     traefik: str
 
@@ -62,6 +63,7 @@ class Cluster:
             images=Images(
                 sinal=given("SINAL_E2E_IMAGE", "localhost/sinal:1"),
                 previous=given("SINAL_E2E_PREVIOUS_IMAGE", "localhost/sinal-previous:1"),
+                sandbox=given("SINAL_E2E_SANDBOX_IMAGE", "localhost/sinal-sandbox:1"),
                 services=given("SINAL_E2E_SERVICES_IMAGE", "localhost/sinal-services:1"),
                 traefik=given("SINAL_E2E_TRAEFIK_IMAGE", "localhost/traefik:1"),
             ),
