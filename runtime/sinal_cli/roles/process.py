@@ -141,11 +141,13 @@ async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """The work's result; None where it was stopped before, and how the work ends that is broken off is no news."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopped = not working.done()
+    ended = working.done()
     for task in (stopping, working):
         task.cancel()
     await asyncio.wait({working, stopping})
-    return None if stopped else working.result()
+    # A signal to the whole group ends a child as well that has not left the group yet; its end is then a failure here.
+    failed = working.cancelled() or working.exception() is not None
+    return None if stop.is_set() and (failed or not ended) else working.result()
 
 
 async def _until_stopped(name: str, starting: Starting, health: HttpServer | None) -> None:
