@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from sinal_core.aio.breaker import Policy
 from sinal_crds.plan import Batch, ConsentPlan, DataProcessing
-from sinal_hub.dispatch.breaker import Policy
 from sinal_hub.dispatch.testing import FakeMessage
 from sinal_hub.store.ledger import Ref
 
@@ -339,7 +339,7 @@ async def test_a_hanging_destination_does_not_delay_another(dispatch_rig: Dispat
 async def test_a_sick_destination_soon_holds_no_worker(dispatch_rig: DispatchRig) -> None:
     rig = dispatch_rig
     rig.wait_for_meta(0.8)
-    rig.worker = rig.new_worker(Policy(threshold=3, base_s=600))
+    rig.worker = rig.new_worker(Policy(threshold=3, base_s=300, cap_s=300))
     await rig.fault({"kind": "hang"})
     for n in range(3):
         await rig.handle(await rig.add(f"e{n}"))

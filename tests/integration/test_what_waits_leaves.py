@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from sinal_core.aio.breaker import Policy
 from sinal_core.nats import Bus, Lanes, dispatch_lane
 from sinal_crds import names
 from sinal_crds.plan import Batch, RateLimit
-from sinal_hub.dispatch.breaker import Policy
 from sinal_hub.dispatch.recovery import Recovery
 from sinal_hub.model.events import Dispatch, encode
 from sinal_hub.store.ledger import Ref
@@ -175,7 +175,7 @@ async def test_every_dispatcher_lets_go_of_what_it_has_parked(shop: Shop, bus: B
 
 
 async def test_a_breaker_that_closes_sends_what_waits_whatever_its_own_back_off(shop: Shop, bus: Bus) -> None:
-    shop.policy = Policy(threshold=2, base_s=0.2, cap_s=0.4)
+    shop.policy = Policy(threshold=2, base_s=0.2, cap_s=0.4, pause_base_s=0.4)
     (patient,) = await shop.publish(bus, "e0")
     await shop.fault("status_500")
     await shop.start()

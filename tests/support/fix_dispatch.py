@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from sinal_core.aio.breaker import Policy
 from sinal_core.nats.lane import Lane, dispatch_lane
 from sinal_core.postgres.database import Database
 from sinal_core.settings import Settings
 from sinal_crds.plan import Batch, ConsentPlan, DestinationPlan, FunnelPlan, TenantPlan, WithheldField
-from sinal_hub.dispatch.breaker import Policy
 from sinal_hub.dispatch.destination_health import News
 from sinal_hub.dispatch.testing import FakeMessage, StaticPlans
 from sinal_hub.dispatch.worker import DispatchWorker

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from sinal_core.aio.breaker import State
 from sinal_core.telemetry import metrics
 from sinal_crds.plan import DestinationPlan
-from sinal_hub.dispatch.breaker import Policy, State
-from sinal_hub.dispatch.destination_health import Circuit
+from sinal_hub.dispatch.destination_health import POLICY, Circuit
 from sinal_hub.dispatch.destination_metrics import NO_TOKEN, DestinationMetrics
 from sinal_hub.meta.answer import GraphAnswer
 from sinal_hub.meta.errors import GraphVerdict
@@ -34,7 +34,7 @@ def sign() -> Iterator[DestinationMetrics]:
 
 def test_a_dead_token_is_told_as_the_reason(sign: DestinationMetrics) -> None:
     plan = DestinationPlan(name="pixel", pixel_id="1")
-    circuit = Circuit(NAMES[0], plan, policy=Policy(), rng=random.Random(1), sign=sign)
+    circuit = Circuit(NAMES[0], plan, policy=POLICY, rng=random.Random(1), sign=sign)
     circuit.learn(GraphAnswer(verdict=GraphVerdict(kind="credential")), 0.0)
     assert series(metrics.BREAKER_REASON) == {("pixel", "credential"): 1}
 

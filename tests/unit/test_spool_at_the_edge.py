@@ -18,7 +18,7 @@ from sinal_hub.ingest.testing import Ack, Client, MemoryBus
 from sinal_hub.intake.publisher import MAX_SPOOLED
 from sinal_hub.model.events import decode_event
 from sinal_hub.spool import Detour, Entry, Limits
-from sinal_hub.spool.circuit import FAILURES
+from sinal_hub.spool.circuit import POLICY
 
 from tests.support.eventually import eventually
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld
@@ -126,7 +126,7 @@ async def test_silent_broker_delays_the_first_requests_only(edge: Edge) -> None:
     edge.bus.publish = never  # type: ignore[method-assign]
     sender = asyncio.create_task(send())
     await sender
-    assert 1 <= waited <= FAILURES
+    assert 1 <= waited <= POLICY.threshold
 
 
 async def test_readiness_says_that_it_spools(edge: Edge) -> None:

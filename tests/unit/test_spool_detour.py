@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from sinal_core.nats.errors import LaneFull
 from sinal_hub.spool import Detour, Limits, Owner, SpoolFull
-from sinal_hub.spool.circuit import PROBE_INTERVAL_S
+from sinal_hub.spool.circuit import POLICY
 from sinal_hub.spool.erasure import keep_others
 
 from tests.support.eventually import PATIENCE_S, eventually
@@ -125,7 +125,7 @@ async def test_silent_broker_is_asked_by_one_probe_at_a_time(spool_world: SpoolW
         loop = asyncio.get_running_loop()
         started = loop.time()
         await eventually(lambda: broker.calls > 2)
-        most = 1 + (loop.time() - started) / PROBE_INTERVAL_S  # one probe in each interval, whoever's events it takes
+        most = 1 + (loop.time() - started) / POLICY.base_s  # one probe in each interval, whoever's events it takes
         assert broker.calls <= most + 1
         broker.silent = False
         await eventually(lambda: not detour.is_due("loja") and not detour.is_due("outra"))

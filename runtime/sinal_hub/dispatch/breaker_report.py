@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import structlog
 
+from sinal_core.aio.breaker import Opening
 from sinal_core.postgres.errors import StoreError
-from sinal_hub.dispatch.breaker import Opening
 from sinal_hub.dispatch.ports import Circuits
 
 log = structlog.get_logger(__name__)

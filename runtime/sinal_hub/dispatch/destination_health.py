@@ -10,13 +10,21 @@ from typing import Literal
 
 import structlog
 
+from sinal_core.aio.breaker import Breaker, Opening, Policy, State
 from sinal_crds.plan import DestinationPlan
-from sinal_hub.dispatch.breaker import Breaker, Opening, Policy, State
 from sinal_hub.dispatch.destination_metrics import DestinationMetrics
 from sinal_hub.dispatch.pacing import Pacer
 from sinal_hub.meta.answer import GraphAnswer
 
 log = structlog.get_logger(__name__)
+
+POLICY = Policy(
+    threshold=5,
+    base_s=5.0,
+    cap_s=300.0,
+    pause_base_s=15.0,  # after a credential or configuration error
+    probe_timeout_s=60.0,
+)
 
 News = Literal["well", "stopped"]
 

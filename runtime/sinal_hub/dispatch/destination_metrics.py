@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sinal_core.aio.breaker import State
 from sinal_core.telemetry import metrics
-from sinal_hub.dispatch.breaker import State
 
 SUSPENDED = "suspended"  # a reason that nobody has to act on: somebody said so
 NO_TOKEN = "no_token"  # noqa: S105 - a reason: the plan has no token for it

@@ -13,15 +13,15 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from sinal_core.aio.breaker import Policy, State
 from sinal_core.settings import LEASE_SHARE, Settings
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.dispatch import batches
 from sinal_hub.dispatch.batches import Inbox
-from sinal_hub.dispatch.breaker import Policy, State
 from sinal_hub.dispatch.breaker_report import BreakerReport
-from sinal_hub.dispatch.destination_health import Circuit, News
+from sinal_hub.dispatch.destination_health import POLICY, Circuit, News
 from sinal_hub.dispatch.destination_metrics import NO_TOKEN, DestinationMetrics
 from sinal_hub.dispatch.ports import Circuits, Clock, Graph, Lane, Ledger, Message, Plans
 from sinal_hub.dispatch.round import SHORT_WAIT_S, Round
@@ -50,7 +50,7 @@ class DispatchWorker:
         settings: Settings,
         *,
         clock: Clock = time,
-        policy: Policy | None = None,
+        policy: Policy = POLICY,
         rng: random.Random | None = None,
         tracer: Tracer | None = None,
         circuits: Circuits | None = None,
@@ -62,7 +62,7 @@ class DispatchWorker:
         self._ledger, self._plans, self._graph = ledger, plans, graph
         self._clock = clock
         self._tracer = tracer
-        self._policy = policy or Policy()
+        self._policy = policy
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries
         self._lease_s = lease_s(settings)
         self._circuits: dict[tuple[str, str], Circuit] = {}

@@ -7,7 +7,8 @@ import random
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sinal_hub.dispatch.breaker import Breaker, Policy, State
+from sinal_core.aio.backoff import NONE
+from sinal_core.aio.breaker import Breaker, Policy, State
 
 POLICY = Policy(threshold=3, base_s=5.0, cap_s=100.0, pause_base_s=15.0, probe_timeout_s=60.0)
 
@@ -70,6 +71,24 @@ def test_a_probe_that_needed_no_request_makes_room_for_the_next() -> None:
     assert b.begin(later)
 
 
+def test_a_success_elsewhere_lets_the_next_request_be_the_probe() -> None:
+    b = breaker()
+    b.pause(0, "credential")
+    b.try_now(1)
+    assert b.state(1) is State.HALF_OPEN
+    assert b.begin(1)
+    assert not b.begin(1)
+
+
+def test_without_jitter_and_growth_it_is_asked_at_a_steady_pace() -> None:
+    b, now = Breaker(Policy(threshold=1, base_s=0.5, cap_s=0.5, jitter=NONE)), 0.0
+    for _ in range(20):
+        assert b.begin(now)
+        b.failed(now, "unavailable")
+        assert b.wait_s(now) == 0.5
+        now += 0.5
+
+
 class BreakerMachine(RuleBasedStateMachine):
     """Whatever happens: it never blocks for longer than the cap, and lets one request pass in half-open."""
 
@@ -77,7 +96,7 @@ class BreakerMachine(RuleBasedStateMachine):
         super().__init__()
         self.breaker = breaker(7)
         self.now = 0.0
-        self.probes = 0
+        self.probe_since: float | None = None
 
     @rule(seconds=st.floats(0, 200))
     def wait(self, seconds: float) -> None:
@@ -86,20 +105,42 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule()
     def request(self) -> None:
         state = self.breaker.state(self.now)
+        probing = self.probe_since is not None and self.now - self.probe_since < POLICY.probe_timeout_s
         passed = self.breaker.begin(self.now)
-        assert passed == (state is State.CLOSED) or state is State.HALF_OPEN
-        if state is State.OPEN:
-            assert not passed
+        assert passed == (state is State.CLOSED or (state is State.HALF_OPEN and not probing))
+        if passed and state is State.HALF_OPEN:
+            self.probe_since = self.now
 
     @rule(kind=st.sampled_from(["failed", "pause"]))
     def fail(self, kind: str) -> None:
+        before = self.breaker.state(self.now)
         getattr(self.breaker, kind)(self.now, "retry")
+        after = self.breaker.state(self.now)
+        assert after is State.OPEN or (before is State.CLOSED and kind == "failed")
+        if before is not State.OPEN:
+            self.probe_since = None
 
     @precondition(lambda self: self.breaker.state(self.now) is not State.OPEN)
     @rule()
     def succeed(self) -> None:
         self.breaker.succeeded()
+        self.probe_since = None
         assert self.breaker.wait_s(self.now) == 0.0
+
+    @rule()
+    def release(self) -> None:
+        self.breaker.release()
+        self.probe_since = None
+
+    @rule()
+    def try_now(self) -> None:
+        self.breaker.try_now(self.now)
+        assert self.breaker.state(self.now) is not State.OPEN
+
+    @invariant()
+    def closed_is_said_in_one_way(self) -> None:
+        closed = self.breaker.state(self.now) is State.CLOSED
+        assert closed == self.breaker.closed == (self.breaker.opening() is None) == (self.breaker.reason is None)
 
     @invariant()
     def never_stuck(self) -> None:

@@ -1,39 +1,43 @@
-"""Circuit breaker of one destination: stops sending where it cannot work, finds out by itself when it can again.
+"""Circuit breaker: stops asking a service that cannot answer, and finds out by itself when it can again.
 
 Closed: requests pass. Open: none does until a time. Half open: one probe at a time passes, its outcome decides. A run
-of service failures opens it with a delay that grows with every failed probe; a dead credential opens it at once. Time
-is the caller's monotonic clock, so that nothing here waits.
+of failures opens it with a delay that grows with every failed probe; what a person must put right opens it at once.
+Time is the caller's monotonic clock, given to each method, so that nothing here waits.
 """
 
 from __future__ import annotations
 
 import enum
 import random
+from dataclasses import dataclass
 
-import msgspec
+from sinal_core.aio.backoff import EQUAL, Backoff, Dice, Jitter
 
-from sinal_core.aio.backoff import EQUAL, Backoff
+_PROBED_S = 1.0  # until somebody who finds a probe under way asks again
 
 
 class State(enum.IntEnum):
-    """As the metric `sinal_breaker_state` shows it."""
+    """Where a breaker stands; metrics show the number."""
 
     CLOSED = 0
     HALF_OPEN = 1
     OPEN = 2
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
     """When to open and for how long."""
 
-    threshold: int = 5  # service failures in a row
-    base_s: float = 5.0
-    cap_s: float = 300.0
-    pause_base_s: float = 15.0  # after a credential or configuration error
+    threshold: int  # failures in a row
+    base_s: float
+    cap_s: float
+    jitter: Jitter = EQUAL  # a breaker that could open for no time would not be open
+    pause_base_s: float | None = None  # after what a person must put right; None: as after a failure
     probe_timeout_s: float = 60.0  # a probe that was never reported is given up
 
 
-class Opening(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Opening:
     """A breaker that is not closed: what opened it, and from when on it may be tried (monotonic seconds)."""
 
     reason: str
@@ -41,23 +45,28 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class Breaker:
-    """State of one destination; every method takes the time in seconds."""
+    """State of one service; methods take the time in seconds."""
 
-    def __init__(self, policy: Policy, rng: random.Random) -> None:
+    def __init__(self, policy: Policy, dice: Dice = random) -> None:
         self._policy = policy
-        self._rng = rng
+        self._dice = dice
         self.reset()
 
     def reset(self) -> None:
-        """Closed and without a past, as after a new token."""
-        self.reason: str | None = None  # verdict kind that opened it
+        """Close it and forget its past, as after a new token."""
+        self.reason: str | None = None  # of the last opening
         self._failures = 0
         self._openings = 0
         self._open_until: float | None = None
         self._probe_since: float | None = None
 
+    @property
+    def closed(self) -> bool:
+        """Whether requests pass as always."""
+        return self._open_until is None
+
     def state(self, now: float) -> State:
-        """Where it stands."""
+        """Tell where it stands."""
         if self._open_until is None:
             return State.CLOSED
         return State.OPEN if now < self._open_until else State.HALF_OPEN
@@ -75,7 +84,7 @@ class Breaker:
                 assert self._open_until is not None  # noqa: S101 - what open means
                 return self._open_until - now
             case State.HALF_OPEN if self._probing(now):
-                return 1.0
+                return _PROBED_S
             case _:
                 return 0.0
 
@@ -88,7 +97,7 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """The destination answered as it should: closed."""
+        """Take an answer as it should be: closed."""
         self.reset()
 
     def try_now(self, now: float) -> None:
@@ -97,11 +106,11 @@ class Breaker:
             self._open_until = min(self._open_until, now)
 
     def release(self) -> None:
-        """A probe that told nothing of the destination's health: the next request may be the probe."""
+        """Give up a probe that told nothing of the service: the next request may be the probe."""
         self._probe_since = None
 
     def failed(self, now: float, reason: str) -> None:
-        """The service failed; opens after `threshold` in a row, or at once when this was the probe."""
+        """Take a failure; opens after `threshold` in a row, or at once when this was the probe."""
         self._failures += 1
         if self.state(now) is not State.OPEN and (
             self._open_until is not None or self._failures >= self._policy.threshold
@@ -109,14 +118,15 @@ class Breaker:
             self._open(now, reason, self._policy.base_s)
 
     def pause(self, now: float, reason: str) -> None:
-        """Nothing can work before somebody acts (credential, configuration): open at once."""
+        """Open at once: nothing can work before somebody acts, as with a dead credential."""
+        base_s = self._policy.pause_base_s
         if self.state(now) is not State.OPEN:
-            self._open(now, reason, self._policy.pause_base_s)
+            self._open(now, reason, self._policy.base_s if base_s is None else base_s)
 
     def _open(self, now: float, reason: str, base_s: float) -> None:
         self._openings += 1
-        wait = Backoff(base_s=base_s, cap_s=self._policy.cap_s, jitter=EQUAL)  # never 0: an open breaker stays open
-        self._open_until = now + wait.delay_s(self._openings, self._rng)
+        wait = Backoff(base_s=base_s, cap_s=self._policy.cap_s, jitter=self._policy.jitter)
+        self._open_until = now + wait.delay_s(self._openings, self._dice)
         self._probe_since = None
         self.reason = reason
 
