@@ -8,9 +8,10 @@ from typing import cast
 
 import pytest
 
+from sinal_core.aio.periodic import PeriodicTask, Scheduler
 from sinal_core.postgres.database import Database
 from sinal_core.telemetry import metrics
-from sinal_hub.housekeeping.scheduler import Chore, Keeper
+from sinal_hub.housekeeping import runs
 from sinal_hub.store.housekeeping import Leases
 
 from tests.support.eventually import eventually
@@ -37,8 +38,8 @@ class Work:
             raise RuntimeError("on purpose")
 
 
-def keeper(database: Database, holder: str, chore: Chore, *, lease_s: float = 5.0) -> Keeper:
-    return Keeper(Leases(database), [chore], holder=holder, lease_s=lease_s)
+def replica(database: Database, holder: str, *chores: PeriodicTask, lease_s: float = 5.0) -> Scheduler:
+    return Scheduler(chores, ended=runs.record, leases=Leases(database), holder=holder, lease_s=lease_s)
 
 
 async def come_due(database: Database) -> None:
@@ -50,8 +51,8 @@ async def come_due(database: Database) -> None:
 async def test_of_many_replicas_one_does_it(postgres: str) -> None:
     async with await Database.open(postgres, max_size=6) as database:
         work = Work()
-        chore = Chore("one", 3_600, work)
-        done = await asyncio.gather(*(keeper(database, f"h{n}", chore).once(chore) for n in range(6)))
+        chore = PeriodicTask("one", 3_600, work)
+        done = await asyncio.gather(*(replica(database, f"h{n}", chore).once(chore) for n in range(6)))
         assert sorted(done) == [False] * 5 + [True]
         assert work.runs == [None]
 
@@ -59,14 +60,14 @@ async def test_of_many_replicas_one_does_it(postgres: str) -> None:
 async def test_it_is_done_again_when_due_and_told_of_the_last_success(postgres: str) -> None:
     async with await Database.open(postgres) as database:
         work = Work()
-        chore = Chore("again", 3_600, work)
-        first, second = keeper(database, "a", chore), keeper(database, "b", chore)
+        chore = PeriodicTask("again", 3_600, work)
+        first, second = replica(database, "a", chore), replica(database, "b", chore)
         assert await first.once(chore)
         assert not await second.once(chore)
         await come_due(database)
         assert await second.once(chore)
         assert work.runs[0] is None and work.runs[1] is not None
-        await first.observe()
+        runs.show(await Leases(database).last_successes())
         shown = metrics.CHORE_LAST_SUCCESS.labels("again")._value.get()
         assert shown > work.runs[1].timestamp()
 
@@ -75,22 +76,26 @@ async def test_a_failure_is_counted_and_tried_again(postgres: str) -> None:
     async with await Database.open(postgres) as database:
         work = Work()
         work.fail = True
-        chore = Chore("failing", 3_600, work)
+        chore = PeriodicTask("failing", 3_600, work)
         before = metrics.CHORE_FAILURES.labels("failing")._value.get()
-        assert not await keeper(database, "a", chore).once(chore)
+        assert not await replica(database, "a", chore).once(chore)
         assert metrics.CHORE_FAILURES.labels("failing")._value.get() == before + 1
         assert "failing" not in await Leases(database).last_successes()
         await come_due(database)
         work.fail = False
-        assert await keeper(database, "b", chore).once(chore)
+        assert await replica(database, "b", chore).once(chore)
 
 
-async def test_a_keeper_does_each_chore_when_it_is_due_and_one_holds_up_no_other(postgres: str) -> None:
+async def test_a_replica_does_each_chore_when_it_is_due_and_one_holds_up_no_other(postgres: str) -> None:
     async with await Database.open(postgres, max_size=4) as database:
         slow, often, seldom = Work(), Work(), Work()
         slow.gate = asyncio.Event()
-        chores = [Chore("slow", 3_600, slow), Chore("often", 0.1, often), Chore("seldom", 3_600, seldom)]
-        running = asyncio.create_task(Keeper(Leases(database), chores, holder="a").run())
+        chores = [
+            PeriodicTask("slow", 3_600, slow),
+            PeriodicTask("often", 0.1, often),
+            PeriodicTask("seldom", 3_600, seldom),
+        ]
+        running = asyncio.create_task(replica(database, "a", *chores).run())
         await eventually(lambda: len(often.runs) > 2)
         assert (len(slow.runs), len(seldom.runs)) == (1, 1)
         slow.gate.set()
@@ -102,8 +107,8 @@ async def test_to_ask_what_is_due_writes_nothing(postgres: str) -> None:
     """Named after what idle replicas cost: each asked for each chore by trying to take it, a write and its sync."""
     async with await Database.open(postgres) as database:
         leases = Leases(database)
-        chores = [Chore(name, 3_600, Work()) for name in ("first", "second")]
-        assert await Keeper(leases, chores, holder="a").once(chores[0])
+        chores = [PeriodicTask(name, 3_600, Work()) for name in ("first", "second")]
+        assert await replica(database, "a", *chores).once(chores[0])
         before = await state(database)
         found = await leases.due_in_s(["first", "second"])
         assert await state(database) == before
@@ -139,11 +144,11 @@ async def test_a_lease_lasts_as_long_as_the_work(postgres: str) -> None:
     async with await Database.open(postgres) as database:
         work = Work()
         work.gate = asyncio.Event()
-        chore = Chore("long", 3_600, work)
-        running = asyncio.create_task(keeper(database, "a", chore, lease_s=9).once(chore))
+        chore = PeriodicTask("long", 3_600, work)
+        running = asyncio.create_task(replica(database, "a", chore, lease_s=9).once(chore))
         await eventually(lambda: bool(work.runs))
         await passed(database, await until(database, "long"))
-        assert not await keeper(database, "b", chore).once(chore)
+        assert not await replica(database, "b", chore).once(chore)
         work.gate.set()
         assert await running
 
@@ -153,8 +158,8 @@ async def test_work_ends_with_its_lease(postgres: str, how: str) -> None:
     async with await Database.open(postgres) as database:
         work = Work()
         work.gate = asyncio.Event()
-        chore = Chore("ended", 3_600, work)
-        running = asyncio.create_task(keeper(database, "a", chore, lease_s=3).once(chore))
+        chore = PeriodicTask("ended", 3_600, work)
+        running = asyncio.create_task(replica(database, "a", chore, lease_s=3).once(chore))
         while not work.runs:
             await asyncio.sleep(0.01)
         if how == "lost":
@@ -166,5 +171,5 @@ async def test_work_ends_with_its_lease(postgres: str, how: str) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await running
             work.gate.set()
-            assert await keeper(database, "b", chore).once(chore)  # at once: the lease was given back
+            assert await replica(database, "b", chore).once(chore)  # at once: the lease was given back
         assert work.cancelled == 1

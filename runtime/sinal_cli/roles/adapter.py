@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import CONNECT_S, Chores, Keyless
+from sinal_cli.roles.base import CONNECT_S, Background, Keyless
 from sinal_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ class MetricsAdapter(Keyless):
         )
         await listener.start()
         self._stack.push_async_callback(listener.stop)
-        chores = Chores()
-        self._stack.push_async_callback(chores.stop)
-        chores.run(self._keeper.run(every_s))
+        background = Background()
+        self._stack.push_async_callback(background.stop)
+        background.run(self._keeper.run(every_s))
 
     async def _ready(self) -> bool:
         return self._standing().ready

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 import structlog
 from pydantic import SecretStr
 
-from sinal_core.aio.duty_cycle import pause_s
+from sinal_core.aio.periodic import PeriodicTask, Run, Scheduler
 from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 
@@ -66,8 +65,8 @@ class Role(Protocol):
         ...
 
 
-class Chores:
-    """Tasks of a role: supervised, cancelled together."""
+class Background:
+    """Tasks of a role: cancelled together."""
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
@@ -80,25 +79,9 @@ class Chores:
 
         self._tasks.append(asyncio.create_task(wrapped()))
 
-    def every(
-        self, seconds: float, work: Callable[[], Awaitable[object]], *, what: str, most_s: float | None = None
-    ) -> None:
-        """Run something again and again, `seconds` between; a failure is logged and does not end it.
-
-        With `most_s`, what takes more than its share of the time comes less often, up to so many seconds between.
-        """
-
-        async def loop() -> None:
-            while True:
-                began = time.monotonic()
-                try:
-                    await work()
-                except Exception as error:
-                    log.warning("chore.failed", what=what, error=type(error).__name__)
-                took_s = time.monotonic() - began
-                await asyncio.sleep(pause_s(took_s, least_s=seconds, most_s=seconds if most_s is None else most_s))
-
-        self._tasks.append(asyncio.create_task(loop()))
+    def schedule(self, *tasks: PeriodicTask) -> None:
+        """Run tasks whenever they are due; a failure is logged and does not end them."""
+        self.run(Scheduler(tasks, ended=_log_failure).run())
 
     async def stop(self) -> None:
         """Cancel all and wait for them."""
@@ -106,6 +89,11 @@ class Chores:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+
+def _log_failure(run: Run) -> None:
+    if run.error is not None:
+        log.warning("chore.failed", what=run.task, error=type(run.error).__name__)
 
 
 class Keyless:
@@ -244,7 +232,7 @@ class Base(Keyless):
 
         born: datetime | None = None
 
-        async def look() -> None:
+        async def look(_: datetime | None) -> None:
             nonlocal born
             at = await birth(database)
             if born is not None and at is not None and at != born:
@@ -252,9 +240,9 @@ class Base(Keyless):
                 os.kill(os.getpid(), signal.SIGTERM)  # as the cluster would: it drains, and is started again
             born = at or born
 
-        chores = Chores()
-        chores.every(ANOTHER_S, look, what="another database")
-        self._stack.push_async_callback(chores.stop)
+        background = Background()
+        background.schedule(PeriodicTask("another database", ANOTHER_S, look))
+        self._stack.push_async_callback(background.stop)
 
 
 async def _patiently(what: str, work: Callable[[], Awaitable[T]]) -> T:

@@ -6,7 +6,8 @@ import os
 import secrets
 import socket
 
-from sinal_cli.roles.base import DRAIN_S, Base, Chores
+from sinal_cli.roles.base import DRAIN_S, Background, Base
+from sinal_core.aio.periodic import PeriodicTask
 
 EXPIRE_INTERVAL_S = 60.0
 REMIND_INTERVAL_S = 10.0
@@ -54,10 +55,12 @@ class Dispatch(Base):
         plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("dispatch")))
         plans.subscribe(recovery.follow)  # after the lanes, so that those it calls are there
         await recovery.start()
-        chores = Chores()
-        self._stack.push_async_callback(chores.stop)
-        chores.run(lanes.run())
-        chores.run(recovery.run())
-        chores.every(REMIND_INTERVAL_S, recovery.remind, what="dispatch recovery")
-        chores.every(EXPIRE_INTERVAL_S, worker.sweep, what="dispatch sweep")
+        background = Background()
+        self._stack.push_async_callback(background.stop)
+        background.run(lanes.run())
+        background.run(recovery.run())
+        background.schedule(
+            PeriodicTask("dispatch recovery", REMIND_INTERVAL_S, lambda _: recovery.remind()),
+            PeriodicTask("dispatch sweep", EXPIRE_INTERVAL_S, lambda _: worker.sweep()),
+        )
         self._stack.push_async_callback(lanes.drain, DRAIN_S)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sinal_cli.roles.base import Base, Chores
+from sinal_cli.roles.base import Background, Base
+from sinal_core.aio.periodic import PeriodicTask
 
 DEPTH_INTERVAL_S, MOST_DEPTH_INTERVAL_S = 10.0, 30.0  # a look asks the broker some questions for each busy tenant
 COVERAGE_INTERVAL_S = 60.0
@@ -32,8 +33,8 @@ class Housekeeping(Base):
         owner = await self._database(settings.maintenance_database_url or settings.database_url, max_size=2)
         database = await self._database(settings.database_url, max_size=6)
         bus, plans = await self._bus_and_plans("sinal-housekeeping", database=database)
-        chores = Chores()
-        self._stack.push_async_callback(chores.stop)
+        background = Background()
+        self._stack.push_async_callback(background.stop)
         store = FactStore(database)
         every_s = settings.facts_interval_s
         surveys = Surveys(bus)
@@ -43,12 +44,13 @@ class Housekeeping(Base):
             database, owner, bus, plans, self._keyring, facts=facts, surveys=recent, facts_every_s=every_s
         )
         await reject_counts.keep(bus, store)
-        chores.run(keeper.run())
-        chores.every(
-            DEPTH_INTERVAL_S, Queues(surveys.within(0), plans).look, what="queue depths", most_s=MOST_DEPTH_INTERVAL_S
-        )
+        background.run(keeper.run())
+        queues = Queues(surveys.within(0), plans)
         coverage = SignalCoverage(ObservingStore(database))
-        chores.every(COVERAGE_INTERVAL_S, coverage.look, what="signal coverage")
+        background.schedule(
+            PeriodicTask("queue depths", MOST_DEPTH_INTERVAL_S, lambda _: queues.look(), least_s=DEPTH_INTERVAL_S),
+            PeriodicTask("signal coverage", COVERAGE_INTERVAL_S, lambda _: coverage.look()),
+        )
 
     def _keep_whole(self) -> None:
         """Make tables and logins again whenever PostgreSQL has come back without them, before and while it works."""
@@ -58,6 +60,6 @@ class Housekeeping(Base):
         settings = self._settings
         urls = [url for url in (settings.database_url.get_secret_value(), api_url(settings)) if url is not None]
         owner = (settings.maintenance_database_url or settings.database_url).get_secret_value()
-        chores = Chores()
-        chores.every(WHOLE_S, lambda: make_whole(owner, urls), what="a database that was lost")
-        self._stack.push_async_callback(chores.stop)
+        background = Background()
+        background.schedule(PeriodicTask("a database that was lost", WHOLE_S, lambda _: make_whole(owner, urls)))
+        self._stack.push_async_callback(background.stop)

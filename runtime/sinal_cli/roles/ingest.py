@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import Base, Chores
+from sinal_cli.roles.base import Background, Base
+from sinal_core.aio.periodic import PeriodicTask
 
 if TYPE_CHECKING:
     from sinal_core.http.health import Standing
@@ -35,9 +36,9 @@ class Ingest(Base):
         self._stack.push_async_callback(server.stop)
         if server.detour is not None:
             await spools.obey(bus, server.detour)
-        chores = Chores()
-        self._stack.push_async_callback(chores.stop)
-        chores.every(TALLY_INTERVAL_S, lambda: server.tell(bus), what="tallies")
+        background = Background()
+        self._stack.push_async_callback(background.stop)
+        background.schedule(PeriodicTask("tallies", TALLY_INTERVAL_S, lambda _: server.tell(bus)))
         self._server, self.url = server, server.url
 
     async def standing(self) -> Standing:

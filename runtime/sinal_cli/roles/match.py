@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sinal_cli.roles.base import DRAIN_S, Base, Chores
+from sinal_cli.roles.base import DRAIN_S, Background, Base
+from sinal_core.aio.periodic import PeriodicTask
 
 SWEEP_INTERVAL_S = 1.0
 LANES_A_TRANSACTION = 128  # small tenants share one
@@ -55,8 +56,8 @@ class Match(Base):
             ack_wait_s=settings.lane_ack_wait_s,
         )
         plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("match")))
-        chores = Chores()
-        self._stack.push_async_callback(chores.stop)
-        chores.run(lanes.run())
-        chores.every(SWEEP_INTERVAL_S, worker.sweep, what="match sweep")
+        background = Background()
+        self._stack.push_async_callback(background.stop)
+        background.run(lanes.run())
+        background.schedule(PeriodicTask("match sweep", SWEEP_INTERVAL_S, lambda _: worker.sweep()))
         self._stack.push_async_callback(lanes.drain, DRAIN_S)

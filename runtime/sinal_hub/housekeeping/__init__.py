@@ -1,4 +1,4 @@
 """What nobody else has time for: stranded deliveries, rollups, erasure, the ledger's check, heartbeats.
 
-`chores` runs each of them on one replica at a time; the other modules are one chore each.
+`service` runs each of them on one replica at a time; `runs` says what is shown of that.
 """

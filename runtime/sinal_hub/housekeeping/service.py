@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-from collections.abc import Mapping
 from datetime import datetime
 
+from sinal_core.aio.periodic import PeriodicTask, Scheduler
 from sinal_core.postgres.database import Database
 from sinal_core.telemetry import metrics
 from sinal_crds.keyring import Keyring
-from sinal_hub.housekeeping.scheduler import Chore, Keeper
+from sinal_hub.housekeeping import runs
 from sinal_hub.privacy.erasure import Eraser
 from sinal_hub.privacy.purges import Purger
 from sinal_hub.privacy.queues import Incoming, Quarantine
@@ -40,6 +41,8 @@ ERASURES_S = 5.0
 LEDGER_S = 900.0
 HEARTBEAT_S = 60.0
 PURGES_S = 5.0
+RETRY_S = 30.0  # after a failure, where the chore itself is not due sooner
+OBSERVE_S = 15.0
 
 
 class Housekeeper:
@@ -72,37 +75,50 @@ class Housekeeper:
             BroadcastSpools(bus),
             plans,
         )
-        self.keeper = Keeper(
-            Leases(database), self._chores(), holder=f"{socket.gethostname()}:{os.getpid()}", observe=self._observe
+        self._leases = Leases(database)
+        self._scheduler = Scheduler(
+            self._chores(),
+            ended=runs.record,
+            leases=self._leases,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+            retry_s=RETRY_S,
         )
+        self._observer = Scheduler([PeriodicTask("observe", OBSERVE_S, lambda _: self._observe())], ended=runs.note)
 
     async def run(self) -> None:
         """Keep house for ever."""
-        await self.keeper.run()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._scheduler.run())
+            both.create_task(self._observer.run())
 
-    def _chores(self) -> list[Chore]:
+    def _chores(self) -> list[PeriodicTask]:
         return [
-            Chore("tables", TABLES_S, lambda _: maintain(self._owner)),
-            Chore("stranded", STRANDED_S, lambda _: self._stranded.rescue()),
-            Chore(
+            PeriodicTask("tables", TABLES_S, lambda _: maintain(self._owner)),
+            PeriodicTask("stranded", STRANDED_S, lambda _: self._stranded.rescue()),
+            PeriodicTask(
                 "rollups",
                 ROLLUPS_S,
                 self._roll_up,
                 least_s=min(LEAST_ROLLUPS_S, self._facts_every_s),
                 share=ROLLUPS_SHARE,
             ),
-            Chore("facts", max(MOST_FACTS_S, self._facts_every_s), self._facts.tell, least_s=self._facts_every_s),
-            Chore("erasures", ERASURES_S, lambda _: self._eraser.run()),
-            Chore("purges", PURGES_S, lambda _: self._purger.run()),
-            Chore("ledger", LEDGER_S, lambda _: self._ledger.check()),
-            Chore("heartbeat", HEARTBEAT_S, lambda _: self._heartbeat.send()),
+            PeriodicTask(
+                "facts", max(MOST_FACTS_S, self._facts_every_s), self._facts.tell, least_s=self._facts_every_s
+            ),
+            PeriodicTask("erasures", ERASURES_S, lambda _: self._eraser.run()),
+            PeriodicTask("purges", PURGES_S, lambda _: self._purger.run()),
+            PeriodicTask("ledger", LEDGER_S, lambda _: self._ledger.check()),
+            PeriodicTask("heartbeat", HEARTBEAT_S, lambda _: self._heartbeat.send()),
         ]
 
     async def _roll_up(self, since: datetime | None) -> int:
         zones = {plan.slug: plan.timezone for plan in self._plans.snapshot.tenants.values()}
         return await roll_up(self._database, since=since, zones=zones)
 
-    async def _observe(self, successes: Mapping[str, float]) -> None:
+    async def _observe(self) -> None:
+        """Show what any replica has done."""
+        successes = await self._leases.last_successes()
+        runs.show(successes)
         self._ledger.observe(successes.get("ledger"))
         await self._heartbeat.observe()
         await self._eraser.observe()

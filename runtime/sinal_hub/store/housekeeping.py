@@ -12,18 +12,13 @@ from typing import Any
 import msgspec
 from psycopg.rows import DictRow
 
+from sinal_core.aio.periodic import Taken
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
 from sinal_hub.store.matching_rows import Outbox
 
 _SQL = queries.load("sinal_hub.store", "housekeeping")
 _CHECK_TIMEOUT = "set local statement_timeout = '300s'"
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """A chore that is ours now, and when it succeeded last, whoever did it."""
-
-    last_success_at: datetime | None
 
 
 class StrandedLane(msgspec.Struct, frozen=True):
