@@ -1,27 +1,26 @@
 """Who may call the operations API, and what they see.
 
 Keys come as `Authorization: Bearer …`. The admin key of the settings is the platform's first; it makes the others, each
-of a role and, mostly, of one tenant. Invariant: a caller of a tenant never reaches past it: every route asks `scope`
-for the tenant to work on, and the store binds the transaction to it by row-level security.
+of a role and, mostly, of one tenant. What a caller sees is
+`sinal_hub.services.callers`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
-import msgspec
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 
 from sinal_core.postgres.errors import StoreError
-from sinal_hub.store.operations import AuditEntry, KeyOwner, Role
+from sinal_hub.services.callers import Caller
+from sinal_hub.services.errors import Forbidden
+from sinal_hub.services.keys import digest
+from sinal_hub.store.operations import KeyOwner, Role
 
 RANK: dict[Role, int] = {"viewer": 1, "operator": 2, "admin": 3}
-KEY_PREFIX = "sak_"
 _BEARER = HTTPBearer(auto_error=False, description="The admin key, or one made by POST /api/v1/keys.")
 
 
@@ -31,37 +30,6 @@ class Keys(Protocol):
     async def owner_of(self, key_sha256: str) -> KeyOwner | None:
         """Whose key it is, if it is one and still good."""
         ...
-
-
-class Caller(msgspec.Struct, kw_only=True, frozen=True):
-    """Who calls: `actor` is the id of a key, never the key."""
-
-    actor: str
-    role: Role
-    tenant: str | None
-
-    def scope(self, wanted: str | None) -> str | None:
-        """The tenant to work on; raises 404 for one that this caller must not know of."""
-        if self.tenant is None or wanted is None or wanted == self.tenant:
-            return self.tenant or wanted
-        raise HTTPException(404, f"no tenant {wanted[:64]!r}")
-
-    def entry(self, action: str, target: str, *, tenant: str | None = None, **detail: Any) -> AuditEntry:
-        """What is written down of a change by this caller."""
-        return AuditEntry(
-            tenant=tenant or self.tenant, actor=self.actor, role=self.role, action=action, target=target, detail=detail
-        )
-
-
-def new_key() -> tuple[str, str]:
-    """A key of 256 random bits, and the SHA-256 that is kept of it."""
-    key = KEY_PREFIX + secrets.token_urlsafe(32)
-    return key, digest(key)
-
-
-def digest(key: str) -> str:
-    """What is kept of a key; a slow hash is for passwords, which can be guessed."""
-    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 class Access:
@@ -113,7 +81,7 @@ async def administering(caller: Annotated[Caller, Depends(admitted)]) -> Caller:
 
 def _at_least(role: Role, caller: Caller) -> Caller:
     if RANK[caller.role] < RANK[role]:
-        raise HTTPException(403, f"this needs a key of role {role}; yours is of role {caller.role}")
+        raise Forbidden(f"this needs a key of role {role}; yours is of role {caller.role}")
     return caller
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 _encode = msgspec.json.Encoder().encode
@@ -47,28 +45,6 @@ def tagged(request: Request, value: object) -> Response:
     if etag.removeprefix("W/") in known or "*" in known:
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
-
-
-def cursor_of(at: datetime, key: str) -> str:
-    """A cursor behind which a list goes on."""
-    return urlsafe_b64encode(f"{at.isoformat()} {key}".encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """What a cursor says; raises 400 for one that no list gave."""
-    try:
-        text, _, key = urlsafe_b64decode(cursor.encode()).decode().rpartition(" ")
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise bad_cursor() from None
-    if at.tzinfo is None or not key or "\x00" in key:
-        raise bad_cursor()
-    return at, key
-
-
-def bad_cursor() -> HTTPException:
-    """The error of a cursor that no list gave."""
-    return HTTPException(400, "cursor: not one that this API gave; start again without it")
 
 
 def says(kind: type, *, status: int = 200, description: str = "As the schema says.") -> dict[int | str, dict[str, Any]]:

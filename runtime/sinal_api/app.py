@@ -31,11 +31,6 @@ from sinal_api import (
 from sinal_api.access import Access
 from sinal_api.body import Bounded
 from sinal_api.browsers import Strict
-from sinal_api.explaining import Explainer
-from sinal_api.ports import Bus, Check, Plans, Tokens
-from sinal_api.replaying import Replayed, Replayer
-from sinal_api.reviewing import Reviewed, Reviewer
-from sinal_api.sink import ManifestSink
 from sinal_api.tail import Tail
 from sinal_api.traced import Traced
 from sinal_core.http.drain import Leaving
@@ -46,6 +41,16 @@ from sinal_hub.gateways import registry
 from sinal_hub.intake.publisher import EventPublisher
 from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_hub.quarantine.release import Quarantined
+from sinal_hub.services.explaining import Explainer
+from sinal_hub.services.funnels import CreatedFunnel, Funnels, FunnelService
+from sinal_hub.services.inspection import Inspector, Status
+from sinal_hub.services.keys import CreatedKey
+from sinal_hub.services.manifest_sink import ManifestSink
+from sinal_hub.services.ports import Bus, Check, Plans, Tokens
+from sinal_hub.services.privacy import PrivacyService
+from sinal_hub.services.replays import Replayed, Replayer
+from sinal_hub.services.reviews import Reviewed, Reviewer
+from sinal_hub.services.suspensions import Changed, SuspendedPage, SuspensionService
 from sinal_hub.status.ports import Bus as Streams
 from sinal_hub.store.evidence import EvidenceStore
 from sinal_hub.store.matching import MatchStore
@@ -60,9 +65,9 @@ from sinal_hub.store.tenant_stats import FigureStore
 from sinal_hub.store.tenant_status import FactStore
 
 SCHEMAS = (
-    Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, keys.CreatedKey, keys.KeyPage, keys.AuditPage, HandedOver,
-    dead_letters.Groups, funnels.Funnels, funnels.CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
-    suspensions.SuspendedPage, suspensions.Changed, status.Status, refusals.Refusals,
+    Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, CreatedKey, keys.KeyPage, keys.AuditPage, HandedOver,
+    dead_letters.Groups, Funnels, CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
+    SuspendedPage, Changed, Status, refusals.Refusals,
     *privacy.SCHEMAS, *quarantine.SCHEMAS,
 )  # fmt: skip
 
@@ -127,19 +132,19 @@ def _events(parts: Parts, operations: OperationsStore, leaving: Leaving) -> list
 def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
     """Tenants, funnels, keys and the state of the platform."""
     refused = RefusalStore(parts.database)
-    inspector = status.Inspector(
+    inspector = Inspector(
         parts.checks, operations, FactStore(parts.database), refused, parts.bus, parts.plans, parts.tokens
     )
     kept = [] if parts.keyring is None else [quarantine.routes(_quarantined(parts, parts.keyring), operations)]
     return [
         tenants.routes(FigureStore(parts.database), parts.bus, parts.plans),
-        funnels.routes(parts.plans, parts.sink, operations),
-        suspensions.routes(parts.plans, parts.sink, operations),
+        funnels.routes(FunnelService(parts.plans, parts.sink, operations)),
+        suspensions.routes(SuspensionService(parts.plans, parts.sink, operations)),
         keys.routes(operations),
         owners.routes(OwnerStore(parts.database), parts.plans),
         status.routes(inspector),
         refusals.routes(refused),
-        privacy.routes(privacy.Privacy(parts.database, parts.streams, parts.plans, parts.keyring)),
+        privacy.routes(PrivacyService(parts.database, parts.streams, parts.plans, parts.keyring)),
         *kept,
     ]
 

@@ -15,10 +15,17 @@ import aiohttp
 import structlog
 from kubernetes.aio.client.exceptions import ApiException
 
-from sinal_api.sink import Fault, InvalidForCluster, NotAllowed, ObjectRef, OwnedByOthers, SinkUnavailable
 from sinal_core.kube.apiserver import ApiServer, path
 from sinal_crds.names import API_VERSION, GROUP, VERSION
 from sinal_crds.schema import FACES
+from sinal_hub.services.errors import FieldFault
+from sinal_hub.services.manifest_sink import (
+    InvalidForCluster,
+    NotAllowed,
+    ObjectRef,
+    OwnedByOthers,
+    SinkUnavailable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +110,9 @@ def _refusal(error: ApiException, plural: str, namespace: str, name: str) -> Exc
                 f"`{plural}.{GROUP}` in the namespace {namespace!r}"
             )
         case 400 | 422:
-            return InvalidForCluster(message, [Fault(_path(cause), str(cause.get("message", ""))) for cause in causes])
+            return InvalidForCluster(
+                message, [FieldFault(_path(cause), str(cause.get("message", ""))) for cause in causes]
+            )
     log.warning("api.cluster_refused", status=error.status, namespace=namespace, kind=plural)
     if error.status == 404:
         return SinkUnavailable(f"the cluster knows no {plural}.{GROUP} or no namespace {namespace!r}: {message}")
@@ -123,10 +132,10 @@ def _of_an_update(cause: Mapping[str, Any]) -> bool:
     return _UPDATE.search(str(cause.get("message", ""))) is not None
 
 
-def _owned(cause: Mapping[str, Any]) -> Fault:
+def _owned(cause: Mapping[str, Any]) -> FieldFault:
     found = _OWNER.search(str(cause.get("message", "")))
     owner = found["owner"] if found else "somebody else"
-    return Fault(_path(cause), f"is set to another value by {owner!r}: change it there, or leave the field out")
+    return FieldFault(_path(cause), f"is set to another value by {owner!r}: change it there, or leave the field out")
 
 
 def _path(cause: Mapping[str, Any]) -> str:

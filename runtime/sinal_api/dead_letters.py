@@ -10,11 +10,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from sinal_api.access import Operator, Viewer
-from sinal_api.answers import answer, bad_cursor, read_cursor, says, shows, tagged
+from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Word
-from sinal_api.replay import Choice, IdempotencyKey, refusals
-from sinal_api.replaying import Replayed, Replayer, utc_now
-from sinal_api.replaying import Request as Replay
+from sinal_api.replay import Choice, IdempotencyKey
+from sinal_hub.services.cursors import bad_cursor, read_cursor
+from sinal_hub.services.replays import Replayed, Replayer, utc_now
+from sinal_hub.services.replays import Request as Replay
 from sinal_hub.store.replaying import Cause, LetterGroup, ReplayStore
 
 Int4 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
@@ -71,8 +72,7 @@ def routes(store: ReplayStore, replayer: Replayer) -> APIRouter:
             caller=caller, tenant=tenant, kind="replay.dead_letters", asked=asked, options=body.options(), key=key,
             dry_run=body.dry_run,
         )  # fmt: skip
-        with refusals():
-            return answer(await replayer.group(request, cause, after=after, until=until, limit=body.limit))
+        return answer(await replayer.group(request, cause, after=after, until=until, limit=body.limit))
 
     return router
 

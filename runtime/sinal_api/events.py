@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from sinal_api.access import Viewer
-from sinal_api.answers import bad_cursor, shows, tagged
-from sinal_api.explaining import Explainer
+from sinal_api.answers import shows, tagged
 from sinal_api.filters import ListQuery, Word
-from sinal_api.ports import Events
-from sinal_api.replay import no_event
-from sinal_hub.store.reading import EventDetail, InvalidCursor, Ledger, Page
+from sinal_hub.services.explaining import Explainer
+from sinal_hub.services.ports import Events
+from sinal_hub.services.replays import no_event
+from sinal_hub.store.reading import EventDetail, Ledger, Page
 
 
 def routes(events: Events, explainer: Explainer) -> APIRouter:
@@ -23,10 +23,7 @@ def routes(events: Events, explainer: Explainer) -> APIRouter:
     async def list_events(request: Request, caller: Viewer, query: Annotated[ListQuery, Query()]) -> Response:
         """Filters combine; `cursor` is the `next_cursor` of the page before. Attempts and signals are in the detail."""
         filters = query.events(caller.scope(query.tenant))
-        try:
-            return tagged(request, await events.list_events(filters, cursor=query.cursor, limit=query.limit))
-        except InvalidCursor:
-            raise bad_cursor() from None
+        return tagged(request, await events.list_events(filters, cursor=query.cursor, limit=query.limit))
 
     @router.get("/events/{event_id}", responses=shows(EventDetail), summary="One event: received, matched, delivered")
     async def get_event(request: Request, caller: Viewer, event_id: Word) -> Response:

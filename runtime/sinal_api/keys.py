@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sinal_api.access import Admin, new_key
-from sinal_api.answers import answer, cursor_of, read_cursor, says, shows, tagged
+from sinal_api.access import Admin
+from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Slug, Word
-from sinal_api.owners import taken_over
+from sinal_hub.services.cursors import cursor_of, read_cursor
+from sinal_hub.services.keys import CreatedKey, make_key, revoke_key
 from sinal_hub.store.operations import AuditRow, KeyRow, OperationsStore
 
 
@@ -28,17 +27,6 @@ class NewKey(BaseModel):
     )
     name: Word = Field(description="What a person will know it by.")
     expires_in_days: int | None = Field(None, ge=1, le=3_650)
-
-
-class CreatedKey(msgspec.Struct, kw_only=True, frozen=True):
-    """A new key; `key` is shown this once and kept nowhere."""
-
-    key: str
-    id: str
-    tenant: str | None
-    role: str
-    name: str
-    expires_at: datetime | None
 
 
 class KeyPage(msgspec.Struct, kw_only=True, frozen=True):
@@ -62,33 +50,15 @@ def routes(store: OperationsStore) -> APIRouter:
     @router.post("/keys", status_code=201, responses=says(CreatedKey, status=201), summary="Make a key")
     async def create(caller: Admin, body: NewKey) -> Response:
         """A tenant's administrator makes keys of that tenant only."""
-        tenant = caller.scope(body.tenant)
-        key, hashed = new_key()
-        key_id = "key_" + secrets.token_hex(8)
-        days = body.expires_in_days
-        row = await store.add_key(
-            id=key_id,
-            key_sha256=hashed,
-            tenant=tenant,
-            role=body.role,
-            name=body.name,
-            expires_at=None if days is None else datetime.now(UTC) + timedelta(days=days),
-            audit=caller.entry("key.create", key_id, tenant=tenant, key_role=body.role, name=body.name),
-        )
-        if row is None:
-            raise HTTPException(409, f"{taken_over(tenant or '')}: a key would show the data of its owner")
-        made = CreatedKey(
-            key=key, id=row.id, tenant=row.tenant, role=row.role, name=row.name, expires_at=row.expires_at
+        made = await make_key(
+            store, caller, tenant=body.tenant, role=body.role, name=body.name, expires_in_days=body.expires_in_days
         )
         return answer(made, status=201)
 
     @router.delete("/keys/{key_id}", responses=says(KeyRow), summary="End a key")
     async def revoke(caller: Admin, key_id: Word) -> Response:
         """At once and for good; doing it again changes nothing."""
-        ended = await store.revoke_key(key_id, caller.tenant, audit=caller.entry("key.revoke", key_id))
-        if ended is None:
-            raise HTTPException(404, f"no key {key_id[:64]!r}")
-        return answer(ended)
+        return answer(await revoke_key(store, caller, key_id))
 
     _add_lists(router, store)
     return router

@@ -15,6 +15,18 @@ from starlette.responses import JSONResponse, Response
 from sinal_api.browsers import ANSWER
 from sinal_core.nats.errors import BusError, where
 from sinal_core.postgres.errors import StoreRejected, StoreUnavailable
+from sinal_hub.services.cursors import bad_cursor
+from sinal_hub.services.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotConfigured,
+    NotFound,
+    ServiceError,
+    Unavailable,
+    Unprocessable,
+)
+from sinal_hub.store.reading import InvalidCursor
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +53,20 @@ def problem(
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-class Refused(Exception):
-    """A request that is understood and refused, with one error for each field at fault."""
+_STATUS: dict[type[ServiceError], int] = {
+    Invalid: 400,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Unprocessable: 422,
+    NotConfigured: 501,
+    Unavailable: 503,
+}
 
-    def __init__(self, status: int, detail: str, errors: list[dict[str, str]]) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.errors = status, detail, errors
+
+def status_of(error: ServiceError) -> int:
+    """The HTTP status of an error of the domain; of a subclass that of the error it is a kind of."""
+    return next(status for kind, status in _STATUS.items() if isinstance(error, kind))
 
 
 def install(app: FastAPI) -> None:
@@ -73,9 +93,15 @@ def install(app: FastAPI) -> None:
         ]
         return problem(400, f"{errors[0]['field']}: {errors[0]['message']}", errors=errors)
 
-    @app.exception_handler(Refused)
-    async def on_refused(_: Request, error: Refused) -> Response:
-        return problem(error.status, error.detail, errors=error.errors)
+    @app.exception_handler(ServiceError)
+    async def on_service_error(_: Request, error: ServiceError) -> Response:
+        errors = [one._asdict() for one in error.faults]
+        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else None
+        return problem(status_of(error), str(error), errors=errors, headers=headers)
+
+    @app.exception_handler(InvalidCursor)
+    async def on_cursor(_: Request, __: InvalidCursor) -> Response:
+        return problem(400, str(bad_cursor()))
 
     _install_outages(app)
 

@@ -14,6 +14,7 @@ from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Slug, Word
 from sinal_core.http.problem import Problem
 from sinal_hub.quarantine.release import KeptDelivery, KeptPage, Quarantined, Reparsed, ReparsedPage
+from sinal_hub.services.errors import NotFound
 from sinal_hub.store.operations import OperationsStore
 
 Cursor = Annotated[str, Field(max_length=64, description="`next_cursor` of the page before.")]
@@ -54,7 +55,7 @@ def routes(quarantined: Quarantined, operations: OperationsStore) -> APIRouter:
         """Its metadata."""
         found = await quarantined.show(caller.tenant, kept_id)
         if found is None:
-            raise HTTPException(404, _ABSENT)
+            raise NotFound(_ABSENT)
         return tagged(request, found)
 
     @router.post("/reparse", responses=says(ReparsedPage), summary="Read a gateway's deliveries again")
@@ -72,7 +73,7 @@ def routes(quarantined: Quarantined, operations: OperationsStore) -> APIRouter:
         with _problems():
             done = await quarantined.reparse(caller.tenant, kept_id)
         if done is None:
-            raise HTTPException(404, _ABSENT)
+            raise NotFound(_ABSENT)
         await operations.write(
             caller.entry("quarantine.reparse", done.id, tenant=done.tenant, results={done.result: 1})
         )

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Header, HTTPException, Response
+from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sinal_api.access import Caller, Operator
-from sinal_api.answers import answer, bad_cursor, says
+from sinal_api.access import Operator
+from sinal_api.answers import answer, says
 from sinal_api.filters import Filters, Word
-from sinal_api.ports import Events
-from sinal_api.replay_rules import Options
-from sinal_api.replaying import KeyReused, NothingToDo, Replayed, Replayer, Request, Unfinished
-from sinal_hub.store.reading import InvalidCursor
+from sinal_hub.services.callers import Caller
+from sinal_hub.services.ports import Events
+from sinal_hub.services.replay_rules import Options
+from sinal_hub.services.replays import Replayed, Replayer, Request, no_event
 
 IdempotencyKey = Annotated[
     str | None,
@@ -75,8 +73,7 @@ def routes(replayer: Replayer, events: Events) -> APIRouter:
         if found is None:
             raise no_event(event_id)
         request = _request(caller, found.tenant, "replay.one", wanted, key, event=event_id)
-        with refusals():
-            return answer(await replayer.one(request, found, wanted.destination))
+        return answer(await replayer.one(request, found, wanted.destination))
 
     @router.post("", responses=says(Replayed), summary="Send many events again")
     async def many(caller: Operator, body: ReplayMany, key: IdempotencyKey = None) -> Response:
@@ -85,8 +82,7 @@ def routes(replayer: Replayer, events: Events) -> APIRouter:
         request = _request(caller, tenant, "replay.many", body, key)
         filters = body.model_copy(update={"outcome": body.outcome or "dead"}).events(tenant)
         filters = msgspec.structs.replace(filters, destination=body.destination)
-        with refusals():
-            return answer(await replayer.many(request, filters, cursor=body.cursor, limit=body.limit))
+        return answer(await replayer.many(request, filters, cursor=body.cursor, limit=body.limit))
 
     return router
 
@@ -99,21 +95,3 @@ def _request(caller: Caller, tenant: str | None, kind: str, body: Choice, key: s
     return Request(
         caller=caller, tenant=tenant, kind=kind, asked=asked, options=body.options(), key=key, dry_run=body.dry_run
     )
-
-
-def no_event(event_id: str) -> HTTPException:
-    """The error of an event that is not there, or not the caller's."""
-    return HTTPException(404, f"no event {event_id[:64]!r}; it may not be stored yet: ask again in a second")
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """The service's errors as answers."""
-    try:
-        yield
-    except InvalidCursor:
-        raise bad_cursor() from None
-    except (KeyReused, NothingToDo) as error:
-        raise HTTPException(409, str(error)) from None
-    except Unfinished as error:
-        raise HTTPException(503, str(error), headers={"Retry-After": "2"}) from None

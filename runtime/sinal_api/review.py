@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sinal_api.access import Caller, Operator, Viewer
-from sinal_api.answers import answer, bad_cursor, says, shows, tagged
+from sinal_api.access import Operator, Viewer
+from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Word as Text
-from sinal_api.ports import Events
-from sinal_api.replay import no_event
-from sinal_api.reviewing import NotInReview, Reviewed, Reviewer, Word
-from sinal_hub.store.reading import EventFilter, InvalidCursor, Page
+from sinal_hub.services.callers import Caller
+from sinal_hub.services.ports import Events
+from sinal_hub.services.replays import no_event
+from sinal_hub.services.reviews import Reviewed, Reviewer, Word
+from sinal_hub.store.reading import EventFilter, Page
 
 
 class Rejection(BaseModel):
@@ -43,10 +44,7 @@ def routes(reviewer: Reviewer, events: Events) -> APIRouter:
         waiting = EventFilter(
             tenant=caller.scope(tenant), funnel=funnel, decision="review", outcome="withheld", reason="review"
         )
-        try:
-            return tagged(request, await events.list_events(waiting, cursor=cursor, limit=limit))
-        except InvalidCursor:
-            raise bad_cursor() from None
+        return tagged(request, await events.list_events(waiting, cursor=cursor, limit=limit))
 
     @router.post("/{event_id}/accept", responses=says(Reviewed), summary="It is this click's sale")
     async def accept(caller: Operator, event_id: Text) -> Response:
@@ -63,10 +61,7 @@ def routes(reviewer: Reviewer, events: Events) -> APIRouter:
 
 
 async def _say(reviewer: Reviewer, caller: Caller, event_id: str, word: Word) -> Response:
-    try:
-        said = await reviewer.say(caller, event_id, word)
-    except NotInReview as error:
-        raise HTTPException(409, str(error)) from None
+    said = await reviewer.say(caller, event_id, word)
     if said is None:
         raise no_event(event_id)
     return answer(said)

@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from sinal_api.access import Access, Caller, Viewer
-from sinal_api.answers import read_cursor
+from sinal_api.access import Access, Viewer
 from sinal_api.filters import Outcome, Word
 from sinal_api.problems import problem
 from sinal_api.tail import Item, Tail
 from sinal_core.http.drain import Leaving
+from sinal_hub.services.callers import Caller
+from sinal_hub.services.cursors import read_cursor
 from sinal_hub.store.reading import EventDetail
 
 HEARTBEAT_S = 10.0  # so often the key is looked up again, too

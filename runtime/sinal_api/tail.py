@@ -16,8 +16,8 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from sinal_api.answers import cursor_of
 from sinal_core.postgres.errors import StoreError
+from sinal_hub.services.cursors import cursor_of
 from sinal_hub.store.reading import EventDetail
 from sinal_hub.store.tailing import Change
 

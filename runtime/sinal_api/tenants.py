@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from sinal_api.access import Caller, Viewer
+from sinal_api.access import Viewer
 from sinal_api.answers import shows, tagged
 from sinal_api.filters import Word
-from sinal_api.ports import Bus, Plans
 from sinal_core.nats import status_bucket
 from sinal_core.nats.errors import BusError
 from sinal_crds import facts
 from sinal_crds.facts import Breaker, Trouble
 from sinal_crds.plan import TenantPlan
+from sinal_hub.services.callers import Caller, no_tenant
+from sinal_hub.services.ports import Bus, Plans
 from sinal_hub.store.tenant_stats import CoverageRow, DestinationCount, Figures, FigureStore, Latency, OutcomeCount
 
 Hours = Annotated[int, Query(ge=1, le=168, description="Length of the window that ends now.")]
@@ -160,7 +161,7 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
 def _known(caller: Caller, plans: Plans, slug: str) -> str:
     tenant = caller.scope(slug)
     if tenant is None or tenant not in plans.snapshot.tenants:
-        raise HTTPException(404, f"no tenant {slug[:64]!r}")
+        raise no_tenant(slug)
     return tenant
 
 

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 from sinal_api.app import Parts, build
-from sinal_api.sink import FolderSink
 from sinal_core.nats.depth import Depth
 from sinal_core.plans.testing import StaticPlans
 from sinal_crds.facts import DestinationFacts, IntegrationFacts, TenantFacts
 from sinal_crds.plan import TenantPlan
 from sinal_hub.meta.tokens import TokenState
 from sinal_hub.model.events import Refused, Tallies
+from sinal_hub.services.manifest_sink import FolderSink
 from sinal_hub.store.tenant_status import CircuitStore, FactStore
 
 from tests.support.fix_operations import ApiRig, tenants

@@ -9,9 +9,7 @@ import msgspec
 import pytest
 import yaml
 
-from sinal_api import health
 from sinal_api.app import Parts, build
-from sinal_api.sink import FolderSink
 from sinal_core.http.drain import Leaving
 from sinal_core.nats.depth import Depth
 from sinal_core.plans.testing import StaticPlans
@@ -24,6 +22,8 @@ from sinal_hub.intake.tracking_schema import Draft
 from sinal_hub.meta.tokens import TokenState
 from sinal_hub.model.events import Refused, Spooled, Tallies, UserData
 from sinal_hub.model.sale import Client, Customer, Tracking
+from sinal_hub.services import dependencies
+from sinal_hub.services.manifest_sink import FolderSink
 from sinal_hub.store.tenant_status import CircuitStore, FactStore
 
 from tests.support.fix_matching import AGENT, EMAIL
@@ -227,7 +227,7 @@ async def test_the_status_names_what_is_wrong_and_the_way_out(api_rig: ApiRig) -
         Parts(api_rig.database, api_rig.bus, api_rig.plans, api_rig.secret, checks=checks, tokens=refused)
     )
     api_rig.bus.consumers = ["match"]
-    ready, told = await health.standing(checks, Leaving())
+    ready, told = await dependencies.standing(checks, Leaving())
     assert (ready, told) == (False, {"status": "not ready", "nats": False, "postgres": True, "redis": False})
     found = (await api_rig.call("GET", "/api/v1/status?tenant=loja&tokens=true")).json()
     assert found["ok"] is False
@@ -274,7 +274,7 @@ async def test_a_missing_cache_keeps_nobody_out() -> None:
     async def away() -> bool:
         return False
 
-    ready, told = await health.standing({"redis": away}, Leaving())
+    ready, told = await dependencies.standing({"redis": away}, Leaving())
     assert (ready, told["redis"]) == (True, False)
 
 

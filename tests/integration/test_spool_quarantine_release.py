@@ -61,7 +61,7 @@ class Operations:
         self.audit.append(audit)
 
     async def owner_of(self, key_sha256: str) -> KeyOwner | None:
-        from sinal_api.access import digest
+        from sinal_hub.services.keys import digest
 
         known = {digest(f"sak_{role}_{tenant}"): (role, tenant) for role, tenant in KEYS}
         found = known.get(key_sha256)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from sinal_api.app import Parts, build
-from sinal_api.sink import FolderSink
 from sinal_cli.declared import Declared, read
 from sinal_cli.local import changes
 from sinal_cli.offline import check_manifests
 from sinal_crds.keyring import Keyring
+from sinal_hub.services.manifest_sink import FolderSink
 
 from tests.support.fix_operations import ApiRig
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from sinal_api.access import Caller
 from sinal_api.stream import Seats, Stream
+from sinal_hub.services.callers import Caller
 
 Message = MutableMapping[str, Any]
 

@@ -16,7 +16,6 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from sinal_api.app import Parts, build
-from sinal_api.sink import FolderSink
 from sinal_core.nats import Bus
 from sinal_core.nats.depth import Depth
 from sinal_core.nats.errors import LaneMissing
@@ -28,6 +27,7 @@ from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_hub.quarantine.keeping import SealedQuarantine
 from sinal_hub.quarantine.queue import QuarantineBucket
+from sinal_hub.services.manifest_sink import FolderSink
 
 from tests.support.fix_matching import MemoryPublisher, Room, opened, tenant_plan
 from tests.support.nats_process import NatsProcess

@@ -9,9 +9,9 @@ from sinal_cli.roles.base import BadSettings, Base
 from sinal_core.http.server import HttpServer
 
 if TYPE_CHECKING:
-    from sinal_api.sink import ManifestSink
     from sinal_core.http.drain import Leaving
     from sinal_core.http.health import Standing
+    from sinal_hub.services.manifest_sink import ManifestSink
 
 CONNECTIONS = 5  # of each login
 _NOT_BOUND = (
@@ -31,8 +31,8 @@ class Api(Base):
     async def start(self) -> None:
         """Connect and listen."""
         from sinal_api.app import Parts, build
-        from sinal_api.health import dependencies
         from sinal_hub.meta.tokens import GraphTokens
+        from sinal_hub.services.dependencies import dependencies
 
         settings = self._settings
         self._trace("sinal-api")
@@ -73,9 +73,11 @@ class Api(Base):
 
     async def standing(self) -> Standing:
         """Whether a write could happen now."""
-        from sinal_api import health
+        from sinal_hub.services import dependencies as checked
 
-        return await super().standing() if self._leaving is None else await health.standing(self._checks, self._leaving)
+        return (
+            await super().standing() if self._leaving is None else await checked.standing(self._checks, self._leaving)
+        )
 
     async def stop(self) -> None:
         """Be unready as long as load balancers need, end streams, finish requests under way, release everything."""
@@ -94,7 +96,7 @@ class Api(Base):
             self._stack.push_async_callback(cluster.close)
             return cluster
         if (folder := self._settings.manifest_folder) is not None:
-            from sinal_api.sink import FolderSink
+            from sinal_hub.services.manifest_sink import FolderSink
 
             return FolderSink(folder)
         return None

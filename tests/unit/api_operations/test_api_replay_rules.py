@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_api.replay_rules import WHY, Options, judge, sent_reason, unsent_action
 from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_hub.services.replay_rules import WHY, Options, judge, sent_reason, unsent_action
 from sinal_hub.store.replaying import LetterRow, SentRow, UnsentRow
 
 NOW = datetime(2026, 9, 21, 12, tzinfo=UTC)

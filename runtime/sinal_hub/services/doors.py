@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from sinal_api.destinations import age
-from sinal_api.findings import Finding, Grade
 from sinal_core.http.problem import SUSPENDED
 from sinal_core.postgres.errors import StoreError
 from sinal_crds.plan import TenantPlan
+from sinal_hub.services.destinations import age
+from sinal_hub.services.findings import Finding, Grade
 from sinal_hub.store.refusals import RefusalRow, RefusalStore, SpoolRow
 
 PATIENCE_S = 5.0

@@ -16,22 +16,17 @@ from typing import Any, NamedTuple, Protocol
 
 import yaml
 
+from sinal_hub.services.errors import FieldFault
+
 
 class AlreadyThere(Exception):
     """A manifest of that name is there and says something else."""
 
 
-class Fault(NamedTuple):
-    """What is wrong with one field of a manifest."""
-
-    field: str
-    message: str
-
-
 class Refusal(Exception):
     """The cluster does not take the manifest; each field at fault is named where it is known."""
 
-    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, message: str, faults: Sequence[FieldFault] = ()) -> None:
         super().__init__(message)
         self.faults = tuple(faults)
 
@@ -93,7 +88,7 @@ class FolderSink:
         with _taking():
             if not await asyncio.to_thread(self._change, self._folder / name, suspended):
                 advice = "is in a file of yours: change it there, it is taken at once"
-                raise OwnedByOthers(f"{ref.kind} {ref.name!r}", [Fault("spec.suspended", advice)])
+                raise OwnedByOthers(f"{ref.kind} {ref.name!r}", [FieldFault("spec.suspended", advice)])
         return name
 
     @staticmethod

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sinal_api import why
-from sinal_api.ports import Plans
 from sinal_core.postgres.errors import StoreError
 from sinal_crds.plan import TenantPlan
 from sinal_hub.model.evidence import RunnerUp
+from sinal_hub.services import why
+from sinal_hub.services.ports import Plans
 from sinal_hub.store.evidence import Evidence, EvidenceStore
 from sinal_hub.store.reading import Delivery, EventDetail, MatchDetail
 from sinal_hub.store.tenant_status import Delivery as Facts

@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from sinal_api.findings import Finding
 from sinal_core.nats.depth import Depth
 from sinal_core.postgres.errors import StoreError, StoreUnavailable
 from sinal_crds import names
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.meta.tokens import TokenState
+from sinal_hub.services.findings import Finding
 from sinal_hub.status.measurements import trouble
 from sinal_hub.store.tenant_status import Delivery, FactStore, Lane
 

@@ -1,14 +1,12 @@
-"""How what a sink says against a manifest is answered."""
+"""Keeping manifests: where, and what a sink says against one in the words of services."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi import HTTPException
-
-from sinal_api.problems import Refused
-from sinal_api.sink import (
+from sinal_hub.services.errors import Conflict, Forbidden, NotConfigured, ServiceError, Unavailable, Unprocessable
+from sinal_hub.services.manifest_sink import (
     AlreadyThere,
     InvalidForCluster,
     ManifestSink,
@@ -18,14 +16,17 @@ from sinal_api.sink import (
     SinkUnavailable,
 )
 
-_STATUS_OF: dict[type[Refusal], int] = {OwnedByOthers: 409, NotAllowed: 403, InvalidForCluster: 422}
+_ERROR_OF: dict[type[Refusal], type[ServiceError]] = {
+    OwnedByOthers: Conflict,
+    NotAllowed: Forbidden,
+    InvalidForCluster: Unprocessable,
+}
 
 
 def place(sink: ManifestSink | None) -> ManifestSink:
-    """Where manifests are kept; raises 501 where none is set."""
+    """Where manifests are kept; raises NotConfigured where none is set."""
     if sink is None:
-        raise HTTPException(
-            501,
+        raise NotConfigured(
             "this API has no place to keep manifests: apply the manifest in your cluster or repository, or set "
             "SINAL_MANIFEST_APPLY so that it applies them itself, or SINAL_MANIFEST_FOLDER to a folder that the "
             "operator reads",
@@ -35,16 +36,15 @@ def place(sink: ManifestSink | None) -> ManifestSink:
 
 @contextmanager
 def keeping() -> Iterator[None]:
-    """Around a call of a sink: what it raises becomes the answer."""
+    """Around a call of a sink: what it raises becomes an error of services."""
     try:
         yield
     except AlreadyThere as error:
-        raise HTTPException(409, f"{error} is there already and says something else") from None
+        raise Conflict(f"{error} is there already and says something else") from None
     except Refusal as error:
-        errors = [{"field": one.field, "message": one.message} for one in error.faults]
-        raise Refused(_STATUS_OF[type(error)], _detail(error), errors) from None
+        raise _ERROR_OF[type(error)](_detail(error), error.faults) from None
     except SinkUnavailable as error:
-        raise HTTPException(503, str(error), headers={"Retry-After": "10"}) from None
+        raise Unavailable(str(error), retry_after_s=10) from None
 
 
 def _detail(error: Refusal) -> str:

@@ -12,13 +12,14 @@ from typing import Literal
 
 import msgspec
 
-from sinal_api.access import Caller
-from sinal_api.ports import Events, Plans
-from sinal_api.replaying import utc_now
 from sinal_core.nats.client import Publisher
 from sinal_crds.plan import FunnelPlan, TenantPlan
 from sinal_hub.matching import outbox
 from sinal_hub.matching.batch import Batch
+from sinal_hub.services.callers import Caller
+from sinal_hub.services.errors import Conflict
+from sinal_hub.services.ports import Events, Plans
+from sinal_hub.services.replays import utc_now
 from sinal_hub.store.matching import MatchStore
 from sinal_hub.store.matching_rows import Outbox
 from sinal_hub.store.reading import EventDetail, MatchDetail
@@ -28,7 +29,7 @@ Word = Literal["accept", "reject", "drop"]
 RULES: dict[Word, str] = {"accept": "review_accepted", "reject": "review_rejected", "drop": "review_dropped"}
 
 
-class NotInReview(Exception):
+class NotInReview(Conflict):
     """There is nothing to decide, or it was decided otherwise; the message says which."""
 
 

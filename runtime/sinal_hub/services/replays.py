@@ -14,15 +14,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sinal_api.access import Caller
-from sinal_api.answers import cursor_of
-from sinal_api.ports import Events, Plans
-from sinal_api.replay_rules import SAMPLE, WHY, Judged, Options, Sample, judge
 from sinal_core.nats.client import Outgoing, Publisher
 from sinal_core.nats.errors import BusError
 from sinal_crds import names
 from sinal_hub.matching import outbox
 from sinal_hub.model.events import decode_event, encode
+from sinal_hub.services.callers import Caller
+from sinal_hub.services.cursors import cursor_of
+from sinal_hub.services.errors import Conflict, NotFound, Unavailable
+from sinal_hub.services.ports import Events, Plans
+from sinal_hub.services.replay_rules import SAMPLE, WHY, Judged, Options, Sample, judge
 from sinal_hub.store.matching import MatchStore
 from sinal_hub.store.operations import AuditEntry, KnownOperation, OperationsStore
 from sinal_hub.store.reading import EventDetail, EventFilter
@@ -42,16 +43,19 @@ class Replayed(msgspec.Struct, kw_only=True, frozen=True):
     next_cursor: str | None = None
 
 
-class KeyReused(Exception):
+class KeyReused(Conflict):
     """The Idempotency-Key belongs to another request."""
 
 
-class NothingToDo(Exception):
+class NothingToDo(Conflict):
     """Not one row may be replayed; the message says why."""
 
 
-class Unfinished(Exception):
+class Unfinished(Unavailable):
     """The broker did not take everything; the message says how to go on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after_s=2)
 
 
 class Request(msgspec.Struct, kw_only=True, frozen=True):
@@ -70,6 +74,11 @@ class Request(msgspec.Struct, kw_only=True, frozen=True):
         """What the key stands for."""
         text = msgspec.json.encode([self.kind, self.tenant, self.asked, self.options], order="sorted")
         return hashlib.sha256(text).hexdigest()
+
+
+def no_event(event_id: str) -> NotFound:
+    """The error of an event that is not there, or not the caller's."""
+    return NotFound(f"no event {event_id[:64]!r}; it may not be stored yet: ask again in a second")
 
 
 def utc_now() -> datetime:
