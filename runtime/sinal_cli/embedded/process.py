@@ -7,6 +7,7 @@ The child gets its own session, so that Ctrl-C in a terminal reaches Sinal first
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import secrets
@@ -58,6 +59,12 @@ def free_port(in_a_row: int = 1) -> int:
         while len(_held) > _MOST_HELD:
             _held.popleft().close()
         return first
+
+
+@atexit.register
+def _let_go() -> None:
+    while _held:
+        _held.pop().close()
 
 
 def _holder(port: int) -> socket.socket:
