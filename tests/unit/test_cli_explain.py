@@ -252,7 +252,7 @@ def test_an_events_id_is_told_from_an_order() -> None:
 
 
 def test_every_word_that_the_platform_says_has_a_sentence() -> None:
-    source = (RUNTIME / "sinal_api" / "why.py").read_text()
+    source = (RUNTIME / "sinal_hub" / "services" / "why.py").read_text()
     said = set(re.findall(r'_note\(\s*"([a-z_]+)"', source))
     said |= {f"{name}_{end}" for name in ("email", "phone") for end in ("absent", "unseen")}
     assert said == NOTES.keys() | WAITING.keys()
