@@ -8,12 +8,12 @@ a round trip per request, a process takes a second's worth from Redis at once an
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from sinal_core.aio.clock import MonotonicClock
 from sinal_crds import trust
 
 log = structlog.get_logger(__name__)
@@ -40,16 +40,10 @@ return wait
 """
 
 
-class Monotonic(Protocol):
-    """A clock that never goes back; the module `time` is one."""
-
-    def monotonic(self) -> float: ...
-
-
 class LocalLimiter:
     """Token buckets of this process."""
 
-    def __init__(self, *, clock: Monotonic) -> None:
+    def __init__(self, *, clock: MonotonicClock) -> None:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}  # tokens, as of
 
@@ -84,7 +78,7 @@ class RedisLimiter:
     """Token buckets shared over processes; falls back to its own when Redis fails, and says so once."""
 
     def __init__(
-        self, redis: Redis, *, clock: Monotonic, prefix: str = "sinal:rate:", timeout_s: float = REDIS_TIMEOUT_S
+        self, redis: Redis, *, clock: MonotonicClock, prefix: str = "sinal:rate:", timeout_s: float = REDIS_TIMEOUT_S
     ) -> None:
         self._redis = redis
         self._timeout_s = timeout_s
@@ -159,7 +153,7 @@ class RedisLimiter:
 
 
 def connect(
-    redis_url: str | None, *, clock: Monotonic, timeout_s: float = REDIS_TIMEOUT_S
+    redis_url: str | None, *, clock: MonotonicClock, timeout_s: float = REDIS_TIMEOUT_S
 ) -> LocalLimiter | RedisLimiter:
     """The limiter for a Redis URL, or the local one without; nothing is opened before the first use."""
     if redis_url is None:

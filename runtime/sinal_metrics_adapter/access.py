@@ -10,9 +10,10 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import unquote
 
+from sinal_core.aio.clock import MonotonicClock
 from sinal_metrics_adapter.errors import ClusterUnavailable, forbidden, not_now, unauthorised
 from sinal_metrics_adapter.ports import FrontProxy, Reviews, User, Wish
 
@@ -28,16 +29,10 @@ MASTERS = "system:masters"  # may everything in every cluster, so that nobody ha
 T = TypeVar("T")
 
 
-class Clock(Protocol):
-    """Time that only goes forward; the module `time` is one."""
-
-    def monotonic(self) -> float: ...
-
-
 class Memory(Generic[T]):
     """Answers of the last seconds."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MonotonicClock) -> None:
         self._clock = clock
         self._known: dict[Hashable, tuple[float, T]] = {}
 
@@ -58,7 +53,7 @@ class Memory(Generic[T]):
 class Access:
     """Knows callers and what they may."""
 
-    def __init__(self, reviews: Reviews, *, clock: Clock = time) -> None:
+    def __init__(self, reviews: Reviews, *, clock: MonotonicClock = time) -> None:
         self._reviews = reviews
         self._users: Memory[User | None] = Memory(clock)
         self._verdicts: Memory[tuple[bool, str]] = Memory(clock)

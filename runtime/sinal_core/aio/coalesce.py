@@ -32,7 +32,7 @@ B = TypeVar("B", bound=Sized)
 R = TypeVar("R")
 
 
-class Together(Generic[B, R]):
+class Coalescer(Generic[B, R]):
     """Runs batches through `work`, at most `slots` calls at once, each with up to `most` in all.
 
     A call starts `apart_s` seconds after the one before it, or when `most` wait; `work` returns a result for each of

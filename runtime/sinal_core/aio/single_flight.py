@@ -1,6 +1,6 @@
-"""One look for all of a process who want to see the same: each says how old it may be.
+"""One read for all callers that want the same at the same time; each says how old an answer it accepts.
 
-Who asks while a look is under way waits for that one. A look that fails is told as a failure, and not remembered.
+Who asks while a read is under way waits for that one. A failure is told to all who wait, and not remembered.
 """
 
 from __future__ import annotations
@@ -8,37 +8,33 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
+
+from sinal_core.aio.clock import MonotonicClock
 
 T = TypeVar("T")
 
 
-class Clock(Protocol):
-    """Time that only goes forward; the module `time` is one."""
+class SingleFlight(Generic[T]):
+    """Shares what `read` returns."""
 
-    def monotonic(self) -> float: ...
-
-
-class Shared(Generic[T]):
-    """What `look` finds."""
-
-    def __init__(self, look: Callable[[], Awaitable[T]], *, clock: Clock = time) -> None:
-        self._look, self._clock = look, clock
-        self._looking: asyncio.Task[T] | None = None
+    def __init__(self, read: Callable[[], Awaitable[T]], *, clock: MonotonicClock = time) -> None:
+        self._read, self._clock = read, clock
+        self._reading: asyncio.Task[T] | None = None
         self._began = float("-inf")
 
     async def get(self, *, within_s: float) -> T:
-        """What was found by a look that began no longer ago; raises what a new one raises."""
+        """Return what a read found that began no longer ago; raises what a new one raises."""
         now = self._clock.monotonic()
-        looking = self._looking
-        if looking is None or (looking.done() and (now - self._began > within_s or _failed(looking))):
+        reading = self._reading
+        if reading is None or (reading.done() and (now - self._began > within_s or _failed(reading))):
             self._began = now
-            self._looking = looking = asyncio.create_task(self._run())
-        return await asyncio.shield(looking)
+            self._reading = reading = asyncio.create_task(self._run())
+        return await asyncio.shield(reading)
 
     async def _run(self) -> T:
-        return await self._look()
+        return await self._read()
 
 
-def _failed(look: asyncio.Task[T]) -> bool:
-    return look.cancelled() or look.exception() is not None
+def _failed(read: asyncio.Task[T]) -> bool:
+    return read.cancelled() or read.exception() is not None

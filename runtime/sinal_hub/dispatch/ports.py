@@ -18,18 +18,6 @@ class Graph(Protocol):
         ...
 
 
-class Clock(Protocol):
-    """The module `time`, or a test's own."""
-
-    def time(self) -> float:
-        """Unix seconds."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        ...
-
-
 class Snapshot(Protocol):
     """An immutable view of all plans."""
 

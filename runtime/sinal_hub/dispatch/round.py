@@ -18,13 +18,14 @@ from typing import Any
 import msgspec
 
 from sinal_core.aio.backoff import FULL, Backoff
+from sinal_core.aio.clock import Clock
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.dispatch import outcomes
 from sinal_hub.dispatch.bisect import isolate, splits
 from sinal_hub.dispatch.destination_health import Circuit
-from sinal_hub.dispatch.ports import Clock, Graph, Ledger
+from sinal_hub.dispatch.ports import Graph, Ledger
 from sinal_hub.meta import limits, repairs
 from sinal_hub.meta.answer import GraphAnswer
 from sinal_hub.meta.errors import GraphVerdict

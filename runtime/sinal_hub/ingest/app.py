@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from sinal_core.aio.clock import WallClock
 from sinal_core.http import asgi, client_ip
 from sinal_core.http.body import SenderGone
 from sinal_core.http.exchange import Answer, Reply, Request, headers_of, send
@@ -173,7 +174,7 @@ def build(
     detour: ports.Detour | None = None,
     beginner: ports.Beginner | None = None,
     gateways: Mapping[str, Gateway] | None = None,
-    clock: ports.Clock = time,
+    clock: WallClock = time,
     tracer: Tracer | None = None,
     tally: IntegrationCounters | None = None,
     ack_timeout_s: float | None = None,

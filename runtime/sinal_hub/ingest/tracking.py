@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from sinal_core.aio.clock import WallClock
 from sinal_core.http import body, client_ip, problem
 from sinal_core.http.exchange import Answer, Header, Request, json_answer
 from sinal_core.http.problem import SUSPENDED, FieldError
@@ -22,7 +23,7 @@ from sinal_hub.ingest.observe import Observer
 from sinal_hub.ingest.origins import LandingHosts
 from sinal_hub.intake import events_from, ports, publisher, tracking_schema
 from sinal_hub.intake.fields import Fields
-from sinal_hub.intake.ports import Clock, Limiter, Plans, Published
+from sinal_hub.intake.ports import Limiter, Plans, Published
 from sinal_hub.model.events import TRACKING_KINDS, Event, Kind
 
 MAX_BODY = 256 * 1024
@@ -73,7 +74,7 @@ class Tracking:
         limiter: Limiter,
         landing_hosts: LandingHosts,
         observer: Observer,
-        clock: Clock,
+        clock: WallClock,
         trusted_proxies: int,
         country: client_ip.Country,
         body_timeout_s: float,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from sinal_core.aio.clock import WallClock
 from sinal_core.http import body, problem
 from sinal_core.http.exchange import Answer, Request, json_answer
 from sinal_core.plans.snapshot import sha256
@@ -22,7 +23,7 @@ from sinal_hub.ingest.drift import Drift
 from sinal_hub.intake import events_from, publisher
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.events_from import takes
-from sinal_hub.intake.ports import Clock, Limiter, Plans, Quarantine
+from sinal_hub.intake.ports import Limiter, Plans, Quarantine
 from sinal_hub.model.events import Event
 from sinal_hub.model.readback import ReadBack, ReadsBack
 from sinal_hub.model.sale import MalformedSale, Sale, checked, marked_test
@@ -52,7 +53,7 @@ class Webhooks:
         out: publisher.EventPublisher,
         limiter: Limiter,
         quarantine: Quarantine,
-        clock: Clock,
+        clock: WallClock,
         body_timeout_s: float,
         drift: Drift,
         tally: IntegrationCounters | None = None,

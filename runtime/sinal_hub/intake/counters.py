@@ -13,9 +13,9 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from sinal_core.aio.clock import WallClock
 from sinal_core.nats.errors import BusError
 from sinal_crds.names import TALLY_SUBJECT
-from sinal_hub.intake.ports import Clock
 from sinal_hub.intake.refusal import Refusal
 from sinal_hub.intake.refusal_counters import HOUR_S, RefusalCounters
 from sinal_hub.model.events import Spooled, Tallies, Tally, encode
@@ -37,7 +37,7 @@ class Caller(Protocol):
 class IntegrationCounters:
     """The counts of one process; `worker` names it."""
 
-    def __init__(self, *, worker: str, clock: Clock = time) -> None:
+    def __init__(self, *, worker: str, clock: WallClock = time) -> None:
         self._worker, self._clock = worker, clock
         self._counts: dict[Key, Tally] = {}
         self._untold: set[Key] = set()

@@ -115,12 +115,6 @@ class Quarantine(Protocol):
         ...
 
 
-class Clock(Protocol):
-    """Wall time; the module `time` is one."""
-
-    def time(self) -> float: ...
-
-
 class Caller(NamedTuple):
     """A funnel that the request may write to."""
 

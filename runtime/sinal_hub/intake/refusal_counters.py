@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from sinal_hub.intake.ports import Clock
+from sinal_core.aio.clock import WallClock
 from sinal_hub.intake.refusal import Refusal
 from sinal_hub.model.events import Refused
 
@@ -33,7 +33,7 @@ class _Quiet(NamedTuple):
 class RefusalCounters:
     """What one process has refused; `worker` names it."""
 
-    def __init__(self, *, worker: str, clock: Clock) -> None:
+    def __init__(self, *, worker: str, clock: WallClock) -> None:
         self._worker, self._clock = worker, clock
         self._counts: dict[tuple[Refusal, int], Refused] = {}
         self._networks: dict[Group, set[str]] = {}

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from sinal_core.aio.coalesce import Together
+from sinal_core.aio.coalesce import Coalescer
 from sinal_core.nats.adaptive_linger import nak_delay_s
 from sinal_core.nats.client import Publisher
 from sinal_core.nats.lane import Lane
@@ -91,7 +91,7 @@ class MatchWorker:
         transactions: int = 2,
         most: int = 200,
     ) -> None:
-        self._together: Together[Part, Committed | None] = Together(
+        self._together: Coalescer[Part, Committed | None] = Coalescer(
             self._share, slots=transactions, most=most, apart_s=APART_S
         )
         self._store = MatchStore(database)

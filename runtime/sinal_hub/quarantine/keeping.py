@@ -20,12 +20,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from sinal_core.aio.clock import WallClock
 from sinal_core.nats.errors import BusError, BusUnavailable
 from sinal_core.telemetry import metrics
 from sinal_crds.keyring import Keyring
 from sinal_hub.intake import ids
 from sinal_hub.intake.counters import IntegrationCounters
-from sinal_hub.intake.ports import Clock, Detour
+from sinal_hub.intake.ports import Detour
 from sinal_hub.intake.publisher import SPOOL_AFTER_S
 from sinal_hub.intake.refusal import Refusal
 from sinal_hub.quarantine.queue import HEAD_BYTES, QuarantineBucket
@@ -73,7 +74,7 @@ class SealedQuarantine:
         *,
         bucket: QuarantineBucket,
         keyring: Keyring,
-        clock: Clock = time,
+        clock: WallClock = time,
         detour: Detour | None = None,
         shares: Shares | None = None,
         tally: IntegrationCounters | None = None,

@@ -16,12 +16,13 @@ from typing import Literal
 import msgspec
 import structlog
 
+from sinal_core.aio.clock import WallClock
 from sinal_crds.keyring import Keyring, UnknownKey
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_hub.gateways import Gateway, NotThisGateway
 from sinal_hub.intake import events_from
 from sinal_hub.intake.events_from import takes
-from sinal_hub.intake.ports import Clock, Plans
+from sinal_hub.intake.ports import Plans
 from sinal_hub.intake.publisher import EventPublisher, EventTooLarge
 from sinal_hub.model.events import Event
 from sinal_hub.model.readback import ReadsBack
@@ -101,7 +102,7 @@ class Quarantined:
         plans: Plans,
         gateways: Mapping[str, Gateway],
         out: EventPublisher,
-        clock: Clock = time,
+        clock: WallClock = time,
     ) -> None:
         self._bucket, self._keyring, self._plans = bucket, keyring, plans
         self._gateways, self._out, self._clock = gateways, out, clock

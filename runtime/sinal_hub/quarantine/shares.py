@@ -17,7 +17,7 @@ from sinal_core.nats.errors import BusError
 from sinal_hub.quarantine.queue import QuarantineBucket
 
 if TYPE_CHECKING:
-    from sinal_core.limiter import Monotonic
+    from sinal_core.aio.clock import MonotonicClock
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_BODIES = 10_000
@@ -47,7 +47,7 @@ class Shares:
         max_bytes: int = MAX_BYTES,
         max_bodies: int = MAX_BODIES,
         max_heads: int = MAX_HEADS,
-        clock: Monotonic = time,
+        clock: MonotonicClock = time,
     ) -> None:
         self._bucket, self._clock = bucket, clock
         self._max_bytes, self._max_bodies, self._max_heads = max_bytes, max_bodies, max_heads

@@ -15,13 +15,14 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from sinal_core.aio.clock import WallClock
 from sinal_core.nats.errors import LaneFull, where
 from sinal_core.telemetry import metrics
 from sinal_hub.spool.circuit import Circuit
 from sinal_hub.spool.disk import Keep
 from sinal_hub.spool.errors import SpoolError
 from sinal_hub.spool.record import Entry, Owner
-from sinal_hub.spool.replay import Clock, Publish, Replayer
+from sinal_hub.spool.replay import Publish, Replayer
 from sinal_hub.spool.spool import Limits, Spool
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class Detour:
         publish: Publish,
         request_provision: Callable[[str], None],
         tenant_of: Callable[[str], Owner | None],
-        clock: Clock = time,
+        clock: WallClock = time,
     ) -> None:
         self._clock, self._tenant_of = clock, tenant_of
         metrics.SPOOL_LIMIT_BYTES.set(limits.max_bytes)

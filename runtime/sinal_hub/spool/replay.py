@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from sinal_core.aio.backoff import EQUAL, Backoff
+from sinal_core.aio.clock import WallClock
 from sinal_core.nats.errors import BusError, BusUnavailable, LaneFull, LaneMissing, where
 from sinal_core.telemetry import metrics
 from sinal_hub.spool.circuit import Circuit
@@ -45,12 +46,6 @@ class Publish(Protocol):
     async def __call__(self, entry: Entry, /, *, timeout_s: float) -> Published: ...
 
 
-class Clock(Protocol):
-    """Wall time; the module `time` is one."""
-
-    def time(self) -> float: ...
-
-
 class Replayer:
     """Empties the spool."""
 
@@ -62,7 +57,7 @@ class Replayer:
         publish: Publish,
         request_provision: Callable[[str], None],
         tenant_of: Callable[[str], Owner | None],
-        clock: Clock,
+        clock: WallClock,
     ) -> None:
         self._spool, self._circuit, self._publish = spool, circuit, publish
         self._request_provision, self._tenant_of, self._clock = request_provision, tenant_of, clock

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
-from sinal_core.aio.single_flight import Shared
+from sinal_core.aio.clock import Clock
+from sinal_core.aio.single_flight import SingleFlight
 from sinal_core.nats import BusUnavailable, Depth
 from sinal_hub.status.surveys import Surveyor
 
@@ -79,20 +79,12 @@ class Reading:
         return total
 
 
-class Clock(Protocol):
-    """Wall time and time that only goes forward; the module `time` is one."""
-
-    def time(self) -> float: ...
-
-    def monotonic(self) -> float: ...
-
-
 class DepthSource:
     """Reads the depths when they are asked for."""
 
     def __init__(self, bus: Surveyor, *, clock: Clock = time) -> None:
         self._bus, self._clock = bus, clock
-        self._shared = Shared(self._look, clock=clock)
+        self._shared = SingleFlight(self._look, clock=clock)
 
     async def reading(self) -> Reading:
         """The depths of the last second; raises BusError when they can't be read now."""

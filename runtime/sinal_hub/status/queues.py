@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from sinal_core.aio.clock import WallClock
 from sinal_core.telemetry import metrics
 from sinal_crds.plan import TenantPlan
 from sinal_hub.status.depths import Lane, Queue, by_role
@@ -30,16 +31,10 @@ class Plans(Protocol):
     def snapshot(self) -> Snapshot: ...
 
 
-class Clock(Protocol):
-    """Wall time; the module `time` is one."""
-
-    def time(self) -> float: ...
-
-
 class Queues:
     """Keeps the metrics of all lanes."""
 
-    def __init__(self, bus: Surveyor, plans: Plans, *, clock: Clock = time) -> None:
+    def __init__(self, bus: Surveyor, plans: Plans, *, clock: WallClock = time) -> None:
         self._bus, self._plans, self._clock = bus, plans, clock
         self._shown: dict[Lane, Queue] = {}
         self._resting: set[str] = set()

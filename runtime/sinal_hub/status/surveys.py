@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from sinal_core.aio.single_flight import Clock, Shared
+from sinal_core.aio.clock import MonotonicClock
+from sinal_core.aio.single_flight import SingleFlight
 from sinal_core.nats import Survey
 
 
@@ -20,8 +21,8 @@ class Surveyor(Protocol):
 class Surveys:
     """Surveys of one bus, with ages; a listing of a thousand streams is not made for each who wants to see it."""
 
-    def __init__(self, bus: Surveyor, *, clock: Clock = time) -> None:
-        self._shared: Shared[Survey] = Shared(lambda: bus.survey(ages=True), clock=clock)
+    def __init__(self, bus: Surveyor, *, clock: MonotonicClock = time) -> None:
+        self._shared: SingleFlight[Survey] = SingleFlight(lambda: bus.survey(ages=True), clock=clock)
 
     def within(self, seconds: float) -> Surveyor:
         """For a reader to whom a survey of the last so many seconds is as good as a new one."""
@@ -29,7 +30,7 @@ class Surveys:
 
 
 class _Within:
-    def __init__(self, shared: Shared[Survey], seconds: float) -> None:
+    def __init__(self, shared: SingleFlight[Survey], seconds: float) -> None:
         self._shared, self._seconds = shared, seconds
 
     async def survey(self, *, ages: bool = False) -> Survey:

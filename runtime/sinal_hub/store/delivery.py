@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from sinal_core.aio.coalesce import Together
+from sinal_core.aio.coalesce import Coalescer
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreRejected, StoreUnavailable
@@ -42,10 +42,10 @@ class DeliveryStore:
     def __init__(self, database: Database, *, settle_waits_s: Sequence[float] = SETTLE_WAITS_S) -> None:
         self._database = database
         self._settle_waits_s = settle_waits_s
-        self._claims: Together[Wanted, Claim | StoreRejected] = Together(
+        self._claims: Coalescer[Wanted, Claim | StoreRejected] = Coalescer(
             apart(self._claim), slots=SLOTS, most=MOST, apart_s=APART_S
         )
-        self._settlements: Together[Settlement, set[int] | StoreRejected] = Together(
+        self._settlements: Coalescer[Settlement, set[int] | StoreRejected] = Coalescer(
             apart(self._settle), slots=SLOTS, most=MOST, apart_s=APART_S
         )
 

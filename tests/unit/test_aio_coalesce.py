@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sinal_core.aio.coalesce import Together
+from sinal_core.aio.coalesce import Coalescer
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Work:
         return [lot.size for lot in lots]
 
 
-async def started(gathered: Together[Lot, int], *lots: Lot) -> list[asyncio.Task[int]]:
+async def started(gathered: Coalescer[Lot, int], *lots: Lot) -> list[asyncio.Task[int]]:
     tasks = [asyncio.create_task(gathered.run(lot)) for lot in lots]
     for _ in range(5):
         await asyncio.sleep(0)
@@ -51,7 +51,7 @@ async def started(gathered: Together[Lot, int], *lots: Lot) -> list[asyncio.Task
 
 async def test_with_a_free_slot_a_batch_goes_alone_and_at_once() -> None:
     work = Work()
-    gathered = Together(work, slots=2, most=200)
+    gathered = Coalescer(work, slots=2, most=200)
     tasks = await started(gathered, Lot("a", 1), Lot("b", 1))
     assert work.calls == [[Lot("a", 1)], [Lot("b", 1)]]
     work.go.set()
@@ -60,7 +60,7 @@ async def test_with_a_free_slot_a_batch_goes_alone_and_at_once() -> None:
 
 async def test_what_waits_for_a_slot_goes_together() -> None:
     work = Work()
-    gathered = Together(work, slots=1, most=200)
+    gathered = Coalescer(work, slots=1, most=200)
     tasks = await started(gathered, *(Lot(tenant, 2) for tenant in "abcd"))
     work.go.set()
     await asyncio.gather(*tasks)
@@ -69,7 +69,7 @@ async def test_what_waits_for_a_slot_goes_together() -> None:
 
 async def test_no_call_takes_more_messages_than_it_may() -> None:
     work = Work()
-    gathered = Together(work, slots=1, most=10)
+    gathered = Coalescer(work, slots=1, most=10)
     tasks = await started(gathered, *(Lot(tenant, 6) for tenant in "abc"), Lot("d", 4))
     work.go.set()
     await asyncio.gather(*tasks)
@@ -78,7 +78,7 @@ async def test_no_call_takes_more_messages_than_it_may() -> None:
 
 async def test_a_tenant_has_one_batch_under_way_and_keeps_its_sequence() -> None:
     work = Work()
-    gathered = Together(work, slots=3, most=200)
+    gathered = Coalescer(work, slots=3, most=200)
     tasks = await started(gathered, Lot("a", 1), Lot("a", 2), Lot("b", 1), Lot("a", 3))
     assert work.calls == [[Lot("a", 1)], [Lot("b", 1)]]
     work.go.set()
@@ -89,7 +89,7 @@ async def test_a_tenant_has_one_batch_under_way_and_keeps_its_sequence() -> None
 async def test_each_waiter_learns_what_became_of_its_call() -> None:
     work = Work()
     work.fails_for = {"b"}
-    gathered = Together(work, slots=1, most=200)
+    gathered = Coalescer(work, slots=1, most=200)
     first, second, third = await started(gathered, Lot("a", 1), Lot("b", 1), Lot("c", 1))
     work.go.set()
     await first
@@ -101,7 +101,7 @@ async def test_each_waiter_learns_what_became_of_its_call() -> None:
 
 async def test_a_waiter_that_gave_up_is_not_worked_on() -> None:
     work = Work()
-    gathered = Together(work, slots=1, most=200)
+    gathered = Coalescer(work, slots=1, most=200)
     first, second = await started(gathered, Lot("a", 1), Lot("b", 1))
     second.cancel()
     work.go.set()
@@ -113,7 +113,7 @@ async def test_a_waiter_that_gave_up_is_not_worked_on() -> None:
 async def test_each_gets_the_result_of_its_own() -> None:
     work = Work()
     work.go.set()
-    gathered = Together(work, slots=1, most=200)
+    gathered = Coalescer(work, slots=1, most=200)
     assert await asyncio.gather(*(gathered.run(Lot(tenant, size)) for size, tenant in enumerate("abcd"))) == [
         0,
         1,
@@ -125,7 +125,7 @@ async def test_each_gets_the_result_of_its_own() -> None:
 async def test_calls_that_start_apart_share_what_comes_between() -> None:
     work = Work()
     work.go.set()
-    gathered = Together(
+    gathered = Coalescer(
         work, slots=2, most=200, apart_s=1
     )  # long beside the moment that a slow machine takes to get here
     tasks = await started(gathered, *(Lot(tenant, 2) for tenant in "abcd"))
@@ -137,7 +137,7 @@ async def test_calls_that_start_apart_share_what_comes_between() -> None:
 async def test_a_full_call_waits_for_nothing() -> None:
     work = Work()
     work.go.set()
-    gathered = Together(work, slots=2, most=10, apart_s=3_600)
+    gathered = Coalescer(work, slots=2, most=10, apart_s=3_600)
     tasks = await started(gathered, Lot("a", 1), Lot("b", 4), Lot("c", 4))
     assert work.calls == [[Lot("a", 1)]]
     more = await started(gathered, Lot("d", 3))
