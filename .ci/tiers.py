@@ -1,10 +1,11 @@
-"""Runs the tiers of CI in lanes beside one another, so that one works while another waits (docs/developers/ci.md).
+"""Runs the tiers of CI in lanes beside one another, so that one works while another waits
+(docs/developers/ci.md).
 
-A lane is a list of tiers, one after the other; a tier is one command. What a tier says goes to a file and is printed
-whole when it has ended; while it runs a line a minute says where it is. A tier that fails fails the run, and the others
-are played all the same, but for those that need it: one run tells of every fault. Nothing that a tier started is left:
-a process that outlives its tier is ended, named, and fails the run. Standard library only: it runs before anything is
-installed.
+A lane is a list of tiers, one after the other; a tier is one command. What a tier says goes to a
+file and is printed whole when it has ended; while it runs a line a minute says where it is. A tier
+that fails fails the run, and the others are played all the same, but for those that need it: one
+run tells of every fault. Nothing that a tier started is left: a process that outlives its tier is
+ended, named, and fails the run. Standard library only: it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ COUNTED = ("passed", "failed", "skipped", "errors")
 
 @dataclass(frozen=True)
 class Tier:
-    """One command: `after` names tiers, of any lane, that it needs, `behind` those that it only lets go first.
+    """One command: `after` names tiers, of any lane, that it needs, `behind` those that it only
+    lets go first.
 
     A higher `nice` leaves the processors to others.
     """
@@ -90,7 +92,8 @@ class Run:
 
     def play(self) -> int:
         """Run all tiers; 0 when each has ended well and left nothing behind."""
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of tiers come to this process
+        # orphans of tiers come to this process
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, self._told_to_end)
         folder = Path(tempfile.mkdtemp(prefix="sinal-ci-"))
@@ -115,23 +118,36 @@ class Run:
         """Every tier that has ended: seconds, seconds of the processors, tests."""
         head = f"{'tier':<16}{'wall s':>8}{'CPU s':>8}" + "".join(f"{word:>9}" for word in COUNTED)
         lines = [head, *(_row(ended) for ended in self._ended.values())]
-        counts = {word: sum(ended.counts.get(word, 0) for ended in self._ended.values()) for word in COUNTED}
+        counts = {
+            word: sum(ended.counts.get(word, 0) for ended in self._ended.values())
+            for word in COUNTED
+        }
         cpu_s = sum(ended.cpu_s for ended in self._ended.values())
-        return "\n".join([*lines, _row(Ended("all", 0, time.monotonic() - self._began, cpu_s, counts))])
+        return "\n".join(
+            [*lines, _row(Ended("all", 0, time.monotonic() - self._began, cpu_s, counts))]
+        )
 
     def _start(self, waiting: list[list[Tier]], folder: Path) -> None:
         """Start the next tier of each lane that has none running and whose needs have ended."""
         busy = {running.tier for running in self._running}
         for lane, left in zip(self.lanes, waiting, strict=True):
-            while left and (lost := [need for need in left[0].after if need in self._ended and self._ended[need].code]):
+            while left and (
+                lost := [
+                    need for need in left[0].after if need in self._ended and self._ended[need].code
+                ]
+            ):
                 self._unplayed.add(left[0].name)
-                self._failures.append(f"{left.pop(0).name} was not played: it needs {', '.join(lost)}")
+                self._failures.append(
+                    f"{left.pop(0).name} was not played: it needs {', '.join(lost)}"
+                )
             gone = self._ended.keys() | self._unplayed
             if left and not busy.intersection(lane) and gone >= left[0].after | left[0].behind:
                 self._running.append(_started(left.pop(0), folder))
         if not self._running and any(waiting):
             names = [left[0].name for left in waiting if left]
-            self._trouble = self._trouble or f"nothing can start: {', '.join(names)} wait for one another"
+            self._trouble = (
+                self._trouble or f"nothing can start: {', '.join(names)} wait for one another"
+            )
 
     def _reap(self) -> None:
         """Take in what has ended: tiers, and orphans of theirs."""
@@ -155,7 +171,8 @@ class Run:
         show(f"{name} {word} after {wall_s:.0f} s", text)
         left = remains(name)
         patience = time.monotonic() + self.leaves_s
-        while left and time.monotonic() < patience:  # those that were killed last are on their way out
+        # those that were killed last are on their way out
+        while left and time.monotonic() < patience:
             time.sleep(0.1)
             left = remains(name)
         if code != 0:
@@ -186,7 +203,10 @@ class Run:
         for running in self._running:
             _signal_group(running.process.pid, signal.SIGKILL)
         for running in interrupted:
-            show(f"{running.tier.name} was ended after {time.monotonic() - running.began:.0f} s", running.text)
+            show(
+                f"{running.tier.name} was ended after {time.monotonic() - running.began:.0f} s",
+                running.text,
+            )
         self._running.clear()
 
     def _reap_quietly(self) -> None:
@@ -195,14 +215,18 @@ class Run:
                 self._running.remove(running)
 
     def _clear(self) -> None:
-        """Kill whatever tiers have left, until nothing is there; what shows itself only now fails the run."""
+        """Kill whatever tiers have left, until nothing is there.
+
+        What shows itself only now fails the run.
+        """
         names = [tier.name for lane in self.lanes for tier in lane]
         seen: set[int] = set()
         while left := {pid: what for name in names for pid, what in remains(name).items()}:
             for pid in left.keys() - seen:
                 say(f"killing what was left: {left[pid]}")
                 _signal(pid, signal.SIGKILL)
-                if not self._failures and not self._trouble:  # a process shows nothing while it becomes another program
+                # a process shows nothing while it becomes another program
+                if not self._failures and not self._trouble:
                     self._failures.append(f"a tier left {left[pid]}")
             seen.update(left)
             time.sleep(0.1)
@@ -234,7 +258,9 @@ def counted(text: str) -> dict[str, int]:
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, short, and without what makes it a closing line of pytest."""
+    """The last line that says something, short, and without what makes it a closing line of
+    pytest.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].strip("= ")[-100:] if lines else "nothing said yet"
 
@@ -245,7 +271,9 @@ def remains(name: str) -> dict[int, str]:
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdigit() and mark in (folder / "environ").read_bytes().split(b"\0"):
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                command = (
+                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 if command:  # a zombie has none
                     found[int(folder.name)] = f"{folder.name} {command.strip()[:200]}"
         except OSError:
@@ -294,44 +322,86 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def make(target: str, *words: str, after: Sequence[str] = (), behind: Sequence[str] = (), nice: int = 0) -> Tier:
+def make(
+    target: str, *words: str, after: Sequence[str] = (), behind: Sequence[str] = (), nice: int = 0
+) -> Tier:
     """A target of the Makefile as a tier."""
-    return Tier(target, ("make", "--no-print-directory", target, *words), frozenset(after), frozenset(behind), nice)
+    return Tier(
+        target,
+        ("make", "--no-print-directory", target, *words),
+        frozenset(after),
+        frozenset(behind),
+        nice,
+    )
 
 
 def lanes(*, node: bool, day: int) -> list[list[Tier]]:
-    """What CI runs. `node`: whether this machine may run a Kubernetes node; `day` chooses the seeds of chaos."""
+    """What CI runs.
+
+    `node`: whether this machine may run a Kubernetes node; `day` chooses the seeds of chaos.
+    """
     turn = 27  # schedules in which each main fault comes once
     builds = [make("cluster-assets", nice=5)]
-    parts = [make(name, nice=10) for name in ("lint", "types", "unit", "site", "browser", "integration")]
+    parts = [
+        make(name, nice=10) for name in ("lint", "types", "unit", "site", "browser", "integration")
+    ]
     cluster = [make(name, after=["cluster-assets"]) for name in ("charts", "cluster")]
-    whole = [make("acceptance"), make("chaos", f"SCHEDULES={turn}", f"SEED={1 + day * turn}"), make("monitoring")]
+    whole = [
+        make("acceptance"),
+        make("chaos", f"SCHEDULES={turn}", f"SEED={1 + day * turn}"),
+        make("monitoring"),
+    ]
     whole += [make("demo", "ARGS=--json")]
     found = [builds, parts, cluster, whole]
     if node:
         builds.append(Tier("node-build", ("tests/e2e/on-node.sh", "build"), nice=5))
         # Its pods start under probes and time limits of a cluster: it has the machine to itself.
-        found.append([make("e2e-node", after=["node-build"], behind=["cluster", "demo", "integration", "matrix"])])
-    builds.append(make("matrix", "ARGS=--demo-only", nice=10))  # last in its lane: nobody waits for it
+        found.append(
+            [
+                make(
+                    "e2e-node",
+                    after=["node-build"],
+                    behind=["cluster", "demo", "integration", "matrix"],
+                )
+            ]
+        )
+    # last in its lane: nobody waits for it
+    builds.append(make("matrix", "ARGS=--demo-only", nice=10))
     return found
 
 
 def node_allowed() -> str:
-    """Nothing when this machine can run a node, else the reason; raises SystemExit when it ought to and does not."""
-    done = subprocess.run(["tests/e2e/on-node.sh", "able"], text=True, capture_output=True, check=False)
+    """Nothing when this machine can run a node, else the reason.
+
+    Raises SystemExit when it ought to and does not.
+    """
+    done = subprocess.run(
+        ["tests/e2e/on-node.sh", "able"], text=True, capture_output=True, check=False
+    )
     if done.returncode not in {0, 3}:
-        raise SystemExit(f"tests/e2e/on-node.sh able ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        raise SystemExit(
+            f"tests/e2e/on-node.sh able ended with {done.returncode}\n{done.stdout}{done.stderr}"
+        )
     return done.stderr.strip() if done.returncode else ""
 
 
 def only(wanted: Sequence[str], of: Sequence[Sequence[Tier]]) -> list[list[Tier]]:
-    """The lanes without what is not wanted; all when nothing is named. Raises SystemExit for an unknown name."""
+    """The lanes without what is not wanted; all when nothing is named.
+
+    Raises SystemExit for an unknown name.
+    """
     names = {tier.name for lane in of for tier in lane}
     if unknown := set(wanted) - names:
-        raise SystemExit(f"no tier {', '.join(sorted(unknown))}; there are: {', '.join(sorted(names))}")
+        raise SystemExit(
+            f"no tier {', '.join(sorted(unknown))}; there are: {', '.join(sorted(names))}"
+        )
     kept = set(wanted) or names
     return [
-        [replace(tier, after=tier.after & kept, behind=tier.behind & kept) for tier in lane if tier.name in kept]
+        [
+            replace(tier, after=tier.after & kept, behind=tier.behind & kept)
+            for tier in lane
+            if tier.name in kept
+        ]
         for lane in of
     ]
 

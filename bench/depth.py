@@ -1,9 +1,11 @@
-"""What it costs to know how deep all queues are: requests to the broker and time, by how many tenants have work.
+"""What it costs to know how deep all queues are: requests to the broker and time, by how many
+tenants have work.
 
     python bench/depth.py [--tenants 1000] [--looks 20] [--json FILE]
 
-Starts its own nats-server and provisions the tenants. A look is what the metrics adapter does when an autoscaler asks;
-the goal is that one over a thousand tenants, all with work, ends well within the ten seconds that it may take.
+Starts its own nats-server and provisions the tenants. A look is what the metrics adapter does when
+an autoscaler asks; the goal is that one over a thousand tenants, all with work, ends well within
+the ten seconds that it may take.
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ async def measure(server: NatsProcess, count: int, looks: int) -> list[report.Ro
     bus = await Bus.connect(server.url, name="bench")
     limits = Limits(max_bytes=16 << 20)
     slugs = [f"t{n}" for n in range(count)]
-    plans = [TenantPlan(slug=slug, namespace="bench", name=slug, uid=slug, limits=limits) for slug in slugs]
+    plans = [
+        TenantPlan(slug=slug, namespace="bench", name=slug, uid=slug, limits=limits)
+        for slug in slugs
+    ]
     await Provisioner(client, Keyring.generate()).reconcile(plans)
     calls = 0
 
@@ -52,7 +57,9 @@ async def measure(server: NatsProcess, count: int, looks: int) -> list[report.Ro
     rows: list[report.Row] = []
     for share in SHARES:
         busy = slugs[: round(count * share)]
-        done = await bus.publish_many([Outgoing(f"t.{slug}.in.click", b"x" * 300, f"{slug}-{share}") for slug in busy])
+        done = await bus.publish_many(
+            [Outgoing(f"t.{slug}.in.click", b"x" * 300, f"{slug}-{share}") for slug in busy]
+        )
         failed = [one for one in done if isinstance(one, Exception)]
         if failed:
             raise failed[0]
@@ -96,7 +103,9 @@ def main() -> int:
             server.kill()
     report.table(rows)
     worst = max(float(row["worst ms"]) for row in rows)
-    goals = [report.goal(f"one look at {options.tenants} tenants, ms", worst, GOAL_MS, at_least=False)]
+    goals = [
+        report.goal(f"one look at {options.tenants} tenants, ms", worst, GOAL_MS, at_least=False)
+    ]
     report.finish("depth", goals, {"rows": rows}, options.json)
     return 0
 

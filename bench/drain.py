@@ -1,10 +1,12 @@
-"""How fast a full queue leaves: conversions a second into a Graph API that takes 50 ms for each request.
+"""How fast a full queue leaves: conversions a second into a Graph API that takes 50 ms for each
+request.
 
     python bench/drain.py [--rows 100000] [--tenants 1] [--batch 1000] [--delay-ms 50] [--json FILE]
 
-The outbox and its lane are filled while no dispatcher runs; then one is started. The rate runs from its first request
-to the last settled row, so it holds everything: pulling, claiming, checking, sending, settling, acking. The Graph API
-is a stub that counts; every event must be there once. One destination sends `concurrency` (4) requests at a time.
+The outbox and its lane are filled while no dispatcher runs; then one is started. The rate runs from
+its first request to the last settled row, so it holds everything: pulling, claiming, checking,
+sending, settling, acking. The Graph API is a stub that counts; every event must be there once. One
+destination sends `concurrency` (4) requests at a time.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ async def drain(platform: Bench, *, rows: int, tenants: int, graph_url: str) -> 
     await platform.roles["dispatch"].stop()
     for slug in world.slugs(tenants):
         url, nats = platform.postgres.url(), platform.nats.url
-        await outbox.fill(url, nats, slug=slug, destination=world.pixel_name(slug), rows=rows // tenants)
+        await outbox.fill(
+            url, nats, slug=slug, destination=world.pixel_name(slug), rows=rows // tenants
+        )
     total = rows // tenants * tenants
     before, busy = platform.cpu_s(), machine.busy_s()
     platform.start_role("dispatch")
@@ -47,7 +51,8 @@ async def drain(platform: Bench, *, rows: int, tenants: int, graph_url: str) -> 
     async def unsettled() -> int:
         return -int(await _one(platform, _UNSETTLED))
 
-    await until(at_meta, total, timeout_s=120, every_s=0.2)  # the database is asked only at the end: counting costs it
+    # the database is asked only at the end: counting costs it
+    await until(at_meta, total, timeout_s=120, every_s=0.2)
     await until(unsettled, 0, timeout_s=30, every_s=0.5)
     busy = machine.busy_s() - busy
     used = {name: spent - before.get(name, 0.0) for name, spent in platform.cpu_s().items()}
@@ -75,7 +80,9 @@ async def _stats(platform: Bench, graph_url: str) -> dict[str, int]:
 
 
 async def _one(platform: Bench, query: LiteralString) -> Any:
-    async with await psycopg.AsyncConnection.connect(platform.postgres.url(), autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(
+        platform.postgres.url(), autocommit=True
+    ) as connection:
         row = await (await connection.execute(query)).fetchone()
     return row[0] if row else None
 
@@ -84,7 +91,9 @@ async def run(*, rows: int, tenants: int, batch: int, delay_ms: float) -> dict[s
     """One drain over a platform of its own."""
     process, url = graph.spawn(delay_ms=delay_ms)
     try:
-        async with running(tenants=tenants, batch=batch, warm=False, settings={"SINAL_GRAPH_URL": url}) as platform:
+        async with running(
+            tenants=tenants, batch=batch, warm=False, settings={"SINAL_GRAPH_URL": url}
+        ) as platform:
             return await drain(platform, rows=rows, tenants=tenants, graph_url=url)
     finally:
         process.terminate()
@@ -99,16 +108,32 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1_000, help="events in a request")
     parser.add_argument("--delay-ms", type=float, default=50)
     options = parser.parse_args()
-    result = uvloop.run(run(rows=options.rows, tenants=options.tenants, batch=options.batch, delay_ms=options.delay_ms))
+    result = uvloop.run(
+        run(
+            rows=options.rows,
+            tenants=options.tenants,
+            batch=options.batch,
+            delay_ms=options.delay_ms,
+        )
+    )
     report.table([{key: value for key, value in result.items() if key != "cpu_us_per_event"}])
     print("\nCPU µs an event, by process")
     report.table([result["cpu_us_per_event"]])
-    lost = result["rows"] - result["distinct_at_meta"] + abs(result["events_at_meta"] - result["distinct_at_meta"])
+    lost = (
+        result["rows"]
+        - result["distinct_at_meta"]
+        + abs(result["events_at_meta"] - result["distinct_at_meta"])
+    )
     goals = [
         report.goal("conversions a second", result["events_per_s"], 10_000, at_least=True),
         report.goal("conversions lost or sent twice", lost, 0, at_least=False),
     ]
-    report.finish("drain", goals, {"batch": options.batch, "delay_ms": options.delay_ms, **result}, options.json)
+    report.finish(
+        "drain",
+        goals,
+        {"batch": options.batch, "delay_ms": options.delay_ms, **result},
+        options.json,
+    )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python bench/hanging.py [--tenants 10] [--rate 200] [--seconds 15] [--runs 2] [--json FILE]
 
-Each run has a platform of its own and the same load; in every second one the sandbox leaves all requests of the first
-tenant's pixel unanswered. Times are those of the other tenants' events, from due to received, batches leave after
-100 ms. Runs alternate and the best of each kind counts: what else runs on the machine can only slow one down.
+Each run has a platform of its own and the same load; in every second one the sandbox leaves all
+requests of the first tenant's pixel unanswered. Times are those of the other tenants' events, from
+due to received, batches leave after 100 ms. Runs alternate and the best of each kind counts: what
+else runs on the machine can only slow one down.
 """
 
 from __future__ import annotations
@@ -35,7 +36,13 @@ async def run(*, hanging: bool, tenants: int, rate: float, seconds: float) -> di
             await platform.hang(world.pixel_id(0))
         traffic = Traffic(platform.shops, run=uuid.uuid4().hex[:8])
         load = Load(traffic.make)
-        await load.run("127.0.0.1", platform.ports["ingest"], connections=32, rate=rate, seconds=LEAD_S + seconds)
+        await load.run(
+            "127.0.0.1",
+            platform.ports["ingest"],
+            connections=32,
+            rate=rate,
+            seconds=LEAD_S + seconds,
+        )
         sick = world.slugs(1)[0]
         healthy = {key: due for key, due in traffic.due.items() if traffic.tenant[key] != sick}
         await until(platform.received, len(healthy) if hanging else len(traffic.due), timeout_s=30)
@@ -62,13 +69,24 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2)
     options = parser.parse_args()
     results = [
-        uvloop.run(run(hanging=hanging, tenants=options.tenants, rate=options.rate, seconds=options.seconds))
+        uvloop.run(
+            run(
+                hanging=hanging, tenants=options.tenants, rate=options.rate, seconds=options.seconds
+            )
+        )
         for _ in range(options.runs)
         for hanging in (False, True)
     ]
     report.table(results)
-    without, beside = (min(one["p99_s"] for one in results if one["hanging"] is hanging) for hanging in (False, True))
-    goals = [report.goal("p99 of healthy tenants, times that without", beside / without, 1.2, at_least=False)]
+    without, beside = (
+        min(one["p99_s"] for one in results if one["hanging"] is hanging)
+        for hanging in (False, True)
+    )
+    goals = [
+        report.goal(
+            "p99 of healthy tenants, times that without", beside / without, 1.2, at_least=False
+        )
+    ]
     report.finish("hanging", goals, {"rate": options.rate, "results": results}, options.json)
 
 

@@ -55,8 +55,13 @@ def main() -> None:
     people = [person(number) for number in range(options.people)]
     texts = [f"value-{number}".encode() for number in range(VALUES)]
     hashed = best_us(lambda: [hash_user(one) for one in people], len(people))
-    floor = best_us(lambda: [hashlib.sha256(text).hexdigest() for _ in people for text in texts], len(people))
-    rows = [{"what": "a person", "us": round(hashed, 1)}, {"what": "its hashes alone", "us": round(floor, 1)}]
+    floor = best_us(
+        lambda: [hashlib.sha256(text).hexdigest() for _ in people for text in texts], len(people)
+    )
+    rows = [
+        {"what": "a person", "us": round(hashed, 1)},
+        {"what": "its hashes alone", "us": round(floor, 1)},
+    ]
     report.table(rows)
     goals = [report.goal("microseconds a person", round(hashed, 1), GOAL_US, at_least=False)]
     report.finish("identity", goals, {"rows": rows}, options.json)

@@ -1,9 +1,11 @@
-"""What many lanes cost: idle CPU, the rate over all of them, and the delay of a quiet tenant beside a flood.
+"""What many lanes cost: idle CPU, the rate over all of them, and the delay of a quiet tenant beside
+a flood.
 
     python bench/lanes.py [--lanes 1000] [--idle-s 20] [--messages 20000]
 
-Starts its own nats-server, provisions the tenants, and prints one JSON object. CPU is this process's and the server's
-share of one core; the promise is at most 2 % of a core for 1,000 idle lanes in the worker.
+Starts its own nats-server, provisions the tenants, and prints one JSON object. CPU is this
+process's and the server's share of one core; the promise is at most 2 % of a core for 1,000 idle
+lanes in the worker.
 """
 
 from __future__ import annotations
@@ -82,7 +84,10 @@ async def rate(bus: Bus, sink: Sink, lanes: int, messages: int) -> dict[str, flo
     began = time.monotonic()
     for start in range(0, messages, 1_000):
         await bus.publish_many(
-            [Outgoing(f"t.t{n % lanes}.in.click", b"x" * 300, f"rate-{n}") for n in range(start, start + 1_000)]
+            [
+                Outgoing(f"t.t{n % lanes}.in.click", b"x" * 300, f"rate-{n}")
+                for n in range(start, start + 1_000)
+            ]
         )
     published = time.monotonic()
     await sink.until(messages)
@@ -100,14 +105,19 @@ async def fairness(bus: Bus, sink: Sink) -> dict[str, float]:
     """One tenant has 5,000 queued at 1 ms each; another's events come in between."""
     sink.work_s, sink.delays, sink.seen = 0.001, {}, 0
     for start in range(0, 5_000, 1_000):
-        await bus.publish_many([Outgoing("t.t0.in.click", b"x", f"flood-{n}") for n in range(start, start + 1_000)])
+        await bus.publish_many(
+            [Outgoing("t.t0.in.click", b"x", f"flood-{n}") for n in range(start, start + 1_000)]
+        )
     for n in range(10):
         await bus.publish("t.t1.in.sale", b"x", msg_id=f"calm-{n}")
         await asyncio.sleep(0.1)
     while len(sink.delays.get("t1", ())) < 10:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     left = 5_000 - len(sink.delays["t0"])
-    return {"worst_ms_of_the_other_tenant": round(1_000 * max(sink.delays["t1"]), 1), "flood_left": left}
+    return {
+        "worst_ms_of_the_other_tenant": round(1_000 * max(sink.delays["t1"]), 1),
+        "flood_left": left,
+    }
 
 
 async def main() -> None:
@@ -121,18 +131,25 @@ async def main() -> None:
         server = NatsProcess(Path(folder))
         server.start()
         try:
-            print(json.dumps(await measure(server, options.lanes, options.idle_s, options.messages)))
+            print(
+                json.dumps(await measure(server, options.lanes, options.idle_s, options.messages))
+            )
         finally:
             server.kill()
 
 
-async def measure(server: NatsProcess, count: int, idle_s: float, messages: int) -> dict[str, object]:
+async def measure(
+    server: NatsProcess, count: int, idle_s: float, messages: int
+) -> dict[str, object]:
     """Provision, start the lanes, measure."""
     client = await nats.connect(server.url)
     bus = await Bus.connect(server.url, name="bench")
     limits = Limits(max_bytes=16 << 20)
     slugs = [f"t{n}" for n in range(count)]
-    tenants = [TenantPlan(slug=slug, namespace="bench", name=slug, uid=slug, limits=limits) for slug in slugs]
+    tenants = [
+        TenantPlan(slug=slug, namespace="bench", name=slug, uid=slug, limits=limits)
+        for slug in slugs
+    ]
     provisioner = Provisioner(client, Keyring.generate())
     began = time.monotonic()
     await provisioner.reconcile(tenants)

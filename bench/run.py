@@ -21,7 +21,8 @@ from bench.support import report
 from tests.cluster.support import assets
 
 BENCHES = ("ingest", "end_to_end", "drain", "market", "tenants", "hanging", "idle", "start")
-OF_A_CLUSTER = ("operator",)  # where the control plane's programs are at hand: see docs/operators/operator.md
+# where the control plane's programs are at hand: see docs/operators/operator.md
+OF_A_CLUSTER = ("operator",)
 LIMIT_S = 900  # of one bench
 
 
@@ -52,7 +53,15 @@ def run(name: str, result: Path) -> list[report.Row]:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         print(error, file=sys.stderr)
     if not result.exists():
-        return [{"bench": name, "goal": "comes to an end", "measured": 0.0, "bound": "yes", "kept": False}]
+        return [
+            {
+                "bench": name,
+                "goal": "comes to an end",
+                "measured": 0.0,
+                "bound": "yes",
+                "kept": False,
+            }
+        ]
     return [{"bench": name, **goal} for goal in json.loads(result.read_text())["goals"]]
 
 

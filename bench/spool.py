@@ -1,9 +1,11 @@
-"""What the spool takes and gives: events a second to disk, latency of the promise, recovery, replay to a real broker.
+"""What the spool takes and gives: events a second to disk, latency of the promise, recovery, replay
+to a real broker.
 
     python bench/spool.py [--events 50000] [--senders 64] [--folder DIR] [--json FILE]
 
-Every append waits for its sync, as a request does; `senders` of them wait at the same time and share it. Recovery is
-the time from opening the folder to knowing every record; replay goes through nats-server with an ack an event.
+Every append waits for its sync, as a request does; `senders` of them wait at the same time and
+share it. Recovery is the time from opening the folder to knowing every record; replay goes through
+nats-server with an ack an event.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ from sinal_hub.spool import Detour, Entry, Limits, Owner
 
 from tests.support.nats_process import NatsProcess
 
-TENANT, BODY = "bench", b'{"v":1,"kind":"pageview","url":"https://curso.example/p"}'.ljust(700, b" ")
+TENANT, BODY = (
+    "bench",
+    b'{"v":1,"kind":"pageview","url":"https://curso.example/p"}'.ljust(700, b" "),
+)
 
 
 class Broker:
@@ -39,7 +44,9 @@ class Broker:
 
     async def publish(self, entry: Entry, *, timeout_s: float) -> Published:
         """As the edge does."""
-        return await self.bus.publish(entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s)
+        return await self.bus.publish(
+            entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s
+        )
 
     def detour(self, folder: Path) -> Detour:
         """A spool in front of it."""
@@ -60,7 +67,13 @@ async def fill(detour: Detour, *, events: int, senders: int) -> dict[str, float]
 
     async def sender() -> None:
         for number in numbers:
-            entry = Entry(TENANT, names.in_subject(TENANT, "pageview"), str(number), int(time.time() * 1000), BODY)
+            entry = Entry(
+                TENANT,
+                names.in_subject(TENANT, "pageview"),
+                str(number),
+                int(time.time() * 1000),
+                BODY,
+            )
             began = time.perf_counter()
             await detour.take([entry])
             latencies.append(time.perf_counter() - began)
@@ -81,7 +94,11 @@ async def race(folder: Path, *, events: int, senders: int) -> dict[str, float]:
     server.start()
     try:
         bus = await Bus.connect(server.url, name="bench-spool")
-        config = {"name": names.stream(TENANT), "subjects": [names.tenant_subjects(TENANT)], "storage": "file"}
+        config = {
+            "name": names.stream(TENANT),
+            "subjects": [names.tenant_subjects(TENANT)],
+            "storage": "file",
+        }
         await bus.api(f"STREAM.CREATE.{names.stream(TENANT)}", json.dumps(config).encode())
         broker = Broker(bus)
         first = broker.detour(folder / "spool")
@@ -107,13 +124,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--senders", type=int, default=64)
-    parser.add_argument("--folder", type=Path, help="where segments lie; default: a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="where segments lie; default: a temporary folder"
+    )
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     logs.configure(level="warning")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         result = uvloop.run(race(Path(folder), events=arguments.events, senders=arguments.senders))
-    line = json.dumps({"cores": os.cpu_count(), "events": arguments.events, "senders": arguments.senders, **result})
+    line = json.dumps(
+        {
+            "cores": os.cpu_count(),
+            "events": arguments.events,
+            "senders": arguments.senders,
+            **result,
+        }
+    )
     print(line)
     if arguments.json:
         arguments.json.write_text(line)

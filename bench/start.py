@@ -2,14 +2,16 @@
 
     python bench/start.py [--roles ingest,api] [--runs 7] [--json FILE]
 
-Every role is a process over real services that are there already, so that what is measured is the role and not what it
-waits for. Beside them stand two floors of the same run: bare processes that answer the same probe, one of asyncio
-alone, one that has imported aiohttp besides. Operator and metrics adapter are there a second time, with an API server,
-when the control plane of `make cluster` is at hand. The command's own words are timed until they have ended. All are
-started in turn, and then all again: what else the machine does falls on all alike.
+Every role is a process over real services that are there already, so that what is measured is the
+role and not what it waits for. Beside them stand two floors of the same run: bare processes that
+answer the same probe, one of asyncio alone, one that has imported aiohttp besides. Operator and
+metrics adapter are there a second time, with an API server, when the control plane of `make
+cluster` is at hand. The command's own words are timed until they have ended. All are started in
+turn, and then all again: what else the machine does falls on all alike.
 
-Take the interpreter of the image, or one that was built as that one was, with profile-guided optimisation: Debian's
-/usr/bin/python3.11 is such a one, an interpreter that was compiled with its defaults is slower.
+Take the interpreter of the image, or one that was built as that one was, with profile-guided
+optimisation: Debian's /usr/bin/python3.11 is such a one, an interpreter that was compiled with its
+defaults is slower.
 """
 
 from __future__ import annotations
@@ -88,7 +90,12 @@ def main() -> None:
     results = asyncio.run(measure(options.roles, options.runs))
     report.table([row for rows in results.values() for row in rows])
     goals = [
-        report.goal(f"slowest {what}, median s", max(row["median_s"] for row in results[rows]), GOAL_S, at_least=False)
+        report.goal(
+            f"slowest {what}, median s",
+            max(row["median_s"] for row in results[rows]),
+            GOAL_S,
+            at_least=False,
+        )
         for what, rows in (("role", "roles"), ("word of the command", "words"))
     ]
     report.finish("start", goals, {"results": results}, options.json)

@@ -1,12 +1,14 @@
 """What a thousand tenants cost against one: the same events, spread over them.
 
-    python bench/tenants.py [--tenants 1000] [--events 40000] [--runs 2] [--connections 256] [--json FILE]
+    python bench/tenants.py [--tenants 1000] [--events 40000] [--runs 2] [--connections 256] [--json
+    FILE]
 
-Twice on a platform of its own: the mix of `end_to_end.py` goes in at a rate above what the platform delivers, so that
-every role works at its limit, and the rate is what arrived at the sandbox over the time from the first request to the
-last arrival. Each tenant has a stream, a match lane, a funnel, a webhook account and a destination of its own, and has
-had events before: a tenant's first one opens files and statements that the others don't need. Runs alternate and the
-best of each counts: what else runs on the machine can only slow one down.
+Twice on a platform of its own: the mix of `end_to_end.py` goes in at a rate above what the platform
+delivers, so that every role works at its limit, and the rate is what arrived at the sandbox over
+the time from the first request to the last arrival. Each tenant has a stream, a match lane, a
+funnel, a webhook account and a destination of its own, and has had events before: a tenant's first
+one opens files and statements that the others don't need. Runs alternate and the best of each
+counts: what else runs on the machine can only slow one down.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ def main() -> None:
         for _ in range(options.runs)
         for tenants in (1, options.tenants)
     ]
-    report.table([{key: value for key, value in one.items() if key != "cpu_ms_per_event"} for one in results])
+    report.table(
+        [{key: value for key, value in one.items() if key != "cpu_ms_per_event"} for one in results]
+    )
     print("\nCPU ms an event, by process")
     report.table([{"tenants": one["tenants"], **one["cpu_ms_per_event"]} for one in results])
     one, many = (
@@ -57,7 +61,9 @@ def main() -> None:
     )
     lost = sum(result["missing"] + result["failed"] for result in results)
     goals = [
-        report.goal(f"rate of {options.tenants} tenants, of that of one", many / one, 0.8, at_least=True),
+        report.goal(
+            f"rate of {options.tenants} tenants, of that of one", many / one, 0.8, at_least=True
+        ),
         report.goal("events lost", lost, 0, at_least=False),
     ]
     report.finish("tenants", goals, {"results": results}, options.json)

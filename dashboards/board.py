@@ -1,4 +1,6 @@
-"""What a dashboard is made of: rows of panels, each with a question, why it is asked, and queries to answer it."""
+"""What a dashboard is made of: rows of panels, each with a question, why it is asked, and queries
+to answer it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ Kind = Literal["stat", "lines", "table", "bars", "timeline"]
 Step = tuple[float, str]  # from this value on, this colour
 
 GREEN: Step = (0.0, "green")
-# Runbooks stand beside the documentation; the chart puts a team's own address in the place of this one.
+# Runbooks stand beside the documentation; the chart puts a team's own address in the place of this
+# one.
 RUNBOOKS = "https://sinal.dev/docs/runbooks"
 
 
@@ -37,7 +40,9 @@ def runbook(alert: str) -> Link:
 
 def board_link(uid: str, title: str, **variables: str) -> Link:
     """Another dashboard, with variables taken from fields of the row that was clicked."""
-    chosen = "".join(f"&var-{name}=${{__data.fields.{source}}}" for name, source in variables.items())
+    chosen = "".join(
+        f"&var-{name}=${{__data.fields.{source}}}" for name, source in variables.items()
+    )
     return Link(title, f"/d/{uid}?${{__url_time_range}}{chosen}")
 
 
@@ -45,9 +50,10 @@ def board_link(uid: str, title: str, **variables: str) -> Link:
 class Panel:
     """One question.
 
-    `empty` is what the panel says without data where that is healthy; a panel without it must always have data.
-    `needs` names the exporter whose metrics it shows, where they are not Sinal's own. `columns` of a table are its
-    queries' values in their order, `units` what each is counted in.
+    `empty` is what the panel says without data where that is healthy; a panel without it must
+    always have data. `needs` names the exporter whose metrics it shows, where they are not Sinal's
+    own. `columns` of a table are its queries' values in their order, `units` what each is counted
+    in.
     """
 
     kind: Kind

@@ -1,4 +1,5 @@
-"""Every metric that a query may use, and its labels: Sinal's own as declared, recorded ones, and a few of others.
+"""Every metric that a query may use, and its labels: Sinal's own as declared, recorded ones, and a
+few of others.
 
 A query that names anything else has a typing error, or looks at a metric that was renamed.
 """

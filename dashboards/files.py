@@ -1,4 +1,6 @@
-"""Every generated file by its path: dashboards as JSON, rules as YAML that PrometheusRule and promtool both take."""
+"""Every generated file by its path: dashboards as JSON, rules as YAML that PrometheusRule and
+promtool both take.
+"""
 
 from __future__ import annotations
 

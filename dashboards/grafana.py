@@ -1,4 +1,6 @@
-"""From a definition to the JSON that Grafana reads, by the builders that Grafana Labs makes from its schema."""
+"""From a definition to the JSON that Grafana reads, by the builders that Grafana Labs makes from
+its schema.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def render(board: Board) -> dict[str, Any]:
         .timezone("browser")
         .tooltip(m.DashboardCursorSync.CROSSHAIR)
         .link(_tagged())
-        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+        .with_variable(
+            dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+        )
     )
     for variable in board.variables:
         made.with_variable(_variable(variable))
@@ -101,7 +105,13 @@ def _panel(panel: Panel, number: int) -> Builder:
 
 
 def _target(query: Query, letter: str, kind: Kind) -> Builder:
-    made = prometheus.Dataquery().ref_id(letter).expr(query.expr).datasource(DATASOURCE).legend_format(query.legend)
+    made = (
+        prometheus.Dataquery()
+        .ref_id(letter)
+        .expr(query.expr)
+        .datasource(DATASOURCE)
+        .legend_format(query.legend)
+    )
     if kind in ("stat", "bars"):
         return made.instant()
     if kind == "table":
@@ -140,13 +150,21 @@ def _bars(panel: Panel) -> Builder:
 
 
 def _lines(panel: Panel) -> Builder:
-    legend = common.VizLegendOptions().display_mode(c.LegendDisplayMode.TABLE).placement(c.LegendPlacement.BOTTOM)
+    legend = (
+        common.VizLegendOptions()
+        .display_mode(c.LegendDisplayMode.TABLE)
+        .placement(c.LegendPlacement.BOTTOM)
+    )
     made = timeseries.Panel().legend(legend.show_legend(True).calcs(["lastNotNull", "max"])).min(0)
-    made.tooltip(common.VizTooltipOptions().mode(c.TooltipDisplayMode.MULTI).sort(c.SortOrder.DESCENDING))
+    made.tooltip(
+        common.VizTooltipOptions().mode(c.TooltipDisplayMode.MULTI).sort(c.SortOrder.DESCENDING)
+    )
     if panel.stacked:
         made.stacking(common.StackingConfig().mode(c.StackingMode.NORMAL)).fill_opacity(25)
     if panel.steps:
-        made.thresholds_style(common.GraphThresholdsStyleConfig().mode(c.GraphTresholdsStyleMode.DASHED))
+        made.thresholds_style(
+            common.GraphThresholdsStyleConfig().mode(c.GraphTresholdsStyleMode.DASHED)
+        )
     return made
 
 
@@ -156,11 +174,16 @@ def _timeline(panel: Panel) -> Builder:
 
 
 def _table(panel: Panel) -> Builder:
-    """Queries side by side, joined by the labels that they have in common, the largest first value on top."""
-    made = table.Panel().sort_by([common.TableSortByFieldState().display_name(panel.columns[0]).desc(True)])
+    """Queries side by side, joined by the labels that they have in common, the largest first value
+    on top.
+    """
+    made = table.Panel().sort_by(
+        [common.TableSortByFieldState().display_name(panel.columns[0]).desc(True)]
+    )
     single = len(panel.queries) == 1
     names = {
-        "Value" if single else f"Value #{letter}": name for letter, name in zip("ABCDEFGH", panel.columns, strict=False)
+        "Value" if single else f"Value #{letter}": name
+        for letter, name in zip("ABCDEFGH", panel.columns, strict=False)
     }
     made.with_transformation(m.DataTransformerConfig(id_val="merge", options={}))
     tidy = {"excludeByName": {"Time": True}, "renameByName": names}

@@ -1,4 +1,6 @@
-"""What is wrong with a query, said in sentences: it does not parse, or names a metric or label that there is not."""
+"""What is wrong with a query, said in sentences: it does not parse, or names a metric or label that
+there is not.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def _selectors(tree: Any, known: Mapping[str, frozenset[str]]) -> Iterator[str]:
             yield f"{selector.name}: no such metric"
             continue
         used = {matcher.name for matcher in selector.matchers.matchers}
-        yield from (f"{selector.name} has no label {label}" for label in sorted(used - known[selector.name]))
+        yield from (
+            f"{selector.name} has no label {label}" for label in sorted(used - known[selector.name])
+        )
 
 
 def _groupings(tree: Any, known: Mapping[str, frozenset[str]]) -> list[str]:
@@ -58,7 +62,9 @@ def _groupings(tree: Any, known: Mapping[str, frozenset[str]]) -> list[str]:
     def visit(node: Any) -> None:
         for labels, below in _named(node):
             there = _labels(below, known)
-            found.extend(f"nothing below has the label {label}" for label in labels if label not in there)
+            found.extend(
+                f"nothing below has the label {label}" for label in labels if label not in there
+            )
 
     promql.walk(tree, pre_visit=visit)
     return found
@@ -68,7 +74,11 @@ def _named(node: Any) -> Iterator[tuple[Iterable[str], list[Any]]]:
     """Labels that a node names, and what has to have them."""
     if isinstance(node, promql.AggregateExpr) and node.modifier is not None:
         yield node.modifier.labels, [node.expr]
-    if isinstance(node, promql.BinaryExpr) and node.modifier is not None and node.modifier.matching is not None:
+    if (
+        isinstance(node, promql.BinaryExpr)
+        and node.modifier is not None
+        and node.modifier.matching is not None
+    ):
         for side in (node.lhs, node.rhs):
             yield node.modifier.matching.labels, [side]
 
@@ -88,14 +98,20 @@ def _labels(below: list[Any], known: Mapping[str, frozenset[str]]) -> set[str]:
 
 
 def unbounded(query: str, known: Mapping[str, frozenset[str]], labels: Iterable[str]) -> set[str]:
-    """Those of the labels that the result may have a series for each value of, however many there are."""
+    """Those of the labels that the result may have a series for each value of, however many there
+    are.
+    """
     return set(labels) & _open(promql.parse(plain(query)), known)
 
 
 def _open(node: Any, known: Mapping[str, frozenset[str]]) -> set[str]:
     match node:
         case promql.VectorSelector():
-            one = {matcher.name for matcher in node.matchers.matchers if str(matcher.op) == "MatchOp.Equal"}
+            one = {
+                matcher.name
+                for matcher in node.matchers.matchers
+                if str(matcher.op) == "MatchOp.Equal"
+            }
             found = set(known.get(node.name or "", frozenset())) - one
         case promql.MatrixSelector():
             found = _open(node.vector_selector, known)

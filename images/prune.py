@@ -1,10 +1,11 @@
 """Takes out of a folder of packages what no role imports. Run by sinal.Dockerfile.
 
-`python prune.py SITE_PACKAGES` takes the generated classes of Kubernetes' own client, two copies for every kind, 72 MB
-of text. Roles take its connection and never its classes, but for three that Kopf looks at; tests/cluster holds them to
-that (test_roles_that_ask_the_cluster_start_small).
+`python prune.py SITE_PACKAGES` takes the generated classes of Kubernetes' own client, two copies
+for every kind, 72 MB of text. Roles take its connection and never its classes, but for three that
+Kopf looks at; tests/cluster holds them to that (test_roles_that_ask_the_cluster_start_small).
 
-`python prune.py SITE_PACKAGES PACKAGE ...` takes whole packages of ours. RECORD then lists what is there, and no more.
+`python prune.py SITE_PACKAGES PACKAGE ...` takes whole packages of ours. RECORD then lists what is
+there, and no more.
 """
 
 from __future__ import annotations
@@ -14,14 +15,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-GENERATED = ("client/api", "client/models", "aio/client/api", "aio/client/models")  # of the package kubernetes
-KEPT = {"__init__.py"} | {f"v1_{name}.py" for name in ("managed_fields_entry", "object_meta", "owner_reference")}
+# of the package kubernetes
+GENERATED = ("client/api", "client/models", "aio/client/api", "aio/client/models")
+KEPT = {"__init__.py"} | {
+    f"v1_{name}.py" for name in ("managed_fields_entry", "object_meta", "owner_reference")
+}
 
 
 def prune(packages: Path) -> int:
     """Remove the generated classes; returns their bytes."""
     found = (path for folder in GENERATED for path in _files(packages / "kubernetes" / folder))
-    return _take_out(packages, [path for path in found if path.name not in KEPT or path.parent.name == "__pycache__"])
+    return _take_out(
+        packages,
+        [path for path in found if path.name not in KEPT or path.parent.name == "__pycache__"],
+    )
 
 
 def remove(packages: Path, name: str) -> int:
@@ -37,12 +44,20 @@ def _files(folder: Path) -> list[Path]:
 
 def _take_out(packages: Path, files: Sequence[Path]) -> int:
     """Unlink files, and strike them from the RECORD of the one distribution that brought them."""
-    size, gone = sum(path.stat().st_size for path in files), {path.relative_to(packages).as_posix() for path in files}
+    size, gone = (
+        sum(path.stat().st_size for path in files),
+        {path.relative_to(packages).as_posix() for path in files},
+    )
     records = {path: _lines(path) for path in packages.glob("*.dist-info/RECORD")}
-    struck = {path: [line for line in lines if line.split(",")[0] not in gone] for path, lines in records.items()}
+    struck = {
+        path: [line for line in lines if line.split(",")[0] not in gone]
+        for path, lines in records.items()
+    }
     brought = [path for path, lines in records.items() if lines != struck[path]]
     if len(brought) != 1:
-        raise LookupError(f"{len(brought)} distributions in {packages} list the {len(files)} files that are to go")
+        raise LookupError(
+            f"{len(brought)} distributions in {packages} list the {len(files)} files that are to go"
+        )
     for path in files:
         path.unlink()
     brought[0].write_text("".join(struck[brought[0]]), encoding="utf-8")

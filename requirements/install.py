@@ -1,8 +1,10 @@
-"""Makes .venv and installs a lock into it: `install.py run|dev [--exactly]`. The Makefile calls it through install.sh.
+"""Makes .venv and installs a lock into it: `install.py run|dev [--exactly]`.
 
-Needs nothing but the standard library. What is there and fits is kept, so that a second call takes no time: a stamp in
-.venv holds what was installed. A .venv that is broken, half made, moved, or of another Python than the one asked for
-(`--exactly`) is made anew.
+The Makefile calls it through install.sh.
+
+Needs nothing but the standard library. What is there and fits is kept, so that a second call takes
+no time: a stamp in .venv holds what was installed. A .venv that is broken, half made, moved, or of
+another Python than the one asked for (`--exactly`) is made anew.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = {"run": ROOT / "requirements" / "run.lock", "dev": ROOT / "requirements" / "dev.lock"}
 HOLDS = {"run": ("dev", "run"), "dev": ("dev",)}  # what is installed of dev is enough for run
 PLATFORMS = "Linux on x86-64 or ARM64 with glibc 2.28 or newer, or macOS"
-# Lock, processor, Python: the package without a wheel there. docs/operators/platforms.md says it too,
-# requirements/matrix.py sees to it that nothing else is missing.
+# Lock, processor, Python: the package without a wheel there. docs/operators/platforms.md says it
+# too, requirements/matrix.py sees to it that nothing else is missing.
 WITHOUT_A_WHEEL = {("dev", "aarch64", "3.14"): "starlark-pyo3"}
 # What pip was told about the registry holds for uv too.
 UV_OPTIONS = {
@@ -84,13 +86,17 @@ def install(lock: str, *, exactly: bool) -> None:
 
 
 def fault_of_venv(*, exactly: bool) -> str | None:
-    """Why .venv must be made (again), or None when it can be used as it is; raises Unfit when it is something else."""
+    """Why .venv must be made (again), or None when it can be used as it is.
+
+    Raises Unfit when it is something else.
+    """
     if not VENV.exists():
         return ""
     if VENV.is_dir() and any(VENV.iterdir()) and not (VENV / "pyvenv.cfg").exists():
         raise Unfit(f"{VENV} is not a virtual environment: move it away, its place is needed")
     found = _ask(
-        "import json, sys, sysconfig, pip; print(json.dumps([sys.implementation.name, *sys.version_info[:2]]))"
+        "import json, sys, sysconfig, pip; print(json.dumps([sys.implementation.name, "
+        "*sys.version_info[:2]]))"
     )
     mine = [sys.implementation.name, *sys.version_info[:2]]
     if found is None:
@@ -105,23 +111,33 @@ def fault_of_venv(*, exactly: bool) -> str | None:
 
 
 def check_machine(lock: str) -> None:
-    """Raises Unfit where no wheels of the services are, or where Python cannot make virtual environments."""
+    """Raises Unfit where no wheels of the services are, or where Python cannot make virtual
+    environments.
+    """
     if os.name != "posix" or platform.machine() not in {"x86_64", "aarch64", "arm64"}:
         raise Unfit(
-            f"This is {platform.system()} on {platform.machine()}; the services come as wheels for {PLATFORMS}."
+            f"This is {platform.system()} on {platform.machine()}; the services come as wheels for "
+            f"{PLATFORMS}."
         )
     libc, version = platform.libc_ver()
-    if sys.platform == "linux" and (libc != "glibc" or tuple(map(int, version.split("."))) < (2, 28)):
-        raise Unfit(f"This system has {libc or 'another C library than glibc'} {version}".rstrip() + f"; {PLATFORMS}.")
+    if sys.platform == "linux" and (
+        libc != "glibc" or tuple(map(int, version.split("."))) < (2, 28)
+    ):
+        raise Unfit(
+            (f"This system has {libc or 'another C library than glibc'} {version}").rstrip()
+            + f"; {PLATFORMS}."
+        )
     python = ".".join(platform.python_version_tuple()[:2])
     if (package := WITHOUT_A_WHEEL.get((lock, platform.machine(), python))) is not None:
         raise Unfit(
-            f"{package}, which tests need, has no wheel for Python {python} on {platform.machine()}: name another"
+            f"{package}, which tests need, has no wheel for Python {python} on "
+            f"{platform.machine()}: name another"
         )
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             raise Unfit(
-                f"Python {platform.python_version()} has no {module}, so it makes no virtual environment: "
+                f"Python {platform.python_version()} has no {module}, so it makes no virtual "
+                "environment: "
                 f"apt-get install python{python}-venv (Debian, Ubuntu)"
             )
 
@@ -134,8 +150,12 @@ def promised() -> list[str]:
 
 
 def state(lock: str) -> str:
-    """What a stamp says when all of the lock is installed: Python, place, and a hash of what was to be installed."""
-    digest = hashlib.sha256(LOCKS[lock].read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    """What a stamp says when all of the lock is installed: Python, place, and a hash of what was to
+    be installed.
+    """
+    digest = hashlib.sha256(
+        LOCKS[lock].read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    ).hexdigest()
     return json.dumps({"folder": str(VENV), "lock": digest}) + "\n"
 
 
@@ -154,7 +174,9 @@ def requirement(lock: str, name: str) -> str:
     """The lines of one distribution in a lock, its hashes among them."""
     lines = lock.splitlines(keepends=True)
     start = next(number for number, line in enumerate(lines) if line.startswith(f"{name}=="))
-    end = next((number for number in range(start + 1, len(lines)) if lines[number][0] != " "), len(lines))
+    end = next(
+        (number for number in range(start + 1, len(lines)) if lines[number][0] != " "), len(lines)
+    )
     return "".join(lines[start:end])
 
 
@@ -170,27 +192,43 @@ def _make(fault: str) -> None:
 
 
 def _uv() -> list[str] | None:
-    """uv at its locked version, five times as fast; None where the registry has none for this machine."""
+    """uv at its locked version, five times as fast.
+
+    None where the registry has none for this machine.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".lock") as only:
         only.write(requirement(LOCKS["dev"].read_text(), "uv"))
         only.flush()
         done = _run([*_PIP, "--quiet", "--require-hashes", "-r", only.name], capture=True)
-    return None if done.returncode else [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON)]
+    return (
+        None
+        if done.returncode
+        else [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON)]
+    )
 
 
 _PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
 
 
 def _pip(uv: Sequence[str] | None, *options: str) -> None:
-    """Install with uv; with pip where uv cannot (a registry that only pip is set up for). Raises Unfit."""
+    """Install with uv; with pip where uv cannot (a registry that only pip is set up for).
+
+    Raises Unfit.
+    """
     if uv is not None:
         told = _run([str(PYTHON), "-m", "pip", "config", "list"], capture=True).stdout
         done = _run([*uv, *options], capture=True, env={**os.environ, **uv_environment(told)})
         if done.returncode == 0:
             return
-        print(f"uv could not, so pip does it, which takes longer; uv said:\n{done.stderr.rstrip()}", flush=True)
+        print(
+            f"uv could not, so pip does it, which takes longer; uv said:\n{done.stderr.rstrip()}",
+            flush=True,
+        )
     if _run([*_PIP, "--quiet", *options]).returncode:
-        raise Unfit("pip failed; what it said is above. It needs a package registry: PIP_INDEX_URL names a mirror")
+        raise Unfit(
+            "pip failed; what it said is above. It needs a package registry: PIP_INDEX_URL names a "
+            "mirror"
+        )
 
 
 def _run(

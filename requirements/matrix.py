@@ -1,9 +1,10 @@
 """What of the promised platforms is checked here: `python -m requirements.matrix`, `make matrix`.
 
-Two questions. Is there a wheel, with a hash of the lock, for every locked package on each promised pair of Python and
-processor? uv answers from the registry that this environment names, and installs nothing. And does what is promised
-run on each promised Python that this machine has? Each gets a checkout and a .venv of its own, by `make`, as a newcomer
-would. With `--debian SUITE` that is a bare Debian, made once by debootstrap: its Python, make, and nothing else.
+Two questions. Is there a wheel, with a hash of the lock, for every locked package on each promised
+pair of Python and processor? uv answers from the registry that this environment names, and installs
+nothing. And does what is promised run on each promised Python that this machine has? Each gets a
+checkout and a .venv of its own, by `make`, as a newcomer would. With `--debian SUITE` that is a
+bare Debian, made once by debootstrap: its Python, make, and nothing else.
 """
 
 from __future__ import annotations
@@ -45,11 +46,22 @@ class Verdict(NamedTuple):
 
 def wheels(lock: str, processor: str, python: str) -> Verdict:
     """Whether every package of a lock has a wheel for that Python on Linux with that processor."""
-    command = [str(UV), "pip", "install", "--dry-run", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    command = [
+        str(UV),
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ]
     command += ["--require-hashes", "-r", str(ROOT / "requirements" / f"{lock}.lock")]
     command += ["--python-platform", f"{processor}-manylinux_{GLIBC}", "--python-version", python]
     with tempfile.TemporaryDirectory() as nowhere:
-        done = subprocess.run([*command, "--target", nowhere], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "--target", nowhere], capture_output=True, text=True, check=False
+        )
     subject = f"wheels of {lock}.lock, Python {python}, {processor}"
     known = WITHOUT_A_WHEEL.get((lock, processor, python))
     if done.returncode == 0:
@@ -57,7 +69,8 @@ def wheels(lock: str, processor: str, python: str) -> Verdict:
             return Verdict(
                 subject,
                 "failed",
-                f"{known} has a wheel now: strike it from WITHOUT_A_WHEEL and docs/operators/platforms.md",
+                f"{known} has a wheel now: strike it from WITHOUT_A_WHEEL and "
+                "docs/operators/platforms.md",
             )
         return Verdict(subject, "ok")
     if known is not None and f"{known}==" in done.stderr and "no usable wheels" in done.stderr:
@@ -82,9 +95,13 @@ def interpreters(roots: Sequence[Path]) -> list[Interpreter]:
     for path in _candidates():
         version = _version([path])
         minor = version.rpartition(".")[0]
-        if minor in promised() and (minor not in found or _key(found[minor].version) < _key(version)):
+        if minor in promised() and (
+            minor not in found or _key(found[minor].version) < _key(version)
+        ):
             found[minor] = Interpreter(version, path)
-    of_roots = [Interpreter(_version(["chroot", str(root), "python3"]), "python3", root) for root in roots]
+    of_roots = [
+        Interpreter(_version(["chroot", str(root), "python3"]), "python3", root) for root in roots
+    ]
     return [found[minor] for minor in promised() if minor in found] + of_roots
 
 
@@ -149,16 +166,28 @@ def _copy(checkout: Path) -> None:
             shutil.copy2(ROOT / name, target)
 
 
-def _do(python: Interpreter, checkout: Path, target: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _do(
+    python: Interpreter, checkout: Path, target: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
     command = [*target, f"PYTHON={python.path}"]
     where: Path | None = checkout
     if python.root is not None:
         inside = "/" + str(checkout.relative_to(python.root))
         command = ["unshare", "--mount", "sh", "-c", _ENTER, str(python.root), inside, *command]
         where = None
-    kept = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "MAKEFLAGS", "PYTHON"}}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"VIRTUAL_ENV", "MAKEFLAGS", "PYTHON"}
+    }
     return subprocess.run(
-        command, cwd=where, env=kept, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=where,
+        env=kept,
+        text=True,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
 
 
@@ -171,17 +200,28 @@ exec chroot "$root" sh -c 'cd "$0" && exec "$@"' "$inside" "$@"
 
 
 def debian(suite: str) -> Path:
-    """A bare system of that suite: Python with venv, make, certificates, nothing else. Made once, as root."""
+    """A bare system of that suite: Python with venv, make, certificates, nothing else.
+
+    Made once, as root.
+    """
     root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sinal" / "bare" / suite
     if not (root / "made").exists():
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
-        command = ["debootstrap", "--variant=minbase", "--include=python3,python3-venv,make,ca-certificates", suite]
+        command = [
+            "debootstrap",
+            "--variant=minbase",
+            "--include=python3,python3-venv,make,ca-certificates",
+            suite,
+        ]
         script = Path("/usr/share/debootstrap/scripts")
         known = [] if (script / suite).exists() else ["", str(script / "sid")]
         subprocess.run([*command, str(root), *known], check=True, stdout=sys.stderr)
         (root / "made").touch()
-    for name in ("/etc/resolv.conf", os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")):
+    for name in (
+        "/etc/resolv.conf",
+        os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
+    ):
         shutil.copy(name, root / name.lstrip("/"))
     return root
 
@@ -190,8 +230,12 @@ def main(arguments: Sequence[str]) -> int:
     """Print a line for each question; 1 when one failed, with what it said."""
     asked = argparse.ArgumentParser(prog="matrix", description=(__doc__ or "").partition("\n")[0])
     asked.add_argument("--only", choices=["wheels", "runs"], help="one of the two questions")
-    asked.add_argument("--debian", action="append", default=[], metavar="SUITE", help="a bare Debian too (as root)")
-    asked.add_argument("--demo-only", action="store_true", help="run the demo, and not the unit tests")
+    asked.add_argument(
+        "--debian", action="append", default=[], metavar="SUITE", help="a bare Debian too (as root)"
+    )
+    asked.add_argument(
+        "--demo-only", action="store_true", help="run the demo, and not the unit tests"
+    )
     options = asked.parse_args(arguments)
     failed = 0
     for verdict in _answers(options):
@@ -204,7 +248,9 @@ def main(arguments: Sequence[str]) -> int:
 def _answers(options: argparse.Namespace) -> Iterator[Verdict]:
     if options.only != "runs":
         with ThreadPoolExecutor(4) as several:
-            yield from several.map(lambda cell: wheels(*cell), product(INSTALLED, PROCESSORS, promised()))
+            yield from several.map(
+                lambda cell: wheels(*cell), product(INSTALLED, PROCESSORS, promised())
+            )
     if options.only != "wheels":
         targets = [DEMO] if options.demo_only else [DEMO, UNIT]
         found = interpreters([debian(suite) for suite in options.debian])
@@ -214,7 +260,9 @@ def _answers(options: argparse.Namespace) -> Iterator[Verdict]:
         for minor in promised():
             if minor not in have:
                 yield Verdict(
-                    f"runs on Python {minor}", "missing", "no such interpreter here: only its wheels were checked"
+                    f"runs on Python {minor}",
+                    "missing",
+                    "no such interpreter here: only its wheels were checked",
                 )
 
 

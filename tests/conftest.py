@@ -1,4 +1,6 @@
-"""Loads every `tests/support/fix_*.py`: real services and other fixtures that several folders share."""
+"""Loads every `tests/support/fix_*.py`: real services and other fixtures that several folders
+share.
+"""
 
 from __future__ import annotations
 
@@ -12,4 +14,7 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 if "CI" not in os.environ:
     settings.load_profile("unhurried")
 
-pytest_plugins = [f"tests.support.{path.stem}" for path in sorted((Path(__file__).parent / "support").glob("fix_*.py"))]
+pytest_plugins = [
+    f"tests.support.{path.stem}"
+    for path in sorted((Path(__file__).parent / "support").glob("fix_*.py"))
+]

@@ -1,7 +1,9 @@
-"""What MkDocs does not do by itself: links as a forge reads them, pages of the root, folders in the menu, file names.
+"""What MkDocs does not do by itself: links as a forge reads them, pages of the root, folders in the
+menu, file names.
 
-The pages are written to be read in a repository. There a link may lead to any file of it, or to a folder. Here it leads
-to the page that was made of the file, to the source at `extra.source`, or, where nobody gave that address, nowhere.
+The pages are written to be read in a repository. There a link may lead to any file of it, or to a
+folder. Here it leads to the page that was made of the file, to the source at `extra.source`, or,
+where nobody gave that address, nowhere.
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn the links of a page into those of the site; what stands in a block of code is left alone."""
+    """Turn the links of a page into those of the site.
+
+    What stands in a block of code is left alone.
+    """
     uri, source = page.file.src_uri, config.extra["source"]
     parts = _BLOCK.split(markdown)
     parts[::2] = [_LINK.sub(lambda found: _turned(found, uri, source), part) for part in parts[::2]]
@@ -51,11 +56,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_env(env: Environment, config: MkDocsConfig, files: Files) -> None:
-    """Let each page be found under its file's name as well: alerts print `runbooks/SinalBreakerOpen.md`."""
+    """Let each page be found under its file's name as well: alerts print
+    `runbooks/SinalBreakerOpen.md`.
+    """
     for file in files.documentation_pages():
         named = Path(config.site_dir) / file.src_uri / "index.html"
         named.parent.mkdir(parents=True, exist_ok=True)
-        named.write_text(_MOVED.format(to=posixpath.relpath(file.url, file.src_uri) + "/"), encoding="utf-8")
+        named.write_text(
+            _MOVED.format(to=posixpath.relpath(file.url, file.src_uri) + "/"), encoding="utf-8"
+        )
 
 
 def _unfolded(nav: Any) -> Any:
@@ -64,7 +73,9 @@ def _unfolded(nav: Any) -> Any:
     if isinstance(nav, dict):
         return {title: _unfolded(item) for title, item in nav.items()}
     if isinstance(nav, str) and nav.endswith("/"):
-        pages = sorted((DOCS / nav).glob("*.md"), key=lambda page: (page.name != "README.md", page.name))
+        pages = sorted(
+            (DOCS / nav).glob("*.md"), key=lambda page: (page.name != "README.md", page.name)
+        )
         return [nav + page.name for page in pages]
     return nav
 
@@ -84,7 +95,8 @@ def _turned(found: re.Match[str], uri: str, source: str) -> str:
 
 def _page(path: str) -> str | None:
     """What the site made of a path of the repository, or None."""
-    if path in (*OF_THE_ROOT, "README.md"):  # in the README's place stands the documents' own first page
+    # in the README's place stands the documents' own first page
+    if path in (*OF_THE_ROOT, "README.md"):
         return path
     if path == "docs" or path.startswith("docs/"):
         inside = path.removeprefix("docs").removeprefix("/")

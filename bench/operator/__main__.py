@@ -1,12 +1,14 @@
-"""The operator at scale: a thousand tenants applied to all Ready, a change to the runtime's acting on it, and at rest.
+"""The operator at scale: a thousand tenants applied to all Ready, a change to the runtime's acting
+on it, and at rest.
 
     python bench/operator [--tenants 1000] [--changes 60] [--rest 60] [--json FILE]
 
-On a real control plane (etcd and the API server as processes, as `make cluster` has them) with real NATS and a real
-ingest role. Each tenant has a funnel, a destination, an integration and a Secret of its own, applied server-side by
-several at once; Ready is read from one watch a kind. A change is a funnel's new landing host; the runtime acts on it
-when ingest permits a page of that host. Nothing is subtracted: times begin when the first byte is sent. At rest nobody
-changes anything; requests are those of the API server's audit log and of NATS' own counters.
+On a real control plane (etcd and the API server as processes, as `make cluster` has them) with real
+NATS and a real ingest role. Each tenant has a funnel, a destination, an integration and a Secret of
+its own, applied server-side by several at once; Ready is read from one watch a kind. A change is a
+funnel's new landing host; the runtime acts on it when ingest permits a page of that host. Nothing
+is subtracted: times begin when the first byte is sent. At rest nobody changes anything; requests
+are those of the API server's audit log and of NATS' own counters.
 """
 
 from __future__ import annotations
@@ -40,8 +42,13 @@ async def applied(stage: Stage, cluster: Cluster, tenants: list[str]) -> dict[st
     return {"tenants": len(tenants), "applied_s": applied_s, "ready_s": now() - began}
 
 
-async def changed(stage: Stage, cluster: Cluster, tenants: list[str], *, count: int, apart_s: float) -> list[float]:
-    """Change funnels of random tenants, one after the other at fixed times; seconds until ingest acted on each."""
+async def changed(
+    stage: Stage, cluster: Cluster, tenants: list[str], *, count: int, apart_s: float
+) -> list[float]:
+    """Change funnels of random tenants, one after the other at fixed times.
+
+    Seconds until ingest acted on each.
+    """
     chosen = random.sample(tenants, count)
     async with aiohttp.ClientSession(stage.ingest_url) as session:
 
@@ -92,13 +99,18 @@ async def rested(stage: Stage, seconds: float) -> dict[str, Any]:
 async def measure(options: Any) -> dict[str, Any]:
     """All three on one stage."""
     tenants = [f"t{number:04d}" for number in range(options.tenants)]
-    async with running() as stage, Cluster(stage.plane.kubeconfig, NAMESPACE, parallel=options.parallel) as cluster:
+    async with (
+        running() as stage,
+        Cluster(stage.plane.kubeconfig, NAMESPACE, parallel=options.parallel) as cluster,
+    ):
         before = machine.memory_mb(stage.operator.pid)
         apply = await applied(stage, cluster, tenants)
         report.table([apply])
         print(stage.rounds())
         await asyncio.sleep(10)
-        changes = await changed(stage, cluster, tenants, count=options.changes, apart_s=options.apart)
+        changes = await changed(
+            stage, cluster, tenants, count=options.changes, apart_s=options.apart
+        )
         rest = await rested(stage, options.rest)
         print(stage.rounds())
         return {"apply": apply, "changes_s": changes, "rest": rest, "memory_before_mb": before}
@@ -118,13 +130,20 @@ def main() -> None:
     p50, p95 = (machine.percentile(changes, share) for share in (0.5, 0.95))
     print("\nat rest")
     report.table([{name: value for name, value in rest.items() if not isinstance(value, dict)}])
-    print(f"\n{len(changes)} changes: p50 {p50:.2f} s, p95 {p95:.2f} s, longest {max(changes):.2f} s")
+    print(
+        f"\n{len(changes)} changes: p50 {p50:.2f} s, p95 {p95:.2f} s, longest {max(changes):.2f} s"
+    )
     goals = [
         report.goal(
-            f"{options.tenants} tenants applied to all Ready, s", found["apply"]["ready_s"], 60, at_least=False
+            f"{options.tenants} tenants applied to all Ready, s",
+            found["apply"]["ready_s"],
+            60,
+            at_least=False,
         ),
         report.goal("change to the runtime's acting, p95 s", p95, 2, at_least=False),
-        report.goal("requests to the API server a minute at rest", rest["api_per_min"], 30, at_least=False),
+        report.goal(
+            "requests to the API server a minute at rest", rest["api_per_min"], 30, at_least=False
+        ),
         report.goal("messages to NATS a minute at rest", rest["nats_per_min"], 120, at_least=False),
         report.goal("operator, MiB", rest["memory_mb"], 250, at_least=False),
     ]

@@ -39,12 +39,19 @@ def world(tenant: str) -> list[Manifest]:
 def funnel(tenant: str, version: int = 0) -> Manifest:
     """The tenant's funnel, with the landing host of that version."""
     return _custom(
-        "Funnel", tenant, {"tenantRef": tenant, "destinationRefs": [tenant], "landingHosts": [host(tenant, version)]}
+        "Funnel",
+        tenant,
+        {"tenantRef": tenant, "destinationRefs": [tenant], "landingHosts": [host(tenant, version)]},
     )
 
 
 def _custom(kind: str, name: str, spec: Manifest) -> Manifest:
-    return {"apiVersion": CUSTOM[kind].api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return {
+        "apiVersion": CUSTOM[kind].api_version,
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }
 
 
 class Cluster(Api):
@@ -58,7 +65,9 @@ class Cluster(Api):
         ready: set[str] = set()
         query = {"watch": "1", "resourceVersion": "0"}
         timeout = aiohttp.ClientTimeout(total=None)
-        async with self.session.get(resource.path(NAMESPACE), params=query, timeout=timeout) as answer:
+        async with self.session.get(
+            resource.path(NAMESPACE), params=query, timeout=timeout
+        ) as answer:
             async for line in _lines(answer.content):
                 found = json.loads(line)["object"]
                 name = found["metadata"]["name"]
@@ -82,4 +91,7 @@ async def _lines(stream: aiohttp.StreamReader) -> Any:
 def _is_ready(found: Manifest) -> bool:
     conditions = found.get("status", {}).get("conditions", [])
     state = next((one for one in conditions if one["type"] == "Ready"), {})
-    return state.get("status") == "True" and state.get("observedGeneration") == found["metadata"]["generation"]
+    return (
+        state.get("status") == "True"
+        and state.get("observedGeneration") == found["metadata"]["generation"]
+    )

@@ -1,4 +1,6 @@
-"""What the operator needs around it, each a process: a control plane, NATS, the operator itself and an ingest role."""
+"""What the operator needs around it, each a process: a control plane, NATS, the operator itself and
+an ingest role.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ class Stage:
         await asyncio.to_thread(self._start_plane)
         who = self.plane.authority.kubeconfig("operator", self.plane.url, USER, ["system:masters"])
         settings = {"SINAL_LEASE_NAMESPACE": NAMESPACE}
-        self.operator = OperatorProcess(self._folder, kubeconfig=who, nats_url=self.nats.url, settings=settings)
+        self.operator = OperatorProcess(
+            self._folder, kubeconfig=who, nats_url=self.nats.url, settings=settings
+        )
         self.operator.start()
         await asyncio.to_thread(self.operator.wait_ready, 60)
         environment = {
@@ -93,17 +97,25 @@ class Stage:
         await self.nats.stop()
 
     def api_requests(self) -> Counter[str]:
-        """The operator's requests to the API server so far, by verb and resource; a watch counts when it begins."""
+        """The operator's requests to the API server so far, by verb and resource.
+
+        A watch counts when it begins.
+        """
         found: Counter[str] = Counter()
         for line in self._audit.read_text().splitlines():
             entry = json.loads(line)
-            verb, resource = entry["verb"], entry.get("objectRef", {}).get("resource", entry["requestURI"])
+            verb, resource = (
+                entry["verb"],
+                entry.get("objectRef", {}).get("resource", entry["requestURI"]),
+            )
             if (entry["stage"] == "ResponseStarted") == (verb == "watch"):
                 found[f"{verb} {resource}"] += 1
         return found
 
     def nats_messages(self) -> int:
-        """Messages that the server has had from the operator: requests of JetStream and what is published."""
+        """Messages that the server has had from the operator: requests of JetStream and what is
+        published.
+        """
         return sum(one["in_msgs"] for one in self._connections() if one.get("name") == USER)
 
     def _connections(self) -> list[dict[str, Any]]:
@@ -114,7 +126,11 @@ class Stage:
     def rounds(self) -> str:
         """What the operator counts of its work, for a person."""
         lines = self.operator.answer("/metrics").splitlines()
-        wanted = ("sinal_reconcile_total", "sinal_reconcile_seconds_count", "sinal_reconcile_seconds_sum")
+        wanted = (
+            "sinal_reconcile_total",
+            "sinal_reconcile_seconds_count",
+            "sinal_reconcile_seconds_sum",
+        )
         return "\n".join(line for line in lines if line.startswith(wanted))
 
 

@@ -34,7 +34,9 @@ class _Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
-async def until(count: Callable[[], Awaitable[int]], wanted: int, *, timeout_s: float, every_s: float = 0.1) -> bool:
+async def until(
+    count: Callable[[], Awaitable[int]], wanted: int, *, timeout_s: float, every_s: float = 0.1
+) -> bool:
     """Wait until the count is reached; False when it was not in time."""
     deadline = time.monotonic() + timeout_s
     while await count() < wanted:
@@ -45,14 +47,21 @@ async def until(count: Callable[[], Awaitable[int]], wanted: int, *, timeout_s: 
 
 
 class Arrivals:
-    """Keys of received events and when each came first, in Unix seconds; `repeats` counts those that came again."""
+    """Keys of received events and when each came first, in Unix seconds.
+
+    `repeats` counts those that came again.
+    """
 
     def __init__(self, received: Iterable[_Received]) -> None:
         self.at: dict[str, float] = {}
         self.repeats = 0
         for one in received:
             # A sale's Meta id is derived from its order; a visit keeps the id its browser gave it.
-            key = one.event.custom_data.order_id if one.event.event_name == "Purchase" else one.event.event_id
+            key = (
+                one.event.custom_data.order_id
+                if one.event.event_name == "Purchase"
+                else one.event.event_id
+            )
             if key in self.at:
                 self.repeats += 1
             self.at.setdefault(str(key), one.received_at.timestamp())
@@ -62,7 +71,9 @@ class Arrivals:
         return [self.at.get(key, float("inf")) - started_at - due_s for key, due_s in due.items()]
 
 
-async def arrivals(session: aiohttp.ClientSession, sandbox: str, *, pixel: str | None = None) -> Arrivals:
+async def arrivals(
+    session: aiohttp.ClientSession, sandbox: str, *, pixel: str | None = None
+) -> Arrivals:
     """Everything that the sandbox has accepted, or of one pixel."""
     params = {"limit": "10000000"} | ({"pixel": pixel} if pixel else {})
     async with session.get(f"{sandbox}/_sandbox/events", params=params) as answer:

@@ -7,7 +7,8 @@ from html import escape
 
 _BAR, _LABEL, _WIDE = 18, 230, 400
 _STYLE = (
-    "<style>text{font:12px sans-serif;fill:#57606a}.bar{fill:#3b7dd8}.faint{fill:#3b7dd8;opacity:.35}"
+    "<style>text{font:12px "
+    "sans-serif;fill:#57606a}.bar{fill:#3b7dd8}.faint{fill:#3b7dd8;opacity:.35}"
     ".line{stroke:#8c959f;stroke-width:1}.dot{fill:#3b7dd8}</style>"
 )
 
@@ -21,14 +22,18 @@ def bars(title: str, rows: Sequence[tuple[str, float, float]]) -> str:
         parts += [
             f'<text x="{_LABEL - 8}" y="{top + 13}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="bar" x="{_LABEL}" y="{top}" width="{first:.1f}" height="{half}"/>',
-            f'<rect class="faint" x="{_LABEL}" y="{top + half}" width="{second:.1f}" height="{half}"/>',
+            f'<rect class="faint" x="{_LABEL}" y="{top + half}" width="{second:.1f}" '
+            f'height="{half}"/>',
             f'<text x="{_LABEL + _WIDE + 8}" y="{top + 13}">{strong:.1f} · {faint:.1f}</text>',
         ]
     return _drawn(_LABEL + _WIDE + 100, 40 + len(rows) * (_BAR + 10), parts)
 
 
 def reliability(title: str, rows: Sequence[tuple[float, float, int]]) -> str:
-    """Score across, share that was right up; a dot on the line is an honest score. Its size is the number of cases."""
+    """Score across, share that was right up; a dot on the line is an honest score.
+
+    Its size is the number of cases.
+    """
     side, left = 320, 50
     parts = [
         f'<text x="0" y="14">{escape(title)}</text>',
@@ -37,7 +42,8 @@ def reliability(title: str, rows: Sequence[tuple[float, float, int]]) -> str:
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts += [
             f'<text x="{left + side * tick}" y="{side + 50}" text-anchor="middle">{tick:g}</text>',
-            f'<text x="{left - 8}" y="{30 + side * (1 - tick) + 4:.1f}" text-anchor="end">{tick:g}</text>',
+            f'<text x="{left - 8}" y="{30 + side * (1 - tick) + 4:.1f}" '
+            f'text-anchor="end">{tick:g}</text>',
         ]
     for score, right, cases in rows:
         x, y = left + side * score, 30 + side * (1 - right)
@@ -49,5 +55,8 @@ def reliability(title: str, rows: Sequence[tuple[float, float, int]]) -> str:
 
 
 def _drawn(width: int, height: int, parts: Sequence[str]) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}">'
+    )
     return "\n".join([head, _STYLE, *parts, "</svg>", ""])

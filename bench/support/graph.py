@@ -1,10 +1,11 @@
-"""A Graph API that takes a fixed time and counts: the cheapest server that a dispatcher can be measured against.
+"""A Graph API that takes a fixed time and counts: the cheapest server that a dispatcher can be
+measured against.
 
     python bench/support/graph.py --delay-ms 50
 
-It reads every event of every request and answers as Meta does, so that nothing is saved on the sender's side; it
-checks nothing (the sandbox does). `GET /` answers `{"events", "ids", "requests"}`: received, distinct, requests.
-Prints its URL when it listens.
+It reads every event of every request and answers as Meta does, so that nothing is saved on the
+sender's side; it checks nothing (the sandbox does). `GET /` answers `{"events", "ids",
+"requests"}`: received, distinct, requests. Prints its URL when it listens.
 """
 
 from __future__ import annotations
@@ -46,11 +47,15 @@ class Counter:
         self.requests += 1
         self.events += len(ids)
         self.ids.update(ids)
-        return b'{"events_received":%d,"messages":[],"fbtrace_id":"AbCdEfGhIjKlMnOpQrStUv"}' % len(ids)
+        return b'{"events_received":%d,"messages":[],"fbtrace_id":"AbCdEfGhIjKlMnOpQrStUv"}' % len(
+            ids
+        )
 
     def stats(self) -> bytes:
         """What was received so far."""
-        return msgspec.json.encode({"events": self.events, "ids": len(self.ids), "requests": self.requests})
+        return msgspec.json.encode(
+            {"events": self.events, "ids": len(self.ids), "requests": self.requests}
+        )
 
 
 class Connection(asyncio.Protocol):
@@ -77,15 +82,22 @@ class Connection(asyncio.Protocol):
             if head.startswith(b"GET"):
                 self._answer(self._counter.stats())
                 return
-            self._missing = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            self._missing = int(
+                head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            )
         self._parts.append(data)
         self._missing -= len(data)
         if self._missing == 0:
             body, self._parts, self._missing = b"".join(self._parts), [], -1
-            asyncio.get_running_loop().call_later(self._counter.delay_s, self._answer, self._counter.count(body))
+            asyncio.get_running_loop().call_later(
+                self._counter.delay_s, self._answer, self._counter.count(body)
+            )
 
     def _answer(self, body: bytes) -> None:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        head = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
+        )
         self._transport.write(head + body)
 
 
@@ -102,7 +114,9 @@ def spawn(*, delay_ms: float) -> tuple[subprocess.Popen[str], str]:
 
 async def _serve(delay_s: float) -> None:
     counter = Counter(delay_s)
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(counter), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(counter), "127.0.0.1", 0
+    )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

@@ -1,8 +1,9 @@
 """Open-loop HTTP load: requests are due at fixed times, whether or not earlier ones were answered.
 
-Latency counts from when a request was due, not from when a connection was free for it, so that a stall shows in the
-percentiles of everything that had to wait behind it (no coordinated omission). All requests are made before the first
-is due: what making them costs would be taken from the machine that is measured.
+Latency counts from when a request was due, not from when a connection was free for it, so that a
+stall shows in the percentiles of everything that had to wait behind it (no coordinated omission).
+All requests are made before the first is due: what making them costs would be taken from the
+machine that is measured.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-Make = Callable[[int, float], bytes]  # number of the request, seconds since the start at which it is due -> raw HTTP
+# number of the request, seconds since the start at which it is due -> raw HTTP
+Make = Callable[[int, float], bytes]
 _ACCEPTED = (b"HTTP/1.1 200", b"HTTP/1.1 202")
 
 
@@ -90,21 +92,28 @@ class Load:
     async def run(
         self, host: str, port: int | Sequence[int], *, connections: int, rate: float, seconds: float
     ) -> float:
-        """Send `rate` requests a second; returns the seconds until all were answered, or three times `seconds`.
+        """Send `rate` requests a second.
+
+        Returns the seconds until all were answered, or three times `seconds`.
 
         Connections go to the ports in turn, as behind a load balancer.
         """
         loop = asyncio.get_running_loop()
         ports = [port] if isinstance(port, int) else port
         made = [
-            (await loop.create_connection(lambda: Connection(self), host, ports[number % len(ports)]))[1]
+            (
+                await loop.create_connection(
+                    lambda: Connection(self), host, ports[number % len(ports)]
+                )
+            )[1]
             for number in range(connections)
         ]
         total, sent = int(rate * seconds), 0
         self._requests = [self._make(number, number / rate) for number in range(total)]
         self._started, self.started_at = time.perf_counter(), time.time()
         while sent < total:
-            due_by_now = min(total, 1 + int((time.perf_counter() - self._started) * rate))  # the first is due at once
+            # the first is due at once
+            due_by_now = min(total, 1 + int((time.perf_counter() - self._started) * rate))
             for number in range(sent, due_by_now):
                 self._send(number, self._started + number / rate)
             sent = due_by_now
@@ -113,7 +122,8 @@ class Load:
             await asyncio.sleep(0.005)
         took = time.perf_counter() - self._started
         self.failed += total - len(self.latencies)
-        self.latencies += [float("inf")] * (total - len(self.latencies))  # never answered: the worst there is
+        # never answered: the worst there is
+        self.latencies += [float("inf")] * (total - len(self.latencies))
         for connection in made:
             connection.close()
         return took

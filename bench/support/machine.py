@@ -45,14 +45,19 @@ def _ended(pid: int) -> float:
 
 
 def busy_s() -> float:
-    """CPU seconds of the whole machine so far, whoever used them, stolen by the hypervisor included."""
+    """CPU seconds of the whole machine so far, whoever used them, stolen by the hypervisor
+    included.
+    """
     numbers = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]))
     user, nice, system, _idle, _iowait, irq, softirq, steal = numbers
     return (user + nice + system + irq + softirq + steal) / _TICK
 
 
 def memory_mb(pid: int) -> float:
-    """MiB resident; of several processes that share memory, the sum of their proportional shares."""
+    """MiB resident.
+
+    Of several processes that share memory, the sum of their proportional shares.
+    """
     pids = tree(pid)
     if len(pids) > 1:
         return sum(map(_share_kb, pids)) / 1024
@@ -69,10 +74,14 @@ def _share_kb(pid: int) -> float:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except (PermissionError, FileNotFoundError, ProcessLookupError):
         return _resident_kb(pid)
-    return next((float(line.split()[1]) for line in lines if line.startswith("Pss:")), _resident_kb(pid))
+    return next(
+        (float(line.split()[1]) for line in lines if line.startswith("Pss:")), _resident_kb(pid)
+    )
 
 
 def percentile(values: Iterable[float], share: float) -> float:
     """Nearest rank; NaN of nothing."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * share) - 1)] if ordered else math.nan
+    return (
+        ordered[min(len(ordered) - 1, math.ceil(len(ordered) * share) - 1)] if ordered else math.nan
+    )

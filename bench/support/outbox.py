@@ -1,4 +1,6 @@
-"""A full outbox: rows of `capi_events` as matching writes them, and a message for each, ready to be dispatched."""
+"""A full outbox: rows of `capi_events` as matching writes them, and a message for each, ready to be
+dispatched.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,13 @@ _PAYLOAD = {
     "event_source_url": "https://curso.example/oferta?utm_source=fb&utm_medium=cpc&utm_campaign=Novembro",
     "referrer_url": "https://l.facebook.com/",
     "user_data": {
-        **{field: [_HASH] for field in ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "external_id")},
+        **{
+            field: [_HASH]
+            for field in ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "external_id")
+        },
         "client_ip_address": "189.10.20.30",
-        "client_user_agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15",
+        "client_user_agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) "
+        "AppleWebKit/605.1.15",
         "fbc": "fb.1.1700000000000.IwAR0aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789",
         "fbp": "fb.1.1700000000000.1234567890",
     },
@@ -48,15 +54,26 @@ _CHUNK = 2_000
 async def fill(database: str, nats: str, *, slug: str, destination: str, rows: int) -> None:
     """Write so many rows of one destination and queue their messages."""
     payload = msgspec.json.encode({**_PAYLOAD, "event_id": "@id", "event_time": "@at"}).decode()
-    values = {"rows": rows, "tenant": slug, "funnel": f"curso-{slug}", "destination": destination, "payload": payload}
+    values = {
+        "rows": rows,
+        "tenant": slug,
+        "funnel": f"curso-{slug}",
+        "destination": destination,
+        "payload": payload,
+    }
     async with await psycopg.AsyncConnection.connect(database) as connection:
         made = await (await connection.execute(_FILL, values)).fetchall()
     bus = await Bus.connect(nats, name="bench-fill")
     subject = names.out_subject(slug, destination)
     for start in range(0, rows, _CHUNK):
         part = made[start : start + _CHUNK]
-        bodies = [(id_, encode(Dispatch(id=id_, created_at=round(at.timestamp() * 1000)))) for id_, at in part]
-        answers = await bus.publish_many([Outgoing(subject, body, f"bench:{id_}") for id_, body in bodies])
+        bodies = [
+            (id_, encode(Dispatch(id=id_, created_at=round(at.timestamp() * 1000))))
+            for id_, at in part
+        ]
+        answers = await bus.publish_many(
+            [Outgoing(subject, body, f"bench:{id_}") for id_, body in bodies]
+        )
         if refused := [answer for answer in answers if isinstance(answer, Exception)]:
             raise refused[0]
     await bus.close()

@@ -17,7 +17,9 @@ Row = Mapping[str, Any]
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """Options that every bench has."""
     made = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
-    made.add_argument("--json", type=Path, metavar="FILE", help="write the result there as one JSON object")
+    made.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the result there as one JSON object"
+    )
     return made
 
 
@@ -25,7 +27,9 @@ def table(rows: Sequence[Row]) -> None:
     """Print rows with the same keys under one heading."""
     names = list(rows[0])
     texts = [[_text(row[name]) for name in names] for row in rows]
-    widths = [max(len(name), *(len(line[place]) for line in texts)) for place, name in enumerate(names)]
+    widths = [
+        max(len(name), *(len(line[place]) for line in texts)) for place, name in enumerate(names)
+    ]
     for line in (names, *texts):
         first, *others = (cell.ljust(width) if place == 0 else cell.rjust(width)
                           for place, (cell, width) in enumerate(zip(line, widths, strict=True)))  # fmt: skip
@@ -35,7 +39,12 @@ def table(rows: Sequence[Row]) -> None:
 def goal(what: str, measured: float, bound: float, *, at_least: bool) -> Row:
     """One promise beside what was measured."""
     kept = measured >= bound if at_least else measured <= bound
-    return {"goal": what, "measured": measured, "bound": f"{'>=' if at_least else '<='} {bound:g}", "kept": kept}
+    return {
+        "goal": what,
+        "measured": measured,
+        "bound": f"{'>=' if at_least else '<='} {bound:g}",
+        "kept": kept,
+    }
 
 
 def finish(name: str, goals: Sequence[Row], more: Mapping[str, Any], path: Path | None) -> None:
@@ -43,7 +52,13 @@ def finish(name: str, goals: Sequence[Row], more: Mapping[str, Any], path: Path 
     print()
     table(goals)
     if path is not None:
-        result = {"bench": name, "cores": os.cpu_count(), "python": sys.version, "goals": list(goals), **more}
+        result = {
+            "bench": name,
+            "cores": os.cpu_count(),
+            "python": sys.version,
+            "goals": list(goals),
+            **more,
+        }
         path.write_text(json.dumps(_plain(result), indent=1) + "\n")
 
 

@@ -1,6 +1,8 @@
-"""Scenes of the market: everyday ones in about the shares of a Brazilian funnel, and hard ones that mislead.
+"""Scenes of the market: everyday ones in about the shares of a Brazilian funnel, and hard ones that
+mislead.
 
-Each takes a town and plays one story in it. What is true is never told to matching: `Town.settle` knows it.
+Each takes a town and plays one story in it. What is true is never told to matching: `Town.settle`
+knows it.
 """
 
 from __future__ import annotations
@@ -16,14 +18,20 @@ Scene = Callable[[Town], None]
 
 def _soon(town: Town) -> int:
     """From the click to the purchase: mostly minutes, sometimes days."""
-    return town.between(2 * MINUTE, 50 * MINUTE) if town.chance(0.7) else town.between(HOUR, 6 * DAY)
+    return (
+        town.between(2 * MINUTE, 50 * MINUTE) if town.chance(0.7) else town.between(HOUR, 6 * DAY)
+    )
 
 
 def _began(town: Town, at: int, last: int) -> int | None:
     """When the order was opened, for Pix and boleto; a card is approved at once."""
     if town.chance(0.45):
         return None
-    return max(at - (town.between(MINUTE, 25 * MINUTE) if town.chance(0.85) else town.between(HOUR, 2 * DAY)), last)
+    return max(
+        at
+        - (town.between(MINUTE, 25 * MINUTE) if town.chance(0.85) else town.between(HOUR, 2 * DAY)),
+        last,
+    )
 
 
 def _thanks(town: Town, visit: Visit, at: int) -> None:
@@ -37,7 +45,9 @@ def _thanks(town: Town, visit: Visit, at: int) -> None:
 def checkout_link(town: Town) -> None:
     """One ad click, whose id comes back through the checkout."""
     who, at = town.person(), town.moment()
-    visit = town.visit(who, town.browser(), at - _soon(town), typed=who if town.chance(0.3) else None)
+    visit = town.visit(
+        who, town.browser(), at - _soon(town), typed=who if town.chance(0.3) else None
+    )
     town.buys(who, at, slot=visit.id, began=_began(town, at, visit.at))
     _thanks(town, visit, at)
 
@@ -46,7 +56,9 @@ def several_clicks(town: Town) -> None:
     """Several ad clicks of one browser; the checkout carries the last."""
     who, at, browser = town.person(), town.moment(), town.browser()
     for _ in range(town.random.randint(1, 3)):
-        town.visit(who, browser, at - town.between(HOUR, 6 * DAY), typed=who if town.chance(0.3) else None)
+        town.visit(
+            who, browser, at - town.between(HOUR, 6 * DAY), typed=who if town.chance(0.3) else None
+        )
     last = town.visit(who, browser, at - town.between(2 * MINUTE, 50 * MINUTE))
     town.buys(who, at, slot=last.id, began=_began(town, at, last.at))
     _thanks(town, last, at)
@@ -61,7 +73,10 @@ def form_on_the_page(town: Town) -> None:
 
 
 def form_then_another_ad(town: Town) -> None:
-    """The form was filled in after an earlier click; the last click of the same browser names nobody."""
+    """The form was filled in after an earlier click.
+
+    The last click of the same browser names nobody.
+    """
     who, at, browser = town.person(), town.moment(), town.browser()
     last = at - _soon(town)
     town.visit(who, browser, last - town.between(10 * MINUTE, 5 * DAY), typed=who)
@@ -85,7 +100,12 @@ def cookies_of_the_browser(town: Town) -> None:
     who, at, browser = town.person(), town.moment(), town.browser()
     last = at - _soon(town)
     if town.chance(0.5):
-        town.visit(who, browser, last - town.between(10 * MINUTE, 3 * DAY), typed=who if town.chance(0.5) else None)
+        town.visit(
+            who,
+            browser,
+            last - town.between(10 * MINUTE, 3 * DAY),
+            typed=who if town.chance(0.5) else None,
+        )
     visit = town.visit(who, browser, last)
     fbc = visit.fbc if town.chance(0.5) else None
     town.buys(who, at, tracking=Tracking(fbp=browser.fbp, fbc=fbc), began=_began(town, at, last))
@@ -95,7 +115,9 @@ def cookies_of_the_browser(town: Town) -> None:
 def ad_click_in_the_link(town: Town) -> None:
     """The gateway gives the `fbclid` of the link back."""
     who, at = town.person(), town.moment()
-    visit = town.visit(who, town.browser(), at - _soon(town), typed=who if town.chance(0.3) else None)
+    visit = town.visit(
+        who, town.browser(), at - _soon(town), typed=who if town.chance(0.3) else None
+    )
     town.buys(who, at, tracking=Tracking(fbclid=visit.fbclid), began=_began(town, at, visit.at))
     _thanks(town, visit, at)
 
@@ -131,7 +153,9 @@ def guarantee_ends(town: Town) -> None:
     who, at, browser = town.person(), town.moment(), town.browser()
     visit = town.visit(who, browser, at - _soon(town), typed=who)
     end = at + 7 * DAY
-    town.visit(who, browser, at + town.between(HOUR, 6 * DAY), typed=who if town.chance(0.5) else None)
+    town.visit(
+        who, browser, at + town.between(HOUR, 6 * DAY), typed=who if town.chance(0.5) else None
+    )
     town.buys(who, at, began=_began(town, at, visit.at), after=(("completed", end),))
 
 
@@ -140,7 +164,12 @@ def refund(town: Town) -> None:
     who, at, browser = town.person(), town.moment(), town.browser()
     town.visit(who, browser, at - _soon(town), typed=who)
     back = at + town.between(DAY, 6 * DAY)
-    town.visit(who, browser, back - town.between(5 * MINUTE, 12 * HOUR), typed=who if town.chance(0.5) else None)
+    town.visit(
+        who,
+        browser,
+        back - town.between(5 * MINUTE, 12 * HOUR),
+        typed=who if town.chance(0.5) else None,
+    )
     word: Status = "refunded" if town.chance(0.8) else "chargeback"
     town.buys(who, at, after=((word, back),))
 
@@ -149,7 +178,11 @@ def late_click(town: Town) -> None:
     """The click arrives after the sale: a telephone that was offline."""
     who, at = town.person(), town.moment()
     visit = town.visit(
-        who, town.browser(), at - town.between(3 * MINUTE, HOUR), typed=who, late=town.between(HOUR, 5 * HOUR)
+        who,
+        town.browser(),
+        at - town.between(3 * MINUTE, HOUR),
+        typed=who,
+        late=town.between(HOUR, 5 * HOUR),
     )
     town.buys(who, at, slot=visit.id if town.chance(0.4) else None)
 
@@ -159,7 +192,13 @@ def late_last_click(town: Town) -> None:
     who, at, browser = town.person(), town.moment(), town.browser()
     last = at - town.between(3 * MINUTE, HOUR)
     town.visit(who, browser, last - town.between(HOUR, 4 * DAY), typed=who)
-    town.visit(who, browser, last, typed=who if town.chance(0.3) else None, late=town.between(HOUR, 5 * HOUR))
+    town.visit(
+        who,
+        browser,
+        last,
+        typed=who if town.chance(0.3) else None,
+        late=town.between(HOUR, 5 * HOUR),
+    )
     town.buys(who, at)
 
 
@@ -188,7 +227,9 @@ def slot_with_scratches(town: Town) -> None:
 def another_phone(town: Town) -> None:
     """The checkout got another telephone than the form, of the same person."""
     who, other, at = town.person(), town.person(), town.moment()
-    visit = town.visit(who, town.browser(), at - _soon(town), typed=shared_by(who, other, phones=True))
+    visit = town.visit(
+        who, town.browser(), at - _soon(town), typed=shared_by(who, other, phones=True)
+    )
     town.buys(who, at)
     _thanks(town, visit, at)
 
@@ -206,7 +247,10 @@ def family_browser(town: Town) -> None:
 
 
 def family_cookie(town: Town) -> None:
-    """The browser's cookie comes back; the last click on it is another member's, whose form says so."""
+    """The browser's cookie comes back.
+
+    The last click on it is another member's, whose form says so.
+    """
     one, other, at, browser = town.person(), town.person(), town.moment(), town.browser()
     town.visit(one, browser, at - town.between(3 * HOUR, 5 * DAY), typed=one)
     town.visit(other, browser, at - town.between(3 * MINUTE, 2 * HOUR), typed=other)
@@ -226,7 +270,12 @@ def family_network(town: Town) -> None:
     browser = town.browser()
     same = town.browser(ip=browser.ip, agent=browser.agent if town.chance(0.6) else None)
     town.visit(one, browser, at - town.between(3 * MINUTE, 28 * MINUTE))
-    town.visit(other, same, at - town.between(3 * MINUTE, 28 * MINUTE), typed=other if town.chance(0.5) else None)
+    town.visit(
+        other,
+        same,
+        at - town.between(3 * MINUTE, 28 * MINUTE),
+        typed=other if town.chance(0.5) else None,
+    )
     town.buys(one, at, client=browser)
 
 
@@ -240,7 +289,10 @@ def carrier_wave(town: Town) -> None:
         seen = town.chance(0.8)
         if seen:
             town.visit(
-                who, browser, at - town.between(2 * MINUTE, 25 * MINUTE), typed=who if town.chance(0.2) else None
+                who,
+                browser,
+                at - town.between(2 * MINUTE, 25 * MINUTE),
+                typed=who if town.chance(0.2) else None,
             )
         if town.chance(0.4):
             town.buys(who, at, client=browser)
@@ -250,7 +302,12 @@ def stranger_of_the_address(town: Town) -> None:
     """One visitor of a carrier's address; the buyer, with the same model, was never seen."""
     other, who, at = town.person(), town.person(), town.moment()
     browser = town.browser()
-    town.visit(other, browser, at - town.between(2 * MINUTE, 28 * MINUTE), typed=other if town.chance(0.6) else None)
+    town.visit(
+        other,
+        browser,
+        at - town.between(2 * MINUTE, 28 * MINUTE),
+        typed=other if town.chance(0.6) else None,
+    )
     if town.chance(0.3):
         town.buys(who, at, client=browser)
     else:
@@ -260,9 +317,20 @@ def stranger_of_the_address(town: Town) -> None:
 def forwarded_link(town: Town) -> None:
     """A link with its `fbclid` goes to a friend, who opens it, buys, and is another visitor."""
     one, friend, at = town.person(), town.person(), town.moment()
-    visit = town.visit(one, town.browser(), at - town.between(HOUR, 3 * DAY), typed=one if town.chance(0.5) else None)
+    visit = town.visit(
+        one,
+        town.browser(),
+        at - town.between(HOUR, 3 * DAY),
+        typed=one if town.chance(0.5) else None,
+    )
     last = at - town.between(3 * MINUTE, 40 * MINUTE)
-    mine = town.visit(friend, town.browser(), last, fbclid=visit.fbclid, typed=friend if town.chance(0.6) else None)
+    mine = town.visit(
+        friend,
+        town.browser(),
+        last,
+        fbclid=visit.fbclid,
+        typed=friend if town.chance(0.6) else None,
+    )
     named = {"fbp": mine.browser.fbp} if town.chance(0.5) else {}
     town.buys(friend, at, tracking=Tracking(fbclid=visit.fbclid, **named))
 
@@ -270,32 +338,52 @@ def forwarded_link(town: Town) -> None:
 def forwarded_checkout(town: Town) -> None:
     """The checkout's link with an `fbclid` goes to a friend who never saw the page."""
     one, friend, at = town.person(), town.person(), town.moment()
-    visit = town.visit(one, town.browser(), at - town.between(HOUR, 3 * DAY), typed=one if town.chance(0.7) else None)
+    visit = town.visit(
+        one,
+        town.browser(),
+        at - town.between(HOUR, 3 * DAY),
+        typed=one if town.chance(0.7) else None,
+    )
     town.buys(friend, at, tracking=Tracking(fbclid=visit.fbclid))
 
 
 def agency_address(town: Town) -> None:
-    """An agency's e-mail in the forms and orders of several customers, who have telephones of their own."""
+    """An agency's e-mail in the forms and orders of several customers, who have telephones of their
+    own.
+    """
     agency, start = town.person(), town.moment()
     for _ in range(5):
         who, at = town.person(), start + town.between(0, 5 * DAY)
         named = shared_by(who, agency, emails=True)
         browser = town.browser()
-        town.visit(who, browser, at - town.between(3 * MINUTE, 20 * HOUR), typed=named if town.chance(0.7) else None)
+        town.visit(
+            who,
+            browser,
+            at - town.between(3 * MINUTE, 20 * HOUR),
+            typed=named if town.chance(0.7) else None,
+        )
         told = Tracking(fbp=browser.fbp) if town.chance(0.4) else Tracking()
         town.buys(who, at, named=named, tracking=told)
 
 
 def affiliate_address(town: Town) -> None:
-    """An affiliate's telephone and e-mail in many orders whose own ids came back; one customer's did not."""
+    """An affiliate's telephone and e-mail in many orders whose own ids came back.
+
+    One customer's did not.
+    """
     agent, start = town.person(), town.moment()
     for number in range(6):
         who, at = town.person(), start + town.between(0, 5 * DAY)
         browser = town.browser()
         visit = town.visit(
-            who, browser, at - town.between(3 * MINUTE, 20 * HOUR), typed=who if town.chance(0.6) else None
+            who,
+            browser,
+            at - town.between(3 * MINUTE, 20 * HOUR),
+            typed=who if town.chance(0.6) else None,
         )
-        town.buys(who, at, named=shared_by(who, agent, emails=True), slot=visit.id if number % 3 else None)
+        town.buys(
+            who, at, named=shared_by(who, agent, emails=True), slot=visit.id if number % 3 else None
+        )
 
 
 def gift(town: Town) -> None:
@@ -311,7 +399,13 @@ def slot_cut_short(town: Town) -> None:
     who, at = town.person(), town.moment()
     visit = town.visit(who, town.browser(), at - _soon(town))
     slot = town.random.choice(
-        (visit.id[:16], visit.id.lower(), visit.id[:14].lower(), visit.id[:18], f"x|{visit.id.lower()}")
+        (
+            visit.id[:16],
+            visit.id.lower(),
+            visit.id[:14].lower(),
+            visit.id[:18],
+            f"x|{visit.id.lower()}",
+        )
     )
     town.buys(who, at, slot=slot)
 
@@ -330,7 +424,11 @@ def stranger_after_the_purchase(town: Town) -> None:
     """Somebody else has the buyer's address when the order's last notice comes."""
     who, other, at, browser = town.person(), town.person(), town.moment(), town.browser()
     back = at + town.between(DAY, 6 * DAY)
-    town.visit(other, town.browser(ip=browser.ip, agent=browser.agent), back - town.between(MINUTE, 20 * MINUTE))
+    town.visit(
+        other,
+        town.browser(ip=browser.ip, agent=browser.agent),
+        back - town.between(MINUTE, 20 * MINUTE),
+    )
     town.buys(who, at, client=browser, after=(("refunded", back),))
 
 
@@ -353,16 +451,25 @@ def address_that_moves(town: Town) -> None:
 
 
 def two_addresses(town: Town) -> None:
-    """The form got one e-mail, the checkout another one of the same person; the browser's cookie came back."""
+    """The form got one e-mail, the checkout another one of the same person.
+
+    The browser's cookie came back.
+    """
     who, other, at, browser = town.person(), town.person(), town.moment(), town.browser()
     town.visit(
-        who, browser, at - town.between(3 * MINUTE, 5 * HOUR), typed=shared_by(who, other, emails=True, phones=True)
+        who,
+        browser,
+        at - town.between(3 * MINUTE, 5 * HOUR),
+        typed=shared_by(who, other, emails=True, phones=True),
     )
     town.buys(who, at, tracking=Tracking(fbp=browser.fbp))
 
 
 def cookies_cleared(town: Town) -> None:
-    """The form was filled in an app's own browser; the last click is another browser's, whose cookie came back."""
+    """The form was filled in an app's own browser.
+
+    The last click is another browser's, whose cookie came back.
+    """
     who, at = town.person(), town.moment()
     last = at - town.between(3 * MINUTE, 5 * HOUR)
     town.visit(who, town.browser(), last - town.between(HOUR, 3 * DAY), typed=who)

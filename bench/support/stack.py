@@ -1,6 +1,8 @@
-"""The platform as it runs in production, on one machine: each service and each role a process of its own.
+"""The platform as it runs in production, on one machine: each service and each role a process of
+its own.
 
-It is the platform of the tests with what they leave out: PostgreSQL that syncs its log, housekeeping, partitions.
+It is the platform of the tests with what they leave out: PostgreSQL that syncs its log,
+housekeeping, partitions.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from sinal_cli.embedded.postgres import Postgres
 
 from tests.support.platform import Platform
 
-# A server's PostgreSQL and not a laptop's: room in memory, and no checkpoint for each half GiB written.
+# A server's PostgreSQL and not a laptop's: room in memory, and no checkpoint for each half GiB
+# written.
 POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 SANDBOX_KEEP = 1_000_000  # events that stay queryable
 
@@ -32,13 +35,20 @@ SANDBOX_KEEP = 1_000_000  # events that stay queryable
 class Bench(Platform):
     """A platform to measure."""
 
-    def __init__(self, folder: Path, manifests: Path, *, settings: dict[str, str], warm: bool) -> None:
+    def __init__(
+        self, folder: Path, manifests: Path, *, settings: dict[str, str], warm: bool
+    ) -> None:
         super().__init__(folder, [manifests], settings={"SINAL_TRUSTED_PROXIES": "1", **settings})
         self.postgres = Postgres(
-            folder / "postgres", password="pg", log=folder / "logs" / "postgres.log", settings=POSTGRES
+            folder / "postgres",
+            password="pg",
+            log=folder / "logs" / "postgres.log",
+            settings=POSTGRES,
         )
         keep = ("--keep", str(SANDBOX_KEEP), "--keep-mb", "4096")
-        self.sandbox = self._python("sandbox", "sinal_sandbox", "--port", str(self.ports["sandbox"]), *keep)
+        self.sandbox = self._python(
+            "sandbox", "sinal_sandbox", "--port", str(self.ports["sandbox"]), *keep
+        )
         self._warms_up = warm
         self.session: aiohttp.ClientSession
 
@@ -48,7 +58,10 @@ class Bench(Platform):
         return shops(self.minted)
 
     async def start(self) -> None:
-        """Start all; returns once lanes are provisioned, workers listen and this week has its partitions."""
+        """Start all.
+
+        Returns once lanes are provisioned, workers listen and this week has its partitions.
+        """
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120))
         await super().start()
         await until(self._partitions, 1, timeout_s=30)
@@ -96,14 +109,27 @@ class Bench(Platform):
 
     async def _partitions(self) -> int:
         async with await psycopg.AsyncConnection.connect(self.postgres.url()) as connection:
-            found = await connection.execute("select from pg_class where relname like 'dispatch_attempts_p%'")
+            found = await connection.execute(
+                "select from pg_class where relname like 'dispatch_attempts_p%'"
+            )
             return found.rowcount
 
     async def _warm(self) -> None:
-        """Some events of each tenant through everything: what is measured after them is not a tenant's first event."""
+        """Some events of each tenant through everything: what is measured after them is not a
+        tenant's first event.
+        """
         events = max(50, 2 * len(self.shops))
-        load, seconds = Load(Traffic(self.shops, run=f"w{uuid.uuid4().hex[:6]}").make), 2 if events == 50 else 10
-        await load.run("127.0.0.1", self.ports["ingest"], connections=8, rate=events // seconds, seconds=seconds)
+        load, seconds = (
+            Load(Traffic(self.shops, run=f"w{uuid.uuid4().hex[:6]}").make),
+            2 if events == 50 else 10,
+        )
+        await load.run(
+            "127.0.0.1",
+            self.ports["ingest"],
+            connections=8,
+            rate=events // seconds,
+            seconds=seconds,
+        )
         await until(self.received, events // seconds * seconds - load.failed, timeout_s=60)
         await self.clear_sandbox()
 
@@ -117,9 +143,14 @@ async def running(
     warm: bool = True,
     settings: dict[str, str] | None = None,
 ) -> AsyncIterator[Bench]:
-    """A started platform with so many tenants, gone at the end; `warm` needs the sandbox as Graph API."""
+    """A started platform with so many tenants, gone at the end.
+
+    `warm` needs the sandbox as Graph API.
+    """
     with tempfile.TemporaryDirectory(prefix="sinal-bench-", ignore_cleanup_errors=True) as folder:
-        path = world.write(Path(folder) / "bench.yaml", tenants=tenants, batch=batch, linger_ms=linger_ms)
+        path = world.write(
+            Path(folder) / "bench.yaml", tenants=tenants, batch=batch, linger_ms=linger_ms
+        )
         platform = Bench(Path(folder), path, settings=settings or {}, warm=warm)
         try:
             await platform.start()

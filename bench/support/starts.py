@@ -1,4 +1,6 @@
-"""Processes that can be started again and again, and how long each takes until it says that it is ready."""
+"""Processes that can be started again and again, and how long each takes until it says that it is
+ready.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ from tests.cluster.support.kubectl import Kubectl
 
 LOOK_S = 0.005  # between two looks
 PATIENCE_S = 60.0
-SETTLE_S = 1.0  # after the process before it has gone: sockets and leases are free, nobody is busy with its leaving
+# after the process before it has gone: sockets and leases are free, nobody is busy with its leaving
+SETTLE_S = 1.0
 _BARE = """\
 import sys
 import {modules}
@@ -84,7 +87,9 @@ def bare(modules: str, folder: Path) -> Start:
     port = free_port()
     command = [sys.executable, "-c", _BARE.format(modules=modules), str(port)]
     service = Service(modules, command, log=folder / "bare.log", env=dict(os.environ))
-    return Start(f"bare: {modules}", f"http://127.0.0.1:{port}", lambda: _spawned(service), service.stop)
+    return Start(
+        f"bare: {modules}", f"http://127.0.0.1:{port}", lambda: _spawned(service), service.stop
+    )
 
 
 def of_platform(platform: Bench, role: str) -> Start:
@@ -105,7 +110,9 @@ def of_platform(platform: Bench, role: str) -> Start:
 @contextlib.asynccontextmanager
 async def in_cluster(wanted: Iterable[str]) -> AsyncIterator[list[Start]]:
     """The roles that ask an API server, on a control plane and a NATS of their own."""
-    with tempfile.TemporaryDirectory(prefix="sinal-bench-", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(
+        prefix="sinal-bench-", ignore_cleanup_errors=True
+    ) as temporary:
         async with stage.running() as found:
             makers = {"operator": _operator, "metrics-adapter": _adapter}
             yield [make(found, Path(temporary)) for role, make in makers.items() if role in wanted]
@@ -125,7 +132,9 @@ def _operator(found: stage.Stage, folder: Path) -> Start:
 def _adapter(found: stage.Stage, folder: Path) -> Start:
     """It has a certificate, and the API server knows whom to trust, before it is ready."""
     kubectl = Kubectl(found.plane.kubeconfig, stage.NAMESPACE)
-    process = adapter.AdapterProcess(folder, found.plane, namespace=stage.NAMESPACE, nats_url=found.nats.url)
+    process = adapter.AdapterProcess(
+        folder, found.plane, namespace=stage.NAMESPACE, nats_url=found.nats.url
+    )
     adapter.prepare(kubectl)
     kubectl.apply(adapter.registration(stage.NAMESPACE, process.port))
 
@@ -142,7 +151,9 @@ def _adapter(found: stage.Stage, folder: Path) -> Start:
 def words(*arguments: str) -> Span:
     """`sinal` with these words, until it has ended."""
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "sinal_cli", *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sinal_cli", *arguments], stdout=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -1,4 +1,5 @@
-"""People who click on ads and buy, as the facts that matching gets of them: a town of our own, with known truth.
+"""People who click on ads and buy, as the facts that matching gets of them: a town of our own, with
+known truth.
 
 Everything is drawn from one seed. Times are Unix ms; hashes stand in for e-mails and phones.
 """
@@ -22,10 +23,15 @@ SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 NOBODY, NOTHING = UserData(), Tracking()
 CLICK_WINDOW, VIEW_WINDOW = 7 * DAY, DAY
 
-# An iPhone's browser does not tell its model, an Android's does: the first is worth little, the second more.
-_IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS {} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
+# An iPhone's browser does not tell its model, an Android's does: the first is worth little, the
+# second more.
+_IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS {} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
+    "Gecko) Mobile/15E148"
+)
 _ANDROID = (
-    "Mozilla/5.0 (Linux; Android {}; {}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Mobile Safari/537.36"
+    "Mozilla/5.0 (Linux; Android {}; {}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 "
+    "Mobile Safari/537.36"
 )
 _MODELS = (
     "SM-A155M",
@@ -81,7 +87,8 @@ class Visit:
 
 @dataclass
 class Bought:
-    """A purchase and what is true of it: `right` are the visits it may be attributed to, `theirs` all of the buyer's.
+    """A purchase and what is true of it: `right` are the visits it may be attributed to, `theirs`
+    all of the buyer's.
 
     `wanted` is the last ad click before the purchase; None where no ad led to it.
     """
@@ -135,7 +142,11 @@ class Town:
     def address(self, *, v6: bool = False) -> str:
         """An address that nobody else has."""
         a, b, c, d = (self.random.randint(1, 250) for _ in range(4))
-        return f"2804:{a:x}:{b:x}:{c:x}:{d:x}:{a + b:x}:{c + d:x}:{a + d:x}" if v6 else f"{170 + a % 30}.{b}.{c}.{d}"
+        return (
+            f"2804:{a:x}:{b:x}:{c:x}:{d:x}:{a + b:x}:{c + d:x}:{a + d:x}"
+            if v6
+            else f"{170 + a % 30}.{b}.{c}.{d}"
+        )
 
     def same_network(self, ip: str) -> str:
         """Another address of the same /64: a phone changes it by itself."""
@@ -147,7 +158,9 @@ class Town:
         if self.chance(0.4):
             return _IPHONE.format(self.random.choice(("17_5", "17_6", "18_1", "18_2")))
         return _ANDROID.format(
-            self.random.choice((12, 13, 14)), self.random.choice(_MODELS), self.random.choice((124, 126, 128, 130))
+            self.random.choice((12, 13, 14)),
+            self.random.choice(_MODELS),
+            self.random.choice((124, 126, 128, 130)),
         )
 
     def browser(self, *, ip: str | None = None, agent: str | None = None) -> Browser:
@@ -168,7 +181,10 @@ class Town:
         pages: int = 1,
         cookies: bool = True,
     ) -> Visit:
-        """A visit with its pages; `typed` is whom a form on it names, `late` how much later all of it arrives."""
+        """A visit with its pages.
+
+        `typed` is whom a form on it names, `late` how much later all of it arrives.
+        """
         session = self.word()
         if ad:
             fbclid = fbclid or f"IwAR{self.word(40)}"
@@ -187,15 +203,26 @@ class Town:
         self._told(visit, "click" if ad else "pageview", at, late, cookies=cookies)
         for page in range(pages):
             self._told(
-                visit, "pageview", at + (page + 1) * self.between(2 * SECOND, 40 * SECOND), late, cookies=cookies
+                visit,
+                "pageview",
+                at + (page + 1) * self.between(2 * SECOND, 40 * SECOND),
+                late,
+                cookies=cookies,
             )
         if typed is not None:
             self._told(
-                visit, "lead", at + self.between(20 * SECOND, 3 * MINUTE), late, user=typed.user, cookies=cookies
+                visit,
+                "lead",
+                at + self.between(20 * SECOND, 3 * MINUTE),
+                late,
+                user=typed.user,
+                cookies=cookies,
             )
         return visit
 
-    def comes_back(self, visit: Visit, at: int, *, typed: Person | None = None, late: int = 0) -> None:
+    def comes_back(
+        self, visit: Visit, at: int, *, typed: Person | None = None, late: int = 0
+    ) -> None:
         """The same visit's id on a later page: the cookie keeps it."""
         user = typed.user if typed else UserData()
         self._told(visit, "lead" if typed else "pageview", at, late, user=user, again=True)
@@ -248,11 +275,14 @@ class Town:
         after: tuple[tuple[Status, int], ...] = (),
         late: int = 0,
     ) -> Bought:
-        """A purchase; `slot` came back of the checkout link, `began` is when Pix or boleto was printed.
+        """A purchase.
+
+        `slot` came back of the checkout link, `began` is when Pix or boleto was printed.
 
         `after` are later notices, `late` is how much later all of them arrive.
 
-        What is true follows from the visits that the buyer has when the scene is over: see `settle`.
+        What is true follows from the visits that the buyer has when the scene is over: see
+        `settle`.
         """
         order = f"HP{self._next()}"
         about = named or who
@@ -272,7 +302,9 @@ class Town:
                 order_id=order,
                 value="297.00",
                 currency="BRL",
-                occurred_at=datetime.fromtimestamp(moment / 1000, UTC).isoformat().replace("+00:00", "Z"),
+                occurred_at=datetime.fromtimestamp(moment / 1000, UTC)
+                .isoformat()
+                .replace("+00:00", "Z"),
                 products=[Product(id="4774438", value="297.00")],
                 customer=Customer(em=about.emails, ph=about.phones),
                 tracking=told,
@@ -312,7 +344,9 @@ class Town:
             mine = [visit for visit in self.visits.values() if visit.who.name == bought.who.name]
             ads = [v for v in mine if v.fbclid and bought.at - CLICK_WINDOW <= v.at <= bought.at]
             last = max(ads, key=lambda visit: visit.at, default=None)
-            views = [v.id for v in mine if not v.fbclid and bought.at - VIEW_WINDOW <= v.at <= bought.at]
+            views = [
+                v.id for v in mine if not v.fbclid and bought.at - VIEW_WINDOW <= v.at <= bought.at
+            ]
             bought.wanted = last.id if last else None
             bought.right = frozenset([last.id] if last else views)
             bought.theirs = frozenset(visit.id for visit in mine)
@@ -324,7 +358,9 @@ class Town:
 
 
 def replace_tracking(tracking: Tracking, slot: str | None) -> Tracking:
-    """What the gateway gave back, read as gateways are: only what has the form of an id is one, the text is kept."""
+    """What the gateway gave back, read as gateways are: only what has the form of an id is one, the
+    text is kept.
+    """
     if slot is None:
         return tracking
     return msgspec.structs.replace(tracking, src=slot, click_id=click_id(slot))
@@ -337,4 +373,8 @@ def digest(text: str) -> str:
 
 def shared_by(one: Person, other: Person, *, emails: bool = False, phones: bool = False) -> Person:
     """`one`, named by what belongs to `other`."""
-    return replace(one, emails=other.emails if emails else one.emails, phones=other.phones if phones else one.phones)
+    return replace(
+        one,
+        emails=other.emails if emails else one.emails,
+        phones=other.phones if phones else one.phones,
+    )

@@ -1,8 +1,9 @@
-"""The mix of a paid-traffic funnel as HTTP requests: page views, checkouts and webhooks of the sales they lead to.
+"""The mix of a paid-traffic funnel as HTTP requests: page views, checkouts and webhooks of the
+sales they lead to.
 
-Of 50 events 40 are page views, 7 checkouts and 3 sales. A visitor comes four times, among other visitors; a sale
-belongs to a visitor seen before, whose click id the gateway gives back. Every event goes to Meta, so each is found
-there again under the key that `due` remembers it by.
+Of 50 events 40 are page views, 7 checkouts and 3 sales. A visitor comes four times, among other
+visitors; a sale belongs to a visitor seen before, whose click id the gateway gives back. Every
+event goes to Meta, so each is found there again under the key that `due` remembers it by.
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ from bench.support.world import HOST, HOTTOK
 from sinal_cli.demo import deliveries
 from sinal_cli.demo.deliveries import Buyer
 
-VISITORS = 997  # visitors at a time; no divisor of the mix, so that every visitor does a bit of everything
+# visitors at a time; no divisor of the mix, so that every visitor does a bit of everything
+VISITORS = 997
 VISITS = 4
 _KINDS = "pppppppcpppppppspppppppcppppppcpspppppcppcppcppcps"  # of 50 events in a row
-_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
+_AGENT = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, "
+    "like "
+    "Gecko) Mobile/15E148"
+)
 _ORDER, _EMAIL, _PHONE, _CLICK, _NOW = (
     "HPBENCHORDER",
     "buyer@bench.example",
@@ -51,7 +57,10 @@ def shops(minted: Mapping[str, Any]) -> list[Shop]:
 
 
 class Traffic:
-    """Events in sequence; `due` says when each was due, in seconds since the start, `tenant` whose it is."""
+    """Events in sequence.
+
+    `due` says when each was due, in seconds since the start, `tenant` whose it is.
+    """
 
     def __init__(self, shops: Sequence[Shop], *, run: str, only: str | None = None) -> None:
         self._shops = shops
@@ -74,7 +83,9 @@ class Traffic:
 
     def _visit(self, shop: Shop, key: str, visitor: int, kind: str) -> bytes:
         more = (
-            ',"value":"297.00","currency":"BRL","items":[{"id":"4774438","price":"297.00"}]' if kind[0] == "i" else ""
+            ',"value":"297.00","currency":"BRL","items":[{"id":"4774438","price":"297.00"}]'
+            if kind[0] == "i"
+            else ""
         )
         click = f"&fbclid=IwAR{self._run}{visitor:020d}" if visitor % 2 else ""
         body = (
@@ -85,7 +96,8 @@ class Traffic:
         )
         return (
             f"POST /t/{shop.slug}/api/v1/track/{kind} HTTP/1.1\r\nHost: ingest.example\r\n"
-            f"Origin: https://{HOST}\r\nX-Forwarded-For: {_address(visitor)}\r\nUser-Agent: {_AGENT}\r\nAccept: */*\r\n"
+            f"Origin: https://{HOST}\r\nX-Forwarded-For: {_address(visitor)}\r\nUser-Agent: "
+            f"{_AGENT}\r\nAccept: */*\r\n"
             f"Content-Type: text/plain;charset=UTF-8\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
 
@@ -102,14 +114,17 @@ class Traffic:
         for old, new in replaced.items():
             body = body.replace(old, new)
         return (
-            f"POST {shop.webhook} HTTP/1.1\r\nHost: ingest.example\r\nContent-Type: application/json\r\n"
+            f"POST {shop.webhook} HTTP/1.1\r\nHost: ingest.example\r\nContent-Type: "
+            "application/json\r\n"
             f"X-HOTMART-HOTTOK: {HOTTOK}\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
         ).encode()
 
 
 def _sale_template() -> str:
     """Hotmart's captured approval with marks where orders differ."""
-    made = deliveries.hotmart(_ORDER, Buyer("Comprador Teste", _EMAIL, _PHONE), token=HOTTOK, xcod=_CLICK)
+    made = deliveries.hotmart(
+        _ORDER, Buyer("Comprador Teste", _EMAIL, _PHONE), token=HOTTOK, xcod=_CLICK
+    )
     payload = json.loads(made.body)
     payload["id"] = _ORDER
     payload["creation_date"] = payload["data"]["purchase"]["approved_date"] = _NOW

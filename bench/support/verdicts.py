@@ -55,13 +55,17 @@ def now_ms() -> int:
 @asynccontextmanager
 async def server(folder: Path) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """A PostgreSQL of its own, which gives empty databases."""
-    postgres = Postgres(folder / "postgres", password="pg", log=folder / "postgres.log", settings=_UNSAFE)
+    postgres = Postgres(
+        folder / "postgres", password="pg", log=folder / "postgres.log", settings=_UNSAFE
+    )
     await postgres.start()
     made: list[str] = []
 
     async def database() -> str:
         made.append(f"market{len(made)}")
-        async with await psycopg.AsyncConnection.connect(postgres.url(), autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            postgres.url(), autocommit=True
+        ) as connection:
             await connection.execute(f"create database {made[-1]}".encode())
         url = postgres.url(database=made[-1])
         await migrate(url)
@@ -129,12 +133,16 @@ def by(found: Iterable[Verdict], key: str) -> list[dict[str, Any]]:
     """The same for each scene, or each rule."""
     groups: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in found:
-        groups[f"{'hard ' if verdict.hard and key == 'scene' else ''}{getattr(verdict, key)}"].append(verdict)
+        groups[
+            f"{'hard ' if verdict.hard and key == 'scene' else ''}{getattr(verdict, key)}"
+        ].append(verdict)
     return [{key: name, **sums(group)} for name, group in sorted(groups.items())]
 
 
 def calibration(found: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """How often a score was right, in steps of 0.05; also below the thresholds, where a click was named.
+    """How often a score was right, in steps of 0.05.
+
+    Also below the thresholds, where a click was named.
 
     Hard scenes are played far more often than life does: together they weigh a twentieth here.
     """
@@ -145,10 +153,15 @@ def calibration(found: Sequence[Verdict]) -> list[dict[str, Any]]:
         if verdict.score > 0 and verdict.chosen:
             groups[round(verdict.score * 20) / 20].append(verdict)
     return [
-        {"score": score, "cases": len(group), "right": _share(group, weight)} for score, group in sorted(groups.items())
+        {"score": score, "cases": len(group), "right": _share(group, weight)}
+        for score, group in sorted(groups.items())
     ]
 
 
 def _share(group: Sequence[Verdict], hard: float) -> float:
     weighed = [(hard if one.hard else 1.0, one.right) for one in group]
-    return 100 * sum(weight for weight, right in weighed if right) / sum(weight for weight, _ in weighed)
+    return (
+        100
+        * sum(weight for weight, right in weighed if right)
+        / sum(weight for weight, _ in weighed)
+    )

@@ -1,4 +1,6 @@
-"""Manifests of many like tenants: a shop each with one funnel, one Hotmart account and one pixel."""
+"""Manifests of many like tenants: a shop each with one funnel, one Hotmart account and one
+pixel.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def write(path: Path, *, tenants: int, batch: int = 200, linger_ms: int = 5_000)
     for number, slug in enumerate(slugs(tenants)):
         name, pixel = pixel_name(slug), pixel_id(number)
         parts.append(_TENANT.format(slug=slug, host=HOST, pixels=name))
-        parts.append(_PIXEL.format(slug=slug, name=name, pixel=pixel, batch=batch, linger_ms=linger_ms))
+        parts.append(
+            _PIXEL.format(slug=slug, name=name, pixel=pixel, batch=batch, linger_ms=linger_ms)
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(parts) + _SECRETS)
     return path

@@ -1,1 +1,3 @@
-"""Makes what of the charts is not written by hand: values, their schema, the README's table, definitions."""
+"""Makes what of the charts is not written by hand: values, their schema, the README's table,
+definitions.
+"""

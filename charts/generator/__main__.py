@@ -28,7 +28,9 @@ def made() -> dict[Path, str]:
     for one in (chart / "Chart.yaml", definitions / "Chart.yaml"):
         found[one] = files.chart(one.read_text(encoding="utf-8"))
     for path in sorted(MANIFESTS.glob("*.yaml")):
-        found[definitions / "templates" / path.name] = files.definition(path.read_text(encoding="utf-8"))
+        found[definitions / "templates" / path.name] = files.definition(
+            path.read_text(encoding="utf-8")
+        )
     return found
 
 

@@ -40,19 +40,31 @@ def schema() -> str:
     whole = Chart.model_json_schema(by_alias=True)
     definitions = whole.pop("$defs")
     plain = _plain(whole, definitions)
-    plain = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart sinal", **plain}
-    plain["properties"]["global"] = {"type": "object", "description": "Left to parent charts; not used here."}
+    plain = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Values of the chart sinal",
+        **plain,
+    }
+    plain["properties"]["global"] = {
+        "type": "object",
+        "description": "Left to parent charts; not used here.",
+    }
     return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
 
 def table() -> str:
     """Every value: name, default, meaning."""
-    rows = (f"| `{name}` | {_default(value)} | {meaning} |" for name, value, meaning in _leaves(Chart(), ""))
+    rows = (
+        f"| `{name}` | {_default(value)} | {meaning} |"
+        for name, value, meaning in _leaves(Chart(), "")
+    )
     return "\n".join(["| value | default | meaning |", "| --- | --- | --- |", *rows, ""])
 
 
 def definition(crd: str) -> str:
-    """A definition as a template: kept when the chart is uninstalled, because its objects would go with it."""
+    """A definition as a template: kept when the chart is uninstalled, because its objects would go
+    with it.
+    """
     document = yaml.safe_load(crd)
     metadata = document["metadata"]
     metadata["annotations"] = {**metadata.get("annotations", {}), "helm.sh/resource-policy": "keep"}
@@ -77,7 +89,9 @@ def _lines(of: BaseModel, depth: int) -> Iterator[str]:
             yield f"{margin}{name}:"
             yield from _lines(value, depth + 1)
         else:
-            shown = yaml.safe_dump({name: _bare(value)}, sort_keys=False, allow_unicode=True, width=10_000)
+            shown = yaml.safe_dump(
+                {name: _bare(value)}, sort_keys=False, allow_unicode=True, width=10_000
+            )
             yield from (margin + line for line in shown.splitlines())
 
 
@@ -107,7 +121,11 @@ def _plain(node: Any, definitions: dict[str, Any]) -> Any:
         target = definitions[node["$ref"].rpartition("/")[2]]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
     named = node.get("properties")  # keys of which may be called like a keyword
-    plain = {k: _plain(v, definitions) for k, v in node.items() if k not in ("title", "default", "properties")}
+    plain = {
+        k: _plain(v, definitions)
+        for k, v in node.items()
+        if k not in ("title", "default", "properties")
+    }
     if named is not None:
         plain["properties"] = {name: _plain(child, definitions) for name, child in named.items()}
     return plain

@@ -1,4 +1,7 @@
-"""The chart's values: names, types, defaults and what they mean. `make chart` writes all that repeats them."""
+"""The chart's values: names, types, defaults and what they mean.
+
+`make chart` writes all that repeats them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ class Config(Values):
     public_url: str = Field(
         "",
         pattern=r"^(https?://[^ ]+)?$",
-        description="Where gateways reach ingest from outside; webhook URLs in statuses are made of it. Empty only "
+        description="Where gateways reach ingest from outside; webhook URLs in statuses are made "
+        "of it. Empty only "
         "with `evaluation.enabled`: the Service's address inside the cluster.",
     )
     graph_url: str = Field("https://graph.facebook.com", description="Base of Meta's Graph API.")
@@ -25,35 +29,50 @@ class Config(Values):
         None,
         ge=0,
         le=10,
-        description="Proxies before ingest that append to X-Forwarded-For, a load balancer before an Ingress included; "
-        "ingest must not be reachable round them. Unset: 1 where `operator.routes` makes routes, which put one before "
+        description="Proxies before ingest that append to X-Forwarded-For, a load balancer before "
+        "an Ingress included; "
+        "ingest must not be reachable round them. Unset: 1 where `operator.routes` makes routes, "
+        "which put one before "
         "it, else 0, which believes nobody.",
     )
     country_header: str = Field(
         "",
         pattern=r"^[A-Za-z0-9-]{0,64}$",
-        description="Header in which your proxies tell a visitor's country, such as CF-IPCountry, for funnels that "
-        "require consent in some countries; they must overwrite what a visitor sends. Empty: none does.",
+        description="Header in which your proxies tell a visitor's country, such as CF-IPCountry, "
+        "for funnels that "
+        "require consent in some countries; they must overwrite what a visitor sends. Empty: none "
+        "does.",
     )
     reserved_hosts: list[str] = Field(
         [],
-        description="Hosts of yours that no Tenant may declare beside that of `publicUrl`, such as the API's.",
+        description="Hosts of yours that no Tenant may declare beside that of `publicUrl`, such as "
+        "the API's.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least weight of a log line.")
-    metrics_tenants: int = Field(200, ge=0, le=10_000, description="Tenants with series of their own in metrics.")
-    otlp_endpoint: str = Field("", description="OpenTelemetry collector, OTLP over HTTP; empty: no traces.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least weight of a log line."
+    )
+    metrics_tenants: int = Field(
+        200, ge=0, le=10_000, description="Tenants with series of their own in metrics."
+    )
+    otlp_endpoint: str = Field(
+        "", description="OpenTelemetry collector, OTLP over HTTP; empty: no traces."
+    )
     trace_ratio: float = Field(1.0, ge=0, le=1, description="Share of requests that start a trace.")
 
 
 class Keyring(Values):
     """The keys that seal plans."""
 
-    existing_secret: str = Field("", description="Secret that holds the keyring; empty: one is made once and kept.")
+    existing_secret: str = Field(
+        "", description="Secret that holds the keyring; empty: one is made once and kept."
+    )
     secret_key: str = Field("keyring.json", description="Key of the keyring in that Secret.")
     split: bool | None = Field(
         None,
-        description="Give each role the part it needs, from the Secrets `<secret>-runtime` and `<secret>-edge`, which "
-        "`prepare` makes: ingest can neither open access tokens nor compute webhook URLs then. Default: true for a "
+        description="Give each role the part it needs, from the Secrets `<secret>-runtime` and "
+        "`<secret>-edge`, which "
+        "`prepare` makes: ingest can neither open access tokens nor compute webhook URLs then. "
+        "Default: true for a "
         "keyring that is made here.",
     )
 
@@ -61,7 +80,9 @@ class Keyring(Values):
 class Admin(Values):
     """The key of the operations API with every right."""
 
-    existing_secret: str = Field("", description="Secret that holds the key; empty: one is made once and kept.")
+    existing_secret: str = Field(
+        "", description="Secret that holds the key; empty: one is made once and kept."
+    )
     secret_key: str = Field("admin-key", description="Name of the key in that Secret.")
 
 
@@ -70,22 +91,32 @@ class Hook(Values):
 
     enabled: bool = Field(True, description="Run it.")
     resources: Object = Field(
-        default_factory=lambda: resources("50m", "128Mi", "256Mi"), description="Requests and limits."
+        default_factory=lambda: resources("50m", "128Mi", "256Mi"),
+        description="Requests and limits.",
     )
-    extra_env: list[Object] = Field(default_factory=list, description="More variables of the container.")
+    extra_env: list[Object] = Field(
+        default_factory=list, description="More variables of the container."
+    )
     extra_volumes: list[Object] = Field(
         default_factory=list,
         description="More volumes of the pod: what a role needs to reach PostgreSQL, it needs too.",
     )
-    extra_volume_mounts: list[Object] = Field(default_factory=list, description="Where the container has them.")
+    extra_volume_mounts: list[Object] = Field(
+        default_factory=list, description="Where the container has them."
+    )
     pod_annotations: dict[str, str] = Field(
-        default_factory=dict, description="Annotations of the pod, such as those that keep a service mesh's proxy out."
+        default_factory=dict,
+        description="Annotations of the pod, such as those that keep a service mesh's proxy out.",
     )
     pod_labels: dict[str, str] = Field(default_factory=dict, description="Labels of the pod.")
-    node_selector: dict[str, str] = Field(default_factory=dict, description="Node labels the pod needs.")
+    node_selector: dict[str, str] = Field(
+        default_factory=dict, description="Node labels the pod needs."
+    )
     tolerations: list[Object] = Field(default_factory=list, description="Taints the pod stands.")
     priority_class_name: str = Field(
-        "", description="An existing PriorityClass: on a full node pods of a lower one give the Job their room."
+        "",
+        description="An existing PriorityClass: on a full node pods of a lower one give the Job "
+        "their room.",
     )
 
 
@@ -96,7 +127,8 @@ class Preparation(Hook):
         120,
         ge=10,
         le=3600,
-        description="How long it may take, the pull of its image included; then `helm install` fails and names it.",
+        description="How long it may take, the pull of its image included; then `helm install` "
+        "fails and names it.",
     )
 
 
@@ -105,7 +137,9 @@ class Probe(Values):
 
     period_seconds: int = Field(ge=1, le=600, description="Time between two looks.")
     timeout_seconds: int = Field(ge=1, le=60, description="How long an answer may take.")
-    failure_threshold: int = Field(ge=1, le=1000, description="Looks in a row without one, before it counts.")
+    failure_threshold: int = Field(
+        ge=1, le=1000, description="Looks in a row without one, before it counts."
+    )
 
 
 class Probes(Values):
@@ -128,10 +162,13 @@ class Probes(Values):
 class Migration(Hook):
     """The Job that brings the database to this release."""
 
-    wait_seconds: int = Field(300, ge=0, le=3600, description="How long it waits for PostgreSQL to answer.")
+    wait_seconds: int = Field(
+        300, ge=0, le=3600, description="How long it waits for PostgreSQL to answer."
+    )
     logins: bool = Field(
         False,
-        description="Let it set the passwords of the logins in the worker's and the API's URLs, where the owner may "
+        description="Let it set the passwords of the logins in the worker's and the API's URLs, "
+        "where the owner may "
         "(evaluation: always).",
     )
 
@@ -143,22 +180,29 @@ class Backup(Hook):
     schedule: str = Field("15 3 * * *", min_length=1, description="When, as of cron.")
     keep: int = Field(7, ge=1, le=1000, description="Newest files that are kept.")
     check: bool = Field(
-        True, description="Try each by restoring it; the owner of the database must be allowed to create one."
+        True,
+        description="Try each by restoring it; the owner of the database must be allowed to create "
+        "one.",
     )
     deadline_seconds: int = Field(14_400, ge=60, description="After so long it is given up.")
     volume: Object = Field(
         default_factory=dict,
-        description="Source of the volume, such as nfs or persistentVolumeClaim; empty: a claim is made, and kept.",
+        description="Source of the volume, such as nfs or persistentVolumeClaim; empty: a claim is "
+        "made, and kept.",
     )
     size: str = Field("20Gi", pattern=r"^[0-9.]+[KMGTP]i?$", description="Size of that claim.")
-    storage_class: str = Field("", description="StorageClass of that claim; empty: the cluster's default.")
+    storage_class: str = Field(
+        "", description="StorageClass of that claim; empty: the cluster's default."
+    )
 
 
 class Routes(Values):
     """What the operator makes for tenants' hosts and paths (docs/operators/operator.md)."""
 
     mode: Literal["none", "ingress", "gateway"] = Field(
-        "none", description="ingress: an Ingress for each host and path. gateway: an HTTPRoute. none: you make them."
+        "none",
+        description="ingress: an Ingress for each host and path. gateway: an HTTPRoute. none: you "
+        "make them.",
     )
     ingress_class: str = Field("", description="IngressClass; empty: the cluster's default.")
     gateway: str = Field(
@@ -166,19 +210,31 @@ class Routes(Values):
         pattern=r"^([^/ ]+/[^/ ]+(/[^/ ]+)?)?$",
         description="Gateway of HTTPRoutes: namespace/name or namespace/name/section.",
     )
-    annotations: dict[str, str] = Field(default_factory=dict, description="Annotations of every route.")
-    cert_issuer: str = Field("", description="cert-manager's Issuer, in this namespace, for hosts of Ingresses.")
-    cert_cluster_issuer: str = Field("", description="The same with a ClusterIssuer; one of the two.")
+    annotations: dict[str, str] = Field(
+        default_factory=dict, description="Annotations of every route."
+    )
+    cert_issuer: str = Field(
+        "", description="cert-manager's Issuer, in this namespace, for hosts of Ingresses."
+    )
+    cert_cluster_issuer: str = Field(
+        "", description="The same with a ClusterIssuer; one of the two."
+    )
 
 
 class Operator(Workload):
     """The operator."""
 
-    replicas: int = Field(2, ge=0, le=10, description="Pods; one works, by a Lease, the others stand by.")
-    deletion_patience_seconds: int = Field(
-        120, ge=0, description="How long a deleted Tenant waits for NATS to be cleaned before it goes anyway."
+    replicas: int = Field(
+        2, ge=0, le=10, description="Pods; one works, by a Lease, the others stand by."
     )
-    routes: Routes = Field(default_factory=Routes, description="What it makes for tenants' hosts and paths.")
+    deletion_patience_seconds: int = Field(
+        120,
+        ge=0,
+        description="How long a deleted Tenant waits for NATS to be cleaned before it goes anyway.",
+    )
+    routes: Routes = Field(
+        default_factory=Routes, description="What it makes for tenants' hosts and paths."
+    )
 
 
 class Spool(Values):
@@ -186,31 +242,44 @@ class Spool(Values):
 
     mode: Literal["none", "emptyDir", "persistent"] = Field(
         "emptyDir",
-        description="emptyDir: survives restarts of the container, goes with the pod (Deployment). persistent: "
+        description="emptyDir: survives restarts of the container, goes with the pod (Deployment). "
+        "persistent: "
         "survives the pod too (StatefulSet with a claim a pod). none: 503 while NATS is away.",
     )
     size: str = Field("2Gi", pattern=r"^[0-9]+(Mi|Gi|Ti)$", description="Size of the volume.")
     max_bytes: int = Field(1 << 30, ge=1 << 16, description="Bytes of it that the spool may take.")
     free_bytes: int = Field(256 << 20, ge=0, description="Bytes of it that the spool leaves free.")
-    storage_class_name: str = Field("", description="StorageClass of a persistent one; empty: the cluster's default.")
+    storage_class_name: str = Field(
+        "", description="StorageClass of a persistent one; empty: the cluster's default."
+    )
 
 
 class Service(Values):
     """A Service."""
 
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = Field("ClusterIP", description="Type of the Service.")
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = Field(
+        "ClusterIP", description="Type of the Service."
+    )
     port: int = Field(80, ge=1, le=65_535, description="Port of the Service.")
-    annotations: dict[str, str] = Field(default_factory=dict, description="Annotations of the Service.")
+    annotations: dict[str, str] = Field(
+        default_factory=dict, description="Annotations of the Service."
+    )
 
 
 class Ingest(Workload):
     """The HTTP edge."""
 
     replicas: int = Field(
-        2, ge=0, le=1000, description="Pods; not written into the Deployment where it is scaled by load."
+        2,
+        ge=0,
+        le=1000,
+        description="Pods; not written into the Deployment where it is scaled by load.",
     )
     drain_seconds: int = Field(
-        5, ge=0, le=60, description="How long a pod that ends answers unready before it stops listening."
+        5,
+        ge=0,
+        le=60,
+        description="How long a pod that ends answers unready before it stops listening.",
     )
     spool: Spool = Field(default_factory=Spool, description="Where events wait while NATS is away.")
     service: Service = Field(default_factory=Service, description="Its Service.")
@@ -219,12 +288,15 @@ class Ingest(Workload):
 class MetricsAdapter(Workload):
     """The depth of queues, for autoscalers."""
 
-    replicas: int = Field(2, ge=0, le=1000, description="Pods; two or more, for the API server's sake.")
+    replicas: int = Field(
+        2, ge=0, le=1000, description="Pods; two or more, for the API server's sake."
+    )
     drain_seconds: int = Field(
         5,
         ge=0,
         le=60,
-        description="How long a pod that ends answers as before, but for being unready, until nobody is led to it.",
+        description="How long a pod that ends answers as before, but for being unready, until "
+        "nobody is led to it.",
     )
 
 
@@ -233,8 +305,10 @@ class Manifests(Values):
 
     enabled: bool = Field(
         False,
-        description="POST /api/v1/funnels applies the Funnel to its tenant's namespace. The API's pods then carry a "
-        "token that may create Funnels, and patch all four kinds, because PUT /api/v1/suspensions suspends each.",
+        description="POST /api/v1/funnels applies the Funnel to its tenant's namespace. The API's "
+        "pods then carry a "
+        "token that may create Funnels, and patch all four kinds, because PUT /api/v1/suspensions "
+        "suspends each.",
     )
 
 
@@ -245,9 +319,12 @@ class Api(Workload):
         5,
         ge=0,
         le=60,
-        description="How long a pod that ends answers unready before it ends its streams and stops listening.",
+        description="How long a pod that ends answers unready before it ends its streams and stops "
+        "listening.",
     )
-    manifests: Manifests = Field(default_factory=Manifests, description="Manifests made through it.")
+    manifests: Manifests = Field(
+        default_factory=Manifests, description="Manifests made through it."
+    )
     service: Service = Field(default_factory=Service, description="Its Service.")
 
 
@@ -255,9 +332,13 @@ class Rbac(Values):
     """Rights."""
 
     create: bool = Field(
-        True, description="Make Roles and bindings; false: somebody else gives the ServiceAccounts theirs."
+        True,
+        description="Make Roles and bindings; false: somebody else gives the ServiceAccounts "
+        "theirs.",
     )
-    aggregate: bool = Field(True, description="Add Sinal's objects to the cluster's own view, edit and admin.")
+    aggregate: bool = Field(
+        True, description="Add Sinal's objects to the cluster's own view, edit and admin."
+    )
 
 
 class Spread(Values):
@@ -277,7 +358,9 @@ class Priorities(Values):
     """PriorityClasses."""
 
     create: bool = Field(
-        False, description="Make one for ingest, the operator and the adapter, and a lower one for the rest."
+        False,
+        description="Make one for ingest, the operator and the adapter, and a lower one for the "
+        "rest.",
     )
     edge: int = Field(100_000, ge=0, le=1_000_000_000, description="Priority of the first.")
     workers: int = Field(50_000, ge=0, le=1_000_000_000, description="Priority of the second.")
@@ -287,22 +370,29 @@ class Ports(Values):
     """Ports that pods may reach."""
 
     nats: list[int] = Field(default_factory=lambda: [4222], description="Ports of NATS.")
-    postgres: list[int] = Field(default_factory=lambda: [5432, 6432], description="Ports of PostgreSQL or its pooler.")
+    postgres: list[int] = Field(
+        default_factory=lambda: [5432, 6432], description="Ports of PostgreSQL or its pooler."
+    )
     redis: list[int] = Field(default_factory=lambda: [6379], description="Ports of Redis.")
     api_server: list[int] = Field(
         default_factory=lambda: [443, 6443], description="Ports of the Kubernetes API server."
     )
     web: list[int] = Field(
-        default_factory=lambda: [443], description="Ports of Meta's Graph API and of gateways' APIs."
+        default_factory=lambda: [443],
+        description="Ports of Meta's Graph API and of gateways' APIs.",
     )
-    otlp: list[int] = Field(default_factory=lambda: [4318], description="Ports of the OpenTelemetry collector.")
+    otlp: list[int] = Field(
+        default_factory=lambda: [4318], description="Ports of the OpenTelemetry collector."
+    )
 
 
 class NetworkPolicy(Values):
     """NetworkPolicies: nothing but what is listed."""
 
     enabled: bool = Field(True, description="Deny what is not needed, in both directions.")
-    ingest_from: list[Object] = Field(default_factory=list, description="Who reaches ingest; empty: anybody.")
+    ingest_from: list[Object] = Field(
+        default_factory=list, description="Who reaches ingest; empty: anybody."
+    )
     api_from: list[Object] = Field(
         default_factory=lambda: [{"podSelector": {}}],
         description="Who reaches the operations API; default: this namespace.",
@@ -312,7 +402,9 @@ class NetworkPolicy(Values):
         description="Who reads metrics; default: pods of the cluster.",
     )
     ports: Ports = Field(default_factory=Ports, description="Ports that pods may reach.")
-    extra_egress: list[Object] = Field(default_factory=list, description="More that every pod may reach.")
+    extra_egress: list[Object] = Field(
+        default_factory=list, description="More that every pod may reach."
+    )
 
 
 class PodMonitor(Values):
@@ -320,14 +412,18 @@ class PodMonitor(Values):
 
     enabled: bool = Field(False, description="Make it.")
     interval: str = Field("30s", description="Time between two scrapes.")
-    labels: dict[str, str] = Field(default_factory=dict, description="Labels by which Prometheus finds it.")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels by which Prometheus finds it."
+    )
 
 
 class Rules(Values):
     """PrometheusRules from the chart's files/rules."""
 
     enabled: bool = Field(False, description="Make them.")
-    labels: dict[str, str] = Field(default_factory=dict, description="Labels by which Prometheus finds them.")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels by which Prometheus finds them."
+    )
 
 
 class Dashboards(Values):
@@ -335,10 +431,12 @@ class Dashboards(Values):
 
     enabled: bool = Field(False, description="Make them.")
     labels: dict[str, str] = Field(
-        default_factory=lambda: {"grafana_dashboard": "1"}, description="Labels by which the sidecar finds them."
+        default_factory=lambda: {"grafana_dashboard": "1"},
+        description="Labels by which the sidecar finds them.",
     )
     annotations: dict[str, str] = Field(
-        default_factory=lambda: {"grafana_folder": "Sinal"}, description="Annotations, such as the folder's."
+        default_factory=lambda: {"grafana_folder": "Sinal"},
+        description="Annotations, such as the folder's.",
     )
 
 
@@ -348,30 +446,45 @@ class Monitoring(Values):
     runbook_url: str = Field(
         "",
         pattern=r"^(https?://[^ ]+[^/ ])?$",
-        description="Where alerts and dashboards lead to: a folder with the pages of docs/runbooks, without a slash "
+        description="Where alerts and dashboards lead to: a folder with the pages of "
+        "docs/runbooks, without a slash "
         "at its end.",
     )
-    pod_monitor: PodMonitor = Field(default_factory=PodMonitor, description="PodMonitor of the Prometheus operator.")
+    pod_monitor: PodMonitor = Field(
+        default_factory=PodMonitor, description="PodMonitor of the Prometheus operator."
+    )
     rules: Rules = Field(default_factory=Rules, description="PrometheusRules.")
-    dashboards: Dashboards = Field(default_factory=Dashboards, description="Dashboards for Grafana's sidecar.")
+    dashboards: Dashboards = Field(
+        default_factory=Dashboards, description="Dashboards for Grafana's sidecar."
+    )
 
 
 class Chart(Values):
     """Values of the chart `sinal`."""
 
     name_override: str = Field("", max_length=40, description="Name in place of the chart's.")
-    fullname_override: str = Field("", max_length=40, description="Name of all objects in place of the release's.")
-    common_labels: dict[str, str] = Field(default_factory=dict, description="Labels of all objects.")
+    fullname_override: str = Field(
+        "", max_length=40, description="Name of all objects in place of the release's."
+    )
+    common_labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels of all objects."
+    )
     image: Image = Field(
         default_factory=lambda: Image(repository="sinal"),
-        description="Image of all roles: `sinal` with its arguments. A name without a registry is taken only with "
+        description="Image of all roles: `sinal` with its arguments. A name without a registry is "
+        "taken only with "
         "`pullPolicy: Never`, where the nodes hold it (docs/operators/install.md).",
     )
-    image_pull_secrets: list[str] = Field(default_factory=list, description="Secrets of the registry, by name.")
-    revision_history_limit: int = Field(5, ge=0, description="Old versions of each Deployment that are kept.")
+    image_pull_secrets: list[str] = Field(
+        default_factory=list, description="Secrets of the registry, by name."
+    )
+    revision_history_limit: int = Field(
+        5, ge=0, description="Old versions of each Deployment that are kept."
+    )
     watch_namespaces: list[str] = Field(
         default_factory=list,
-        description="Namespaces the operator serves, with Roles in each and no right over the cluster; empty: all.",
+        description="Namespaces the operator serves, with Roles in each and no right over the "
+        "cluster; empty: all.",
     )
     config: Config = Field(default_factory=Config, description="What all roles are told.")
     nats: Nats = Field(default_factory=Nats, description="NATS with JetStream.")
@@ -379,13 +492,17 @@ class Chart(Values):
     redis: Redis = Field(default_factory=Redis, description="Redis, which may be missing.")
     evaluation: Evaluation = Field(
         default_factory=Evaluation,
-        description="Single pods of all three, to try Sinal. No replicas, no backups: not for data one would miss.",
+        description="Single pods of all three, to try Sinal. No replicas, no backups: not for data "
+        "one would miss.",
     )
     keyring: Keyring = Field(default_factory=Keyring, description="The keys that seal plans.")
-    admin: Admin = Field(default_factory=Admin, description="The operations API's key with every right.")
+    admin: Admin = Field(
+        default_factory=Admin, description="The operations API's key with every right."
+    )
     preparation: Preparation = Field(
         default_factory=Preparation,
-        description="The hook that checks the cluster and makes missing Secrets, before an installation or upgrade.",
+        description="The hook that checks the cluster and makes missing Secrets, before an "
+        "installation or upgrade.",
     )
     migration: Migration = Field(
         default_factory=Migration, description="The Job that brings the database to this release."
@@ -395,10 +512,12 @@ class Chart(Values):
         description="The CronJob that backs PostgreSQL and NATS up.",
     )
     operator: Operator = Field(
-        default_factory=lambda: Operator(resources=resources("50m", "128Mi", "512Mi")), description="The operator."
+        default_factory=lambda: Operator(resources=resources("50m", "128Mi", "512Mi")),
+        description="The operator.",
     )
     ingest: Ingest = Field(
-        default_factory=lambda: Ingest(resources=resources("200m", "128Mi", "512Mi")), description="The HTTP edge."
+        default_factory=lambda: Ingest(resources=resources("200m", "128Mi", "512Mi")),
+        description="The HTTP edge.",
     )
     match: Workload = Field(
         default_factory=lambda: Workload(replicas=2, resources=resources("200m", "192Mi", "512Mi")),
@@ -414,22 +533,31 @@ class Chart(Values):
     )
     housekeeping: Workload = Field(
         default_factory=lambda: Workload(replicas=2, resources=resources("50m", "128Mi", "512Mi")),
-        description="Partitions, retention, rollups; one works, by leases in the database, the other stands by.",
+        description="Partitions, retention, rollups; one works, by leases in the database, the "
+        "other stands by.",
     )
     metrics_adapter: MetricsAdapter = Field(
         default_factory=lambda: MetricsAdapter(resources=resources("20m", "128Mi", "256Mi")),
-        description="The depth of queues for autoscaling; runs in the modes keda and external-metrics.",
+        description="The depth of queues for autoscaling; runs in the modes keda and "
+        "external-metrics.",
     )
     autoscaling: Autoscaling = Field(
         default_factory=Autoscaling, description="Who changes the number of pods, and by what."
     )
     probes: Probes = Field(default_factory=Probes, description="Probes of every role.")
-    topology_spread: Spread = Field(default_factory=Spread, description="How pods of a role are spread.")
+    topology_spread: Spread = Field(
+        default_factory=Spread, description="How pods of a role are spread."
+    )
     priority_classes: Priorities = Field(default_factory=Priorities, description="PriorityClasses.")
     rbac: Rbac = Field(default_factory=Rbac, description="Rights.")
-    network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy, description="NetworkPolicies.")
-    monitoring: Monitoring = Field(default_factory=Monitoring, description="Metrics, alerts, dashboards.")
+    network_policy: NetworkPolicy = Field(
+        default_factory=NetworkPolicy, description="NetworkPolicies."
+    )
+    monitoring: Monitoring = Field(
+        default_factory=Monitoring, description="Metrics, alerts, dashboards."
+    )
     extra_objects: list[Object] = Field(
         default_factory=list,
-        description="More manifests of the release, as they are, such as ExternalSecrets for its URLs.",
+        description="More manifests of the release, as they are, such as ExternalSecrets for its "
+        "URLs.",
     )

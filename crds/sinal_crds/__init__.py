@@ -1,1 +1,4 @@
-"""The contract: what a person declares, how it is checked, what it compiles to. I/O only in `loading` and `schema`."""
+"""The contract: what a person declares, how it is checked, what it compiles to.
+
+I/O only in `loading` and `schema`.
+"""

@@ -1,7 +1,9 @@
-"""Manifests judged as a whole, offline: what `sinal manifests check` and `sinal up -f` say about files.
+"""Manifests judged as a whole, offline: what `sinal manifests check` and `sinal up -f` say about
+files.
 
-What does not fit together is an error here, where a person can still change it; a running cluster works on with what
-fits and shows the same findings as conditions. Secrets may live elsewhere: a missing one is a notice.
+What does not fit together is an error here, where a person can still change it; a running cluster
+works on with what fits and shows the same findings as conditions. Secrets may live elsewhere: a
+missing one is a notice.
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ class Report:
 
     def summary(self) -> str:
         """`1 Tenant, 2 Funnels …`, for a terminal."""
-        parts = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in self.counts.items() if count]
+        parts = [
+            f"{count} {kind}{'' if count == 1 else 's'}"
+            for kind, count in self.counts.items()
+            if count
+        ]
         return ", ".join(parts) or "no objects"
 
     @property
@@ -51,7 +57,11 @@ def check(paths: Iterable[str | Path]) -> Report:
 
 def judge(loaded: Loaded) -> Report:
     """The same for what is already read."""
-    problems = [p for p in compile(loaded.objects, loaded.secrets, Keyring.generate()).problems if not _echo(p, loaded)]
+    problems = [
+        p
+        for p in compile(loaded.objects, loaded.secrets, Keyring.generate()).problems
+        if not _echo(p, loaded)
+    ]
     errors = [_error(p, loaded) for p in problems if p.reason not in SECRET_REASONS]
     notices = [str(_error(p, loaded)) for p in problems if p.reason in SECRET_REASONS]
     return Report(
@@ -62,7 +72,9 @@ def judge(loaded: Loaded) -> Report:
 
 
 def _echo(found: Problem, loaded: Loaded) -> bool:
-    """A reference to an object whose own errors are reported already, if only as to how it writes its name."""
+    """A reference to an object whose own errors are reported already, if only as to how it writes
+    its name.
+    """
     if found.target is None or found.target in loaded.broken:
         return found.target is not None
     kind, namespace, name = found.target
@@ -80,7 +92,9 @@ def _bare(name: str) -> str:
 def _error(found: Problem, loaded: Loaded) -> ManifestError:
     origin = loaded.origins[found.kind, found.namespace, found.name]
     title = f"{found.kind} {found.namespace}/{found.name}"
-    return ManifestError(origin.file, origin.line_of(explain.path_of(found.field)), title, found.field, found.message)
+    return ManifestError(
+        origin.file, origin.line_of(explain.path_of(found.field)), title, found.field, found.message
+    )
 
 
 def _silent(loaded: Loaded) -> list[str]:
@@ -91,7 +105,11 @@ def _silent(loaded: Loaded) -> list[str]:
         if not funnel.spec.destination_refs:
             origin = loaded.origins[funnel.kind, funnel.namespace, funnel.name]
             title = f"{funnel.kind} {funnel.namespace}/{funnel.name}"
-            found.append(str(ManifestError(origin.file, origin.line_of(place), title, ".".join(place), words)))
+            found.append(
+                str(
+                    ManifestError(origin.file, origin.line_of(place), title, ".".join(place), words)
+                )
+            )
     return found
 
 

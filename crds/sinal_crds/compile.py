@@ -1,9 +1,12 @@
-"""Objects and Secrets to plans: the only way configuration reaches the runtime. Pure and deterministic.
+"""Objects and Secrets to plans: the only way configuration reaches the runtime.
 
-A broken part never takes its tenant down: it is compiled with its `problem`, or left out with a `Problem`.
-Keys and tokens are minted from the keyring, so that compiling twice gives the same ones; the annotation
-`sinal.dev/rotate` on a Funnel or GatewayIntegration, with any new value, replaces that object's. What mint keys of
-before made of the same words is in the plan as well, until they are retired.
+Pure and deterministic.
+
+A broken part never takes its tenant down: it is compiled with its `problem`, or left out with a
+`Problem`. Keys and tokens are minted from the keyring, so that compiling twice gives the same ones;
+the annotation `sinal.dev/rotate` on a Funnel or GatewayIntegration, with any new value, replaces
+that object's. What mint keys of before made of the same words is in the plan as well, until they
+are retired.
 """
 
 from __future__ import annotations
@@ -52,7 +55,10 @@ _UID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sinal.dev")
 
 @dataclass(frozen=True)
 class Compilation:
-    """What the objects come to. `minted` holds keys and tokens in clear: for statuses, Secrets and terminals only."""
+    """What the objects come to.
+
+    `minted` holds keys and tokens in clear: for statuses, Secrets and terminals only.
+    """
 
     plans: tuple[TenantPlan, ...]  # by slug
     problems: tuple[Problem, ...]
@@ -72,10 +78,13 @@ def compile(
     reserved: ReservedHosts = NOTHING_RESERVED,
     held: Holdings = NOTHING_HELD,
 ) -> Compilation:
-    """Plans of all tenants, with every problem found on the way; no plan has a host that is `reserved`.
+    """Plans of all tenants, with every problem found on the way.
 
-    What is `held` stays with the Tenant that has it, whichever of several is older.
-    `minted[slug]` is `{"funnels": {name: {"public_key", "server_key"}}, "webhooks": {name: {"gateway", "token"}}}`.
+    No plan has a host that is `reserved`.
+
+    What is `held` stays with the Tenant that has it, whichever of several is older. `minted[slug]`
+    is `{"funnels": {name: {"public_key", "server_key"}}, "webhooks": {name: {"gateway",
+    "token"}}}`.
     """
     resolved, problems = resolve(objects, reserved, held)
     compilers = [_TenantCompiler(part, secrets, keyring) for part in resolved]
@@ -89,7 +98,10 @@ def compile(
 
 
 def uid_of(manifest: Manifest) -> str:
-    """The object's UID; from files, where there is none, derived from its kind, namespace and name."""
+    """The object's UID.
+
+    From files, where there is none, derived from its kind, namespace and name.
+    """
     return manifest.metadata.uid or str(
         uuid.uuid5(_UID_NAMESPACE, f"{manifest.kind}/{manifest.namespace}/{manifest.name}")
     )
@@ -138,7 +150,8 @@ class _TenantCompiler:
             test_event_code=spec.meta.test_event_code,
             batch=Batch(max_events=spec.batch.max_events, max_age_ms=spec.batch.max_age_millis),
             rate_limit=RateLimit(
-                requests_per_second=spec.rate_limit.requests_per_second, concurrency=spec.rate_limit.concurrency
+                requests_per_second=spec.rate_limit.requests_per_second,
+                concurrency=spec.rate_limit.concurrency,
             ),
             on_doubt=spec.on_doubt,
             data_processing=_data_processing(item),
@@ -156,8 +169,12 @@ class _TenantCompiler:
             type=spec.type,
             public_key=public_key,
             server_key_sha256=_sha256(server_key),
-            earlier_public_keys=tuple("fk_" + one for one in self._minted_before("public-key", item)),
-            earlier_server_keys_sha256=tuple(_sha256("sk_" + one) for one in self._minted_before("server-key", item)),
+            earlier_public_keys=tuple(
+                "fk_" + one for one in self._minted_before("public-key", item)
+            ),
+            earlier_server_keys_sha256=tuple(
+                _sha256("sk_" + one) for one in self._minted_before("server-key", item)
+            ),
             landing_hosts=tuple(spec.landing_hosts),
             destinations=self._part.funnel_destinations[item.name],
             matching=_matching(item),
@@ -187,12 +204,17 @@ class _TenantCompiler:
         data: Mapping[str, str] = {}
         trouble = None
         if ref is not None and is_outside(spec.gateway):
-            # Only the package knows its keys: all are taken, and the runtime compares them with SECRET_KEYS.
+            # Only the package knows its keys: all are taken, and the runtime compares them with
+            # SECRET_KEYS.
             welcome = tuple(self._secrets.get(item.namespace, ref.name) or ())
-            data, trouble = self._secret(item, "spec.credentialsSecretRef", ref.name, (), optional=welcome)
+            data, trouble = self._secret(
+                item, "spec.credentialsSecretRef", ref.name, (), optional=welcome
+            )
         elif ref is not None:
             needed, welcome = required_keys(gateway), optional_keys(gateway)
-            data, trouble = self._secret(item, "spec.credentialsSecretRef", ref.name, needed, optional=welcome)
+            data, trouble = self._secret(
+                item, "spec.credentialsSecretRef", ref.name, needed, optional=welcome
+            )
         lost = self._part.integration_problems.get(item.name)
         return IntegrationPlan(
             name=item.name,
@@ -207,13 +229,21 @@ class _TenantCompiler:
         )
 
     def _secret(
-        self, item: Manifest, path: str, name: str, keys: tuple[str, ...], *, optional: tuple[str, ...] = ()
+        self,
+        item: Manifest,
+        path: str,
+        name: str,
+        keys: tuple[str, ...],
+        *,
+        optional: tuple[str, ...] = (),
     ) -> tuple[Mapping[str, str], str | None]:
         """The wanted keys of a Secret that have a value, and what is missing, in words."""
         data = self._secrets.get(item.namespace, name)
         if data is None:
             message = f"Secret {name} does not exist in this namespace; create it"
-            return {}, self._trouble(item, f"{path}.name", SECRET_NOT_FOUND, message, f"Secret {name}")
+            return {}, self._trouble(
+                item, f"{path}.name", SECRET_NOT_FOUND, message, f"Secret {name}"
+            )
         missing = [key for key in keys if not data.get(key)]
         found = {key: data[key] for key in (*keys, *optional) if data.get(key)}
         if not missing:
@@ -229,7 +259,9 @@ class _TenantCompiler:
         return self._keyring.mint(purpose, item.kind, item.namespace, item.name, item.rotation)
 
     def _minted_before(self, purpose: str, item: Manifest) -> tuple[str, ...]:
-        return self._keyring.minted_before(purpose, item.kind, item.namespace, item.name, item.rotation)
+        return self._keyring.minted_before(
+            purpose, item.kind, item.namespace, item.name, item.rotation
+        )
 
 
 def _limits(tenant: Tenant) -> Limits:

@@ -1,7 +1,9 @@
-"""Which keys a gateway's credentials Secret must hold; the same words as `SECRET_KEYS` of its adapter.
+"""Which keys a gateway's credentials Secret must hold.
 
-The table is here, and not read from the adapters, because the operator checks Secrets without the runtime; a test
-compares the two.
+The same words as `SECRET_KEYS` of its adapter.
+
+The table is here, and not read from the adapters, because the operator checks Secrets without the
+runtime; a test compares the two.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ _OPTIONAL = MappingProxyType({"mercadopago": ("accessToken",), "pagbank": ("emai
 
 
 def required_keys(gateway: str) -> tuple[str, ...]:
-    """Keys of the credentials Secret of that gateway; empty for one that sends no proof, and for one of others."""
+    """Keys of the credentials Secret of that gateway.
+
+    Empty for one that sends no proof, and for one of others.
+    """
     return _KEYS.get(gateway, ())
 
 

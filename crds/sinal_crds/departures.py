@@ -1,7 +1,9 @@
-"""A Tenant that went and whose data are to go too (`deletionPolicy: Delete`), as the operator tells the runtime.
+"""A Tenant that went and whose data are to go too (`deletionPolicy: Delete`), as the operator tells
+the runtime.
 
-The operator writes a departure before it takes the plan away, so whoever reads a later plan of the slug can read the
-departure. The runtime removes it once the data are gone. `DEPARTURE_VERSION` rises when a field changes its meaning.
+The operator writes a departure before it takes the plan away, so whoever reads a later plan of the
+slug can read the departure. The runtime removes it once the data are gone. `DEPARTURE_VERSION`
+rises when a field changes its meaning.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ DEPARTURE_VERSION = 1
 
 
 class Departure(msgspec.Struct, frozen=True, kw_only=True, tag_field="v", tag=DEPARTURE_VERSION):
-    """Whose data are to be removed: those under the slug that came until `at` (Unix milliseconds)."""
+    """Whose data are to be removed: those under the slug that came until `at` (Unix
+    milliseconds).
+    """
 
     slug: str
     uid: str

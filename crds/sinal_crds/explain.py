@@ -1,6 +1,8 @@
-"""What pydantic found, said for the person who wrote the manifest: which field, what is wrong, what to do instead.
+"""What pydantic found, said for the person who wrote the manifest: which field, what is wrong, what
+to do instead.
 
-Invariant: no message holds a value of a field that may be a secret, or more than a short scalar of any other.
+Invariant: no message holds a value of a field that may be a secret, or more than a short scalar of
+any other.
 """
 
 from __future__ import annotations
@@ -69,7 +71,12 @@ def _fields(model: type[BaseModel], path: Path) -> list[str]:
     for part in path:
         if isinstance(part, str) and current is not None:
             current = next(
-                (_model_of(f.annotation) for n, f in current.model_fields.items() if part == (f.alias or n)), None
+                (
+                    _model_of(f.annotation)
+                    for n, f in current.model_fields.items()
+                    if part == (f.alias or n)
+                ),
+                None,
             )
     if current is None:
         return []
@@ -104,11 +111,17 @@ def _text(item: Any) -> str:
     if not isinstance(item["input"], dict | list):
         return f"must be text{_shown(item)}; put it in quotes"
     fields = [part for part in item["loc"] if isinstance(part, str)]
-    return "must be a name as text" if fields and fields[-1].endswith(("Ref", "Refs")) else "must be text"
+    return (
+        "must be a name as text"
+        if fields and fields[-1].endswith(("Ref", "Refs"))
+        else "must be text"
+    )
 
 
 def _choice(item: Any) -> str:
-    known = [word.strip().strip("'") for word in item["ctx"]["expected"].replace(" or ", ", ").split(",")]
+    known = [
+        word.strip().strip("'") for word in item["ctx"]["expected"].replace(" or ", ", ").split(",")
+    ]
     if len(known) == 1:
         return f"must be {known[0]}{_shown(item)}"
     if isinstance(item["input"], bool):
@@ -122,7 +135,10 @@ def _near(value: Any, known: list[str]) -> str:
 
 
 def _pattern(item: Any) -> str:
-    return f"is not valid{_shown(item)}; {PATTERN_HELP.get(item['ctx']['pattern'], 'see the reference of this field')}"
+    return (
+        f"is not valid{_shown(item)}; "
+        f"{PATTERN_HELP.get(item['ctx']['pattern'], 'see the reference of this field')}"
+    )
 
 
 def _bound(words: str, key: str) -> Callable[[Any], str]:
@@ -142,7 +158,11 @@ def _size(words: str, key: str, unit: str) -> Callable[[Any], str]:
 
 
 def _object(item: Any) -> str:
-    if isinstance(item["input"], str) and item["loc"] and str(item["loc"][-1]).endswith("SecretRef"):
+    if (
+        isinstance(item["input"], str)
+        and item["loc"]
+        and str(item["loc"][-1]).endswith("SecretRef")
+    ):
         return "must be a mapping; write {name: …}"
     return "must be a mapping of fields"
 

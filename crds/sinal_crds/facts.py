@@ -1,8 +1,9 @@
-"""What the runtime saw of one tenant, on its way from housekeeping through the bucket `sinal_status` into statuses.
+"""What the runtime saw of one tenant, on its way from housekeeping through the bucket
+`sinal_status` into statuses.
 
-Counts, names of objects and times: never a person, never a value of an event. Figures are coarse, so that noise is no
-news. A reader takes no entry of a version it does not know. `FACTS_VERSION` rises when a field changes its meaning;
-fields that come later are ignored by older readers.
+Counts, names of objects and times: never a person, never a value of an event. Figures are coarse,
+so that noise is no news. A reader takes no entry of a version it does not know. `FACTS_VERSION`
+rises when a field changes its meaning; fields that come later are ignored by older readers.
 """
 
 from __future__ import annotations
@@ -77,7 +78,10 @@ class TenantFacts(Facts, frozen=True, kw_only=True, tag_field="v", tag=FACTS_VER
     @property
     def urgent(self) -> object:
         """What a person should hear of at once; the rest can wait for its turn."""
-        troubles = {name: (one.trouble, one.code, one.breaker == "Closed") for name, one in self.destinations.items()}
+        troubles = {
+            name: (one.trouble, one.code, one.breaker == "Closed")
+            for name, one in self.destinations.items()
+        }
         return self.silent, troubles
 
 

@@ -1,4 +1,6 @@
-"""Hosts that are the platform's own: no Tenant may have them, or it would be asked for everybody's events."""
+"""Hosts that are the platform's own: no Tenant may have them, or it would be asked for everybody's
+events.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,21 @@ DEFAULT_SERVICE = "sinal-ingest"
 
 @dataclass(frozen=True)
 class ReservedHosts:
-    """Names of the shared listener: where gateways reach it, its Service's names, and what an operator adds."""
+    """Names of the shared listener: where gateways reach it, its Service's names, and what an
+    operator adds.
+    """
 
     names: frozenset[str] = frozenset()
     service: str = DEFAULT_SERVICE
 
     @classmethod
-    def of(cls, public_url: str, *, service: str = DEFAULT_SERVICE, others: Iterable[str] = ()) -> ReservedHosts:
-        """The host of `public_url` and the `others`, which may be names or URLs; ports do not matter."""
+    def of(
+        cls, public_url: str, *, service: str = DEFAULT_SERVICE, others: Iterable[str] = ()
+    ) -> ReservedHosts:
+        """The host of `public_url` and the `others`, which may be names or URLs.
+
+        Ports do not matter.
+        """
         found = {_name(text) for text in (public_url, *others)}
         return cls(frozenset(found - {""}), service)
 
@@ -39,11 +48,17 @@ def _name(text: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """Whether it is an IPv4 address or this machine, and no name of the DNS: the listener answers to it as well."""
+    """Whether it is an IPv4 address or this machine, and no name of the DNS: the listener answers
+    to it as well.
+    """
     return name == "localhost" or name.rpartition(".")[2].isdecimal()
 
 
 def _of_cluster(name: str, service: str) -> bool:
-    """`sinal-ingest`, `sinal-ingest.sinal`, and every name that the cluster's DNS gives to Services."""
+    """`sinal-ingest`, `sinal-ingest.sinal`, and every name that the cluster's DNS gives to
+    Services.
+    """
     labels = name.split(".")
-    return (labels[0] == service and len(labels) <= 2) or re.search(r"\.svc(\.|$)", name) is not None
+    return (labels[0] == service and len(labels) <= 2) or re.search(
+        r"\.svc(\.|$)", name
+    ) is not None

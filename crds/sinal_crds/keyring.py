@@ -1,10 +1,12 @@
-"""The keys that operator and runtime share: one mints public keys and tokens, the others seal plans.
+"""The keys that operator and runtime share: one mints public keys and tokens, the others seal
+plans.
 
-Minting is a function of the key and an object's name: nothing has to be stored, a restart changes nothing.
-Sealing keys rotate: the primary seals, the others still open. The mint key rotates too: what the keys before it minted
-is taken until they are retired. A keyring has parts for those who need less: the runtime's has no mint key, the edge's
-has keys derived from the sealing keys, which lead to none of them. Both are functions of the whole one. Invariant: no
-representation of a keyring holds a key.
+Minting is a function of the key and an object's name: nothing has to be stored, a restart changes
+nothing. Sealing keys rotate: the primary seals, the others still open. The mint key rotates too:
+what the keys before it minted is taken until they are retired. A keyring has parts for those who
+need less: the runtime's has no mint key, the edge's has keys derived from the sealing keys, which
+lead to none of them. Both are functions of the whole one. Invariant: no representation of a keyring
+holds a key.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class InvalidKeyring(ValueError):
 
 
 class UnknownKey(LookupError):
-    """A plan was sealed under a key that this keyring does not have (rotated away, or another installation's)."""
+    """A plan was sealed under a key that this keyring does not have (rotated away, or another
+    installation's).
+    """
 
 
 class _SealingKey(msgspec.Struct, frozen=True):
@@ -55,7 +59,8 @@ class _File(msgspec.Struct, frozen=True, omit_defaults=True):
     primary: str
     mint: str = ""  # none in a part
     part: Part = "whole"  # a release that does not know parts misses `mint` in them, and says so
-    earlier: list[_EarlierKey] = []  # a release that does not know them mints by `mint` alone, and takes nothing else
+    # a release that does not know them mints by `mint` alone, and takes nothing else
+    earlier: list[_EarlierKey] = []
 
 
 class NotInThisPart(ValueError):
@@ -63,7 +68,10 @@ class NotInThisPart(ValueError):
 
 
 class TooManyMintKeys(ValueError):
-    """A rotation of the mint key where too many of before are still taken; the message says the way out."""
+    """A rotation of the mint key where too many of before are still taken.
+
+    The message says the way out.
+    """
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,11 @@ class Keyring:
     def generate(cls) -> Keyring:
         """A new installation's keyring."""
         first = _new_id()
-        return cls(secrets.token_bytes(_KEY_BYTES), MappingProxyType({first: secrets.token_bytes(_KEY_BYTES)}), first)
+        return cls(
+            secrets.token_bytes(_KEY_BYTES),
+            MappingProxyType({first: secrets.token_bytes(_KEY_BYTES)}),
+            first,
+        )
 
     @classmethod
     def from_json(cls, raw: bytes) -> Keyring:
@@ -98,12 +110,18 @@ class Keyring:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidKeyring(f"keyring: {error}") from None
         if file.version != 1:
-            raise InvalidKeyring(f"keyring: version {file.version} is unknown to this release; it reads version 1")
-        keys = {item.id: _decode(f"keys[{index}].key", item.key) for index, item in enumerate(file.keys)}
+            raise InvalidKeyring(
+                f"keyring: version {file.version} is unknown to this release; it reads version 1"
+            )
+        keys = {
+            item.id: _decode(f"keys[{index}].key", item.key) for index, item in enumerate(file.keys)
+        }
         if len(keys) != len(file.keys):
             raise InvalidKeyring("keyring: keys: an id is listed twice; keep one")
         if file.primary not in keys:
-            raise InvalidKeyring("keyring: primary: names none of the keys; set it to one of their ids")
+            raise InvalidKeyring(
+                "keyring: primary: names none of the keys; set it to one of their ids"
+            )
         earlier = tuple(
             EarlierMint(_decode(f"earlier[{index}].key", item.key), item.replaced_at)
             for index, item in enumerate(file.earlier)
@@ -114,18 +132,33 @@ class Keyring:
     def to_json(self) -> bytes:
         """The keyring's file: keep it as secret as a private key."""
         items = [_SealingKey(id=name, key=_encode(key)) for name, key in self.keys.items()]
-        earlier = [_EarlierKey(key=_encode(item.key), replaced_at=item.replaced_at) for item in self.earlier]
+        earlier = [
+            _EarlierKey(key=_encode(item.key), replaced_at=item.replaced_at)
+            for item in self.earlier
+        ]
         mint = _encode(self.mint_key)
         return msgspec.json.encode(
-            _File(version=1, mint=mint, keys=items, primary=self.primary, earlier=earlier, part=self.part)
+            _File(
+                version=1,
+                mint=mint,
+                keys=items,
+                primary=self.primary,
+                earlier=earlier,
+                part=self.part,
+            )
         )
 
     def part_for(self, part: Part) -> Keyring:
-        """What of it the runtime or the edge needs; raises NotInThisPart for a part that has not what that takes."""
+        """What of it the runtime or the edge needs.
+
+        Raises NotInThisPart for a part that has not what that takes.
+        """
         if part == self.part:
             return self
         if self.part == "edge" or part == "whole":
-            raise NotInThisPart(f"the {self.part} part of a keyring has not what the {part} part takes")
+            raise NotInThisPart(
+                f"the {self.part} part of a keyring has not what the {part} part takes"
+            )
         if part == "runtime":
             return Keyring(b"", self.keys, self.primary, part="runtime")
         keys = {name + _EDGE: _of_edge(key) for name, key in self.keys.items()}
@@ -133,22 +166,32 @@ class Keyring:
 
     @property
     def edge_primary(self) -> str:
-        """Id of the key under which is sealed what the edge opens, and what the edge itself seals."""
+        """Id of the key under which is sealed what the edge opens, and what the edge itself
+        seals.
+        """
         return self.primary if self.part == "edge" else self.primary + _EDGE
 
     def rotate(self, *, keep: int = 2) -> Keyring:
-        """A new primary; the `keep` newest keys before it still open what they sealed. What was minted stays."""
+        """A new primary; the `keep` newest keys before it still open what they sealed.
+
+        What was minted stays.
+        """
         self._demand_whole("can't be rotated: rotate the whole one, and make its parts of that")
         fresh = _new_id()
         kept = dict(list(self.keys.items())[-keep:]) if keep > 0 else {}
-        return replace(self, keys=MappingProxyType({**kept, fresh: secrets.token_bytes(_KEY_BYTES)}), primary=fresh)
+        return replace(
+            self,
+            keys=MappingProxyType({**kept, fresh: secrets.token_bytes(_KEY_BYTES)}),
+            primary=fresh,
+        )
 
     def rotate_mint(self, *, now: int) -> Keyring:
         """A new mint key; what those before it minted is still taken. Raises TooManyMintKeys."""
         self._demand_whole("has no mint key")
         if len(self.earlier) >= MOST_EARLIER:
             raise TooManyMintKeys(
-                f"{len(self.earlier)} mint keys of before are still taken, and no more can be: retire them first"
+                f"{len(self.earlier)} mint keys of before are still taken, and no more can be: "
+                "retire them first"
             )
         earlier = (*self.earlier, EarlierMint(self.mint_key, now))
         return replace(self, mint_key=secrets.token_bytes(_KEY_BYTES), earlier=earlier)
@@ -160,7 +203,10 @@ class Keyring:
 
     @property
     def minted_at(self) -> int | None:
-        """Since when there is the newest mint key, while those before it are taken too; None while there are none."""
+        """Since when there is the newest mint key, while those before it are taken too.
+
+        None while there are none.
+        """
         return self.earlier[-1].replaced_at if self.earlier else None
 
     def key(self, key_id: str) -> bytes:
@@ -169,7 +215,9 @@ class Keyring:
             return found
         origin = self.keys.get(key_id.removesuffix(_EDGE)) if is_of_edge(key_id) else None
         if origin is None:
-            raise UnknownKey(f"no sealing key {key_id!r} in the keyring; give runtime and operator the same one")
+            raise UnknownKey(
+                f"no sealing key {key_id!r} in the keyring; give runtime and operator the same one"
+            )
         return _of_edge(origin)
 
     def mint(self, purpose: str, *parts: str) -> str:
@@ -185,7 +233,10 @@ class Keyring:
         return "sk_" + self.mint("server-key", "Funnel", namespace, funnel, rotation)
 
     def digest(self, purpose: str, *parts: str | bytes) -> bytes:
-        """HMAC-SHA256 under the mint key; every part is preceded by its length, so that parts can't run together."""
+        """HMAC-SHA256 under the mint key.
+
+        Every part is preceded by its length, so that parts can't run together.
+        """
         return _digest(self._mint_key(), purpose, *parts)
 
     def _mint_key(self) -> bytes:
@@ -204,7 +255,8 @@ def is_of_edge(key_id: str) -> bool:
 
 def _of_edge(key: bytes) -> bytes:
     """The key that the edge has of it; nobody comes back from that one."""
-    # Here, because a process that derives nothing, such as the metrics adapter, has no use for the package.
+    # Here, because a process that derives nothing, such as the metrics adapter, has no use for the
+    # package.
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -237,5 +289,7 @@ def _decode(name: str, text: str) -> bytes:
     except ValueError:
         raise InvalidKeyring(f"keyring: {name}: is not base64") from None
     if len(key) != _KEY_BYTES:
-        raise InvalidKeyring(f"keyring: {name}: must be {_KEY_BYTES} bytes in base64, it has {len(key)}")
+        raise InvalidKeyring(
+            f"keyring: {name}: must be {_KEY_BYTES} bytes in base64, it has {len(key)}"
+        )
     return key

@@ -1,8 +1,8 @@
 """Manifests from files, folders, text or the API server, as validated objects.
 
-All faults are collected, each with its file, line, object and field, so that one run shows a person everything.
-Invariant: what is in `objects` is valid by itself, and the first of its name in the order of the files; how objects fit
-together is judged by `compile`.
+All faults are collected, each with its file, line, object and field, so that one run shows a person
+everything. Invariant: what is in `objects` is valid by itself, and the first of its name in the
+order of the files; how objects fit together is judged by `compile`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ ObjectKey = tuple[str, str, str]  # kind, namespace, name
 
 @dataclass(unsafe_hash=True)  # not frozen: Python writes tracebacks into exceptions
 class ManifestError(Exception):
-    """One fault of one manifest; prints as `file:line: Kind ns/name: spec.field: message; way out`."""
+    """One fault of one manifest.
+
+    Prints as `file:line: Kind ns/name: spec.field: message; way out`.
+    """
 
     file: str
     line: int | None
@@ -99,7 +102,10 @@ class Loaded:
     broken: frozenset[ObjectKey] = frozenset()  # objects that are there but have errors
 
     def raise_for_errors(self) -> None:
-        """Raise InvalidManifests if anything could not be read; a duplicate costs nobody but itself."""
+        """Raise InvalidManifests if anything could not be read.
+
+        A duplicate costs nobody but itself.
+        """
         if self.errors:
             raise InvalidManifests(self.errors)
 
@@ -108,9 +114,12 @@ STDIN = "-"
 
 
 def load(paths: Iterable[str | Path], *, last: Path | None = None) -> Loaded:
-    """Read files and folders (recursively: *.yaml, *.yml, *.json), each file once; `-` is standard input.
+    """Read files and folders (recursively: *.yaml, *.yml, *.json), each file once.
 
-    What lies in the folder `last` comes after everything else: it never wins over an object of the same name.
+    `-` is standard input.
+
+    What lies in the folder `last` comes after everything else: it never wins over an object of the
+    same name.
     """
     collector = _Collector()
     late: list[Path] = []
@@ -167,12 +176,18 @@ def _read(file: Path, collector: _Collector) -> None:
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        collector.errors.append(ManifestError(str(file), None, "", "", "is not UTF-8 text; save it as UTF-8"))
+        collector.errors.append(
+            ManifestError(str(file), None, "", "", "is not UTF-8 text; save it as UTF-8")
+        )
     except OSError as error:
-        collector.errors.append(ManifestError(str(file), None, "", "", f"can't be read: {error.strerror}"))
+        collector.errors.append(
+            ManifestError(str(file), None, "", "", f"can't be read: {error.strerror}")
+        )
     else:
         if file.stem == "kustomization":
-            collector.notices.append(f"{file}: skipped, it is kustomize's; apply what `kubectl kustomize` prints")
+            collector.notices.append(
+                f"{file}: skipped, it is kustomize's; apply what `kubectl kustomize` prints"
+            )
         else:
             collector.take(text, str(file))
 
@@ -211,10 +226,21 @@ class _Collector:
     def add(self, origin: Origin, data: Any) -> None:
         """One object, or the items of a List."""
         if not isinstance(data, dict):
-            self.fail(origin, "", (), "is not a manifest; a manifest has apiVersion, kind, metadata and spec")
-        elif data.get("kind") == "List" and data.get("apiVersion") == "v1" and isinstance(data.get("items"), list):
+            self.fail(
+                origin,
+                "",
+                (),
+                "is not a manifest; a manifest has apiVersion, kind, metadata and spec",
+            )
+        elif (
+            data.get("kind") == "List"
+            and data.get("apiVersion") == "v1"
+            and isinstance(data.get("items"), list)
+        ):
             for index, item in enumerate(data["items"]):
-                self.add(Origin(origin.file, origin.document, (*origin.prefix, "items", index)), item)
+                self.add(
+                    Origin(origin.file, origin.document, (*origin.prefix, "items", index)), item
+                )
         elif (version := data.get("apiVersion")) == "v1" and data.get("kind") == "Secret":
             self._secret(origin, data)
         elif version == API_VERSION and data.get("kind") in KINDS:
@@ -222,9 +248,19 @@ class _Collector:
         else:
             self._other(origin, data)
 
-    def fail(self, origin: Origin, name: str, path: yamldoc.Path, message: str, *, line: int | None = None) -> None:
+    def fail(
+        self,
+        origin: Origin,
+        name: str,
+        path: yamldoc.Path,
+        message: str,
+        *,
+        line: int | None = None,
+    ) -> None:
         where = line or origin.line_of(path) or None
-        self.errors.append(ManifestError(origin.file, where, name, explain.path_text(path), message))
+        self.errors.append(
+            ManifestError(origin.file, where, name, explain.path_text(path), message)
+        )
 
     def _object(self, origin: Origin, model: type[Manifest], data: dict[str, Any]) -> None:
         try:
@@ -263,7 +299,9 @@ class _Collector:
         kind, namespace, name = key
         message = f"is defined before, at {first.file}:{first.line_of(())}, which counts; keep one"
         title = f"{kind} {namespace}/{name}"
-        self.duplicates.append(ManifestError(origin.file, origin.line_of(()) or None, title, "", message))
+        self.duplicates.append(
+            ManifestError(origin.file, origin.line_of(()) or None, title, "", message)
+        )
         return False
 
     def _other(self, origin: Origin, data: dict[str, Any]) -> None:
@@ -274,11 +312,20 @@ class _Collector:
                 return
         group = str(version).rpartition("/")[0]
         if group == GROUP and kind not in KINDS:
-            self.fail(origin, _title(data), ("kind",), "unknown kind" + explain.suggestion(str(kind), list(KINDS)))
+            self.fail(
+                origin,
+                _title(data),
+                ("kind",),
+                "unknown kind" + explain.suggestion(str(kind), list(KINDS)),
+            )
         elif group == GROUP or (not group and kind in KINDS):
-            self._fail_all(origin, data, [Fault(("apiVersion",), f"must be {API_VERSION} (got {version})")])
+            self._fail_all(
+                origin, data, [Fault(("apiVersion",), f"must be {API_VERSION} (got {version})")]
+            )
         else:
-            self.notices.append(f"{origin.file}:{origin.line_of(())}: skipped {_title(data)} of {version}")
+            self.notices.append(
+                f"{origin.file}:{origin.line_of(())}: skipped {_title(data)} of {version}"
+            )
 
 
 def _title(data: Mapping[str, Any]) -> str:

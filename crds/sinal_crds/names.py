@@ -1,6 +1,7 @@
 """Names that the operator and the runtime must agree on: streams, subjects, consumers, buckets.
 
-They are durable: a change here strands queued events, so every name carries what it needs to stay as it is.
+They are durable: a change here strands queued events, so every name carries what it needs to stay
+as it is.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ API_VERSION = f"{GROUP}/{VERSION}"
 PLANS_BUCKET = "sinal_plans"  # key: tenant slug, value: sealed plan
 STATUS_BUCKET = "sinal_status"  # key: tenant slug, value: what the runtime saw
 QUARANTINE_BYTES = 2**30  # of all tenants; each has a share that is far smaller
-QUARANTINE_BUCKET = "sinal_quarantine"  # key: tenant slug "." id, value: sealed delivery nobody understood
-DEPARTURES_BUCKET = "sinal_departures"  # key: tenant slug "." digest of its UID, value: whose data are to be removed
-PROVISION_SUBJECT = "sinal.provision"  # a worker that misses a lane asks for it here; body: tenant slug or empty
+# key: tenant slug "." id, value: sealed delivery nobody understood
+QUARANTINE_BUCKET = "sinal_quarantine"
+# key: tenant slug "." digest of its UID, value: whose data are to be removed
+DEPARTURES_BUCKET = "sinal_departures"
+# a worker that misses a lane asks for it here; body: tenant slug or empty
+PROVISION_SUBJECT = "sinal.provision"
 TALLY_SUBJECT = "sinal.tally"  # the edge tells housekeeping what it could make no event of
-STOPPED_SUBJECT = "sinal.stopped"  # a dispatcher tells the others which destinations it sends nothing to for a while
-RECOVERED_SUBJECT = "sinal.recovered"  # a dispatcher tells the others that destinations take events again
+# a dispatcher tells the others which destinations it sends nothing to for a while
+STOPPED_SUBJECT = "sinal.stopped"
+# a dispatcher tells the others that destinations take events again
+RECOVERED_SUBJECT = "sinal.recovered"
 FORGET_SUBJECT = "sinal.forget"  # an erasure, for every process that keeps events on its own disk
 
 STREAM_PREFIX = "T-"
@@ -29,17 +35,20 @@ DISPATCH_PREFIX = "dispatch-"
 
 OWNER = "sinal.dev/owner"  # in a stream's metadata: uid of the Tenant that it was made for
 NAMESPACE = "sinal.dev/namespace"  # there, too: of that Tenant
-RETAINED = "retained:"  # in the owner's place, before namespace/name: the Tenant is gone, its namesake may have it
+# in the owner's place, before namespace/name: the Tenant is gone, its namesake may have it
+RETAINED = "retained:"
 
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
 
-_NO_WORD = str.maketrans("0123456789abcdef", "bcdfghjkmnpqrtvw")  # without vowels nothing that a list could name
+# without vowels nothing that a list could name
+_NO_WORD = str.maketrans("0123456789abcdef", "bcdfghjkmnpqrtvw")
 
 
 def own_path(slug: str) -> str:
-    """A tenant's own word for the paths of its pages: public lists of trackers name the documented ones.
+    """A tenant's own word for the paths of its pages: public lists of trackers name the documented
+    ones.
 
     Eight letters are the tenant's, four more tell such a word from any other.
     """

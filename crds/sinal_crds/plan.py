@@ -1,8 +1,9 @@
 """The compiled plan of one tenant: the only way configuration reaches the runtime.
 
-Plans are data, not objects of a cluster: `compile.compile()` makes them, `sealing` hides their secrets, the provisioner
-puts them into the KV bucket, the runtime swaps them in whole. `PLAN_VERSION` rises when a field changes its meaning;
-a runtime refuses a plan of a version it does not know and keeps the one it has.
+Plans are data, not objects of a cluster: `compile.compile()` makes them, `sealing` hides their
+secrets, the provisioner puts them into the KV bucket, the runtime swaps them in whole.
+`PLAN_VERSION` rises when a field changes its meaning; a runtime refuses a plan of a version it does
+not know and keeps the one it has.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ OnDoubt = Literal["Retry", "Park"]
 ReviewPolicy = Literal["Send", "Hold"]
 UnmatchedPolicy = Literal["Send", "Drop"]
 ConsentDefault = Literal["Granted", "Denied"]
-# What a funnel may keep from Meta, by Meta's own names; `custom_data.*` is all of it but value and currency.
+# What a funnel may keep from Meta, by Meta's own names; `custom_data.*` is all of it but value and
+# currency.
 WithheldField = Literal[
     "event_source_url",
     "referrer_url",
@@ -74,7 +76,10 @@ class RateLimit(Frozen, frozen=True, kw_only=True):
 
 
 class DataProcessing(Frozen, frozen=True, kw_only=True):
-    """Meta's Limited Data Use: how it may use events of people in the US; country and state 0: Meta locates them."""
+    """Meta's Limited Data Use: how it may use events of people in the US.
+
+    Country and state 0: Meta locates them.
+    """
 
     options: tuple[str, ...] = ()  # empty: Meta is told that there is no limit
     country: int = 0
@@ -98,7 +103,10 @@ class DestinationPlan(Frozen, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Without the token: plans end up in logs and tracebacks."""
-        return f"DestinationPlan(name={self.name!r}, pixel_id={self.pixel_id!r}, problem={self.problem!r})"
+        return (
+            f"DestinationPlan(name={self.name!r}, pixel_id={self.pixel_id!r}, "
+            f"problem={self.problem!r})"
+        )
 
 
 class MatchingPlan(Frozen, frozen=True, kw_only=True):
@@ -110,15 +118,19 @@ class MatchingPlan(Frozen, frozen=True, kw_only=True):
     review_threshold: float = 0.60
     review: ReviewPolicy = "Send"
     unmatched: UnmatchedPolicy = "Send"
-    wait_for_click_s: int = 0  # how long an unmatched sale waits for a late click before `unmatched` applies
+    # how long an unmatched sale waits for a late click before `unmatched` applies
+    wait_for_click_s: int = 0
 
 
 class ConsentPlan(Frozen, frozen=True, kw_only=True):
-    """What the absence of `consent_ads` on an event means, and whether the tracker sets cookies before consent."""
+    """What the absence of `consent_ads` on an event means, and whether the tracker sets cookies
+    before consent.
+    """
 
     default: ConsentDefault = "Granted"
     cookies_before_consent: bool = True
-    required_in: tuple[str, ...] = ()  # ISO alpha-2: visitors from there have not consented until they say so
+    # ISO alpha-2: visitors from there have not consented until they say so
+    required_in: tuple[str, ...] = ()
 
 
 class ValuePlan(Frozen, frozen=True, kw_only=True):
@@ -143,7 +155,8 @@ class FunnelPlan(Frozen, frozen=True, kw_only=True):
     landing_hosts: tuple[str, ...] = ()  # host names, "*.example.com" allowed
     destinations: tuple[str, ...] = ()
     matching: MatchingPlan = MatchingPlan()
-    # sale status or tracking kind -> Meta event name; defaults are already merged in, absent means nothing is sent
+    # sale status or tracking kind -> Meta event name; defaults are already merged in, absent means
+    # nothing is sent
     events: dict[str, str] = {}
     send_renewals: bool = True
     send_free_orders: bool = False
@@ -160,7 +173,8 @@ class IntegrationPlan(Frozen, frozen=True, kw_only=True):
     gateway: str
     funnel: str
     token_sha256: str  # hex of the unguessable segment of its webhook URL
-    earlier_tokens_sha256: tuple[str, ...] = ()  # of mint keys that were replaced and are not retired: taken too
+    # of mint keys that were replaced and are not retired: taken too
+    earlier_tokens_sha256: tuple[str, ...] = ()
     credentials: dict[str, str] = {}  # sealed in transit; keys as the gateway module's SECRET_KEYS
     products: tuple[str, ...] = ()  # product ids to accept; empty: all
     problem: str | None = None
@@ -168,7 +182,10 @@ class IntegrationPlan(Frozen, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Without the credentials."""
-        return f"IntegrationPlan(name={self.name!r}, gateway={self.gateway!r}, problem={self.problem!r})"
+        return (
+            f"IntegrationPlan(name={self.name!r}, gateway={self.gateway!r}, "
+            f"problem={self.problem!r})"
+        )
 
 
 class TenantPlan(Frozen, frozen=True, kw_only=True):
@@ -217,7 +234,8 @@ class TenantPlan(Frozen, frozen=True, kw_only=True):
         return self.suspended or destination.suspended
 
 
-# Sale status or tracking kind -> Meta event, where the funnel says nothing (design: "Sale status to Meta event").
+# Sale status or tracking kind -> Meta event, where the funnel says nothing (design: "Sale status to
+# Meta event").
 DEFAULT_EVENTS: dict[str, str] = {
     "approved": "Purchase",
     "subscription_renewed": "Purchase",

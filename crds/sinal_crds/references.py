@@ -1,7 +1,7 @@
 """How objects fit together: which tenant owns what, which references lead nowhere, who came first.
 
-Pure, and the same for files and for a cluster: who works already keeps what it has (`Holdings`); of others the oldest
-object wins, by creation time, which has whole seconds, then in the order given.
+Pure, and the same for files and for a cluster: who works already keeps what it has (`Holdings`); of
+others the oldest object wins, by creation time, which has whole seconds, then in the order given.
 Invariant: every object is either in a `Resolved` tenant or has a problem that says why it is not.
 """
 
@@ -52,8 +52,13 @@ class Problem:
         return f"{self.kind} {self.namespace}/{self.name}: {self.field}: {self.message}"
 
 
-def problem(manifest: Manifest, field: str, reason: str, message: str, *, target: str = "") -> Problem:
-    """A problem of that object; `target` is `Kind name` of the one in its namespace that it refers to in vain."""
+def problem(
+    manifest: Manifest, field: str, reason: str, message: str, *, target: str = ""
+) -> Problem:
+    """A problem of that object.
+
+    `target` is `Kind name` of the one in its namespace that it refers to in vain.
+    """
     kind, _, name = target.partition(" ")
     key = (kind, manifest.namespace, name) if target else None
     return Problem(manifest.kind, manifest.namespace, manifest.name, field, reason, message, key)
@@ -61,7 +66,9 @@ def problem(manifest: Manifest, field: str, reason: str, message: str, *, target
 
 @dataclass(frozen=True)
 class Holdings:
-    """What the runtime has already, and the UID of the Tenant whose it is: no other Tenant takes it."""
+    """What the runtime has already, and the UID of the Tenant whose it is: no other Tenant takes
+    it.
+    """
 
     slugs: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, str] = field(default_factory=dict)
@@ -109,18 +116,25 @@ def resolve(
                 destinations=tuple(destinations[key]),
                 funnels=tuple(own_funnels),
                 integrations=tuple(integrations[key]),
-                funnel_destinations=_destinations_of(own_funnels, destinations[key], objects.destinations, problems),
-                integration_problems=_lost(integrations[key], own_funnels, objects.funnels, problems),
+                funnel_destinations=_destinations_of(
+                    own_funnels, destinations[key], objects.destinations, problems
+                ),
+                integration_problems=_lost(
+                    integrations[key], own_funnels, objects.funnels, problems
+                ),
             )
         )
     return resolved, problems
 
 
 def _age(tenant: Tenant) -> str:
-    return tenant.metadata.creation_timestamp or "9999"  # RFC 3339 in UTC sorts as text; what has none is newest
+    # RFC 3339 in UTC sorts as text; what has none is newest
+    return tenant.metadata.creation_timestamp or "9999"
 
 
-def _unique_slugs(tenants: Sequence[Tenant], held: Holdings, problems: list[Problem]) -> list[Tenant]:
+def _unique_slugs(
+    tenants: Sequence[Tenant], held: Holdings, problems: list[Problem]
+) -> list[Tenant]:
     def rank(tenant: Tenant) -> tuple[bool, str]:
         return not _has(tenant, held.slugs.get(tenant.slug)), _age(tenant)
 
@@ -129,7 +143,10 @@ def _unique_slugs(tenants: Sequence[Tenant], held: Holdings, problems: list[Prob
         winner = first.setdefault(tenant.slug, tenant)
         if winner is not tenant:
             field = "spec.slug" if tenant.spec.slug else "metadata.name"
-            message = f"slug {tenant.slug} is taken by Tenant {winner.namespace}/{winner.name}; set another spec.slug"
+            message = (
+                f"slug {tenant.slug} is taken by Tenant {winner.namespace}/{winner.name}; "
+                "set another spec.slug"
+            )
             problems.append(problem(tenant, field, SLUG_TAKEN, message))
     return sorted(first.values(), key=_age)
 
@@ -142,7 +159,9 @@ def _own_hosts(
     tenants: list[Tenant], reserved: ReservedHosts, held: Holdings, problems: list[Problem]
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Each tenant's hosts without the platform's own and without those that another had before."""
-    owner = {host: t for t in tenants for host in t.spec.ingest.hosts if _has(t, held.hosts.get(host))}
+    owner = {
+        host: t for t in tenants for host in t.spec.ingest.hosts if _has(t, held.hosts.get(host))
+    }
     hosts: dict[tuple[str, str], tuple[str, ...]] = {}
     for tenant in tenants:
         own = []
@@ -156,19 +175,26 @@ def _own_hosts(
             if winner is tenant:
                 own.append(host)
             else:
-                message = f"{host} belongs to Tenant {winner.namespace}/{winner.name}; a host has one tenant, remove it"
+                message = (
+                    f"{host} belongs to Tenant {winner.namespace}/{winner.name}; a host has "
+                    "one tenant, remove it"
+                )
                 problems.append(problem(tenant, field, HOST_TAKEN, message))
         hosts[tenant.namespace, tenant.name] = tuple(own)
     return hosts
 
 
 def _timezone(tenant: Tenant, problems: list[Problem]) -> str:
-    if tenant.spec.timezone == DEFAULT_TIMEZONE:  # holds even where no time zone database is installed
+    # holds even where no time zone database is installed
+    if tenant.spec.timezone == DEFAULT_TIMEZONE:
         return DEFAULT_TIMEZONE
     try:
         return ZoneInfo(tenant.spec.timezone).key
     except (KeyError, ValueError, OSError):  # unknown name, bad name, a folder's name
-        message = f"{tenant.spec.timezone} is not an IANA time zone; {DEFAULT_TIMEZONE} is used until it is one"
+        message = (
+            f"{tenant.spec.timezone} is not an IANA time zone; {DEFAULT_TIMEZONE} is used "
+            "until it is one"
+        )
         problems.append(problem(tenant, "spec.timezone", TIMEZONE_UNKNOWN, message))
         return DEFAULT_TIMEZONE
 
@@ -186,9 +212,17 @@ def _owned(
         if key in known:
             by_tenant[key].append(item)
         else:
-            why = "has no plan, because its slug is taken" if key in losers else "does not exist in this namespace"
+            why = (
+                "has no plan, because its slug is taken"
+                if key in losers
+                else "does not exist in this namespace"
+            )
             message = f"Tenant {key[1]} {why}; create it, or correct the reference"
-            problems.append(problem(item, "spec.tenantRef", TENANT_NOT_FOUND, message, target=f"Tenant {key[1]}"))
+            problems.append(
+                problem(
+                    item, "spec.tenantRef", TENANT_NOT_FOUND, message, target=f"Tenant {key[1]}"
+                )
+            )
     return by_tenant
 
 
@@ -205,7 +239,9 @@ def _destinations_of(
         for index, name in enumerate(refs):
             if name not in names:
                 field = f"spec.destinationRefs[{index}]"
-                problems.append(_dangling(funnel, field, "Destination", name, everyone, DESTINATION_NOT_FOUND))
+                problems.append(
+                    _dangling(funnel, field, "Destination", name, everyone, DESTINATION_NOT_FOUND)
+                )
         result[funnel.name] = tuple(name for name in refs if name in names)
     return result
 
@@ -219,7 +255,9 @@ def _lost(
     """Problems of integrations whose funnel can't be used, by the integration's name."""
     names = {f.name for f in own}
     lost = {
-        i.name: _dangling(i, "spec.funnelRef", "Funnel", i.spec.funnel_ref, everyone, FUNNEL_NOT_FOUND)
+        i.name: _dangling(
+            i, "spec.funnelRef", "Funnel", i.spec.funnel_ref, everyone, FUNNEL_NOT_FOUND
+        )
         for i in integrations
         if i.spec.funnel_ref not in names
     }
@@ -235,9 +273,17 @@ def _dangling(
     everyone: Iterable[Destination | Funnel],
     reason: str,
 ) -> Problem:
-    owner = next((o.spec.tenant_ref for o in everyone if (o.namespace, o.name) == (item.namespace, name)), None)
+    owner = next(
+        (o.spec.tenant_ref for o in everyone if (o.namespace, o.name) == (item.namespace, name)),
+        None,
+    )
     if owner is None or owner == item.spec.tenant_ref:
-        message = f"{kind} {name} does not exist in this namespace; create it, or correct the reference"
+        message = (
+            f"{kind} {name} does not exist in this namespace; create it, or correct the reference"
+        )
         return problem(item, field, reason, message, target=f"{kind} {name}")
-    message = f"{kind} {name} belongs to Tenant {owner}, not {item.spec.tenant_ref}; refer to one of the same tenant"
+    message = (
+        f"{kind} {name} belongs to Tenant {owner}, not {item.spec.tenant_ref}; refer to one "
+        "of the same tenant"
+    )
     return problem(item, field, TENANT_MISMATCH, message)

@@ -1,8 +1,9 @@
-"""What each role may say and hear on NATS, where it has a user of its own: one table for page, chart and tests.
+"""What each role may say and hear on NATS, where it has a user of its own: one table for page,
+chart and tests.
 
-Only the operator makes streams and writes plans. Who may write into a stream may not make consumers on it: a consumer
-delivers to any subject, whatever its maker's rights, and what ingest has stored would become a plan. Answers come to an
-inbox under the role's name, which no other role hears.
+Only the operator makes streams and writes plans. Who may write into a stream may not make consumers
+on it: a consumer delivers to any subject, whatever its maker's rights, and what ingest has stored
+would become a plan. Answers come to an inbox under the role's name, which no other role hears.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _READS_PLANS = (
     *_asks(f"STREAM.INFO.{_PLANS}", f"CONSUMER.CREATE.{_PLANS}", f"CONSUMER.MSG.NEXT.{_PLANS}.*"),
 )
 _ASKS_WHOSE_ROWS = _asks(f"STREAM.INFO.{_GOING}", f"STREAM.MSG.GET.{_GOING}")
-_COUNTS = _asks("STREAM.LIST", "CONSUMER.LIST.*", "STREAM.MSG.GET.*")  # the last for how long something waits
+# the last for how long something waits
+_COUNTS = _asks("STREAM.LIST", "CONSUMER.LIST.*", "STREAM.MSG.GET.*")
 _LOOKS_AT_QUEUES = (*_COUNTS, *_asks("INFO", "STREAM.INFO.*", "CONSUMER.NAMES.*"))
 _TAKES_IN, _GIVES_OUT = names.in_filter("*"), names.out_subject("*", "*")
 _EMPTIES_QUARANTINE = _asks(f"STREAM.PURGE.{_KEPT}")
@@ -109,7 +111,8 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "operator": Rights(say=(_ALL,), hear=(_ALL,)),
     }
 )
-BACKUP = "operator"  # backups read, and restoring makes, every stream: they have the operator's user
+# backups read, and restoring makes, every stream: they have the operator's user
+BACKUP = "operator"
 
 
 def inbox(role: str) -> str:
@@ -123,7 +126,10 @@ def variable(role: str) -> str:
 
 
 def users(password: Callable[[str], str] = variable) -> str:
-    """The users of nats-server's configuration; `password` writes that of a role, as it stands in the file."""
+    """The users of nats-server's configuration.
+
+    `password` writes that of a role, as it stands in the file.
+    """
     return "\n".join(_user(role, rights, password(role)) for role, rights in RIGHTS.items())
 
 

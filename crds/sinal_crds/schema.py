@@ -1,8 +1,10 @@
-"""CustomResourceDefinitions from the models: `python -m sinal_crds.schema [FOLDER]` writes one file a kind.
+"""CustomResourceDefinitions from the models: `python -m sinal_crds.schema [FOLDER]` writes one file
+a kind.
 
-The API server wants a *structural* schema: no references, no unions with null, defaults on the way down. Everything
-else (bounds, patterns, enums, CEL, list types, descriptions) is what the models say. Invariant: the files under
-crds/manifests are exactly what this module makes; a test compares them.
+The API server wants a *structural* schema: no references, no unions with null, defaults on the way
+down. Everything else (bounds, patterns, enums, CEL, list types, descriptions) is what the models
+say. Invariant: the files under crds/manifests are exactly what this module makes; a test compares
+them.
 """
 
 from __future__ import annotations
@@ -20,10 +22,28 @@ from sinal_crds.names import GROUP, NAME_PATTERN, VERSION
 MANIFESTS = Path(__file__).resolve().parents[1] / "manifests"
 _HEADER = "# Made by `python -m sinal_crds.schema` from the models; change those.\n"
 _KEPT = (
-    *("type", "format", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"),
-    *("required", "default", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-validations"),
+    *(
+        "type",
+        "format",
+        "enum",
+        "pattern",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "minItems",
+        "maxItems",
+    ),
+    *(
+        "required",
+        "default",
+        "x-kubernetes-list-type",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-validations",
+    ),
 )
-# What a status holds until the operator has looked: `kubectl wait` never sees a stale or a missing condition.
+# What a status holds until the operator has looked: `kubectl wait` never sees a stale or a missing
+# condition.
 _UNSEEN = {
     "conditions": [
         {
@@ -161,7 +181,9 @@ def definition(kind: str) -> dict[str, Any]:
 
 def render(kind: str) -> str:
     """The definition as the text of its file."""
-    return _HEADER + yaml.safe_dump(definition(kind), sort_keys=False, width=110, allow_unicode=True)
+    return _HEADER + yaml.safe_dump(
+        definition(kind), sort_keys=False, width=110, allow_unicode=True
+    )
 
 
 def file_name(kind: str) -> str:
@@ -223,15 +245,22 @@ def _clean(node: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     if schema.get("default") == []:
         del schema["default"]  # an absent list is an empty one
     if "properties" in node:
-        schema["properties"] = {name: _clean(child, defs) for name, child in node["properties"].items()}
+        schema["properties"] = {
+            name: _clean(child, defs) for name, child in node["properties"].items()
+        }
         if "default" in schema:
-            # whole, because the API server tries the rules on a default before it fills in those of the fields inside
-            schema["default"] = {n: c["default"] for n, c in schema["properties"].items() if "default" in c}
+            # whole, because the API server tries the rules on a default before it fills in those of
+            # the fields inside
+            schema["default"] = {
+                n: c["default"] for n, c in schema["properties"].items() if "default" in c
+            }
     return schema
 
 
 def _resolved(node: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
-    """The node with what it refers to, or with the one alternative that is not null, under its own words."""
+    """The node with what it refers to, or with the one alternative that is not null, under its own
+    words.
+    """
     if "anyOf" in node:
         (choice,) = (item for item in node["anyOf"] if item.get("type") != "null")
         node = {**choice, **{key: value for key, value in node.items() if key != "anyOf"}}

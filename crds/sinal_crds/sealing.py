@@ -1,10 +1,11 @@
 """Plans as they lie in the KV bucket: readable, but for their secrets, and bound against change.
 
-The envelope is JSON: the plan without its secrets in clear, the secrets under AES-256-GCM. What is in clear is part of
-the authenticated data: nobody who can write to the bucket can point a tenant's access token to another pixel, or put
-one tenant's plan in the place of another's. What the edge needs, the secrets that prove deliveries, is sealed a second
-time under the key that the edge has; access tokens are not in it, nor are a release's that knows no edge.
-Invariant: `unseal(seal(plan)) == plan`, and no secret of a plan is in the clear part.
+The envelope is JSON: the plan without its secrets in clear, the secrets under AES-256-GCM. What is
+in clear is part of the authenticated data: nobody who can write to the bucket can point a tenant's
+access token to another pixel, or put one tenant's plan in the place of another's. What the edge
+needs, the secrets that prove deliveries, is sealed a second time under the key that the edge has;
+access tokens are not in it, nor are a release's that knows no edge. Invariant: `unseal(seal(plan))
+== plan`, and no secret of a plan is in the clear part.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class TamperedPlan(ValueError):
 
 
 class NotForTheEdge(UnknownKey):
-    """A plan that was sealed by a release before the edge had a key of its own; the operator seals it again."""
+    """A plan that was sealed by a release before the edge had a key of its own.
+
+    The operator seals it again.
+    """
 
 
 class UnsupportedPlanVersion(ValueError):
@@ -68,7 +72,8 @@ class _Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     hash: str
     plan: msgspec.Raw
     sealed: _Sealed  # all secrets: for who has the sealing keys
-    edge: _Sealed | None = None  # those that prove deliveries; a release that does not know it goes by `sealed`
+    # those that prove deliveries; a release that does not know it goes by `sealed`
+    edge: _Sealed | None = None
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -98,9 +103,13 @@ class _Hidden(msgspec.Struct, frozen=True):
 
 
 def plan_hash(plan: TenantPlan, keyring: Keyring) -> str:
-    """Hex that changes with anything in the plan, secrets included, and tells nothing about them."""
+    """Hex that changes with anything in the plan, secrets included, and tells nothing about
+    them.
+    """
     clear, hidden = _split(plan)
-    return hashlib.sha256(_canonical(clear) + keyring.digest("plan-secrets", _canonical(hidden))).hexdigest()
+    return hashlib.sha256(
+        _canonical(clear) + keyring.digest("plan-secrets", _canonical(hidden))
+    ).hexdigest()
 
 
 def seal(plan: TenantPlan, keyring: Keyring) -> bytes:
@@ -112,25 +121,40 @@ def seal(plan: TenantPlan, keyring: Keyring) -> bytes:
         slug=plan.slug,
         hash=digest,
         plan=msgspec.Raw(raw),
-        sealed=_lock(hidden, keyring, keyring.primary, _bound("sinal plan", plan.version, plan.slug, digest, raw)),
+        sealed=_lock(
+            hidden,
+            keyring,
+            keyring.primary,
+            _bound("sinal plan", plan.version, plan.slug, digest, raw),
+        ),
         edge=_lock(
-            _of_edge(plan), keyring, keyring.edge_primary, _bound(_FOR_EDGE, plan.version, plan.slug, digest, raw)
+            _of_edge(plan),
+            keyring,
+            keyring.edge_primary,
+            _bound(_FOR_EDGE, plan.version, plan.slug, digest, raw),
         ),
     )
     return msgspec.json.encode(envelope)
 
 
 def unseal(raw: bytes, keyring: Keyring) -> TenantPlan:
-    """The whole plan, or what the edge may know of it; raises UnsupportedPlanVersion, UnknownKey or TamperedPlan.
+    """The whole plan, or what the edge may know of it.
 
-    With the edge's part of a keyring no access tokens come out; NotForTheEdge says that the plan is an older release's.
+    Raises UnsupportedPlanVersion, UnknownKey or TamperedPlan.
+
+    With the edge's part of a keyring no access tokens come out; NotForTheEdge says that the plan is
+    an older release's.
     """
     envelope = _open(raw)
     is_edge = keyring.part == "edge"
     sealed = envelope.edge if is_edge else envelope.sealed
     if sealed is None:
-        raise NotForTheEdge("it was sealed by a release that knows no edge; the operator seals it again when upgraded")
-    if is_of_edge(sealed.kid) is not is_edge:  # who has the other keys can derive the edge's, and must not believe it
+        raise NotForTheEdge(
+            "it was sealed by a release that knows no edge; the operator seals it "
+            "again when upgraded"
+        )
+    # who has the other keys can derive the edge's, and must not believe it
+    if is_of_edge(sealed.kid) is not is_edge:
         raise TamperedPlan(f"plan of {envelope.slug!r} names a key that is not for this envelope")
     key = keyring.key(sealed.kid)
     purpose = _FOR_EDGE if is_edge else "sinal plan"
@@ -140,12 +164,17 @@ def unseal(raw: bytes, keyring: Keyring) -> TenantPlan:
         hidden = msgspec.json.decode(AESGCM(key).decrypt(nonce, ciphertext, bound), type=_Hidden)
         plan = msgspec.json.decode(envelope.plan, type=TenantPlan)
     except (InvalidTag, ValueError, msgspec.MsgspecError) as error:
-        raise TamperedPlan(f"plan of {envelope.slug!r} was changed after sealing ({type(error).__name__})") from None
+        raise TamperedPlan(
+            f"plan of {envelope.slug!r} was changed after sealing ({type(error).__name__})"
+        ) from None
     return _join(plan, hidden)
 
 
 def resealed(raw: bytes, keyring: Keyring) -> bytes | None:
-    """The same plan as this release and this keyring seal it; None where it is so already, or can't be opened."""
+    """The same plan as this release and this keyring seal it.
+
+    None where it is so already, or can't be opened.
+    """
     try:
         envelope = _open(raw)
         return None if _is_current(envelope, keyring) else seal(unseal(raw, keyring), keyring)
@@ -154,7 +183,10 @@ def resealed(raw: bytes, keyring: Keyring) -> bytes | None:
 
 
 def sealed_hash(raw: bytes) -> str:
-    """`plan_hash` of a sealed plan, read without any key; raises TamperedPlan or UnsupportedPlanVersion."""
+    """`plan_hash` of a sealed plan, read without any key.
+
+    Raises TamperedPlan or UnsupportedPlanVersion.
+    """
     return _open(raw).hash
 
 
@@ -172,7 +204,9 @@ def holder(raw: bytes) -> Holder | None:
 
 
 def needs_sealing(current: bytes | None, plan: TenantPlan, keyring: Keyring) -> bool:
-    """Whether the bucket's envelope is missing, unreadable, of another plan or under a key that is primary no more."""
+    """Whether the bucket's envelope is missing, unreadable, of another plan or under a key that is
+    primary no more.
+    """
     if current is None:
         return True
     try:
@@ -185,20 +219,28 @@ def needs_sealing(current: bytes | None, plan: TenantPlan, keyring: Keyring) -> 
 def _is_current(envelope: _Envelope, keyring: Keyring) -> bool:
     """Whether it is sealed under the keys that are primary, for the edge too."""
     edge = envelope.edge
-    return envelope.sealed.kid == keyring.primary and edge is not None and edge.kid == keyring.edge_primary
+    return (
+        envelope.sealed.kid == keyring.primary
+        and edge is not None
+        and edge.kid == keyring.edge_primary
+    )
 
 
 def _lock(hidden: _Hidden, keyring: Keyring, kid: str, bound: bytes) -> _Sealed:
     nonce = secrets.token_bytes(_NONCE_BYTES)
     ciphertext = AESGCM(keyring.key(kid)).encrypt(nonce, _canonical(hidden), bound)
-    return _Sealed(kid=kid, nonce=b64encode(nonce).decode(), ciphertext=b64encode(ciphertext).decode())
+    return _Sealed(
+        kid=kid, nonce=b64encode(nonce).decode(), ciphertext=b64encode(ciphertext).decode()
+    )
 
 
 def _open(raw: bytes) -> _Envelope:
     try:
         version = msgspec.json.decode(raw, type=_Head).version
         if version != PLAN_VERSION:
-            raise UnsupportedPlanVersion(f"plan has version {version}, this release reads {PLAN_VERSION}")
+            raise UnsupportedPlanVersion(
+                f"plan has version {version}, this release reads {PLAN_VERSION}"
+            )
         return msgspec.json.decode(raw, type=_Envelope)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TamperedPlan(f"not a sealed plan: {error}") from None
@@ -222,7 +264,11 @@ def _of_edge(plan: TenantPlan) -> _Hidden:
         credentials={
             one.name: kept
             for one in plan.integrations
-            if (kept := {k: v for k, v in one.credentials.items() if k not in optional_keys(one.gateway)})
+            if (
+                kept := {
+                    k: v for k, v in one.credentials.items() if k not in optional_keys(one.gateway)
+                }
+            )
         }
     )
 
@@ -240,6 +286,10 @@ def _join(plan: TenantPlan, hidden: _Hidden) -> TenantPlan:
     replace = msgspec.structs.replace
     return replace(
         plan,
-        destinations=tuple(replace(d, access_token=hidden.access_tokens.get(d.name, "")) for d in plan.destinations),
-        integrations=tuple(replace(i, credentials=hidden.credentials.get(i.name, {})) for i in plan.integrations),
+        destinations=tuple(
+            replace(d, access_token=hidden.access_tokens.get(d.name, "")) for d in plan.destinations
+        ),
+        integrations=tuple(
+            replace(i, credentials=hidden.credentials.get(i.name, {})) for i in plan.integrations
+        ),
     )

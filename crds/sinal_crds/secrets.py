@@ -36,13 +36,18 @@ class BadSecret(ValueError):
 
 
 def secret_data(manifest: Mapping[str, object]) -> dict[str, str]:
-    """Text of a `v1 Secret`, `stringData` over `data`, surrounding white space removed; raises BadSecret.
+    """Text of a `v1 Secret`, `stringData` over `data`, surrounding white space removed.
 
-    The white space is that of `echo token | base64`: no credential of a gateway or of Meta begins or ends with any.
+    Raises BadSecret.
+
+    The white space is that of `echo token | base64`: no credential of a gateway or of Meta begins
+    or ends with any.
     """
     encoded = _section(manifest, "data")
     values = {key: _decode(key, value) for key, value in encoded.items()}
-    return {key: value.strip() for key, value in (values | _section(manifest, "stringData")).items()}
+    return {
+        key: value.strip() for key, value in (values | _section(manifest, "stringData")).items()
+    }
 
 
 def _section(manifest: Mapping[str, object], name: str) -> dict[str, str]:
@@ -59,4 +64,6 @@ def _decode(key: str, value: str) -> str:
     try:
         return base64.b64decode("".join(value.split()), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise BadSecret(("data", key), "is not base64 of UTF-8 text; use stringData for plain text") from None
+        raise BadSecret(
+            ("data", key), "is not base64 of UTF-8 text; use stringData for plain text"
+        ) from None

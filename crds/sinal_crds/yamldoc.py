@@ -1,7 +1,8 @@
 """YAML documents as plain data, with the line of every field.
 
-Values are read as `kubectl` reads them (yes/no/on/off are booleans, dates are strings, merge keys work), so that a
-manifest means the same here and there. Invariant: reading is bounded in size, depth and expanded nodes for any input.
+Values are read as `kubectl` reads them (yes/no/on/off are booleans, dates are strings, merge keys
+work), so that a manifest means the same here and there. Invariant: reading is bounded in size,
+depth and expanded nodes for any input.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ Path = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _TRUE = frozenset({"y", "yes", "true", "on"})
-_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$")
+_FLOAT = re.compile(
+    r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+)
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -39,11 +42,15 @@ def _resolves(tag: str, pattern: str, first: str) -> None:
 
 
 _resolves(
-    "bool", r"^(y|Y|n|N|(yes|no|on|off|true|false|Yes|No|On|Off|True|False|YES|NO|ON|OFF|TRUE|FALSE))$", "yYnNoOtTfF"
+    "bool",
+    r"^(y|Y|n|N|(yes|no|on|off|true|false|Yes|No|On|Off|True|False|YES|NO|ON|OFF|TRUE|FALSE))$",
+    "yYnNoOtTfF",
 )
 _resolves("null", r"^(~|null|Null|NULL|)$", "~nN")
 _Loader.add_implicit_resolver(_TAG + "null", re.compile(r"^$"), [""])
-_resolves("int", r"^[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7_]+|0[0-7_]*|[1-9][0-9_]*)$", "-+0123456789")
+_resolves(
+    "int", r"^[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7_]+|0[0-7_]*|[1-9][0-9_]*)$", "-+0123456789"
+)
 _resolves("float", _FLOAT.pattern, "-+.0123456789")
 _resolves("merge", r"^<<$", "<")
 
@@ -80,7 +87,10 @@ class _Refused(Exception):
 
 
 def documents(text: str) -> Iterator[Document]:
-    """Every document that is not empty; a syntax error ends the file with a document that holds only the fault."""
+    """Every document that is not empty.
+
+    A syntax error ends the file with a document that holds only the fault.
+    """
     if len(text) > MAX_BYTES:
         yield _broken(1, f"is larger than {MAX_BYTES >> 20} MiB; split the file")
         return
@@ -99,7 +109,11 @@ def documents(text: str) -> Iterator[Document]:
 def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
     """The parser's words, with what they mostly mean."""
     words = str(error.problem or error.context)
-    shifted = ("did not find expected key", "mapping values are not allowed", "did not find expected '-' indicator")
+    shifted = (
+        "did not find expected key",
+        "mapping values are not allowed",
+        "did not find expected '-' indicator",
+    )
     if words.startswith(shifted):
         return f"{words}; compare the indentation of this line with those above"
     line = "".join(text.splitlines()[error.problem_mark.line :][:1]) if error.problem_mark else ""
@@ -109,7 +123,9 @@ def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
 
 
 def _bound_depth(text: str) -> None:
-    """Refuse deep nesting before nodes are composed: libyaml's composer recurses without a limit."""
+    """Refuse deep nesting before nodes are composed: libyaml's composer recurses without a
+    limit.
+    """
     depth = 0
     with suppress(yaml.YAMLError):  # composing meets the same error, after the documents before it
         for event in yaml.parse(text, Loader=_Loader):
@@ -159,7 +175,9 @@ class _Reader:
         if self._nodes > _MAX_NODES:
             raise _Refused(node, f"expands to more than {_MAX_NODES} values; use fewer aliases")
         if depth > _MAX_DEPTH:
-            raise _Refused(node, f"is nested deeper than {_MAX_DEPTH} levels, or an alias contains itself")
+            raise _Refused(
+                node, f"is nested deeper than {_MAX_DEPTH} levels, or an alias contains itself"
+            )
         if isinstance(node, MappingNode):
             return self._mapping(node, path, depth)
         if isinstance(node, SequenceNode):

@@ -14,12 +14,14 @@ GROUP = Group(
     [
         Alert(
             name="SinalTokenInvalid",
-            expr=f'max by (tenant, destination, reason) (sinal_breaker_reason{{reason=~"{_PERSON}"}}) > 0',
+            expr=f"max by (tenant, destination, reason) "
+            f'(sinal_breaker_reason{{reason=~"{_PERSON}"}}) > 0',
             lasting="5m",
             severity="critical",
             summary=f"Meta refuses the token: {_WHERE}.",
             description=(
-                "Its conversions wait and are sent once the token works. After seven days Meta takes them no more."
+                "Its conversions wait and are sent once the token works. After seven days Meta "
+                "takes them no more."
             ),
             board="sinal-delivery",
         ),
@@ -30,17 +32,20 @@ GROUP = Group(
             severity="critical",
             summary=f"Meta refuses the pixel, the API version or their linkage: {_WHERE}.",
             description=(
-                "Its conversions wait until the Destination is put right. After seven days Meta takes them no more."
+                "Its conversions wait until the Destination is put right. After seven days Meta "
+                "takes them no more."
             ),
             board="sinal-delivery",
         ),
         Alert(
             name="SinalBreakerOpen",
-            expr=f'max by (tenant, destination, reason) (sinal_breaker_reason{{reason!~"{_TOLD}"}}) > 0',
+            expr=f"max by (tenant, destination, reason) "
+            f'(sinal_breaker_reason{{reason!~"{_TOLD}"}}) > 0',
             lasting="10m",
             severity="warning",
             summary=f"Meta fails or does not answer: {_WHERE}.",
-            description="Events wait and are tried again, less and less often. Reason: {{ $labels.reason }}.",
+            description="Events wait and are tried again, less and less often. Reason: {{ "
+            "$labels.reason }}.",
             board="sinal-delivery",
         ),
         Alert(
@@ -48,7 +53,8 @@ GROUP = Group(
             expr=f"sum by (tenant, reason) ({grown('sinal_dead_letters_total', '', '30m')}) >= 10",
             severity="warning",
             summary=(
-                "{{ $labels.tenant }}: {{ $value | humanize }} events given up in half an hour ({{ $labels.reason }})."
+                "{{ $labels.tenant }}: {{ $value | humanize }} events given up in half an hour ({{ "
+                "$labels.reason }})."
             ),
             description="They are kept and can be replayed once the cause is mended.",
             board="sinal-delivery",

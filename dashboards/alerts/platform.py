@@ -12,12 +12,14 @@ GROUP = Group(
     [
         Alert(
             name="SinalOperatorNotReconciling",
-            # A round over all objects comes every five minutes at the latest, whichever replica leads.
+            # A round over all objects comes every five minutes at the latest, whichever replica
+            # leads.
             expr=f"(sum(increase({_ROUNDS}[15m])) or vector(0)) == 0",
             lasting="5m",
             severity="critical",
             summary="No operator has looked at the declared objects for 15 minutes.",
-            description="What is provisioned works on; changes, new tenants and new tokens are not taken over.",
+            description="What is provisioned works on; changes, new tenants and new tokens are not "
+            "taken over.",
             board="sinal-operator",
         ),
         Alert(
@@ -28,19 +30,24 @@ GROUP = Group(
             ),
             lasting="10m",
             severity="warning",
-            summary="{{ $value | humanizePercentage }} of the reconciliations ({{ $labels.kind }}) fail.",
-            description="NATS refuses, or the API server does. A full disk of NATS is one cause: see nats-disk-full.",
+            summary="{{ $value | humanizePercentage }} of the reconciliations ({{ $labels.kind }}) "
+            "fail.",
+            description="NATS refuses, or the API server does. A full disk of NATS is one cause: "
+            "see nats-disk-full.",
             board="sinal-operator",
         ),
         Alert(
             name="SinalObjectNotReady",
             expr=(
-                "time() - min by (kind, namespace, name, reason) (sinal_object_not_ready_since_timestamp_seconds) > 600"
+                "time() - min by (kind, namespace, name, reason) "
+                "(sinal_object_not_ready_since_timestamp_seconds) > 600"
             ),
             lasting="1m",
             severity="warning",
-            summary="{{ $labels.kind }} {{ $labels.namespace }}/{{ $labels.name }} is not ready: {{ $labels.reason }}.",
-            description="For {{ $value | humanizeDuration }}. Its conditions say what is wrong and what to do.",
+            summary="{{ $labels.kind }} {{ $labels.namespace }}/{{ $labels.name }} is not ready: "
+            "{{ $labels.reason }}.",
+            description="For {{ $value | humanizeDuration }}. Its conditions say what is wrong and "
+            "what to do.",
             board="sinal-operator",
         ),
         Alert(
@@ -53,20 +60,24 @@ GROUP = Group(
             severity="critical",
             summary="No process of the role {{ $labels.role }} is left that Prometheus reaches.",
             description=(
-                "It ran within a day. Either it does not run, or nothing is known of it, and other alerts see nothing."
+                "It ran within a day. Either it does not run, or nothing is known of it, and other "
+                "alerts see nothing."
             ),
             board="sinal-queues",
         ),
         Alert(
             name="SinalAutoscalerBlind",
             expr=(
-                "max by (namespace, horizontalpodautoscaler) (kube_horizontalpodautoscaler_status_condition"
+                "max by (namespace, horizontalpodautoscaler) "
+                "(kube_horizontalpodautoscaler_status_condition"
                 f'{{condition="ScalingActive", status="false", {_HPA}}}) == 1'
             ),
             lasting="10m",
             severity="warning",
-            summary="The autoscaler {{ $labels.namespace }}/{{ $labels.horizontalpodautoscaler }} gets no figures.",
-            description="It keeps the number of pods as it is. The metrics adapter or KEDA does not answer.",
+            summary="The autoscaler {{ $labels.namespace }}/{{ $labels.horizontalpodautoscaler }} "
+            "gets no figures.",
+            description="It keeps the number of pods as it is. The metrics adapter or KEDA does "
+            "not answer.",
             board="sinal-queues",
         ),
         Alert(
@@ -80,8 +91,10 @@ GROUP = Group(
             ),
             lasting="15m",
             severity="warning",
-            summary="{{ $labels.namespace }}/{{ $labels.horizontalpodautoscaler }} is at its maximum, and events wait.",
-            description="More pods are not allowed. Raise the maximum, or find what makes each of them slow.",
+            summary="{{ $labels.namespace }}/{{ $labels.horizontalpodautoscaler }} is at its "
+            "maximum, and events wait.",
+            description="More pods are not allowed. Raise the maximum, or find what makes each of "
+            "them slow.",
             board="sinal-queues",
         ),
         Alert(
@@ -90,7 +103,8 @@ GROUP = Group(
             lasting="1h",
             severity="warning",
             summary="The metrics adapter's certificate ends in {{ $value | humanizeDuration }}.",
-            description="It should have renewed itself. When it ends, autoscaling and the deletion of namespaces stop.",
+            description="It should have renewed itself. When it ends, autoscaling and the deletion "
+            "of namespaces stop.",
             board="sinal-operator",
         ),
         Alert(
@@ -99,7 +113,8 @@ GROUP = Group(
             lasting="1h",
             severity="warning",
             summary="The newest good backup is {{ $value | humanizeDuration }} old.",
-            description="Or there is none. What was accepted since is lost with the disks of PostgreSQL and NATS.",
+            description="Or there is none. What was accepted since is lost with the disks of "
+            "PostgreSQL and NATS.",
             board="sinal-operator",
         ),
     ],

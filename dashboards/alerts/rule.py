@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from dashboards.board import RUNBOOKS
 
-# critical: somebody is woken, data is late or at risk. warning: somebody looks at it in working hours.
+# critical: somebody is woken, data is late or at risk. warning: somebody looks at it in working
+# hours.
 Severity = Literal["critical", "warning"]
 
 
@@ -22,12 +23,17 @@ class Record:
 
     def render(self) -> dict[str, Any]:
         """As Prometheus reads it."""
-        return {"record": self.name, "expr": self.expr} | ({"labels": dict(self.labels)} if self.labels else {})
+        return {"record": self.name, "expr": self.expr} | (
+            {"labels": dict(self.labels)} if self.labels else {}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """Something that a person has to know. `page` is its runbook, where several alerts share one."""
+    """Something that a person has to know.
+
+    `page` is its runbook, where several alerts share one.
+    """
 
     name: str
     expr: str
@@ -70,4 +76,8 @@ class Group:
 
     def render(self) -> dict[str, Any]:
         """As Prometheus reads it."""
-        return {"name": self.name, "interval": self.interval, "rules": [rule.render() for rule in self.rules]}
+        return {
+            "name": self.name,
+            "interval": self.interval,
+            "rules": [rule.render() for rule in self.rules],
+        }

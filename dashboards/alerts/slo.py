@@ -1,7 +1,8 @@
 """The promises, as errors per request, and alerts when the budget of errors burns too fast.
 
-Every promise is two series, `sinal:slo_total:rate5m` and `sinal:slo_bad:rate5m`; the rest follows and is the same for
-all. Ratios over longer windows are sums of those, so that a quiet hour weighs as little as it should.
+Every promise is two series, `sinal:slo_total:rate5m` and `sinal:slo_bad:rate5m`; the rest follows
+and is the same for all. Ratios over longer windows are sums of those, so that a quiet hour weighs
+as little as it should.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _WINDOWS = ("30m", "1h", "2h", "6h", "1d", "3d", "30d")  # and 5m, which the rat
 
 @dataclass(frozen=True)
 class Promise:
-    """One objective: so large a share of `total` is not `bad`, over 30 days. Rates a second, as PromQL."""
+    """One objective: so large a share of `total` is not `bad`, over 30 days.
+
+    Rates a second, as PromQL.
+    """
 
     slo: str
     objective: float
@@ -40,7 +44,8 @@ def _rate(series: str) -> str:
 
 
 _ASKED = 'source!~"none|suspended"'  # neither probes, nor what is refused because somebody said so
-_FAILED = "retry|in_doubt|throttle|unknown"  # of the other verdicts, Meta judged the events, or a person has to act
+# of the other verdicts, Meta judged the events, or a person has to act
+_FAILED = "retry|in_doubt|throttle|unknown"
 _DELIVERED = _rate('sinal_event_latency_seconds_count{stage="delivered"}')
 _IN_TIME = _rate(f'sinal_event_latency_seconds_bucket{{stage="delivered", le="{LATE_S}"}}')
 _TAKEN = _rate('sinal_capi_events_total{outcome="delivered"}')
@@ -88,7 +93,9 @@ PROMISES = (
 
 @dataclass(frozen=True)
 class Burn:
-    """So many times faster than the budget allows, over a long window and still over a short one."""
+    """So many times faster than the budget allows, over a long window and still over a short
+    one.
+    """
 
     factor: float
     long: str
@@ -110,11 +117,19 @@ def _records() -> list[Record]:
     for promise in PROMISES:
         labels = (("slo", promise.slo),)
         made.append(Record("sinal:slo_total:rate5m", promise.total, labels))
-        made.append(Record("sinal:slo_bad:rate5m", f"({promise.bad}) or 0 * ({promise.total})", labels))
+        made.append(
+            Record("sinal:slo_bad:rate5m", f"({promise.bad}) or 0 * ({promise.total})", labels)
+        )
         made.append(Record("sinal:slo:allowed", f"vector({promise.allowed})", labels))
-    made.append(Record("sinal:slo_errors:ratio_rate5m", "sinal:slo_bad:rate5m / (sinal:slo_total:rate5m > 0)"))
+    made.append(
+        Record(
+            "sinal:slo_errors:ratio_rate5m", "sinal:slo_bad:rate5m / (sinal:slo_total:rate5m > 0)"
+        )
+    )
     for window in _WINDOWS:
-        bad, total = (f"sum_over_time(sinal:slo_{part}:rate5m[{window}])" for part in ("bad", "total"))
+        bad, total = (
+            f"sum_over_time(sinal:slo_{part}:rate5m[{window}])" for part in ("bad", "total")
+        )
         made.append(Record(f"sinal:slo_errors:ratio_rate{window}", f"{bad} / ({total} > 0)"))
     return made
 
@@ -122,8 +137,13 @@ def _records() -> list[Record]:
 def _alert(promise: Promise, burn: Burn) -> Alert:
     threshold = f"{burn.factor} * {promise.allowed}"
     which = f'{{slo="{promise.slo}"}}'
-    long, short = (f"sinal:slo_errors:ratio_rate{window}{which} > {threshold}" for window in (burn.long, burn.short))
-    enough = f"sum_over_time(sinal:slo_total:rate5m{which}[{burn.long}]) * {EVERY_S} >= {LEAST_EVENTS}"
+    long, short = (
+        f"sinal:slo_errors:ratio_rate{window}{which} > {threshold}"
+        for window in (burn.long, burn.short)
+    )
+    enough = (
+        f"sum_over_time(sinal:slo_total:rate5m{which}[{burn.long}]) * {EVERY_S} >= {LEAST_EVENTS}"
+    )
     return Alert(
         name=promise.alert,
         expr=f"{long}\nand {short}\nand {enough}",
@@ -132,7 +152,8 @@ def _alert(promise: Promise, burn: Burn) -> Alert:
         labels=(("slo", promise.slo), ("window", burn.long)),
         summary=f"{promise.what} The budget of 30 days burns {burn.factor:g} times too fast.",
         description=(
-            f"{{{{ $value | humanizePercentage }}}} errors in {burn.long}, and still so in the last {burn.short}; "
+            f"{{{{ $value | humanizePercentage }}}} errors in {burn.long}, and still so in the "
+            f"last {burn.short}; "
             f"{promise.allowed * 100:g} % are allowed over 30 days."
         ),
         board=promise.board,

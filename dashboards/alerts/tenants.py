@@ -1,4 +1,6 @@
-"""Alerts on what a tenant would want to know: silence, refused webhooks, fewer signals, a gateway that changed."""
+"""Alerts on what a tenant would want to know: silence, refused webhooks, fewer signals, a gateway
+that changed.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ GROUP = Group(
             severity="warning",
             summary="{{ $labels.tenant }} has sent nothing for an hour.",
             description=(
-                "At this hour of yesterday and of a week ago it sent. Its page script or its webhooks may be gone."
+                "At this hour of yesterday and of a week ago it sent. Its page script or its "
+                "webhooks may be gone."
             ),
             board="sinal-tenant",
         ),
@@ -41,13 +44,16 @@ GROUP = Group(
             name="SinalWebhooksRefused",
             expr=(
                 f"sum by (tenant) (increase({_REFUSED}[30m])) >= 10\n"
-                f"and sum by (tenant) (increase({_REFUSED}[30m])) / sum by (tenant) (increase({_HOOKS}[30m])) > 0.5"
+                f"and sum by (tenant) (increase({_REFUSED}[30m])) / sum by (tenant) "
+                f"(increase({_HOOKS}[30m])) > 0.5"
             ),
             lasting="5m",
             severity="critical",
-            summary="{{ $labels.tenant }}: most webhooks are refused, {{ $value | humanize }} in half an hour.",
+            summary="{{ $labels.tenant }}: most webhooks are refused, {{ $value | humanize }} in "
+            "half an hour.",
             description=(
-                "Signature or address does not fit. Gateways give up after some tries, and these sales are gone then."
+                "Signature or address does not fit. Gateways give up after some tries, and these "
+                "sales are gone then."
             ),
             board="sinal-tenant",
         ),
@@ -60,9 +66,11 @@ GROUP = Group(
             ),
             lasting="1h",
             severity="warning",
-            summary="{{ $labels.tenant }}: only {{ $value | humanizePercentage }} of sales carry {{ $labels.signal }}.",
+            summary="{{ $labels.tenant }}: only {{ $value | humanizePercentage }} of sales carry "
+            "{{ $labels.signal }}.",
             description=(
-                "That is much less than in the week before: Meta finds fewer of the buyers. Pages or gateway changed."
+                "That is much less than in the week before: Meta finds fewer of the buyers. Pages "
+                "or gateway changed."
             ),
             board="sinal-tenant",
         ),
@@ -70,9 +78,11 @@ GROUP = Group(
             name="SinalGatewayDrift",
             expr=f"sum by (gateway, what) ({grown('sinal_gateway_drift_total', '', '1h')}) >= 10",
             severity="warning",
-            summary="{{ $labels.gateway }}: {{ $labels.what }}, {{ $value | humanize }} times in an hour.",
+            summary="{{ $labels.gateway }}: {{ $labels.what }}, {{ $value | humanize }} times in "
+            "an hour.",
             description=(
-                "The gateway says something that its adapter does not know. What is not understood is in quarantine."
+                "The gateway says something that its adapter does not know. What is not understood "
+                "is in quarantine."
             ),
             board="sinal-operator",
         ),

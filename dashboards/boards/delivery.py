@@ -11,7 +11,9 @@ _STATES = {0: ("closed", "green"), 1: ("half open", "orange"), 2: ("open", "red"
 _TENANT = board_link("sinal-tenant", "This tenant", tenant="tenant")
 
 _STOPPED = f"topk(50, max by (tenant, destination, reason) (sinal_breaker_reason{{{_D}}}))"
-_DOUBTED = promql.rate("sinal_capi_events_total", "tenant, destination", f'{_D}, outcome="in_doubt"')
+_DOUBTED = promql.rate(
+    "sinal_capi_events_total", "tenant, destination", f'{_D}, outcome="in_doubt"'
+)
 _STRANDED = promql.grown("sinal_stranded_total", _D, promql.RANGE)
 
 _NOW = Row(
@@ -21,7 +23,8 @@ _NOW = Row(
             kind="table",
             title="Which take nothing, and why?",
             why=(
-                "credential, no_token: the token. configuration: pixel, API version or linkage. retry, in_doubt, "
+                "credential, no_token: the token. configuration: pixel, API version or linkage. "
+                "retry, in_doubt, "
                 "unknown: "
                 "Meta fails or does not answer. Their events wait; other destinations' do not."
             ),
@@ -29,7 +32,8 @@ _NOW = Row(
             queries=(
                 Query(_STOPPED),
                 Query(
-                    f"time() - max by (tenant, destination) (sinal_capi_last_success_timestamp_seconds{{{_D}}})"
+                    f"time() - max by (tenant, destination) "
+                    f"(sinal_capi_last_success_timestamp_seconds{{{_D}}})"
                     f" and on (tenant, destination) {_STOPPED}"
                 ),
             ),
@@ -37,17 +41,24 @@ _NOW = Row(
             units=("short", "s"),
             empty="Every destination takes events",
             values=(_TENANT,),
-            links=(runbook("SinalTokenInvalid"), runbook("SinalBreakerOpen"), runbook("SinalDestinationMisconfigured")),
+            links=(
+                runbook("SinalTokenInvalid"),
+                runbook("SinalBreakerOpen"),
+                runbook("SinalDestinationMisconfigured"),
+            ),
         ),
         Panel(
             kind="timeline",
             title="When did each stop?",
-            why="State of the breakers that were not closed at some moment of the time shown; at most thirty.",
+            why="State of the breakers that were not closed at some moment of the time shown; at "
+            "most thirty.",
             unit="short",
             queries=(
                 Query(
-                    f"max by (tenant, destination) (sinal_breaker_state{{{_D}}}) and on (tenant, destination) topk(30, "
-                    f"max by (tenant, destination) (max_over_time(sinal_breaker_state{{{_D}}}[{promql.RANGE}])) > 0)",
+                    f"max by (tenant, destination) (sinal_breaker_state{{{_D}}}) and on (tenant, "
+                    f"destination) topk(30, "
+                    f"max by (tenant, destination) "
+                    f"(max_over_time(sinal_breaker_state{{{_D}}}[{promql.RANGE}])) > 0)",
                     "{{tenant}} / {{destination}}",
                 ),
             ),
@@ -64,7 +75,8 @@ _ANSWERS = Row(
             kind="lines",
             title="What became of events?",
             why=(
-                "delivered: Meta took it. retry, throttled, auth: it will be sent again. in_doubt: it may have "
+                "delivered: Meta took it. retry, throttled, auth: it will be sent again. in_doubt: "
+                "it may have "
                 "arrived. "
                 "refused: never again. withheld: not to be sent."
             ),
@@ -76,12 +88,15 @@ _ANSWERS = Row(
             kind="lines",
             title="What do the answers mean?",
             why=(
-                "Requests by what the answer meant. data, request: an event breaks a rule, and the others of its "
+                "Requests by what the answer meant. data, request: an event breaks a rule, and the "
+                "others of its "
                 "request "
                 "are sent without it. throttle: Meta asks for a pause."
             ),
             unit="reqps",
-            queries=(Query(promql.rate("sinal_capi_requests_total", "verdict", _D), "{{verdict}}"),),
+            queries=(
+                Query(promql.rate("sinal_capi_requests_total", "verdict", _D), "{{verdict}}"),
+            ),
             stacked=True,
             links=(runbook("SinalDispatchBudgetBurn"),),
         ),
@@ -89,7 +104,8 @@ _ANSWERS = Row(
             kind="lines",
             title="Which destinations fail most?",
             why=(
-                "Share of the requests that Meta did not judge: it failed, did not answer, or asked for a pause. "
+                "Share of the requests that Meta did not judge: it failed, did not answer, or "
+                "asked for a pause. "
                 "The ten "
                 "worst."
             ),
@@ -116,7 +132,12 @@ _ANSWERS = Row(
             why="One request to the Graph API.",
             unit="s",
             queries=tuple(
-                Query(promql.quantile(share, "sinal_capi_request_seconds", "", 'destination=~"$destination"'), name)
+                Query(
+                    promql.quantile(
+                        share, "sinal_capi_request_seconds", "", 'destination=~"$destination"'
+                    ),
+                    name,
+                )
                 for share, name in ((0.5, "half of them"), (0.99, "99 %"))
             ),
         ),
@@ -132,7 +153,12 @@ _LOST = Row(
             why="From the door to Meta's answer, of delivered events.",
             unit="s",
             queries=tuple(
-                Query(promql.quantile(share, "sinal_event_latency_seconds", "", f'{_T}, stage="delivered"'), name)
+                Query(
+                    promql.quantile(
+                        share, "sinal_event_latency_seconds", "", f'{_T}, stage="delivered"'
+                    ),
+                    name,
+                )
                 for share, name in ((0.5, "half of them"), (0.95, "95 %"), (0.99, "99 %"))
             ),
             links=(runbook("SinalLatencyBudgetBurn"),),
@@ -143,7 +169,11 @@ _LOST = Row(
             why="Dead letters by reason, in the time shown. They can be replayed.",
             unit="short",
             queries=(
-                Query(f"sum by (reason) ({promql.grown('sinal_dead_letters_total', _T, promql.RANGE)})", "{{reason}}"),
+                Query(
+                    "sum by (reason) "
+                    f"({promql.grown('sinal_dead_letters_total', _T, promql.RANGE)})",
+                    "{{reason}}",
+                ),
             ),
             empty="Nothing was given up",
             decimals=0,
@@ -152,7 +182,8 @@ _LOST = Row(
         Panel(
             kind="table",
             title="Whose?",
-            why="The twenty tenants with most dead letters in the time shown. A row leads to its tenant.",
+            why="The twenty tenants with most dead letters in the time shown. A row leads to its "
+            "tenant.",
             unit="short",
             queries=(
                 Query(
@@ -168,7 +199,8 @@ _LOST = Row(
         Panel(
             kind="lines",
             title="How many may Meta have twice?",
-            why="Events in doubt: sent, and no answer came. They are sent again with the same id, or parked, as the "
+            why="Events in doubt: sent, and no answer came. They are sent again with the same id, "
+            "or parked, as the "
             "Destination says.",
             unit="short",
             queries=(
@@ -183,7 +215,8 @@ _LOST = Row(
             kind="bars",
             title="Whose messages had to be sent again because the broker lost them?",
             why=(
-                "Deliveries whose message was lost are published again from PostgreSQL. Many at once: NATS lost "
+                "Deliveries whose message was lost are published again from PostgreSQL. Many at "
+                "once: NATS lost "
                 "its data."
             ),
             unit="short",
@@ -203,10 +236,15 @@ _LOST = Row(
 BOARD = Board(
     uid="sinal-delivery",
     title="Sinal / Delivery",
-    description="Destinations: which take events, what Meta answers, what is late, what was given up.",
+    description="Destinations: which take events, what Meta answers, what is late, what was given "
+    "up.",
     rows=(_NOW, _ANSWERS, _LOST),
     variables=(
         Variable("tenant", "Tenant", 'label_values(sinal_breaker_state{tenant!=""}, tenant)'),
-        Variable("destination", "Destination", 'label_values(sinal_breaker_state{tenant=~"$tenant"}, destination)'),
+        Variable(
+            "destination",
+            "Destination",
+            'label_values(sinal_breaker_state{tenant=~"$tenant"}, destination)',
+        ),
     ),
 )

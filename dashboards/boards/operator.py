@@ -1,4 +1,6 @@
-"""The operator and what works behind the scenes: declared objects, reconciliations, chores, certificates."""
+"""The operator and what works behind the scenes: declared objects, reconciliations, chores,
+certificates.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ _OBJECTS = Row(
         Panel(
             kind="stat",
             title="How many objects are not ready?",
-            why="Tenants, destinations, funnels and integrations whose condition Ready is not True.",
+            why="Tenants, destinations, funnels and integrations whose condition Ready is not "
+            "True.",
             unit="short",
             queries=(Query('max by (kind) (sinal_objects{ready="false"})', "{{kind}}"),),
             width=8,
@@ -22,11 +25,13 @@ _OBJECTS = Row(
         Panel(
             kind="table",
             title="Which, for how long, and why?",
-            why="The first hundred. `kubectl describe` says what to do; reasons are in the page on the operator.",
+            why="The first hundred. `kubectl describe` says what to do; reasons are in the page on "
+            "the operator.",
             unit="short",
             queries=(
                 Query(
-                    "time() - min by (kind, namespace, name, reason) (sinal_object_not_ready_since_timestamp_seconds)"
+                    "time() - min by (kind, namespace, name, reason) "
+                    "(sinal_object_not_ready_since_timestamp_seconds)"
                 ),
             ),
             width=16,
@@ -39,7 +44,8 @@ _OBJECTS = Row(
         Panel(
             kind="lines",
             title="How many objects are there?",
-            why="By kind and readiness, and plans whose Tenant is gone: their sales go on until somebody removes them.",
+            why="By kind and readiness, and plans whose Tenant is gone: their sales go on until "
+            "somebody removes them.",
             unit="short",
             queries=(
                 Query("max by (kind, ready) (sinal_objects)", "{{kind}}, ready {{ready}}"),
@@ -53,7 +59,8 @@ _OBJECTS = Row(
             unit="short",
             queries=(
                 Query(
-                    "topk(15, sum by (tenant, what) (increase(sinal_ingest_earlier_keys_total[1d])) > 0)",
+                    "topk(15, sum by (tenant, what) "
+                    "(increase(sinal_ingest_earlier_keys_total[1d])) > 0)",
                     "{{tenant}}: {{what}}",
                 ),
             ),
@@ -63,12 +70,15 @@ _OBJECTS = Row(
             kind="lines",
             title="What do reconciliations come to?",
             why=(
-                "Tenant: one tenant's stream, consumers and plan at NATS, every five seconds. Cluster: a round "
+                "Tenant: one tenant's stream, consumers and plan at NATS, every five seconds. "
+                "Cluster: a round "
                 "over all "
                 "objects, when something changed."
             ),
             unit="short",
-            queries=(Query(promql.rate("sinal_reconcile_total", "kind, result"), "{{kind}} {{result}}"),),
+            queries=(
+                Query(promql.rate("sinal_reconcile_total", "kind, result"), "{{kind}} {{result}}"),
+            ),
             stacked=True,
             links=(runbook("SinalReconcileFails"),),
         ),
@@ -85,22 +95,31 @@ _OBJECTS = Row(
         Panel(
             kind="lines",
             title="How long does NATS take to answer the operator?",
-            why="Single requests to NATS' API, 99 % of each kind. A reconciliation of a tenant is little else.",
+            why="Single requests to NATS' API, 99 % of each kind. A reconciliation of a tenant is "
+            "little else.",
             unit="s",
-            queries=(Query(promql.quantile(0.99, "sinal_nats_request_seconds", "operation"), "{{operation}}"),),
+            queries=(
+                Query(
+                    promql.quantile(0.99, "sinal_nats_request_seconds", "operation"),
+                    "{{operation}}",
+                ),
+            ),
         ),
         Panel(
             kind="lines",
             title="Which of its requests does NATS not grant?",
             why=(
-                "refused: NATS says why, and so does the condition of the tenant. unanswered: no answer within five "
+                "refused: NATS says why, and so does the condition of the tenant. unanswered: no "
+                "answer within five "
                 "seconds, or the connection went."
             ),
             unit="short",
             queries=(
                 Query(
                     promql.rate(
-                        "sinal_nats_request_seconds_count", "operation, result", 'result=~"refused|unanswered"'
+                        "sinal_nats_request_seconds_count",
+                        "operation, result",
+                        'result=~"refused|unanswered"',
                     ),
                     "{{operation}} {{result}}",
                 ),
@@ -111,7 +130,8 @@ _OBJECTS = Row(
         Panel(
             kind="stat",
             title="When was all as declared, last?",
-            why="A round ends well when every status could be written. There is one at least every five minutes.",
+            why="A round ends well when every status could be written. There is one at least every "
+            "five minutes.",
             unit="s",
             queries=(Query("time() - max(sinal_reconcile_last_success_timestamp_seconds > 0)"),),
             width=4,
@@ -121,7 +141,8 @@ _OBJECTS = Row(
         Panel(
             kind="stat",
             title="How many operators lead?",
-            why="One of several works, the others stand by. None for long: nothing that is declared is taken over.",
+            why="One of several works, the others stand by. None for long: nothing that is "
+            "declared is taken over.",
             unit="short",
             queries=(Query("sum(sinal_leader)"),),
             width=4,
@@ -131,9 +152,12 @@ _OBJECTS = Row(
         Panel(
             kind="stat",
             title="How long is the adapter's certificate good?",
-            why="Of the metrics adapter's serving certificate. It renews itself long before the end.",
+            why="Of the metrics adapter's serving certificate. It renews itself long before the "
+            "end.",
             unit="s",
-            queries=(Query("min(sinal_adapter_certificate_expiry_timestamp_seconds > 0) - time()"),),
+            queries=(
+                Query("min(sinal_adapter_certificate_expiry_timestamp_seconds > 0) - time()"),
+            ),
             width=4,
             steps=((0, "red"), (0, "red"), (7 * 86400, "green")),
             empty="No adapter runs",
@@ -142,7 +166,8 @@ _OBJECTS = Row(
         Panel(
             kind="stat",
             title="Which share of the autoscaler's questions fails?",
-            why="Of the last ten minutes. While depths are not known nothing is scaled; 503 is the broker's absence.",
+            why="Of the last ten minutes. While depths are not known nothing is scaled; 503 is the "
+            "broker's absence.",
             unit="percentunit",
             queries=(
                 Query(
@@ -166,14 +191,18 @@ _CHORES = Row(
             kind="table",
             title="When was each chore done last?",
             why=(
-                "By any process. tables: partitions and retention, hourly. ledger: every 15 minutes. rollups, "
+                "By any process. tables: partitions and retention, hourly. ledger: every 15 "
+                "minutes. rollups, "
                 "stranded, "
                 "heartbeat, erasures: within minutes."
             ),
             unit="s",
             queries=(
                 Query("time() - max by (chore) (sinal_chore_last_success_timestamp_seconds)"),
-                Query(f"sum by (chore) ({_FAILED}) or 0 * max by (chore) (sinal_chore_last_success_timestamp_seconds)"),
+                Query(
+                    f"sum by (chore) ({_FAILED}) or 0 * max by (chore) "
+                    "(sinal_chore_last_success_timestamp_seconds)"
+                ),
             ),
             columns=("Done", "Failures in an hour"),
             units=("s", "short"),
@@ -200,7 +229,12 @@ _CHORES = Row(
             title="Do gateways say what nobody understands?",
             why="Unknown statuses and fields, and approved sales that lack something, by gateway.",
             unit="short",
-            queries=(Query(promql.rate("sinal_gateway_drift_total", "gateway, what"), "{{gateway}}: {{what}}"),),
+            queries=(
+                Query(
+                    promql.rate("sinal_gateway_drift_total", "gateway, what"),
+                    "{{gateway}}: {{what}}",
+                ),
+            ),
             width=9,
             height=5,
             empty="They speak as expected",
@@ -209,9 +243,15 @@ _CHORES = Row(
         Panel(
             kind="lines",
             title="Do notices of gateways get read back?",
-            why="Some gateways send ids only, and the sale is asked for. Failures are tried again, then given up.",
+            why="Some gateways send ids only, and the sale is asked for. Failures are tried again, "
+            "then given up.",
             unit="short",
-            queries=(Query(promql.rate("sinal_readback_total", "gateway, outcome"), "{{gateway}}: {{outcome}}"),),
+            queries=(
+                Query(
+                    promql.rate("sinal_readback_total", "gateway, outcome"),
+                    "{{gateway}}: {{outcome}}",
+                ),
+            ),
             width=9,
             height=5,
             empty="No such notice came",
@@ -230,7 +270,8 @@ _CHORES = Row(
         Panel(
             kind="table",
             title="How old is the newest good backup?",
-            why="One that was restored and compared; its size, and how long it took. Decades old: there is none.",
+            why="One that was restored and compared; its size, and how long it took. Decades old: "
+            "there is none.",
             unit="s",
             queries=(
                 Query("time() - max(sinal_backup_last_success_timestamp_seconds)"),

@@ -7,7 +7,9 @@ from dashboards.board import GREEN, Board, Panel, Query, Row, Step, board_link, 
 
 _RED_FROM_ONE: tuple[Step, ...] = (GREEN, (1, "red"))
 _TENANT = board_link("sinal-tenant", "This tenant", tenant="tenant")
-_DESTINATION = board_link("sinal-delivery", "This destination", tenant="tenant", destination="destination")
+_DESTINATION = board_link(
+    "sinal-delivery", "This destination", tenant="tenant", destination="destination"
+)
 
 
 def _stat(title: str, why: str, expr: str, **more: object) -> Panel:
@@ -17,7 +19,8 @@ def _stat(title: str, why: str, expr: str, **more: object) -> Panel:
 
 _SENDERS = promql.rate("sinal_ingest_requests_total", "tenant", 'tenant!=""', promql.RANGE)
 _FIRING = (
-    'topk(50, max by (alertname, severity, tenant, destination) (ALERTS{alertname=~"Sinal.*", alertstate="firing"}))'
+    'topk(50, max by (alertname, severity, tenant, destination) (ALERTS{alertname=~"Sinal.*", '
+    'alertstate="firing"}))'
 )
 
 
@@ -26,7 +29,8 @@ _NOW = Row(
     (
         _stat(
             "Tenants whose events wait over 5 min?",
-            "Tenants with a message that has waited longer than five minutes, to be matched or to be sent.",
+            "Tenants with a message that has waited longer than five minutes, to be matched or to "
+            "be sent.",
             promql.or_zero(f"count(max by (tenant) ({promql.OLDEST}) > 300)"),
             links=(runbook("SinalBacklogOld"),),
         ),
@@ -53,7 +57,8 @@ _NOW = Row(
         ),
         _stat(
             "Rows that don't add up?",
-            "accepted = delivered + withheld + dead + in flight, checked every 15 minutes. More than none is a "
+            "accepted = delivered + withheld + dead + in flight, checked every 15 minutes. More "
+            "than none is a "
             "fault of "
             "Sinal.",
             "sum(max by (tenant) (sinal_ledger_difference))",
@@ -77,7 +82,8 @@ _WHOSE = Row(
             kind="table",
             title="Whose events wait, for how long, and for what?",
             why=(
-                "The twenty tenants whose first message has waited longest. Role match: not joined yet; "
+                "The twenty tenants whose first message has waited longest. Role match: not joined "
+                "yet; "
                 "dispatch: not sent "
                 "yet. A row leads to its tenant."
             ),
@@ -94,13 +100,16 @@ _WHOSE = Row(
         Panel(
             kind="table",
             title="Which destinations take nothing, and why?",
-            why="credential: Meta refuses the token. configuration: pixel, version or linkage is wrong. no_token: the "
-            "Secret has none. retry, in_doubt, unknown: Meta fails or does not answer. A row leads to its destination.",
+            why="credential: Meta refuses the token. configuration: pixel, version or linkage is "
+            "wrong. no_token: the "
+            "Secret has none. retry, in_doubt, unknown: Meta fails or does not answer. A row leads "
+            "to its destination.",
             unit="short",
             queries=(
                 Query(f"topk(20, {promql.STOPPED})"),
                 Query(
-                    "time() - max by (tenant, destination) (sinal_capi_last_success_timestamp_seconds)"
+                    "time() - max by (tenant, destination) "
+                    "(sinal_capi_last_success_timestamp_seconds)"
                     f" and on (tenant, destination) topk(20, {promql.STOPPED})"
                 ),
             ),
@@ -124,7 +133,8 @@ _WHOSE = Row(
             kind="lines",
             title="What was given up, and why?",
             why=(
-                "Dead letters by reason. rejected: Meta refused the event for good; too_old: it waited over "
+                "Dead letters by reason. rejected: Meta refused the event for good; too_old: it "
+                "waited over "
                 "seven days; "
                 "internal_error: a fault of Sinal."
             ),
@@ -145,7 +155,8 @@ _PROMISES = Row(
             kind="stat",
             title="How much of the error budget of 30 days is left?",
             why=(
-                "100 %: no error. 0 %: as many as the objective allows. Below: the promise is broken. What "
+                "100 %: no error. 0 %: as many as the objective allows. Below: the promise is "
+                "broken. What "
                 "counts as an "
                 "error is on the page of SLOs."
             ),
@@ -159,7 +170,8 @@ _PROMISES = Row(
         Panel(
             kind="lines",
             title="How fast is it used up?",
-            why="1 uses up the budget of 30 days in exactly 30 days. 14.4 and 6 are where somebody is woken.",
+            why="1 uses up the budget of 30 days in exactly 30 days. 14.4 and 6 are where somebody "
+            "is woken.",
             unit="short",
             queries=(Query("sinal:slo_errors:ratio_rate1h / sinal:slo:allowed", "{{slo}}"),),
             height=5,
@@ -168,21 +180,33 @@ _PROMISES = Row(
         Panel(
             kind="lines",
             title="How are senders answered?",
-            why="Requests at the doors by answer. 202: stored. 4xx: refused, and the sender is told why. 5xx: neither "
+            why="Requests at the doors by answer. 202: stored. 4xx: refused, and the sender is "
+            "told why. 5xx: neither "
             "broker nor spool took it.",
             unit="reqps",
-            queries=(Query(promql.rate("sinal_ingest_requests_total", "status", 'source!="none"'), "{{status}}"),),
+            queries=(
+                Query(
+                    promql.rate("sinal_ingest_requests_total", "status", 'source!="none"'),
+                    "{{status}}",
+                ),
+            ),
             stacked=True,
             links=(runbook("SinalIngestBudgetBurn"),),
         ),
         Panel(
             kind="lines",
             title="How long until an event is matched, and delivered?",
-            why="From the door to the stage, of events that got there. What waits is not in it: see above.",
+            why="From the door to the stage, of events that got there. What waits is not in it: "
+            "see above.",
             unit="s",
             queries=(
-                Query(promql.quantile(0.5, "sinal_event_latency_seconds", "stage"), "{{stage}}, half of them"),
-                Query(promql.quantile(0.99, "sinal_event_latency_seconds", "stage"), "{{stage}}, 99 %"),
+                Query(
+                    promql.quantile(0.5, "sinal_event_latency_seconds", "stage"),
+                    "{{stage}}, half of them",
+                ),
+                Query(
+                    promql.quantile(0.99, "sinal_event_latency_seconds", "stage"), "{{stage}}, 99 %"
+                ),
             ),
             links=(runbook("SinalLatencyBudgetBurn"),),
         ),
@@ -208,7 +232,8 @@ _PROMISES = Row(
             kind="lines",
             title="What becomes of conversions?",
             why=(
-                "Events by what became of the attempt. withheld: consent, policy or a test. refused: the event "
+                "Events by what became of the attempt. withheld: consent, policy or a test. "
+                "refused: the event "
                 "breaks a rule "
                 "of Meta's. in_doubt: it may have arrived."
             ),

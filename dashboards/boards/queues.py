@@ -1,4 +1,6 @@
-"""Queues and autoscaling: how much waits, how fast it is worked off, by how many, and whether that may grow."""
+"""Queues and autoscaling: how much waits, how fast it is worked off, by how many, and whether that
+may grow.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from dashboards.board import GREEN, Board, Panel, Query, Row, board_link, runboo
 
 _TENANT = board_link("sinal-tenant", "This tenant", tenant="labels.tenant")
 _DONE = (
-    'label_replace(sum(rate(sinal_event_latency_seconds_count{stage="%s"}[5m])), "role", "%s", "", "")'  # stage, role
+    # stage, role
+    'label_replace(sum(rate(sinal_event_latency_seconds_count{stage="%s"}[5m])), "role", "%s", "", '
+    '"")'
 )
 _SPEED = " or ".join(_DONE % pair for pair in (("matched", "match"), ("delivered", "dispatch")))
 _KSM = "kube-state-metrics"
@@ -28,7 +32,8 @@ _WAIT = Row(
             kind="lines",
             title="How old is the oldest?",
             why=(
-                "The worst of all tenants. It grows while a role does not keep up, or while a destination takes "
+                "The worst of all tenants. It grows while a role does not keep up, or while a "
+                "destination takes "
                 "nothing."
             ),
             unit="s",
@@ -48,9 +53,12 @@ _WAIT = Row(
         Panel(
             kind="lines",
             title="When will it be worked off?",
-            why="Depth divided by the speed of the last five minutes. Long and growing: more processes are needed.",
+            why="Depth divided by the speed of the last five minutes. Long and growing: more "
+            "processes are needed.",
             unit="s",
-            queries=(Query(f"sum by (role) ({promql.DEPTH}) / on (role) ({_SPEED}) < Inf", "{{role}}"),),
+            queries=(
+                Query(f"sum by (role) ({promql.DEPTH}) / on (role) ({_SPEED}) < Inf", "{{role}}"),
+            ),
         ),
     ),
 )
@@ -71,13 +79,16 @@ _WORK = Row(
             title="How many events a second does each get done?",
             why="matched: joined and written. delivered: taken by Meta.",
             unit="short",
-            queries=(Query(promql.rate("sinal_event_latency_seconds_count", "stage"), "{{stage}}"),),
+            queries=(
+                Query(promql.rate("sinal_event_latency_seconds_count", "stage"), "{{stage}}"),
+            ),
         ),
         Panel(
             kind="lines",
             title="How long does a batch of matching take?",
             why=(
-                "One transaction. If it grows while the depth does, PostgreSQL is what limits, and more "
+                "One transaction. If it grows while the depth does, PostgreSQL is what limits, and "
+                "more "
                 "processes won't help."
             ),
             unit="s",
@@ -103,7 +114,8 @@ _WORK = Row(
                     "{{horizontalpodautoscaler}} has",
                 ),
                 Query(
-                    f"max by (horizontalpodautoscaler) (kube_horizontalpodautoscaler_spec_max_replicas{{{_HPA}}})",
+                    f"max by (horizontalpodautoscaler) "
+                    f"(kube_horizontalpodautoscaler_spec_max_replicas{{{_HPA}}})",
                     "{{horizontalpodautoscaler}} may have",
                 ),
             ),
@@ -114,9 +126,15 @@ _WORK = Row(
         Panel(
             kind="lines",
             title="What does the adapter answer the autoscaler?",
-            why="200: a figure. 503: NATS is away, and no old figure is told. Nothing: nobody asks.",
+            why="200: a figure. 503: NATS is away, and no old figure is told. Nothing: nobody "
+            "asks.",
             unit="reqps",
-            queries=(Query(promql.rate("sinal_adapter_requests_total", "metric, status"), "{{metric}} {{status}}"),),
+            queries=(
+                Query(
+                    promql.rate("sinal_adapter_requests_total", "metric, status"),
+                    "{{metric}} {{status}}",
+                ),
+            ),
             width=24,
             height=5,
             empty="No adapter runs, or nobody asks",
@@ -126,7 +144,8 @@ _WORK = Row(
             kind="stat",
             title="How old are these figures?",
             why=(
-                "Depths are read every five seconds. Old figures: NATS does not answer housekeeping, and the "
+                "Depths are read every five seconds. Old figures: NATS does not answer "
+                "housekeeping, and the "
                 "autoscaler "
                 "sees nothing new."
             ),
@@ -156,7 +175,8 @@ _DISK = Row(
         Panel(
             kind="lines",
             title="How many events wait on ingest's disks?",
-            why="The ten fullest processes. Their events are published in their order when NATS is back.",
+            why="The ten fullest processes. Their events are published in their order when NATS is "
+            "back.",
             unit="short",
             queries=(Query("topk(10, sinal_spool_events)", "{{instance}}"),),
             width=6,
@@ -165,7 +185,8 @@ _DISK = Row(
         Panel(
             kind="lines",
             title="How old is the oldest?",
-            why="Events that stay while NATS is there: their tenant's queue is full, or it is gone.",
+            why="Events that stay while NATS is there: their tenant's queue is full, or it is "
+            "gone.",
             unit="s",
             queries=(Query("topk(10, sinal_spool_oldest_seconds)", "{{instance}}"),),
             width=6,
@@ -176,7 +197,11 @@ _DISK = Row(
             title="How full are the spools?",
             why="A full one answers 503.",
             unit="percentunit",
-            queries=(Query("topk(10, sinal_spool_bytes / (sinal_spool_limit_bytes > 0))", "{{instance}}"),),
+            queries=(
+                Query(
+                    "topk(10, sinal_spool_bytes / (sinal_spool_limit_bytes > 0))", "{{instance}}"
+                ),
+            ),
             width=6,
             steps=(GREEN, (0.5, "orange"), (0.8, "red")),
             links=(runbook("SinalSpoolFillsUp"),),
@@ -184,7 +209,8 @@ _DISK = Row(
         Panel(
             kind="lines",
             title="What becomes of them?",
-            why="spooled: put on disk. replayed: published. duplicate: the broker had it. damaged: a record that "
+            why="spooled: put on disk. replayed: published. duplicate: the broker had it. damaged: "
+            "a record that "
             "could not be read.",
             unit="short",
             queries=(Query(promql.rate("sinal_spool_records_total", "what"), "{{what}}"),),
@@ -197,6 +223,7 @@ _DISK = Row(
 BOARD = Board(
     uid="sinal-queues",
     title="Sinal / Queues and autoscaling",
-    description="How much waits, how fast it is worked off and by how many, and whether ingest reaches the broker.",
+    description="How much waits, how fast it is worked off and by how many, and whether ingest "
+    "reaches the broker.",
     rows=(_WAIT, _WORK, _DISK),
 )

@@ -25,7 +25,11 @@ def config_map() -> dict[str, Any]:
     """What to merge into the ConfigMap argocd-cm."""
     script = SCRIPT.read_text(encoding="utf-8")
     data = {f"resource.customizations.health.{GROUP}_{kind}": script for kind in KINDS}
-    metadata = {"name": "argocd-cm", "namespace": "argocd", "labels": {"app.kubernetes.io/part-of": "argocd"}}
+    metadata = {
+        "name": "argocd-cm",
+        "namespace": "argocd",
+        "labels": {"app.kubernetes.io/part-of": "argocd"},
+    }
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
@@ -34,7 +38,9 @@ def made() -> dict[Path, str]:
     script = SCRIPT.read_text(encoding="utf-8")
     found = {tree(kind) / "health.lua": script for kind in KINDS}
     found |= {tree(kind) / "health_test.yaml": _tests(kind) for kind in KINDS}
-    found[HERE / "argocd-cm.yaml"] = _HEAD + yaml.dump(config_map(), Dumper=_Dumper, sort_keys=False)
+    found[HERE / "argocd-cm.yaml"] = _HEAD + yaml.dump(
+        config_map(), Dumper=_Dumper, sort_keys=False
+    )
     return found
 
 
@@ -43,7 +49,10 @@ def _tests(kind: str) -> str:
     paths = sorted((tree(kind) / "testdata").glob("*.yaml"))
     answers = ((path, health(yaml.safe_load(path.read_text(encoding="utf-8")))) for path in paths)
     tests = [
-        {"healthStatus": {name: answer[name] for name in ("status", "message")}, "inputPath": f"testdata/{path.name}"}
+        {
+            "healthStatus": {name: answer[name] for name in ("status", "message")},
+            "inputPath": f"testdata/{path.name}",
+        }
         for path, answer in answers
     ]
     return yaml.dump({"tests": tests}, Dumper=_Dumper, sort_keys=False, width=1000)
@@ -54,7 +63,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", value, style="|" if "\n" in value else None
+    )
 
 
 _Dumper.add_representer(str, _text)

@@ -1,4 +1,6 @@
-"""Running the script as Argo CD does: `obj` is the object, the answer a table of status and message."""
+"""Running the script as Argo CD does: `obj` is the object, the answer a table of status and
+message.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any
 import lupa.lua51
 
 SCRIPT = Path(__file__).resolve().parent / "health.lua"
-_NOT_IN_ARGO = ("os", "io", "package", "require", "dofile", "loadfile", "debug")  # Lua 5.1 without a way out
+# Lua 5.1 without a way out
+_NOT_IN_ARGO = ("os", "io", "package", "require", "dofile", "loadfile", "debug")
 
 
 def health(obj: dict[str, Any]) -> dict[str, str]:

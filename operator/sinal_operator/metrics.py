@@ -1,4 +1,6 @@
-"""The operator's metrics: what it reconciled, how long it took, and how many objects are as they were declared."""
+"""The operator's metrics: what it reconciled, how long it took, and how many objects are as they
+were declared.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,12 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-RECONCILE_TOTAL = Counter("sinal_reconcile", "Reconciliations by what they came to.", ("kind", "result"))
-RECONCILE_SECONDS = Histogram("sinal_reconcile_seconds", "One reconciliation.", ("kind",), buckets=_BUCKETS)
+RECONCILE_TOTAL = Counter(
+    "sinal_reconcile", "Reconciliations by what they came to.", ("kind", "result")
+)
+RECONCILE_SECONDS = Histogram(
+    "sinal_reconcile_seconds", "One reconciliation.", ("kind",), buckets=_BUCKETS
+)
 NATS_SECONDS = Histogram(
     "sinal_nats_request_seconds",
     "One request of the operator to NATS, until its answer.",
@@ -20,13 +26,17 @@ NATS_SECONDS = Histogram(
 )
 OBJECTS = Gauge("sinal_objects", "Objects by kind, and whether they are ready.", ("kind", "ready"))
 LEADER = Gauge("sinal_leader", "1 in the operator that works, 0 in one that stands by.")
-LAST_DONE = Gauge("sinal_reconcile_last_success_timestamp_seconds", "When all was as declared, and said so, last.")
+LAST_DONE = Gauge(
+    "sinal_reconcile_last_success_timestamp_seconds", "When all was as declared, and said so, last."
+)
 NOT_READY_SINCE = Gauge(
     "sinal_object_not_ready_since_timestamp_seconds",
     "Since when an object is not ready, and why; the first hundred.",
     ("kind", "namespace", "name", "reason"),
 )
-ORPHANED_PLANS = Gauge("sinal_orphaned_plans", "Plans in force whose Tenant is not there any more; their sales go on.")
+ORPHANED_PLANS = Gauge(
+    "sinal_orphaned_plans", "Plans in force whose Tenant is not there any more; their sales go on."
+)
 MOST_NOT_READY = 100  # series, however much is broken
 
 

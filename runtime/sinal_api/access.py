@@ -1,7 +1,7 @@
 """Who may call the operations API, and what they see.
 
-Keys come as `Authorization: Bearer …`. The admin key of the settings is the platform's first; it makes the others, each
-of a role and, mostly, of one tenant. What a caller sees is
+Keys come as `Authorization: Bearer …`. The admin key of the settings is the platform's first; it
+makes the others, each of a role and, mostly, of one tenant. What a caller sees is
 `sinal_hub.services.callers`.
 """
 
@@ -21,7 +21,9 @@ from sinal_hub.services.keys import digest
 from sinal_hub.store.operations import KeyOwner, Role
 
 RANK: dict[Role, int] = {"viewer": 1, "operator": 2, "admin": 3}
-_BEARER = HTTPBearer(auto_error=False, description="The admin key, or one made by POST /api/v1/keys.")
+_BEARER = HTTPBearer(
+    auto_error=False, description="The admin key, or one made by POST /api/v1/keys."
+)
 
 
 class Keys(Protocol):
@@ -50,11 +52,16 @@ class Access:
             if owner is not None:
                 return Caller(actor=owner.id, role=owner.role, tenant=owner.tenant_id)
         raise HTTPException(
-            401, "a valid key is needed: send `Authorization: Bearer <key>`", headers={"WWW-Authenticate": "Bearer"}
+            401,
+            "a valid key is needed: send `Authorization: Bearer <key>`",
+            headers={"WWW-Authenticate": "Bearer"},
         )
 
     async def still(self, presented: str | None, caller: Caller) -> bool:
-        """Whether a key that was admitted is good yet, and its caller's; True while the store does not say."""
+        """Whether a key that was admitted is good yet, and its caller's.
+
+        True while the store does not say.
+        """
         try:
             return await self.admit(presented) == caller
         except HTTPException:

@@ -1,4 +1,6 @@
-"""Answers: JSON by msgspec, with an ETag so that who has it already is told so, and their schemas for OpenAPI."""
+"""Answers: JSON by msgspec, with an ETag so that who has it already is told so, and their schemas
+for OpenAPI.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +43,24 @@ def tagged(request: Request, value: object) -> Response:
     body = _encode(value)
     etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    known = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    known = {
+        part.strip().removeprefix("W/")
+        for part in request.headers.get("if-none-match", "").split(",")
+    }
     if etag.removeprefix("W/") in known or "*" in known:
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
 
 
-def says(kind: type, *, status: int = 200, description: str = "As the schema says.") -> dict[int | str, dict[str, Any]]:
+def says(
+    kind: type, *, status: int = 200, description: str = "As the schema says."
+) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a route that answers with this type."""
     schema = msgspec.json.schema(kind, ref_template=_REFS)
     schema.pop("$defs", None)
-    return {status: {"description": description, "content": {"application/json": {"schema": schema}}}}
+    return {
+        status: {"description": description, "content": {"application/json": {"schema": schema}}}
+    }
 
 
 def shows(kind: type) -> dict[int | str, dict[str, Any]]:
@@ -62,11 +71,15 @@ def shows(kind: type) -> dict[int | str, dict[str, Any]]:
 
 
 def document(app: FastAPI, *kinds: type) -> None:
-    """Give the application an OpenAPI document with the schemas of these types and problems for all errors."""
+    """Give the application an OpenAPI document with the schemas of these types and problems for all
+    errors.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            found = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
             _, schemas = msgspec.json.schema_components(kinds, ref_template=_REFS)
             components = found.setdefault("components", {}).setdefault("schemas", {})
             components.update(schemas | {"Problem": PROBLEM})
@@ -85,5 +98,11 @@ def _problems(responses: dict[str, Any]) -> None:
     """FastAPI documents 422 with a body of its own; this API answers 400 and problems."""
     responses.pop("422", None)
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    responses["4XX"] = {"description": "The request is at fault; `detail` says how.", "content": content}
-    responses["5XX"] = {"description": "Something behind the API is away; try again.", "content": content}
+    responses["4XX"] = {
+        "description": "The request is at fault; `detail` says how.",
+        "content": content,
+    }
+    responses["5XX"] = {
+        "description": "Something behind the API is away; try again.",
+        "content": content,
+    }

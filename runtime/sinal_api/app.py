@@ -1,4 +1,6 @@
-"""The operations API: what became of every event, and what people may do about it (OpenAPI under /docs)."""
+"""The operations API: what became of every event, and what people may do about it (OpenAPI under
+/docs).
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,8 @@ def build(parts: Parts) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,  # `page` has one that asks nobody else for its scripts
         redoc_url=None,
-        redirect_slashes=False,  # a replay of one event whose id is empty must not become one of all
+        # a replay of one event whose id is empty must not become one of all
+        redirect_slashes=False,
     )
     app.add_middleware(Bounded)
     if parts.tracer is not None:
@@ -116,7 +119,11 @@ def build(parts: Parts) -> FastAPI:
 
 def _events(parts: Parts, operations: OperationsStore, leaving: Leaving) -> list[APIRouter]:
     """What became of events, and what people do about it; the stream comes before events by id."""
-    reader, matching, replays = EventReader(parts.database), MatchStore(parts.database), ReplayStore(parts.database)
+    reader, matching, replays = (
+        EventReader(parts.database),
+        MatchStore(parts.database),
+        ReplayStore(parts.database),
+    )
     replayer = Replayer(replays, operations, matching, reader, parts.bus, parts.plans)
     explainer = Explainer(EvidenceStore(parts.database), FactStore(parts.database), parts.plans)
     reviewer = Reviewer(ReviewStore(parts.database), matching, reader, parts.bus, parts.plans)
@@ -133,9 +140,19 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
     """Tenants, funnels, keys and the state of the platform."""
     refused = RefusalStore(parts.database)
     inspector = Inspector(
-        parts.checks, operations, FactStore(parts.database), refused, parts.bus, parts.plans, parts.tokens
+        parts.checks,
+        operations,
+        FactStore(parts.database),
+        refused,
+        parts.bus,
+        parts.plans,
+        parts.tokens,
     )
-    kept = [] if parts.keyring is None else [quarantine.routes(_quarantined(parts, parts.keyring), operations)]
+    kept = (
+        []
+        if parts.keyring is None
+        else [quarantine.routes(_quarantined(parts, parts.keyring), operations)]
+    )
     return [
         tenants.routes(FigureStore(parts.database), parts.bus, parts.plans),
         funnels.routes(FunnelService(parts.plans, parts.sink, operations)),
@@ -151,4 +168,6 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
 
 def _quarantined(parts: Parts, keyring: Keyring) -> Quarantined:
     bucket, out = QuarantineBucket(parts.bus), EventPublisher(bus=parts.bus)
-    return Quarantined(bucket=bucket, keyring=keyring, plans=parts.plans, gateways=registry(), out=out)
+    return Quarantined(
+        bucket=bucket, keyring=keyring, plans=parts.plans, gateways=registry(), out=out
+    )

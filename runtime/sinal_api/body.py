@@ -1,6 +1,9 @@
-"""Bounds of a request's body. It is read before its sender's key is looked at, so anybody may send one.
+"""Bounds of a request's body.
 
-The bounds are those of the stream and not of a declared length, which a body in chunks does not have.
+It is read before its sender's key is looked at, so anybody may send one.
+
+The bounds are those of the stream and not of a declared length, which a body in chunks does not
+have.
 """
 
 from __future__ import annotations
@@ -16,9 +19,13 @@ _CLOSE = {"Connection": "close"}  # the rest of the body is not read
 
 
 class Bounded:
-    """Middleware: a body above `limit` bytes is 413, one that takes longer than `patience_s` is 408."""
+    """Middleware: a body above `limit` bytes is 413, one that takes longer than `patience_s` is
+    408.
+    """
 
-    def __init__(self, app: ASGIApp, *, limit: int = MAX_BYTES, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, app: ASGIApp, *, limit: int = MAX_BYTES, patience_s: float = PATIENCE_S
+    ) -> None:
         self._app, self._limit, self._patience_s = app, limit, patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +49,9 @@ class Bounded:
             size += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if size > self._limit:
-                raise HTTPException(413, f"the body is larger than {self._limit} bytes", headers=_CLOSE)
+                raise HTTPException(
+                    413, f"the body is larger than {self._limit} bytes", headers=_CLOSE
+                )
             return message
 
         return watched

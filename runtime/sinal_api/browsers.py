@@ -1,13 +1,17 @@
-"""What browsers and caches may do with answers: nothing is kept, framed, sniffed or told onwards unless it says so."""
+"""What browsers and caches may do with answers: nothing is kept, framed, sniffed or told onwards
+unless it says so.
+"""
 
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Swagger UI's style sheet holds its icons; `connect-src` of 'self' lets it ask this API and nobody else.
+# Swagger UI's style sheet holds its icons; `connect-src` of 'self' lets it ask this API and nobody
+# else.
 PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action "
+    "'none'; "
     "frame-ancestors 'none'"
 )
 ANSWER = {

@@ -1,7 +1,8 @@
 """Manifests made through the API as objects of the cluster, by server-side apply.
 
-The API's own field manager owns what it sets and takes nothing from others: who else has set a field to another value
-is named. `kubernetes.aio` is imported where this sink is wanted and nowhere else, because it costs memory.
+The API's own field manager owns what it sets and takes nothing from others: who else has set a
+field to another value is named. `kubernetes.aio` is imported where this sink is wanted and nowhere
+else, because it costs memory.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ log = structlog.get_logger(__name__)
 FIELD_MANAGER = "sinal-api"
 SUSPENDER = "sinal-api-suspension"
 TIMEOUT_S = 10.0
-VERBS = {face.plural: "`create` and `patch`" if kind == "Funnel" else "`patch`" for kind, face in FACES.items()}
+VERBS = {
+    face.plural: "`create` and `patch`" if kind == "Funnel" else "`patch`"
+    for kind, face in FACES.items()
+}
 _APPLY = "application/apply-patch+yaml"
 _OWNER = re.compile(r'conflict with "(?P<owner>[^"]+)"')
 _UPDATE = re.compile(r'conflict with "[^"]+" using ')
@@ -54,14 +58,18 @@ class ClusterSink:
         await self._api.close()
 
     async def put(self, manifest: Mapping[str, Any]) -> str:
-        """Apply it; the same manifest again is fine. Raises OwnedByOthers, NotAllowed, InvalidForCluster, …"""
+        """Apply it; the same manifest again is fine.
+
+        Raises OwnedByOthers, NotAllowed, InvalidForCluster, …
+        """
         return await self._apply(manifest, FIELD_MANAGER)
 
     async def set_suspended(self, ref: ObjectRef, suspended: bool) -> str:
         """Apply that one field, by an owner of its own so that nothing else is given up.
 
-        Who has applied another value on the server's side is named. Who has sent the whole object, as `kubectl apply`
-        does, owns each default in it, too: from such an owner the field is taken.
+        Who has applied another value on the server's side is named. Who has sent the whole object,
+        as `kubectl apply` does, owns each default in it, too: from such an owner the field is
+        taken.
         """
         uid = {"uid": ref.uid} if ref.uid else {}
         manifest = {
@@ -77,7 +85,9 @@ class ClusterSink:
                 raise
         return await self._apply(manifest, SUSPENDER, force=True)
 
-    async def _apply(self, manifest: Mapping[str, Any], manager: str, *, force: bool = False) -> str:
+    async def _apply(
+        self, manifest: Mapping[str, Any], manager: str, *, force: bool = False
+    ) -> str:
         kind, metadata = manifest["kind"], manifest["metadata"]
         plural, namespace, name = FACES[kind].plural, metadata["namespace"], metadata["name"]
         try:
@@ -93,7 +103,9 @@ class ClusterSink:
             raise _refusal(error, plural, namespace, name) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             log.warning("api.cluster_unavailable", error=type(error).__name__)
-            raise SinkUnavailable("the API server of the cluster does not answer; nothing was changed") from error
+            raise SinkUnavailable(
+                "the API server of the cluster does not answer; nothing was changed"
+            ) from error
         return f"{plural}.{GROUP}/{name} in {namespace}"
 
 
@@ -106,16 +118,20 @@ def _refusal(error: ApiException, plural: str, namespace: str, name: str) -> Exc
             return OwnedByOthers(f"{plural} {name!r} in {namespace}", list(map(_owned, causes)))
         case 403:
             return NotAllowed(
-                f"the cluster refuses: {message}. Grant this API's service account the verbs {VERBS[plural]} on "
+                f"the cluster refuses: {message}. Grant this API's service account the verbs "
+                f"{VERBS[plural]} on "
                 f"`{plural}.{GROUP}` in the namespace {namespace!r}"
             )
         case 400 | 422:
             return InvalidForCluster(
-                message, [FieldFault(_path(cause), str(cause.get("message", ""))) for cause in causes]
+                message,
+                [FieldFault(_path(cause), str(cause.get("message", ""))) for cause in causes],
             )
     log.warning("api.cluster_refused", status=error.status, namespace=namespace, kind=plural)
     if error.status == 404:
-        return SinkUnavailable(f"the cluster knows no {plural}.{GROUP} or no namespace {namespace!r}: {message}")
+        return SinkUnavailable(
+            f"the cluster knows no {plural}.{GROUP} or no namespace {namespace!r}: {message}"
+        )
     return SinkUnavailable(f"the API server of the cluster answered {error.status}: {message}")
 
 
@@ -128,14 +144,20 @@ def _causes(error: BaseException | None) -> list[dict[str, Any]]:
 
 
 def _of_an_update(cause: Mapping[str, Any]) -> bool:
-    """Whether the owner has sent the whole object; the API server names the version that it was `using`."""
+    """Whether the owner has sent the whole object.
+
+    The API server names the version that it was `using`.
+    """
     return _UPDATE.search(str(cause.get("message", ""))) is not None
 
 
 def _owned(cause: Mapping[str, Any]) -> FieldFault:
     found = _OWNER.search(str(cause.get("message", "")))
     owner = found["owner"] if found else "somebody else"
-    return FieldFault(_path(cause), f"is set to another value by {owner!r}: change it there, or leave the field out")
+    return FieldFault(
+        _path(cause),
+        f"is set to another value by {owner!r}: change it there, or leave the field out",
+    )
 
 
 def _path(cause: Mapping[str, Any]) -> str:

@@ -20,14 +20,27 @@ def routes(events: Events, explainer: Explainer) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["events"])
 
     @router.get("/events", responses=shows(Page), summary="Events, newest first")
-    async def list_events(request: Request, caller: Viewer, query: Annotated[ListQuery, Query()]) -> Response:
-        """Filters combine; `cursor` is the `next_cursor` of the page before. Attempts and signals are in the detail."""
-        filters = query.events(caller.scope(query.tenant))
-        return tagged(request, await events.list_events(filters, cursor=query.cursor, limit=query.limit))
+    async def list_events(
+        request: Request, caller: Viewer, query: Annotated[ListQuery, Query()]
+    ) -> Response:
+        """Filters combine; `cursor` is the `next_cursor` of the page before.
 
-    @router.get("/events/{event_id}", responses=shows(EventDetail), summary="One event: received, matched, delivered")
+        Attempts and signals are in the detail.
+        """
+        filters = query.events(caller.scope(query.tenant))
+        return tagged(
+            request, await events.list_events(filters, cursor=query.cursor, limit=query.limit)
+        )
+
+    @router.get(
+        "/events/{event_id}",
+        responses=shows(EventDetail),
+        summary="One event: received, matched, delivered",
+    )
     async def get_event(request: Request, caller: Viewer, event_id: Word) -> Response:
-        """The whole timeline of one event: what was sent and answered, what its match lacked, what it waits for."""
+        """The whole timeline of one event: what was sent and answered, what its match lacked, what
+        it waits for.
+        """
         found = await events.get_event(caller.tenant, event_id)
         if found is None:
             raise no_event(event_id)

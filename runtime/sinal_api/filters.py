@@ -22,7 +22,9 @@ def _storable(text: str) -> str:
 
 
 def _written_out(value: object) -> object:
-    """Numbers would be taken for Unix seconds or milliseconds, whichever is nearer: nobody means that."""
+    """Numbers would be taken for Unix seconds or milliseconds, whichever is nearer: nobody means
+    that.
+    """
     if not isinstance(value, str | datetime) or (isinstance(value, str) and "-" not in value[1:]):
         raise ValueError("must be a time as in RFC 3339, such as 2026-11-22T15:04:05Z")
     return value
@@ -31,7 +33,12 @@ def _written_out(value: object) -> object:
 Moment = Annotated[datetime, BeforeValidator(_written_out)]
 Word = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_storable)]
 Slug = Annotated[str, Field(pattern=SLUG_PATTERN)]  # goes into subjects, where `*` is every tenant
-Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the normalised e-mail, lower-case hex.")]
+Hash = Annotated[
+    str,
+    Field(
+        pattern="^[0-9a-f]{64}$", description="SHA-256 of the normalised e-mail, lower-case hex."
+    ),
+]
 
 
 class Filters(BaseModel):
@@ -62,5 +69,7 @@ class Filters(BaseModel):
 class ListQuery(Filters):
     """Query of a list."""
 
-    cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")] = None
+    cursor: Annotated[
+        str | None, Query(max_length=512, description="`next_cursor` of the page before.")
+    ] = None
     limit: Annotated[int, Query(ge=1, le=500)] = 50

@@ -32,9 +32,14 @@ def routes(service: FunnelService) -> APIRouter:
         """From the compiled plans, without any secret."""
         return tagged(request, service.listed(caller, tenant))
 
-    @router.post("", status_code=201, responses=says(CreatedFunnel, status=201), summary="Declare a funnel")
+    @router.post(
+        "", status_code=201, responses=says(CreatedFunnel, status=201), summary="Declare a funnel"
+    )
     async def create(caller: Admin, body: NewFunnel) -> Response:
-        """It becomes a manifest; each field at fault is named. 501 says that this API has no place for manifests."""
+        """It becomes a manifest.
+
+        Each field at fault is named. 501 says that this API has no place for manifests.
+        """
         made = await service.declare(caller, tenant=body.tenant, name=body.name, spec=body.spec)
         return answer(made, status=201)
 

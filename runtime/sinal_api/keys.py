@@ -21,9 +21,13 @@ class NewKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tenant: Slug | None = Field(None, description="Slug of its tenant; without one it is a key of the platform.")
+    tenant: Slug | None = Field(
+        None, description="Slug of its tenant; without one it is a key of the platform."
+    )
     role: Literal["viewer", "operator", "admin"] = Field(
-        "viewer", description="viewer reads, operator also replays and reviews, admin also keeps keys and funnels."
+        "viewer",
+        description="viewer reads, operator also replays and reviews, admin also keeps "
+        "keys and funnels.",
     )
     name: Word = Field(description="What a person will know it by.")
     expires_in_days: int | None = Field(None, ge=1, le=3_650)
@@ -47,11 +51,18 @@ def routes(store: OperationsStore) -> APIRouter:
     """Keys and the audit trail, for administrators."""
     router = APIRouter(prefix="/api/v1", tags=["keys"])
 
-    @router.post("/keys", status_code=201, responses=says(CreatedKey, status=201), summary="Make a key")
+    @router.post(
+        "/keys", status_code=201, responses=says(CreatedKey, status=201), summary="Make a key"
+    )
     async def create(caller: Admin, body: NewKey) -> Response:
         """A tenant's administrator makes keys of that tenant only."""
         made = await make_key(
-            store, caller, tenant=body.tenant, role=body.role, name=body.name, expires_in_days=body.expires_in_days
+            store,
+            caller,
+            tenant=body.tenant,
+            role=body.role,
+            name=body.name,
+            expires_in_days=body.expires_in_days,
         )
         return answer(made, status=201)
 
@@ -76,7 +87,11 @@ def _add_lists(router: APIRouter, store: OperationsStore) -> None:
         """Revoked ones too; never the key itself."""
         before = None if cursor is None else read_cursor(cursor)
         found = await store.keys(caller.scope(tenant), before=before, limit=limit + 1)
-        more = cursor_of(found[limit - 1].created_at, found[limit - 1].id) if len(found) > limit else None
+        more = (
+            cursor_of(found[limit - 1].created_at, found[limit - 1].id)
+            if len(found) > limit
+            else None
+        )
         return tagged(request, KeyPage(keys=found[:limit], next_cursor=more))
 
     @router.get("/audit", responses=shows(AuditPage), summary="Who changed what, newest first")
@@ -89,6 +104,8 @@ def _add_lists(router: APIRouter, store: OperationsStore) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         """Every change made through this API."""
-        found = await store.audit(caller.scope(tenant), action=action, before=cursor, limit=limit + 1)
+        found = await store.audit(
+            caller.scope(tenant), action=action, before=cursor, limit=limit + 1
+        )
         more = str(found[limit - 1].id) if len(found) > limit else None
         return tagged(request, AuditPage(audit=found[:limit], next_cursor=more))

@@ -1,4 +1,6 @@
-"""Route of a slug that another Tenant took: whose the data under it are is decided by the platform's administrator."""
+"""Route of a slug that another Tenant took: whose the data under it are is decided by the
+platform's administrator.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,16 @@ def routes(store: OwnerStore, plans: Plans) -> APIRouter:
     """Handing a slug over."""
     router = APIRouter(prefix="/api/v1/tenants/{slug}", tags=["tenants"])
 
-    @router.post("/handover", responses=says(HandedOver), summary="Give a slug's data to the Tenant that took the slug")
+    @router.post(
+        "/handover",
+        responses=says(HandedOver),
+        summary="Give a slug's data to the Tenant that took the slug",
+    )
     async def hand_over(caller: Admin, slug: Word) -> Response:
-        """For the platform's administrator. Keys of the tenant before end; the new one works within seconds."""
+        """For the platform's administrator.
+
+        Keys of the tenant before end; the new one works within seconds.
+        """
         return answer(await owners.hand_over(store, plans, caller, slug))
 
     return router

@@ -1,7 +1,8 @@
-"""The page of the API at /docs: Swagger UI from the package that is installed, and nothing from anywhere else.
+"""The page of the API at /docs: Swagger UI from the package that is installed, and nothing from
+anywhere else.
 
-People paste an admin key into it, so that no script of others may run beside it: the page holds none itself, and its
-policy allows the files of this host alone.
+People paste an admin key into it, so that no script of others may run beside it: the page holds
+none itself, and its policy allows the files of this host alone.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def add(app: FastAPI) -> None:
 
     @app.get(PATH, include_in_schema=False)
     async def page() -> Response:
-        return Response(HTML, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+        return Response(
+            HTML, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY}
+        )
 
     @app.get("/", include_in_schema=False)
     async def home() -> Response:
@@ -68,7 +71,9 @@ def add(app: FastAPI) -> None:
         return Response(SCRIPT, media_type="text/javascript")
 
     for name, kind in PACKAGED.items():
-        app.add_api_route(f"{PATH}/{name}", _file(name, kind), methods=["GET"], include_in_schema=False)
+        app.add_api_route(
+            f"{PATH}/{name}", _file(name, kind), methods=["GET"], include_in_schema=False
+        )
 
 
 def _file(name: str, kind: str) -> Callable[[], Awaitable[Response]]:

@@ -1,4 +1,6 @@
-"""Routes of what people ask of their data: to be forgotten, to see it, not to be used for ads (LGPD art. 18)."""
+"""Routes of what people ask of their data: to be forgotten, to see it, not to be used for ads (LGPD
+art. 18).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class WhoseData(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tenant: Word | None = Field(None, description="Needed with a key of the platform.")
-    email: Text | None = Field(None, description="In clear, or its SHA-256 as Meta has it. It is hashed on arrival.")
+    email: Text | None = Field(
+        None, description="In clear, or its SHA-256 as Meta has it. It is hashed on arrival."
+    )
     phone: Text | None = Field(None, description="Likewise.")
     order_id: Text | None = Field(None, description="The gateway's number of an order.")
 
@@ -55,9 +59,14 @@ def routes(privacy: PrivacyService) -> APIRouter:
     """Erasure, export, consent."""
     router = APIRouter(prefix="/api/v1/privacy", tags=["privacy"])
 
-    @router.post("/erasures", status_code=202, responses=says(Erasure, status=202), summary="Forget a person")
+    @router.post(
+        "/erasures", status_code=202, responses=says(Erasure, status=202), summary="Forget a person"
+    )
     async def erase(caller: Admin, body: WhoseData) -> Response:
-        """From the answer on nothing of the person comes in; what is there goes within minutes. Ask the id how far."""
+        """From the answer on nothing of the person comes in; what is there goes within minutes.
+
+        Ask the id how far.
+        """
         return answer(await privacy.forget(caller, body.tenant, body.told()), status=202)
 
     @router.get("/erasures/{erasure_id}", responses=shows(Erasure), summary="How far an erasure is")
@@ -70,9 +79,15 @@ def routes(privacy: PrivacyService) -> APIRouter:
         """Reads whole tables: it may take a minute on a large tenant."""
         return answer(await privacy.export(caller, body.tenant, body.told()))
 
-    @router.post("/consent", responses=says(ConsentKept), summary="Withdraw consent to ads, or give it")
+    @router.post(
+        "/consent", responses=says(ConsentKept), summary="Withdraw consent to ads, or give it"
+    )
     async def consent(caller: Operator, body: WhoseConsent) -> Response:
-        """Withdrawing stops what waits (`withheld: no_consent`) and holds for what comes, until it is given again."""
-        return answer(await privacy.consent(caller, body.tenant, body.told(), granted=body.consent_ads))
+        """Withdrawing stops what waits (`withheld: no_consent`) and holds for what comes, until it
+        is given again.
+        """
+        return answer(
+            await privacy.consent(caller, body.tenant, body.told(), granted=body.consent_ads)
+        )
 
     return router

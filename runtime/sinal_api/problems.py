@@ -65,7 +65,10 @@ _STATUS: dict[type[ServiceError], int] = {
 
 
 def status_of(error: ServiceError) -> int:
-    """The HTTP status of an error of the domain; of a subclass that of the error it is a kind of."""
+    """The HTTP status of an error of the domain.
+
+    Of a subclass that of the error it is a kind of.
+    """
     return next(status for kind, status in _STATUS.items() if isinstance(error, kind))
 
 
@@ -82,7 +85,9 @@ def install(app: FastAPI) -> None:
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
         if not _says_json(request) and any(item["loc"] == ("body",) for item in error.errors()):
             return problem(
-                415, "send the header Content-Type: application/json; without it the body is not read as JSON"
+                415,
+                "send the header Content-Type: application/json; without it the body is not "
+                "read as JSON",
             )
         errors = [
             {
@@ -96,7 +101,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ServiceError)
     async def on_service_error(_: Request, error: ServiceError) -> Response:
         errors = [one._asdict() for one in error.faults]
-        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else None
+        headers = (
+            {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else None
+        )
         return problem(status_of(error), str(error), errors=errors, headers=headers)
 
     @app.exception_handler(InvalidCursor)
@@ -108,14 +115,18 @@ def install(app: FastAPI) -> None:
 
 def _says_json(request: Request) -> bool:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    return kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
 
 
 def _install_outages(app: FastAPI) -> None:
     @app.exception_handler(StoreUnavailable)
     async def on_store_away(_: Request, error: StoreUnavailable) -> Response:
         log.warning("api.store_unavailable", error=str(error))
-        return problem(503, "PostgreSQL does not answer; nothing was changed", headers={"Retry-After": RETRY_S})
+        return problem(
+            503, "PostgreSQL does not answer; nothing was changed", headers={"Retry-After": RETRY_S}
+        )
 
     @app.exception_handler(StoreRejected)
     async def on_store_refusal(_: Request, error: StoreRejected) -> Response:
@@ -125,7 +136,9 @@ def _install_outages(app: FastAPI) -> None:
     @app.exception_handler(BusError)
     async def on_bus_away(_: Request, error: BusError) -> Response:
         log.warning("api.bus_unavailable", error=type(error).__name__)
-        return problem(503, "the broker does not answer; try again", headers={"Retry-After": RETRY_S})
+        return problem(
+            503, "the broker does not answer; try again", headers={"Retry-After": RETRY_S}
+        )
 
     @app.exception_handler(Exception)
     async def on_fault(_: Request, error: Exception) -> Response:

@@ -1,4 +1,7 @@
-"""Routes of quarantine: what no adapter understood, and reading it again after a fix. Bodies are never shown."""
+"""Routes of quarantine: what no adapter understood, and reading it again after a fix.
+
+Bodies are never shown.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ def routes(quarantined: Quarantined, operations: OperationsStore) -> APIRouter:
     """Quarantine."""
     router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 
-    @router.get("", responses=shows(KeptPage), summary="Deliveries that no adapter understood, newest first")
+    @router.get(
+        "", responses=shows(KeptPage), summary="Deliveries that no adapter understood, newest first"
+    )
     async def kept(
         request: Request,
         caller: Viewer,
@@ -46,8 +51,13 @@ def routes(quarantined: Quarantined, operations: OperationsStore) -> APIRouter:
         cursor: Cursor | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> Response:
-        """Where they are from and why they are kept. They hold personal data and are sealed; none of it is shown."""
-        page = await quarantined.page(caller.scope(tenant), gateway=gateway, before=cursor, limit=limit)
+        """Where they are from and why they are kept.
+
+        They hold personal data and are sealed; none of it is shown.
+        """
+        page = await quarantined.page(
+            caller.scope(tenant), gateway=gateway, before=cursor, limit=limit
+        )
         return tagged(request, page)
 
     @router.get("/{kept_id}", responses=shows(KeptDelivery), summary="One kept delivery")
@@ -58,13 +68,22 @@ def routes(quarantined: Quarantined, operations: OperationsStore) -> APIRouter:
             raise NotFound(_ABSENT)
         return tagged(request, found)
 
-    @router.post("/reparse", responses=says(ReparsedPage), summary="Read a gateway's deliveries again")
+    @router.post(
+        "/reparse", responses=says(ReparsedPage), summary="Read a gateway's deliveries again"
+    )
     async def reparse_gateway(caller: Operator, body: ReparseGateway) -> Response:
-        """Read with the adapters of this release; what they understand is published and forgotten here."""
+        """Read with the adapters of this release.
+
+        What they understand is published and forgotten here.
+        """
         scope = caller.scope(body.tenant)
         with _problems():
-            done = await quarantined.reparse_all(scope, gateway=body.gateway, before=body.cursor, limit=body.limit)
-        await operations.write(caller.entry("quarantine.reparse", body.gateway, tenant=scope, results=done.results))
+            done = await quarantined.reparse_all(
+                scope, gateway=body.gateway, before=body.cursor, limit=body.limit
+            )
+        await operations.write(
+            caller.entry("quarantine.reparse", body.gateway, tenant=scope, results=done.results)
+        )
         return answer(done)
 
     @router.post("/{kept_id}/reparse", responses=says(Reparsed), summary="Read one delivery again")
@@ -75,7 +94,9 @@ def routes(quarantined: Quarantined, operations: OperationsStore) -> APIRouter:
         if done is None:
             raise NotFound(_ABSENT)
         await operations.write(
-            caller.entry("quarantine.reparse", done.id, tenant=done.tenant, results={done.result: 1})
+            caller.entry(
+                "quarantine.reparse", done.id, tenant=done.tenant, results={done.result: 1}
+            )
         )
         return answer(done)
 

@@ -1,4 +1,6 @@
-"""Routes of refused deliveries: what gateways sent that no event came of, why, and from which network."""
+"""Routes of refused deliveries: what gateways sent that no event came of, why, and from which
+network.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +26,30 @@ def routes(store: RefusalStore) -> APIRouter:
     """Refused deliveries."""
     router = APIRouter(prefix="/api/v1/refusals", tags=["refusals"])
 
-    @router.get("", responses=shows(Refusals), summary="Webhooks that were refused at the door, by reason")
+    @router.get(
+        "", responses=shows(Refusals), summary="Webhooks that were refused at the door, by reason"
+    )
     async def refusals(
         request: Request,
         caller: Viewer,
         tenant: Word | None = None,
         integration: Word | None = None,
         gateway: Word | None = None,
-        hours: Annotated[int, Query(ge=1, le=48, description="Length of the window that ends now.")] = 24,
+        hours: Annotated[
+            int, Query(ge=1, le=48, description="Length of the window that ends now.")
+        ] = 24,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
-        """When, why, how many, from which networks and which proof was missing; never what was in them.
+        """When, why, how many, from which networks and which proof was missing.
+
+        Never what was in them.
 
         A key of the platform also sees those whose URL or host names no tenant.
         """
         scope = caller.scope(tenant)
-        rows = await store.listed(scope, hours=hours, integration=integration, gateway=gateway, limit=limit)
+        rows = await store.listed(
+            scope, hours=hours, integration=integration, gateway=gateway, limit=limit
+        )
         return tagged(request, Refusals(hours=hours, refusals=rows))
 
     return router

@@ -34,7 +34,9 @@ class Choice(BaseModel):
     dry_run: bool = Field(False, description="Only say what would be replayed.")
     force: bool = Field(False, description="Also what was delivered.")
     confirm_duplicate: bool = Field(
-        False, description="Also what was delivered more than 48 hours ago, and will probably count twice at Meta."
+        False,
+        description="Also what was delivered more than 48 hours ago, and will probably "
+        "count twice at Meta.",
     )
 
     def options(self) -> Options:
@@ -53,9 +55,12 @@ class ReplayMany(Filters, Choice):
 
     destination: Word | None = Field(
         None,
-        description="Only deliveries to this destination: `outcome` and `reason` are theirs then, not the event's.",
+        description="Only deliveries to this destination: `outcome` and `reason` are theirs then, "
+        "not the event's.",
     )
-    cursor: str | None = Field(None, max_length=512, description="`next_cursor` of the call before.")
+    cursor: str | None = Field(
+        None, max_length=512, description="`next_cursor` of the call before."
+    )
     limit: int = Field(200, ge=1, le=500, description="Events looked at by one call.")
 
 
@@ -67,7 +72,10 @@ def routes(replayer: Replayer, events: Events) -> APIRouter:
     async def one(
         caller: Operator, event_id: Word, body: ReplayOne | None = None, key: IdempotencyKey = None
     ) -> Response:
-        """The event keeps its id at Meta. 409 says why nothing can be sent; nothing is sent then."""
+        """The event keeps its id at Meta. 409 says why nothing can be sent.
+
+        Nothing is sent then.
+        """
         wanted = body or ReplayOne()
         found = await events.get_event(caller.tenant, event_id)
         if found is None:
@@ -77,7 +85,10 @@ def routes(replayer: Replayer, events: Events) -> APIRouter:
 
     @router.post("", responses=says(Replayed), summary="Send many events again")
     async def many(caller: Operator, body: ReplayMany, key: IdempotencyKey = None) -> Response:
-        """One call looks at `limit` events; go on with `next_cursor` until it is null. `dry_run` only counts."""
+        """One call looks at `limit` events; go on with `next_cursor` until it is null.
+
+        `dry_run` only counts.
+        """
         tenant = caller.scope(body.tenant)
         request = _request(caller, tenant, "replay.many", body, key)
         filters = body.model_copy(update={"outcome": body.outcome or "dead"}).events(tenant)
@@ -87,11 +98,26 @@ def routes(replayer: Replayer, events: Events) -> APIRouter:
     return router
 
 
-def _request(caller: Caller, tenant: str | None, kind: str, body: Choice, key: str | None, **more: object) -> Request:
-    """What was asked, as it is hashed and written down: without the choice of a dry run, e-mail hashes cut short."""
-    asked = body.model_dump(mode="json", exclude_none=True, exclude={"dry_run", "force", "confirm_duplicate"}) | more
+def _request(
+    caller: Caller, tenant: str | None, kind: str, body: Choice, key: str | None, **more: object
+) -> Request:
+    """What was asked, as it is hashed and written down: without the choice of a dry run, e-mail
+    hashes cut short.
+    """
+    asked = (
+        body.model_dump(
+            mode="json", exclude_none=True, exclude={"dry_run", "force", "confirm_duplicate"}
+        )
+        | more
+    )
     if isinstance(asked.get("email_sha256"), str):
         asked["email_sha256"] = asked["email_sha256"][:8] + "…"
     return Request(
-        caller=caller, tenant=tenant, kind=kind, asked=asked, options=body.options(), key=key, dry_run=body.dry_run
+        caller=caller,
+        tenant=tenant,
+        kind=kind,
+        asked=asked,
+        options=body.options(),
+        key=key,
+        dry_run=body.dry_run,
     )

@@ -23,7 +23,9 @@ class Rejection(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     then: Literal["send", "drop"] = Field(
-        "send", description="send: the conversion goes to Meta without the click's data. drop: it does not go at all."
+        "send",
+        description="send: the conversion goes to Meta without the click's data. drop: it "
+        "does not go at all.",
     )
 
 
@@ -40,9 +42,16 @@ def routes(reviewer: Reviewer, events: Events) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=512)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> Response:
-        """Their match scored between the funnel's thresholds, and its policy is Hold. Signals are in the detail."""
+        """Their match scored between the funnel's thresholds, and its policy is Hold.
+
+        Signals are in the detail.
+        """
         waiting = EventFilter(
-            tenant=caller.scope(tenant), funnel=funnel, decision="review", outcome="withheld", reason="review"
+            tenant=caller.scope(tenant),
+            funnel=funnel,
+            decision="review",
+            outcome="withheld",
+            reason="review",
         )
         return tagged(request, await events.list_events(waiting, cursor=cursor, limit=limit))
 
@@ -51,9 +60,13 @@ def routes(reviewer: Reviewer, events: Events) -> APIRouter:
         """Everything of the order that was held goes to Meta with the click's data."""
         return await _say(reviewer, caller, event_id, "accept")
 
-    @router.post("/{event_id}/reject", responses=says(Reviewed), summary="It is not this click's sale")
+    @router.post(
+        "/{event_id}/reject", responses=says(Reviewed), summary="It is not this click's sale"
+    )
     async def reject(caller: Operator, event_id: Text, body: Rejection | None = None) -> Response:
-        """Everything of the order that was held goes to Meta without the click's data, or nowhere."""
+        """Everything of the order that was held goes to Meta without the click's data, or
+        nowhere.
+        """
         dropped = body is not None and body.then == "drop"
         return await _say(reviewer, caller, event_id, "drop" if dropped else "reject")
 

@@ -16,7 +16,10 @@ def routes(inspector: Inspector) -> APIRouter:
 
     @router.get("", responses=says(Status), summary="What works and what does not, and what to do")
     async def status(caller: Viewer, tenant: Word | None = None, tokens: bool = False) -> Response:
-        """`tokens` asks Meta about every access token. Without a tenant the first 50 are looked at."""
+        """`tokens` asks Meta about every access token.
+
+        Without a tenant the first 50 are looked at.
+        """
         return answer(await inspector.look(caller, tenant, tokens=tokens))
 
     return router

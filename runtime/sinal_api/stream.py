@@ -1,4 +1,6 @@
-"""The live tail as server-sent events: `id` is a cursor, `event: event` carries an event, a comment keeps it alive."""
+"""The live tail as server-sent events: `id` is a cursor, `event: event` carries an event, a comment
+keeps it alive.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +44,27 @@ class Wanted(BaseModel):
 
     def fits(self, event: EventDetail) -> bool:
         """Whether the client wants to see it; its tenant is seen to already."""
-        asked = ((self.funnel, event.funnel), (self.kind, event.kind), (self.outcome, event.outcome.state))
+        asked = (
+            (self.funnel, event.funnel),
+            (self.kind, event.kind),
+            (self.outcome, event.outcome.state),
+        )
         return all(wanted is None or wanted == has for wanted, has in asked)
 
 
 class Seats:
-    """Who looks now; a key, a tenant with all its keys, and everybody together have so many streams at once."""
+    """Who looks now.
 
-    def __init__(self, *, per_key: int = PER_KEY, per_tenant: int = PER_TENANT, per_process: int = PER_PROCESS) -> None:
+    A key, a tenant with all its keys, and everybody together have so many streams at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        per_key: int = PER_KEY,
+        per_tenant: int = PER_TENANT,
+        per_process: int = PER_PROCESS,
+    ) -> None:
         self._bounds = {"this key": per_key, "this tenant": per_tenant, "this process": per_process}
         self._taken: Counter[str] = Counter()
 
@@ -63,9 +78,16 @@ class Seats:
         """A seat until the end, or whose streams are as many as may be."""
         names = [f"key {caller.actor}", f"tenant {caller.tenant}", "process"]
         bounds = zip(names, self._bounds.items(), strict=True)
-        full = [who for name, (who, most) in bounds if self._taken[name] >= most and name != "tenant None"]
+        full = [
+            who
+            for name, (who, most) in bounds
+            if self._taken[name] >= most and name != "tenant None"
+        ]
         if full:
-            yield f"{full[0]} has {self._bounds[full[0]]} streams, which is the most: close one, or come back later"
+            yield (
+                f"{full[0]} has {self._bounds[full[0]]} streams, which is the most: close one, "
+                "or come back later"
+            )
             return
         self._taken.update(names)
         try:
@@ -92,7 +114,9 @@ class Stream(StreamingResponse):
                 await refused(scope, receive, send)
 
 
-def routes(tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE_S) -> APIRouter:
+def routes(
+    tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE_S
+) -> APIRouter:
     """The live tail."""
     seats = Seats()
     router = APIRouter(prefix="/api/v1/events", tags=["events"])
@@ -101,7 +125,9 @@ def routes(tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, li
         "/stream",
         summary="Events as they come and change",
         response_class=StreamingResponse,
-        responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
+        responses={
+            200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}
+        },
     )
     async def stream(
         request: Request,
@@ -111,9 +137,10 @@ def routes(tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, li
     ) -> StreamingResponse:
         """An event comes when it is stored and again when its outcome or a delivery changes.
 
-        With `Last-Event-ID` it goes on behind that one; the last seconds may be repeated. `event: lagged` ends a stream
-        whose client was too slow: come back with the last id. 429 says that a key, a tenant or this process has as many
-        streams as may be. A stream ends within ten seconds of its key.
+        With `Last-Event-ID` it goes on behind that one; the last seconds may be repeated. `event:
+        lagged` ends a stream whose client was too slow: come back with the last id. 429 says that a
+        key, a tenant or this process has as many streams as may be. A stream ends within ten
+        seconds of its key.
         """
         after = read_cursor(last) if last else None
         items = tail.follow(caller.scope(query.tenant), after)
@@ -158,7 +185,10 @@ async def _lines(
                 yield b"event: lagged\ndata: {}\n\n"
                 return
             if query.fits(item.event):
-                yield b"id: %s\nevent: event\ndata: %s\n\n" % (item.cursor.encode(), msgspec.json.encode(item.event))
+                yield b"id: %s\nevent: event\ndata: %s\n\n" % (
+                    item.cursor.encode(),
+                    msgspec.json.encode(item.event),
+                )
     finally:
         ended.cancel()
         if waiting is not None:

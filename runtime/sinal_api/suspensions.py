@@ -28,14 +28,19 @@ def routes(service: SuspensionService) -> APIRouter:
 
     @router.get("", responses=shows(SuspendedPage), summary="What is suspended now")
     async def listing(request: Request, caller: Viewer, tenant: Word | None = None) -> Response:
-        """From the compiled plans. Of a suspended tenant its parts stand still, too, and are not listed for that."""
+        """From the compiled plans.
+
+        Of a suspended tenant its parts stand still, too, and are not listed for that.
+        """
         return tagged(request, service.listed(caller, tenant))
 
     @router.put("", responses=says(Changed), summary="Suspend an object, or resume it")
     async def change(caller: Admin, body: Change) -> Response:
         """Saying it again changes nothing. A Tenant needs a key of the platform."""
         return answer(
-            await service.change(caller, tenant=body.tenant, kind=body.kind, name=body.name, suspended=body.suspended)
+            await service.change(
+                caller, tenant=body.tenant, kind=body.kind, name=body.name, suspended=body.suspended
+            )
         )
 
     return router

@@ -1,8 +1,10 @@
-"""The live tail: one poller for each tenant that is looked at, whatever the number of people looking.
+"""The live tail: one poller for each tenant that is looked at, whatever the number of people
+looking.
 
-Nobody looks: no query runs. A listener that cannot follow is let go, and comes back with the last id it has seen; what
-it missed is read from the store, page by page and from some seconds before that id, because what began before it may be
-there only now. So nothing is lost, and what is repeated is the same event in the same state.
+Nobody looks: no query runs. A listener that cannot follow is let go, and comes back with the last
+id it has seen; what it missed is read from the store, page by page and from some seconds before
+that id, because what began before it may be there only now. So nothing is lost, and what is
+repeated is the same event in the same state.
 """
 
 from __future__ import annotations
@@ -60,8 +62,15 @@ class Item(msgspec.Struct, frozen=True):
 
 def state_of(event: EventDetail) -> State:
     """What makes a repeat of an event worth showing."""
-    deliveries = tuple((one.destination, one.state) for one in event.deliveries if one.state not in ("sending",))
-    return event.outcome.state, event.outcome.reason, event.match.rule if event.match else None, deliveries
+    deliveries = tuple(
+        (one.destination, one.state) for one in event.deliveries if one.state not in ("sending",)
+    )
+    return (
+        event.outcome.state,
+        event.outcome.reason,
+        event.match.rule if event.match else None,
+        deliveries,
+    )
 
 
 def _before(cursor: Cursor) -> Cursor:
@@ -80,7 +89,10 @@ class Follower:
         self._seen: dict[str, tuple[datetime, State]] = {}
 
     async def step(self) -> AsyncIterator[Item]:
-        """What is new since the last step, page by page; the last seconds are looked at again, however full."""
+        """What is new since the last step, page by page.
+
+        The last seconds are looked at again, however full.
+        """
         at = self._at
         again = max(at, (await self._store.now() - AGAIN, ""))
         while True:
@@ -101,7 +113,11 @@ class Follower:
 
     async def _new(self, page: Sequence[Change]) -> list[Item]:
         last = {change.id: change for change in page if (change.at, change.id) not in self._read}
-        events = {event.id: event for event in await self._reader.get_events(self._tenant, list(last))} if last else {}
+        events = (
+            {event.id: event for event in await self._reader.get_events(self._tenant, list(last))}
+            if last
+            else {}
+        )
         found = []
         for change in sorted(last.values(), key=lambda change: (change.at, change.id)):
             event = events.get(change.id)
@@ -147,14 +163,18 @@ class Tail:
         """How many tenants are looked at now."""
         return len(self._tasks)
 
-    async def follow(self, tenant: str | None, after: Cursor | None) -> AsyncGenerator[Item | None, None]:
+    async def follow(
+        self, tenant: str | None, after: Cursor | None
+    ) -> AsyncGenerator[Item | None, None]:
         """What comes, at first what came since `after`; None when the listener was too slow."""
         listener = Listener(returns=after is not None)
         with self._listening(tenant, listener):
             shown: dict[str, State] = {}  # of the last seconds: what the poller may show too
             if after is not None:
                 recent = await self._store.now() - 2 * AGAIN
-                async for item in Follower(self._store, self._reader, tenant, _before(after)).step():
+                async for item in Follower(
+                    self._store, self._reader, tenant, _before(after)
+                ).step():
                     if item.at >= recent:
                         shown[item.event.id] = state_of(item.event)
                     yield item

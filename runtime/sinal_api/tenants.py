@@ -1,4 +1,6 @@
-"""Routes of one tenant's figures: how its events end, which signals they carry, how many pair with the browser's."""
+"""Routes of one tenant's figures: how its events end, which signals they carry, how many pair with
+the browser's.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from sinal_crds.facts import Breaker, Trouble
 from sinal_crds.plan import TenantPlan
 from sinal_hub.services.callers import Caller, no_tenant
 from sinal_hub.services.ports import Bus, Plans
-from sinal_hub.store.tenant_stats import CoverageRow, DestinationCount, Figures, FigureStore, Latency, OutcomeCount
+from sinal_hub.store.tenant_stats import (
+    CoverageRow,
+    DestinationCount,
+    Figures,
+    FigureStore,
+    Latency,
+    OutcomeCount,
+)
 
 Hours = Annotated[int, Query(ge=1, le=168, description="Length of the window that ends now.")]
 
@@ -33,7 +42,10 @@ class Waiting(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class DestinationNow(msgspec.Struct, kw_only=True, frozen=True):
-    """How a destination does; `trouble` is null while its events arrive, `code` is Meta's where that is the trouble."""
+    """How a destination does.
+
+    `trouble` is null while its events arrive, `code` is Meta's where that is the trouble.
+    """
 
     breaker: Breaker
     trouble: Trouble | None
@@ -53,7 +65,10 @@ class IntegrationNow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Runtime(msgspec.Struct, kw_only=True, frozen=True):
-    """What housekeeping saw last, by name; the same as in the statuses of a cluster. Times are whole minutes."""
+    """What housekeeping saw last, by name; the same as in the statuses of a cluster.
+
+    Times are whole minutes.
+    """
 
     silent: bool
     destinations: dict[str, DestinationNow]
@@ -61,7 +76,9 @@ class Runtime(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Summary(msgspec.Struct, kw_only=True, frozen=True):
-    """A tenant's last hours. `backlog` is null when the broker did not say; `match_rate` without a decided sale.
+    """A tenant's last hours.
+
+    `backlog` is null when the broker did not say; `match_rate` without a decided sale.
 
     `runtime` is null where housekeeping has not looked at the tenant yet.
     """
@@ -111,7 +128,8 @@ class Pair(msgspec.Struct, kw_only=True, frozen=True):
 class Pairing(msgspec.Struct, kw_only=True, frozen=True):
     """What Meta can pair with its pixel; `share` is null without any event of a page.
 
-    Sales that come by webhook have an id that the hub computes; a page that shows it to its pixel pairs too, unseen.
+    Sales that come by webhook have an id that the hub computes; a page that shows it to its pixel
+    pairs too, unseen.
     """
 
     tenant: str
@@ -126,33 +144,53 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
 
     @router.get("/summary", responses=shows(Summary), summary="How a tenant's events end")
     async def summary(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
-        """Events by kind and outcome, match rate, latency from received to delivered, what waits."""
+        """Events by kind and outcome, match rate, latency from received to delivered, what
+        waits.
+        """
         tenant = _known(caller, plans, slug)
         figures = await store.figures(tenant, window_s=hours * 3600)
         plan = plans.snapshot.tenants[tenant]
         backlog, runtime = await _backlog(bus, tenant), await _runtime(bus, plan)
-        found = _summary(figures, tenant, hours=hours, suspended=plan.suspended, backlog=backlog, runtime=runtime)
+        found = _summary(
+            figures, tenant, hours=hours, suspended=plan.suspended, backlog=backlog, runtime=runtime
+        )
         return tagged(request, found)
 
-    @router.get("/signal-coverage", responses=shows(Coverage), summary="Which signals its conversions carry")
+    @router.get(
+        "/signal-coverage", responses=shows(Coverage), summary="Which signals its conversions carry"
+    )
     async def coverage(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
-        """More signals, better matching at Meta; `ip_and_user_agent` counts only where both are there."""
+        """More signals, better matching at Meta.
+
+        `ip_and_user_agent` counts only where both are there.
+        """
         tenant = _known(caller, plans, slug)
         rows = await store.coverage(tenant, window_s=hours * 3600)
         return tagged(request, _coverage(rows, tenant, hours))
 
-    @router.get("/pixel-pairing", responses=shows(Pairing), summary="How many events pair with the browser's pixel")
+    @router.get(
+        "/pixel-pairing",
+        responses=shows(Pairing),
+        summary="How many events pair with the browser's pixel",
+    )
     async def pairing(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
         """Without a shared event id Meta counts a browser's and a server's event as two."""
         tenant = _known(caller, plans, slug)
-        rows = [row for row in await store.pairing(tenant, window_s=hours * 3600) if row.source != "webhook"]
+        rows = [
+            row
+            for row in await store.pairing(tenant, window_s=hours * 3600)
+            if row.source != "webhook"
+        ]
         kinds: dict[str, tuple[int, int]] = {}
         for row in rows:
             events, paired = kinds.get(row.kind, (0, 0))
             kinds[row.kind] = (events + row.events, paired + row.paired)
         total = sum(row.events for row in rows)
         share = sum(row.paired for row in rows) / total if total else None
-        pairs = [Pair(kind=kind, events=n, paired=p, share=p / n) for kind, (n, p) in sorted(kinds.items())]
+        pairs = [
+            Pair(kind=kind, events=n, paired=p, share=p / n)
+            for kind, (n, p) in sorted(kinds.items())
+        ]
         return tagged(request, Pairing(tenant=tenant, hours=hours, share=share, kinds=pairs))
 
     return router
@@ -255,7 +293,11 @@ def _summary(
 
 def _coverage(rows: list[CoverageRow], tenant: str, hours: int) -> Coverage:
     counts = [msgspec.structs.asdict(row) for row in rows]
-    total = {name: sum(row[name] for row in counts) for name in counts[0] if name != "event_name"} if counts else None
+    total = (
+        {name: sum(row[name] for row in counts) for name in counts[0] if name != "event_name"}
+        if counts
+        else None
+    )
     return Coverage(
         tenant=tenant,
         hours=hours,
@@ -266,5 +308,7 @@ def _coverage(rows: list[CoverageRow], tenant: str, hours: int) -> Coverage:
 
 def _shares(name: str, counts: dict[str, int]) -> EventCoverage:
     conversions = counts["conversions"]
-    signals = {signal: count / conversions for signal, count in counts.items() if signal != "conversions"}
+    signals = {
+        signal: count / conversions for signal, count in counts.items() if signal != "conversions"
+    }
     return EventCoverage(event_name=name, conversions=conversions, signals=signals)

@@ -1,4 +1,6 @@
-"""Requests of the API as spans: what a person or a program asked goes on in PostgreSQL and, with a replay, to Meta."""
+"""Requests of the API as spans: what a person or a program asked goes on in PostgreSQL and, with a
+replay, to Meta.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,20 @@ STREAM = "/api/v1/events/stream"  # never ends
 
 
 class Traced:
-    """Middleware: a span for each request, by its route and never by its path, which may name people and orders."""
+    """Middleware: a span for each request, by its route and never by its path, which may name
+    people and orders.
+    """
 
     def __init__(self, app: ASGIApp, *, tracer: Tracer) -> None:
         self._app, self._tracer = app, tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on within its span."""
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX) or scope["path"] == STREAM:
+        if (
+            scope["type"] != "http"
+            or not scope["path"].startswith(PREFIX)
+            or scope["path"] == STREAM
+        ):
             await self._app(scope, receive, send)
             return
         status = 500
@@ -35,4 +43,8 @@ class Traced:
                 await self._app(scope, receive, noted)
             finally:
                 route = getattr(scope.get("route"), "path", "")
-                span.set(http_request_method=scope["method"], http_route=route, http_response_status_code=status)
+                span.set(
+                    http_request_method=scope["method"],
+                    http_route=route,
+                    http_response_status_code=status,
+                )

@@ -1,4 +1,6 @@
-"""`sinal`: the command line's entry point, which minds being stopped before it imports anything that takes time."""
+"""`sinal`: the command line's entry point, which minds being stopped before it imports anything
+that takes time.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The words of `sinal`. Each command imports what it needs when it runs, so that small ones start fast."""
+"""The words of `sinal`.
+
+Each command imports what it needs when it runs, so that small ones start fast.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,12 @@ app = App(
     version=lambda: metadata.version("sinal"),
     version_flags=["--version"],
 )
-manifests = App(name="manifests", help="Manifests of tenants, destinations, funnels and gateway integrations.")
-gateways = App(name="gateways", help="Payment gateways: sample deliveries, and reading those you have.")
+manifests = App(
+    name="manifests", help="Manifests of tenants, destinations, funnels and gateway integrations."
+)
+gateways = App(
+    name="gateways", help="Payment gateways: sample deliveries, and reading those you have."
+)
 identity = App(name="identity", help="Normalisation and hashing of customer data as Meta wants it.")
 app.command(manifests)
 app.command(gateways)
@@ -57,17 +64,20 @@ def up(
     public_url: str | None = None,
     grace: float = 60.0,
 ) -> int:
-    """Start embedded services, the Meta sandbox and all roles; print URLs and a first curl; Ctrl-C stops everything.
+    """Start embedded services, the Meta sandbox and all roles.
+
+    Print URLs and a first curl; Ctrl-C stops everything.
 
     Parameters
     ----------
     file
-        Manifests: a file or a folder; may be given several times. They are read again when they change.
+        Manifests: a file or a folder; may be given several times. They are read again when they
+        change.
     data
         Folder of this stack's data; a second start finds it again.
     port
-        Port of ingest; API, sandbox and metrics take the next three. Default: those the folder had before; for a new
-        one 8080, or the next four that are free.
+        Port of ingest; API, sandbox and metrics take the next three. Default: those the folder had
+        before; for a new one 8080, or the next four that are free.
     ready_file
         Write a JSON with URLs, keys and webhook URLs here once everything answers.
     graph_url
@@ -99,7 +109,9 @@ def demo(
     port: int | None = None,
     against: Path | None = None,
 ) -> int:
-    """Play a journey through a whole stack and say what became of each event; exit 0 only if all ended as they should.
+    """Play a journey through a whole stack and say what became of each event.
+
+    Exit 0 only if all ended as they should.
 
     Parameters
     ----------
@@ -108,11 +120,13 @@ def demo(
     keep
         Leave the stack running after the journey, until Ctrl-C, and keep its data.
     data
-        Folder of the stack's data, used as it is and kept; default: a fresh one that is removed at the end.
+        Folder of the stack's data, used as it is and kept; default: a fresh one that is removed at
+        the end.
     port
         Port of ingest; default: any free one.
     against
-        Start nothing: play against the stack, with the shop of `examples/`, that this ready file describes.
+        Start nothing: play against the stack, with the shop of `examples/`, that this ready file
+        describes.
     """
     from sinal_cli.demo.command import play_against, run_demo
 
@@ -122,7 +136,11 @@ def demo(
 
 
 @app.command
-def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file", "-f"], negative=())] = ()) -> int:
+def run(
+    role: str,
+    *,
+    file: Annotated[tuple[Path, ...], Parameter(name=["--file", "-f"], negative=())] = (),
+) -> int:
     """Run one role of the platform as this process, with settings from SINAL_… variables.
 
     Parameters
@@ -130,7 +148,8 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
     role
         ingest, match, dispatch, api, housekeeping, operator or metrics-adapter.
     file
-        Manifests that the operator role provisions from files; without any it watches a Kubernetes cluster.
+        Manifests that the operator role provisions from files; without any it watches a Kubernetes
+        cluster.
     """
     from sinal_cli.roles.process import run_role
 
@@ -138,8 +157,12 @@ def run(role: str, *, file: Annotated[tuple[Path, ...], Parameter(name=["--file"
 
 
 @app.command
-def status(*, data: Path = Path(".sinal"), json: Annotated[bool, Parameter(negative=())] = False) -> int:
-    """What is declared in the running `sinal up` and whether it is ready, with the webhooks' URLs. Exit 1: not all is.
+def status(
+    *, data: Path = Path(".sinal"), json: Annotated[bool, Parameter(negative=())] = False
+) -> int:
+    """What is declared in the running `sinal up` and whether it is ready, with the webhooks' URLs.
+
+    Exit 1: not all is.
 
     Parameters
     ----------
@@ -162,7 +185,8 @@ def status(*, data: Path = Path(".sinal"), json: Annotated[bool, Parameter(negat
 
 @app.command
 def migrate(*, wait: float = 0, logins: bool = False) -> int:
-    """Bring the database to this release's schema, as its owner (SINAL_MAINTENANCE_DATABASE_URL, else the worker's).
+    """Bring the database to this release's schema, as its owner (SINAL_MAINTENANCE_DATABASE_URL,
+    else the worker's).
 
     Safe to run twice, at the same time, and beside processes of the release before.
 
@@ -171,7 +195,8 @@ def migrate(*, wait: float = 0, logins: bool = False) -> int:
     wait
         Seconds to wait for a PostgreSQL that does not answer yet.
     logins
-        Let the users of SINAL_DATABASE_URL and SINAL_API_DATABASE_URL log in with the passwords that stand there.
+        Let the users of SINAL_DATABASE_URL and SINAL_API_DATABASE_URL log in with the passwords
+        that stand there.
     """
     from sinal_cli.migrate import migrate_database
 
@@ -183,7 +208,8 @@ def check(
     *paths: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     strict: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Validate manifests offline: exit 1 and a pointed message for each error, or where there is no manifest.
+    """Validate manifests offline: exit 1 and a pointed message for each error, or where there is no
+    manifest.
 
     Parameters
     ----------
@@ -198,8 +224,12 @@ def check(
 
 
 @gateways.command
-def parse(file: Path | None = None, /, *, gateway: str, country: str = "BR", show_clear: bool = False) -> int:
-    """Parse one webhook payload and print a JSON array of normalised sales; exit 2 for a body that is none.
+def parse(
+    file: Path | None = None, /, *, gateway: str, country: str = "BR", show_clear: bool = False
+) -> int:
+    """Parse one webhook payload and print a JSON array of normalised sales.
+
+    Exit 2 for a body that is none.
 
     Parameters
     ----------
@@ -237,16 +267,20 @@ def send(
     samples: Annotated[bool, Parameter(name="--list", negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Play a signed sample through the real door of an integration. Exit 1: the door refused it, 2: nothing was sent.
+    """Play a signed sample through the real door of an integration.
+
+    Exit 1: the door refused it, 2: nothing was sent.
 
     Parameters
     ----------
     gateway
         hotmart, kiwify, stripe, …: `--list` shows all.
     event
-        The gateway's own word or what it becomes (approved, refunded, …); default: an approved sale.
+        The gateway's own word or what it becomes (approved, refunded, …); default: an approved
+        sale.
     order
-        The sale's number; default: a fresh one. The same order and event again is a repeated delivery.
+        The sale's number; default: a fresh one. The same order and event again is a repeated
+        delivery.
     click
         A click id, where this gateway brings it back: the sale is matched with that click.
     email
@@ -260,7 +294,8 @@ def send(
     url
         Post here, whatever runs on this machine: the webhook's URL of an integration.
     secret
-        What the delivery is signed with; default: from the Secret in the manifests of the running stack.
+        What the delivery is signed with; default: from the Secret in the manifests of the running
+        stack.
     file
         Manifests with that Secret, where the stack does not tell its own.
     data
@@ -290,7 +325,8 @@ def send(
 
 @identity.command(name="hash")
 def hash_lines(*, country: str = "BR") -> int:
-    """Hash JSON lines `{"field": "ph", "value": "…"}`: adds `normalized` and `sha256`, null where Meta would refuse.
+    """Hash JSON lines `{"field": "ph", "value": "…"}`: adds `normalized` and `sha256`, null where
+    Meta would refuse.
 
     Parameters
     ----------

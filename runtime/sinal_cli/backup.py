@@ -27,12 +27,19 @@ _NAME = re.compile(r"sinal-\d{8}T\d{6}Z\.sinal-backup")
 
 
 def backup(
-    folder: Path, /, *, keep: Annotated[int, Parameter(negative=())] = 7, check: bool = True, data: Path | None = None
+    folder: Path,
+    /,
+    *,
+    keep: Annotated[int, Parameter(negative=())] = 7,
+    check: bool = True,
+    data: Path | None = None,
 ) -> int:
-    """Back up what PostgreSQL and NATS hold into a new file, try it by restoring it beside them, and say what is in it.
+    """Back up what PostgreSQL and NATS hold into a new file, try it by restoring it beside them,
+    and say what is in it.
 
-    It runs beside a platform that works. Settings come from SINAL_… variables, as for the roles, or with --data from
-    the folder of a `sinal up`; it connects as the owner of the database. The keyring is not in the file.
+    It runs beside a platform that works. Settings come from SINAL_… variables, as for the roles, or
+    with --data from the folder of a `sinal up`; it connects as the owner of the database. The
+    keyring is not in the file.
 
     Parameters
     ----------
@@ -41,8 +48,8 @@ def backup(
     keep
         Remove all but so many of the newest files there, once the new one is good.
     check
-        Restore the file into a database and streams of its own, compare and remove them; needs the right to create
-        a database.
+        Restore the file into a database and streams of its own, compare and remove them; needs the
+        right to create a database.
     data
         Data folder of a `sinal up`, whether it runs or not.
     """
@@ -59,7 +66,10 @@ def backup(
             await restoring.check(bus, url, path)
         size, took_s = path.stat().st_size, time.monotonic() - began
         await _noted(url, manifest, size=size, took_s=took_s, checked=check)
-        said.append(f"{path}: {size:,} bytes in {took_s:.1f} s, {'restored and compared' if check else 'not tried'}")
+        said.append(
+            f"{path}: {size:,} bytes in {took_s:.1f} s, "
+            f"{'restored and compared' if check else 'not tried'}"
+        )
         return manifest
 
     try:
@@ -132,7 +142,10 @@ def restore(
 
 
 def forget(folder: Path, keep: int) -> list[Path]:
-    """Remove all backups of a folder but the newest, and what killed ones have left; returns the backups removed."""
+    """Remove all backups of a folder but the newest, and what killed ones have left.
+
+    Returns the backups removed.
+    """
     for left in folder.glob(f"{FILES}.new"):
         left.unlink(missing_ok=True)
     found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
@@ -155,7 +168,9 @@ def _next(data: Path | None) -> str:
     return f"Now: {first}`sinal up --data {data}` with the same --file. {missing}"
 
 
-def _done(data: Path | None, work: Callable[[Bus, Settings], Awaitable[Manifest]], *, beside: bool) -> Manifest | None:
+def _done(
+    data: Path | None, work: Callable[[Bus, Settings], Awaitable[Manifest]], *, beside: bool
+) -> Manifest | None:
     """What the work gives; None, with a word on the error, where it fails."""
     from sinal_cli.data_folder import FolderUnusable
     from sinal_cli.embedded.process import ServiceError
@@ -193,9 +208,14 @@ async def _reached(data: Path | None, *, beside: bool) -> AsyncIterator[tuple[Bu
     from sinal_core.telemetry.logs import configure
 
     configure(level="warning", json=Settings().log_json)
-    async with nullcontext(Settings()) if data is None else at_hand(data, beside=beside) as settings:
+    async with (
+        nullcontext(Settings()) if data is None else at_hand(data, beside=beside) as settings
+    ):
         bus = await Bus.connect(
-            settings.nats_url, name="sinal-backup", wait_s=CONNECT_S, authority=settings.nats_authority
+            settings.nats_url,
+            name="sinal-backup",
+            wait_s=CONNECT_S,
+            authority=settings.nats_authority,
         )
         try:
             yield bus, settings
@@ -218,10 +238,15 @@ def _tell(manifest: Manifest) -> None:
     from sinal_hub.backup import making
 
     def items(folder: str, end: str = "") -> int:
-        return sum(e.items for e in manifest.entries if e.name.startswith(folder) and e.name.endswith(end))
+        return sum(
+            e.items for e in manifest.entries if e.name.startswith(folder) and e.name.endswith(end)
+        )
 
     queued = items(making.QUEUES, making.MESSAGES)
-    _say(f"as of {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC: {items(making.ROWS):,} rows, {queued:,} queued events")
+    _say(
+        f"as of {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC: {items(making.ROWS):,} rows, "
+        f"{queued:,} queued events"
+    )
     for what in manifest.left_out:
         _say(f"not in it: {what}")
 

@@ -1,7 +1,7 @@
 """The daily backup of `sinal up`: `sinal backup` as a process of its own, beside the platform.
 
-A start that finds no backup of the last day makes one soon; after that one a day follows the last. What goes wrong is
-logged with the last words of the command, and tried again an hour later.
+A start that finds no backup of the last day makes one soon; after that one a day follows the last.
+What goes wrong is logged with the last words of the command, and tried again an hour later.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ class DailyBackup:
     """A timer; `environment` holds the settings under which the command runs."""
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], *, every_s: float = DAY_S, settle_s: float = SETTLE_S
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        every_s: float = DAY_S,
+        settle_s: float = SETTLE_S,
     ) -> None:
         self._folder, self._environment = folder, {**os.environ, **environment}
         self._every_s, self._settle_s = every_s, settle_s
@@ -59,7 +64,11 @@ class DailyBackup:
 
     def _age_s(self) -> float:
         """Since the newest backup; for ever where there is none."""
-        made = [path.stat().st_mtime for path in self._folder.glob(FILES)] if self._folder.is_dir() else []
+        made = (
+            [path.stat().st_mtime for path in self._folder.glob(FILES)]
+            if self._folder.is_dir()
+            else []
+        )
         return time.time() - max(made) if made else float("inf")
 
     async def _backup(self) -> bool:
@@ -77,7 +86,11 @@ class DailyBackup:
                 process.send_signal(signal.SIGINT)  # it clears away what it has begun
                 await process.wait()
         if process.returncode:
-            log.error("backup.failed", code=process.returncode, said=" ".join(_lines(complained)[-3:])[:500])
+            log.error(
+                "backup.failed",
+                code=process.returncode,
+                said=" ".join(_lines(complained)[-3:])[:500],
+            )
         else:
             log.info("backup.done", said="".join(_lines(said)[:1]))
         return process.returncode == 0

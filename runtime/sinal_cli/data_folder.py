@@ -1,7 +1,7 @@
 """The data folder of one embedded stack: its lock, its generated secrets, its keyring, its logs.
 
-One stack at a time owns a folder (an advisory lock that ends with the process); another folder is another stack. It
-holds keys and what people bought, so it is closed to other users.
+One stack at a time owns a folder (an advisory lock that ends with the process); another folder is
+another stack. It holds keys and what people bought, so it is closed to other users.
 """
 
 from __future__ import annotations
@@ -61,7 +61,10 @@ class Instance:
 
     @contextmanager
     def opened(self) -> Iterator[Instance]:
-        """Locked, with its secrets; raises FolderUnusable, FolderInUse when another stack has it."""
+        """Locked, with its secrets.
+
+        Raises FolderUnusable, FolderInUse when another stack has it.
+        """
         try:
             try:
                 self.secrets = self._open()
@@ -74,7 +77,8 @@ class Instance:
     def _open(self) -> InstanceSecrets:
         self.folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
         new = not any(self.folder.iterdir())
-        ours = new or (self.folder / "secrets.json").exists()  # a folder with other things in it may be shared
+        # a folder with other things in it may be shared
+        ours = new or (self.folder / "secrets.json").exists()
         self._lock = (self.folder / "lock").open("a+")
         if ours and self.folder.stat().st_uid == os.geteuid():
             self.folder.chmod(PRIVATE)
@@ -112,7 +116,9 @@ class Instance:
         try:
             return msgspec.json.decode(path.read_bytes(), type=InstanceSecrets)
         except msgspec.MsgspecError as error:
-            raise FolderUnusable(f"{path} can't be read: {error}; give another folder with --data") from error
+            raise FolderUnusable(
+                f"{path} can't be read: {error}; give another folder with --data"
+            ) from error
 
 
 def write_private(path: Path, body: bytes) -> None:
@@ -129,11 +135,15 @@ def write_private(path: Path, body: bytes) -> None:
 def _why(folder: Path, error: OSError) -> str:
     """What is wrong with a data folder, in words."""
     way_out = "give another folder with --data"
-    place = next(one for one in (folder, *folder.parents) if os.path.exists(one))  # a Path raises for a closed folder
+    # a Path raises for a closed folder
+    place = next(one for one in (folder, *folder.parents) if os.path.exists(one))
     if not place.is_dir():
         return f"{place} is a file: {way_out}"
     if isinstance(error, PermissionError):
-        return f"{folder}: this user may not write to {place}, which belongs to {_owner(place)}: {way_out}"
+        return (
+            f"{folder}: this user may not write to {place}, which belongs to {_owner(place)}: "
+            f"{way_out}"
+        )
     return f"{error.filename or folder}: {error.strerror}: {way_out}"
 
 

@@ -22,8 +22,11 @@ class Declared:
 
     objects: Objects = field(default_factory=Objects)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
-    compilation: Compilation = field(default_factory=lambda: Compilation(plans=(), problems=(), minted={}))
-    duplicates: tuple[ManifestError, ...] = ()  # objects that stand in the files again and are left out
+    compilation: Compilation = field(
+        default_factory=lambda: Compilation(plans=(), problems=(), minted={})
+    )
+    # objects that stand in the files again and are left out
+    duplicates: tuple[ManifestError, ...] = ()
 
     @property
     def manifests(self) -> Mapping[ObjectKey, Manifest]:
@@ -52,7 +55,9 @@ def keeping(
     *,
     reserved: ReservedHosts = NOTHING_RESERVED,
 ) -> Declared:
-    """`now`, with the tenants of `before` that are leaving: their objects and Secrets as far as `now` has none such."""
+    """`now`, with the tenants of `before` that are leaving: their objects and Secrets as far as
+    `now` has none such.
+    """
     if not tenants:
         return now
     there = now.manifests
@@ -63,7 +68,9 @@ def keeping(
     theirs += [one for one in members if ("Tenant", one.namespace, one.spec.tenant_ref) in tenants]
     objects = [one for one in theirs if key_of(one) not in there]
     namespaces = {namespace for _, namespace, _ in tenants}
-    values = {place: data for place, data in before.secrets.values.items() if place[0] in namespaces}
+    values = {
+        place: data for place, data in before.secrets.values.items() if place[0] in namespaces
+    }
     kept = Secrets({**values, **now.secrets.values})
     found = compiled(Objects.of((*now.objects, *objects)), kept, keyring, reserved=reserved)
     return replace(found, duplicates=now.duplicates)
@@ -75,7 +82,11 @@ def key_of(manifest: Manifest) -> ObjectKey:
 
 
 def compiled(
-    objects: Objects, secrets: Secrets, keyring: Keyring, *, reserved: ReservedHosts = NOTHING_RESERVED
+    objects: Objects,
+    secrets: Secrets,
+    keyring: Keyring,
+    *,
+    reserved: ReservedHosts = NOTHING_RESERVED,
 ) -> Declared:
     """Objects with the plans that they come to."""
     return Declared(objects, secrets, compile(objects, secrets, keyring, reserved=reserved))
@@ -88,7 +99,10 @@ def read(
     made: Path | None = None,
     reserved: ReservedHosts = NOTHING_RESERVED,
 ) -> Declared:
-    """Load and compile; what lies in `made`, the API's folder, wins over nobody's file; raises InvalidManifests."""
+    """Load and compile.
+
+    What lies in `made`, the API's folder, wins over nobody's file; raises InvalidManifests.
+    """
     loaded = load(files, last=made)
     loaded.raise_for_errors()
     found = compiled(loaded.objects, loaded.secrets, keyring, reserved=reserved)

@@ -1,7 +1,9 @@
-"""Tenants whose manifests are gone: they go on for a while, so that a moved file or a wrong checkout ends no webhooks.
+"""Tenants whose manifests are gone: they go on for a while, so that a moved file or a wrong
+checkout ends no webhooks.
 
-Who is known is kept in a file, where there is one, so that a tenant whose manifest went away while nobody looked
-departs the same way. Invariant: a tenant that is declared again in time has never been away.
+Who is known is kept in a file, where there is one, so that a tenant whose manifest went away while
+nobody looked departs the same way. Invariant: a tenant that is declared again in time has never
+been away.
 """
 
 from __future__ import annotations
@@ -48,7 +50,11 @@ class Departures:
     """Who is there, who is leaving, who is gone."""
 
     def __init__(
-        self, grace_s: float = 0.0, *, file: Path | None = None, clock: Callable[[], float] = time.time
+        self,
+        grace_s: float = 0.0,
+        *,
+        file: Path | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.grace_s, self._file, self._clock = grace_s, file, clock
         self._known: dict[str, Retired] = {one.slug: one for one in _read(file)}
@@ -62,7 +68,11 @@ class Departures:
         for slug in there:
             self._leaving.pop(slug, None)
             self._ended.pop(slug, None)
-        gone = [one for slug, one in self._known.items() if slug not in there.keys() | self._leaving.keys()]
+        gone = [
+            one
+            for slug, one in self._known.items()
+            if slug not in there.keys() | self._leaving.keys()
+        ]
         ends_at = self._clock() + self.grace_s
         self._leaving |= {one.slug: Leaving(one, ends_at) for one in gone}
         self._remember(there)
@@ -75,7 +85,9 @@ class Departures:
         for one in ended:
             self._ended[one.tenant.slug] = self._leaving.pop(one.tenant.slug).tenant
         if ended:
-            self._remember({slug: one for slug, one in self._known.items() if slug not in self._ended})
+            self._remember(
+                {slug: one for slug, one in self._known.items() if slug not in self._ended}
+            )
         return News(ended=tuple(one.tenant.slug for one in ended))
 
     @property

@@ -1,4 +1,6 @@
-"""What Jobs of the chart run, and what a person runs beside it: `sinal install`, `sinal keyring`."""
+"""What Jobs of the chart run, and what a person runs beside it: `sinal install`, `sinal
+keyring`.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
     from sinal_crds.keyring import Keyring
     from sinal_operator.cluster.client import Client
 
-install = App(name="install", help="Before and after an installation in a cluster; the chart's Jobs run this.")
-keyring = App(name="keyring", help="The keys that seal plans, and those that webhook URLs are made of.")
+install = App(
+    name="install", help="Before and after an installation in a cluster; the chart's Jobs run this."
+)
+keyring = App(
+    name="keyring", help="The keys that seal plans, and those that webhook URLs are made of."
+)
 
 PASSWORDS = ("nats-password", "postgres-password", "worker-password", "redis-password")
 
@@ -40,7 +46,9 @@ def prepare(
     definitions: bool = False,
     external_metrics: str | None = None,
 ) -> int:
-    """Check that the cluster is fit, then make the Secrets that are not there yet; exit 1 with what helps.
+    """Check that the cluster is fit, then make the Secrets that are not there yet.
+
+    Exit 1 with what helps.
 
     Parameters
     ----------
@@ -59,7 +67,8 @@ def prepare(
     api_login
         SECRET/KEY of the password of the operations API's own login to make if it is missing.
     keyring_parts
-        SECRET/KEY of a keyring whose parts for the runtime and the edge to make, in Secrets beside it.
+        SECRET/KEY of a keyring whose parts for the runtime and the edge to make, in Secrets beside
+        it.
     definitions
         Check that the custom resources are defined.
     external_metrics
@@ -87,7 +96,9 @@ def prepare(
             print(f"Secret {namespace}/{name}: {'made' if made else 'was there'}", flush=True)
         if keyring_parts:
             place, _, key = keyring_parts.partition("/")
-            for name, made in (await cluster.ensure_parts(client, namespace, place, key, release=release)).items():
+            for name, made in (
+                await cluster.ensure_parts(client, namespace, place, key, release=release)
+            ).items():
                 print(f"Secret {namespace}/{name}: {'made' if made else 'was there'}", flush=True)
 
     return _with_cluster(work)
@@ -127,11 +138,14 @@ def rotate(
     key: str = "keyring.json",
     keep: int = 2,
 ) -> int:
-    """Add a new primary key to a keyring in a file or in a Secret; the newest keys before it still open.
+    """Add a new primary key to a keyring in a file or in a Secret.
 
-    Restart the runtime first and the operator then: who has only the old keyring can't open what the new key sealed.
-    With --mint it is the key that webhook URLs and funnels' keys are made of: restart the operator alone. New ones are
-    shown, and those of before are taken too until `sinal keyring retire --mint`.
+    The newest keys before it still open.
+
+    Restart the runtime first and the operator then: who has only the old keyring can't open what
+    the new key sealed. With --mint it is the key that webhook URLs and funnels' keys are made of:
+    restart the operator alone. New ones are shown, and those of before are taken too until `sinal
+    keyring retire --mint`.
 
     Parameters
     ----------
@@ -153,13 +167,16 @@ def rotate(
         return place.change(
             lambda known: known.rotate_mint(now=int(time.time())),
             lambda _: (
-                "new mint key; restart the operator. Webhook URLs and keys of before are taken until "
+                "new mint key; restart the operator. Webhook URLs and keys of before are taken "
+                "until "
                 "`sinal keyring retire --mint`"
             ),
         )
     return place.change(
         lambda known: known.rotate(keep=keep),
-        lambda changed: f"new primary key {changed.primary}; restart the runtime, then the operator",
+        lambda changed: (
+            f"new primary key {changed.primary}; restart the runtime, then the operator"
+        ),
     )
 
 
@@ -173,7 +190,9 @@ def retire(
     namespace: str = "default",
     key: str = "keyring.json",
 ) -> int:
-    """End what mint keys of before made: webhook URLs and funnels' keys that were replaced. Restart the operator then.
+    """End what mint keys of before made: webhook URLs and funnels' keys that were replaced.
+
+    Restart the operator then.
 
     `sinal_ingest_earlier_keys_total` counts who still uses them.
 
@@ -182,7 +201,8 @@ def retire(
     file
         Keyring in a file.
     mint
-        Say that it is the mint keys: what they made is refused from then on, and nothing brings it back.
+        Say that it is the mint keys: what they made is refused from then on, and nothing brings it
+        back.
     secret
         Name of the Secret that holds it, in the cluster of KUBECONFIG.
     namespace
@@ -191,10 +211,14 @@ def retire(
         Key of the keyring in that Secret.
     """
     if not mint:
-        complain("say --mint: webhook URLs and keys made before the last rotation of the mint key end for good")
+        complain(
+            "say --mint: webhook URLs and keys made before the last rotation of the mint key "
+            "end for good"
+        )
         return 2
     return _Place(file, secret, namespace, key).change(
-        lambda known: known.retire_mint(), lambda _: "only the newest mint key is left; restart the operator"
+        lambda known: known.retire_mint(),
+        lambda _: "only the newest mint key is left; restart the operator",
     )
 
 
@@ -209,7 +233,8 @@ def server_key(
     namespace: str = "default",
     key: str = "keyring.json",
 ) -> int:
-    """Print the server key of a funnel, which no status shows: who has it sends events in the funnel's name.
+    """Print the server key of a funnel, which no status shows: who has it sends events in the
+    funnel's name.
 
     Parameters
     ----------
@@ -230,15 +255,18 @@ def server_key(
     if not where or not name:
         complain(f"{funnel}: say NAMESPACE/NAME of the Funnel")
         return 2
-    return _Place(file, secret, namespace, key).show(lambda known: known.server_key(where, name, rotation))
+    return _Place(file, secret, namespace, key).show(
+        lambda known: known.server_key(where, name, rotation)
+    )
 
 
 @keyring.command
 def parts(file: Path, /) -> int:
-    """Write what the runtime and the edge need of a keyring beside it, for roles that run as processes.
+    """Write what the runtime and the edge need of a keyring beside it, for roles that run as
+    processes.
 
-    keyring-runtime.json has no mint key, keyring-edge.json opens no access token either. In a cluster the chart's Job
-    makes them. After a rotation write them again.
+    keyring-runtime.json has no mint key, keyring-edge.json opens no access token either. In a
+    cluster the chart's Job makes them. After a rotation write them again.
 
     Parameters
     ----------
@@ -270,7 +298,10 @@ class _Place:
     key: str
 
     def change(self, change: Callable[[Keyring], Keyring], said: Callable[[Keyring], str]) -> int:
-        """Put a changed keyring in place, and say what it came to; 0, 1 where it could not be, 2 without a place."""
+        """Put a changed keyring in place, and say what it came to.
+
+        0, 1 where it could not be, 2 without a place.
+        """
         if (self.file is None) == (self.secret is None):
             complain("give a file or --secret, one of them")
             return 2
@@ -280,7 +311,9 @@ class _Place:
         async def work(client: Client) -> None:
             from sinal_operator.install import change_keyring
 
-            changed = await change_keyring(client, self.namespace, str(self.secret), self.key, change)
+            changed = await change_keyring(
+                client, self.namespace, str(self.secret), self.key, change
+            )
             print(f"Secret {self.namespace}/{self.secret}: {said(changed)}")
 
         return _with_cluster(work)
@@ -308,7 +341,9 @@ class _Place:
         return _with_cluster(work)
 
 
-def _change_file(file: Path, change: Callable[[Keyring], Keyring], said: Callable[[Keyring], str]) -> int:
+def _change_file(
+    file: Path, change: Callable[[Keyring], Keyring], said: Callable[[Keyring], str]
+) -> int:
     from sinal_cli.data_folder import write_private
     from sinal_crds.keyring import Keyring
 
@@ -342,7 +377,9 @@ def _with_cluster(work: Callable[[Client], Awaitable[None]]) -> int:
     return 0
 
 
-def _entry(place: str | None, make: Callable[[], bytes]) -> Mapping[str, Mapping[str, Callable[[], bytes]]]:
+def _entry(
+    place: str | None, make: Callable[[], bytes]
+) -> Mapping[str, Mapping[str, Callable[[], bytes]]]:
     """`SECRET/KEY` as what that Secret is to hold."""
     if place is None:
         return {}
@@ -355,7 +392,9 @@ def _password() -> bytes:
 
 
 def _word() -> bytes:
-    """A password that nats-server takes from its environment: what begins with a digit could be a number to it."""
+    """A password that nats-server takes from its environment: what begins with a digit could be a
+    number to it.
+    """
     return b"n" + _password()
 
 

@@ -1,8 +1,10 @@
-"""A role's process without what its libraries import and it never uses: it starts sooner and is smaller.
+"""A role's process without what its libraries import and it never uses: it starts sooner and is
+smaller.
 
-`sinal run ROLE` is understood here where it says no more than that, so that the parser of the whole command line stays
-away. Two libraries import others only to see whether they are there: structlog rich, to print tracebacks for people,
-nats-py aiohttp, for WebSockets. Both do without where these are not installed, and so they do here.
+`sinal run ROLE` is understood here where it says no more than that, so that the parser of the whole
+command line stays away. Two libraries import others only to see whether they are there: structlog
+rich, to print tracebacks for people, nats-py aiohttp, for WebSockets. Both do without where these
+are not installed, and so they do here.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ class Run(NamedTuple):
 
 
 def understood(words: Sequence[str]) -> Run | None:
-    """A plain `run ROLE [--file PATH]…`; None for anything else, which the whole command line reads."""
+    """A plain `run ROLE [--file PATH]…`.
+
+    None for anything else, which the whole command line reads.
+    """
     if len(words) < 2 or words[0] != "run" or words[1].startswith("-"):
         return None
     options, files = list(words[2:]), []

@@ -1,4 +1,6 @@
-"""The reference of the custom resources: of each kind an example, its fields, its rules, its status."""
+"""The reference of the custom resources: of each kind an example, its fields, its rules, its
+status.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ It knows what the tables say and more: whether what is referred to is there, and
 a status says, and what to do about it: [operator.md](operator.md). Smaller examples, for the sandbox:
 [`examples/`](../../examples).
 """
-_BOUNDS = {"minimum": "at least", "maximum": "at most", "minItems": "at least", "maxItems": "at most"}
+_BOUNDS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "minItems": "at least",
+    "maxItems": "at most",
+}
 _SEE = {  # fields that another page goes on with
     "gateway": "All of them: [gateways.md](../users/gateways.md).",
     "credentialsSecretRef": "The keys of each gateway: [gateways.md](../users/gateways.md).",
@@ -41,12 +48,18 @@ def manifests_page() -> str:
     """The whole page."""
     parts = ["# Manifests\n", _INTRODUCTION]
     for kind in KINDS:
-        crd = yaml.safe_load((CRDS / "manifests" / f"sinal.dev_{kind}.yaml").read_text(encoding="utf-8"))
-        parts += _kind(crd["spec"]["names"], crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+        crd = yaml.safe_load(
+            (CRDS / "manifests" / f"sinal.dev_{kind}.yaml").read_text(encoding="utf-8")
+        )
+        parts += _kind(
+            crd["spec"]["names"], crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        )
     return "\n".join(parts)
 
 
-def fields(path: str, schema: dict[str, Any], *, required: bool = False) -> Iterator[tuple[str, dict[str, Any], bool]]:
+def fields(
+    path: str, schema: dict[str, Any], *, required: bool = False
+) -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Every field of a schema with its path, that of a list's items behind `[]`."""
     if path:
         yield path, schema, required
@@ -80,7 +93,9 @@ def _kind(names: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
         yield from (f"- {_where(path)}{cell(message)}." for path, message in told)
     yield f"\nThe operator writes into `status` of a {names['kind']}:\n"
     yield "| field of `status` | meaning |\n| --- | --- |"
-    yield from (f"| `{name}` | {cell(part['description'])} |" for name, part in status["properties"].items())
+    yield from (
+        f"| `{name}` | {cell(part['description'])} |" for name, part in status["properties"].items()
+    )
     yield ""
 
 
@@ -96,8 +111,15 @@ def _row(path: str, schema: dict[str, Any], required: bool) -> str:
         kind = f"list of {inner.get('type', 'object')}s"
     if "enum" in inner:
         kind = " \\| ".join(f"`{word}`" for word in inner["enum"])
-    meaning = " ".join(filter(None, [cell(schema.get("description", "")), _SEE.get(path, ""), _limits(path, inner)]))
-    return f"| `{path}` | {kind} | {'required' if required else default(schema.get('default'))} | {meaning} |"
+    meaning = " ".join(
+        filter(
+            None, [cell(schema.get("description", "")), _SEE.get(path, ""), _limits(path, inner)]
+        )
+    )
+    return (
+        f"| `{path}` | {kind} | {'required' if required else default(schema.get('default'))} | "
+        f"{meaning} |"
+    )
 
 
 def _limits(path: str, schema: dict[str, Any]) -> str:

@@ -1,4 +1,6 @@
-"""The page of metrics, from the declarations of runtime and operator: docs/operators/metrics.md (see `reference`)."""
+"""The page of metrics, from the declarations of runtime and operator: docs/operators/metrics.md
+(see `reference`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from sinal_core.telemetry import metrics as of_runtime
 from sinal_operator import metrics as of_operator
 
-# Who serves a metric, by the beginning of its name; the longest one counts. Every role serves sinal_build_info.
+# Who serves a metric, by the beginning of its name; the longest one counts. Every role serves
+# sinal_build_info.
 _ROLES = {
     "sinal_ingest_": "ingest",
     "sinal_quarantine_": "ingest",
@@ -74,7 +77,9 @@ def metrics_page() -> str:
 def declared() -> Iterator[MetricWrapperBase]:
     """Every metric of the runtime and the operator, as they were declared."""
     for module in (of_runtime, of_operator):
-        yield from (found for found in vars(module).values() if isinstance(found, MetricWrapperBase))
+        yield from (
+            found for found in vars(module).values() if isinstance(found, MetricWrapperBase)
+        )
 
 
 def _row(metric: MetricWrapperBase) -> str:

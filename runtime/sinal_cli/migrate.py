@@ -13,7 +13,10 @@ PAUSE_S = 1.0
 
 
 def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
-    """Apply what is missing and say so; 1 with a message when the database refuses or does not answer."""
+    """Apply what is missing and say so.
+
+    1 with a message when the database refuses or does not answer.
+    """
     from sinal_core.postgres.errors import StoreError, StoreUnavailable
     from sinal_hub.store.logins import allow_logins, api_url
 
@@ -32,7 +35,10 @@ def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
     try:
         run_loop(work())
     except StoreUnavailable as error:
-        complain(f"{_away(owner, error)}: start PostgreSQL, or correct {_variable(settings)}; --wait waits for it")
+        complain(
+            f"{_away(owner, error)}: start PostgreSQL, or correct {_variable(settings)}; "
+            "--wait waits for it"
+        )
         return 1
     except StoreError as error:
         complain(str(error))
@@ -43,7 +49,11 @@ def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
 
 def _variable(settings: Settings) -> str:
     """Where the owner's URL was read."""
-    return "SINAL_MAINTENANCE_DATABASE_URL" if settings.maintenance_database_url else "SINAL_DATABASE_URL"
+    return (
+        "SINAL_MAINTENANCE_DATABASE_URL"
+        if settings.maintenance_database_url
+        else "SINAL_DATABASE_URL"
+    )
 
 
 def _away(url: str, error: Exception) -> str:
@@ -56,7 +66,10 @@ def _away(url: str, error: Exception) -> str:
         parts = {}
     place = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
     first = next(iter(str(error.__cause__ or error).strip().splitlines()), str(error))
-    return f"no PostgreSQL for {parts.get('user') or 'this user'} at {place} ({first.rpartition('failed: ')[2]})"
+    return (
+        f"no PostgreSQL for {parts.get('user') or 'this user'} at {place} "
+        f"({first.rpartition('failed: ')[2]})"
+    )
 
 
 async def _migrate(owner: str, deadline: float) -> list[str]:

@@ -1,7 +1,8 @@
-"""The end of every command line: what went wrong outside of Sinal is one line and an exit code, never a traceback.
+"""The end of every command line: what went wrong outside of Sinal is one line and an exit code,
+never a traceback.
 
-A traceback is for faults of ours. A file that can't be read, a disk that is full, a variable that can't be meant are
-none; neither are Ctrl-C and a closed pipe.
+A traceback is for faults of ours. A file that can't be read, a disk that is full, a variable that
+can't be meant are none; neither are Ctrl-C and a closed pipe.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ def _complain(words: str, code: int) -> int:
 
 
 def _nobody_reads() -> bool:
-    """Whether it is our output that was closed (`| head`) and no socket; what is left of it goes nowhere then."""
+    """Whether it is our output that was closed (`| head`) and no socket.
+
+    What is left of it goes nowhere then.
+    """
     output = select.poll()
     output.register(sys.stdout.fileno(), 0)  # errors are told unasked
     if not any(told & select.POLLERR for _, told in output.poll(0)):

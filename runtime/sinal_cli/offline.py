@@ -27,7 +27,9 @@ def complain(message: str) -> None:
 
 
 def check_manifests(paths: Sequence[Path], *, strict: bool = False) -> int:
-    """Print errors and a summary; 0 without errors, 1 with or without a manifest, 2 for a path that is not there.
+    """Print errors and a summary.
+
+    0 without errors, 1 with or without a manifest, 2 for a path that is not there.
 
     With `strict` a note is an error.
     """
@@ -35,7 +37,9 @@ def check_manifests(paths: Sequence[Path], *, strict: bool = False) -> int:
     from sinal_crds.loading import STDIN
 
     if not paths:
-        complain("give a file or a folder with manifests, for instance: sinal manifests check examples")
+        complain(
+            "give a file or a folder with manifests, for instance: sinal manifests check examples"
+        )
         return 2
     missing = [path for path in paths if str(path) != STDIN and not path.exists()]
     if missing:
@@ -51,7 +55,9 @@ def check_manifests(paths: Sequence[Path], *, strict: bool = False) -> int:
         complain(f"{wrong} error{'s' if wrong > 1 else ''}")
         return 1
     if report.empty:
-        looked = ": looked for *.yaml, *.yml and *.json" if any(path.is_dir() for path in paths) else ""
+        looked = (
+            ": looked for *.yaml, *.yml and *.json" if any(path.is_dir() for path in paths) else ""
+        )
         complain(f"no manifest in {', '.join(map(str, paths))}{looked}")
         return 1
     print(report.summary())
@@ -59,7 +65,10 @@ def check_manifests(paths: Sequence[Path], *, strict: bool = False) -> int:
 
 
 def parse_payload(file: Path | None, *, gateway: str, country: str, show_clear: bool) -> int:
-    """Print normalised sales of one payload; 2 for an unknown gateway, file, or a body that is not a delivery of it."""
+    """Print normalised sales of one payload.
+
+    2 for an unknown gateway, file, or a body that is not a delivery of it.
+    """
     from sinal_hub.gateways import NotThisGateway, registry
     from sinal_hub.model.sale import MalformedSale, checked
 
@@ -108,6 +117,8 @@ def hash_identities(*, country: str) -> int:
         except (msgspec.DecodeError, KeyError, TypeError) as error:
             complain(f'line {number}: expected {{"field": "…", "value": "…"}}: {error}')
             return 2
-        sys.stdout.buffer.write(msgspec.json.encode({**item, "normalized": normalized, "sha256": hashed}) + b"\n")
+        sys.stdout.buffer.write(
+            msgspec.json.encode({**item, "normalized": normalized, "sha256": hashed}) + b"\n"
+        )
         sys.stdout.buffer.flush()
     return 0

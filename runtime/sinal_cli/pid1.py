@@ -1,8 +1,10 @@
-"""Being process 1 of a container, to which the kernel delivers no signal that it has no handler for.
+"""Being process 1 of a container, to which the kernel delivers no signal that it has no handler
+for.
 
-Any other process ends by a SIGTERM for which it has none. Process 1 would go on, and a pod that is deleted while it
-starts would stand until its grace is over. Nothing is held then that would have to be let go, so the process ends at
-once; a role that has begun puts a handler of its own in this one's place.
+Any other process ends by a SIGTERM for which it has none. Process 1 would go on, and a pod that is
+deleted while it starts would stand until its grace is over. Nothing is held then that would have to
+be let go, so the process ends at once; a role that has begun puts a handler of its own in this
+one's place.
 """
 
 from __future__ import annotations

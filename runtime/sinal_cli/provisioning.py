@@ -1,4 +1,6 @@
-"""Manifests in files take the place of the cluster: load, compile, provision, and again when a file changes."""
+"""Manifests in files take the place of the cluster: load, compile, provision, and again when a file
+changes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ from sinal_crds.loading import InvalidManifests
 from sinal_crds.models import Manifest, Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_operator.metrics import show_objects
-from sinal_operator.provision import Connection, Provisioner, Report, Retired, TenantReport, Unavailable
+from sinal_operator.provision import (
+    Connection,
+    Provisioner,
+    Report,
+    Retired,
+    TenantReport,
+    Unavailable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +39,10 @@ DRIFT_INTERVAL_S = 5.0
 
 
 class FileProvisioning:
-    """The operator's reconciliation over files; who has more to tell than a log overrides the methods that note."""
+    """The operator's reconciliation over files.
+
+    Who has more to tell than a log overrides the methods that note.
+    """
 
     def __init__(
         self,
@@ -44,8 +56,16 @@ class FileProvisioning:
         authority: ssl.SSLContext | None = None,
         reserved: ReservedHosts = NOTHING_RESERVED,
     ) -> None:
-        """`made` is the folder where the operations API keeps manifests; what `files` say elsewhere wins over it."""
-        self._nats_url, self._keyring, self._files, self._ack_wait_s = nats_url, keyring, files, ack_wait_s
+        """`made` is the folder where the operations API keeps manifests.
+
+        What `files` say elsewhere wins over it.
+        """
+        self._nats_url, self._keyring, self._files, self._ack_wait_s = (
+            nats_url,
+            keyring,
+            files,
+            ack_wait_s,
+        )
         self._made = made
         self._authority = authority
         self._departures = departures or Departures()
@@ -135,7 +155,9 @@ class FileProvisioning:
 
     def _settle(self) -> None:
         leaving = {one.key for one in self._departures.leaving}
-        self.declared = keeping(self._said, self.declared, leaving, self._keyring, reserved=self._reserved)
+        self.declared = keeping(
+            self._said, self.declared, leaving, self._keyring, reserved=self._reserved
+        )
 
     def _ended(self) -> bool:
         """Let those go whose time is over; whether there are any."""
@@ -183,11 +205,17 @@ class FileProvisioning:
         self.note_reports()
 
     def _show(self) -> None:
-        """An object is ready when nothing was wrong with it, a tenant when its events can flow as well."""
+        """An object is ready when nothing was wrong with it, a tenant when its events can flow as
+        well.
+        """
         wrong = self.declared.problems
 
         def ready(found: Manifest) -> bool:
-            if isinstance(found, Tenant) and (one := self.reports.get(found.slug)) is not None and not one.ready:
+            if (
+                isinstance(found, Tenant)
+                and (one := self.reports.get(found.slug)) is not None
+                and not one.ready
+            ):
                 return False
             return (found.kind, found.namespace, found.name) not in wrong
 
@@ -195,7 +223,8 @@ class FileProvisioning:
 
 
 async def _connection_failed(error: Exception) -> None:
-    log.debug("provisioning.connection", error=trust.words(error))  # the provisioner says that it waits
+    # the provisioner says that it waits
+    log.debug("provisioning.connection", error=trust.words(error))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -1,4 +1,5 @@
-"""Reference pages from code: `python -m sinal_cli.reference [FOLDER]` writes settings, manifests, metrics and OpenAPI.
+"""Reference pages from code: `python -m sinal_cli.reference [FOLDER]` writes settings, manifests,
+metrics and OpenAPI.
 
 Invariant: the files under docs/ are exactly what this module makes; a test compares them.
 """
@@ -26,7 +27,10 @@ def settings_page() -> str:
         f"| `SINAL_{name.upper()}` | {_default(field.get_default())} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
-    text = "Every role reads these variables once, when it starts. Secrets belong into a Secret, not into a manifest.\n"
+    text = (
+        "Every role reads these variables once, when it starts. Secrets belong into a Secret, "
+        "not into a manifest.\n"
+    )
     head = "| variable | default | meaning |\n| --- | --- | --- |"
     return "\n".join([_MADE, "# Settings of a process\n", text, head, *rows, ""])
 
@@ -35,7 +39,8 @@ def openapi() -> str:
     """The operations API's OpenAPI document."""
     from sinal_api.app import Parts, build
 
-    nothing: Any = None  # the document is made without a request, so nothing behind the routes is asked
+    # the document is made without a request, so nothing behind the routes is asked
+    nothing: Any = None
     document = build(Parts(nothing, nothing, nothing, None, keyring=Keyring.generate())).openapi()
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -59,7 +64,9 @@ def _default(value: object) -> str:
 
 def main() -> None:
     """Write the pages."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "docs"
+    folder = (
+        Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "docs"
+    )
     for name, text in pages().items():
         (folder / name).write_text(text, encoding="utf-8")
 

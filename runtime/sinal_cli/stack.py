@@ -1,7 +1,8 @@
-"""A whole platform on one machine: embedded services, sandbox, operator over files and every role in this process.
+"""A whole platform on one machine: embedded services, sandbox, operator over files and every role
+in this process.
 
-Order matters: services before their users, lanes before ingest; and the reverse on the way down, so that what was
-accepted is finished or waits on disk.
+Order matters: services before their users, lanes before ingest; and the reverse on the way down, so
+that what was accepted is finished or waits on disk.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Stack:
     ) -> None:
         """`say` hears what happens while it runs, `on_change` when `ready` has become another.
 
-        Ports are of ingest, API and sandbox; metrics have one of their own, by default any that is free.
+        Ports are of ingest, API and sandbox; metrics have one of their own, by default any that is
+        free.
         """
         self._instance, self._files, self._ports = instance, files, ports
         self._metrics_port, self._metrics_url = metrics_port, ""
@@ -92,7 +94,9 @@ class Stack:
         await self._exit.aclose()
 
     async def _start(self) -> None:
-        services = Services(self._instance, sandbox_port=None if self._outside.graph_url else self._ports[2])
+        services = Services(
+            self._instance, sandbox_port=None if self._outside.graph_url else self._ports[2]
+        )
         self._exit.push_async_callback(services.stop)
         await services.start()
         if services.redis.missing is not None:
@@ -106,7 +110,9 @@ class Stack:
         await self._provision(settings, keyring)
         ingest = roles.Ingest(settings, keyring)
         api = roles.Api(settings.model_copy(update={"port": self._ports[1]}), keyring)
-        workers = [make(settings, keyring) for make in (roles.Match, roles.Dispatch, roles.Housekeeping)]
+        workers = [
+            make(settings, keyring) for make in (roles.Match, roles.Dispatch, roles.Housekeeping)
+        ]
         for role in (*workers, api, ingest):
             self._exit.push_async_callback(role.stop)
             await role.start()
@@ -119,7 +125,9 @@ class Stack:
         self.ready = self._describe()
 
     async def _show(self, ingest: Role, api: Role) -> None:
-        """Probes and metrics of all roles, which are one process here, where nobody looks whom a tunnel lets in."""
+        """Probes and metrics of all roles, which are one process here, where nobody looks whom a
+        tunnel lets in.
+        """
         from sinal_core.http import health
         from sinal_core.http.server import HttpServer
 
@@ -127,7 +135,11 @@ class Stack:
             edge, behind = await ingest.standing(), await api.standing()
             return health.Standing(edge.ready and behind.ready, {**edge.told, "api": behind.told})
 
-        server = HttpServer(health.build(standing, observe=ingest.observe), host="127.0.0.1", port=self._metrics_port)
+        server = HttpServer(
+            health.build(standing, observe=ingest.observe),
+            host="127.0.0.1",
+            port=self._metrics_port,
+        )
         await server.start()
         self._exit.push_async_callback(server.stop)
         self._metrics_url = server.url

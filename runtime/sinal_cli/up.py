@@ -38,7 +38,10 @@ def run_up(
     public_url: str | None = None,
     grace_s: float = GRACE_S,
 ) -> int:
-    """Run until SIGTERM or Ctrl-C; 1 with a message when it cannot start, 2 for words that can't be meant."""
+    """Run until SIGTERM or Ctrl-C.
+
+    1 with a message when it cannot start, 2 for words that can't be meant.
+    """
     missing = [path for path in files if not path.exists()]
     if missing:
         complain(f"{missing[0]}: no such file or folder")
@@ -71,9 +74,14 @@ class Up:
 
     def __init__(self, instance: Instance, bulletin: Bulletin, *, ready_file: Path | None) -> None:
         self._instance, self._bulletin = instance, bulletin
-        self._ready_files = [ready_of(instance.folder), *([ready_file] if ready_file is not None else [])]
+        self._ready_files = [
+            ready_of(instance.folder),
+            *([ready_file] if ready_file is not None else []),
+        ]
 
-    async def run(self, *, files: Sequence[Path], port: int | None, outside: Outside, grace_s: float) -> None:
+    async def run(
+        self, *, files: Sequence[Path], port: int | None, outside: Outside, grace_s: float
+    ) -> None:
         """From the start to Ctrl-C; raises what is EXPECTED."""
         stop, say = stop_event(), self._bulletin.say
         with self._instance.opened() as instance, journal(instance.log("sinal"), say):
@@ -107,7 +115,8 @@ class Up:
         body = msgspec.json.format(msgspec.json.encode(stack.ready), indent=2)
         environment.write(stack.folder, stack.ready, first_use.first_try(stack.plans, stack.ready))
         for path in self._ready_files:
-            with contextlib.suppress(FileNotFoundError):  # the folder of somebody's ready file may be gone by now
+            # the folder of somebody's ready file may be gone by now
+            with contextlib.suppress(FileNotFoundError):
                 write_private(path, body)
 
     def _welcome(self, stack: Stack, note: str) -> None:

@@ -1,4 +1,6 @@
-"""IP addresses as connections, proxies and payment gateways write them: with a port, in brackets, mapped into IPv6."""
+"""IP addresses as connections, proxies and payment gateways write them: with a port, in brackets,
+mapped into IPv6.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,12 @@ LONGEST = 64  # characters: "[", an IPv6 address (45), a zone, "]:65535"
 
 
 def parse(text: str) -> str | None:
-    """One IP address as text, port and brackets stripped, IPv4-mapped IPv6 as IPv4; None for anything else."""
-    return _parse(text) if len(text) <= LONGEST else None  # a header's value may be long, and is not to be remembered
+    """One IP address as text, port and brackets stripped, IPv4-mapped IPv6 as IPv4.
+
+    None for anything else.
+    """
+    # a header's value may be long, and is not to be remembered
+    return _parse(text) if len(text) <= LONGEST else None
 
 
 @lru_cache(maxsize=8_192)  # a visitor sends several events, a proxy all of them

@@ -1,8 +1,10 @@
-"""Rate limits as token buckets: one bucket a tenant over all processes where Redis is there, one a process where not.
+"""Rate limits as token buckets: one bucket a tenant over all processes where Redis is there, one a
+process where not.
 
-A bucket holds a minute's worth, so a tenant may burst to its limit and sustains it afterwards. A request larger than
-the bucket passes when the bucket is full and leaves it in debt: otherwise it could never pass. To spare the hot path
-a round trip per request, a process takes a second's worth from Redis at once and spends it itself.
+A bucket holds a minute's worth, so a tenant may burst to its limit and sustains it afterwards. A
+request larger than the bucket passes when the bucket is full and leaves it in debt: otherwise it
+could never pass. To spare the hot path a round trip per request, a process takes a second's worth
+from Redis at once and spends it itself.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ REDIS_TIMEOUT_S = 0.25
 REDIS_REST_S = 5.0  # how long a failing Redis is left alone
 CONNECTIONS = 16  # who finds all taken waits for one: that is not a failure of Redis
 
-# KEYS[1] bucket; ARGV: tokens wanted, tokens a minute. Redis's own clock: processes need not agree on the time.
-# Answers the wait in ms (0: granted). A full bucket grants anything, into debt.
+# KEYS[1] bucket; ARGV: tokens wanted, tokens a minute. Redis's own clock: processes need not agree
+# on the time. Answers the wait in ms (0: granted). A full bucket grants anything, into debt.
 _TAKE = """
 local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
@@ -75,10 +77,18 @@ class LocalLimiter:
 
 
 class RedisLimiter:
-    """Token buckets shared over processes; falls back to its own when Redis fails, and says so once."""
+    """Token buckets shared over processes.
+
+    Falls back to its own when Redis fails, and says so once.
+    """
 
     def __init__(
-        self, redis: Redis, *, clock: MonotonicClock, prefix: str = "sinal:rate:", timeout_s: float = REDIS_TIMEOUT_S
+        self,
+        redis: Redis,
+        *,
+        clock: MonotonicClock,
+        prefix: str = "sinal:rate:",
+        timeout_s: float = REDIS_TIMEOUT_S,
     ) -> None:
         self._redis = redis
         self._timeout_s = timeout_s
@@ -126,7 +136,10 @@ class RedisLimiter:
             return int(await self._script(keys=[self._prefix + bucket], args=[cost, per_minute]))
 
     def spend(self, bucket: str, cost: int, *, per_minute: int) -> bool:
-        """Take `cost` tokens of what was taken from Redis at once, or while Redis rests; False when none was taken."""
+        """Take `cost` tokens of what was taken from Redis at once, or while Redis rests.
+
+        False when none was taken.
+        """
         held = self._leases.get(bucket, 0)
         if held < cost:
             return self._rests() and self._local.spend(bucket, cost, per_minute=per_minute)
@@ -144,7 +157,11 @@ class RedisLimiter:
         self._rest_until = self._clock.monotonic() + REDIS_REST_S
         if not self._failing:
             self._failing = True
-            log.warning("limiter.local", error=trust.words(error), why="Redis fails: limits are kept per process")
+            log.warning(
+                "limiter.local",
+                error=trust.words(error),
+                why="Redis fails: limits are kept per process",
+            )
 
     def _recovered(self) -> None:
         if self._failing:
@@ -155,10 +172,16 @@ class RedisLimiter:
 def connect(
     redis_url: str | None, *, clock: MonotonicClock, timeout_s: float = REDIS_TIMEOUT_S
 ) -> LocalLimiter | RedisLimiter:
-    """The limiter for a Redis URL, or the local one without; nothing is opened before the first use."""
+    """The limiter for a Redis URL, or the local one without.
+
+    Nothing is opened before the first use.
+    """
     if redis_url is None:
         return LocalLimiter(clock=clock)
     redis: Redis = Redis.from_url(
-        redis_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, max_connections=CONNECTIONS
+        redis_url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        max_connections=CONNECTIONS,
     )
     return RedisLimiter(redis, clock=clock, timeout_s=timeout_s)

@@ -1,7 +1,8 @@
 """Who asks and whether they may: decided by the API server, as for any of its extensions.
 
-Whoever shows the API server's own certificate is believed whom it asks for; anybody else needs a token that the API
-server knows. What they may is asked there too. Answers are remembered for seconds; tokens only as their hash.
+Whoever shows the API server's own certificate is believed whom it asks for; anybody else needs a
+token that the API server knows. What they may is asked there too. Answers are remembered for
+seconds; tokens only as their hash.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 REMEMBER_S = 10.0
 REMEMBER = 1_000  # answers of a kind
 ANONYMOUS = "system:anonymous"
-AUTHENTICATED = "system:authenticated"  # the group of everybody known; who is asked for may come without it
+# the group of everybody known; who is asked for may come without it
+AUTHENTICATED = "system:authenticated"
 MASTERS = "system:masters"  # may everything in every cluster, so that nobody has to be asked
 
 T = TypeVar("T")
@@ -60,7 +62,10 @@ class Access:
         self.front: FrontProxy | None = None
 
     async def user(self, headers: CIMultiDictProxy[str], certificate_name: str | None) -> User:
-        """Who asks; raises Failure. `certificate_name` is of a client certificate that the API server's CA signed."""
+        """Who asks; raises Failure.
+
+        `certificate_name` is of a client certificate that the API server's CA signed.
+        """
         found = self._proxied(headers, certificate_name) or await self._of_token(headers)
         if found.name == ANONYMOUS or AUTHENTICATED in found.groups:
             return found
@@ -84,7 +89,9 @@ class Access:
         if MASTERS in user.groups:
             return
         try:
-            allowed, said = await self._verdicts.get((user.key, wish), lambda: self._reviews.review_access(user, wish))
+            allowed, said = await self._verdicts.get(
+                (user.key, wish), lambda: self._reviews.review_access(user, wish)
+            )
         except ClusterUnavailable as error:
             raise not_now(f"whether {user.name} may can't be found out now: {error}") from error
         if not allowed:
@@ -99,15 +106,21 @@ class Access:
         name = _first(headers, front.user_headers)
         if not name:
             return None
-        groups = next((tuple(found) for key in front.group_headers if (found := headers.getall(key, ()))), ())
-        return User(name, groups, _first(headers, front.uid_headers), _extra(headers, front.extra_prefixes))
+        groups = next(
+            (tuple(found) for key in front.group_headers if (found := headers.getall(key, ()))), ()
+        )
+        return User(
+            name, groups, _first(headers, front.uid_headers), _extra(headers, front.extra_prefixes)
+        )
 
 
 def _first(headers: CIMultiDictProxy[str], names: Sequence[str]) -> str:
     return next((found[0] for name in names if (found := headers.getall(name, ()))), "")
 
 
-def _extra(headers: CIMultiDictProxy[str], prefixes: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+def _extra(
+    headers: CIMultiDictProxy[str], prefixes: Sequence[str]
+) -> Mapping[str, tuple[str, ...]]:
     """Further facts about the user; keys come escaped, because headers have no case."""
     found: dict[str, tuple[str, ...]] = {}
     for header in headers.keys():  # noqa: SIM118 - a multidict's keys, each as often as it comes
@@ -119,4 +132,8 @@ def _extra(headers: CIMultiDictProxy[str], prefixes: Sequence[str]) -> Mapping[s
 
 
 def _words(wish: Wish) -> str:
-    return f"list {wish.metric} in the namespace {wish.namespace!r}" if wish.metric else f"get {wish.path}"
+    return (
+        f"list {wish.metric} in the namespace {wish.namespace!r}"
+        if wish.metric
+        else f"get {wish.path}"
+    )

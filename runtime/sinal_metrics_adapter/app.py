@@ -1,4 +1,5 @@
-"""The extension API over TLS, as an aiohttp application: who asks, whether they may, and the answer.
+"""The extension API over TLS, as an aiohttp application: who asks, whether they may, and the
+answer.
 
 aiohttp, because it shows the certificate of the client. Health needs no name; everything else does.
 """
@@ -60,11 +61,17 @@ class Api:
             answer = _json(_of_http(error, request.path).document(), HTTPStatus(error.status))
         except Exception as error:
             log.error("adapter.request_failed", error=type(error).__name__)
-            broken = Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "the adapter failed; its log says why")
+            broken = Failure(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "InternalError",
+                "the adapter failed; its log says why",
+            )
             answer = _json(broken.document(), broken.status)
         metric = request.match_info.get("metric")
         if metric is not None:
-            metrics.ADAPTER_REQUESTS.labels(metric if metric in METRICS else "unknown", str(answer.status)).inc()
+            metrics.ADAPTER_REQUESTS.labels(
+                metric if metric in METRICS else "unknown", str(answer.status)
+            ).inc()
         return answer
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
@@ -104,5 +111,7 @@ def _json(document: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> web.R
 def _of_http(error: web.HTTPException, path: str) -> Failure:
     if error.status == HTTPStatus.NOT_FOUND:
         return not_found(f"the adapter has nothing at {path}")
-    reason = "MethodNotAllowed" if error.status == HTTPStatus.METHOD_NOT_ALLOWED else str(error.reason)
+    reason = (
+        "MethodNotAllowed" if error.status == HTTPStatus.METHOD_NOT_ALLOWED else str(error.reason)
+    )
     return Failure(HTTPStatus(error.status), reason, f"{path}: {error.reason}")

@@ -1,8 +1,8 @@
 """Keeps certificate, registration and knowledge of the API server up to date, again and again.
 
-Every replica does so, and none leads: each step is bound to the version that it was judged by, so of two only one
-happens and the other looks again. The registration is read before the Secret: whoever patches it has seen a Secret at
-least as new as the last one who did.
+Every replica does so, and none leads: each step is bound to the version that it was judged by, so
+of two only one happens and the other looks again. The registration is read before the Secret:
+whoever patches it has seen a Secret at least as new as the last one who did.
 """
 
 from __future__ import annotations
@@ -99,9 +99,12 @@ class CertificateReconciler:
             self.registered = False
             theirs = f"{registration.namespace}/{registration.service}"
             refusal = (
-                f"APIService {API_SERVICE} belongs to the Service {theirs}, not to {self._namespace}/{self._service}: "
-                "a cluster has one source of external metrics. It was left alone; let that one go, or take the depths "
-                "from there (KEDA: scaler metrics-api at /depth/ROLE, with SINAL_ADAPTER_EXTERNAL_METRICS=false)"
+                f"APIService {API_SERVICE} belongs to the Service {theirs}, not to "
+                f"{self._namespace}/{self._service}: "
+                "a cluster has one source of external metrics. It was left alone; let that one go, "
+                "or take the depths "
+                "from there (KEDA: scaler metrics-api at /depth/ROLE, with "
+                "SINAL_ADAPTER_EXTERNAL_METRICS=false)"
             )
         if refusal is not None and refusal != self.refusal:
             log.error("adapter.refused", reason=refusal)
@@ -117,7 +120,8 @@ class CertificateReconciler:
             return self._told("adapter.certificate_made", ring) if done else None
         if stored.data and not stored.ours:
             raise ClusterRefused(
-                f"Secret {self._namespace}/{self._secret} was not made by the adapter and is left alone: remove it, or "
+                f"Secret {self._namespace}/{self._secret} was not made by the adapter and is left "
+                "alone: remove it, or "
                 "set SINAL_ADAPTER_SECRET to another name"
             )
         try:
@@ -126,7 +130,11 @@ class CertificateReconciler:
             log.warning("adapter.certificate_unusable", reason=str(error))
             wanted = self._maker.first(now)
         else:
-            trusted = registration is None or self.refusal is not None or registration.bundle == ring.bundle
+            trusted = (
+                registration is None
+                or self.refusal is not None
+                or registration.bundle == ring.bundle
+            )
             wanted = self._maker.step(ring, now, trusted=trusted)
             if wanted == ring:
                 return ring
@@ -136,7 +144,12 @@ class CertificateReconciler:
 
     def _told(self, what: str, ring: Ring) -> Ring:
         announced = None if ring.upcoming is None else ring.upcoming.ends_at.isoformat()
-        log.info("adapter.certificate", step=what, ends_at=ring.current.ends_at.isoformat(), announced=announced)
+        log.info(
+            "adapter.certificate",
+            step=what,
+            ends_at=ring.current.ends_at.isoformat(),
+            announced=announced,
+        )
         return ring
 
     def _show(self, pair: Pair, front: FrontProxy) -> None:

@@ -1,9 +1,11 @@
-"""The adapter's own certificate: an authority of one certificate, made anew before it ends, with an overlap. Pure.
+"""The adapter's own certificate: an authority of one certificate, made anew before it ends, with an
+overlap. Pure.
 
-Each pair has an authority of its own whose key is thrown away at once. A rotation has three steps, each a version of
-the Secret, so that at any moment the API server trusts what any replica serves: the next pair is announced and its
-authority trusted; it is served; the old authority ends. Invariant: a step is a function of what is stored and the time,
-so it does not matter which replica does it, and one that comes too late finds it done.
+Each pair has an authority of its own whose key is thrown away at once. A rotation has three steps,
+each a version of the Secret, so that at any moment the API server trusts what any replica serves:
+the next pair is announced and its authority trusted; it is served; the old authority ends.
+Invariant: a step is a function of what is stored and the time, so it does not matter which replica
+does it, and one that comes too late finds it done.
 """
 
 from __future__ import annotations
@@ -71,7 +73,11 @@ class Ring:
 
     def data(self) -> dict[str, bytes]:
         """As a Secret keeps it."""
-        found = {"tls.crt": self.current.certificate, "tls.key": self.current.key, "ca.crt": self.bundle}
+        found = {
+            "tls.crt": self.current.certificate,
+            "tls.key": self.current.key,
+            "ca.crt": self.bundle,
+        }
         if self.upcoming is not None:
             found |= {"next.crt": self.upcoming.certificate, "next.key": self.upcoming.key}
         return found
@@ -104,13 +110,20 @@ class Maker:
         return Ring(pair, None, (authority,))
 
     def step(self, ring: Ring, now: datetime, *, trusted: bool) -> Ring:
-        """The ring as it should be now, unchanged if nothing is due; `trusted`: the API server has the whole bundle."""
+        """The ring as it should be now, unchanged if nothing is due.
+
+        `trusted`: the API server has the whole bundle.
+        """
         if sorted(ring.current.hosts) != sorted(self.hosts) or ring.current.ends_at <= now:
             return self.first(now)
         ring = replace(ring, authorities=tuple(one for one in ring.authorities if _ends(one) > now))
         made = ring.current.made_at
         if ring.upcoming is None:
-            return self._announce(ring, now) if now >= made + (ring.current.ends_at - made) * RENEW else ring
+            return (
+                self._announce(ring, now)
+                if now >= made + (ring.current.ends_at - made) * RENEW
+                else ring
+            )
         if trusted and now >= ring.upcoming.made_at + self.settle:
             return replace(ring, current=ring.upcoming, upcoming=None)
         return ring
@@ -122,7 +135,9 @@ class Maker:
     def _pair(self, now: datetime) -> tuple[Pair, bytes]:
         """A new pair and its authority, which signs nothing else."""
         signing, serving = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{COMMON_NAME}-ca-{now:%Y%m%d%H%M%S}")])
+        issuer = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, f"{COMMON_NAME}-ca-{now:%Y%m%d%H%M%S}")]
+        )
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAME)])
         authority = (
             self._builder(issuer, issuer, signing.public_key(), signing, now)
@@ -135,11 +150,16 @@ class Maker:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in self.hosts]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(host) for host in self.hosts]),
+                critical=False,
+            )
             .sign(signing, hashes.SHA256())
         )
         key = serving.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
         return Pair(_pem(certificate), key), _pem(authority)
 
@@ -160,7 +180,10 @@ class Maker:
             .not_valid_before(now - CLOCKS)
             .not_valid_after(now + self.life)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()),
+                critical=False,
+            )
         )
 
 

@@ -13,7 +13,16 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from sinal_core.kube.apiserver import ApiServer, NoCredentials, Object, path
 from sinal_metrics_adapter.errors import ClusterRefused, ClusterUnavailable
-from sinal_metrics_adapter.ports import API_SERVICE, GROUP, VERSION, FrontProxy, Registration, Stored, User, Wish
+from sinal_metrics_adapter.ports import (
+    API_SERVICE,
+    GROUP,
+    VERSION,
+    FrontProxy,
+    Registration,
+    Stored,
+    User,
+    Wish,
+)
 
 TIMEOUT_S = 10.0
 FRONT_PROXY = ("kube-system", "extension-apiserver-authentication")
@@ -62,7 +71,9 @@ class Cluster:
     async def secret(self) -> Stored | None:
         """The Secret with our certificate."""
         where = self._secrets + path(self._secret)
-        found = await self._maybe(f"get secrets {self._secret}", "GET", where, without=HTTPStatus.NOT_FOUND)
+        found = await self._maybe(
+            f"get secrets {self._secret}", "GET", where, without=HTTPStatus.NOT_FOUND
+        )
         if found is None:
             return None
         ours = (found["metadata"].get("annotations") or {}).get(MARK) == MAKER
@@ -72,18 +83,24 @@ class Cluster:
     async def create_secret(self, data: Mapping[str, bytes]) -> bool:
         """Make it; False when somebody has just done so."""
         body = self._body(data)
-        done = await self._maybe("create secrets", "POST", self._secrets, body, without=HTTPStatus.CONFLICT)
+        done = await self._maybe(
+            "create secrets", "POST", self._secrets, body, without=HTTPStatus.CONFLICT
+        )
         return done is not None
 
     async def replace_secret(self, data: Mapping[str, bytes], *, version: str) -> bool:
         """Write that version anew; False when it has changed since."""
         where, body = self._secrets + path(self._secret), self._body(data, version)
-        done = await self._maybe(f"update secrets {self._secret}", "PUT", where, body, without=HTTPStatus.CONFLICT)
+        done = await self._maybe(
+            f"update secrets {self._secret}", "PUT", where, body, without=HTTPStatus.CONFLICT
+        )
         return done is not None
 
     async def registration(self) -> Registration | None:
         """The APIService."""
-        found = await self._maybe(f"get apiservices {API_SERVICE}", "GET", _REGISTRATION, without=HTTPStatus.NOT_FOUND)
+        found = await self._maybe(
+            f"get apiservices {API_SERVICE}", "GET", _REGISTRATION, without=HTTPStatus.NOT_FOUND
+        )
         if found is None:
             return None
         spec = found["spec"]
@@ -93,20 +110,29 @@ class Cluster:
         return Registration(service.get("namespace", ""), service.get("name", ""), bundle, version)
 
     async def trust(self, bundle: bytes, *, version: str) -> bool:
-        """Tell the API server whom to trust in that version of the APIService; False when it has changed since."""
+        """Tell the API server whom to trust in that version of the APIService.
+
+        False when it has changed since.
+        """
         body = {"metadata": {"resourceVersion": version}, "spec": {"caBundle": _encoded(bundle)}}
         what = f"patch apiservices {API_SERVICE}"
-        done = await self._maybe(what, "PATCH", _REGISTRATION, body, content=_MERGE, without=HTTPStatus.CONFLICT)
+        done = await self._maybe(
+            what, "PATCH", _REGISTRATION, body, content=_MERGE, without=HTTPStatus.CONFLICT
+        )
         return done is not None
 
     async def review_token(self, token: str) -> User | None:
         """Whose token it is."""
-        status = await self._review("authentication.k8s.io", "tokenreviews", "TokenReview", {"token": token})
+        status = await self._review(
+            "authentication.k8s.io", "tokenreviews", "TokenReview", {"token": token}
+        )
         found = status.get("user")
         if not status.get("authenticated") or not found:
             return None
         extra = {name: tuple(values) for name, values in (found.get("extra") or {}).items()}
-        return User(found.get("username", ""), tuple(found.get("groups") or ()), found.get("uid", ""), extra)
+        return User(
+            found.get("username", ""), tuple(found.get("groups") or ()), found.get("uid", ""), extra
+        )
 
     async def review_access(self, user: User, wish: Wish) -> tuple[bool, str]:
         """Whether they may, and what is said about it."""
@@ -116,8 +142,16 @@ class Cluster:
         else:
             what = {"nonResourceAttributes": {"verb": "get", "path": wish.path}}
         extra = {name: list(values) for name, values in user.extra.items()}
-        spec = {"user": user.name, "groups": list(user.groups), "uid": user.uid, "extra": extra, **what}
-        status = await self._review("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview", spec)
+        spec = {
+            "user": user.name,
+            "groups": list(user.groups),
+            "uid": user.uid,
+            "extra": extra,
+            **what,
+        }
+        status = await self._review(
+            "authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview", spec
+        )
         return bool(status.get("allowed")), str(status.get("reason") or "")
 
     async def _review(self, group: str, plural: str, kind: str, spec: Object) -> Object:
@@ -139,7 +173,13 @@ class Cluster:
         }
 
     async def _do(
-        self, what: str, method: str, where: str, body: Object | None = None, *, content: str = "application/json"
+        self,
+        what: str,
+        method: str,
+        where: str,
+        body: Object | None = None,
+        *,
+        content: str = "application/json",
     ) -> Object:
         """The answer to a request; raises ClusterUnavailable."""
         try:
@@ -169,11 +209,15 @@ class Cluster:
 
 
 def front_proxy(data: Mapping[str, str]) -> FrontProxy:
-    """What the ConfigMap of the API server says; raises ClusterRefused where it has no aggregation."""
+    """What the ConfigMap of the API server says.
+
+    Raises ClusterRefused where it has no aggregation.
+    """
     authorities = data.get("requestheader-client-ca-file", "")
     if not authorities:
         raise ClusterRefused(
-            "the API server names no requestheader-client-ca-file: start it with the flags of its aggregation layer"
+            "the API server names no requestheader-client-ca-file: start it with the flags of its "
+            "aggregation layer"
         )
 
     def names(key: str) -> tuple[str, ...]:
@@ -191,7 +235,9 @@ def front_proxy(data: Mapping[str, str]) -> FrontProxy:
 
 def _refusal(what: str, error: ApiException) -> ClusterUnavailable:
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return ClusterRefused(f"the API server does not let us {what} ({error.status}); see the chart's RBAC rules")
+        return ClusterRefused(
+            f"the API server does not let us {what} ({error.status}); see the chart's RBAC rules"
+        )
     return ClusterUnavailable(f"{what}: the API server answered {error.status}")
 
 

@@ -1,4 +1,6 @@
-"""What the API server asks to find out what there is: groups, resources, and schemas, of which there are none."""
+"""What the API server asks to find out what there is: groups, resources, and schemas, of which
+there are none.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +30,10 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             for name in METRICS
         ],
     },
-    "/openapi/v2": {"swagger": "2.0", "info": {"title": "sinal-metrics-adapter", "version": VERSION}, "paths": {}},
+    "/openapi/v2": {
+        "swagger": "2.0",
+        "info": {"title": "sinal-metrics-adapter", "version": VERSION},
+        "paths": {},
+    },
     "/openapi/v3": {"paths": {}},
 }

@@ -33,7 +33,11 @@ def bad_request(message: str) -> Failure:
 
 def unauthorised() -> Failure:
     """Nobody we know."""
-    return Failure(HTTPStatus.UNAUTHORIZED, "Unauthorized", "who asks is not known: neither the API server nor a token")
+    return Failure(
+        HTTPStatus.UNAUTHORIZED,
+        "Unauthorized",
+        "who asks is not known: neither the API server nor a token",
+    )
 
 
 def forbidden(message: str) -> Failure:

@@ -1,7 +1,7 @@
 """A TLS listener whose certificate and trusted authority change while it serves.
 
-Connections that begin after `present` get the new ones, those under way keep theirs. No session is resumed: a client
-that was trusted once shows its certificate again.
+Connections that begin after `present` get the new ones, those under way keep theirs. No session is
+resumed: a client that was trusted once shows its certificate again.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ class TlsListener:
     """Serves one application; port 0 takes a free one."""
 
     def __init__(self, app: web.Application, *, host: str, port: int) -> None:
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=GRACE_S)
+        self._runner = web.AppRunner(
+            app, handle_signals=False, access_log=None, shutdown_timeout=GRACE_S
+        )
         self._host, self.port = host, port
         self._current: ssl.SSLContext | None = None
 
     def present(self, pair: Pair, authorities: bytes) -> None:
-        """Show this certificate to new connections, and believe client certificates of these authorities."""
+        """Show this certificate to new connections, and believe client certificates of these
+        authorities.
+        """
         context = _context()
         with _as_file(pair.certificate + pair.key) as path:
             context.load_cert_chain(path)
@@ -45,7 +49,9 @@ class TlsListener:
             listener.bind((self._host, self.port))
         except OSError as error:
             listener.close()
-            raise ListenError(f"cannot listen on {self._host}:{self.port}: {error.strerror}") from error
+            raise ListenError(
+                f"cannot listen on {self._host}:{self.port}: {error.strerror}"
+            ) from error
         self.port = listener.getsockname()[1]
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=self._doorway()).start()
@@ -55,11 +61,16 @@ class TlsListener:
         await self._runner.cleanup()
 
     def _doorway(self) -> ssl.SSLContext:
-        """A context that gives each new connection the current one; it is asked of those without a name too."""
+        """A context that gives each new connection the current one.
+
+        It is asked of those without a name too.
+        """
         doorway = _context()
         doorway.verify_mode = ssl.CERT_OPTIONAL
 
-        def choose(connection: ssl.SSLObject | ssl.SSLSocket, _: str | None, __: ssl.SSLContext) -> None:
+        def choose(
+            connection: ssl.SSLObject | ssl.SSLSocket, _: str | None, __: ssl.SSLContext
+        ) -> None:
             if self._current is not None:
                 connection.context = self._current
 

@@ -1,7 +1,9 @@
-"""The adapter over plain HTTP: depths for KEDA's metrics-api scaler and for people, health, metrics.
+"""The adapter over plain HTTP: depths for KEDA's metrics-api scaler and for people, health,
+metrics.
 
-Numbers only, so nobody needs a name. Without the broker the adapter stays ready: it still answers the API server, which
-could not end a namespace otherwise, and says of each figure that it is not known.
+Numbers only, so nobody needs a name. Without the broker the adapter stays ready: it still answers
+the API server, which could not end a namespace otherwise, and says of each figure that it is not
+known.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ Shape = Callable[[Reading], dict[str, Any]]
 
 @dataclass(frozen=True)
 class AdapterHealth:
-    """How the adapter stands: whether it can do its work, each thing it needs, and what a person has to know."""
+    """How the adapter stands: whether it can do its work, each thing it needs, and what a person
+    has to know.
+    """
 
     ready: bool
     needs: Mapping[str, bool]
@@ -44,12 +48,16 @@ def build(source: DepthSource, standing: Callable[[], AdapterHealth]) -> Starlet
         return health.Standing(now.ready, now.document())
 
     async def all_roles(_: Request) -> Response:
-        return await _answer(source, lambda reading: {"roles": [_of(reading, role) for role in ROLES]})
+        return await _answer(
+            source, lambda reading: {"roles": [_of(reading, role) for role in ROLES]}
+        )
 
     async def one_role(request: Request) -> Response:
         role = request.path_params["role"]
         if role not in ROLES:
-            return _problem(404, f"there is no role {role!r} with a queue; there are {' and '.join(ROLES)}")
+            return _problem(
+                404, f"there is no role {role!r} with a queue; there are {' and '.join(ROLES)}"
+            )
         return await _answer(source, lambda reading: _of(reading, role))
 
     own = [Route("/depth", all_roles), Route("/depth/{role}", one_role)]

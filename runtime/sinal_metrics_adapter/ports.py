@@ -58,7 +58,9 @@ class Stored:
 
 @dataclass(frozen=True)
 class Registration:
-    """The APIService of external metrics: whose it is, and whom the API server trusts to serve it."""
+    """The APIService of external metrics: whose it is, and whom the API server trusts to serve
+    it.
+    """
 
     namespace: str
     service: str
@@ -90,7 +92,10 @@ class Keeping(Protocol):
         ...
 
     async def trust(self, bundle: bytes, *, version: str) -> bool:
-        """Tell the API server whom to trust in that version of the APIService; False when it has changed since."""
+        """Tell the API server whom to trust in that version of the APIService.
+
+        False when it has changed since.
+        """
         ...
 
 

@@ -60,5 +60,7 @@ def _requirement(part: re.Match[str]) -> Requirement:
         values = frozenset(value.strip() for value in part["values"].split(","))
         return Requirement(part["key"], "in" if part["set"] == "in" else "notin", values)
     if part["op"]:
-        return Requirement(part["key"], "notin" if part["op"] == "!=" else "in", frozenset({part["value"]}))
+        return Requirement(
+            part["key"], "notin" if part["op"] == "!=" else "in", frozenset({part["value"]})
+        )
     return Requirement(part["key"], "exists")

@@ -1,4 +1,6 @@
-"""An API server in memory, as far as the adapter's keeper needs one: versions count, and a stale write is refused."""
+"""An API server in memory, as far as the adapter's keeper needs one: versions count, and a stale
+write is refused.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from sinal_metrics_adapter.ports import FrontProxy, Registration, Stored
 
-FRONT = FrontProxy(b"CA", ("front-proxy",), ("X-Remote-User",), ("X-Remote-Group",), ("X-Remote-Extra-",))
+FRONT = FrontProxy(
+    b"CA", ("front-proxy",), ("X-Remote-User",), ("X-Remote-Group",), ("X-Remote-Extra-",)
+)
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Metrics of the adapter and their values as `external.metrics.k8s.io` tells them.
 
-An idle queue has an explicit 0: an autoscaler takes an empty list for a failure. A role or tenant that there is not is
-an error for the same reason turned round: a name with a slip in it must not look idle.
+An idle queue has an explicit 0: an autoscaler takes an empty list for a failure. A role or tenant
+that there is not is an error for the same reason turned round: a name with a slip in it must not
+look idle.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class Question:
             if all(requirement.holds(labels) for requirement in self.requirements)
         ]
         if not items:
-            raise not_found(f"no series of {self.metric.name} fits; roles are {' and '.join(ROLES)}" + self._hint())
+            raise not_found(
+                (f"no series of {self.metric.name} fits; roles are {' and '.join(ROLES)}")
+                + self._hint()
+            )
         return {
             "kind": "ExternalMetricValueList",
             "apiVersion": f"{GROUP}/{VERSION}",
@@ -89,7 +93,9 @@ def understood(metric: str, selector: str) -> Question:
     requirements = tuple(parse(selector))
     for requirement in requirements:
         if requirement.key not in LABELS:
-            raise bad_request(f"{metric} has no label {requirement.key!r}; it has {' and '.join(LABELS)}")
+            raise bad_request(
+                f"{metric} has no label {requirement.key!r}; it has {' and '.join(LABELS)}"
+            )
     return Question(known, requirements)
 
 

@@ -1,7 +1,8 @@
 """Names that packages of others import, as they were called before 0.3: an alias for one release.
 
-Gateways of other packages import `sinal_hub.gateways`, `sinal_hub.model.sale`, `sinal_hub.model.readback` and
-`sinal_hub.identity` now. Nothing of Sinal's own imports this package.
+Gateways of other packages import `sinal_hub.gateways`, `sinal_hub.model.sale`,
+`sinal_hub.model.readback` and `sinal_hub.identity` now. Nothing of Sinal's own imports this
+package.
 """
 
 from __future__ import annotations

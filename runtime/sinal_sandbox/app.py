@@ -1,4 +1,6 @@
-"""The emulator as one Starlette application: its parts wired together, and the paths they answer on."""
+"""The emulator as one Starlette application: its parts wired together, and the paths they answer
+on.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Sandbox(NamedTuple):
-    """One emulator: its application, what releases its hanging answers, and its journal to close."""
+    """One emulator: its application, what releases its hanging answers, and its journal to
+    close.
+    """
 
     app: Starlette
     closing: Closing
@@ -39,7 +43,10 @@ def build(
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Sandbox:
-    """An emulator with these settings; `clock` is Unix seconds, `monotonic` drives the windows of faults."""
+    """An emulator with these settings.
+
+    `clock` is Unix seconds, `monotonic` drives the windows of faults.
+    """
     log = EventLog(keep=config.keep, keep_bytes=config.keep_bytes)
     requests = RequestLog(keep=config.keep_requests)
     board, closing = FaultBoard(clock=monotonic), Closing()
@@ -48,7 +55,9 @@ def build(
         journal = Journal(config.data_file, keep=config.keep)
         journal.load(log)
     intake = Intake(config=config, log=log, journal=journal, clock=clock)
-    edge = EventsEdge(config=config, intake=intake, requests=requests, faults=board, closing=closing, clock=clock)
+    edge = EventsEdge(
+        config=config, intake=intake, requests=requests, faults=board, closing=closing, clock=clock
+    )
     control = Control(log=log, requests=requests, board=board, journal=journal)
     reads = Reads(config=config, intake=intake, log=log, faults=board, clock=clock)
     routes = [*_control_routes(control), *_graph_routes(edge, reads)]

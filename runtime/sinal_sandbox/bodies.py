@@ -1,7 +1,8 @@
 """Bodies of `POST /{pixel}/events`: JSON, urlencoded or multipart, all becoming one `Submission`.
 
-Meta documents `data` as a list of JSON-encoded strings in a form; JSON bodies with objects work too. Whatever the
-encoding, each event keeps the bytes it was sent with, so that tests see exactly what left the hub.
+Meta documents `data` as a list of JSON-encoded strings in a form; JSON bodies with objects work
+too. Whatever the encoding, each event keeps the bytes it was sent with, so that tests see exactly
+what left the hub.
 """
 
 from __future__ import annotations
@@ -47,13 +48,18 @@ _decode_event = msgspec.json.Decoder().decode
 
 
 def decode(body: bytes, *, headers: Mapping[str, str], query: Mapping[str, str]) -> Submission:
-    """The submission of a request; the body wins over the query, and the Authorization header comes last.
+    """The submission of a request.
 
-    Raises GraphError (code 100) for a body that can't be read or `data` that isn't 1 to 1,000 events.
+    The body wins over the query, and the Authorization header comes last.
+
+    Raises GraphError (code 100) for a body that can't be read or `data` that isn't 1 to 1,000
+    events.
     """
     encoding = headers.get("content-encoding", "identity")
     if encoding not in ("", "identity"):
-        raise bad_parameter(f"Content-Encoding {encoding!r} is not accepted: send the body uncompressed")
+        raise bad_parameter(
+            f"Content-Encoding {encoding!r} is not accepted: send the body uncompressed"
+        )
     parameters = _parameters(body, headers.get("content-type", ""))
     raw = _events(bytes(parameters.data) or query.get("data", "").encode())
     try:
@@ -99,7 +105,9 @@ def _form(fields: Mapping[str, str]) -> _Parameters:
 
 
 def _multipart(body: bytes, content_type: str) -> dict[str, str]:
-    message = message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body, policy=HTTP)
+    message = message_from_bytes(
+        b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body, policy=HTTP
+    )
     if not message.is_multipart():
         raise bad_parameter("The multipart body has no parts: check its boundary")
     fields: dict[str, str] = {}
@@ -125,9 +133,13 @@ def _events(data: bytes) -> list[bytes]:
         items = _decode_list(_unquoted(data))
         raw = [_unquoted(bytes(item)) for item in items]
     except _UNREADABLE as error:
-        raise bad_parameter(f"Param data must be an array of events: {error}", field="data") from error
+        raise bad_parameter(
+            f"Param data must be an array of events: {error}", field="data"
+        ) from error
     if not 1 <= len(raw) <= MAX_EVENTS:
-        raise bad_parameter(f"Param data must hold 1 to {MAX_EVENTS} events, not {len(raw)}", field="data")
+        raise bad_parameter(
+            f"Param data must hold 1 to {MAX_EVENTS} events, not {len(raw)}", field="data"
+        )
     return raw
 
 
@@ -141,5 +153,6 @@ def _check_partner_agent(agent: str | None) -> None:
         return
     if len(agent) >= 23 or sum(c.isalpha() for c in agent) < 2:
         raise bad_parameter(
-            "Param partner_agent must be shorter than 23 characters and hold 2 letters", field="partner_agent"
+            "Param partner_agent must be shorter than 23 characters and hold 2 letters",
+            field="partner_agent",
         )

@@ -1,7 +1,7 @@
 """Rules of events that didn't happen on a website: business messaging and apps.
 
-Messaging events carry the ids of their channel and nothing of the web; Meta lists 14 event names, and a live test of
-2026 saw only four of them accepted, so the list is a setting.
+Messaging events carry the ids of their channel and nothing of the web; Meta lists 14 event names,
+and a live test of 2026 saw only four of them accepted, so the list is a setting.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def check_messaging(event: dict[str, Any], names: frozenset[str]) -> None:
     channel = event.get("messaging_channel")
     if not channel:
         raise Refusal(
-            "messaging_channel", "is required for action_source business_messaging", subcode=NO_MESSAGING_CHANNEL
+            "messaging_channel",
+            "is required for action_source business_messaging",
+            subcode=NO_MESSAGING_CHANNEL,
         )
     if event["event_name"] not in names:
         raise Refusal(
@@ -77,22 +79,36 @@ def check_app(app_data: Any) -> None:
         if app_data.get(flag) not in (True, False, 0, 1, "0", "1"):
             raise Refusal(f"app_data.{flag}", "is required and must be a boolean")
     extinfo = app_data.get("extinfo")
-    if not isinstance(extinfo, list) or len(extinfo) != _EXTINFO_SLOTS or extinfo[0] not in ("a2", "i2"):
+    if (
+        not isinstance(extinfo, list)
+        or len(extinfo) != _EXTINFO_SLOTS
+        or extinfo[0] not in ("a2", "i2")
+    ):
         raise Refusal(
             "app_data.extinfo",
-            f"must be an array of {_EXTINFO_SLOTS} values that starts with a2 (Android) or i2 (iOS)",
+            f"must be an array of {_EXTINFO_SLOTS} values that starts with a2 (Android) or i2 "
+            "(iOS)",
             subcode=BAD_EXTINFO,
         )
 
 
 def _check_no_web_fields(event: dict[str, Any], user_data: dict[str, Any]) -> None:
     if user_data.get("fbc"):
-        raise Refusal("user_data.fbc", "is not valid for business_messaging events", subcode=WEB_FIELD_IN_MESSAGING)
+        raise Refusal(
+            "user_data.fbc",
+            "is not valid for business_messaging events",
+            subcode=WEB_FIELD_IN_MESSAGING,
+        )
     for name in ("fbp", "client_ip_address", "client_user_agent"):
         if user_data.get(name):
-            raise Refusal(f"user_data.{name}", "is a web parameter and must not be sent with business_messaging")
+            raise Refusal(
+                f"user_data.{name}",
+                "is a web parameter and must not be sent with business_messaging",
+            )
     if event.get("event_source_url"):
-        raise Refusal("event_source_url", "is a web parameter and must not be sent with business_messaging")
+        raise Refusal(
+            "event_source_url", "is a web parameter and must not be sent with business_messaging"
+        )
 
 
 def _check_whatsapp(user_data: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What `custom_data` may hold: money of standard events, and the items of `contents`.
 
-The money rules are for standard events only; a custom event name skips them, as seen on the real API.
+The money rules are for standard events only; a custom event name skips them, as seen on the real
+API.
 """
 
 from __future__ import annotations
@@ -78,15 +79,28 @@ def _check_money(event_name: str, custom_data: dict[str, Any]) -> None:
     value, currency = custom_data.get("value"), custom_data.get("currency")
     if value is None:
         if event_name == "Purchase":
-            raise Refusal("custom_data.value", "is required for Purchase", subcode=PURCHASE_WITHOUT_VALUE)
+            raise Refusal(
+                "custom_data.value", "is required for Purchase", subcode=PURCHASE_WITHOUT_VALUE
+            )
     elif not _is_number(value):
         raise Refusal("custom_data.value", "must be a number")
     if currency is None or currency == "":
         if event_name == "Purchase":
-            raise Refusal("custom_data.currency", "is required for Purchase", subcode=PURCHASE_WITHOUT_CURRENCY)
+            raise Refusal(
+                "custom_data.currency",
+                "is required for Purchase",
+                subcode=PURCHASE_WITHOUT_CURRENCY,
+            )
         if value is not None:
-            raise Refusal("custom_data.currency", "is required with value", subcode=VALUE_WITHOUT_CURRENCY)
-    elif not (isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isalpha()):
+            raise Refusal(
+                "custom_data.currency", "is required with value", subcode=VALUE_WITHOUT_CURRENCY
+            )
+    elif not (
+        isinstance(currency, str)
+        and len(currency) == 3
+        and currency.isascii()
+        and currency.isalpha()
+    ):
         raise Refusal("custom_data.currency", "must be a three-letter ISO 4217 code")
 
 

@@ -15,7 +15,10 @@ MessagingEvents = Literal["documented", "live"]
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxConfig:
-    """Everything the emulator needs to know; the defaults take any token and any pixel of digits."""
+    """Everything the emulator needs to know.
+
+    The defaults take any token and any pixel of digits.
+    """
 
     tokens: frozenset[str] = frozenset()  # empty: any non-empty token that is not revoked
     revoked: frozenset[str] = frozenset()  # answered with 190/460
@@ -24,8 +27,10 @@ class SandboxConfig:
     keep_bytes: int = 512 << 20  # the same bound for the JSON of these events
     keep_requests: int = 20_000  # lines of the request log
     max_body_bytes: int = 32 << 20  # one request
-    expired_version: ExpiredVersion = "refuse"  # Meta does either: error 2635, or an upgrade with a warning header
-    messaging_events: MessagingEvents = "documented"  # 14 names in the documentation, 4 seen to work live
+    # Meta does either: error 2635, or an upgrade with a warning header
+    expired_version: ExpiredVersion = "refuse"
+    # 14 names in the documentation, 4 seen to work live
+    messaging_events: MessagingEvents = "documented"
     data_file: Path | None = None  # journal of accepted events; None keeps them in memory only
 
     def __post_init__(self) -> None:

@@ -28,7 +28,12 @@ class Control:
     """The emulator's own endpoints."""
 
     def __init__(
-        self, *, log: EventLog, requests: RequestLog, board: faults.FaultBoard, journal: Journal | None
+        self,
+        *,
+        log: EventLog,
+        requests: RequestLog,
+        board: faults.FaultBoard,
+        journal: Journal | None,
     ) -> None:
         self._log = log
         self._requests = requests
@@ -48,7 +53,9 @@ class Control:
     async def requests(self, request: Request) -> Response:
         """The newest `limit` requests to the events edge, newest last."""
         try:
-            entries, total = self._requests.find(request.query_params.get("pixel"), limit=_limit(request))
+            entries, total = self._requests.find(
+                request.query_params.get("pixel"), limit=_limit(request)
+            )
         except BadQuery as problem:
             return _problem(str(problem), field="limit")
         return json_answer({"requests": [_request(entry) for entry in entries], "total": total})
@@ -81,7 +88,9 @@ class Control:
 
     async def health(self, _: Request) -> Response:
         """Ready, with counters."""
-        return json_answer({"status": "ok", "events": self._log.counters(), "requests": self._requests.total})
+        return json_answer(
+            {"status": "ok", "events": self._log.counters(), "requests": self._requests.total}
+        )
 
 
 def _limit(request: Request) -> int:
@@ -108,12 +117,23 @@ def _request(entry: RequestEntry) -> dict[str, Any]:
 
 
 def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(at_ms / 1_000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def _problem(detail: str, *, field: str) -> Response:
     answer = json_answer(
-        {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail, "field": field}, status=400
+        {
+            "type": "about:blank",
+            "title": "Bad Request",
+            "status": 400,
+            "detail": detail,
+            "field": field,
+        },
+        status=400,
     )
     answer.headers["content-type"] = "application/problem+json"
     return answer

@@ -1,7 +1,9 @@
-"""What `user_data` may hold: hashed contact data, clear technical ids, and enough of them to find a person.
+"""What `user_data` may hold: hashed contact data, clear technical ids, and enough of them to find a
+person.
 
-`check` returns which identifiers are there as a bit mask, so that quality estimates need no second look. The hash of
-the field's empty value is a hash like any other to Meta; it is accepted here too and does not count as an identifier.
+`check` returns which identifiers are there as a bit mask, so that quality estimates need no second
+look. The hash of the field's empty value is a hash like any other to Meta; it is accepted here too
+and does not count as an identifier.
 """
 
 from __future__ import annotations
@@ -36,9 +38,11 @@ PLAIN = (
 )
 BITS: dict[str, int] = {name: 1 << place for place, name in enumerate((*HASHED, *PLAIN))}
 
-EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of nothing
+# SHA-256 of nothing
+EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-# A hash may carry the Parameter Builder's appendix: 8 base64url characters, or one of the legacy tokens.
+# A hash may carry the Parameter Builder's appendix: 8 base64url characters, or one of the legacy
+# tokens.
 _HASH = re.compile(r"[0-9a-f]{64}(?:\.(?:[\w-]{8}|A[Qgw]|B[AQg]))?", re.ASCII).fullmatch
 _CLICK_TIME = re.compile(r"[0-9]{13}").fullmatch  # milliseconds
 _LEAD_ID = re.compile(r"[0-9]{15,16}").fullmatch
@@ -62,7 +66,10 @@ _TOO_BROAD = tuple(
 
 
 def check(user_data: Any) -> int:
-    """The mask of the identifiers present; raises Refusal for a malformed value or too few of them."""
+    """The mask of the identifiers present.
+
+    Raises Refusal for a malformed value or too few of them.
+    """
     if not isinstance(user_data, dict):
         raise Refusal("user_data", "is required and must be an object")
     mask = 0
@@ -74,7 +81,8 @@ def check(user_data: Any) -> int:
         if not mask & outside:
             raise Refusal(
                 "user_data",
-                "not enough customer information to match a person; add em, ph, external_id, fbc, fbp or an IP address",
+                "not enough customer information to match a person; add em, ph, external_id, fbc, "
+                "fbp or an IP address",
                 subcode=TOO_LITTLE_CUSTOMER_DATA,
             )
     return mask
@@ -117,27 +125,35 @@ def _identifier(name: str, value: Any) -> bool:
 
 def _lead_id(name: str, value: Any) -> bool:
     if type(value) not in (int, str) or not _LEAD_ID(str(value)):
-        raise Refusal(f"user_data.{name}", "must be a number of 15 or 16 digits", subcode=BAD_LEAD_ID)
+        raise Refusal(
+            f"user_data.{name}", "must be a number of 15 or 16 digits", subcode=BAD_LEAD_ID
+        )
     return True
 
 
 def _ip(name: str, value: Any) -> bool:
     if type(value) is not str or not _is_ip(value):
-        raise Refusal(f"user_data.{name}", "must be an IPv4 or IPv6 address in clear, without spaces")
+        raise Refusal(
+            f"user_data.{name}", "must be an IPv4 or IPv6 address in clear, without spaces"
+        )
     return True
 
 
 def _fbc(name: str, value: Any) -> bool:
     if not _is_browser_id(value):
         raise Refusal(
-            f"user_data.{name}", "must be fb.<subdomain index>.<milliseconds>.<fbclid>, unmodified", subcode=BAD_FBC
+            f"user_data.{name}",
+            "must be fb.<subdomain index>.<milliseconds>.<fbclid>, unmodified",
+            subcode=BAD_FBC,
         )
     return True
 
 
 def _fbp(name: str, value: Any) -> bool:
     if not _is_browser_id(value):
-        raise Refusal(f"user_data.{name}", "must be fb.<subdomain index>.<milliseconds>.<random number>")
+        raise Refusal(
+            f"user_data.{name}", "must be fb.<subdomain index>.<milliseconds>.<random number>"
+        )
     return True
 
 

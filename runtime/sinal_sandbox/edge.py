@@ -1,7 +1,8 @@
 """The events edge, `POST /{version}/{pixel}/events`.
 
-A request goes through version, body, fault, token, pixel, rules, in this order; a fault that stores the events lets
-them through the rest first, and events that are refused there are answered as without the fault.
+A request goes through version, body, fault, token, pixel, rules, in this order; a fault that stores
+the events lets them through the rest first, and events that are refused there are answered as
+without the fault.
 """
 
 from __future__ import annotations
@@ -52,11 +53,15 @@ class EventsEdge:
         entry = self._requests.open(at=int(self._clock() * 1_000), pixel=pixel, version=version)
         headers = self._meter.count(pixel)
         try:
-            headers |= versions.check(version, now_s=self._clock(), expired=self._config.expired_version)
+            headers |= versions.check(
+                version, now_s=self._clock(), expired=self._config.expired_version
+            )
             if request.method != "POST":
                 raise missing_object(pixel, request.method)
             submission = bodies.decode(
-                await _read(request, self._config.max_body_bytes), headers=request.headers, query=request.query_params
+                await _read(request, self._config.max_body_bytes),
+                headers=request.headers,
+                query=request.query_params,
             )
         except GraphError as error:
             return _Logged(_refusal(error, entry, headers), entry, started)
@@ -70,7 +75,11 @@ class EventsEdge:
         return _Logged(answer, entry, started)
 
     def _answer(
-        self, pixel: str, submission: bodies.Submission, entry: RequestEntry, headers: dict[str, str]
+        self,
+        pixel: str,
+        submission: bodies.Submission,
+        entry: RequestEntry,
+        headers: dict[str, str],
     ) -> Response:
         try:
             self._intake.check_token(submission.access_token)
@@ -79,7 +88,11 @@ class EventsEdge:
         except GraphError as error:
             return _refusal(error, entry, headers)
         entry.accepted, entry.status = True, 200
-        content = {"events_received": len(submission.events), "messages": [], "fbtrace_id": trace_id()}
+        content = {
+            "events_received": len(submission.events),
+            "messages": [],
+            "fbtrace_id": trace_id(),
+        }
         return json_answer(content, headers=headers)
 
     def _fail(
@@ -96,7 +109,9 @@ class EventsEdge:
             answer = self._answer(pixel, submission, entry, headers)
             if not entry.accepted:
                 return answer  # refused on its own account
-        return ending(fault, pixel=pixel, answer=answer, entry=entry, headers=headers, closing=self._closing)
+        return ending(
+            fault, pixel=pixel, answer=answer, entry=entry, headers=headers, closing=self._closing
+        )
 
 
 class _Logged:

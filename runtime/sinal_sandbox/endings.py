@@ -1,4 +1,5 @@
-"""How a request with a fault ends: the fault's kind becomes an ASGI answer, and the request log says what left.
+"""How a request with a fault ends: the fault's kind becomes an ASGI answer, and the request log
+says what left.
 
 `answer` is the normal answer of stored events, None where nothing was stored.
 """
@@ -16,7 +17,8 @@ from sinal_sandbox.usage import throttled_headers
 
 DEFAULT_DELAY_MS = 5_000  # of latency and slow_body
 _PAGE = (
-    "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Sorry, something went wrong.</h1></body></html>"
+    "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Sorry, something went "
+    "wrong.</h1></body></html>"
 )
 
 
@@ -60,4 +62,8 @@ def _error(fault: Fault, pixel: str, entry: RequestEntry, headers: dict[str, str
 
 
 def _delayed(answer: ASGIApp, fault: Fault, closing: Closing) -> ASGIApp:
-    return answer if fault.delay_ms is None else Late(answer, seconds=fault.delay_ms / 1_000, closing=closing)
+    return (
+        answer
+        if fault.delay_ms is None
+        else Late(answer, seconds=fault.delay_ms / 1_000, closing=closing)
+    )

@@ -1,7 +1,8 @@
-"""Graph API errors: one exception that knows Meta's error body, and constructors of those that are not about an event.
+"""Graph API errors: one exception that knows Meta's error body, and constructors of those that are
+not about an event.
 
-`type` is `OAuthException` for every class of error, as on the real API: it says nothing about the token.
-The texts are ours; a client must decide on `code`, `error_subcode` and `is_transient` only.
+`type` is `OAuthException` for every class of error, as on the real API: it says nothing about the
+token. The texts are ours; a client must decide on `code`, `error_subcode` and `is_transient` only.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def unknown_path(path: str) -> GraphError:
 def missing_object(object_id: str, method: str) -> GraphError:
     """Code 100/33: no such object, no permission for it, or not with this verb."""
     return GraphError(
-        f"Unsupported {method.lower()} request. Object with ID {object_id!r} does not exist, cannot be loaded due to "
+        f"Unsupported {method.lower()} request. Object with ID {object_id!r} does not exist, "
+        "cannot be loaded due to "
         "missing permissions, or does not support this operation.",
         code=100,
         subcode=33,
@@ -81,10 +83,14 @@ def missing_object(object_id: str, method: str) -> GraphError:
 
 
 def deprecated_version(version: str | None, oldest: str) -> GraphError:
-    """Code 2635, for an expired version and for a call without one (invalid in the Marketing API)."""
+    """Code 2635, for an expired version and for a call without one (invalid in the Marketing
+    API).
+    """
     called = f"version {version}" if version else "the Ads API without a version"
     return GraphError(
-        f"(#2635) You are calling a deprecated version of the Ads API ({called}). Use {oldest} or newer.", code=2635
+        f"(#2635) You are calling a deprecated version of the Ads API ({called}). Use {oldest} or "
+        "newer.",
+        code=2635,
     )
 
 
@@ -96,4 +102,6 @@ def token_missing() -> GraphError:
 def token_invalid(subcode: int | None = None) -> GraphError:
     """Code 190; subcode 460 for a revoked token, none for one that was never valid."""
     reason = "The session has been invalidated." if subcode else "Cannot parse access token."
-    return GraphError(f"Error validating access token: {reason}", code=190, subcode=subcode, status=401)
+    return GraphError(
+        f"Error validating access token: {reason}", code=190, subcode=subcode, status=401
+    )

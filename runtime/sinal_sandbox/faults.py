@@ -1,7 +1,8 @@
 """Fault scripts: which request fails, how, and whether its events were stored before it failed.
 
-The script is an ordered list; the first fault that applies to a request wins. `accepted` makes in-doubt sends testable:
-a reset or a hang after the events were stored looks the same to the sender as one before.
+The script is an ordered list; the first fault that applies to a request wins. `accepted` makes
+in-doubt sends testable: a reset or a hang after the events were stored looks the same to the sender
+as one before.
 """
 
 from __future__ import annotations
@@ -32,13 +33,32 @@ Kind = Literal[
     "error",  # any Graph error: code, subcode, status
 ]
 _STORING: frozenset[str] = frozenset(
-    {"latency", "slow_body", "accept_then_hang", "timeout_after_accept", "accept_then_reset", "answer_then_reset"}
+    {
+        "latency",
+        "slow_body",
+        "accept_then_hang",
+        "timeout_after_accept",
+        "accept_then_reset",
+        "answer_then_reset",
+    }
 )
 # Kind -> default HTTP status, code, subcode, is_transient, message
 _ERRORS: dict[str, tuple[int, int, int | None, bool, str]] = {
-    "status_500": (500, 2, None, True, "An unexpected error has occurred. Please retry your request later."),
+    "status_500": (
+        500,
+        2,
+        None,
+        True,
+        "An unexpected error has occurred. Please retry your request later.",
+    ),
     "throttle": (429, 4, None, True, "(#4) Application request limit reached"),
-    "auth": (401, 190, 460, False, "Error validating access token: The session has been invalidated."),
+    "auth": (
+        401,
+        190,
+        460,
+        False,
+        "Error validating access token: The session has been invalidated.",
+    ),
     "permission": (403, 200, None, False, "(#200) Permissions error"),
     "error": (400, 100, None, False, "Invalid parameter"),
 }
@@ -53,7 +73,10 @@ Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
 
 
 class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """One line of a script; `pixel`, `event_name` and `event_id` choose requests (one such event is enough)."""
+    """One line of a script.
+
+    `pixel`, `event_name` and `event_id` choose requests (one such event is enough).
+    """
 
     kind: Kind
     pixel: str | None = None
@@ -127,7 +150,10 @@ def parse(body: bytes) -> Script:
         raise _invalid(str(error)) from error
     for place, fault in enumerate(script.faults):
         if fault.accepted is False and fault.kind in _STORING:
-            raise InvalidScript(f"can't be false for {fault.kind}: its events are stored", f"faults[{place}].accepted")
+            raise InvalidScript(
+                f"can't be false for {fault.kind}: its events are stored",
+                f"faults[{place}].accepted",
+            )
     return script
 
 
@@ -152,11 +178,15 @@ class ActiveFault:
     def is_in_force(self, now_s: float) -> bool:
         """Whether its window is open and its `times` are not used up."""
         fault = self.fault
-        if now_s < self._starts_at_s or (fault.for_s is not None and now_s >= self._starts_at_s + fault.for_s):
+        if now_s < self._starts_at_s or (
+            fault.for_s is not None and now_s >= self._starts_at_s + fault.for_s
+        ):
             return False
         return fault.times is None or self.applied < fault.times
 
-    def claims(self, pixel: str, names: Collection[str], ids: Collection[str], now_s: float) -> bool:
+    def claims(
+        self, pixel: str, names: Collection[str], ids: Collection[str], now_s: float
+    ) -> bool:
         """Whether it applies to this request; counts the request."""
         fault = self.fault
         if (
@@ -167,7 +197,9 @@ class ActiveFault:
         ):
             return False
         self.matched += 1
-        if self.matched <= fault.after or (fault.probability < 1 and self._random.random() >= fault.probability):
+        if self.matched <= fault.after or (
+            fault.probability < 1 and self._random.random() >= fault.probability
+        ):
             return False
         self.applied += 1
         return True
@@ -204,11 +236,16 @@ class FaultBoard:
             self._pixels.setdefault(token, set()).add(pixel)
 
     def invalidates(self, token: str | None) -> Fault | None:
-        """The `auth` fault in force for whatever is sent with this token to its pixels; counts nothing."""
+        """The `auth` fault in force for whatever is sent with this token to its pixels.
+
+        Counts nothing.
+        """
         now_s = self._clock()
         pixels = self._pixels.get(token or "", set())
         chosen = (f.fault for f in self._faults if f.fault.kind == "auth" and f.is_in_force(now_s))
-        return next((fault for fault in chosen if fault.is_for_all or fault.is_for_any_of(pixels)), None)
+        return next(
+            (fault for fault in chosen if fault.is_for_all or fault.is_for_any_of(pixels)), None
+        )
 
     def state(self) -> list[dict[str, object]]:
         """The script with its counters, as `GET /_sandbox/faults` shows it."""

@@ -44,4 +44,6 @@ def _pick(content: Any, selection: Selection) -> Any:
         return [_pick(item, selection) for item in content]
     if not isinstance(content, dict):
         return content
-    return {name: _pick(content[name], branch) for name, branch in selection.items() if name in content}
+    return {
+        name: _pick(content[name], branch) for name, branch in selection.items() if name in content
+    }

@@ -1,7 +1,7 @@
 """What happens to a submission: checked as a whole, then stored as a whole, or refused as a whole.
 
-The invariant: events are in the log if and only if every event of their request was acceptable. No I/O but the
-journal's append.
+The invariant: events are in the log if and only if every event of their request was acceptable. No
+I/O but the journal's append.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ class Intake:
     """The door of the events edge; `clock` is Unix seconds."""
 
     def __init__(
-        self, *, config: SandboxConfig, log: EventLog, journal: Journal | None, clock: Callable[[], float]
+        self,
+        *,
+        config: SandboxConfig,
+        log: EventLog,
+        journal: Journal | None,
+        clock: Callable[[], float],
     ) -> None:
         self._config = config
         self._log = log
@@ -31,7 +36,9 @@ class Intake:
         self._messaging_names = channels.MESSAGING_NAMES[config.messaging_events]
 
     def check_token(self, token: str | None) -> None:
-        """Raise GraphError 104 without a token, 190 for one that is not valid, 190/460 for a revoked one."""
+        """Raise GraphError 104 without a token, 190 for one that is not valid, 190/460 for a
+        revoked one.
+        """
         if not token:
             raise token_missing()
         if token in self._config.revoked:
@@ -41,7 +48,11 @@ class Intake:
 
     def check_pixel(self, pixel: str, method: str) -> None:
         """Raise GraphError 100/33 for a pixel that is not ours."""
-        known = pixel in self._config.pixels if self._config.pixels else pixel.isascii() and pixel.isdigit()
+        known = (
+            pixel in self._config.pixels
+            if self._config.pixels
+            else pixel.isascii() and pixel.isdigit()
+        )
         if not known:
             raise missing_object(pixel, method)
 
@@ -66,13 +77,20 @@ class Intake:
         verdicts = []
         for index, event in enumerate(events):
             try:
-                verdicts.append(rules.check(event, now_s=now_s, messaging_names=self._messaging_names))
+                verdicts.append(
+                    rules.check(event, now_s=now_s, messaging_names=self._messaging_names)
+                )
             except Refusal as refusal:
                 raise refusal.as_error(index) from refusal
         return verdicts
 
     def _record(
-        self, pixel: str, verdict: rules.Verdict, raw: bytes, now_ms: int, test_event_code: str | None
+        self,
+        pixel: str,
+        verdict: rules.Verdict,
+        raw: bytes,
+        now_ms: int,
+        test_event_code: str | None,
     ) -> Record:
         return Record(
             pixel=pixel,

@@ -1,7 +1,9 @@
-"""Accepted events on disk, one JSON line each, so that a restarted emulator still knows what it received.
+"""Accepted events on disk, one JSON line each, so that a restarted emulator still knows what it
+received.
 
-Lines reach the file before the answer leaves (not synced: an emulator survives its own crash, not a power cut). The
-file holds at most twice what memory keeps and is then rewritten from memory. A torn last line is dropped on load.
+Lines reach the file before the answer leaves (not synced: an emulator survives its own crash, not a
+power cut). The file holds at most twice what memory keeps and is then rewritten from memory. A torn
+last line is dropped on load.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class Journal:
         self._file = path.open("ab")
 
     def load(self, log: EventLog) -> None:
-        """Fill an empty log from the file, then write the file anew without what the log dropped."""
+        """Fill an empty log from the file, then write the file anew without what the log
+        dropped.
+        """
         for record in self._read():
             log.seen.add(record.pixel, record.event_name, record.event_id, record.received_at)
             log.add(record)
@@ -77,7 +81,9 @@ class Journal:
                 try:
                     line = _decode(text)
                 except msgspec.DecodeError:
-                    _logger.warning("%s: line %d is not a record and is dropped", self._path, number)
+                    _logger.warning(
+                        "%s: line %d is not a record and is dropped", self._path, number
+                    )
                     continue
                 yield _record(line)
 
@@ -93,7 +99,8 @@ class Journal:
 
 def _line(record: Record) -> bytes:
     fields = {name: getattr(record, name) for name in record.__struct_fields__ if name != "raw"}
-    # A newline inside the event can only be white space between tokens: JSON escapes those of strings.
+    # A newline inside the event can only be white space between tokens: JSON escapes those of
+    # strings.
     return _encode(_Line(**fields, event=msgspec.Raw(record.raw.replace(b"\n", b" ")))) + b"\n"
 
 

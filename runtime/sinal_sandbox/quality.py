@@ -1,9 +1,10 @@
 """An estimate of Event Match Quality, 0 to 10, from which identifiers an event carries.
 
-Meta publishes the priority of the identifiers (high: e-mail, click id; medium: login, birth date, country, phone,
-external id, browser id; low: lead id, names, city, postal code) and names IP address and user agent as wanted, but not
-its formula. The weights below follow that order and add up to 10 for a well-equipped web event; they compare our
-own events with each other and are no promise about Meta's number.
+Meta publishes the priority of the identifiers (high: e-mail, click id; medium: login, birth date,
+country, phone, external id, browser id; low: lead id, names, city, postal code) and names IP
+address and user agent as wanted, but not its formula. The weights below follow that order and add
+up to 10 for a well-equipped web event; they compare our own events with each other and are no
+promise about Meta's number.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a hub reads of the Graph API: a token's state, a pixel, a dataset's quality.
 
-Only what the emulator can know is answered: coverage of browser events, for one, needs browser events and is left out.
+Only what the emulator can know is answered: coverage of browser events, for one, needs browser
+events and is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,19 @@ from sinal_sandbox.records import EventLog, Filter, Record
 from sinal_sandbox.transport import json_answer
 
 QUALITY_WINDOW_MS = 48 * 3_600_000
-_FEEDBACK = ("em", "ph", "fn", "ln", "ct", "zp", "country", "external_id", "fbc", "fbp", "client_ip_address")
+_FEEDBACK = (
+    "em",
+    "ph",
+    "fn",
+    "ln",
+    "ct",
+    "zp",
+    "country",
+    "external_id",
+    "fbc",
+    "fbp",
+    "client_ip_address",
+)
 _DEDUP_KEYS = ("external_id", "fbp")
 _HOUR_S, _DAY_S = 3_600, 86_400
 
@@ -35,7 +48,13 @@ class Reads:
     """The reading endpoints; `clock` is Unix seconds."""
 
     def __init__(
-        self, *, config: SandboxConfig, intake: Intake, log: EventLog, faults: FaultBoard, clock: Callable[[], float]
+        self,
+        *,
+        config: SandboxConfig,
+        intake: Intake,
+        log: EventLog,
+        faults: FaultBoard,
+        clock: Callable[[], float],
     ) -> None:
         self._config = config
         self._faults = faults
@@ -46,27 +65,41 @@ class Reads:
     async def pixel(self, request: Request) -> Response:
         """`GET /{version}/{pixel}`: id, name and when it last received."""
         pixel = request.path_params["pixel"]
-        return self._answer(request, lambda: self._pixel_info(pixel, request.query_params.get("fields")), pixel)
+        return self._answer(
+            request, lambda: self._pixel_info(pixel, request.query_params.get("fields")), pixel
+        )
 
     async def debug_token(self, request: Request) -> Response:
         """`GET /{version}/debug_token?input_token=…`: as for a token made in Events Manager.
 
-        Who asks with a token that is dead hears code 190, as from Meta; an `auth` fault for all kills every token, and
-        one for a pixel those that came with its requests.
+        Who asks with a token that is dead hears code 190, as from Meta; an `auth` fault for all
+        kills every token, and one for a pixel those that came with its requests.
         """
-        return self._answer(request, lambda: self._token_info(request.query_params.get("input_token")))
+        return self._answer(
+            request, lambda: self._token_info(request.query_params.get("input_token"))
+        )
 
     async def dataset_quality(self, request: Request) -> Response:
-        """`GET /{version}/dataset_quality?dataset_id=…&fields=web{…}`: `{}` for a dataset without web events."""
+        """`GET /{version}/dataset_quality?dataset_id=…&fields=web{…}`: `{}` for a dataset without
+        web events.
+        """
         dataset = request.query_params.get("dataset_id")
-        return self._answer(request, lambda: self._quality(dataset, request.query_params.get("fields")), dataset)
+        return self._answer(
+            request, lambda: self._quality(dataset, request.query_params.get("fields")), dataset
+        )
 
-    def _answer(self, request: Request, content: Callable[[], Any], pixel: str | None = None) -> Response:
+    def _answer(
+        self, request: Request, content: Callable[[], Any], pixel: str | None = None
+    ) -> Response:
         try:
             headers = versions.check(
-                request.path_params["version"], now_s=self._clock(), expired=self._config.expired_version
+                request.path_params["version"],
+                now_s=self._clock(),
+                expired=self._config.expired_version,
             )
-            self._intake.check_token(request.query_params.get("access_token") or bearer(request.headers))
+            self._intake.check_token(
+                request.query_params.get("access_token") or bearer(request.headers)
+            )
             if request.method not in ("GET", "HEAD"):
                 raise missing_object(request.url.path.rpartition("/")[2], request.method)
             if pixel:
@@ -79,9 +112,9 @@ class Reads:
         newest, _ = self._log.find(Filter(pixel=pixel), limit=1)
         info: dict[str, Any] = {"id": pixel, "name": f"Sandbox pixel {pixel}"}
         if newest:
-            info["last_fired_time"] = datetime.fromtimestamp(newest[0].received_at / 1_000, UTC).isoformat(
-                "T", "seconds"
-            )
+            info["last_fired_time"] = datetime.fromtimestamp(
+                newest[0].received_at / 1_000, UTC
+            ).isoformat("T", "seconds")
         return info if fields is None else {"id": pixel, **select(info, fields)}
 
     def _token_info(self, token: str | None) -> dict[str, Any]:
@@ -113,7 +146,9 @@ class Reads:
         for record in self._log:
             if record.pixel == dataset and record.is_web and record.received_at >= since:
                 by_name[record.event_name].append(record)
-        content = {"web": [_event_quality(name, records) for name, records in sorted(by_name.items())]}
+        content = {
+            "web": [_event_quality(name, records) for name, records in sorted(by_name.items())]
+        }
         if not by_name:
             return {}
         return content if fields is None else select(content, fields)
@@ -123,14 +158,19 @@ def _event_quality(name: str, records: list[Record]) -> dict[str, Any]:
     return {
         "event_name": name,
         "event_match_quality": {
-            "composite_score": round(sum(quality.score(r.identifiers) for r in records) / len(records), 1),
+            "composite_score": round(
+                sum(quality.score(r.identifiers) for r in records) / len(records), 1
+            ),
             "match_key_feedback": [
-                {"identifier": key, "coverage": {"percentage": _coverage(records, key)}} for key in _FEEDBACK
+                {"identifier": key, "coverage": {"percentage": _coverage(records, key)}}
+                for key in _FEEDBACK
             ],
             "diagnostics": [],
         },
         "dedupe_key_feedback": [
-            _dedup_feedback("event_id", _percentage((r.event_id is not None for r in records), len(records))),
+            _dedup_feedback(
+                "event_id", _percentage((r.event_id is not None for r in records), len(records))
+            ),
             *(_dedup_feedback(key, _coverage(records, key)) for key in _DEDUP_KEYS),
         ],
         "data_freshness": {"upload_frequency": _upload_frequency(records)},

@@ -1,8 +1,10 @@
-"""Every accepted event and every request, queryable, in bounded memory: the oldest leave first and are counted.
+"""Every accepted event and every request, queryable, in bounded memory: the oldest leave first and
+are counted.
 
-An event whose pixel, name and id were seen within 48 hours is marked `duplicate` and kept all the same. Meta promises
-to absorb such a repeat only between the browser and the server, not between two server events: the mark is there for
-tests to see repeats, it is not a statement that Meta would have discarded it.
+An event whose pixel, name and id were seen within 48 hours is marked `duplicate` and kept all the
+same. Meta promises to absorb such a repeat only between the browser and the server, not between two
+server events: the mark is there for tests to see repeats, it is not a statement that Meta would
+have discarded it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from typing import Any
 import msgspec
 
 DEDUP_WINDOW_MS = 48 * 3_600_000
-KEYS_PER_EVENT = 5  # dedup keys remembered for each queryable event: a repeat is seen longer than its first is shown
+# dedup keys remembered for each queryable event: a repeat is seen longer than its first is shown
+KEYS_PER_EVENT = 5
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
@@ -79,7 +82,10 @@ class SeenKeys:
         return len(self._first_seen)
 
     def add(self, pixel: str, event_name: str, event_id: str | None, now_ms: int) -> bool:
-        """Remember a key; True if it was there already. An event without an id is never a repeat."""
+        """Remember a key; True if it was there already.
+
+        An event without an id is never a repeat.
+        """
         if event_id is None:
             return False
         self._forget(now_ms - DEDUP_WINDOW_MS)
@@ -97,7 +103,9 @@ class SeenKeys:
         self._order.clear()
 
     def _forget(self, before_ms: int) -> None:
-        while self._order and (len(self._order) >= self._limit or self._first_seen[self._order[0]] < before_ms):
+        while self._order and (
+            len(self._order) >= self._limit or self._first_seen[self._order[0]] < before_ms
+        ):
             del self._first_seen[self._order.popleft()]
 
 
@@ -126,7 +134,9 @@ class EventLog:
         self._bytes += len(record.raw)
         self.received += 1
         self.duplicates += record.duplicate
-        while len(self._records) > self._keep or (self._bytes > self._keep_bytes and len(self._records) > 1):
+        while len(self._records) > self._keep or (
+            self._bytes > self._keep_bytes and len(self._records) > 1
+        ):
             self._bytes -= len(self._records.popleft().raw)
             self.dropped += 1
 
@@ -136,7 +146,10 @@ class EventLog:
         return found[-limit:] if limit else [], len(found)
 
     def _candidates(self, wanted: Filter) -> Iterable[Record]:
-        """The records with the most telling field; tests poll for one order while a load test runs."""
+        """The records with the most telling field.
+
+        Tests poll for one order while a load test runs.
+        """
         if wanted.event_id is not None:
             return [record for record in self._records if record.event_id == wanted.event_id]
         if wanted.order_id is not None:

@@ -1,7 +1,8 @@
 """Why one event is refused: Meta's subcodes of the Conversions API under code 100.
 
-None of them is in Meta's public documentation; they are collected from issues, tests and probe logs. A refusal names
-its field relative to the event; the request's error says which event of the batch it was.
+None of them is in Meta's public documentation; they are collected from issues, tests and probe
+logs. A refusal names its field relative to the event; the request's error says which event of the
+batch it was.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ _TITLES: dict[int, str] = {
 
 
 class Refusal(Exception):
-    """One event is not acceptable; `field` is its JSON path inside the event, empty for the event as a whole."""
+    """One event is not acceptable.
+
+    `field` is its JSON path inside the event, empty for the event as a whole.
+    """
 
     def __init__(self, field: str, detail: str, *, subcode: int = PARAMETER) -> None:
         super().__init__(detail)
@@ -69,5 +73,7 @@ class Refusal(Exception):
             subcode=self.subcode,
             title=_TITLES[self.subcode],
             user_message=f"{path}: {self.detail}",
-            blame=("data", str(index), *self.field.split(".")) if self.field else ("data", str(index)),
+            blame=("data", str(index), *self.field.split("."))
+            if self.field
+            else ("data", str(index)),
         )

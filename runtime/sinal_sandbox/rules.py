@@ -1,7 +1,8 @@
-"""Whether Meta would take one event: the documented rules in the order time, source, person, purchase.
+"""Whether Meta would take one event: the documented rules in the order time, source, person,
+purchase.
 
-Pure: the time and the policy come in, a verdict or a Refusal goes out. One refused event costs the whole request;
-that is the caller's business. Fields that Meta doesn't document are left alone.
+Pure: the time and the policy come in, a verdict or a Refusal goes out. One refused event costs the
+whole request; that is the caller's business. Fields that Meta doesn't document are left alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ ACTION_SOURCES = frozenset(
         "other",
     }
 )
-_STATES = frozenset({0, *range(1000, 1014)})  # data_processing_options_state: none, or one of 14 US states
+# data_processing_options_state: none, or one of 14 US states
+_STATES = frozenset({0, *range(1000, 1014)})
 
 
 class Verdict(NamedTuple):
@@ -49,7 +51,9 @@ def check(event: Any, *, now_s: float, messaging_names: frozenset[str]) -> Verdi
     if not isinstance(name, str) or not name.strip():
         raise Refusal("event_name", "is required and must be a string")
     if not isinstance(source, str) or source not in ACTION_SOURCES:
-        raise Refusal("action_source", f"is required and must be one of {', '.join(sorted(ACTION_SOURCES))}")
+        raise Refusal(
+            "action_source", f"is required and must be one of {', '.join(sorted(ACTION_SOURCES))}"
+        )
     event_time = _check_time(event.get("event_time"), source, now_s)
     event_id = event.get("event_id")
     if event_id is not None and not isinstance(event_id, str):
@@ -68,7 +72,9 @@ def _check_time(event_time: Any, source: str, now_s: float) -> int:
     if event_time < now_s - limit:
         raise Refusal("event_time", f"is more than {limit // 86_400} days old", subcode=TOO_OLD)
     if event_time > now_s + MAX_AHEAD_S:
-        raise Refusal("event_time", "is in the future (Unix time in seconds is expected)", subcode=IN_FUTURE)
+        raise Refusal(
+            "event_time", "is in the future (Unix time in seconds is expected)", subcode=IN_FUTURE
+        )
     return event_time
 
 
@@ -76,7 +82,9 @@ def _check_source(event: dict[str, Any], source: str, messaging_names: frozenset
     if source == "website":
         url = event.get("event_source_url")
         if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-            raise Refusal("event_source_url", "is required for action_source website and must be a URL")
+            raise Refusal(
+                "event_source_url", "is required for action_source website and must be a URL"
+            )
         user_data = event.get("user_data")
         if isinstance(user_data, dict) and not user_data.get("client_user_agent"):
             raise Refusal("user_data.client_user_agent", "is required for action_source website")

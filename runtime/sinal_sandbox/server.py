@@ -1,4 +1,6 @@
-"""The process around the application: one listening socket, a clean stop, and each connection at hand for resets."""
+"""The process around the application: one listening socket, a clean stop, and each connection at
+hand for resets.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Handle signals without raising them again after the stop, which would end the process with a signal."""
+        """Handle signals without raising them again after the stop, which would end the process
+        with a signal.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)

@@ -1,7 +1,8 @@
-"""Answers and failures on the wire: JSON answers, and endings that no well-behaved server would give.
+"""Answers and failures on the wire: JSON answers, and endings that no well-behaved server would
+give.
 
-Each is an ASGI application. Failures need the connection itself, which the server puts into the request's state
-(`server.Protocol`); they end only when the connection is gone or the process stops.
+Each is an ASGI application. Failures need the connection itself, which the server puts into the
+request's state (`server.Protocol`); they end only when the connection is gone or the process stops.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ _LINGER_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() sends
 _FLUSH_S = 0.05  # for the half answer to reach the client before the reset
 
 
-def json_answer(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_answer(
+    content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A JSON response in the Graph API's content type."""
     return Response(
-        encode(content), status_code=status, headers=dict(headers or {}), media_type="application/json; charset=UTF-8"
+        encode(content),
+        status_code=status,
+        headers=dict(headers or {}),
+        media_type="application/json; charset=UTF-8",
     )
 
 
@@ -44,7 +50,9 @@ class Closing:
         left = asyncio.ensure_future(_disconnected(receive))
         stopping = asyncio.ensure_future(self._event.wait())
         try:
-            done, _ = await asyncio.wait({left, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {left, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
             return not done
         finally:
             left.cancel()
@@ -89,9 +97,15 @@ class Reset:
         if self._half is not None:
             body = bytes(self._half.body)
             await send(
-                {"type": "http.response.start", "status": self._half.status_code, "headers": self._half.raw_headers}
+                {
+                    "type": "http.response.start",
+                    "status": self._half.status_code,
+                    "headers": self._half.raw_headers,
+                }
             )
-            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            await send(
+                {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
+            )
             await asyncio.sleep(_FLUSH_S)
         await abort(scope, receive)
 
@@ -107,17 +121,25 @@ class Dribble:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytes(self._answer.body)
         await send(
-            {"type": "http.response.start", "status": self._answer.status_code, "headers": self._answer.raw_headers}
+            {
+                "type": "http.response.start",
+                "status": self._answer.status_code,
+                "headers": self._answer.raw_headers,
+            }
         )
         for place in range(len(body)):
             if not await self._closing.wait(receive, self._seconds / len(body)):
                 return await abort(scope, receive)
-            await send({"type": "http.response.body", "body": body[place : place + 1], "more_body": True})
+            await send(
+                {"type": "http.response.body", "body": body[place : place + 1], "more_body": True}
+            )
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def abort(scope: Scope, receive: Receive) -> None:
-    """Reset the connection and wait until it is gone, so that the server adds no answer of its own."""
+    """Reset the connection and wait until it is gone, so that the server adds no answer of its
+    own.
+    """
     transport: asyncio.Transport = scope["state"]["transport"]
     connection: socket.socket | None = transport.get_extra_info("socket")
     if connection is not None and not transport.is_closing():

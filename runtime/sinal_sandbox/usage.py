@@ -1,7 +1,9 @@
-"""Usage headers of the Graph API: how much of the hour's quota a pixel's calls have used, in percent.
+"""Usage headers of the Graph API: how much of the hour's quota a pixel's calls have used, in
+percent.
 
-Meta states no limit of its own for the Conversions API; its calls count as Marketing API calls, 100,000 an hour in
-the full tier. The emulator counts and never throttles by itself: throttling is a fault of a script.
+Meta states no limit of its own for the Conversions API; its calls count as Marketing API calls,
+100,000 an hour in the full tier. The emulator counts and never throttles by itself: throttling is a
+fault of a script.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def usage_headers(pixel: str, percent: int, *, regain_s: int = 0) -> dict[str, s
 
 
 def throttled_headers(pixel: str, *, retry_after_s: int | None) -> dict[str, str]:
-    """Headers of a throttled call: everything used up, and when it ends where the script says so."""
+    """Headers of a throttled call: everything used up, and when it ends where the script says
+    so.
+    """
     seconds = retry_after_s or 0
     account = {"acc_id_util_pct": 100, "reset_time_duration": seconds, "ads_api_access_tier": _TIER}
     headers = usage_headers(pixel, 100, regain_s=seconds)

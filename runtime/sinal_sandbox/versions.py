@@ -1,6 +1,9 @@
-"""Graph API versions and when they end; the Conversions API follows the Graph schedule, about two years a version.
+"""Graph API versions and when they end.
 
-Source: the Graph API changelog's version table as of September 2026. A version newer than the table is an unknown path.
+The Conversions API follows the Graph schedule, about two years a version.
+
+Source: the Graph API changelog's version table as of September 2026. A version newer than the table
+is an unknown path.
 """
 
 from __future__ import annotations
@@ -29,8 +32,8 @@ _VERSION = re.compile(r"v(\d{1,3})\.\d{1,2}")
 def check(version: str, *, now_s: float, expired: ExpiredVersion) -> dict[str, str]:
     """Headers to add for this version.
 
-    Raises GraphError 2500 for an unknown one, 2635 for an expired one and for an object id in its place: a call without
-    a version is invalid in the Marketing API.
+    Raises GraphError 2500 for an unknown one, 2635 for an expired one and for an object id in its
+    place: a call without a version is invalid in the Marketing API.
     """
     if version.isascii() and version.isdigit():
         raise deprecated_version(None, oldest_supported(now_s))
@@ -42,7 +45,10 @@ def check(version: str, *, now_s: float, expired: ExpiredVersion) -> dict[str, s
     oldest = oldest_supported(now_s)
     if expired == "refuse":
         raise deprecated_version(version, oldest)
-    return {"X-Ad-Api-Version-Warning": f"The call has been auto-upgraded to {oldest} as {version} has been deprecated"}
+    return {
+        "X-Ad-Api-Version-Warning": f"The call has been auto-upgraded to {oldest} as {version} "
+        "has been deprecated"
+    }
 
 
 def _is_over(major: int, now_s: float) -> bool:
@@ -52,4 +58,6 @@ def _is_over(major: int, now_s: float) -> bool:
 
 def oldest_supported(now_s: float) -> str:
     """The oldest version that still answers."""
-    return next(f"v{major}.0" for major in range(min(_ENDS), NEWEST + 1) if not _is_over(major, now_s))
+    return next(
+        f"v{major}.0" for major in range(min(_ENDS), NEWEST + 1) if not _is_over(major, now_s)
+    )

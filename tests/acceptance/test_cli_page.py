@@ -1,4 +1,6 @@
-"""`docs/users/cli.md` shows what the commands print today: each is played again on a fresh stack at 80 columns."""
+"""`docs/users/cli.md` shows what the commands print today: each is played again on a fresh stack at
+80 columns.
+"""
 
 from __future__ import annotations
 
@@ -24,5 +26,7 @@ def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
     for command, printed in played.items():
         now, then = printed.splitlines(), documented[command].splitlines()
         # The first words: which columns there is room for hangs on the data.
-        assert form(now[0]).split()[:3] == form(then[0]).split()[:3], f"{command}: run `make cli-page`"
+        assert form(now[0]).split()[:3] == form(then[0]).split()[:3], (
+            f"{command}: run `make cli-page`"
+        )
         assert not [line for line in now if len(line) > WIDTH and not ID.search(line)], command

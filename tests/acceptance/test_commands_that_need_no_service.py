@@ -10,13 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAYLOAD = ROOT / "tests" / "fixtures" / "gateways" / "hotmart" / "PURCHASE_APPROVED.origin_src_sck.json"
-HASHED = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"  # Meta's vector of john_smith@gmail.com
+PAYLOAD = (
+    ROOT / "tests" / "fixtures" / "gateways" / "hotmart" / "PURCHASE_APPROVED.origin_src_sck.json"
+)
+# Meta's vector of john_smith@gmail.com
+HASHED = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 
 
 def sinal(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sinal_cli", *arguments]
-    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, input=given, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 def test_a_payload_of_a_file_or_of_standard_input_gives_the_same_array() -> None:
@@ -65,7 +70,11 @@ def test_identity_lines_keep_their_fields_and_gain_two() -> None:
     assert ran.returncode == 0
     phone, hashed, blank, nothing = map(json.loads, ran.stdout.splitlines())
     assert (phone["row"], phone["normalized"]) == (7, "5511999998888")
-    assert (blank["normalized"], blank["sha256"]) == (nothing["normalized"], nothing["sha256"]) == (None, None)
+    assert (
+        (blank["normalized"], blank["sha256"])
+        == (nothing["normalized"], nothing["sha256"])
+        == (None, None)
+    )
     assert hashed["sha256"] == HASHED, "a value that is hashed already was hashed again"
 
 
@@ -100,7 +109,9 @@ spec: {}
 def test_manifests_come_from_standard_input_and_a_note_is_an_error_where_that_is_asked() -> None:
     ran = sinal("manifests", "check", "-", given=MANIFEST)
     assert (ran.returncode, ran.stdout) == (0, "1 Tenant, 1 Funnel\n")
-    assert ran.stderr.startswith("note: <stdin>:4: Funnel default/curso: spec.destinationRefs: is empty")
+    assert ran.stderr.startswith(
+        "note: <stdin>:4: Funnel default/curso: spec.destinationRefs: is empty"
+    )
     strict = sinal("manifests", "check", "--strict", "-", given=MANIFEST)
     assert strict.returncode == 1
     assert strict.stderr.startswith("error: <stdin>:4") and strict.stderr.endswith("1 error\n")

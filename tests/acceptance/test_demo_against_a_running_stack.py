@@ -1,4 +1,6 @@
-"""`sinal demo --against`: the journey at a stack that runs already, as a cluster's inner loop plays it."""
+"""`sinal demo --against`: the journey at a stack that runs already, as a cluster's inner loop plays
+it.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,18 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_plays_at_the_stack_of_a_ready_file_and_leaves_it_running(tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
-    arguments = ["up", "-f", str(ROOT / "examples"), "--data", str(tmp_path / "data"), "--ready-file", str(ready)]
-    stack = subprocess.Popen([sys.executable, "-m", "sinal_cli", *arguments], stdout=subprocess.DEVNULL)
+    arguments = [
+        "up",
+        "-f",
+        str(ROOT / "examples"),
+        "--data",
+        str(tmp_path / "data"),
+        "--ready-file",
+        str(ready),
+    ]
+    stack = subprocess.Popen(
+        [sys.executable, "-m", "sinal_cli", *arguments], stdout=subprocess.DEVNULL
+    )
     try:
         for _ in range(600):
             if ready.exists():
@@ -39,9 +51,12 @@ def test_it_plays_at_the_stack_of_a_ready_file_and_leaves_it_running(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"ingest": "", "api": "", "sandbox": "", "admin_key": "", "tenants": {}}']
+    "content",
+    ["", "[]", "{}", '{"ingest": "", "api": "", "sandbox": "", "admin_key": "", "tenants": {}}'],
 )
-def test_a_file_that_describes_no_stack_ends_with_2_and_one_line(tmp_path: Path, content: str) -> None:
+def test_a_file_that_describes_no_stack_ends_with_2_and_one_line(
+    tmp_path: Path, content: str
+) -> None:
     file = tmp_path / "ready.json"
     file.write_text(content)
     ran = demo("--against", str(file))

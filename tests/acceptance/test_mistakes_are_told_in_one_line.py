@@ -1,4 +1,6 @@
-"""A mistake of the user's, or of their machine, ends in a word on what is wrong and no traceback, whoever they are."""
+"""A mistake of the user's, or of their machine, ends in a word on what is wrong and no traceback,
+whoever they are.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 
 NOBODY = 65_534
-# An ordinary user who may read the folder of this interpreter, which can lie in root's closed home; and write nowhere.
+# An ordinary user who may read the folder of this interpreter, which can lie in root's closed home;
+# and write nowhere.
 AS_NOBODY = (
     *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
     *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--"),
@@ -21,7 +24,11 @@ CLOSED = "postgresql://sinal:hidden@127.0.0.1:1/sinal"
 
 
 def ran(
-    words: Sequence[str], *, user: str, variables: dict[str, str] | None = None, program: str = "sinal_cli"
+    words: Sequence[str],
+    *,
+    user: str,
+    variables: dict[str, str] | None = None,
+    program: str = "sinal_cli",
 ) -> subprocess.CompletedProcess[str]:
     before = AS_NOBODY if user == "nobody" else ()
     return subprocess.run(
@@ -44,7 +51,9 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder with a file, a closed folder of ours, a folder that nobody else may write to, and a taken port."""
+    """A folder with a file, a closed folder of ours, a folder that nobody else may write to, and a
+    taken port.
+    """
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     (tmp_path / "file").write_text("no folder")
@@ -58,29 +67,89 @@ def place(tmp_path: Path) -> Iterator[Path]:
 Words = Callable[[Path], list[str]]
 Case = tuple[str, Words, dict[str, str], str]
 ANYBODY: list[Case] = [
-    ("data is a file", lambda p: ["up", "--data", f"{p}/file"], {}, "is a file: give another folder with --data"),
-    ("data below a file", lambda p: ["up", "--data", f"{p}/file/x"], {}, "is a file: give another folder with --data"),
-    ("no folder can be made", lambda p: ["up", "--data", "/proc/sinal"], {}, "give another folder with --data"),
+    (
+        "data is a file",
+        lambda p: ["up", "--data", f"{p}/file"],
+        {},
+        "is a file: give another folder with --data",
+    ),
+    (
+        "data below a file",
+        lambda p: ["up", "--data", f"{p}/file/x"],
+        {},
+        "is a file: give another folder with --data",
+    ),
+    (
+        "no folder can be made",
+        lambda p: ["up", "--data", "/proc/sinal"],
+        {},
+        "give another folder with --data",
+    ),
     ("demo's data is a file", lambda p: ["demo", "--data", f"{p}/file"], {}, "is a file"),
 ]
 BY_ANYBODY_ALIKE: list[Case] = [  # who does it makes no difference
-    ("port too high", lambda p: ["up", "--data", f"{p}/open/a", "--port", "99999"], {}, "must be 1 to 65532"),
-    ("port is none", lambda p: ["demo", "--data", f"{p}/open/b", "--port", "0"], {}, "must be 1 to 65532"),
-    ("ready file nowhere", lambda p: ["up", "--ready-file", f"{p}/none/ready"], {}, "there is no such folder"),
+    (
+        "port too high",
+        lambda p: ["up", "--data", f"{p}/open/a", "--port", "99999"],
+        {},
+        "must be 1 to 65532",
+    ),
+    (
+        "port is none",
+        lambda p: ["demo", "--data", f"{p}/open/b", "--port", "0"],
+        {},
+        "must be 1 to 65532",
+    ),
+    (
+        "ready file nowhere",
+        lambda p: ["up", "--ready-file", f"{p}/none/ready"],
+        {},
+        "there is no such folder",
+    ),
     (
         "no address",
         lambda p: ["up", "--public-url", "track.example"],
         {},
         "--public-url track.example: must be an address",
     ),
-    ("address with a path", lambda p: ["up", "--graph-url", "http://h/v26.0"], {}, "must end after the host"),
+    (
+        "address with a path",
+        lambda p: ["up", "--graph-url", "http://h/v26.0"],
+        {},
+        "must end after the host",
+    ),
     ("no manifests", lambda p: ["up", "--file", f"{p}/none"], {}, "no such file or folder"),
-    ("no database", lambda p: ["migrate"], {"SINAL_DATABASE_URL": CLOSED}, "at 127.0.0.1:1 (Connection refused)"),
-    ("no keyring", lambda p: ["run", "match"], {"SINAL_KEYRING_FILE": "/none"}, "set SINAL_KEYRING_FILE"),
+    (
+        "no database",
+        lambda p: ["migrate"],
+        {"SINAL_DATABASE_URL": CLOSED},
+        "at 127.0.0.1:1 (Connection refused)",
+    ),
+    (
+        "no keyring",
+        lambda p: ["run", "match"],
+        {"SINAL_KEYRING_FILE": "/none"},
+        "set SINAL_KEYRING_FILE",
+    ),
     ("bad setting", lambda p: ["run", "match"], {"SINAL_PORT": "http"}, "SINAL_PORT: "),
-    ("no ready file", lambda p: ["demo", "--against", f"{p}/none"], {}, "write it with `sinal up --ready-file`"),
-    ("payload is a folder", lambda p: ["gateways", "parse", "--gateway", "stripe", f"{p}/open"], {}, "Is a directory"),
-    ("no stack", lambda p: ["events", "list", "--data", f"{p}/open"], {}, "no API: start one with `sinal up`"),
+    (
+        "no ready file",
+        lambda p: ["demo", "--against", f"{p}/none"],
+        {},
+        "write it with `sinal up --ready-file`",
+    ),
+    (
+        "payload is a folder",
+        lambda p: ["gateways", "parse", "--gateway", "stripe", f"{p}/open"],
+        {},
+        "Is a directory",
+    ),
+    (
+        "no stack",
+        lambda p: ["events", "list", "--data", f"{p}/open"],
+        {},
+        "no API: start one with `sinal up`",
+    ),
 ]
 
 
@@ -94,7 +163,9 @@ def cases() -> Iterator[object]:
 
 
 @pytest.mark.parametrize(("user", "words", "variables", "said"), list(cases()))
-def test_a_mistake_is_told(place: Path, user: str, words: Words, variables: dict[str, str], said: str) -> None:
+def test_a_mistake_is_told(
+    place: Path, user: str, words: Words, variables: dict[str, str], said: str
+) -> None:
     output = told(ran(words(place), user=user, variables=variables))
     assert said in output
     assert "hidden" not in output

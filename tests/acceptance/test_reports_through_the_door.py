@@ -1,4 +1,5 @@
-"""What real senders send, through the real doors of one platform: the API and what Meta gets say what is right.
+"""What real senders send, through the real doors of one platform: the API and what Meta gets say
+what is right.
 
 Each folder of `tests/fixtures/reports` is a case; `expected.json` there says what is right and why.
 """
@@ -69,7 +70,10 @@ def hashes(sent: dict[str, Any], field: str) -> list[str]:
 
 def contents(sent: dict[str, Any]) -> list[tuple[str, int, str]]:
     """Id, quantity and price of one unit of what was bought."""
-    return [(one["id"], one["quantity"], f"{one['item_price']:.2f}") for one in sent["custom_data"]["contents"]]
+    return [
+        (one["id"], one["quantity"], f"{one['item_price']:.2f}")
+        for one in sent["custom_data"]["contents"]
+    ]
 
 
 # Door
@@ -83,13 +87,18 @@ def _(stage: Stage) -> None:
     plain = stage.post("hotmart", raw)
     for after in ("/", "//"):
         again = stage.post("hotmart", raw, after=after)
-        assert (again.status_code, again.json()["events"][0]["id"]) == (202, plain.json()["events"][0]["id"])
+        assert (again.status_code, again.json()["events"][0]["id"]) == (
+            202,
+            plain.json()["events"][0]["id"],
+        )
 
 
 @check("eduzz-and-mercadopago-want-200")
 def _(stage: Stage) -> None:
     eduzz = stage.post("eduzz", stage.body("eduzz-nine-is-a-duplicate", "9.json"))
-    notice = json.dumps({"action": "payment.updated", "type": "payment", "data": {"id": "7770001"}, "user_id": 1})
+    notice = json.dumps(
+        {"action": "payment.updated", "type": "payment", "data": {"id": "7770001"}, "user_id": 1}
+    )
     mercadopago = stage.post("mercadopago", notice.encode())
     assert (eduzz.status_code, mercadopago.status_code) == (200, 200)
     assert eduzz.json()["events"] and mercadopago.json()["events"]
@@ -112,7 +121,9 @@ def _(stage: Stage) -> None:
         manifest = f"id:{signed};request-id:{request};ts:{stamp};"
         proof = hmac.new(b"demo-mercadopago", manifest.encode(), hashlib.sha256).hexdigest()
         headers = {"x-signature": f"ts={stamp},v1={proof}", "x-request-id": request}
-        answer = stage.post("mercadopago", raw, headers=headers, query="data.id=ORD01JABCDEF0002&type=order")
+        answer = stage.post(
+            "mercadopago", raw, headers=headers, query="data.id=ORD01JABCDEF0002&type=order"
+        )
         assert answer.status_code == 200, signed
 
 
@@ -178,7 +189,11 @@ def _(stage: Stage) -> None:
 @check("hotmart-price-without-currency")
 def _(stage: Stage) -> None:
     (event,) = stage.report("hotmart-price-without-currency", "PURCHASE_APPROVED.json", "hotmart")
-    assert (event["value"], event["currency"], event["outcome"]["state"]) == ("150.60", "BRL", "delivered")
+    assert (event["value"], event["currency"], event["outcome"]["state"]) == (
+        "150.60",
+        "BRL",
+        "delivered",
+    )
 
 
 @check("kirvano-thousands-without-cents")
@@ -242,7 +257,9 @@ def _(stage: Stage) -> None:
 
 @check("stripe-trial-is-no-purchase")
 def _(stage: Stage) -> None:
-    (event,) = stage.report("stripe-trial-is-no-purchase", "checkout.session.completed.json", "stripe")
+    (event,) = stage.report(
+        "stripe-trial-is-no-purchase", "checkout.session.completed.json", "stripe"
+    )
     assert (event["status"], event["outcome"]["state"]) == ("subscription_changed", "withheld")
 
 
@@ -251,7 +268,11 @@ def _(stage: Stage) -> None:
     case = "stripe-first-charge-after-a-trial"
     (trial,) = stage.report(case, "1.trial.json", "stripe", integration=SKIPPING)
     (first,) = stage.report(case, "2.first_charge.json", "stripe", integration=SKIPPING)
-    assert (trial["outcome"]["state"], first["outcome"]["state"], first["value"]) == ("withheld", "delivered", "49.90")
+    assert (trial["outcome"]["state"], first["outcome"]["state"], first["value"]) == (
+        "withheld",
+        "delivered",
+        "49.90",
+    )
     assert "renewal" not in stage.sent(first)["custom_data"]
 
 
@@ -266,7 +287,11 @@ def _(stage: Stage) -> None:
         for file in ("1.orders_paid.json", "2.refunds_create.json", "3.orders_updated.json")
         for event in stage.report(case, file, "shopify")
     ]
-    assert [event["status"] for event in told] == ["approved", "partially_refunded", "partially_refunded"]
+    assert [event["status"] for event in told] == [
+        "approved",
+        "partially_refunded",
+        "partially_refunded",
+    ]
     assert "out_of_order" not in [event["outcome"]["reason"] for event in told]
 
 
@@ -279,7 +304,9 @@ def _(stage: Stage) -> None:
 @check("shopify-test-button")
 def _(stage: Stage) -> None:
     headers = {"X-Shopify-Topic": "checkouts/create", "X-Shopify-Test": "true"}
-    (event,) = stage.report("shopify-test-button", "checkouts_create.json", "shopify", headers=headers)
+    (event,) = stage.report(
+        "shopify-test-button", "checkouts_create.json", "shopify", headers=headers
+    )
     assert ended(event) == ("withheld", "test")
 
 
@@ -302,7 +329,9 @@ def _(stage: Stage) -> None:
 
 @check("cakto-period-inside-the-subscription")
 def _(stage: Stage) -> None:
-    (event,) = stage.report("cakto-period-inside-the-subscription", "purchase_approved.json", "cakto")
+    (event,) = stage.report(
+        "cakto-period-inside-the-subscription", "purchase_approved.json", "cakto"
+    )
     assert stage.sent(event)["custom_data"]["renewal"] is True
 
 
@@ -330,9 +359,19 @@ def _(stage: Stage) -> None:
 @check("mercadopago-test-user")
 def _(stage: Stage) -> None:
     stage.pays("12345678901", stage.body("mercadopago-test-user", "payment.json"))
-    notice = {"action": "payment.updated", "type": "payment", "data": {"id": "12345678901"}, "user_id": 1, "id": 5}
+    notice = {
+        "action": "payment.updated",
+        "type": "payment",
+        "data": {"id": "12345678901"},
+        "user_id": 1,
+        "id": 5,
+    }
     assert stage.post("mercadopago", json.dumps(notice).encode()).status_code == 200
-    (sale,) = [event for event in stage.order("12345678901", "mercadopago", events=2) if event["status"] == "approved"]
+    (sale,) = [
+        event
+        for event in stage.order("12345678901", "mercadopago", events=2)
+        if event["status"] == "approved"
+    ]
     assert ended(sale) == ("withheld", "test")
 
 
@@ -367,7 +406,10 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     for file in ("trial_started.json", "trial_ended.json"):
         (event,) = stage.report("ticto-trial-words", file, "ticto")
-        assert (event["status"], event["outcome"]["state"]) == ("subscription_changed", "withheld"), file
+        assert (event["status"], event["outcome"]["state"]) == (
+            "subscription_changed",
+            "withheld",
+        ), file
 
 
 @check("words-that-are-new")
@@ -440,7 +482,9 @@ def campaign(stage: Stage, url: str, order: str) -> dict[str, Any]:
 @check("links-that-people-broke")
 def _(stage: Stage) -> None:
     links = (FOLDER / "links-that-people-broke" / "urls.txt").read_text().split()
-    escaped, twice, blank, fragment = [campaign(stage, url, f"HP16000000{at}") for at, url in enumerate(links)]
+    escaped, twice, blank, fragment = [
+        campaign(stage, url, f"HP16000000{at}") for at, url in enumerate(links)
+    ]
     assert escaped == {"source": "fb", "medium": "cpc", "campaign": "c1", "fbc": FBCLID}
     assert twice == {"source": "fb", "fbc": FBCLID}
     assert blank["fbc"] == FBCLID

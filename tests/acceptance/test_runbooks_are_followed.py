@@ -1,7 +1,8 @@
-"""Runbooks followed in the very trouble that they are about: their commands work and show what the page says they show.
+"""Runbooks followed in the very trouble that they are about: their commands work and show what the
+page says they show.
 
-A platform of processes stands for the cluster: `kubectl logs` reads a role's log there, a pod's port is the process's.
-What asks the API server itself is followed in tests/cluster.
+A platform of processes stands for the cluster: `kubectl logs` reads a role's log there, a pod's
+port is the process's. What asks the API server itself is followed in tests/cluster.
 """
 
 from __future__ import annotations
@@ -41,8 +42,14 @@ done
 for role in $roles; do tail -n "${lines:-10}" "LOGS/$role.log" || exit 1; done
 """
 AT_ONCE = 3  # commands, each a process
-# Nothing of it on a laptop: objects and pods are the cluster's, and these programs have no process here.
-ELSEWHERE = ("component=backup", "component=metrics-adapter", "component=nats", "component=operator")
+# Nothing of it on a laptop: objects and pods are the cluster's, and these programs have no process
+# here.
+ELSEWHERE = (
+    "component=backup",
+    "component=metrics-adapter",
+    "component=nats",
+    "component=operator",
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ class Sight:
     why_empty: str = ""
 
 
-# By page, by the beginning of the command; a step that isn't named has to end with 0 and to show something.
+# By page, by the beginning of the command; a step that isn't named has to end with 0 and to show
+# something.
 META: Mapping[str, Mapping[str, Sight]] = {
     "SinalBacklogOld": {"sinal doctor": Sight(["lanes"], code=1)},
     "SinalBreakerOpen": {
@@ -85,7 +93,9 @@ META: Mapping[str, Mapping[str, Sight]] = {
     "SinalLatencyBudgetBurn": {"sinal doctor": Sight(["lanes"], code=1)},
     "SinalLedgerDifference": {
         "kubectl": Sight(
-            code=1, why_empty="nothing is lost here; tests/integration/test_housekeeping_ledger.py breaks it"
+            code=1,
+            why_empty="nothing is lost here; tests/integration/test_housekeeping_ledger.py "
+            "breaks it",
         )
     },
     "SinalLossBudgetBurn": {
@@ -97,10 +107,19 @@ META: Mapping[str, Mapping[str, Sight]] = {
         "sinal events show": Sight(['"signals"']),
         "sinal quarantine list": Sight(["hotmart"]),
     },
-    "SinalTenantSilent": {"sinal events list": Sight(["received_at"]), "curl": Sight(["200 OK", "text/javascript"])},
+    "SinalTenantSilent": {
+        "sinal events list": Sight(["received_at"]),
+        "curl": Sight(["200 OK", "text/javascript"]),
+    },
     "SinalTokenInvalid": {
         "sinal doctor": Sight(
-            ["loja: pixel", "its breaker is", ": credential, code 190", "Meta says: Error validating"], code=1
+            [
+                "loja: pixel",
+                "its breaker is",
+                ": credential, code 190",
+                "Meta says: Error validating",
+            ],
+            code=1,
         )
     },
     "nats-restart": {"sinal doctor": Sight(["plans", "lanes"], code=1)},
@@ -136,7 +155,9 @@ TROUBLES = (META, NO_NATS, NO_POSTGRES)
 def steps(page: str) -> list[Step]:
     """What a laptop can follow of a page; a command about one event needs that event's trouble."""
     path = runbooks.PAGES / f"{page}.md"
-    every = runbooks.first_steps(path) + [step for step in runbooks.further_steps(path) if "dry-run" in step.command]
+    every = runbooks.first_steps(path) + [
+        step for step in runbooks.further_steps(path) if "dry-run" in step.command
+    ]
     return [step for step in every if here(step)]
 
 
@@ -182,16 +203,28 @@ class Reader:
         }
 
     async def follow_all(
-        self, pages: Mapping[str, Mapping[str, Sight]], *, tenants: Mapping[str, str] | None = None, event: str = ""
+        self,
+        pages: Mapping[str, Mapping[str, Sight]],
+        *,
+        tenants: Mapping[str, str] | None = None,
+        event: str = "",
     ) -> list[str]:
-        """What was not as the pages say; those without a tenant of their own are read for `loja`."""
+        """What was not as the pages say.
+
+        Those without a tenant of their own are read for `loja`.
+        """
         chosen = tenants or {}
         found = await asyncio.gather(
-            *(self.follow(page, sights, tenant=chosen.get(page, "loja"), event=event) for page, sights in pages.items())
+            *(
+                self.follow(page, sights, tenant=chosen.get(page, "loja"), event=event)
+                for page, sights in pages.items()
+            )
         )
         return [line for part in found for line in part]
 
-    async def follow(self, page: str, sights: Mapping[str, Sight], *, tenant: str, event: str = "") -> list[str]:
+    async def follow(
+        self, page: str, sights: Mapping[str, Sight], *, tenant: str, event: str = ""
+    ) -> list[str]:
         """What was not as the page says, a text each."""
         words = {**self._words, "TENANT": tenant, "ID": event}
         return [
@@ -199,13 +232,23 @@ class Reader:
             for step in steps(page)
             for sight in [_sight(step, sights)]
             for code, said in [await self.look(step.filled(words))]
-            if code != sight.code or not (said or sight.why_empty) or any(word not in said for word in sight.shows)
+            if code != sight.code
+            or not (said or sight.why_empty)
+            or any(word not in said for word in sight.shows)
         ]
 
     async def try_laptop(self) -> list[str]:
-        """Commands for a laptop that fail by themselves: a `doctor` that finds something and an empty list do not."""
-        commands = {step.filled(self._words) for page in runbooks.pages() for step in runbooks.laptop_steps(page)}
-        asked = sorted(c for c in commands if c.startswith(("sinal ", "curl ")) and "manifests" not in c)
+        """Commands for a laptop that fail by themselves: a `doctor` that finds something and an
+        empty list do not.
+        """
+        commands = {
+            step.filled(self._words)
+            for page in runbooks.pages()
+            for step in runbooks.laptop_steps(page)
+        }
+        asked = sorted(
+            c for c in commands if c.startswith(("sinal ", "curl ")) and "manifests" not in c
+        )
         done = await asyncio.gather(*map(self.look, asked))
         return [
             f"{command}: {said}"
@@ -214,7 +257,9 @@ class Reader:
         ]
 
     async def look(self, command: str) -> tuple[int, str]:
-        """Exit code and output of a command line that only looks: once, however many pages name it."""
+        """Exit code and output of a command line that only looks: once, however many pages
+        name it.
+        """
         if command not in self._looks:
             self._looks[command] = asyncio.create_task(self._at_hand(command))
         return await self._looks[command]
@@ -226,25 +271,35 @@ class Reader:
     async def run(self, command: str) -> tuple[int, str]:
         """Exit code and output of a command line."""
         process = await asyncio.create_subprocess_shell(
-            command, env=self._environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            command,
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
         out, _ = await asyncio.wait_for(process.communicate(), 60)
         return process.returncode or 0, out.decode()
 
 
 def _sight(step: Step, sights: Mapping[str, Sight]) -> Sight:
-    return next((sight for beginning, sight in sights.items() if step.command.startswith(beginning)), Sight())
+    return next(
+        (sight for beginning, sight in sights.items() if step.command.startswith(beginning)),
+        Sight(),
+    )
 
 
 async def trouble_at_meta(platform: Platform, session: aiohttp.ClientSession) -> None:
-    """A dead token, a pixel that fails, one that refuses every event; deliveries that nobody understands."""
+    """A dead token, a pixel that fails, one that refuses every event.
+
+    Deliveries that nobody understands.
+    """
     faults: list[dict[str, object]] = [
         {"kind": "auth", "pixel": "1111111111"},
         {"kind": "error", "pixel": "2222222222", "code": 100, "subcode": 2804019},
     ]
     await set_faults(platform, session, faults)
     await sell(platform, session, "vizinha", "hotmart-vizinha", "dead", 3)
-    # These three are given up by one pixel and delivered to the other: they are `dead`, and wait for nobody.
+    # These three are given up by one pixel and delivered to the other: they are `dead`, and wait
+    # for nobody.
     await platform.settled(session, accepted=3)
     await set_faults(platform, session, [*faults, {"kind": "status_500", "pixel": "3333333333"}])
     await sell(platform, session, "vizinha", "hotmart-vizinha", "held", 3)
@@ -253,20 +308,31 @@ async def trouble_at_meta(platform: Platform, session: aiohttp.ClientSession) ->
     odd = json.dumps({**json.loads(sale.body), "event": "PURCHASE_SOMETHING_NEW"}).encode()
     for body in (odd, b"{not json"):
         delivery = replace(sale, body=body)
-        await load.post_until_accepted(session, platform.webhook("loja", "hotmart"), [(order, delivery)])
+        await load.post_until_accepted(
+            session, platform.webhook("loja", "hotmart"), [(order, delivery)]
+        )
     client = await nats.connect(platform.nats.url, connect_timeout=60)
     await client.publish(names.in_subject("loja", "click"), b"no event at all")
     await client.close()
 
 
-async def set_faults(platform: Platform, session: aiohttp.ClientSession, faults: list[dict[str, object]]) -> None:
+async def set_faults(
+    platform: Platform, session: aiohttp.ClientSession, faults: list[dict[str, object]]
+) -> None:
     """What Meta does wrong from now on."""
-    async with session.post(f"{platform.sandbox_url}/_sandbox/faults", json={"faults": faults}) as answer:
+    async with session.post(
+        f"{platform.sandbox_url}/_sandbox/faults", json={"faults": faults}
+    ) as answer:
         assert answer.status < 300, await answer.text()
 
 
 async def sell(
-    platform: Platform, session: aiohttp.ClientSession, tenant: str, integration: str, prefix: str, count: int
+    platform: Platform,
+    session: aiohttp.ClientSession,
+    tenant: str,
+    integration: str,
+    prefix: str,
+    count: int,
 ) -> None:
     """Sales of a shop."""
     sales = load.hotmart_sales(prefix, count)
@@ -276,12 +342,16 @@ async def sell(
 async def test_each_page_shows_the_trouble_at_meta(tmp_path: Path) -> None:
     async with troubled(tmp_path) as (platform, session, reader):
         await trouble_at_meta(platform, session)
-        dead = json.loads(await said(reader, "sinal dead-letters list --tenant vizinha", "2804019"))["sample"][0]
+        dead = json.loads(
+            await said(reader, "sinal dead-letters list --tenant vizinha", "2804019")
+        )["sample"][0]
         await said(reader, "sinal doctor", "its breaker is", ": retry", ": credential")
         await said(reader, "sinal dead-letters list", "internal_error")
         of_the_agency = ("SinalBreakerOpen", "SinalDeadLettersGrow")
         wrong = (
-            await reader.follow_all(META, tenants={page: "vizinha" for page in of_the_agency}, event=dead)
+            await reader.follow_all(
+                META, tenants={page: "vizinha" for page in of_the_agency}, event=dead
+            )
             + await reader.try_laptop()
         )
         assert not wrong, "\n\n".join(wrong)
@@ -291,7 +361,9 @@ async def test_each_page_shows_that_nats_is_away(tmp_path: Path) -> None:
     async with troubled(tmp_path) as (platform, session, reader):
         platform.nats.kill()
         await sell(platform, session, "loja", "hotmart", "spooled", 3)
-        await said(reader, f"grep 'queue depths' {platform.folder}/logs/housekeeping.log", "queue depths")
+        await said(
+            reader, f"grep 'queue depths' {platform.folder}/logs/housekeeping.log", "queue depths"
+        )
         wrong = await reader.follow_all(NO_NATS)
         assert not wrong, "\n\n".join(wrong)
 
@@ -299,7 +371,9 @@ async def test_each_page_shows_that_nats_is_away(tmp_path: Path) -> None:
 async def test_each_page_shows_that_postgres_is_away(tmp_path: Path) -> None:
     async with troubled(tmp_path) as (platform, _, reader):
         await platform.postgres.stop()
-        await said(reader, f"grep chore {platform.folder}/logs/housekeeping.log", "chore.unavailable")
+        await said(
+            reader, f"grep chore {platform.folder}/logs/housekeeping.log", "chore.unavailable"
+        )
         wrong = await reader.follow_all(NO_POSTGRES)
         assert not wrong, "\n\n".join(wrong)
 
@@ -320,7 +394,10 @@ async def said(reader: Reader, command: str, *words: str) -> str:
     output = ""
     deadline = asyncio.get_running_loop().time() + PATIENCE_S
     while not all(word in output for word in words):
-        assert asyncio.get_running_loop().time() < deadline, f"{command} never said {words}: {output}"
-        await asyncio.sleep(0.1)  # a command is a process: who asks without a pause takes the processor from the roles
+        assert asyncio.get_running_loop().time() < deadline, (
+            f"{command} never said {words}: {output}"
+        )
+        # a command is a process: who asks without a pause takes the processor from the roles
+        await asyncio.sleep(0.1)
         _, output = await reader.run(command)
     return output

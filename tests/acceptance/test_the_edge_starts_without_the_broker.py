@@ -1,4 +1,6 @@
-"""The edge is restarted while NATS is away: it knows its tenants, takes deliveries to disk, and loses none."""
+"""The edge is restarted while NATS is away: it knows its tenants, takes deliveries to disk, and
+loses none.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`sinal up` as another program starts and stops it: the ready file, a second start, two stacks, an orderly end."""
+"""`sinal up` as another program starts and stops it: the ready file, a second start, two stacks, an
+orderly end.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,16 @@ class Up:
     def __init__(self, folder: Path, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._ready_file = folder / "ready.json"
-        command = [sys.executable, "-m", "sinal_cli", "up", "--file", str(EXAMPLES), "--data", str(folder / "data")]
+        command = [
+            sys.executable,
+            "-m",
+            "sinal_cli",
+            "up",
+            "--file",
+            str(EXAMPLES),
+            "--data",
+            str(folder / "data"),
+        ]
         self._output = folder / "output.txt"
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -107,7 +118,9 @@ def processes_of(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_whole_within_ten_seconds_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+def test_it_stops_whole_within_ten_seconds_and_leaves_no_process(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with up(tmp_path) as stack:
         assert stack.outcome(stack.visit()) == "delivered"
         assert processes_of(tmp_path / "data") != []
@@ -118,9 +131,15 @@ def test_it_stops_whole_within_ten_seconds_and_leaves_no_process(tmp_path: Path,
 def test_what_it_writes_is_its_owners_alone(tmp_path: Path) -> None:
     with up(tmp_path) as stack:
         assert stack.outcome(stack.visit()) == "delivered"
-        files = [tmp_path / "data", *(tmp_path / "data").iterdir(), *(tmp_path / "data" / "logs").iterdir()]
+        files = [
+            tmp_path / "data",
+            *(tmp_path / "data").iterdir(),
+            *(tmp_path / "data" / "logs").iterdir(),
+        ]
         assert [str(file) for file in files if file.stat().st_mode & 0o077] == []
-        assert {"env", "ready.json", "status.json", "sandbox.jsonl", "ports.json"} <= {file.name for file in files}
+        assert {"env", "ready.json", "status.json", "sandbox.jsonl", "ports.json"} <= {
+            file.name for file in files
+        }
 
 
 def test_a_killed_stack_leaves_no_process_and_the_next_start_has_its_data(tmp_path: Path) -> None:
@@ -137,7 +156,8 @@ def test_a_killed_stack_leaves_no_process_and_the_next_start_has_its_data(tmp_pa
     with up(tmp_path) as again:
         assert again.outcome(event) == "delivered"
         assert again.ready["admin_key"] == stack.ready["admin_key"]
-        assert again.ready["tenants"] == stack.ready["tenants"]  # webhook URLs, with their port, as well
+        # webhook URLs, with their port, as well
+        assert again.ready["tenants"] == stack.ready["tenants"]
 
 
 @pytest.mark.parametrize("word", ["up", "demo"])
@@ -157,7 +177,11 @@ def test_ctrl_c_while_it_starts_is_no_error(tmp_path: Path, word: str) -> None:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
         said, _ = process.communicate(timeout=60)
     assert "stopped" in said
-    assert not [line for line in said.splitlines() if "Traceback" in line or "failed" in line or "Error" in line], said
+    assert not [
+        line
+        for line in said.splitlines()
+        if "Traceback" in line or "failed" in line or "Error" in line
+    ], said
     assert processes_of(data) == []
 
 
@@ -189,9 +213,20 @@ def test_a_folder_in_use_is_refused_with_the_way_out(tmp_path: Path) -> None:
 
 def test_broken_manifests_stop_the_start_with_file_line_and_field(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
-    broken.write_text("apiVersion: sinal.dev/v1alpha1\nkind: Tenant\nmetadata: {name: loja}\nspec: {slag: x}\n")
+    broken.write_text(
+        "apiVersion: sinal.dev/v1alpha1\nkind: Tenant\nmetadata: {name: loja}\nspec: {slag: x}\n"
+    )
     result = subprocess.run(
-        [sys.executable, "-m", "sinal_cli", "up", "--file", str(broken), "--data", str(tmp_path / "data")],
+        [
+            sys.executable,
+            "-m",
+            "sinal_cli",
+            "up",
+            "--file",
+            str(broken),
+            "--data",
+            str(tmp_path / "data"),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -205,9 +240,13 @@ def test_broken_manifests_stop_the_start_with_file_line_and_field(tmp_path: Path
 
 def sinal(*words: str | Path, code: int = 0) -> str:
     """A command as a person types it; what it says."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SINAL_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SINAL_")
+    }
     command = [sys.executable, "-m", "sinal_cli", *map(str, words)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert "[info" not in done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -220,7 +259,9 @@ def test_a_backup_made_beside_it_is_restored_into_another_folder(tmp_path: Path)
         assert stack.outcome(event) == "delivered"
         assert "restored and compared" in sinal("backup", backups, "--data", old / "data")
         (archive,) = backups.iterdir()
-        assert "is in use by another stack" in sinal("restore", archive, "--data", old / "data", code=1)
+        assert "is in use by another stack" in sinal(
+            "restore", archive, "--data", old / "data", code=1
+        )
         assert "good" in sinal("restore", archive, "--check", "--data", old / "data")
     assert "--force" in sinal("restore", archive, "--data", old / "data", code=1)
     said = sinal("restore", archive, "--data", new / "data")
@@ -235,5 +276,7 @@ def test_a_backup_made_beside_it_is_restored_into_another_folder(tmp_path: Path)
 
 
 def test_a_backup_of_a_folder_that_is_no_stack_s_makes_nothing(tmp_path: Path) -> None:
-    assert "is not a data folder" in sinal("backup", tmp_path / "backups", "--data", tmp_path / "nowhere", code=1)
+    assert "is not a data folder" in sinal(
+        "backup", tmp_path / "backups", "--data", tmp_path / "nowhere", code=1
+    )
     assert not (tmp_path / "nowhere").exists()

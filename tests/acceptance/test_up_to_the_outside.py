@@ -1,4 +1,6 @@
-"""`sinal up` with `--graph-url` and `--public-url`: events go there, and webhook URLs begin with the public name."""
+"""`sinal up` with `--graph-url` and `--public-url`: events go there, and webhook URLs begin with
+the public name.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,17 @@ def ready(tmp_path: Path, graph: str) -> Iterator[dict[str, Any]]:
     words = ["--file", str(EXAMPLES), "--data", str(tmp_path / "data"), "--ready-file", str(file)]
     with output.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sinal_cli", "up", *words, "--graph-url", graph, "--public-url", f"{PUBLIC}/"],
+            [
+                sys.executable,
+                "-m",
+                "sinal_cli",
+                "up",
+                *words,
+                "--graph-url",
+                graph,
+                "--public-url",
+                f"{PUBLIC}/",
+            ],
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -60,11 +72,17 @@ def test_events_arrive_there_and_urls_begin_with_the_public_name(
     tenant = ready["tenants"]["loja"]
     urls = [hook["url"] for hook in tenant["webhooks"].values()]
     assert urls and all(url.startswith(f"{PUBLIC}/t/loja/api/v1/webhooks/") for url in urls)
-    assert f"WEBHOOK_URL_HOTMART={tenant['webhooks']['hotmart']['url']}" in (tmp_path / "data" / "env").read_text()
+    assert (
+        f"WEBHOOK_URL_HOTMART={tenant['webhooks']['hotmart']['url']}"
+        in (tmp_path / "data" / "env").read_text()
+    )
 
     through_a_tunnel = ready["ingest"] + urlsplit(tenant["webhooks"]["hotmart"]["url"]).path
-    refused = httpx.post(through_a_tunnel, headers={"Host": "track.loja.example"}, json={"id": "x"}, timeout=30)
-    assert refused.status_code == 401  # it is that integration's door, and this delivery has no proof
+    refused = httpx.post(
+        through_a_tunnel, headers={"Host": "track.loja.example"}, json={"id": "x"}, timeout=30
+    )
+    # it is that integration's door, and this delivery has no proof
+    assert refused.status_code == 401
 
     keys = tenant["funnels"]["curso"]
     body = {
@@ -73,10 +91,17 @@ def test_events_arrive_there_and_urls_begin_with_the_public_name(
         "client": {"ip": "177.10.20.30", "user_agent": "Mozilla/5.0 (test)"},
     }
     authorization = {"Authorization": f"Bearer {keys['server_key']}"}
-    answer = httpx.post(f"{ready['ingest']}/t/loja/api/v1/track/pageview", headers=authorization, json=body, timeout=30)
+    answer = httpx.post(
+        f"{ready['ingest']}/t/loja/api/v1/track/pageview",
+        headers=authorization,
+        json=body,
+        timeout=30,
+    )
     assert answer.status_code == 202, answer.text
     event = answer.json()["events"][0]["event_id"]
     deadline = time.monotonic() + WAIT_S
-    while not httpx.get(f"{graph}/_sandbox/events", params={"event_id": event}, timeout=30).json()["events"]:
+    while not httpx.get(f"{graph}/_sandbox/events", params={"event_id": event}, timeout=30).json()[
+        "events"
+    ]:
         assert time.monotonic() < deadline, "the event did not arrive at the Graph API"
         time.sleep(0.1)

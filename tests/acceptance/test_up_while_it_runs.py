@@ -1,4 +1,6 @@
-"""What a running `sinal up` tells of changes and of its services, on its terminal and in its files."""
+"""What a running `sinal up` tells of changes and of its services, on its terminal and in its
+files.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ class Stack:
     def status(self, kind: str, name: str) -> dict[str, Any]:
         """What is said of an object."""
         items = json.loads((self.data / "status.json").read_text())["items"]
-        found = [one["status"] for one in items if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+        found = [
+            one["status"] for one in items if (one["kind"], one["metadata"]["name"]) == (kind, name)
+        ]
         return found[0] if found else {}
 
     def condition(self, kind: str, name: str, type: str) -> str:
@@ -117,13 +121,19 @@ class Stack:
                 headers={"Authorization": f"Bearer {self.ready['admin_key']}"},
                 timeout=30,
             )
-            return answer.status_code == 200 and bool(answer.json()["outcome"]["state"] == "delivered")
+            return answer.status_code == 200 and bool(
+                answer.json()["outcome"]["state"] == "delivered"
+            )
         return False
 
     def child(self, words: str) -> int:
         """The process of a service."""
-        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return next(int(pid) for pid in pids if words.encode() in Path(f"/proc/{pid}/cmdline").read_bytes())
+        pids = (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        )
+        return next(
+            int(pid) for pid in pids if words.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
@@ -149,7 +159,8 @@ def test_what_changes_is_told_and_statuses_say_the_same(stack: Stack) -> None:
     assert (stack.data / "status.json").stat().st_mode & 0o077 == 0
 
     stack.change(
-        "spec:\n  tenantRef: loja\n  type: Perpetual", "spec:\n  slag: x\n  tenantRef: loja\n  type: Perpetual"
+        "spec:\n  tenantRef: loja\n  type: Perpetual",
+        "spec:\n  slag: x\n  tenantRef: loja\n  type: Perpetual",
     )
     stack.told("spec.slag: unknown field")
     stack.change("  slag: x\n", "")
@@ -159,7 +170,10 @@ def test_what_changes_is_told_and_statuses_say_the_same(stack: Stack) -> None:
 
     (stack.manifests / "kirvano.yaml").write_text(HOOK)
     stack.told("added     GatewayIntegration kirvano")
-    url = eventually(lambda: stack.ready["tenants"]["loja"]["webhooks"].get("kirvano", {}).get("url"), "it has a URL")
+    url = eventually(
+        lambda: stack.ready["tenants"]["loja"]["webhooks"].get("kirvano", {}).get("url"),
+        "it has a URL",
+    )
     stack.told(url)
     assert url in (stack.data / "env").read_text()
     assert stack.status("GatewayIntegration", "kirvano")["webhookURL"] == url
@@ -167,7 +181,12 @@ def test_what_changes_is_told_and_statuses_say_the_same(stack: Stack) -> None:
     stack.told("kept      delivery of kirvano to loja")
     signed = stack.ready["tenants"]["loja"]["webhooks"]["hotmart"]["url"]
     for _ in range(3):
-        assert httpx.post(signed, json={}, headers={"x-hotmart-hottok": "wrong"}, timeout=30).status_code == 401
+        assert (
+            httpx.post(
+                signed, json={}, headers={"x-hotmart-hottok": "wrong"}, timeout=30
+            ).status_code
+            == 401
+        )
     stack.told("refused   delivery of hotmart to loja/hotmart")
     assert stack.said.count("refused   delivery") == 1
     (stack.manifests / "kirvano.yaml").unlink()
@@ -189,7 +208,9 @@ def test_what_changes_is_told_and_statuses_say_the_same(stack: Stack) -> None:
     assert "Traceback" not in stack.said
 
 
-def test_a_service_that_is_killed_is_named_and_started_again_and_nothing_is_lost(stack: Stack) -> None:
+def test_a_service_that_is_killed_is_named_and_started_again_and_nothing_is_lost(
+    stack: Stack,
+) -> None:
     events = []
     for name, words in SERVICES.items():
         pid = stack.child(words)
@@ -198,5 +219,9 @@ def test_a_service_that_is_killed_is_named_and_started_again_and_nothing_is_lost
         stack.told(f"restarted {name} (pid {pid}) ended by signal 9: started again")
     for event in events:
         eventually(partial(stack.delivered, event), f"{event} is delivered")
-    noise = [line for line in stack.said.splitlines() if "psycopg" in line or "nats." in line or "Traceback" in line]
+    noise = [
+        line
+        for line in stack.said.splitlines()
+        if "psycopg" in line or "nats." in line or "Traceback" in line
+    ]
     assert noise == []

@@ -1,4 +1,6 @@
-"""A machine without any Redis: the stack runs, keeps its limits per process, and says so in one line."""
+"""A machine without any Redis: the stack runs, keeps its limits per process, and says so in one
+line.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,19 @@ from sinal_cli.stack import Stack
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-async def test_a_visit_is_accepted_and_every_role_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_visit_is_accepted_and_every_role_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(redis, "program", lambda: None)
     said: list[str] = []
     with Instance(tmp_path / "data").opened() as instance:
         ports = (free_port(), free_port(), free_port())
-        stack = Stack(instance, files=[EXAMPLES], ports=ports, say=lambda word, text: said.append(f"{word} {text}"))
+        stack = Stack(
+            instance,
+            files=[EXAMPLES],
+            ports=ports,
+            say=lambda word, text: said.append(f"{word} {text}"),
+        )
         await stack.start()
         try:
             keys = stack.ready["tenants"]["loja"]["funnels"]["curso"]
@@ -41,5 +50,6 @@ async def test_a_visit_is_accepted_and_every_role_is_ready(tmp_path: Path, monke
     assert ready.status_code == 200, ready.text
     assert (ready.json()["api"]["status"], "redis" in ready.json()["api"]) == ("ready", False)
     assert [line for line in said if line.startswith("problem Redis")] == [
-        "problem Redis is missing (valkey-server or redis-server on the PATH): rate limits are kept per process"
+        "problem Redis is missing (valkey-server or redis-server on the PATH): rate limits are "
+        "kept per process"
     ]

@@ -1,4 +1,6 @@
-"""Each command of the README and of the tour, and each that `make up` prints, runs as it stands when it is pasted."""
+"""Each command of the README and of the tour, and each that `make up` prints, runs as it stands
+when it is pasted.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ ELSEWHERE = {
 
 
 class Terminal:
-    """A first terminal in which `make up` runs, in a folder with what a checkout has that the pages speak of."""
+    """A first terminal in which `make up` runs, in a folder with what a checkout has that the pages
+    speak of.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +59,10 @@ class Terminal:
     def wait(self) -> None:
         """Return when it is up and has printed how to use it."""
         deadline = time.monotonic() + START_S
-        while not (self.folder / ".sinal" / "ready.json").exists() or "sinal events list" not in self.said:
+        while (
+            not (self.folder / ".sinal" / "ready.json").exists()
+            or "sinal events list" not in self.said
+        ):
             assert self._process.poll() is None, self.said
             assert time.monotonic() < deadline, self.said
             time.sleep(0.05)
@@ -119,7 +126,8 @@ def test_each_block_of_a_page(terminal: Terminal, tmp_path: Path, page: str) -> 
 def test_a_block_that_does_not_run_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "Wait.\n\n```sh\nfalse\necho $((1 + 1))\n```\n\n```sh\nA=1\nls <id>\n```\n\n```sh\nexport B=$A\n```\n"
+        "Wait.\n\n```sh\nfalse\necho $((1 + 1))\n```\n\n```sh\nA=1\nls <id>\n```\n\n```sh\nexport "
+        "B=$A\n```\n"
     )
     reader = Reader(tmp_path, tmp_path / "tools", environment=dict(os.environ))
     pasted = [reader.paste(block) for block in of_page(page)]

@@ -19,7 +19,10 @@ from tests.support.fix_browser import Browser
 
 NOTHING: Any = None  # the page asks for the document of the API, and that is made without services
 HELD = "return document.querySelectorAll('.opblock').length"
-WATCH = "window.refused = []; document.addEventListener('securitypolicyviolation', e => refused.push(e.blockedURI))"
+WATCH = (
+    "window.refused = []; document.addEventListener('securitypolicyviolation', e => "
+    "refused.push(e.blockedURI))"
+)
 ASKED = "return performance.getEntriesByType('resource').map(e => e.name)"
 
 
@@ -28,7 +31,9 @@ def api() -> Iterator[str]:
     """Base URL of a served API without services behind it."""
     loop = asyncio.new_event_loop()
     server = HttpServer(
-        build(Parts(NOTHING, NOTHING, NOTHING, None, keyring=Keyring.generate())), host="127.0.0.1", port=0
+        build(Parts(NOTHING, NOTHING, NOTHING, None, keyring=Keyring.generate())),
+        host="127.0.0.1",
+        port=0,
     )
     loop.run_until_complete(server.start())
     thread = threading.Thread(target=loop.run_forever)
@@ -50,7 +55,9 @@ def test_operations_are_shown_and_nobody_else_is_asked(browser: Browser, api: st
     browser.click(".opblock-summary")
     browser.click(".btn.authorize, .opblock .try-out__btn")
     asked = browser.run(ASKED)
-    assert {urlsplit(name).netloc for name in asked if not name.startswith("data:")} == {urlsplit(api).netloc}, asked
+    assert {urlsplit(name).netloc for name in asked if not name.startswith("data:")} == {
+        urlsplit(api).netloc
+    }, asked
     assert any(name.endswith("/openapi.json") for name in asked)
     assert browser.run("return window.refused") == []
     assert "Sinal operations API" in browser.run("return document.body.innerText")

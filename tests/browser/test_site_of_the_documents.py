@@ -1,4 +1,6 @@
-"""The web site of the documents in a browser: nothing from elsewhere, room on a phone, a search that finds."""
+"""The web site of the documents in a browser: nothing from elsewhere, room on a phone, a search
+that finds.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ import pytest
 from tests.support.fix_browser import Browser, BrowserStarter
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("", "developers/architecture/", "users/gateways/", "operators/manifests/", "runbooks/SinalBreakerOpen.md/")
+PAGES = (
+    "",
+    "developers/architecture/",
+    "users/gateways/",
+    "operators/manifests/",
+    "runbooks/SinalBreakerOpen.md/",
+)
 LOADED = "return performance.getEntriesByType('resource').map(entry => entry.name)"
 SEARCH = """const field = document.querySelector('input.md-search__input')
 field.focus()
@@ -38,7 +46,16 @@ class Quiet(SimpleHTTPRequestHandler):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of the site, as `make site` builds it."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        str(folder),
+    ]
     subprocess.run(command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "true"}, check=True)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)

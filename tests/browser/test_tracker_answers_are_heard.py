@@ -1,4 +1,6 @@
-"""A visitor's answer is heard: by every tab, out of the back/forward cache, in links, and whatever word it comes in."""
+"""A visitor's answer is heard: by every tab, out of the back/forward cache, in links, and whatever
+word it comes in.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def test_a_no_is_heard_by_other_open_tabs(browser: Browser, world: World) -> Non
     browser.run("history.pushState(null, '', '/b'); sinal.track('lead')")
     lead = world.got("lead")[0]
     assert lead["consent_ads"] is False and not any(lead.get(name) for name in IDS)
-    assert browser.cookies == {} and {name for name in browser.storage if "queue" not in name} == {"sinal_consent"}
+    assert browser.cookies == {} and {name for name in browser.storage if "queue" not in name} == {
+        "sinal_consent"
+    }
 
 
 def test_a_no_holds_for_what_still_waits(browser: Browser, world: World) -> None:
@@ -41,14 +45,20 @@ def test_a_no_holds_for_what_still_waits(browser: Browser, world: World) -> None
     browser.run("sinal.consent(false)")
     world.wait(lambda: len(world.deliveries) >= 3)
     for event in (event for delivery in world.deliveries[1:] for event in delivery.events):
-        assert event["consent_ads"] is False and "fbclid" not in event and "fbclid" not in event["url"]
+        assert (
+            event["consent_ads"] is False and "fbclid" not in event and "fbclid" not in event["url"]
+        )
 
 
-@pytest.mark.parametrize("word", ["'denied'", "'false'", "'no'", "'0'", "0", "null", "undefined", "{}", "'true'"])
+@pytest.mark.parametrize(
+    "word", ["'denied'", "'false'", "'no'", "'0'", "0", "null", "undefined", "{}", "'true'"]
+)
 def test_what_is_no_yes_is_a_no(browser: Browser, world: World, word: str) -> None:
     browser.open(world.page("loja.example/") + AD)
     world.got("pageview")
-    browser.run(f"window.said = []; console.warn = (text) => said.push(text); sinal.consent({word})")
+    browser.run(
+        f"window.said = []; console.warn = (text) => said.push(text); sinal.consent({word})"
+    )
     assert browser.storage["sinal_consent"] == "false" and browser.cookies == {}
     assert len(browser.run("return said")) == (word != "'denied'")
 
@@ -60,7 +70,9 @@ def test_granted_is_a_yes(browser: Browser, world: World) -> None:
 
 
 @pytest.mark.parametrize("cleaned", [False, True])
-def test_a_yes_after_the_banners_default_no_keeps_the_ad(browser: Browser, world: World, cleaned: bool) -> None:
+def test_a_yes_after_the_banners_default_no_keeps_the_ad(
+    browser: Browser, world: World, cleaned: bool
+) -> None:
     head = STUB % "sinal('consent', false)" + world.tag
     browser.open(world.page("loja.example/", BUY, head=head) + AD)
     world.got("pageview")
@@ -69,17 +81,25 @@ def test_a_yes_after_the_banners_default_no_keeps_the_ad(browser: Browser, world
     browser.run("sinal.consent(true); sinal.track('lead')")
     lead, click = world.got("lead")[0], world.got("click")[0]
     assert lead["consent_ads"] is True and lead["click_id"] == click["click_id"]
-    assert lead["fbclid"] == "IwAR1abc" and lead["fbc"].endswith(".IwAR1abc") and lead["utm"] == {"source": "fb"}
+    assert (
+        lead["fbclid"] == "IwAR1abc"
+        and lead["fbc"].endswith(".IwAR1abc")
+        and lead["utm"] == {"source": "fb"}
+    )
     assert lead["click_id"] in link(browser)
 
 
-def test_of_two_answers_before_the_script_the_last_one_holds(browser: Browser, world: World) -> None:
+def test_of_two_answers_before_the_script_the_last_one_holds(
+    browser: Browser, world: World
+) -> None:
     calls = "sinal('consent', false);sinal('consent', true)"
     browser.open(world.page("loja.example/", head=STUB % calls + world.tag) + AD)
     world.got("pageview")
     browser.run("sinal.track('lead')")
     world.got("lead")
-    assert world.kinds() == ["click", "pageview", "lead"] and {e["consent_ads"] for e in world.events} == {True}
+    assert world.kinds() == ["click", "pageview", "lead"] and {
+        e["consent_ads"] for e in world.events
+    } == {True}
 
 
 def test_after_a_no_links_are_as_the_page_wrote_them(browser: Browser, world: World) -> None:
@@ -93,7 +113,9 @@ def test_after_a_no_links_are_as_the_page_wrote_them(browser: Browser, world: Wo
     assert browser.run("return own.href") == own, "what the page wrote stays"
 
 
-def test_a_page_out_of_the_back_forward_cache_has_heard_the_no(browser: Browser, world: World) -> None:
+def test_a_page_out_of_the_back_forward_cache_has_heard_the_no(
+    browser: Browser, world: World
+) -> None:
     world.page("loja.example/dois")
     browser.open(world.page("loja.example/", BUY) + AD)
     world.got("pageview")

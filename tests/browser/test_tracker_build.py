@@ -12,7 +12,9 @@ TRACKER = Path(__file__).parents[2] / "tracker"
 
 def test_the_committed_scripts_are_what_the_sources_build(tmp_path: Path) -> None:
     node = shutil.which("node")
-    assert node and (TRACKER / "node_modules/esbuild").exists(), "run `make tracker` once: it installs esbuild"
+    assert node and (TRACKER / "node_modules/esbuild").exists(), (
+        "run `make tracker` once: it installs esbuild"
+    )
     subprocess.run([node, "build.mjs", str(tmp_path)], cwd=TRACKER, check=True)
     for name in ("s.min.js", "s2.min.js"):
         committed = files("sinal_hub.ingest").joinpath(name).read_bytes()

@@ -12,7 +12,10 @@ AD = "?fbclid=IwAR1abc&utm_source=fb&utm_campaign=c1"
 
 
 def query(url: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()}
+    return {
+        name: values[0]
+        for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()
+    }
 
 
 def href(browser: Browser, selector: str = "#buy") -> str:
@@ -38,12 +41,19 @@ SLOTS = {
 
 def test_every_gateway_gets_its_slot_and_the_campaign(browser: Browser, world: World) -> None:
     links = "".join(f'<a id="l{at}" href="{url}">x</a>' for at, url in enumerate(SLOTS))
-    browser.open(world.page("loja.example/", links + '<a id="other" href="https://exemplo.org/?a=1">x</a>') + AD)
+    browser.open(
+        world.page("loja.example/", links + ('<a id="other" href="https://exemplo.org/?a=1">x</a>'))
+        + AD
+    )
     click = world.got("click")[0]["click_id"]
     for at, (url, slots) in enumerate(SLOTS.items()):
         given = query(href(browser, f"#l{at}"))
         assert {name for name, value in given.items() if value == click} == set(slots), url
-        assert (given["utm_source"], given["utm_campaign"], given["fbclid"]) == ("fb", "c1", "IwAR1abc")
+        assert (given["utm_source"], given["utm_campaign"], given["fbclid"]) == (
+            "fb",
+            "c1",
+            "IwAR1abc",
+        )
         assert query(url).items() <= given.items()
     assert href(browser, "#other") == "https://exemplo.org/?a=1"
     assert browser.faults() == []
@@ -60,7 +70,9 @@ def test_every_gateway_gets_its_slot_and_the_campaign(browser: Browser, world: W
         ("https://pay.braip.com/A?src=meu%7Cbundle", "sck"),
     ],
 )
-def test_what_the_page_has_written_stays(browser: Browser, world: World, link: str, slot: str) -> None:
+def test_what_the_page_has_written_stays(
+    browser: Browser, world: World, link: str, slot: str
+) -> None:
     browser.open(world.page("loja.example/", f'<a id="buy" href="{link}">x</a>') + AD)
     click = world.got("click")[0]["click_id"]
     found = href(browser)
@@ -91,7 +103,10 @@ def test_an_organic_visitor_is_found_again_by_the_session(browser: Browser, worl
 def test_links_that_come_late_and_change_late_are_seen(browser: Browser, world: World) -> None:
     browser.open(world.page("loja.example/", '<a id="buy" href="/">x</a>') + AD)
     click = world.got("click")[0]["click_id"]
-    browser.run("document.body.insertAdjacentHTML('beforeend', '<a id=late href=https://pay.hotmart.com/B>x</a>')")
+    browser.run(
+        "document.body.insertAdjacentHTML('beforeend', '<a id=late "
+        "href=https://pay.hotmart.com/B>x</a>')"
+    )
     browser.run("document.querySelector('#buy').href = 'https://pay.kiwify.com.br/C'")
     world.wait(lambda: query(href(browser, "#late")).get("xcod") == click)
     world.wait(lambda: query(href(browser)).get("sck") == click)
@@ -115,7 +130,8 @@ def test_ways_to_open_a_checkout(browser: Browser, world: World, way: str) -> No
         "open": f"<button id=\"go\" onclick=\"window.open('{checkout}', '_blank')\">x</button>",
         "shadow": "<div id=go style='width:50px;height:20px'></div><script>go.attachShadow({mode:'open'}).innerHTML="
         f"'<a style=display:block;height:20px href={checkout}>x</a>'</script>",
-        "decorate": f'<button id="go" onclick="location.href = sinal.decorate(\'{checkout}\')">x</button>',
+        "decorate": '<button id="go" onclick="location.href = '
+        f"sinal.decorate('{checkout}')\">x</button>",
     }[way]
     browser.open(world.page("loja.example/", body) + AD)
     click = world.got("click")[0]["click_id"]
@@ -128,9 +144,11 @@ def test_ways_to_open_a_checkout(browser: Browser, world: World, way: str) -> No
 def test_a_get_form_and_a_post_form(browser: Browser, world: World) -> None:
     get, post = world.url("pay.kiwify.com.br/G"), world.url("pay.kiwify.com.br/F")
     body = (
-        f'<form id="one" action="{get}?lost=1"><input name="off" value="9"><input name="action" value="v">'
+        f'<form id="one" action="{get}?lost=1"><input name="off" value="9"><input name="action" '
+        'value="v">'
         f'<input type="hidden" name="sck" value="meu"><button id="b1">x</button></form>'
-        f'<form id="two" method="post" action="{post}" target="_blank"><button id="b2">x</button></form>'
+        f'<form id="two" method="post" action="{post}" target="_blank"><button '
+        'id="b2">x</button></form>'
     )
     browser.open(world.page("promo.loja.example/", body) + AD)
     click = world.got("click")[0]["click_id"]
@@ -146,7 +164,9 @@ def test_a_get_form_and_a_post_form(browser: Browser, world: World) -> None:
     assert (sent["s1"], sent["sck"], sent["off"], sent["action"]) == (click, "meu", "9", "v")
 
 
-def test_a_marked_frame_and_a_checkout_on_a_domain_of_its_own(browser: Browser, world: World) -> None:
+def test_a_marked_frame_and_a_checkout_on_a_domain_of_its_own(
+    browser: Browser, world: World
+) -> None:
     body = (
         f'<iframe id="f1" data-sinal src="{world.url("pay.hotmart.com/E")}"></iframe>'
         f'<iframe id="f2" src="{world.url("pay.hotmart.com/E2")}"></iframe>'
@@ -155,7 +175,9 @@ def test_a_marked_frame_and_a_checkout_on_a_domain_of_its_own(browser: Browser, 
     )
     browser.open(world.page("loja.example/", body) + AD)
     click = world.got("click")[0]["click_id"]
-    world.wait(lambda: query(browser.run("return document.querySelector('#f1').src")).get("xcod") == click)
+    world.wait(
+        lambda: query(browser.run("return document.querySelector('#f1').src")).get("xcod") == click
+    )
     assert query(browser.run("return document.querySelector('#f2').src")) == {}
     world.wait(lambda: query(href(browser, "#own")).get("client_reference_id") == click)
     assert query(href(browser, "#skip")) == {}

@@ -22,7 +22,9 @@ def link(browser: Browser) -> str:
     return str(browser.run("return document.querySelector('#buy').href"))
 
 
-def test_nothing_is_stored_before_consent_where_the_funnel_says_so(browser: Browser, world: World) -> None:
+def test_nothing_is_stored_before_consent_where_the_funnel_says_so(
+    browser: Browser, world: World
+) -> None:
     strict(world)
     pixel = "<script>document.cookie='_fbp=fb.1.1789000000000.7;path=/'</script>"
     browser.open(world.page("loja.example/", BUY, head=pixel + world.tag) + AD)
@@ -78,7 +80,9 @@ def test_a_no_deletes_and_says_so_for_this_visitor(browser: Browser, world: Worl
     assert all(delivery.headers.get("cookie") is None for delivery in world.deliveries[1:])
 
 
-def test_an_answer_given_before_the_script_came_holds_for_its_first_event(browser: Browser, world: World) -> None:
+def test_an_answer_given_before_the_script_came_holds_for_its_first_event(
+    browser: Browser, world: World
+) -> None:
     stub = "<script>window.sinal=function(){(sinal.q=sinal.q||[]).push(arguments)};sinal('consent',true)</script>"
     strict(world)
     browser.open(world.page("loja.example/", head=stub + world.tag) + AD)

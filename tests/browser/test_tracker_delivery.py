@@ -1,4 +1,7 @@
-"""Delivery: batches, answers, no connection, leaving the page; every event arrives and says which one it is."""
+"""Delivery: batches, answers, no connection, leaving the page.
+
+Every event arrives and says which one it is.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,22 @@ BUSY = (503, {"Retry-After": "1"}, b"")
 
 
 def attempts(world: World, kind: str) -> list[float]:
-    return [delivery.at for delivery in world.deliveries if any(event["type"] == kind for event in delivery.events)]
+    return [
+        delivery.at
+        for delivery in world.deliveries
+        if any(event["type"] == kind for event in delivery.events)
+    ]
 
 
-def test_calls_that_belong_together_travel_together_as_plain_text(browser: Browser, world: World) -> None:
+def test_calls_that_belong_together_travel_together_as_plain_text(
+    browser: Browser, world: World
+) -> None:
     browser.open(world.page("loja.example/") + "?fbclid=IwAR1")
     world.got("pageview")
-    browser.run("sinal.track('view_content', {value: 97, currency: 'BRL', content_ids: [7]}); sinal.track('lead')")
+    browser.run(
+        "sinal.track('view_content', {value: 97, currency: 'BRL', content_ids: [7]}); "
+        "sinal.track('lead')"
+    )
     world.got("lead")
     assert [[event["type"] for event in delivery.events] for delivery in world.deliveries] == [
         ["click", "pageview"],
@@ -35,19 +47,30 @@ def test_a_busy_edge_is_asked_again_after_its_retry_after(browser: Browser, worl
     world.wait(lambda: len(attempts(world, "pageview")) == 2)
     first, second = attempts(world, "pageview")
     assert second - first >= 2.9
-    assert len({event["event_id"] for event in world.events}) == 1, "a repeat carries its event's own id"
+    assert len({event["event_id"] for event in world.events}) == 1, (
+        "a repeat carries its event's own id"
+    )
 
 
 def test_a_refused_batch_loses_only_the_event_that_is_named(browser: Browser, world: World) -> None:
-    problem = {"detail": "events[1].value: must be", "errors": [{"field": "events[1].value", "message": "must be"}]}
+    problem = {
+        "detail": "events[1].value: must be",
+        "errors": [{"field": "events[1].value", "message": "must be"}],
+    }
     browser.open(world.page("loja.example/"))
     world.got("pageview")
     world.answers += [(400, {}, json.dumps(problem).encode())]
-    browser.run("sinal.track('view_content'); sinal.track('lead', {value: 'x'}); sinal.track('initiate_checkout')")
+    browser.run(
+        "sinal.track('view_content'); sinal.track('lead', {value: 'x'}); "
+        "sinal.track('initiate_checkout')"
+    )
     world.wait(lambda: len(world.deliveries) == 3)
     world.wait(lambda: json.loads(browser.storage["sinal_queue:fk_curso"]) == [])
     time.sleep(0.3)
-    assert [event["type"] for event in world.deliveries[2].events] == ["view_content", "initiate_checkout"]
+    assert [event["type"] for event in world.deliveries[2].events] == [
+        "view_content",
+        "initiate_checkout",
+    ]
     assert len(world.deliveries) == 3
 
 
@@ -58,7 +81,9 @@ def test_a_forbidden_event_is_given_up(browser: Browser, world: World) -> None:
     world.wait(lambda: json.loads(browser.storage["sinal_queue:fk_curso"]) == [])
 
 
-def test_events_of_an_offline_visitor_arrive_when_the_connection_is_back(browser: Browser, world: World) -> None:
+def test_events_of_an_offline_visitor_arrive_when_the_connection_is_back(
+    browser: Browser, world: World
+) -> None:
     browser.open(world.page("loja.example/"))
     world.got("pageview")
     browser.offline(True)
@@ -85,7 +110,9 @@ def test_what_one_page_could_not_send_the_next_one_does(browser: Browser, world:
     assert repeat["url"] == page, "as it happened, not as the page is now"
 
 
-def test_an_old_event_tells_its_time_and_a_week_old_one_is_dropped(browser: Browser, world: World) -> None:
+def test_an_old_event_tells_its_time_and_a_week_old_one_is_dropped(
+    browser: Browser, world: World
+) -> None:
     world.page("loja.example/dois")
     browser.open(world.page("loja.example/"))
     world.got("pageview")
@@ -98,10 +125,14 @@ def test_an_old_event_tells_its_time_and_a_week_old_one_is_dropped(browser: Brow
     browser.open(world.url("loja.example/dois"))
     lead = world.got("lead")[0]
     time.sleep(0.2)
-    assert lead["event_id"] == "hour" and "week" not in {event["event_id"] for event in world.events}
+    assert lead["event_id"] == "hour" and "week" not in {
+        event["event_id"] for event in world.events
+    }
     assert lead["occurred_at"] == hour and 3_600_000 <= lead["sent_at"] - hour < 3_700_000
     view = world.got("pageview")[0]
-    assert 0 <= view["sent_at"] - view["occurred_at"] < 60_000, "both by one clock: the edge reads the age"
+    assert 0 <= view["sent_at"] - view["occurred_at"] < 60_000, (
+        "both by one clock: the edge reads the age"
+    )
 
 
 def test_leaving_at_once_loses_nothing(browser: Browser, world: World) -> None:
@@ -112,13 +143,17 @@ def test_leaving_at_once_loses_nothing(browser: Browser, world: World) -> None:
     world.got("initiate_checkout")
 
 
-def test_a_leaving_page_takes_the_sites_cookies_along_and_back(browser: Browser, world: World) -> None:
+def test_a_leaving_page_takes_the_sites_cookies_along_and_back(
+    browser: Browser, world: World
+) -> None:
     away = world.url("outra.loja.example/")
     browser.open(world.page("loja.example/") + "?fbclid=IwAR1")
     world.got("pageview")
     kept = browser.cookies["_fbp"]["value"]
     longer = kept[:-1] + ("1" if kept[-1] != "1" else "2")
-    world.answers += [(202, {"Set-Cookie": f"_fbp={longer}; Domain=loja.example; Path=/; Max-Age=99"}, b"{}")]
+    world.answers += [
+        (202, {"Set-Cookie": f"_fbp={longer}; Domain=loja.example; Path=/; Max-Age=99"}, b"{}")
+    ]
     browser.run(f"sinal.track('lead'); location.href = '{away}'")
     world.got("lead")
     assert f"_fbp={kept}" in world.deliveries[-1].headers["cookie"]
@@ -129,7 +164,10 @@ def test_the_queue_is_bounded(browser: Browser, world: World) -> None:
     world.answers += [(503, {"Retry-After": "60"}, b"")] * 50
     browser.open(world.page("loja.example/"))
     world.wait(lambda: world.deliveries)
-    browser.run("for (let i = 0; i < 400; i++) sinal.track('lead', {order_id: 'n' + i + '-' + 'x'.repeat(i % 100)})")
+    browser.run(
+        "for (let i = 0; i < 400; i++) sinal.track('lead', {order_id: 'n' + i + '-' + "
+        "'x'.repeat(i % 100)})"
+    )
     kept = json.loads(browser.storage["sinal_queue:fk_curso"])
     assert len(kept) <= 200 and len(browser.storage["sinal_queue:fk_curso"]) <= 64 * 1024
     assert kept[-1]["event"]["order_id"].startswith("n399-"), "the oldest go first"
@@ -137,7 +175,8 @@ def test_the_queue_is_bounded(browser: Browser, world: World) -> None:
 
 def test_a_browser_without_storage_still_sends(browser: Browser, world: World) -> None:
     broken = (
-        "<script>Object.defineProperty(window,'localStorage',{get(){throw new DOMException('no','SecurityError')}})"
+        "<script>Object.defineProperty(window,'localStorage',{get(){throw new "
+        "DOMException('no','SecurityError')}})"
     )
     broken += ";Object.defineProperty(document,'cookie',{get(){return ''},set(){}})</script>"
     browser.open(world.page("loja.example/", head=broken + world.tag) + "?fbclid=IwAR1")

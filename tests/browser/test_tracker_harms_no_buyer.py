@@ -1,4 +1,6 @@
-"""The way to pay works whatever state the script is in: late, blocked, without cookies, beside other people's."""
+"""The way to pay works whatever state the script is in: late, blocked, without cookies, beside
+other people's.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,22 @@ PROTOTYPE = """<script>
 
 
 def query(url: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()}
+    return {
+        name: values[0]
+        for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()
+    }
 
 
-def test_a_link_is_the_link_where_the_page_may_have_no_cookies(browser: Browser, world: World) -> None:
+def test_a_link_is_the_link_where_the_page_may_have_no_cookies(
+    browser: Browser, world: World
+) -> None:
     inner = world.page("loja.example/quadro")
     frame = f'<iframe sandbox="allow-scripts" src="{inner}" onload="window.there = 1"></iframe>'
     answers = "<script>onmessage = (e) => { window.told = e.data }</script>"
     world.page(
         "loja.example/quadro",
-        f"<script>addEventListener('load', () => parent.postMessage(String(sinal.decorate('{HOT}')), '*'))</script>",
+        "<script>addEventListener('load', () => "
+        f"parent.postMessage(String(sinal.decorate('{HOT}')), '*'))</script>",
     )
     browser.open(world.page("loja.example/", answers + frame, head=""))
     world.wait(lambda: browser.run("return window.told"))
@@ -42,9 +50,12 @@ def test_a_link_is_the_link_where_the_page_may_have_no_cookies(browser: Browser,
 
 
 @pytest.mark.parametrize(
-    "broken", ["crypto.getRandomValues = null", "URL = null", "URLSearchParams = null", "Map = null"]
+    "broken",
+    ["crypto.getRandomValues = null", "URL = null", "URLSearchParams = null", "Map = null"],
 )
-def test_decorate_gives_the_address_whatever_fails(browser: Browser, world: World, broken: str) -> None:
+def test_decorate_gives_the_address_whatever_fails(
+    browser: Browser, world: World, broken: str
+) -> None:
     browser.open(world.page("loja.example/"))
     world.got("pageview")
     browser.run(f"localStorage.clear(); {broken}; Storage.prototype.getItem = null")
@@ -52,31 +63,44 @@ def test_decorate_gives_the_address_whatever_fails(browser: Browser, world: Worl
     assert browser.run("return sinal.decorate('http://%zz')") == "http://%zz"
 
 
-def test_the_documented_stub_lets_a_buyer_through_where_the_script_is_blocked(browser: Browser, world: World) -> None:
+def test_the_documented_stub_lets_a_buyer_through_where_the_script_is_blocked(
+    browser: Browser, world: World
+) -> None:
     dead = '<script async src="http://nobody.example:9/s.js"></script>'
     browser.open(world.page("loja.example/", head=STUB + dead))
     assert browser.run(f"return sinal.decorate('{HOT}')") == HOT
     browser.run(
-        "sinal.consent(false); sinal.track('lead'); sinal.identify({}); sinal.ready(() => 0); sinal.purchaseId({})"
+        "sinal.consent(false); sinal.track('lead'); sinal.identify({}); sinal.ready(() => 0); "
+        "sinal.purchaseId({})"
     )
     assert browser.run("return sinal.visitor().click_id") is None
     assert browser.faults() == []
 
 
-def test_what_the_stub_was_told_is_done_when_the_script_is_there(browser: Browser, world: World) -> None:
+def test_what_the_stub_was_told_is_done_when_the_script_is_there(
+    browser: Browser, world: World
+) -> None:
     calls = "<script>sinal.consent('granted');sinal.identify({email:'ana@example.com'});"
     calls += "sinal.track('lead',{event_id:'a'})</script>"
     browser.open(world.page("loja.example/", head=STUB + calls + world.tag) + AD)
     lead = world.got("lead")[0]
-    assert (lead["event_id"], lead["consent_ads"], lead["user"]) == ("a", True, {"email": "ana@example.com"})
+    assert (lead["event_id"], lead["consent_ads"], lead["user"]) == (
+        "a",
+        True,
+        {"email": "ana@example.com"},
+    )
 
 
 @pytest.mark.parametrize("order", ["before", "after", "without"])
-def test_an_element_called_sinal_is_not_the_script(browser: Browser, world: World, order: str) -> None:
+def test_an_element_called_sinal_is_not_the_script(
+    browser: Browser, world: World, order: str
+) -> None:
     field = '<form id="sinal"><input id="sinal" name="q" value="10"></form>'
     body = field + ("" if order == "without" else STUB + "<script>sinal('track', 'lead')</script>")
     page = world.page(
-        "loja.example/", body + ("" if order == "before" else world.tag), head=world.tag if order == "before" else ""
+        "loja.example/",
+        body + ("" if order == "before" else world.tag),
+        head=world.tag if order == "before" else "",
     )
     browser.open(page)
     if order == "without":
@@ -87,7 +111,9 @@ def test_an_element_called_sinal_is_not_the_script(browser: Browser, world: Worl
 
 def test_a_frame_is_loaded_anew_for_nothing(browser: Browser, world: World) -> None:
     checkout = world.url("go.perfectpay.com.br/E")
-    browser.open(world.page("loja.example/", f'<iframe id="f" data-sinal src="{checkout}"></iframe>'))
+    browser.open(
+        world.page("loja.example/", f'<iframe id="f" data-sinal src="{checkout}"></iframe>')
+    )
     session = world.got("pageview")[0]["session_id"]
     world.wait(lambda: query(browser.run("return f.src")).get("src") == session)
     browser.run("window.loads = 0; f.onload = () => loads++")
@@ -96,13 +122,18 @@ def test_a_frame_is_loaded_anew_for_nothing(browser: Browser, world: World) -> N
         "document.body.insertAdjacentHTML('beforeend', '<a href=https://pay.hotmart.com/B>x</a>')"
     )
     world.got("click")
-    browser.run("document.body.insertAdjacentHTML('beforeend', '<a id=late href=https://pay.hotmart.com/C>x</a>')")
+    browser.run(
+        "document.body.insertAdjacentHTML('beforeend', '<a id=late "
+        "href=https://pay.hotmart.com/C>x</a>')"
+    )
     world.wait(lambda: "xcod" in str(browser.run("return late.href")))
     assert browser.run("return [loads, f.src]") == [0, browser.run("return f.src")]
     assert query(browser.run("return f.src"))["src"] == session
 
 
-def test_a_countdown_and_many_links_are_no_work_and_no_visitor(browser: Browser, world: World) -> None:
+def test_a_countdown_and_many_links_are_no_work_and_no_visitor(
+    browser: Browser, world: World
+) -> None:
     links = "".join(f'<a class="l" href="{HOT}?n={at}">x</a>' for at in range(30))
     count = (
         "<script>window.writes = 0; const set = Storage.prototype.setItem;"
@@ -113,24 +144,34 @@ def test_a_countdown_and_many_links_are_no_work_and_no_visitor(browser: Browser,
     )
     browser.open(world.page("loja.example/", links + '<p id="t"></p>', head=count + world.tag) + AD)
     world.got("pageview")
-    world.wait(lambda: "xcod" in str(browser.run("return document.querySelector('.l:last-of-type').href")))
+    world.wait(
+        lambda: "xcod" in str(browser.run("return document.querySelector('.l:last-of-type').href"))
+    )
     world.wait(lambda: browser.storage.get("sinal_queue:fk_curso") == "[]")
     browser.run(
         "window.writes = 0; window.seen = localStorage.sinal_visit; let k = 0;"
         "window.timer = setInterval(() => { t.textContent = ++k }, 20)"
     )
     time.sleep(1)
-    browser.run("document.querySelectorAll('.l').forEach((one) => one.setAttribute('href', one.href + '&x=1'))")
+    browser.run(
+        "document.querySelectorAll('.l').forEach((one) => one.setAttribute('href', "
+        "one.href + '&x=1'))"
+    )
     time.sleep(0.5)
     assert browser.run("return [writes, seen === localStorage.sinal_visit]") == [0, True]
 
 
 def test_other_peoples_prototypes_change_nothing(browser: Browser, world: World) -> None:
-    browser.open(world.page("loja.example/", f'<a id="buy" href="{HOT}">x</a>', head=PROTOTYPE + world.tag) + AD)
+    browser.open(
+        world.page("loja.example/", f'<a id="buy" href="{HOT}">x</a>', head=PROTOTYPE + world.tag)
+        + AD
+    )
     click = world.got("click")[0]
     browser.run("sinal.track('lead', {content_ids: ['a', 'b'], value: 1})")
     lead = world.got("lead")[0]
     assert lead["items"] == [{"id": "a"}, {"id": "b"}] and lead["utm"] == {"source": "fb"}
     found = query(browser.run("return buy.href"))
-    assert set(found) == {"xcod", "sck", "utm_source", "fbclid"} and found["xcod"] == click["click_id"]
+    assert (
+        set(found) == {"xcod", "sck", "utm_source", "fbclid"} and found["xcod"] == click["click_id"]
+    )
     assert browser.run("return [].toJSON()") == "[]", "and theirs is still there"

@@ -1,4 +1,6 @@
-"""Visits, events and checkouts that were lost or wrong: each page here cost somebody a sale's click."""
+"""Visits, events and checkouts that were lost or wrong: each page here cost somebody a sale's
+click.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ LISTED = (
 
 
 def query(url: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()}
+    return {
+        name: values[0]
+        for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()
+    }
 
 
 def test_events_go_to_no_address_that_a_block_list_names(browser: Browser, world: World) -> None:
@@ -41,7 +46,9 @@ def test_events_go_to_no_address_that_a_block_list_names(browser: Browser, world
     assert not any(re.search(rule, world.url(TRACKER + path)) for rule in LISTED)
 
 
-def test_a_script_that_the_site_serves_itself_knows_its_edge(browser: Browser, world: World) -> None:
+def test_a_script_that_the_site_serves_itself_knows_its_edge(
+    browser: Browser, world: World
+) -> None:
     edge = urlsplit(world.url(TRACKER)).netloc
     config = msgspec.structs.replace(world.config, base=f"//{edge}")
     world.pages["loja.example/cache/all.js"] = Rendered(PROGRAM, config).body.decode()
@@ -53,10 +60,14 @@ def test_a_script_that_the_site_serves_itself_knows_its_edge(browser: Browser, w
 
 def test_half_an_emoji_silences_nobody(browser: Browser, world: World) -> None:
     body = '<a id="buy" href="https://pay.hotmart.com/A">x</a>'
-    browser.open(world.page("loja.example/", body) + f"?utm_campaign={'a' * 499}%F0%9F%98%80&fbclid=IwAR1abc")
+    browser.open(
+        world.page("loja.example/", body) + f"?utm_campaign={'a' * 499}%F0%9F%98%80&fbclid=IwAR1abc"
+    )
     click = world.got("click")[0]
     assert click["utm"]["campaign"] == "a" * 499
-    browser.run('localStorage.sinal_utm = \'{"last":{"campaign":"a\\\\ud83d"}}\'; sinal.track(\'lead\')')
+    browser.run(
+        'localStorage.sinal_utm = \'{"last":{"campaign":"a\\\\ud83d"}}\'; sinal.track(\'lead\')'
+    )
     assert world.got("lead")[0]["utm"]["campaign"] == "a", "one that an earlier script has kept"
     assert query(browser.run("return buy.href"))["xcod"] == click["click_id"]
 
@@ -70,12 +81,17 @@ def test_half_an_emoji_silences_nobody(browser: Browser, world: World) -> None:
             {"value": "R$ 1.297,00", "items": [{"id": 1, "quantity": "2"}]},
         ),
         ("{content_ids: '123'}", {"items": [{"id": "123"}]}),
-        ("{contents: [{id: 'a', quantity: 2, item_price: 9}]}", {"items": [{"id": "a", "quantity": 2, "price": 9}]}),
+        (
+            "{contents: [{id: 'a', quantity: 2, item_price: 9}]}",
+            {"items": [{"id": "a", "quantity": 2, "price": 9}]},
+        ),
         ("{value: NaN}", {"value": None}),
         ("{order_id: 10n}", {"order_id": "10"}),
     ],
 )
-def test_a_field_costs_no_event(browser: Browser, world: World, given: str, sent: dict[str, object]) -> None:
+def test_a_field_costs_no_event(
+    browser: Browser, world: World, given: str, sent: dict[str, object]
+) -> None:
     browser.open(world.page("loja.example/"))
     assert browser.run(f"return sinal.track('initiate_checkout', {given})")
     event = world.got("initiate_checkout")[0]
@@ -86,7 +102,10 @@ def test_the_pages_author_is_told_what_the_edge_left_out(browser: Browser, world
     browser.open(world.page("loja.example/"))
     world.got("pageview")
     world.answers += [(202, {}, b'{"events":[],"warnings":[{"field":"events[0].value"}]}')]
-    browser.run("window.said = []; console.warn = (text) => said.push(text); sinal.track('lead', {value: 'x'})")
+    browser.run(
+        "window.said = []; console.warn = (text) => said.push(text); sinal.track('lead', "
+        "{value: 'x'})"
+    )
     world.wait(lambda: browser.run("return said.length"))
     assert "events[0].value" in browser.run("return said[0]")
 
@@ -101,13 +120,19 @@ def test_an_odd_person_stops_no_delivery(browser: Browser, world: World, given: 
     assert browser.faults() == []
 
 
-def test_the_ad_is_seen_though_the_page_cleaned_its_address_first(browser: Browser, world: World) -> None:
+def test_the_ad_is_seen_though_the_page_cleaned_its_address_first(
+    browser: Browser, world: World
+) -> None:
     clean = "<script>history.replaceState(null, '', location.pathname)</script>"
     late = "<script>setTimeout(() => { const s = document.createElement('script');"
     late += f"s.src = '{world.url(TRACKER)}s.js?f={KEY}'; document.head.append(s) }}, 200)</script>"
     browser.open(world.page("loja.example/", head=clean + late) + AD)
     click = world.got("click")[0]
-    assert click["fbclid"] == "IwAR1abc" and click["fbc"].endswith(".IwAR1abc") and click["utm"] == {"source": "fb"}
+    assert (
+        click["fbclid"] == "IwAR1abc"
+        and click["fbc"].endswith(".IwAR1abc")
+        and click["utm"] == {"source": "fb"}
+    )
     assert "_fbc" in browser.cookies
 
 
@@ -118,7 +143,8 @@ def test_four_tabs_in_a_burst_lose_nothing(browser: Browser, world: World) -> No
         tabs.append(browser.tab())
         browser.open(page)
         browser.run(
-            "let n = 0; const timer = setInterval(() => { sinal.track('lead', {event_id: `${arguments[0]}-${n}`});"
+            "let n = 0; const timer = setInterval(() => { sinal.track('lead', {event_id: "
+            "`${arguments[0]}-${n}`});"
             "if (++n === 25) clearInterval(timer) }, 40)",
             at,
         )
@@ -134,7 +160,9 @@ def test_nothing_that_is_no_entry_ends_delivery(browser: Browser, world: World) 
     world.got("pageview", 2)
 
 
-def test_naming_an_organic_visitor_is_nothing_that_meta_gets(browser: Browser, world: World) -> None:
+def test_naming_an_organic_visitor_is_nothing_that_meta_gets(
+    browser: Browser, world: World
+) -> None:
     browser.open(world.page("loja.example/"))
     world.got("pageview")
     browser.run("sinal.identify({email: 'ana@example.com'})")
@@ -172,23 +200,36 @@ def test_routes_and_campaign_words(browser: Browser, world: World) -> None:
 def test_routers_on_the_navigation_api_are_seen(browser: Browser, world: World) -> None:
     browser.open(world.page("loja.example/"))
     world.got("pageview")
-    browser.run("navigation.addEventListener('navigate', (e) => e.intercept()); navigation.navigate('/a')")
+    browser.run(
+        "navigation.addEventListener('navigate', (e) => e.intercept()); navigation.navigate('/a')"
+    )
     assert world.got("pageview", 2)[1]["url"] == world.url("loja.example/a")
     browser.run("history.pushState(null, '', '/b')")
     assert world.got("pageview", 3)[2]["referrer"] == world.url("loja.example/a")
 
 
 @pytest.mark.parametrize("way", ["attribute", "address"])
-def test_a_pixel_that_comes_later_is_given_its_events(browser: Browser, world: World, way: str) -> None:
+def test_a_pixel_that_comes_later_is_given_its_events(
+    browser: Browser, world: World, way: str
+) -> None:
     tag = (
         world.tag.replace("<script ", "<script data-pixel ")
         if way == "attribute"
         else world.tag.replace(f"f={KEY}", f"f={KEY}&pixel")
     )
-    browser.open(world.page("loja.example/", head=tag + f"<script>setTimeout(() => {{ {FBQ} }}, 700)</script>"))
+    browser.open(
+        world.page(
+            "loja.example/", head=tag + (f"<script>setTimeout(() => {{ {FBQ} }}, 700)</script>")
+        )
+    )
     view = world.got("pageview")[0]
     world.wait(lambda: browser.run("return (window.pixel || []).length"))
-    assert browser.run("return pixel[0]") == ["track", "PageView", {}, {"eventID": view["event_id"]}]
+    assert browser.run("return pixel[0]") == [
+        "track",
+        "PageView",
+        {},
+        {"eventID": view["event_id"]},
+    ]
 
 
 def test_a_page_out_of_the_back_forward_cache_counts(browser: Browser, world: World) -> None:
@@ -203,7 +244,9 @@ def test_a_page_out_of_the_back_forward_cache_counts(browser: Browser, world: Wo
 
 def test_a_get_form_with_empty_slot_fields(browser: Browser, world: World) -> None:
     action = world.url("pay.kiwify.com.br/X1")
-    fields = "".join(f'<input type="hidden" name="{name}" value="">' for name in ("xcod", "sck", "src"))
+    fields = "".join(
+        f'<input type="hidden" name="{name}" value="">' for name in ("xcod", "sck", "src")
+    )
     fields += '<input type="checkbox" name="bump" value="1"><input name="off" value="9" disabled>'
     fields += '<input name="a" value="1"><button id="b">x</button>'
     form = f'<form data-sinal-gateway="hotmart" action="{action}">{fields}</form>'
@@ -221,22 +264,34 @@ def test_a_buttons_own_action_wins(browser: Browser, world: World, method: str) 
     checkout = world.url("pay.kiwify.com.br/K")
     button = f'<button id="b" formaction="{checkout}" formmethod="{method}">x</button>'
     browser.open(
-        world.page("loja.example/", f'<form action="/busca" method="post"><input name="a" value="1">{button}</form>')
+        world.page(
+            "loja.example/",
+            f'<form action="/busca" method="post"><input name="a" value="1">{button}</form>',
+        )
         + AD
     )
     click = world.got("click")[0]["click_id"]
     if method == "post":
-        browser.run("addEventListener('submit', (e) => { e.preventDefault(); window.sent = e.submitter.formAction })")
+        browser.run(
+            "addEventListener('submit', (e) => { e.preventDefault(); window.sent = "
+            "e.submitter.formAction })"
+        )
     browser.click("#b")
     if method == "get":
         world.wait(lambda: any("/K" in visit for visit in world.visits))
-        assert query("http://" + next(visit for visit in world.visits if "/K" in visit))["sck"] == click
+        assert (
+            query("http://" + next(visit for visit in world.visits if "/K" in visit))["sck"]
+            == click
+        )
     else:
         assert query(browser.run("return window.sent"))["sck"] == click
 
 
 def test_a_get_form_that_a_program_sends(browser: Browser, world: World) -> None:
-    form = f'<form id="f" action="{world.url("pay.kiwify.com.br/P")}"><input name="a" value="1"></form>'
+    form = (
+        f'<form id="f" action="{world.url("pay.kiwify.com.br/P")}"><input name="a" '
+        'value="1"></form>'
+    )
     browser.open(world.page("loja.example/", form) + AD)
     click = world.got("click")[0]["click_id"]
     browser.run("f.submit()")
@@ -258,7 +313,8 @@ def test_links_that_are_no_a_of_html(browser: Browser, world: World) -> None:
 def test_a_second_funnels_tag_is_told(browser: Browser, world: World) -> None:
     watch = "<script>window.said = []; console.warn = (text) => said.push(text)</script>"
     late = (
-        "<script>addEventListener('load', () => { sinal.key = 'fk_outra'; const s = document.createElement('script');"
+        "<script>addEventListener('load', () => { sinal.key = 'fk_outra'; const s = "
+        "document.createElement('script');"
     )
     late += f"s.src = '{world.url(TRACKER)}s.js?f={KEY}'; document.head.append(s) }})</script>"
     browser.open(world.page("loja.example/", head=watch + world.tag + late))

@@ -1,4 +1,7 @@
-"""What a page can say: events, people, the pixel's pair, the purchase's id; and what never happens to a page."""
+"""What a page can say: events, people, the pixel's pair, the purchase's id.
+
+And what never happens to a page.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from sinal_hub.model.events import meta_event_id
 
 from tests.support.fix_browser import TRACKER, Browser, World
 
-STUB = "<script>window.sinal=window.sinal||function(){(sinal.q=sinal.q||[]).push(arguments)}</script>"
+STUB = (
+    "<script>window.sinal=window.sinal||function(){(sinal.q=sinal.q||[]).push(arguments)}</script>"
+)
 FBQ = "<script>window.pixel=[];window.fbq=function(){pixel.push([].slice.call(arguments))}</script>"
 
 
@@ -30,7 +35,8 @@ def test_a_person_travels_with_the_next_event(browser: Browser, world: World) ->
     browser.open(world.page("loja.example/"))
     world.got("pageview")
     browser.run(
-        "sinal.identify({email: 'Ana@Example.com', phone: '(11) 98765-0001', external_id: 42, senha: 'x'});"
+        "sinal.identify({email: 'Ana@Example.com', phone: '(11) 98765-0001', external_id: 42, "
+        "senha: 'x'});"
         "sinal.track('lead')"
     )
     lead = world.got("lead")[0]
@@ -40,7 +46,9 @@ def test_a_person_travels_with_the_next_event(browser: Browser, world: World) ->
     assert world.kinds() == ["pageview", "lead"], "the lead carried it, nothing else has to"
 
 
-def test_a_person_who_does_nothing_more_is_told_all_the_same(browser: Browser, world: World) -> None:
+def test_a_person_who_does_nothing_more_is_told_all_the_same(
+    browser: Browser, world: World
+) -> None:
     browser.open(world.page("loja.example/") + "?fbclid=IwAR1")
     world.got("click")
     browser.run("sinal.identify({email: 'ana@example.com'})")
@@ -48,17 +56,24 @@ def test_a_person_who_does_nothing_more_is_told_all_the_same(browser: Browser, w
     assert world.kinds().count("pageview") == 1
 
 
-def test_the_pixels_words_are_understood_and_others_are_explained(browser: Browser, world: World) -> None:
+def test_the_pixels_words_are_understood_and_others_are_explained(
+    browser: Browser, world: World
+) -> None:
     browser.open(world.page("loja.example/"))
     browser.run("window.said = []; console.warn = (text) => said.push(text)")
-    assert browser.run("return sinal.track('InitiateCheckout')") == world.got("initiate_checkout")[0]["event_id"]
+    assert (
+        browser.run("return sinal.track('InitiateCheckout')")
+        == world.got("initiate_checkout")[0]["event_id"]
+    )
     assert browser.run("return sinal.track('Comprou')") is None
     assert "initiate_checkout" in browser.run("return said[0]")
 
 
 def test_browser_and_server_events_share_their_id(browser: Browser, world: World) -> None:
     browser.open(world.page("loja.example/", head=FBQ + tag(world, "data-pixel")) + "?fbclid=IwAR1")
-    browser.run("sinal.track('view_content', {value: '97.00', currency: 'BRL', content_ids: ['c1']})")
+    browser.run(
+        "sinal.track('view_content', {value: '97.00', currency: 'BRL', content_ids: ['c1']})"
+    )
     view, content = world.got("pageview")[0], world.got("view_content")[0]
     world.wait(lambda: len(browser.run("return pixel")) == 2)
     assert browser.run("return pixel") == [
@@ -87,7 +102,9 @@ def test_the_pixel_is_left_alone_unless_asked(browser: Browser, world: World) ->
 def test_a_blocked_second_part_costs_no_event_and_no_buyer(browser: Browser, world: World) -> None:
     world.second_is_blocked = True
     link = '<a id="buy" href="https://pay.hotmart.com/A">x</a>'
-    browser.open(world.page("loja.example/", link, head=FBQ + tag(world, "data-pixel")) + "?fbclid=IwAR1")
+    browser.open(
+        world.page("loja.example/", link, head=FBQ + tag(world, "data-pixel")) + "?fbclid=IwAR1"
+    )
     click = world.got("click")[0]["click_id"]
     browser.run("window.said = []; console.warn = (text) => said.push(text)")
     assert browser.run("return sinal.purchaseId({order_id: 'HP1'})") is None
@@ -117,22 +134,34 @@ def test_a_thank_you_page_knows_the_servers_purchase_id(
 ) -> None:
     browser.open(world.page("loja.example/"))
     world.got("pageview")
-    sale = {"order_id": order} | ({"value": value} if value else {}) | ({"currency": currency} if currency else {})
+    sale = (
+        {"order_id": order}
+        | ({"value": value} if value else {})
+        | ({"currency": currency} if currency else {})
+    )
     expected = meta_event_id("loja", order, "Purchase", value, currency)
     assert browser.run("return sinal.purchaseId(arguments[0])", sale) == expected
 
 
-def test_a_number_gives_the_same_purchase_id_and_nonsense_none(browser: Browser, world: World) -> None:
+def test_a_number_gives_the_same_purchase_id_and_nonsense_none(
+    browser: Browser, world: World
+) -> None:
     browser.open(world.page("loja.example/"))
     world.got("pageview")
     expected = meta_event_id("loja", "HP1", "Purchase", "297.9", "BRL")
-    assert browser.run("return sinal.purchaseId({order_id: 'HP1', value: 297.9, currency: 'BRL'})") == expected
+    assert (
+        browser.run("return sinal.purchaseId({order_id: 'HP1', value: 297.9, currency: 'BRL'})")
+        == expected
+    )
     assert browser.run("return sinal.purchaseId({order_id: 'HP1', value: 'R$ 297,90'})") is None
     assert browser.run("return sinal.purchaseId({value: 1})") is None
 
 
 def test_one_global_and_no_fault_whatever_the_page_does(browser: Browser, world: World) -> None:
-    page = world.page("loja.example/", '<a id="bad" href="http://%zz">x</a><form id="f"><input name="submit"></form>')
+    page = world.page(
+        "loja.example/",
+        '<a id="bad" href="http://%zz">x</a><form id="f"><input name="submit"></form>',
+    )
     before = world.page("lp.loja.example/", head="")
     browser.open(before)
     names = set(browser.run("return Object.getOwnPropertyNames(window)"))
@@ -141,7 +170,8 @@ def test_one_global_and_no_fault_whatever_the_page_does(browser: Browser, world:
     assert set(browser.run("return Object.getOwnPropertyNames(window)")) - names == {"sinal"}
     for call in (
         "track()", "track(null)", "track('lead', null)", "track('lead', {items: 3})", "identify()", "identify('x')",
-        "consent()", "ready()", "ready(() => { throw Error('page') })", "decorate('http://%zz')", "purchaseId()",
+        "consent()", "ready()", "ready(() => { throw Error('page') "
+"})", "decorate('http://%zz')", "purchaseId()",
     ):  # fmt: skip
         browser.run(f"sinal.{call}")
     browser.run("history.pushState({}, '', '/x'); sinal(); sinal({}); sinal('toString')")
@@ -154,7 +184,9 @@ def test_a_strict_content_security_policy_is_kept(browser: Browser, world: World
     track = world.url(TRACKER).rstrip("/")
     policy = f"default-src 'none'; script-src {track}; connect-src {track}"
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    world.pages["loja.example/"] = f"<!doctype html><head>{meta}{world.tag}</head><body><a href='/x'>x</a></body>"
+    world.pages["loja.example/"] = (
+        f"<!doctype html><head>{meta}{world.tag}</head><body><a href='/x'>x</a></body>"
+    )
     browser.open(world.url("loja.example/") + "?fbclid=IwAR1")
     assert world.got("pageview")[0]["click_id"]
 
@@ -167,7 +199,9 @@ def test_a_second_script_element_changes_nothing(browser: Browser, world: World)
 
 
 def test_page_views_can_be_left_to_the_page(browser: Browser, world: World) -> None:
-    browser.open(world.page("loja.example/", head=tag(world, 'data-auto="false"')) + "?fbclid=IwAR1")
+    browser.open(
+        world.page("loja.example/", head=tag(world, 'data-auto="false"')) + "?fbclid=IwAR1"
+    )
     world.got("click")
     browser.run("history.pushState({}, '', '/dois'); sinal.track('pageview')")
     assert world.got("pageview")[0]["url"] == world.url("loja.example/dois")

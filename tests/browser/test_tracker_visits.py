@@ -1,4 +1,6 @@
-"""A visit from an ad, in a real browser: cookies by Meta's rules, one click, page views, the same visitor later."""
+"""A visit from an ad, in a real browser: cookies by Meta's rules, one click, page views, the same
+visitor later.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def test_an_ad_visit_is_one_click_and_one_page_view(browser: Browser, world: Wor
     assert world.kinds() == ["click", "pageview"]
     assert re.fullmatch(r"[A-Za-z0-9]{22}", click["click_id"])
     assert {click[name] for name in ("click_id",)} == {view["click_id"]}
-    assert click["session_id"] == view["session_id"] and re.fullmatch(r"[A-Za-z0-9]{22}", view["session_id"])
+    assert click["session_id"] == view["session_id"] and re.fullmatch(
+        r"[A-Za-z0-9]{22}", view["session_id"]
+    )
     assert click["fbclid"] == FBCLID
     assert view["utm"] == {
         "source": "fb", "medium": "cpc", "campaign": "Black Friday", "content": "v1", "term": "t",
@@ -58,7 +62,9 @@ def test_a_second_level_site_has_index_1(browser: Browser, world: World) -> None
 
 def test_cookies_of_metas_own_pixel_are_kept_to_the_letter(browser: Browser, world: World) -> None:
     fbp, fbc = "fb.1.1789000000000.1098115397.Bg", f"fb.1.1789000000000.{FBCLID}.AQ"
-    pixel = f"<script>document.cookie='_fbp={fbp};path=/';document.cookie='_fbc={fbc};path=/'</script>"
+    pixel = (
+        f"<script>document.cookie='_fbp={fbp};path=/';document.cookie='_fbc={fbc};path=/'</script>"
+    )
     browser.open(world.page("loja.example/", head=pixel + world.tag) + AD)
     view = world.got("pageview")[0]
     assert (view["fbp"], view["fbc"]) == (fbp, fbc)
@@ -89,7 +95,9 @@ def test_the_same_link_again_is_the_same_click(browser: Browser, world: World) -
     assert browser.cookies["_fbc"]["value"] == fbc
 
 
-def test_the_visitor_is_known_on_the_next_page_and_subdomain(browser: Browser, world: World) -> None:
+def test_the_visitor_is_known_on_the_next_page_and_subdomain(
+    browser: Browser, world: World
+) -> None:
     world.page("curso.loja.example/oferta")
     browser.open(world.page("loja.example/") + AD)
     first = world.got("pageview")[0]
@@ -135,7 +143,9 @@ def test_half_an_hour_of_silence_begins_a_new_session(browser: Browser, world: W
     assert later["click_id"] == first["click_id"]
 
 
-def test_a_page_on_another_landing_domain_gets_the_visit_with_the_link(browser: Browser, world: World) -> None:
+def test_a_page_on_another_landing_domain_gets_the_visit_with_the_link(
+    browser: Browser, world: World
+) -> None:
     target = world.page("irma.example/obrigado")
     browser.open(world.page("loja.example/", f'<a id="go" href="{target}?a=1">segue</a>') + AD)
     first = world.got("pageview")[0]
@@ -160,7 +170,8 @@ def test_single_page_navigation_counts_each_page_once(browser: Browser, world: W
     world.got("pageview")
     browser.run("history.pushState({}, '', '/passo-2')")
     browser.run("history.pushState({}, '', '/passo-2')")  # the same page again
-    browser.run("history.replaceState({}, '', '/passo-2?utm_source=x')")  # only campaign parameters differ
+    # only campaign parameters differ
+    browser.run("history.replaceState({}, '', '/passo-2?utm_source=x')")
     browser.click("#anchor")  # an anchor of the page
     browser.run("location.hash = '#/passo-3'")  # a route in the hash
     browser.run("history.replaceState({}, '', '/passo-4')")

@@ -1,4 +1,6 @@
-"""The whole way, only Meta is replaced: ad, landing page, checkout link, webhook, conversion with its click."""
+"""The whole way, only Meta is replaced: ad, landing page, checkout link, webhook, conversion with
+its click.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,13 @@ async def at_meta(session: aiohttp.ClientSession, platform: Platform, name: str)
     pytest.fail(f"no {name} arrived at Meta")
 
 
-async def test_a_purchase_finds_the_ad_click_of_its_browser(tmp_path: Path, browser: Browser, world: World) -> None:
-    async with running(tmp_path / "platform", [MANIFESTS]) as platform, aiohttp.ClientSession() as session:
+async def test_a_purchase_finds_the_ad_click_of_its_browser(
+    tmp_path: Path, browser: Browser, world: World
+) -> None:
+    async with (
+        running(tmp_path / "platform", [MANIFESTS]) as platform,
+        aiohttp.ClientSession() as session,
+    ):
         key = platform.minted["loja"]["funnels"]["curso"]["public_key"]
         tag = f'<script async src="{platform.ingest}/t/loja/s.js?f={key}"></script>'
         page = world.page("loja.example/oferta", BUY, head=tag)
@@ -47,15 +54,21 @@ async def test_a_purchase_finds_the_ad_click_of_its_browser(tmp_path: Path, brow
         checkout = str(browser.run("return document.querySelector('#buy').href"))
         browser.click("#buy")
         begun = await at_meta(session, platform, "InitiateCheckout")
-        browser.run("sinal.track('view_content', {value: 'R$ 1.297,00', items: [{id: 'a', quantity: '2'}]})")
+        browser.run(
+            "sinal.track('view_content', {value: 'R$ 1.297,00', items: [{id: 'a', quantity: '2'}]})"
+        )
         seen = (await at_meta(session, platform, "ViewContent"))["custom_data"]
-        assert (float(seen["value"]), seen["currency"]) == (1297, "BRL"), "as people write it: the edge reads it"
+        assert (float(seen["value"]), seen["currency"]) == (1297, "BRL"), (
+            "as people write it: the edge reads it"
+        )
         assert [item["quantity"] for item in seen["contents"]] == [2]
 
         xcod = parse_qs(urlsplit(checkout).query)["xcod"][0]
         buyer = Buyer("Ana Souza", "ana@example.com", "11987650001")
         sale = deliveries.hotmart("HP0000000042", buyer, token=HOTTOK, xcod=xcod)
-        await post_until_accepted(session, platform.webhook("loja", "hotmart"), [("HP0000000042", sale)])
+        await post_until_accepted(
+            session, platform.webhook("loja", "hotmart"), [("HP0000000042", sale)]
+        )
         purchase = await at_meta(session, platform, "Purchase")
 
         cookies = browser.cookies
@@ -67,6 +80,10 @@ async def test_a_purchase_finds_the_ad_click_of_its_browser(tmp_path: Path, brow
             assert user["client_user_agent"] == agent
         assert purchase["user_data"]["em"], "and the buyer's hashes from the gateway"
         custom = purchase["custom_data"]
-        sold = {"order_id": "HP0000000042", "value": custom["value"], "currency": custom["currency"]}
+        sold = {
+            "order_id": "HP0000000042",
+            "value": custom["value"],
+            "currency": custom["currency"],
+        }
         assert browser.run("return sinal.purchaseId(arguments[0])", sold) == purchase["event_id"]
         assert browser.faults() == []

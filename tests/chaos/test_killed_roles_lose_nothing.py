@@ -17,13 +17,17 @@ PIXEL = "1111111111"
 
 
 @pytest.mark.parametrize("role", ["ingest", "match", "dispatch", "operator", "api"])
-async def test_killed_role_loses_nothing_and_sends_nothing_under_two_ids(tmp_path: Path, role: str) -> None:
+async def test_killed_role_loses_nothing_and_sends_nothing_under_two_ids(
+    tmp_path: Path, role: str
+) -> None:
     sales = load.hotmart_sales(role[:2], EVENTS)
     async with (
         running(tmp_path, [MANIFESTS]) as platform,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
     ):
-        posting = asyncio.create_task(load.post_until_accepted(session, platform.webhook("loja", "hotmart"), sales))
+        posting = asyncio.create_task(
+            load.post_until_accepted(session, platform.webhook("loja", "hotmart"), sales)
+        )
         for _ in range(2):
             await asyncio.sleep(1.0)
             platform.kill_role(role)

@@ -14,7 +14,8 @@ from tests.support.platform import Platform, running
 
 MANIFESTS = Path(__file__).parent.parent / "support" / "manifests" / "shop.yaml"
 QUEUED = 5_000
-GRAPH_S = 25.0  # the longest that a hanging request may take: whoever waits for one waits longer than is asserted
+# the longest that a hanging request may take: whoever waits for one waits longer than is asserted
+GRAPH_S = 25.0
 
 
 async def arrival(
@@ -34,12 +35,16 @@ async def arrival(
 async def test_a_burst_of_one_tenant_does_not_delay_another(tmp_path: Path) -> None:
     async with running(tmp_path, [MANIFESTS]) as platform, aiohttp.ClientSession() as session:
         await platform.roles["match"].stop()
-        await load.post_until_accepted(session, platform.webhook("loja", "hotmart"), load.hotmart_sales("q", QUEUED))
+        await load.post_until_accepted(
+            session, platform.webhook("loja", "hotmart"), load.hotmart_sales("q", QUEUED)
+        )
         platform.start_role("match")
         while not await load.purchases(session, platform.sandbox_url, "1111111111"):
             await asyncio.sleep(0.02)  # until it works on the burst
         [(order, delivery)] = load.hotmart_sales("n", 1)
-        await load.post_until_accepted(session, platform.webhook("vizinha", "hotmart-vizinha"), [(order, delivery)])
+        await load.post_until_accepted(
+            session, platform.webhook("vizinha", "hotmart-vizinha"), [(order, delivery)]
+        )
         await arrival(session, platform, "2222222222", order, within_s=120)
         burst = await load.purchases(session, platform.sandbox_url, "1111111111")
         assert len(burst) < QUEUED, "the burst was over before the neighbour's event came"
@@ -47,7 +52,10 @@ async def test_a_burst_of_one_tenant_does_not_delay_another(tmp_path: Path) -> N
 
 async def test_a_hanging_destination_delays_no_other(tmp_path: Path) -> None:
     settings = {"SINAL_GRAPH_TIMEOUT_S": str(GRAPH_S)}
-    async with running(tmp_path, [MANIFESTS], settings=settings) as platform, aiohttp.ClientSession() as session:
+    async with (
+        running(tmp_path, [MANIFESTS], settings=settings) as platform,
+        aiohttp.ClientSession() as session,
+    ):
         fault = {"faults": [{"kind": "hang", "pixel": "3333333333"}]}
         async with session.post(f"{platform.sandbox_url}/_sandbox/faults", json=fault) as answer:
             assert answer.status < 300
@@ -58,5 +66,7 @@ async def test_a_hanging_destination_delays_no_other(tmp_path: Path) -> None:
         await load.post_until_accepted(session, url, [(order, delivery)])
         await arrival(session, platform, "2222222222", order, within_s=GRAPH_S / 2)
         [(other, delivery)] = load.hotmart_sales("l", 1)
-        await load.post_until_accepted(session, platform.webhook("loja", "hotmart"), [(other, delivery)])
+        await load.post_until_accepted(
+            session, platform.webhook("loja", "hotmart"), [(other, delivery)]
+        )
         await arrival(session, platform, "1111111111", other, within_s=GRAPH_S / 2)

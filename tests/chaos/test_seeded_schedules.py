@@ -1,6 +1,8 @@
-"""Seeded schedules of faults under load: everything that was accepted comes to the end that is due to it.
+"""Seeded schedules of faults under load: everything that was accepted comes to the end that is due
+to it.
 
-`SCHEDULES` says how many, `SEED` the first; a failure names its seed and keeps the logs (see docs/developers/chaos.md).
+`SCHEDULES` says how many, `SEED` the first; a failure names its seed and keeps the logs (see
+docs/developers/chaos.md).
 """
 
 from __future__ import annotations
@@ -77,7 +79,13 @@ async def test_schedule(theatre: Theatre, seed: int) -> None:
 
 
 async def test_crashes_alone_repeat_next_to_nothing(theatre: Theatre) -> None:
-    """A repeat needs a dispatcher that died between Meta and the ledger; docs/developers/chaos.md has figures."""
+    """A repeat needs a dispatcher that died between Meta and the ledger.
+
+    Docs/developers/chaos.md has figures.
+    """
     deliveries, repeats = theatre.counted["deliveries"], theatre.counted["repeats"]
-    print(f"{repeats} repeats under one id in {deliveries} deliveries of schedules in which Meta hid no answer")
+    print(
+        f"{repeats} repeats under one id in {deliveries} deliveries of schedules in which Meta "
+        "hid no answer"
+    )
     assert repeats <= max(MOST_REPEATS * deliveries, IN_THE_AIR)

@@ -33,9 +33,13 @@ def test_definitions_stay_when_their_chart_goes() -> None:
         assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
-@pytest.mark.parametrize("which", ["own-services", "evaluation", "external-metrics", "keda", "namespaced"])
+@pytest.mark.parametrize(
+    "which", ["own-services", "evaluation", "external-metrics", "keda", "namespaced"]
+)
 def test_helm_finds_nothing_to_complain_of(which: str) -> None:
-    done = helm("lint", "--strict", str(SINAL), str(DEFINITIONS), "--values", str(combination(which)))
+    done = helm(
+        "lint", "--strict", str(SINAL), str(DEFINITIONS), "--values", str(combination(which))
+    )
     assert done.returncode == 0, done.stdout
     assert "WARNING" not in done.stdout
     assert "ERROR" not in done.stdout
@@ -43,7 +47,9 @@ def test_helm_finds_nothing_to_complain_of(which: str) -> None:
 
 def test_there_is_one_version() -> None:
     """Of code, image and charts: bumped in pyproject.toml, and `make chart`."""
-    project = tomllib.loads((CHARTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((CHARTS.parent / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     version = project["version"]
     for chart in (SINAL, DEFINITIONS):
         told = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))

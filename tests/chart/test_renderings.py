@@ -1,6 +1,7 @@
 """What the chart makes of the main combinations of values, to the byte.
 
-The first is kept whole, of the others what differs from it. `UPDATE_GOLDEN=1 pytest tests/chart` writes them anew.
+The first is kept whole, of the others what differs from it. `UPDATE_GOLDEN=1 pytest tests/chart`
+writes them anew.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def _whole(which: str) -> str:
 
 
 def _difference(of: str, to: str) -> str:
-    """The objects that are new or other, in the order of the rendering, after the names of those that are gone."""
+    """The objects that are new or other, in the order of the rendering, after the names of those
+    that are gone.
+    """
     before = {name(manifest): _without_files(manifest) for manifest in objects(to)}
     after = {name(manifest): _without_files(manifest) for manifest in objects(of)}
     gone = "".join(f"# gone: {key}\n" for key in before if key not in after)
@@ -38,7 +41,9 @@ def _difference(of: str, to: str) -> str:
 
 
 def _without_files(manifest: Manifest) -> Manifest:
-    """Rules and dashboards by their names only: what is in them has generators and tests of its own."""
+    """Rules and dashboards by their names only: what is in them has generators and tests of its
+    own.
+    """
     if manifest["kind"] == "PrometheusRule":
         return {**manifest, "spec": sorted(group["name"] for group in manifest["spec"]["groups"])}
     if "-dashboard-" in manifest["metadata"]["name"]:
@@ -65,16 +70,32 @@ def test_every_combination_is_kept_and_no_other() -> None:
 
 
 def test_alerts_and_dashboards_lead_to_the_runbooks_of_the_values() -> None:
-    enabled = ("--set", "monitoring.rules.enabled=true", "--set", "monitoring.dashboards.enabled=true")
+    enabled = (
+        "--set",
+        "monitoring.rules.enabled=true",
+        "--set",
+        "monitoring.dashboards.enabled=true",
+    )
     own = "https://wiki.example/sinal"
-    text = render("--values", str(combination(FIRST)), *enabled, "--set", f"monitoring.runbookUrl={own}")
+    text = render(
+        "--values", str(combination(FIRST)), *enabled, "--set", f"monitoring.runbookUrl={own}"
+    )
     assert f"{own}/" in text
     assert "https://sinal.dev/docs/runbooks" not in text
 
 
 def test_who_compiles_plans_and_who_reads_them_reserve_the_same_hosts() -> None:
-    words = ("--values", str(combination(FIRST)), "--set", "config.reservedHosts={api.example.com,app.example.com}")
-    found = {m["metadata"]["name"]: m for m in objects(render(*words)) if m["kind"] in ("Deployment", "StatefulSet")}
+    words = (
+        "--values",
+        str(combination(FIRST)),
+        "--set",
+        "config.reservedHosts={api.example.com,app.example.com}",
+    )
+    found = {
+        m["metadata"]["name"]: m
+        for m in objects(render(*words))
+        if m["kind"] in ("Deployment", "StatefulSet")
+    }
     told = [
         {
             one["name"]: one.get("value")
@@ -89,17 +110,25 @@ def test_who_compiles_plans_and_who_reads_them_reserve_the_same_hosts() -> None:
 
 @pytest.mark.parametrize("spool", ["emptyDir", "persistent"])
 def test_a_role_takes_volumes_and_annotations_of_the_platforms_own(spool: str) -> None:
-    """Such as the authority of a certificate of PostgreSQL's, which a URL names by `sslrootcert`."""
+    """Such as the authority of a certificate of PostgreSQL's, which a URL names by
+    `sslrootcert`.
+    """
     values = {
         "revisionHistoryLimit": 2,
         "ingest": {
             "spool": {"mode": spool},
             "annotations": {"reloader.stakater.com/auto": "true"},
             "extraVolumes": [{"name": "authority", "configMap": {"name": "authority"}}],
-            "extraVolumeMounts": [{"name": "authority", "mountPath": "/etc/authority", "readOnly": True}],
+            "extraVolumeMounts": [
+                {"name": "authority", "mountPath": "/etc/authority", "readOnly": True}
+            ],
         },
     }
-    words = [part for key, value in values.items() for part in ("--set-json", f"{key}={json.dumps(value)}")]
+    words = [
+        part
+        for key, value in values.items()
+        for part in ("--set-json", f"{key}={json.dumps(value)}")
+    ]
     found = objects(render("--values", str(combination(FIRST)), *words))
     kind = "StatefulSet" if spool == "persistent" else "Deployment"
     ingest = next(m for m in found if m["kind"] == kind and m["metadata"]["name"] == "sinal-ingest")
@@ -107,14 +136,18 @@ def test_a_role_takes_volumes_and_annotations_of_the_platforms_own(spool: str) -
     assert ingest["metadata"]["annotations"] == {"reloader.stakater.com/auto": "true"}
     assert ingest["spec"]["revisionHistoryLimit"] == 2
     assert {"name": "authority", "configMap": {"name": "authority"}} in pod["volumes"]
-    assert {"name": "authority", "mountPath": "/etc/authority", "readOnly": True} in pod["containers"][0][
-        "volumeMounts"
-    ]
+    assert {"name": "authority", "mountPath": "/etc/authority", "readOnly": True} in pod[
+        "containers"
+    ][0]["volumeMounts"]
 
 
-@pytest.mark.parametrize(("value", "job"), [("migration", "sinal-migrate"), ("preparation", "sinal-prepare")])
+@pytest.mark.parametrize(
+    ("value", "job"), [("migration", "sinal-migrate"), ("preparation", "sinal-prepare")]
+)
 def test_a_job_takes_what_its_platform_asks_of_every_pod(value: str, job: str) -> None:
-    """The migration reaches the roles' PostgreSQL: without their authority and nodes it never came so far."""
+    """The migration reaches the roles' PostgreSQL: without their authority and nodes it never came
+    so far.
+    """
     given: dict[str, Any] = {
         "extraEnv": [{"name": "PGSSLROOTCERT", "value": "/etc/authority/ca.crt"}],
         "extraVolumes": [{"name": "authority", "configMap": {"name": "authority"}}],
@@ -125,12 +158,17 @@ def test_a_job_takes_what_its_platform_asks_of_every_pod(value: str, job: str) -
         "tolerations": [{"key": "pool", "operator": "Exists"}],
     }
     words = ("--values", str(combination(FIRST)), "--set-json", f"{value}={json.dumps(given)}")
-    found = next(m for m in objects(render(*words)) if (m["kind"], m["metadata"]["name"]) == ("Job", job))
+    found = next(
+        m for m in objects(render(*words)) if (m["kind"], m["metadata"]["name"]) == ("Job", job)
+    )
     template = found["spec"]["template"]
     pod, (container,) = template["spec"], template["spec"]["containers"]
     assert template["metadata"]["annotations"] == given["podAnnotations"]
     assert template["metadata"]["labels"]["team"] == "tracking"
-    assert (pod["nodeSelector"], pod["tolerations"]) == (given["nodeSelector"], given["tolerations"])
+    assert (pod["nodeSelector"], pod["tolerations"]) == (
+        given["nodeSelector"],
+        given["tolerations"],
+    )
     assert given["extraVolumes"][0] in pod["volumes"]
     assert given["extraVolumeMounts"][0] in container["volumeMounts"]
     assert given["extraEnv"][0] in container["env"]
@@ -142,10 +180,23 @@ def test_authorities_reach_who_asks_them_and_without_the_keys_beside_them() -> N
         "postgres": {"configMap": "bundle"},
         "redis": {"configMap": "bundle"},
     }
-    words = [word for name, ca in given.items() for word in ("--set-json", f"{name}.ca={json.dumps(ca)}")]
-    found = objects(render("--values", str(combination(FIRST)), "--set", "redis.existingSecret=sinal-redis", *words))
-    pods = {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in found if m["kind"] in ("Deployment", "Job")}
-    told = {name: {one["name"] for one in pod["containers"][0].get("env", ())} for name, pod in pods.items()}
+    words = [
+        word for name, ca in given.items() for word in ("--set-json", f"{name}.ca={json.dumps(ca)}")
+    ]
+    found = objects(
+        render(
+            "--values", str(combination(FIRST)), "--set", "redis.existingSecret=sinal-redis", *words
+        )
+    )
+    pods = {
+        m["metadata"]["name"]: m["spec"]["template"]["spec"]
+        for m in found
+        if m["kind"] in ("Deployment", "Job")
+    }
+    told = {
+        name: {one["name"] for one in pod["containers"][0].get("env", ())}
+        for name, pod in pods.items()
+    }
     assert {name for name in told if "SINAL_NATS_URL" in told[name]} == {
         name for name in told if "SINAL_NATS_CA_FILE" in told[name]
     }
@@ -175,7 +226,12 @@ def test_a_platforms_own_objects_are_part_of_the_release() -> None:
         "metadata": {"name": "sinal-postgres"},
         "spec": {"data": [{"secretKey": "url", "remoteRef": {"key": "{{ not a template }}"}}]},
     }
-    words = ("--values", str(combination(FIRST)), "--set-json", f"extraObjects={json.dumps([secret])}")
+    words = (
+        "--values",
+        str(combination(FIRST)),
+        "--set-json",
+        f"extraObjects={json.dumps([secret])}",
+    )
     assert secret in objects(render(*words))
 
 
@@ -183,20 +239,30 @@ def test_a_platforms_own_objects_are_part_of_the_release() -> None:
     ("which", "more", "edge", "runtime"),
     [
         ("own-services", (), "sinal-keyring-edge", "sinal-keyring-runtime"),
-        ("namespaced", (), "sinal-keyring-edge", "sinal-keyring-runtime"),  # ingest as a StatefulSet
+        # ingest as a StatefulSet
+        ("namespaced", (), "sinal-keyring-edge", "sinal-keyring-runtime"),
         ("own-services", ("--set", "keyring.split=false"), "sinal-keyring", "sinal-keyring"),
         ("own-services", ("--set", "preparation.enabled=false"), "sinal-keyring", "sinal-keyring"),
         ("own-services", ("--set", "keyring.existingSecret=ours"), "ours", "ours"),
-        ("own-services", ("--set", "keyring.existingSecret=ours,keyring.split=true"), "ours-edge", "ours-runtime"),
+        (
+            "own-services",
+            ("--set", "keyring.existingSecret=ours,keyring.split=true"),
+            "ours-edge",
+            "ours-runtime",
+        ),
     ],
 )
-def test_a_role_mounts_the_keys_that_it_needs(which: str, more: tuple[str, ...], edge: str, runtime: str) -> None:
+def test_a_role_mounts_the_keys_that_it_needs(
+    which: str, more: tuple[str, ...], edge: str, runtime: str
+) -> None:
     mounted: dict[str, str] = {}
     for manifest in objects(render("--values", str(combination(which)), *more)):
         volumes = manifest.get("spec", {}).get("template", {}).get("spec", {}).get("volumes", [])
         for volume in volumes:
             if volume["name"] == "keyring":
-                mounted[manifest["metadata"]["name"].removeprefix("sinal-")] = volume["secret"]["secretName"]
+                mounted[manifest["metadata"]["name"].removeprefix("sinal-")] = volume["secret"][
+                    "secretName"
+                ]
     whole = runtime.removesuffix("-runtime")
     workers = dict.fromkeys(("match", "dispatch", "api", "housekeeping"), runtime)
     assert mounted == {"operator": whole, "ingest": edge, **workers}
@@ -219,7 +285,9 @@ def nats_of(*words: str) -> dict[str, tuple[str, str]]:
 USERS = ("--set", "nats.users.enabled=true,backup.enabled=true,autoscaling.mode=keda")
 
 
-@pytest.mark.parametrize(("which", "secret"), [("own-services", "sinal-nats"), ("evaluation", "sinal-nats-users")])
+@pytest.mark.parametrize(
+    ("which", "secret"), [("own-services", "sinal-nats"), ("evaluation", "sinal-nats-users")]
+)
 def test_each_role_has_a_user_of_nats_where_that_is_wanted(which: str, secret: str) -> None:
     values = ("--values", str(combination(which)))
     apart = nats_of(*values, *USERS)
@@ -229,18 +297,36 @@ def test_each_role_has_a_user_of_nats_where_that_is_wanted(which: str, secret: s
 
 def test_nats_takes_the_configuration_with_users(tmp_path: Path) -> None:
     rendered = objects(render("--values", str(combination("evaluation")), *USERS))
-    (configured,) = (one for one in rendered if one["kind"] == "ConfigMap" and one["metadata"]["name"] == "sinal-nats")
-    (server,) = (one for one in rendered if one["kind"] == "StatefulSet" and one["metadata"]["name"] == "sinal-nats")
+    (configured,) = (
+        one
+        for one in rendered
+        if one["kind"] == "ConfigMap" and one["metadata"]["name"] == "sinal-nats"
+    )
+    (server,) = (
+        one
+        for one in rendered
+        if one["kind"] == "StatefulSet" and one["metadata"]["name"] == "sinal-nats"
+    )
     (container,) = server["spec"]["template"]["spec"]["containers"]
     file = tmp_path / "nats.conf"
     file.write_text(configured["data"]["nats.conf"])
     passwords = {one["name"]: "n123e4" for one in container["env"]}
     assert len(passwords) == 1 + len(RIGHTS)
     done = subprocess.run(
-        [nats_binary(), "-t", "-c", str(file)], env=passwords, text=True, capture_output=True, check=False, timeout=60
+        [nats_binary(), "-t", "-c", str(file)],
+        env=passwords,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     lacking = subprocess.run(
-        [nats_binary(), "-t", "-c", str(file)], env={}, text=True, capture_output=True, check=False, timeout=60
+        [nats_binary(), "-t", "-c", str(file)],
+        env={},
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert lacking.returncode != 0  # or the test of the variables above would say nothing

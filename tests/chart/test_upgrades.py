@@ -21,7 +21,11 @@ Change = Callable[[Manifest], object]
 
 def version(chart: Path) -> tuple[int, ...]:
     """A chart's version; of a folder or of a package."""
-    text = (chart / "Chart.yaml").read_text() if chart.is_dir() else f"version: {chart.stem.rpartition('-')[2]}"
+    text = (
+        (chart / "Chart.yaml").read_text()
+        if chart.is_dir()
+        else f"version: {chart.stem.rpartition('-')[2]}"
+    )
     return tuple(map(int, yaml.safe_load(text)["version"].split(".")))
 
 
@@ -42,7 +46,9 @@ def test_volumes_of_the_services_are_kept() -> None:
     volumes = [f"evaluation.{name}.persistence.enabled=true" for name in ("nats", "postgres")]
     words = ("--values", str(combination("evaluation")), "--set", ",".join(volumes))
     before = objects(render(*words, chart=previous.chart("sinal")))
-    assert sum("volumeClaimTemplates" in manifest["spec"] for manifest in before if "spec" in manifest) == len(volumes)
+    assert sum(
+        "volumeClaimTemplates" in manifest["spec"] for manifest in before if "spec" in manifest
+    ) == len(volumes)
     assert conflicts(before, objects(render(*words))) == []
 
 
@@ -63,18 +69,32 @@ def test_migrations_that_databases_have_run_are_as_they_were() -> None:
 @pytest.mark.parametrize(
     ("key", "change", "complaint"),
     [
-        ("Deployment/sinal-match", lambda m: m["spec"]["selector"]["matchLabels"].update(new="label"), "new"),
+        (
+            "Deployment/sinal-match",
+            lambda m: m["spec"]["selector"]["matchLabels"].update(new="label"),
+            "new",
+        ),
         ("StatefulSet/sinal-nats", lambda m: m["spec"].update(serviceName="other"), "serviceName"),
-        ("StatefulSet/sinal-nats", lambda m: m["spec"].update(volumeClaimTemplates=[{}]), "volumeClaimTemplates"),
+        (
+            "StatefulSet/sinal-nats",
+            lambda m: m["spec"].update(volumeClaimTemplates=[{}]),
+            "volumeClaimTemplates",
+        ),
         ("StatefulSet/sinal-nats", lambda m: m["metadata"].update(name="broker"), "is gone"),
         ("Service/sinal-ingest", lambda m: m["spec"].update(clusterIP="None"), "None"),
-        ("ClusterRoleBinding/tracking:sinal-operator", lambda m: m["roleRef"].update(name="other"), "other"),
+        (
+            "ClusterRoleBinding/tracking:sinal-operator",
+            lambda m: m["roleRef"].update(name="other"),
+            "other",
+        ),
     ],
 )
 def test_the_guard_sees(key: str, change: Change, complaint: str) -> None:
     before = objects(render("--values", str(combination("evaluation"))))
     after = copy.deepcopy(before)
-    change({f"{manifest['kind']}/{manifest['metadata']['name']}": manifest for manifest in after}[key])
+    change(
+        {f"{manifest['kind']}/{manifest['metadata']['name']}": manifest for manifest in after}[key]
+    )
     (found,) = conflicts(before, after)
     assert complaint in found
 
@@ -82,4 +102,7 @@ def test_the_guard_sees(key: str, change: Change, complaint: str) -> None:
 def test_the_guard_lets_pods_and_hooks_change() -> None:
     before = objects(render("--values", str(combination("own-services"))))
     image = ("--set", "image.tag=other,ingest.replicas=7,migration.waitSeconds=99")
-    assert conflicts(before, objects(render("--values", str(combination("own-services")), *image))) == []
+    assert (
+        conflicts(before, objects(render("--values", str(combination("own-services")), *image)))
+        == []
+    )

@@ -1,4 +1,6 @@
-"""Values that can't work are refused before anything is installed, with the name of the value and the way out."""
+"""Values that can't work are refused before anything is installed, with the name of the value and
+the way out.
+"""
 
 from __future__ import annotations
 
@@ -37,24 +39,34 @@ BY_SENSE = {
     "config.publicUrl=": "set config.publicUrl (https://in.example.com)",
     "monitoring.rules.enabled=true": "set monitoring.runbookUrl",
     "monitoring.dashboards.enabled=true": "set monitoring.runbookUrl",
-    "nats.existingSecret=,nats.url=nats://sinal:secret@nats:4222": "put it there and set nats.existingSecret",
+    "nats.existingSecret=,nats.url=nats://sinal:secret@nats:4222": "put it there and set "
+    "nats.existingSecret",
     "redis.url=redis://:secret@redis:6379/0": "put it there and set redis.existingSecret",
-    "nats.ca.existingSecret=a,nats.ca.configMap=b": "nats.ca: existingSecret and configMap are both set",
-    "redis.url=redis://cache:6379/0,redis.ca.configMap=ca": "redis.url doesn't begin with rediss://",
+    "nats.ca.existingSecret=a,nats.ca.configMap=b": "nats.ca: existingSecret and configMap are "
+    "both set",
+    "redis.url=redis://cache:6379/0,redis.ca.configMap=ca": "redis.url doesn't begin with "
+    "rediss://",
     "nats.existingSecret=": "set nats.existingSecret",
     "postgres.existingSecret=": "set postgres.existingSecret",
     "nats.url=nats://other:4222": "nats.existingSecret and nats.url are both set",
-    "nats.existingSecret=,nats.url=nats://n:4222,nats.users.enabled=true": "Set nats.existingSecret to a Secret",
-    "evaluation.enabled=true": "evaluation.enabled=true brings NATS, PostgreSQL and Redis of its own",
+    "nats.existingSecret=,nats.url=nats://n:4222,nats.users.enabled=true": "Set nats.existingSecret to a "
+    "Secret",
+    "evaluation.enabled=true": "evaluation.enabled=true brings NATS, PostgreSQL and Redis of its "
+    "own",
     "redis.url=redis://a,redis.existingSecret=b": "redis.existingSecret and redis.url are both set",
     "config.publicUrl=,operator.routes.mode=ingress": "set config.publicUrl",
     "operator.routes.mode=gateway": "set operator.routes.gateway",
-    "operator.routes.certIssuer=a,operator.routes.certClusterIssuer=b": "certIssuer and certClusterIssuer are both set",
-    "autoscaling.match.minReplicas=20": "autoscaling.match: minReplicas 20 is more than maxReplicas 10",
-    "ingest.drainSeconds=60": "terminationGracePeriodSeconds 45 ends a pod in the middle of its work",
+    "operator.routes.certIssuer=a,operator.routes.certClusterIssuer=b": "certIssuer and "
+    "certClusterIssuer are both set",
+    "autoscaling.match.minReplicas=20": "autoscaling.match: minReplicas 20 is more than "
+    "maxReplicas 10",
+    "ingest.drainSeconds=60": "terminationGracePeriodSeconds 45 ends a pod in the middle of its "
+    "work",
     "ingest.terminationGracePeriodSeconds=14": "drainSeconds 5 and 10 more",
-    "api.drainSeconds=50": "api: terminationGracePeriodSeconds 45 ends a pod in the middle of its work",
-    "metricsAdapter.terminationGracePeriodSeconds=14": "metricsAdapter: terminationGracePeriodSeconds 14 ends a pod",
+    "api.drainSeconds=50": "api: terminationGracePeriodSeconds 45 ends a pod in the middle of its "
+    "work",
+    "metricsAdapter.terminationGracePeriodSeconds=14": "metricsAdapter: "
+    "terminationGracePeriodSeconds 14 ends a pod",
     "watchNamespaces={loja},autoscaling.mode=external-metrics": "registers an API of the cluster",
     "watchNamespaces={loja},priorityClasses.create=true": "priorityClasses.create=false",
 }

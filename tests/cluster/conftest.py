@@ -34,9 +34,16 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         plane.start()
         kubectl = Kubectl(plane.kubeconfig)
         kubectl.do("apply", "-f", str(MANIFESTS))
-        names = [f"crd/{name}" for name in PLURALS]  # kubectl fails on one that has no conditions yet
-        until(lambda: kubectl.run("wait", *names, "--for=condition=Established").returncode == 0, timeout_s=120)
-        until(lambda: all(kubectl.run("get", plural).returncode == 0 for plural in PLURALS), timeout_s=120)
+        # kubectl fails on one that has no conditions yet
+        names = [f"crd/{name}" for name in PLURALS]
+        until(
+            lambda: kubectl.run("wait", *names, "--for=condition=Established").returncode == 0,
+            timeout_s=120,
+        )
+        until(
+            lambda: all(kubectl.run("get", plural).returncode == 0 for plural in PLURALS),
+            timeout_s=120,
+        )
         yield plane
     finally:
         plane.stop()
@@ -44,7 +51,10 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture
 def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
-    """kubectl in a new namespace; whatever objects of ours are left in the cluster are taken away afterwards."""
+    """kubectl in a new namespace.
+
+    Whatever objects of ours are left in the cluster are taken away afterwards.
+    """
     admin = Kubectl(control_plane.kubeconfig)
     namespace = f"t-{uuid4().hex[:8]}"
     admin.do("create", "namespace", namespace)
@@ -54,7 +64,9 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
             there = admin.in_namespace(item["metadata"]["namespace"])
             name = item["metadata"]["name"]
             there.run("delete", plural, name, "--wait=false", "--ignore-not-found")
-            there.run("patch", plural, name, "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+            there.run(
+                "patch", plural, name, "--type=merge", '--patch={"metadata":{"finalizers":null}}'
+            )
 
 
 @pytest.fixture
@@ -89,7 +101,9 @@ def running(operator: OperatorProcess) -> OperatorProcess:
 
 
 @pytest.fixture
-async def platform(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Platform]:
+async def platform(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> AsyncIterator[Platform]:
     """All roles as processes; the operator has no files but a cluster."""
     settings = {"KUBECONFIG": str(control_plane.kubeconfig)}
     found = Platform(tmp_path, manifests=[], settings=settings)

@@ -1,4 +1,6 @@
-"""What `sinal manifests check` refuses, a real API server refuses too, and the reverse: one corpus for both."""
+"""What `sinal manifests check` refuses, a real API server refuses too, and the reverse: one corpus
+for both.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def fields(path: Path) -> set[str]:
 def without_other_groups(path: Path) -> str:
     """What the file holds of kinds that this API server knows."""
     documents = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
-    return yaml.safe_dump_all(one for one in documents if one["apiVersion"] in ("v1", "sinal.dev/v1alpha1"))
+    return yaml.safe_dump_all(
+        one for one in documents if one["apiVersion"] in ("v1", "sinal.dev/v1alpha1")
+    )
 
 
 def test_the_corpus_is_there() -> None:

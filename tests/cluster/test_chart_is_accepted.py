@@ -1,7 +1,8 @@
-"""Every object of the chart is taken by a real API server of 1.34, with no field that it does not know.
+"""Every object of the chart is taken by a real API server of 1.34, with no field that it does not
+know.
 
-Kinds of others (KEDA, the Prometheus operator) are defined with nothing but their names: whether their fields are right
-is what their own documentation says.
+Kinds of others (KEDA, the Prometheus operator) are defined with nothing but their names: whether
+their fields are right is what their own documentation says.
 """
 
 from __future__ import annotations
@@ -35,9 +36,19 @@ def _definition(kind: str, group: str, version: str, plural: str) -> dict[str, A
         "spec": {
             "group": group,
             "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "names": {
+                "kind": kind,
+                "plural": plural,
+                "singular": kind.lower(),
+                "listKind": f"{kind}List",
+            },
             "versions": [
-                {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}},
+                {
+                    "name": version,
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                },
             ],
         },
     }
@@ -52,7 +63,12 @@ def cluster(control_plane: ControlPlane) -> Iterator[Kubectl]:
     for kind, (group, version, plural) in OTHERS.items():
         kubectl.apply(_definition(kind, group, version, plural))
         kubectl.do("wait", f"crd/{plural}.{group}", "--for=condition=Established", "--timeout=120s")
-        until(lambda plural=plural, group=group: kubectl.run("get", f"{plural}.{group}").returncode == 0, timeout_s=120)  # type: ignore[misc]
+        until(
+            lambda plural=plural, group=group: (  # type: ignore[misc]
+                kubectl.run("get", f"{plural}.{group}").returncode == 0
+            ),
+            timeout_s=120,
+        )
     yield kubectl
     for group, _, plural in OTHERS.values():
         kubectl.run("delete", f"crd/{plural}.{group}", "--wait=false")
@@ -61,7 +77,16 @@ def cluster(control_plane: ControlPlane) -> Iterator[Kubectl]:
 @pytest.mark.parametrize("which", COMBINATIONS)
 def test_the_api_server_takes_every_object(cluster: Kubectl, which: str) -> None:
     text = render("--values", str(combination(which)))
-    words = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
+    words = (
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--validate=strict",
+        "-o",
+        "name",
+        "-f",
+        "-",
+    )
     done = cluster.in_namespace("").run(*words, stdin=_in_namespaces(text))
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) == len(objects(text))
@@ -71,15 +96,33 @@ def test_the_api_server_takes_every_object(cluster: Kubectl, which: str) -> None
 def test_the_api_server_takes_the_definitions(cluster: Kubectl) -> None:
     text = render(chart=DEFINITIONS)
     done = cluster.run(
-        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+        stdin=text,
     )
     assert done.returncode == 0, done.stderr
 
 
 def test_a_field_that_kubernetes_does_not_know_would_be_found(cluster: Kubectl) -> None:
-    words = ("--values", str(combination("own-services")), "--set", "match.affinity.nodeAffinty.required=x")
+    words = (
+        "--values",
+        str(combination("own-services")),
+        "--set",
+        "match.affinity.nodeAffinty.required=x",
+    )
     done = cluster.run(
-        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=render(*words)
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+        stdin=render(*words),
     )
     assert done.returncode != 0
     assert "nodeAffinty" in done.stderr

@@ -1,4 +1,6 @@
-"""The hook before an installation, with its own rights: Secrets made once and kept, an unfit cluster refused."""
+"""The hook before an installation, with its own rights: Secrets made once and kept, an unfit
+cluster refused.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ SECRETS = ("sinal-keyring", *PARTS, "sinal-admin", "sinal-api-login", "sinal-eva
 
 
 @pytest.fixture(params=["evaluation"])
-def preparing(request: pytest.FixtureRequest, control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[Release]:
+def preparing(
+    request: pytest.FixtureRequest, control_plane: ControlPlane, kubectl: Kubectl
+) -> Iterator[Release]:
     release = Release(control_plane, kubectl.namespace, request.param)
     release.grant()
     yield release
@@ -35,7 +39,11 @@ def preparing(request: pytest.FixtureRequest, control_plane: ControlPlane, kubec
 
 def arguments(release: Release) -> list[str]:
     """What the chart's Job is started with."""
-    (job,) = (one for one in release.objects if one["metadata"]["name"] == "sinal-prepare" and one["kind"] == "Job")
+    (job,) = (
+        one
+        for one in release.objects
+        if one["metadata"]["name"] == "sinal-prepare" and one["kind"] == "Job"
+    )
     (container,) = job["spec"]["template"]["spec"]["containers"]
     return [str(word) for word in container["args"]]
 
@@ -43,11 +51,15 @@ def arguments(release: Release) -> list[str]:
 def sinal(kubeconfig: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sinal_cli", *words]
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-    return subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=120)
+    return subprocess.run(
+        command, env=environment, text=True, capture_output=True, check=False, timeout=120
+    )
 
 
 def contents(kubectl: Kubectl, name: str) -> dict[str, bytes]:
-    return {key: base64.b64decode(value) for key, value in kubectl.get("secret", name)["data"].items()}
+    return {
+        key: base64.b64decode(value) for key, value in kubectl.get("secret", name)["data"].items()
+    }
 
 
 def registration(namespace: str, service: str) -> dict[str, Any]:
@@ -88,10 +100,13 @@ def test_secrets_are_made_once_and_kept(preparing: Release, kubectl: Kubectl) ->
     assert {name: contents(kubectl, name) for name in SECRETS} == made
     for name in SECRETS:
         labels = kubectl.get("secret", name)["metadata"]["labels"]
-        assert labels == {"sinal.dev/release": "sinal"}  # none by which Helm or Argo CD would take it away
+        # none by which Helm or Argo CD would take it away
+        assert labels == {"sinal.dev/release": "sinal"}
 
 
-def test_a_secret_without_its_key_is_named_and_left_alone(preparing: Release, kubectl: Kubectl) -> None:
+def test_a_secret_without_its_key_is_named_and_left_alone(
+    preparing: Release, kubectl: Kubectl
+) -> None:
     kubectl.do("create", "secret", "generic", "sinal-keyring", "--from-literal=other=x")
     done = sinal(preparing.kubeconfig("prepare"), *arguments(preparing))
     assert done.returncode == 1
@@ -100,7 +115,16 @@ def test_a_secret_without_its_key_is_named_and_left_alone(preparing: Release, ku
 
 
 def test_users_of_nats_get_passwords(control_plane: ControlPlane, kubectl: Kubectl) -> None:
-    words = ("install", "prepare", "--namespace", kubectl.namespace, "--release", "sinal", "--nats-users", "nats-users")
+    words = (
+        "install",
+        "prepare",
+        "--namespace",
+        kubectl.namespace,
+        "--release",
+        "sinal",
+        "--nats-users",
+        "nats-users",
+    )
     done = sinal(control_plane.kubeconfig, *words)
     assert done.returncode == 0, done.stderr
     made = contents(kubectl, "nats-users")
@@ -109,7 +133,9 @@ def test_users_of_nats_get_passwords(control_plane: ControlPlane, kubectl: Kubec
     assert all(password.startswith(b"n") for password in made.values())
 
 
-def test_a_keyring_of_the_release_before_gets_its_parts(preparing: Release, kubectl: Kubectl) -> None:
+def test_a_keyring_of_the_release_before_gets_its_parts(
+    preparing: Release, kubectl: Kubectl
+) -> None:
     before = Keyring.generate()
     literal = f"--from-literal=keyring.json={before.to_json().decode()}"
     kubectl.do("create", "secret", "generic", "sinal-keyring", literal)
@@ -121,10 +147,14 @@ def test_a_keyring_of_the_release_before_gets_its_parts(preparing: Release, kube
 
 def test_a_part_of_another_keyring_is_named(preparing: Release, kubectl: Kubectl) -> None:
     other = Keyring.generate().part_for("edge").to_json().decode()
-    kubectl.do("create", "secret", "generic", "sinal-keyring-edge", f"--from-literal=keyring.json={other}")
+    kubectl.do(
+        "create", "secret", "generic", "sinal-keyring-edge", f"--from-literal=keyring.json={other}"
+    )
     done = sinal(preparing.kubeconfig("prepare"), *arguments(preparing))
     assert done.returncode == 1
-    assert "sinal-keyring-edge is not a part of the keyring in sinal-keyring: delete it" in done.stderr
+    assert (
+        "sinal-keyring-edge is not a part of the keyring in sinal-keyring: delete it" in done.stderr
+    )
 
 
 def test_an_api_of_somebody_else_is_not_taken(preparing: Release, kubectl: Kubectl) -> None:
@@ -151,7 +181,8 @@ def test_a_rotated_keyring_opens_what_the_old_one_sealed(
     before = Keyring.from_json(contents(kubectl, "sinal-keyring")["keyring.json"])
     rotate = ("keyring", "rotate", "--secret", "sinal-keyring", "--namespace", kubectl.namespace)
 
-    refused = sinal(preparing.kubeconfig("prepare"), *rotate)  # the hook may make a keyring and may not change it
+    # the hook may make a keyring and may not change it
+    refused = sinal(preparing.kubeconfig("prepare"), *rotate)
     assert refused.returncode == 1
     assert "403" in refused.stderr
 
@@ -173,5 +204,9 @@ def test_a_cluster_without_our_definitions_is_named() -> None:
             return None
 
     nothing: Any = Nothing()
-    with pytest.raises(Unfit, match=r"tenants\.sinal\.dev is missing: install the chart sinal-crds first"):
+    with pytest.raises(
+        Unfit,
+        match=r"tenants\.sinal\.dev is missing: install the chart sinal-crds "
+        r"first",
+    ):
         asyncio.run(definitions_served(nothing))

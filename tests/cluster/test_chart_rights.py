@@ -1,7 +1,9 @@
-"""Least privilege, by attempts: each account of the chart may do exactly what is written here, and nothing else.
+"""Least privilege, by attempts: each account of the chart may do exactly what is written here, and
+nothing else.
 
-Each of the accounts tries every verb on every resource below, in the release's namespace, in another one and over the
-whole cluster; a right that this page does not list fails the test as one that is missing does.
+Each of the accounts tries every verb on every resource below, in the release's namespace, in
+another one and over the whole cluster; a right that this page does not list fails the test as one
+that is missing does.
 """
 
 from __future__ import annotations
@@ -48,11 +50,20 @@ RESOURCES = (
     "external.metrics.k8s.io/sinal_queue_depth",
 )
 NAMES = {
-    "/secrets": ("sinal-metrics-adapter-tls", "sinal-keyring", "sinal-admin", "sinal-evaluation", "other"),
+    "/secrets": (
+        "sinal-metrics-adapter-tls",
+        "sinal-keyring",
+        "sinal-admin",
+        "sinal-evaluation",
+        "other",
+    ),
     "/configmaps": ("extension-apiserver-authentication", "other"),
     "coordination.k8s.io/leases": ("sinal-operator", "other"),
     "apiregistration.k8s.io/apiservices": (EXTERNAL, "v1.apps"),
-    "apiextensions.k8s.io/customresourcedefinitions": (*(f"{kind}.sinal.dev" for kind in KINDS), "others.example"),
+    "apiextensions.k8s.io/customresourcedefinitions": (
+        *(f"{kind}.sinal.dev" for kind in KINDS),
+        "others.example",
+    ),
 }
 ATTEMPTS = [
     Attempt(namespace, resource, verb, name)
@@ -67,7 +78,10 @@ Right = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]
 
 
 def rights(*given: Right) -> set[Attempt]:
-    """Namespaces, resources, verbs and names, each with each. A right on any name is one on each name."""
+    """Namespaces, resources, verbs and names, each with each.
+
+    A right on any name is one on each name.
+    """
     return {
         Attempt(namespace, resource, verb, name)
         for namespaces, resources, verbs, names in given
@@ -123,7 +137,8 @@ EXPECTED: dict[tuple[str, str], set[Attempt]] = {
         *PREPARING, ((OURS,), ("/secrets",), ("get",), ("sinal-keyring", "sinal-admin"))
     ),
     ("evaluation", "prepare"): rights(
-        *PREPARING, ((OURS,), ("/secrets",), ("get",), ("sinal-keyring", "sinal-admin", "sinal-evaluation"))
+        *PREPARING,
+        ((OURS,), ("/secrets",), ("get",), ("sinal-keyring", "sinal-admin", "sinal-evaluation")),
     ),
     ("ingress", "operator"): rights(
         *CLUSTER_OPERATOR,
@@ -134,7 +149,12 @@ EXPECTED: dict[tuple[str, str], set[Attempt]] = {
     ),
     ("ingress", "api"): rights(
         (ALL, ("sinal.dev/funnels",), ("create", "patch"), ()),
-        (ALL, ("sinal.dev/tenants", "sinal.dev/destinations", "sinal.dev/gatewayintegrations"), ("patch",), ()),
+        (
+            ALL,
+            ("sinal.dev/tenants", "sinal.dev/destinations", "sinal.dev/gatewayintegrations"),
+            ("patch",),
+            (),
+        ),
     ),
     ("external-metrics", "metrics-adapter"): rights(*ADAPTER),
     ("external-metrics", "prepare"): rights(*PREPARING),
@@ -149,7 +169,9 @@ WORDS = {"namespaced": ("--set", f"watchNamespaces={{{SHOP}}}")}
 
 
 @pytest.fixture(scope="module", params=sorted({which for which, _ in EXPECTED}))
-def release(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Iterator[tuple[str, Release]]:
+def release(
+    request: pytest.FixtureRequest, control_plane: ControlPlane
+) -> Iterator[tuple[str, Release]]:
     admin = Kubectl(control_plane.kubeconfig)
     for namespace in (OURS, SHOP):
         admin.run("create", "namespace", namespace)
@@ -167,7 +189,9 @@ async def test_each_account_may_do_what_is_listed_and_nothing_else(
     for (of, role), expected in EXPECTED.items():
         if of == which:
             found = await reviews.allowed(f"sinal-{role}", ATTEMPTS)
-            assert (sorted(found - expected), sorted(expected - found)) == ([], []), f"{which}: {role}"
+            assert (sorted(found - expected), sorted(expected - found)) == ([], []), (
+                f"{which}: {role}"
+            )
 
 
 def test_no_pod_of_the_runtime_carries_a_token(release: tuple[str, Release]) -> None:
@@ -187,24 +211,32 @@ def test_no_pod_of_the_runtime_carries_a_token(release: tuple[str, Release]) -> 
 async def test_people_see_and_edit_through_the_clusters_own_roles(
     control_plane: ControlPlane, release: tuple[str, Release]
 ) -> None:
-    """The aggregated roles say what the cluster's view, edit and admin get (its controllers add it up)."""
+    """The aggregated roles say what the cluster's view, edit and admin get (its controllers add it
+    up).
+    """
     which, found = release
     people = {
         role["metadata"]["name"].rpartition("-")[2]: role
         for role in found.objects
-        if role["kind"] == "ClusterRole" and any("aggregate-to" in label for label in role["metadata"]["labels"])
+        if role["kind"] == "ClusterRole"
+        and any("aggregate-to" in label for label in role["metadata"]["labels"])
     }
     if which == "namespaced":
         assert people == {}
         return
     assert sorted(people) == ["admin", "edit", "view"]
-    verbs = {name: sorted({verb for rule in role["rules"] for verb in rule["verbs"]}) for name, role in people.items()}
+    verbs = {
+        name: sorted({verb for rule in role["rules"] for verb in rule["verbs"]})
+        for name, role in people.items()
+    }
     assert verbs == {
         "view": ["get", "list", "watch"],
         "edit": ["create", "delete", "get", "list", "patch", "update", "watch"],
         "admin": ["deletecollection"],
     }
     viewed = {resource for rule in people["view"]["rules"] for resource in rule["resources"]}
-    assert not {one for one in viewed if one.startswith("gatewayintegrations")}, "their statuses hold webhook URLs"
+    assert not {one for one in viewed if one.startswith("gatewayintegrations")}, (
+        "their statuses hold webhook URLs"
+    )
     for role in people.values():
         assert {group for rule in role["rules"] for group in rule["apiGroups"]} == {"sinal.dev"}

@@ -1,7 +1,8 @@
 """A real Prometheus over the operator and the metrics adapter: every panel about those has data.
 
-kube-state-metrics is a page here that it wrote over these very autoscalers (version 2.18): it takes minutes to build.
-The other queries of the dashboards meet a Prometheus over a running platform, in tests/monitoring.
+kube-state-metrics is a page here that it wrote over these very autoscalers (version 2.18): it takes
+minutes to build. The other queries of the dashboards meet a Prometheus over a running platform, in
+tests/monitoring.
 """
 
 from __future__ import annotations
@@ -36,9 +37,13 @@ def scraped(
     nats_server: NatsProcess,
     tmp_path: Path,
 ) -> Iterator[list[str]]:
-    """Addresses of an operator, of an adapter that the API server asks, and of kube-state-metrics' page."""
+    """Addresses of an operator, of an adapter that the API server asks, and of kube-state-metrics'
+    page.
+    """
     control_plane.start_controllers()
-    adapter = AdapterProcess(tmp_path, control_plane, namespace=kubectl.namespace, nats_url=nats_server.url)
+    adapter = AdapterProcess(
+        tmp_path, control_plane, namespace=kubectl.namespace, nats_url=nats_server.url
+    )
     with registered(kubectl, adapter), state_page.served() as states:
         yield [running.url.removeprefix("http://"), adapter.address, states]
 
@@ -58,13 +63,21 @@ async def watching(
 
 
 def scaled(role: str) -> list[dict[str, Any]]:
-    """The chart's autoscaler of a role, as it is rendered, and a Deployment without pods for it to move."""
+    """The chart's autoscaler of a role, as it is rendered, and a Deployment without pods for it to
+    move.
+    """
     rendered = objects(render("--values", str(combination("external-metrics")), namespace="any"))
     name = f"{RELEASE}-{role}"
     found = [
-        {**manifest, "metadata": {key: value for key, value in manifest["metadata"].items() if key != "namespace"}}
+        {
+            **manifest,
+            "metadata": {
+                key: value for key, value in manifest["metadata"].items() if key != "namespace"
+            },
+        }
         for manifest in rendered
-        if manifest["metadata"]["name"] == name and manifest["kind"] in ("Deployment", "HorizontalPodAutoscaler")
+        if manifest["metadata"]["name"] == name
+        and manifest["kind"] in ("Deployment", "HorizontalPodAutoscaler")
     ]
     assert len(found) == 2, [manifest["kind"] for manifest in found]
     return found
@@ -78,6 +91,10 @@ async def test_panels_about_the_cluster_have_data(
     assert len(queries) == 9, "\n".join(map(str, queries))
     kubectl.apply(shop.shop())
     kubectl.apply(*scaled("match"), *scaled("dispatch"))
-    kubectl.apply(shop.destination("sem-token", key="not-there"))  # a table of what is not ready needs a row
-    async with watching(prometheus_program, tmp_path / "prometheus", scraped) as (prometheus, session):
+    # a table of what is not ready needs a row
+    kubectl.apply(shop.destination("sem-token", key="not-there"))
+    async with watching(prometheus_program, tmp_path / "prometheus", scraped) as (
+        prometheus,
+        session,
+    ):
         await Seen(prometheus, session, queries).all_with(within_s=PATIENCE_S)

@@ -1,4 +1,6 @@
-"""A funnel declared through the operations API becomes an object of the cluster, within the rights granted to it."""
+"""A funnel declared through the operations API becomes an object of the cluster, within the rights
+granted to it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ RIGHTS = {
             "kind": "Role",
             "metadata": {"name": "sinal-api"},
             "rules": [
-                {"apiGroups": ["sinal.dev"], "resources": ["funnels"], "verbs": ["create", "patch"]},
+                {
+                    "apiGroups": ["sinal.dev"],
+                    "resources": ["funnels"],
+                    "verbs": ["create", "patch"],
+                },
                 {
                     "apiGroups": ["sinal.dev"],
                     "resources": ["tenants", "destinations", "gatewayintegrations"],
@@ -40,7 +46,11 @@ RIGHTS = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",
             "metadata": {"name": "sinal-api"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "sinal-api"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": "sinal-api",
+            },
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
         },
     ],
@@ -58,18 +68,24 @@ class Api:
     async def declare(self, name: str, **spec: Any) -> tuple[int, dict[str, Any]]:
         """`POST /api/v1/funnels` for the tenant `loja`."""
         body = {"tenant": "loja", "name": name, "spec": spec}
-        async with self.session.post(f"{self.url}/api/v1/funnels", json=body, headers=self.headers) as answer:
+        async with self.session.post(
+            f"{self.url}/api/v1/funnels", json=body, headers=self.headers
+        ) as answer:
             return answer.status, await answer.json(content_type=None)
 
     async def suspend(self, kind: str, name: str, stopped: bool) -> tuple[int, dict[str, Any]]:
         """`PUT /api/v1/suspensions` for a part of the tenant `loja`, or for it."""
         body = {"tenant": "loja", "kind": kind, "name": name, "suspended": stopped}
-        async with self.session.put(f"{self.url}/api/v1/suspensions", json=body, headers=self.headers) as answer:
+        async with self.session.put(
+            f"{self.url}/api/v1/suspensions", json=body, headers=self.headers
+        ) as answer:
             return answer.status, await answer.json(content_type=None)
 
     async def suspended(self) -> set[tuple[str, str]]:
         """What stands still now."""
-        async with self.session.get(f"{self.url}/api/v1/suspensions", headers=self.headers) as answer:
+        async with self.session.get(
+            f"{self.url}/api/v1/suspensions", headers=self.headers
+        ) as answer:
             return {(one["kind"], one["name"]) for one in (await answer.json())["suspended"]}
 
     async def names(self) -> set[str]:
@@ -80,17 +96,25 @@ class Api:
 
 @pytest.fixture
 async def api(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Api]:
-    """Operator and API beside a cluster; the API may apply manifests, as a user that has no right yet."""
+    """Operator and API beside a cluster.
+
+    The API may apply manifests, as a user that has no right yet.
+    """
     settings = {"KUBECONFIG": str(control_plane.kubeconfig)}
     platform = Platform(tmp_path, manifests=[], settings=settings, roles=("operator",))
     settings["SINAL_PUBLIC_URL"] = platform.ingest
     try:
         await platform.start()
-        settings["KUBECONFIG"] = str(control_plane.authority.kubeconfig("sinal-api", control_plane.url, USER))
+        settings["KUBECONFIG"] = str(
+            control_plane.authority.kubeconfig("sinal-api", control_plane.url, USER)
+        )
         settings["SINAL_MANIFEST_APPLY"] = "true"
         platform.start_role("api")
-        # A connection for each request: one that is kept is closed by the server while a test waits for the cluster.
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        # A connection for each request: one that is kept is closed by the server while a test waits
+        # for the cluster.
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True)
+        ) as session:
             kubectl.apply(shop.shop())
             kubectl.wait("tenant", "loja", timeout_s=120)
             found = Api(platform.api, platform.admin, session)
@@ -122,8 +146,13 @@ async def test_what_the_rights_allow_becomes_ready(api: Api, kubectl: Kubectl) -
     assert kubectl.run("get", "funnel", "novo").returncode != 0
 
     grant(kubectl)
-    status, made = await api.declare("novo", destinationRefs=["pixel"], landingHosts=["novo.example"])
-    assert (status, made.get("kept_as")) == (201, f"funnels.sinal.dev/novo in {kubectl.namespace}"), made
+    status, made = await api.declare(
+        "novo", destinationRefs=["pixel"], landingHosts=["novo.example"]
+    )
+    assert (status, made.get("kept_as")) == (
+        201,
+        f"funnels.sinal.dev/novo in {kubectl.namespace}",
+    ), made
     kubectl.wait("funnel", "novo", timeout_s=120)
     there = json.loads(kubectl.do("get", "funnel", "novo", "-o", "json", "--show-managed-fields"))
     assert there["spec"]["landingHosts"] == ["novo.example"]
@@ -146,14 +175,26 @@ async def test_a_field_of_somebody_else_is_not_taken(api: Api, kubectl: Kubectl)
     assert kubectl.get("funnel", "alheio")["spec"]["tenantRef"] == "outra"
 
 
-async def test_what_a_policy_of_the_cluster_refuses_is_told_in_its_words(api: Api, kubectl: Kubectl) -> None:
+async def test_what_a_policy_of_the_cluster_refuses_is_told_in_its_words(
+    api: Api, kubectl: Kubectl
+) -> None:
     grant(kubectl)
     policy = f"no-funnels-{kubectl.namespace}"
     group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": policy}}
-    rule = {"apiGroups": ["sinal.dev"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["funnels"]}
-    names = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": kubectl.namespace}}}
+    rule = {
+        "apiGroups": ["sinal.dev"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE"],
+        "resources": ["funnels"],
+    }
+    names = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": kubectl.namespace}}
+    }
     matches = {"resourceRules": [rule], **names}
-    says = {"expression": "!object.metadata.name.startsWith('proibido')", "message": "names of the marketing team only"}
+    says = {
+        "expression": "!object.metadata.name.startsWith('proibido')",
+        "message": "names of the marketing team only",
+    }
     kubectl.apply({**group, "kind": "ValidatingAdmissionPolicy",
                    "spec": {"matchConstraints": matches, "validations": [says]}})  # fmt: skip
     kubectl.apply({**group, "kind": "ValidatingAdmissionPolicyBinding",
@@ -171,7 +212,12 @@ async def test_what_a_policy_of_the_cluster_refuses_is_told_in_its_words(api: Ap
 
 
 async def test_each_kind_is_suspended_and_resumed(api: Api, kubectl: Kubectl) -> None:
-    names = {"Funnel": "curso", "Destination": "pixel", "GatewayIntegration": "vendas", "Tenant": "loja"}
+    names = {
+        "Funnel": "curso",
+        "Destination": "pixel",
+        "GatewayIntegration": "vendas",
+        "Tenant": "loja",
+    }
     status, refused = await api.suspend("Destination", "pixel", True)
     assert status == 403 and "the verbs `patch` on `destinations.sinal.dev`" in refused["detail"]
     grant(kubectl)
@@ -188,16 +234,26 @@ async def test_each_kind_is_suspended_and_resumed(api: Api, kubectl: Kubectl) ->
     assert await api.suspended() == set()
 
 
-async def test_what_somebody_has_applied_on_the_servers_side_stays_theirs(api: Api, kubectl: Kubectl) -> None:
+async def test_what_somebody_has_applied_on_the_servers_side_stays_theirs(
+    api: Api, kubectl: Kubectl
+) -> None:
     grant(kubectl)
     pixel = shop.destination()
     pixel["spec"]["suspended"] = False
     kubectl.do(
-        "apply", "--server-side", "--force-conflicts", "--field-manager=flux", "-f", "-", stdin=json.dumps(pixel)
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=flux",
+        "-f",
+        "-",
+        stdin=json.dumps(pixel),
     )
     status, refused = await api.suspend("Destination", "pixel", True)
     assert status == 409, refused
-    assert [(one["field"], "'flux'" in one["message"]) for one in refused["errors"]] == [("spec.suspended", True)]
+    assert [(one["field"], "'flux'" in one["message"]) for one in refused["errors"]] == [
+        ("spec.suspended", True)
+    ]
     assert kubectl.get("destination", "pixel")["spec"]["suspended"] is False
 
 

@@ -1,4 +1,6 @@
-"""gitops/examples on a real API server with Argo CD's own definitions: every object is taken, with no unknown field."""
+"""gitops/examples on a real API server with Argo CD's own definitions: every object is taken, with
+no unknown field.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,16 @@ from tests.support import gitops
 from tests.support.gitops import ENVIRONMENTS, EXAMPLES
 
 NAMESPACES = ("argocd", "sinal")
-STRICT = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
+STRICT = (
+    "apply",
+    "--server-side",
+    "--dry-run=server",
+    "--validate=strict",
+    "-o",
+    "name",
+    "-f",
+    "-",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
-"""`kubectl sinal` as a person uses it: kubectl finds it, a real API server tells of objects, a real API role of events.
+"""`kubectl sinal` as a person uses it: kubectl finds it, a real API server tells of objects, a real
+API role of events.
 
-There is no kubelet here, so a port-forward ends nowhere; in its place a stand-in for kubectl relays to the API's port,
-says what kubectl says, and hands every other word to kubectl.
+There is no kubelet here, so a port-forward ends nowhere; in its place a stand-in for kubectl relays
+to the API's port, says what kubectl says, and hands every other word to kubectl.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def _chart(kubectl: Kubectl, name: str = "sinal-api") -> None:
     spec: Mapping[str, Any] = {"ports": [{"name": "http", "port": 8080}]}
     metadata = {"name": name, "labels": labels}
     kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-    kubectl.do("create", "secret", "generic", "sinal-admin", f"--from-literal=admin-key={ADMIN_KEY}")
+    kubectl.do(
+        "create", "secret", "generic", "sinal-admin", f"--from-literal=admin-key={ADMIN_KEY}"
+    )
 
 
 async def test_a_person_finds_out_what_became_of_an_order(
@@ -95,9 +98,16 @@ async def test_a_person_finds_out_what_became_of_an_order(
     rows = sinal.lines("status", *here)
     assert {row["ready"] for row in rows} == {"True"}, rows
     assert (rows[0]["kind"], rows[0]["name"]) == ("Tenant", "loja")
-    assert {row["kind"] for row in rows} == {"Tenant", "Destination", "Funnel", "GatewayIntegration"}
+    assert {row["kind"] for row in rows} == {
+        "Tenant",
+        "Destination",
+        "Funnel",
+        "GatewayIntegration",
+    }
     everywhere = sinal.lines("status", "-A")
-    assert [row["name"] for row in everywhere if row["namespace"] == kubectl.namespace] == [row["name"] for row in rows]
+    assert [row["name"] for row in everywhere if row["namespace"] == kubectl.namespace] == [
+        row["name"] for row in rows
+    ]
     assert sinal("status", "-n", "nobody-is-here")[0] == 0
     code, _, err = sinal("status", "--context", "elsewhere")
     assert code == 2 and "elsewhere" in err and "Traceback" not in err
@@ -120,11 +130,18 @@ async def test_a_person_finds_out_what_became_of_an_order(
     code, told, err = relayed("explain", order)
     assert code == 0 and "So it was delivered." in told, err
     words, alive = _relayed(tmp_path)
-    assert {"port-forward", "service/sinal-api", ":http", f"--namespace={kubectl.namespace}"} <= words
+    assert {
+        "port-forward",
+        "service/sinal-api",
+        ":http",
+        f"--namespace={kubectl.namespace}",
+    } <= words
     assert not alive
     findings = relayed.lines("doctor", "--service", f"{kubectl.namespace}/sinal-api")
     assert {one["grade"] for one in findings} == {"ok"}, findings
-    code, _, err = relayed("doctor", "--key-secret", f"{kubectl.namespace}/sinal-admin", "--key-name", "other")
+    code, _, err = relayed(
+        "doctor", "--key-secret", f"{kubectl.namespace}/sinal-admin", "--key-name", "other"
+    )
     assert code == 2 and "other" in err
 
 
@@ -134,7 +151,9 @@ def _relay(tmp_path: Path, control_plane: ControlPlane, port: int) -> Plugin:
     folder.mkdir()
     standin = folder / "kubectl"
     pid = str(tmp_path / "relay.pid")
-    standin.write_text(RELAY.format(python=sys.executable, kubectl=f"{SCRIPTS}/kubectl", pid=pid, port=port))
+    standin.write_text(
+        RELAY.format(python=sys.executable, kubectl=f"{SCRIPTS}/kubectl", pid=pid, port=port)
+    )
     standin.chmod(0o755)
     return Plugin(control_plane.kubeconfig, f"{folder}:{SCRIPTS}:{os.environ['PATH']}")
 

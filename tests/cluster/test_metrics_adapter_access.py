@@ -1,4 +1,6 @@
-"""Who may read the metrics is decided by the API server: nobody unknown, nobody without the right."""
+"""Who may read the metrics is decided by the API server: nobody unknown, nobody without the
+right.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def adapter(
     control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
 ) -> Iterator[AdapterProcess]:
     """One replica, registered and ready."""
-    process = AdapterProcess(tmp_path, control_plane, namespace=kubectl.namespace, nats_url=nats_server.url)
+    process = AdapterProcess(
+        tmp_path, control_plane, namespace=kubectl.namespace, nats_url=nats_server.url
+    )
     with registered(kubectl, process):
         yield process
 
@@ -38,7 +42,9 @@ def _token(kubectl: Kubectl, account: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {kubectl.do('create', 'token', account).strip()}"}
 
 
-def test_nobody_unknown_gets_an_answer(adapter: AdapterProcess, kubectl: Kubectl, path: str) -> None:
+def test_nobody_unknown_gets_an_answer(
+    adapter: AdapterProcess, kubectl: Kubectl, path: str
+) -> None:
     context = trusting(kubectl)
     for headers in (
         {},
@@ -79,9 +85,19 @@ def test_an_account_needs_the_right(adapter: AdapterProcess, kubectl: Kubectl, p
     assert f"system:serviceaccount:{kubectl.namespace}:reader" in body["message"]
 
     rules = [{"apiGroups": [GROUP], "resources": ["sinal_queue_depth"], "verbs": ["list"]}]
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "depths"}}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "depths"},
+    }
     kubectl.apply({**role, "rules": rules})
-    kubectl.do("create", "rolebinding", "depths", "--role=depths", f"--serviceaccount={kubectl.namespace}:another")
+    kubectl.do(
+        "create",
+        "rolebinding",
+        "depths",
+        "--role=depths",
+        f"--serviceaccount={kubectl.namespace}:another",
+    )
     status, body = adapter.direct(path, headers=_token(kubectl, "another"), context=context)
     assert status == 200
     assert [(item["metricLabels"], item["value"]) for item in body["items"]] == [
@@ -99,7 +115,9 @@ def test_through_the_api_server_it_is_the_asker_who_needs_the_right(
     assert json.loads(kubectl.do("get", "--raw", path))["kind"] == "ExternalMetricValueList"
 
 
-def test_what_there_is_not_is_a_status(adapter: AdapterProcess, kubectl: Kubectl, path: str) -> None:
+def test_what_there_is_not_is_a_status(
+    adapter: AdapterProcess, kubectl: Kubectl, path: str
+) -> None:
     for asked, status, word in (
         (path.replace("depth", "width"), "NotFound", "sinal_queue_depth"),
         (f"{path}?labelSelector=role%3Dmach", "NotFound", "match and dispatch"),

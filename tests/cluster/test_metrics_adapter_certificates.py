@@ -1,4 +1,6 @@
-"""The adapter's certificate: made once whoever comes first, changed while it serves, and nothing of others touched."""
+"""The adapter's certificate: made once whoever comes first, changed while it serves, and nothing of
+others touched.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,19 @@ REGISTRATION = f"/apis/apiregistration.k8s.io/v1/apiservices/{API_SERVICE}"
 
 
 @pytest.fixture
-def make(control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path) -> Iterator[Make]:
+def make(
+    control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
+) -> Iterator[Make]:
     """Replicas, each with settings of its own."""
     with ExitStack() as stack:
 
         def one(**settings: str) -> AdapterProcess:
             process = AdapterProcess(
-                tmp_path, control_plane, namespace=kubectl.namespace, nats_url=nats_server.url, settings=settings
+                tmp_path,
+                control_plane,
+                namespace=kubectl.namespace,
+                nats_url=nats_server.url,
+                settings=settings,
             )
             stack.callback(process.kill)
             return process
@@ -57,14 +65,18 @@ def _stored(kubectl: Kubectl, name: str) -> str:
 
 
 def _bundle(kubectl: Kubectl) -> str:
-    return base64.b64decode(kubectl.get("apiservice", API_SERVICE)["spec"].get("caBundle", "")).decode()
+    return base64.b64decode(
+        kubectl.get("apiservice", API_SERVICE)["spec"].get("caBundle", "")
+    ).decode()
 
 
 def test_replicas_that_start_at_once_share_one_certificate(make: Make, kubectl: Kubectl) -> None:
     replicas = [make() for _ in range(3)]
     with registered(kubectl, *replicas):
         version = kubectl.get("secret", SECRET)["metadata"]["resourceVersion"]
-        assert {_shown(replica).strip() for replica in replicas} == {_stored(kubectl, "tls.crt").strip()}
+        assert {_shown(replica).strip() for replica in replicas} == {
+            _stored(kubectl, "tls.crt").strip()
+        }
         assert _bundle(kubectl) == _stored(kubectl, "ca.crt")
         assert kubectl.get("secret", SECRET)["metadata"]["resourceVersion"] == version
 
@@ -72,7 +84,9 @@ def test_replicas_that_start_at_once_share_one_certificate(make: Make, kubectl: 
 async def test_a_certificate_is_changed_while_it_serves(
     make: Make, control_plane: ControlPlane, kubectl: Kubectl
 ) -> None:
-    """Two replicas, asked all the time, from before a rotation until the authority before it is forgotten."""
+    """Two replicas, asked all the time, from before a rotation until the authority before it is
+    forgotten.
+    """
     replicas = [make(SINAL_ADAPTER_CERTIFICATE_HOURS=str(36 / 3600)) for _ in range(2)]
     with registered(kubectl, *replicas):
         first, before = _shown(replicas[1]), _bundle(kubectl)
@@ -85,7 +99,9 @@ async def test_a_certificate_is_changed_while_it_serves(
                     trusted = base64.b64decode((await answer.json())["spec"]["caBundle"]).decode()
                 async with api.session.get(api.path("Secret", SECRET)) as answer:
                     context = trusting_in(await answer.json())
-                assert await asyncio.to_thread(replicas[1].status, "/healthz", context=context) == 200
+                assert (
+                    await asyncio.to_thread(replicas[1].status, "/healthz", context=context) == 200
+                )
                 overlapped = overlapped or (before in trusted and trusted != before)
                 forgotten = before not in trusted
                 await asyncio.sleep(0.05)  # those who are asked have their own work to do

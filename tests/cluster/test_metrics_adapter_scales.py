@@ -1,6 +1,7 @@
 """A real autoscaler moves Deployments with a real backlog, through the API server and back.
 
-No pod runs here: the autoscaler reads the metric and writes the scale, which is all that is asked of it.
+No pod runs here: the autoscaler reads the metric and writes the scale, which is all that is asked
+of it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def adapter(
 ) -> Iterator[AdapterProcess]:
     """One replica, registered and ready, beside all controllers."""
     control_plane.start_controllers()
-    process = AdapterProcess(tmp_path, control_plane, namespace=kubectl.namespace, nats_url=nats_server.url)
+    process = AdapterProcess(
+        tmp_path, control_plane, namespace=kubectl.namespace, nats_url=nats_server.url
+    )
     with registered(kubectl, process):
         yield process
 
@@ -94,19 +97,30 @@ async def test_the_backlog_moves_both_deployments_up_and_down(
     await _queue(bus, "t.loja.in.click", 350)
     await _queue(bus, "t.outra.in.click", 300)
     await _queue(bus, "t.loja.out.pixel", 150)
-    until(lambda: (values(kubectl, "role=match"), values(kubectl, "role=dispatch")) == (["650"], ["150"]))
+    until(
+        lambda: (
+            (values(kubectl, "role=match"), values(kubectl, "role=dispatch")) == (["650"], ["150"])
+        )
+    )
     until(lambda: _replicas(kubectl, "match") == 7, timeout_s=UP_S)
     until(lambda: _replicas(kubectl, "dispatch") == 2, timeout_s=UP_S)
 
     await bus.api("STREAM.PURGE.T-loja")
     await bus.api("STREAM.PURGE.T-outra")
     until(lambda: values(kubectl, "role=match") == ["0"])
-    until(lambda: _replicas(kubectl, "match") == 1 and _replicas(kubectl, "dispatch") == 1, timeout_s=UP_S)
+    until(
+        lambda: _replicas(kubectl, "match") == 1 and _replicas(kubectl, "dispatch") == 1,
+        timeout_s=UP_S,
+    )
     assert _active(kubectl, "match")[0] == "True"
 
 
 async def test_without_an_adapter_or_a_broker_the_size_stays(
-    adapter: AdapterProcess, kubectl: Kubectl, bus: Bus, make_tenant: MakeTenant, nats_server: NatsProcess
+    adapter: AdapterProcess,
+    kubectl: Kubectl,
+    bus: Bus,
+    make_tenant: MakeTenant,
+    nats_server: NatsProcess,
 ) -> None:
     await make_tenant("loja")
     kubectl.apply(_deployment("match"), _autoscaler("match"))
@@ -129,5 +143,6 @@ async def test_without_an_adapter_or_a_broker_the_size_stays(
     kubectl.do("get", "--raw", "/apis/external.metrics.k8s.io/v1beta1")
     assert _replicas(kubectl, "match") == 5
 
-    nats_server.start()  # its consumers were in memory: what they had to work on counts all the same
+    # its consumers were in memory: what they had to work on counts all the same
+    nats_server.start()
     until(lambda: values(kubectl, "role=match") == ["450"], timeout_s=UP_S)

@@ -1,4 +1,6 @@
-"""NATS is killed while sales come in: its consumers were in memory only, and no sale is lost or sent twice for it."""
+"""NATS is killed while sales come in: its consumers were in memory only, and no sale is lost or
+sent twice for it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from tests.support.platform import Platform
 KILLS, APART_S = 3, 3.0
 
 
-async def test_consumers_in_memory_cost_no_sale_and_repeat_none(platform: Platform, kubectl: Kubectl) -> None:
+async def test_consumers_in_memory_cost_no_sale_and_repeat_none(
+    platform: Platform, kubectl: Kubectl
+) -> None:
     kubectl.apply(shop.shop())
     kubectl.wait("gwi", "vendas", timeout_s=120)
     sales = Sales(kubectl.get("gwi", "vendas")["status"]["webhookURL"])
@@ -35,7 +39,10 @@ async def test_consumers_in_memory_cost_no_sale_and_repeat_none(platform: Platfo
         purchases = await received(platform, session)
     async with lanes(platform.nats.url, keyring) as look:
         infos = await look.jetstream.consumers_info("T-loja")
-        assert {info.name: info.config.mem_storage for info in infos} == {"match": True, "dispatch-pixel": True}
+        assert {info.name: info.config.mem_storage for info in infos} == {
+            "match": True,
+            "dispatch-pixel": True,
+        }
     print(f"{sales.taken} sales taken, answers {dict(sales.answers)}, ledger {ledger}")
     # one that was answered 503 because the broker's ack was lost with it may be there as well
     assert sales.taken <= ledger["accepted"] <= sum(sales.answers.values())

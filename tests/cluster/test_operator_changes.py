@@ -1,4 +1,7 @@
-"""What is declared otherwise reaches the runtime's plan at once; what is not changed costs nothing."""
+"""What is declared otherwise reaches the runtime's plan at once.
+
+What is not changed costs nothing.
+"""
 
 from __future__ import annotations
 
@@ -85,15 +88,23 @@ async def test_what_somebody_breaks_in_nats_is_mended_and_told(
             return "match" in await look.consumers("loja")
 
         await eventually(mended)
-    until(lambda: any(event["message"] == "consumer match created" for event in kubectl.list("events")))
+    until(
+        lambda: any(
+            event["message"] == "consumer match created" for event in kubectl.list("events")
+        )
+    )
 
 
-def test_a_status_that_somebody_spoils_is_put_right(running: OperatorProcess, kubectl: Kubectl) -> None:
+def test_a_status_that_somebody_spoils_is_put_right(
+    running: OperatorProcess, kubectl: Kubectl
+) -> None:
     kubectl.apply(shop.shop())
     kubectl.wait("gwi", "vendas")
     url = kubectl.get("gwi", "vendas")["status"]["webhookURL"]
     spoilt = json.dumps({"status": {"webhookURL": "http://elsewhere.example"}})
-    kubectl.do("patch", "gwi", "vendas", "--subresource=status", "--type=merge", f"--patch={spoilt}")
+    kubectl.do(
+        "patch", "gwi", "vendas", "--subresource=status", "--type=merge", f"--patch={spoilt}"
+    )
     until(lambda: kubectl.get("gwi", "vendas")["status"]["webhookURL"] == url)
 
 
@@ -109,7 +120,9 @@ def test_a_condition_of_another_writer_stays(running: OperatorProcess, kubectl: 
     kubectl.wait("tenant", "loja")
     ours = kubectl.get("tenant", "loja")["status"]["conditions"]
     change = json.dumps({"status": {"conditions": [theirs, *ours]}})
-    kubectl.do("patch", "tenant", "loja", "--subresource=status", "--type=merge", f"--patch={change}")
+    kubectl.do(
+        "patch", "tenant", "loja", "--subresource=status", "--type=merge", f"--patch={change}"
+    )
     kubectl.apply(shop.tenant(suspended=True))
     until(lambda: kubectl.condition("tenant", "loja")["reason"] == "Suspended")
     assert kubectl.condition("tenant", "loja", "Audited") == theirs
@@ -127,11 +140,18 @@ def test_a_quiet_cluster_sees_no_write(running: OperatorProcess, kubectl: Kubect
     assert len(kubectl.list("events")) == events
 
 
-def test_nothing_of_ours_is_written_into_what_people_own(running: OperatorProcess, kubectl: Kubectl) -> None:
+def test_nothing_of_ours_is_written_into_what_people_own(
+    running: OperatorProcess, kubectl: Kubectl
+) -> None:
     kubectl.apply(shop.shop())
     kubectl.wait("tenant", "loja")
     kubectl.wait("gwi", "vendas")
-    for kind, name in (("secret", "keys"), ("destination", "pixel"), ("funnel", "curso"), ("gwi", "vendas")):
+    for kind, name in (
+        ("secret", "keys"),
+        ("destination", "pixel"),
+        ("funnel", "curso"),
+        ("gwi", "vendas"),
+    ):
         metadata = kubectl.get(kind, name)["metadata"]
         assert "finalizers" not in metadata
         assert set(metadata["annotations"]) == {"kubectl.kubernetes.io/last-applied-configuration"}

@@ -23,7 +23,9 @@ from tests.support.nats_process import NatsProcess
 
 
 @pytest.fixture
-def impatient(account: Path, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path) -> Iterator[OperatorProcess]:
+def impatient(
+    account: Path, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
+) -> Iterator[OperatorProcess]:
     """An operator that lets a tenant go after two seconds without NATS."""
     process = OperatorProcess(
         tmp_path,
@@ -62,7 +64,10 @@ async def test_a_retained_queue_waits_for_a_tenant_of_the_same_name(
 async def test_a_tenant_is_renamed_by_saying_whose_place_the_new_one_takes(
     nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
 ) -> None:
-    """In one namespace; the new one first, as a change in Git makes it, and the webhook URL stays."""
+    """In one namespace.
+
+    The new one first, as a change in Git makes it, and the webhook URL stays.
+    """
     kubectl.apply(shop.shop())
     kubectl.wait("gatewayintegration", "vendas")
     url = kubectl.get("gatewayintegration", "vendas")["status"]["webhookURL"]
@@ -74,8 +79,11 @@ async def test_a_tenant_is_renamed_by_saying_whose_place_the_new_one_takes(
         until(lambda: kubectl.condition("tenant", "nova").get("reason") == "StreamForeign")
         assert "sinal.dev/heir-of: loja" in kubectl.condition("tenant", "nova")["message"]
         kubectl.do("annotate", "tenant", "nova", "sinal.dev/heir-of=loja")
-        kubectl.do("delete", "destination/pixel", "funnel/curso", "gatewayintegration/vendas")  # whose is immutable
-        kubectl.apply(shop.destination(of="nova"), shop.funnel(of="nova"), shop.integration(of="nova"))
+        # whose is immutable
+        kubectl.do("delete", "destination/pixel", "funnel/curso", "gatewayintegration/vendas")
+        kubectl.apply(
+            shop.destination(of="nova"), shop.funnel(of="nova"), shop.integration(of="nova")
+        )
         kubectl.wait("tenant", "nova")
         kubectl.wait("gatewayintegration", "vendas")
         message = await look.jetstream.get_msg("T-loja", subject="t.loja.in.sale")
@@ -171,7 +179,9 @@ async def test_what_is_deleted_stops_whoever_waits_for_its_slug(
             kubectl.do("delete", "tenant", name, "--ignore-not-found", "--timeout=120s")
             living.discard(name)
             plans = await look.plans()
-            assert {plan.name for plan in plans.values()} <= living, f"{name} is gone, and its plan is in force"
+            assert {plan.name for plan in plans.values()} <= living, (
+                f"{name} is gone, and its plan is in force"
+            )
             if policy == "Delete" and living:
                 until(partial(works, frozenset(living)))
         assert await look.plans() == {}
@@ -182,13 +192,17 @@ async def test_what_is_deleted_stops_whoever_waits_for_its_slug(
 async def test_a_plan_whose_tenant_went_without_the_operator_is_told_to_the_runtime(
     nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
 ) -> None:
-    """For `sinal doctor`: somebody took the finalizer away while no operator ran, and the sales go on."""
+    """For `sinal doctor`: somebody took the finalizer away while no operator ran, and the sales go
+    on.
+    """
     kubectl.apply(shop.tenant())
     kubectl.wait("tenant", "loja")
     async with lanes(nats_server.url, running.keyring) as look:
         assert await look.orphans() == []
         await running.stop()
-        kubectl.do("patch", "tenant", "loja", "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+        kubectl.do(
+            "patch", "tenant", "loja", "--type=merge", '--patch={"metadata":{"finalizers":null}}'
+        )
         kubectl.do("delete", "tenant", "loja", "--timeout=120s")
         running.start()
         async with asyncio.timeout(120):
@@ -222,7 +236,10 @@ async def test_a_dead_nats_does_not_hold_a_tenant_for_ever(
 
 
 async def test_a_namespace_goes_with_its_tenants(
-    control_plane: ControlPlane, nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+    control_plane: ControlPlane,
+    nats_server: NatsProcess,
+    running: OperatorProcess,
+    kubectl: Kubectl,
 ) -> None:
     control_plane.start_controllers()
     kubectl.apply(shop.shop())
@@ -235,7 +252,10 @@ async def test_a_namespace_goes_with_its_tenants(
 async def test_the_definition_of_tenants_can_be_deleted_while_the_operator_runs(
     nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
 ) -> None:
-    """Discovery lists no `patch` of it then, and Kopf serves it no more; the Tenants must go all the same."""
+    """Discovery lists no `patch` of it then, and Kopf serves it no more.
+
+    The Tenants must go all the same.
+    """
     kubectl.apply(shop.shop(), shop.tenant("dropped", deletionPolicy="Delete"))
     kubectl.wait("tenant")
     try:

@@ -1,4 +1,7 @@
-"""What the runtime sees shows in `kubectl get`; a token that Meta refuses is said, and is over when it is corrected."""
+"""What the runtime sees shows in `kubectl get`.
+
+A token that Meta refuses is said, and is over when it is corrected.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,11 @@ class World:
 
         def so() -> str:
             found = self.kubectl.condition(kind, name, type)
-            return str(found["message"]) if (found.get("status"), found.get("reason")) == (state, reason) else ""
+            return (
+                str(found["message"])
+                if (found.get("status"), found.get("reason")) == (state, reason)
+                else ""
+            )
 
         try:
             return until(so, timeout_s=PATIENCE_S, pause_s=0.3)
@@ -101,7 +108,11 @@ class World:
     def table(self, kind: str, *options: str) -> dict[str, dict[str, str]]:
         """What `kubectl get` prints: a row by name, its cells by column."""
         head, *rows = self.kubectl.do("get", kind, *options).splitlines()
-        starts = [at for at in range(len(head)) if head[at] != " " and (at == 0 or head[at - 2 : at] == "  ")]
+        starts = [
+            at
+            for at in range(len(head))
+            if head[at] != " " and (at == 0 or head[at - 2 : at] == "  ")
+        ]
         spans = list(zip(starts, [*starts[1:], None], strict=True))
         cells = [{head[a:b].strip(): row[a:b].strip() for a, b in spans} for row in rows]
         return {row["NAME"]: row for row in cells}
@@ -109,18 +120,24 @@ class World:
     def events(self, kind: str, name: str) -> set[tuple[str, str]]:
         """Type and reason of the events on an object."""
         about = [(e, e["involvedObject"]) for e in self.kubectl.list("events")]
-        return {(e["type"], e["reason"]) for e, o in about if (o["kind"], o["name"]) == (kind, name)}
+        return {
+            (e["type"], e["reason"]) for e, o in about if (o["kind"], o["name"]) == (kind, name)
+        }
 
 
 @pytest.fixture
-async def world(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[World]:
+async def world(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> AsyncIterator[World]:
     """All roles as processes, quick to tell; the sandbox knows a wrong token."""
     settings = {
         "KUBECONFIG": str(control_plane.kubeconfig),
         "SINAL_FACTS_INTERVAL_S": "1",
         "SINAL_STATUS_INTERVAL_S": "1",
     }
-    platform = Platform(tmp_path, manifests=[], settings=settings, sandbox=("--revoked-token", WRONG))
+    platform = Platform(
+        tmp_path, manifests=[], settings=settings, sandbox=("--revoked-token", WRONG)
+    )
     settings["SINAL_PUBLIC_URL"] = platform.ingest
     try:
         await platform.start()
@@ -142,17 +159,34 @@ async def test_kubectl_shows_what_the_runtime_sees(world: World) -> None:
     funnel = world.shows("funnel", "curso", events24h=2, matchPercent=100)
     tenant = world.shows("tenant", "loja", events24h=2, matchPercent=100, backlog=0)
     integration = world.shows("gwi", "hotmart", rejects=1, drift=0)
-    destination = world.shows("destination", "pixel-principal", backlog=0, breaker="Closed", deadLetters=0)
-    times = (funnel["lastEvent"], tenant["lastEvent"], integration["lastDelivery"], destination["lastSuccess"])
+    destination = world.shows(
+        "destination", "pixel-principal", backlog=0, breaker="Closed", deadLetters=0
+    )
+    times = (
+        funnel["lastEvent"],
+        tenant["lastEvent"],
+        integration["lastDelivery"],
+        destination["lastSuccess"],
+    )
     assert all(time.strptime(one, "%Y-%m-%dT%H:%M:%SZ") for one in times)
 
     row = world.table("tn")["loja"]
-    assert (row["READY"], row["REASON"], row["BACKLOG"], row["MATCH %"]) == ("True", "Ready", "0", "100")
+    assert (row["READY"], row["REASON"], row["BACKLOG"], row["MATCH %"]) == (
+        "True",
+        "Ready",
+        "0",
+        "100",
+    )
     assert row["LAST EVENT"] and row["AGE"]
     row = world.table("fn")["curso"]
     assert (row["TENANT"], row["MATCH %"]) == ("loja", "100")
     row = world.table("dest")["pixel-principal"]
-    assert (row["TENANT"], row["BACKLOG"], row["BREAKER"], row["DELIVERING"]) == ("loja", "0", "Closed", "True")
+    assert (row["TENANT"], row["BACKLOG"], row["BREAKER"], row["DELIVERING"]) == (
+        "loja",
+        "0",
+        "Closed",
+        "True",
+    )
     assert world.table("gwi", "-o", "wide")["hotmart"]["REJECTS"] == "1"
 
     before = versions(world.kubectl)
@@ -172,7 +206,9 @@ async def test_a_wrong_token_is_said_and_is_over_when_the_secret_is_corrected(wo
     world.becomes("destination", "pixel-agencia", "Delivering", "True", "Delivering")
     status = world.shows("destination", "pixel-principal", backlog=1)
     assert status["breaker"] in ("Open", "HalfOpen")
-    assert world.kubectl.condition("destination", "pixel-principal")["status"] == "True", "it is as declared"
+    assert world.kubectl.condition("destination", "pixel-principal")["status"] == "True", (
+        "it is as declared"
+    )
 
     world.token("sandbox-token-principal")
     world.becomes("destination", "pixel-principal", "Delivering", "True", "Delivering")
@@ -204,7 +240,10 @@ async def test_a_bucket_that_is_lost_costs_statuses_nothing(world: World) -> Non
     client = await nats.connect(world.platform.nats.url, connect_timeout=60)
     await client.jetstream().delete_stream(f"KV_{STATUS_BUCKET}")
     for _ in range(20):
-        assert world.kubectl.condition("destination", "pixel-principal", "Delivering")["status"] == "True"
+        assert (
+            world.kubectl.condition("destination", "pixel-principal", "Delivering")["status"]
+            == "True"
+        )
         assert world.status("tenant", "loja")["events24h"] == 1
         await asyncio.sleep(0.5)
     assert await world.sell("HP2") == 202

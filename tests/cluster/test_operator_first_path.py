@@ -1,4 +1,5 @@
-"""The whole way: manifests applied on a real API server, everything ready, a gateway's sale at Meta's door.
+"""The whole way: manifests applied on a real API server, everything ready, a gateway's sale at
+Meta's door.
 
 Nothing but the operator provisions NATS here, and nobody but it tells the gateway's URL.
 """
@@ -41,11 +42,16 @@ def test_from_apply_to_ready_in_five_seconds(running: OperatorProcess, kubectl: 
     assert took <= READY_S
     tenant = kubectl.get("tenant", "loja")["status"]
     assert (tenant["stream"], tenant["observedGeneration"]) == ("T-loja", 1)
-    assert kubectl.get("destination", "pixel-agencia")["status"]["consumer"] == "dispatch-pixel-agencia"
+    assert (
+        kubectl.get("destination", "pixel-agencia")["status"]["consumer"]
+        == "dispatch-pixel-agencia"
+    )
     assert kubectl.get("funnel", "curso")["status"]["publicKey"].startswith("fk_")
 
 
-async def test_a_webhook_to_the_url_in_status_reaches_meta(platform: Platform, kubectl: Kubectl) -> None:
+async def test_a_webhook_to_the_url_in_status_reaches_meta(
+    platform: Platform, kubectl: Kubectl
+) -> None:
     kubectl.apply(EXAMPLES)
     kubectl.wait("tenant", "loja", timeout_s=120)
     kubectl.wait("gwi", "hotmart", timeout_s=120)
@@ -55,11 +61,15 @@ async def test_a_webhook_to_the_url_in_status_reaches_meta(platform: Platform, k
     async with aiohttp.ClientSession() as session:
         async with session.post(url, data=sale, headers=headers) as answer:
             assert answer.status == 202, await answer.text()
-        async with session.post(url, data=sale, headers={**headers, "X-HOTMART-HOTTOK": "wrong"}) as answer:
+        async with session.post(
+            url, data=sale, headers={**headers, "X-HOTMART-HOTTOK": "wrong"}
+        ) as answer:
             assert answer.status == 401
         await platform.settled(session, accepted=1)
         events = f"{platform.sandbox_url}/_sandbox/events"
         async with session.get(events, params={"pixel": "1234567890123456"}) as answer:
             received: dict[str, Any] = await answer.json()
-    (purchase,) = [item["event"] for item in received["events"] if item["event"]["event_name"] == "Purchase"]
+    (purchase,) = [
+        item["event"] for item in received["events"] if item["event"]["event_name"] == "Purchase"
+    ]
     assert purchase["custom_data"]["currency"] == "BRL"

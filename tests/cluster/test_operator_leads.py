@@ -28,10 +28,14 @@ Pair = tuple[OperatorProcess, OperatorProcess]
 
 
 @pytest.fixture
-def pair(account: Path, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path) -> Iterator[Pair]:
+def pair(
+    account: Path, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
+) -> Iterator[Pair]:
     """Two operators of one installation: the one that leads, and the one that stands by."""
     settings = {"SINAL_LEASE_NAMESPACE": kubectl.namespace, "SINAL_LEASE_NAME": LEASE}
-    first = OperatorProcess(tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=settings)
+    first = OperatorProcess(
+        tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=settings
+    )
     second = first.twin()
     try:
         first.start()
@@ -49,7 +53,9 @@ def holder(kubectl: Kubectl) -> str:
     return str(kubectl.get("lease", LEASE)["spec"]["holderIdentity"])
 
 
-async def converged(operator: OperatorProcess, nats_server: NatsProcess, *slugs: str, timeout_s: float = 120.0) -> None:
+async def converged(
+    operator: OperatorProcess, nats_server: NatsProcess, *slugs: str, timeout_s: float = 120.0
+) -> None:
     """Wait until streams and plans are those of these tenants."""
     async with lanes(nats_server.url, operator.keyring) as look:
 
@@ -70,8 +76,16 @@ def moment(kubectl: Kubectl, name: str) -> datetime:
 
 def test_the_one_that_stands_by_is_ready_and_says_so(pair: Pair, kubectl: Kubectl) -> None:
     leader, standby = pair
-    assert json.loads(standby.answer("/readyz")) == {"status": "ready", "standby": True, "kubernetes": True}
-    assert json.loads(leader.answer("/readyz")) == {"status": "ready", "kubernetes": True, "nats": True}
+    assert json.loads(standby.answer("/readyz")) == {
+        "status": "ready",
+        "standby": True,
+        "kubernetes": True,
+    }
+    assert json.loads(leader.answer("/readyz")) == {
+        "status": "ready",
+        "kubernetes": True,
+        "nats": True,
+    }
     assert "sinal_leader 0.0" in standby.answer("/metrics")
     assert standby.answer("/healthz")
     kubectl.apply(shop.shop())
@@ -96,7 +110,8 @@ async def test_a_killed_leader_is_followed_within_twenty_seconds(
     kubectl.wait("tenant", "t2", "t3", "t4", "t5")
     await converged(standby, nats_server, "t2", "t3", "t4", "t5")
     assert kubectl.get("lease", LEASE)["spec"]["leaseTransitions"] == 1
-    if took.total_seconds() > FOLLOWED_S:  # what a busy machine spoilt is tried again, the other way round
+    # what a busy machine spoilt is tried again, the other way round
+    if took.total_seconds() > FOLLOWED_S:
         leader.start()
         leader.wait_ready()
         standby.kill()

@@ -1,4 +1,6 @@
-"""An operator without any right over the cluster serves the namespaces that it was given, and no other."""
+"""An operator without any right over the cluster serves the namespaces that it was given, and no
+other.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,19 @@ def namespaced(
     control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
 ) -> Iterator[OperatorProcess]:
     """The chart's operator of one namespace, started and ready."""
-    release = Release(control_plane, kubectl.namespace, "namespaced", "--set", f"watchNamespaces={{{SOMEWHERE}}}")
+    release = Release(
+        control_plane, kubectl.namespace, "namespaced", "--set", f"watchNamespaces={{{SOMEWHERE}}}"
+    )
     release.grant()
     settings = {
         "SINAL_WATCH_NAMESPACES": kubectl.namespace,
         "SINAL_LEASE_NAMESPACE": kubectl.namespace,
     }
     process = OperatorProcess(
-        tmp_path, kubeconfig=release.kubeconfig("operator"), nats_url=nats_server.url, settings=settings
+        tmp_path,
+        kubeconfig=release.kubeconfig("operator"),
+        nats_url=nats_server.url,
+        settings=settings,
     )
     process.start()
     process.wait_ready()
@@ -53,12 +60,16 @@ def test_only_the_namespaces_given_are_served(
     for kind in ("tenant", "destination", "funnel", "gwi"):
         kubectl.wait(kind, timeout_s=120)
         (there,) = elsewhere.list(kind)
-        conditions = there["status"]["conditions"]  # as the definition's default has it: nobody has looked
+        # as the definition's default has it: nobody has looked
+        conditions = there["status"]["conditions"]
         assert [(one["status"], one["reason"]) for one in conditions] == [("Unknown", "Pending")]
         assert "finalizers" not in there["metadata"]
 
     kubectl.apply(secret(hottok=b"hottok-2"))  # without the token: its watch tells
-    until(lambda: kubectl.condition("destination", "pixel")["reason"] == "SecretKeyMissing", timeout_s=120)
+    until(
+        lambda: kubectl.condition("destination", "pixel")["reason"] == "SecretKeyMissing",
+        timeout_s=120,
+    )
     kubectl.do("delete", "tenant", "loja", "--timeout=120s")
     assert namespaced.running
     elsewhere.do("delete", "tenant", "loja", "--timeout=120s")

@@ -1,4 +1,6 @@
-"""A tenant that is deleted and made again while sales come in: each sale that was taken is delivered, once."""
+"""A tenant that is deleted and made again while sales come in: each sale that was taken is
+delivered, once.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from tests.support.platform import Platform
 ROUNDS = 4
 
 
-async def test_every_sale_that_was_taken_is_delivered_once(platform: Platform, kubectl: Kubectl) -> None:
+async def test_every_sale_that_was_taken_is_delivered_once(
+    platform: Platform, kubectl: Kubectl
+) -> None:
     kubectl.apply(shop.shop())
     kubectl.wait("gwi", "vendas", timeout_s=120)
     sales = Sales(kubectl.get("gwi", "vendas")["status"]["webhookURL"])
@@ -30,7 +34,9 @@ async def test_every_sale_that_was_taken_is_delivered_once(platform: Platform, k
         await sales.stop()
         assert len(uids) == ROUNDS
         assert sales.taken > 50, f"there was no load to speak of: {sales.answers}"
-        assert set(sales.answers) - {202}, "no sale came while the tenant was away, so nothing was shown"
+        assert set(sales.answers) - {202}, (
+            "no sale came while the tenant was away, so nothing was shown"
+        )
         ledger = await platform.settled(session, accepted=sales.taken, timeout_s=120)
         purchases = await received(platform, session)
     print(f"{sales.taken} sales taken, answers {dict(sales.answers)}, ledger {ledger}")

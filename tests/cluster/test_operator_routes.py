@@ -1,4 +1,6 @@
-"""Routes of tenants: made for hosts and paths, kept right, never anybody else's, and gone with their tenant."""
+"""Routes of tenants: made for hosts and paths, kept right, never anybody else's, and gone with
+their tenant.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,16 @@ def house(kubectl: Kubectl) -> Iterator[Kubectl]:
     there = kubectl.in_namespace(f"{kubectl.namespace}-sinal")
     there.do("create", "namespace", there.namespace)
     yield there
-    kubectl.in_namespace("").run("delete", "ingress", "--all", "--all-namespaces")  # a host is claimed over namespaces
+    # a host is claimed over namespaces
+    kubectl.in_namespace("").run("delete", "ingress", "--all", "--all-namespaces")
 
 
 @pytest.fixture
 def rights(control_plane: ControlPlane, house: Kubectl) -> Iterator[Release]:
     """The chart's rights for routes."""
-    found = Release(control_plane, house.namespace, "own-services", "--set", "operator.routes.mode=ingress")
+    found = Release(
+        control_plane, house.namespace, "own-services", "--set", "operator.routes.mode=ingress"
+    )
     found.grant()
     yield found
     found.revoke()
@@ -49,7 +54,9 @@ def routing(
     """Starts an operator that makes Ingresses, with the chart's rights if no others are given."""
     started: list[OperatorProcess] = []
 
-    def start(*, wait: bool = True, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
+    def start(
+        *, wait: bool = True, kubeconfig: Path | None = None, **settings: str
+    ) -> OperatorProcess:
         found = OperatorProcess(
             tmp_path,
             kubeconfig=kubeconfig or rights.kubeconfig("operator"),
@@ -83,10 +90,15 @@ def accepted(kubectl: Kubectl, name: str = "loja") -> tuple[str | None, str | No
     return found.get("status"), found.get("reason")
 
 
-def site(name: str = "site", *, host: str = "track.loja.example", path: str = "/") -> dict[str, Any]:
+def site(
+    name: str = "site", *, host: str = "track.loja.example", path: str = "/"
+) -> dict[str, Any]:
     """Somebody else's Ingress."""
     backend = {"service": {"name": "site", "port": {"number": 80}}}
-    rule = {"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}
+    rule = {
+        "host": host,
+        "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]},
+    }
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
@@ -107,7 +119,10 @@ def test_a_tenant_gets_a_route_for_each_host_and_for_its_path(
     for name in names(house):
         labels = house.get("ingress", name)["metadata"]["labels"]
         assert labels["sinal.dev/tenant-uid"] == tenant["metadata"]["uid"]
-        assert (labels["sinal.dev/tenant-namespace"], labels["sinal.dev/tenant-name"]) == (kubectl.namespace, "loja")
+        assert (labels["sinal.dev/tenant-namespace"], labels["sinal.dev/tenant-name"]) == (
+            kubectl.namespace,
+            "loja",
+        )
     condition = kubectl.condition("tenant", "loja", "RoutesAccepted")
     assert condition["observedGeneration"] == tenant["metadata"]["generation"]
     assert "in.example/t/loja/, track.loja.example" in condition["message"]
@@ -127,7 +142,10 @@ def test_a_tenant_gets_a_route_for_each_host_and_for_its_path(
 
 def versions(there: Kubectl) -> dict[str, str]:
     """Resource versions of the Ingresses: any write changes one."""
-    return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in there.list("ingress")}
+    return {
+        item["metadata"]["name"]: item["metadata"]["resourceVersion"]
+        for item in there.list("ingress")
+    }
 
 
 def test_what_somebody_deletes_or_edits_is_put_right_and_then_it_is_quiet(
@@ -143,28 +161,39 @@ def test_what_somebody_deletes_or_edits_is_put_right_and_then_it_is_quiet(
     house.do("label", "ingress", PATH_ROUTE, "sinal.dev/tenant-uid=nobody", "--overwrite")
     until(lambda: {name: house.get("ingress", name).get("spec") for name in before} == before)
     uid = kubectl.get("tenant", "loja")["metadata"]["uid"]
-    until(lambda: house.get("ingress", PATH_ROUTE)["metadata"]["labels"]["sinal.dev/tenant-uid"] == uid)
+    until(
+        lambda: (
+            house.get("ingress", PATH_ROUTE)["metadata"]["labels"]["sinal.dev/tenant-uid"] == uid
+        )
+    )
 
     house.do("annotate", "ingress", PATH_ROUTE, "somebody.example/note=mine")
     time.sleep(1)
     quiet = versions(house), kubectl.get("tenant", "loja")["metadata"]["resourceVersion"]
     time.sleep(8)  # more than one look of the drift loop
     assert (versions(house), kubectl.get("tenant", "loja")["metadata"]["resourceVersion"]) == quiet
-    assert house.get("ingress", PATH_ROUTE)["metadata"]["annotations"]["somebody.example/note"] == "mine"
+    assert (
+        house.get("ingress", PATH_ROUTE)["metadata"]["annotations"]["somebody.example/note"]
+        == "mine"
+    )
 
 
 def test_nothing_that_argo_or_kubectl_note_on_the_tenant_comes_along(
     routing: Callable[..., OperatorProcess], kubectl: Kubectl, house: Kubectl
 ) -> None:
     routing(SINAL_ROUTES_ANNOTATIONS=json.dumps({"example.com/owner": "platform"}))
-    tenant = shop.tenant(annotations={"argocd.argoproj.io/tracking-id": "shops:sinal.dev/Tenant:shops/loja"})
+    tenant = shop.tenant(
+        annotations={"argocd.argoproj.io/tracking-id": "shops:sinal.dev/Tenant:shops/loja"}
+    )
     tenant["metadata"]["labels"] = {"app.kubernetes.io/instance": "shops"}
     kubectl.apply(tenant)
     kubectl.wait("tenant", "loja", condition="RoutesAccepted")
     metadata = house.get("ingress", PATH_ROUTE)["metadata"]
     assert set(metadata["annotations"]) == {"example.com/owner", "sinal.dev/applied"}
     assert "app.kubernetes.io/instance" not in metadata["labels"]
-    shown = json.loads(house.do("get", "ingress", PATH_ROUTE, "-o", "json", "--show-managed-fields"))
+    shown = json.loads(
+        house.do("get", "ingress", PATH_ROUTE, "-o", "json", "--show-managed-fields")
+    )
     assert {entry["manager"] for entry in shown["metadata"]["managedFields"]} == {"sinal-operator"}
 
 
@@ -246,13 +275,18 @@ def test_certificates_are_asked_for_by_host_and_taken_back_with_the_setting(
     first.kill()
     routing()
     until(lambda: names(house) == {PATH_ROUTE, HOST_ROUTE})
-    route = until(lambda: found if "tls" not in (found := house.get("ingress", HOST_ROUTE))["spec"] else {})
+    route = until(
+        lambda: found if "tls" not in (found := house.get("ingress", HOST_ROUTE))["spec"] else {}
+    )
     assert "ingressClassName" not in route["spec"]
     assert "cert-manager.io/cluster-issuer" not in route["metadata"]["annotations"]
 
 
 def test_routes_go_with_a_suspended_tenant_and_a_dead_nats(
-    routing: Callable[..., OperatorProcess], nats_server: NatsProcess, kubectl: Kubectl, house: Kubectl
+    routing: Callable[..., OperatorProcess],
+    nats_server: NatsProcess,
+    kubectl: Kubectl,
+    house: Kubectl,
 ) -> None:
     routing(SINAL_DELETION_PATIENCE_S="2")
     kubectl.apply(shop.tenant(ingest=TRACK, suspended=True, deletionPolicy="Delete"))
@@ -270,13 +304,17 @@ def test_a_tenant_without_its_finalizer_takes_its_routes_along_too(
     kubectl.wait("tenant", "loja", condition="RoutesAccepted")
     before = versions(house)
     operator.freeze()
-    kubectl.do("patch", "tenant", "loja", "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+    kubectl.do(
+        "patch", "tenant", "loja", "--type=merge", '--patch={"metadata":{"finalizers":null}}'
+    )
     operator.thaw()
     until(lambda: kubectl.get("tenant", "loja")["metadata"].get("finalizers"))
     assert versions(house) == before, "they stay while the tenant is there"
     operator.freeze()
     kubectl.do("delete", "tenant", "loja", "--wait=false")
-    kubectl.do("patch", "tenant", "loja", "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+    kubectl.do(
+        "patch", "tenant", "loja", "--type=merge", '--patch={"metadata":{"finalizers":null}}'
+    )
     until(lambda: kubectl.get("tenant", "loja") == {})
     operator.thaw()
     until(lambda: names(house) == set())
@@ -291,14 +329,20 @@ def test_what_was_left_while_the_operator_was_down_is_found_and_a_slug_leads_to_
     operator.kill()
     kubectl.do("delete", "tenant", "loja", "clube", "--wait=false")
     for name in ("loja", "clube"):
-        kubectl.do("patch", "tenant", name, "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+        kubectl.do(
+            "patch", "tenant", name, "--type=merge", '--patch={"metadata":{"finalizers":null}}'
+        )
     other = kubectl.in_namespace(f"{kubectl.namespace}-b")
     other.do("create", "namespace", other.namespace)
     other.apply(shop.tenant("heir", slug="loja", deletionPolicy="Delete"))
     operator.start()
     until(lambda: names(house) == {PATH_ROUTE, "sinal-t-curso"})
     uid = other.get("tenant", "heir")["metadata"]["uid"]
-    until(lambda: house.get("ingress", PATH_ROUTE)["metadata"]["labels"]["sinal.dev/tenant-uid"] == uid)
+    until(
+        lambda: (
+            house.get("ingress", PATH_ROUTE)["metadata"]["labels"]["sinal.dev/tenant-uid"] == uid
+        )
+    )
 
 
 def test_a_paused_tenant_keeps_its_routes_as_they_are_until_it_is_deleted(
@@ -318,7 +362,10 @@ def test_a_paused_tenant_keeps_its_routes_as_they_are_until_it_is_deleted(
 
 
 def test_what_the_api_server_forbids_is_told_and_made_once_it_is_allowed(
-    control_plane: ControlPlane, routing: Callable[..., OperatorProcess], kubectl: Kubectl, house: Kubectl
+    control_plane: ControlPlane,
+    routing: Callable[..., OperatorProcess],
+    kubectl: Kubectl,
+    house: Kubectl,
 ) -> None:
     user = f"routes-{house.namespace}"
     config = control_plane.authority.kubeconfig(user, control_plane.url, user)
@@ -326,10 +373,15 @@ def test_what_the_api_server_forbids_is_told_and_made_once_it_is_allowed(
     routing(kubeconfig=config)
     kubectl.apply(shop.tenant())
     until(lambda: accepted(kubectl) == ("False", "RoutesForbidden"))
-    assert "cannot list resource" in kubectl.condition("tenant", "loja", "RoutesAccepted")["message"]
+    assert (
+        "cannot list resource" in kubectl.condition("tenant", "loja", "RoutesAccepted")["message"]
+    )
     assert kubectl.condition("tenant", "loja", "Provisioned")["status"] == "True"
     house.apply(*binding("Role", f"{user}-see", SEE, user))
-    until(lambda: "cannot patch" in kubectl.condition("tenant", "loja", "RoutesAccepted")["message"], timeout_s=120)
+    until(
+        lambda: "cannot patch" in kubectl.condition("tenant", "loja", "RoutesAccepted")["message"],
+        timeout_s=120,
+    )
     house.apply(*binding("Role", f"{user}-write", WRITE, user))
     until(lambda: accepted(kubectl) == ("True", "RoutesMade"), timeout_s=120)
     house.do("delete", "ingress", PATH_ROUTE)
@@ -346,7 +398,11 @@ def rule(group: str, resources: str, verbs: str) -> dict[str, list[str]]:
 # As docs/operators/operator.md has them.
 BASE = [
     rule("sinal.dev", "tenants destinations funnels gatewayintegrations", "get list watch"),
-    rule("sinal.dev", "tenants/status destinations/status funnels/status gatewayintegrations/status", "patch"),
+    rule(
+        "sinal.dev",
+        "tenants/status destinations/status funnels/status gatewayintegrations/status",
+        "patch",
+    ),
     rule("sinal.dev", "tenants", "patch"),
     rule("", "secrets", "get list watch"),
     rule("", "events", "create"),
@@ -357,7 +413,9 @@ SEE = [rule("networking.k8s.io", "ingresses", "list watch")]
 WRITE = [rule("networking.k8s.io", "ingresses", "create patch delete")]
 
 
-def binding(kind: str, name: str, rules: list[dict[str, list[str]]], user: str) -> list[dict[str, Any]]:
+def binding(
+    kind: str, name: str, rules: list[dict[str, list[str]]], user: str
+) -> list[dict[str, Any]]:
     """A role and its binding to a user."""
     api = "rbac.authorization.k8s.io"
     version = {"apiVersion": f"{api}/v1"}
@@ -365,12 +423,21 @@ def binding(kind: str, name: str, rules: list[dict[str, list[str]]], user: str) 
     role_ref = {"kind": kind, "name": name, "apiGroup": api}
     return [
         {**version, "kind": kind, "metadata": {"name": name}, "rules": rules},
-        {**version, "kind": f"{kind}Binding", "metadata": {"name": name}, "roleRef": role_ref, "subjects": [subject]},
+        {
+            **version,
+            "kind": f"{kind}Binding",
+            "metadata": {"name": name},
+            "roleRef": role_ref,
+            "subjects": [subject],
+        },
     ]
 
 
 def test_an_api_server_that_was_away_costs_no_route(
-    control_plane: ControlPlane, routing: Callable[..., OperatorProcess], kubectl: Kubectl, house: Kubectl
+    control_plane: ControlPlane,
+    routing: Callable[..., OperatorProcess],
+    kubectl: Kubectl,
+    house: Kubectl,
 ) -> None:
     operator = routing()
     kubectl.apply(shop.tenant(ingest=TRACK), shop.tenant("clube"))

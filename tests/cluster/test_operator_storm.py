@@ -1,7 +1,8 @@
-"""The operator is killed again and again while everything changes: in the end NATS is exactly as declared.
+"""The operator is killed again and again while everything changes: in the end NATS is exactly as
+declared.
 
-`OPERATOR_KILLS` and `SEED` choose another storm than that of every run; docs/operators/operator.md has figures of a
-long one.
+`OPERATOR_KILLS` and `SEED` choose another storm than that of every run; docs/operators/operator.md
+has figures of a long one.
 """
 
 from __future__ import annotations
@@ -67,16 +68,24 @@ class Storm:
         tenant = pick(TENANTS)
         pixel, funnel = f"{tenant}-{pick('ab')}", f"{tenant}-f"
         changes: tuple[Callable[[], Awaitable[None]], ...] = (
-            lambda: self._api.apply(shop.tenant(tenant, deletionPolicy=policy(tenant), country=pick(COUNTRIES))),
-            lambda: self._api.apply(shop.tenant(tenant, deletionPolicy=policy(tenant), suspended=pick((True, False)))),
+            lambda: self._api.apply(
+                shop.tenant(tenant, deletionPolicy=policy(tenant), country=pick(COUNTRIES))
+            ),
+            lambda: self._api.apply(
+                shop.tenant(tenant, deletionPolicy=policy(tenant), suspended=pick((True, False)))
+            ),
             lambda: self._api.delete("Tenant", tenant),
-            lambda: self._api.apply(shop.destination(pixel, of=tenant, pixel=str(self._dice.randrange(10**8, 10**9)))),
+            lambda: self._api.apply(
+                shop.destination(pixel, of=tenant, pixel=str(self._dice.randrange(10**8, 10**9)))
+            ),
             lambda: self._api.delete("Destination", pixel),
             lambda: self._api.apply(shop.funnel(funnel, of=tenant, to=pixel)),
             lambda: self._api.delete("Funnel", funnel),
             lambda: self._api.apply(shop.integration(f"{tenant}-i", of=tenant, to=funnel)),
             lambda: self._api.delete("GatewayIntegration", f"{tenant}-i"),
-            lambda: self._api.apply(shop.secret(accessToken=self._dice.randbytes(6).hex().encode(), hottok=b"h")),
+            lambda: self._api.apply(
+                shop.secret(accessToken=self._dice.randbytes(6).hex().encode(), hottok=b"h")
+            ),
         )
         return pick(changes)()
 
@@ -88,7 +97,9 @@ async def wanted(api: Api, keyring: Keyring) -> dict[str, TenantPlan]:
         (body["metadata"]["namespace"], body["metadata"]["name"]): secret_data(body)
         for body in await api.list("Secret")
     }
-    return {plan.slug: plan for plan in compile(Objects.of(manifests), Secrets(secrets), keyring).plans}
+    return {
+        plan.slug: plan for plan in compile(Objects.of(manifests), Secrets(secrets), keyring).plans
+    }
 
 
 async def differences(look: Lanes, plans: dict[str, TenantPlan], namespace: str) -> list[str]:
@@ -106,14 +117,18 @@ async def differences(look: Lanes, plans: dict[str, TenantPlan], namespace: str)
                 continue
             consumers = {"match", *(f"dispatch-{one.name}" for one in plans[slug].destinations)}
             if (actual := await look.consumers(slug)) != consumers:
-                found.append(f"consumers of {slug}: {sorted(actual)} instead of {sorted(consumers)}")
+                found.append(
+                    f"consumers of {slug}: {sorted(actual)} instead of {sorted(consumers)}"
+                )
         elif owner is not None and (policy(slug) == "Delete" or owner != retained(namespace, slug)):
             found.append(f"stream of {slug} is left over, owned by {owner}")
     return found + [f"stream {name} is nobody's" for name in streams]
 
 
 async def unready(api: Api) -> list[str]:
-    """Objects on their way out, and tenants whose status does not say that they are ready as they stand."""
+    """Objects on their way out, and tenants whose status does not say that they are ready as they
+    stand.
+    """
     found = []
     for kind in shop.KINDS:
         for body in await api.list(kind):
@@ -128,7 +143,10 @@ async def unready(api: Api) -> list[str]:
 
 @pytest.mark.timeout(900)
 async def test_killed_at_random_during_a_storm_of_changes_it_comes_to_exactly_what_is_declared(
-    control_plane: ControlPlane, nats_server: NatsProcess, operator: OperatorProcess, kubectl: Kubectl
+    control_plane: ControlPlane,
+    nats_server: NatsProcess,
+    operator: OperatorProcess,
+    kubectl: Kubectl,
 ) -> None:
     dice = random.Random(SEED)
     operator.start()
@@ -152,13 +170,21 @@ async def test_killed_at_random_during_a_storm_of_changes_it_comes_to_exactly_wh
         async def exact() -> bool:
             left[:] = await unready(api)
             if not left:
-                left[:] = await differences(look, await wanted(api, operator.keyring), kubectl.namespace)
+                left[:] = await differences(
+                    look, await wanted(api, operator.keyring), kubectl.namespace
+                )
             return not left
 
         try:
             await eventually(exact, timeout_s=300)
         except TimeoutError:
-            pytest.fail(f"after {storm.changes} changes and {KILLS} kills (SEED={SEED}):\n" + "\n".join(left))
+            pytest.fail(
+                (f"after {storm.changes} changes and {KILLS} kills (SEED={SEED}):\n")
+                + "\n".join(left)
+            )
         took = time.monotonic() - over
-        print(f"\n{storm.changes} changes, {KILLS} kills, SEED={SEED}: as declared {took:.1f} s after the last change")
+        print(
+            f"\n{storm.changes} changes, {KILLS} kills, SEED={SEED}: as declared {took:.1f} s "
+            "after the last change"
+        )
         assert storm.changes > 5 * KILLS

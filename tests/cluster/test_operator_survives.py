@@ -36,7 +36,9 @@ async def test_killed_amid_changes_it_converges_after_its_restart(
         await eventually(converged)
 
 
-async def test_a_wiped_nats_is_made_anew(nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl) -> None:
+async def test_a_wiped_nats_is_made_anew(
+    nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+) -> None:
     kubectl.apply(shop.shop())
     kubectl.wait("tenant", "loja")
     nats_server.wipe()
@@ -51,7 +53,10 @@ async def test_a_wiped_nats_is_made_anew(nats_server: NatsProcess, running: Oper
 
 
 async def test_what_vanished_while_the_api_server_was_away_is_noticed(
-    control_plane: ControlPlane, nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+    control_plane: ControlPlane,
+    nats_server: NatsProcess,
+    running: OperatorProcess,
+    kubectl: Kubectl,
 ) -> None:
     kubectl.apply(shop.shop(), shop.destination("second"))
     kubectl.wait("tenant", "loja")
@@ -72,7 +77,10 @@ async def test_what_vanished_while_the_api_server_was_away_is_noticed(
 
 
 async def test_a_restarted_etcd_is_no_news_and_what_changes_afterwards_is_seen(
-    control_plane: ControlPlane, nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+    control_plane: ControlPlane,
+    nats_server: NatsProcess,
+    running: OperatorProcess,
+    kubectl: Kubectl,
 ) -> None:
     kubectl.apply(shop.shop())
     kubectl.wait("tenant", "loja")
@@ -83,7 +91,10 @@ async def test_a_restarted_etcd_is_no_news_and_what_changes_afterwards_is_seen(
 
         async def seen() -> bool:
             plan = (await look.plans())["loja"]
-            return plan.country == "PT" and {d.name for d in plan.destinations} == {"pixel", "second"}
+            return plan.country == "PT" and {d.name for d in plan.destinations} == {
+                "pixel",
+                "second",
+            }
 
         await eventually(seen, timeout_s=120)
     kubectl.wait("destination", "second", timeout_s=120)
@@ -91,7 +102,10 @@ async def test_a_restarted_etcd_is_no_news_and_what_changes_afterwards_is_seen(
 
 
 async def test_two_operators_at_once_do_no_harm(
-    control_plane: ControlPlane, nats_server: NatsProcess, running: OperatorProcess, kubectl: Kubectl
+    control_plane: ControlPlane,
+    nats_server: NatsProcess,
+    running: OperatorProcess,
+    kubectl: Kubectl,
 ) -> None:
     second = running.twin()
     second.start()

@@ -1,4 +1,5 @@
-"""Roles that ask an API server take its client and leave its generated classes: those are most of what it could cost.
+"""Roles that ask an API server take its client and leave its generated classes: those are most of
+what it could cost.
 
 The image does not hold them (images/prune.py), so a role that imported one would not start there.
 """
@@ -17,7 +18,8 @@ from tests.cluster.support.operator import OperatorProcess
 from tests.support.imports import PROFILED, imported, within
 from tests.support.nats_process import NatsProcess
 
-# Generated from the API's description: a class for each kind, and for each group one that names all its kinds.
+# Generated from the API's description: a class for each kind, and for each group one that names all
+# its kinds.
 GENERATED = (
     "kubernetes.client.api",
     "kubernetes.client.models",
@@ -30,23 +32,41 @@ OF_KOPF = {  # which takes objects of that client too, where it is installed
     "kubernetes.client.models.v1_owner_reference",
 }
 # Packages that other roles have for work that these two don't do.
-OF_OTHERS = ("fastapi", "httpx", "opentelemetry", "phonenumbers", "psycopg", "redis", "sinal_sandbox")
+OF_OTHERS = (
+    "fastapi",
+    "httpx",
+    "opentelemetry",
+    "phonenumbers",
+    "psycopg",
+    "redis",
+    "sinal_sandbox",
+)
 
 
 @pytest.fixture
-def adapter(control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path) -> Iterator[str]:
+def adapter(
+    control_plane: ControlPlane, kubectl: Kubectl, nats_server: NatsProcess, tmp_path: Path
+) -> Iterator[str]:
     """The log of an adapter that serves the API server."""
     process = AdapterProcess(
-        tmp_path, control_plane, namespace=kubectl.namespace, nats_url=nats_server.url, settings=PROFILED
+        tmp_path,
+        control_plane,
+        namespace=kubectl.namespace,
+        nats_url=nats_server.url,
+        settings=PROFILED,
     )
     with registered(kubectl, process):
         yield process.log.read_text(errors="replace")
 
 
 @pytest.fixture
-def operator_of_the_cluster(account: Path, nats_server: NatsProcess, tmp_path: Path) -> Iterator[str]:
+def operator_of_the_cluster(
+    account: Path, nats_server: NatsProcess, tmp_path: Path
+) -> Iterator[str]:
     """The log of an operator that has seen the cluster."""
-    process = OperatorProcess(tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=PROFILED)
+    process = OperatorProcess(
+        tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=PROFILED
+    )
     process.start()
     process.wait_ready()
     yield process.log.read_text(errors="replace")

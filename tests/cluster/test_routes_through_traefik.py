@@ -1,7 +1,8 @@
-"""The whole way from outside: a gateway posts to a host, Traefik takes the operator's routes, the sale reaches Meta.
+"""The whole way from outside: a gateway posts to a host, Traefik takes the operator's routes, the
+sale reaches Meta.
 
-Traefik is real and reads the API server. No pods run here: ingest listens on the address of its own Service, so that
-what Traefik sends there arrives without a kube-proxy.
+Traefik is real and reads the API server. No pods run here: ingest listens on the address of its own
+Service, so that what Traefik sends there arrives without a kube-proxy.
 """
 
 from __future__ import annotations
@@ -33,8 +34,17 @@ TRACK = "track.loja.example"
 class Everywhere(aiohttp.abc.AbstractResolver):
     """DNS in which every host is Traefik."""
 
-    async def resolve(self, host: str, port: int = 0, family: Any = None) -> list[aiohttp.abc.ResolveResult]:
-        found = {"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 0, "flags": 0}
+    async def resolve(
+        self, host: str, port: int = 0, family: Any = None
+    ) -> list[aiohttp.abc.ResolveResult]:
+        found = {
+            "hostname": host,
+            "host": "127.0.0.1",
+            "port": port,
+            "family": 2,
+            "proto": 0,
+            "flags": 0,
+        }
         return [aiohttp.abc.ResolveResult(**found)]  # type: ignore[typeddict-item]
 
     async def close(self) -> None:
@@ -95,11 +105,15 @@ async def edge(
         "SINAL_ROUTES_NAMESPACE": house.namespace,
         **settings,
     }
-    platform = Platform(folder / "platform", manifests=[], settings=environment, ingest_host=ADDRESS)
+    platform = Platform(
+        folder / "platform", manifests=[], settings=environment, ingest_host=ADDRESS
+    )
     port = platform.ports["ingest"]
     environment["SINAL_ROUTES_SERVICE_PORT"] = str(port)
     spec = {"clusterIP": ADDRESS, "ports": [{"port": port}]}
-    house.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "sinal-ingest"}, "spec": spec})
+    house.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "sinal-ingest"}, "spec": spec}
+    )
     async with AsyncExitStack() as stack:
         stack.callback(house.run, "delete", "service,ingress", "--all")
         stack.push_async_callback(platform.stop)
@@ -118,7 +132,9 @@ def gateway_api_installed(kubectl: Kubectl) -> Iterator[Any]:
 
     def install() -> None:
         everywhere.do("apply", "--server-side", "-f", str(gateway_api()))
-        everywhere.do("wait", "crd/httproutes.gateway.networking.k8s.io", "--for=condition=Established")
+        everywhere.do(
+            "wait", "crd/httproutes.gateway.networking.k8s.io", "--for=condition=Established"
+        )
 
     yield install
     everywhere.run("delete", "-f", str(gateway_api()), "--ignore-not-found")
@@ -128,11 +144,16 @@ def loja(**spec: Any) -> dict[str, Any]:
     """The shop with a host of its own."""
     parts = shop.shop()
     tenant = shop.tenant(ingest={"hosts": [TRACK]}, **spec)
-    return {**parts, "items": [tenant if one["kind"] == "Tenant" else one for one in parts["items"]]}
+    return {
+        **parts,
+        "items": [tenant if one["kind"] == "Tenant" else one for one in parts["items"]],
+    }
 
 
 async def sells_at_both_doors(edge: Edge, kubectl: Kubectl) -> None:
-    """A sale to the URL in status, one to the tenant's own host without a token, and none without proof."""
+    """A sale to the URL in status, one to the tenant's own host without a token, and none without
+    proof.
+    """
     url = kubectl.get("gwi", "vendas")["status"]["webhookURL"]
     assert url.startswith(f"http://in.example:{edge.traefik.port}/t/loja/api/v1/webhooks/hotmart/")
     own = edge.at(TRACK, "/api/v1/webhooks/hotmart")
@@ -164,14 +185,19 @@ async def routed_status(edge: Edge, url: str, status: int) -> None:
 async def test_sales_arrive_through_ingresses_and_nothing_is_routed_that_is_gone(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
 ) -> None:
-    async with edge(control_plane, kubectl, tmp_path, "kubernetesingress", SINAL_ROUTES="ingress") as there:
+    async with edge(
+        control_plane, kubectl, tmp_path, "kubernetesingress", SINAL_ROUTES="ingress"
+    ) as there:
         kubectl.apply(loja())
         kubectl.wait("gwi", "vendas", timeout_s=120)
         kubectl.wait("tenant", "loja", condition="RoutesAccepted")
         await sells_at_both_doors(there, kubectl)
 
         key = kubectl.get("funnel", "curso")["status"]["publicKey"]
-        own, shared = there.at(TRACK, f"/s.js?f={key}"), there.at("in.example", f"/t/loja/s.js?f={key}")
+        own, shared = (
+            there.at(TRACK, f"/s.js?f={key}"),
+            there.at("in.example", f"/t/loja/s.js?f={key}"),
+        )
         there.house.do("delete", "ingress", "--all")
         await asyncio.sleep(1)
         await routed_status(there, own, 200)
@@ -185,7 +211,10 @@ async def test_sales_arrive_through_ingresses_and_nothing_is_routed_that_is_gone
 
 
 async def test_sales_arrive_through_a_gateway_which_says_so(
-    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path, gateway_api_installed: Callable[[], None]
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    tmp_path: Path,
+    gateway_api_installed: Callable[[], None],
 ) -> None:
     settings = {"SINAL_ROUTES": "gateway", "SINAL_GATEWAY": f"{kubectl.namespace}/public"}
     async with edge(control_plane, kubectl, tmp_path, "kubernetesgateway", **settings) as there:
@@ -214,12 +243,18 @@ def becomes(kubectl: Kubectl, status: str, reason: str) -> str:
 
     def so() -> str:
         found = kubectl.condition("tenant", "loja", "RoutesAccepted")
-        return str(found["message"]) if (found.get("status"), found.get("reason")) == (status, reason) else ""
+        return (
+            str(found["message"])
+            if (found.get("status"), found.get("reason")) == (status, reason)
+            else ""
+        )
 
     try:
         return until(so, timeout_s=120)
     except TimeoutError as error:
-        raise TimeoutError(f"it is {kubectl.condition('tenant', 'loja', 'RoutesAccepted')}") from error
+        raise TimeoutError(
+            f"it is {kubectl.condition('tenant', 'loja', 'RoutesAccepted')}"
+        ) from error
 
 
 def gateway_class() -> dict[str, Any]:
@@ -235,7 +270,13 @@ def gateway_class() -> dict[str, Any]:
 def gateway(port: int, *, hostname: str) -> dict[str, Any]:
     """A Gateway with one listener that takes routes of all namespaces."""
     allowed = {"namespaces": {"from": "All"}}
-    listener = {"name": "web", "protocol": "HTTP", "port": port, "hostname": hostname, "allowedRoutes": allowed}
+    listener = {
+        "name": "web",
+        "protocol": "HTTP",
+        "port": port,
+        "hostname": hostname,
+        "allowedRoutes": allowed,
+    }
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",

@@ -1,4 +1,6 @@
-"""Runbooks' commands that only look, asked of a real API server that has the objects they look at."""
+"""Runbooks' commands that only look, asked of a real API server that has the objects they look
+at.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ from tests.support import runbooks
 from tests.support.nats_process import NatsProcess
 from tests.support.runbooks import Step
 
-ELSEWHERE = (" logs ", " top ", " exec ", "podmonitors", " -w")  # want a kubelet, metrics-server, others' definitions
-PODS = ("get pods", "describe pod ")  # there are none without a kubelet: the labels are those of tests/chart
+# want a kubelet, metrics-server, others' definitions
+ELSEWHERE = (" logs ", " top ", " exec ", "podmonitors", " -w")
+# there are none without a kubelet: the labels are those of tests/chart
+PODS = ("get pods", "describe pod ")
 # What a page tells its reader to look at.
 SHOWS: Mapping[str, tuple[str, ...]] = {
     "describe destination": ("Access Token Secret Ref", "Conditions:", "Reason:"),
@@ -63,12 +67,26 @@ PREPARED = {
 
 
 @pytest.fixture
-def declared(account: Path, nats_server: NatsProcess, kubectl: Kubectl, tmp_path: Path) -> Iterator[Kubectl]:
-    """A shop whose Secret lacks the token, a release's autoscalers and policies, and the operator's Lease."""
-    settings = {"SINAL_LEASE_NAMESPACE": kubectl.namespace, "SINAL_LEASE_NAME": f"{RELEASE}-operator"}
-    operator = OperatorProcess(tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=settings)
+def declared(
+    account: Path, nats_server: NatsProcess, kubectl: Kubectl, tmp_path: Path
+) -> Iterator[Kubectl]:
+    """A shop whose Secret lacks the token, a release's autoscalers and policies, and the operator's
+    Lease.
+    """
+    settings = {
+        "SINAL_LEASE_NAMESPACE": kubectl.namespace,
+        "SINAL_LEASE_NAME": f"{RELEASE}-operator",
+    }
+    operator = OperatorProcess(
+        tmp_path, kubeconfig=account, nats_url=nats_server.url, settings=settings
+    )
     operator.start()
-    kubectl.apply({**shop.secret(), "data": {"hottok": "aG90dG9r"}}, shop.tenant(), shop.destination(), shop.funnel())
+    kubectl.apply(
+        {**shop.secret(), "data": {"hottok": "aG90dG9r"}},
+        shop.tenant(),
+        shop.destination(),
+        shop.funnel(),
+    )
     kubectl.apply(shop.integration())
     kubectl.apply(PREPARED)
     for ways, kinds in INSTALLED.items():
@@ -85,11 +103,21 @@ def declared(account: Path, nats_server: NatsProcess, kubectl: Kubectl, tmp_path
 
 def looking() -> list[Step]:
     """Every step that asks this API server and changes nothing."""
-    steps = [step for page in runbooks.pages() for step in (*runbooks.first_steps(page), *runbooks.further_steps(page))]
-    asked = [part for step in steps for part in (Step(step.page, one) for one in step.command.split("; "))]
+    steps = [
+        step
+        for page in runbooks.pages()
+        for step in (*runbooks.first_steps(page), *runbooks.further_steps(page))
+    ]
+    asked = [
+        part
+        for step in steps
+        for part in (Step(step.page, one) for one in step.command.split("; "))
+    ]
     reading = re.compile(r"kubectl (-n \S+ )?(get|describe|auth) ")
     return [
-        step for step in asked if reading.match(step.command) and not any(word in step.command for word in ELSEWHERE)
+        step
+        for step in asked
+        if reading.match(step.command) and not any(word in step.command for word in ELSEWHERE)
     ]
 
 
@@ -99,7 +127,11 @@ def test_each_looks_where_something_is(declared: Kubectl, control_plane: Control
         "serviceaccount:sinal:": f"serviceaccount:{declared.namespace}:",
     }  # fmt: skip
     words["INTEGRATION"] = "vendas"
-    names = {"describe destination": "pixel", "get destination ": "pixel", "describe gatewayintegration": "vendas"}
+    names = {
+        "describe destination": "pixel",
+        "get destination ": "pixel",
+        "describe gatewayintegration": "vendas",
+    }
     wrong, met = [], set()
     for step in looking():
         if "apiservice" in step.command or "secrets | grep" in step.command:
@@ -108,12 +140,20 @@ def test_each_looks_where_something_is(declared: Kubectl, control_plane: Control
         command = step.filled({**words, "NAME": name} | {"NAMESPACE": declared.namespace})
         done = ask(command, control_plane)
         asked = command.replace(f"-n {declared.namespace} ", "")
-        found = [part for part in SHOWS if part in asked and not (part == "get gwi" and "jsonpath" in asked)]
+        found = [
+            part
+            for part in SHOWS
+            if part in asked and not (part == "get gwi" and "jsonpath" in asked)
+        ]
         met.update(found)
         if not found and not any(pods in command for pods in PODS):
             wrong.append(f"{step}: nothing is said here of what it shows")
-        if done.returncode or any(word not in done.stdout for part in found for word in SHOWS[part]):
-            wrong.append(f"{step}\n{command}\nended with {done.returncode}\n{done.stdout}{done.stderr}")
+        if done.returncode or any(
+            word not in done.stdout for part in found for word in SHOWS[part]
+        ):
+            wrong.append(
+                f"{step}\n{command}\nended with {done.returncode}\n{done.stdout}{done.stderr}"
+            )
     assert not wrong, "\n\n".join(wrong)
     assert met == SHOWS.keys()
 
@@ -123,4 +163,6 @@ def ask(command: str, plane: ControlPlane) -> subprocess.CompletedProcess[str]:
     path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
     environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "PATH": path}
     shell = ["bash", "-o", "pipefail", "-c", command]
-    return subprocess.run(shell, env=environment, text=True, capture_output=True, check=False, timeout=120)
+    return subprocess.run(
+        shell, env=environment, text=True, capture_output=True, check=False, timeout=120
+    )

@@ -1,4 +1,6 @@
-"""One cluster, one release: installed once, then used by all tests in the order below, taken away by the last."""
+"""One cluster, one release: installed once, then used by all tests in the order below, taken away
+by the last.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [*(item for item in items if item not in here), *told]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """The figures of the run."""
     terminalreporter.section("timeline")
     terminalreporter.write_line(str(config.stash[_timeline]))
@@ -58,23 +62,40 @@ def cluster(timeline: Timeline) -> Cluster:
         pytest.fail(str(error), pytrace=False)
     with timeline.seconds("images_loaded_s"):
         images = cluster.images
-        for image in (images.sinal, images.previous, images.sandbox, images.services, images.traefik):
+        for image in (
+            images.sinal,
+            images.previous,
+            images.sandbox,
+            images.services,
+            images.traefik,
+        ):
             cluster.load(image)
     with timeline.seconds("surroundings_s"):
         volumes.provide(cluster)
         admin = cluster.kubectl()
         for name in ("traefik", "sandbox"):
             text = (MANIFESTS / f"{name}.yaml").read_text()
-            admin.apply(text.replace("SANDBOX_IMAGE", images.sandbox).replace("TRAEFIK_IMAGE", images.traefik))
+            admin.apply(
+                text.replace("SANDBOX_IMAGE", images.sandbox).replace(
+                    "TRAEFIK_IMAGE", images.traefik
+                )
+            )
         cluster.kubectl("edge").do("rollout", "status", "deployment/traefik", "--timeout=120s")
         cluster.kubectl("meta").do("rollout", "status", "deployment/sandbox", "--timeout=120s")
     return cluster
 
 
 @pytest.fixture(scope="session")
-def release(cluster: Cluster, timeline: Timeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """The charts of the version before, installed and ready; `test_upgrade` makes them the present ones."""
-    cluster.kubectl().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+def release(
+    cluster: Cluster, timeline: Timeline, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Release]:
+    """The charts of the version before, installed and ready.
+
+    `test_upgrade` makes them the present ones.
+    """
+    cluster.kubectl().apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    )
     release = Release(cluster, tmp_path_factory.mktemp("helm"))
     cluster.kubectl().apply(MANIFESTS / "doors.yaml")
     release.installed_at = time.monotonic()

@@ -1,4 +1,6 @@
-"""The queue's depth, by way of the metrics adapter and the HorizontalPodAutoscaler, into real pods and out again."""
+"""The queue's depth, by way of the metrics adapter and the HorizontalPodAutoscaler, into real pods
+and out again.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,18 @@ SLOW = {"batch": {"maxEvents": 5}, "rateLimit": {"requestsPerSecond": 1, "concur
 FREE = {"batch": {"maxEvents": None}, "rateLimit": None}  # as the schema has it
 
 
-def test_a_backlog_brings_pods_and_its_end_takes_them(release: Release, shop: Shop, timeline: Timeline) -> None:
-    """An agency's pixel is paced far below what is sold; its queue grows; then the pace is given free."""
+def test_a_backlog_brings_pods_and_its_end_takes_them(
+    release: Release, shop: Shop, timeline: Timeline
+) -> None:
+    """An agency's pixel is paced far below what is sold.
+
+    Its queue grows; then the pace is given free.
+    """
     release.kubectl.do(
-        "wait", "apiservice/v1beta1.external.metrics.k8s.io", "--for=condition=Available", "--timeout=120s"
+        "wait",
+        "apiservice/v1beta1.external.metrics.k8s.io",
+        "--for=condition=Available",
+        "--timeout=120s",
     )
     until(lambda: ready_pods(release, "dispatch") == 1, timeout_s=120)
     pace(shop, SLOW)
@@ -36,7 +46,9 @@ def test_a_backlog_brings_pods_and_its_end_takes_them(release: Release, shop: Sh
     until(lambda: len(release.pods("dispatch")) == 1, timeout_s=120)
     timeline.note("calm_to_pod_removed_s", time.monotonic() - quiet)
     reasons = {
-        event["reason"] for event in release.kubectl.list("events") if "dispatch" in event["involvedObject"]["name"]
+        event["reason"]
+        for event in release.kubectl.list("events")
+        if "dispatch" in event["involvedObject"]["name"]
     }
     assert "SuccessfulRescale" in reasons
 

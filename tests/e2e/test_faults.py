@@ -1,4 +1,6 @@
-"""Pods and the node's own components die without warning while sales come in: all that was taken arrives."""
+"""Pods and the node's own components die without warning while sales come in: all that was taken
+arrives.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ from tests.e2e.support.shop import Shop
 from tests.e2e.support.timeline import Timeline
 
 AT_ONCE = ("--grace-period=0", "--force")
-# A forced deletion lets a StatefulSet start the next pod while this one still writes: two PostgreSQL on one volume. So
-# the services have the shortest time that there is, a second, and are known to be gone before others come.
+# A forced deletion lets a StatefulSet start the next pod while this one still writes: two
+# PostgreSQL on one volume. So the services have the shortest time that there is, a second, and are
+# known to be gone before others come.
 SOON = ("--grace-period=1", "--wait=true")
 ROUNDS = (
     (AT_ONCE, ("ingest", "match", "dispatch", "api", "housekeeping", "operator")),
@@ -39,8 +42,9 @@ def test_killed_components_of_the_node_lose_nothing(
 ) -> None:
     """Each is away for a while, the others well; what runs goes on without it.
 
-    One after the other: a container runtime that dies while a kubelet that has just started asks its pods again leaves
-    them unready, and a cluster with one node without anybody to serve, for as long as it is away.
+    One after the other: a container runtime that dies while a kubelet that has just started asks
+    its pods again leaves them unready, and a cluster with one node without anybody to serve, for as
+    long as it is away.
     """
     if not cluster.has_components:
         pytest.skip("SINAL_E2E_NODE is not set: nothing here kills components of the node")
@@ -58,8 +62,13 @@ def test_killed_components_of_the_node_lose_nothing(
     timeline.count("components_killed", traffic, shop.prove(traffic))
 
 
-def test_a_trial_whose_database_was_lost_works_again(release: Release, shop: Shop, timeline: Timeline) -> None:
-    """By itself: nobody runs a migration, nobody restarts a pod. What is sold from then on arrives."""
+def test_a_trial_whose_database_was_lost_works_again(
+    release: Release, shop: Shop, timeline: Timeline
+) -> None:
+    """By itself: nobody runs a migration, nobody restarts a pod.
+
+    What is sold from then on arrives.
+    """
     victim = release.pods("postgres")[0]
     release.kubectl.do("exec", victim, "--", "rm", "-rf", "/data/pgdata")
     release.kubectl.do("delete", "pod", victim, *SOON)

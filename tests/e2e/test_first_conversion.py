@@ -1,4 +1,6 @@
-"""From `helm install` to Meta: examples applied, the gateways' webhooks through a real ingress controller."""
+"""From `helm install` to Meta: examples applied, the gateways' webhooks through a real ingress
+controller.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,22 @@ from tests.e2e.support.shop import Shop
 from tests.e2e.support.timeline import Timeline
 
 
-def test_a_signed_webhook_comes_through_the_ingress_to_meta(release: Release, shop: Shop, timeline: Timeline) -> None:
+def test_a_signed_webhook_comes_through_the_ingress_to_meta(
+    release: Release, shop: Shop, timeline: Timeline
+) -> None:
     with shop.traffic(per_second=5) as traffic:
         traffic.wait_for(1)
-        until(lambda: not shop.arrived(list(traffic.accepted)[:1]).missing, timeout_s=120, pause_s=0.2)
+        until(
+            lambda: not shop.arrived(list(traffic.accepted)[:1]).missing, timeout_s=120, pause_s=0.2
+        )
         timeline.note("install_to_first_conversion_s", time.monotonic() - release.installed_at)
     shop.prove(traffic)
 
 
 def test_every_event_of_the_demos_journey_ends_as_it_should(shop: Shop) -> None:
-    """Six gateways' webhooks signed as theirs, browsers, refunds, refusals, forgeries, Meta away for a moment."""
+    """Six gateways' webhooks signed as theirs, browsers, refunds, refusals, forgeries, Meta away
+    for a moment.
+    """
 
     async def play() -> tuple[list[dict[str, object]], dict[str, int]]:
         # The Host header is the ingress controller's; the other doors do not look at it.

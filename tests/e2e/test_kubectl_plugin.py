@@ -1,4 +1,6 @@
-"""`kubectl sinal` at the installed release: each command finds the API and reaches it through a kubelet."""
+"""`kubectl sinal` at the installed release: each command finds the API and reaches it through a
+kubelet.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,17 @@ def sinal(cluster: Cluster) -> Plugin:
 
 
 def test_status_says_that_all_is_ready(sinal: Plugin, shop: Shop) -> None:
-    until(lambda: {row["ready"] for row in sinal.lines("status", "-n", "loja")} == {"True"}, timeout_s=60)
+    until(
+        lambda: {row["ready"] for row in sinal.lines("status", "-n", "loja")} == {"True"},
+        timeout_s=60,
+    )
     rows = sinal.lines("status", "-A")
-    assert {row["kind"] for row in rows} == {"Tenant", "Destination", "Funnel", "GatewayIntegration"}
+    assert {row["kind"] for row in rows} == {
+        "Tenant",
+        "Destination",
+        "Funnel",
+        "GatewayIntegration",
+    }
     assert {row["namespace"] for row in rows} == {"loja"}
 
 
@@ -51,7 +61,10 @@ def test_events_are_seen_as_they_come_and_told_afterwards(sinal: Plugin, shop: S
 
 
 def test_what_meta_refused_is_sent_again(sinal: Plugin, shop: Shop) -> None:
-    """Meta refuses sales for a while: they are dead letters; looked at first, then replayed, they arrive."""
+    """Meta refuses sales for a while: they are dead letters.
+
+    Looked at first, then replayed, they arrive.
+    """
     began = datetime.now(UTC).isoformat()
     shop.fault(kind="error", pixel=PIXELS["pixel-principal"], event_name="Purchase")
     try:
@@ -71,5 +84,7 @@ def test_what_meta_refused_is_sent_again(sinal: Plugin, shop: Shop) -> None:
 
 def all_dead(sinal: Plugin, orders: set[str], since: str) -> list[dict[str, Any]]:
     """The events of the orders, if every one of them was given up."""
-    events = [event for order in sorted(orders) for event in sinal.lines("explain", order, "--json")]
+    events = [
+        event for order in sorted(orders) for event in sinal.lines("explain", order, "--json")
+    ]
     return events if all(event["outcome"]["state"] == "dead" for event in events) else []

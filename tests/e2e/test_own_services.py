@@ -1,4 +1,6 @@
-"""Over services of one's own the migration is a hook: it runs before the pods, beside them, again, or it refuses."""
+"""Over services of one's own the migration is a hook: it runs before the pods, beside them, again,
+or it refuses.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,21 @@ from tests.e2e.support.timeline import Timeline
 
 MIGRATE = "sinal-migrate"
 PRESENT = {one.version: one.checksum for one in load_migrations()}
-LATER = "insert into schema_migrations (version, name, checksum) values (9999, 'of_a_later_release', '')"
+LATER = (
+    "insert into schema_migrations (version, name, checksum) values (9999, "
+    "'of_a_later_release', '')"
+)
 REFUSAL_S = 30
 
 
 @pytest.fixture(scope="module")
-def own(cluster: Cluster, release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServices]:
-    """Services and Secrets, nothing installed over them; the definitions are those of the other release."""
+def own(
+    cluster: Cluster, release: Release, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OwnServices]:
+    """Services and Secrets, nothing installed over them.
+
+    The definitions are those of the other release.
+    """
     own = OwnServices(cluster, tmp_path_factory.mktemp("helm"))
     try:
         own.provide()
@@ -33,7 +43,9 @@ def own(cluster: Cluster, release: Release, tmp_path_factory: pytest.TempPathFac
         own.take_away()
 
 
-def test_the_hook_makes_the_tables_before_there_is_a_pod(own: OwnServices, timeline: Timeline) -> None:
+def test_the_hook_makes_the_tables_before_there_is_a_pod(
+    own: OwnServices, timeline: Timeline
+) -> None:
     with timeline.seconds("own_services_install_s"):
         own.install_previous()
     assert {name: hook.phase for name, hook in own.hooks().items()} == {
@@ -43,9 +55,9 @@ def test_the_hook_makes_the_tables_before_there_is_a_pod(own: OwnServices, timel
     assert own.hooks()["sinal-prepare"].completed <= own.hooks()[MIGRATE].started
     assert min(own.pods().values()) >= own.hooks()[MIGRATE].completed.replace(microsecond=0)
     assert migrated(own) == previous.migrations()
-    assert inside.query(own.kubectl, "select distinct tableowner from pg_tables where schemaname = 'public'") == [
-        ["sinal"]
-    ]
+    assert inside.query(
+        own.kubectl, "select distinct tableowner from pg_tables where schemaname = 'public'"
+    ) == [["sinal"]]
 
 
 def test_the_hook_migrates_beside_the_pods_of_before(own: OwnServices, timeline: Timeline) -> None:
@@ -72,7 +84,10 @@ def test_the_hook_may_run_twice(own: OwnServices) -> None:
 
 
 def test_a_hook_that_refuses_changes_nothing_and_says_why(own: OwnServices) -> None:
-    """The database is a later release's: Helm stops before the pods; the Job is kept for whoever asks."""
+    """The database is a later release's: Helm stops before the pods.
+
+    The Job is kept for whoever asks.
+    """
     before = own.pods()
     inside.query(own.kubectl, LATER)
     with pytest.raises(AssertionError, match="pre-upgrade hooks failed"):
@@ -87,4 +102,6 @@ def test_a_hook_that_refuses_changes_nothing_and_says_why(own: OwnServices) -> N
 
 def migrated(own: OwnServices) -> dict[int, str]:
     """Checksum of each migration that the database has."""
-    return dict(map(tuple, inside.query(own.kubectl, "select version, checksum from schema_migrations")))
+    return dict(
+        map(tuple, inside.query(own.kubectl, "select version, checksum from schema_migrations"))
+    )

@@ -1,4 +1,6 @@
-"""What `helm uninstall` takes, what it leaves, and that a second installation finds its shops again."""
+"""What `helm uninstall` takes, what it leaves, and that a second installation finds its shops
+again.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ OF_THE_CLUSTER = ("clusterroles", "clusterrolebindings", "apiservices", "priorit
 RELEASE = "app.kubernetes.io/instance=sinal"
 
 
-def test_uninstalling_leaves_what_people_declared_and_secrets_and_nothing_else(release: Release, shop: Shop) -> None:
+def test_uninstalling_leaves_what_people_declared_and_secrets_and_nothing_else(
+    release: Release, shop: Shop
+) -> None:
     declared = names(shop.site.shop.do("get", KINDS, "-o", "json"))
     urls = webhook_urls(shop)
     release.helm.do("uninstall", "sinal", "--wait", "--timeout=120s")
@@ -44,5 +48,6 @@ def names(listing: str) -> set[tuple[str, str]]:
 def webhook_urls(shop: Shop) -> dict[str, str]:
     """What gateways' panels hold."""
     return {
-        item["metadata"]["name"]: item["status"]["webhookURL"] for item in shop.site.shop.list("gatewayintegrations")
+        item["metadata"]["name"]: item["status"]["webhookURL"]
+        for item in shop.site.shop.list("gatewayintegrations")
     }

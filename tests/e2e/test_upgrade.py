@@ -1,7 +1,8 @@
-"""From the version before to the present one and back, charts and code, while clicks and sales come in.
+"""From the version before to the present one and back, charts and code, while clicks and sales come
+in.
 
-The code before is the wheel in `previous`, built into an image of its own; that pods run it, and later the present
-one, is read from inside them.
+The code before is the wheel in `previous`, built into an image of its own; that pods run it, and
+later the present one, is read from inside them.
 """
 
 from __future__ import annotations
@@ -24,13 +25,19 @@ from tests.e2e.support.timeline import Timeline
 
 Job = dict[str, Any]
 OLDER, PRESENT = (
-    fingerprint.digest(files) for files in (fingerprint.packed(previous.wheel()), fingerprint.installed())
+    fingerprint.digest(files)
+    for files in (fingerprint.packed(previous.wheel()), fingerprint.installed())
 )
-# What a migration of a release to come may do to a release that runs beside it: columns that it doesn't know.
+# What a migration of a release to come may do to a release that runs beside it: columns that it
+# doesn't know.
 TABLES = ("events", "conversions", "capi_events")
 LATER = (
-    *(f"alter table {table} add column of_a_later_release text not null default 'x'" for table in TABLES),
-    "insert into schema_migrations (version, name, checksum) values (9999, 'of_a_later_release', '')",
+    *(
+        f"alter table {table} add column of_a_later_release text not null default 'x'"
+        for table in TABLES
+    ),
+    "insert into schema_migrations (version, name, checksum) values (9999, 'of_a_later_release', "
+    "'')",
 )
 NOT_LATER = (
     "delete from schema_migrations where version = 9999",
@@ -38,8 +45,13 @@ NOT_LATER = (
 )
 
 
-def test_upgrading_under_load_loses_nothing(cluster: Cluster, release: Release, shop: Shop, timeline: Timeline) -> None:
-    """Objects, what they are told to be and what was sold stay; the database is migrated beside the pods before."""
+def test_upgrading_under_load_loses_nothing(
+    cluster: Cluster, release: Release, shop: Shop, timeline: Timeline
+) -> None:
+    """Objects, what they are told to be and what was sold stay.
+
+    The database is migrated beside the pods before.
+    """
     assert OLDER != PRESENT
     assert code_of_every_pod(release) == {OLDER}
     assert migrated(release) == previous.migrations()
@@ -56,7 +68,10 @@ def test_upgrading_under_load_loses_nothing(cluster: Cluster, release: Release, 
     assert images(release) == {cluster.images.sinal}
     assert code_of_every_pod(release) == {PRESENT}
     assert migrations(release).keys().isdisjoint(before_jobs)
-    until(lambda: all(job["status"].get("succeeded") == 1 for job in migrations(release).values()), timeout_s=120)
+    until(
+        lambda: all(job["status"].get("succeeded") == 1 for job in migrations(release).values()),
+        timeout_s=120,
+    )
     assert migrated(release) == {one.version: one.checksum for one in load_migrations()}
     assert hooks(release) == {"sinal-prepare": "Succeeded"}
     assert_kept(declared, declarations(shop))
@@ -67,7 +82,9 @@ def test_upgrading_under_load_loses_nothing(cluster: Cluster, release: Release, 
 def test_going_back_and_forth_under_load_loses_nothing(
     cluster: Cluster, release: Release, shop: Shop, timeline: Timeline
 ) -> None:
-    """The older release takes the place of the newer one, over a database that a still later one has migrated."""
+    """The older release takes the place of the newer one, over a database that a still later one
+    has migrated.
+    """
     after, declared = release.version(), declarations(shop)
     with shop.traffic(per_second=10, clicks=True) as traffic:
         traffic.wait_for(20)
@@ -115,12 +132,22 @@ def migrated(release: Release) -> dict[int, str]:
 def declarations(shop: Shop) -> dict[tuple[str, str], tuple[str, Any]]:
     """Every object of the shop: the same object still, with the same spec."""
     items = json.loads(shop.site.shop.do("get", KINDS, "-o", "json"))["items"]
-    return {(item["kind"], item["metadata"]["name"]): (item["metadata"]["uid"], item.get("spec")) for item in items}
+    return {
+        (item["kind"], item["metadata"]["name"]): (item["metadata"]["uid"], item.get("spec"))
+        for item in items
+    }
 
 
-def assert_kept(before: dict[tuple[str, str], tuple[str, Any]], after: dict[tuple[str, str], tuple[str, Any]]) -> None:
-    """The same objects, told the same; the API server has filled in the defaults of fields that are new."""
-    assert {key: uid for key, (uid, _) in after.items()} == {key: uid for key, (uid, _) in before.items()}
+def assert_kept(
+    before: dict[tuple[str, str], tuple[str, Any]], after: dict[tuple[str, str], tuple[str, Any]]
+) -> None:
+    """The same objects, told the same.
+
+    The API server has filled in the defaults of fields that are new.
+    """
+    assert {key: uid for key, (uid, _) in after.items()} == {
+        key: uid for key, (uid, _) in before.items()
+    }
     for key, (_, spec) in before.items():
         assert told(spec, after[key][1]) == spec, key
 
@@ -134,7 +161,10 @@ def told(before: Any, after: Any) -> Any:
 
 def images(release: Release) -> set[str]:
     """What the release's Deployments run."""
-    return {item["spec"]["template"]["spec"]["containers"][0]["image"] for item in release.kubectl.list("deployments")}
+    return {
+        item["spec"]["template"]["spec"]["containers"][0]["image"]
+        for item in release.kubectl.list("deployments")
+    }
 
 
 def migrations(release: Release) -> dict[str, Job]:
@@ -147,7 +177,10 @@ def migrations(release: Release) -> dict[str, Job]:
 
 
 def hooks(release: Release) -> dict[str, str]:
-    """The Jobs that Helm ran before the present revision, and how they ended; it deletes them when they succeed."""
+    """The Jobs that Helm ran before the present revision, and how they ended.
+
+    It deletes them when they succeed.
+    """
     return {
         hook["name"]: hook["last_run"]["phase"]
         for hook in release.helm.status("sinal")["hooks"]

@@ -1,7 +1,9 @@
-"""From a release that knew one envelope and one keyring to this one, role by role, while sales come in.
+"""From a release that knew one envelope and one keyring to this one, role by role, while sales come
+in.
 
-The roles of the version before are processes of its own wheel. A new edge, with its part of the keyring, is not ready
-before the operator is new; the workers of before go on with the plans that the new operator seals.
+The roles of the version before are processes of its own wheel. A new edge, with its part of the
+keyring, is not ready before the operator is new; the workers of before go on with the plans that
+the new operator seals.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ class Upgraded(Platform):
         usual = super()._environment(role)
         if role not in self.new:
             return {**usual, "PYTHONPATH": str(previous.wheel())}
-        return {**usual, "SINAL_KEYRING_FILE": str(self.folder / PARTS.get(role, "keyring-runtime.json"))}
+        return {
+            **usual,
+            "SINAL_KEYRING_FILE": str(self.folder / PARTS.get(role, "keyring-runtime.json")),
+        }
 
     def url(self, role: str) -> str:
         """Where a role answers probes: those of before had one port for everything."""
@@ -88,14 +93,16 @@ async def test_nothing_is_lost_or_refused_on_the_way(platform: Upgraded) -> None
         await eventually(lambda: "plans.awaited" in platform.roles["ingest"].tail(50))
         assert not await platform._ready("ingest")
         fresh, platform.ports["ingest"] = platform.ports["ingest"], port
-        assert await lead(platform, session, 2) == 202  # the one of before takes everything meanwhile
+        # the one of before takes everything meanwhile
+        assert await lead(platform, session, 2) == 202
 
         await platform.upgrade("operator")
         platform.ports["ingest"] = fresh
         await platform.ready("ingest")
         await before.stop()
         assert await lead(platform, session, 3) == 202
-        await platform.settled(session, accepted=3)  # by workers of before, which read what the new operator seals
+        # by workers of before, which read what the new operator seals
+        await platform.settled(session, accepted=3)
         assert (await platform.ledger(session))["delivered"] >= 3
 
         for role in ("match", "dispatch", "api", "housekeeping"):

@@ -1,4 +1,6 @@
-"""Whatever is asked, the answer is one that the OpenAPI document names: never a fault of ours, always in words."""
+"""Whatever is asked, the answer is one that the OpenAPI document names: never a fault of ours,
+always in words.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,19 @@ from tests.support.fix_operations import ApiRig, RunningApi
 WORDS = st.one_of(
     st.text(max_size=40),
     st.sampled_from(
-        ["loja", "outra", "curso", "dead", "delivered", "review", "match", "dispatch", "rejected", "true", "0"]
+        [
+            "loja",
+            "outra",
+            "curso",
+            "dead",
+            "delivered",
+            "review",
+            "match",
+            "dispatch",
+            "rejected",
+            "true",
+            "0",
+        ]
     ),
     st.integers().map(str),
     st.datetimes().map(str),
@@ -46,11 +60,22 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 
 def body_of(document: dict[str, Any], operation: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Bodies with the right fields and any values, and bodies of any kind."""
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    content = (
+        operation.get("requestBody", {})
+        .get("content", {})
+        .get("application/json", {})
+        .get("schema")
+    )
     if content is None:
         return st.none()
-    names = [part["$ref"].rpartition("/")[2] for part in [content, *content.get("anyOf", [])] if "$ref" in part]
-    fields = {field for name in names for field in document["components"]["schemas"][name]["properties"]}
+    names = [
+        part["$ref"].rpartition("/")[2]
+        for part in [content, *content.get("anyOf", [])]
+        if "$ref" in part
+    ]
+    fields = {
+        field for name in names for field in document["components"]["schemas"][name]["properties"]
+    }
     return st.fixed_dictionaries({}, optional={field: JSON for field in sorted(fields)}) | JSON
 
 
@@ -78,9 +103,19 @@ def test_no_request_is_answered_with_a_fault(running_api: RunningApi) -> None:
         except ValueError as error:  # JSON has no NaN; httpx refuses to send it
             assert "JSON" in str(error)
             return
-        assert answer.status_code < 500 or answer.status_code == 501, (method, path, query, content, answer.text)
+        assert answer.status_code < 500 or answer.status_code == 501, (
+            method,
+            path,
+            query,
+            content,
+            answer.text,
+        )
         if answer.status_code >= 400:
-            assert answer.headers["content-type"] == "application/problem+json", (method, path, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json", (
+                method,
+                path,
+                answer.text,
+            )
             problem = answer.json()
             assert problem["status"] == answer.status_code and problem["detail"], problem
 
@@ -96,9 +131,14 @@ def test_no_request_is_answered_with_a_fault(running_api: RunningApi) -> None:
         ("PATCH", "/api/v1/keys", 405),
     ],
 )
-async def test_routes_that_are_not_there_are_problems_too(api_rig: ApiRig, method: str, path: str, status: int) -> None:
+async def test_routes_that_are_not_there_are_problems_too(
+    api_rig: ApiRig, method: str, path: str, status: int
+) -> None:
     answer = await api_rig.call(method, path)
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,8 +152,12 @@ async def test_an_export_asks_whose_data_before_it_asks_for_keys(
     assert (await api_rig.call("POST", "/api/v1/privacy/exports", json=body)).status_code == status
 
 
-async def test_an_export_without_keys_says_what_is_missing_and_not_to_try_again(api_rig: ApiRig) -> None:
-    answer = await api_rig.call("POST", "/api/v1/privacy/exports", json={"tenant": "loja", "order_id": "HP1"})
+async def test_an_export_without_keys_says_what_is_missing_and_not_to_try_again(
+    api_rig: ApiRig,
+) -> None:
+    answer = await api_rig.call(
+        "POST", "/api/v1/privacy/exports", json={"tenant": "loja", "order_id": "HP1"}
+    )
     assert answer.status_code == 501
     assert "SINAL_KEYRING_FILE" in answer.json()["detail"]
     assert "retry-after" not in answer.headers
@@ -132,7 +176,9 @@ async def test_an_export_without_keys_says_what_is_missing_and_not_to_try_again(
         ({"order_id": "a\x00b"}, "order_id"),
     ],
 )
-async def test_a_wrong_filter_is_refused_by_name(api_rig: ApiRig, query: dict[str, str], field: str) -> None:
+async def test_a_wrong_filter_is_refused_by_name(
+    api_rig: ApiRig, query: dict[str, str], field: str
+) -> None:
     answer = await api_rig.call("GET", "/api/v1/events", params=query)
     assert answer.status_code == 400
     assert field in [error["field"] for error in answer.json()["errors"]]
@@ -151,13 +197,17 @@ def test_the_document_names_every_schema_it_refers_to(running_api: RunningApi) -
     found = {part.partition('"')[0] for part in document.text.split("#/components/schemas/")[1:]}
     assert found and found <= set(schemas)
     assert "422" not in document.text
-    assert set(document.json()["paths"]) == set(json.loads(reference.openapi())["paths"]), "the page shows every route"
+    assert set(document.json()["paths"]) == set(json.loads(reference.openapi())["paths"]), (
+        "the page shows every route"
+    )
     for _, path, operation in operations(document.json()):
         assert {"4XX", "5XX"} <= set(operation["responses"]), path
         assert operation["security"], path
 
 
-async def test_a_body_of_any_length_takes_no_memory_of_a_sender_without_a_key(api_rig: ApiRig) -> None:
+async def test_a_body_of_any_length_takes_no_memory_of_a_sender_without_a_key(
+    api_rig: ApiRig,
+) -> None:
     """It is read before the key is looked at."""
     sent = 0
 
@@ -186,16 +236,25 @@ async def test_a_body_that_never_comes_is_not_waited_for() -> None:
     async def read(_: dict[str, str]) -> None:
         """Reads its body."""
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://api"
+    ) as client:
         answer = await asyncio.wait_for(client.post("/", content=never()), 60)
     assert (answer.status_code, answer.headers["content-type"]) == (408, "application/problem+json")
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/api/v1/replay/"), ("GET", "/api/v1/events/"), ("DELETE", "/api/v1/keys/"), ("GET", "/api/v1/review/")],
+    [
+        ("POST", "/api/v1/replay/"),
+        ("GET", "/api/v1/events/"),
+        ("DELETE", "/api/v1/keys/"),
+        ("GET", "/api/v1/review/"),
+    ],
 )
 async def test_an_empty_id_does_not_lead_to_all(api_rig: ApiRig, method: str, path: str) -> None:
-    """A client that follows redirects would have made a replay of one event one of every dead event."""
+    """A client that follows redirects would have made a replay of one event one of every dead
+    event.
+    """
     answer = await api_rig.call(method, path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

@@ -14,8 +14,10 @@ insert into dead_letters (tenant_id, stage, event_row, capi_event_id, capi_creat
 select tenant_id, 'dispatch', source_event, id, created_at, destination, reason, payload_json from capi_events
 """
 COPIED = {
-    "events": "id, received_at, occurred_at, funnel, kind, source, event_id, status, gateway, order_id, outcome, body",
-    "capi_events": "source_event, funnel, destination, event_name, event_id, event_time, payload_json, received_at, "
+    "events": "id, received_at, occurred_at, funnel, kind, source, event_id, status, gateway, "
+    "order_id, outcome, body",
+    "capi_events": "source_event, funnel, destination, event_name, event_id, event_time, "
+    "payload_json, received_at, "
     "status, reason",
     "dead_letters": "stage, event_row, capi_event_id, capi_created_at, destination, reason, body",
 }
@@ -31,12 +33,16 @@ async def neighbours(rig: ApiRig) -> dict[str, str]:
     for table, columns in COPIED.items():
         values = columns.replace("source_event", "'ev_outra'").replace("event_row", "'ev_outra'")
         values = "'ev_outra'" + values[2:] if values.startswith("id,") else values
-        await rig.run(f"insert into {table} (tenant_id, {columns}) select 'outra', {values} from {table}")
+        await rig.run(
+            f"insert into {table} (tenant_id, {columns}) select 'outra', {values} from {table}"
+        )
     return {"loja": sale.id, "outra": "ev_outra"}
 
 
 async def test_a_key_is_shown_once_and_kept_as_its_hash(api_rig: ApiRig) -> None:
-    made = await api_rig.call("POST", "/api/v1/keys", json={"tenant": "loja", "role": "viewer", "name": "console"})
+    made = await api_rig.call(
+        "POST", "/api/v1/keys", json={"tenant": "loja", "role": "viewer", "name": "console"}
+    )
     key = made.json()["key"]
     assert made.status_code == 201 and len(key) >= 43
     stored = await api_rig.rows("select * from api_keys")
@@ -56,14 +62,17 @@ async def test_a_body_that_does_not_say_it_is_json_is_told_which_header_to_send(
     body = b'{"tenant": "loja", "role": "viewer", "name": "console"}'
     async with api_rig.client() as client:
         refused = await client.post("/api/v1/keys", content=body, headers=headers)
-        taken = await client.post("/api/v1/keys", content=body, headers={"Content-Type": "application/json"})
+        taken = await client.post(
+            "/api/v1/keys", content=body, headers={"Content-Type": "application/json"}
+        )
     assert refused.status_code == 415
     assert "Content-Type: application/json" in refused.json()["detail"]
     assert taken.status_code == 201
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer wrong", f"Token {ADMIN_KEY}", "Bearer \u00ff"]
+    "header",
+    ["", "Bearer", "Bearer ", "Basic abc", "Bearer wrong", f"Token {ADMIN_KEY}", "Bearer \u00ff"],
 )
 async def test_without_a_good_key_nothing_is_shown(api_rig: ApiRig, header: str) -> None:
     for path in (*READS, "keys", "audit"):
@@ -82,7 +91,9 @@ async def test_a_revoked_or_expired_key_is_none(api_rig: ApiRig) -> None:
         assert (await api_rig.call("DELETE", f"/api/v1/keys/{row['id']}")).status_code == 200
     assert (await api_rig.call("GET", "/api/v1/events", key=key)).status_code == 401
     expired = await api_rig.key()
-    await api_rig.run("update api_keys set expires_at = now() - interval '1 second' where revoked_at is null")
+    await api_rig.run(
+        "update api_keys set expires_at = now() - interval '1 second' where revoked_at is null"
+    )
     assert (await api_rig.call("GET", "/api/v1/events", key=expired)).status_code == 401
 
 
@@ -92,8 +103,12 @@ async def test_a_tenants_key_sees_its_tenant_only(api_rig: ApiRig) -> None:
         key = await api_rig.key(tenant=tenant)
         listed = (await api_rig.call("GET", "/api/v1/events", key=key)).json()["events"]
         assert {event["tenant"] for event in listed} == {tenant}
-        assert (await api_rig.call("GET", f"/api/v1/events/{ids[tenant]}", key=key)).status_code == 200
-        assert (await api_rig.call("GET", f"/api/v1/events/{ids[other]}", key=key)).status_code == 404
+        assert (
+            await api_rig.call("GET", f"/api/v1/events/{ids[tenant]}", key=key)
+        ).status_code == 200
+        assert (
+            await api_rig.call("GET", f"/api/v1/events/{ids[other]}", key=key)
+        ).status_code == 404
         assert (await api_rig.call("GET", "/api/v1/ledger", key=key)).json()["accepted"] == 1
         groups = (await api_rig.call("GET", "/api/v1/dead-letters", key=key)).json()["groups"]
         assert [(group["tenant"], group["count"]) for group in groups] == [(tenant, 1)]
@@ -105,7 +120,9 @@ async def test_no_filter_widens_what_a_key_sees(api_rig: ApiRig) -> None:
     for path in ("events", "ledger", "dead-letters", "review"):
         answer = await api_rig.call("GET", f"/api/v1/{path}", key=key, params={"tenant": "outra"})
         assert answer.status_code == 404, path
-    admin_cursor = (await api_rig.call("GET", "/api/v1/events", params={"limit": 1})).json()["next_cursor"]
+    admin_cursor = (await api_rig.call("GET", "/api/v1/events", params={"limit": 1})).json()[
+        "next_cursor"
+    ]
     page = await api_rig.call("GET", "/api/v1/events", key=key, params={"cursor": admin_cursor})
     assert all(event["tenant"] == "loja" for event in page.json()["events"])
     twice = await api_rig.call("GET", "/api/v1/events?tenant=loja&tenant=outra", key=key)
@@ -130,9 +147,16 @@ async def test_no_change_reaches_another_tenant(api_rig: ApiRig) -> None:
         answer = await api_rig.call(method, f"/api/v1/{path}", key=key, json=body)
         assert answer.status_code == 404, (path, answer.text)
     for path, body in (("replay", {}), ("dead-letters/replay", cause)):
-        assert (await api_rig.call("POST", f"/api/v1/{path}", key=key, json=body)).status_code == 200
+        assert (
+            await api_rig.call("POST", f"/api/v1/{path}", key=key, json=body)
+        ).status_code == 200
     assert await api_rig.rows("select * from capi_events where tenant_id = 'outra'") == before
-    assert await api_rig.rows("select 1 from dead_letters where tenant_id = 'outra' and replayed_at is not null") == []
+    assert (
+        await api_rig.rows(
+            "select 1 from dead_letters where tenant_id = 'outra' and replayed_at is not null"
+        )
+        == []
+    )
     assert all(message.subject.startswith("t.loja.") for message in api_rig.bus.messages.values())
 
 
@@ -145,11 +169,16 @@ async def test_keys_and_audit_of_other_tenants_stay_theirs(api_rig: ApiRig) -> N
     everyone = (await api_rig.call("GET", "/api/v1/keys")).json()["keys"]
     for row in everyone:
         if row["tenant"] != "loja":
-            assert (await api_rig.call("DELETE", f"/api/v1/keys/{row['id']}", key=admin)).status_code == 404
-    assert {row["tenant"] for row in (await api_rig.call("GET", "/api/v1/audit", key=admin)).json()["audit"]} == {
-        "loja"
-    }
-    made = await api_rig.call("POST", "/api/v1/keys", key=admin, json={"role": "admin", "name": "mine"})
+            assert (
+                await api_rig.call("DELETE", f"/api/v1/keys/{row['id']}", key=admin)
+            ).status_code == 404
+    assert {
+        row["tenant"]
+        for row in (await api_rig.call("GET", "/api/v1/audit", key=admin)).json()["audit"]
+    } == {"loja"}
+    made = await api_rig.call(
+        "POST", "/api/v1/keys", key=admin, json={"role": "admin", "name": "mine"}
+    )
     assert made.json()["tenant"] == "loja"
 
 
@@ -187,7 +216,8 @@ async def test_sql_of_a_tenants_transaction_sees_no_key_and_no_operation(api_rig
 
 
 @pytest.mark.parametrize(
-    "statement", ["update audit_log set actor = 'nobody'", "delete from audit_log", "truncate audit_log"]
+    "statement",
+    ["update audit_log set actor = 'nobody'", "delete from audit_log", "truncate audit_log"],
 )
 async def test_the_audit_cannot_be_changed_by_the_worker(api_rig: ApiRig, statement: str) -> None:
     await api_rig.key()
@@ -197,7 +227,9 @@ async def test_the_audit_cannot_be_changed_by_the_worker(api_rig: ApiRig, statem
             await connection.execute(statement.encode())
 
 
-async def test_the_admin_key_works_without_the_database_and_others_are_told_why_not(api_rig: ApiRig) -> None:
+async def test_the_admin_key_works_without_the_database_and_others_are_told_why_not(
+    api_rig: ApiRig,
+) -> None:
     key = await api_rig.key()
     await api_rig.database.close()
     answer = await api_rig.call("GET", "/api/v1/events", key=key)

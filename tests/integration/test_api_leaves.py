@@ -1,4 +1,6 @@
-"""An operations API that ends is still led to for a while: unready at once, streams ended whole, requests finished."""
+"""An operations API that ends is still led to for a while: unready at once, streams ended whole,
+requests finished.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class Api:
         }
         command = [sys.executable, "-m", "sinal_cli", "run", "api"]
         self.process = Service("api", command, log=folder / "api.log", env=environment)
-        self.client = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+        self.client = httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60
+        )
 
     def ready(self) -> tuple[int, str]:
         """What probes are told; 0 when nobody listens."""
@@ -122,5 +126,7 @@ def test_a_request_under_way_is_finished(api: Api, postgres: str) -> None:
 
 def _waits(url: str) -> bool:
     with psycopg.connect(url) as connection:
-        found = connection.execute("select 1 from pg_stat_activity where wait_event_type = 'Lock'").fetchone()
+        found = connection.execute(
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+        ).fetchone()
     return found is not None

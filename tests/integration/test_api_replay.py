@@ -1,4 +1,6 @@
-"""A replay sends each row again exactly once, keeps its id at Meta, and never sends what nobody asked for twice."""
+"""A replay sends each row again exactly once, keeps its id at Meta, and never sends what nobody
+asked for twice.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +23,27 @@ async def dead_sale(rig: ApiRig, order: str, *, reason: str = "rejected", code: 
     await rig.room.deliver(sale)
     await end(rig, sale, "dead", reason)
     await rig.run(
-        "insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, outcome, code, subcode) "
-        "select tenant_id, id, created_at, 1, 'refused', %s, 2804003 from capi_events where source_event = %s",
+        "insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, "
+        "outcome, code, subcode) "
+        "select tenant_id, id, created_at, 1, 'refused', %s, 2804003 from capi_events where "
+        "source_event = %s",
         code,
         sale.id,
     )
     await rig.run(
-        "insert into dead_letters (tenant_id, stage, event_row, capi_event_id, capi_created_at, destination, reason, "
-        "detail, attempts, body) select tenant_id, 'dispatch', source_event, id, created_at, destination, reason, "
+        "insert into dead_letters (tenant_id, stage, event_row, capi_event_id, capi_created_at, "
+        "destination, reason, "
+        "detail, attempts, body) select tenant_id, 'dispatch', source_event, id, created_at, "
+        "destination, reason, "
         "'Invalid parameter', 1, payload_json from capi_events where source_event = %s",
         sale.id,
     )
     return sale
 
 
-async def end(rig: ApiRig, sale: Event, status: str, reason: str | None = None, *, hours_ago: float = 0) -> None:
+async def end(
+    rig: ApiRig, sale: Event, status: str, reason: str | None = None, *, hours_ago: float = 0
+) -> None:
     """Settle the deliveries of a sale."""
     await rig.run(
         "update capi_events set status = %s, reason = %s, published_at = now(), "
@@ -59,14 +67,20 @@ async def test_a_dead_event_is_sent_again_under_its_own_id(api_rig: ApiRig) -> N
     assert answer.status_code == 200, answer.text
     assert (answer.json()["replayed"], answer.json()["matched"]) == (1, 1)
     row = await outbox(api_rig, sale)
-    assert (row["status"], row["generation"], row["reason"]) == ("pending", before["generation"] + 1, None)
+    assert (row["status"], row["generation"], row["reason"]) == (
+        "pending",
+        before["generation"] + 1,
+        None,
+    )
     assert row["event_id"] == before["event_id"] and row["payload_json"] == before["payload_json"]
     (message,) = api_rig.bus.messages.values()
     assert message.subject == "t.loja.out.pixel"
     assert message.msg_id == f"{before['event_id']}:pixel:1"
     assert msgspec.json.decode(message.body)["id"] == before["id"]
     assert row["published_at"] is not None
-    assert (await api_rig.rows("select replayed_at from dead_letters"))[0]["replayed_at"] is not None
+    assert (await api_rig.rows("select replayed_at from dead_letters"))[0][
+        "replayed_at"
+    ] is not None
 
 
 async def test_the_same_key_gives_the_first_result_and_one_generation(api_rig: ApiRig) -> None:
@@ -116,7 +130,9 @@ async def test_without_a_key_what_is_on_its_way_is_left_alone(api_rig: ApiRig) -
     assert (await outbox(api_rig, sale))["generation"] == 1
 
 
-async def test_what_was_delivered_needs_force_and_after_two_days_a_second_word(api_rig: ApiRig) -> None:
+async def test_what_was_delivered_needs_force_and_after_two_days_a_second_word(
+    api_rig: ApiRig,
+) -> None:
     sale = api_rig.room.sale()
     await api_rig.room.deliver(sale)
     await end(api_rig, sale, "delivered", hours_ago=47)
@@ -128,13 +144,17 @@ async def test_what_was_delivered_needs_force_and_after_two_days_a_second_word(a
     refused = await api_rig.call("POST", path, json={"force": True})
     assert refused.status_code == 409 and "confirm_duplicate" in refused.json()["detail"]
     assert "48 hours" in refused.json()["detail"]
-    assert (await api_rig.call("POST", path, json={"force": True, "confirm_duplicate": True})).status_code == 200
+    assert (
+        await api_rig.call("POST", path, json={"force": True, "confirm_duplicate": True})
+    ).status_code == 200
     assert (await outbox(api_rig, sale))["generation"] == 2
 
 
 async def test_what_is_too_old_for_meta_stays_dead(api_rig: ApiRig) -> None:
     sale = await dead_sale(api_rig, "HP1")
-    await api_rig.run("update capi_events set event_time = extract(epoch from now())::bigint - 7 * 86400")
+    await api_rig.run(
+        "update capi_events set event_time = extract(epoch from now())::bigint - 7 * 86400"
+    )
     answer = await api_rig.call("POST", f"/api/v1/replay/{sale.id}")
     assert answer.status_code == 409 and "7 days" in answer.json()["detail"]
 
@@ -152,10 +172,19 @@ async def test_a_dry_run_counts_and_changes_nothing(api_rig: ApiRig) -> None:
     delivered = api_rig.room.sale(order="HP9")
     await api_rig.room.deliver(delivered)
     await end(api_rig, delivered, "delivered")
-    answer = (await api_rig.call("POST", "/api/v1/replay", json={"tenant": "loja", "dry_run": True})).json()
-    assert (answer["matched"], answer["replayed"], answer["skipped"], answer["operation"]) == (3, 3, {}, None)
+    answer = (
+        await api_rig.call("POST", "/api/v1/replay", json={"tenant": "loja", "dry_run": True})
+    ).json()
+    assert (answer["matched"], answer["replayed"], answer["skipped"], answer["operation"]) == (
+        3,
+        3,
+        {},
+        None,
+    )
     assert {one["event"] for one in answer["sample"]} == {sale.id for sale in sales}
-    every = await api_rig.call("POST", "/api/v1/replay", json={"outcome": "delivered", "dry_run": True})
+    every = await api_rig.call(
+        "POST", "/api/v1/replay", json={"outcome": "delivered", "dry_run": True}
+    )
     assert (every.json()["replayed"], every.json()["skipped"]) == (0, {"delivered": 1})
     assert not api_rig.bus.messages
     assert [(await outbox(api_rig, sale))["status"] for sale in sales] == ["dead"] * 3
@@ -173,7 +202,9 @@ async def test_a_filter_is_replayed_page_by_page_and_nothing_twice(api_rig: ApiR
             break
         body["cursor"] = answer["next_cursor"]
     assert (replayed, calls) == (5, 3)
-    assert {r["generation"] for r in await api_rig.rows("select generation from capi_events")} == {1}
+    assert {r["generation"] for r in await api_rig.rows("select generation from capi_events")} == {
+        1
+    }
     assert len(api_rig.bus.messages) == 5
 
 
@@ -186,7 +217,9 @@ async def two_pixels(rig: ApiRig) -> None:
     rig.plans.set(rig.room.plans.snapshot.tenants["loja"], outra)
 
 
-async def test_a_filter_with_a_destination_goes_by_what_became_of_the_delivery_to_it(api_rig: ApiRig) -> None:
+async def test_a_filter_with_a_destination_goes_by_what_became_of_the_delivery_to_it(
+    api_rig: ApiRig,
+) -> None:
     """The event as a whole is in flight, or dead for another destination's sake."""
     await two_pixels(api_rig)
     ended = {"HP1": ("dead", "pending"), "HP2": ("dead", "delivered"), "HP3": ("delivered", "dead")}
@@ -225,7 +258,9 @@ async def test_a_broker_that_is_away_leaves_the_row_to_the_sweeper(api_rig: ApiR
     assert f"{row['event_id']}:pixel:1" in api_rig.room.bus.messages
 
 
-async def test_an_event_withheld_for_want_of_a_destination_is_judged_by_the_plan_of_today(api_rig: ApiRig) -> None:
+async def test_an_event_withheld_for_want_of_a_destination_is_judged_by_the_plan_of_today(
+    api_rig: ApiRig,
+) -> None:
     room = api_rig.room
     room.funnel(destinations=())
     sale = room.sale()
@@ -253,9 +288,13 @@ async def test_what_no_replay_can_change_is_refused(api_rig: ApiRig) -> None:
 async def dead_in_matching(rig: ApiRig, order: str) -> Event:
     """A sale that matching gave up, as it leaves it."""
     sale = rig.room.sale(order=order)
-    await rig.run("alter table conversions add constraint poison check (order_key <> 'NONE') not valid")
+    await rig.run(
+        "alter table conversions add constraint poison check (order_key <> 'NONE') not valid"
+    )
     await rig.run("alter table conversions drop constraint poison")
-    await rig.run(f"alter table conversions add constraint poison check (order_key <> '{order}') not valid")
+    await rig.run(
+        f"alter table conversions add constraint poison check (order_key <> '{order}') not valid"
+    )
     await rig.room.deliver(sale, deliveries=5)
     await rig.run("alter table conversions drop constraint poison")
     assert await rig.room.outcome(sale) == ("dead", "internal_error")
@@ -278,14 +317,20 @@ async def test_dead_letters_are_grouped_by_cause_and_replayed_by_group(api_rig: 
     other = await dead_sale(api_rig, "HP8", code=190)
     lost = await dead_in_matching(api_rig, "HP9")
     groups = (await api_rig.call("GET", "/api/v1/dead-letters")).json()["groups"]
-    causes = [(g["stage"], g["reason"], g["code"], g["subcode"], g["destination"], g["count"]) for g in groups]
+    causes = [
+        (g["stage"], g["reason"], g["code"], g["subcode"], g["destination"], g["count"])
+        for g in groups
+    ]
     assert causes[0] == ("dispatch", "rejected", 100, 2804003, "pixel", 3)
     assert set(causes[1:]) == {
         ("dispatch", "rejected", 190, 2804003, "pixel", 1),
         ("match", "internal_error", None, None, None, 1),
     }
     assert groups[0]["first_at"] <= groups[0]["last_at"] and len(groups[0]["sample"]) == 3
-    body = {name: groups[0][name] for name in ("tenant", "stage", "reason", "code", "subcode", "destination")}
+    body = {
+        name: groups[0][name]
+        for name in ("tenant", "stage", "reason", "code", "subcode", "destination")
+    }
     answer = await api_rig.call("POST", "/api/v1/dead-letters/replay", json=body)
     assert (answer.status_code, answer.json()["replayed"]) == (200, 3), answer.text
     assert (await outbox(api_rig, other))["status"] == "dead"
@@ -299,7 +344,9 @@ async def test_dead_letters_are_grouped_by_cause_and_replayed_by_group(api_rig: 
     assert [(g["code"], g["count"]) for g in left] == [(190, 1)]
 
 
-async def test_letters_the_broker_did_not_take_stay_open_and_the_same_key_finishes_them(api_rig: ApiRig) -> None:
+async def test_letters_the_broker_did_not_take_stay_open_and_the_same_key_finishes_them(
+    api_rig: ApiRig,
+) -> None:
     lost = await dead_in_matching(api_rig, "HP1")
     api_rig.bus.down = True
     headers = {"Idempotency-Key": "night-shift"}
@@ -320,7 +367,9 @@ async def test_an_unreadable_message_is_said_to_be_so(api_rig: ApiRig) -> None:
     await api_rig.room.deliver(b"not an event", deliveries=1)
     (group,) = (await api_rig.call("GET", "/api/v1/dead-letters")).json()["groups"]
     answer = await api_rig.call(
-        "POST", "/api/v1/dead-letters/replay", json={"stage": group["stage"], "reason": group["reason"]}
+        "POST",
+        "/api/v1/dead-letters/replay",
+        json={"stage": group["stage"], "reason": group["reason"]},
     )
     assert (answer.json()["replayed"], answer.json()["skipped"]) == (0, {"unreadable": 1})
     assert not api_rig.bus.messages

@@ -1,4 +1,7 @@
-"""A held sale goes where a person says: with the click's data, without it, or nowhere; once, and on record."""
+"""A held sale goes where a person says: with the click's data, without it, or nowhere.
+
+Once, and on record.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ FBP = "fb.1.1700000000000.1098115397"
 
 
 async def held_sale(rig: ApiRig, order: str = "HP1", status: str = "approved") -> Event:
-    """A sale whose only evidence is an address and browser of an hour ago, in a funnel that holds such."""
+    """A sale whose only evidence is an address and browser of an hour ago, in a funnel that holds
+    such.
+    """
     room = rig.room
     room.matching(review="Hold", unmatched="Drop", match_threshold=0.9, review_threshold=0.1)
     rig.plans.set(*room.plans.snapshot.tenants.values())
@@ -34,7 +39,11 @@ async def user_data(rig: ApiRig) -> list[dict[str, Any]]:
 async def test_the_queue_holds_what_waits_and_says_for_which_click(api_rig: ApiRig) -> None:
     sale = await held_sale(api_rig)
     (waiting,) = (await api_rig.call("GET", "/api/v1/review")).json()["events"]
-    assert (waiting["id"], waiting["match"]["decision"], waiting["match"]["click_id"]) == (sale.id, "review", "click-1")
+    assert (waiting["id"], waiting["match"]["decision"], waiting["match"]["click_id"]) == (
+        sale.id,
+        "review",
+        "click-1",
+    )
 
 
 async def test_accepted_it_goes_with_the_clicks_data_and_at_once(api_rig: ApiRig) -> None:
@@ -52,7 +61,9 @@ async def test_accepted_it_goes_with_the_clicks_data_and_at_once(api_rig: ApiRig
     assert (await api_rig.call("GET", "/api/v1/review")).json()["events"] == []
 
 
-async def test_rejected_it_goes_without_the_clicks_data_though_the_funnel_drops_unmatched(api_rig: ApiRig) -> None:
+async def test_rejected_it_goes_without_the_clicks_data_though_the_funnel_drops_unmatched(
+    api_rig: ApiRig,
+) -> None:
     sale = await held_sale(api_rig)
     answer = await api_rig.call("POST", f"/api/v1/review/{sale.id}/reject")
     assert answer.status_code == 200, answer.text
@@ -78,7 +89,9 @@ async def test_said_again_it_changes_nothing_and_the_opposite_is_refused(api_rig
     opposite = await api_rig.call("POST", f"{path}/reject")
     assert opposite.status_code == 409 and "review_accepted" in opposite.json()["detail"]
     assert len(await user_data(api_rig)) == 1
-    audit = await api_rig.rows("select actor, target, tenant_id from audit_log where action like 'review.%%'")
+    audit = await api_rig.rows(
+        "select actor, target, tenant_id from audit_log where action like 'review.%%'"
+    )
     assert audit == [{"actor": "admin_key", "target": sale.id, "tenant_id": "loja"}]
 
 

@@ -1,4 +1,6 @@
-"""What the OpenAPI document promises, the API keeps: statuses, content types, schemas, no fault, whoever asks."""
+"""What the OpenAPI document promises, the API keeps: statuses, content types, schemas, no fault,
+whoever asks.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,21 @@ SPARED = ("/api/v1/events/stream",)  # endless
 
 
 async def one_of_each(api: RunningApi) -> dict[str, str]:
-    """A dead sale with its letter and a kept delivery; the values of path parameters that lead to them."""
+    """A dead sale with its letter and a kept delivery.
+
+    The values of path parameters that lead to them.
+    """
     sale, click = api.room.sale(), api.room.sale("pending", order="HP2")
     await api.room.deliver(sale, click)
     async with api.room.database.transaction() as connection:
         await connection.execute(b"update capi_events set status = 'dead', reason = 'rejected'")
         await connection.execute(LETTER.encode())
     kept = await api.sealed.keep(
-        tenant="loja", integration="hotmart-principal", gateway="hotmart", raw=b"<html>", reason="no JSON"
+        tenant="loja",
+        integration="hotmart-principal",
+        gateway="hotmart",
+        raw=b"<html>",
+        reason="no JSON",
     )
     return {"event_id": sale.id, "kept_id": kept, "tenant": "loja", "slug": "loja"}
 
@@ -64,18 +73,26 @@ def pursue(api: RunningApi, operation: Operation, known: dict[str, str], keys: l
     """Ask one operation in every way the document allows, and in some that it forbids."""
     modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
 
-    @settings(max_examples=EXAMPLES * len(keys), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=EXAMPLES * len(keys), deadline=None, suppress_health_check=list(HealthCheck)
+    )
     @given(st.data())
     def one(data: st.DataObject) -> None:
         mode = data.draw(st.sampled_from(modes))
         case = data.draw(operation.as_strategy(generation_mode=mode))
         for name in case.path_parameters or {}:
-            if name in known and mode is schemathesis.GenerationMode.POSITIVE and data.draw(st.booleans()):
+            if (
+                name in known
+                and mode is schemathesis.GenerationMode.POSITIVE
+                and data.draw(st.booleans())
+            ):
                 case.path_parameters[name] = known[name]
         kwargs = case.as_transport_kwargs(base_url="http://api")
         key = data.draw(st.sampled_from(keys))
         headers = {**dict(kwargs.get("headers") or {}), "Authorization": f"Bearer {key}"}
-        method, url, params, body = (kwargs.get(name) for name in ("method", "url", "params", "data"))
+        method, url, params, body = (
+            kwargs.get(name) for name in ("method", "url", "params", "data")
+        )
         sent = {"json": kwargs["json"]} if "json" in kwargs else {"content": body or b""}
         answer = api.ask(str(method), str(url), params=params, headers=headers, **sent)
         case.validate_response(answer, checks=CHECKS)

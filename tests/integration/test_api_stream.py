@@ -1,4 +1,6 @@
-"""The live tail shows every event and every change of its state, over breaks of the connection too."""
+"""The live tail shows every event and every change of its state, over breaks of the connection
+too.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Live:
         self.tail, self.leaving, self.url = tail, leaving, url
 
     @asynccontextmanager
-    async def listen(self, *, key: str = ADMIN_KEY, last: str | None = None, **query: str) -> AsyncIterator[Any]:
+    async def listen(
+        self, *, key: str = ADMIN_KEY, last: str | None = None, **query: str
+    ) -> AsyncIterator[Any]:
         """Messages of one connection as dicts of their fields."""
         headers = {"Authorization": f"Bearer {key}"} | ({"Last-Event-ID": last} if last else {})
         async with (
@@ -84,14 +88,18 @@ async def live(api_rig: ApiRig) -> AsyncIterator[Live]:
     await server.stop()
 
 
-async def test_an_event_is_shown_when_it_comes_and_when_its_outcome_changes(api_rig: ApiRig, live: Live) -> None:
+async def test_an_event_is_shown_when_it_comes_and_when_its_outcome_changes(
+    api_rig: ApiRig, live: Live
+) -> None:
     async with live.listen() as messages:
         await eventually(lambda: live.tail.pollers == 1)
         sale = api_rig.room.sale()
         await api_rig.room.deliver(sale)
         _, shown = await _event(messages)
         assert (shown["id"], shown["outcome"]["state"]) == (sale.id, "in_flight")
-        await api_rig.run("update capi_events set status = 'delivered', settled_at = clock_timestamp()")
+        await api_rig.run(
+            "update capi_events set status = 'delivered', settled_at = clock_timestamp()"
+        )
         _, shown = await _event(messages)
         assert (shown["id"], shown["outcome"]["state"]) == (sale.id, "delivered")
 
@@ -113,7 +121,9 @@ async def test_a_broken_stream_goes_on_where_it_was(api_rig: ApiRig, live: Live)
         assert (await _event(messages))[1]["id"] == new.id
 
 
-async def test_a_transaction_that_took_longer_than_others_is_not_missed(api_rig: ApiRig, live: Live) -> None:
+async def test_a_transaction_that_took_longer_than_others_is_not_missed(
+    api_rig: ApiRig, live: Live
+) -> None:
     quick = api_rig.room.sale()
     async with live.listen() as messages:
         await eventually(lambda: live.tail.pollers == 1)
@@ -133,7 +143,9 @@ async def test_a_tenants_key_hears_its_tenant_only(api_rig: ApiRig, live: Live) 
         assert (await _event(messages))[1]["id"] == "ev_outra"
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=live.url, timeout=60) as client:
-        assert (await client.get(PATH, params={"tenant": "loja"}, headers=headers)).status_code == 404
+        assert (
+            await client.get(PATH, params={"tenant": "loja"}, headers=headers)
+        ).status_code == 404
         assert (await client.get(PATH)).status_code == 401
 
 
@@ -147,9 +159,12 @@ async def test_a_tenants_key_hears_its_tenant_only(api_rig: ApiRig, live: Live) 
     ids=["revoked", "expired", "slug-handed-over"],
 )
 async def test_a_stream_does_not_outlive_its_key(api_rig: ApiRig, live: Live, ending: str) -> None:
-    """Else who had the slug before would see the new owner's events until the stream is a quarter of an hour old."""
+    """Else who had the slug before would see the new owner's events until the stream is a quarter
+    of an hour old.
+    """
     await api_rig.run(
-        "insert into tenants (id, name, owner, home) values ('outra', 'outra', 'uid-2', 'default/outra') "
+        "insert into tenants (id, name, owner, home) values ('outra', 'outra', 'uid-2', "
+        "'default/outra') "
         "on conflict (id) do update set owner = 'uid-2', home = 'default/outra'"
     )
     key = await api_rig.key(tenant="outra", role="viewer")

@@ -1,4 +1,7 @@
-"""The API suspends and resumes within what a key may; what is suspended is told as that, and never as a fault."""
+"""The API suspends and resumes within what a key may.
+
+What is suspended is told as that, and never as a fault.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,11 @@ PART = {
     "Destination": ("destinations", "pixel"),
     "GatewayIntegration": ("integrations", "hotmart-principal"),
 }
-MADE = {"tenant": "loja", "name": "novo", "spec": {"landingHosts": ["a.example"], "destinationRefs": ["pixel"]}}
+MADE = {
+    "tenant": "loja",
+    "name": "novo",
+    "spec": {"landingHosts": ["a.example"], "destinationRefs": ["pixel"]},
+}
 
 
 class Meta:
@@ -46,19 +53,25 @@ def stopped(kind: str) -> TenantPlan:
     return msgspec.structs.replace(loja, **{part: (msgspec.structs.replace(one, suspended=True),)})
 
 
-def rebuilt(rig: ApiRig, *plans: TenantPlan, folder: Path | None = None, tokens: Meta | None = None) -> None:
+def rebuilt(
+    rig: ApiRig, *plans: TenantPlan, folder: Path | None = None, tokens: Meta | None = None
+) -> None:
     rig.plans = StaticPlans(*plans, tenants()[1])
     sink = FolderSink(folder) if folder else None
     rig.app = build(Parts(rig.database, rig.bus, rig.plans, rig.secret, sink=sink, tokens=tokens))
 
 
-async def ask(rig: ApiRig, kind: str, name: str, *, to: bool = True, **options: Any) -> tuple[int, dict[str, Any]]:
+async def ask(
+    rig: ApiRig, kind: str, name: str, *, to: bool = True, **options: Any
+) -> tuple[int, dict[str, Any]]:
     body = {"tenant": "loja", "kind": kind, "name": name, "suspended": to}
     answer = await rig.call("PUT", "/api/v1/suspensions", json=body, **options)
     return answer.status_code, answer.json()
 
 
-async def test_what_was_made_here_is_suspended_and_resumed_in_its_file(api_rig: ApiRig, tmp_path: Path) -> None:
+async def test_what_was_made_here_is_suspended_and_resumed_in_its_file(
+    api_rig: ApiRig, tmp_path: Path
+) -> None:
     rig, (loja, _) = api_rig, tenants()
     rebuilt(rig, loja, folder=tmp_path)
     assert (await rig.call("POST", "/api/v1/funnels", json=MADE)).status_code == 201
@@ -69,13 +82,25 @@ async def test_what_was_made_here_is_suspended_and_resumed_in_its_file(api_rig: 
     for _ in range(2):
         assert await ask(rig, "Funnel", "novo") == (
             200,
-            {"tenant": "loja", "kind": "Funnel", "name": "novo", "suspended": True, "kept_as": file.name},
+            {
+                "tenant": "loja",
+                "kind": "Funnel",
+                "name": "novo",
+                "suspended": True,
+                "kept_as": file.name,
+            },
         )
     assert file.read_text() == before + "  suspended: true\n"
     assert (await ask(rig, "Funnel", "novo", to=False))[0] == 200
     assert file.read_text() == before + "  suspended: false\n"
-    audit = await rig.rows("select action, tenant_id, target from audit_log where target = 'novo' order by id")
-    assert [one["action"] for one in audit] == ["funnel.create", *["funnel.suspend"] * 2, "funnel.resume"]
+    audit = await rig.rows(
+        "select action, tenant_id, target from audit_log where target = 'novo' order by id"
+    )
+    assert [one["action"] for one in audit] == [
+        "funnel.create",
+        *["funnel.suspend"] * 2,
+        "funnel.resume",
+    ]
     file.write_text("# by hand\n" + before)
     status, refused = await ask(rig, "Funnel", "novo")
     assert (status, refused["errors"][0]["field"]) == (409, "spec.suspended")
@@ -83,7 +108,9 @@ async def test_what_was_made_here_is_suspended_and_resumed_in_its_file(api_rig: 
 
 
 @pytest.mark.parametrize("kind", PART)
-async def test_what_is_in_a_persons_file_is_left_to_the_person(api_rig: ApiRig, tmp_path: Path, kind: str) -> None:
+async def test_what_is_in_a_persons_file_is_left_to_the_person(
+    api_rig: ApiRig, tmp_path: Path, kind: str
+) -> None:
     rebuilt(api_rig, tenants()[0], folder=tmp_path)
     status, refused = await ask(api_rig, kind, PART[kind][1])
     assert status == 409 and "in a file of yours" in refused["detail"]
@@ -98,7 +125,9 @@ async def test_who_may_not_or_names_nothing_is_refused(api_rig: ApiRig, tmp_path
     rival = await rig.key(tenant="outra", role="admin")
     assert (await ask(rig, "Funnel", "curso", key=operator))[0] == 403
     assert (await ask(rig, "Funnel", "curso", key=rival))[0] == 404
-    assert (await ask(rig, "Tenant", "loja", to=False, key=admin))[0] == 403, "who was cut off does not resume itself"
+    assert (await ask(rig, "Tenant", "loja", to=False, key=admin))[0] == 403, (
+        "who was cut off does not resume itself"
+    )
     assert (await ask(rig, "Funnel", "curso", key=admin))[0] == 409
     assert (await ask(rig, "Destination", "curso"))[0] == 404
     assert (await ask(rig, "Tenant", "outra"))[0] == 400
@@ -109,7 +138,8 @@ async def test_who_may_not_or_names_nothing_is_refused(api_rig: ApiRig, tmp_path
 async def test_what_is_suspended_is_shown(api_rig: ApiRig, kind: str) -> None:
     rig = api_rig
     rig.bus.facts = TenantFacts(
-        destinations={"pixel": DestinationFacts()}, integrations={"hotmart-principal": IntegrationFacts()}
+        destinations={"pixel": DestinationFacts()},
+        integrations={"hotmart-principal": IntegrationFacts()},
     )
     rebuilt(rig, stopped(kind))
     name = "loja" if kind == "Tenant" else PART[kind][1]
@@ -127,11 +157,15 @@ async def test_what_is_suspended_is_shown(api_rig: ApiRig, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["Tenant", *PART])
 async def test_the_doctor_notes_it_and_does_not_fail(api_rig: ApiRig, kind: str) -> None:
-    """Everything that suspending brings about looks like a fault: refused deliveries, a queue, a breaker, a token."""
+    """Everything that suspending brings about looks like a fault: refused deliveries, a queue, a
+    breaker, a token.
+    """
     rig, now = api_rig, int(time.time())
     await note_refused(rig, now)
     if kind in ("Tenant", "Destination"):
-        await CircuitStore(rig.database, worker="dispatch-1").opened("loja", "pixel", reason="credential", wait_s=60)
+        await CircuitStore(rig.database, worker="dispatch-1").opened(
+            "loja", "pixel", reason="credential", wait_s=60
+        )
         rig.bus.waiting = [Depth("loja", "dispatch-pixel", 20_000, 0)]
     rebuilt(rig, stopped(kind), tokens=Meta() if kind in ("Tenant", "Destination") else None)
     found = (await rig.call("GET", "/api/v1/status?tenant=loja&tokens=true")).json()

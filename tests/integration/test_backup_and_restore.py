@@ -1,4 +1,6 @@
-"""A platform is backed up while it works, lost, and restored: everything accepted is delivered, once."""
+"""A platform is backed up while it works, lost, and restored: everything accepted is delivered,
+once.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ SHOP = Path(__file__).parents[1] / "support" / "manifests" / "shop.yaml"
 
 
 async def sinal(platform: Platform, *words: str, code: int = 0) -> str:
-    """A command over the platform's services, as a Job of the cluster runs it; gives what it says."""
+    """A command over the platform's services, as a Job of the cluster runs it.
+
+    Gives what it says.
+    """
     environment = {
         **os.environ,
         "SINAL_NATS_URL": platform.nats.url,
@@ -40,7 +45,13 @@ async def sinal(platform: Platform, *words: str, code: int = 0) -> str:
     }
     command = [sys.executable, "-m", "sinal_cli", *words]
     done = await asyncio.to_thread(
-        subprocess.run, command, env=environment, text=True, capture_output=True, check=False, timeout=240
+        subprocess.run,
+        command,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=240,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -53,7 +64,9 @@ async def sell(platform: Platform, session: aiohttp.ClientSession, prefix: str, 
 
 async def at_meta(platform: Platform, session: aiohttp.ClientSession) -> Counter[tuple[str, str]]:
     """How often each pixel was sent each event."""
-    async with session.get(f"{platform.sandbox_url}/_sandbox/events", params={"limit": "2000"}) as answer:
+    async with session.get(
+        f"{platform.sandbox_url}/_sandbox/events", params={"limit": "2000"}
+    ) as answer:
         found = (await answer.json())["events"]
     return Counter((event["pixel"], event["event"]["event_id"]) for event in found)
 
@@ -64,7 +77,9 @@ async def until_queued(platform: Platform, events: int) -> None:
         while True:
             async with await psycopg.AsyncConnection.connect(platform.postgres.url()) as connection:
                 row = await (
-                    await connection.execute("select count(*) from capi_events where status = 'pending'")
+                    await connection.execute(
+                        "select count(*) from capi_events where status = 'pending'"
+                    )
                 ).fetchone()
             if row is not None and row[0] >= events:
                 return
@@ -89,9 +104,14 @@ async def lose_everything(platform: Platform) -> None:
     await asyncio.gather(platform.postgres.start(), platform.nats.start())
 
 
-async def test_what_was_accepted_before_a_backup_outlives_the_loss_of_everything(tmp_path: Path) -> None:
+async def test_what_was_accepted_before_a_backup_outlives_the_loss_of_everything(
+    tmp_path: Path,
+) -> None:
     backups = tmp_path / "backups"
-    async with running(tmp_path / "platform", [SHOP]) as platform, aiohttp.ClientSession() as session:
+    async with (
+        running(tmp_path / "platform", [SHOP]) as platform,
+        aiohttp.ClientSession() as session,
+    ):
         await sell(platform, session, "done", 5)
         await platform.settled(session, accepted=5)
         delivered = await at_meta(platform, session)
@@ -109,7 +129,10 @@ async def test_what_was_accepted_before_a_backup_outlives_the_loss_of_everything
         assert "keyring" in said
         assert archive.stat().st_mode & 0o077 == 0
 
-        environment = {"SINAL_NATS_URL": platform.nats.url, "SINAL_DATABASE_URL": platform.postgres.url()}
+        environment = {
+            "SINAL_NATS_URL": platform.nats.url,
+            "SINAL_DATABASE_URL": platform.postgres.url(),
+        }
         daily = DailyBackup(tmp_path / "daily", environment, settle_s=0)
         daily.start()
         await eventually(lambda: any(tmp_path.glob(f"daily/*{SUFFIX}")))
@@ -131,9 +154,14 @@ async def test_what_was_accepted_before_a_backup_outlives_the_loss_of_everything
     assert len(sent) == 3 * len(delivered)
 
 
-async def test_a_postgresql_that_is_lost_alone_comes_back_under_queues_that_are_newer(tmp_path: Path) -> None:
+async def test_a_postgresql_that_is_lost_alone_comes_back_under_queues_that_are_newer(
+    tmp_path: Path,
+) -> None:
     backups = tmp_path / "backups"
-    async with running(tmp_path / "platform", [SHOP]) as platform, aiohttp.ClientSession() as session:
+    async with (
+        running(tmp_path / "platform", [SHOP]) as platform,
+        aiohttp.ClientSession() as session,
+    ):
         await sell(platform, session, "done", 5)
         await platform.settled(session, accepted=5)
         await sinal(platform, "backup", str(backups), "--no-check")
@@ -161,7 +189,9 @@ async def test_a_postgresql_that_is_lost_alone_comes_back_under_queues_that_are_
 
 
 async def test_whose_data_are_to_go_is_known_after_a_restore(tmp_path: Path) -> None:
-    departure = Departure(uid="7b1d", slug="gone", namespace="shops", name="gone", at=1_700_000_000_000)
+    departure = Departure(
+        uid="7b1d", slug="gone", namespace="shops", name="gone", at=1_700_000_000_000
+    )
     async with running(tmp_path / "platform", [SHOP]) as platform:
         await platform.roles["housekeeping"].stop()  # who would work it off
         await put(platform, departure)
@@ -196,4 +226,8 @@ def test_the_newest_backups_are_kept_and_nothing_else_is_touched(tmp_path: Path)
     for name in (*names, "mine.txt", f"sinal-old{SUFFIX}"):
         (tmp_path / name).touch()
     assert [path.name for path in forget(tmp_path, 2)] == names[:2]
-    assert {path.name for path in tmp_path.iterdir()} == {*names[2:], "mine.txt", f"sinal-old{SUFFIX}"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *names[2:],
+        "mine.txt",
+        f"sinal-old{SUFFIX}",
+    }

@@ -27,7 +27,8 @@ async def test_pending_and_in_flight_are_told_apart(bus: Bus, make_tenant: MakeT
         for message in messages:
             await message.ack()
 
-    # A lane holds the batch that runs and one to follow: two of the five are in flight, one is next.
+    # A lane holds the batch that runs and one to follow: two of the five are in flight, one is
+    # next.
     lanes = Lanes(bus, handler, batch=1, concurrency=1, in_flight=2)
     lanes.set([match_lane("loja")])
     task = asyncio.create_task(lanes.run())
@@ -41,7 +42,9 @@ async def test_pending_and_in_flight_are_told_apart(bus: Bus, make_tenant: MakeT
     await task
 
 
-async def test_idle_tenants_cost_no_call_each(bus: Bus, make_tenant: MakeTenant, client: Client) -> None:
+async def test_idle_tenants_cost_no_call_each(
+    bus: Bus, make_tenant: MakeTenant, client: Client
+) -> None:
     for n in range(40):
         await make_tenant(f"idle-{n}")
     await make_tenant("busy")
@@ -54,7 +57,8 @@ async def test_idle_tenants_cost_no_call_each(bus: Bus, make_tenant: MakeTenant,
     await client.subscribe("$JS.API.>", cb=seen)
     await client.flush()
     async with asyncio.timeout(PATIENCE_S):
-        while "$JS.API.CONSUMER.LIST.T-busy" not in calls:  # one who listens may have lost its connection meanwhile
+        # one who listens may have lost its connection meanwhile
+        while "$JS.API.CONSUMER.LIST.T-busy" not in calls:
             assert [(depth.tenant, depth.pending) for depth in await bus.depths()] == [("busy", 1)]
             await client.flush()
     assert {call for call in calls if "T-" in call} == {"$JS.API.CONSUMER.LIST.T-busy"}
@@ -92,7 +96,9 @@ async def test_what_ran_into_a_limit_of_deliveries_still_waits(
     assert sum(depth.messages for depth in wanted) == 4
 
 
-async def test_a_queue_whose_consumers_are_gone_is_not_empty(bus: Bus, make_tenant: MakeTenant, client: Client) -> None:
+async def test_a_queue_whose_consumers_are_gone_is_not_empty(
+    bus: Bus, make_tenant: MakeTenant, client: Client
+) -> None:
     await make_tenant("loja", "match", "dispatch-pixel")
     for n in range(3):
         await bus.publish(f"t.loja.in.{'click' if n else 'sale'}", b"x", msg_id=str(n))

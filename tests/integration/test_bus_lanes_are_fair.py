@@ -1,4 +1,6 @@
-"""Lanes against a real broker: fair between tenants, full where there is enough, never fuller than they may be."""
+"""Lanes against a real broker: fair between tenants, full where there is enough, never fuller than
+they may be.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ async def test_a_handler_that_hangs_holds_one_lane_and_no_other(
     await make_tenant("loja", "dispatch-dead", "dispatch-alive")
     for destination in ("dead", "alive"):
         for n in range(200):
-            await bus.publish(names.out_subject("loja", destination), b"x", msg_id=f"{destination}{n}")
+            await bus.publish(
+                names.out_subject("loja", destination), b"x", msg_id=f"{destination}{n}"
+            )
     alive, stuck, together = 0, 0, 0
     release = asyncio.Event()
 
@@ -83,7 +87,11 @@ async def test_a_handler_that_hangs_holds_one_lane_and_no_other(
         alive += len(messages) if lane.key == "alive" else 0
 
     async with run_lanes(
-        handler, dispatch_lane("loja", "dead"), dispatch_lane("loja", "alive"), batch=10, concurrency=4
+        handler,
+        dispatch_lane("loja", "dead"),
+        dispatch_lane("loja", "alive"),
+        batch=10,
+        concurrency=4,
     ):
         await eventually(lambda: alive == 200)
         assert together == 1
@@ -162,8 +170,12 @@ async def test_a_batch_waits_for_company_but_not_longer_than_it_may(
         await eventually(lambda: batches == [3, 10])  # a full batch leaves at once
 
 
-async def test_a_backlog_fills_the_first_batch(bus: Bus, make_tenant: MakeTenant, run_lanes: RunLanes) -> None:
-    """Named after a bug: a lane asked for 16 at first, and those waited out their time for company that was at hand."""
+async def test_a_backlog_fills_the_first_batch(
+    bus: Bus, make_tenant: MakeTenant, run_lanes: RunLanes
+) -> None:
+    """Named after a bug: a lane asked for 16 at first, and those waited out their time for company
+    that was at hand.
+    """
     await make_tenant("loja")
     await fill(bus, "loja", 600)
     sizes: list[int] = []
@@ -191,7 +203,8 @@ async def test_where_only_full_batches_may_be_further_ones_the_rest_waits_for_th
         for message in messages:
             await message.ack()
 
-    await fill(bus, "loja", 1)  # one: of more, the first batch would be as many as the first read brought
+    # one: of more, the first batch would be as many as the first read brought
+    await fill(bus, "loja", 1)
     async with run_lanes(handler, match_lane("loja"), batch=10, lane_concurrency=2, only_full=True):
         await eventually(lambda: started == [1])
         await fill(bus, "loja", 7, prefix="more")

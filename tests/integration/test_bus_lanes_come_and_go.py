@@ -1,4 +1,6 @@
-"""Lanes against a real broker: set and taken away at run time, and drained without losing what they hold."""
+"""Lanes against a real broker: set and taken away at run time, and drained without losing what they
+hold.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from tests.support.fix_bus import MakeTenant
 from tests.support.fix_lanes import RunLanes, fill, queued
 
 
-async def test_drain_finishes_what_runs_and_gives_back_the_rest(bus: Bus, make_tenant: MakeTenant) -> None:
+async def test_drain_finishes_what_runs_and_gives_back_the_rest(
+    bus: Bus, make_tenant: MakeTenant
+) -> None:
     await make_tenant("loja", ack_wait_s=300)
     await fill(bus, "loja", 500)
     done: set[bytes] = set()
@@ -75,7 +79,9 @@ async def test_drain_does_not_wait_for_ever_for_a_handler(
         await eventually(lambda: seen == 5)
 
 
-async def test_lanes_come_and_go_at_run_time(bus: Bus, make_tenant: MakeTenant, run_lanes: RunLanes) -> None:
+async def test_lanes_come_and_go_at_run_time(
+    bus: Bus, make_tenant: MakeTenant, run_lanes: RunLanes
+) -> None:
     await make_tenant("one")
     await make_tenant("two")
     seen: Counter[str] = Counter()

@@ -23,7 +23,12 @@ _REQUESTS = f"$JS.API.CONSUMER.MSG.NEXT.{names.stream('loja')}.match"
 
 @pytest.mark.parametrize("how", ["restart", "kill -9", "wipe"])
 async def test_lanes_recover_from_the_loss_of_the_broker(
-    bus: Bus, client: Client, make_tenant: MakeTenant, run_lanes: RunLanes, nats_server: NatsProcess, how: str
+    bus: Bus,
+    client: Client,
+    make_tenant: MakeTenant,
+    run_lanes: RunLanes,
+    nats_server: NatsProcess,
+    how: str,
 ) -> None:
     await make_tenant("loja")
     seen: set[bytes] = set()
@@ -139,7 +144,11 @@ async def test_a_dropped_connection_to_the_same_broker_costs_no_second_delivery(
 
 
 async def test_a_request_that_the_broker_dropped_without_a_word_is_made_again(
-    bus: Bus, client: Client, make_tenant: MakeTenant, run_lanes: RunLanes, monkeypatch: pytest.MonkeyPatch
+    bus: Bus,
+    client: Client,
+    make_tenant: MakeTenant,
+    run_lanes: RunLanes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pulls, "CALM", pulls.Terms(expires_s=600, heartbeat_s=1))
     monkeypatch.setattr(pulls, "LATE_S", 1.0)
@@ -152,14 +161,18 @@ async def test_a_request_that_the_broker_dropped_without_a_word_is_made_again(
             await message.ack()
 
     async with run_lanes(handler, match_lane("loja")), asyncio.timeout(PATIENCE_S):
-        while not (await client.jetstream().consumer_info(names.stream("loja"), "match")).num_waiting:
+        while not (
+            await client.jetstream().consumer_info(names.stream("loja"), "match")
+        ).num_waiting:
             await asyncio.sleep(0.05)
         await _drop_requests(bus)
         await eventually(lambda: seen == [b"unheard"])
 
 
 async def _drop_requests(bus: Bus) -> None:
-    """A message meets requests whose reader is gone, as behind a route that is down: the broker drops them."""
+    """A message meets requests whose reader is gone, as behind a route that is down: the broker
+    drops them.
+    """
     connection = bus.link.client
     (number,) = [number for number, one in connection._subs.items() if one.subject.endswith(".*.*")]
     await connection._send_command(b"UNSUB %d\r\n" % number)
@@ -171,7 +184,11 @@ async def _drop_requests(bus: Bus) -> None:
 
 
 async def test_a_lane_asks_seldom_while_nothing_comes_and_soon_again_while_something_does(
-    bus: Bus, client: Client, make_tenant: MakeTenant, run_lanes: RunLanes, monkeypatch: pytest.MonkeyPatch
+    bus: Bus,
+    client: Client,
+    make_tenant: MakeTenant,
+    run_lanes: RunLanes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pulls, "BUSY", pulls.Terms(expires_s=0.4, heartbeat_s=0.2))
     monkeypatch.setattr(pulls, "CALM", pulls.Terms(expires_s=0.6, heartbeat_s=0.3))

@@ -1,4 +1,6 @@
-"""Lanes against a real broker: a message is settled once, comes again where it has to, and is worked on once."""
+"""Lanes against a real broker: a message is settled once, comes again where it has to, and is
+worked on once.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ async def test_what_a_handler_leaves_or_drops_comes_again_later(
             raise ValueError("a bug of the handler")
 
     async with run_lanes(handler, match_lane("loja")):
-        await eventually(lambda: [len(deliveries.get(b, [])) for b in (b"0", b"1", b"2")] == [1, 2, 2])
+        await eventually(
+            lambda: [len(deliveries.get(b, [])) for b in (b"0", b"1", b"2")] == [1, 2, 2]
+        )
     for body in (b"1", b"2"):
         (first, began), (second, again) = deliveries[body]
         assert (first, second) == (1, 2)
@@ -41,7 +45,9 @@ async def test_what_a_handler_leaves_or_drops_comes_again_later(
     assert await queued(bus) == 0
 
 
-async def test_a_message_is_settled_once(bus: Bus, make_tenant: MakeTenant, run_lanes: RunLanes) -> None:
+async def test_a_message_is_settled_once(
+    bus: Bus, make_tenant: MakeTenant, run_lanes: RunLanes
+) -> None:
     await make_tenant("loja")
     await fill(bus, "loja", 1)
     seen = 0
@@ -89,7 +95,8 @@ async def test_term_ends_a_message_and_nak_brings_it_back_after_its_delay(
 async def test_a_handler_slower_than_the_ack_wait_is_not_given_the_message_again(
     bus: Bus, make_tenant: MakeTenant, run_lanes: RunLanes
 ) -> None:
-    ack_wait_s = 6  # a worker says that it is busy after half of that: a machine may stall for the other half
+    # a worker says that it is busy after half of that: a machine may stall for the other half
+    ack_wait_s = 6
     await make_tenant("loja", ack_wait_s=ack_wait_s)
     await fill(bus, "loja", 20)
     seen = 0
@@ -124,7 +131,8 @@ async def test_a_message_that_is_delivered_again_while_it_is_held_is_worked_on_o
     async with run_lanes(handler, match_lane("loja"), batch=10):
         await eventually(lambda: len(seen) > 0)
         await client.jetstream().delete_consumer(names.stream("loja"), "match")
-        await make_tenant("loja")  # delivers everything that is not acked, so also what is in the handler
+        # delivers everything that is not acked, so also what is in the handler
+        await make_tenant("loja")
         await asyncio.sleep(2)
         release.set()
         await eventually(lambda: len(seen) == 10)

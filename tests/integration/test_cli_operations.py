@@ -1,4 +1,6 @@
-"""`sinal` against a whole stack of processes: a person finds what was given up, sends it again, and sees it arrive."""
+"""`sinal` against a whole stack of processes: a person finds what was given up, sends it again, and
+sees it arrive.
+"""
 
 from __future__ import annotations
 
@@ -35,19 +37,27 @@ class Cli:
         """Exit code, JSON lines, and what it said on standard error."""
         process = await self.start(*words)
         out, err = await asyncio.wait_for(process.communicate(), 60)
-        return process.returncode or 0, [msgspec.json.decode(line) for line in out.splitlines()], err.decode()
+        return (
+            process.returncode or 0,
+            [msgspec.json.decode(line) for line in out.splitlines()],
+            err.decode(),
+        )
 
 
 async def refuse_everything(session: aiohttp.ClientSession, platform: Platform) -> None:
     """Meta refuses every event of the pixel, as it does an invalid one."""
     fault = {"kind": "error", "pixel": PIXEL, "code": 100, "subcode": 2804019}
-    async with session.post(f"{platform.sandbox_url}/_sandbox/faults", json={"faults": [fault]}) as answer:
+    async with session.post(
+        f"{platform.sandbox_url}/_sandbox/faults", json={"faults": [fault]}
+    ) as answer:
         assert answer.status < 300, await answer.text()
 
 
 async def forgive(session: aiohttp.ClientSession, platform: Platform) -> None:
     """Meta takes events again."""
-    async with session.post(f"{platform.sandbox_url}/_sandbox/faults", json={"faults": []}) as answer:
+    async with session.post(
+        f"{platform.sandbox_url}/_sandbox/faults", json={"faults": []}
+    ) as answer:
         assert answer.status < 300, await answer.text()
 
 
@@ -63,9 +73,9 @@ async def test_a_person_replays_what_meta_refused_and_sees_it_delivered(tmp_path
 
         code, groups, _ = await sinal("dead-letters", "list")
         assert code == 0
-        assert [(g["tenant"], g["reason"], g["code"], g["subcode"], g["count"]) for g in groups] == [
-            ("loja", "rejected", 100, 2804019, 3)
-        ]
+        assert [
+            (g["tenant"], g["reason"], g["code"], g["subcode"], g["count"]) for g in groups
+        ] == [("loja", "rejected", 100, 2804019, 3)]
         code, events, _ = await sinal("events", "list", "--outcome", "dead", "--tenant", "loja")
         assert (code, len(events)) == (0, 3)
 
@@ -85,7 +95,8 @@ async def test_a_person_replays_what_meta_refused_and_sees_it_delivered(tmp_path
 
         code, (shown,), _ = await sinal("events", "show", events[0]["id"])
         (delivery,) = shown["deliveries"]
-        codes = [attempt["code"] for attempt in delivery["attempts"]]  # the refused batch was bisected
+        # the refused batch was bisected
+        codes = [attempt["code"] for attempt in delivery["attempts"]]
         assert (set(codes[:-1]), codes[-1]) == ({100}, None)
         assert delivery["state"] == "delivered"
         assert (await sinal("dead-letters", "list"))[1] == []
@@ -104,7 +115,10 @@ async def test_a_person_replays_what_meta_refused_and_sees_it_delivered(tmp_path
 
 
 async def wrong_calls(sinal: Cli, platform: Platform, event: str) -> None:
-    """Refusals exit 1, wrong usage and no API exit 2; all with one line that helps and no traceback."""
+    """Refusals exit 1, wrong usage and no API exit 2.
+
+    All with one line that helps and no traceback.
+    """
     for words, expected, said in (
         (("replay", event), 1, "force"),
         (("events", "show", "ev_nothing"), 1, "no event"),
@@ -121,7 +135,9 @@ async def wrong_calls(sinal: Cli, platform: Platform, event: str) -> None:
     assert code == 1 and "key" in err and "sak_wrong" not in err
 
 
-async def test_a_running_up_tells_the_command_line_where_it_is_and_takes_funnels(tmp_path: Path) -> None:
+async def test_a_running_up_tells_the_command_line_where_it_is_and_takes_funnels(
+    tmp_path: Path,
+) -> None:
     data = tmp_path / "data"
     up = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sinal_cli", "up", "--file", str(SHOP), "--data", str(data),
@@ -129,7 +145,9 @@ async def test_a_running_up_tells_the_command_line_where_it_is_and_takes_funnels
     )  # fmt: skip
     try:
         ready = await _ready(up, data / "ready.json")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SINAL_")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("SINAL_")
+        }
         doctor = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "sinal_cli", "doctor", "--data", str(data),
             env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -137,7 +155,11 @@ async def test_a_running_up_tells_the_command_line_where_it_is_and_takes_funnels
         out, err = await asyncio.wait_for(doctor.communicate(), 60)
         assert doctor.returncode == 0, (out, err)
         headers = {"Authorization": f"Bearer {ready['admin_key']}"}
-        body = {"tenant": "loja", "name": "novo", "spec": {"landingHosts": ["n.example"], "destinationRefs": ["pixel"]}}
+        body = {
+            "tenant": "loja",
+            "name": "novo",
+            "spec": {"landingHosts": ["n.example"], "destinationRefs": ["pixel"]},
+        }
         async with aiohttp.ClientSession(ready["api"], headers=headers) as session:
             async with session.post("/api/v1/funnels", json=body) as answer:
                 assert answer.status == 201, await answer.text()

@@ -1,4 +1,6 @@
-"""`sinal quarantine`: a person finds what no adapter understood and reads it again, without seeing a body."""
+"""`sinal quarantine`: a person finds what no adapter understood and reads it again, without seeing
+a body.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,16 @@ from sinal_cli.client.target import Target
 
 from tests.support.fix_operations import ADMIN_KEY, RunningApi
 
-SALE = Path(__file__).parents[1] / "fixtures" / "gateways" / "hotmart" / "PURCHASE_APPROVED.pix.json"
+SALE = (
+    Path(__file__).parents[1] / "fixtures" / "gateways" / "hotmart" / "PURCHASE_APPROVED.pix.json"
+)
 Cli = Callable[..., tuple[int, list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def sinal(running_api: RunningApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+def sinal(
+    running_api: RunningApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Cli:
     """The words of `sinal quarantine` against the real API: exit code and JSON lines."""
 
     def pass_on(request: httpx.Request) -> httpx.Response:
@@ -32,7 +38,9 @@ def sinal(running_api: RunningApi, monkeypatch: pytest.MonkeyPatch, capsys: pyte
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
     def run(_: object, work: Callable[[Session, Output], int]) -> int:
-        with Session(Target("http://api", ADMIN_KEY), transport=httpx.MockTransport(pass_on)) as session:
+        with Session(
+            Target("http://api", ADMIN_KEY), transport=httpx.MockTransport(pass_on)
+        ) as session:
             return work(session, Output(as_json=True))
 
     monkeypatch.setattr(words, "run", run)
@@ -41,7 +49,8 @@ def sinal(running_api: RunningApi, monkeypatch: pytest.MonkeyPatch, capsys: pyte
         capsys.readouterr()
         code: int = words.quarantine(list(tokens), result_action="return_value")
         lines = capsys.readouterr().out.splitlines()
-        return code, [msgspec.json.decode(line) for line in lines if line.startswith("{")]  # others are the log's
+        # others are the log's
+        return code, [msgspec.json.decode(line) for line in lines if line.startswith("{")]
 
     return call
 
@@ -49,12 +58,18 @@ def sinal(running_api: RunningApi, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def keep(api: RunningApi, raw: bytes) -> str:
     """One delivery of loja's Hotmart as the edge keeps it."""
     kept = api.sealed.keep(
-        tenant="loja", integration="hotmart-principal", gateway="hotmart", raw=raw, reason="`event` is missing"
+        tenant="loja",
+        integration="hotmart-principal",
+        gateway="hotmart",
+        raw=raw,
+        reason="`event` is missing",
     )
     return api.run(kept)
 
 
-def test_it_lists_and_shows_where_from_and_why_but_no_body(running_api: RunningApi, sinal: Cli) -> None:
+def test_it_lists_and_shows_where_from_and_why_but_no_body(
+    running_api: RunningApi, sinal: Cli
+) -> None:
     kept = keep(running_api, b"<html>ana@example.com")
     code, (listed,) = sinal("list", "--tenant", "loja", "--gateway", "hotmart")
     assert (code, listed["id"], listed["integration"], listed["reason"]) == (
@@ -65,7 +80,9 @@ def test_it_lists_and_shows_where_from_and_why_but_no_body(running_api: RunningA
     assert "ana" not in str(listed)
 
 
-def test_what_is_understood_now_becomes_an_event_and_leaves(running_api: RunningApi, sinal: Cli) -> None:
+def test_what_is_understood_now_becomes_an_event_and_leaves(
+    running_api: RunningApi, sinal: Cli
+) -> None:
     kept = keep(running_api, SALE.read_bytes())
     code, (done,) = sinal("reparse", kept)
     assert (code, done["id"], done["result"], len(done["events"])) == (0, kept, "released", 1)

@@ -1,4 +1,6 @@
-"""Tables and logins are made again where a database came back without them, and nothing else is ever touched."""
+"""Tables and logins are made again where a database came back without them, and nothing else is
+ever touched.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from sinal_hub.store.logins import as_api
 from sinal_hub.store.migrate import load_migrations, migrate
 from sinal_hub.store.rebuild import birth, make_whole
 
-LATER = "insert into schema_migrations (version, name, checksum) values (9999, 'of_a_later_release', '')"
+LATER = (
+    "insert into schema_migrations (version, name, checksum) values (9999, "
+    "'of_a_later_release', '')"
+)
 
 
 def _run(url: str, statement: str) -> None:
@@ -34,7 +39,9 @@ async def test_a_login_that_was_lost_comes_back(empty_postgres: str) -> None:
         pass
 
 
-async def test_an_older_database_is_brought_on_and_a_newer_one_is_left_alone(empty_postgres: str) -> None:
+async def test_an_older_database_is_brought_on_and_a_newer_one_is_left_alone(
+    empty_postgres: str,
+) -> None:
     """Housekeeping of the release before runs beside the one after it."""
     await migrate(empty_postgres, migrations=load_migrations()[:-1])
     assert await make_whole(empty_postgres, [empty_postgres])

@@ -1,4 +1,6 @@
-"""A broker that comes back without its disk: what waited in it is published again, though lanes are busy with newer."""
+"""A broker that comes back without its disk: what waited in it is published again, though lanes are
+busy with newer.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,17 @@ class Broker:
         plan = rig.plans.tenants["loja"]
         tenants = {"loja": plan, "outra": msgspec.structs.replace(plan, slug="outra")}
         plans = SimpleNamespace(snapshot=SimpleNamespace(tenants=tenants))
-        self.stranded = Stranded(HousekeepingStore(rig.database), MatchStore(rig.database), bus, plans, surveys=bus)
+        self.stranded = Stranded(
+            HousekeepingStore(rig.database), MatchStore(rig.database), bus, plans, surveys=bus
+        )
 
     async def publish(self, name: str, *, age_s: float) -> Ref:
         ref = await self.rig.add(name)
         body = encode(Dispatch(id=ref.id, created_at=ref.created_ms))
         await self._bus.publish(SUBJECT, body, msg_id=f"{name}:principal:0")
-        moment = "update capi_events set published_at = now() - make_interval(secs => %s) where id = %s"
+        moment = (
+            "update capi_events set published_at = now() - make_interval(secs => %s) where id = %s"
+        )
         self.rig.rows(moment, age_s, ref.id)
         return ref
 
@@ -54,7 +60,9 @@ class Broker:
 
 
 @pytest.fixture
-async def broker(dispatch_rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant) -> Broker:
+async def broker(
+    dispatch_rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant
+) -> Broker:
     await make_tenant("loja", CONSUMER)
     return Broker(dispatch_rig, bus, client, make_tenant)
 
@@ -69,7 +77,9 @@ async def test_a_lane_that_is_never_empty_gets_back_what_a_lost_stream_had(broke
     assert await broker.stranded.rescue() == 0
 
 
-async def test_each_tenants_rows_are_judged_by_its_own_stream(broker: Broker, make_tenant: MakeTenant) -> None:
+async def test_each_tenants_rows_are_judged_by_its_own_stream(
+    broker: Broker, make_tenant: MakeTenant
+) -> None:
     await make_tenant("outra", CONSUMER)
     others = await broker.publish("others", age_s=0)
     broker.rig.rows("update capi_events set tenant_id = 'outra'")
@@ -79,7 +89,9 @@ async def test_each_tenants_rows_are_judged_by_its_own_stream(broker: Broker, ma
     assert broker.generations(lost, others) == [1, 0]
 
 
-async def test_more_rows_than_are_taken_at_once_all_come_back(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_rows_than_are_taken_at_once_all_come_back(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lost_messages, "LIMIT", 2)
     lost = [await broker.publish(f"lost-{number}", age_s=1) for number in range(5)]
     await broker.lose_everything()
@@ -88,14 +100,17 @@ async def test_more_rows_than_are_taken_at_once_all_come_back(broker: Broker, mo
     assert await broker.messages() == 5
 
 
-async def test_what_a_lost_worker_held_at_that_moment_follows_when_its_claim_ends(broker: Broker) -> None:
+async def test_what_a_lost_worker_held_at_that_moment_follows_when_its_claim_ends(
+    broker: Broker,
+) -> None:
     held = await broker.publish("held", age_s=1)
     await broker.rig.store.claim("loja", "principal", [held], lease_s=30)
     await broker.lose_everything()
     assert await broker.stranded.rescue() == 0
     broker.rig.rows("update capi_events set lease_until = now() - interval '1 second'")
     assert await broker.stranded.rescue() == 1
-    assert broker.rig.row(held)["status"] == "sending"  # its next claim must know that it may have been sent
+    # its next claim must know that it may have been sent
+    assert broker.rig.row(held)["status"] == "sending"
     assert await broker.messages() == 1
 
 

@@ -1,6 +1,8 @@
-"""Named after a bug: settling missed rows that matching was marking as published, and they stayed `sending` for ever.
+"""Named after a bug: settling missed rows that matching was marking as published, and they stayed
+`sending` for ever.
 
-A statement that locks rows in one part and updates them in another misses those that changed after its snapshot.
+A statement that locks rows in one part and updates them in another misses those that changed after
+its snapshot.
 """
 
 from __future__ import annotations
@@ -45,22 +47,32 @@ async def while_marked_published(postgres: str, work: Awaitable[T]) -> T:
 async def somebody_waits(postgres: str) -> bool:
     """Whether anybody waits for a lock."""
     async with await psycopg.AsyncConnection.connect(postgres) as connection:
-        found = await connection.execute("select 1 from pg_stat_activity where wait_event_type = 'Lock'")
+        found = await connection.execute(
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+        )
         return await found.fetchone() is not None
 
 
-async def test_rows_are_claimed_while_matching_marks_them_published(postgres: str, refs: list[Ref]) -> None:
+async def test_rows_are_claimed_while_matching_marks_them_published(
+    postgres: str, refs: list[Ref]
+) -> None:
     async with await Database.open(postgres) as database:
         store = DeliveryStore(database)
-        claim: Claim = await while_marked_published(postgres, store.claim("loja", "pixel", refs, lease_s=30))
+        claim: Claim = await while_marked_published(
+            postgres, store.claim("loja", "pixel", refs, lease_s=30)
+        )
         assert len(claim.rows) == len(refs)
 
 
-async def test_rows_are_settled_while_matching_marks_them_published(postgres: str, refs: list[Ref]) -> None:
+async def test_rows_are_settled_while_matching_marks_them_published(
+    postgres: str, refs: list[Ref]
+) -> None:
     async with await Database.open(postgres) as database:
         store = DeliveryStore(database)
         claim = await store.claim("loja", "pixel", refs, lease_s=30)
         results = [Result(row=row, outcome="delivered", status="delivered") for row in claim.rows]
-        settling = store.settle("loja", results, request=claim.request, answered=Answered(sent=20, http_status=200))
+        settling = store.settle(
+            "loja", results, request=claim.request, answered=Answered(sent=20, http_status=200)
+        )
         moved = await while_marked_published(postgres, settling)
         assert moved == {row.id for row in claim.rows}

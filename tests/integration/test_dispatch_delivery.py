@@ -1,4 +1,6 @@
-"""Delivery end to end on a real PostgreSQL and a real Meta emulator: what was promised happens, whatever fails."""
+"""Delivery end to end on a real PostgreSQL and a real Meta emulator: what was promised happens,
+whatever fails.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,28 @@ async def until_taken(rig: DispatchRig, *refs: Ref, timeout_s: float = 60) -> li
         rig.make_due()
 
 
-async def test_an_event_is_delivered_and_the_ledger_knows_the_answer(dispatch_rig: DispatchRig) -> None:
+async def test_an_event_is_delivered_and_the_ledger_knows_the_answer(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     ref = await rig.add("e1")
     (message,) = await rig.handle(ref)
     assert message.settlement == "ack"
     assert [seen["event"]["event_id"] for seen in await rig.received()] == ["e1"]
     row = rig.row(ref)
-    assert (row["status"], row["attempts"], row["in_doubt"], row["lease_until"]) == ("delivered", 1, 0, None)
+    assert (row["status"], row["attempts"], row["in_doubt"], row["lease_until"]) == (
+        "delivered",
+        1,
+        0,
+        None,
+    )
     assert row["settled_at"] is not None
     (attempt,) = rig.rows("select * from dispatch_attempts")
-    assert (attempt["outcome"], attempt["http_status"], attempt["attempt_no"]) == ("delivered", 200, 1)
+    assert (attempt["outcome"], attempt["http_status"], attempt["attempt_no"]) == (
+        "delivered",
+        200,
+        1,
+    )
     (request,) = rig.rows("select * from dispatch_requests")
     assert request["id"] == attempt["request_id"]
     assert (request["events"], request["http_status"]) == (1, 200)
@@ -56,7 +69,9 @@ async def test_a_redelivered_message_sends_nothing_twice(dispatch_rig: DispatchR
     assert len(await rig.received()) == 1
 
 
-async def test_a_thousand_events_share_a_request_and_more_are_split(dispatch_rig: DispatchRig) -> None:
+async def test_a_thousand_events_share_a_request_and_more_are_split(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     rig.plan(batch=Batch(max_events=400))
     refs = [await rig.add(f"e{n}") for n in range(1_000)]
@@ -113,7 +128,9 @@ async def test_one_poisoned_event_costs_no_other_its_delivery(dispatch_rig: Disp
     assert len(await rig.requests()) <= 15
 
 
-async def test_a_refused_click_id_is_left_out_and_the_event_arrives(dispatch_rig: DispatchRig) -> None:
+async def test_a_refused_click_id_is_left_out_and_the_event_arrives(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     await rig.fault({"kind": "error", "code": 100, "subcode": 2804001, "times": 1})
     fbc = f"fb.1.{int(time.time() * 1000) - 1000}.IwAR1"
@@ -143,7 +160,9 @@ async def test_throttling_stops_the_destination_for_the_time_given_and_burns_no_
     assert rig.row(second)["attempts"] == 0
 
 
-async def test_a_dead_token_pauses_the_destination_and_a_new_one_starts_it_again(dispatch_rig: DispatchRig) -> None:
+async def test_a_dead_token_pauses_the_destination_and_a_new_one_starts_it_again(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     rig.worker = rig.new_worker(Policy(threshold=3, base_s=0.6, cap_s=4.0, pause_base_s=3.0))
     await rig.fault({"kind": "auth", "times": 3})
@@ -156,7 +175,8 @@ async def test_a_dead_token_pauses_the_destination_and_a_new_one_starts_it_again
     await until_taken(rig, *refs)
     assert [rig.row(ref)["status"] for ref in refs] == ["delivered"] * 5
     assert [rig.row(ref)["attempts"] for ref in refs] == [1] * 5
-    assert sum(rig.outcomes(ref).count("auth") for ref in refs) == 5 + 1 + 1  # the batch, then one event a probe
+    # the batch, then one event a probe
+    assert sum(rig.outcomes(ref).count("auth") for ref in refs) == 5 + 1 + 1
 
 
 async def test_a_new_token_is_tried_at_once(dispatch_rig: DispatchRig) -> None:
@@ -212,7 +232,9 @@ async def test_a_proxys_html_page_is_survived(dispatch_rig: DispatchRig) -> None
     assert rig.row(ref)["status"] == "delivered"
 
 
-async def test_an_unknown_refusal_is_tried_a_few_times_and_then_kept_for_a_person(dispatch_rig: DispatchRig) -> None:
+async def test_an_unknown_refusal_is_tried_a_few_times_and_then_kept_for_a_person(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     await rig.fault({"kind": "error", "event_id": "e1", "code": 987654, "status": 400})
     ref = await rig.add("e1")
@@ -222,7 +244,9 @@ async def test_an_unknown_refusal_is_tried_a_few_times_and_then_kept_for_a_perso
     assert rig.outcomes(ref) == ["refused"] * 8
 
 
-async def test_a_crash_between_claim_and_answer_is_resent_once_and_marked(dispatch_rig: DispatchRig) -> None:
+async def test_a_crash_between_claim_and_answer_is_resent_once_and_marked(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     await rig.fault({"kind": "accept_then_hang", "times": 1})
     ref = await rig.add("e1")
@@ -243,7 +267,9 @@ async def test_a_crash_between_claim_and_answer_is_resent_once_and_marked(dispat
     assert [seen["duplicate"] for seen in await rig.received()] == [False, True]
 
 
-async def test_a_crash_of_a_parking_destination_waits_for_a_person(dispatch_rig: DispatchRig) -> None:
+async def test_a_crash_of_a_parking_destination_waits_for_a_person(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     rig.plan(on_doubt="Park")
     ref = await rig.add("e1")
@@ -274,7 +300,9 @@ async def test_two_workers_with_the_same_message_send_it_once(dispatch_rig: Disp
 async def test_consent_is_judged_when_it_is_sent(dispatch_rig: DispatchRig) -> None:
     rig = dispatch_rig
     rig.plan(consent=ConsentPlan(default="Denied"))
-    said_no, said_nothing, said_yes = [await rig.add(f"e{n}", consent=c) for n, c in enumerate((False, None, True))]
+    said_no, said_nothing, said_yes = [
+        await rig.add(f"e{n}", consent=c) for n, c in enumerate((False, None, True))
+    ]
     messages = await rig.handle(said_no, said_nothing, said_yes)
     assert {message.settlement for message in messages} == {"ack"}
     assert [seen["event"]["event_id"] for seen in await rig.received()] == ["e2"]
@@ -300,7 +328,9 @@ async def test_what_a_funnel_learnt_to_withhold_leaves_without_it_and_with_the_d
     assert told == [["LDU"], 1, 1000]
 
 
-async def test_an_event_that_waited_too_long_dies_alone_and_unsent(dispatch_rig: DispatchRig) -> None:
+async def test_an_event_that_waited_too_long_dies_alone_and_unsent(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     old = await rig.add("old", event_time=int(time.time()) - 8 * 86_400)
     good = await rig.add("good")
@@ -312,14 +342,20 @@ async def test_an_event_that_waited_too_long_dies_alone_and_unsent(dispatch_rig:
     assert len(rig.rows("select 1 from dispatch_requests")) == 1
 
 
-async def test_rows_nobody_asked_for_in_a_week_are_given_up_by_the_sweep(dispatch_rig: DispatchRig) -> None:
+async def test_rows_nobody_asked_for_in_a_week_are_given_up_by_the_sweep(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
     forgotten, fresh = await rig.add("e1"), await rig.add("e2")
-    rig.rows("update capi_events set created_at = now() - interval '8 days' where id = %s", forgotten.id)
+    rig.rows(
+        "update capi_events set created_at = now() - interval '8 days' where id = %s", forgotten.id
+    )
     await rig.worker.sweep()
     assert (rig.row(forgotten)["status"], rig.row(forgotten)["reason"]) == ("dead", "too_old")
     assert rig.row(fresh)["status"] == "pending"
-    assert rig.rows("select event_row, reason from dead_letters") == [{"event_row": "ev_e1", "reason": "too_old"}]
+    assert rig.rows("select event_row, reason from dead_letters") == [
+        {"event_row": "ev_e1", "reason": "too_old"}
+    ]
 
 
 async def test_a_hanging_destination_does_not_delay_another(dispatch_rig: DispatchRig) -> None:
@@ -362,7 +398,10 @@ async def test_nothing_listening_is_no_doubt(dispatch_rig: DispatchRig) -> None:
 async def test_an_unusable_destination_keeps_its_messages(dispatch_rig: DispatchRig) -> None:
     rig = dispatch_rig
     ref = await rig.add("e1")
-    changes: tuple[dict[str, Any], ...] = ({"problem": "Secret meta-token is missing"}, {"access_token": ""})
+    changes: tuple[dict[str, Any], ...] = (
+        {"problem": "Secret meta-token is missing"},
+        {"access_token": ""},
+    )
     for change in changes:
         rig.plan(**change)
         (message,) = await rig.handle(ref)
@@ -386,9 +425,13 @@ async def test_what_a_suspended_tenant_has_waiting_waits(dispatch_rig: DispatchR
     assert message.settlement == "ack"
 
 
-async def test_an_answer_to_an_older_token_says_nothing_of_the_new_one(dispatch_rig: DispatchRig) -> None:
+async def test_an_answer_to_an_older_token_says_nothing_of_the_new_one(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
-    await rig.fault({"kind": "auth", "delay_ms": 0, "times": 1}, {"kind": "latency", "delay_ms": 10})
+    await rig.fault(
+        {"kind": "auth", "delay_ms": 0, "times": 1}, {"kind": "latency", "delay_ms": 10}
+    )
     first, second = await rig.add("e1"), await rig.add("e2")
     asked = rig.graph.send
 
@@ -406,13 +449,22 @@ async def test_an_answer_to_an_older_token_says_nothing_of_the_new_one(dispatch_
     assert message.settlement == "ack"
 
 
-async def test_a_message_that_names_no_row_is_kept_as_a_dead_letter(dispatch_rig: DispatchRig) -> None:
+async def test_a_message_that_names_no_row_is_kept_as_a_dead_letter(
+    dispatch_rig: DispatchRig,
+) -> None:
     rig = dispatch_rig
-    broken, newer = FakeMessage(b'{"id": "x\x00"}', deliveries=3), FakeMessage(b'{"id": 1, "created_at": 1, "v": 2}')
+    broken, newer = (
+        FakeMessage(b'{"id": "x\x00"}', deliveries=3),
+        FakeMessage(b'{"id": 1, "created_at": 1, "v": 2}'),
+    )
     await rig.worker.handle(rig.lane(), [broken, newer])
     assert (broken.settlement, newer.settlement) == ("term", "nak")
     (letter,) = rig.rows("select * from dead_letters")
-    assert (letter["stage"], letter["reason"], letter["attempts"]) == ("dispatch", "internal_error", 3)
+    assert (letter["stage"], letter["reason"], letter["attempts"]) == (
+        "dispatch",
+        "internal_error",
+        3,
+    )
 
 
 async def test_test_events_and_version_are_the_destinations_own(dispatch_rig: DispatchRig) -> None:

@@ -1,4 +1,6 @@
-"""The Graph client against the emulator: what it builds is accepted, and each way to fail gets its meaning."""
+"""The Graph client against the emulator: what it builds is accepted, and each way to fail gets its
+meaning.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ from tests.support.eventually import PATIENCE_S
 EMAIL = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 UA = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)"
 TENANT = TenantPlan(slug="loja", namespace="n", name="loja", uid="u")
-FUNNEL = FunnelPlan(name="curso", type="course", public_key="fk", server_key_sha256="", landing_hosts=("loja.example",))
+FUNNEL = FunnelPlan(
+    name="curso",
+    type="course",
+    public_key="fk",
+    server_key_sha256="",
+    landing_hosts=("loja.example",),
+)
 SALE = Sale(
     gateway="kiwify",
     event="order_approved",
@@ -62,7 +70,9 @@ async def impatient(sandbox: Emulator) -> AsyncIterator[GraphClient]:
 
 
 def destination(pixel: int, **changes: Any) -> DestinationPlan:
-    return DestinationPlan(name="d", pixel_id=str(pixel), **({"access_token": "EAAB-token"} | changes))
+    return DestinationPlan(
+        name="d", pixel_id=str(pixel), **({"access_token": "EAAB-token"} | changes)
+    )
 
 
 def fact(kind: str, **fields: Any) -> Event:
@@ -97,7 +107,11 @@ def sample(event_id: str = "e1", **changes: Any) -> dict[str, Any]:
 
 
 CLICK = ClickData(
-    click_id="c", ip="177.43.12.5", user_agent=UA, user=UserData(em=[EMAIL]), fbp="fb.1.1795345200000.123"
+    click_id="c",
+    ip="177.43.12.5",
+    user_agent=UA,
+    user=UserData(em=[EMAIL]),
+    fbp="fb.1.1795345200000.123",
 )
 
 
@@ -111,7 +125,12 @@ CLICK = ClickData(
         ("QuizFinished", fact("lead"), None, None),
         ("Purchase", fact("sale", source="webhook", sale=SALE, order_id="K1"), CLICK, "97.00"),
         ("Purchase", fact("sale", source="webhook", sale=SALE, order_id="K1"), None, "97.00"),
-        ("AddPaymentInfo", fact("sale", source="webhook", sale=SALE, order_id="K1"), CLICK, "97.00"),
+        (
+            "AddPaymentInfo",
+            fact("sale", source="webhook", sale=SALE, order_id="K1"),
+            CLICK,
+            "97.00",
+        ),
     ],
 )
 async def test_meta_takes_what_is_built(
@@ -147,22 +166,35 @@ async def test_meta_takes_what_is_built(
     ],
 )
 async def test_each_failure_has_its_meaning(
-    client: GraphClient, impatient: GraphClient, sandbox: Emulator, pixel: int, fault: dict[str, Any], kind: Kind
+    client: GraphClient,
+    impatient: GraphClient,
+    sandbox: Emulator,
+    pixel: int,
+    fault: dict[str, Any],
+    kind: Kind,
 ) -> None:
     target = destination(9_200_000_100 + pixel)
     script = {"faults": [fault | {"pixel": target.pixel_id, "times": 1}], "append": True}
-    async with aiohttp.ClientSession() as http, http.post(f"{sandbox.url}/_sandbox/faults", json=script) as posted:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{sandbox.url}/_sandbox/faults", json=script) as posted,
+    ):
         assert posted.status < 300
     first = impatient if fault["kind"] in {"hang", "slow_body"} else client
     assert (await first.send(target, [sample()])).verdict.kind == kind
     assert (await client.send(target, [sample()])).verdict.kind == "delivered"
 
 
-async def test_throttling_carries_the_time_to_stay_away(client: GraphClient, sandbox: Emulator) -> None:
+async def test_throttling_carries_the_time_to_stay_away(
+    client: GraphClient, sandbox: Emulator
+) -> None:
     target = destination(9_200_000_200)
     fault = {"kind": "throttle", "pixel": target.pixel_id, "times": 1, "retry_after_s": 7}
     script = {"faults": [fault], "append": True}
-    async with aiohttp.ClientSession() as http, http.post(f"{sandbox.url}/_sandbox/faults", json=script) as posted:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{sandbox.url}/_sandbox/faults", json=script) as posted,
+    ):
         assert posted.status < 300
     verdict = (await client.send(target, [sample()])).verdict
     assert verdict.retry_after_s is not None
@@ -176,7 +208,9 @@ async def test_a_refused_batch_is_a_data_error(client: GraphClient) -> None:
 
 
 async def test_an_expired_version_is_a_matter_of_configuration(client: GraphClient) -> None:
-    verdict = (await client.send(destination(9_200_000_301, api_version="v18.0"), [sample()])).verdict
+    verdict = (
+        await client.send(destination(9_200_000_301, api_version="v18.0"), [sample()])
+    ).verdict
     assert verdict.kind == "configuration"
 
 

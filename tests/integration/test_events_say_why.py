@@ -1,4 +1,6 @@
-"""The detail of an event says which click it belongs to, what its match lacked, what was sent and what it waits for."""
+"""The detail of an event says which click it belongs to, what its match lacked, what was sent and
+what it waits for.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ async def whys(rig: ApiRig, event: Event) -> dict[str, dict[str, Any]]:
 async def see_pages(rig: ApiRig) -> None:
     """As housekeeping does."""
     await rig.run(
-        "insert into sightings select tenant_id, funnel, coalesce(integration, ''), max(received_at) from events "
+        "insert into sightings select tenant_id, funnel, coalesce(integration, ''), "
+        "max(received_at) from events "
         "group by 1, 2, 3"
     )
 
@@ -66,9 +69,13 @@ async def test_a_sale_that_nothing_ties_to_a_visit_says_what_was_absent(api_rig:
     }
 
 
-async def test_a_click_id_that_came_back_and_is_unknown_is_another_thing_than_none(api_rig: ApiRig) -> None:
+async def test_a_click_id_that_came_back_and_is_unknown_is_another_thing_than_none(
+    api_rig: ApiRig,
+) -> None:
     room = api_rig.room
-    sale = room.sale(customer=STRANGER, tracking=Tracking(click_id="gone"), client=Client(ip="198.51.100.1"))
+    sale = room.sale(
+        customer=STRANGER, tracking=Tracking(click_id="gone"), client=Client(ip="198.51.100.1")
+    )
     await room.deliver(room.visit(click_id="c1"), sale)
     await see_pages(api_rig)
     found = await whys(api_rig, sale)
@@ -82,19 +89,28 @@ async def test_an_email_that_was_seen_before_the_window_says_when(api_rig: ApiRi
     sale = room.sale(customer=Customer(em=[EMAIL]))
     await room.deliver(room.visit("lead", click_id="c1", at=-20 * 1440, user={"em": [EMAIL]}), sale)
     found = await whys(api_rig, sale)
-    assert found["email_unseen"]["last_at"] == (NOW - timedelta(days=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert found["email_unseen"]["last_at"] == (NOW - timedelta(days=20)).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
 
 
-async def test_an_address_that_several_visitors_share_says_how_many_and_what_it_is_worth(api_rig: ApiRig) -> None:
+async def test_an_address_that_several_visitors_share_says_how_many_and_what_it_is_worth(
+    api_rig: ApiRig,
+) -> None:
     room = api_rig.room
-    visits = [room.visit(click_id=f"c{n}", ip="198.51.100.1", user_agent=f"{AGENT} {n}") for n in range(5)]
+    visits = [
+        room.visit(click_id=f"c{n}", ip="198.51.100.1", user_agent=f"{AGENT} {n}") for n in range(5)
+    ]
     sale = room.sale(customer=STRANGER, client=Client(ip="198.51.100.1", user_agent="another"))
     await room.deliver(*visits, sale)
     await see_pages(api_rig)
     found = await whys(api_rig, sale)
     assert found["address_shared"] == {"visitors": 5, "weight": 0.2012}, "0.45 / √5"
     assert found["rivals"] == {"visitors": 5}
-    assert found["below_threshold"]["needed"] == 0.6 and found["below_threshold"]["decision"] == "unmatched"
+    assert (
+        found["below_threshold"]["needed"] == 0.6
+        and found["below_threshold"]["decision"] == "unmatched"
+    )
 
 
 async def test_what_waits_says_for_what_and_until_when(api_rig: ApiRig) -> None:
@@ -109,20 +125,31 @@ async def test_what_waits_says_for_what_and_until_when(api_rig: ApiRig) -> None:
     assert await waiting() == ("queued", None)
     await api_rig.run("update capi_events set next_attempt_at = now() + interval '5 minutes'")
     await api_rig.run(
-        "insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, outcome, http_status) "
+        "insert into dispatch_attempts (tenant_id, capi_event_id, capi_created_at, attempt_no, "
+        "outcome, http_status) "
         "select tenant_id, id, created_at, 3, 'retry', 500 from capi_events"
     )
     code, at = await waiting()
     assert code == "backing_off" and at is not None
-    await CircuitStore(room.database, worker="w").opened("loja", "pixel", reason="credential", wait_s=600)
+    await CircuitStore(room.database, worker="w").opened(
+        "loja", "pixel", reason="credential", wait_s=600
+    )
     (delivery,) = (await detail(api_rig, sale))["deliveries"]
-    assert delivery["waiting"] == {"code": "breaker_open", "params": {"reason": "credential", "code": None}}
+    assert delivery["waiting"] == {
+        "code": "breaker_open",
+        "params": {"reason": "credential", "code": None},
+    }
     assert delivery["next_at"] > at, "the breaker opens later than the event is due"
     plan = api_rig.plans.snapshot.tenants["loja"]
-    bare = msgspec.structs.replace(plan.destinations[0], access_token="", problem="Secret meta has no key token")
+    bare = msgspec.structs.replace(
+        plan.destinations[0], access_token="", problem="Secret meta has no key token"
+    )
     api_rig.plans.set(msgspec.structs.replace(plan, destinations=(bare,)))
     (delivery,) = (await detail(api_rig, sale))["deliveries"]
-    assert delivery["waiting"] == {"code": "no_token", "params": {"problem": "Secret meta has no key token"}}
+    assert delivery["waiting"] == {
+        "code": "no_token",
+        "params": {"problem": "Secret meta has no key token"},
+    }
     await api_rig.run("update capi_events set status = 'delivered', settled_at = now()")
     (delivery,) = (await detail(api_rig, sale))["deliveries"]
     assert (delivery["waiting"], delivery["next_at"]) == (None, None)

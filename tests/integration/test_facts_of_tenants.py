@@ -1,4 +1,6 @@
-"""What the runtime sees of tenants reaches the bucket: counted in PostgreSQL, waiting in NATS, told once."""
+"""What the runtime sees of tenants reaches the bucket: counted in PostgreSQL, waiting in NATS, told
+once.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Teller:
     def another(self) -> Facts:
         """As a process that takes over would have it."""
         store = FactStore(self.room.database)
-        return Facts(store, StatusBucket(self.bus), self.bus, self.room.plans, clock=lambda: self.now)
+        return Facts(
+            store, StatusBucket(self.bus), self.bus, self.room.plans, clock=lambda: self.now
+        )
 
     async def tell(self, *, since: datetime | None = None) -> int:
         return await self.facts.tell(since)
@@ -61,10 +65,14 @@ async def make_bucket(client: Client) -> None:
 
 
 @pytest.fixture
-async def teller(room: Room, bus: Bus, client: Client, make_tenant: MakeTenant) -> AsyncIterator[Teller]:
+async def teller(
+    room: Room, bus: Bus, client: Client, make_tenant: MakeTenant
+) -> AsyncIterator[Teller]:
     await make_bucket(client)
     await make_tenant(
-        "loja", "match", *(f"dispatch-{one.name}" for one in room.plans.snapshot.tenants["loja"].destinations)
+        "loja",
+        "match",
+        *(f"dispatch-{one.name}" for one in room.plans.snapshot.tenants["loja"].destinations),
     )
     yield Teller(room, bus, client)
 
@@ -86,7 +94,11 @@ async def test_events_matches_and_times_are_told_by_funnel_and_tenant(teller: Te
     assert (facts.events_24h, facts.match_percent) == (4, 50.0)
     assert facts.last_event == int(NOW.timestamp()) // 60 * 60
     funnel = facts.funnels["curso"]
-    assert (funnel.events_24h, funnel.match_percent, funnel.last_event) == (4, 50.0, facts.last_event)
+    assert (funnel.events_24h, funnel.match_percent, funnel.last_event) == (
+        4,
+        50.0,
+        facts.last_event,
+    )
     assert any(one.last_delivery == facts.last_event for one in facts.integrations.values())
 
 
@@ -182,8 +194,10 @@ async def test_a_tenant_that_never_was_silent_and_is_now(room: Room) -> None:
         await room.rows("update sightings set last_at = %s returning 1", at)
         for day in days:
             await room.rows(
-                "insert into rollups (tenant_id, grain, bucket, funnel, kind, status, outcome, reason, rule, events) "
-                "values ('loja', 'hour', %s, 'curso', 'click', '', 'withheld', '', '', 1) returning 1",
+                "insert into rollups (tenant_id, grain, bucket, funnel, kind, status, outcome, "
+                "reason, rule, events) "
+                "values ('loja', 'hour', %s, 'curso', 'click', '', 'withheld', '', '', 1) "
+                "returning 1",
                 at - timedelta(days=day, hours=1),
             )
         return "loja" in (await store.look([], since=NOW + timedelta(hours=1))).quiet
@@ -200,12 +214,19 @@ async def breaker(rig: DispatchRig) -> Any:
     return found
 
 
-async def test_a_refused_token_is_told_with_metas_code_until_it_is_taken(dispatch_rig: DispatchRig) -> None:
+async def test_a_refused_token_is_told_with_metas_code_until_it_is_taken(
+    dispatch_rig: DispatchRig,
+) -> None:
     await dispatch_rig.fault({"kind": "auth", "times": 1})
     ref = await dispatch_rig.add("e1")
     await dispatch_rig.handle(ref)
     found = await breaker(dispatch_rig)
-    assert (found.verdict, found.code, found.open, found.reason) == ("credential", 190, True, "credential")
+    assert (found.verdict, found.code, found.open, found.reason) == (
+        "credential",
+        190,
+        True,
+        "credential",
+    )
     assert found.last_success is None
     dispatch_rig.plan(access_token="another")
     dispatch_rig.make_due()
@@ -243,11 +264,16 @@ class Clock:
         return NOW.timestamp()
 
 
-async def test_what_the_edge_counts_is_kept_once_however_often_it_is_told(room: Room, bus: Bus) -> None:
+async def test_what_the_edge_counts_is_kept_once_however_often_it_is_told(
+    room: Room, bus: Bus
+) -> None:
     store = FactStore(room.database)
     await reject_counts.keep(bus, store)
     await bus.flush()
-    first, second = IntegrationCounters(worker="a", clock=Clock()), IntegrationCounters(worker="b", clock=Clock())
+    first, second = (
+        IntegrationCounters(worker="a", clock=Clock()),
+        IntegrationCounters(worker="b", clock=Clock()),
+    )
     for _ in range(3):
         first.rejected("loja", "hotmart")
     second.drifted("loja", "hotmart")
@@ -260,7 +286,9 @@ async def test_what_the_edge_counts_is_kept_once_however_often_it_is_told(room: 
     assert found.last_at == NOW
 
 
-async def test_what_nobody_takes_is_told_later(room: Room, bus: Bus, nats_server: NatsProcess) -> None:
+async def test_what_nobody_takes_is_told_later(
+    room: Room, bus: Bus, nats_server: NatsProcess
+) -> None:
     store = FactStore(room.database)
     tally = IntegrationCounters(worker="a", clock=Clock())
     tally.rejected("loja", "hotmart")
@@ -275,5 +303,9 @@ async def test_what_nobody_takes_is_told_later(room: Room, bus: Bus, nats_server
 async def test_counts_of_an_hour_end_with_the_day(room: Room) -> None:
     store = FactStore(room.database)
     old = int((datetime.now(UTC) - timedelta(hours=30)).timestamp()) // 3600 * 3600
-    await store.note(Tallies(tallies=[Tally(tenant="loja", integration="hotmart", hour=old, worker="a", rejects=5)]))
+    await store.note(
+        Tallies(
+            tallies=[Tally(tenant="loja", integration="hotmart", hour=old, worker="a", rejects=5)]
+        )
+    )
     assert (await store.look([], since=NOW)).tallies == []

@@ -1,4 +1,6 @@
-"""A gateway of another package is known by its entry point alone: to the registry, and to the command line."""
+"""A gateway of another package is known by its entry point alone: to the registry, and to the
+command line.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ import pytest
 from tests.support import load
 from tests.support.platform import running
 
-PAGE = (Path(__file__).parents[2] / "docs" / "developers" / "adding-a-gateway.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "developers" / "adding-a-gateway.md").read_text(
+    encoding="utf-8"
+)
 _, _, SECTION = PAGE.partition("## In a package of your own")
 
 
@@ -51,7 +55,13 @@ def run(site: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedPro
     environment = os.environ | {"PYTHONPATH": str(site)}
     command = [sys.executable, *arguments]
     return subprocess.run(
-        command, input=stdin, capture_output=True, text=True, env=environment, timeout=60, check=False
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
     )
 
 
@@ -66,9 +76,15 @@ def test_the_command_line_parses_with_it(site: Path) -> None:
     answer = run(site, *parse, stdin=json.dumps(BODY))
     [sale] = json.loads(answer.stdout)
     assert (sale["gateway"], sale["order_id"], sale["status"]) == ("acmepay", "A1", "approved")
-    assert (sale["value"], sale["customer"]["em"]) == ("297.00", [hashlib.sha256(b"ana@example.com").hexdigest()])
+    assert (sale["value"], sale["customer"]["em"]) == (
+        "297.00",
+        [hashlib.sha256(b"ana@example.com").hexdigest()],
+    )
     assert sale["customer"]["ph"] == [hashlib.sha256(b"5511987650001").hexdigest()]
-    assert (sale["tracking"]["click_id"], sale["occurred_at"]) == ("click-1", "2026-09-21T13:00:00Z")
+    assert (sale["tracking"]["click_id"], sale["occurred_at"]) == (
+        "click-1",
+        "2026-09-21T13:00:00Z",
+    )
     refused = run(site, *parse, stdin="{}")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "acme_id" in refused.stderr
@@ -84,7 +100,16 @@ def test_one_of_the_release_before_works_and_is_warned(site: Path) -> None:
         assert now in MODULE
         before = before.replace(now, then)
     (site / "acmepay_sinal.py").write_text(before)
-    parse = ("-W", "default::DeprecationWarning", "-m", "sinal_cli", "gateways", "parse", "--gateway", "acmepay")
+    parse = (
+        "-W",
+        "default::DeprecationWarning",
+        "-m",
+        "sinal_cli",
+        "gateways",
+        "parse",
+        "--gateway",
+        "acmepay",
+    )
     answer = run(site, *parse, stdin=json.dumps(BODY))
     [sale] = json.loads(answer.stdout)
     assert (sale["gateway"], sale["value"]) == ("acmepay", "297.00")
@@ -96,7 +121,11 @@ def test_what_is_no_sale_is_told_by_its_field(site: Path) -> None:
     parse = ("-m", "sinal_cli", "gateways", "parse", "--gateway", "acmepay")
     answer = run(site, *parse, stdin=json.dumps(BODY))
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr == "the adapter of acmepay gave something that is not a sale: `value` is of the wrong type\n"
+    assert (
+        answer.stderr
+        == "the adapter of acmepay gave something that is not a sale: `value` is of the wrong "
+        "type\n"
+    )
 
 
 def test_one_that_lacks_something_is_told_what(site: Path) -> None:
@@ -106,7 +135,9 @@ def test_one_that_lacks_something_is_told_what(site: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "said"), [("hotmart", "is taken"), ("Acme-Pay", "2 to 30")])
-def test_no_package_takes_a_shipped_name_or_one_that_no_manifest_can_write(site: Path, name: str, said: str) -> None:
+def test_no_package_takes_a_shipped_name_or_one_that_no_manifest_can_write(
+    site: Path, name: str, said: str
+) -> None:
     (site / "acmepay_sinal.py").write_text(MODULE.replace('NAME = "acmepay"', f'NAME = "{name}"'))
     answer = run(site, "-c", "from sinal_hub.gateways import registry; registry()")
     assert answer.returncode != 0 and said in answer.stderr
@@ -122,7 +153,9 @@ stringData: {token: s3cret}
 """
 
 
-async def test_its_sale_reaches_meta_by_the_manifest_of_the_page(site: Path, tmp_path: Path) -> None:
+async def test_its_sale_reaches_meta_by_the_manifest_of_the_page(
+    site: Path, tmp_path: Path
+) -> None:
     manifest = tmp_path / "acmepay.yaml"
     manifest.write_text(block("yaml") + SECRET)
     settings = {"PYTHONPATH": str(site)}

@@ -1,4 +1,6 @@
-"""`sinal gateways send`: each gateway's samples pass the real door, signed with the Secret of the stack's manifests."""
+"""`sinal gateways send`: each gateway's samples pass the real door, signed with the Secret of the
+stack's manifests.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,12 @@ def manifests() -> str:
     """A tenant with one integration a gateway, and their Secrets."""
     found: list[dict[str, Any]] = [
         {"apiVersion": API_VERSION, "kind": "Tenant", "metadata": {"name": "loja"}, "spec": {}},
-        {"apiVersion": API_VERSION, "kind": "Funnel", "metadata": {"name": "curso"}, "spec": {"tenantRef": "loja"}},
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Funnel",
+            "metadata": {"name": "curso"},
+            "spec": {"tenantRef": "loja"},
+        },
     ]
     for gateway in GATEWAYS:
         spec: dict[str, Any] = {"tenantRef": "loja", "funnelRef": "curso", "gateway": gateway}
@@ -50,14 +57,21 @@ def manifests() -> str:
             secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{gateway}-loja"}}
             found.append({**secret, "stringData": credentials(gateway)})
         found.append(
-            {"apiVersion": API_VERSION, "kind": "GatewayIntegration", "metadata": {"name": gateway}, "spec": spec}
+            {
+                "apiVersion": API_VERSION,
+                "kind": "GatewayIntegration",
+                "metadata": {"name": gateway},
+                "spec": spec,
+            }
         )
     return yaml.safe_dump_all(found)
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """What the command said, without the edge's log."""
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    return [
+        json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")
+    ]
 
 
 @pytest.fixture
@@ -76,7 +90,10 @@ async def stack(bus: Bus, make_tenant: MakeTenant, tmp_path: Path) -> AsyncItera
     await server.start()
     (tmp_path / "loja.yaml").write_text(manifests())
     webhooks = {
-        gateway: {"gateway": gateway, "url": f"{server.url}/t/loja/api/v1/webhooks/{gateway}/tok-{gateway}-3f9a"}
+        gateway: {
+            "gateway": gateway,
+            "url": f"{server.url}/t/loja/api/v1/webhooks/{gateway}/tok-{gateway}-3f9a",
+        }
         for gateway in GATEWAYS
     }
     ready = {"files": [str(tmp_path / "loja.yaml")], "tenants": {"loja": {"webhooks": webhooks}}}
@@ -99,8 +116,12 @@ async def test_every_sample_is_accepted_and_stored_as_its_kind(
         (name, EXPECTED[name].code) for name in sample.sampled()
     }
     info = await client.jetstream().stream_info("T-loja")
-    messages = [await client.jetstream().get_msg("T-loja", seq) for seq in range(1, info.state.last_seq + 1)]
-    stored = {event.id: event for event in (decode_event(message.data or b"") for message in messages)}
+    messages = [
+        await client.jetstream().get_msg("T-loja", seq) for seq in range(1, info.state.last_seq + 1)
+    ]
+    stored = {
+        event.id: event for event in (decode_event(message.data or b"") for message in messages)
+    }
     for answer in answers:
         event = stored[answer["answer"]["events"][0]["id"]]
         assert event.sale is not None
@@ -120,7 +141,9 @@ async def test_the_same_again_is_told_as_a_repeat_and_another_secret_is_refused(
     assert [one["status"] for one in told(capsys)] == [401]
 
 
-async def test_what_cannot_be_sent_says_what_there_is(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_cannot_be_sent_says_what_there_is(
+    stack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = Output(as_json=True)
     assert send(Wanted(gateway="hotmart", integration="outra", data=stack), out) == 2
     assert "hotmart (hotmart, tenant loja)" in capsys.readouterr().err

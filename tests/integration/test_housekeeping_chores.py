@@ -1,4 +1,6 @@
-"""Several replicas do each chore once, when it is due, and the next one takes over from one that was lost."""
+"""Several replicas do each chore once, when it is due, and the next one takes over from one that
+was lost.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,12 @@ class Work:
             raise RuntimeError("on purpose")
 
 
-def replica(database: Database, holder: str, *chores: PeriodicTask, lease_s: float = 5.0) -> Scheduler:
-    return Scheduler(chores, ended=runs.record, leases=Leases(database), holder=holder, lease_s=lease_s)
+def replica(
+    database: Database, holder: str, *chores: PeriodicTask, lease_s: float = 5.0
+) -> Scheduler:
+    return Scheduler(
+        chores, ended=runs.record, leases=Leases(database), holder=holder, lease_s=lease_s
+    )
 
 
 async def come_due(database: Database) -> None:
@@ -52,7 +58,9 @@ async def test_of_many_replicas_one_does_it(postgres: str) -> None:
     async with await Database.open(postgres, max_size=6) as database:
         work = Work()
         chore = PeriodicTask("one", 3_600, work)
-        done = await asyncio.gather(*(replica(database, f"h{n}", chore).once(chore) for n in range(6)))
+        done = await asyncio.gather(
+            *(replica(database, f"h{n}", chore).once(chore) for n in range(6))
+        )
         assert sorted(done) == [False] * 5 + [True]
         assert work.runs == [None]
 
@@ -86,7 +94,9 @@ async def test_a_failure_is_counted_and_tried_again(postgres: str) -> None:
         assert await replica(database, "b", chore).once(chore)
 
 
-async def test_a_replica_does_each_chore_when_it_is_due_and_one_holds_up_no_other(postgres: str) -> None:
+async def test_a_replica_does_each_chore_when_it_is_due_and_one_holds_up_no_other(
+    postgres: str,
+) -> None:
     async with await Database.open(postgres, max_size=4) as database:
         slow, often, seldom = Work(), Work(), Work()
         slow.gate = asyncio.Event()
@@ -104,7 +114,9 @@ async def test_a_replica_does_each_chore_when_it_is_due_and_one_holds_up_no_othe
 
 
 async def test_to_ask_what_is_due_writes_nothing(postgres: str) -> None:
-    """Named after what idle replicas cost: each asked for each chore by trying to take it, a write and its sync."""
+    """Named after what idle replicas cost: each asked for each chore by trying to take it, a write
+    and its sync.
+    """
     async with await Database.open(postgres) as database:
         leases = Leases(database)
         chores = [PeriodicTask(name, 3_600, Work()) for name in ("first", "second")]
@@ -115,20 +127,25 @@ async def test_to_ask_what_is_due_writes_nothing(postgres: str) -> None:
         assert 3_500 < found["first"] <= 3_600
         assert found["second"] <= 0
         await leases.take("second", "b", lease_s=60)
-        assert 50 < (await leases.due_in_s(["second"]))["second"] <= 60  # somebody has it, and may lose it
+        # somebody has it, and may lose it
+        assert 50 < (await leases.due_in_s(["second"]))["second"] <= 60
 
 
 async def state(database: Database) -> tuple[object, ...]:
     """Changes with every write to a lease, and every lock of one."""
     async with database.autocommit() as connection:
-        found = await connection.execute("select name, xmin::text, xmax::text from leases order by name")
+        found = await connection.execute(
+            "select name, xmin::text, xmax::text from leases order by name"
+        )
         return tuple(await found.fetchall())
 
 
 async def until(database: Database, name: str) -> datetime:
     """How long a lease holds as it stands."""
     async with database.autocommit() as connection:
-        found = await (await connection.execute("select held_until from leases where name = %s", [name])).fetchone()
+        found = await (
+            await connection.execute("select held_until from leases where name = %s", [name])
+        ).fetchone()
     assert found is not None
     return cast(datetime, found["held_until"])
 
@@ -136,7 +153,9 @@ async def until(database: Database, name: str) -> datetime:
 async def passed(database: Database, moment: datetime) -> None:
     """Return once the database's clock is beyond it."""
     async with database.autocommit() as connection:
-        while not await (await connection.execute("select 1 where clock_timestamp() > %s", [moment])).fetchone():
+        while not await (
+            await connection.execute("select 1 where clock_timestamp() > %s", [moment])
+        ).fetchone():
             await asyncio.sleep(0.1)
 
 
@@ -171,5 +190,6 @@ async def test_work_ends_with_its_lease(postgres: str, how: str) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await running
             work.gate.set()
-            assert await replica(database, "b", chore).once(chore)  # at once: the lease was given back
+            # at once: the lease was given back
+            assert await replica(database, "b", chore).once(chore)
         assert work.cancelled == 1

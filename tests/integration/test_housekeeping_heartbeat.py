@@ -1,4 +1,6 @@
-"""A heartbeat goes the way of an event and is none: it shows how long the way takes and is in no report."""
+"""A heartbeat goes the way of an event and is none: it shows how long the way takes and is in no
+report.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ async def test_it_comes_through_broker_and_matching_into_postgresql(
         task = asyncio.create_task(lanes.run())
         try:
             async with asyncio.timeout(60):
-                while (last := await store.last_beat()) is None or any(d.pending for d in await bus.depths()):
+                while (last := await store.last_beat()) is None or any(
+                    d.pending for d in await bus.depths()
+                ):
                     await asyncio.sleep(0.05)
         finally:
             await lanes.drain(2.0)

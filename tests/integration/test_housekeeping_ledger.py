@@ -20,10 +20,13 @@ BREAKS = {
     "delivered_without_attempt": "delete from dispatch_attempts",
     "attempt_without_delivery": "update capi_events set status = 'withheld', reason = 'policy'",
     "attempt_left_open": "update dispatch_attempts set outcome = null",
-    "dead_without_letter": "update capi_events set status = 'dead', reason = 'rejected'; delete from dispatch_attempts",
-    "waiting_without_end": "update events set outcome = 'waiting' where kind = 'sale'; delete from capi_events; "
+    "dead_without_letter": "update capi_events set status = 'dead', reason = 'rejected'; delete "
+    "from dispatch_attempts",
+    "waiting_without_end": "update events set outcome = 'waiting' where kind = 'sale'; delete from "
+    "capi_events; "
     "delete from dispatch_attempts",
-    "sending_without_attempt": "update capi_events set status = 'sending'; delete from dispatch_attempts",
+    "sending_without_attempt": "update capi_events set status = 'sending'; delete from "
+    "dispatch_attempts",
     "unfinished_after_its_time": "update capi_events set status = 'pending', settled_at = null, "
     "created_at = created_at - interval '8 days'; delete from dispatch_attempts",
 }
@@ -51,11 +54,15 @@ async def test_a_ledger_that_adds_up_shows_nothing(room: Room, check: LedgerChec
     assert await check.check() == []
     assert difference() == 0
     ledger = await room.reader.ledger("loja")
-    assert ledger.accepted == ledger.delivered + ledger.withheld + ledger.dead + ledger.in_flight == 2
+    assert (
+        ledger.accepted == ledger.delivered + ledger.withheld + ledger.dead + ledger.in_flight == 2
+    )
 
 
 @pytest.mark.parametrize(("fault", "damage"), BREAKS.items())
-async def test_damage_is_found_and_named(room: Room, check: LedgerCheck, fault: str, damage: str) -> None:
+async def test_damage_is_found_and_named(
+    room: Room, check: LedgerCheck, fault: str, damage: str
+) -> None:
     async with room.database.transaction() as connection:
         for statement in damage.split("; "):
             await connection.execute(statement.strip("; ").encode())

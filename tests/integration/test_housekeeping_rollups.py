@@ -1,4 +1,6 @@
-"""Rollups say what the events say, however often they are made, and go on saying it when the events are gone."""
+"""Rollups say what the events say, however often they are made, and go on saying it when the events
+are gone.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ COUNTED = """
 select kind, status, outcome, reason, rule, sum(events)::int as events
 from rollups where grain = %s group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
 """
-ORDERS = "select status, currency, orders, value::text as value from conversion_rollups where grain = %s order by 1"
+ORDERS = (
+    "select status, currency, orders, value::text as value from conversion_rollups where "
+    "grain = %s order by 1"
+)
 
 
 async def counted(room: Room, grain: str) -> list[tuple[Any, ...]]:
@@ -54,7 +59,10 @@ async def test_a_second_run_and_an_overlapping_one_change_nothing(room: Room) ->
     for since in (None, datetime.now(UTC) - timedelta(minutes=1)):
         await roll_up(room.database, since=since, zones=ZONES)
         assert await room.rows("select * from rollups order by 1, 2, 3, 4, 5, 6, 7, 8, 9") == before
-        assert await room.rows("select * from conversion_rollups order by 1, 2, 3, 4, 5, 6, 7") == orders
+        assert (
+            await room.rows("select * from conversion_rollups order by 1, 2, 3, 4, 5, 6, 7")
+            == orders
+        )
 
 
 async def test_a_delivery_that_ends_later_moves_its_event(room: Room) -> None:
@@ -78,12 +86,16 @@ async def test_orders_are_counted_once_in_their_newest_state(room: Room) -> None
 
 
 async def test_a_day_is_the_tenants_own(room: Room) -> None:
-    midnight = NOW.astimezone(UTC).replace(hour=3, minute=0, second=0) - timedelta(days=1)  # 00:00 in São Paulo
+    # 00:00 in São Paulo
+    midnight = NOW.astimezone(UTC).replace(hour=3, minute=0, second=0) - timedelta(days=1)
     minutes = (midnight - NOW).total_seconds() / 60
     await room.deliver(room.visit(at=minutes - 30), room.visit(at=minutes + 30))
     await roll_up(room.database, since=None, zones=ZONES)
     days = await room.rows("select bucket, events from rollups where grain = 'day' order by bucket")
-    assert [(row["bucket"], row["events"]) for row in days] == [(midnight - timedelta(days=1), 1), (midnight, 1)]
+    assert [(row["bucket"], row["events"]) for row in days] == [
+        (midnight - timedelta(days=1), 1),
+        (midnight, 1),
+    ]
 
 
 async def test_rollups_outlive_events_by_a_year_and_hold_nobody(room: Room) -> None:
@@ -94,10 +106,15 @@ async def test_rollups_outlive_events_by_a_year_and_hold_nobody(room: Room) -> N
     await roll_up(room.database, since=None, zones=ZONES)
     assert await room.rows("select id from events") == []
     assert await counted(room, "day") == before
-    texts = str(await room.rows("select * from rollups")) + str(await room.rows("select * from conversion_rollups"))
+    texts = str(await room.rows("select * from rollups")) + str(
+        await room.rows("select * from conversion_rollups")
+    )
     assert all(value not in texts for value in (EMAIL, "c1", "HP1", "HP2", "203.0.113.7"))
     await purge(room.database, now=NOW + timedelta(days=13 * 31 + 5))
-    assert await room.rows("select bucket from rollups union select bucket from conversion_rollups") == []
+    assert (
+        await room.rows("select bucket from rollups union select bucket from conversion_rollups")
+        == []
+    )
 
 
 MANY_MORE = """
@@ -109,12 +126,18 @@ returning 1 as one
 """
 
 
-async def test_orders_are_looked_up_by_their_conversion_before_a_table_is_analysed_too(room: Room) -> None:
-    """By tenant, 1,800 orders among 30,000 events took 3.4 s of a core at each run, and four times that for twice."""
+async def test_orders_are_looked_up_by_their_conversion_before_a_table_is_analysed_too(
+    room: Room,
+) -> None:
+    """By tenant, 1,800 orders among 30,000 events took 3.4 s of a core at each run, and four times
+    that for twice.
+    """
     await fill(room)
     await room.rows(MANY_MORE)
     statement = queries.load("sinal_hub.store", "rollups")["changed_order_hours"].decode()
-    plan = await room.rows("explain " + statement.replace("%(since)s", "now() - interval '12 minutes'"))
+    plan = await room.rows(
+        "explain " + statement.replace("%(since)s", "now() - interval '12 minutes'")
+    )
     lines = [line for row in plan for line in row.values()]
     assert any("_conversion_id_idx" in line for line in lines)
     assert not [line for line in lines if "Index Cond" in line and "tenant_id" in line]

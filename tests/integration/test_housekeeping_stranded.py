@@ -1,4 +1,7 @@
-"""A delivery whose message was lost is delivered all the same, once; one whose lane has work is left alone."""
+"""A delivery whose message was lost is delivered all the same, once.
+
+One whose lane has work is left alone.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +44,14 @@ class Loss:
         self.rig, self.bus, self.js = rig, bus, client.jetstream()
         store = HousekeepingStore(rig.database)
         plans = StaticPlans(*rig.plans.tenants.values())
-        self.stranded = Stranded(store, MatchStore(rig.database), bus, plans, surveys=_LongAgo(), idle_s=IDLE_S)
+        self.stranded = Stranded(
+            store, MatchStore(rig.database), bus, plans, surveys=_LongAgo(), idle_s=IDLE_S
+        )
 
     async def add(self, event_id: str, *, destination: str = "principal") -> Ref:
-        """A row as matching makes it: its time has milliseconds only, as the message that names it."""
+        """A row as matching makes it: its time has milliseconds only, as the message that
+        names it.
+        """
         ref = await self.rig.add(event_id, destination=destination)
         self.rig.rows("update capi_events set created_at = date_trunc('milliseconds', created_at)")
         return ref
@@ -53,7 +60,10 @@ class Loss:
         """As matching would, and time passes."""
         body = encode(Dispatch(id=ref.id, created_at=ref.created_ms))
         await self.bus.publish(SUBJECT, body, msg_id=f"{event_id}:principal:0")
-        self.rig.rows("update capi_events set published_at = now() - interval '2 minutes' where id = %s", ref.id)
+        self.rig.rows(
+            "update capi_events set published_at = now() - interval '2 minutes' where id = %s",
+            ref.id,
+        )
 
     async def lose_all(self) -> None:
         await self.js.purge_stream(STREAM)
@@ -72,8 +82,12 @@ class Loss:
 
 
 @pytest.fixture
-async def loss(dispatch_rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant) -> Loss:
-    await make_tenant("loja", names.dispatch_consumer("principal"), names.dispatch_consumer("outro"))
+async def loss(
+    dispatch_rig: DispatchRig, bus: Bus, client: Client, make_tenant: MakeTenant
+) -> Loss:
+    await make_tenant(
+        "loja", names.dispatch_consumer("principal"), names.dispatch_consumer("outro")
+    )
     return Loss(dispatch_rig, bus, client)
 
 
@@ -111,7 +125,9 @@ async def test_a_row_in_doubt_is_taken_up_as_one_in_doubt(loss: Loss) -> None:
 
 async def test_a_lane_with_work_is_slow_and_nothing_is_lost(loss: Loss) -> None:
     slow, lost = await loss.add("slow-1"), await loss.add("lost-2", destination="outro")
-    loss.rig.rows("update capi_events set published_at = now() - interval '2 minutes' where id = %s", lost.id)
+    loss.rig.rows(
+        "update capi_events set published_at = now() - interval '2 minutes' where id = %s", lost.id
+    )
     await loss.publish(slow, "slow-1")
     assert await loss.stranded.rescue() == 1  # of the other destination, whose lane is empty
     assert (loss.rig.row(slow)["generation"], loss.rig.row(lost)["generation"]) == (0, 1)
@@ -138,5 +154,6 @@ async def test_rows_wait_while_the_broker_has_no_such_stream(loss: Loss) -> None
     await loss.publish(ref, "lost-3")
     await loss.js.delete_stream(STREAM)
     assert await loss.stranded.rescue() == 1
-    assert loss.rig.row(ref)["published_at"] is None  # matching's sweep publishes it once the stream is there
+    # matching's sweep publishes it once the stream is there
+    assert loss.rig.row(ref)["published_at"] is None
     assert await stream_reader.count(loss.bus, STREAM, SUBJECT) == 0

@@ -1,4 +1,6 @@
-"""Requests that come whole are taken without a task: nothing that a sender sees depends on how its packets were cut."""
+"""Requests that come whole are taken without a task: nothing that a sender sees depends on how its
+packets were cut.
+"""
 
 from __future__ import annotations
 
@@ -25,22 +27,38 @@ from tests.support.nats_process import NatsProcess
 
 GRACE_S = int(PATIENCE_S)
 BATCH = "/api/v1/track/batch"
-GOOD = {"funnel": PUBLIC_KEY, "event_id": "e1", "url": f"{LANDING}/p?utm_source=fb&fbclid=IwAR0_x-Y", "novel": 1}
+GOOD = {
+    "funnel": PUBLIC_KEY,
+    "event_id": "e1",
+    "url": f"{LANDING}/p?utm_source=fb&fbclid=IwAR0_x-Y",
+    "novel": 1,
+}
 
 
 def post(content: object, *more: str, path: str = LEAD, origin: str = LANDING) -> bytes:
     """One raw request."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    head = [f"POST {path} HTTP/1.1", "Host: x", f"Origin: {origin}", f"Content-Length: {len(body)}", *more]
+    head = [
+        f"POST {path} HTTP/1.1",
+        "Host: x",
+        f"Origin: {origin}",
+        f"Content-Length: {len(body)}",
+        *more,
+    ]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
 CORPUS = {
     "good": post(GOOD),
     "click": post(GOOD, path="/api/v1/track/click"),
-    "server": post(GOOD | {"funnel": "curso", "client": {"ip": "8.8.8.8"}}, f"Authorization: Bearer {SERVER_KEY}"),
+    "server": post(
+        GOOD | {"funnel": "curso", "client": {"ip": "8.8.8.8"}},
+        f"Authorization: Bearer {SERVER_KEY}",
+    ),
     "batch of one": post({"events": [GOOD | {"type": "pageview"}]}, path=BATCH),
-    "batch of two": post({"events": [GOOD | {"type": t} for t in ("click", "pageview")]}, path=BATCH),
+    "batch of two": post(
+        {"events": [GOOD | {"type": t} for t in ("click", "pageview")]}, path=BATCH
+    ),
     "empty batch": post({"events": []}, path=BATCH),
     "gzip": post(gzip.compress(json.dumps(GOOD).encode()), "Content-Encoding: gzip"),
     "broken gzip": post(b"x", "Content-Encoding: gzip"),
@@ -64,7 +82,9 @@ CORPUS = {
 async def answers(server: IngestServer, heard: Heard, *pieces: bytes) -> bytes:
     """What comes back for packets and a last request behind them that closes the connection."""
     async with sender(server) as one:
-        await one.send_apart(heard, *pieces, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await one.send_apart(
+            heard, *pieces, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
         return await asyncio.wait_for(one.reader.read(), PATIENCE_S)
 
 
@@ -113,7 +133,9 @@ async def test_many_requests_cut_anywhere_are_answered_in_order(
     rng = random.Random(seed)
     kinds: list[Callable[[int], bytes]] = [
         lambda n: post({"funnel": PUBLIC_KEY, "event_id": f"e{n}"}),
-        lambda n: post({"events": [{"type": "lead", "funnel": PUBLIC_KEY, "event_id": f"e{n}"}]}, path=BATCH),
+        lambda n: post(
+            {"events": [{"type": "lead", "funnel": PUBLIC_KEY, "event_id": f"e{n}"}]}, path=BATCH
+        ),
         lambda n: post({"funnel": "fk_nobody", "event_id": f"e{n}"}),
         lambda n: b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
     ]
@@ -122,7 +144,9 @@ async def test_many_requests_cut_anywhere_are_answered_in_order(
     cuts = sorted(rng.randrange(len(stream)) for _ in range(15))
     async with serving(bus) as server:
         got = await answers(
-            server, heard, *(stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True) if a < b)
+            server,
+            heard,
+            *(stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True) if a < b),
         )
     statuses = [part[:3] for part in got.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [(b"202", b"202", b"404", b"200")[kind] for kind in chosen] + [b"200"]
@@ -145,7 +169,10 @@ async def test_a_stop_waits_for_the_ack_of_what_was_taken(
     bus: Bus, client: NatsClient, nats_server: NatsProcess, make_tenant: MakeTenant
 ) -> None:
     await make_tenant("loja")
-    async with serving(bus, ack_timeout_s=PATIENCE_S, grace_s=GRACE_S) as server, sender(server) as one:
+    async with (
+        serving(bus, ack_timeout_s=PATIENCE_S, grace_s=GRACE_S) as server,
+        sender(server) as one,
+    ):
         with nats_server.held():
             one.send(CORPUS["good"])
             await eventually(lambda: bus.awaited == 1)
@@ -172,17 +199,27 @@ async def test_a_sender_that_left_before_the_ack_costs_no_other_its_answer(
             await eventually(lambda: bus.awaited == 2)
             gone.writer.transport.abort()
             await eventually(lambda: server.connections == 1)
-        assert (await asyncio.wait_for(stayed.reader.readline(), PATIENCE_S)).startswith(b"HTTP/1.1 202 ")
+        assert (await asyncio.wait_for(stayed.reader.readline(), PATIENCE_S)).startswith(
+            b"HTTP/1.1 202 "
+        )
         await eventually(lambda: bus.awaited == 0)
     await eventually(lambda: bus.connected)
     assert len(await stored(client)) == 2
 
 
-async def test_what_no_stream_takes_is_told_to_its_sender(bus: Bus, make_tenant: MakeTenant, heard: Heard) -> None:
+async def test_what_no_stream_takes_is_told_to_its_sender(
+    bus: Bus, make_tenant: MakeTenant, heard: Heard
+) -> None:
     async with serving(bus) as server:
         missing = await answers(server, heard, CORPUS["good"])
         await make_tenant("loja", max_msgs=1)
         taken = await answers(server, heard, CORPUS["good"])
         full = await answers(server, heard, post({"funnel": PUBLIC_KEY, "event_id": "e2"}))
-    assert [one[:12] for one in (missing, taken, full)] == [b"HTTP/1.1 503", b"HTTP/1.1 202", b"HTTP/1.1 429"]
-    assert all(b"retry-after" in one and b"access-control-allow-origin" in one for one in (missing, full))
+    assert [one[:12] for one in (missing, taken, full)] == [
+        b"HTTP/1.1 503",
+        b"HTTP/1.1 202",
+        b"HTTP/1.1 429",
+    ]
+    assert all(
+        b"retry-after" in one and b"access-control-allow-origin" in one for one in (missing, full)
+    )

@@ -1,4 +1,6 @@
-"""The edge over real HTTP with a real broker: a 2xx means stored, and senders that misbehave cost nothing."""
+"""The edge over real HTTP with a real broker: a 2xx means stored, and senders that misbehave cost
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,11 @@ SALE = {
     "version": "2.0.0",
     "data": {
         "product": {"id": 4_774_438, "name": "Curso"},
-        "buyer": {"email": "maria@loja.example", "name": "Maria Silva", "checkout_phone": "11999998888"},
+        "buyer": {
+            "email": "maria@loja.example",
+            "name": "Maria Silva",
+            "checkout_phone": "11999998888",
+        },
         "purchase": {
             "transaction": "HP0001112223",
             "status": "APPROVED",
@@ -56,7 +62,11 @@ BEACON = {"origin": LANDING, "content-type": "text/plain;charset=UTF-8"}
 
 
 HOTMART = IntegrationPlan(
-    name="vendas", gateway="hotmart", funnel="curso", token_sha256=sha256(TOKEN), credentials={"hottok": SECRET}
+    name="vendas",
+    gateway="hotmart",
+    funnel="curso",
+    token_sha256=sha256(TOKEN),
+    credentials={"hottok": SECRET},
 )
 
 
@@ -66,7 +76,9 @@ async def serving(
 ) -> AsyncIterator[IngestServer]:
     plans = StaticPlans(a_tenant(integrations=(HOTMART,)))
     configured = Settings(port=0, **settings)
-    server = IngestServer(configured, bus, plans, keyring=KEYRING, ack_timeout_s=ack_timeout_s, grace_s=grace_s)
+    server = IngestServer(
+        configured, bus, plans, keyring=KEYRING, ack_timeout_s=ack_timeout_s, grace_s=grace_s
+    )
     await server.start()
     try:
         yield server
@@ -77,7 +89,11 @@ async def serving(
 @pytest.fixture
 async def http(bus: Bus) -> AsyncIterator[ProbedClient]:
     """A client of an edge on the test's bus."""
-    async with serving(bus) as server, probed(server) as probes, ProbedClient(server.url, probes) as connected:
+    async with (
+        serving(bus) as server,
+        probed(server) as probes,
+        ProbedClient(server.url, probes) as connected,
+    ):
         yield connected
 
 
@@ -109,7 +125,9 @@ async def test_gzipped_batch_arrives_whole(
     await make_tenant("loja")
     batch = {"funnel": "curso", "events": [{"type": "pageview"} for _ in range(500)]}
     headers = {"authorization": f"Bearer {SERVER_KEY}", "content-encoding": "gzip"}
-    answer = await http.post("/api/v1/track/batch", content=gzip.compress(json.dumps(batch).encode()), headers=headers)
+    answer = await http.post(
+        "/api/v1/track/batch", content=gzip.compress(json.dumps(batch).encode()), headers=headers
+    )
     assert answer.status_code == 202 and len(answer.json()["events"]) == 500
     assert (await client.jetstream().stream_info("T-loja")).state.messages == 500
 
@@ -124,12 +142,16 @@ async def test_broker_away_is_503_and_its_return_heals(
     assert int(away.headers["retry-after"]) >= 1
     nats_server.start()
     deadline = time.monotonic() + 60
-    while (again := await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})).status_code != 202:
+    while (
+        again := await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})
+    ).status_code != 202:
         assert time.monotonic() < deadline, again.text
         await asyncio.sleep(0.1)
 
 
-async def test_missing_lane_is_503_and_asks_for_it(http: httpx.AsyncClient, client: NatsClient) -> None:
+async def test_missing_lane_is_503_and_asks_for_it(
+    http: httpx.AsyncClient, client: NatsClient
+) -> None:
     asked = await client.subscribe("sinal.provision")
     await client.flush()
     answer = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})
@@ -139,7 +161,10 @@ async def test_missing_lane_is_503_and_asks_for_it(http: httpx.AsyncClient, clie
 
 async def test_full_lane_is_429(http: httpx.AsyncClient, make_tenant: MakeTenant) -> None:
     await make_tenant("loja", max_msgs=1)
-    answers = [await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING}) for _ in range(2)]
+    answers = [
+        await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})
+        for _ in range(2)
+    ]
     assert [answer.status_code for answer in answers] == [202, 429]
     assert int(answers[1].headers["retry-after"]) >= 1
 
@@ -152,7 +177,11 @@ async def test_signed_sale_arrives_and_a_forged_one_does_not(
     forged = await http.post(url, json=SALE, headers={"x-hotmart-hottok": "no"})
     signed = await http.post(url, json=SALE, headers=HOTTOK)
     again = await http.post(url, json=SALE, headers=HOTTOK)
-    assert (forged.status_code, signed.status_code, again.json()["events"][0]["duplicate"]) == (401, 202, True)
+    assert (forged.status_code, signed.status_code, again.json()["events"][0]["duplicate"]) == (
+        401,
+        202,
+        True,
+    )
     [message] = await stored(client)
     event = decode_event(message.data)
     assert (event.order_id, event.value, event.click_id) == ("HP0001112223", "297.00", "click1")
@@ -180,7 +209,9 @@ async def test_gzip_bomb_is_refused_cheaply(http: httpx.AsyncClient) -> None:
     bomb = gzip.compress(bytes(200_000_000), compresslevel=9)
     assert len(bomb) < 256 * 1024
     started = time.process_time()
-    answer = await http.post("/api/v1/track/batch", content=bomb, headers={**BEACON, "content-encoding": "gzip"})
+    answer = await http.post(
+        "/api/v1/track/batch", content=bomb, headers={**BEACON, "content-encoding": "gzip"}
+    )
     assert answer.status_code == 413
     assert time.process_time() - started < 0.5
 
@@ -192,10 +223,16 @@ async def test_slow_body_is_cut_off(bus: Bus) -> None:
         assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-async def test_slow_and_endless_heads_are_cut_off(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_and_endless_heads_are_cut_off(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.3)
     async with serving(bus) as server:
-        for start in (b"", b"POST / HTTP/1.1\r\nX-A: b\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /h"):
+        for start in (
+            b"",
+            b"POST / HTTP/1.1\r\nX-A: b\r\n",
+            b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /h",
+        ):
             async with sender(server) as slow:
                 slow.send(start)
                 await asyncio.wait_for(slow.reader.read(), 60)
@@ -216,20 +253,36 @@ async def test_kept_connection_outlives_many_heads(http: httpx.AsyncClient) -> N
 async def test_answers_of_one_connection_keep_their_order_and_shape(
     bus: Bus, client: NatsClient, make_tenant: MakeTenant, heard: Heard
 ) -> None:
-    """Bodies that come with their head, in pieces, several in one packet; a HEAD between them; the last one closes."""
+    """Bodies that come with their head, in pieces, several in one packet.
+
+    A HEAD between them; the last one closes.
+    """
     await make_tenant("loja")
 
     def post(number: int, *more: str) -> bytes:
         body = json.dumps({"funnel": PUBLIC_KEY, "event_id": f"e{number}"})
-        head = [f"POST {LEAD} HTTP/1.1", "Host: x", f"Origin: {LANDING}", f"Content-Length: {len(body)}", *more]
+        head = [
+            f"POST {LEAD} HTTP/1.1",
+            "Host: x",
+            f"Origin: {LANDING}",
+            f"Content-Length: {len(body)}",
+            *more,
+        ]
         return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
 
     async with serving(bus) as server, sender(server) as one:
-        pieces = [post(0), post(1)[:-5], post(1)[-5:] + post(2) + b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"]
+        pieces = [
+            post(0),
+            post(1)[:-5],
+            post(1)[-5:] + post(2) + b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+        ]
         await one.send_apart(heard, *pieces, post(3, "Connection: close"))
         answers = await asyncio.wait_for(one.reader.read(), 60)
     heads = [line for line in answers.split(b"\r\n") if b"HTTP/1.1 " in line]
-    assert [head[-12:] for head in heads] == [b"202 Accepted"] * 3 + [b"TTP/1.1 200 OK"[-12:], b"202 Accepted"]
+    assert [head[-12:] for head in heads] == [b"202 Accepted"] * 3 + [
+        b"TTP/1.1 200 OK"[-12:],
+        b"202 Accepted",
+    ]
     assert [answers.find(b'"event_id":"e%d"' % number) for number in range(4)] == sorted(
         answers.find(b'"event_id":"e%d"' % number) for number in range(4)
     )
@@ -237,15 +290,31 @@ async def test_answers_of_one_connection_keep_their_order_and_shape(
     assert len(await stored(client)) == 4
 
 
-async def test_pixel_and_preflight_over_http(http: httpx.AsyncClient, make_tenant: MakeTenant) -> None:
+async def test_pixel_and_preflight_over_http(
+    http: httpx.AsyncClient, make_tenant: MakeTenant
+) -> None:
     await make_tenant("loja")
     pixel = await http.get(f"/api/v1/track/p.gif?funnel={PUBLIC_KEY}", headers={"referer": LANDING})
     head = await http.head(f"/api/v1/track/p.gif?funnel={PUBLIC_KEY}", headers={"referer": LANDING})
-    preflight = await http.options(LEAD, headers={"origin": LANDING, "access-control-request-method": "POST"})
-    refused = await http.post(LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": "https://evil.example"})
-    assert (pixel.status_code, pixel.headers["content-type"], head.content) == (200, "image/gif", b"")
-    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, LANDING)
-    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (403, "https://evil.example")
+    preflight = await http.options(
+        LEAD, headers={"origin": LANDING, "access-control-request-method": "POST"}
+    )
+    refused = await http.post(
+        LEAD, json={"funnel": PUBLIC_KEY}, headers={"origin": "https://evil.example"}
+    )
+    assert (pixel.status_code, pixel.headers["content-type"], head.content) == (
+        200,
+        "image/gif",
+        b"",
+    )
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (
+        204,
+        LANDING,
+    )
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (
+        403,
+        "https://evil.example",
+    )
 
 
 async def test_stop_finishes_what_is_under_way(
@@ -254,7 +323,10 @@ async def test_stop_finishes_what_is_under_way(
     await make_tenant("loja")
     async with serving(bus, grace_s=60) as server, sender(server) as one:
         body = json.dumps({"funnel": PUBLIC_KEY}).encode()
-        head = f"POST {LEAD} HTTP/1.1\r\nHost: x\r\nOrigin: {LANDING}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"POST {LEAD} HTTP/1.1\r\nHost: x\r\nOrigin: {LANDING}\r\nContent-Length: "
+            f"{len(body)}\r\n\r\n"
+        )
         await one.send_apart(heard, head.encode() + body[:5])
         stopping = asyncio.create_task(server.stop())
         async with asyncio.timeout(60):

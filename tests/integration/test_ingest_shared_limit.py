@@ -53,7 +53,9 @@ async def test_two_processes_share_one_bucket(opened: Open) -> None:
 async def test_large_limits_cost_few_round_trips_and_stay_true(opened: Open) -> None:
     one = opened(PATIENT_S)
     started = time.monotonic()
-    waits = await asyncio.gather(*(one.take("loja:events", 1, per_minute=6_000) for _ in range(6_500)))
+    waits = await asyncio.gather(
+        *(one.take("loja:events", 1, per_minute=6_000) for _ in range(6_500))
+    )
     refilled = (time.monotonic() - started) * 6_000 / 60
     assert 6_000 <= waits.count(0) <= 6_000 + refilled + 1
     info = await one._redis.info("commandstats")
@@ -86,9 +88,14 @@ async def test_lost_redis_costs_one_short_wait_and_no_request(
 
 
 async def test_many_tenants_at_once_are_no_failure_of_redis(opened: Open) -> None:
-    """More tenants than connections asked at the same moment made it look lost: limits were a process's own then."""
+    """More tenants than connections asked at the same moment made it look lost: limits were a
+    process's own then.
+    """
     both = opened(PATIENT_S), opened(PATIENT_S)
     tenants = [f"loja-{number}:events" for number in range(8 * limiter.CONNECTIONS)]
-    first, second = [await asyncio.gather(*(one.take(bucket, 1, per_minute=1) for bucket in tenants)) for one in both]
+    first, second = [
+        await asyncio.gather(*(one.take(bucket, 1, per_minute=1) for bucket in tenants))
+        for one in both
+    ]
     assert not any(first)
     assert all(wait > 0 for wait in second)

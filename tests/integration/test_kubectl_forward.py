@@ -1,4 +1,6 @@
-"""A port-forward is a child of one command: it is waited for, listened to, and gone afterwards, whatever happened."""
+"""A port-forward is a child of one command: it is waited for, listened to, and gone afterwards,
+whatever happened.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ import pytest
 
 from sinal_cli.kubectl.forward import ForwardFailed, forwarded
 
-# Says what kubectl says, in kubectl's place: a port that it listens on, and a line for every connection.
+# Says what kubectl says, in kubectl's place: a port that it listens on, and a line for every
+# connection.
 STANDIN = """
 import os, pathlib, signal, socket, sys
 pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
@@ -71,7 +74,9 @@ def test_an_error_in_the_block_ends_it(tmp_path: Path) -> None:
     assert gone(pid)
 
 
-def test_one_that_does_not_want_to_end_is_made_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_does_not_want_to_end_is_made_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sinal_cli.kubectl.forward.END_S", 0.2)
     command, pid = standin(tmp_path, "stubborn")
     with forwarded(command):
@@ -80,15 +85,20 @@ def test_one_that_does_not_want_to_end_is_made_to(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_it_does_not_outlive_a_command_that_was_stopped(tmp_path: Path, how: signal.Signals) -> None:
+def test_it_does_not_outlive_a_command_that_was_stopped(
+    tmp_path: Path, how: signal.Signals
+) -> None:
     command, pid = standin(tmp_path)
     code = (
         "import signal, sys, time; from sinal_cli.kubectl.forward import forwarded\n"
-        # As at a terminal: what a shell starts in the background, such as a whole CI run, is born deaf to SIGINT.
+        # As at a terminal: what a shell starts in the background, such as a whole CI run, is born
+        # deaf to SIGINT.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with forwarded(sys.argv[1:]) as port: print(port, flush=True); time.sleep(60)"
     )
-    outer = subprocess.Popen([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    outer = subprocess.Popen(
+        [sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert outer.stdout is not None
     with outer:
         assert int(outer.stdout.readline()) > 0
@@ -99,7 +109,11 @@ def test_it_does_not_outlive_a_command_that_was_stopped(tmp_path: Path, how: sig
 
 
 def test_what_kubectl_says_instead_is_told() -> None:
-    refusing = [sys.executable, "-c", "import sys; sys.exit('error: services \"sinal-api\" not found')"]
+    refusing = [
+        sys.executable,
+        "-c",
+        "import sys; sys.exit('error: services \"sinal-api\" not found')",
+    ]
     with pytest.raises(ForwardFailed, match="not found"), forwarded(refusing):
         pass
 

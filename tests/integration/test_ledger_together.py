@@ -1,4 +1,6 @@
-"""What many destinations ask of the ledger at once: each gets what it would have got alone, and pays for no other."""
+"""What many destinations ask of the ledger at once: each gets what it would have got alone, and
+pays for no other.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ SHOPS = [(f"loja-{n}", pixel) for n in range(6) for pixel in ("pixel", "outro")]
 
 
 class Room:
-    """A ledger with a store: of what is asked at once the first go alone, the others share the next statement."""
+    """A ledger with a store: of what is asked at once the first go alone, the others share the next
+    statement.
+    """
 
     def __init__(self, url: str, database: Database) -> None:
         self.url = url
@@ -38,7 +42,9 @@ class Room:
             return [Ref(*row) for row in await found.fetchall()]
 
     async def rows(self, query: str) -> list[dict[str, Any]]:
-        async with await psycopg.AsyncConnection.connect(self.url, row_factory=dict_row) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            self.url, row_factory=dict_row
+        ) as connection:
             return await (await connection.execute(query.encode())).fetchall()
 
     async def claims(self, asked: Sequence[tuple[str, str, Sequence[Ref]]]) -> list[Claim]:
@@ -62,18 +68,21 @@ async def test_each_destination_gets_its_own_rows_and_a_request_of_its_own(room:
     assert len(requests) == len(SHOPS)
     written = await room.rows(
         "select q.id, q.tenant_id, q.destination, q.events, count(a.id) as attempts "
-        "from dispatch_requests q join dispatch_attempts a on a.request_id = q.id and a.tenant_id = q.tenant_id "
+        "from dispatch_requests q join dispatch_attempts a on a.request_id = q.id and a.tenant_id "
+        "= q.tenant_id "
         "group by 1, 2, 3, 4 order by events"
     )
-    assert [(row["tenant_id"], row["destination"], row["events"], row["attempts"]) for row in written] == [
-        (*shop, rows, rows) for rows, shop in enumerate(SHOPS, 1)
-    ]
+    assert [
+        (row["tenant_id"], row["destination"], row["events"], row["attempts"]) for row in written
+    ] == [(*shop, rows, rows) for rows, shop in enumerate(SHOPS, 1)]
 
 
 async def test_nobody_takes_the_rows_of_another(room: Room) -> None:
     asked = [(*shop, await room.add(*shop, 2)) for shop in SHOPS]
     names, refs = [one[:2] for one in asked], [one[2] for one in asked]
-    claims = await room.claims([(*name, other) for name, other in zip(names, refs[1:] + refs[:1], strict=True)])
+    claims = await room.claims(
+        [(*name, other) for name, other in zip(names, refs[1:] + refs[:1], strict=True)]
+    )
     assert [claim.rows for claim in claims] == [[]] * len(SHOPS)
     assert [claim.settled for claim in claims] == refs[1:] + refs[:1]
     assert not await room.rows("select from capi_events where status <> 'pending'")
@@ -83,8 +92,13 @@ async def test_what_is_not_due_waits_and_what_is_done_is_done(room: Room) -> Non
     asked = [(*shop, await room.add(*shop, 3)) for shop in SHOPS]
     done, later = [refs[0].id for *_, refs in asked], [refs[1].id for *_, refs in asked]
     async with await psycopg.AsyncConnection.connect(room.url) as connection:
-        await connection.execute("update capi_events set status = 'delivered' where id = any(%s)", [done])
-        due = "update capi_events set next_attempt_at = now() + interval '1 minute' where id = any(%s)"
+        await connection.execute(
+            "update capi_events set status = 'delivered' where id = any(%s)", [done]
+        )
+        due = (
+            "update capi_events set next_attempt_at = now() + interval '1 minute' where id = "
+            "any(%s)"
+        )
         await connection.execute(due, [later])
     for (_, _, refs), claim in zip(asked, await room.claims(asked), strict=True):
         assert [row.ref for row in claim.rows] == refs[2:]
@@ -125,21 +139,27 @@ def answer_of(results: Sequence[Result], number: int) -> Answered:
 
 LEDGER = (
     "select tenant_id, destination, source_event, status, reason, attempts, in_doubt, "
-    "next_attempt_at is not null as due, lease_until is not null as leased, settled_at is not null as ended "
+    "next_attempt_at is not null as due, lease_until is not null as leased, settled_at is not null "
+    "as ended "
     "from capi_events order by 1, 2, id",
-    "select e.tenant_id, e.destination, e.source_event, a.attempt_no, a.outcome, a.http_status, a.code, a.subcode, "
+    "select e.tenant_id, e.destination, e.source_event, a.attempt_no, a.outcome, a.http_status, "
+    "a.code, a.subcode, "
     "a.provider_response, a.finished_at is not null as closed from dispatch_attempts a "
     "join capi_events e on e.id = a.capi_event_id order by 1, 2, e.id, attempt_no",
-    "select tenant_id, destination, events, http_status, subcode, verdict, fbtrace_id, answer, latency_ms, "
+    "select tenant_id, destination, events, http_status, subcode, verdict, fbtrace_id, answer, "
+    "latency_ms, "
     "finished_at is not null as closed from dispatch_requests order by 1, 2",
-    "select tenant_id, destination, event_row, reason, detail, attempts, body from dead_letters order by 1, 2, 3",
+    "select tenant_id, destination, event_row, reason, detail, attempts, body from dead_letters "
+    "order by 1, 2, 3",
 )
 
 
 async def settled(room: Room, seed: int, *, at_once: bool) -> list[list[dict[str, Any]]]:
     """The ledger after every shop's rows met fates that the seed decides; it is emptied before."""
     async with await psycopg.AsyncConnection.connect(room.url) as connection:
-        await connection.execute("truncate capi_events, dispatch_attempts, dispatch_requests, dead_letters")
+        await connection.execute(
+            "truncate capi_events, dispatch_attempts, dispatch_requests, dead_letters"
+        )
     rng = random.Random(seed)
     asked = [(*shop, await room.add(*shop, rng.randint(1, 8))) for shop in SHOPS]
     claims = await room.claims(asked)
@@ -168,11 +188,19 @@ async def test_a_settlement_that_postgresql_refuses_harms_no_other(room: Room) -
     bad = 7  # not among the first, which go alone
 
     async def settle(place: int, tenant: str, claim: Claim) -> set[int]:
-        fate: dict[str, Any] = {"outcome": "delivered", "status": "nonsense" if place == bad else "delivered"}
+        fate: dict[str, Any] = {
+            "outcome": "delivered",
+            "status": "nonsense" if place == bad else "delivered",
+        }
         request: Request | None = claim.request
-        return await room.store.settle(tenant, [Result(row=row, **fate) for row in claim.rows], request=request)
+        return await room.store.settle(
+            tenant, [Result(row=row, **fate) for row in claim.rows], request=request
+        )
 
-    works = [settle(place, one[0], claim) for place, (one, claim) in enumerate(zip(asked, claims, strict=True))]
+    works = [
+        settle(place, one[0], claim)
+        for place, (one, claim) in enumerate(zip(asked, claims, strict=True))
+    ]
     found = await asyncio.gather(*works, return_exceptions=True)
     assert isinstance(found.pop(bad), StoreRejected)
     claims.pop(bad)

@@ -1,4 +1,6 @@
-"""What a test leaves behind fails that test by name, and no other: shown by a run of tests that leave something."""
+"""What a test leaves behind fails that test by name, and no other: shown by a run of tests that
+leave something.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,8 @@ LEFT = {
     "test_process": r"process \d+: .*sleep 600",
     "test_file": r"descriptor \d+: .*/x",
     "test_thread": r"thread \d+: forgotten",
-    "test_connection": r"socket \d+: \('127\.0\.0\.1', \d+\) connected with|socket \d+: .* not connected",
+    "test_connection": r"socket \d+: \('127\.0\.0\.1', \d+\) connected with|socket \d+: .* not "
+    r"connected",
 }
 
 
@@ -80,9 +83,27 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What pytest says of the sloppy tests."""
     file = tmp_path_factory.mktemp("sloppy") / "test_sloppy.py"
     file.write_text(SLOPPY)
-    command = [sys.executable, "-m", "pytest", "-p", "tests.support.leftover_hooks", "-p", "no:cacheprovider", "-rA"]
-    options = ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function", "-c", "/dev/null"]
-    done = subprocess.run([*command, *options, str(file)], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "tests.support.leftover_hooks",
+        "-p",
+        "no:cacheprovider",
+        "-rA",
+    ]
+    options = [
+        "-o",
+        "asyncio_mode=auto",
+        "-o",
+        "asyncio_default_fixture_loop_scope=function",
+        "-c",
+        "/dev/null",
+    ]
+    done = subprocess.run(
+        [*command, *options, str(file)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return done.stdout
 
 
@@ -90,7 +111,12 @@ def test_each_is_named_and_blamed(told: str) -> None:
     blamed = set(re.findall(r"^ERROR .*::(\w+)", told, re.M))
     assert blamed == LEFT.keys(), told
     for name, what in LEFT.items():
-        [section] = re.findall(rf"ERROR at teardown of {name} _+\n(.*?)\n_{{3}}", told + "\n___", re.S)
+        [section] = re.findall(
+            rf"ERROR at teardown of {name} "
+            rf"_+\n(.*?)\n_{{3}}",
+            told + "\n___",
+            re.S,
+        )
         assert re.search(f"left behind: .*(?:{what})", section, re.S), section
 
 

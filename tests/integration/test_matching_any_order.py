@@ -1,4 +1,6 @@
-"""Clicks and sales in any order of arrival give the same attribution: what is decided depends on facts alone."""
+"""Clicks and sales in any order of arrival give the same attribution: what is decided depends on
+facts alone.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ visits = st.fixed_dictionaries(
 )
 orders = st.fixed_dictionaries(
     {
-        "statuses": st.sets(st.sampled_from(["pending", "approved", "completed", "refunded"]), min_size=1),
+        "statuses": st.sets(
+            st.sampled_from(["pending", "approved", "completed", "refunded"]), min_size=1
+        ),
         "em": st.sampled_from(["ana", "ana", "bia"]),
         "ph": st.sampled_from([None, *PEOPLE]),
         "told": st.sampled_from(["nothing", "nothing", "click", "cookie", "network"]),
@@ -41,7 +45,9 @@ WHEN = {"pending": -30.0, "approved": 0.0, "completed": 2 * DAY, "refunded": 3 *
 numbers = itertools.count()
 
 
-def _facts(room: Room, mark: str, told: list[dict[str, Any]], sales: list[dict[str, Any]]) -> list[Event]:
+def _facts(
+    room: Room, mark: str, told: list[dict[str, Any]], sales: list[dict[str, Any]]
+) -> list[Event]:
     """The story's facts, its ids marked so that no other story shares any."""
     found = [
         room.visit(
@@ -52,7 +58,9 @@ def _facts(room: Room, mark: str, told: list[dict[str, Any]], sales: list[dict[s
             click_id=f"{mark}-click-{visit['click']}",
             fbp=f"{mark}-browser-{visit['click'] % 2}",
             ip=_network(mark, visit["click"] % 2),
-            user=UserData(em=[f"{mark}-{visit['em']}"] if visit["em"] else [], ph=_phones(mark, visit["ph"])),
+            user=UserData(
+                em=[f"{mark}-{visit['em']}"] if visit["em"] else [], ph=_phones(mark, visit["ph"])
+            ),
         )
         for number, visit in enumerate(told)
     ]
@@ -87,8 +95,12 @@ def _network(mark: str, number: int) -> str:
     return f"2804:{serial:x}:{number:x}::1"
 
 
-async def _attributed(url: str, mark: str, facts: list[Event], sizes: list[int]) -> list[tuple[object, ...]]:
-    """Hand the facts over in batches of these sizes, let second looks happen, and tell what stands."""
+async def _attributed(
+    url: str, mark: str, facts: list[Event], sizes: list[int]
+) -> list[tuple[object, ...]]:
+    """Hand the facts over in batches of these sizes, let second looks happen, and tell what
+    stands.
+    """
     async with opened(url) as room:
         left = list(facts)
         for size in itertools.cycle(sizes):
@@ -101,15 +113,21 @@ async def _attributed(url: str, mark: str, facts: list[Event], sizes: list[int])
             room.pass_time(seconds=10)
             await room.worker.sweep()
         rows = await room.rows(
-            "select c.order_key, c.status, m.decision, m.rule_applied, m.confidence_score, m.click_id "
-            "from conversions c join matches m on m.conversion_id = c.id where c.order_key like %s order by 1",
+            "select c.order_key, c.status, m.decision, m.rule_applied, m.confidence_score, "
+            "m.click_id "
+            "from conversions c join matches m on m.conversion_id = c.id where c.order_key like %s "
+            "order by 1",
             f"{mark}-%",
         )
     return [tuple(str(value).replace(mark, "") for value in row.values()) for row in rows]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(visits, min_size=1, max_size=6), st.lists(orders, min_size=1, max_size=2), st.data())
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(visits, min_size=1, max_size=6), st.lists(orders, min_size=1, max_size=2), st.data()
+)
 def test_any_order_of_arrival_gives_the_same_attribution(
     postgres: str, told: list[dict[str, Any]], sales: list[dict[str, Any]], data: st.DataObject
 ) -> None:

@@ -1,4 +1,6 @@
-"""Nothing accepted is lost and nothing goes out twice, whatever breaks between commit, broker and ack."""
+"""Nothing accepted is lost and nothing goes out twice, whatever breaks between commit, broker and
+ack.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from tests.support.fix_matching import EMAIL, PHONE, Room, Settlements
 ACK, NAK, TERM = b"+ACK", b"-NAK", b"+TERM"
 
 
-async def test_a_crash_between_commit_and_publish_is_made_good_by_the_redelivery(room: Room) -> None:
+async def test_a_crash_between_commit_and_publish_is_made_good_by_the_redelivery(
+    room: Room,
+) -> None:
     sale = room.sale()
     room.bus.down = True
     assert await room.deliver(sale) == [NAK]
@@ -52,7 +56,9 @@ async def test_the_sweeper_publishes_what_no_message_will(room: Room) -> None:
     room.bus.down = False
     await room.worker.sweep()
     assert room.bus.messages == {}
-    await room.rows("update capi_events set created_at = created_at - interval '11 seconds' returning id")
+    await room.rows(
+        "update capi_events set created_at = created_at - interval '11 seconds' returning id"
+    )
     await room.worker.sweep()
     assert len(room.bus.messages) == 1
     assert await room.rows("select id from capi_events where published_at is null") == []
@@ -143,11 +149,16 @@ async def test_no_secret_of_the_plan_reaches_the_database(room: Room) -> None:
 
 
 async def test_overlapping_batches_of_concurrent_workers_leave_each_event_once(room: Room) -> None:
-    """Same visitors, orders and deliveries in different sequences: nothing is lost, doubled or left locked."""
+    """Same visitors, orders and deliveries in different sequences: nothing is lost, doubled or left
+    locked.
+    """
     events: list[Event] = []
     for n in range(12):
         click = f"c{n}"
-        events += [room.visit("pageview", click_id=click, session_id="s", natural_key=True) for _ in range(3)]
+        events += [
+            room.visit("pageview", click_id=click, session_id="s", natural_key=True)
+            for _ in range(3)
+        ]
         events += [room.visit("lead", click_id=click, fbclid=f"F{n}", user=UserData(em=[EMAIL]))]
         events += [
             room.sale(status, order=f"O{n}", at=at, tracking=Tracking(click_id=click))
@@ -170,6 +181,8 @@ async def test_overlapping_batches_of_concurrent_workers_leave_each_event_once(r
     assert len(stored) == len(events)
     purchases = await room.rows("select event_id from capi_events where event_name = 'Purchase'")
     assert len(purchases) == len({row["event_id"] for row in purchases}) <= 12
-    assert {row["status"] for row in await room.rows("select status from conversions")} == {"refunded"}
+    assert {row["status"] for row in await room.rows("select status from conversions")} == {
+        "refunded"
+    }
     ledger = await room.reader.ledger("loja")
     assert (ledger.accepted, ledger.dead) == (len(events), 0)

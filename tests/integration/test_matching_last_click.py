@@ -1,4 +1,6 @@
-"""The purchase's own time, the last click before it, and what is not sent or attributed after it."""
+"""The purchase's own time, the last click before it, and what is not sent or attributed after
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def _digest(text: str) -> str:
 
 
 @pytest.mark.parametrize("status", ["refunded", "chargeback", "completed", "refund_requested"])
-async def test_a_click_between_the_purchase_and_a_later_notice_did_not_bring_it(room: Room, status: str) -> None:
+async def test_a_click_between_the_purchase_and_a_later_notice_did_not_bring_it(
+    room: Room, status: str
+) -> None:
     sale = room.sale()
     await room.deliver(room.visit("lead", at=-60, click_id="before", fbp=FBP, user=ANA), sale)
     after = room.visit("lead", at=5 * DAY, click_id="after", fbp=FBP, fbclid="IwAR", user=ANA)
@@ -34,7 +38,9 @@ async def test_a_click_between_the_purchase_and_a_later_notice_did_not_bring_it(
 async def test_a_stranger_near_a_refund_is_no_match(room: Room) -> None:
     sale = room.sale(client=Client(ip="177.10.20.30", user_agent=AGENT))
     await room.deliver(sale, room.visit(at=3 * DAY, click_id="stranger", ip="177.10.20.30"))
-    await room.deliver(room.sale("refunded", at=3 * DAY + 5, client=Client(ip="177.10.20.30", user_agent=AGENT)))
+    await room.deliver(
+        room.sale("refunded", at=3 * DAY + 5, client=Client(ip="177.10.20.30", user_agent=AGENT))
+    )
     assert (await room.match(sale))[::3] == ("unmatched", None)
 
 
@@ -55,7 +61,9 @@ async def test_windows_count_from_the_approval_of_a_boleto(room: Room) -> None:
 
 
 @pytest.mark.parametrize("status", ["refunded", "chargeback"])
-async def test_a_late_click_sends_nothing_of_an_order_that_was_given_back(room: Room, status: str) -> None:
+async def test_a_late_click_sends_nothing_of_an_order_that_was_given_back(
+    room: Room, status: str
+) -> None:
     room.matching(unmatched="Drop")
     sale = room.sale(tracking=Tracking(click_id="c1"))
     await room.deliver(sale)
@@ -77,13 +85,19 @@ async def test_a_wait_that_ends_after_the_refund_sends_nothing(room: Room) -> No
 
 
 @pytest.mark.parametrize(
-    "tie", [{"fbp": FBP}, {"session_id": "s1"}, {"external_id": "u1"}], ids=["cookie", "session", "customer"]
+    "tie",
+    [{"fbp": FBP}, {"session_id": "s1"}, {"external_id": "u1"}],
+    ids=["cookie", "session", "customer"],
 )
-async def test_the_last_ad_click_of_the_browser_counts_whichever_named_the_buyer(room: Room, tie: Any) -> None:
+async def test_the_last_ad_click_of_the_browser_counts_whichever_named_the_buyer(
+    room: Room, tie: Any
+) -> None:
     sale = room.sale()
     named = room.visit("lead", at=-2 * DAY, click_id="named", fbclid="A", user=ANA, **tie)
     last = room.visit(at=-30, click_id="last", fbclid="B", ip="198.51.100.9", **tie)
-    other = room.visit(at=-20, click_id="other", fbclid="C", user=UserData(em=[_digest("bia")]), **tie)
+    other = room.visit(
+        at=-20, click_id="other", fbclid="C", user=UserData(em=[_digest("bia")]), **tie
+    )
     after = room.visit(at=60, click_id="after", fbclid="D", **tie)
     await room.deliver(named, last, other, after, sale)
     assert await room.match(sale) == ("match", "email", 1.0, "last")
@@ -91,8 +105,12 @@ async def test_the_last_ad_click_of_the_browser_counts_whichever_named_the_buyer
 
 async def test_email_and_phone_are_one_rank_and_then_time_counts(room: Room) -> None:
     sale = room.sale(customer=Customer(em=[EMAIL], ph=[PHONE]))
-    by_email = room.visit("lead", at=-600, click_id="c1", fbp="1", fbclid="A", user=UserData(em=[EMAIL]))
-    by_phone = room.visit("lead", at=-60, click_id="c2", fbp="2", fbclid="B", user=UserData(ph=[PHONE]))
+    by_email = room.visit(
+        "lead", at=-600, click_id="c1", fbp="1", fbclid="A", user=UserData(em=[EMAIL])
+    )
+    by_phone = room.visit(
+        "lead", at=-60, click_id="c2", fbp="2", fbclid="B", user=UserData(ph=[PHONE])
+    )
     await room.deliver(by_email, by_phone, sale)
     assert await room.match(sale) == ("match", "phone", 1.0, "c2")
 
@@ -107,9 +125,13 @@ async def test_an_ad_click_beats_a_later_visit_without_one(room: Room) -> None:
     assert await room.match(sale) == ("match", "email", 1.0, "ad")
 
 
-async def test_a_late_last_click_changes_the_attribution_and_sends_nothing_again(room: Room) -> None:
+async def test_a_late_last_click_changes_the_attribution_and_sends_nothing_again(
+    room: Room,
+) -> None:
     sale = room.sale()
-    await room.deliver(room.visit("lead", at=-2 * DAY, click_id="old", fbclid="A", fbp=FBP, user=ANA), sale)
+    await room.deliver(
+        room.visit("lead", at=-2 * DAY, click_id="old", fbclid="A", fbp=FBP, user=ANA), sale
+    )
     sent = len(await room.sent())
     await room.deliver(room.visit(at=-30, click_id="last", fbclid="B", fbp=FBP))
     assert await room.match(sale) == ("match", "email", 1.0, "last")
@@ -140,7 +162,15 @@ async def test_an_email_of_many_browsers_proves_nothing(room: Room) -> None:
 
 async def test_an_email_of_one_person_with_three_browsers_still_proves(room: Room) -> None:
     visits = [
-        room.visit("lead", at=-60 - n, click_id=f"c{n}", fbclid=f"F{n}", fbp=f"{n}", ip=f"198.51.100.{n}", user=ANA)
+        room.visit(
+            "lead",
+            at=-60 - n,
+            click_id=f"c{n}",
+            fbclid=f"F{n}",
+            fbp=f"{n}",
+            ip=f"198.51.100.{n}",
+            user=ANA,
+        )
         for n in range(4)
     ]
     sale = room.sale()
@@ -148,8 +178,12 @@ async def test_an_email_of_one_person_with_three_browsers_still_proves(room: Roo
     assert await room.match(sale) == ("match", "email", 1.0, "c0")
 
 
-@pytest.mark.parametrize("tracking", [Tracking(fbclid="A"), Tracking(fbp=FBP)], ids=["fbclid", "fbp"])
-async def test_another_email_or_phone_on_the_click_is_no_automatic_match(room: Room, tracking: Tracking) -> None:
+@pytest.mark.parametrize(
+    "tracking", [Tracking(fbclid="A"), Tracking(fbp=FBP)], ids=["fbclid", "fbp"]
+)
+async def test_another_email_or_phone_on_the_click_is_no_automatic_match(
+    room: Room, tracking: Tracking
+) -> None:
     sale = room.sale(customer=Customer(em=[EMAIL], ph=[PHONE]), tracking=tracking)
     bia = UserData(em=[_digest("bia")], ph=[_digest("phone of bia")])
     await room.deliver(room.visit("lead", click_id="c1", fbclid="A", fbp=FBP, user=bia), sale)
@@ -187,7 +221,11 @@ async def test_what_a_sale_teaches_reaches_an_order_that_came_before_it(room: Ro
 
 @pytest.mark.parametrize(
     ("slot", "rule", "score"),
-    [(ID.lower(), "click_id_case", 0.95), (ID[:15], "click_id_part", 0.9), (ID[:12].lower(), "click_id_part", 0.9)],
+    [
+        (ID.lower(), "click_id_case", 0.95),
+        (ID[:15], "click_id_part", 0.9),
+        (ID[:12].lower(), "click_id_part", 0.9),
+    ],
 )
 @pytest.mark.parametrize("late", [False, True])
 async def test_an_id_in_another_case_or_cut_short_still_finds_its_click(
@@ -201,12 +239,16 @@ async def test_an_id_in_another_case_or_cut_short_still_finds_its_click(
 
 async def test_a_beginning_that_two_ids_share_is_no_match(room: Room) -> None:
     sale = room.sale(tracking=Tracking(click_id=ID[:12]))
-    clicks: list[Event] = [room.visit(click_id=ID[:12] + tail, fbp=tail) for tail in ("aaaaaaaaaa", "bbbbbbbbbb")]
+    clicks: list[Event] = [
+        room.visit(click_id=ID[:12] + tail, fbp=tail) for tail in ("aaaaaaaaaa", "bbbbbbbbbb")
+    ]
     await room.deliver(*clicks, sale)
     assert (await room.match(sale))[0] != "match"
 
 
-@pytest.mark.parametrize(("ip", "decision"), [("2804:14c:5bb1::77", "match"), ("2804:14c:5bb2::77", "unmatched")])
+@pytest.mark.parametrize(
+    ("ip", "decision"), [("2804:14c:5bb1::77", "match"), ("2804:14c:5bb2::77", "unmatched")]
+)
 async def test_a_telephone_moves_within_its_network(room: Room, ip: str, decision: str) -> None:
     sale = room.sale(client=Client(ip=ip, user_agent=AGENT))
     await room.deliver(room.visit(click_id="c1", ip="2804:14c:5bb1:0:8a1:2:3:4"), sale)

@@ -1,4 +1,6 @@
-"""A click that arrives after its sale still counts: for the report always, for Meta where nothing was sent yet."""
+"""A click that arrives after its sale still counts: for the report always, for Meta where nothing
+was sent yet.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ async def test_a_sale_that_was_sent_only_changes_its_attribution(room: Room) -> 
 
 
 @pytest.mark.parametrize("unmatched", ["Send", "Drop"])
-async def test_a_waiting_sale_is_in_flight_and_goes_with_its_click(room: Room, unmatched: str) -> None:
+async def test_a_waiting_sale_is_in_flight_and_goes_with_its_click(
+    room: Room, unmatched: str
+) -> None:
     room.matching(wait_for_click_s=600, unmatched=unmatched)
     sale = room.sale(tracking=Tracking(fbp=FBP))
     await room.deliver(sale)
@@ -50,7 +54,9 @@ async def test_a_waiting_sale_is_in_flight_and_goes_with_its_click(room: Room, u
     assert payload["user_data"]["fbp"] == FBP
 
 
-@pytest.mark.parametrize(("unmatched", "outcome"), [("Send", ("in_flight", None)), ("Drop", ("withheld", "unmatched"))])
+@pytest.mark.parametrize(
+    ("unmatched", "outcome"), [("Send", ("in_flight", None)), ("Drop", ("withheld", "unmatched"))]
+)
 async def test_when_the_wait_is_over_the_policy_applies(
     room: Room, unmatched: str, outcome: tuple[str, str | None]
 ) -> None:
@@ -64,7 +70,12 @@ async def test_when_the_wait_is_over_the_policy_applies(
     await room.worker.sweep()
     assert await room.outcome(sale) == outcome
     assert len(await room.sent()) == len(room.bus.messages) == (1 if unmatched == "Send" else 0)
-    assert await room.rows("select id from conversions where hold_until is not null or recheck_at is not null") == []
+    assert (
+        await room.rows(
+            "select id from conversions where hold_until is not null or recheck_at is not null"
+        )
+        == []
+    )
 
 
 async def test_a_click_after_the_wait_still_rescues_a_dropped_sale(room: Room) -> None:
@@ -84,7 +95,9 @@ async def test_a_visit_that_does_not_fit_leaves_a_dropped_sale_dropped(room: Roo
     await room.deliver(sale)
     room.pass_time(seconds=61)
     await room.worker.sweep()
-    await room.deliver(room.visit(click_id="c1", ip="177.10.20.30", user_agent="Other/1.0", at=-300))
+    await room.deliver(
+        room.visit(click_id="c1", ip="177.10.20.30", user_agent="Other/1.0", at=-300)
+    )
     assert await room.outcome(sale) == ("withheld", "unmatched")
 
 
@@ -111,7 +124,8 @@ async def test_a_late_click_brings_the_consent_that_was_missing(room: Room) -> N
 async def test_a_click_stored_at_the_same_moment_is_found_by_the_second_look(room: Room) -> None:
     sale = room.sale(tracking=Tracking(click_id="c1"))
     await room.deliver(sale)
-    # Another worker's click, committed after the sale looked and before the sale was there to be opened again.
+    # Another worker's click, committed after the sale looked and before the sale was there to be
+    # opened again.
     await room.rows(
         "insert into clicks (ts, tenant_id, funnel, click_id, from_ad, last_seen_at) "
         "values (now() - interval '1 minute', 'loja', 'curso', 'c1', true, now()) returning id"
@@ -151,7 +165,9 @@ async def test_orders_of_a_removed_funnel_stop_waiting(room: Room) -> None:
 
 async def test_one_sweep_releases_a_burst_of_waiting_orders(room: Room) -> None:
     room.matching(wait_for_click_s=60)
-    await room.deliver(*(room.sale(order=f"O{n}", customer=Customer(em=[f"{n:064x}"])) for n in range(450)))
+    await room.deliver(
+        *(room.sale(order=f"O{n}", customer=Customer(em=[f"{n:064x}"])) for n in range(450))
+    )
     room.pass_time(seconds=61)
     await room.worker.sweep()
     assert len(await room.sent()) == len(room.bus.messages) == 450

@@ -1,4 +1,7 @@
-"""A small simulated market with known truth keeps its floors; `bench/market.py` is the whole of it."""
+"""A small simulated market with known truth keeps its floors.
+
+`bench/market.py` is the whole of it.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,14 @@ async def test_matching_is_right_in_a_market_with_known_truth(postgres: str) -> 
     town = Town(SEED, verdicts.now_ms())
     scenes.play(town, everyday=EVERYDAY, hard=HARD)
     found = await verdicts.judge(postgres, town)
-    everyday, hard = (verdicts.sums([one for one in found if one.hard is kind]) for kind in (False, True))
-    wrong = [one for one in found if one.automatic != one.right and not one.hard and (one.automatic or one.wanted)]
+    everyday, hard = (
+        verdicts.sums([one for one in found if one.hard is kind]) for kind in (False, True)
+    )
+    wrong = [
+        one
+        for one in found
+        if one.automatic != one.right and not one.hard and (one.automatic or one.wanted)
+    ]
     assert everyday["precision"] >= 99.5, wrong
     assert everyday["recall"] >= 98, wrong
     assert hard["precision"] >= 80

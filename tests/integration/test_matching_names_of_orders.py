@@ -1,4 +1,6 @@
-"""One payment that its gateway tells under several ids is one order, and a first charge after a trial is a sale."""
+"""One payment that its gateway tells under several ids is one order, and a first charge after a
+trial is a sale.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,16 @@ NOBODY = Customer()
 
 def _link(room: Room, *, order: str = "in_1", name: str = "pi_1", at: float = 1) -> Event:
     """The notice that says which payment an invoice was paid with."""
-    return room.sale("ignored", order=order, at=at, names=[name], value=None, products=[], customer=NOBODY)
+    return room.sale(
+        "ignored", order=order, at=at, names=[name], value=None, products=[], customer=NOBODY
+    )
 
 
 def _refund(room: Room, *, order: str = "pi_1", at: float = 60, **fields: Any) -> Event:
     """A refund, which knows the payment only."""
-    return room.sale("refunded", order=order, at=at, names=[], products=[], refunded_value="297.00", **fields)
+    return room.sale(
+        "refunded", order=order, at=at, names=[], products=[], refunded_value="297.00", **fields
+    )
 
 
 async def _orders(room: Room) -> list[tuple[str, str, str]]:
@@ -38,7 +44,11 @@ async def _orders(room: Room) -> list[tuple[str, str, str]]:
 async def test_a_refund_finds_the_invoice_whatever_arrives_first(
     room: Room, sequence: tuple[str, ...], together: bool
 ) -> None:
-    said = {"invoice": room.sale(order="in_1", names=[]), "link": _link(room), "refund": _refund(room)}
+    said = {
+        "invoice": room.sale(order="in_1", names=[]),
+        "link": _link(room),
+        "refund": _refund(room),
+    }
     events = [said[name] for name in sequence]
     if together:
         await room.deliver(*events)
@@ -46,7 +56,9 @@ async def test_a_refund_finds_the_invoice_whatever_arrives_first(
         for event in events:
             await room.deliver(event)
     assert await _orders(room) == [("in_1", "in_1", "refunded")]
-    rows = await room.rows("select order_id, body #>> '{sale,order_id}' as told, conversion_id from events")
+    rows = await room.rows(
+        "select order_id, body #>> '{sale,order_id}' as told, conversion_id from events"
+    )
     assert {(row["order_id"], row["told"]) for row in rows} == {("in_1", "in_1")}
     assert len({row["conversion_id"] for row in rows if row["conversion_id"]}) == 1
     at = sequence.index
@@ -76,7 +88,9 @@ async def test_a_match_of_what_was_sent_under_the_payments_id_stays(room: Room) 
 async def test_names_of_one_gateway_are_not_another_s(room: Room) -> None:
     other = _link(room)
     assert other.sale is not None
-    await room.deliver(msgspec.structs.replace(other, sale=msgspec.structs.replace(other.sale, gateway="kiwify")))
+    await room.deliver(
+        msgspec.structs.replace(other, sale=msgspec.structs.replace(other.sale, gateway="kiwify"))
+    )
     await room.deliver(_refund(room))
     assert await _orders(room) == [("pi_1", "pi_1", "refunded")]
 
@@ -89,7 +103,12 @@ async def test_a_test_delivery_joins_nothing(room: Room) -> None:
 
 def _trial(room: Room, subscription: str = "sub_1") -> Event:
     return room.sale(
-        "subscription_changed", order=None, value="0.00", products=[], subscription_id=subscription, trial=True
+        "subscription_changed",
+        order=None,
+        value="0.00",
+        products=[],
+        subscription_id=subscription,
+        trial=True,
     )
 
 
@@ -105,7 +124,11 @@ async def test_the_first_charge_after_a_trial_is_a_sale_and_the_next_a_renewal(r
     assert await room.outcome(first) == ("in_flight", None)
     assert await room.outcome(second) == ("withheld", "policy")
     [(name, payload)] = await room.sent()
-    assert (name, payload["custom_data"]["order_id"], payload["custom_data"]["value"]) == ("Purchase", "in_2", 297.0)
+    assert (name, payload["custom_data"]["order_id"], payload["custom_data"]["value"]) == (
+        "Purchase",
+        "in_2",
+        297.0,
+    )
     assert "renewal" not in payload["custom_data"]
 
 

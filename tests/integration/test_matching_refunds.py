@@ -1,4 +1,6 @@
-"""What is left of an order after refunds that say what they give back and not what the order cost."""
+"""What is left of an order after refunds that say what they give back and not what the order
+cost.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,21 @@ def _whole(room: Room, status: str, amount: str, *, at: float = 10) -> Event:
 
 
 async def _order(room: Room) -> tuple[str, str, str]:
-    [row] = await room.rows("select status, amount, greatest(refunded_parts, refunded_total) as back from conversions")
+    [row] = await room.rows(
+        "select status, amount, greatest(refunded_parts, refunded_total) as back from conversions"
+    )
     return row["status"], str(row["amount"]), str(row["back"])
 
 
 @pytest.mark.parametrize("sequence", list(itertools.permutations(range(3))))
-async def test_a_refund_of_less_than_the_order_cost_is_one_in_part(room: Room, sequence: tuple[int, ...]) -> None:
-    told = [room.sale(value="97.00"), _part(room, "20.00"), _whole(room, "partially_refunded", "20.00", at=11)]
+async def test_a_refund_of_less_than_the_order_cost_is_one_in_part(
+    room: Room, sequence: tuple[int, ...]
+) -> None:
+    told = [
+        room.sale(value="97.00"),
+        _part(room, "20.00"),
+        _whole(room, "partially_refunded", "20.00", at=11),
+    ]
     for at in sequence:
         await room.deliver(told[at])
     assert await _order(room) == ("partially_refunded", "97.00", "20.00")
@@ -35,7 +45,9 @@ async def test_a_refund_of_less_than_the_order_cost_is_one_in_part(room: Room, s
 
 
 @pytest.mark.parametrize("sequence", list(itertools.permutations(range(3))))
-async def test_refunds_in_part_that_give_back_all_are_a_whole_one(room: Room, sequence: tuple[int, ...]) -> None:
+async def test_refunds_in_part_that_give_back_all_are_a_whole_one(
+    room: Room, sequence: tuple[int, ...]
+) -> None:
     told = [room.sale(value="97.00"), _part(room, "20.00"), _part(room, "77.00", at=20)]
     for at in sequence:
         await room.deliver(told[at])
@@ -52,5 +64,7 @@ async def test_the_event_says_what_its_order_made_of_it(room: Room) -> None:
     refund = _part(room, "20.00")
     await room.deliver(room.sale(value="97.00"))
     await room.deliver(refund)
-    [row] = await room.rows("select status, body #>> '{sale,status}' as told from events where id = %s", refund.id)
+    [row] = await room.rows(
+        "select status, body #>> '{sale,status}' as told from events where id = %s", refund.id
+    )
     assert (row["status"], row["told"]) == ("partially_refunded", "partially_refunded")

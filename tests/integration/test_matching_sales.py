@@ -1,4 +1,6 @@
-"""What becomes of a sale: matched or not, sent once or withheld with its reason, whatever sequence it arrives in."""
+"""What becomes of a sale: matched or not, sent once or withheld with its reason, whatever sequence
+it arrives in.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,19 @@ ACK, NAK, TERM = b"+ACK", b"-NAK", b"+TERM"
 
 async def test_a_sale_with_our_click_id_is_matched_and_sent_with_the_click(room: Room) -> None:
     fbc = f"fb.1.{room.ms(-10)}.AbC"
-    click = room.visit(click_id="c1", fbc=fbc, fbp=f"fb.1.{room.ms(-10)}.1234567890", ip="177.10.20.30")
+    click = room.visit(
+        click_id="c1", fbc=fbc, fbp=f"fb.1.{room.ms(-10)}.1234567890", ip="177.10.20.30"
+    )
     sale = room.sale(tracking=Tracking(click_id="c1"))
     assert await room.deliver(click) == [ACK]
     assert await room.deliver(sale) == [ACK]
     assert await room.match(sale) == ("match", "click_id", 1.0, "c1")
     [(name, payload)] = await room.sent()
-    assert (name, payload["user_data"]["fbc"], payload["user_data"]["em"]) == ("Purchase", fbc, [EMAIL])
+    assert (name, payload["user_data"]["fbc"], payload["user_data"]["em"]) == (
+        "Purchase",
+        fbc,
+        [EMAIL],
+    )
     assert payload["user_data"]["client_ip_address"] == "177.10.20.30"
     assert payload["event_id"] == meta_event_id("loja", "HP1", "Purchase", "297.00", "BRL")
     assert await room.outcome(sale) == ("in_flight", None)
@@ -68,7 +76,9 @@ async def test_a_refund_after_the_approval_moves_the_order_and_sends_nothing(roo
     refund = room.sale("refunded", at=60)
     await room.deliver(room.sale("approved"), refund)
     assert await room.outcome(refund) == ("withheld", "policy")
-    assert [row["status"] for row in await room.rows("select status from conversions")] == ["refunded"]
+    assert [row["status"] for row in await room.rows("select status from conversions")] == [
+        "refunded"
+    ]
     assert len(await room.sent()) == 1
 
 
@@ -78,17 +88,23 @@ async def test_an_approval_that_arrives_after_its_refund_is_out_of_order(room: R
     await room.deliver(approved)
     assert await room.outcome(approved) == ("withheld", "out_of_order")
     assert await room.sent() == []
-    assert [row["status"] for row in await room.rows("select status from conversions")] == ["refunded"]
+    assert [row["status"] for row in await room.rows("select status from conversions")] == [
+        "refunded"
+    ]
 
 
-async def test_an_approval_that_its_completion_overtook_is_still_the_one_purchase(room: Room) -> None:
+async def test_an_approval_that_its_completion_overtook_is_still_the_one_purchase(
+    room: Room,
+) -> None:
     approved, again = room.sale("approved"), room.sale("approved", at=1, value="300.00")
     await room.deliver(room.sale("completed", at=60))
     await room.deliver(approved)
     await room.deliver(again)
     assert len(await room.sent()) == 1
     assert await room.outcome(again) == ("withheld", "duplicate")
-    assert [row["status"] for row in await room.rows("select status from conversions")] == ["completed"]
+    assert [row["status"] for row in await room.rows("select status from conversions")] == [
+        "completed"
+    ]
 
 
 async def test_one_purchase_an_order_whatever_value_arrives_later(room: Room) -> None:
@@ -114,7 +130,9 @@ async def test_the_same_order_id_at_another_gateway_is_another_order(room: Room)
 
 async def test_concurrent_workers_on_one_order_give_one_purchase(room: Room) -> None:
     sales = [room.sale("approved", at=n / 60) for n in range(12)]
-    await asyncio.gather(*(room.worker.handle(match_lane("loja"), [room.message(sale)]) for sale in sales))
+    await asyncio.gather(
+        *(room.worker.handle(match_lane("loja"), [room.message(sale)]) for sale in sales)
+    )
     assert len(await room.sent()) == 1
     outcomes = sorted([await room.outcome(sale) for sale in sales], key=str)
     assert outcomes.count(("withheld", "duplicate")) == 11
@@ -162,7 +180,9 @@ async def test_a_funnel_without_destination_says_so(room: Room) -> None:
     assert await room.outcome(sale) == ("withheld", "no_destination")
 
 
-async def test_a_refund_that_names_no_product_reaches_its_order_and_no_order_of_another_integration(room: Room) -> None:
+async def test_a_refund_that_names_no_product_reaches_its_order_and_no_order_of_another_integration(
+    room: Room,
+) -> None:
     integration = room.plans.snapshot.tenants["loja"].integrations[0]
     room.plan(
         integrations=(
@@ -171,11 +191,17 @@ async def test_a_refund_that_names_no_product_reaches_its_order_and_no_order_of_
         )
     )
     ours = room.sale(products=[Product(id="2")])
-    theirs = msgspec.structs.replace(room.sale(order="HP2", products=[Product(id="3")]), integration="hotmart-outra")
-    refunds = [room.sale("refunded", order=order, at=5, products=[]) for order in ("HP1", "HP2", "HP3")]
+    theirs = msgspec.structs.replace(
+        room.sale(order="HP2", products=[Product(id="3")]), integration="hotmart-outra"
+    )
+    refunds = [
+        room.sale("refunded", order=order, at=5, products=[]) for order in ("HP1", "HP2", "HP3")
+    ]
     await room.deliver(ours, theirs, refunds[0])
     await room.deliver(*refunds[1:], room.sale(order="HP4", products=[]))
-    found = await room.rows("select order_id, status, integration from conversions order by order_id")
+    found = await room.rows(
+        "select order_id, status, integration from conversions order by order_id"
+    )
     assert [tuple(row.values()) for row in found] == [
         ("HP1", "refunded", "hotmart-principal"),
         ("HP2", "approved", "hotmart-outra"),
@@ -186,7 +212,10 @@ async def test_a_refund_that_names_no_product_reaches_its_order_and_no_order_of_
 async def test_products_of_another_funnel_are_left_alone(room: Room) -> None:
     [integration] = room.plans.snapshot.tenants["loja"].integrations
     room.plan(integrations=(msgspec.structs.replace(integration, products=("1", "2")),))
-    ours, theirs = room.sale(products=[Product(id="2")]), room.sale(order="HP2", products=[Product(id="3")])
+    ours, theirs = (
+        room.sale(products=[Product(id="2")]),
+        room.sale(order="HP2", products=[Product(id="3")]),
+    )
     await room.deliver(ours, theirs)
     assert await room.outcome(ours) == ("in_flight", None)
     assert await room.outcome(theirs) == ("withheld", "policy")
@@ -244,7 +273,9 @@ async def test_without_any_word_the_funnels_default_decides(room: Room) -> None:
     silent = room.sale()
     granted = room.sale(order="HP2", consent=True)
     click = room.visit(click_id="c3", consent_ads=True)
-    through_click = room.sale(order="HP3", tracking=Tracking(click_id="c3"), customer=Customer(em=[PHONE]))
+    through_click = room.sale(
+        order="HP3", tracking=Tracking(click_id="c3"), customer=Customer(em=[PHONE])
+    )
     await room.deliver(click, silent, granted, through_click)
     assert await room.outcome(silent) == ("withheld", "no_consent")
     assert await room.outcome(granted) == ("in_flight", None)
@@ -259,7 +290,9 @@ async def test_an_email_seen_with_a_click_in_the_window_is_certain(room: Room) -
 
 
 async def test_a_click_before_the_window_is_no_match(room: Room) -> None:
-    lead = room.visit("lead", at=-8 * 1440, click_id="c1", fbclid="IwAR1", user=UserData(em=[EMAIL]))
+    lead = room.visit(
+        "lead", at=-8 * 1440, click_id="c1", fbclid="IwAR1", user=UserData(em=[EMAIL])
+    )
     sale = room.sale()
     await room.deliver(lead, sale)
     assert (await room.match(sale))[0] == "unmatched"

@@ -1,4 +1,6 @@
-"""A metrics adapter that ends is still led to for a while: it says that it leaves, and answers all the same."""
+"""A metrics adapter that ends is still led to for a while: it says that it leaves, and answers all
+the same.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Adapter:
     def ask(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and body; 0 when nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=60) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self._port}{path}", timeout=60
+            ) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:

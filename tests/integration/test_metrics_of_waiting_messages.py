@@ -13,7 +13,9 @@ from tests.support.eventually import eventually
 from tests.support.fix_bus import MakeTenant
 
 
-async def test_each_lane_tells_when_its_oldest_message_came(bus: Bus, make_tenant: MakeTenant) -> None:
+async def test_each_lane_tells_when_its_oldest_message_came(
+    bus: Bus, make_tenant: MakeTenant
+) -> None:
     await make_tenant("loja", "match", "dispatch-a", "dispatch-b")
     times = [await _sent(bus, "t.loja.out.a", "1")]
     await asyncio.sleep(0.05)
@@ -26,7 +28,9 @@ async def test_each_lane_tells_when_its_oldest_message_came(bus: Bus, make_tenan
     assert found["dispatch-b"].oldest_at is None
 
 
-async def test_one_busy_lane_costs_no_further_request(bus: Bus, make_tenant: MakeTenant, client: Client) -> None:
+async def test_one_busy_lane_costs_no_further_request(
+    bus: Bus, make_tenant: MakeTenant, client: Client
+) -> None:
     await make_tenant("loja", "match", "dispatch-a")
     times = await _sent(bus, "t.loja.in.click", "1")
     calls: list[str] = []

@@ -1,4 +1,6 @@
-"""The operator's own requests: a token that was replaced is read again, listings are read whole, errors are typed."""
+"""The operator's own requests: a token that was replaced is read again, listings are read whole,
+errors are typed.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,18 @@ FUNNELS = CUSTOM["Funnel"]
 
 
 class ApiServer:
-    """As much of an API server as shows what the client does: one token is good, three objects, two a page."""
+    """As much of an API server as shows what the client does: one token is good, three objects, two
+    a page.
+    """
 
     def __init__(self) -> None:
         self.token = "first"
         self.asked: list[str | None] = []
         self.app = web.Application()
         self.app.router.add_get("/apis/sinal.dev/v1alpha1/funnels", self._list)
-        self.app.router.add_get("/apis/sinal.dev/v1alpha1/namespaces/default/funnels/broken", self._broken)
+        self.app.router.add_get(
+            "/apis/sinal.dev/v1alpha1/namespaces/default/funnels/broken", self._broken
+        )
 
     async def _list(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -33,7 +39,9 @@ class ApiServer:
         page = request.query.get("continue")
         self.asked.append(page)
         items = [{"metadata": {"name": name}} for name in (["c"] if page else ["a", "b"])]
-        metadata: dict[str, Any] = {"resourceVersion": "7"} if page else {"resourceVersion": "7", "continue": "more"}
+        metadata: dict[str, Any] = (
+            {"resourceVersion": "7"} if page else {"resourceVersion": "7", "continue": "more"}
+        )
         return web.json_response({"metadata": metadata, "items": items})
 
     async def _broken(self, request: web.Request) -> web.Response:
@@ -77,7 +85,9 @@ async def names(client: Client) -> list[str]:
     return [item["metadata"]["name"] async for page, _ in client.pages(FUNNELS) for item in page]
 
 
-async def test_a_listing_is_read_to_its_end(client: Client, api: tuple[ApiServer, TestServer]) -> None:
+async def test_a_listing_is_read_to_its_end(
+    client: Client, api: tuple[ApiServer, TestServer]
+) -> None:
     assert await names(client) == ["a", "b", "c"]
     assert api[0].asked == [None, "more"]
 
@@ -110,13 +120,17 @@ async def test_an_object_that_is_not_there_is_none(client: Client) -> None:
     assert await client.get(FUNNELS, "default", "nobody") is None
 
 
-async def test_a_server_that_is_away_is_unreachable(client: Client, api: tuple[ApiServer, TestServer]) -> None:
+async def test_a_server_that_is_away_is_unreachable(
+    client: Client, api: tuple[ApiServer, TestServer]
+) -> None:
     await api[1].close()
     with pytest.raises(Unreachable):
         await names(client)
 
 
-async def test_without_credentials_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_credentials_the_way_out_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
     client = Client()
     with pytest.raises(Unreachable, match="set KUBECONFIG, or run in a pod"):

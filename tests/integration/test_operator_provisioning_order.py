@@ -1,4 +1,6 @@
-"""The drift loop never works on what was declared before it had its turn: a deleted tenant would come back."""
+"""The drift loop never works on what was declared before it had its turn: a deleted tenant would
+come back.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,14 @@ class Watched(asyncio.Lock):
         return await super().acquire()
 
 
-async def test_a_tenant_that_was_deleted_meanwhile_is_not_made_again(nats_server: NatsProcess) -> None:
+async def test_a_tenant_that_was_deleted_meanwhile_is_not_made_again(
+    nats_server: NatsProcess,
+) -> None:
     client = await nats.connect(nats_server.url, connect_timeout=60)
     provisioner = Provisioner(client, Keyring.generate())
-    plan = TenantPlan(slug="loja", namespace="default", name="loja", uid="u1", deletion_policy="Delete")
+    plan = TenantPlan(
+        slug="loja", namespace="default", name="loja", uid="u1", deletion_policy="Delete"
+    )
     declared = [plan]
     reports: list[Report] = []
     await provisioner.reconcile(declared)
@@ -37,7 +43,9 @@ async def test_a_tenant_that_was_deleted_meanwhile_is_not_made_again(nats_server
     busy = provisioner._lock = Watched()
     async with busy:  # another reconciliation is going on
         busy.wanted.clear()
-        keeping = asyncio.create_task(provisioner.run(lambda: tuple(declared), 0.1, on_report=reports.append))
+        keeping = asyncio.create_task(
+            provisioner.run(lambda: tuple(declared), 0.1, on_report=reports.append)
+        )
         await asyncio.wait_for(busy.wanted.wait(), 60)  # the loop is due and waits
         declared.clear()
     await provisioner.reconcile([], [Retired.of(plan)])

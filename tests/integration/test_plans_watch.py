@@ -1,4 +1,6 @@
-"""Plans reach the runtime from a real bucket, and never get fewer because the broker is away or has lost its data."""
+"""Plans reach the runtime from a real bucket, and never get fewer because the broker is away or has
+lost its data.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ async def test_an_empty_bucket_is_no_tenants(plans: Plans, provisioner: Provisio
     assert dict(plans.snapshot.tenants) == {}
 
 
-async def test_changes_and_removals_arrive_and_subscribers_are_told(plans: Plans, provisioner: Provisioner) -> None:
+async def test_changes_and_removals_arrive_and_subscribers_are_told(
+    plans: Plans, provisioner: Provisioner
+) -> None:
     await provisioner.reconcile([make_plan("one"), make_plan("two")])
     await plans.start(timeout_s=60)
     before = plans.snapshot
@@ -94,7 +98,11 @@ async def test_changes_and_removals_arrive_and_subscribers_are_told(plans: Plans
 
 
 async def test_a_plan_that_cannot_be_read_is_refused_and_the_last_good_one_stays(
-    plans: Plans, provisioner: Provisioner, client: Client, keyring: Keyring, capsys: pytest.CaptureFixture[str]
+    plans: Plans,
+    provisioner: Provisioner,
+    client: Client,
+    keyring: Keyring,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     good = make_plan("loja", "pixel")
     await provisioner.reconcile([good, make_plan("other")])

@@ -1,4 +1,6 @@
-"""Consent withdrawn while an event waits is honoured, by a person's word to the shop and by the browser's own."""
+"""Consent withdrawn while an event waits is honoured, by a person's word to the shop and by the
+browser's own.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +45,17 @@ async def live(room: Room) -> None:
 
 @pytest.mark.parametrize(
     "person",
-    [{"email": "ana@example.com"}, {"phone": "11 98765-4321"}, {"click_id": "c1"}, {"external_id": "customer-7"}],
+    [
+        {"email": "ana@example.com"},
+        {"phone": "11 98765-4321"},
+        {"click_id": "c1"},
+        {"external_id": "customer-7"},
+    ],
     ids=lambda person: next(iter(person)),
 )
-async def test_what_waits_of_this_person_ends_without_consent(api_rig: ApiRig, person: dict[str, str]) -> None:
+async def test_what_waits_of_this_person_ends_without_consent(
+    api_rig: ApiRig, person: dict[str, str]
+) -> None:
     await live(api_rig.room)
     await withdraw(api_rig, **person)
     found = await rows(api_rig.room)
@@ -56,7 +65,9 @@ async def test_what_waits_of_this_person_ends_without_consent(api_rig: ApiRig, p
         assert found[0] == ("withheld", "no_consent")
 
 
-@pytest.mark.parametrize("person", [{"email": "ana@example.com"}, {"phone": "11 98765-4321"}, {"click_id": "c1"}])
+@pytest.mark.parametrize(
+    "person", [{"email": "ana@example.com"}, {"phone": "11 98765-4321"}, {"click_id": "c1"}]
+)
 async def test_it_holds_for_what_comes_later(api_rig: ApiRig, person: dict[str, str]) -> None:
     await withdraw(api_rig, **person)
     later = api_rig.room.sale(order="HP9", customer=ANA, tracking=Tracking(click_id="c1"), at=10)
@@ -68,7 +79,9 @@ async def test_it_holds_for_what_comes_later(api_rig: ApiRig, person: dict[str, 
     assert await api_rig.room.outcome(again) == ("in_flight", None)
 
 
-async def test_a_sale_that_waits_for_a_click_is_not_sent_when_its_wait_ends(api_rig: ApiRig) -> None:
+async def test_a_sale_that_waits_for_a_click_is_not_sent_when_its_wait_ends(
+    api_rig: ApiRig,
+) -> None:
     room = api_rig.room
     room.funnel(matching=MatchingPlan(wait_for_click_s=600))
     sale = room.sale(customer=ANA)
@@ -85,12 +98,17 @@ async def test_a_sale_that_waits_for_a_click_is_not_sent_when_its_wait_ends(api_
 
 async def test_what_is_being_sent_is_not_sent_a_second_time(api_rig: ApiRig) -> None:
     await live(api_rig.room)
-    [row] = await api_rig.rows("select id, created_at from capi_events where payload_json like %s", f"%{PHONE}%")
+    [row] = await api_rig.rows(
+        "select id, created_at from capi_events where payload_json like %s", f"%{PHONE}%"
+    )
     ref = Ref(row["id"], round(row["created_at"].timestamp() * 1000))
     claim = await DeliveryStore(api_rig.database).claim("loja", "pixel", [ref], lease_s=30)
     await withdraw(api_rig, email="ana@example.com")
-    [row] = await api_rig.rows("select status, consent_ads from capi_events where id = %s", claim.rows[0].id)
-    assert (row["status"], row["consent_ads"]) == ("sending", False)  # its next claim sees the word and withholds it
+    [row] = await api_rig.rows(
+        "select status, consent_ads from capi_events where id = %s", claim.rows[0].id
+    )
+    # its next claim sees the word and withholds it
+    assert (row["status"], row["consent_ads"]) == ("sending", False)
 
 
 async def test_a_visitor_s_own_no_stops_what_waits_of_the_same_click(room: Room) -> None:

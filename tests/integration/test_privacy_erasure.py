@@ -1,4 +1,5 @@
-"""Who asks to be forgotten is found nowhere afterwards, neither in tables nor in queues, and is sent nowhere any more.
+"""Who asks to be forgotten is found nowhere afterwards, neither in tables nor in queues, and is
+sent nowhere any more.
 
 Over a real PostgreSQL and a real broker; what is counted, and that a purchase was sent, stays.
 """
@@ -91,7 +92,9 @@ class Rig:
             "select relname from pg_class where relkind in ('r', 'p') and not relispartition "
             "and relnamespace = 'public'::regnamespace"
         )
-        unions = " union all ".join(f"select row_to_json(x)::text from {row['relname']} x" for row in tables)
+        unions = " union all ".join(
+            f"select row_to_json(x)::text from {row['relname']} x" for row in tables
+        )
         text = (await self.room.rows(DUMP.format(unions=unions)))[0]["text"] or ""
         async for content in stream_reader.scan(self.bus, *stream_reader.incoming("loja")):
             text += content.body.decode()
@@ -99,7 +102,9 @@ class Rig:
 
     async def queue(self, event: Event) -> None:
         """An accepted event that nobody has worked on."""
-        await self.bus.publish(names.in_subject("loja", event.kind), encode(event), msg_id=event.key)
+        await self.bus.publish(
+            names.in_subject("loja", event.kind), encode(event), msg_id=event.key
+        )
 
     async def queued(self) -> int:
         """Messages that wait to be matched."""
@@ -108,13 +113,17 @@ class Rig:
     async def deliver_all(self) -> None:
         """As if Meta had taken whatever waits, and echoed it."""
         store = DeliveryStore(self.room.database)
-        rows = await self.room.rows("select id, created_at from capi_events where status = 'pending'")
+        rows = await self.room.rows(
+            "select id, created_at from capi_events where status = 'pending'"
+        )
         refs = [Ref(row["id"], round(row["created_at"].timestamp() * 1000)) for row in rows]
         claim = await store.claim("loja", "pixel", refs, lease_s=30)
         results = [Result(row=row, outcome="delivered", status="delivered") for row in claim.rows]
         await store.settle("loja", results, request=claim.request)
         async with self.room.database.transaction() as connection:
-            await connection.execute("update dispatch_attempts set provider_response = %s", (f"for {EMAIL}",))
+            await connection.execute(
+                "update dispatch_attempts set provider_response = %s", (f"for {EMAIL}",)
+            )
             await connection.execute("update dispatch_requests set answer = %s", (f"for {EMAIL}",))
 
 
@@ -135,8 +144,12 @@ async def rig(room: Room, bus: Bus, make_tenant: MakeTenant) -> AsyncIterator[Ri
     parts = Parts(room.database, bus, plans, SecretStr(ADMIN_KEY), streams=streams, keyring=keyring)
     headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
     transport = httpx.ASGITransport(app=build(parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as api:
-        yield Rig(room, bus, api, eraser, SealedQuarantine(bucket=QuarantineBucket(bus), keyring=keyring))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://api", headers=headers
+    ) as api:
+        yield Rig(
+            room, bus, api, eraser, SealedQuarantine(bucket=QuarantineBucket(bus), keyring=keyring)
+        )
 
 
 async def live(rig: Rig) -> None:
@@ -153,19 +166,35 @@ async def live(rig: Rig) -> None:
         room.visit("lead", event_id="ana-browser-event", user=UserData(em=[EMAIL]), **ana),
         room.visit("pageview", session_id="ana-session", ip="203.0.113.50"),
         room.sale(
-            order="HP-ana", customer=ANA, tracking=Tracking(click_id="ana-click"), client=Client(ip="203.0.113.50")
+            order="HP-ana",
+            customer=ANA,
+            tracking=Tracking(click_id="ana-click"),
+            client=Client(ip="203.0.113.50"),
         ),
         room.visit("click", click_id="bia-click", session_id="bia-session"),
         room.sale(order="HP-bia", customer=BIA, tracking=Tracking(click_id="bia-click")),
     )
     await rig.deliver_all()
-    await room.deliver(room.sale("pending", order="HP-ana-2", customer=ANA, tracking=Tracking(click_id="ana-click")))
+    await room.deliver(
+        room.sale(
+            "pending", order="HP-ana-2", customer=ANA, tracking=Tracking(click_id="ana-click")
+        )
+    )
     await room.deliver(
         room.sale(order="HP-ana-3", customer=ANA, tracking=Tracking(click_id="\x00")), deliveries=5
     )  # ends as a dead letter
 
 
-TRACES = (EMAIL, PHONE, "ana-click", "ana-session", "203.0.113.50", "fb.1.1.ana", "HP-ana", "ana-browser-event")
+TRACES = (
+    EMAIL,
+    PHONE,
+    "ana-click",
+    "ana-session",
+    "203.0.113.50",
+    "fb.1.1.ana",
+    "HP-ana",
+    "ana-browser-event",
+)
 
 
 async def test_nothing_of_the_person_is_left_in_any_table(rig: Rig) -> None:
@@ -180,7 +209,10 @@ async def test_nothing_of_the_person_is_left_in_any_table(rig: Rig) -> None:
     assert counts["events"] >= 5 and counts["clicks"] >= 1 and counts["conversions"] == 2
     now = await rig.room.reader.ledger("loja")
     assert now.accepted == ledger.accepted and now.delivered == ledger.delivered
-    assert await LedgerCheck(HousekeepingStore(rig.room.database), rig.room.plans, grace_s=-1).check() == []
+    assert (
+        await LedgerCheck(HousekeepingStore(rig.room.database), rig.room.plans, grace_s=-1).check()
+        == []
+    )
 
 
 async def test_what_waited_is_withheld_and_stays_so(rig: Rig) -> None:
@@ -202,7 +234,8 @@ async def test_a_purchase_that_was_sent_is_not_sent_again_for_being_forgotten(ri
     await live(rig)
     await rig.erase(email=CLEAR_EMAIL, order_id="HP-ana")
     async with rig.room.database.transaction() as connection:
-        await connection.execute("delete from privacy_marks")  # their time is over; the claim's never is
+        # their time is over; the claim's never is
+        await connection.execute("delete from privacy_marks")
     again = rig.room.sale(order="HP-ana", customer=ANA, at=60 * 24 * 40)
     await rig.room.deliver(again)
     assert await rig.room.outcome(again) == ("withheld", "duplicate")
@@ -246,11 +279,21 @@ async def test_what_was_on_its_way_when_it_was_asked_is_dropped_when_it_arrives(
 
 
 async def test_quarantine_is_opened_and_searched(rig: Rig) -> None:
-    for body in (b'{"mail": "ana@example.com"}', b"phone=%2B5511987654321", b'{"mail": "bia@example.com"}'):
+    for body in (
+        b'{"mail": "ana@example.com"}',
+        b"phone=%2B5511987654321",
+        b'{"mail": "bia@example.com"}',
+    ):
         await rig.quarantine.keep(tenant="loja", integration="i", gateway="g", raw=body, reason="r")
-    large = b'{"mail": "ana@example.com", "more": "' + os.urandom(900_000).hex().encode()[:900_000] + b'"}'
+    large = (
+        b'{"mail": "ana@example.com", "more": "'
+        + os.urandom(900_000).hex().encode()[:900_000]
+        + b'"}'
+    )
     await rig.quarantine.keep(tenant="loja", integration="i", gateway="g", raw=large, reason="r")
-    await rig.quarantine.keep(tenant="outra", integration="i", gateway="g", raw=b"ana@example.com", reason="r")
+    await rig.quarantine.keep(
+        tenant="outra", integration="i", gateway="g", raw=b"ana@example.com", reason="r"
+    )
     shown = await rig.export(email=CLEAR_EMAIL, phone=CLEAR_PHONE)
     assert len(shown["quarantine"]) == 3
     counts = await rig.erase(email=CLEAR_EMAIL, phone=CLEAR_PHONE)
@@ -269,14 +312,17 @@ async def test_the_edges_hear_of_it(rig: Rig) -> None:
 
 async def test_a_person_sees_everything_before(rig: Rig) -> None:
     await live(rig)
-    async with rig.room.database.transaction() as connection:  # as if it still waited for a late click
+    # as if it still waited for a late click
+    async with rig.room.database.transaction() as connection:
         await connection.execute(
             "insert into open_orders (tenant_id, key, conversion_id, last_at) "
             "select tenant_id, %s, id, now() from conversions where order_id = 'HP-ana'",
             (f"em:{EMAIL}",),
         )
     link = rig.room.sale("ignored", order="HP-ana", names=["pi-ana"], customer=ANA)
-    trial = rig.room.sale("subscription_changed", order=None, subscription_id="sub-ana", trial=True, customer=ANA)
+    trial = rig.room.sale(
+        "subscription_changed", order=None, subscription_id="sub-ana", trial=True, customer=ANA
+    )
     other = rig.room.sale("ignored", order="HP-bia", names=["pi-bia"], customer=Customer())
     await rig.room.deliver(link, trial, other)
     await rig.queue(rig.room.sale(order="HP-late", customer=ANA))
@@ -290,7 +336,9 @@ async def test_a_person_sees_everything_before(rig: Rig) -> None:
     assert all(trace not in text for trace in (OTHER, "bia-click", "HP-bia"))
     counts = await rig.erase(email=CLEAR_EMAIL)
     assert set(data) == set(counts), "what is erased of a person is shown to them"
-    assert [row["name"] for row in await rig.room.rows("select name from order_names")] == ["pi-bia"]
+    assert [row["name"] for row in await rig.room.rows("select name from order_names")] == [
+        "pi-bia"
+    ]
 
 
 async def test_an_order_is_forgotten_without_its_buyer_s_others(rig: Rig) -> None:
@@ -311,7 +359,9 @@ async def test_the_audit_log_holds_digests_of_digests_and_counts(rig: Rig) -> No
     assert all(value not in kept for value in (*TRACES, "example.com", "98765"))
 
 
-async def test_one_that_cannot_be_done_waits_and_is_done_later(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_cannot_be_done_waits_and_is_done_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await live(rig)
     erasure = await rig.ask(email=CLEAR_EMAIL)
     with monkeypatch.context() as patch:
@@ -335,7 +385,9 @@ async def test_one_that_cannot_be_done_waits_and_is_done_later(rig: Rig, monkeyp
         ({"tenant": "nowhere", "email": "a@example.com"}, 404, "nowhere"),
     ],
 )
-async def test_a_bad_request_says_what_is_wrong(rig: Rig, body: dict[str, str], status: int, named: str) -> None:
+async def test_a_bad_request_says_what_is_wrong(
+    rig: Rig, body: dict[str, str], status: int, named: str
+) -> None:
     for path in ("erasures", "exports"):
         answer = await rig.api.post(f"/api/v1/privacy/{path}", json=body)
         assert answer.status_code == status and named in answer.text
@@ -346,10 +398,14 @@ async def test_a_tenant_s_key_reaches_its_tenant_and_only_an_admin_may(rig: Rig)
     erasure = await rig.ask(email=CLEAR_EMAIL)
     keys = {}
     for tenant, role in (("loja", "operator"), ("loja", "admin"), ("outra", "admin")):
-        made = await rig.api.post("/api/v1/keys", json={"tenant": tenant, "role": role, "name": "k"})
+        made = await rig.api.post(
+            "/api/v1/keys", json={"tenant": tenant, "role": role, "name": "k"}
+        )
         keys[tenant, role] = {"Authorization": f"Bearer {made.json()['key']}"}
     body, path = {"email": CLEAR_EMAIL}, f"/api/v1/privacy/erasures/{erasure}"
-    denied = await rig.api.post("/api/v1/privacy/exports", json=body, headers=keys["loja", "operator"])
+    denied = await rig.api.post(
+        "/api/v1/privacy/exports", json=body, headers=keys["loja", "operator"]
+    )
     assert denied.status_code == 403
     assert (await rig.api.get(path, headers=keys["outra", "admin"])).status_code == 404
     assert (await rig.api.get(path, headers=keys["loja", "admin"])).status_code == 200
@@ -361,7 +417,12 @@ async def test_a_number_that_orders_of_two_gateways_have_is_refused(rig: Rig) ->
     sales = [rig.room.sale(order="1001", gateway=gateway) for gateway in ("monetizze", "eduzz")]
     await rig.room.deliver(*sales)
     for route in ("erasures", "exports"):
-        answer = await rig.api.post(f"/api/v1/privacy/{route}", json={"tenant": "loja", "order_id": "1001"})
+        answer = await rig.api.post(
+            f"/api/v1/privacy/{route}", json={"tenant": "loja", "order_id": "1001"}
+        )
         assert answer.status_code == 409, answer.text
-        assert "eduzz, monetizze" in answer.json()["detail"] and "e-mail or phone" in answer.json()["detail"]
+        assert (
+            "eduzz, monetizze" in answer.json()["detail"]
+            and "e-mail or phone" in answer.json()["detail"]
+        )
     assert len(await rig.room.rows("select id from conversions where order_id = '1001'")) == 2

@@ -38,7 +38,9 @@ def spooled(order: str, email: str) -> Entry:
     return Entry("loja", "t.loja.in.sale", order, 0, encode(event))
 
 
-async def test_a_buyer_is_taken_out_of_the_spool_and_others_stay(bus: Bus, spool_world: SpoolWorld) -> None:
+async def test_a_buyer_is_taken_out_of_the_spool_and_others_stay(
+    bus: Bus, spool_world: SpoolWorld
+) -> None:
     spool_world.broker.bus.connected = False
     async with spool_world.running() as detour:
         await detour.take([spooled("HP1", ANA), spooled("HP2", BIA), spooled("HP3", BIA)])

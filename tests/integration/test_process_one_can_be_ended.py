@@ -1,4 +1,6 @@
-"""A role is process 1 of its container, to which no signal comes that it has no handler for: it ends all the same."""
+"""A role is process 1 of its container, to which no signal comes that it has no handler for: it
+ends all the same.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,21 @@ from tests.cluster.support.waiting import until
 OWN_NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child"]
 ENDED_BY_SIGTERM = 143
 PATIENCE_S = 60  # of a loaded machine; a pod's grace would be over by then
-SLOW_IMPORT = "import os, pathlib, time\npathlib.Path(os.environ['IMPORTING']).touch()\ntime.sleep(600)\n"
+SLOW_IMPORT = (
+    "import os, pathlib, time\npathlib.Path(os.environ['IMPORTING']).touch()\ntime.sleep(600)\n"
+)
 
 
 def _namespaces() -> list[str]:
     """How a process becomes number 1 here; skips where nobody may."""
     for command in (OWN_NAMESPACE, [*OWN_NAMESPACE, "--user", "--map-root-user"]):
         try:
-            if subprocess.run([*command, "true"], capture_output=True, check=False, timeout=30).returncode == 0:
+            if (
+                subprocess.run(
+                    [*command, "true"], capture_output=True, check=False, timeout=30
+                ).returncode
+                == 0
+            ):
                 return command
         except FileNotFoundError:
             break
@@ -39,7 +48,9 @@ class First:
         self._log = log
         with log.open("wb") as out:
             command = [*_namespaces(), sys.executable, "-m", "sinal_cli", *words]
-            self._outside = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+            self._outside = subprocess.Popen(
+                command, env=environment, stdout=out, stderr=subprocess.STDOUT
+            )
 
     @property
     def said(self) -> str:
@@ -47,7 +58,10 @@ class First:
         return self._log.read_text(errors="replace")
 
     def end(self) -> int:
-        """SIGTERM from outside of its namespace, as a kubelet's; its status, which unshare tells."""
+        """SIGTERM from outside of its namespace, as a kubelet's.
+
+        Its status, which unshare tells.
+        """
         subprocess.run(["kill", "-TERM", self._inside()], check=True)
         return self._outside.wait(PATIENCE_S)
 
@@ -92,7 +106,9 @@ def importing(environment: dict[str, str], tmp_path: Path) -> Iterator[First]:
         first.kill()
 
 
-def test_a_role_that_waits_for_what_it_needs_ends_in_order(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_role_that_waits_for_what_it_needs_ends_in_order(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     first = First(["run", "match"], environment=environment, log=tmp_path / "role.log")
     try:
         until(lambda: "role.waiting" in first.said, timeout_s=PATIENCE_S)
@@ -107,8 +123,13 @@ def test_a_role_that_is_still_importing_ends_at_once(importing: First) -> None:
 
 
 def test_another_process_than_the_first_is_left_to_the_kernel() -> None:
-    look = "import signal; from sinal_cli import pid1 as one; one.can_be_ended(); print(signal.getsignal(15).name)"
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    look = (
+        "import signal; from sinal_cli import pid1 as one; one.can_be_ended(); "
+        "print(signal.getsignal(15).name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     assert done.stdout.strip() == "SIG_DFL"
 
 
@@ -119,12 +140,15 @@ def test_it_is_heard_before_anything_heavy_is_imported() -> None:
         "os.getpid = lambda: 1\n"
         "from sinal_cli import pid1\n"
         "def told(number, handler, set_signal=signal.signal):\n"
-        "    print(number.name, sorted({'asyncio', 'cyclopts', 'nats', 'pydantic'} & sys.modules.keys()))\n"
+        "    print(number.name, sorted({'asyncio', 'cyclopts', 'nats', 'pydantic'} & "
+        "sys.modules.keys()))\n"
         "    set_signal(number, handler)\n"
         "signal.signal = told\n"
         "sys.argv = ['sinal', '--version']\n"
         "from sinal_cli.__main__ import main\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    done = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     assert done.stdout.splitlines()[0] == "SIGTERM []"

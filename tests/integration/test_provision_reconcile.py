@@ -1,4 +1,6 @@
-"""The provisioner brings a real broker to the plans, repairs what drifts, and writes nothing without need."""
+"""The provisioner brings a real broker to the plans, repairs what drifts, and writes nothing
+without need.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ async def test_a_new_tenant_gets_its_queue_its_consumers_and_its_plan(
     assert await js.key_value(names.STATUS_BUCKET)
 
 
-async def test_an_unchanged_platform_costs_a_few_reads_and_no_write(client: Client, provisioner: Provisioner) -> None:
+async def test_an_unchanged_platform_costs_a_few_reads_and_no_write(
+    client: Client, provisioner: Provisioner
+) -> None:
     plans = [make_plan(f"loja-{n}", "pixel", "backup", limits=SMALL) for n in range(300)]
     first = await provisioner.reconcile(plans)
     assert len(first.slugs("created")) == 300
@@ -125,7 +129,9 @@ async def test_requests_to_the_broker_are_timed_by_what_they_ask_and_get(
     grown = {labels: count - before.get(labels, 0) for labels, count in timed().items()}
     done = {operation for (operation, result), count in grown.items() if count and result == "ok"}
     assert done >= {"consumer create", "stream create", "store"}
-    assert not any(count for (_, result), count in grown.items() if result in ("refused", "unanswered"))
+    assert not any(
+        count for (_, result), count in grown.items() if result in ("refused", "unanswered")
+    )
     greedy = make_plan("gierig", "pixel", limits=Limits(max_bytes=1 << 60))
     assert (await provisioner.reconcile([greedy])).slugs("created") == ()
     assert timed()["stream create", "refused"] > before.get(("stream create", "refused"), 0)
@@ -168,7 +174,10 @@ async def test_a_changed_plan_changes_what_it_says_and_nothing_else(
         "loja: stream updated: max_bytes, metadata",
     ]
     token = msgspec.structs.replace(
-        changed, destinations=tuple(msgspec.structs.replace(d, access_token="new") for d in changed.destinations)
+        changed,
+        destinations=tuple(
+            msgspec.structs.replace(d, access_token="new") for d in changed.destinations
+        ),
     )
     report = await provisioner.reconcile([token, other])
     assert report.changes == ("loja: plan written",)
@@ -195,12 +204,18 @@ async def test_drift_is_repaired(client: Client, provisioner: Provisioner) -> No
         "loja: stream updated: subjects, max_bytes, max_msgs",
     ]
     after = (await js.stream_info("T-loja")).config
-    assert (after.subjects, after.max_bytes, after.max_msgs) == (["t.loja.>"], plan.limits.max_bytes, -1)
+    assert (after.subjects, after.max_bytes, after.max_msgs) == (
+        ["t.loja.>"],
+        plan.limits.max_bytes,
+        -1,
+    )
     assert (await js.consumer_info("T-loja", "match")).config.max_ack_pending == 10_000
     assert (await provisioner.reconcile([plan])).changes == ()
 
 
-async def test_a_consumer_made_otherwise_is_made_again_without_loss(client: Client, provisioner: Provisioner) -> None:
+async def test_a_consumer_made_otherwise_is_made_again_without_loss(
+    client: Client, provisioner: Provisioner
+) -> None:
     plan = make_plan("loja")
     await provisioner.reconcile([plan])
     js = client.jetstream()
@@ -208,7 +223,9 @@ async def test_a_consumer_made_otherwise_is_made_again_without_loss(client: Clie
     await js.delete_consumer("T-loja", "match")
     await js.add_consumer(
         "T-loja",
-        ConsumerConfig(durable_name="match", filter_subject="t.loja.in.>", ack_policy=AckPolicy.EXPLICIT),
+        ConsumerConfig(
+            durable_name="match", filter_subject="t.loja.in.>", ack_policy=AckPolicy.EXPLICIT
+        ),
     )
     report = await provisioner.reconcile([plan])
     assert "mem_storage" in report.changes[0]
@@ -248,7 +265,9 @@ async def test_a_stream_of_another_owner_is_never_touched(
     assert found.result == "foreign"
     assert "uid-loja" in found.reasons[0]
     assert not found.ready
-    report = await provisioner.reconcile([], [Retired(slug="loja", uid="uid-loja", deletion_policy="Delete")])
+    report = await provisioner.reconcile(
+        [], [Retired(slug="loja", uid="uid-loja", deletion_policy="Delete")]
+    )
     assert report.tenants["loja"].result == "foreign"
     after = await js.stream_info("T-loja")
     assert after.config == before.config
@@ -279,7 +298,9 @@ async def test_what_cannot_be_changed_in_place_is_said_with_the_way_out(
     assert (await provisioner.reconcile(plans)).slugs("created") == ("loja",)
 
 
-async def test_subjects_that_another_stream_has_block_one_tenant_only(client: Client, provisioner: Provisioner) -> None:
+async def test_subjects_that_another_stream_has_block_one_tenant_only(
+    client: Client, provisioner: Provisioner
+) -> None:
     await client.jetstream().add_stream(StreamConfig(name="greedy", subjects=["t.loja.>"]))
     report = await provisioner.reconcile([make_plan("loja"), make_plan("fine")])
     assert (report.slugs("blocked"), report.slugs("created")) == (("loja",), ("fine",))
@@ -297,7 +318,11 @@ async def test_the_consumer_of_a_removed_destination_goes_when_it_is_empty(
     report = await provisioner.reconcile([plan])
     assert "loja: consumer dispatch-old removed" in report.changes
     assert "1 messages wait for the removed destination 'busy'" in report.tenants["loja"].reasons[0]
-    assert {info.name for info in await js.consumers_info("T-loja")} == {"match", "dispatch-busy", "dispatch-pixel"}
+    assert {info.name for info in await js.consumers_info("T-loja")} == {
+        "match",
+        "dispatch-busy",
+        "dispatch-pixel",
+    }
     report = await provisioner.reconcile([plan], abandon={"loja": {"busy"}})
     assert report.changes == ("loja: consumer dispatch-busy removed",)
     assert (await js.stream_info("T-loja")).state.messages == 1  # the other destination's
@@ -330,7 +355,8 @@ async def test_a_retired_tenant_loses_its_plan_and_its_queue_only_where_it_says_
     async with counted(client) as calls:
         await provisioner.reconcile([], retired)
     assert calls.writes == []
-    assert (await provisioner.reconcile(plans)).tenants["kept"].result == "updated"  # it comes back with its queue
+    # it comes back with its queue
+    assert (await provisioner.reconcile(plans)).tenants["kept"].result == "updated"
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
@@ -340,7 +366,9 @@ async def test_one_that_never_had_the_slug_takes_nothing_of_who_has_it_along(
     plan = make_plan("loja")
     for _ in range(2):  # the bucket that the first makes is read by the second
         await provisioner.reconcile([plan])
-    other = Retired(slug="loja", uid="uid-other", deletion_policy=policy, namespace="b", name="loja")
+    other = Retired(
+        slug="loja", uid="uid-other", deletion_policy=policy, namespace="b", name="loja"
+    )
     async with counted(client) as calls:
         report = await provisioner.reconcile([], [other])
     assert report.tenants["loja"].result == "foreign"
@@ -365,7 +393,9 @@ async def test_a_plan_goes_though_its_queue_belongs_to_somebody_else_by_now(
         await (await js.key_value(names.PLANS_BUCKET)).get("loja")
 
 
-async def test_a_tenant_that_is_neither_planned_nor_retired_stays(client: Client, provisioner: Provisioner) -> None:
+async def test_a_tenant_that_is_neither_planned_nor_retired_stays(
+    client: Client, provisioner: Provisioner
+) -> None:
     await provisioner.reconcile([make_plan("loja")])
     assert (await provisioner.reconcile([])).tenants == {}
     js = client.jetstream()
@@ -373,12 +403,15 @@ async def test_a_tenant_that_is_neither_planned_nor_retired_stays(client: Client
     assert await (await js.key_value(names.PLANS_BUCKET)).get("loja")
 
 
-async def test_a_rotated_key_seals_plans_again(client: Client, provisioner: Provisioner, keyring: Keyring) -> None:
+async def test_a_rotated_key_seals_plans_again(
+    client: Client, provisioner: Provisioner, keyring: Keyring
+) -> None:
     plan = make_plan("loja", "pixel")
     await provisioner.reconcile([plan])
     rotated = keyring.rotate()
     bucket = await client.jetstream().key_value(names.PLANS_BUCKET)
-    await Provisioner(client, rotated).reconcile([])  # whoever is reconciled: a paused tenant's plan as well
+    # whoever is reconciled: a paused tenant's plan as well
+    await Provisioner(client, rotated).reconcile([])
     stored = await bucket.get("loja")
     assert stored.value is not None
     assert sealed_key_id(stored.value) == rotated.primary
@@ -410,7 +443,9 @@ async def test_a_broker_without_room_for_all_queues_is_said_with_the_way_out(
     assert "max_file_store" in report.tenants["huge"].reasons[0]
 
 
-async def test_without_a_broker_it_says_so(client: Client, provisioner: Provisioner, nats_server: NatsProcess) -> None:
+async def test_without_a_broker_it_says_so(
+    client: Client, provisioner: Provisioner, nats_server: NatsProcess
+) -> None:
     await provisioner.reconcile([make_plan("loja")])
     nats_server.kill()
     with pytest.raises(Unavailable):

@@ -1,4 +1,6 @@
-"""The provisioner's loop: back at once after the broker was away, and at hand when a worker misses its lane."""
+"""The provisioner's loop: back at once after the broker was away, and at hand when a worker misses
+its lane.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,14 @@ def run(client: Client, keyring: Keyring) -> Run:
     """Run a provisioner for the length of a block."""
 
     @contextlib.asynccontextmanager
-    async def running(*plans: TenantPlan, interval_s: float = INTERVAL_S) -> AsyncIterator[list[Report]]:
+    async def running(
+        *plans: TenantPlan, interval_s: float = INTERVAL_S
+    ) -> AsyncIterator[list[Report]]:
         reports: list[Report] = []
         provisioner = Provisioner(client, keyring)
-        task = asyncio.create_task(provisioner.run(lambda: plans, interval_s, on_report=reports.append))
+        task = asyncio.create_task(
+            provisioner.run(lambda: plans, interval_s, on_report=reports.append)
+        )
         try:
             yield reports
         finally:
@@ -47,7 +53,11 @@ async def test_it_starts_at_once_and_repairs_at_its_interval(client: Client, run
         await eventually(lambda: len(reports) >= 1)
         assert reports[0].slugs("created") == ("loja",)
         await client.jetstream().delete_consumer("T-loja", "dispatch-pixel")
-        await eventually(lambda: any("consumer dispatch-pixel created" in c for r in reports[1:] for c in r.changes))
+        await eventually(
+            lambda: any(
+                "consumer dispatch-pixel created" in c for r in reports[1:] for c in r.changes
+            )
+        )
 
 
 async def test_many_requests_of_workers_become_few_rounds(client: Client, run: Run) -> None:
@@ -58,7 +68,8 @@ async def test_many_requests_of_workers_become_few_rounds(client: Client, run: R
             await client.publish(names.PROVISION_SUBJECT, b"loja")
         await eventually(lambda: "loja: consumer match created" in reports[-1].changes)
         await asyncio.sleep(0.5)
-        assert len(reports) <= 20  # how far apart a busy machine reads them is its affair; one each it is not
+        # how far apart a busy machine reads them is its affair; one each it is not
+        assert len(reports) <= 20
 
 
 @pytest.mark.parametrize("how", ["restart", "kill -9", "wipe"])
@@ -90,7 +101,9 @@ async def test_lanes_carry_on_within_seconds_of_the_brokers_return(
             await asyncio.to_thread(nats_server.start)
         for plan in plans:
             await published(bus, f"t.{plan.slug}.in.click", plan.slug.encode())
-        await eventually(lambda: {plan.slug.encode() for plan in plans} <= seen, timeout_s=INTERVAL_S / 2)
+        await eventually(
+            lambda: {plan.slug.encode() for plan in plans} <= seen, timeout_s=INTERVAL_S / 2
+        )
         await lanes.drain(30)
         await asyncio.wait_for(task, 60)
 

@@ -68,7 +68,9 @@ async def test_the_token_travels_in_the_header(api: GatewayApi, emulator: Emulat
 
 
 async def test_credentials_of_a_query_are_escaped(api: GatewayApi, emulator: Emulator) -> None:
-    call = ReadBack(path="/v3/transactions/notifications/C1", query={"email": "{email}", "token": "{token}"})
+    call = ReadBack(
+        path="/v3/transactions/notifications/C1", query={"email": "{email}", "token": "{token}"}
+    )
     await ask(api, call, gateway="pagbank")
     assert dict(emulator.asked[0].query) == {"email": "loja+1@example.com", "token": "t&k"}
 
@@ -90,7 +92,9 @@ async def test_answers_that_are_no_sale(
     status: int, error: type[Exception], api: GatewayApi, emulator: Emulator
 ) -> None:
     async def answer(_request: web.Request) -> web.StreamResponse:
-        return web.Response(status=status, text="APP_USR-1 is wrong", headers={"Location": "http://127.0.0.1:1/"})
+        return web.Response(
+            status=status, text="APP_USR-1 is wrong", headers={"Location": "http://127.0.0.1:1/"}
+        )
 
     emulator.answer = answer
     with pytest.raises(error) as raised:

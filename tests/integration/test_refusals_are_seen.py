@@ -1,4 +1,6 @@
-"""Deliveries that the edge refused reach the operations API: by reason, bounded, each tenant's for itself."""
+"""Deliveries that the edge refused reach the operations API: by reason, bounded, each tenant's for
+itself.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from tests.support.fix_operations import ApiRig
 NOW = int(time.time())
 
 
-def refused(integration: str = "hotmart", *, tenant: str = "loja", ago: int = 10, **changes: Any) -> Refused:
+def refused(
+    integration: str = "hotmart", *, tenant: str = "loja", ago: int = 10, **changes: Any
+) -> Refused:
     values: dict[str, Any] = {
         "tenant": tenant,
         "integration": integration,
@@ -42,7 +46,9 @@ async def note(rig: ApiRig, *rows: Refused, spool: Spooled | None = None) -> Non
 
 async def listed(rig: ApiRig, query: str = "", *, key: str | None = None) -> list[dict[str, Any]]:
     answer = await (
-        rig.call("GET", f"/api/v1/refusals{query}", key=key) if key else rig.call("GET", f"/api/v1/refusals{query}")
+        rig.call("GET", f"/api/v1/refusals{query}", key=key)
+        if key
+        else rig.call("GET", f"/api/v1/refusals{query}")
     )
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["refusals"]
@@ -59,9 +65,18 @@ async def test_counts_of_processes_and_networks_add_up_by_reason(api_rig: ApiRig
     )
     await note(api_rig, mine)
     first, second = await listed(api_rig, "?tenant=loja")
-    assert (first["reason"], first["deliveries"], first["missing"], first["in_a_row"]) == ("proof_wrong", 7, None, True)
+    assert (first["reason"], first["deliveries"], first["missing"], first["in_a_row"]) == (
+        "proof_wrong",
+        7,
+        None,
+        True,
+    )
     assert first["networks"] == ["198.51.100.0/24", "203.0.113.0/24"]
-    assert (second["reason"], second["missing"], second["deliveries"]) == ("proof_missing", "x-hottok", 3)
+    assert (second["reason"], second["missing"], second["deliveries"]) == (
+        "proof_missing",
+        "x-hottok",
+        3,
+    )
     assert first["first_at"] < first["last_at"]
 
 
@@ -73,7 +88,12 @@ async def test_a_delivery_that_is_taken_ends_the_row(api_rig: ApiRig) -> None:
 
 
 async def test_a_tenants_key_sees_its_own_and_nothing_of_nobody(api_rig: ApiRig) -> None:
-    await note(api_rig, refused(), refused(tenant="outra"), refused("", tenant="", gateway="", reason="unknown_url"))
+    await note(
+        api_rig,
+        refused(),
+        refused(tenant="outra"),
+        refused("", tenant="", gateway="", reason="unknown_url"),
+    )
     key = await api_rig.key(tenant="loja", role="viewer")
     assert [one["tenant"] for one in await listed(api_rig, key=key)] == ["loja"]
     assert {one["tenant"] for one in await listed(api_rig)} == {"loja", "outra", None}
@@ -81,9 +101,16 @@ async def test_a_tenants_key_sees_its_own_and_nothing_of_nobody(api_rig: ApiRig)
 
 
 async def test_filters_and_windows(api_rig: ApiRig) -> None:
-    await note(api_rig, refused(), refused("kiwify", gateway="kiwify"), refused(ago=30 * 3600, reason="too_large"))
+    await note(
+        api_rig,
+        refused(),
+        refused("kiwify", gateway="kiwify"),
+        refused(ago=30 * 3600, reason="too_large"),
+    )
     assert [one["integration"] for one in await listed(api_rig, "?gateway=kiwify")] == ["kiwify"]
-    assert [one["reason"] for one in await listed(api_rig, "?integration=hotmart")] == ["proof_wrong"]
+    assert [one["reason"] for one in await listed(api_rig, "?integration=hotmart")] == [
+        "proof_wrong"
+    ]
     assert len(await listed(api_rig, "?hours=48")) == 3
     assert len(await listed(api_rig, "?limit=1")) == 1
 

@@ -1,7 +1,8 @@
 """A role starts in time because it imports what it works with and nothing else.
 
-How long that takes is shown by `bench/start.py`; here is what it is made of. A package of many modules that a role has
-not had before fails this test: it may be worth its price, and then it stands in the table with the reason.
+How long that takes is shown by `bench/start.py`; here is what it is made of. A package of many
+modules that a role has not had before fails this test: it may be worth its price, and then it
+stands in the table with the reason.
 """
 
 from __future__ import annotations
@@ -30,11 +31,17 @@ PEOPLE = {"ingest", "match", "dispatch", "api", "housekeeping"}
 
 # What may be in a role, and why; it is there in these roles and in no other.
 LARGE: dict[str, tuple[set[str], str]] = {
-    "aiohttp": (CALLERS, "dispatch asks Meta with it, read-back the gateways, the API both and a cluster"),
+    "aiohttp": (
+        CALLERS,
+        "dispatch asks Meta with it, read-back the gateways, the API both and a cluster",
+    ),
     "anyio": ({"api"}, "FastAPI's threads"),
     "attr": (CALLERS, "aiohttp is made of it"),
     "click": (ALL, "uvicorn imports it for its own command line"),
-    "cryptography": (ALL - {ADAPTER}, "plans are sealed; the adapter makes certificates where it has an API server"),
+    "cryptography": (
+        ALL - {ADAPTER},
+        "plans are sealed; the adapter makes certificates where it has an API server",
+    ),
     "fastapi": ({"api"}, "the operations API"),
     "msgspec": (ALL, "plans, events, messages"),
     "nats": (ALL, "the broker"),
@@ -68,7 +75,8 @@ NEVER = {
     "sinal_sandbox": "never in production",
 }
 PLANS_ONLY = {"ingest", "match", "dispatch", "housekeeping", ADAPTER}
-MANIFESTS = "sinal_crds.models"  # pydantic models take 100 ms to build; who reads plans has no use for them
+# pydantic models take 100 ms to build; who reads plans has no use for them
+MANIFESTS = "sinal_crds.models"
 WORDS = {
     "attr": "cyclopts is made of it",
     "cyclopts": "the command line",
@@ -90,7 +98,10 @@ async def modules(tmp_path: Path) -> AsyncIterator[dict[str, frozenset[str]]]:
         platform.start_role(ADAPTER)
         for name, role in platform.roles.items():
             await role.ready(lambda name=name: platform._ready(name))  # type: ignore[misc]
-        yield {name: imported(role.log.read_text(errors="replace")) for name, role in platform.roles.items()}
+        yield {
+            name: imported(role.log.read_text(errors="replace"))
+            for name, role in platform.roles.items()
+        }
     finally:
         await platform.stop()
 
@@ -101,19 +112,32 @@ async def test_roles_import_what_the_table_says(modules: dict[str, frozenset[str
     allowed = {role: {name for name, (roles, _) in LARGE.items() if role in roles} for role in ALL}
     assert {role: found[role] ^ allowed[role] for role in ALL if found[role] != allowed[role]} == {}
     for role, names in modules.items():
-        assert {package: within(package, names) for package in NEVER} == {package: set() for package in NEVER}, role
+        assert {package: within(package, names) for package in NEVER} == {
+            package: set() for package in NEVER
+        }, role
     assert {role for role, names in modules.items() if within(MANIFESTS, names)} == ALL - PLANS_ONLY
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
 def test_a_word_of_the_command_imports_no_role(word: str) -> None:
     command = [sys.executable, "-m", "sinal_cli", word]
-    done = subprocess.run(command, env={**os.environ, **PROFILED}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env={**os.environ, **PROFILED}, capture_output=True, text=True, check=True
+    )
     found = imported(done.stderr)
     assert large(found, least=LEAST) <= WORDS.keys()
     assert within("sinal_cli.app", found)
-    packages = ("sinal_hub", "sinal_core", "sinal_api", "sinal_metrics_adapter", "sinal_operator", MANIFESTS)
-    assert {package: within(package, found) for package in packages} == {package: set() for package in packages}
+    packages = (
+        "sinal_hub",
+        "sinal_core",
+        "sinal_api",
+        "sinal_metrics_adapter",
+        "sinal_operator",
+        MANIFESTS,
+    )
+    assert {package: within(package, found) for package in packages} == {
+        package: set() for package in packages
+    }
 
 
 @pytest.mark.parametrize("package", [*LARGE, *NEVER, MANIFESTS])

@@ -1,4 +1,6 @@
-"""Pods start in no order: a role that comes before the database's tables waits, and can be ended meanwhile."""
+"""Pods start in no order: a role that comes before the database's tables waits, and can be ended
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def environment(empty_postgres: str, nats_server: NatsProcess, tmp_path: Path) -
 
 
 @pytest.fixture(params=["match", "dispatch", "housekeeping"])
-def role(request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path) -> Iterator[Service]:
+def role(
+    request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path
+) -> Iterator[Service]:
     command = [sys.executable, "-m", "sinal_cli", "run", request.param]
     service = Service(request.param, command, log=tmp_path / "role.log", env=environment)
     service.spawn()
@@ -64,7 +68,9 @@ def role(request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: 
 
 def _ask(environment: dict[str, str], path: str) -> tuple[int, dict[str, object]]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{environment['SINAL_PORT']}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{environment['SINAL_PORT']}{path}", timeout=60
+        ) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -74,10 +80,14 @@ def _ask(environment: dict[str, str], path: str) -> tuple[int, dict[str, object]
 
 def _sinal(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sinal_cli", *words]
-    return subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=90)
+    return subprocess.run(
+        command, env=environment, text=True, capture_output=True, check=False, timeout=90
+    )
 
 
-def test_a_role_waits_for_its_tables_and_works_when_they_come(environment: dict[str, str], role: Service) -> None:
+def test_a_role_waits_for_its_tables_and_works_when_they_come(
+    environment: dict[str, str], role: Service
+) -> None:
     until(lambda: _ask(environment, "/healthz")[0] == 200, timeout_s=120)
     assert _ask(environment, "/readyz") == (503, {"status": "not ready", "started": False})
 
@@ -98,12 +108,16 @@ async def test_a_role_that_waits_can_be_ended(environment: dict[str, str], role:
 
 def test_migrating_waits_for_a_server_that_comes_later(environment: dict[str, str]) -> None:
     nobody = f"postgresql://sinal:pw@127.0.0.1:{free_port()}/sinal"
-    done = _sinal({**environment, "SINAL_MAINTENANCE_DATABASE_URL": nobody}, "migrate", "--wait", "2")
+    done = _sinal(
+        {**environment, "SINAL_MAINTENANCE_DATABASE_URL": nobody}, "migrate", "--wait", "2"
+    )
     assert done.returncode == 1
     assert "no PostgreSQL for sinal at 127.0.0.1" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_login_that_nobody_made_is_named(environment: dict[str, str], empty_postgres: str) -> None:
+def test_a_login_that_nobody_made_is_named(
+    environment: dict[str, str], empty_postgres: str
+) -> None:
     stranger = {**environment, "SINAL_DATABASE_URL": _as("nobody_knows", "pw", empty_postgres)}
     done = _sinal(stranger, "migrate", "--logins")
     assert done.returncode == 1

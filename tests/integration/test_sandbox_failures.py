@@ -1,4 +1,6 @@
-"""Failures a client of the Graph API must survive, over real HTTP: what it sees, and whether the events were stored."""
+"""Failures a client of the Graph API must survive, over real HTTP: what it sees, and whether the
+events were stored.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Pixel:
     def send(self, read_s: float = PATIENCE_S) -> httpx.Response:
         body = {"data": [self.event], "access_token": "t"}
         return self.client.post(
-            f"{self.url}/v26.0/{self.id}/events", json=body, timeout=httpx.Timeout(PATIENCE_S, read=read_s)
+            f"{self.url}/v26.0/{self.id}/events",
+            json=body,
+            timeout=httpx.Timeout(PATIENCE_S, read=read_s),
         )
 
     def stored(self) -> int:
@@ -78,7 +82,9 @@ def test_latency_beyond_the_clients_patience_has_stored(pixel: Pixel) -> None:
     assert pixel.stored() == 1
 
 
-@pytest.mark.parametrize(("kind", "stored"), [("hang", 0), ("accept_then_hang", 1), ("timeout_after_accept", 1)])
+@pytest.mark.parametrize(
+    ("kind", "stored"), [("hang", 0), ("accept_then_hang", 1), ("timeout_after_accept", 1)]
+)
 def test_a_hang_never_answers(pixel: Pixel, kind: str, stored: int) -> None:
     pixel.fail(kind)
     with pytest.raises(httpx.ReadTimeout):
@@ -145,11 +151,17 @@ def test_throttling_tells_when_it_ends(pixel: Pixel, code: int) -> None:
     assert pixel.stored() == 0
 
 
-@pytest.mark.parametrize(("kind", "code", "subcode"), [("auth", 190, 460), ("permission", 200, None)])
-def test_a_pixel_loses_its_credential_and_gets_it_back(pixel: Pixel, kind: str, code: int, subcode: int | None) -> None:
+@pytest.mark.parametrize(
+    ("kind", "code", "subcode"), [("auth", 190, 460), ("permission", 200, None)]
+)
+def test_a_pixel_loses_its_credential_and_gets_it_back(
+    pixel: Pixel, kind: str, code: int, subcode: int | None
+) -> None:
     pixel.fail(kind, times=2)
     errors = [pixel.send().json()["error"] for _ in range(2)]
-    assert [(error["code"], error.get("error_subcode")) for error in errors] == [(code, subcode)] * 2
+    assert [(error["code"], error.get("error_subcode")) for error in errors] == [
+        (code, subcode)
+    ] * 2
     assert pixel.send().status_code == 200
     last = pixel.last_request()
     assert (last["status"], last["fault"]) == (200, None)
@@ -162,7 +174,9 @@ def test_refused_events_are_refused_whatever_the_fault(pixel: Pixel) -> None:
     assert pixel.stored() == 0
 
 
-def test_other_pixels_are_left_alone_while_one_hangs(pixel: Pixel, meta_event: EventFactory) -> None:
+def test_other_pixels_are_left_alone_while_one_hangs(
+    pixel: Pixel, meta_event: EventFactory
+) -> None:
     pixel.fail("hang")
     with pytest.raises(httpx.ReadTimeout):
         pixel.send(read_s=0.2)
@@ -171,6 +185,8 @@ def test_other_pixels_are_left_alone_while_one_hangs(pixel: Pixel, meta_event: E
 
 def test_a_bad_script_is_refused_and_changes_nothing(pixel: Pixel) -> None:
     pixel.fail("html")
-    answer = pixel.client.post(f"{pixel.url}/_sandbox/faults", json={"faults": [{"kind": "hang", "times": "x"}]})
+    answer = pixel.client.post(
+        f"{pixel.url}/_sandbox/faults", json={"faults": [{"kind": "hang", "times": "x"}]}
+    )
     assert (answer.status_code, answer.json()["field"]) == (400, "faults[0].times")
     assert pixel.send().status_code == 502

@@ -25,14 +25,20 @@ def test_a_signal_ends_it_cleanly(start_sandbox: SandboxStarter, number: signal.
         assert sandbox.process.stderr.read() == ""
 
 
-def test_hanging_requests_do_not_hold_up_the_end(start_sandbox: SandboxStarter, meta_event: EventFactory) -> None:
+def test_hanging_requests_do_not_hold_up_the_end(
+    start_sandbox: SandboxStarter, meta_event: EventFactory
+) -> None:
     with start_sandbox() as sandbox:
-        httpx.post(f"{sandbox.url}/_sandbox/faults", json={"faults": [{"kind": "hang"}]}, timeout=60)
+        httpx.post(
+            f"{sandbox.url}/_sandbox/faults", json={"faults": [{"kind": "hang"}]}, timeout=60
+        )
         ended = threading.Event()
 
         def send() -> None:
             with pytest.raises(httpx.TransportError):
-                httpx.post(f"{sandbox.url}/v26.0/1/events", json={"data": [meta_event()]}, timeout=120)
+                httpx.post(
+                    f"{sandbox.url}/v26.0/1/events", json={"data": [meta_event()]}, timeout=120
+                )
             ended.set()
 
         sender = threading.Thread(target=send)
@@ -50,7 +56,12 @@ def test_it_needs_no_stdin(start_sandbox: SandboxStarter) -> None:
     process = subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert httpx.get(f"{line.removeprefix('listening on ').strip()}/_sandbox/health", timeout=60).status_code == 200
+    assert (
+        httpx.get(
+            f"{line.removeprefix('listening on ').strip()}/_sandbox/health", timeout=60
+        ).status_code
+        == 200
+    )
     process.terminate()
     process.communicate()
     assert process.returncode == 0
@@ -70,7 +81,9 @@ def test_a_taken_port_is_an_error_of_one_line() -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_options_reach_the_emulator(start_sandbox: SandboxStarter, meta_event: EventFactory) -> None:
+def test_options_reach_the_emulator(
+    start_sandbox: SandboxStarter, meta_event: EventFactory
+) -> None:
     with start_sandbox("--token", "good", "--pixel", "7", "--keep", "2") as sandbox:
 
         def code(pixel: str, token: str, event_id: str) -> int:
@@ -84,12 +97,17 @@ def test_options_reach_the_emulator(start_sandbox: SandboxStarter, meta_event: E
         assert httpx.get(f"{sandbox.url}/_sandbox/health", timeout=60).json()["events"]["kept"] == 2
 
 
-def test_a_killed_emulator_remembers(start_sandbox: SandboxStarter, tmp_path: Path, meta_event: EventFactory) -> None:
+def test_a_killed_emulator_remembers(
+    start_sandbox: SandboxStarter, tmp_path: Path, meta_event: EventFactory
+) -> None:
     data = str(tmp_path / "events.jsonl")
     body = {"data": [meta_event()], "access_token": "t"}
     for duplicate in (False, True):
         with start_sandbox("--data", data) as sandbox:
-            assert httpx.post(f"{sandbox.url}/v26.0/1/events", json=body, timeout=60).status_code == 200
+            assert (
+                httpx.post(f"{sandbox.url}/v26.0/1/events", json=body, timeout=60).status_code
+                == 200
+            )
             sandbox.process.kill()
             sandbox.process.wait()
         with start_sandbox("--data", data) as sandbox:
@@ -129,7 +147,9 @@ def test_metas_own_sdk_is_understood(start_sandbox: SandboxStarter) -> None:
             timeout=60,
         )
         assert sent.stdout.strip() == "1", sent.stderr
-        [kept] = httpx.get(f"{sandbox.url}/_sandbox/events", params={"pixel": "4711"}, timeout=60).json()["events"]
+        [kept] = httpx.get(
+            f"{sandbox.url}/_sandbox/events", params={"pixel": "4711"}, timeout=60
+        ).json()["events"]
     assert kept["test_event_code"] == "TEST4711"
     assert kept["event"]["event_id"] == "sdk-1"
     assert kept["event"]["user_data"]["em"] in (EMAIL, [EMAIL])

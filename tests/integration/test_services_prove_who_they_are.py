@@ -1,4 +1,6 @@
-"""TLS with an authority of one's own to NATS, PostgreSQL and Redis: the right one works, a wrong one says so."""
+"""TLS with an authority of one's own to NATS, PostgreSQL and Redis: the right one works, a wrong
+one says so.
+"""
 
 from __future__ import annotations
 
@@ -61,11 +63,17 @@ async def test_nats_with_the_right_authority(nats_tls: NatsProcess, ours: Author
     await operators.close()
 
 
-async def test_nats_with_a_wrong_authority_is_refused_and_says_so(nats_tls: NatsProcess, other: Authority) -> None:
+async def test_nats_with_a_wrong_authority_is_refused_and_says_so(
+    nats_tls: NatsProcess, other: Authority
+) -> None:
     settings = Settings(nats_url=nats_tls.url, nats_ca_file=other.ca)
     with capture_logs() as logs:
-        bus = await Bus.connect(settings.nats_url, name="test", authority=settings.nats_authority, wait_s=0.0)
-        await eventually(lambda: any("certificate is refused" in entry.get("error", "") for entry in logs))
+        bus = await Bus.connect(
+            settings.nats_url, name="test", authority=settings.nats_authority, wait_s=0.0
+        )
+        await eventually(
+            lambda: any("certificate is refused" in entry.get("error", "") for entry in logs)
+        )
         assert not bus.connected
         await bus.close()
 
@@ -76,7 +84,9 @@ async def test_nothing_is_said_to_a_nats_that_offers_no_tls(ours: Authority) -> 
     closed = asyncio.Event()
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b'INFO {"server_id":"x","version":"2.12.0","auth_required":true,"max_payload":1048576}\r\n')
+        writer.write(
+            b'INFO {"server_id":"x","version":"2.12.0","auth_required":true,"max_payload":1048576}\r\n'
+        )
         heard.extend(await reader.read(1 << 16))
         writer.close()
         closed.set()
@@ -85,7 +95,9 @@ async def test_nothing_is_said_to_a_nats_that_offers_no_tls(ours: Authority) -> 
     port = server.sockets[0].getsockname()[1]
     settings = Settings(nats_url=f"tls://sinal:secret@127.0.0.1:{port}", nats_ca_file=ours.ca)
     with capture_logs() as logs:
-        bus = await Bus.connect(settings.nats_url, name="test", authority=settings.nats_authority, wait_s=0.0)
+        bus = await Bus.connect(
+            settings.nats_url, name="test", authority=settings.nats_authority, wait_s=0.0
+        )
         await eventually(lambda: any("offers no TLS" in entry.get("error", "") for entry in logs))
         await bus.close()
     server.close()
@@ -104,7 +116,12 @@ async def postgres_tls(postgres: str, ours: Authority) -> AsyncIterator[str]:
 @pytest.mark.parametrize("way", ["variables", "url"])
 @pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
 async def test_postgresql_by_variables_and_by_its_url(
-    postgres_tls: str, ours: Authority, other: Authority, monkeypatch: pytest.MonkeyPatch, way: str, right: bool
+    postgres_tls: str,
+    ours: Authority,
+    other: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    right: bool,
 ) -> None:
     ca = str((ours if right else other).ca)
     url = postgres_tls
@@ -126,7 +143,9 @@ async def test_a_postgresql_that_is_not_there_is_named() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
-        with pytest.raises(StoreUnavailable, match=f"port {port} failed: Connection refused") as raised:
+        with pytest.raises(
+            StoreUnavailable, match=f"port {port} failed: Connection refused"
+        ) as raised:
             await Database.open(f"postgresql://sinal:geheim@127.0.0.1:{port}/sinal", open_s=0.5)
     assert "geheim" not in str(raised.value)
 
@@ -140,7 +159,8 @@ async def test_redis(tmp_path: Path, ours: Authority, other: Authority, right: b
         settings = Settings(redis_url=f"rediss://:test@127.0.0.1:{port}/0", redis_ca_file=ca)
         limits = limiter.connect(settings.redis, clock=time, timeout_s=20.0)
         with capture_logs() as logs:
-            assert await limits.take("loja:events", 1, per_minute=60) == 0  # by itself, where Redis is not to be had
+            # by itself, where Redis is not to be had
+            assert await limits.take("loja:events", 1, per_minute=60) == 0
         await limits.close()
     await server.stop()
     said = [entry["error"] for entry in logs if entry["event"] == "limiter.local"]

@@ -1,4 +1,6 @@
-"""Quarantine with a real broker: listed without content, read again after a fix, published once, forgotten."""
+"""Quarantine with a real broker: listed without content, read again after a fix, published once,
+forgotten.
+"""
 
 from __future__ import annotations
 
@@ -91,15 +93,27 @@ class World:
         app.include_router(quarantine.routes(self.quarantined, self.operations))  # type: ignore[arg-type]
         self._app = app
 
-    async def keep(self, raw: bytes = RAW, *, tenant: str = "loja", integration: str = "vendas") -> str:
+    async def keep(
+        self, raw: bytes = RAW, *, tenant: str = "loja", integration: str = "vendas"
+    ) -> str:
         return await self.sealed.keep(
-            tenant=tenant, integration=integration, gateway="signed", raw=raw, reason="no list of sales"
+            tenant=tenant,
+            integration=integration,
+            gateway="signed",
+            raw=raw,
+            reason="no list of sales",
         )
 
-    async def call(self, method: str, path: str = "", *, key: str = "sak_admin", **options: Any) -> Any:
+    async def call(
+        self, method: str, path: str = "", *, key: str = "sak_admin", **options: Any
+    ) -> Any:
         headers: Mapping[str, str] = {"authorization": f"Bearer {key}"}
-        async with AsyncClient(transport=ASGITransport(app=self._app), base_url="http://api") as http:
-            return await http.request(method, f"/api/v1/quarantine{path}", headers=headers, **options)
+        async with AsyncClient(
+            transport=ASGITransport(app=self._app), base_url="http://api"
+        ) as http:
+            return await http.request(
+                method, f"/api/v1/quarantine{path}", headers=headers, **options
+            )
 
 
 @pytest.fixture
@@ -132,7 +146,10 @@ async def test_kept_deliveries_are_listed_newest_first_without_their_content(wor
 async def test_fixed_adapter_releases_a_delivery_once(world: World, client: NatsClient) -> None:
     kept = await world.keep()
     still = await world.call("POST", f"/{kept}/reparse")
-    assert (still.json()["result"], still.json()["reason"]) == ("not_understood", "no list of sales")
+    assert (still.json()["result"], still.json()["reason"]) == (
+        "not_understood",
+        "no list of sales",
+    )
     world.gateway.fixed = True
     done = (await world.call("POST", f"/{kept}/reparse")).json()
     again = await world.call("POST", f"/{kept}/reparse")
@@ -147,17 +164,22 @@ async def test_fixed_adapter_releases_a_delivery_once(world: World, client: Nats
     ]
 
 
-async def test_what_is_released_happened_no_later_than_it_was_received(world: World, client: NatsClient) -> None:
+async def test_what_is_released_happened_no_later_than_it_was_received(
+    world: World, client: NatsClient
+) -> None:
     kept = await world.keep()
     received = datetime.fromisoformat((await world.call("GET", f"/{kept}")).json()["received_at"])
-    world.gateway.fixed, world.gateway.occurred_at = True, "2099-01-01T00:00:00Z"  # as a sale without a time has it
+    # as a sale without a time has it
+    world.gateway.fixed, world.gateway.occurred_at = True, "2099-01-01T00:00:00Z"
     await asyncio.sleep(0.01)
     assert (await world.call("POST", f"/{kept}/reparse")).json()["result"] == "released"
     event = decode_event((await client.jetstream().get_msg("T-loja", 1)).data or b"")
     assert event.occurred_at == round(received.timestamp() * 1000) < event.received_at
 
 
-async def test_a_delivery_whose_word_is_still_new_stays_until_it_is_known(world: World, client: NatsClient) -> None:
+async def test_a_delivery_whose_word_is_still_new_stays_until_it_is_known(
+    world: World, client: NatsClient
+) -> None:
     kept = await world.keep(b"new word")
     world.gateway.fixed = True
     still = (await world.call("POST", f"/{kept}/reparse")).json()
@@ -207,16 +229,22 @@ async def test_roles_and_tenants_bound_what_a_key_reaches(world: World) -> None:
     assert (await world.call("GET", f"/{kept}", key="sak_viewer_loja")).status_code == 200
     assert (await world.call("POST", f"/{kept}/reparse", key="sak_viewer_loja")).status_code == 403
     assert (await world.call("GET", key="sak_wrong")).status_code == 401
-    assert (await world.call("POST", f"/{kept}/reparse", key="sak_operator_loja")).json()["result"] == "released"
+    assert (await world.call("POST", f"/{kept}/reparse", key="sak_operator_loja")).json()[
+        "result"
+    ] == "released"
 
 
-@pytest.mark.parametrize("kept_id", ["*", ">", "a.b", "x" * 300, "00000000-0000-7000-8000-00000000000g"])
+@pytest.mark.parametrize(
+    "kept_id", ["*", ">", "a.b", "x" * 300, "00000000-0000-7000-8000-00000000000g"]
+)
 async def test_words_that_are_no_id_find_nothing(world: World, kept_id: str) -> None:
     await world.keep()
     assert (await world.call("GET", f"/{kept_id}")).status_code == 404
 
 
-async def test_lane_that_is_missing_is_told_and_nothing_is_forgotten(world: World, client: NatsClient) -> None:
+async def test_lane_that_is_missing_is_told_and_nothing_is_forgotten(
+    world: World, client: NatsClient
+) -> None:
     kept = await world.keep()
     world.gateway.fixed = True
     await client.jetstream().delete_stream("T-loja")

@@ -1,4 +1,6 @@
-"""The edge's spool with a real broker, real processes and real disks: what was answered 202 arrives, once, in order."""
+"""The edge's spool with a real broker, real processes and real disks: what was answered 202
+arrives, once, in order.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,20 @@ LEAD, PAGE = "/api/v1/track/lead", {"origin": LANDING}
 KEYRING = Keyring.generate()
 StartEdge = Callable[..., SpoolEdge]
 HOTMART = IntegrationPlan(
-    name="vendas", gateway="hotmart", funnel="curso", token_sha256=sha256(TOKEN), credentials={"hottok": SECRET}
+    name="vendas",
+    gateway="hotmart",
+    funnel="curso",
+    token_sha256=sha256(TOKEN),
+    credentials={"hottok": SECRET},
 )
 
 
 @asynccontextmanager
 async def serving(bus: Bus, spool: Path) -> AsyncIterator[ProbedClient]:
     settings = Settings(port=0, spool_dir=spool, spool_free_bytes=0)
-    server = IngestServer(settings, bus, StaticPlans(a_tenant(integrations=(HOTMART,))), keyring=KEYRING)
+    server = IngestServer(
+        settings, bus, StaticPlans(a_tenant(integrations=(HOTMART,))), keyring=KEYRING
+    )
     await server.start()
     try:
         async with probed(server) as probes, ProbedClient(server.url, probes) as http:
@@ -69,7 +77,9 @@ def start_edge(nats_server: NatsProcess, tmp_path: Path) -> Iterator[StartEdge]:
 async def stored(client: NatsClient) -> list[Event]:
     js = client.jetstream()
     last = (await js.stream_info("T-loja")).state.last_seq
-    return [decode_event((await js.get_msg("T-loja", seq)).data or b"") for seq in range(1, last + 1)]
+    return [
+        decode_event((await js.get_msg("T-loja", seq)).data or b"") for seq in range(1, last + 1)
+    ]
 
 
 async def drained(http: ProbedClient, *, timeout_s: float = 60) -> None:
@@ -80,7 +90,9 @@ async def drained(http: ProbedClient, *, timeout_s: float = 60) -> None:
 
 
 async def lead(http: httpx.AsyncClient, event_id: str) -> int:
-    return (await http.post(LEAD, json={"funnel": PUBLIC_KEY, "event_id": event_id}, headers=PAGE)).status_code
+    return (
+        await http.post(LEAD, json={"funnel": PUBLIC_KEY, "event_id": event_id}, headers=PAGE)
+    ).status_code
 
 
 async def test_broker_stops_and_returns_and_every_answered_event_arrives_once_in_order(
@@ -141,7 +153,9 @@ async def test_killed_edge_has_lost_nothing_that_it_answered(
     ids = [event.event_id or "" for event in await stored(client)]
     assert set(answered) <= set(ids) and len(ids) == len(set(ids))
     for name in range(8):
-        numbers = [int(event_id.partition("-")[2]) for event_id in ids if event_id.startswith(f"v{name}-")]
+        numbers = [
+            int(event_id.partition("-")[2]) for event_id in ids if event_id.startswith(f"v{name}-")
+        ]
         assert numbers == list(range(len(numbers)))
 
 
@@ -153,8 +167,13 @@ async def test_edge_killed_while_it_replays_goes_on(
     nats_server.stop()
     async with ProbedClient(edge.url, edge.probes) as http:
         for batch in range(10):
-            events = [{"type": "pageview", "event_id": f"e{batch * 400 + number}"} for number in range(400)]
-            answer = await http.post("/api/v1/track/batch", json={"funnel": PUBLIC_KEY, "events": events}, headers=PAGE)
+            events = [
+                {"type": "pageview", "event_id": f"e{batch * 400 + number}"}
+                for number in range(400)
+            ]
+            answer = await http.post(
+                "/api/v1/track/batch", json={"funnel": PUBLIC_KEY, "events": events}, headers=PAGE
+            )
             assert answer.status_code == 202
     nats_server.start()
     js = client.jetstream()
@@ -164,11 +183,17 @@ async def test_edge_killed_while_it_replays_goes_on(
     again = start_edge()
     async with ProbedClient(again.url, again.probes, timeout=15) as http:
         await drained(http)
-    assert [event.event_id for event in await stored(client)] == [f"e{number}" for number in range(4_000)]
+    assert [event.event_id for event in await stored(client)] == [
+        f"e{number}" for number in range(4_000)
+    ]
 
 
 async def test_disk_that_takes_no_more_is_503_and_what_was_answered_arrives(
-    start_edge: StartEdge, nats_server: NatsProcess, client: NatsClient, make_tenant: MakeTenant, tmp_path: Path
+    start_edge: StartEdge,
+    nats_server: NatsProcess,
+    client: NatsClient,
+    make_tenant: MakeTenant,
+    tmp_path: Path,
 ) -> None:
     await make_tenant("loja")
     edge = start_edge(file_limit=20_000)
@@ -194,7 +219,9 @@ async def test_wiped_broker_gets_the_events_once_its_lanes_are_back(
         assert (await asked.next_msg(timeout=60)).data == b"loja"
         await make_tenant("loja")
         await drained(http)
-    assert [event.event_id for event in await stored(client)] == [f"e{number}" for number in range(20)]
+    assert [event.event_id for event in await stored(client)] == [
+        f"e{number}" for number in range(20)
+    ]
 
 
 async def test_broker_that_hangs_does_not_make_every_request_wait(
@@ -204,14 +231,19 @@ async def test_broker_that_hangs_does_not_make_every_request_wait(
     async with serving(bus, tmp_path / "spool") as http:
         assert await lead(http, "e0") == 202
         with nats_server.held():
-            assert await asyncio.gather(*(lead(http, f"slow{number}") for number in range(5))) == [202] * 5
+            assert (
+                await asyncio.gather(*(lead(http, f"slow{number}") for number in range(5)))
+                == [202] * 5
+            )
             started = time.monotonic()
             assert [await lead(http, f"e{number}") for number in range(1, 50)] == [202] * 49
             assert time.monotonic() - started < 49 * publisher.SPOOL_AFTER_S / 2
         await drained(http)
     ids = [event.event_id or "" for event in await stored(client)]
     assert len(ids) == len(set(ids)) == 55
-    assert [event_id for event_id in ids if event_id[0] == "e"] == [f"e{number}" for number in range(50)]
+    assert [event_id for event_id in ids if event_id[0] == "e"] == [
+        f"e{number}" for number in range(50)
+    ]
 
 
 async def test_delivery_nobody_understands_waits_sealed_on_disk_and_reaches_quarantine(
@@ -221,9 +253,13 @@ async def test_delivery_nobody_understands_waits_sealed_on_disk_and_reaches_quar
     raw = b"<new format of maria@loja.example>"
     async with serving(bus, tmp_path / "spool") as http:
         nats_server.stop()
-        answer = await http.post(f"/api/v1/webhooks/hotmart/{TOKEN}", content=raw, headers={"x-hotmart-hottok": SECRET})
+        answer = await http.post(
+            f"/api/v1/webhooks/hotmart/{TOKEN}", content=raw, headers={"x-hotmart-hottok": SECRET}
+        )
         assert (answer.status_code, answer.json()["quarantined"]) == (202, True)
-        assert not [path for path in (tmp_path / "spool").iterdir() if b"maria" in path.read_bytes()]
+        assert not [
+            path for path in (tmp_path / "spool").iterdir() if b"maria" in path.read_bytes()
+        ]
         nats_server.start()
         await drained(http)
     bucket = await client.jetstream().key_value("sinal_quarantine")

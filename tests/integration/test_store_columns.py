@@ -1,4 +1,6 @@
-"""Rows reach PostgreSQL as they are, whatever their texts hold: quotes, backslashes, control characters, braces."""
+"""Rows reach PostgreSQL as they are, whatever their texts hold: quotes, backslashes, control
+characters, braces.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +43,22 @@ def ask(url: str, statement: str, values: dict[str, str]) -> list[tuple[object, 
         return connection.execute(statement.encode(), values).fetchall()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(st.lists(st.none() | TEXTS | st.sampled_from(["null", "NULL", "", "{}", '"', "\\", "a,b"]), min_size=1))
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
+@given(
+    st.lists(
+        st.none() | TEXTS | st.sampled_from(["null", "NULL", "", "{}", '"', "\\", "a,b"]),
+        min_size=1,
+    )
+)
 def test_an_array_of_texts_comes_back_as_it_was(postgres: str, texts: Sequence[str | None]) -> None:
     assert ask(postgres, "select %(texts)s::text[]", {"texts": array(texts)}) == [(list(texts),)]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
 @given(st.lists(st.tuples(st.none() | TEXTS, st.lists(TEXTS), TEXTS), min_size=1))
 def test_lists_and_documents_of_rows_come_back_as_they_were(
     postgres: str, cells: Sequence[tuple[str | None, list[str], str]]
@@ -76,7 +87,13 @@ async def test_numbers_truths_and_times_are_read_as_what_they_are(postgres: str)
     statement = """select %(ints)s::bigint[], %(truths)s::boolean[], %(times)s::timestamptz[], %(amounts)s::numeric[],
         %(scores)s::float8[]"""
     [found] = await asyncio.to_thread(ask, postgres, statement, values)
-    assert found == ([1, None, -(2**40)], [True, None, False], [at, None], [Decimal("297.10"), None], [0.25, 1e-9])
+    assert found == (
+        [1, None, -(2**40)],
+        [True, None, False],
+        [at, None],
+        [Decimal("297.10"), None],
+        [0.25, 1e-9],
+    )
 
 
 def test_plain_values_are_the_column_item(postgres: str) -> None:

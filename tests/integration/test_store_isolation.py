@@ -1,4 +1,7 @@
-"""A tenant's reader sees that tenant's rows, whatever it asks; without a tenant the API's role sees nothing."""
+"""A tenant's reader sees that tenant's rows, whatever it asks.
+
+Without a tenant the API's role sees nothing.
+"""
 
 from __future__ import annotations
 
@@ -78,16 +81,25 @@ async def _tenants(connection: AsyncConnection[TupleRow], table: str) -> set[str
 
 
 async def test_every_table_shows_one_tenant_only(api: AsyncConnection[TupleRow]) -> None:
-    for setting, seen in (("never set", set()), ("loja", {"loja"}), ("outra", {"outra"}), ("", set())):
+    for setting, seen in (
+        ("never set", set()),
+        ("loja", {"loja"}),
+        ("outra", {"outra"}),
+        ("", set()),
+    ):
         if setting != "never set":
             await api.execute("select set_config('sinal.tenant', %s, false)", (setting,))
-        assert {table: await _tenants(api, table) for table in TABLES} == dict.fromkeys(TABLES, seen)
+        assert {table: await _tenants(api, table) for table in TABLES} == dict.fromkeys(
+            TABLES, seen
+        )
 
 
 async def test_no_table_with_a_tenant_is_without_policy(api: AsyncConnection[TupleRow]) -> None:
     found = await api.execute(
-        "select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' "
-        "where c.relkind in ('r', 'p') and not c.relispartition and c.relnamespace = 'public'::regnamespace "
+        "select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname "
+        "= 'tenant_id' "
+        "where c.relkind in ('r', 'p') and not c.relispartition and c.relnamespace = "
+        "'public'::regnamespace "
         "and not (c.relrowsecurity and c.relforcerowsecurity)"
     )
     assert await found.fetchall() == []
@@ -109,7 +121,8 @@ async def test_no_table_with_a_tenant_is_without_policy(api: AsyncConnection[Tup
         "update dead_letters set reason = 'x'",
         "insert into dead_letters (tenant_id, stage, reason) values ('loja', 'match', 'r')",
         # whether an order of another tenant is there, told by a key that does not know tenants
-        "insert into matches (tenant_id, conversion_id, decision, confidence_score, rule_applied, explanation) "
+        "insert into matches (tenant_id, conversion_id, decision, confidence_score, rule_applied, "
+        "explanation) "
         "values ('loja', 2, 'match', 0, 'r', '{}')",
         "update matches set conversion_id = 2",
     ],
@@ -117,7 +130,9 @@ async def test_no_table_with_a_tenant_is_without_policy(api: AsyncConnection[Tup
 async def test_the_api_role_may_not(api: AsyncConnection[TupleRow], attack: str) -> None:
     await api.execute("select set_config('sinal.tenant', 'loja', false)")
     # As a login of its own: `set role` asks the login's rights, and this login is the superuser.
-    await api.execute("reset role; create role intruder in role sinal_api; set session authorization intruder")
+    await api.execute(
+        "reset role; create role intruder in role sinal_api; set session authorization intruder"
+    )
     try:
         with pytest.raises(errors.InsufficientPrivilege):
             await api.execute(attack.encode())
@@ -128,19 +143,25 @@ async def test_the_api_role_may_not(api: AsyncConnection[TupleRow], attack: str)
 async def test_the_api_role_writes_into_no_table(api: AsyncConnection[TupleRow]) -> None:
     """So that no key that is unique over all tenants tells of a row that it may not see."""
     found = await api.execute(
-        "select c.relname, p.privilege from pg_class c, unnest(array['insert', 'update', 'delete', 'truncate']) "
-        "as p (privilege) where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace "
+        "select c.relname, p.privilege from pg_class c, unnest(array['insert', 'update', 'delete', "
+        "'truncate']) "
+        "as p (privilege) where c.relkind in ('r', 'p') and c.relnamespace = "
+        "'public'::regnamespace "
         "and has_table_privilege('sinal_api', c.oid, p.privilege)"
     )
     assert await found.fetchall() == []
 
 
-async def test_a_transaction_with_a_tenant_is_bound_to_it_and_leaves_nothing_behind(postgres: str) -> None:
+async def test_a_transaction_with_a_tenant_is_bound_to_it_and_leaves_nothing_behind(
+    postgres: str,
+) -> None:
     async with await Database.open(postgres, max_size=1) as database:
         async with database.transaction() as connection:
             await connection.execute(SEED)
         async with database.transaction(tenant="loja") as connection:
-            rows = await (await connection.execute("select tenant_id, current_user as who from events")).fetchall()
+            rows = await (
+                await connection.execute("select tenant_id, current_user as who from events")
+            ).fetchall()
             assert rows == [{"tenant_id": "loja", "who": "sinal_api"}]
         async with database.transaction() as connection:
             rows = await (await connection.execute("select tenant_id from events")).fetchall()
@@ -161,15 +182,24 @@ async def test_an_owner_that_is_no_superuser_migrates_and_works(empty_postgres: 
     async with await psycopg.AsyncConnection.connect(empty_postgres, autocommit=True) as connection:
         await connection.execute("drop role if exists humble")
         await connection.execute("create role humble login")
-        await connection.execute(sql.SQL("alter database {} owner to humble").format(sql.Identifier(name)))
+        await connection.execute(
+            sql.SQL("alter database {} owner to humble").format(sql.Identifier(name))
+        )
         await connection.execute("alter schema public owner to humble")
     humble = empty_postgres.replace("postgres@", "humble@")
     try:
         assert await migrate(humble)
-        async with await Database.open(humble, max_size=1) as database, database.transaction() as mine:
+        async with (
+            await Database.open(humble, max_size=1) as database,
+            database.transaction() as mine,
+        ):
             await mine.execute(SEED)
             rows = await (await mine.execute("select distinct tenant_id from events")).fetchall()
             assert len(rows) == 2
     finally:
-        async with await psycopg.AsyncConnection.connect(empty_postgres, autocommit=True) as connection:
-            await connection.execute("reassign owned by humble to postgres; drop owned by humble; drop role humble")
+        async with await psycopg.AsyncConnection.connect(
+            empty_postgres, autocommit=True
+        ) as connection:
+            await connection.execute(
+                "reassign owned by humble to postgres; drop owned by humble; drop role humble"
+            )

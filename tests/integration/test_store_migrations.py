@@ -1,4 +1,6 @@
-"""A database is brought to this release exactly once, by whoever comes first, and never by guesswork."""
+"""A database is brought to this release exactly once, by whoever comes first, and never by
+guesswork.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ async def _column(url: str, query: bytes) -> list[object]:
 
 async def test_an_empty_database_gets_every_table(empty_postgres: str) -> None:
     assert await migrate(empty_postgres) == _names(load_migrations())
-    tables = await _column(empty_postgres, b"select tablename from pg_tables where schemaname = 'public'")
+    tables = await _column(
+        empty_postgres, b"select tablename from pg_tables where schemaname = 'public'"
+    )
     assert set(tables) >= REQUIRED
 
 
@@ -54,7 +58,9 @@ async def test_a_second_run_does_nothing(empty_postgres: str) -> None:
 
 
 @pytest.mark.parametrize("version", range(len(load_migrations()) + 1))
-async def test_every_earlier_version_reaches_this_release(empty_postgres: str, version: int) -> None:
+async def test_every_earlier_version_reaches_this_release(
+    empty_postgres: str, version: int
+) -> None:
     everything = load_migrations()
     await migrate(empty_postgres, migrations=everything[:version])
     assert await migrate(empty_postgres) == _names(everything[version:])

@@ -1,4 +1,7 @@
-"""Weeks are made ahead and dropped behind; a row outside every week is kept and finds its week later."""
+"""Weeks are made ahead and dropped behind.
+
+A row outside every week is kept and finds its week later.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import pytest
 from sinal_core.postgres.database import Connection, Database
 from sinal_hub.store.partitions import drop_partitions, ensure_partitions, maintain
 
-NOW = datetime(2031, 3, 5, 12, tzinfo=UTC)  # a Wednesday far from the weeks that the template database has
+# a Wednesday far from the weeks that the template database has
+NOW = datetime(2031, 3, 5, 12, tzinfo=UTC)
 LETTER = b"""
 insert into events (id, received_at, occurred_at, tenant_id, funnel, kind, source, outcome, body)
 values (%s, %s, %s, 'loja', 'f', 'lead', 'browser', 'withheld', '{}') returning tableoid::regclass::text as place
@@ -24,7 +28,9 @@ async def _store(connection: Connection, name: str, at: datetime) -> str:
 
 
 async def _places(connection: Connection) -> dict[str, str]:
-    rows = await (await connection.execute("select id, tableoid::regclass::text as place from events")).fetchall()
+    rows = await (
+        await connection.execute("select id, tableoid::regclass::text as place from events")
+    ).fetchall()
     return {row["id"]: row["place"] for row in rows}
 
 
@@ -37,7 +43,9 @@ async def _places(connection: Connection) -> dict[str, str]:
         (NOW - timedelta(days=400), "events_default"),
     ],
 )
-async def test_a_row_goes_to_its_week_or_to_the_default(postgres: str, at: datetime, week: str) -> None:
+async def test_a_row_goes_to_its_week_or_to_the_default(
+    postgres: str, at: datetime, week: str
+) -> None:
     async with await Database.open(postgres) as database, database.transaction() as connection:
         await ensure_partitions(connection, now=NOW)
         assert await _store(connection, "a", at) == week
@@ -48,7 +56,8 @@ async def test_rows_in_the_default_move_when_their_week_is_made(postgres: str) -
         async with database.transaction() as connection:
             assert await _store(connection, "early", NOW) == "events_default"
             await connection.execute(
-                "insert into capi_events (created_at, tenant_id, source_event, funnel, destination, event_name, "
+                "insert into capi_events (created_at, tenant_id, source_event, funnel, "
+                "destination, event_name, "
                 "event_id, event_time, payload_json, received_at) "
                 "values (%s, 'loja', 'e', 'f', 'd', 'n', 'i', 0, '{}', %s)",
                 (NOW, NOW),

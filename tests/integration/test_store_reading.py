@@ -1,4 +1,6 @@
-"""What the operations API shows: the timeline of an event as the contract words it, filters, stable pages."""
+"""What the operations API shows: the timeline of an event as the contract words it, filters, stable
+pages.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,16 @@ async def _json(room: Room, event_id: str, tenant: str | None = "loja") -> dict[
     return msgspec.json.decode(msgspec.json.encode(detail))  # type: ignore[no-any-return]
 
 
-async def _deliver_to_meta(room: Room, status: str = "delivered", reason: str | None = None) -> None:
+async def _deliver_to_meta(
+    room: Room, status: str = "delivered", reason: str | None = None
+) -> None:
     """What dispatch writes: a first attempt that met a server error, a second that settled."""
-    for number, (http, code, answer, latency) in enumerate(((500, 2, "try later", 30), (200, None, "ok", 41)), 1):
+    for number, (http, code, answer, latency) in enumerate(
+        ((500, 2, "try later", 30), (200, None, "ok", 41)), 1
+    ):
         [request] = await room.rows(
-            "insert into dispatch_requests (created_at, tenant_id, destination, events, http_status, code, answer, "
+            "insert into dispatch_requests (created_at, tenant_id, destination, events, "
+            "http_status, code, answer, "
             "latency_ms) select now(), 'loja', 'pixel', 1, %s, %s, %s, %s returning id, created_at",
             http,
             code,
@@ -32,8 +39,10 @@ async def _deliver_to_meta(room: Room, status: str = "delivered", reason: str | 
             latency,
         )
         await room.rows(
-            "insert into dispatch_attempts (created_at, tenant_id, capi_event_id, capi_created_at, attempt_no, "
-            "request_id, outcome, http_status, code) select %s, 'loja', id, created_at, %s, %s, 'delivered', "
+            "insert into dispatch_attempts (created_at, tenant_id, capi_event_id, capi_created_at, "
+            "attempt_no, "
+            "request_id, outcome, http_status, code) select %s, 'loja', id, created_at, %s, %s, "
+            "'delivered', "
             "%s, %s from capi_events returning id",
             request["created_at"],
             number,
@@ -57,8 +66,12 @@ async def test_the_detail_is_worded_as_the_contract_says(room: Room) -> None:
         (2, "delivered", 1, None, []),
     ]
     sent = found["deliveries"][0].pop("sent")
-    assert sent["event_name"] == "Purchase" and {"em", "client_user_agent"} <= set(sent["user_data"])
-    assert {"value", "currency", "order_id"} <= set(sent["custom_data"]) and "event_time" in sent["fields"]
+    assert sent["event_name"] == "Purchase" and {"em", "client_user_agent"} <= set(
+        sent["user_data"]
+    )
+    assert {"value", "currency", "order_id"} <= set(sent["custom_data"]) and "event_time" in sent[
+        "fields"
+    ]
     assert EMAIL not in str(sent) and "297" not in str(sent)
     assert ats == sorted(ats) and all(at.endswith("Z") for at in ats)
     [row] = await room.rows("select event_id from capi_events")
@@ -83,8 +96,20 @@ async def test_the_detail_is_worded_as_the_contract_says(room: Room) -> None:
                 "state": "delivered",
                 "next_at": None,
                 "attempts": [
-                    {"http_status": 500, "code": 2, "subcode": None, "latency_ms": 30, "answer": "try later"},
-                    {"http_status": 200, "code": None, "subcode": None, "latency_ms": 41, "answer": "ok"},
+                    {
+                        "http_status": 500,
+                        "code": 2,
+                        "subcode": None,
+                        "latency_ms": 30,
+                        "answer": "try later",
+                    },
+                    {
+                        "http_status": 200,
+                        "code": None,
+                        "subcode": None,
+                        "latency_ms": 41,
+                        "answer": "ok",
+                    },
                 ],
             }
         ],
@@ -92,26 +117,42 @@ async def test_the_detail_is_worded_as_the_contract_says(room: Room) -> None:
     }
 
 
-async def test_a_field_that_meta_refused_is_named_where_the_next_request_went_without_it(room: Room) -> None:
+async def test_a_field_that_meta_refused_is_named_where_the_next_request_went_without_it(
+    room: Room,
+) -> None:
     sale = room.sale(tracking=Tracking(click_id="c1"))
     await room.deliver(room.visit(click_id="c1"), sale)
     for number, subcode in ((1, 2804001), (1, 2804008), (1, None), (2, None)):
         await room.rows(
-            "insert into dispatch_attempts (created_at, tenant_id, capi_event_id, capi_created_at, attempt_no, subcode)"
-            " select clock_timestamp(), 'loja', id, created_at, %s, %s from capi_events returning capi_event_id",
+            "insert into dispatch_attempts (created_at, tenant_id, capi_event_id, capi_created_at, "
+            "attempt_no, subcode)"
+            " select clock_timestamp(), 'loja', id, created_at, %s, %s from capi_events returning "
+            "capi_event_id",
             number,
             subcode,
         )
     attempts = (await _json(room, sale.id))["deliveries"][0]["attempts"]
     contents = "custom_data.contents[] without id"
-    assert [one["left_out"] for one in attempts] == [[], ["user_data.fbc"], ["user_data.fbc", contents], []]
+    assert [one["left_out"] for one in attempts] == [
+        [],
+        ["user_data.fbc"],
+        ["user_data.fbc", contents],
+        [],
+    ]
 
 
 async def test_the_match_explains_itself(room: Room) -> None:
     sale = room.sale(tracking=Tracking(click_id="c1", fbclid="IwAR"))
-    await room.deliver(room.visit(click_id="c1"), room.visit(click_id="c2", fbclid="IwAR", ip="203.0.113.9"), sale)
+    await room.deliver(
+        room.visit(click_id="c1"), room.visit(click_id="c2", fbclid="IwAR", ip="203.0.113.9"), sale
+    )
     match = (await _json(room, sale.id))["match"]
-    assert (match["decision"], match["rule"], match["score"], match["click_id"]) == ("match", "click_id", 1.0, "c1")
+    assert (match["decision"], match["rule"], match["score"], match["click_id"]) == (
+        "match",
+        "click_id",
+        1.0,
+        "c1",
+    )
     assert match["runner_up"] == {"click_id": "c2", "rule": "fbclid", "score": 0.95}
 
 
@@ -144,7 +185,9 @@ async def test_an_event_of_another_tenant_is_not_there(room: Room) -> None:
 async def full(room: Room) -> Room:
     """A lead with an e-mail, its sale, a refused sale and a plain view."""
     await room.deliver(
-        room.visit("lead", key="lead", at=-20, click_id="c1", fbclid="IwAR", user=UserData(em=[EMAIL])),
+        room.visit(
+            "lead", key="lead", at=-20, click_id="c1", fbclid="IwAR", user=UserData(em=[EMAIL])
+        ),
         room.visit("pageview", key="view", at=-15, ip=None, user_agent=None),
         room.sale("approved", key="hotmart:sale", order="HP1"),
         room.sale("refused", key="hotmart:refused", order="HP2", at=5, customer=Customer()),
@@ -156,7 +199,10 @@ async def full(room: Room) -> Room:
     ("filters", "keys"),
     [
         ({}, ["hotmart:refused", "hotmart:sale", "view", "lead"]),
-        ({"tenant": "loja", "funnel": "curso"}, ["hotmart:refused", "hotmart:sale", "view", "lead"]),
+        (
+            {"tenant": "loja", "funnel": "curso"},
+            ["hotmart:refused", "hotmart:sale", "view", "lead"],
+        ),
         ({"tenant": "outra"}, []),
         ({"funnel": "outro"}, []),
         ({"kind": "lead"}, ["lead"]),
@@ -202,7 +248,9 @@ async def test_a_list_is_short(full: Room) -> None:
     assert event["deliveries"] == [{"destination": "pixel", "state": "pending"}]
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "bm90IGEgY3Vyc29y", "MjAyNS0wMS0wMSBldg==", "\xff", "====", "a" * 1001])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "bm90IGEgY3Vyc29y", "MjAyNS0wMS0wMSBldg==", "\xff", "====", "a" * 1001]
+)
 async def test_a_strange_cursor_is_refused(room: Room, cursor: str) -> None:
     with pytest.raises(InvalidCursor):
         await room.reader.list_events(EventFilter(), cursor=cursor, limit=10)

@@ -15,7 +15,9 @@ PERSONAL = ("events", "clicks", "sessions", "identities", "matches", "open_order
 
 async def _counts(room: Room) -> dict[str, int]:
     return {
-        table: (await room.rows(f"select count(*) as n from {table} where tenant_id = 'loja'"))[0]["n"]
+        table: (await room.rows(f"select count(*) as n from {table} where tenant_id = 'loja'"))[0][
+            "n"
+        ]
         for table in PERSONAL
     }
 
@@ -59,7 +61,8 @@ async def test_the_claim_of_a_purchase_outlives_its_data_and_loses_its_order(roo
     await purge(room.database, now=late)
     clear = {"Purchase:hotmart:HP1", "Purchase:hotmart:HP2"}
     hashed = {
-        "sha256:" + hashlib.sha256(f"loja|Purchase:hotmart:{order}".encode()).hexdigest() for order in ("HP1", "HP2")
+        "sha256:" + hashlib.sha256(f"loja|Purchase:hotmart:{order}".encode()).hexdigest()
+        for order in ("HP1", "HP2")
     }
     assert await _claims(room) == clear | hashed  # a batch that is under way finds one of the two
     first = room.sale(at=1)

@@ -1,4 +1,6 @@
-"""One event's way is one trace: HTTP request, broker, PostgreSQL, matching, the request to Meta; and off means off."""
+"""One event's way is one trace: HTTP request, broker, PostgreSQL, matching, the request to Meta;
+and off means off.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,18 @@ class Collector:
     async def take(self, request: web.Request) -> web.Response:
         """`POST /v1/traces`."""
         body = await request.read()
-        message = ExportTraceServiceRequest.FromString(_inflated(body, request.headers.get("content-encoding")))
+        message = ExportTraceServiceRequest.FromString(
+            _inflated(body, request.headers.get("content-encoding"))
+        )
         for resource in message.resource_spans:
-            service = next(a.value.string_value for a in resource.resource.attributes if a.key == "service.name")
-            self.spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]
+            service = next(
+                a.value.string_value
+                for a in resource.resource.attributes
+                if a.key == "service.name"
+            )
+            self.spans += [
+                (service, span) for scope in resource.scope_spans for span in scope.spans
+            ]
         return web.Response(content_type="application/x-protobuf")
 
     def traces(self) -> dict[str, set[tuple[str, str]]]:
@@ -71,11 +81,16 @@ async def collector() -> AsyncIterator[Collector]:
 
 async def test_one_trace_from_the_request_to_meta(collector: Collector, tmp_path: Path) -> None:
     settings = {"SINAL_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-    async with running(tmp_path / "disk", [SHOP], settings=settings) as platform, aiohttp.ClientSession() as session:
+    async with (
+        running(tmp_path / "disk", [SHOP], settings=settings) as platform,
+        aiohttp.ClientSession() as session,
+    ):
         await _lead(session, platform, traceparent=f"00-{OURS}-b7ad6b7169203331-01")
         await _settled(platform, session, 1)
         platform.kill_role("match")  # what comes now is matched and sent as one batch
-        await post_until_accepted(session, platform.webhook("loja", "hotmart"), hotmart_sales("T", SALES))
+        await post_until_accepted(
+            session, platform.webhook("loja", "hotmart"), hotmart_sales("T", SALES)
+        )
         platform.start_role("match")
         await _settled(platform, session, 1 + SALES)
         await _replayed_lead(platform, session, traceparent=f"00-{REPLAYS}-b7ad6b7169203331-01")
@@ -86,7 +101,9 @@ async def test_one_trace_from_the_request_to_meta(collector: Collector, tmp_path
     _assert_nothing_private(collector)
 
 
-def _assert_whole_trace_of_the_replay(collector: Collector, traces: dict[str, set[tuple[str, str]]]) -> None:
+def _assert_whole_trace_of_the_replay(
+    collector: Collector, traces: dict[str, set[tuple[str, str]]]
+) -> None:
     assert traces[REPLAYS] >= {
         ("sinal-api", "api.request"),
         ("sinal-api", "postgres.transaction"),
@@ -99,7 +116,9 @@ def _assert_whole_trace_of_the_replay(collector: Collector, traces: dict[str, se
     assert told["http.response.status.code"].int_value == 200
 
 
-def _assert_whole_trace_of_the_lead(collector: Collector, traces: dict[str, set[tuple[str, str]]]) -> None:
+def _assert_whole_trace_of_the_lead(
+    collector: Collector, traces: dict[str, set[tuple[str, str]]]
+) -> None:
     assert traces[OURS] >= {
         ("sinal-ingest", "ingest.request"),
         ("sinal-ingest", "nats.publish"),
@@ -119,7 +138,10 @@ def _assert_whole_trace_of_the_lead(collector: Collector, traces: dict[str, set[
 
 
 def _assert_sales_are_linked(collector: Collector, traces: dict[str, set[tuple[str, str]]]) -> None:
-    """Each sale keeps its own trace to the end; the batches belong to none of them and link to all."""
+    """Each sale keeps its own trace to the end.
+
+    The batches belong to none of them and link to all.
+    """
     sales = {s.trace_id.hex() for s in collector.named("ingest.request")} - {OURS}
     assert len(sales) == SALES
     for trace in sales:
@@ -130,26 +152,43 @@ def _assert_sales_are_linked(collector: Collector, traces: dict[str, set[tuple[s
     linked = {link.trace_id.hex() for span in collector.named("match.batch") for link in span.links}
     batched = {span.trace_id.hex() for span in collector.named("match.event")}
     assert batched and batched == linked
-    assert all(span.trace_id.hex() not in sales for span in collector.named("match.batch") if span.links)
+    assert all(
+        span.trace_id.hex() not in sales for span in collector.named("match.batch") if span.links
+    )
 
 
 def _assert_nothing_private(collector: Collector) -> None:
     text = "".join(str(span) for _, span in collector.spans).lower()
     assert "buyer" not in text and "ana@" not in text and "demo-hottok" not in text
-    routes = {a.value.string_value for s in collector.named("ingest.request") for a in s.attributes if "route" in a.key}
+    routes = {
+        a.value.string_value
+        for s in collector.named("ingest.request")
+        for a in s.attributes
+        if "route" in a.key
+    }
     assert routes == {"/t/{slug}/api/v1/track/lead", "/t/{slug}/api/v1/webhooks/{gateway}/{token}"}
 
 
 async def _lead(session: aiohttp.ClientSession, platform: Platform, *, traceparent: str) -> None:
     key = platform.minted["loja"]["funnels"]["curso"]["server_key"]
-    body = {"funnel": "curso", "user": {"email": "ana@example.com"}, "client": {"ip": "177.1.2.3", "user_agent": "M"}}
+    body = {
+        "funnel": "curso",
+        "user": {"email": "ana@example.com"},
+        "client": {"ip": "177.1.2.3", "user_agent": "M"},
+    }
     headers = {"Authorization": f"Bearer {key}", "traceparent": traceparent}
-    async with session.post(f"{platform.ingest}/t/loja/api/v1/track/lead", json=body, headers=headers) as answer:
+    async with session.post(
+        f"{platform.ingest}/t/loja/api/v1/track/lead", json=body, headers=headers
+    ) as answer:
         assert answer.status == 202, await answer.text()
 
 
-async def _replayed_lead(platform: Platform, session: aiohttp.ClientSession, *, traceparent: str) -> None:
-    async with session.get(f"{platform.api}/api/v1/events?kind=lead", headers=platform.admin) as answer:
+async def _replayed_lead(
+    platform: Platform, session: aiohttp.ClientSession, *, traceparent: str
+) -> None:
+    async with session.get(
+        f"{platform.api}/api/v1/events?kind=lead", headers=platform.admin
+    ) as answer:
         [lead] = (await answer.json())["events"]
     headers = {**platform.admin, "traceparent": traceparent}
     async with session.post(
@@ -169,10 +208,14 @@ async def test_without_an_endpoint_nothing_of_it_is_imported() -> None:
     code = (
         "import sys; import sinal_cli.roles, sinal_hub.ingest.server, sinal_hub.matching.worker, "
         "sinal_hub.dispatch.worker, sinal_core.nats, sinal_core.postgres.database; "
-        "from sinal_core.telemetry.tracing import connect; assert connect(None, service='x', ratio=1) is None; "
-        "print([name for name in ('sinal_core.telemetry.otlp', 'opentelemetry.sdk.trace', 'opentelemetry.exporter') "
+        "from sinal_core.telemetry.tracing import connect; assert connect(None, service='x', "
+        "ratio=1) is None; "
+        "print([name for name in ('sinal_core.telemetry.otlp', 'opentelemetry.sdk.trace', "
+        "'opentelemetry.exporter') "
         "if name in sys.modules])"
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
     out, _ = await process.communicate()
     assert (process.returncode, out.decode().strip()) == (0, "[]")

@@ -1,4 +1,6 @@
-"""Ports of `sinal up`: kept with the folder, never changed without a word, and whoever holds one is named."""
+"""Ports of `sinal up`: kept with the folder, never changed without a word, and whoever holds one is
+named.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_a_folder_has_the_ports_again_that_it_had(tmp_path: Path) -> None:
 
 def test_a_folder_of_a_release_before_gets_one_for_metrics(tmp_path: Path) -> None:
     had = Ports.from_first(free_port(in_a_row=4))
-    (tmp_path / "ports.json").write_text(f'{{"ingest":{had.ingest},"api":{had.api},"sandbox":{had.sandbox}}}')
+    (tmp_path / "ports.json").write_text(
+        f'{{"ingest":{had.ingest},"api":{had.api},"sandbox":{had.sandbox}}}'
+    )
     assert ports.choose(tmp_path, None) == (had, "")
 
 
@@ -47,7 +51,11 @@ def test_nobody_is_kept_out_for_the_port_of_metrics(tmp_path: Path) -> None:
 def test_a_port_the_folder_had_is_not_changed_but_its_holder_named(tmp_path: Path) -> None:
     with listening() as taken:
         ports.remember(tmp_path, Ports(free_port(), taken, free_port()))
-        with pytest.raises(PortError, match=rf"port {taken} is taken by process {os.getpid()} \(.+\).*--port"):
+        with pytest.raises(
+            PortError,
+            match=rf"port {taken} is taken by process {os.getpid()} "
+            r"\(.+\).*--port",
+        ):
             ports.choose(tmp_path, None)
 
 
@@ -66,7 +74,14 @@ def test_what_is_asked_for_goes_before_what_the_folder_had(tmp_path: Path) -> No
 
 
 def test_a_port_that_is_asked_for_and_taken_is_refused_with_its_holder(tmp_path: Path) -> None:
-    with listening() as taken, pytest.raises(PortError, match=rf"port {taken} is taken by process {os.getpid()} "):
+    with (
+        listening() as taken,
+        pytest.raises(
+            PortError,
+            match=rf"port {taken} is taken by process "
+            rf"{os.getpid()} ",
+        ),
+    ):
         ports.choose(tmp_path, taken)
 
 
@@ -76,8 +91,11 @@ def test_a_port_out_of_range_is_refused_by_its_option(tmp_path: Path, wanted: in
         ports.choose(tmp_path, wanted)
 
 
-def test_a_port_that_this_user_may_not_have_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "_trouble", lambda port: errno.EACCES)  # as an ordinary user finds it
+def test_a_port_that_this_user_may_not_have_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as an ordinary user finds it
+    monkeypatch.setattr(ports, "_trouble", lambda port: errno.EACCES)
     with pytest.raises(PortError, match="port 80 needs root"):
         ports.choose(tmp_path, 80)
 

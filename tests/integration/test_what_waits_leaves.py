@@ -1,5 +1,5 @@
-"""What waits for a destination leaves when the cause of its waiting ends, whatever its back-off: over a real broker, a
-real PostgreSQL and a real Meta emulator, with several dispatchers.
+"""What waits for a destination leaves when the cause of its waiting ends, whatever its back-off:
+over a real broker, a real PostgreSQL and a real Meta emulator, with several dispatchers.
 
 Every back-off here is longer than a test waits for anything: what is delivered was called.
 """
@@ -62,7 +62,9 @@ class Shop:
         refs = []
         for event_id in event_ids:
             refs.append(await self.rig.add(event_id))
-            self.rig.rows("update capi_events set created_at = date_trunc('milliseconds', created_at)")
+            self.rig.rows(
+                "update capi_events set created_at = date_trunc('milliseconds', created_at)"
+            )
             body = encode(Dispatch(id=refs[-1].id, created_at=refs[-1].created_ms))
             await bus.publish(SUBJECT, body, msg_id=f"{event_id}:principal:0")
         return refs
@@ -86,7 +88,9 @@ class Shop:
 
     async def _script(self, faults: list[dict[str, Any]]) -> None:
         body = {"faults": faults}
-        async with self.rig.http.post(f"{self.rig.sandbox_url}/_sandbox/faults", json=body) as answer:
+        async with self.rig.http.post(
+            f"{self.rig.sandbox_url}/_sandbox/faults", json=body
+        ) as answer:
             assert answer.status < 300, await answer.text()
 
     @asynccontextmanager
@@ -117,7 +121,9 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(dispatch_rig: DispatchRig, nats_server: NatsProcess, make_tenant: MakeTenant) -> AsyncIterator[Shop]:
+async def shop(
+    dispatch_rig: DispatchRig, nats_server: NatsProcess, make_tenant: MakeTenant
+) -> AsyncIterator[Shop]:
     await make_tenant("loja", names.dispatch_consumer("principal"))
     shop = Shop(dispatch_rig, nats_server.url)
     shop.plan()
@@ -130,7 +136,10 @@ async def shop(dispatch_rig: DispatchRig, nats_server: NatsProcess, make_tenant:
 
 def waiting(rig: DispatchRig) -> int:
     """Rows whose next try is further away than any test waits."""
-    query = "select 1 from capi_events where status = 'pending' and next_attempt_at > now() + make_interval(secs => %s)"
+    query = (
+        "select 1 from capi_events where status = 'pending' and next_attempt_at > now() + "
+        "make_interval(secs => %s)"
+    )
     return len(rig.rows(query, PATIENCE_S))
 
 
@@ -145,11 +154,14 @@ async def test_a_mended_token_sends_what_waits_oldest_first_and_once(shop: Shop,
     await shop.delivered([*old, *new])
     received = await shop.received()
     assert sorted(received) == ["e1", "e2", "e3", "e4"]
-    assert [one for one in received if one != "e4"] == ["e1", "e2", "e3"]  # e4 may not have waited: it came just now
+    # e4 may not have waited: it came just now
+    assert [one for one in received if one != "e4"] == ["e1", "e2", "e3"]
     assert shop.rig.outcomes(old[0]) == ["auth", "delivered"]
 
 
-async def test_a_token_mended_while_no_dispatcher_runs_sends_what_waits_at_its_start(shop: Shop, bus: Bus) -> None:
+async def test_a_token_mended_while_no_dispatcher_runs_sends_what_waits_at_its_start(
+    shop: Shop, bus: Bus
+) -> None:
     await shop.fault("auth")
     first = await shop.start()
     refs = await shop.publish(bus, "e1", "e2")
@@ -166,7 +178,8 @@ async def test_every_dispatcher_lets_go_of_what_it_has_parked(shop: Shop, bus: B
     await shop.fault("auth")
     await shop.start()
     await shop.start()
-    refs = await shop.publish(bus, *(f"e{n}" for n in range(40)))  # the broker gives both of them some
+    # the broker gives both of them some
+    refs = await shop.publish(bus, *(f"e{n}" for n in range(40)))
     await eventually(lambda: waiting(shop.rig) == 2)
     await shop.mend()
     shop.plan(access_token="EAAB-mended")
@@ -174,13 +187,17 @@ async def test_every_dispatcher_lets_go_of_what_it_has_parked(shop: Shop, bus: B
     assert sorted(await shop.received()) == sorted(f"e{n}" for n in range(40))
 
 
-async def test_a_breaker_that_closes_sends_what_waits_whatever_its_own_back_off(shop: Shop, bus: Bus) -> None:
+async def test_a_breaker_that_closes_sends_what_waits_whatever_its_own_back_off(
+    shop: Shop, bus: Bus
+) -> None:
     shop.policy = Policy(threshold=2, base_s=0.2, cap_s=0.4, pause_base_s=0.4)
     (patient,) = await shop.publish(bus, "e0")
     await shop.fault("status_500")
     await shop.start()
     await eventually(lambda: shop.rig.outcomes(patient) == ["retry"])
-    shop.rig.rows("update capi_events set next_attempt_at = now() + make_interval(secs => %s)", LONG_S)
+    shop.rig.rows(
+        "update capi_events set next_attempt_at = now() + make_interval(secs => %s)", LONG_S
+    )
     refs = await shop.publish(bus, "e1", "e2")
     await eventually(lambda: {len(shop.rig.outcomes(ref)) > 0 for ref in refs} == {True})
     await shop.mend()
@@ -196,9 +213,12 @@ async def test_who_is_answered_well_calls_what_others_have_parked(shop: Shop, bu
     await shop.mend()
     await shop.start()  # its breaker is closed all the while
     await shop.remind()
-    new = await shop.publish(bus, *(f"n{n}" for n in range(40)))  # the broker gives both of them some
+    # the broker gives both of them some
+    new = await shop.publish(bus, *(f"n{n}" for n in range(40)))
     await shop.delivered([*old, *new])
-    assert sorted(await shop.received()) == sorted(["e1", "e2", "e3", "e4", *(f"n{n}" for n in range(40))])
+    assert sorted(await shop.received()) == sorted(
+        ["e1", "e2", "e3", "e4", *(f"n{n}" for n in range(40))]
+    )
 
 
 async def test_a_tenant_that_is_resumed_sends_what_waits(shop: Shop, bus: Bus) -> None:

@@ -1,11 +1,15 @@
-"""For each alert: figures with which it fires, and what it says then; and figures so close that it must not."""
+"""For each alert: figures with which it fires, and what it says then.
+
+And figures so close that it must not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-Series = Mapping[str, str]  # selector -> values, one a minute (or every `step`), as promtool writes them
+# selector -> values, one a minute (or every `step`), as promtool writes them
+Series = Mapping[str, str]
 
 _PIXEL = 'tenant="loja", destination="pixel"'
 _WHO = {"tenant": "loja", "destination": "pixel"}
@@ -60,7 +64,10 @@ DELIVERY = (
         says="Meta refuses the token: loja, destination pixel.",
     ),
     Case(
-        alert="SinalTokenInvalid", why="it worked again at once", series=_reason("credential", "1 1 1 stale"), at="8m"
+        alert="SinalTokenInvalid",
+        why="it worked again at once",
+        series=_reason("credential", "1 1 1 stale"),
+        at="8m",
     ),
     Case(alert="SinalTokenInvalid", why="Meta fails", series=_reason("retry", "1x20"), at="15m"),
     Case(
@@ -71,7 +78,12 @@ DELIVERY = (
         labels=_WHO,
         says="Meta refuses the pixel, the API version or their linkage: loja, destination pixel.",
     ),
-    Case(alert="SinalDestinationMisconfigured", why="it is the token", series=_reason("credential", "1x20"), at="15m"),
+    Case(
+        alert="SinalDestinationMisconfigured",
+        why="it is the token",
+        series=_reason("credential", "1x20"),
+        at="15m",
+    ),
     Case(
         alert="SinalBreakerOpen",
         why="Meta does not answer",
@@ -88,11 +100,18 @@ DELIVERY = (
         series=_reason("credential", "1x20"),
         at="15m",
     ),
-    Case(alert="SinalBreakerOpen", why="somebody suspended it", series=_reason("suspended", "1x20"), at="15m"),
+    Case(
+        alert="SinalBreakerOpen",
+        why="somebody suspended it",
+        series=_reason("suspended", "1x20"),
+        at="15m",
+    ),
     Case(
         alert="SinalDeadLettersGrow",
         why="the first dead letters of a process, born as many at once",
-        series={'sinal_dead_letters_total{tenant="loja", reason="rejected", instance="a"}': "_x60 12x20"},
+        series={
+            'sinal_dead_letters_total{tenant="loja", reason="rejected", instance="a"}': "_x60 12x20"
+        },
         at="75m",
         labels={"tenant": "loja", "reason": "rejected"},
         says="loja: 12 events given up in half an hour (rejected).",
@@ -109,7 +128,10 @@ DELIVERY = (
     Case(
         alert="SinalDeadLettersGrow",
         why="old ones, after eight minutes in which nothing was scraped",
-        series={'sinal_dead_letters_total{tenant="loja", reason="rejected", instance="a"}': "500x40 _x8 500x60"},
+        series={
+            'sinal_dead_letters_total{tenant="loja", reason="rejected", '
+            'instance="a"}': "500x40 _x8 500x60"
+        },
         at="75m",
     ),
 )
@@ -168,11 +190,13 @@ FLOW = (
     ),
     Case(
         alert="SinalBacklogOld",
-        why="one of the tenants without series of their own is suspended, and nobody matches for the rest",
+        why="one of the tenants without series of their own is suspended, and nobody matches for "
+        "the rest",
         series={
             'sinal_queue_oldest_seconds{tenant="other", role="match"}': "0+60x30",
             'sinal_integrations_suspended{tenant="other", instance="a"}': "2x30",
-            'sinal_breaker_reason{tenant="other", destination="other", reason="suspended", instance="a"}': "1x30",
+            'sinal_breaker_reason{tenant="other", destination="other", reason="suspended", '
+            'instance="a"}': "1x30",
         },
         at="22m",
         labels={"tenant": "other", "role": "match"},
@@ -201,7 +225,10 @@ FLOW = (
     Case(
         alert="SinalSpoolInUse",
         why="NATS is away",
-        series={'sinal_spool_events{instance="a"}': "0 40+10x20", 'sinal_spool_events{instance="b"}': "0x20"},
+        series={
+            'sinal_spool_events{instance="a"}': "0 40+10x20",
+            'sinal_spool_events{instance="b"}': "0x20",
+        },
         at="7m",
         labels={"instance": "a"},
         says="a keeps 100 accepted events on its disk: it does not reach NATS.",
@@ -215,7 +242,10 @@ FLOW = (
     Case(
         alert="SinalSpoolFillsUp",
         why="60 of 100 bytes",
-        series={'sinal_spool_bytes{instance="a"}': "60x20", 'sinal_spool_limit_bytes{instance="a"}': "100x20"},
+        series={
+            'sinal_spool_bytes{instance="a"}': "60x20",
+            'sinal_spool_limit_bytes{instance="a"}': "100x20",
+        },
         at="3m",
         labels={"instance": "a"},
         says="a: 60% of the spool are used.",
@@ -223,7 +253,10 @@ FLOW = (
     Case(
         alert="SinalSpoolFillsUp",
         why="a process without a spool",
-        series={'sinal_spool_bytes{instance="a"}': "0x20", 'sinal_spool_limit_bytes{instance="a"}': "0x20"},
+        series={
+            'sinal_spool_bytes{instance="a"}': "0x20",
+            'sinal_spool_limit_bytes{instance="a"}': "0x20",
+        },
         at="3m",
     ),
     Case(
@@ -385,7 +418,10 @@ TENANTS = (
     Case(
         alert="SinalGatewayDrift",
         why="a new status",
-        series={'sinal_gateway_drift_total{gateway="hotmart", what="unknown_status", instance="a"}': "_x60 25x30"},
+        series={
+            'sinal_gateway_drift_total{gateway="hotmart", what="unknown_status", '
+            'instance="a"}': "_x60 25x30"
+        },
         at="80m",
         labels={"gateway": "hotmart", "what": "unknown_status"},
         says="hotmart: unknown_status, 25 times in an hour.",
@@ -393,7 +429,10 @@ TENANTS = (
     Case(
         alert="SinalGatewayDrift",
         why="known for long",
-        series={'sinal_gateway_drift_total{gateway="hotmart", what="unknown_status", instance="a"}': "25x120"},
+        series={
+            'sinal_gateway_drift_total{gateway="hotmart", what="unknown_status", '
+            'instance="a"}': "25x120"
+        },
         at="100m",
     ),
 )
@@ -420,7 +459,8 @@ PLATFORM = (
         alert="SinalOperatorNotReconciling",
         why="one works, the other stands by",
         series={
-            'sinal_reconcile_total{kind="Cluster", result="done", instance="a"}': "0x4 1x4 2x4 3x10 4x30",
+            'sinal_reconcile_total{kind="Cluster", result="done", '
+            'instance="a"}': "0x4 1x4 2x4 3x10 4x30",
             'sinal_reconcile_total{kind="Cluster", result="done", instance="b"}': "0x60",
         },
         at="27m",
@@ -450,10 +490,16 @@ PLATFORM = (
         why="a Secret is missing",
         series={
             "sinal_object_not_ready_since_timestamp_seconds"
-            '{kind="Destination", namespace="shops", name="pixel", reason="SecretNotFound"}': "60x30"
+            '{kind="Destination", namespace="shops", name="pixel", '
+            'reason="SecretNotFound"}': "60x30"
         },
         at="13m",
-        labels={"kind": "Destination", "namespace": "shops", "name": "pixel", "reason": "SecretNotFound"},
+        labels={
+            "kind": "Destination",
+            "namespace": "shops",
+            "name": "pixel",
+            "reason": "SecretNotFound",
+        },
         says="Destination shops/pixel is not ready: SecretNotFound.",
         more="For 12m 0s. Its conditions say what is wrong and what to do.",
     ),
@@ -556,4 +602,9 @@ PLATFORM = (
     ),
 )
 
-ALL = {"sinal-delivery": DELIVERY, "sinal-flow": FLOW, "sinal-tenants": TENANTS, "sinal-platform": PLATFORM}
+ALL = {
+    "sinal-delivery": DELIVERY,
+    "sinal-flow": FLOW,
+    "sinal-tenants": TENANTS,
+    "sinal-platform": PLATFORM,
+}

@@ -1,4 +1,6 @@
-"""Alerts fire when they should, say what they should, and are silent else: judged by promtool on the shipped rules."""
+"""Alerts fire when they should, say what they should, and are silent else: judged by promtool on
+the shipped rules.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,24 @@ CASES = [(group, case) for group, found in cases.ALL.items() for case in found]
 ALERTS: dict[str, Alert] = {alert.name: alert for alert in alerts.ALERTS}
 
 
-def run(promtool: str, folder: Path, groups: Sequence[str], tests: list[dict[str, Any]], every: str = "30s") -> None:
-    """Have promtool judge, looking at the rules every so often; its own words where it disagrees."""
+def run(
+    promtool: str,
+    folder: Path,
+    groups: Sequence[str],
+    tests: list[dict[str, Any]],
+    every: str = "30s",
+) -> None:
+    """Have promtool judge, looking at the rules every so often.
+
+    Its own words where it disagrees.
+    """
     rules = [str(RULES / f"{group}.yaml") for group in groups]
     document = {"rule_files": rules, "evaluation_interval": every, "tests": tests}
     path = folder / "tests.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False, width=1000))
-    done = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [promtool, "test", "rules", str(path)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -41,13 +54,21 @@ def given(case: Case) -> dict[str, Any]:
     told = {"exp_labels": {**alert["labels"], **case.labels}, "exp_annotations": annotations}
     return {
         "interval": case.step,
-        "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
-        "alert_rule_test": [{"eval_time": case.at, "alertname": case.alert, "exp_alerts": [told] if fires else []}],
+        "input_series": [
+            {"series": name, "values": values} for name, values in case.series.items()
+        ],
+        "alert_rule_test": [
+            {"eval_time": case.at, "alertname": case.alert, "exp_alerts": [told] if fires else []}
+        ],
     }
 
 
-@pytest.mark.parametrize(("group", "case"), CASES, ids=[f"{case.alert}: {case.why}" for _, case in CASES])
-def test_an_alert_fires_when_it_should(promtool: str, tmp_path: Path, group: str, case: Case) -> None:
+@pytest.mark.parametrize(
+    ("group", "case"), CASES, ids=[f"{case.alert}: {case.why}" for _, case in CASES]
+)
+def test_an_alert_fires_when_it_should(
+    promtool: str, tmp_path: Path, group: str, case: Case
+) -> None:
     run(promtool, tmp_path, [group], [given(case)], every=case.step)
 
 
@@ -69,7 +90,8 @@ def requests(promise: Promise, bad: int, total: int) -> dict[str, str]:
         "dispatch": {
             'sinal_capi_requests_total{tenant="a", destination="b", verdict="delivered"}': good,
             'sinal_capi_requests_total{tenant="a", destination="b", verdict="retry"}': failed,
-            'sinal_capi_requests_total{tenant="a", destination="c", verdict="credential"}': all_of_them,
+            'sinal_capi_requests_total{tenant="a", destination="c", '
+            'verdict="credential"}': all_of_them,
         },
         "latency": {
             'sinal_event_latency_seconds_count{tenant="a", stage="delivered"}': all_of_them,
@@ -87,9 +109,14 @@ def requests(promise: Promise, bad: int, total: int) -> dict[str, str]:
 
 def burning(promise: Promise, share: float, total: int, expected: Sequence[Burn]) -> dict[str, Any]:
     """At a share of errors, exactly the expected windows tell."""
-    samples = [{"labels": f'{{severity="{burn.severity}", window="{burn.long}"}}', "value": 1} for burn in expected]
+    samples = [
+        {"labels": f'{{severity="{burn.severity}", window="{burn.long}"}}', "value": 1}
+        for burn in expected
+    ]
     series = requests(promise, round(share * total), total)
-    firing = f'max by (severity, window) (ALERTS{{alertname="{promise.alert}", alertstate="firing"}})'
+    firing = (
+        f'max by (severity, window) (ALERTS{{alertname="{promise.alert}", alertstate="firing"}})'
+    )
     return {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
@@ -107,12 +134,16 @@ def test_a_budget_that_burns_is_told_by_the_windows_it_is_too_fast_for(
     tests = []
     for burn in BURNS if promise.slo == "ingest" else (BURNS[0], BURNS[-1]):
         share = 1.2 * burn.factor * promise.allowed
-        tests.append(burning(promise, share, 1_000_000, [one for one in BURNS if one.factor <= burn.factor]))
+        tests.append(
+            burning(promise, share, 1_000_000, [one for one in BURNS if one.factor <= burn.factor])
+        )
     run(promtool, tmp_path, GROUPS, tests)
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=[promise.slo for promise in PROMISES])
-def test_errors_within_the_budget_are_not_told(promtool: str, tmp_path: Path, promise: Promise) -> None:
+def test_errors_within_the_budget_are_not_told(
+    promtool: str, tmp_path: Path, promise: Promise
+) -> None:
     run(promtool, tmp_path, GROUPS, [burning(promise, 0.8 * promise.allowed, 1_000_000, [])])
 
 
@@ -125,7 +156,9 @@ def test_one_failure_of_a_quiet_night_wakes_nobody(promtool: str, tmp_path: Path
     test = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in night.items()],
-        "promql_expr_test": [{"expr": firing, "eval_time": at, "exp_samples": []} for at in ("101m", "105m", "150m")],
+        "promql_expr_test": [
+            {"expr": firing, "eval_time": at, "exp_samples": []} for at in ("101m", "105m", "150m")
+        ],
     }
     run(promtool, tmp_path, GROUPS, [test])
 
@@ -137,7 +170,11 @@ def test_what_is_left_of_a_budget(promtool: str, tmp_path: Path) -> None:
     rounded = f"round({left}, 0.001)"
     test = burning(ingest, 0.25 * ingest.allowed, 1_000_000, [])
     test["promql_expr_test"] = [
-        {"expr": rounded, "eval_time": "3h", "exp_samples": [{"labels": '{slo="ingest"}', "value": 0.75}]}
+        {
+            "expr": rounded,
+            "eval_time": "3h",
+            "exp_samples": [{"labels": '{slo="ingest"}', "value": 0.75}],
+        }
     ]
     run(promtool, tmp_path, GROUPS, [test])
 
@@ -151,7 +188,9 @@ def test_a_promise_without_a_single_error_is_kept(promtool: str, tmp_path: Path)
             {
                 "expr": 'sinal:slo_errors:ratio_rate1h{slo="ingest"}',
                 "eval_time": "50m",
-                "exp_samples": [{"labels": 'sinal:slo_errors:ratio_rate1h{slo="ingest"}', "value": 0}],
+                "exp_samples": [
+                    {"labels": 'sinal:slo_errors:ratio_rate1h{slo="ingest"}', "value": 0}
+                ],
             }
         ],
     }
@@ -160,5 +199,10 @@ def test_a_promise_without_a_single_error_is_kept(promtool: str, tmp_path: Path)
 
 @pytest.mark.parametrize("group", sorted(path.name for path in RULES.glob("*.yaml")))
 def test_promtool_takes_the_rules(promtool: str, group: str) -> None:
-    done = subprocess.run([promtool, "check", "rules", str(RULES / group)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [promtool, "check", "rules", str(RULES / group)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,9 @@
-"""A real Prometheus scrapes a real platform under load: every query of every dashboard returns data.
+"""A real Prometheus scrapes a real platform under load: every query of every dashboard returns
+data.
 
-What is empty while all is well is shown to have data once the fault is there that it tells of. Not asked here: what
-only the operator of a cluster, the metrics adapter or kube-state-metrics serve: tests/cluster asks for it.
+What is empty while all is well is shown to have data once the fault is there that it tells of. Not
+asked here: what only the operator of a cluster, the metrics adapter or kube-state-metrics serve:
+tests/cluster asks for it.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ SETTINGS = {
 
 
 class Shops:
-    """Two shops that go on selling, whatever happens, and say now and then what nobody understands."""
+    """Two shops that go on selling, whatever happens, and say now and then what nobody
+    understands.
+    """
 
     def __init__(self, platform: Platform, session: aiohttp.ClientSession) -> None:
         self._platform, self._session = platform, session
@@ -63,13 +67,17 @@ class Shops:
         """For ever."""
         while True:
             self._round += 1
-            await asyncio.gather(*(self._quietly(work) for work in (self._sell, self._browse, self._notify)))
+            await asyncio.gather(
+                *(self._quietly(work) for work in (self._sell, self._browse, self._notify))
+            )
             await asyncio.sleep(0.3)
 
     async def _sell(self) -> None:
         for tenant, integration in (("loja", "hotmart"), ("vizinha", "hotmart-vizinha")):
             for _, delivery in hotmart_sales(f"{tenant[0]}{self._round}", 3):
-                await self._post(self._platform.webhook(tenant, integration), delivery.body, delivery.headers)
+                await self._post(
+                    self._platform.webhook(tenant, integration), delivery.body, delivery.headers
+                )
 
     async def _browse(self) -> None:
         key = self._platform.minted["loja"]["funnels"]["curso"]["public_key"]
@@ -79,7 +87,12 @@ class Shops:
         headers = {"Origin": "https://loja.example", "Content-Type": "text/plain"}
         await self._post(url, json.dumps(body).encode(), headers)
         await self._post(url, json.dumps(body).encode(), {**headers, "User-Agent": CRAWLER})
-        odd = {"event": f"PURCHASE_SOMETHING_{self._round}", "id": str(self._round), "version": "2.0.0", "data": {}}
+        odd = {
+            "event": f"PURCHASE_SOMETHING_{self._round}",
+            "id": str(self._round),
+            "version": "2.0.0",
+            "data": {},
+        }
         hook = self._platform.webhook("loja", "hotmart")
         await self._post(hook, json.dumps(odd).encode(), {"X-HOTMART-HOTTOK": HOTTOK})
 
@@ -87,9 +100,21 @@ class Shops:
         """A notice of Mercado Pago that has to be read back, from an API that is not there."""
         payment = str(1_000_000 + self._round)
         stamp = int(time.time())
-        signature = hmac.new(b"s", f"id:{payment};request-id:r1;ts:{stamp};".encode(), hashlib.sha256).hexdigest()
-        body = {"id": self._round, "live_mode": True, "type": "payment", "action": "payment.updated"}
-        body |= {"data": {"id": payment}, "date_created": "2026-08-01T12:00:00Z", "user_id": 1, "api_version": "v1"}
+        signature = hmac.new(
+            b"s", f"id:{payment};request-id:r1;ts:{stamp};".encode(), hashlib.sha256
+        ).hexdigest()
+        body = {
+            "id": self._round,
+            "live_mode": True,
+            "type": "payment",
+            "action": "payment.updated",
+        }
+        body |= {
+            "data": {"id": payment},
+            "date_created": "2026-08-01T12:00:00Z",
+            "user_id": 1,
+            "api_version": "v1",
+        }
         url = f"{self._platform.webhook('loja', 'avisos')}?data.id={payment}&type=payment"
         headers = {"x-signature": f"ts={stamp},v1={signature}", "x-request-id": "r1"}
         await self._post(url, json.dumps(body).encode(), headers)
@@ -105,12 +130,16 @@ class Shops:
 
 
 @contextlib.asynccontextmanager
-async def watched(folder: Path, program: str) -> AsyncIterator[tuple[Platform, Prometheus, aiohttp.ClientSession]]:
+async def watched(
+    folder: Path, program: str
+) -> AsyncIterator[tuple[Platform, Prometheus, aiohttp.ClientSession]]:
     """A platform with two shops that sell, and Prometheus over all its roles."""
     (folder / "notices.yaml").write_text(NOTICES)
     settings = {**SETTINGS, "SINAL_SPOOL_DIR": str(folder / "spool")}
     async with (
-        running(folder / "platform", [SUPPORT / "shop.yaml", folder / "notices.yaml"], settings=settings) as platform,
+        running(
+            folder / "platform", [SUPPORT / "shop.yaml", folder / "notices.yaml"], settings=settings
+        ) as platform,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
     ):
         targets = [platform.url(role).removeprefix("http://") for role in ROLES]
@@ -125,14 +154,21 @@ async def watched(folder: Path, program: str) -> AsyncIterator[tuple[Platform, P
             await prometheus.stop()
 
 
-async def break_things(platform: Platform, prometheus: Prometheus, session: aiohttp.ClientSession, seen: Seen) -> None:
-    """Faults of all kinds, each until its panels show it; in the end everything runs again but for Meta."""
+async def break_things(
+    platform: Platform, prometheus: Prometheus, session: aiohttp.ClientSession, seen: Seen
+) -> None:
+    """Faults of all kinds, each until its panels show it.
+
+    In the end everything runs again but for Meta.
+    """
     faults = [
         {"kind": "auth", "pixel": "1111111111"},
         {"kind": "accept_then_hang", "pixel": "2222222222", "delay_ms": 3000, "probability": 0.5},
         {"kind": "status_500", "pixel": "3333333333", "probability": 0.5},
     ]
-    async with session.post(f"{platform.sandbox_url}/_sandbox/faults", json={"faults": faults}) as answer:
+    async with session.post(
+        f"{platform.sandbox_url}/_sandbox/faults", json={"faults": faults}
+    ) as answer:
         assert answer.status < 300
     async with asyncio.TaskGroup() as group:
         spoiling = group.create_task(spoil(platform))
@@ -161,7 +197,8 @@ async def break_things(platform: Platform, prometheus: Prometheus, session: aioh
     await seen.all_with("sinal_spool")
     await platform.nats.start()
     await prometheus.until(session, "sum(sinal_spool_events) == 0")
-    # The queue goes with all that is in it: what waits for the dead token is only in PostgreSQL now.
+    # The queue goes with all that is in it: what waits for the dead token is only in PostgreSQL
+    # now.
     client = await nats.connect(platform.nats.url, connect_timeout=60)
     await client.jetstream().delete_stream(names.stream("loja"))
     await client.close()
@@ -179,7 +216,9 @@ async def fill_quarantine(platform: Platform, session: aiohttp.ClientSession) ->
 async def rotate_mint_key(platform: Platform) -> None:
     """The shops go on with what the key before made; roles read their keyring when they start."""
     path = platform.folder / "keyring.json"
-    path.write_bytes(Keyring.from_json(path.read_bytes()).rotate_mint(now=int(time.time())).to_json())
+    path.write_bytes(
+        Keyring.from_json(path.read_bytes()).rotate_mint(now=int(time.time())).to_json()
+    )
     for role in ("operator", "ingest"):
         platform.kill_role(role)
         platform.start_role(role)
@@ -196,13 +235,18 @@ async def spoil(platform: Platform) -> None:
         await client.close()
 
 
-async def test_every_query_of_every_dashboard_returns_data(tmp_path: Path, prometheus_program: str) -> None:
+async def test_every_query_of_every_dashboard_returns_data(
+    tmp_path: Path, prometheus_program: str
+) -> None:
     queries = [
-        one for one in asked(VARIABLES) if not one.of_the_cluster and not any(past in one.query for past in PAST)
+        one
+        for one in asked(VARIABLES)
+        if not one.of_the_cluster and not any(past in one.query for past in PAST)
     ]
     assert len(queries) > 60
     async with watched(tmp_path, prometheus_program) as (platform, prometheus, session):
-        (tmp_path / "notices.yaml").touch()  # the operator reads it again, and has something to do while it is watched
+        # the operator reads it again, and has something to do while it is watched
+        (tmp_path / "notices.yaml").touch()
         always = Seen(prometheus, session, [one for one in queries if not one.empty])
         await always.all_with(but=LATE)
         faulty = Seen(prometheus, session, [one for one in queries if one.empty])

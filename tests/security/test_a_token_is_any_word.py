@@ -1,4 +1,6 @@
-"""What an answer of Meta's means, and what of it is kept, does not depend on what the access token happens to be."""
+"""What an answer of Meta's means, and what of it is kept, does not depend on what the access token
+happens to be.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,45 @@ from sinal_hub.meta.errors import classify
 
 ANSWERS = (
     (200, {"events_received": 1, "fbtrace_id": "AbC"}),
-    (400, {"error": {"code": 190, "error_subcode": 463, "message": "Error validating access token", "type": "x"}}),
-    (400, {"error": {"code": 100, "error_subcode": 2804019, "is_transient": False, "message": "data[1]"}}),
+    (
+        400,
+        {
+            "error": {
+                "code": 190,
+                "error_subcode": 463,
+                "message": "Error validating access token",
+                "type": "x",
+            }
+        },
+    ),
+    (
+        400,
+        {
+            "error": {
+                "code": 100,
+                "error_subcode": 2804019,
+                "is_transient": False,
+                "message": "data[1]",
+            }
+        },
+    ),
     (500, {"error": {"code": 1, "is_transient": True}}),
 )
-WORDS = ("error", "code", "1", '"', "{", "events_received", "190", "true", "is_transient", ":", "\\", "token", PLACE)
+WORDS = (
+    "error",
+    "code",
+    "1",
+    '"',
+    "{",
+    "events_received",
+    "190",
+    "true",
+    "is_transient",
+    ":",
+    "\\",
+    "token",
+    PLACE,
+)
 
 
 @pytest.mark.parametrize(("status", "answer"), ANSWERS)
@@ -29,7 +65,10 @@ def test_a_token_that_stands_in_every_answer_changes_no_verdict(
 ) -> None:
     body = json.dumps(answer).encode()
     plain = classify(status, body, sent=1)
-    assert msgspec.structs.replace(classify(status, body, sent=1, secret=token), answer=plain.answer) == plain
+    assert (
+        msgspec.structs.replace(classify(status, body, sent=1, secret=token), answer=plain.answer)
+        == plain
+    )
 
 
 @given(token=st.text(min_size=6, max_size=60), before=st.text(max_size=20))

@@ -1,4 +1,5 @@
-"""Attacks that held: requests that two parsers read in two ways, and bodies that cost more than they weigh.
+"""Attacks that held: requests that two parsers read in two ways, and bodies that cost more than
+they weigh.
 
 Over a socket, because what an ASGI application is given has been through a parser already.
 """
@@ -35,7 +36,13 @@ async def port(edge_world: EdgeWorld) -> AsyncIterator[int]:
 
 async def answers(port: int, *lines: str, body: bytes, path: str = LEAD) -> list[int]:
     """The statuses of all answers to what was sent, until the server closes."""
-    head = [f"POST {path} HTTP/1.1", "Host: ingest.example", f"Origin: {LANDING}", f"x-signature: {SECRET}", *lines]
+    head = [
+        f"POST {path} HTTP/1.1",
+        "Host: ingest.example",
+        f"Origin: {LANDING}",
+        f"x-signature: {SECRET}",
+        *lines,
+    ]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write("\r\n".join([*head, "Connection: close", "", ""]).encode("latin-1") + body)
@@ -82,8 +89,13 @@ def length(body: bytes) -> str:
         ([": no name", length(EVENT)], EVENT),
     ],
 )
-async def test_no_request_is_read_in_two_ways(port: int, edge_world: EdgeWorld, lines: list[str], body: bytes) -> None:
-    """Refused or dropped; never two answers, never a fault, and what is taken is the event itself."""
+async def test_no_request_is_read_in_two_ways(
+    port: int, edge_world: EdgeWorld, lines: list[str], body: bytes
+) -> None:
+    """Refused or dropped.
+
+    Never two answers, never a fault, and what is taken is the event itself.
+    """
     said = await answers(port, *lines, body=body)
     assert len(said) <= 1 and all(400 <= status < 500 for status in said), said
     assert edge_world.bus.messages == []
@@ -122,7 +134,9 @@ HOSTILE: list[bytes] = [
 
 
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
-async def test_hostile_json_is_refused_and_costs_nothing(port: int, edge_world: EdgeWorld, body: bytes) -> None:
+async def test_hostile_json_is_refused_and_costs_nothing(
+    port: int, edge_world: EdgeWorld, body: bytes
+) -> None:
     started = time.process_time()
     assert await answers(port, length(body), body=body) == [400]
     packed = gzip.compress(body)
@@ -132,7 +146,9 @@ async def test_hostile_json_is_refused_and_costs_nothing(port: int, edge_world: 
 
 
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
-async def test_a_gateway_s_hostile_json_is_no_fault(port: int, edge_world: EdgeWorld, body: bytes) -> None:
+async def test_a_gateway_s_hostile_json_is_no_fault(
+    port: int, edge_world: EdgeWorld, body: bytes
+) -> None:
     """Its secret is right: what nobody understands is kept, and nothing of it is an event."""
     assert await answers(port, length(body), body=body, path=HOOK) == [202]
     assert (edge_world.bus.messages, len(edge_world.quarantine.kept)) == ([], 1)
@@ -165,7 +181,9 @@ async def test_encodings_are_undone_once_and_within_bounds(
     assert edge_world.bus.messages == []
 
 
-async def test_the_same_requests_without_their_malice_are_taken(port: int, edge_world: EdgeWorld) -> None:
+async def test_the_same_requests_without_their_malice_are_taken(
+    port: int, edge_world: EdgeWorld
+) -> None:
     """So that what is above is not refused because everything is."""
     packed = gzip.compress(EVENT)
     assert await answers(port, length(EVENT), body=EVENT) == [202]

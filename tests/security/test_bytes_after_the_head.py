@@ -1,7 +1,9 @@
-"""Attack: what a sender puts behind the body. Trailers are no headers, and what carries no body is bounded.
+"""Attack: what a sender puts behind the body.
 
-Before: `Origin`, `Authorization` and `X-Forwarded-For` were believed as trailers, and 20 MiB of them took 583 MiB of
-memory and seven seconds of the loop, from anybody.
+Trailers are no headers, and what carries no body is bounded.
+
+Before: `Origin`, `Authorization` and `X-Forwarded-For` were believed as trailers, and 20 MiB of
+them took 583 MiB of memory and seven seconds of the loop, from anybody.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def chunked(*headers: str, path: str = PAGEVIEW, body: bytes = EVENT) -> bytes:
 
 
 @asynccontextmanager
-async def connected(world: EdgeWorld) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(
+    world: EdgeWorld,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     server = HttpServer(world.edge(), host="127.0.0.1", port=0)
     await server.start()
     reader, writer = await asyncio.open_connection(*server.url.removeprefix("http://").split(":"))
@@ -74,7 +78,9 @@ async def swallowed(writer: asyncio.StreamWriter, piece: bytes, *, most: int) ->
         (f"Referer: {LANDING}/p", 202),
     ],
 )
-async def test_a_trailer_proves_nothing(edge_world: EdgeWorld, trailer: str, as_header: int) -> None:
+async def test_a_trailer_proves_nothing(
+    edge_world: EdgeWorld, trailer: str, as_header: int
+) -> None:
     assert await answered(edge_world, chunked(trailer) + b"\r\n") == as_header
     assert await answered(edge_world, chunked() + trailer.encode() + b"\r\n\r\n") == 403
 
@@ -97,7 +103,9 @@ async def test_a_trailer_is_not_the_senders_address(edge_world: EdgeWorld) -> No
     ],
     ids=["trailers", "trailers-of-a-webhook", "one-trailer", "chunk-extension"],
 )
-async def test_what_carries_no_body_is_bounded(edge_world: EdgeWorld, start: bytes, endless: bytes) -> None:
+async def test_what_carries_no_body_is_bounded(
+    edge_world: EdgeWorld, start: bytes, endless: bytes
+) -> None:
     async with connected(edge_world) as (_, writer):
         writer.write(start)
         await writer.drain()
@@ -123,7 +131,9 @@ async def test_broken_and_upgrading_requests_write_no_logs(
     edge_world: EdgeWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    upgrade = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    upgrade = (
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    )
     assert await answered(edge_world, upgrade) == 200
     assert await answered(edge_world, b"GET /healthz HTTP/1.1\r\n\x00: x\r\n\r\n") == 400
     assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
@@ -139,7 +149,9 @@ async def test_the_metrics_adapter_bounds_trailers_too() -> None:
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
-    ring = Maker(["adapter.test"], life=timedelta(days=1), settle=timedelta(0)).first(datetime.now(UTC))
+    ring = Maker(["adapter.test"], life=timedelta(days=1), settle=timedelta(0)).first(
+        datetime.now(UTC)
+    )
     listener = TlsListener(application, host="127.0.0.1", port=0)
     listener.present(ring.current, ring.authorities[0])
     await listener.start()
@@ -160,7 +172,9 @@ async def test_the_metrics_adapter_bounds_trailers_too() -> None:
 
 
 @pytest.mark.parametrize(("more", "status"), [(100, 202), (protocol.MAX_HEADERS, 431)])
-async def test_headers_of_one_head_are_counted(edge_world: EdgeWorld, more: int, status: int) -> None:
+async def test_headers_of_one_head_are_counted(
+    edge_world: EdgeWorld, more: int, status: int
+) -> None:
     """Before: 16,000 headers of three bytes each held the loop for 11 ms."""
     many = [f"x-{number}: 1" for number in range(more)]
     assert await answered(edge_world, chunked(f"Origin: {LANDING}", *many) + b"\r\n") == status

@@ -1,6 +1,8 @@
-"""Attack: one captured header of Mercado Pago, whose signature leaves the body out, with a new body each time.
+"""Attack: one captured header of Mercado Pago, whose signature leaves the body out, with a new body
+each time.
 
-Before: a signature of 1970 was taken, and three bodies made three events, each with a read-back under the shop's token.
+Before: a signature of 1970 was taken, and three bodies made three events, each with a read-back
+under the shop's token.
 """
 
 from __future__ import annotations
@@ -42,7 +44,13 @@ def signed(stamp: str, *, subject: str = "123", request: str = "r") -> dict[str,
 
 
 def notice(number: int) -> dict[str, object]:
-    return {"id": number, "action": "payment.updated", "type": "payment", "data": {"id": "123"}, "api_version": "v1"}
+    return {
+        "id": number,
+        "action": "payment.updated",
+        "type": "payment",
+        "data": {"id": "123"},
+        "api_version": "v1",
+    }
 
 
 async def test_a_signature_of_long_ago_is_refused(world: EdgeWorld) -> None:
@@ -52,7 +60,10 @@ async def test_a_signature_of_long_ago_is_refused(world: EdgeWorld) -> None:
 
 async def test_other_bodies_under_one_signature_are_one_notice(world: EdgeWorld) -> None:
     client, headers = world.client(), signed(str(int(time.time())))
-    answers = [await client.post(f"{HOOK}?data.id=123", notice(number), headers=headers) for number in range(3)]
+    answers = [
+        await client.post(f"{HOOK}?data.id=123", notice(number), headers=headers)
+        for number in range(3)
+    ]
     assert [answer.status for answer in answers] == [200] * 3
     assert [answer.json()["events"][0]["duplicate"] for answer in answers] == [False, True, True]
     assert len(world.bus.events) == 1

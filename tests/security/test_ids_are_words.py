@@ -1,7 +1,7 @@
 """Attacks by ids: a key for the tenant `*`, and terminal and log lines out of control characters.
 
-Before: a key of `*` listed every tenant's quarantine; an `event_id` or `order_id` with ESC, CR or LF was taken and
-went on to Meta and into JSON lines.
+Before: a key of `*` listed every tenant's quarantine; an `event_id` or `order_id` with ESC, CR or
+LF was taken and went on to Meta and into JSON lines.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ CONTROL = ["\x1b[2J", "a\rb", "a\nb", "a\tb", "a\x7fb", "a\x9bb"]
 
 
 @pytest.mark.parametrize("tenant", ["*", ">", "loja.x", "Loja", "a b", "-a", "x" * 41])
-async def test_a_key_is_for_a_tenant_and_for_nothing_that_means_all(api_rig: ApiRig, tenant: str) -> None:
-    made = await api_rig.call("POST", "/api/v1/keys", json={"tenant": tenant, "role": "viewer", "name": "k"})
+async def test_a_key_is_for_a_tenant_and_for_nothing_that_means_all(
+    api_rig: ApiRig, tenant: str
+) -> None:
+    made = await api_rig.call(
+        "POST", "/api/v1/keys", json={"tenant": tenant, "role": "viewer", "name": "k"}
+    )
     assert made.status_code == 400
     assert [error["field"] for error in made.json()["errors"]] == ["tenant"]
 
@@ -39,7 +43,9 @@ async def test_an_id_with_a_control_character_is_refused_by_its_name(
     value = [{"id": text}] if field == "items" else text
     reply = await tracked(edge_world, **{field: value})
     assert reply.status == 400
-    (error,) = [error for error in reply.json()["errors"] if "control character" in error["message"]]
+    (error,) = [
+        error for error in reply.json()["errors"] if "control character" in error["message"]
+    ]
     assert error["field"] == ("items[0].id" if field == "items" else field)
     assert not edge_world.bus.messages
 
@@ -47,7 +53,9 @@ async def test_an_id_with_a_control_character_is_refused_by_its_name(
 @pytest.mark.parametrize("text", CONTROL)
 async def test_words_are_taken_without_them(edge_world: EdgeWorld, text: str) -> None:
     """A campaign's name is no reason to lose an event."""
-    assert (await tracked(edge_world, utm={"campaign": f"verão {text}"}, referrer=f"{LANDING}/{text}")).status == 202
+    assert (
+        await tracked(edge_world, utm={"campaign": f"verão {text}"}, referrer=f"{LANDING}/{text}")
+    ).status == 202
     ((_, _, body),) = edge_world.bus.messages
     written = body.decode()
     campaign = msgspec.json.decode(body)["utm"]["campaign"]

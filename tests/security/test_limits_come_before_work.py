@@ -1,8 +1,9 @@
-"""Attack: a public key and a forged Origin, and a few kilobytes of gzip that are hundreds of long events.
+"""Attack: a public key and a forged Origin, and a few kilobytes of gzip that are hundreds of long
+events.
 
-Before: a tenant's limit was asked after the events were understood, so that what was refused had cost 0.66 s of the
-edge's loop, and a single event over the limit was understood twice. Compressed bodies were made into values before
-anybody had asked whose they are.
+Before: a tenant's limit was asked after the events were understood, so that what was refused had
+cost 0.66 s of the edge's loop, and a single event over the limit was understood twice. Compressed
+bodies were made into values before anybody had asked whose they are.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ class Acks:
     """A broker that has everything at once."""
 
     def begin(
-        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Callable[[Published | BusError], None]
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        msg_id: str,
+        timeout_s: float,
+        done: Callable[[Published | BusError], None],
     ) -> bool:
         done(Published(1, False))
         return True
@@ -78,17 +85,23 @@ async def test_events_that_are_wrong_spend_the_limit_too(edge_world: EdgeWorld) 
     assert (await client.post("/api/v1/track/batch", wrong, headers=PAGE)).status == 429
 
 
-async def test_what_is_inflated_has_a_ceiling_of_its_own(edge_world: EdgeWorld, understood: list[object]) -> None:
+async def test_what_is_inflated_has_a_ceiling_of_its_own(
+    edge_world: EdgeWorld, understood: list[object]
+) -> None:
     headers = PAGE | {"content-encoding": "gzip"}
     raw = msgspec.json.encode({"events": [EVENT | {"title": "x" * 3_000}] * 500})
     packed = gzip.compress(raw)
     edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=5_000)),)
     client = edge_world.client()
     fits = tracking.MIN_INFLATED_PER_MINUTE // len(raw)
-    answers = [await client.post("/api/v1/track/batch", packed, headers=headers) for _ in range(fits + 3)]
+    answers = [
+        await client.post("/api/v1/track/batch", packed, headers=headers) for _ in range(fits + 3)
+    ]
     assert [answer.status for answer in answers] == [202] * fits + [429] * 3
     assert "compressed" in answers[-1].json()["detail"] and len(understood) == fits * 500
-    assert (await client.post("/api/v1/track/batch", {"events": [EVENT]}, headers=PAGE)).status == 202
+    assert (
+        await client.post("/api/v1/track/batch", {"events": [EVENT]}, headers=PAGE)
+    ).status == 202
 
 
 def packed(*, head: str, item: str, count: int) -> bytes:
@@ -123,30 +136,45 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 )
 @pytest.mark.parametrize("item", ["[]", "0.1", "{}"])
 async def test_a_stranger_s_compressed_body_is_not_taken_apart(
-    edge_world: EdgeWorld, decoded: list[int], head: str, headers: dict[str, str], status: int, item: str
+    edge_world: EdgeWorld,
+    decoded: list[int],
+    head: str,
+    headers: dict[str, str],
+    status: int,
+    item: str,
 ) -> None:
     """Before: 2 kB of gzip that are 700,000 empty lists took 1.5 s of the loop, without any key."""
     headers = headers | {"content-encoding": "gzip"}
     events = head + '"events":[{"type":"lead"}],'
     for path, start in (("lead", head), ("batch", events)):
         raw = packed(head=start, item=item, count=100_000)
-        assert (await edge_world.client().post(f"/api/v1/track/{path}", raw, headers=headers)).status == status
+        assert (
+            await edge_world.client().post(f"/api/v1/track/{path}", raw, headers=headers)
+        ).status == status
     assert decoded == []
 
 
-async def test_a_compressed_body_has_no_more_values_than_a_plain_one(edge_world: EdgeWorld, decoded: list[int]) -> None:
+async def test_a_compressed_body_has_no_more_values_than_a_plain_one(
+    edge_world: EdgeWorld, decoded: list[int]
+) -> None:
     raw = packed(head=f'"funnel":"{PUBLIC_KEY}",', item="[]", count=600_000)
-    answer = await edge_world.client().post("/api/v1/track/lead", raw, headers=PAGE | {"content-encoding": "gzip"})
+    answer = await edge_world.client().post(
+        "/api/v1/track/lead", raw, headers=PAGE | {"content-encoding": "gzip"}
+    )
     assert (answer.status, decoded) == (400, [])
     assert [error["field"] for error in answer.json()["errors"]] == ["(body)"]
 
 
-async def test_many_small_values_weigh_more_than_their_bytes(edge_world: EdgeWorld, decoded: list[int]) -> None:
+async def test_many_small_values_weigh_more_than_their_bytes(
+    edge_world: EdgeWorld, decoded: list[int]
+) -> None:
     edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=1_000)),)
     client, headers = edge_world.client(), PAGE | {"content-encoding": "gzip"}
     raw = packed(head=f'"funnel":"{PUBLIC_KEY}",', item="0", count=250_000)
     fits = tracking.MIN_INFLATED_PER_MINUTE // (250_000 * glance.VALUE_BYTES)
-    answers = [await client.post("/api/v1/track/lead", raw, headers=headers) for _ in range(fits + 2)]
+    answers = [
+        await client.post("/api/v1/track/lead", raw, headers=headers) for _ in range(fits + 2)
+    ]
     assert [answer.status for answer in answers] == [202] * fits + [429] * 2
     assert len(decoded) == fits
 
@@ -176,10 +204,15 @@ def test_one_event_over_the_limit_is_never_read_on_the_short_way(
     def visit(event: dict[str, str]) -> bool:
         headers = [(b"origin", LANDING.encode()), (b"host", b"x")]
         body = msgspec.json.encode(event)
-        return edge.begin(Request.whole("POST", "/api/v1/track/pageview", headers=headers, body=body, peer=None), reply)
+        return edge.begin(
+            Request.whole("POST", "/api/v1/track/pageview", headers=headers, body=body, peer=None),
+            reply,
+        )
 
     assert visit(EVENT)
-    assert not visit(EVENT | {"order_id": "a\0b"}), "the usual way names what is wrong, and spends for it"
+    assert not visit(EVENT | {"order_id": "a\0b"}), (
+        "the usual way names what is wrong, and spends for it"
+    )
     assert visit(EVENT)
     assert len(understood) == 3
     assert not visit(EVENT)
@@ -212,5 +245,7 @@ async def test_a_webhook_s_rate_is_asked_before_its_body_is_parsed(edge_world: E
         gateways=edge_world.gateways,
         clock=edge_world.clock,
     )
-    answer = await Client(edge).post(f"/api/v1/webhooks/signed/{TOKEN}", b"[]", headers={"x-signature": SECRET})
+    answer = await Client(edge).post(
+        f"/api/v1/webhooks/signed/{TOKEN}", b"[]", headers={"x-signature": SECRET}
+    )
     assert (answer.status, answer.headers["retry-after"], parsed) == (429, "7", [])

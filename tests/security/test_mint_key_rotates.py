@@ -1,7 +1,9 @@
-"""Attack: somebody once had the keyring, and computes every webhook URL and server key of today and tomorrow.
+"""Attack: somebody once had the keyring, and computes every webhook URL and server key of today and
+tomorrow.
 
-Operator, broker and edge are real. The mint key is rotated: URLs and keys of before are taken beside the new ones, and
-nobody computes these from what was known; once they are retired, those of before lead nowhere.
+Operator, broker and edge are real. The mint key is rotated: URLs and keys of before are taken
+beside the new ones, and nobody computes these from what was known; once they are retired, those of
+before lead nowhere.
 """
 
 from __future__ import annotations
@@ -76,8 +78,12 @@ class Site:
         answers = [
             await self.http.post(f"/t/loja/api/v1/webhooks/kirvano/{token}", content=b"{}"),
             await self.http.get("/t/loja/s.js", params={"f": keys["public_key"]}),
-            await self.http.post("/t/loja/api/v1/track/pageview", json=page, headers={"origin": PAGE}),
-            await self.http.post("/t/loja/api/v1/track/lead", json={"funnel": "curso"}, headers=server),
+            await self.http.post(
+                "/t/loja/api/v1/track/pageview", json=page, headers={"origin": PAGE}
+            ),
+            await self.http.post(
+                "/t/loja/api/v1/track/lead", json={"funnel": "curso"}, headers=server
+            ),
         ]
         return [answer.status_code for answer in answers]
 
@@ -85,15 +91,27 @@ class Site:
         """How often keys of before were used, by which."""
         lines = (await self.http.get(f"{self.http.probes}/metrics")).text.splitlines()
         mine = [
-            line for line in lines if line.startswith("sinal_ingest_earlier_keys_total{") and 'tenant="loja"' in line
+            line
+            for line in lines
+            if line.startswith("sinal_ingest_earlier_keys_total{") and 'tenant="loja"' in line
         ]
-        return {line.partition('what="')[2].partition('"')[0]: float(line.rpartition(" ")[2]) for line in mine}
+        return {
+            line.partition('what="')[2].partition('"')[0]: float(line.rpartition(" ")[2])
+            for line in mine
+        }
 
 
 @pytest.fixture
 async def site(bus: Bus, client: Client) -> AsyncIterator[Site]:
-    """A platform whose keyring is known to somebody; the edge's keyring never changes, and needs no mint key."""
-    assert (await Provisioner(client, KNOWN).reconcile([compiled(KNOWN).plans[0]])).tenants["loja"].ready
+    """A platform whose keyring is known to somebody.
+
+    The edge's keyring never changes, and needs no mint key.
+    """
+    assert (
+        (await Provisioner(client, KNOWN).reconcile([compiled(KNOWN).plans[0]]))
+        .tenants["loja"]
+        .ready
+    )
     plans = Plans(bus, KNOWN)
     await plans.start()
     server = IngestServer(Settings(port=0), bus, plans, keyring=KNOWN)
@@ -124,20 +142,28 @@ async def test_old_and_new_together_then_the_new_alone(site: Site) -> None:
     assert await site.answers(KNOWN) == [401, 404, 404, 401]
 
 
-async def test_a_key_of_before_is_told_of_once(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_key_of_before_is_told_of_once(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
     await site.runs_with(KNOWN.rotate_mint(now=int(time.time())))
     for _ in range(3):
         await site.answers(KNOWN)
     told = [line for line in capsys.readouterr().out.splitlines() if "ingest.earlier_key" in line]
     assert len(told) == 3  # one of each
     found = compiled(KNOWN).minted["loja"]
-    assert not any(key in line for line in told for key in (found["webhooks"]["vendas"]["token"], "sk_", "fk_"))
+    assert not any(
+        key in line for line in told for key in (found["webhooks"]["vendas"]["token"], "sk_", "fk_")
+    )
 
 
-async def test_the_operator_writes_a_plan_again_when_it_is_started_with_another_mint_key(site: Site) -> None:
+async def test_the_operator_writes_a_plan_again_when_it_is_started_with_another_mint_key(
+    site: Site,
+) -> None:
     rotated = KNOWN.rotate_mint(now=1)
     plan = compiled(rotated).plans[0]
-    assert msgspec.structs.replace(plan, integrations=()) != msgspec.structs.replace(compiled(KNOWN).plans[0])
+    assert msgspec.structs.replace(plan, integrations=()) != msgspec.structs.replace(
+        compiled(KNOWN).plans[0]
+    )
     report = await Provisioner(site.client, rotated).reconcile([plan])
     assert report.tenants["loja"].result == "updated"
     report = await Provisioner(site.client, rotated).reconcile([plan])

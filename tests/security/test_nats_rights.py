@@ -1,7 +1,8 @@
-"""Attack: the edge is taken over, and with it its user of NATS: it writes plans, reads queues, deletes streams.
+"""Attack: the edge is taken over, and with it its user of NATS: it writes plans, reads queues,
+deletes streams.
 
-Every role of a running platform has its own user here. Its real work passes, and the server refuses nothing of it; of
-what is not its work, the server refuses everything.
+Every role of a running platform has its own user here. Its real work passes, and the server refuses
+nothing of it; of what is not its work, the server refuses everything.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ from tests.support.platform import ROLES, Platform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = "https://loja.example"
-BUCKETS = (names.PLANS_BUCKET, names.QUARANTINE_BUCKET, names.STATUS_BUCKET, names.DEPARTURES_BUCKET)
+BUCKETS = (
+    names.PLANS_BUCKET,
+    names.QUARANTINE_BUCKET,
+    names.STATUS_BUCKET,
+    names.DEPARTURES_BUCKET,
+)
 REFUSED = ("Violation", "violation")
 DOCS = Path(__file__).parents[2] / "docs" / "operators" / "install.md"
 
@@ -50,7 +56,10 @@ class NatsWithUsers(Nats):
         lines = super()._config().splitlines()
         stage = f'{{ user: "sinal", password: "{self._password}" }}'
         block = f"authorization {{ users: [\n{stage}\n{users(password)}\n] }}"
-        return "\n".join([block if line.startswith("authorization") else line for line in lines]) + "\n"
+        return (
+            "\n".join([block if line.startswith("authorization") else line for line in lines])
+            + "\n"
+        )
 
 
 class Apart(Platform):
@@ -58,7 +67,9 @@ class Apart(Platform):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, [EXAMPLES], settings={"SINAL_FACTS_INTERVAL_S": "1"})
-        self.users = NatsWithUsers(folder / "nats", password="nats", log=folder / "logs" / "nats.log")
+        self.users = NatsWithUsers(
+            folder / "nats", password="nats", log=folder / "logs" / "nats.log"
+        )
         self.nats = self.users
 
     def _environment(self, role: str) -> dict[str, str]:
@@ -98,7 +109,9 @@ async def sell(platform: Apart, session: aiohttp.ClientSession, order: str) -> N
     }  # fmt: skip
     proof = {"x-hotmart-hottok": hottok()}
     for body in (sale, {"no": "sale"}):
-        async with session.post(platform.webhook("loja", "hotmart"), json=body, headers=proof) as one:
+        async with session.post(
+            platform.webhook("loja", "hotmart"), json=body, headers=proof
+        ) as one:
             assert one.status == 202, await one.text()
 
 
@@ -108,7 +121,11 @@ def hottok() -> str:
 
     for file in EXAMPLES.glob("*.yaml"):
         for document in yaml.safe_load_all(file.read_text()):
-            if document and document["kind"] == "Secret" and "hottok" in document.get("stringData", {}):
+            if (
+                document
+                and document["kind"] == "Secret"
+                and "hottok" in document.get("stringData", {})
+            ):
                 return str(document["stringData"]["hottok"])
     raise LookupError("hottok")
 
@@ -135,7 +152,8 @@ async def test_all_roles_do_their_work_and_nothing_of_it_is_refused(platform: Ap
             while (await asked("GET", f"privacy/erasures/{erasure['id']}"))["state"] != "done":
                 await asyncio.sleep(0.2)
 
-        for role in ("match", "dispatch", "ingest"):  # and from the start once more, on what is there
+        # and from the start once more, on what is there
+        for role in ("match", "dispatch", "ingest"):
             await platform.roles[role].stop()
             platform.start_role(role)
         await platform.roles["ingest"].ready(lambda: platform._ready("ingest"))
@@ -218,9 +236,14 @@ WORKERS = [role for role in RIGHTS if role != "operator"]
 
 
 @pytest.mark.parametrize("role", WORKERS)
-async def test_nobody_but_the_operator_writes_plans_and_makes_streams(server: NatsProcess, role: str) -> None:
+async def test_nobody_but_the_operator_writes_plans_and_makes_streams(
+    server: NatsProcess, role: str
+) -> None:
     more = EDGE_ONLY if role == "ingest" else {}
-    assert await refused_of(server, role, [*WRITES.values(), *more.values()]) == [*WRITES.values(), *more.values()]
+    assert await refused_of(server, role, [*WRITES.values(), *more.values()]) == [
+        *WRITES.values(),
+        *more.values(),
+    ]
 
 
 async def refused_of(server: NatsProcess, role: str, subjects: list[str]) -> list[str]:
@@ -231,7 +254,11 @@ async def refused_of(server: NatsProcess, role: str, subjects: list[str]) -> lis
         await client.publish(subject, b"{}")
     await eventually(lambda: len(heard) >= len(subjects), timeout_s=20)
     await client.close()
-    return [subject for subject in subjects if any(f'publish to "{subject.lower()}"' in line for line in heard)]
+    return [
+        subject
+        for subject in subjects
+        if any(f'publish to "{subject.lower()}"' in line for line in heard)
+    ]
 
 
 @pytest.mark.parametrize("role", WORKERS)
@@ -249,7 +276,9 @@ async def test_nobody_hears_what_others_are_answered(server: NatsProcess, role: 
         await client.subscribe(subject)
     await client.flush()
     await eventually(lambda: len(heard) >= len(foreign))
-    assert all(any(f'subscription to "{subject.lower()}"' in line for line in heard) for subject in foreign)
+    assert all(
+        any(f'subscription to "{subject.lower()}"' in line for line in heard) for subject in foreign
+    )
     await client.close()
 
 

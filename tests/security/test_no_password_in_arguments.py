@@ -1,4 +1,7 @@
-"""Attack: who may list processes of a node reads the evaluation Redis' password; before, it stood in its arguments."""
+"""Attack: who may list processes of a node reads the evaluation Redis' password.
+
+Before, it stood in its arguments.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ def served(tmp_path: Path) -> Iterator[tuple[int, int]]:
     values = yaml.safe_load(VALUES.read_text())["evaluation"]["redis"]
     (tmp_path / "redis-server").symlink_to(program() or "")
     port = free_port()
-    args = [one.replace("redis-server -", f"redis-server - --port {port}") for one in values["args"]]
+    args = [
+        one.replace("redis-server -", f"redis-server - --port {port}") for one in values["args"]
+    ]
     sh = shutil.which(values["command"][0])
     assert sh is not None
     path = f"{tmp_path}:{os.environ['PATH']}"
@@ -52,7 +57,9 @@ def test_the_password_is_asked_for_and_stands_in_no_argument(served: tuple[int, 
             except redis.ConnectionError:
                 assert time.monotonic() < deadline, "Redis does not answer"
                 time.sleep(0.02)
-        assert client.config_get("save") == {"save": ""} or client.config_get("save") == {b"save": b""}
+        assert client.config_get("save") == {"save": ""} or client.config_get("save") == {
+            b"save": b""
+        }
     with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
     arguments = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -1,4 +1,5 @@
-"""Attacks that held: every operation of the API without a key, with too small a key, and upon another tenant.
+"""Attacks that held: every operation of the API without a key, with too small a key, and upon
+another tenant.
 
 The list is the API's own document, so that an operation that is added is attacked as well.
 """
@@ -26,7 +27,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/replay": {},
     "/api/v1/suspensions": {"kind": "Funnel", "name": "curso", "suspended": True},
 }
-BAD_KEYS = ["", "Bearer null", f"Basic {ADMIN_KEY}", f"Bearer {ADMIN_KEY}x", f"Bearer {ADMIN_KEY}, Bearer {ADMIN_KEY}"]
+BAD_KEYS = [
+    "",
+    "Bearer null",
+    f"Basic {ADMIN_KEY}",
+    f"Bearer {ADMIN_KEY}x",
+    f"Bearer {ADMIN_KEY}, Bearer {ADMIN_KEY}",
+]
 
 
 PAST_THEIR_OPERATION: list[tuple[str, dict[str, Any]]] = [
@@ -65,7 +72,9 @@ def at(path: str, **values: str) -> str:
 
 
 def key(api: RunningApi, role: str, tenant: str | None = "loja") -> str:
-    made = api.ask("POST", "/api/v1/keys", json={"tenant": tenant, "role": role, "name": "a test's"})
+    made = api.ask(
+        "POST", "/api/v1/keys", json={"tenant": tenant, "role": role, "name": "a test's"}
+    )
     found: str = made.json()["key"]
     return found
 
@@ -79,10 +88,20 @@ def test_no_operation_answers_without_a_key(running_api: RunningApi) -> None:
     for method, path, _ in operations(running_api):
         options = content(path) if method != "GET" else {}
         for presented in BAD_KEYS:
-            answer = running_api.ask(method, at(path), headers={"Authorization": presented}, **options)
+            answer = running_api.ask(
+                method, at(path), headers={"Authorization": presented}, **options
+            )
             assert answer.status_code == 401, (method, path, presented, answer.text)
-        smuggled = {"Authorization": "", "X-Authorization": f"Bearer {ADMIN_KEY}", "Cookie": f"key={ADMIN_KEY}"}
-        query = {"key": ADMIN_KEY, "access_token": ADMIN_KEY, "authorization": f"Bearer {ADMIN_KEY}"}
+        smuggled = {
+            "Authorization": "",
+            "X-Authorization": f"Bearer {ADMIN_KEY}",
+            "Cookie": f"key={ADMIN_KEY}",
+        }
+        query = {
+            "key": ADMIN_KEY,
+            "access_token": ADMIN_KEY,
+            "authorization": f"Bearer {ADMIN_KEY}",
+        }
         answer = running_api.ask(method, at(path), headers=smuggled, params=query, **options)
         assert answer.status_code == 401, (method, path)
 
@@ -99,14 +118,21 @@ def test_a_viewer_changes_nothing(running_api: RunningApi, tenant: str | None) -
 
 
 def test_a_tenant_s_admin_does_not_learn_that_another_is_there(running_api: RunningApi) -> None:
-    """`outra` is there and `nobody` is not: both are answered alike, and nothing is done to either."""
+    """`outra` is there and `nobody` is not: both are answered alike, and nothing is done to
+    either.
+    """
     admin = key(running_api, "admin")
     schemas = running_api.app.openapi()["components"]["schemas"]
     asked = 0
     for method, path, operation in operations(running_api):
         asks: list[tuple[str, dict[str, Any]]] = []
         names = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}
-        schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        schema = (
+            operation.get("requestBody", {})
+            .get("content", {})
+            .get("application/json", {})
+            .get("schema", {})
+        )
         fields = schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
         for tenant in ("outra", "nobody"):
             if "tenant" in names:
@@ -116,12 +142,21 @@ def test_a_tenant_s_admin_does_not_learn_that_another_is_there(running_api: Runn
             if "tenant" in fields:
                 asks.append((path, content(path, tenant=tenant)))
         answers = [running_api.ask(method, url, key=admin, **options) for url, options in asks]
-        assert {answer.status_code for answer in answers} <= {404}, (method, path, [a.text for a in answers])
-        assert len({answer.text.replace("outra", "nobody") for answer in answers}) <= 1, (method, path)
+        assert {answer.status_code for answer in answers} <= {404}, (
+            method,
+            path,
+            [a.text for a in answers],
+        )
+        assert len({answer.text.replace("outra", "nobody") for answer in answers}) <= 1, (
+            method,
+            path,
+        )
         asked += len(answers)
     assert asked >= 2 * 20
     assert running_api.ask("POST", "/api/v1/tenants/outra/handover", key=admin).status_code == 403
-    assert [row["tenant"] for row in running_api.ask("GET", "/api/v1/keys").json()["keys"]] == ["loja"]
+    assert [row["tenant"] for row in running_api.ask("GET", "/api/v1/keys").json()["keys"]] == [
+        "loja"
+    ]
 
 
 def test_a_body_does_not_reach_past_its_operation(running_api: RunningApi) -> None:
@@ -134,7 +169,12 @@ def test_a_body_does_not_reach_past_its_operation(running_api: RunningApi) -> No
 
 def test_no_page_of_a_stranger_may_read_an_answer(running_api: RunningApi) -> None:
     origin = {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}
-    for method, path in (("GET", "/api/v1/events"), ("OPTIONS", "/api/v1/events"), ("GET", "/docs"), ("GET", "/")):
+    for method, path in (
+        ("GET", "/api/v1/events"),
+        ("OPTIONS", "/api/v1/events"),
+        ("GET", "/docs"),
+        ("GET", "/"),
+    ):
         answer = running_api.ask(method, path, headers=origin)
         assert not [name for name in answer.headers if name.startswith("access-control")]
         assert "evil.example" not in answer.text

@@ -1,7 +1,8 @@
-"""Attack: whoever answers for a script's host reads the admin key that a person pastes into the API's page.
+"""Attack: whoever answers for a script's host reads the admin key that a person pastes into the
+API's page.
 
-Before: /docs loaded Swagger UI from a network of others, without integrity; it might be framed, and answers that hold a
-key might be kept by caches.
+Before: /docs loaded Swagger UI from a network of others, without integrity; it might be framed, and
+answers that hold a key might be kept by caches.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ NOTHING: Any = None  # these routes ask nobody
 
 async def get(path: str) -> httpx.Response:
     app = build(Parts(NOTHING, NOTHING, NOTHING, None))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://api"
+    ) as client:
         return await client.get(path)
 
 
@@ -42,17 +45,25 @@ async def test_the_page_names_no_other_host_and_holds_no_script() -> None:
 
 async def test_a_browser_runs_nothing_else_beside_it_and_shows_it_in_no_frame() -> None:
     policy = dict(
-        part.strip().split(" ", 1) for part in (await get("/docs")).headers["content-security-policy"].split(";")
+        part.strip().split(" ", 1)
+        for part in (await get("/docs")).headers["content-security-policy"].split(";")
     )
     assert policy["default-src"] == "'self'" and policy["frame-ancestors"] == "'none'"
-    assert not {"script-src", "style-src", "connect-src"} & policy.keys(), "only what default-src says"
+    assert not {"script-src", "style-src", "connect-src"} & policy.keys(), (
+        "only what default-src says"
+    )
     assert policy["img-src"] == "'self' data:"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/page.js", "/openapi.json", "/healthz", "/api/v1/keys", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/docs", "/docs/page.js", "/openapi.json", "/healthz", "/api/v1/keys", "/nowhere"]
+)
 async def test_every_answer_says_what_browsers_may_do_with_it(path: str) -> None:
     headers = (await get(path)).headers
-    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == (
+        "nosniff",
+        "no-referrer",
+    )
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["cache-control"] == "no-store"
 

@@ -1,6 +1,8 @@
-"""Attack on privacy: what a page's URL says of a person, under whatever name, is neither stored, sent nor logged.
+"""Attack on privacy: what a page's URL says of a person, under whatever name, is neither stored,
+sent nor logged.
 
-Before: two lists differed, so `?surname=`, `username`, `buyername` and `customername` were stored in clear.
+Before: two lists differed, so `?surname=`, `username`, `buyername` and `customername` were stored
+in clear.
 """
 
 from __future__ import annotations
@@ -38,8 +40,15 @@ names = st.sampled_from(NAMES)
 spellings = st.sampled_from(["{}", "form_{}", "data[{}]", "FORM.{}", "lead-{}"])
 
 
-@given(name=names, spelling=spellings, upper=st.booleans(), before=st.sampled_from(["", "utm_source=fb&", "a=1&"]))
-def test_edge_and_dispatch_drop_the_same_parameters(name: str, spelling: str, upper: bool, before: str) -> None:
+@given(
+    name=names,
+    spelling=spellings,
+    upper=st.booleans(),
+    before=st.sampled_from(["", "utm_source=fb&", "a=1&"]),
+)
+def test_edge_and_dispatch_drop_the_same_parameters(
+    name: str, spelling: str, upper: bool, before: str
+) -> None:
     parameter = spelling.format(name.upper() if upper else name)
     url = f"{BASE}?{before}{quote(parameter)}=Silva"
     kept = f"{BASE}?{before.rstrip('&')}".rstrip("?")
@@ -67,7 +76,9 @@ def test_a_name_run_together_is_as_personal_as_one_in_words() -> None:
         assert not personal.is_personal(name, "Nov"), name
 
 
-@pytest.mark.parametrize("key", ["surname", "buyer_name", "customer_name", "user_name", "celular", "rg", "nascimento"])
+@pytest.mark.parametrize(
+    "key", ["surname", "buyer_name", "customer_name", "user_name", "celular", "rg", "nascimento"]
+)
 def test_logs_mask_values_under_such_names(key: str) -> None:
     stream, root = io.StringIO(), logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -1,6 +1,9 @@
-"""Attack: nothing but a GET. `/metrics` of ingest and API named every tenant and destination, `/readyz` what they need.
+"""Attack: nothing but a GET.
 
-Before: both answered to anybody on the listener that a Service, an Ingress of `/` or a tunnel publishes.
+`/metrics` of ingest and API named every tenant and destination, `/readyz` what they need.
+
+Before: both answered to anybody on the listener that a Service, an Ingress of `/` or a tunnel
+publishes.
 """
 
 from __future__ import annotations
@@ -46,7 +49,12 @@ async def test_roles_as_processes_tell_scrapers_alone(tmp_path: Path) -> None:
         edge = (await client.get(f"{platform.url('ingest')}/readyz")).json()
         assert (edge["ready"], edge["nats"], edge["draining"]) == (True, True, False)
         api = (await client.get(f"{platform.url('api')}/readyz")).json()
-        assert {name for name in api if api[name] is True} >= {"postgres", "migrations", "nats", "plans"}
+        assert {name for name in api if api[name] is True} >= {
+            "postgres",
+            "migrations",
+            "nats",
+            "plans",
+        }
 
 
 async def ready(client: httpx.AsyncClient, url: str) -> bool:
@@ -87,7 +95,10 @@ def test_probes_of_the_chart_ask_a_port_that_no_service_leads_to(role: str) -> N
             continue
         (container,) = one["spec"]["template"]["spec"]["containers"]
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        probes = [container[f"{name}Probe"]["httpGet"]["port"] for name in ("startup", "liveness", "readiness")]
+        probes = [
+            container[f"{name}Probe"]["httpGet"]["port"]
+            for name in ("startup", "liveness", "readiness")
+        ]
         assert probes == ["metrics"] * 3, page
         if role in PUBLISHED:
             assert ports == {"http": 8080, "metrics": 8081}

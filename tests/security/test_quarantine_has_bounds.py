@@ -1,7 +1,8 @@
-"""Attack: a tenant, or whoever knows the URL of an unsigned gateway, sends bodies that nobody understands.
+"""Attack: a tenant, or whoever knows the URL of an unsigned gateway, sends bodies that nobody
+understands.
 
-Before: each up to 1 MiB was kept, 60,000 a minute, in one bucket without a bound; a viewer's list read all of them; an
-erasure searched them for minutes while those of all other tenants waited.
+Before: each up to 1 MiB was kept, 60,000 a minute, in one bucket without a bound; a viewer's list
+read all of them; an erasure searched them for minutes while those of all other tenants waited.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ noise = random.Random(4).randbytes
 
 
 async def keep(sealed: SealedQuarantine, raw: bytes, *, tenant: str = "loja") -> str:
-    return await sealed.keep(tenant=tenant, integration="vendas", gateway="open", raw=raw, reason="not JSON")
+    return await sealed.keep(
+        tenant=tenant, integration="vendas", gateway="open", raw=raw, reason="not JSON"
+    )
 
 
 class Counting(QuarantineBucket):
@@ -68,11 +71,21 @@ class Counting(QuarantineBucket):
 
 def not_kept(tenant: str) -> float:
     samples = [sample for family in metrics.QUARANTINE_FULL.collect() for sample in family.samples]
-    return sum(one.value for one in samples if one.labels["tenant"] == tenant and one.name.endswith("_total"))
+    return sum(
+        one.value
+        for one in samples
+        if one.labels["tenant"] == tenant and one.name.endswith("_total")
+    )
 
 
 def quarantined(bus: Bus, bucket: QuarantineBucket) -> Quarantined:
-    return Quarantined(bucket=bucket, keyring=KEYRING, plans=StaticPlans(), gateways={}, out=EventPublisher(bus=bus))
+    return Quarantined(
+        bucket=bucket,
+        keyring=KEYRING,
+        plans=StaticPlans(),
+        gateways={},
+        out=EventPublisher(bus=bus),
+    )
 
 
 async def test_beyond_its_share_a_tenant_has_heads_and_digests_kept_then_nothing_and_is_told(
@@ -92,21 +105,32 @@ async def test_beyond_its_share_a_tenant_has_heads_and_digests_kept_then_nothing
     assert digests == [False, False] + [True] * 10
     assert not_kept("loja") == before + 12
     [told] = tally._refusing.untold(10)
-    assert (told.reason, told.tenant, told.integration, told.deliveries) == ("quarantine_full", "loja", "vendas", 12)
+    assert (told.reason, told.tenant, told.integration, told.deliveries) == (
+        "quarantine_full",
+        "loja",
+        "vendas",
+        12,
+    )
     await keep(sealed, noise(1024 * 1024), tenant="outra")
-    assert [one.body_sha256 for one in (await quarantined(bus, bucket).page("outra")).deliveries] == [None]
+    assert [
+        one.body_sha256 for one in (await quarantined(bus, bucket).page("outra")).deliveries
+    ] == [None]
     again = await quarantined(bus, bucket).reparse("loja", ids[5])
     assert again is not None and again.result != "released"
 
 
-async def test_who_has_many_tenants_leaves_room_for_the_others(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_has_many_tenants_leaves_room_for_the_others(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each alone is within its share; together their shares are more than the bucket."""
     kib = 1024
     monkeypatch.setitem(desired.MAX_BYTES, names.QUARANTINE_BUCKET, 4_000 * kib)
     config = desired.bucket(names.QUARANTINE_BUCKET, replicas=1)
     await bus.api(f"STREAM.CREATE.{config['name']}", msgspec.json.encode(config))
     bucket = QuarantineBucket(bus)
-    sealed = SealedQuarantine(bucket=bucket, keyring=KEYRING, shares=Shares(bucket, max_bytes=500 * kib))
+    sealed = SealedQuarantine(
+        bucket=bucket, keyring=KEYRING, shares=Shares(bucket, max_bytes=500 * kib)
+    )
     for rival in range(12):
         for _ in range(6):
             await keep(sealed, noise(90 * kib), tenant=f"rival-{rival}")
@@ -114,19 +138,29 @@ async def test_who_has_many_tenants_leaves_room_for_the_others(bus: Bus, monkeyp
     assert free is not None and free > 1_000 * kib
     fresh = Shares(bucket, max_bytes=500 * kib)  # of another process, which has not seen them come
     await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING, shares=fresh), noise(90 * kib))
-    assert [one.body_sha256 for one in (await quarantined(bus, bucket).page("loja")).deliveries] == [None]
+    assert [
+        one.body_sha256 for one in (await quarantined(bus, bucket).page("loja")).deliveries
+    ] == [None]
 
 
 async def test_who_may_write_a_delivery_takes_no_other_away(bus: Bus, client: Client) -> None:
-    """The edge's user of NATS may write to the bucket; a header that rolls the stream up would empty it."""
+    """The edge's user of NATS may write to the bucket.
+
+    A header that rolls the stream up would empty it.
+    """
     bucket, stream = QuarantineBucket(bus), f"KV_{names.QUARANTINE_BUCKET}"
-    await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING), b"<html>")  # makes it, where no provisioner has
+    # makes it, where no provisioner has
+    await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING), b"<html>")
     before = desired.bucket(names.QUARANTINE_BUCKET, replicas=1) | {"allow_rollup_hdrs": True}
     subject = f"$KV.{names.QUARANTINE_BUCKET}.rival.1"
     for way in ("made on first use", "made by an older release, and looked at by this one"):
         for what in ("all", "sub"):
             await client.request(subject, b"x", headers={"Nats-Rollup": what}, timeout=60)
-        assert set(await bucket.held()) >= {("loja", key[1]) for key in await bucket.held("loja")} != set(), way
+        assert (
+            set(await bucket.held())
+            >= {("loja", key[1]) for key in await bucket.held("loja")}
+            != set()
+        ), way
         await client.jetstream().delete_stream(stream)
         await bus.api(f"STREAM.CREATE.{stream}", msgspec.json.encode(before))
         await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING), b"<html>")
@@ -154,7 +188,8 @@ async def test_a_viewer_s_list_reads_heads_not_bodies(bus: Bus) -> None:
 async def test_what_an_older_release_kept_in_parts_is_listed_and_searched(bus: Bus) -> None:
     bucket = QuarantineBucket(bus)
     raw = b"ana@example.com " + noise(900_000)
-    kept_id = await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING), b"<html>")  # makes the bucket
+    # makes the bucket
+    kept_id = await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING), b"<html>")
     older = kept_id[:-4] + "0000"
     head = Kept(
         id=older, tenant="loja", integration="vendas", gateway="open", reason="r", received_at=1,
@@ -162,7 +197,10 @@ async def test_what_an_older_release_kept_in_parts_is_listed_and_searched(bus: B
     )  # fmt: skip
     blob = msgspec.msgpack.encode(seal_as_before(raw, head))
     for at, start in reversed(list(enumerate(range(0, len(blob), PART_BYTES)))):
-        await bucket.write(f"{bucket.PREFIX}loja.{older}" + (f".{at}" if at else ""), blob[start : start + PART_BYTES])
+        await bucket.write(
+            f"{bucket.PREFIX}loja.{older}" + (f".{at}" if at else ""),
+            blob[start : start + PART_BYTES],
+        )
     page = await quarantined(bus, bucket).page("loja")
     sizes = {one.id: one.sealed_bytes for one in page.deliveries}
     assert set(sizes) == {kept_id, older} and sizes[older] > 890_000
@@ -174,20 +212,27 @@ def seal_as_before(raw: bytes, head: Kept) -> Kept:
     """Version 1 with the whole body in it."""
     assert seal(b"small", head=head, keyring=KEYRING).v == 1  # what fits a head is still sealed so
     key = _tenant_key(KEYRING, head.kid, head.tenant)
-    return msgspec.structs.replace(head, ciphertext=AESGCM(key).encrypt(head.nonce, zlib.compress(raw), _bound(head)))
+    return msgspec.structs.replace(
+        head, ciphertext=AESGCM(key).encrypt(head.nonce, zlib.compress(raw), _bound(head))
+    )
 
 
-async def test_deliveries_that_nobody_understands_have_a_rate_of_their_own(edge_world: EdgeWorld) -> None:
+async def test_deliveries_that_nobody_understands_have_a_rate_of_their_own(
+    edge_world: EdgeWorld,
+) -> None:
     headers = {"x-signature": SECRET}
     client = edge_world.client()
     path = f"/api/v1/webhooks/signed/{TOKEN}"
-    answers = [await client.post(path, b"<html>", headers=headers) for _ in range(UNREADABLE_PER_MINUTE + 1)]
+    answers = [
+        await client.post(path, b"<html>", headers=headers)
+        for _ in range(UNREADABLE_PER_MINUTE + 1)
+    ]
     assert {answer.status for answer in answers[:-1]} == {202}
     assert answers[-1].status == 429 and int(answers[-1].headers["retry-after"]) >= 1
     assert len(edge_world.quarantine.kept) == UNREADABLE_PER_MINUTE
-    assert (await client.post(path, msgspec.json.encode([a_sale()]), headers=headers)).status == 202, (
-        "sales are not held up by it"
-    )
+    assert (
+        await client.post(path, msgspec.json.encode([a_sale()]), headers=headers)
+    ).status == 202, "sales are not held up by it"
 
 
 @pytest.mark.parametrize(("filler", "field"), [(b"a%d@b%d.example ", "em"), (b"119%08d %d,", "ph")])
@@ -197,7 +242,9 @@ def test_a_body_made_of_people_is_not_searched_for_long(filler: bytes, field: st
     with pytest.raises(TooManyPeople, match=field):
         mentions(hostile, Forget(tenant="loja", emails=["0" * 64], phones=["1" * 64]), country="BR")
     assert time.process_time() - began < 3
-    assert mentions(filler % (1, 1) * MAX_FOUND + b" ana@example.com", ANA.forget("loja"), country="BR")
+    assert mentions(
+        filler % (1, 1) * MAX_FOUND + b" ana@example.com", ANA.forget("loja"), country="BR"
+    )
 
 
 async def test_an_erasure_with_much_to_search_holds_up_no_other_tenant_s_and_goes_on(
@@ -218,8 +265,12 @@ async def test_an_erasure_with_much_to_search_holds_up_no_other_tenant_s_and_goe
         return Eraser(room.database, store, incoming, quarantine, spools, plans, budget_s=budget_s)
 
     for slug in ("loja", "outra"):
-        audit = AuditEntry(actor="t", role="admin", action="privacy.erase", target=slug, tenant=slug)
-        await store.request(NewErasure(id=f"era_{slug}", subject=ANA.forget(slug), keys=[], audit=audit))
+        audit = AuditEntry(
+            actor="t", role="admin", action="privacy.erase", target=slug, tenant=slug
+        )
+        await store.request(
+            NewErasure(id=f"era_{slug}", subject=ANA.forget(slug), keys=[], audit=audit)
+        )
     one = eraser(budget_s=-1)
     with pytest.raises(Unfinished, match="1 of 2"):
         await one.run()
@@ -232,7 +283,9 @@ async def test_an_erasure_with_much_to_search_holds_up_no_other_tenant_s_and_goe
     assert await QuarantineBucket(bus).held("loja") == {}
 
 
-async def test_a_search_goes_on_where_its_time_was_up(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_search_goes_on_where_its_time_was_up(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sealed = SealedQuarantine(bucket=QuarantineBucket(bus), keyring=KEYRING)
     ids = [await keep(sealed, b"ana@example.com" if at % 2 else b"<html>") for at in range(6)]
     looked: list[int] = []
@@ -269,4 +322,6 @@ async def test_a_bucket_of_an_older_release_gets_its_bound_and_loses_nothing(
     own = msgspec.json.encode(before | {"max_bytes": 3 * 2**29})
     await bus.api(f"STREAM.UPDATE.{name}", own)
     await Provisioner(client, KEYRING).reconcile([])
-    assert (await js.stream_info(name)).config.max_bytes == 3 * 2**29, "what somebody configured stays"
+    assert (await js.stream_info(name)).config.max_bytes == 3 * 2**29, (
+        "what somebody configured stays"
+    )

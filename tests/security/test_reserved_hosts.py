@@ -1,7 +1,8 @@
-"""Attack: a tenant declares the host that all tenants share, and everybody's events are asked for at its door.
+"""Attack: a tenant declares the host that all tenants share, and everybody's events are asked for
+at its door.
 
-Before: `spec.ingest.hosts: [in.example.com]` turned every other tenant's webhook, script and tracking into 404, and
-gateways switch off URLs that answer errors.
+Before: `spec.ingest.hosts: [in.example.com]` turned every other tenant's webhook, script and
+tracking into 404, and gateways switch off URLs that answer errors.
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ from sinal_crds.loading import load_text
 from sinal_hub.ingest import app
 from sinal_hub.ingest.testing import Client
 
-from tests.support.fix_ingest import LANDING, OTHER, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, EdgeWorld, a_sale, a_tenant
+from tests.support.fix_ingest import (
+    LANDING,
+    OTHER,
+    PUBLIC_KEY,
+    SECRET,
+    SERVER_KEY,
+    TOKEN,
+    EdgeWorld,
+    a_sale,
+    a_tenant,
+)
 
 SHARED = "in.example.com"
 RESERVED = ReservedHosts.of(f"https://{SHARED}:8443", others=["api.example.com"])
@@ -83,17 +94,26 @@ async def statuses(client: Client) -> list[int]:
     body = msgspec.json.encode([a_sale()])
     page = {"funnel": PUBLIC_KEY, "url": f"{LANDING}/p"}
     answers = [
-        await client.post(f"/t/loja/api/v1/webhooks/signed/{TOKEN}", body, headers={"x-signature": SECRET}),
+        await client.post(
+            f"/t/loja/api/v1/webhooks/signed/{TOKEN}", body, headers={"x-signature": SECRET}
+        ),
         await client.get(f"/t/loja/s.js?f={PUBLIC_KEY}"),
         await client.post("/t/loja/api/v1/track/pageview", page, headers={"origin": LANDING}),
-        await client.post("/t/loja/api/v1/track/lead", page, headers={"authorization": f"Bearer {SERVER_KEY}"}),
+        await client.post(
+            "/t/loja/api/v1/track/lead", page, headers={"authorization": f"Bearer {SERVER_KEY}"}
+        ),
     ]
     return [answer.status for answer in answers]
 
 
 @pytest.mark.parametrize("host", [SHARED, "sinal-ingest.sinal.svc"])
 async def test_everybody_else_goes_on(edge_world: EdgeWorld, host: str) -> None:
-    assert await statuses(client_of(edge_world, reserved=RESERVED, host=host)) == [202, 200, 202, 202]
+    assert await statuses(client_of(edge_world, reserved=RESERVED, host=host)) == [
+        202,
+        200,
+        202,
+        202,
+    ]
 
 
 async def test_a_right_token_is_believed_whatever_host_it_came_to(edge_world: EdgeWorld) -> None:
@@ -102,5 +122,7 @@ async def test_a_right_token_is_believed_whatever_host_it_came_to(edge_world: Ed
     body = msgspec.json.encode([a_sale()])
     for path in (f"/api/v1/webhooks/signed/{TOKEN}", f"/t/loja/api/v1/webhooks/signed/{TOKEN}"):
         assert (await client.post(path, body, headers={"x-signature": SECRET})).status == 202
-    other = await client.post(f"/t/outra/api/v1/webhooks/signed/{TOKEN}", body, headers={"x-signature": SECRET})
+    other = await client.post(
+        f"/t/outra/api/v1/webhooks/signed/{TOKEN}", body, headers={"x-signature": SECRET}
+    )
     assert other.status in (401, 404)

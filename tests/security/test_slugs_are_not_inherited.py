@@ -1,7 +1,8 @@
-"""A slug that another Tenant takes brings it nothing: neither data nor keys nor quarantine of who had it before.
+"""A slug that another Tenant takes brings it nothing: neither data nor keys nor quarantine of who
+had it before.
 
-The data under a slug are bound to the Tenant's UID. Another Tenant that has the slug is held until the data are handed
-over or purged; a Tenant of the same namespace and name goes on.
+The data under a slug are bound to the Tenant's UID. Another Tenant that has the slug is held until
+the data are handed over or purged; a Tenant of the same namespace and name goes on.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class Platform:
         await eventually(lambda: plan.uid in (self._uid, self._held_uid))
 
     async def delete(self, plan: TenantPlan) -> None:
-        """Take a Tenant away, as its deletionPolicy says, and wait until the runtime has seen that."""
+        """Take a Tenant away, as its deletionPolicy says, and wait until the runtime has seen
+        that.
+        """
         await self.provisioner.reconcile([], [Retired.of(plan)])
         await eventually(lambda: plan.uid not in (self._uid, self._held_uid))
 
@@ -86,16 +89,22 @@ class Platform:
         found = self.plans.snapshot.held.get(SLUG)
         return found.plan.uid if found is not None else None
 
-    async def call(self, method: str, path: str, key: str = ADMIN_KEY, **options: Any) -> httpx.Response:
+    async def call(
+        self, method: str, path: str, key: str = ADMIN_KEY, **options: Any
+    ) -> httpx.Response:
         """One request to the API."""
         transport = httpx.ASGITransport(app=self.app)
         headers = {"Authorization": f"Bearer {key}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://api", headers=headers
+        ) as client:
             return await client.request(method, f"/api/v1/{path}", **options)
 
     async def key(self) -> str:
         """A new admin's key of the tenant, made by the platform's administrator."""
-        made = await self.call("POST", "keys", json={"tenant": SLUG, "role": "admin", "name": "console"})
+        made = await self.call(
+            "POST", "keys", json={"tenant": SLUG, "role": "admin", "name": "console"}
+        )
         assert made.status_code == 201, made.text
         found: str = made.json()["key"]
         return found
@@ -122,7 +131,11 @@ class Platform:
         """What the state of the platform says of things that are nobody's, by area and subject."""
         found = (await self.call("GET", "status")).json()["findings"]
         words = ("is not there", "is retained", "has a queue and no plan")
-        return {(one["area"], one["subject"]): one for one in found if any(word in one["detail"] for word in words)}
+        return {
+            (one["area"], one["subject"]): one
+            for one in found
+            if any(word in one["detail"] for word in words)
+        }
 
     async def retained_queue_is_gone(self) -> None:
         """The retained stream, which no other Tenant gets, is removed by a person."""
@@ -130,18 +143,24 @@ class Platform:
 
 
 @pytest.fixture
-async def platform(room: Room, client: Client, bus: Bus, keyring: Keyring) -> AsyncIterator[Platform]:
+async def platform(
+    room: Room, client: Client, bus: Bus, keyring: Keyring
+) -> AsyncIterator[Platform]:
     provisioner = Provisioner(client, keyring)
     await provisioner.reconcile([])
     async with AsyncExitStack() as stack:
-        plans = Plans(bus, keyring, gate=OwnersGate(OwnerStore(room.database), DepartureBucket(bus)))
+        plans = Plans(
+            bus, keyring, gate=OwnersGate(OwnerStore(room.database), DepartureBucket(bus))
+        )
         await plans.start(timeout_s=60)
         stack.push_async_callback(plans.stop)
         worker = MatchWorker(room.database, bus, plans, clock=lambda: room.now[0])
         lanes = Lanes(bus, worker.handle, batch=50, concurrency=2, in_flight=100)
         plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("match")))
         working = asyncio.create_task(lanes.run())
-        app = build(Parts(room.database, bus, plans, SecretStr(ADMIN_KEY), streams=bus, keyring=keyring))
+        app = build(
+            Parts(room.database, bus, plans, SecretStr(ADMIN_KEY), streams=bus, keyring=keyring)
+        )
         yield Platform(room, client, bus, keyring, plans, app, provisioner)
         await lanes.drain(60)
         await asyncio.wait_for(working, 60)
@@ -161,11 +180,17 @@ async def test_a_retained_tenant_keeps_its_data_from_who_takes_its_slug(platform
     await platform.publish("ORDER-OF-B")
     assert SLUG not in platform.plans.snapshot.tenants
     assert (await platform.call("GET", "events", old_key)).status_code == 401
-    refused = await platform.call("POST", "keys", json={"tenant": SLUG, "role": "admin", "name": "console"})
+    refused = await platform.call(
+        "POST", "keys", json={"tenant": SLUG, "role": "admin", "name": "console"}
+    )
     assert refused.status_code == 409 and "another Tenant" in refused.json()["detail"]
     state = (await platform.call("GET", "status", params={"tenant": SLUG})).json()
     (told,) = [one for one in state["findings"] if one["area"] == "plans"]
-    assert "SlugTakenOver" in told["detail"] and "ns-a/loja" in told["detail"] and "ns-b/loja" in told["detail"]
+    assert (
+        "SlugTakenOver" in told["detail"]
+        and "ns-a/loja" in told["detail"]
+        and "ns-b/loja" in told["detail"]
+    )
     assert f"sinal tenants handover {SLUG}" in told["advice"]
     stored = await platform.room.rows("select order_id from events")
     assert stored == [{"order_id": "ORDER-OF-A"}], "what came for the other one waits in its queue"
@@ -176,7 +201,9 @@ async def test_a_retained_tenant_keeps_its_data_from_who_takes_its_slug(platform
     new_key = await platform.key()
     assert await platform.orders(new_key) == {"ORDER-OF-A", "ORDER-OF-B"}
     assert (await platform.call("GET", "events", old_key)).status_code == 401
-    (audit,) = (await platform.call("GET", "audit", params={"action": "tenant.handover"})).json()["audit"]
+    (audit,) = (await platform.call("GET", "audit", params={"action": "tenant.handover"})).json()[
+        "audit"
+    ]
     assert audit["detail"]["from_home"] == "ns-a/loja" and audit["detail"]["to_home"] == "ns-b/loja"
 
 
@@ -195,8 +222,13 @@ async def test_a_tenant_that_comes_back_to_its_slug_has_what_it_had(platform: Pl
     assert (await platform.call("GET", "events", key)).status_code == 200
 
 
-async def test_a_tenant_that_takes_the_place_of_another_of_its_namespace_has_what_that_had(platform: Platform) -> None:
-    """A rename: the queue with what waits in it, the rows, the keys. Nobody else gets them by saying so."""
+async def test_a_tenant_that_takes_the_place_of_another_of_its_namespace_has_what_that_had(
+    platform: Platform,
+) -> None:
+    """A rename: the queue with what waits in it, the rows, the keys.
+
+    Nobody else gets them by saying so.
+    """
     old = tenant("ns-a", "uid-a")
     await platform.declare(old)
     key = await platform.key()
@@ -206,28 +238,38 @@ async def test_a_tenant_that_takes_the_place_of_another_of_its_namespace_has_wha
     thief = msgspec.structs.replace(tenant("ns-b", "uid-b"), name="new", heir_of=SLUG)
     assert (await platform.provisioner.reconcile([thief])).tenants[SLUG].result == "foreign"
 
-    await platform.declare(msgspec.structs.replace(tenant("ns-a", "uid-new"), name="new", heir_of=SLUG))
+    await platform.declare(
+        msgspec.structs.replace(tenant("ns-a", "uid-new"), name="new", heir_of=SLUG)
+    )
     await platform.publish("ORDER-2")
     await platform.stored(2)
     assert await platform.orders(key) == {"ORDER-1", "ORDER-2"}
     assert await platform.room.rows("select home from tenants") == [{"home": "ns-a/new"}]
 
 
-async def test_a_slug_is_handed_over_by_the_platforms_administrator_only(platform: Platform) -> None:
+async def test_a_slug_is_handed_over_by_the_platforms_administrator_only(
+    platform: Platform,
+) -> None:
     await platform.declare(tenant("ns-a", "uid-a"))
     key = await platform.key()
     assert (await platform.call("POST", f"tenants/{SLUG}/handover", key)).status_code == 403
-    assert (await platform.call("POST", f"tenants/{SLUG}/handover")).status_code == 404, "nobody waits for it"
+    assert (await platform.call("POST", f"tenants/{SLUG}/handover")).status_code == 404, (
+        "nobody waits for it"
+    )
 
 
-async def test_rows_and_keys_from_before_there_were_owners_go_to_the_tenant_seen_first(platform: Platform) -> None:
+async def test_rows_and_keys_from_before_there_were_owners_go_to_the_tenant_seen_first(
+    platform: Platform,
+) -> None:
     await platform.room.rows("select 1")
     async with platform.room.database.transaction() as connection:
         await connection.execute("insert into tenants (id, name) values ('loja', 'loja')")
     key = await platform.key()
     await platform.declare(tenant("ns-a", "uid-a"))
     assert (await platform.call("GET", "events", key)).status_code == 200
-    (row,) = await platform.room.rows("select t.owner, k.owner as of_key from tenants t, api_keys k")
+    (row,) = await platform.room.rows(
+        "select t.owner, k.owner as of_key from tenants t, api_keys k"
+    )
     assert row == {"owner": "uid-a", "of_key": "uid-a"}
 
 
@@ -238,10 +280,18 @@ async def purge(platform: Platform, *, batch: int = 5_000) -> None:
 async def keep(platform: Platform, body: bytes) -> None:
     """A delivery of the slug that no adapter understood."""
     sealed = SealedQuarantine(bucket=QuarantineBucket(platform.bus), keyring=platform.keyring)
-    await sealed.keep(tenant=SLUG, integration="hotmart-principal", gateway="hotmart", raw=body, reason="unreadable")
+    await sealed.keep(
+        tenant=SLUG,
+        integration="hotmart-principal",
+        gateway="hotmart",
+        raw=body,
+        reason="unreadable",
+    )
 
 
-async def test_a_deleted_tenants_data_keys_and_quarantine_go_before_another_has_the_slug(platform: Platform) -> None:
+async def test_a_deleted_tenants_data_keys_and_quarantine_go_before_another_has_the_slug(
+    platform: Platform,
+) -> None:
     mine, theirs = tenant("ns-a", "uid-a", "Delete"), tenant("ns-b", "uid-b", "Delete")
     await platform.declare(mine)
     old_key = await platform.key()
@@ -250,7 +300,8 @@ async def test_a_deleted_tenants_data_keys_and_quarantine_go_before_another_has_
         await platform.publish(f"ORDER-OF-A-{number}")
     await platform.stored(3)
     await platform.delete(mine)
-    await asyncio.sleep(0.01)  # quarantine's ids have milliseconds: what comes now is younger than the departure
+    # quarantine's ids have milliseconds: what comes now is younger than the departure
+    await asyncio.sleep(0.01)
     await platform.declare(theirs)
     assert SLUG not in platform.plans.snapshot.tenants, "not before the data are gone"
     await platform.publish("ORDER-OF-B")
@@ -266,7 +317,9 @@ async def test_a_deleted_tenants_data_keys_and_quarantine_go_before_another_has_
     assert len(await QuarantineBucket(platform.bus).held(SLUG)) == 1, "its own"
     seen = (await platform.call("GET", "audit", new_key)).json()["audit"]
     assert [line["action"] for line in seen] == ["key.create"], "nothing of who had the slug before"
-    (line,) = (await platform.call("GET", "audit", params={"action": "tenant.purge"})).json()["audit"]
+    (line,) = (await platform.call("GET", "audit", params={"action": "tenant.purge"})).json()[
+        "audit"
+    ]
     assert line["target"] == "ns-a/loja" and line["detail"]["rows"] == {
         **line["detail"]["rows"], "events": 3, "conversions": 3, "capi_events": 3, "api_keys": 1, "quarantine": 1,
     }  # fmt: skip
@@ -287,8 +340,12 @@ async def test_a_purge_that_was_stopped_goes_on_and_leaves_nothing(platform: Pla
     await purge(platform)
     for table in (*TABLES, "tenants"):
         column = "id" if table == "tenants" else "tenant_id"
-        assert await platform.room.rows(f"select 1 from {table} where {column} = 'loja'") == [], table
-    (line,) = (await platform.call("GET", "audit", params={"action": "tenant.purge"})).json()["audit"]
+        assert await platform.room.rows(f"select 1 from {table} where {column} = 'loja'") == [], (
+            table
+        )
+    (line,) = (await platform.call("GET", "audit", params={"action": "tenant.purge"})).json()[
+        "audit"
+    ]
     assert line["detail"]["rows"]["events"] == 3, "what went before it was stopped is counted too"
 
 
@@ -302,10 +359,14 @@ async def test_a_purge_takes_nothing_of_who_has_the_rows_by_now(platform: Platfo
         await connection.execute("update tenants set owner = 'uid-b', home = 'ns-b/loja'")
     await purge(platform)
     assert len(await platform.room.rows("select 1 from events")) == 1
-    assert (await platform.call("GET", "audit", params={"action": "tenant.purge_refused"})).json()["audit"]
+    assert (await platform.call("GET", "audit", params={"action": "tenant.purge_refused"})).json()[
+        "audit"
+    ]
 
 
-async def test_what_nobody_owns_is_told_to_the_platforms_administrator_with_the_way_out(platform: Platform) -> None:
+async def test_what_nobody_owns_is_told_to_the_platforms_administrator_with_the_way_out(
+    platform: Platform,
+) -> None:
     mine = tenant("ns-a", "uid-a")
     await platform.declare(mine)
     key = await platform.key()
@@ -313,7 +374,9 @@ async def test_what_nobody_owns_is_told_to_the_platforms_administrator_with_the_
     await platform.delete(mine)
     await platform.publish("ORDER-THAT-WAITS")
     left = [Orphan(slug="left", namespace="ns-z", name="left")]
-    await platform.client.jetstream().publish(f"$KV.{names.STATUS_BUCKET}.{ORPHANS_KEY}", encode_orphans(left))
+    await platform.client.jetstream().publish(
+        f"$KV.{names.STATUS_BUCKET}.{ORPHANS_KEY}", encode_orphans(left)
+    )
     async with platform.room.database.transaction() as connection:
         await connection.execute("update api_keys set owner = 'uid-of-one-that-is-gone'")
     told = await platform.ownerless()
@@ -327,7 +390,8 @@ async def test_what_nobody_owns_is_told_to_the_platforms_administrator_with_the_
 
 async def test_every_table_that_knows_a_tenant_is_purged(platform: Platform) -> None:
     known = await platform.room.rows(
-        "select c.table_name from information_schema.columns c join pg_class t on t.relname = c.table_name "
+        "select c.table_name from information_schema.columns c join pg_class t on t.relname = "
+        "c.table_name "
         "where c.table_schema = 'public' and c.column_name = 'tenant_id' and not t.relispartition"
     )
     assert {row["table_name"] for row in known} == {*TABLES, "audit_log", "purges"}

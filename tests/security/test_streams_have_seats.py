@@ -72,7 +72,9 @@ async def test_a_key_has_so_many_and_one_that_leaves_makes_room() -> None:
 
 async def test_keys_of_one_tenant_do_not_take_the_seats_of_others() -> None:
     seats = Seats(per_tenant=2, per_process=4)
-    lookers = await opened(seats, *((f"key_{at}", "rival") for at in range(4)), ("key_x", "loja"), ("admin_key", None))
+    lookers = await opened(
+        seats, *((f"key_{at}", "rival") for at in range(4)), ("key_x", "loja"), ("admin_key", None)
+    )
     assert [one.status for one in lookers] == [200, 200, 429, 429, 200, 200]
     (late,) = await opened(seats, ("key_y", "outra"))
     assert late.status == 429 and b"this process has 4" in late.messages[1]["body"]

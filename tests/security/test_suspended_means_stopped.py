@@ -1,7 +1,9 @@
-"""Attack: none; somebody who was cut off goes on being collected from, because only the manifest says `suspended`.
+"""Attack: none.
 
-Before: no code of the edge looked at it. A suspended tenant's pages, servers and gateways were answered 202, and what
-they sent was stored.
+Somebody who was cut off goes on being collected from, because only the manifest says `suspended`.
+
+Before: no code of the edge looked at it. A suspended tenant's pages, servers and gateways were
+answered 202, and what they sent was stored.
 """
 
 from __future__ import annotations
@@ -47,7 +49,11 @@ SALE = {
     "data": {
         "product": {"id": 4_774_438, "name": "Curso"},
         "buyer": {"email": "maria@loja.example"},
-        "purchase": {"transaction": "HP1", "status": "APPROVED", "price": {"value": 297.0, "currency_value": "BRL"}},
+        "purchase": {
+            "transaction": "HP1",
+            "status": "APPROVED",
+            "price": {"value": 297.0, "currency_value": "BRL"},
+        },
     },
 }
 
@@ -55,18 +61,28 @@ SALE = {
 def hotmart(name: str, token: str, **changes: Any) -> IntegrationPlan:
     secret = {"hottok": SECRET}
     return IntegrationPlan(
-        name=name, gateway="hotmart", funnel="curso", token_sha256=sha256(token), credentials=secret, **changes
+        name=name,
+        gateway="hotmart",
+        funnel="curso",
+        token_sha256=sha256(token),
+        credentials=secret,
+        **changes,
     )
 
 
 def shop(*, tenant: bool = False, funnel: bool = False, integration: bool = False) -> TenantPlan:
     """The tenant with what is suspended of it."""
     (curso,) = a_tenant().funnels
-    open_funnel = FunnelPlan(name="outro", type="lead", public_key="fk_outro", server_key_sha256=sha256("sk_outro"))
+    open_funnel = FunnelPlan(
+        name="outro", type="lead", public_key="fk_outro", server_key_sha256=sha256("sk_outro")
+    )
     return a_tenant(
         suspended=tenant,
         funnels=(msgspec.structs.replace(curso, suspended=funnel), open_funnel),
-        integrations=(hotmart("vendas", TOKEN, suspended=integration), hotmart("outra", "tok-other")),
+        integrations=(
+            hotmart("vendas", TOKEN, suspended=integration),
+            hotmart("outra", "tok-other"),
+        ),
     )
 
 
@@ -85,9 +101,13 @@ class Door:
 
     async def server(self, key: str = SERVER_KEY, funnel: str = "curso") -> httpx.Response:
         batch = {"funnel": funnel, "events": [{"type": "lead"}, {"type": "pageview"}]}
-        return await self.http.post("/api/v1/track/batch", json=batch, headers={"authorization": f"Bearer {key}"})
+        return await self.http.post(
+            "/api/v1/track/batch", json=batch, headers={"authorization": f"Bearer {key}"}
+        )
 
-    async def sale(self, url: str = HOOK, *, raw: bytes | None = None, proof: bool = True) -> httpx.Response:
+    async def sale(
+        self, url: str = HOOK, *, raw: bytes | None = None, proof: bool = True
+    ) -> httpx.Response:
         body = json.dumps(SALE).encode() if raw is None else raw
         return await self.http.post(url, content=body, headers=PROOF if proof else {})
 
@@ -97,7 +117,9 @@ class Door:
         info = await js.stream_info("T-loja")
         messages = [await js.get_msg("T-loja", seq) for seq in range(1, info.state.last_seq + 1)]
         kept = await QuarantineBucket(self.bus).held("loja")
-        return [decode_event(message.data or b"").kind for message in messages] + ["kept"] * len(kept)
+        return [decode_event(message.data or b"").kind for message in messages] + ["kept"] * len(
+            kept
+        )
 
 
 @pytest.fixture
@@ -115,7 +137,9 @@ async def door(bus: Bus, client: NatsClient, make_tenant: MakeTenant) -> AsyncIt
 
 def refused(status: int) -> float:
     """Requests so far that were refused because of it."""
-    return sample("sinal_ingest_requests_total", tenant="loja", source="suspended", status=str(status))
+    return sample(
+        "sinal_ingest_requests_total", tenant="loja", source="suspended", status=str(status)
+    )
 
 
 def sample(name: str, **labels: str) -> float:
@@ -131,15 +155,25 @@ async def test_pages_and_servers_are_refused_and_nothing_is_stored(door: Door, w
         await door.page(),
         await door.page("lead", event_id="e1"),
         await door.server(),
-        await door.http.post("/t/loja/api/v1/track/pageview", content=json.dumps({"funnel": PUBLIC_KEY}), headers=PAGE),
+        await door.http.post(
+            "/t/loja/api/v1/track/pageview",
+            content=json.dumps({"funnel": PUBLIC_KEY}),
+            headers=PAGE,
+        ),
     ]
     for answer in answers:
         assert (answer.status_code, answer.json()["error"]) == (403, "suspended"), answer.text
-    assert answers[0].headers["access-control-allow-origin"] == LANDING, "the page's script sees that it is for good"
-    pixel = await door.http.get("/api/v1/track/p.gif", params={"funnel": PUBLIC_KEY}, headers={"origin": LANDING})
+    assert answers[0].headers["access-control-allow-origin"] == LANDING, (
+        "the page's script sees that it is for good"
+    )
+    pixel = await door.http.get(
+        "/api/v1/track/p.gif", params={"funnel": PUBLIC_KEY}, headers={"origin": LANDING}
+    )
     assert (pixel.status_code, pixel.headers["content-type"]) == (403, "image/gif")
     script = await door.http.get("/s.js", params={"f": PUBLIC_KEY})
-    assert (script.status_code, b"SINAL" in script.content) == (200, False), "pages go on calling what it defines"
+    assert (script.status_code, b"SINAL" in script.content) == (200, False), (
+        "pages go on calling what it defines"
+    )
     assert refused(403) == before + 5
     assert await door.stored() == ["pageview"]
     door.plans.set(shop())
@@ -156,14 +190,21 @@ async def test_other_funnels_of_the_tenant_go_on(door: Door) -> None:
 async def test_who_is_not_known_hears_what_it_heard_before(door: Door) -> None:
     door.plans.set(shop(tenant=True))
     stranger = await door.http.post(
-        "/api/v1/track/pageview", json={"funnel": PUBLIC_KEY}, headers={"origin": "https://elsewhere.example"}
+        "/api/v1/track/pageview",
+        json={"funnel": PUBLIC_KEY},
+        headers={"origin": "https://elsewhere.example"},
     )
     assert (stranger.status_code, "error" in stranger.json()) == (403, False)
     wrong_key = await door.http.post(
-        "/api/v1/track/lead", json={"funnel": "curso"}, headers={"authorization": "Bearer sk_guessed"}
+        "/api/v1/track/lead",
+        json={"funnel": "curso"},
+        headers={"authorization": "Bearer sk_guessed"},
     )
     assert wrong_key.status_code == 401
-    for answer in (await door.sale(proof=False), await door.sale("/api/v1/webhooks/hotmart/tok-guessed")):
+    for answer in (
+        await door.sale(proof=False),
+        await door.sale("/api/v1/webhooks/hotmart/tok-guessed"),
+    ):
         assert (answer.status_code, "error" in answer.json()) == (401, False)
 
 
@@ -187,7 +228,9 @@ async def test_other_integrations_go_on(door: Door) -> None:
     assert await door.stored() == ["sale"]
 
 
-async def test_a_host_whose_secret_is_of_two_goes_on_for_the_one_that_is_not_suspended(door: Door) -> None:
+async def test_a_host_whose_secret_is_of_two_goes_on_for_the_one_that_is_not_suspended(
+    door: Door,
+) -> None:
     """Such a delivery says by its product whose it is."""
     (curso, outro), other = shop().funnels, "99"
     tenant = a_tenant(
@@ -200,7 +243,10 @@ async def test_a_host_whose_secret_is_of_two_goes_on_for_the_one_that_is_not_sus
     door.plans.set(tenant)
     product = msgspec.json.encode(SALE | {"data": SALE["data"] | {"product": {"id": int(other)}}})  # type: ignore[operator]
     url, host = "/api/v1/webhooks/hotmart", {"host": "t.loja.example"}
-    answers = [await door.http.post(url, content=raw, headers=PROOF | host) for raw in (json.dumps(SALE), product)]
+    answers = [
+        await door.http.post(url, content=raw, headers=PROOF | host)
+        for raw in (json.dumps(SALE), product)
+    ]
     assert [answer.status_code for answer in answers] == [503, 202]
     assert await door.stored() == ["sale"]
 
@@ -217,9 +263,14 @@ async def test_a_suspended_destination_waits_while_the_others_go_on(
         rig.rows("update capi_events set created_at = date_trunc('milliseconds', created_at)")
         body = encode(Dispatch(id=ref.id, created_at=ref.created_ms))
         await bus.publish(out_subject("loja", name), body, msg_id=f"{name}:0")
-    async with run_lanes(rig.worker.handle, *(dispatch_lane("loja", name) for name in both)) as lanes:
+    async with run_lanes(
+        rig.worker.handle, *(dispatch_lane("loja", name) for name in both)
+    ) as lanes:
         recovery = Recovery(
-            rig.store, bus, wake=lambda *key: lanes.wake(dispatch_lane(*key).id), try_now=rig.worker.try_now
+            rig.store,
+            bus,
+            wake=lambda *key: lanes.wake(dispatch_lane(*key).id),
+            try_now=rig.worker.try_now,
         )
         recovery.follow(rig.plans)
         await recovery.start()
@@ -240,6 +291,7 @@ def suspend(rig: DispatchRig, stopped: bool) -> None:
     rig.plan()
     plan = rig.plans.tenants["loja"]
     destinations = tuple(
-        msgspec.structs.replace(one, suspended=stopped and one.name == "principal") for one in plan.destinations
+        msgspec.structs.replace(one, suspended=stopped and one.name == "principal")
+        for one in plan.destinations
     )
     rig.plans.tenants = {"loja": msgspec.structs.replace(plan, destinations=destinations)}

@@ -1,7 +1,8 @@
-"""Attack: somebody gets a statement of their own into a tenant's request, and begins it with `reset role`.
+"""Attack: somebody gets a statement of their own into a tenant's request, and begins it with `reset
+role`.
 
-Where the API has the worker's login alone, row-level security is over then. With a login of its own there is nothing to
-go back to; and where PostgreSQL binds nobody, the API does not start.
+Where the API has the worker's login alone, row-level security is over then. With a login of its own
+there is nothing to go back to; and where PostgreSQL binds nobody, the API does not start.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ def login(user: str, url: str) -> str:
 
 @pytest.fixture
 def database(postgres: str) -> Iterator[str]:
-    """URL of a database with two tenants; `halfway` works as the worker, and may not become `sinal_api`."""
+    """URL of a database with two tenants.
+
+    `halfway` works as the worker, and may not become `sinal_api`.
+    """
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(LOGINS)
         connection.execute(SEED)
@@ -87,7 +91,8 @@ async def test_what_the_workers_login_alone_would_show(database: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "binds"), [("postgres", True), ("sinal_worker", True), ("sinal_api", True), ("halfway", False)]
+    ("user", "binds"),
+    [("postgres", True), ("sinal_worker", True), ("sinal_api", True), ("halfway", False)],
 )
 async def test_a_login_says_whether_it_binds(database: str, user: str, binds: bool) -> None:
     async with await Database.open(login(user, database)) as opened:
@@ -95,7 +100,9 @@ async def test_a_login_says_whether_it_binds(database: str, user: str, binds: bo
         assert await seen(opened, attack=False) == ({"loja"} if binds else {"loja", "outra"})
 
 
-def environment(database: str, nats_server: NatsProcess, folder: Path, **more: str) -> dict[str, str]:
+def environment(
+    database: str, nats_server: NatsProcess, folder: Path, **more: str
+) -> dict[str, str]:
     keyring = folder / "keyring.json"
     keyring.write_bytes(Keyring.generate().to_json())
     return {
@@ -117,7 +124,9 @@ async def bucket_of_plans(url: str) -> None:
     await client.close()
 
 
-def test_an_api_that_could_bind_nobody_does_not_start(database: str, nats_server: NatsProcess, tmp_path: Path) -> None:
+def test_an_api_that_could_bind_nobody_does_not_start(
+    database: str, nats_server: NatsProcess, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "sinal_cli", "run", "api"]
     found: dict[str, Any] = {"env": environment(database, nats_server, tmp_path), "timeout": 120}
     done = subprocess.run(command, text=True, capture_output=True, check=False, **found)
@@ -128,10 +137,17 @@ def test_an_api_that_could_bind_nobody_does_not_start(database: str, nats_server
     assert "Traceback" not in done.stderr
 
 
-def test_it_does_where_somebody_says_so(database: str, nats_server: NatsProcess, tmp_path: Path) -> None:
+def test_it_does_where_somebody_says_so(
+    database: str, nats_server: NatsProcess, tmp_path: Path
+) -> None:
     asyncio.run(bucket_of_plans(nats_server.url))
     found = environment(database, nats_server, tmp_path, SINAL_API_WITHOUT_ROW_SECURITY="true")
-    service = Service("api", [sys.executable, "-m", "sinal_cli", "run", "api"], log=tmp_path / "api.log", env=found)
+    service = Service(
+        "api",
+        [sys.executable, "-m", "sinal_cli", "run", "api"],
+        log=tmp_path / "api.log",
+        env=found,
+    )
     service.spawn()
     try:
         port = int(found["SINAL_METRICS_PORT"])
@@ -169,14 +185,23 @@ def test_the_password_is_enough() -> None:
 
 def test_the_page_names_what_the_migrations_grant(postgres: str) -> None:
     """For a database whose owner could not make the role."""
-    page = (Path(__file__).parents[2] / "docs" / "operators" / "install.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "operators" / "install.md").read_text(
+        encoding="utf-8"
+    )
     said = {
         right: set(re.split(r",\s+", tables))
-        for right, tables in re.findall(r"^grant ([a-z, ]+) on ([a-z_,\s]+) to sinal_api;", page, re.MULTILINE)
+        for right, tables in re.findall(
+            r"^grant ([a-z, ]+) on ([a-z_,\s]+) to "
+            r"sinal_api;",
+            page,
+            re.MULTILINE,
+        )
     }
     query = (
-        "select lower(a.privilege_type), array_agg(c.relname::text) from pg_class c, aclexplode(relacl) a "
-        "where a.grantee = 'sinal_api'::regrole and c.relnamespace = 'public'::regnamespace group by 1"
+        "select lower(a.privilege_type), array_agg(c.relname::text) from pg_class c, "
+        "aclexplode(relacl) a "
+        "where a.grantee = 'sinal_api'::regrole and c.relnamespace = 'public'::regnamespace group "
+        "by 1"
     )
     with psycopg.connect(postgres) as connection:
         granted = {right: set(tables) for right, tables in connection.execute(query).fetchall()}

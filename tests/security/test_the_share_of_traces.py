@@ -1,4 +1,7 @@
-"""Attack: each request of a stranger says that it is traced; before, `trace_ratio` had no say, and all were kept."""
+"""Attack: each request of a stranger says that it is traced.
+
+Before, `trace_ratio` had no say, and all were kept.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from sinal_core.telemetry.otlp import OtlpTracer
 
-SAMPLED = "00-00000000000000000000000000000001-b7ad6b7169203331-01"  # an id that every ratio by ids lets through
+# an id that every ratio by ids lets through
+SAMPLED = "00-00000000000000000000000000000001-b7ad6b7169203331-01"
 
 
 async def kept(ratio: float, traceparent: str, requests: int = 400) -> int:
@@ -16,13 +20,17 @@ async def kept(ratio: float, traceparent: str, requests: int = 400) -> int:
     tracer = OtlpTracer(SimpleSpanProcessor(spans), service="edge", ratio=ratio)
     for _ in range(requests):
         with tracer.request("ingest.request", traceparent):
-            assert (tracer.traceparent() or "").startswith(traceparent[:35]), "the trace goes on under its id"
+            assert (tracer.traceparent() or "").startswith(traceparent[:35]), (
+                "the trace goes on under its id"
+            )
     await tracer.close()
     return len(spans.get_finished_spans())
 
 
 @pytest.mark.parametrize(("ratio", "low", "high"), [(0.0, 0, 0), (0.1, 10, 80), (1.0, 400, 400)])
-async def test_a_sender_does_not_choose_how_many_are_kept(ratio: float, low: int, high: int) -> None:
+async def test_a_sender_does_not_choose_how_many_are_kept(
+    ratio: float, low: int, high: int
+) -> None:
     assert low <= await kept(ratio, SAMPLED) <= high
 
 

@@ -1,7 +1,9 @@
-"""Attack: the edge, the one role that the internet talks to, is taken over, and with it whatever keys it has.
+"""Attack: the edge, the one role that the internet talks to, is taken over, and with it whatever
+keys it has.
 
-It has the keys of its own envelope: what proves deliveries. Access tokens are in the other one, webhook URLs are made
-of a key that it does not have. And an upgrade from a release that knew one envelope loses and refuses nothing.
+It has the keys of its own envelope: what proves deliveries. Access tokens are in the other one,
+webhook URLs are made of a key that it does not have. And an upgrade from a release that knew one
+envelope loses and refuses nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +62,13 @@ def a_plan(slug: str = "loja") -> TenantPlan:
         uid=f"u-{slug}",
         destinations=(DestinationPlan(name="pixel", pixel_id="11111", access_token=ACCESS[0]),),
         integrations=tuple(
-            IntegrationPlan(name=name, gateway=name, funnel="f", token_sha256=f"{slug}-{name}", credentials=credentials)
+            IntegrationPlan(
+                name=name,
+                gateway=name,
+                funnel="f",
+                token_sha256=f"{slug}-{name}",
+                credentials=credentials,
+            )
             for name, credentials in SECRETS.items()
         ),
     )
@@ -81,12 +89,15 @@ def by_the_release_before(keyring: bytes, raw: bytes) -> TenantPlan:
         "assert '.whl' in sealing.__file__, sealing.__file__\n"
         "import msgspec\n"
         "keyring, raw = (base64.b64decode(line) for line in sys.stdin)\n"
-        "sys.stdout.buffer.write(msgspec.json.encode(sealing.unseal(raw, sealing.Keyring.from_json(keyring))))\n"
+        "sys.stdout.buffer.write(msgspec.json.encode(sealing.unseal(raw, "
+        "sealing.Keyring.from_json(keyring))))\n"
     )
     given = "\n".join(map(_base64, (keyring, raw)))
     environment = {**os.environ, "PYTHONPATH": str(previous.wheel())}
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, input=given.encode(), env=environment, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, input=given.encode(), env=environment, capture_output=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr.decode()
     return msgspec.json.decode(done.stdout, type=TenantPlan)
 
@@ -102,7 +113,9 @@ def test_the_edge_gets_what_proves_deliveries_and_no_access_token() -> None:
     seen = unseal(raw, EDGE)
     assert {one.name: dict(one.credentials) for one in seen.integrations} == FOR_THE_EDGE
     assert [one.access_token for one in seen.destinations] == [""]
-    assert not any(token.encode() in raw or token in str(msgspec.json.encode(seen)) for token in ACCESS)
+    assert not any(
+        token.encode() in raw or token in str(msgspec.json.encode(seen)) for token in ACCESS
+    )
 
 
 def test_no_key_of_the_edge_opens_the_other_envelope() -> None:
@@ -122,7 +135,11 @@ def test_no_part_mints(part: Keyring) -> None:
         part.mint("webhook-token", "GatewayIntegration", "default", "vendas", "")
     with pytest.raises(NotInThisPart):
         part.part_for("whole")
-    changes: list[Callable[[], object]] = [part.rotate, lambda: part.rotate_mint(now=1), part.retire_mint]
+    changes: list[Callable[[], object]] = [
+        part.rotate,
+        lambda: part.rotate_mint(now=1),
+        part.retire_mint,
+    ]
     for change in changes:
         with pytest.raises(NotInThisPart):
             change()
@@ -142,7 +159,9 @@ def test_nothing_of_an_envelope_can_be_put_under_another_tenant() -> None:
 
 
 def test_one_envelope_is_not_taken_for_the_other() -> None:
-    """Keys and purposes differ: the edge's envelope as the whole one, or the reverse, opens nothing."""
+    """Keys and purposes differ: the edge's envelope as the whole one, or the reverse, opens
+    nothing.
+    """
     envelope = json.loads(seal(a_plan(), WHOLE))
     for swapped in ({"sealed": envelope["edge"]}, {"edge": envelope["sealed"]}):
         raw = json.dumps({**envelope, **swapped}, separators=(",", ":")).encode()
@@ -152,7 +171,9 @@ def test_one_envelope_is_not_taken_for_the_other() -> None:
 
 @pytest.mark.parametrize("reader", [WHOLE, RUNTIME], ids=["whole", "runtime"])
 def test_a_plan_that_the_edge_made_up_is_believed_by_nobody_else(reader: Keyring) -> None:
-    """It may write to the bucket, and names its own key as the one that the whole plan is sealed under."""
+    """It may write to the bucket, and names its own key as the one that the whole plan is sealed
+    under.
+    """
     made_up = msgspec.structs.replace(a_plan(), hosts=("rival.example",))
     raw = seal(made_up, Keyring(WHOLE.mint_key, EDGE.keys, EDGE.primary))
     assert json.loads(raw)["sealed"]["kid"] == WHOLE.edge_primary
@@ -162,7 +183,9 @@ def test_a_plan_that_the_edge_made_up_is_believed_by_nobody_else(reader: Keyring
 
 
 def test_the_release_before_reads_what_this_one_seals() -> None:
-    """A role of it that is still there, or there again after a rollback, with the keyring's own Secret."""
+    """A role of it that is still there, or there again after a rollback, with the keyring's own
+    Secret.
+    """
     before = by_the_release_before(WHOLE.rotate_mint(now=1).to_json(), seal(a_plan(), WHOLE))
     assert before == a_plan()
 
@@ -189,7 +212,9 @@ async def edge(bus: Bus) -> AsyncIterator[Plans]:
     await plans.stop()
 
 
-async def test_a_new_edge_is_not_ready_before_the_operator_is_new(edge: Plans, client: Client) -> None:
+async def test_a_new_edge_is_not_ready_before_the_operator_is_new(
+    edge: Plans, client: Client
+) -> None:
     """Until then the edges of before take everything: they are ended when this one is ready."""
     provisioner = Provisioner(client, WHOLE)
     await provisioner.reconcile([])
@@ -201,13 +226,16 @@ async def test_a_new_edge_is_not_ready_before_the_operator_is_new(edge: Plans, c
     await bucket.put("outra", seal(a_plan("outra"), WHOLE))
     await eventually(lambda: "outra" in edge.snapshot.tenants)
     assert not starting.done()
-    await Provisioner(client, WHOLE).reconcile([])  # the new operator, of which no tenant is asked: they may be paused
+    # the new operator, of which no tenant is asked: they may be paused
+    await Provisioner(client, WHOLE).reconcile([])
     await asyncio.wait_for(starting, 60)
     assert set(edge.snapshot.tenants) == {"loja", "outra"}
     assert edge.snapshot.by_token("x") is None
 
 
-async def test_a_copy_on_disk_of_the_release_before_is_not_enough(bus: Bus, client: Client, tmp_path: Path) -> None:
+async def test_a_copy_on_disk_of_the_release_before_is_not_enough(
+    bus: Bus, client: Client, tmp_path: Path
+) -> None:
     await Provisioner(client, WHOLE).reconcile([])
     bucket = await client.jetstream().key_value(names.PLANS_BUCKET)
     await bucket.put("loja", as_before(a_plan()))
@@ -223,9 +251,16 @@ async def test_a_copy_on_disk_of_the_release_before_is_not_enough(bus: Bus, clie
     await plans.stop()
 
 
-async def test_an_answer_that_is_stored_as_a_plan_is_none_and_is_put_right(bus: Bus, client: Client) -> None:
-    """NATS sends answers where the asker says, whatever its rights: an acknowledgement can be led into the bucket."""
-    provisioner, plan = Provisioner(client, WHOLE), msgspec.structs.replace(a_plan(), limits=Limits(max_bytes=1 << 20))
+async def test_an_answer_that_is_stored_as_a_plan_is_none_and_is_put_right(
+    bus: Bus, client: Client
+) -> None:
+    """NATS sends answers where the asker says, whatever its rights: an acknowledgement can be led
+    into the bucket.
+    """
+    provisioner, plan = (
+        Provisioner(client, WHOLE),
+        msgspec.structs.replace(a_plan(), limits=Limits(max_bytes=1 << 20)),
+    )
     await provisioner.reconcile([plan])
     plans, seen = Plans(bus, RUNTIME), Plans(bus, RUNTIME)
     await plans.start(timeout_s=60)
@@ -233,7 +268,9 @@ async def test_an_answer_that_is_stored_as_a_plan_is_none_and_is_put_right(bus: 
     watch: Any = await bucket.watch("loja", include_history=False)
     await client.publish("t.loja.in.lead", b"x", reply=f"$KV.{names.PLANS_BUCKET}.loja")
     async with asyncio.timeout(60):
-        while (stored := await watch.updates(timeout=60)) is None or b'"stream"' not in (stored.value or b""):
+        while (stored := await watch.updates(timeout=60)) is None or b'"stream"' not in (
+            stored.value or b""
+        ):
             pass
     await watch.stop()
     assert plans.snapshot.tenants["loja"] == plan
@@ -248,7 +285,9 @@ async def test_what_the_edge_sets_aside_others_open(bus: Bus, client: Client) ->
     await Provisioner(client, WHOLE).reconcile([])
     bucket = QuarantineBucket(bus)
     keeping = SealedQuarantine(bucket=bucket, keyring=EDGE)
-    kept = await keeping.keep(tenant="loja", integration="v", gateway="hotmart", raw=b"{}", reason="unknown")
+    kept = await keeping.keep(
+        tenant="loja", integration="v", gateway="hotmart", raw=b"{}", reason="unknown"
+    )
     head = await bucket.head("loja", kept)
     assert head is not None
     for keyring in (WHOLE, RUNTIME, EDGE):
@@ -261,7 +300,12 @@ async def test_what_the_edge_sets_aside_others_open(bus: Bus, client: Client) ->
 
 @pytest.mark.parametrize(
     ("role", "part", "enough"),
-    [("operator", "runtime", False), ("match", "edge", False), ("dispatch", "edge", False), ("api", "edge", False)],
+    [
+        ("operator", "runtime", False),
+        ("match", "edge", False),
+        ("dispatch", "edge", False),
+        ("api", "edge", False),
+    ],
 )
 def test_a_role_with_too_little_says_so(role: str, part: str, enough: bool, tmp_path: Path) -> None:
     (tmp_path / "keyring.json").write_bytes(WHOLE.to_json())
@@ -270,6 +314,8 @@ def test_a_role_with_too_little_says_so(role: str, part: str, enough: bool, tmp_
     assert file.stat().st_mode & 0o777 == 0o600
     command = [sys.executable, "-m", "sinal_cli", "run", role]
     environment = {**os.environ, "SINAL_KEYRING_FILE": str(file)}
-    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, env=environment, text=True, capture_output=True, check=False, timeout=60
+    )
     assert (done.returncode == 2) is not enough
     assert f"it is the {part} part, which is not enough for {role}" in done.stderr

@@ -1,6 +1,8 @@
-"""Attacks that held: deliveries of every gateway with a proof that is absent, empty, of another kind or place.
+"""Attacks that held: deliveries of every gateway with a proof that is absent, empty, of another
+kind or place.
 
-The real adapters behind the real edge, a body that each of them reads. Whoever is not believed leaves nothing behind.
+The real adapters behind the real edge, a body that each of them reads. Whoever is not believed
+leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -35,7 +37,16 @@ HEADERS = {
     "mercadopago": "x-signature",
     "pagbank": "x-authenticity-token",
 }
-IN_THE_BODY = ("hottok", "token", "secret", "chave_unica", "basic_authentication", "api_key", "origin", "signature")
+IN_THE_BODY = (
+    "hottok",
+    "token",
+    "secret",
+    "chave_unica",
+    "basic_authentication",
+    "api_key",
+    "origin",
+    "signature",
+)
 
 Proof = tuple[dict[str, str], str, bytes]  # headers, query, body
 
@@ -48,7 +59,9 @@ def sample(gateway: str) -> bytes:
 def world_of(world: EdgeWorld, name: str) -> EdgeWorld:
     """The tenant with one integration, of that gateway."""
     secrets = dict.fromkeys(registry()[name].SECRET_KEYS, SECRET)
-    plan = IntegrationPlan(name="v", gateway=name, funnel="curso", token_sha256=sha256(TOKEN), credentials=secrets)
+    plan = IntegrationPlan(
+        name="v", gateway=name, funnel="curso", token_sha256=sha256(TOKEN), credentials=secrets
+    )
     world.gateways = dict(registry())
     world.tenants = (a_tenant(integrations=(plan,)), OTHER)
     return world
@@ -58,7 +71,12 @@ def keyed(raw: bytes, key: str) -> Iterator[str]:
     """HMACs as gateways write them."""
     for kind in (hashlib.sha1, hashlib.sha256):
         mac = hmac.new(key.encode(), raw, kind).digest()
-        yield from (mac.hex(), base64.b64encode(mac).decode(), f"sha256={mac.hex()}", f"t=1,v1={mac.hex()}")
+        yield from (
+            mac.hex(),
+            base64.b64encode(mac).decode(),
+            f"sha256={mac.hex()}",
+            f"t=1,v1={mac.hex()}",
+        )
 
 
 def forged(name: str) -> Iterator[Proof]:
@@ -87,12 +105,16 @@ async def post(client: Client, url: str, proof: Proof) -> Reply:
 
 
 UNSIGNED = ["appmax", "cartpanda", "kirvano", "syncpay"]
-SIGNED = sorted(set(registry()) - set(UNSIGNED))  # PagBank among them: its older notices are only read back
+# PagBank among them: its older notices are only read back
+SIGNED = sorted(set(registry()) - set(UNSIGNED))
 
 
 def test_all_gateways_are_attacked() -> None:
     assert len(SIGNED) == 15
-    assert {name for name, gateway in registry().items() if not gateway.AUTHENTICATES} == {*UNSIGNED, "pagbank"}
+    assert {name for name, gateway in registry().items() if not gateway.AUTHENTICATES} == {
+        *UNSIGNED,
+        "pagbank",
+    }
 
 
 @pytest.mark.parametrize("name", SIGNED)
@@ -108,7 +130,9 @@ async def test_no_proof_but_the_right_one_is_believed(edge_world: EdgeWorld, nam
 @pytest.mark.parametrize("name", SIGNED)
 async def test_the_secret_in_the_wrong_place_is_no_proof(edge_world: EdgeWorld, name: str) -> None:
     world, raw = world_of(edge_world, name), b"{}"
-    wrong = {f"x-{word}": SECRET for word in ("secret", "token", "webhook-secret")} | {"authorization": SECRET}
+    wrong = {f"x-{word}": SECRET for word in ("secret", "token", "webhook-secret")} | {
+        "authorization": SECRET
+    }
     proofs: list[Proof] = [
         (wrong, "", raw),
         ({}, f"?secret={SECRET}&hottok={SECRET}&token={SECRET}", raw),
@@ -140,7 +164,9 @@ async def test_a_url_that_is_nearly_right_is_not(edge_world: EdgeWorld, name: st
     ):
         assert (await post(client, url, proof)).status in (401, 404), url
     for host in ("t.loja.example", "t.outra.example"):
-        assert (await post(world.client(host=host), f"/api/v1/webhooks/{name}", proof)).status == 401
+        assert (
+            await post(world.client(host=host), f"/api/v1/webhooks/{name}", proof)
+        ).status == 401
     assert (world.bus.messages, world.quarantine.kept) == ([], [])
 
 
@@ -148,20 +174,29 @@ async def test_a_url_that_is_nearly_right_is_not(edge_world: EdgeWorld, name: st
 async def test_by_its_url_it_is_believed(edge_world: EdgeWorld, name: str) -> None:
     """So that the test above does not hold because nothing is taken."""
     client = world_of(edge_world, name).client()
-    assert (await post(client, f"/api/v1/webhooks/{name}/{TOKEN}", ({}, "", sample(name)))).status == 202
+    assert (
+        await post(client, f"/api/v1/webhooks/{name}/{TOKEN}", ({}, "", sample(name)))
+    ).status == 202
 
 
 @pytest.mark.parametrize("name", SIGNED)
 @pytest.mark.parametrize("secret", ["", " ", "\n"])
-async def test_an_integration_without_a_secret_believes_nobody(edge_world: EdgeWorld, name: str, secret: str) -> None:
+async def test_an_integration_without_a_secret_believes_nobody(
+    edge_world: EdgeWorld, name: str, secret: str
+) -> None:
     world = world_of(edge_world, name)
     (plan,) = world.tenants[0].integrations
     empty = msgspec.structs.replace(plan, credentials=dict.fromkeys(plan.credentials, secret))
     world.tenants = (a_tenant(integrations=(empty,)), OTHER)
     raw, header = sample(name), HEADERS.get(name, "x-signature")
-    proofs: list[Proof] = [({header: word}, f"?signature={word}", raw) for word in ("", *keyed(raw, secret))]
+    proofs: list[Proof] = [
+        ({header: word}, f"?signature={word}", raw) for word in ("", *keyed(raw, secret))
+    ]
     proofs.append(({}, "", json.dumps(dict.fromkeys(IN_THE_BODY, secret)).encode()))
     client = world.client()
     for proof in proofs:
-        assert (await post(client, f"/api/v1/webhooks/{name}/{TOKEN}", proof)).status in (401, 503), proof
+        assert (await post(client, f"/api/v1/webhooks/{name}/{TOKEN}", proof)).status in (
+            401,
+            503,
+        ), proof
     assert (world.bus.messages, world.quarantine.kept) == ([], [])

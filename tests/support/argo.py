@@ -1,4 +1,6 @@
-"""Fixtures of health: objects with statuses as an operator wrote them, kept in the form of Argo CD's own repository."""
+"""Fixtures of health: objects with statuses as an operator wrote them, kept in the form of Argo
+CD's own repository.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from gitops import argocd
 Object = dict[str, Any]
 _NAMESPACE = "shops"
 _MOMENT = "2026-11-24T10:00:00Z"
-# What the runtime tells: none runs beside these fixtures' operator, and its silence is said at a moment of its own.
+# What the runtime tells: none runs beside these fixtures' operator, and its silence is said at a
+# moment of its own.
 _OF_THE_RUNTIME = ("Delivering", "Receiving")
 
 
@@ -37,7 +40,9 @@ def fixture(obj: Object) -> Object:
 
 
 def told(obj: Object) -> tuple[Any, ...]:
-    """What a status says, for comparing two: which generation was judged, and each condition's state and reason."""
+    """What a status says, for comparing two: which generation was judged, and each condition's
+    state and reason.
+    """
     status, generation = obj.get("status", {}), obj["metadata"]["generation"]
     conditions = sorted((one["type"], one["status"], one["reason"]) for one in _declared(status))
     return status.get("observedGeneration", 0) == generation, conditions

@@ -1,7 +1,9 @@
-"""Canaries: people and secrets that exist nowhere else, every clear form they could be stored in, and the search.
+"""Canaries: people and secrets that exist nowhere else, every clear form they could be stored in,
+and the search.
 
-All words of a person hold one of two made-up cores, so that few needles find all of them whatever is around them;
-numbers are searched as they are. The search proves nothing by itself: it must also find what is meant to be there.
+All words of a person hold one of two made-up cores, so that few needles find all of them whatever
+is around them; numbers are searched as they are. The search proves nothing by itself: it must also
+find what is meant to be there.
 """
 
 from __future__ import annotations
@@ -75,7 +77,14 @@ class Person:
     def numbers(self) -> list[str]:
         """Every way in which the numbers are written."""
         local = self.phone[2:]
-        return [self.phone, self.phone_printed, f"{local[:5]}-{local[5:]}", f'"{local}"', self.cpf, self.cpf_printed]
+        return [
+            self.phone,
+            self.phone_printed,
+            f"{local[:5]}-{local[5:]}",
+            f'"{local}"',
+            self.cpf,
+            self.cpf_printed,
+        ]
 
 
 def fill(payload: Any, person: Person) -> Any:
@@ -90,7 +99,13 @@ def _replaced(key: str, value: Any, person: Person) -> Any:
         return person.cpf
     if isinstance(value, str) and key in ("identification_number", "tax_id"):
         return person.cpf_printed
-    if isinstance(value, str) and key in ("street", "address", "address_street", "street_name", "client_address"):
+    if isinstance(value, str) and key in (
+        "street",
+        "address",
+        "address_street",
+        "street_name",
+        "client_address",
+    ):
         return person.street
     return fill(value, person)
 
@@ -151,6 +166,12 @@ def _inflate(data: bytes) -> bytes:
 def _cpf(digits: random.Random) -> str:
     number = [digits.randint(0, 9) for _ in range(9)]
     for _ in range(2):
-        rest = sum(weight * digit for weight, digit in zip(range(len(number) + 1, 1, -1), number, strict=True)) % 11
+        rest = (
+            sum(
+                weight * digit
+                for weight, digit in zip(range(len(number) + 1, 1, -1), number, strict=True)
+            )
+            % 11
+        )
         number.append(0 if rest < 2 else 11 - rest)
     return "".join(map(str, number))

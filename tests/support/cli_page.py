@@ -1,6 +1,8 @@
-"""`docs/users/cli.md`: the main commands as a terminal of 80 columns shows them, captured from a real run.
+"""`docs/users/cli.md`: the main commands as a terminal of 80 columns shows them, captured from a
+real run.
 
-`python -m tests.support.cli_page` plays the story on a fresh stack and writes the page; a test plays it again.
+`python -m tests.support.cli_page` plays the story on a fresh stack and writes the page; a test
+plays it again.
 """
 
 from __future__ import annotations
@@ -39,16 +41,19 @@ same commands print JSON lines. What each does is in [api.md](api.md#the-command
 `sinal COMMAND --help` has its options.
 """
 
-# What is said of a command, and the command; `!refuse` and `!forgive` are what Meta's sandbox does from there on.
+# What is said of a command, and the command; `!refuse` and `!forgive` are what Meta's sandbox does
+# from there on.
 STORY = (
     ("A signed sample of a gateway through the real door; `--click` has it matched.",
      f"sinal gateways send hotmart PURCHASE_APPROVED --order {ORDER} --click {CLICK} --wait"),
     ("What became of an order, and why.", f"sinal explain {ORDER}"),
     ("", "!refuse"),
-    ("Meta refuses what comes next.", f"sinal gateways send hotmart approved --order {ORDER}9 --click {CLICK} --wait"),
+    ("Meta refuses what comes next.", f"sinal gateways send hotmart approved --order {ORDER}9 "
+f"--click {CLICK} --wait"),
     ("What was given up, by cause.", "sinal dead-letters list"),
     ("", "!forgive"),
-    ("The cause is mended: an order again, whatever became of it.", f"sinal replay --order {ORDER}9"),
+    ("The cause is mended: an order again, whatever became of "
+"it.", f"sinal replay --order {ORDER}9"),
     ("Events, newest first.", "sinal events list --limit 5"),
     ("The last day in figures.", "sinal summary"),
     ("What is declared, and whether it is ready.", "sinal status"),
@@ -56,19 +61,26 @@ STORY = (
 
 
 def captured(environment: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str, str]]:
-    """What is said, the command and what it printed, in turn; `environment` is that of the stack's `env` file."""
+    """What is said, the command and what it printed, in turn.
+
+    `environment` is that of the stack's `env` file.
+    """
     _visit(environment)
     for words, command in STORY:
         if command.startswith("!"):
             faults = REFUSED if command == "!refuse" else {"faults": []}
-            httpx.post(f"{environment['SANDBOX']}/_sandbox/faults", json=faults, timeout=60).raise_for_status()
+            httpx.post(
+                f"{environment['SANDBOX']}/_sandbox/faults", json=faults, timeout=60
+            ).raise_for_status()
         else:
             yield words, command, shown(command.split()[1:], environment, folder)
 
 
 def page(story: Iterator[tuple[str, str, str]]) -> str:
     """The whole page."""
-    parts = [f"\n{words}\n\n```console\n$ {command}\n{printed}```\n" for words, command, printed in story]
+    parts = [
+        f"\n{words}\n\n```console\n$ {command}\n{printed}```\n" for words, command, printed in story
+    ]
     return _HEAD + "".join(parts)
 
 
@@ -77,7 +89,9 @@ def shown(words: list[str], environment: Mapping[str, str], folder: Path) -> str
     here, there = pty.openpty()
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 50, WIDTH, 0, 0))
     command = [sys.executable, "-m", "sinal_cli", *words]
-    with subprocess.Popen(command, stdin=there, stdout=there, stderr=there, env=dict(environment), cwd=folder) as child:
+    with subprocess.Popen(
+        command, stdin=there, stdout=there, stderr=there, env=dict(environment), cwd=folder
+    ) as child:
         os.close(there)
         said = b"".join(iter(lambda: _read(here), b""))
         child.wait(COMMAND_S)
@@ -89,7 +103,9 @@ def shown(words: list[str], environment: Mapping[str, str], folder: Path) -> str
 def stack(folder: Path) -> Iterator[dict[str, str]]:
     """A stack of `examples/` in this folder, and the environment that its `env` file makes."""
     command = [sys.executable, "-m", "sinal_cli", "up", "--file", str(ROOT / "examples")]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as up:
         try:
             deadline = time.monotonic() + START_S
             while not (folder / ".sinal" / "ready.json").exists():
@@ -102,7 +118,9 @@ def stack(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _sourced(file: Path) -> dict[str, str]:
-    said = subprocess.run(["sh", "-c", f". {file} && env -0"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["sh", "-c", f". {file} && env -0"], capture_output=True, text=True, check=True
+    ).stdout
     pairs = (line.partition("=") for line in said.split("\0") if line)
     return {name: value for name, _, value in pairs} | {"TERM": "xterm", "COLUMNS": str(WIDTH)}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-PATIENCE_S = 60.0  # for what must happen: only a failure waits so long, and a busy machine may stall for seconds
+# for what must happen: only a failure waits so long, and a busy machine may stall for seconds
+PATIENCE_S = 60.0
 
 
 async def eventually(condition: Callable[[], bool], *, timeout_s: float = PATIENCE_S) -> None:

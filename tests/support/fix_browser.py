@@ -1,7 +1,8 @@
-"""Fixtures of the browser tests: a real Chromium over WebDriver, and a little internet of shops for it.
+"""Fixtures of the browser tests: a real Chromium over WebDriver, and a little internet of shops for
+it.
 
-Every host name leads to one server of the test: it serves the pages that a test puts there, serves the page script as
-the edge does, and keeps whatever is posted to the batch endpoint.
+Every host name leads to one server of the test: it serves the pages that a test puts there, serves
+the page script as the edge does, and keeps whatever is posted to the batch endpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ TRACKER = "track.loja.example"
 FLAGS = (
     "--headless=new",
     # Its own says HeadlessChrome, and Sinal withholds what such a browser does.
-    "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36",
+    "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0 "
+    "Safari/537.36",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -66,11 +68,15 @@ class Browser:
 
     def run(self, script: str, *arguments: object) -> Any:
         """Run a function body in the page; a promise is waited for."""
-        return self._call("POST", f"{self._path}/execute/sync", {"script": script, "args": list(arguments)})
+        return self._call(
+            "POST", f"{self._path}/execute/sync", {"script": script, "args": list(arguments)}
+        )
 
     def click(self, selector: str) -> None:
         """Click as a person does."""
-        found = self._call("POST", f"{self._path}/element", {"using": "css selector", "value": selector})
+        found = self._call(
+            "POST", f"{self._path}/element", {"using": "css selector", "value": selector}
+        )
         self._call("POST", f"{self._path}/element/{found[_ELEMENT]}/click", {})
 
     def tab(self, kind: str = "tab") -> str:
@@ -91,7 +97,9 @@ class Browser:
     def offline(self, yes: bool) -> None:
         """Take the connection away, or give it back."""
         speed = {"offline": yes, "latency": 0, "throughput": -1}
-        self._call("POST", f"{self._path}/chromium/network_conditions", {"network_conditions": speed})
+        self._call(
+            "POST", f"{self._path}/chromium/network_conditions", {"network_conditions": speed}
+        )
 
     @property
     def url(self) -> str:
@@ -143,7 +151,8 @@ class World:
     deliveries: list[Delivery] = field(default_factory=list)
     visits: list[str] = field(default_factory=list)  # every page asked for, as host and target
     second_is_blocked: bool = False
-    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)  # the next ones; then 202
+    # the next ones; then 202
+    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
 
     def url(self, address: str) -> str:
         """`loja.example/a` with scheme and port."""
@@ -160,7 +169,9 @@ class World:
         watch = "<script>window.faults=[];addEventListener('error',e=>faults.push(e.message));"
         watch += "addEventListener('unhandledrejection',e=>faults.push(String(e.reason)))</script>"
         top = self.tag if head is None else head
-        self.pages[address] = f"<!doctype html><title>p</title><head>{watch}{top}</head><body>{body}</body>"
+        self.pages[address] = (
+            f"<!doctype html><title>p</title><head>{watch}{top}</head><body>{body}</body>"
+        )
         return self.url(address)
 
     @property
@@ -170,7 +181,9 @@ class World:
 
     def kinds(self) -> list[str]:
         """Types of what was received, without repeats."""
-        return [event["type"] for event in {event["event_id"]: event for event in self.events}.values()]
+        return [
+            event["type"] for event in {event["event_id"]: event for event in self.events}.values()
+        ]
 
     def wait(self, enough: Callable[[], object], *, seconds: float = 60.0) -> None:
         """Until `enough()`; fails with what was received."""
@@ -187,7 +200,9 @@ class World:
 
 
 def _handler(world: World) -> type[BaseHTTPRequestHandler]:
-    program, second = (files("sinal_hub.ingest").joinpath(name).read_bytes() for name in ("s.min.js", "s2.min.js"))
+    program, second = (
+        files("sinal_hub.ingest").joinpath(name).read_bytes() for name in ("s.min.js", "s2.min.js")
+    )
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -199,8 +214,12 @@ def _handler(world: World) -> type[BaseHTTPRequestHandler]:
                 is_second = "part=2" in target.query
                 if is_second and world.second_is_blocked:
                     return self._answer(404, b"", {})
-                script = (Rendered(second, None) if is_second else Rendered(program, world.config)).compressed
-                return self._answer(200, script, {"Content-Type": "text/javascript", "Content-Encoding": "gzip"})
+                script = (
+                    Rendered(second, None) if is_second else Rendered(program, world.config)
+                ).compressed
+                return self._answer(
+                    200, script, {"Content-Type": "text/javascript", "Content-Encoding": "gzip"}
+                )
             world.visits.append(self.headers["Host"].partition(":")[0] + self.path)
             page = world.pages.get(address, "<!doctype html><title>nothing here</title>")
             return self._answer(200, page.encode(), {"Content-Type": "text/html; charset=utf-8"})
@@ -212,13 +231,19 @@ def _handler(world: World) -> type[BaseHTTPRequestHandler]:
             world.deliveries.append(
                 Delivery(document["events"], document["funnel"], names, time.monotonic(), self.path)
             )
-            status, headers, body = world.answers.pop(0) if world.answers else (202, {}, b'{"events":[]}')
+            status, headers, body = (
+                world.answers.pop(0) if world.answers else (202, {}, b'{"events":[]}')
+            )
             open_to = {"Access-Control-Allow-Origin": self.headers.get("Origin", "*")}
-            self._answer(status, body, open_to | {"Access-Control-Expose-Headers": "retry-after"} | headers)
+            self._answer(
+                status, body, open_to | {"Access-Control-Expose-Headers": "retry-after"} | headers
+            )
 
         def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)
-            for name, value in ({"Content-Length": str(len(body)), "Cache-Control": "no-store"} | headers).items():
+            for name, value in (
+                {"Content-Length": str(len(body)), "Cache-Control": "no-store"} | headers
+            ).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
@@ -256,9 +281,13 @@ def world() -> Iterator[World]:
 def driver() -> Iterator[str]:
     """Base URL of a running chromedriver."""
     for program in ("chromium", "chromedriver"):
-        assert shutil.which(program), f"{program} is missing: install Debian's chromium and chromium-driver"
+        assert shutil.which(program), (
+            f"{program} is missing: install Debian's chromium and chromium-driver"
+        )
     port = free_port()
-    process = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 60
     while True:
@@ -283,8 +312,13 @@ def open_browser(driver: str, world: World, tmp_path: Path) -> Iterator[BrowserS
 
     def start(*flags: str) -> Browser:
         profile = tmp_path / f"profile{len(opened)}"
-        secure = ",".join(world.url(host).rstrip("/") for host in ("loja.example", "lp.loja.example"))
-        rules = ["--host-resolver-rules=MAP * 127.0.0.1", f"--unsafely-treat-insecure-origin-as-secure={secure}"]
+        secure = ",".join(
+            world.url(host).rstrip("/") for host in ("loja.example", "lp.loja.example")
+        )
+        rules = [
+            "--host-resolver-rules=MAP * 127.0.0.1",
+            f"--unsafely-treat-insecure-origin-as-secure={secure}",
+        ]
         opened.append(Browser(driver, [*FLAGS, *rules, f"--user-data-dir={profile}", *flags]))
         return opened[-1]
 

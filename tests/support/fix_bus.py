@@ -1,4 +1,6 @@
-"""Fixtures of the bus: a connection, and tenants' streams made by hand where the provisioner is not what is tested."""
+"""Fixtures of the bus: a connection, and tenants' streams made by hand where the provisioner is not
+what is tested.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,10 @@ async def client(nats_server: NatsProcess) -> AsyncIterator[Client]:
 
 
 async def _added(js: JetStreamContext, config: StreamConfig) -> None:
-    """Add a stream; the broker refuses while it still clears away the folder of one that had the same name."""
+    """Add a stream.
+
+    The broker refuses while it still clears away the folder of one that had the same name.
+    """
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
@@ -71,7 +76,9 @@ async def _added(js: JetStreamContext, config: StreamConfig) -> None:
 def make_tenant(client: Client) -> MakeTenant:
     """Create a tenant's stream and consumers."""
 
-    async def make(slug: str, *consumers: str, ack_wait_s: float = 60, max_msgs: int = -1, max_bytes: int = -1) -> None:
+    async def make(
+        slug: str, *consumers: str, ack_wait_s: float = 60, max_msgs: int = -1, max_bytes: int = -1
+    ) -> None:
         js = client.jetstream()
         config = StreamConfig(
             name=names.stream(slug),
@@ -90,7 +97,9 @@ def make_tenant(client: Client) -> MakeTenant:
                 names.stream(slug),
                 ConsumerConfig(
                     durable_name=consumer,
-                    filter_subject=names.out_subject(slug, destination) if chosen else names.in_filter(slug),
+                    filter_subject=names.out_subject(slug, destination)
+                    if chosen
+                    else names.in_filter(slug),
                     ack_policy=AckPolicy.EXPLICIT,
                     ack_wait=ack_wait_s,
                     max_ack_pending=10_000,

@@ -1,4 +1,6 @@
-"""Fixture of delivery: a dispatch worker on a real PostgreSQL and a real Meta emulator, fed by messages in memory."""
+"""Fixture of delivery: a dispatch worker on a real PostgreSQL and a real Meta emulator, fed by
+messages in memory.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ from sinal_core.aio.breaker import Policy
 from sinal_core.nats.lane import Lane, dispatch_lane
 from sinal_core.postgres.database import Database
 from sinal_core.settings import Settings
-from sinal_crds.plan import Batch, ConsentPlan, DestinationPlan, FunnelPlan, TenantPlan, WithheldField
+from sinal_crds.plan import (
+    Batch,
+    ConsentPlan,
+    DestinationPlan,
+    FunnelPlan,
+    TenantPlan,
+    WithheldField,
+)
 from sinal_hub.dispatch.destination_health import News
 from sinal_hub.dispatch.testing import FakeMessage, StaticPlans
 from sinal_hub.dispatch.worker import DispatchWorker
@@ -28,7 +37,8 @@ from sinal_hub.store.ledger import Ref
 from sinal_hub.store.tenant_status import CircuitStore
 
 TOKEN = "EAAB-secret-token"
-PATIENT_S = 25.0  # the longest time-out that settings allow: a slow machine shall not look like a Meta that hangs
+# the longest time-out that settings allow: a slow machine shall not look like a Meta that hangs
+PATIENT_S = 25.0
 EMAIL = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 _pixels = count(9_100_000_000)
 _workers = count(1)
@@ -48,9 +58,14 @@ class Emulator(Protocol):
 
 
 class DispatchRig:
-    """One worker and what it works on; destinations have pixels of their own, so tests share an emulator."""
+    """One worker and what it works on.
 
-    def __init__(self, database: Database, url: str, sandbox_url: str, http: aiohttp.ClientSession) -> None:
+    Destinations have pixels of their own, so tests share an emulator.
+    """
+
+    def __init__(
+        self, database: Database, url: str, sandbox_url: str, http: aiohttp.ClientSession
+    ) -> None:
         self.database, self.url, self.sandbox_url, self.http = database, url, sandbox_url, http
         self.store = DeliveryStore(database)
         self._graphs: list[GraphClient] = []
@@ -75,14 +90,26 @@ class DispatchRig:
             await graph.close()
 
     def new_worker(
-        self, policy: Policy | None = None, *, herald: Callable[[str, str, News], None] | None = None
+        self,
+        policy: Policy | None = None,
+        *,
+        herald: Callable[[str, str, News], None] | None = None,
     ) -> DispatchWorker:
-        """A worker without a past, as after a restart; it is quick to try again unless told otherwise."""
+        """A worker without a past, as after a restart.
+
+        It is quick to try again unless told otherwise.
+        """
         policy = policy or Policy(threshold=3, base_s=0.6, cap_s=2.0, pause_base_s=0.8)
         circuits = CircuitStore(self.database, worker=f"worker-{next(_workers)}")
         settings = Settings(graph_timeout_s=self._timeout_s)
         return DispatchWorker(
-            self.store, self.plans, self.graph, settings, policy=policy, circuits=circuits, herald=herald
+            self.store,
+            self.plans,
+            self.graph,
+            settings,
+            policy=policy,
+            circuits=circuits,
+            herald=herald,
         )
 
     def plan(
@@ -94,9 +121,13 @@ class DispatchRig:
         **destination: Any,
     ) -> None:
         """Put a plan in force; other keywords change both destinations."""
-        fields: dict[str, Any] = {"access_token": TOKEN, "batch": Batch(max_events=1_000)} | destination
+        fields: dict[str, Any] = {
+            "access_token": TOKEN,
+            "batch": Batch(max_events=1_000),
+        } | destination
         destinations = tuple(
-            DestinationPlan(name=name, pixel_id=pixel, **fields) for name, pixel in self.pixels.items()
+            DestinationPlan(name=name, pixel_id=pixel, **fields)
+            for name, pixel in self.pixels.items()
         )
         funnel = FunnelPlan(
             name="curso",
@@ -118,7 +149,12 @@ class DispatchRig:
         self.plans.tenants = {"loja": tenant}
 
     async def add(
-        self, event_id: str, *, destination: str = "principal", consent: bool | None = True, **changes: Any
+        self,
+        event_id: str,
+        *,
+        destination: str = "principal",
+        consent: bool | None = True,
+        **changes: Any,
     ) -> Ref:
         """One row of the outbox; keywords change the event."""
         event: dict[str, Any] = {
@@ -145,7 +181,10 @@ class DispatchRig:
 
     async def handle(self, *refs: Ref, destination: str = "principal") -> list[FakeMessage]:
         """Give the worker one batch of messages."""
-        messages = [FakeMessage(events.encode(events.Dispatch(id=r.id, created_at=r.created_ms))) for r in refs]
+        messages = [
+            FakeMessage(events.encode(events.Dispatch(id=r.id, created_at=r.created_ms)))
+            for r in refs
+        ]
         await self.worker.handle(self.lane(destination), messages)
         return messages
 
@@ -157,7 +196,9 @@ class DispatchRig:
     async def fault(self, *faults: dict[str, Any], destination: str = "principal") -> None:
         """Make the emulator fail for a destination's pixel."""
         script = [{"pixel": self.pixels[destination]} | fault for fault in faults]
-        async with self.http.post(f"{self.sandbox_url}/_sandbox/faults", json={"faults": script, "append": True}) as r:
+        async with self.http.post(
+            f"{self.sandbox_url}/_sandbox/faults", json={"faults": script, "append": True}
+        ) as r:
             assert r.status < 300, await r.text()
 
     async def received(self, destination: str = "principal") -> list[dict[str, Any]]:
@@ -175,7 +216,9 @@ class DispatchRig:
             return found
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        """Ask PostgreSQL beside the worker, over one connection: making one stops the worker's loop for longer."""
+        """Ask PostgreSQL beside the worker, over one connection: making one stops the worker's loop
+        for longer.
+        """
         if self._beside is None or self._beside.closed:
             self._beside = psycopg.connect(self.url, autocommit=True, row_factory=dict_row)
         cursor = self._beside.execute(query.encode(), values)
@@ -183,7 +226,9 @@ class DispatchRig:
 
     def statuses(self, refs: Sequence[Ref]) -> set[str]:
         """What rows of the outbox say of themselves."""
-        found = self.rows("select status from capi_events where id = any(%s)", [ref.id for ref in refs])
+        found = self.rows(
+            "select status from capi_events where id = any(%s)", [ref.id for ref in refs]
+        )
         assert len(found) == len(refs)
         return {line["status"] for line in found}
 
@@ -193,24 +238,36 @@ class DispatchRig:
 
     def outcomes(self, ref: Ref) -> list[str | None]:
         """Outcomes of a row's attempts, oldest first."""
-        found = self.rows("select outcome from dispatch_attempts where capi_event_id = %s order by id", ref.id)
+        found = self.rows(
+            "select outcome from dispatch_attempts where capi_event_id = %s order by id", ref.id
+        )
         return [line["outcome"] for line in found]
 
     def make_due(self) -> None:
         """As if every waiting time had passed."""
-        self.rows("update capi_events set next_attempt_at = now() - interval '1 second' where status = 'pending'")
+        self.rows(
+            "update capi_events set next_attempt_at = now() - interval '1 second' where "
+            "status = 'pending'"
+        )
 
     def expire_leases(self) -> None:
         """As if a worker had been lost for longer than a lease."""
-        self.rows("update capi_events set lease_until = now() - interval '1 second' where status = 'sending'")
+        self.rows(
+            "update capi_events set lease_until = now() - interval '1 second' where status = "
+            "'sending'"
+        )
 
 
 @pytest.fixture
 async def dispatch_rig(postgres: str, sandbox: Emulator) -> AsyncIterator[DispatchRig]:
     """A dispatch worker ready to work."""
-    # no connection is kept: the emulator closes one that was quiet for seconds just when a slow test uses it again
+    # no connection is kept: the emulator closes one that was quiet for seconds just when a slow
+    # test uses it again
     fresh = aiohttp.TCPConnector(force_close=True)
-    async with await Database.open(postgres) as database, aiohttp.ClientSession(connector=fresh) as http:
+    async with (
+        await Database.open(postgres) as database,
+        aiohttp.ClientSession(connector=fresh) as http,
+    ):
         rig = DispatchRig(database, postgres, sandbox.url, http)
         try:
             yield rig

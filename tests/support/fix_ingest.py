@@ -36,13 +36,22 @@ class SignedGateway:
     AUTHENTICATES = True
 
     def verify(
-        self, raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+        self,
+        raw: bytes,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        secret: Mapping[str, str],
     ) -> bool:
         """Compare the header with the secret."""
-        return hmac.compare_digest(headers.get("x-signature", "").encode(), secret.get("secret", "").encode())
+        return hmac.compare_digest(
+            headers.get("x-signature", "").encode(), secret.get("secret", "").encode()
+        )
 
     def parse(self, raw: bytes, *, country: str = "BR", clear: bool = False) -> list[Sale]:
-        """The body's sales; `BOOM` is a fault of the adapter, `FLOAT` one that its types do not allow."""
+        """The body's sales.
+
+        `BOOM` is a fault of the adapter, `FLOAT` one that its types do not allow.
+        """
         if raw == b"BOOM":
             raise KeyError("buyer maria@loja.example")
         if raw == b"FLOAT":
@@ -61,7 +70,11 @@ class OpenGateway(SignedGateway):
     AUTHENTICATES = False
 
     def verify(
-        self, raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+        self,
+        raw: bytes,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        secret: Mapping[str, str],
     ) -> bool:
         """The URL is all there is."""
         return True
@@ -112,7 +125,9 @@ def a_tenant(**changes: object) -> TenantPlan:
                 token_sha256=sha256(TOKEN),
                 credentials={"secret": SECRET},
             ),
-            IntegrationPlan(name="aberta", gateway="open", funnel="curso", token_sha256=sha256(OPEN_TOKEN)),
+            IntegrationPlan(
+                name="aberta", gateway="open", funnel="curso", token_sha256=sha256(OPEN_TOKEN)
+            ),
         ),
     )
     return msgspec.structs.replace(tenant, **changes)
@@ -160,7 +175,9 @@ class EdgeWorld:
     quarantine: MemoryQuarantine = field(default_factory=MemoryQuarantine)
     clock: Clock = field(default_factory=Clock)
     settings: dict[str, object] = field(default_factory=dict)
-    gateways: dict[str, Gateway] = field(default_factory=lambda: {"signed": SignedGateway(), "open": OpenGateway()})
+    gateways: dict[str, Gateway] = field(
+        default_factory=lambda: {"signed": SignedGateway(), "open": OpenGateway()}
+    )
 
     tally: IntegrationCounters = field(default_factory=lambda: IntegrationCounters(worker="edge-1"))
 

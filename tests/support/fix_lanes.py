@@ -41,12 +41,16 @@ async def fill(bus: Bus, slug: str, count: int, *, prefix: str = "") -> None:
     subject = names.in_subject(slug, "click")
     for start in range(0, count, 1_000):
         numbers = range(start, min(start + 1_000, count))
-        results = await bus.publish_many([Outgoing(subject, str(n).encode(), f"{prefix}{n}") for n in numbers])
+        results = await bus.publish_many(
+            [Outgoing(subject, str(n).encode(), f"{prefix}{n}") for n in numbers]
+        )
         assert all(isinstance(result, Published) for result in results)
 
 
 async def settled(bus: Bus) -> None:
-    """Return once no lane has any message: what the broker has thrown away it can't deliver again."""
+    """Return once no lane has any message: what the broker has thrown away it can't deliver
+    again.
+    """
     async with asyncio.timeout(PATIENCE_S):
         while await queued(bus):
             await asyncio.sleep(0.05)

@@ -1,4 +1,6 @@
-"""Logging is the process's: what a test sets of it by starting a role or a command in process ends with the test."""
+"""Logging is the process's: what a test sets of it by starting a role or a command in process ends
+with the test.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A match worker over a real PostgreSQL, with a broker that only remembers: for tests of matching by what it leaves."""
+"""A match worker over a real PostgreSQL, with a broker that only remembers: for tests of matching
+by what it leaves.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,20 @@ from sinal_hub.store.reading import EventReader
 NOW = datetime.now(UTC).replace(microsecond=0)
 EMAIL = hashlib.sha256(b"ana@example.com").hexdigest()
 PHONE = hashlib.sha256(b"5511987654321").hexdigest()
-AGENT = "Mozilla/5.0 (Linux; Android 14; SM-A155M) AppleWebKit/537.36 Chrome/126.0.0.0 Mobile Safari/537.36"
+AGENT = (
+    "Mozilla/5.0 (Linux; Android 14; SM-A155M) AppleWebKit/537.36 Chrome/126.0.0.0 Mobile "
+    "Safari/537.36"
+)
 BUYER = Customer(em=[EMAIL])
 NOTHING_TRACKED = Tracking()
 NO_CLIENT = Client()
 
 
 class MemoryPublisher:
-    """Remembers what was published, once a message id as the broker does; `down` refuses everything."""
+    """Remembers what was published, once a message id as the broker does.
+
+    `down` refuses everything.
+    """
 
     def __init__(self) -> None:
         self.messages: dict[str, Outgoing] = {}
@@ -48,7 +56,9 @@ class MemoryPublisher:
     def connected(self) -> bool:
         return not self.down
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
+    async def publish(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0
+    ) -> Published:
         self.attempts += 1
         if self.down:
             raise BusUnavailable(subject)
@@ -56,11 +66,15 @@ class MemoryPublisher:
         self.messages.setdefault(msg_id, Outgoing(subject, body, msg_id))
         return Published(len(self.messages), known)
 
-    async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Published | BusError]:
+    async def publish_many(
+        self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0
+    ) -> list[Published | BusError]:
         answers: list[Published | BusError] = []
         for message in messages:
             try:
-                answers.append(await self.publish(message.subject, message.body, msg_id=message.msg_id))
+                answers.append(
+                    await self.publish(message.subject, message.body, msg_id=message.msg_id)
+                )
             except BusError as error:
                 answers.append(error)
         return answers
@@ -135,7 +149,11 @@ class Room:
     def visit(self, kind: str = "click", *, at: float = -10, **fields: Any) -> Event:
         """A tracking event `at` minutes from the sale."""
         key = fields.pop("key", f"visit-{next(self.numbers)}")
-        values = {"ip": "203.0.113.7", "user_agent": AGENT, "url": "https://loja.example/p"} | fields
+        values = {
+            "ip": "203.0.113.7",
+            "user_agent": AGENT,
+            "url": "https://loja.example/p",
+        } | fields
         return msgspec.convert(
             {
                 "id": event_row_id("loja", key),
@@ -201,7 +219,9 @@ class Room:
             sale=sale,
         )
 
-    def message(self, body: Event | bytes, *, deliveries: int = 1, settlements: Settlements | None = None) -> Message:
+    def message(
+        self, body: Event | bytes, *, deliveries: int = 1, settlements: Settlements | None = None
+    ) -> Message:
         """One delivery of an event."""
         return Message(
             settler=settlements or self.settlements,
@@ -217,12 +237,16 @@ class Room:
     async def deliver(self, *events: Event | bytes, deliveries: int = 1) -> list[bytes]:
         """Hand events over as one batch; returns the answers their messages got."""
         self.settlements.answers.clear()
-        await self.worker.handle(match_lane("loja"), [self.message(event, deliveries=deliveries) for event in events])
+        await self.worker.handle(
+            match_lane("loja"), [self.message(event, deliveries=deliveries) for event in events]
+        )
         return list(self.settlements.answers)
 
     async def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Rows of a query, past every policy."""
-        async with await psycopg.AsyncConnection.connect(self.url, row_factory=dict_row) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            self.url, row_factory=dict_row
+        ) as connection:
             return await (await connection.execute(query.encode(), values)).fetchall()
 
     async def sent(self) -> list[tuple[str, dict[str, Any]]]:
@@ -250,7 +274,9 @@ def tenant_plan() -> TenantPlan:
         namespace="default",
         name="Loja",
         uid="uid-1",
-        destinations=(DestinationPlan(name="pixel", pixel_id="1234567890", access_token="secret-token"),),
+        destinations=(
+            DestinationPlan(name="pixel", pixel_id="1234567890", access_token="secret-token"),
+        ),
         funnels=(
             FunnelPlan(
                 name="curso",
@@ -263,7 +289,9 @@ def tenant_plan() -> TenantPlan:
             ),
         ),
         integrations=(
-            IntegrationPlan(name="hotmart-principal", gateway="hotmart", funnel="curso", token_sha256="1" * 64),
+            IntegrationPlan(
+                name="hotmart-principal", gateway="hotmart", funnel="curso", token_sha256="1" * 64
+            ),
         ),
     )
 

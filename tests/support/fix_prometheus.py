@@ -24,7 +24,8 @@ def _program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         message = (
-            f"{name} is missing: install Debian's package prometheus (its service need not run), or put {name} on PATH"
+            f"{name} is missing: install Debian's package prometheus (its service need not run), "
+            f"or put {name} on PATH"
         )
         if os.environ.get("CI"):
             pytest.fail(message, pytrace=False)

@@ -1,4 +1,6 @@
-"""Requests as packets: a test that cuts them knows that each piece was read before the next one is sent."""
+"""Requests as packets: a test that cuts them knows that each piece was read before the next one is
+sent.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,10 @@ class Sender:
         self._sent += len(data)
 
     async def send_apart(self, heard: Heard, *pieces: bytes) -> None:
-        """Send each piece once the one before was read; after the server has closed the connection none is."""
+        """Send each piece once the one before was read.
+
+        After the server has closed the connection none is.
+        """
         for piece in pieces:
             self.send(piece)
             await heard.all_of(self.port, self._sent)

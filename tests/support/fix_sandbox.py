@@ -1,4 +1,6 @@
-"""Fixtures of the Meta emulator: an event it takes, the application without sockets, and a process of its own."""
+"""Fixtures of the Meta emulator: an event it takes, the application without sockets, and a process
+of its own.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,12 @@ _PURCHASE: dict[str, Any] = {
         "fbc": "fb.1.1795000000000.IwAR2F4-dbP0l7Mn1IawQQGCINEz7PYXQvwjNwB_qa2ofrHyiLjcbCRxTDMgk",
         "fbp": "fb.1.1795000000000.1098115397",
     },
-    "custom_data": {"value": 142.52, "currency": "BRL", "order_id": "HP1", "contents": [{"id": "p1", "quantity": 1}]},
+    "custom_data": {
+        "value": 142.52,
+        "currency": "BRL",
+        "order_id": "HP1",
+        "contents": [{"id": "p1", "quantity": 1}],
+    },
 }
 
 EventFactory = Callable[..., dict[str, Any]]
@@ -74,7 +81,9 @@ SandboxStarter = Callable[..., Any]
 def running_sandbox(*options: str, **popen: Any) -> Iterator[SandboxProcess]:
     """An emulator on a free port, ended with the block."""
     command = [sys.executable, "-m", "sinal_sandbox", "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -1,4 +1,6 @@
-"""Fixtures of the spool: a folder, entries, and a broker in memory that can be away, slow, full or forgetful."""
+"""Fixtures of the spool: a folder, entries, and a broker in memory that can be away, slow, full or
+forgetful.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ SMALL = Limits(max_bytes=1 << 20, free_bytes=0, segment_bytes=4_096)
 def entry(tenant: str, number: int, *, size: int = 20) -> Entry:
     """Entry `number` of a tenant, with a body of at least `size` bytes."""
     body = f"{tenant}-{number}".encode().ljust(size, b".")
-    return Entry(tenant, f"t.{tenant}.in.lead", f"{tenant}:{number}", 1_789_997_600_000 + number, body)
+    return Entry(
+        tenant, f"t.{tenant}.in.lead", f"{tenant}:{number}", 1_789_997_600_000 + number, body
+    )
 
 
 @dataclass
@@ -56,7 +60,9 @@ class SpoolWorld:
     folder: Path
     broker: SpoolBroker = field(default_factory=SpoolBroker)
     tenants: dict[str, Owner] = field(
-        default_factory=lambda: {slug: Owner(f"uid-{slug}", f"ns/{slug}") for slug in ("loja", "outra")}
+        default_factory=lambda: {
+            slug: Owner(f"uid-{slug}", f"ns/{slug}") for slug in ("loja", "outra")
+        }
     )
 
     def segments(self) -> list[Path]:

@@ -1,4 +1,6 @@
-"""The repositories of gitops/examples as Argo CD reads them: what each source leads to, and what Helm makes of it."""
+"""The repositories of gitops/examples as Argo CD reads them: what each source leads to, and what
+Helm makes of it.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,22 @@ CHECKOUTS = {
 
 
 def documents(path: Path) -> list[Object]:
-    """The objects of a file, or of the files right in a folder, which is what Argo CD takes of one."""
+    """The objects of a file, or of the files right in a folder, which is what Argo CD takes of
+    one.
+    """
     files = [path] if path.is_file() else sorted(path.glob("*.yaml"))
-    return [one for file in files for one in yaml.safe_load_all(file.read_text(encoding="utf-8")) if one]
+    return [
+        one for file in files for one in yaml.safe_load_all(file.read_text(encoding="utf-8")) if one
+    ]
 
 
 def application(environment: str, name: str) -> Object:
     """An Application of an environment."""
-    (found,) = [one for one in documents(EXAMPLES / "environments" / environment) if one["metadata"]["name"] == name]
+    (found,) = [
+        one
+        for one in documents(EXAMPLES / "environments" / environment)
+        if one["metadata"]["name"] == name
+    ]
     return found
 
 
@@ -58,7 +68,11 @@ def secrets_named(rendered: list[Object]) -> set[tuple[str, str]]:
     found = set()
     for pod in text:
         for container in pod["containers"]:
-            refs = [env["valueFrom"]["secretKeyRef"] for env in container.get("env", ()) if "valueFrom" in env]
+            refs = [
+                env["valueFrom"]["secretKeyRef"]
+                for env in container.get("env", ())
+                if "valueFrom" in env
+            ]
             found |= {(ref["name"], ref["key"]) for ref in refs}
         for volume in pod.get("volumes", ()):
             parts = [part.get("secret") for part in volume.get("projected", {}).get("sources", ())]
@@ -79,7 +93,9 @@ def allowed(project: Object, one: Object, *, namespace: str) -> bool:
     spec = project["spec"]
     if one["metadata"].get("namespace") or one["kind"] not in CLUSTERWIDE:
         into = one["metadata"].get("namespace", namespace)
-        wild = [re.escape(where["namespace"]).replace(r"\*", ".*") for where in spec["destinations"]]
+        wild = [
+            re.escape(where["namespace"]).replace(r"\*", ".*") for where in spec["destinations"]
+        ]
         listed = spec.get("namespaceResourceWhitelist")
         return any(re.fullmatch(each, into) for each in wild) and (listed is None or rule in listed)
     return rule in spec.get("clusterResourceWhitelist", ())

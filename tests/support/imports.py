@@ -1,6 +1,8 @@
-"""Which modules a process has imported, by what CPython says of it where PYTHONPROFILEIMPORTTIME is set.
+"""Which modules a process has imported, by what CPython says of it where PYTHONPROFILEIMPORTTIME is
+set.
 
-It tells of import statements: a module that `importlib.import_module` brings is left out, what that one imports is not.
+It tells of import statements: a module that `importlib.import_module` brings is left out, what that
+one imports is not.
 """
 
 from __future__ import annotations

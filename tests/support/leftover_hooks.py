@@ -1,8 +1,9 @@
 """What a test leaves behind fails that test, and not the one that happens to run when it is found.
 
-Looked at after each test: descriptors (sockets, listening ports, files, pipes), threads, child processes, and tasks of
-the test's event loop. What a fixture of a wider scope brought stays with that fixture, and is looked at after its end.
-A test that has failed is told what it left in its report, nothing more: its own failure comes first.
+Looked at after each test: descriptors (sockets, listening ports, files, pipes), threads, child
+processes, and tasks of the test's event loop. What a fixture of a wider scope brought stays with
+that fixture, and is looked at after its end. A test that has failed is told what it left in its
+report, nothing more: its own failure comes first.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Note what a wider fixture brings, and look at the tasks of a test's loop before that is closed."""
+    """Note what a wider fixture brings, and look at the tasks of a test's loop before that is
+    closed.
+    """
     if fixturedef.argname == _RUNNER:
         runner = yield
         fixturedef.addfinalizer(partial(_look_at_tasks, request.node, runner))

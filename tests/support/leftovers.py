@@ -1,7 +1,10 @@
-"""What this process holds: open descriptors, threads, child processes, logs that were set up; each by its name.
+"""What this process holds: open descriptors, threads, child processes, logs that were set up.
 
-Linux tells it in `/proc/self` for some dozen small reads, so it may be asked after each test: no heap is searched. A
-descriptor that only the garbage collector would close is still open, and so is seen.
+Each by its name.
+
+Linux tells it in `/proc/self` for some dozen small reads, so it may be asked after each test: no
+heap is searched. A descriptor that only the garbage collector would close is still open, and so is
+seen.
 """
 
 from __future__ import annotations
@@ -45,7 +48,10 @@ def held() -> set[Thing]:
 
 
 def collected() -> list[str]:
-    """Run the garbage collector; returns what it complains about, such as a client that nobody closed."""
+    """Run the garbage collector.
+
+    Returns what it complains about, such as a client that nobody closed.
+    """
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         gc.collect()

@@ -1,4 +1,6 @@
-"""Load as gateways make it: every delivery is repeated until it is answered 2xx, as a gateway does."""
+"""Load as gateways make it: every delivery is repeated until it is answered 2xx, as a gateway
+does.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,31 @@ def hotmart_sales(prefix: str, count: int) -> list[tuple[str, Delivery]]:
     sales = []
     for number in range(count):
         order = f"HP{prefix}{number:06d}"
-        buyer = Buyer("Comprador Teste", f"buyer{number}.{prefix}@example.com", f"119{80_000_000 + number}")
+        buyer = Buyer(
+            "Comprador Teste", f"buyer{number}.{prefix}@example.com", f"119{80_000_000 + number}"
+        )
         sales.append((order, deliveries.hotmart(order, buyer, token=HOTTOK)))
     return sales
 
 
 def hotmart_sale(order: str = "HP0000000001") -> bytes:
     """The body of an approved sale of now."""
-    return deliveries.hotmart(order, Buyer("Comprador Teste", "buyer@example.com", "11987650001"), token=HOTTOK).body
+    return deliveries.hotmart(
+        order, Buyer("Comprador Teste", "buyer@example.com", "11987650001"), token=HOTTOK
+    ).body
 
 
 async def post_until_accepted(
-    session: aiohttp.ClientSession, url: str, sales: Iterable[tuple[str, Delivery]], *, concurrency: int = 40
+    session: aiohttp.ClientSession,
+    url: str,
+    sales: Iterable[tuple[str, Delivery]],
+    *,
+    concurrency: int = 40,
 ) -> set[str]:
-    """Orders that were answered 2xx; a broken connection or a 5xx is tried again like a gateway would."""
+    """Orders that were answered 2xx.
+
+    A broken connection or a 5xx is tried again like a gateway would.
+    """
     accepted: set[str] = set()
     queue = list(reversed(list(sales)))
 
@@ -56,7 +69,9 @@ async def _post(session: aiohttp.ClientSession, url: str, delivery: Delivery) ->
         return False
 
 
-async def purchases(session: aiohttp.ClientSession, sandbox: str, pixel: str) -> dict[str, Counter[str]]:
+async def purchases(
+    session: aiohttp.ClientSession, sandbox: str, pixel: str
+) -> dict[str, Counter[str]]:
     """What Meta has: order id -> event ids with how often each arrived."""
     found: dict[str, Counter[str]] = {}
     params = {"pixel": pixel, "event_name": "Purchase", "limit": "100000"}

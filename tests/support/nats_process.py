@@ -51,13 +51,27 @@ class NatsProcess:
         """Start and wait until it accepts connections."""
         store = self._folder / "store"
         store.mkdir(parents=True, exist_ok=True)
-        command = [self._binary, "-js", "-sd", str(store), "-a", "127.0.0.1", "-p", str(self._port), *self._more]
+        command = [
+            self._binary,
+            "-js",
+            "-sd",
+            str(store),
+            "-a",
+            "127.0.0.1",
+            "-p",
+            str(self._port),
+            *self._more,
+        ]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + 60
         while not self._accepts():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("nats-server did not start\n" + (self._folder / "log").read_text()[-2000:])
+                raise RuntimeError(
+                    "nats-server did not start\n" + (self._folder / "log").read_text()[-2000:]
+                )
             time.sleep(0.02)
 
     def _accepts(self) -> bool:
@@ -69,10 +83,11 @@ class NatsProcess:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """SIGSTOP for the length of a block: the server keeps its connections, reads nothing and answers nobody.
+        """SIGSTOP for the length of a block: the server keeps its connections, reads nothing and
+        answers nobody.
 
-        A signal is sent long before all threads of a process have stopped, and until then they go on answering: the
-        block begins when the kernel says that the last of them stands.
+        A signal is sent long before all threads of a process have stopped, and until then they go
+        on answering: the block begins when the kernel says that the last of them stands.
         """
         pid = self.pid
         os.kill(pid, signal.SIGSTOP)

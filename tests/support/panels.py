@@ -20,7 +20,10 @@ OF_THE_CLUSTER = (
 
 @dataclass(frozen=True)
 class Asked:
-    """One query of one panel; `empty` is what the panel says without data, "" where it must have some."""
+    """One query of one panel.
+
+    `empty` is what the panel says without data, "" where it must have some.
+    """
 
     board: str
     panel: str
@@ -32,7 +35,9 @@ class Asked:
 
     @property
     def of_the_cluster(self) -> bool:
-        """Whether it is about what only the operator of a cluster, its adapter or kube-state-metrics serve."""
+        """Whether it is about what only the operator of a cluster, its adapter or
+        kube-state-metrics serve.
+        """
         return any(word in self.query for word in OF_THE_CLUSTER)
 
 

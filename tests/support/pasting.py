@@ -15,7 +15,9 @@ _TIMEOUT_S = 300
 
 
 class Block(NamedTuple):
-    """Commands and the words around them: where an answer of 4xx or 5xx is meant, these say so by its number."""
+    """Commands and the words around them: where an answer of 4xx or 5xx is meant, these say so by
+    its number.
+    """
 
     place: str
     commands: str
@@ -38,7 +40,11 @@ class Pasted(NamedTuple):
     @property
     def unannounced(self) -> list[int]:
         """Answers of 400 and more that the text does not speak of."""
-        return [status for status in self.statuses if status >= 400 and status not in self.block.announced]
+        return [
+            status
+            for status in self.statuses
+            if status >= 400 and status not in self.block.announced
+        ]
 
 
 def of_page(path: Path) -> list[Block]:
@@ -59,9 +65,19 @@ def of_terminal(name: str, text: str) -> list[Block]:
     paragraphs = text.split("\n\n")
     for number, paragraph in enumerate(paragraphs):
         lines = paragraph.strip("\n").splitlines()
-        if lines and all(line.startswith("  ") for line in lines) and lines[0].split()[0] in _COMMANDS:
+        if (
+            lines
+            and all(line.startswith("  ") for line in lines)
+            and lines[0].split()[0] in _COMMANDS
+        ):
             commands = "".join(line[2:] + "\n" for line in lines)
-            found.append(Block(f"{name}: {lines[0].strip()}", commands, paragraphs[number - 1] if number else ""))
+            found.append(
+                Block(
+                    f"{name}: {lines[0].strip()}",
+                    commands,
+                    paragraphs[number - 1] if number else "",
+                )
+            )
     return found
 
 
@@ -69,13 +85,18 @@ class Reader:
     """Somebody in a folder, with one shell in which everything is pasted that is read."""
 
     def __init__(self, folder: Path, tools: Path, *, environment: Mapping[str, str]) -> None:
-        """`tools` is for a curl that writes down each answer's headers; it comes first on the PATH."""
+        """`tools` is for a curl that writes down each answer's headers.
+
+        It comes first on the PATH.
+        """
         self._folder = folder
         self._answers = tools / "answers"
         self._answers.mkdir(parents=True)
         real = shutil.which("curl")
         assert real, "curl is missing: apt-get install curl"
-        (tools / "curl").write_text(f'#!/bin/sh\nexec {real} -D "$(mktemp {self._answers}/XXXXXX)" "$@"\n')
+        (tools / "curl").write_text(
+            f'#!/bin/sh\nexec {real} -D "$(mktemp {self._answers}/XXXXXX)" "$@"\n'
+        )
         (tools / "curl").chmod(0o755)
         self._environment = {**environment, "PATH": f"{tools}:{environment['PATH']}"}
         self._state = tools / "state"
@@ -111,8 +132,15 @@ class Reader:
         return Pasted(block, wrong, self._statuses(), ran.stdout)
 
     def _statuses(self) -> list[int]:
-        heads = [path.read_text() for path in sorted(self._answers.iterdir(), key=lambda path: path.stat().st_mtime_ns)]
-        return [int(status) for head in heads for status in re.findall(r"^HTTP/\S+ (\d{3})", head, re.MULTILINE)]
+        heads = [
+            path.read_text()
+            for path in sorted(self._answers.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        ]
+        return [
+            int(status)
+            for head in heads
+            for status in re.findall(r"^HTTP/\S+ (\d{3})", head, re.MULTILINE)
+        ]
 
 
 def complaints(pasted: Sequence[Pasted]) -> list[str]:

@@ -1,4 +1,5 @@
-"""A platform of separate processes for tests: embedded services, the sandbox, and each role as `sinal run ROLE`.
+"""A platform of separate processes for tests: embedded services, the sandbox, and each role as
+`sinal run ROLE`.
 
 Any process can be killed with SIGKILL and started again while the rest goes on, as in a cluster.
 """
@@ -52,7 +53,9 @@ class Platform:
         self.nats = Nats(folder / "nats", password="nats", log=log / "nats.log")
         self.redis = Redis(folder / "redis", password="redis", log=log / "redis.log")
         self.ports = {name: free_port() for name in (*ROLES, "sandbox", *map(_probes, PUBLISHED))}
-        self.sandbox = self._python("sandbox", "sinal_sandbox", "--port", str(self.ports["sandbox"]), *sandbox)
+        self.sandbox = self._python(
+            "sandbox", "sinal_sandbox", "--port", str(self.ports["sandbox"]), *sandbox
+        )
         self.roles: dict[str, Service] = {}
         self.minted: Any = {}
 
@@ -73,7 +76,9 @@ class Platform:
 
     def url(self, role: str) -> str:
         """Where a role answers probes and scrapers."""
-        return f"http://{self._host(role)}:{self.ports[_probes(role) if role in PUBLISHED else role]}"
+        return (
+            f"http://{self._host(role)}:{self.ports[_probes(role) if role in PUBLISHED else role]}"
+        )
 
     def webhook(self, tenant: str, integration: str) -> str:
         """Webhook URL of an integration."""
@@ -81,7 +86,9 @@ class Platform:
         return f"{self.ingest}/t/{tenant}/api/v1/webhooks/{hook['gateway']}/{hook['token']}"
 
     async def start(self) -> None:
-        """Start all and wait until ingest and API, as far as they are among the roles, answer ready."""
+        """Start all and wait until ingest and API, as far as they are among the roles, answer
+        ready.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sandbox.spawn()
         await asyncio.gather(self.postgres.start(), self.nats.start(), self.redis.start())
@@ -99,12 +106,20 @@ class Platform:
     async def stop(self) -> None:
         """Stop all."""
         await asyncio.gather(*(service.stop() for service in self.roles.values()))
-        await asyncio.gather(self.postgres.stop(), self.nats.stop(), self.redis.stop(), self.sandbox.stop())
+        await asyncio.gather(
+            self.postgres.stop(), self.nats.stop(), self.redis.stop(), self.sandbox.stop()
+        )
 
     def start_role(self, role: str) -> None:
         """Start a role's process, new or again."""
-        files = [option for path in self.manifests for option in ("--file", str(path))] if role == "operator" else []
-        self.roles[role] = self._python(role, "sinal_cli", "run", role, *files, env=self._environment(role))
+        files = (
+            [option for path in self.manifests for option in ("--file", str(path))]
+            if role == "operator"
+            else []
+        )
+        self.roles[role] = self._python(
+            role, "sinal_cli", "run", role, *files, env=self._environment(role)
+        )
         self.roles[role].spawn()
 
     def kill_role(self, role: str) -> None:
@@ -117,8 +132,13 @@ class Platform:
             totals: dict[str, int] = await answer.json()
             return totals
 
-    async def settled(self, session: aiohttp.ClientSession, *, accepted: int, timeout_s: float = 180) -> dict[str, int]:
-        """The ledger once at least so many are accepted and none is in flight; raises TimeoutError with the totals."""
+    async def settled(
+        self, session: aiohttp.ClientSession, *, accepted: int, timeout_s: float = 180
+    ) -> dict[str, int]:
+        """The ledger once at least so many are accepted and none is in flight.
+
+        Raises TimeoutError with the totals.
+        """
         totals: dict[str, int] = {}
         deadline = asyncio.get_running_loop().time() + timeout_s
         while asyncio.get_running_loop().time() < deadline:
@@ -127,7 +147,9 @@ class Platform:
                 if totals["accepted"] >= accepted and totals["in_flight"] == 0:
                     return totals
             await asyncio.sleep(0.25)
-        raise TimeoutError(f"not settled after {timeout_s} s: {totals}, expected {accepted} accepted")
+        raise TimeoutError(
+            f"not settled after {timeout_s} s: {totals}, expected {accepted} accepted"
+        )
 
     @property
     def admin(self) -> dict[str, str]:
@@ -149,7 +171,9 @@ class Platform:
             **self._extra,
         }
 
-    def _python(self, name: str, module: str, *arguments: str, env: dict[str, str] | None = None) -> Service:
+    def _python(
+        self, name: str, module: str, *arguments: str, env: dict[str, str] | None = None
+    ) -> Service:
         log = self.folder / "logs" / f"{name}.log"
         return Service(name, [sys.executable, "-m", module, *arguments], log=log, env=env)
 
@@ -158,7 +182,10 @@ class Platform:
 
     async def _ready(self, role: str) -> bool:
         try:
-            async with aiohttp.ClientSession() as session, session.get(f"{self.url(role)}/readyz") as answer:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{self.url(role)}/readyz") as answer,
+            ):
                 return answer.status == 200
         except aiohttp.ClientError:
             return False

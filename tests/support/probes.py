@@ -1,4 +1,6 @@
-"""Where an edge that runs in a test's own process tells how it is, as `sinal run ingest` does on a port of its own."""
+"""Where an edge that runs in a test's own process tells how it is, as `sinal run ingest` does on a
+port of its own.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ async def probed(server: IngestServer) -> AsyncIterator[str]:
     async def standing() -> health.Standing:
         return server.health.standing()
 
-    listener = HttpServer(health.build(standing, observe=server.health.observe), host="127.0.0.1", port=0)
+    listener = HttpServer(
+        health.build(standing, observe=server.health.observe), host="127.0.0.1", port=0
+    )
     await listener.start()
     try:
         yield listener.url

@@ -1,4 +1,6 @@
-"""A real Prometheus as a process that scrapes given addresses every second, with the shipped rules in a hurry."""
+"""A real Prometheus as a process that scrapes given addresses every second, with the shipped rules
+in a hurry.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,10 @@ class Prometheus:
 
     async def _ready(self) -> bool:
         try:
-            async with aiohttp.ClientSession() as session, session.get(f"{self.url}/-/ready") as answer:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{self.url}/-/ready") as answer,
+            ):
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
@@ -59,19 +64,30 @@ class Prometheus:
         await self._service.stop()
 
     async def ask(self, session: aiohttp.ClientSession, query: str) -> list[Sample]:
-        """Samples of an instant query that are numbers; raises AssertionError with Prometheus's words on an error."""
+        """Samples of an instant query that are numbers.
+
+        Raises AssertionError with Prometheus's words on an error.
+        """
         async with session.post(f"{self.url}/api/v1/query", data={"query": query}) as answer:
             document = json.loads(await answer.text())
         assert document["status"] == "success", f"{query}: {document}"
-        return [sample for sample in document["data"]["result"] if not math.isnan(float(sample["value"][1]))]
+        return [
+            sample
+            for sample in document["data"]["result"]
+            if not math.isnan(float(sample["value"][1]))
+        ]
 
-    async def until(self, session: aiohttp.ClientSession, query: str, *, within_s: float = 200) -> None:
+    async def until(
+        self, session: aiohttp.ClientSession, query: str, *, within_s: float = 200
+    ) -> None:
         """Wait until a query has data; raises TimeoutError."""
         async with asyncio.timeout(within_s):
             while not await self.ask(session, query):
                 await asyncio.sleep(0.25)
 
-    async def ask_range(self, session: aiohttp.ClientSession, query: str, *, seconds: int, step: int) -> list[Sample]:
+    async def ask_range(
+        self, session: aiohttp.ClientSession, query: str, *, seconds: int, step: int
+    ) -> list[Sample]:
         """Series of the last seconds."""
         now = time.time()
         data = {"query": query, "start": str(now - seconds), "end": str(now), "step": str(step)}
@@ -85,17 +101,26 @@ class Prometheus:
 class Seen:
     """Which queries have had data at some time: each has to have it once."""
 
-    def __init__(self, prometheus: Prometheus, session: aiohttp.ClientSession, queries: Sequence[Asked]) -> None:
+    def __init__(
+        self, prometheus: Prometheus, session: aiohttp.ClientSession, queries: Sequence[Asked]
+    ) -> None:
         self._prometheus, self._session = prometheus, session
         self._left = list(queries)
 
     async def all_with(self, word: str = "", *, but: str = "-", within_s: float = 200) -> None:
-        """Wait for every query that has a word in it, but for some; raises AssertionError with those without data."""
+        """Wait for every query that has a word in it, but for some.
+
+        Raises AssertionError with those without data.
+        """
         deadline = time.monotonic() + within_s
         while missing := [one for one in self._left if word in one.query and but not in one.query]:
             assert time.monotonic() < deadline, "\n".join(map(str, missing))
             await asyncio.sleep(0.5)
-            self._left = [one for one in self._left if not await self._prometheus.ask(self._session, one.query)]
+            self._left = [
+                one
+                for one in self._left
+                if not await self._prometheus.ask(self._session, one.query)
+            ]
 
 
 def _config(targets: Sequence[str], rules: Sequence[Path]) -> dict[str, Any]:

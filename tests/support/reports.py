@@ -1,4 +1,6 @@
-"""Reports of what real senders send, posted through the real doors of one platform that has every gateway."""
+"""Reports of what real senders send, posted through the real doors of one platform that has every
+gateway.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ BARE = "hotmart-bare"  # an integration of the funnel that `declare` changes
 
 
 def manifests(bare: Mapping[str, Any] | None = None) -> str:
-    """One tenant with a pixel and an integration of every gateway; a funnel that skips renewals, one that is `bare`."""
+    """One tenant with a pixel and an integration of every gateway.
+
+    A funnel that skips renewals, one that is `bare`.
+    """
     spec = {"tenantRef": "loja", "landingHosts": ["loja.example"], "destinationRefs": ["pixel"]}
     objects: list[dict[str, Any]] = [
         _object("Tenant", "loja", {"ingest": {"hosts": [HOST]}, "country": "BR"}),
@@ -70,11 +75,21 @@ def credentials(gateway: str) -> dict[str, str]:
 
 
 def _object(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "sinal.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
+    return {
+        "apiVersion": "sinal.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": dict(spec),
+    }
 
 
 def _secret(name: str, data: Mapping[str, str]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(data)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "stringData": dict(data),
+    }
 
 
 def _integration(name: str, gateway: str, funnel: str) -> list[dict[str, Any]]:
@@ -86,11 +101,15 @@ def _integration(name: str, gateway: str, funnel: str) -> list[dict[str, Any]]:
 
 
 def moved(raw: bytes) -> bytes:
-    """A body whose times are of the last day and not of the day of the reports: moved by whole days."""
+    """A body whose times are of the last day and not of the day of the reports: moved by whole
+    days.
+    """
     now = datetime.now(UTC)
     days = (now - TOLD) // timedelta(days=1)
     day = (TOLD + timedelta(days=days)).date()
-    text = raw.replace(b"2026-11-30", day.isoformat().encode()).replace(b"20261130", f"{day:%Y%m%d}".encode())
+    text = raw.replace(b"2026-11-30", day.isoformat().encode()).replace(
+        b"20261130", f"{day:%Y%m%d}".encode()
+    )
     shift = lambda found: str(int(found[1]) + days * 86_400).encode() + (found[2] or b"")  # noqa: E731 - of one stamp
     return re.sub(rb"\b(17960\d{5})(000)?\b", shift, text)
 
@@ -102,7 +121,9 @@ class Stage:
         self.ready, self._payments, self._file = ready, payments, file
         self._http = httpx.Client(timeout=PATIENCE_S)
         self._api = httpx.Client(
-            timeout=PATIENCE_S, base_url=ready["api"], headers={"Authorization": f"Bearer {ready['admin_key']}"}
+            timeout=PATIENCE_S,
+            base_url=ready["api"],
+            headers={"Authorization": f"Bearer {ready['admin_key']}"},
         )
         self.tenant = ready["tenants"]["loja"]
 
@@ -125,14 +146,19 @@ class Stage:
         query: str | None = None,
         after: str = "",
     ) -> httpx.Response:
-        """A delivery to an integration's URL (and what stands `after` it), signed as the gateway signs."""
+        """A delivery to an integration's URL (and what stands `after` it), signed as the gateway
+        signs.
+        """
         sign = SIGNERS.get(gateway)
-        unsigned = gateway == "eduzz" and (b'"trans_cod"' in raw or b'"origin' in raw)  # the older webhook
+        # the older webhook
+        unsigned = gateway == "eduzz" and (b'"trans_cod"' in raw or b'"origin' in raw)
         proof: tuple[dict[str, str], dict[str, str]] = ({}, {})
         if sign is not None and query is None and not unsigned:
             proof = sign(raw, DEMO.get(gateway, f"demo-{gateway}"))
         url = self.tenant["webhooks"][integration or gateway]["url"] + after
-        kind = "application/json" if raw.lstrip()[:1] == b"{" else "application/x-www-form-urlencoded"
+        kind = (
+            "application/json" if raw.lstrip()[:1] == b"{" else "application/x-www-form-urlencoded"
+        )
         query = query if query is not None else str(httpx.QueryParams(proof[1]))
         sent = {"Content-Type": kind, **proof[0], **(headers or {})}
         return self._http.post(f"{url}?{query}" if query else url, content=raw, headers=sent)
@@ -145,14 +171,22 @@ class Stage:
         """An event of a page, with the server key."""
         keys = self.tenant["funnels"]["curso"]
         headers = {"Authorization": f"Bearer {keys['server_key']}"}
-        return self._http.post(f"{self.ready['ingest']}/t/loja/api/v1/track/{kind}", json=dict(body), headers=headers)
+        return self._http.post(
+            f"{self.ready['ingest']}/t/loja/api/v1/track/{kind}", json=dict(body), headers=headers
+        )
 
     def sold(self, click_id: str | None, order: str) -> dict[str, Any]:
         """A Hotmart sale whose checkout link carried a click id."""
         sample = delivery(
             "hotmart",
             "PURCHASE_APPROVED",
-            Filling(order=order, event="", email=f"{order.lower()}@example.com", phone="11987654321", click=click_id),
+            Filling(
+                order=order,
+                event="",
+                email=f"{order.lower()}@example.com",
+                phone="11987654321",
+                click=click_id,
+            ),
             {"hottok": DEMO["hotmart"]},
         )
         (event,) = self.settled(self.post("hotmart", sample.body))
@@ -177,21 +211,28 @@ class Stage:
         return found
 
     def order(self, order_id: str, gateway: str, *, events: int = 1) -> list[dict[str, Any]]:
-        """The events of an order in the sequence they came, at least so many, each with its outcome."""
+        """The events of an order in the sequence they came, at least so many, each with its
+        outcome.
+        """
         found: list[dict[str, Any]] = []
 
         def there() -> bool:
-            listed = self._api.get("/api/v1/events", params={"order_id": order_id, "gateway": gateway}).json()["events"]
+            listed = self._api.get(
+                "/api/v1/events", params={"order_id": order_id, "gateway": gateway}
+            ).json()["events"]
             found[:] = sorted(listed, key=lambda one: one["received_at"])
             return len(found) >= events
 
-        _until(there, lambda: f"order {order_id} of {gateway} has {len(found)} events, not {events}")
+        _until(
+            there, lambda: f"order {order_id} of {gateway} has {len(found)} events, not {events}"
+        )
         return [self.event(one["id"]) for one in found]
 
     def sent(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """What Meta was sent of an event, as sent."""
         answer = self._http.get(
-            f"{self.ready['sandbox']}/_sandbox/events", params={"pixel": PIXEL, "event_id": event["event_id"]}
+            f"{self.ready['sandbox']}/_sandbox/events",
+            params={"pixel": PIXEL, "event_id": event["event_id"]},
         )
         kept = answer.json()["events"]
         assert kept, f"Meta was sent nothing of {event['id']}: {event['outcome']}"
@@ -200,7 +241,11 @@ class Stage:
 
     def explained(self, order: str) -> str:
         """`sinal explain ORDER`, whose lines are broken to fit a terminal."""
-        environment = {**os.environ, "SINAL_API_URL": self.ready["api"], "SINAL_API_KEY": self.ready["admin_key"]}
+        environment = {
+            **os.environ,
+            "SINAL_API_URL": self.ready["api"],
+            "SINAL_API_KEY": self.ready["admin_key"],
+        }
         ran = subprocess.run(
             [sys.executable, "-m", "sinal_cli", "explain", order],
             capture_output=True, text=True, check=False, env=environment, timeout=60,
@@ -213,7 +258,10 @@ class Stage:
         self._file.write_text(manifests(changes))
 
     def replayed(self, event_id: str, *, until: str) -> dict[str, Any]:
-        """The event once a replay of it ends so; it is replayed again as long as it ends otherwise."""
+        """The event once a replay of it ends so.
+
+        It is replayed again as long as it ends otherwise.
+        """
         found: dict[str, Any] = {}
 
         def ended() -> bool:
@@ -242,7 +290,10 @@ def shopify_proof(raw: bytes) -> str:
 
 @contextlib.contextmanager
 def staged(folder: Path) -> Iterator[Stage]:
-    """A platform by `sinal up` with every gateway, and an API of Mercado Pago's beside it; stopped at the end."""
+    """A platform by `sinal up` with every gateway, and an API of Mercado Pago's beside it.
+
+    Stopped at the end.
+    """
     payments: dict[str, bytes] = {}
     api = ThreadingHTTPServer(("127.0.0.1", 0), _payments_of(payments))
     threading.Thread(target=api.serve_forever, daemon=True).start()

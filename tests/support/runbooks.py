@@ -42,7 +42,9 @@ def pages() -> list[Path]:
 def first_steps(page: Path) -> list[Step]:
     """The first three commands."""
     text = page.read_text(encoding="utf-8")
-    block = text.partition("## First three commands")[2].partition("```sh\n")[2].partition("\n```")[0]
+    block = (
+        text.partition("## First three commands")[2].partition("```sh\n")[2].partition("\n```")[0]
+    )
     return [Step(page.stem, re.sub(r"\s+# .*$", "", line)) for line in block.splitlines()]
 
 

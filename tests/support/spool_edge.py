@@ -1,4 +1,5 @@
-"""The edge with a spool as a process of its own, so that a test can kill it: prints its URL and that of its probes.
+"""The edge with a spool as a process of its own, so that a test can kill it: prints its URL and
+that of its probes.
 
     python -m tests.support.spool_edge NATS_URL SPOOL_DIR [FILE_SIZE_LIMIT]
 

@@ -1,7 +1,9 @@
-"""What the Tiltfile asks of Tilt, by a real Starlark interpreter with stand-ins that note each call down.
+"""What the Tiltfile asks of Tilt, by a real Starlark interpreter with stand-ins that note each call
+down.
 
-A stand-in takes those arguments of Tilt's own function that are in use, and refuses what the function refuses. Source:
-Tilt's API (`internal/tiltfile/api` of tilt-dev/tilt) and its extensions `helm_resource` and `namespace`.
+A stand-in takes those arguments of Tilt's own function that are in use, and refuses what the
+function refuses. Source: Tilt's API (`internal/tiltfile/api` of tilt-dev/tilt) and its extensions
+`helm_resource` and `namespace`.
 """
 
 from __future__ import annotations
@@ -61,10 +63,17 @@ class Tilt:
         resource_deps: list[str] | None = None,
         labels: list[str] | None = None,
     ) -> None:
-        found = [item for item in self.objects if item["kind"] == "Deployment" and item["metadata"]["name"] == workload]
+        found = [
+            item
+            for item in self.objects
+            if item["kind"] == "Deployment" and item["metadata"]["name"] == workload
+        ]
         if len(found) != 1:
             raise ValueError(f"k8s_resource: {len(found)} workloads are named {workload}")
-        self.workloads[workload] = {"port_forwards": port_forwards or [], "resource_deps": resource_deps or []}
+        self.workloads[workload] = {
+            "port_forwards": port_forwards or [],
+            "resource_deps": resource_deps or [],
+        }
 
     def helm_resource(
         self,
@@ -82,7 +91,9 @@ class Tilt:
         if len(images) != len(keys):
             raise ValueError("helm_resource: image_deps and image_keys must have the same length")
         if len(set(images)) != len(images):
-            raise ValueError(f"helm_resource: image_deps should be unique, in {images} one is named twice")
+            raise ValueError(
+                f"helm_resource: image_deps should be unique, in {images} one is named twice"
+            )
         self.releases[name] = {
             "chart": chart,
             "namespace": namespace,
@@ -118,7 +129,10 @@ def _pairs(key: list[Any]) -> list[list[str]]:
 
 
 def evaluate(text: str | None = None) -> Tilt:
-    """The notes of the project's Tiltfile, or of another text; raises StarlarkError as `tilt up` would stop."""
+    """The notes of the project's Tiltfile, or of another text.
+
+    Raises StarlarkError as `tilt up` would stop.
+    """
     tilt = Tilt()
     dialect = starlark.Dialect.standard()
     dialect.enable_load = dialect.enable_lambda = dialect.enable_def = True
@@ -138,7 +152,9 @@ def evaluate(text: str | None = None) -> Tilt:
         module.add_callable(function.__name__, function)
     module.add_callable("blob", str)
     loader = starlark.FileLoader(lambda name: _extension(tilt, name))
-    starlark.eval(module, starlark.parse("Tiltfile", source, dialect), starlark.Globals.standard(), loader)
+    starlark.eval(
+        module, starlark.parse("Tiltfile", source, dialect), starlark.Globals.standard(), loader
+    )
     return tilt
 
 

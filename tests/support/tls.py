@@ -1,4 +1,6 @@
-"""Certificates made by the test, and a TLS ending before a real service, as a pooler or a load balancer is one."""
+"""Certificates made by the test, and a TLS ending before a real service, as a pooler or a load
+balancer is one.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +42,25 @@ def authority(folder: Path) -> Authority:
     folder.mkdir(parents=True, exist_ok=True)
     made = Authority(folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
     root_key, root = ec.generate_private_key(ec.SECP256R1()), _name(f"authority in {folder.name}")
-    own = _certificate(root, root, root_key.public_key()).add_extension(x509.BasicConstraints(True, 0), critical=True)
-    made.ca.write_bytes(own.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    own = _certificate(root, root, root_key.public_key()).add_extension(
+        x509.BasicConstraints(True, 0), critical=True
+    )
+    made.ca.write_bytes(
+        own.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    )
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    leaf = _certificate(_name("service"), root, key.public_key()).add_extension(names, critical=False)
-    made.certificate.write_bytes(leaf.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    leaf = _certificate(_name("service"), root, key.public_key()).add_extension(
+        names, critical=False
+    )
+    made.certificate.write_bytes(
+        leaf.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    )
+    form = (
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
     made.key.write_bytes(key.private_bytes(*form))
     return made
 
@@ -55,14 +69,22 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
-    return builder.serial_number(x509.random_serial_number()).not_valid_before(now - _YEAR).not_valid_after(now + _YEAR)
+    return (
+        builder.serial_number(x509.random_serial_number())
+        .not_valid_before(now - _YEAR)
+        .not_valid_after(now + _YEAR)
+    )
 
 
 @contextlib.asynccontextmanager
-async def ending(context: ssl.SSLContext, *, to: str | int, postgres: bool = False) -> AsyncIterator[int]:
+async def ending(
+    context: ssl.SSLContext, *, to: str | int, postgres: bool = False
+) -> AsyncIterator[int]:
     """A port of 127.0.0.1 that speaks TLS and hands what it says to a port or a Unix socket."""
     under_way: set[asyncio.Task[None]] = set()
 
@@ -77,7 +99,9 @@ async def ending(context: ssl.SSLContext, *, to: str | int, postgres: bool = Fal
                 writer.write(b"S")
                 await writer.start_tls(context)
             inner = await (
-                asyncio.open_connection("127.0.0.1", to) if isinstance(to, int) else asyncio.open_unix_connection(to)
+                asyncio.open_connection("127.0.0.1", to)
+                if isinstance(to, int)
+                else asyncio.open_unix_connection(to)
             )
             await asyncio.gather(_pump(reader, inner[1]), _pump(inner[0], writer))
         except (OSError, asyncio.IncompleteReadError):

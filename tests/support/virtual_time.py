@@ -1,4 +1,6 @@
-"""An event loop whose clock jumps to the next thing that is due, so that minutes pass at once and always alike."""
+"""An event loop whose clock jumps to the next thing that is due, so that minutes pass at once and
+always alike.
+"""
 
 from __future__ import annotations
 

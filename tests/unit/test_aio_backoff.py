@@ -12,12 +12,17 @@ from sinal_core.aio.backoff import EQUAL, FULL, NONE, Backoff, Jitter
 times = st.floats(0.001, 1e6)
 jitters = st.sampled_from([NONE, EQUAL, FULL, Jitter(0.7, 1.3)])
 backoffs = st.builds(
-    lambda base_s, cap_s, jitter: Backoff(base_s=base_s, cap_s=cap_s, jitter=jitter), times, times, jitters
+    lambda base_s, cap_s, jitter: Backoff(base_s=base_s, cap_s=cap_s, jitter=jitter),
+    times,
+    times,
+    jitters,
 )
 
 
 @given(backoffs, st.integers(-5, 10_000))
-def test_the_full_wait_doubles_with_each_failure_up_to_the_cap(backoff: Backoff, failures: int) -> None:
+def test_the_full_wait_doubles_with_each_failure_up_to_the_cap(
+    backoff: Backoff, failures: int
+) -> None:
     doubled = min(backoff.cap_s, backoff.base_s * 2 ** min(max(failures, 1) - 1, 60))
     assert backoff.full_s(failures) == doubled
     assert backoff.full_s(failures) <= backoff.full_s(failures + 1) <= backoff.cap_s
@@ -32,7 +37,9 @@ def test_a_drawn_wait_stays_within_its_jitter(backoff: Backoff, failures: int, s
 
 @given(backoffs, st.integers(1, 100), st.integers())
 def test_the_same_dice_draw_the_same_wait(backoff: Backoff, failures: int, seed: int) -> None:
-    assert backoff.delay_s(failures, random.Random(seed)) == backoff.delay_s(failures, random.Random(seed))
+    assert backoff.delay_s(failures, random.Random(seed)) == backoff.delay_s(
+        failures, random.Random(seed)
+    )
 
 
 def test_full_jitter_uses_the_whole_range_so_that_failures_do_not_return_together() -> None:

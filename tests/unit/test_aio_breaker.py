@@ -90,7 +90,9 @@ def test_without_jitter_and_growth_it_is_asked_at_a_steady_pace() -> None:
 
 
 class BreakerMachine(RuleBasedStateMachine):
-    """Whatever happens: it never blocks for longer than the cap, and lets one request pass in half-open."""
+    """Whatever happens: it never blocks for longer than the cap, and lets one request pass in
+    half-open.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +107,9 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule()
     def request(self) -> None:
         state = self.breaker.state(self.now)
-        probing = self.probe_since is not None and self.now - self.probe_since < POLICY.probe_timeout_s
+        probing = (
+            self.probe_since is not None and self.now - self.probe_since < POLICY.probe_timeout_s
+        )
         passed = self.breaker.begin(self.now)
         assert passed == (state is State.CLOSED or (state is State.HALF_OPEN and not probing))
         if passed and state is State.HALF_OPEN:
@@ -140,7 +144,12 @@ class BreakerMachine(RuleBasedStateMachine):
     @invariant()
     def closed_is_said_in_one_way(self) -> None:
         closed = self.breaker.state(self.now) is State.CLOSED
-        assert closed == self.breaker.closed == (self.breaker.opening() is None) == (self.breaker.reason is None)
+        assert (
+            closed
+            == self.breaker.closed
+            == (self.breaker.opening() is None)
+            == (self.breaker.reason is None)
+        )
 
     @invariant()
     def never_stuck(self) -> None:

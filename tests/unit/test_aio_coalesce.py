@@ -1,4 +1,6 @@
-"""Batches of many tenants share a transaction: at once when there is room, gathered when there is none."""
+"""Batches of many tenants share a transaction: at once when there is room, gathered when there is
+none.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,9 @@ async def test_each_gets_the_result_of_its_own() -> None:
     work = Work()
     work.go.set()
     gathered = Coalescer(work, slots=1, most=200)
-    assert await asyncio.gather(*(gathered.run(Lot(tenant, size)) for size, tenant in enumerate("abcd"))) == [
+    assert await asyncio.gather(
+        *(gathered.run(Lot(tenant, size)) for size, tenant in enumerate("abcd"))
+    ) == [
         0,
         1,
         2,

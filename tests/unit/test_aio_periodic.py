@@ -1,4 +1,7 @@
-"""Periodic tasks: each in its rhythm, alone or under a lease; a failure is told, and ends and holds up nothing."""
+"""Periodic tasks: each in its rhythm, alone or under a lease.
+
+A failure is told, and ends and holds up nothing.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,11 @@ async def ran_for(seconds: float, scheduler: Scheduler) -> None:
 
 def test_each_task_keeps_its_rhythm_and_a_slow_one_holds_up_none() -> None:
     often, slow, seldom = Work(), Work(took_s=50.0), Work()
-    tasks = [PeriodicTask("often", 1.0, often), PeriodicTask("slow", 1.0, slow), PeriodicTask("seldom", 100.0, seldom)]
+    tasks = [
+        PeriodicTask("often", 1.0, often),
+        PeriodicTask("slow", 1.0, slow),
+        PeriodicTask("seldom", 100.0, seldom),
+    ]
     virtual_time.run(ran_for(30.5, Scheduler(tasks, ended=lambda run: None)))
     assert (len(slow.at), len(seldom.at)) == (1, 1)
     assert slow.cancelled
@@ -57,12 +64,15 @@ def test_a_failure_is_told_and_the_task_is_done_again() -> None:
     work, runs = Work(failures=2), list[Run]()
     virtual_time.run(ran_for(8.5, Scheduler([PeriodicTask("frail", 2.0, work)], ended=runs.append)))
     assert [type(run.error) for run in runs[:3]] == [RuntimeError, RuntimeError, type(None)]
-    assert [since is None for since in work.since[:4]] == [True, True, True, False]  # then it has succeeded once
+    # then it has succeeded once
+    assert [since is None for since in work.since[:4]] == [True, True, True, False]
 
 
 def test_after_a_failure_it_may_be_due_sooner() -> None:
     work = Work(failures=1)
-    scheduler = Scheduler([PeriodicTask("frail", 1_000.0, work)], ended=lambda run: None, retry_s=30.0)
+    scheduler = Scheduler(
+        [PeriodicTask("frail", 1_000.0, work)], ended=lambda run: None, retry_s=30.0
+    )
     virtual_time.run(ran_for(500.0, scheduler))
     assert len(work.at) == 2
     assert 30.0 <= work.at[1] - work.at[0] < 36.0
@@ -95,7 +105,9 @@ class Lent:
 def test_work_ends_with_its_lease_and_is_taken_again() -> None:
     work, leases, runs = Work(took_s=30.0), Lent(), list[Run]()
     task = PeriodicTask("long", 60.0, work)
-    virtual_time.run(ran_for(80.0, Scheduler([task], ended=runs.append, leases=leases, holder="a", retry_s=10.0)))
+    virtual_time.run(
+        ran_for(80.0, Scheduler([task], ended=runs.append, leases=leases, holder="a", retry_s=10.0))
+    )
     assert [type(run.error) for run in runs] == [LeaseLost, type(None)]
     assert work.cancelled
     assert leases.finished[:2] == [(False, 10.0), (True, 60.0)]
@@ -104,6 +116,8 @@ def test_work_ends_with_its_lease_and_is_taken_again() -> None:
 def test_a_process_that_stops_gives_its_lease_back_at_once() -> None:
     leases, runs = Lent(), list[Run]()
     leases.taken = 1
-    scheduler = Scheduler([PeriodicTask("long", 60.0, Work(took_s=1_000.0))], ended=runs.append, leases=leases)
+    scheduler = Scheduler(
+        [PeriodicTask("long", 60.0, Work(took_s=1_000.0))], ended=runs.append, leases=leases
+    )
     virtual_time.run(ran_for(50.0, scheduler))
     assert (leases.finished, runs) == ([(False, 0)], [])

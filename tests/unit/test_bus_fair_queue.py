@@ -13,7 +13,9 @@ BATCH = 50
 
 
 def serve(queue: FairQueue[str], backlog: dict[str, int]) -> tuple[str, int]:
-    """One turn as a worker gives it: at most a batch, and the lane is offered again if it has more."""
+    """One turn as a worker gives it: at most a batch, and the lane is offered again if it has
+    more.
+    """
     key = queue.take()
     assert key is not None
     size = min(BATCH, backlog[key])

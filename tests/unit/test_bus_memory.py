@@ -34,7 +34,9 @@ async def test_it_refuses_with_the_types_of_the_real_one() -> None:
         await bus.publish("t.nobody.in.sale", b"", msg_id="a")
     with pytest.raises(LaneFull):
         await bus.publish("t.full.in.sale", b"", msg_id="a")
-    results = await bus.publish_many([Outgoing("t.full.in.sale", b"", "a"), Outgoing("t.loja.in.sale", b"", "a")])
+    results = await bus.publish_many(
+        [Outgoing("t.full.in.sale", b"", "a"), Outgoing("t.loja.in.sale", b"", "a")]
+    )
     assert [type(result) for result in results] == [LaneFull, Published]
     bus.connected = False
     with pytest.raises(BusUnavailable):
@@ -68,7 +70,11 @@ async def test_a_message_comes_again_until_it_is_acked_or_terminated() -> None:
     assert [type(error) for error in lanes.errors] == [ValueError]
     assert await lanes.deliver() == 3
     assert bus.waiting() == []
-    assert [entry for entry in seen if entry[1] == 2] == [(b"later", 2), (b"left", 2), (b"broken", 2)]
+    assert [entry for entry in seen if entry[1] == 2] == [
+        (b"later", 2),
+        (b"left", 2),
+        (b"broken", 2),
+    ]
 
 
 async def test_each_lane_gets_its_own_messages() -> None:

@@ -1,4 +1,6 @@
-"""How long a lane lingers: a second where there is little to do, up to its own limit where there is much."""
+"""How long a lane lingers: a second where there is little to do, up to its own limit where there is
+much.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_it_is_calm_again_after_a_while() -> None:
 
 
 @given(st.lists(st.floats(0, 1)), st.floats(0, 60), st.floats(0, 10))
-def test_nobody_waits_longer_than_its_limit(gaps: list[float], most_s: float, later_s: float) -> None:
+def test_nobody_waits_longer_than_its_limit(
+    gaps: list[float], most_s: float, later_s: float
+) -> None:
     pace, now = AdaptiveLinger(), 0.0
     for gap in gaps:
         now += gap

@@ -19,10 +19,16 @@ class Pages:
         assert path == "STREAM.LIST"
         offset = msgspec.json.decode(body)["offset"]
         page = [
-            {"config": {"name": name, "subjects": []}, "created": f"2026-11-0{int(name[-1])}T00:00:00Z", "state": {}}
+            {
+                "config": {"name": name, "subjects": []},
+                "created": f"2026-11-0{int(name[-1])}T00:00:00Z",
+                "state": {},
+            }
             for name in self.streams[offset : offset + 2]
         ]
-        return msgspec.json.encode({"total": len(self.streams), "offset": offset, "limit": 2, "streams": page or None})
+        return msgspec.json.encode(
+            {"total": len(self.streams), "offset": offset, "limit": 2, "streams": page or None}
+        )
 
 
 async def test_streams_are_listed_page_by_page() -> None:

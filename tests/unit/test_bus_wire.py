@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_core.nats import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge, wire
+from sinal_core.nats import (
+    BusError,
+    BusRefused,
+    BusUnavailable,
+    LaneFull,
+    LaneMissing,
+    MessageTooLarge,
+    wire,
+)
 from sinal_core.nats.adaptive_linger import nak_delay_s
 
 
@@ -22,7 +30,9 @@ from sinal_core.nats.adaptive_linger import nak_delay_s
         (400, 10071, BusRefused),
     ],
 )
-def test_an_error_number_decides_the_type(code: int, err_code: int, expected: type[BusError]) -> None:
+def test_an_error_number_decides_the_type(
+    code: int, err_code: int, expected: type[BusError]
+) -> None:
     error = wire.error_of(wire.ApiError(code, err_code, "any words"), "t.loja.in.click")
     assert type(error) is expected
     assert str(error)
@@ -42,10 +52,14 @@ def test_an_ack_says_where_the_message_is() -> None:
     ],
 )
 def test_the_ack_subject_names_lane_place_and_delivery(reply: str) -> None:
-    assert wire.parse_reply(reply) == wire.Delivery("T-loja", "match", 3, 42, 1_700_000_000_000_000_000, 5)
+    assert wire.parse_reply(reply) == wire.Delivery(
+        "T-loja", "match", 3, 42, 1_700_000_000_000_000_000, 5
+    )
 
 
-@pytest.mark.parametrize("reply", ["", "_INBOX.abc.1", "$JS.ACK.short", "$JS.FC.T-loja.match.3.42.40.1.5"])
+@pytest.mark.parametrize(
+    "reply", ["", "_INBOX.abc.1", "$JS.ACK.short", "$JS.FC.T-loja.match.3.42.40.1.5"]
+)
 def test_another_subject_is_no_delivery(reply: str) -> None:
     assert wire.parse_reply(reply) is None
 

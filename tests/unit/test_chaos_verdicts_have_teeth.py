@@ -1,4 +1,6 @@
-"""The judge of the chaos schedules: it is silent about what was promised and sees every way of breaking it."""
+"""The judge of the chaos schedules: it is silent about what was promised and sees every way of
+breaking it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,11 @@ class Run:
             row, outcome = self.receipts.ids[fact], ending[fact.what]
             sent = outcome == model.SENT
             self.records.events[row] = [
-                {"id": row, "outcome": "sent" if sent else "withheld", "reason": None if sent else outcome}
+                {
+                    "id": row,
+                    "outcome": "sent" if sent else "withheld",
+                    "reason": None if sent else outcome,
+                }
             ]
             for pixel in order.shop.pixels if sent else ():
                 delivery = {"status": "delivered", "reason": None, "in_doubt": 0}
@@ -151,7 +157,11 @@ def test_a_repeat_that_the_ledger_doubted_is_allowed_where_doubts_are_sent_again
 
 def test_a_seed_gives_the_same_schedule_and_a_row_of_seeds_all_main_faults() -> None:
     assert str(schedule(7)) == str(schedules.schedule(7)) != str(schedule(8))
-    shown = {(fault.kind, fault.target) for seed in range(len(faults.MAINS)) for fault in schedule(seed).faults}
+    shown = {
+        (fault.kind, fault.target)
+        for seed in range(len(faults.MAINS))
+        for fault in schedule(seed).faults
+    }
     assert {("kill", role) for role in faults.ROLES} <= shown
     assert {("restart", service) for service in faults.SERVICES} <= shown
     assert {("wipe", "nats"), ("disk_full", "nats"), ("freeze", "dispatch")} <= shown
@@ -167,6 +177,8 @@ def test_a_seed_gives_the_same_schedule_and_a_row_of_seeds_all_main_faults() -> 
         (("approved", "pending"), {"approved": "sent", "pending": "out_of_order"}),
     ],
 )
-def test_the_model_says_what_the_contract_says(sequence: tuple[str, ...], expected: dict[str, str]) -> None:
+def test_the_model_says_what_the_contract_says(
+    sequence: tuple[str, ...], expected: dict[str, str]
+) -> None:
     order = next(o for o in schedule(SEED).orders if o.consent == "yes" and not o.is_test)
     assert model.played(order, sequence) == expected

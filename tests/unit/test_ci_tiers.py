@@ -1,4 +1,6 @@
-"""CI's lanes: what runs beside what, what a failure shows, and that every test of the project is in one of them."""
+"""CI's lanes: what runs beside what, what a failure shows, and that every test of the project is in
+one of them.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,12 @@ sys.exit(Run([{lanes}], limit_s={limit_s}, says_s=0.5, leaves_s=0.5).play())
 
 
 def script(*played: str, limit_s: float = 60) -> list[str]:
-    """A process that runs such lanes: it reaps whatever comes to it, so it is none of this one's business."""
-    text = PLAYED.format(folder=str(ROOT / ".ci"), lanes=", ".join(f"[{lane}]" for lane in played), limit_s=limit_s)
+    """A process that runs such lanes: it reaps whatever comes to it, so it is none of this one's
+    business.
+    """
+    text = PLAYED.format(
+        folder=str(ROOT / ".ci"), lanes=", ".join(f"[{lane}]" for lane in played), limit_s=limit_s
+    )
     return [sys.executable, "-c", text]
 
 
@@ -64,13 +70,18 @@ def test_a_failure_fails_the_run_and_the_others_are_played_but_for_those_that_ne
         assert words in said
     assert "not to be seen" not in said
     assert "FAILED: needy was not played: it needs bad" in said
-    assert said.index("another lane") < said.index("last of all"), "it was to let the others go first"
+    assert said.index("another lane") < said.index("last of all"), (
+        "it was to let the others go first"
+    )
     assert "FAILED: bad ended with 7; what it said is above" in said
 
 
-def test_a_run_that_is_too_long_lets_its_tiers_clean_up_and_shows_what_each_said(tmp_path: Path) -> None:
+def test_a_run_that_is_too_long_lets_its_tiers_clean_up_and_shows_what_each_said(
+    tmp_path: Path,
+) -> None:
     code, said = play(
-        f"tier('long', '''echo half a way; trap 'touch {tmp_path}/tidy; exit 1' INT; while :; do sleep 0.1; done''')",
+        f"tier('long', '''echo half a way; trap 'touch {tmp_path}/tidy; exit 1' INT; while :; do "
+        "sleep 0.1; done''')",
         limit_s=2,
     )
     assert code == 1
@@ -79,7 +90,8 @@ def test_a_run_that_is_too_long_lets_its_tiers_clean_up_and_shows_what_each_said
 
 
 def test_what_outlives_its_tier_is_named_ended_and_a_failure() -> None:
-    # It is to be what it will be when the tier ends: before that it is a copy of its shell, then `setsid`.
+    # It is to be what it will be when the tier ends: before that it is a copy of its shell, then
+    # `setsid`.
     there = "until grep -aq ^sleep /proc/$!/cmdline; do sleep 0.05; done"
     code, said = play(f"tier('careless', 'setsid sleep 300 & {there}; echo done')")
     assert code == 1
@@ -92,7 +104,10 @@ def test_what_was_not_seen_when_its_tier_ended_is_a_failure_all_the_same(tmp_pat
     """A process that is just becoming another program shows nothing of itself for a moment."""
     hidden = f"until [ -e {tmp_path}/ended ]; do sleep 0.05; done; SINAL_CI_TIER=$1 exec sleep 300"
     sly = f"setsid env -i bash -c '{hidden}' hidden $SINAL_CI_TIER & echo $! > {tmp_path}/pid"
-    there = f"touch {tmp_path}/ended; until grep -aq ^sleep /proc/$(cat {tmp_path}/pid)/cmdline; do sleep 0.05; done"
+    there = (
+        f"touch {tmp_path}/ended; until grep -aq ^sleep /proc/$(cat {tmp_path}/pid)/cmdline; "
+        "do sleep 0.05; done"
+    )
     code, said = play(f"tier('sly', \"\"\"{sly}\"\"\"), tier('next', '{there}')")
     assert "sly ended well" in said
     assert code == 1, said
@@ -105,7 +120,9 @@ def test_a_run_that_takes_too_long_or_is_told_to_end_shows_where_it_was() -> Non
     assert re.search(r"slow: \d s, at the third of nine", said), "no word while it ran"
     assert "FAILED: not done after 2 s" in said
 
-    with subprocess.Popen(script("tier('slow', 'echo begun; sleep 300')"), text=True, stdout=subprocess.PIPE) as run:
+    with subprocess.Popen(
+        script("tier('slow', 'echo begun; sleep 300')"), text=True, stdout=subprocess.PIPE
+    ) as run:
         assert run.stdout
         first = run.stdout.readline()
         assert "slow begins" in first
@@ -124,14 +141,20 @@ def test_tiers_that_wait_for_one_another_are_a_failure() -> None:
 def recipes() -> dict[str, str]:
     """What the Makefile does for each target."""
     text = (ROOT / "Makefile").read_text()
-    return {found[1]: found[2] for found in re.finditer(r"^([a-z0-9-]+):.*\n((?:\t.*\n)*)", text, re.MULTILINE)}
+    return {
+        found[1]: found[2]
+        for found in re.finditer(r"^([a-z0-9-]+):.*\n((?:\t.*\n)*)", text, re.MULTILINE)
+    }
 
 
 def test_every_folder_of_tests_is_in_a_tier() -> None:
     played = {tier.name for lane in tiers.lanes(node=True, day=1) for tier in lane}
     done = "".join(recipe for target, recipe in recipes().items() if target in played)
     done = done.replace("tests/e2e/on-node.sh all", "tests/e2e")
-    folders = {path.parent.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
+    folders = {
+        path.parent.relative_to(ROOT / "tests").parts[0]
+        for path in (ROOT / "tests").rglob("test_*.py")
+    }
     assert {folder for folder in folders if not re.search(rf"tests/{folder}\b", done)} == set()
 
 
@@ -144,7 +167,12 @@ def test_every_part_of_make_test_is_a_tier() -> None:
 
 def test_a_turn_of_chaos_has_each_main_fault_and_each_day_another() -> None:
     def seeds(day: int) -> range:
-        words = next(tier for lane in tiers.lanes(node=False, day=day) for tier in lane if tier.name == "chaos").command
+        words = next(
+            tier
+            for lane in tiers.lanes(node=False, day=day)
+            for tier in lane
+            if tier.name == "chaos"
+        ).command
         asked = dict(word.split("=") for word in words if word.startswith("S"))
         return range(int(asked["SEED"]), int(asked["SEED"]) + int(asked["SCHEDULES"]))
 

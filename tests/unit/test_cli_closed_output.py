@@ -15,7 +15,16 @@ FIXTURE = next((Path(__file__).parents[1] / "fixtures").rglob("hotmart/*.json"))
 def test_a_closed_output_is_no_error_of_the_command() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "sinal_cli", "gateways", "parse", "--gateway", "hotmart", str(FIXTURE)]
+    command = [
+        sys.executable,
+        "-m",
+        "sinal_cli",
+        "gateways",
+        "parse",
+        "--gateway",
+        "hotmart",
+        str(FIXTURE),
+    ]
     ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (NOBODY_READS, b"")

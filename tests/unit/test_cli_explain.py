@@ -1,4 +1,6 @@
-"""What became of an order, in sentences: a match and its grounds, attempts and Meta's answers, and why it ended."""
+"""What became of an order, in sentences: a match and its grounds, attempts and Meta's answers, and
+why it ended.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,15 @@ def event(**changes: Any) -> dict[str, Any]:
 
 def attempt(**changes: Any) -> dict[str, Any]:
     at = "2026-03-01T12:00:01Z"
-    return {"at": at, "http_status": 200, "code": None, "subcode": None, "latency_ms": 41, "answer": None, **changes}
+    return {
+        "at": at,
+        "http_status": 200,
+        "code": None,
+        "subcode": None,
+        "latency_ms": 41,
+        "answer": None,
+        **changes,
+    }
 
 
 def told(**changes: Any) -> str:
@@ -65,7 +75,8 @@ def test_a_sale_that_arrived() -> None:
     for part in (
         "Order HP1 of tenant loja, funnel curso, from hotmart",
         "approved, 297.00 BRL",
-        "It belongs to click c_9: our own click id came back through the checkout (rule click_id, score 1.00).",
+        "It belongs to click c_9: our own click id came back through the checkout (rule click_id, "
+        "score 1.00).",
         "Agrees as well: utm.",
         "Does not agree: fbp.",
         "Next best was click c_1 by utm, score 0.25.",
@@ -82,7 +93,10 @@ def test_a_sale_that_meta_refused() -> None:
     text = told(deliveries=[delivery], outcome={"state": "dead", "reason": "rejected"})
     assert "To pixel: given up after 3 attempts; Meta answered" in text
     assert "HTTP 400, code 100/2804019, after 41 ms: Invalid parameter" in text
-    assert "It was given up, because Meta refuses this very event. `sinal replay ev_1` sends it again." in text
+    assert (
+        "It was given up, because Meta refuses this very event. `sinal replay ev_1` sends it again."
+        in text
+    )
 
 
 META = (
@@ -96,7 +110,10 @@ META = (
     [
         (META, 'Error validating "token". (fbtrace_id AjQbRSZYD)'),
         (META[:60], 'Error validating "token".'),
-        (META.replace('"type"', '"error_user_msg":"Sinto muito","type"'), "Sinto muito (fbtrace_id AjQbRSZYD)"),
+        (
+            META.replace('"type"', '"error_user_msg":"Sinto muito","type"'),
+            "Sinto muito (fbtrace_id AjQbRSZYD)",
+        ),
         ("<html>", "<html>"),
         ("x" * 500, "x" * 199 + "…"),
         ("", ""),
@@ -121,7 +138,9 @@ def test_a_delivery_without_an_attempt(state: str) -> None:
 
 def test_a_sale_without_a_click_and_a_doubtful_one() -> None:
     match = {"rule": "none", "score": 0.3, "click_id": None, "signals": [], "runner_up": None}
-    assert "belongs to no click that is known (score 0.30)" in told(match={**match, "decision": "unmatched"})
+    assert "belongs to no click that is known (score 0.30)" in told(
+        match={**match, "decision": "unmatched"}
+    )
     doubtful = {**match, "decision": "review", "rule": "weighted", "click_id": "c_2", "score": 0.7}
     assert "It may belong to click c_2: several things agree" in told(match=doubtful)
 
@@ -173,15 +192,19 @@ def test_a_sale_without_a_click_says_what_agrees_with_the_nearest_and_what_was_a
     lines = told(match=match, why=why).splitlines()
     assert lines[3:11] == [
         "  It belongs to no click that is known (score 0.29).",
-        f"  The nearest is click c_9 of {at('2026-03-01T11:30:00Z')} from campaign natal, source fb, content video-2 "
+        f"  The nearest is click c_9 of {at('2026-03-01T11:30:00Z')} from campaign natal, source "
+        "fb, content video-2 "
         "on https://curso.example/oferta.",
         "  They agree in: ip, hour.",
         "  They do not agree in: fbp.",
-        "  - No click id came back through hotmart: put the script on the page whose button leads to the checkout, so "
+        "  - No click id came back through hotmart: put the script on the page whose button leads "
+        "to the checkout, so "
         "that its link carries the id (docs/users/tracker.md).",
-        "  - Nobody gave this e-mail on a page of yours in the 7 days before: have the page that asks for it tell of "
+        "  - Nobody gave this e-mail on a page of yours in the 7 days before: have the page that "
+        "asks for it tell of "
         "it (docs/users/tracker.md).",
-        "  - 5 visitors used the sale's address within a day, as on mobile networks: it counts 0.20, not 0.45 (divided "
+        "  - 5 visitors used the sale's address within a day, as on mobile networks: it counts "
+        "0.20, not 0.45 (divided "
         "by √5) (docs/users/matching.md).",
         "  - a_word_of_a_later_release",
     ]
@@ -190,7 +213,8 @@ def test_a_sale_without_a_click_says_what_agrees_with_the_nearest_and_what_was_a
 WAITS = [
     (
         {"code": "breaker_open", "params": {"reason": "credential", "code": 190}},
-        "the destination's breaker is open: Meta refuses the destination's token (code 190): put a good one into its "
+        "the destination's breaker is open: Meta refuses the destination's token (code 190): put a "
+        "good one into its "
         "Secret",
     ),
     (
@@ -201,25 +225,42 @@ WAITS = [
         {"code": "no_token", "params": {"problem": "Secret meta has no key token"}},
         "the destination has no token: Secret meta has no key token",
     ),
-    ({"code": "backing_off", "params": {"attempts": 3}}, "it failed 3 times, and waits longer after each"),
+    (
+        {"code": "backing_off", "params": {"attempts": 3}},
+        "it failed 3 times, and waits longer after each",
+    ),
     ({"code": "throttled", "params": {"code": 4}}, "Meta wants fewer requests for a while"),
-    ({"code": "queued", "params": {}}, "its turn comes within seconds, unless much waits before it"),
+    (
+        {"code": "queued", "params": {}},
+        "its turn comes within seconds, unless much waits before it",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("waiting", "sentence"), WAITS)
-def test_what_waits_says_why_and_when_it_is_tried_next(waiting: dict[str, Any], sentence: str) -> None:
+def test_what_waits_says_why_and_when_it_is_tried_next(
+    waiting: dict[str, Any], sentence: str
+) -> None:
     next_at = "2026-03-01T12:05:00Z"
     delivery = {
         "destination": "pixel", "state": "pending", "attempts": [], "next_at": next_at, "waiting": waiting,
     }  # fmt: skip
-    assert f"To pixel: waiting to be sent: {sentence}; it is tried next {at(next_at)}." in told(deliveries=[delivery])
+    assert f"To pixel: waiting to be sent: {sentence}; it is tried next {at(next_at)}." in told(
+        deliveries=[delivery]
+    )
 
 
 def test_what_was_sent_is_told_by_the_names_of_its_fields() -> None:
-    sent = {"event_name": "Purchase", "user_data": ["em", "fbc"], "custom_data": ["currency", "value"], "fields": []}
+    sent = {
+        "event_name": "Purchase",
+        "user_data": ["em", "fbc"],
+        "custom_data": ["currency", "value"],
+        "fields": [],
+    }
     delivery = {"destination": "pixel", "state": "delivered", "attempts": [attempt()], "sent": sent}
-    assert "    Sent as Purchase with em, fbc; custom data currency, value." in told(deliveries=[delivery])
+    assert "    Sent as Purchase with em, fbc; custom data currency, value." in told(
+        deliveries=[delivery]
+    )
 
 
 REFUSED = {
@@ -235,20 +276,28 @@ def test_an_order_of_which_nothing_is_known_may_be_among_the_refused() -> None:
     }  # fmt: skip
     assert list(lines("HP1", "loja", found)) == [
         "No event of an order HP1 in tenant loja is known.",
-        "- There is one of tenant outra, funnel bolo, from kiwify: `sinal explain HP1 --tenant outra`.",
-        "- It may be among those that were refused: 26 deliveries of hotmart to loja/vendas refused, the last "
-        f"{at('2026-03-01T12:00:00Z')}, from 203.0.113.0/24: x-hotmart-hottok is missing, by which hotmart proves "
-        "itself: copy the secret of its panel into the integration's Secret, and see that the panel sends it.",
+        "- There is one of tenant outra, funnel bolo, from kiwify: `sinal explain HP1 --tenant "
+        "outra`.",
+        "- It may be among those that were refused: 26 deliveries of hotmart to loja/vendas "
+        "refused, the last "
+        f"{at('2026-03-01T12:00:00Z')}, from 203.0.113.0/24: x-hotmart-hottok is missing, by which "
+        "hotmart proves "
+        "itself: copy the secret of its panel into the integration's Secret, and see that the "
+        "panel sends it.",
         "- It may wait: ingest: 3 events wait on disk.",
         "- It may be one of 2 deliveries that no adapter could read: `sinal quarantine list`.",
-        "- An order that was erased on request, or is older than the tenant keeps data, is not here either.",
+        "- An order that was erased on request, or is older than the tenant keeps data, is not "
+        "here either.",
     ]
 
 
 def test_an_events_id_is_told_from_an_order() -> None:
     nothing = {"elsewhere": [], "refusals": [], "waiting": [], "quarantined": 0}
     text = "\n".join(lines("ev_abc", None, nothing))
-    assert "`sinal events show ev_abc`" in text and "Nothing was refused in 48 hours and nothing waits" in text
+    assert (
+        "`sinal events show ev_abc`" in text
+        and "Nothing was refused in 48 hours and nothing waits" in text
+    )
 
 
 def test_every_word_that_the_platform_says_has_a_sentence() -> None:
@@ -265,7 +314,11 @@ def test_every_word_that_the_platform_says_has_a_sentence() -> None:
             "sinal_hub/quarantine/keeping",
         )
     )
-    reasons = set(re.findall(r'(?:reason=|reason = |40[1-8]: |4[12]\d: |503: |if missing else )"([a-z_]+)"', judged))
+    reasons = set(
+        re.findall(
+            r'(?:reason=|reason = |40[1-8]: |4[12]\d: |503: |if missing else )"([a-z_]+)"', judged
+        )
+    )
     assert reasons == REFUSALS.keys()
 
 
@@ -291,7 +344,9 @@ def test_every_reason_has_words_and_makes_a_sentence(reason: str) -> None:
 
 def test_no_reason_and_no_signal_is_without_words() -> None:
     assert REASONS.keys() >= set(get_args(decision.Reason))
-    cells = [row.split("|")[1] for row in LIFECYCLE.read_text().splitlines() if row.startswith("| `")]
+    cells = [
+        row.split("|")[1] for row in LIFECYCLE.read_text().splitlines() if row.startswith("| `")
+    ]
     documented = {word for cell in cells for word in cell.split("`")[1::2]}
     assert documented == REASONS.keys()
     assert SIGNALS.keys() == BY_NAME.keys()

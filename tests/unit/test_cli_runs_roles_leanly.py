@@ -44,11 +44,19 @@ print(aiohttp.__name__)
 
 
 def test_what_wasaway_can_be_imported_later() -> None:
-    done = subprocess.run([sys.executable, "-c", LATER], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LATER], capture_output=True, text=True, check=False
+    )
     assert (done.stdout, done.returncode) == ("aiohttp\n", 0), done.stderr
 
 
-@pytest.mark.parametrize("words", [["run", "nothing-of-ours"], ["run", "nothing-of-ours", "--file=x"]])
+@pytest.mark.parametrize(
+    "words", [["run", "nothing-of-ours"], ["run", "nothing-of-ours", "--file=x"]]
+)
 def test_both_ways_refuse_alike(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", "sinal_cli", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and done.stderr.startswith("unknown role 'nothing-of-ours'; known: ingest"), done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "sinal_cli", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and done.stderr.startswith(
+        "unknown role 'nothing-of-ours'; known: ingest"
+    ), done.stderr

@@ -40,7 +40,9 @@ def terminal() -> Output:
 
 
 def test_a_webhook_s_url_is_shown_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = written(tmp_path, item("Tenant", "loja"), item("GatewayIntegration", "hotmart", webhookURL=URL))
+    folder = written(
+        tmp_path, item("Tenant", "loja"), item("GatewayIntegration", "hotmart", webhookURL=URL)
+    )
     assert status(folder, terminal()) == 0
     assert f"hotmart: {URL}" in capsys.readouterr().out.splitlines()
     assert status(folder, Output(as_json=True)) == 0
@@ -53,10 +55,18 @@ def test_what_is_not_ready_refused_or_leaving_is_said_and_ends_with_1(
 ) -> None:
     good, bad = item("Tenant", "loja"), item("GatewayIntegration", "hotmart", ready=False)
     assert status(written(tmp_path, good, bad), terminal()) == 1
-    assert "GatewayIntegration hotmart: Secret default/hotmart is not there" in capsys.readouterr().out
-    assert status(written(tmp_path, good, refused=["loja.yaml:3: Tenant default/loja: spec.slag: unknown"]), terminal())
+    assert (
+        "GatewayIntegration hotmart: Secret default/hotmart is not there" in capsys.readouterr().out
+    )
+    assert status(
+        written(tmp_path, good, refused=["loja.yaml:3: Tenant default/loja: spec.slag: unknown"]),
+        terminal(),
+    )
     assert "refused: loja.yaml:3" in capsys.readouterr().out
-    assert status(written(tmp_path, good, leaving=[{"tenant": "velha", "endsAt": "2026-11-30T12:00:00Z"}]), terminal())
+    assert status(
+        written(tmp_path, good, leaving=[{"tenant": "velha", "endsAt": "2026-11-30T12:00:00Z"}]),
+        terminal(),
+    )
     assert "tenant velha is in no file any more" in capsys.readouterr().out
 
 

@@ -25,7 +25,9 @@ class Api:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
-            return httpx.Response(200, json={"funnels": [{"tenant": slug} for slug in self.tenants]})
+            return httpx.Response(
+                200, json={"funnels": [{"tenant": slug} for slug in self.tenants]}
+            )
         body = json.loads(request.content)
         self.asked.append(body)
         return httpx.Response(200, json={**body, "kept_as": "loja.yaml"})
@@ -33,7 +35,9 @@ class Api:
 
 @contextmanager
 def talking(api: Api) -> Iterator[Session]:
-    with Session(Target("http://api.example", "key"), transport=httpx.MockTransport(api)) as session:
+    with Session(
+        Target("http://api.example", "key"), transport=httpx.MockTransport(api)
+    ) as session:
         yield session
 
 
@@ -45,13 +49,21 @@ def terminal() -> Output:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suspended", [True, False])
-def test_the_api_is_asked_and_the_person_told(kind: Word, suspended: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_api_is_asked_and_the_person_told(
+    kind: Word, suspended: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     api, name = Api("loja"), "loja" if kind == "tenant" else "pixel"
     with talking(api) as session:
         assert change(session, terminal(), kind, name, None, suspended=suspended) == 0
-    assert api.asked == [{"tenant": "loja", "kind": KINDS[kind], "name": name, "suspended": suspended}]
+    assert api.asked == [
+        {"tenant": "loja", "kind": KINDS[kind], "name": name, "suspended": suspended}
+    ]
     said = capsys.readouterr().out
-    assert said.startswith(f"{kind} {name} ") and ("is suspended" in said) is suspended and "loja.yaml" in said
+    assert (
+        said.startswith(f"{kind} {name} ")
+        and ("is suspended" in said) is suspended
+        and "loja.yaml" in said
+    )
 
 
 def test_of_several_tenants_one_is_named() -> None:

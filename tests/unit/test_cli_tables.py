@@ -1,4 +1,6 @@
-"""Tables at the widths that terminals have: no line is wider, no id is cut, and what is lost is said."""
+"""Tables at the widths that terminals have: no line is wider, no id is cut, and what is lost is
+said.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from sinal_cli.kubectl import status
 WIDTHS = (80, 120, 200)
 NOW = datetime(2026, 9, 21, 12, tzinfo=UTC)
 IDS = [f"ev_{letter * 26}" for letter in "abcd"]
-ANSWER = '{"error":{"message":"Invalid parameter","type":"OAuthException","code":100,"error_subcode":2804003}}'
+ANSWER = (
+    '{"error":{"message":"Invalid '
+    'parameter","type":"OAuthException","code":100,"error_subcode":2804003}}'
+)
 
 
 def event(number: int, **changes: Any) -> dict[str, Any]:
@@ -59,7 +64,8 @@ MEMBER: Any = {
     "reason": "Delivering: TokenInvalid", "backlog": 12, "match_percent": None, "last_event": NOW.isoformat(),
     "breaker": "Open",
 }  # fmt: skip
-PLAYED: dict[str, Any] = {"step": "Hotmart: approved while Meta answers 500", "outcome": "delivered", "ok": True,
+PLAYED: dict[str, Any] = {"step": "Hotmart: approved while Meta answers "
+"500", "outcome": "delivered", "ok": True,
     "match": {"decision": "match", "rule": "click_id", "score": 1.0},
     "attempts": [{"http_status": 500, "code": 2}] * 6, "reason": None}  # fmt: skip
 
@@ -89,12 +95,18 @@ def test_a_view_fits_its_terminal_and_keeps_what_matters(view: str, width: int) 
     assert all(word in together for word in kept)
     shown = [column.title for column in columns if column.title in together]
     lost = [column.title for column in columns if column.title not in together]
-    assert shown and all(not any(row[columns.index(c)] for row in rows) for c in columns if c.title in lost)
+    assert shown and all(
+        not any(row[columns.index(c)] for row in rows) for c in columns if c.title in lost
+    )
 
 
 def test_what_is_the_same_in_each_row_is_said_once_where_there_is_no_room_for_it() -> None:
     said = lines(EVENT_COLUMNS, [event_row(one) for one in EVENTS], 100)
-    assert said[-1].startswith("all: 21/09, ") and "tenant loja" in said[-1] and "funnel curso" in said[-1]
+    assert (
+        said[-1].startswith("all: 21/09, ")
+        and "tenant loja" in said[-1]
+        and "funnel curso" in said[-1]
+    )
     assert "21/09" in said[-1] and not any("21/09" in line for line in said[:-1])
     assert not any("loja" in line for line in said[:-1])
     roomy = lines(EVENT_COLUMNS, [event_row(one) for one in EVENTS], 200)
@@ -123,7 +135,9 @@ def test_words_are_folded_between_them_and_ids_stay_whole(width: int) -> None:
 
 
 def test_facts_stand_beneath_each_other_under_themselves() -> None:
-    said = [line.plain for line in record([("id", Text(IDS[0])), ("reason", Text("word " * 40))], 60)]
+    said = [
+        line.plain for line in record([("id", Text(IDS[0])), ("reason", Text("word " * 40))], 60)
+    ]
     assert said[0] == f"id      {IDS[0]}"
     assert len(said) > 2 and all(line.startswith(" " * 8 + "word") for line in said[2:])
     assert max(map(len, said)) <= 60

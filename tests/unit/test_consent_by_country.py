@@ -1,4 +1,7 @@
-"""Where a funnel asks for consent by the visitor's country, silence from there is a no; only our proxies tell where."""
+"""Where a funnel asks for consent by the visitor's country, silence from there is a no.
+
+Only our proxies tell where.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ BEHIND = {"trusted_proxies": 1, "country_header": "CF-IPCountry"}
 def asking(world: EdgeWorld, settings: dict[str, Any] | None = None) -> EdgeWorld:
     tenant = a_tenant()
     funnels = tuple(
-        msgspec.structs.replace(funnel, consent=ConsentPlan(required_in=("DE", "PT"))) for funnel in tenant.funnels
+        msgspec.structs.replace(funnel, consent=ConsentPlan(required_in=("DE", "PT")))
+        for funnel in tenant.funnels
     )
     world.tenants = (msgspec.structs.replace(tenant, funnels=funnels), *world.tenants[1:])
     world.settings = dict(BEHIND if settings is None else settings)
@@ -44,7 +48,11 @@ async def test_a_visitor_from_there_has_not_consented_by_silence(
     edge_world: EdgeWorld, headers: dict[str, str], required: bool
 ) -> None:
     told = PAGE | {"x-forwarded-for": "198.51.100.1"} | headers
-    reply = await asking(edge_world).client().post("/api/v1/track/pageview", {"funnel": PUBLIC_KEY}, headers=told)
+    reply = (
+        await asking(edge_world)
+        .client()
+        .post("/api/v1/track/pageview", {"funnel": PUBLIC_KEY}, headers=told)
+    )
     assert reply.status == 202
     assert edge_world.bus.events[0].consent_required is required
 
@@ -52,7 +60,8 @@ async def test_a_visitor_from_there_has_not_consented_by_silence(
 @pytest.mark.parametrize(
     ("settings", "headers"),
     [
-        ({"country_header": "CF-IPCountry"}, {"x-forwarded-for": "198.51.100.1"}),  # no proxy is trusted
+        # no proxy is trusted
+        ({"country_header": "CF-IPCountry"}, {"x-forwarded-for": "198.51.100.1"}),
         (BEHIND, {}),  # it came round the proxy
         (BEHIND | {"trusted_proxies": 2}, {"x-forwarded-for": "198.51.100.1"}),
         ({"trusted_proxies": 1}, {"x-forwarded-for": "198.51.100.1"}),  # no header is named
@@ -62,7 +71,11 @@ async def test_a_senders_own_word_for_its_country_counts_for_nothing(
     edge_world: EdgeWorld, settings: dict[str, Any], headers: dict[str, str]
 ) -> None:
     told = PAGE | {"cf-ipcountry": "DE"} | headers
-    await asking(edge_world, settings).client().post("/api/v1/track/pageview", {"funnel": PUBLIC_KEY}, headers=told)
+    await (
+        asking(edge_world, settings)
+        .client()
+        .post("/api/v1/track/pageview", {"funnel": PUBLIC_KEY}, headers=told)
+    )
     assert edge_world.bus.events[0].consent_required is False
 
 
@@ -73,7 +86,12 @@ def test_the_country_of_nowhere_is_not_one() -> None:
 
 
 FUNNEL = FunnelPlan(
-    name="curso", type="x", public_key="fk", server_key_sha256="", destinations=("a",), events=dict(DEFAULT_EVENTS)
+    name="curso",
+    type="x",
+    public_key="fk",
+    server_key_sha256="",
+    destinations=("a",),
+    events=dict(DEFAULT_EVENTS),
 )
 TENANT = TenantPlan(
     slug="loja",
@@ -95,14 +113,17 @@ def visit(at: int = 1, **said: Any) -> Event:
 @pytest.mark.parametrize(("said", "sent"), [(None, False), (False, False), (True, True)])
 def test_only_a_yes_is_sent_from_there(said: bool | None, sent: bool) -> None:
     verdict = rules.visit_rules(TENANT, FUNNEL, visit(consent_ads=said))
-    assert (verdict.action, verdict.reason) == (("send", None) if sent else ("withhold", "no_consent"))
+    assert (verdict.action, verdict.reason) == (
+        ("send", None) if sent else ("withhold", "no_consent")
+    )
 
 
 def test_the_sale_of_a_silent_visitor_from_there_is_withheld_and_of_one_who_agreed_is_not() -> None:
     (silent,) = click_rows([visit()])
     (agreed,) = click_rows([visit(1), visit(2, consent_ads=True)])
     found = [
-        rules.consent_rules(FUNNEL, rules.Verdict("send"), None, row.consent_ads).reason for row in (silent, agreed)
+        rules.consent_rules(FUNNEL, rules.Verdict("send"), None, row.consent_ads).reason
+        for row in (silent, agreed)
     ]
     assert found == ["no_consent", None]
 
@@ -116,5 +137,7 @@ async def test_the_script_asks_first_where_it_must(edge_world: EdgeWorld) -> Non
         return reply.body, reply.headers["cache-control"]
 
     (there, kept), (here, _) = await script("DE"), await script("BR")
-    assert b'",false,false,[' in there and b'",true,true,[' in here, "consent and early cookies, before the hosts"
+    assert b'",false,false,[' in there and b'",true,true,[' in here, (
+        "consent and early cookies, before the hosts"
+    )
     assert kept.startswith("private"), "a copy of one country is not for a shared cache"

@@ -1,4 +1,6 @@
-"""Objects to plans: the design's defaults, units, references, who wins, and keys that survive a restart."""
+"""Objects to plans: the design's defaults, units, references, who wins, and keys that survive a
+restart.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,17 @@ from sinal_crds.references import NOTHING_HELD, Holdings, Problem
 from sinal_crds.secrets import Secrets
 
 KEYRING = Keyring.generate()
-SECRETS = Secrets({("default", "meta"): {"accessToken": "EAAB-1"}, ("default", "hot"): {"hottok": "h", "other": "x"}})
+SECRETS = Secrets(
+    {
+        ("default", "meta"): {"accessToken": "EAAB-1"},
+        ("default", "hot"): {"hottok": "h", "other": "x"},
+    }
+)
 
 
-def tenant(name: str = "loja", spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+def tenant(
+    name: str = "loja", spec: dict[str, Any] | None = None, **metadata: Any
+) -> dict[str, Any]:
     return _object("Tenant", name, spec or {}, metadata)
 
 
@@ -31,12 +40,23 @@ def destination(name: str = "pixel", *, of: str = "loja", **metadata: Any) -> di
     return _object("Destination", name, {"tenantRef": of, "meta": meta}, metadata)
 
 
-def funnel(name: str = "curso", spec: dict[str, Any] | None = None, *, of: str = "loja", **meta: Any) -> dict[str, Any]:
-    return _object("Funnel", name, {"tenantRef": of, "destinationRefs": ["pixel"], **(spec or {})}, meta)
+def funnel(
+    name: str = "curso", spec: dict[str, Any] | None = None, *, of: str = "loja", **meta: Any
+) -> dict[str, Any]:
+    return _object(
+        "Funnel", name, {"tenantRef": of, "destinationRefs": ["pixel"], **(spec or {})}, meta
+    )
 
 
-def integration(name: str = "vendas", *, of: str = "loja", to: str = "curso", **metadata: Any) -> dict[str, Any]:
-    spec = {"tenantRef": of, "funnelRef": to, "gateway": "hotmart", "credentialsSecretRef": {"name": "hot"}}
+def integration(
+    name: str = "vendas", *, of: str = "loja", to: str = "curso", **metadata: Any
+) -> dict[str, Any]:
+    spec = {
+        "tenantRef": of,
+        "funnelRef": to,
+        "gateway": "hotmart",
+        "credentialsSecretRef": {"name": "hot"},
+    }
     return _object("GatewayIntegration", name, spec, metadata)
 
 
@@ -53,7 +73,10 @@ SHOP = (tenant(), destination(), funnel(), integration())
 
 
 def compiled(
-    *objects: dict[str, Any], secrets: Secrets = SECRETS, keyring: Keyring = KEYRING, held: Holdings = NOTHING_HELD
+    *objects: dict[str, Any],
+    secrets: Secrets = SECRETS,
+    keyring: Keyring = KEYRING,
+    held: Holdings = NOTHING_HELD,
 ) -> Compilation:
     return compile(Objects.of(map(parse, objects)), secrets, keyring, held=held)
 
@@ -114,13 +137,21 @@ def test_units_of_the_manifest_become_those_of_the_plan() -> None:
     assert (plan.limits.events_per_minute, plan.limits.max_bytes) == (5, 1 << 21)
     assert (plan.limits.max_age_s, plan.limits.retention_days) == (48 * 3600, 10)
     matching = plan.funnels[0].matching
-    assert (matching.click_window_s, matching.view_window_s, matching.wait_for_click_s) == (10_800, 7_200, 7)
+    assert (matching.click_window_s, matching.view_window_s, matching.wait_for_click_s) == (
+        10_800,
+        7_200,
+        7,
+    )
 
 
 @pytest.mark.parametrize(("own", "result"), [(None, "Denied"), ("Granted", "Granted")])
-def test_consent_is_the_tenants_unless_the_funnel_says_otherwise(own: str | None, result: str) -> None:
+def test_consent_is_the_tenants_unless_the_funnel_says_otherwise(
+    own: str | None, result: str
+) -> None:
     consent = {} if own is None else {"consent": {"default": own}}
-    plan = only_plan(tenant(spec={"consent": {"default": "Denied"}}), destination(), funnel(spec=consent))
+    plan = only_plan(
+        tenant(spec={"consent": {"default": "Denied"}}), destination(), funnel(spec=consent)
+    )
     assert plan.consent_default == "Denied"
     assert plan.funnels[0].consent.default == result
 
@@ -128,9 +159,15 @@ def test_consent_is_the_tenants_unless_the_funnel_says_otherwise(own: str | None
 def test_what_a_funnel_keeps_from_meta_and_where_it_must_ask_are_in_the_plan() -> None:
     plain = only_plan(*SHOP).funnels[0]
     assert (plain.withheld, plain.consent.required_in) == ((), ())
-    spec = {"withhold": ["event_source_url", "custom_data.*"], "consent": {"requiredIn": ["PT", "DE"]}}
+    spec = {
+        "withhold": ["event_source_url", "custom_data.*"],
+        "consent": {"requiredIn": ["PT", "DE"]},
+    }
     asked = only_plan(tenant(), destination(), funnel(spec=spec)).funnels[0]
-    assert (asked.withheld, asked.consent.required_in) == (("event_source_url", "custom_data.*"), ("DE", "PT"))
+    assert (asked.withheld, asked.consent.required_in) == (
+        ("event_source_url", "custom_data.*"),
+        ("DE", "PT"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,10 +177,15 @@ def test_what_a_funnel_keeps_from_meta_and_where_it_must_ask_are_in_the_plan() -
         ({}, None),
         ({"options": []}, DataProcessing()),
         ({"options": ["LDU"]}, DataProcessing(options=("LDU",))),
-        ({"options": ["LDU"], "country": 1, "state": 1000}, DataProcessing(options=("LDU",), country=1, state=1000)),
+        (
+            {"options": ["LDU"], "country": 1, "state": 1000},
+            DataProcessing(options=("LDU",), country=1, state=1000),
+        ),
     ],
 )
-def test_data_processing_options_are_the_destinations(declared: Any, planned: DataProcessing | None) -> None:
+def test_data_processing_options_are_the_destinations(
+    declared: Any, planned: DataProcessing | None
+) -> None:
     meta = {} if declared is None else {"dataProcessing": declared}
     declaring = destination()
     declaring["spec"]["meta"] |= meta
@@ -153,12 +195,22 @@ def test_data_processing_options_are_the_destinations(declared: Any, planned: Da
 
 def test_renewals_can_be_skipped() -> None:
     assert only_plan(*SHOP).funnels[0].send_renewals
-    assert not only_plan(tenant(), destination(), funnel(spec={"renewals": "Skip"})).funnels[0].send_renewals
+    assert (
+        not only_plan(tenant(), destination(), funnel(spec={"renewals": "Skip"}))
+        .funnels[0]
+        .send_renewals
+    )
 
 
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_objects_changes_nothing(rng: random.Random) -> None:
-    objects = [*SHOP, tenant("b"), destination("p2", of="b"), funnel("f2", of="b"), integration("g2", of="b", to="f2")]
+    objects = [
+        *SHOP,
+        tenant("b"),
+        destination("p2", of="b"),
+        funnel("f2", of="b"),
+        integration("g2", of="b", to="f2"),
+    ]
     shuffled = list(objects)
     rng.shuffle(shuffled)
     assert compiled(*shuffled).plans == compiled(*objects).plans
@@ -172,9 +224,13 @@ def test_keys_and_tokens_are_in_the_plan_by_hash_only() -> None:
     assert plan.funnels[0].public_key == keys["public_key"]
     assert keys["public_key"].startswith("fk_")
     assert keys["server_key"].startswith("sk_")
-    assert plan.funnels[0].server_key_sha256 == hashlib.sha256(keys["server_key"].encode()).hexdigest()
+    assert (
+        plan.funnels[0].server_key_sha256 == hashlib.sha256(keys["server_key"].encode()).hexdigest()
+    )
     assert webhook["gateway"] == "hotmart"
-    assert plan.integrations[0].token_sha256 == hashlib.sha256(webhook["token"].encode()).hexdigest()
+    assert (
+        plan.integrations[0].token_sha256 == hashlib.sha256(webhook["token"].encode()).hexdigest()
+    )
     encoded = msgspec.json.encode(plan).decode()
     assert keys["server_key"] not in encoded
     assert webhook["token"] not in encoded
@@ -192,12 +248,18 @@ def test_keys_survive_a_restart_and_differ_between_installations() -> None:
     assert compiled(*SHOP, keyring=again).minted == compiled(*SHOP).minted
     assert compiled(*SHOP, keyring=KEYRING.rotate()).minted == compiled(*SHOP).minted
     other = compiled(*SHOP, keyring=Keyring.generate()).minted["loja"]
-    assert other["webhooks"]["vendas"]["token"] != compiled(*SHOP).minted["loja"]["webhooks"]["vendas"]["token"]
+    assert (
+        other["webhooks"]["vendas"]["token"]
+        != compiled(*SHOP).minted["loja"]["webhooks"]["vendas"]["token"]
+    )
 
 
 def test_an_annotation_rotates_the_keys_of_its_object_only() -> None:
     rotated = funnel(annotations={"sinal.dev/rotate": "2"})
-    before, after = compiled(*SHOP).minted["loja"], compiled(*SHOP[:2], rotated, SHOP[3]).minted["loja"]
+    before, after = (
+        compiled(*SHOP).minted["loja"],
+        compiled(*SHOP[:2], rotated, SHOP[3]).minted["loja"],
+    )
     assert before["funnels"]["curso"]["server_key"] != after["funnels"]["curso"]["server_key"]
     assert before["funnels"]["curso"]["public_key"] != after["funnels"]["curso"]["public_key"]
     assert before["webhooks"] == after["webhooks"]
@@ -206,24 +268,39 @@ def test_an_annotation_rotates_the_keys_of_its_object_only() -> None:
 def test_namespaces_and_names_do_not_run_together() -> None:
     def token(namespace: str, name: str) -> str:
         where: dict[str, Any] = {"namespace": namespace}
-        shop = (tenant("t", **where), funnel("f", of="t", **where), integration(name, of="t", to="f", **where))
+        shop = (
+            tenant("t", **where),
+            funnel("f", of="t", **where),
+            integration(name, of="t", to="f", **where),
+        )
         return str(compiled(*shop).minted["t"]["webhooks"][name]["token"])
 
     assert token("a", "b-c") != token("a-b", "c")
 
 
 def test_the_owner_is_the_objects_uid_or_stable_without_one() -> None:
-    assert only_plan(tenant(uid="5c9ff0f6-0d6f-4f4e-9a3f-1f0e5c0f0a11")).uid == "5c9ff0f6-0d6f-4f4e-9a3f-1f0e5c0f0a11"
+    assert (
+        only_plan(tenant(uid="5c9ff0f6-0d6f-4f4e-9a3f-1f0e5c0f0a11")).uid
+        == "5c9ff0f6-0d6f-4f4e-9a3f-1f0e5c0f0a11"
+    )
     assert only_plan(tenant()).uid == only_plan(tenant()).uid
     assert only_plan(tenant()).uid != only_plan(tenant(namespace="outra")).uid
 
 
 @pytest.mark.parametrize(
     ("secrets", "reason"),
-    [({}, "SecretNotFound"), ({"accessToken": ""}, "SecretKeyMissing"), ({"token": "x"}, "SecretKeyMissing")],
+    [
+        ({}, "SecretNotFound"),
+        ({"accessToken": ""}, "SecretKeyMissing"),
+        ({"token": "x"}, "SecretKeyMissing"),
+    ],
 )
-def test_a_missing_token_is_a_problem_of_that_destination_only(secrets: dict[str, str], reason: str) -> None:
-    values = {("default", "hot"): {"hottok": "h"}} | ({("default", "meta"): secrets} if secrets else {})
+def test_a_missing_token_is_a_problem_of_that_destination_only(
+    secrets: dict[str, str], reason: str
+) -> None:
+    values = {("default", "hot"): {"hottok": "h"}} | (
+        {("default", "meta"): secrets} if secrets else {}
+    )
     compilation = compiled(*SHOP, secrets=Secrets(values))
     plan = compilation.plans[0]
     assert [problem.reason for problem in compilation.problems] == [reason]
@@ -236,7 +313,9 @@ def test_a_missing_token_is_a_problem_of_that_destination_only(secrets: dict[str
 def test_only_the_keys_a_gateway_needs_travel() -> None:
     assert only_plan(*SHOP).integrations[0].credentials == {"hottok": "h"}
     lost = compiled(*SHOP, secrets=Secrets({("default", "meta"): {"accessToken": "x"}}))
-    assert reasons(lost) == [("GatewayIntegration", "spec.credentialsSecretRef.name", "SecretNotFound")]
+    assert reasons(lost) == [
+        ("GatewayIntegration", "spec.credentialsSecretRef.name", "SecretNotFound")
+    ]
     assert lost.plans[0].integrations[0].problem
 
 
@@ -256,7 +335,9 @@ def test_dangling_references_leave_the_rest_at_work() -> None:
 
 
 def test_what_belongs_to_another_tenant_can_not_be_used() -> None:
-    compilation = compiled(tenant(), tenant("b"), destination(of="b"), funnel(), integration(of="b"))
+    compilation = compiled(
+        tenant(), tenant("b"), destination(of="b"), funnel(), integration(of="b")
+    )
     assert sorted(reasons(compilation)) == [
         ("Funnel", "spec.destinationRefs[0]", "TenantMismatch"),
         ("GatewayIntegration", "spec.funnelRef", "TenantMismatch"),
@@ -278,21 +359,33 @@ def test_of_two_tenants_with_one_slug_the_older_wins() -> None:
 
 def test_a_host_stays_with_the_older_tenant() -> None:
     hosts = {"ingest": {"hosts": ["t.example", "own.example"]}}
-    old = tenant("b", {"ingest": {"hosts": ["t.example"]}}, creationTimestamp="2025-01-01T00:00:00Z")
+    old = tenant(
+        "b", {"ingest": {"hosts": ["t.example"]}}, creationTimestamp="2025-01-01T00:00:00Z"
+    )
     new = tenant("a", hosts, creationTimestamp="2025-02-01T00:00:00Z")
     compilation = compiled(new, old)
-    assert {plan.slug: plan.hosts for plan in compilation.plans} == {"a": ("own.example",), "b": ("t.example",)}
+    assert {plan.slug: plan.hosts for plan in compilation.plans} == {
+        "a": ("own.example",),
+        "b": ("t.example",),
+    }
     assert reasons(compilation) == [("Tenant", "spec.ingest.hosts[0]", "HostTaken")]
 
 
 def test_who_works_keeps_its_slug_and_its_hosts_from_everybody() -> None:
     hosts = {"ingest": {"hosts": ["t.example"]}}
-    old = tenant("a", {"slug": "shop", **hosts}, uid="uid-a", creationTimestamp="2025-01-01T00:00:00Z")
-    new = tenant("b", {"slug": "shop", **hosts}, uid="uid-b", creationTimestamp="2025-02-01T00:00:00Z")
+    old = tenant(
+        "a", {"slug": "shop", **hosts}, uid="uid-a", creationTimestamp="2025-01-01T00:00:00Z"
+    )
+    new = tenant(
+        "b", {"slug": "shop", **hosts}, uid="uid-b", creationTimestamp="2025-02-01T00:00:00Z"
+    )
     third = tenant("c", hosts, uid="uid-c", creationTimestamp="2025-03-01T00:00:00Z")
     held = Holdings(slugs={"shop": "uid-b"}, hosts={"t.example": "uid-c"})
     compilation = compiled(old, new, third, held=held)
-    assert {plan.uid: plan.hosts for plan in compilation.plans} == {"uid-b": (), "uid-c": ("t.example",)}
+    assert {plan.uid: plan.hosts for plan in compilation.plans} == {
+        "uid-b": (),
+        "uid-c": ("t.example",),
+    }
     gone = Holdings(slugs={"shop": "uid-z"}, hosts={"t.example": "uid-z"})
     assert {plan.uid: plan.hosts for plan in compiled(old, new, third, held=gone).plans} == {
         "uid-a": ("t.example",),
@@ -309,7 +402,9 @@ def test_an_unknown_time_zone_does_not_reach_the_runtime() -> None:
 def test_problems_read_as_one_line() -> None:
     (problem,) = compiled(funnel()).problems
     assert isinstance(problem, Problem)
-    assert str(problem).startswith("Funnel default/curso: spec.tenantRef: Tenant loja does not exist")
+    assert str(problem).startswith(
+        "Funnel default/curso: spec.tenantRef: Tenant loja does not exist"
+    )
 
 
 def test_nothing_compiles_to_nothing() -> None:
@@ -329,7 +424,9 @@ def test_what_is_suspended_is_suspended_in_the_plan_and_nothing_else_is(kind: st
     }
     assert [name for name, stopped in found.items() if stopped] == [kind]
     assert plan.shuts(plan.funnels[0]) == (kind in ("Tenant", "Funnel"))
-    assert plan.refuses(plan.integrations[0]) == (kind in ("Tenant", "Funnel", "GatewayIntegration"))
+    assert plan.refuses(plan.integrations[0]) == (
+        kind in ("Tenant", "Funnel", "GatewayIntegration")
+    )
     assert plan.rests(plan.destinations[0]) == (kind in ("Tenant", "Destination"))
 
 

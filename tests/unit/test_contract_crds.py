@@ -1,4 +1,6 @@
-"""The definitions in crds/manifests: made from the models, structural, bounded, and judging like `manifests check`."""
+"""The definitions in crds/manifests: made from the models, structural, bounded, and judging like
+`manifests check`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ CORPUS = Path(__file__).parents[1] / "corpus" / "manifests"
 
 def crd(kind: str) -> dict[str, Any]:
     """The definition as it lies in the repository."""
-    loaded: dict[str, Any] = yaml.safe_load((schema.MANIFESTS / schema.file_name(kind)).read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = yaml.safe_load(
+        (schema.MANIFESTS / schema.file_name(kind)).read_text(encoding="utf-8")
+    )
     return loaded
 
 
@@ -48,7 +52,11 @@ def spec_nodes(kind: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def rules(kind: str) -> list[dict[str, str]]:
-    return [rule for _, node in nodes(openapi(kind)) for rule in node.get("x-kubernetes-validations", [])]
+    return [
+        rule
+        for _, node in nodes(openapi(kind))
+        for rule in node.get("x-kubernetes-validations", [])
+    ]
 
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -61,7 +69,9 @@ def test_the_files_are_what_the_models_say(kind: str) -> None:
 
 
 def test_there_is_no_file_too_many() -> None:
-    assert {file.name for file in schema.MANIFESTS.iterdir()} == {schema.file_name(kind) for kind in KINDS}
+    assert {file.name for file in schema.MANIFESTS.iterdir()} == {
+        schema.file_name(kind) for kind in KINDS
+    }
 
 
 def test_the_command_writes_every_definition(tmp_path: Path) -> None:
@@ -70,7 +80,8 @@ def test_the_command_writes_every_definition(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "short"), [("Tenant", "tn"), ("Destination", "dest"), ("Funnel", "fn"), ("GatewayIntegration", "gwi")]
+    ("kind", "short"),
+    [("Tenant", "tn"), ("Destination", "dest"), ("Funnel", "fn"), ("GatewayIntegration", "gwi")],
 )
 def test_kubectl_knows_each_kind(kind: str, short: str) -> None:
     spec = crd(kind)["spec"]
@@ -102,14 +113,20 @@ def test_columns_and_selectors_point_to_fields_that_exist(kind: str) -> None:
 
 
 def test_no_column_shows_the_webhook_url() -> None:
-    assert not [c for c in version("GatewayIntegration")["additionalPrinterColumns"] if "URL" in c["jsonPath"]]
+    assert not [
+        c
+        for c in version("GatewayIntegration")["additionalPrinterColumns"]
+        if "URL" in c["jsonPath"]
+    ]
 
 
 @kinds
 def test_the_schema_is_structural(kind: str) -> None:
     for path, node in nodes(openapi(kind)):
         assert "type" in node, path
-        assert not {"$ref", "anyOf", "allOf", "oneOf", "title", "additionalProperties"} & node.keys(), path
+        assert (
+            not {"$ref", "anyOf", "allOf", "oneOf", "title", "additionalProperties"} & node.keys()
+        ), path
 
 
 @kinds
@@ -135,12 +152,18 @@ def test_lists_merge_by_keys_that_are_required(kind: str) -> None:
 
 @kinds
 def test_optional_objects_default_on_the_way_down(kind: str) -> None:
-    """A default inside an object counts only when the object is there, and a real API server refuses a definition
-    whose default breaks a rule as it stands, without the defaults of the fields inside."""
+    """A default inside an object counts only when the object is there, and a real API server
+    refuses a definition whose default breaks a rule as it stands, without the defaults of the
+    fields inside.
+    """
     for path, node in spec_nodes(kind):
         for name, child in node.get("properties", {}).items():
             if child["type"] == "object" and name not in node.get("required", []):
-                inner = {field: one["default"] for field, one in child["properties"].items() if "default" in one}
+                inner = {
+                    field: one["default"]
+                    for field, one in child["properties"].items()
+                    if "default" in one
+                }
                 assert child.get("default", {}) == inner, f"{path}.{name}"
 
 
@@ -151,7 +174,10 @@ def test_ready_is_unknown_from_the_first_moment() -> None:
 
 
 def test_what_must_not_change_is_guarded() -> None:
-    guarded = {kind: [rule["fieldPath"] for rule in rules(kind) if "oldSelf" in rule["rule"]] for kind in KINDS}
+    guarded = {
+        kind: [rule["fieldPath"] for rule in rules(kind) if "oldSelf" in rule["rule"]]
+        for kind in KINDS
+    }
     assert guarded == {
         "Tenant": [".spec.slug"],
         "Destination": [".tenantRef"],
@@ -171,7 +197,8 @@ def _models(base: type[Model]) -> Iterator[type[Model]]:
         yield from _models(model)
 
 
-# Parity: the schema in the repository, read as the API server reads it, refuses what the check does. CEL is left out.
+# Parity: the schema in the repository, read as the API server reads it, refuses what the check
+# does. CEL is left out.
 
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -185,8 +212,12 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 def refusals(node: dict[str, Any], value: Any, path: str = "") -> Iterator[str]:
-    """Paths at which a structural schema refuses a value (with strict field validation, as kubectl asks for)."""
-    if not isinstance(value, TYPES[node["type"]]) or (isinstance(value, bool) and node["type"] != "boolean"):
+    """Paths at which a structural schema refuses a value (with strict field validation, as kubectl
+    asks for).
+    """
+    if not isinstance(value, TYPES[node["type"]]) or (
+        isinstance(value, bool) and node["type"] != "boolean"
+    ):
         yield path
     elif isinstance(value, dict):
         yield from _object_refusals(node, value, path)
@@ -209,7 +240,10 @@ def _object_refusals(node: dict[str, Any], value: dict[str, Any], path: str) -> 
 
 def _list_refusals(node: dict[str, Any], value: list[Any], path: str) -> Iterator[str]:
     keys = node.get("x-kubernetes-list-map-keys")
-    marks = [tuple(item.get(k) for k in keys) if keys and isinstance(item, dict) else repr(item) for item in value]
+    marks = [
+        tuple(item.get(k) for k in keys) if keys and isinstance(item, dict) else repr(item)
+        for item in value
+    ]
     if len(value) > node["maxItems"] or len(set(marks)) < len(marks):
         yield path
     for index, item in enumerate(value):
@@ -229,15 +263,25 @@ def refused(file: Path) -> list[str]:
     found = []
     for document in yamldoc.documents(file.read_text(encoding="utf-8")):
         data = document.data
-        if isinstance(data, dict) and data.get("kind") in KINDS and data.get("apiVersion") == "sinal.dev/v1alpha1":
-            found += list(refusals(openapi(data["kind"]), {k: v for k, v in data.items() if k != "status"}))
+        if (
+            isinstance(data, dict)
+            and data.get("kind") in KINDS
+            and data.get("apiVersion") == "sinal.dev/v1alpha1"
+        ):
+            found += list(
+                refusals(openapi(data["kind"]), {k: v for k, v in data.items() if k != "status"})
+            )
     return found
 
 
 def judged_by(*judges: str) -> list[Path]:
     """Bad manifests that these can know to be bad (see the corpus' README)."""
     marks = tuple(f"# judge: {judge}\n" for judge in judges)
-    return [file for file in sorted((CORPUS / "bad").glob("*.yaml")) if file.read_text("utf-8").startswith(marks)]
+    return [
+        file
+        for file in sorted((CORPUS / "bad").glob("*.yaml"))
+        if file.read_text("utf-8").startswith(marks)
+    ]
 
 
 @pytest.mark.parametrize("file", judged_by("schema"), ids=lambda file: str(file.stem))

@@ -32,7 +32,11 @@ def test_every_adapter_can_be_declared() -> None:
 
 
 def test_the_keys_that_a_call_back_needs_reach_the_plan() -> None:
-    calling = {name: module.READBACK_KEYS for name, module in registry().items() if isinstance(module, ReadsBack)}
+    calling = {
+        name: module.READBACK_KEYS
+        for name, module in registry().items()
+        if isinstance(module, ReadsBack)
+    }
     assert calling.keys() == {"mercadopago", "pagbank"}
     for name, keys in calling.items():
         assert set(keys) <= {*required_keys(name), *optional_keys(name)}
@@ -42,7 +46,11 @@ def test_the_keys_that_a_call_back_needs_reach_the_plan() -> None:
 @pytest.mark.parametrize(
     ("data", "credentials", "usable"),
     [
-        ({"webhookSecret": "s", "accessToken": "t", "other": "x"}, {"webhookSecret": "s", "accessToken": "t"}, True),
+        (
+            {"webhookSecret": "s", "accessToken": "t", "other": "x"},
+            {"webhookSecret": "s", "accessToken": "t"},
+            True,
+        ),
         ({"webhookSecret": "s"}, {"webhookSecret": "s"}, True),
         ({"accessToken": "t"}, {"accessToken": "t"}, False),
     ],
@@ -65,7 +73,9 @@ kind: GatewayIntegration
 metadata: {name: mp}
 spec: {tenantRef: loja, funnelRef: curso, gateway: mercadopago, credentialsSecretRef: {name: mp}}
 """
-    compilation = compile(load_text(manifests).objects, Secrets({("default", "mp"): data}), Keyring.generate())
+    compilation = compile(
+        load_text(manifests).objects, Secrets({("default", "mp"): data}), Keyring.generate()
+    )
     [integration] = compilation.plans[0].integrations
     assert integration.credentials == credentials
     assert (integration.problem is None) is usable

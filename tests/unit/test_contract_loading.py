@@ -1,4 +1,6 @@
-"""Reading manifests: as kubectl reads them, all faults at once, bounded, and Secrets never in sight."""
+"""Reading manifests: as kubectl reads them, all faults at once, bounded, and Secrets never in
+sight.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def test_values_mean_what_they_mean_to_kubectl() -> None:
 
 
 def test_merge_keys_bring_fields_and_own_fields_win() -> None:
-    (document,) = yamldoc.documents("a: &a {p: 1, q: 1}\nb: &b {q: 2, r: 2}\nc:\n  <<: [*a, *b]\n  p: 3\n")
+    (document,) = yamldoc.documents(
+        "a: &a {p: 1, q: 1}\nb: &b {q: 2, r: 2}\nc:\n  <<: [*a, *b]\n  p: 3\n"
+    )
     assert document.data["c"] == {"p": 3, "q": 1, "r": 2}
 
 
@@ -61,7 +65,9 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, r
 def test_every_fault_of_every_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(TENANT.replace("{}", "{slug: A, country: x}"))
     (tmp_path / "b.yml").write_text("kind: [")
-    (tmp_path / "c.json").write_text('{"apiVersion": "sinal.dev/v1alpha1", "kind": "Tenat", "metadata": {"name": "c"}}')
+    (tmp_path / "c.json").write_text(
+        '{"apiVersion": "sinal.dev/v1alpha1", "kind": "Tenat", "metadata": {"name": "c"}}'
+    )
     errors = load([tmp_path]).errors
     assert [(Path(error.file).name, error.field) for error in errors] == [
         ("a.yaml", "spec.slug"),
@@ -107,13 +113,16 @@ def test_one_object_in_two_files_names_the_first(tmp_path: Path) -> None:
     (error,) = loaded.duplicates
     assert loaded.errors == () and len(loaded.objects.tenants) == 1
     assert str(error) == (
-        f"{tmp_path}/b.yaml:1: Tenant default/loja: is defined before, at {tmp_path}/a.yaml:1, which counts; keep one"
+        f"{tmp_path}/b.yaml:1: Tenant default/loja: is defined before, at {tmp_path}/a.yaml:1, "
+        "which counts; keep one"
     )
 
 
 def test_secrets_are_read_and_never_shown() -> None:
     encoded = base64.b64encode(b"from-data\n").decode()
-    loaded = load_text(f"{SECRET}data: {{a: {encoded}, b: {encoded}}}\nstringData: {{b: from-string}}\n")
+    loaded = load_text(
+        f"{SECRET}data: {{a: {encoded}, b: {encoded}}}\nstringData: {{b: from-string}}\n"
+    )
     assert loaded.secrets.get("default", "meta") == {"a": "from-data", "b": "from-string"}
     assert loaded.secrets.get("other", "meta") is None
     assert "from-" not in repr(loaded)
@@ -131,7 +140,13 @@ def test_an_object_of_the_api_server_is_parsed_with_its_status() -> None:
         {
             "apiVersion": "sinal.dev/v1alpha1",
             "kind": "Tenant",
-            "metadata": {"name": "loja", "namespace": "x", "uid": "u-1", "managedFields": [], "labels": None},
+            "metadata": {
+                "name": "loja",
+                "namespace": "x",
+                "uid": "u-1",
+                "managedFields": [],
+                "labels": None,
+            },
             "spec": {},
             "status": {"anything": [1]},
         }
@@ -151,7 +166,10 @@ def test_load_errors_can_be_raised_together() -> None:
     loaded = load_text(TENANT.replace("{}", "{slug: A, country: x}"), source="t.yaml")
     with pytest.raises(InvalidManifests) as refused:
         loaded.raise_for_errors()
-    assert [line.split(": ")[0] for line in str(refused.value).splitlines()] == ["t.yaml:4", "t.yaml:4"]
+    assert [line.split(": ")[0] for line in str(refused.value).splitlines()] == [
+        "t.yaml:4",
+        "t.yaml:4",
+    ]
 
 
 def test_a_file_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +206,10 @@ spec: {tenantRef: loja, funnelRef: curso, gateway: hotmart}
 
 def test_objects_that_refer_to_a_broken_one_are_not_blamed_for_it() -> None:
     said = [str(error) for error in judge(load_text(BROKEN, source="loja.yaml")).errors]
-    assert said[0] == "loja.yaml:1: Funnel default/curso: apiVersion: must be sinal.dev/v1alpha1 (got sinal.dev/v1)"
+    assert (
+        said[0] == "loja.yaml:1: Funnel default/curso: apiVersion: must be sinal.dev/v1alpha1 (got "
+        "sinal.dev/v1)"
+    )
     assert not any("does not exist" in line for line in said), said
 
 
@@ -199,6 +220,10 @@ def test_yaml_s_own_traps_are_explained() -> None:
     assert "indented with spaces" in str(judge(load_text(tabbed)).errors[0])
     assert "indented with spaces" not in str(judge(load_text("kind: @x\n")).errors[0])
     text = BROKEN.replace(
-        "{tenantRef: loja, destinationRefs: [pixel-1]}", "{tenantRef: loja, matching: {unmatched: no}}"
+        "{tenantRef: loja, destinationRefs: [pixel-1]}",
+        "{tenantRef: loja, matching: {unmatched: no}}",
     )
-    assert any("YAML reads a bare yes, no, on or off" in str(error) for error in judge(load_text(text)).errors)
+    assert any(
+        "YAML reads a bare yes, no, on or off" in str(error)
+        for error in judge(load_text(text)).errors
+    )

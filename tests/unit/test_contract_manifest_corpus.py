@@ -1,4 +1,6 @@
-"""The corpus of manifests: what is right passes, what is wrong is refused on its very line and for its very reason."""
+"""The corpus of manifests: what is right passes, what is wrong is refused on its very line and for
+its very reason.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def test_a_bad_manifest_is_refused_where_and_why(file: Path) -> None:
     errors = sorted(check([file]).errors, key=lambda error: error.line or 0)
     wanted = expected(file)
     assert wanted, "a bad manifest says what is wrong with it"
-    assert [error.line for error in errors] == [line for line, _ in wanted], "\n".join(map(str, errors))
+    assert [error.line for error in errors] == [line for line, _ in wanted], "\n".join(
+        map(str, errors)
+    )
     for error, (line, text) in zip(errors, wanted, strict=True):
         assert str(error).startswith(f"{file}:{line}: ")
         assert text in str(error)
@@ -38,7 +42,9 @@ def test_a_bad_manifest_is_refused_where_and_why(file: Path) -> None:
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: str(file.stem))
 def test_a_bad_manifest_says_who_can_know(file: Path) -> None:
-    assert re.match(r"# judge: (schema|rule|frame|yaml|references)\n", file.read_text(encoding="utf-8"))
+    assert re.match(
+        r"# judge: (schema|rule|frame|yaml|references)\n", file.read_text(encoding="utf-8")
+    )
 
 
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: str(file.stem))

@@ -1,4 +1,6 @@
-"""Sealed plans: whole on the way back, unreadable and unchangeable on the way, and quiet about their keys."""
+"""Sealed plans: whole on the way back, unreadable and unchangeable on the way, and quiet about
+their keys.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,16 @@ PLAN = TenantPlan(
     name="loja",
     uid="u",
     destinations=(DestinationPlan(name="pixel", pixel_id="11111", access_token=TOKEN),),
-    funnels=(FunnelPlan(name="curso", type="DirectSale", public_key="fk_a", server_key_sha256="0" * 64),),
+    funnels=(
+        FunnelPlan(name="curso", type="DirectSale", public_key="fk_a", server_key_sha256="0" * 64),
+    ),
     integrations=(
         IntegrationPlan(
-            name="v", gateway="hotmart", funnel="curso", token_sha256="1" * 64, credentials={"hottok": HOTTOK}
+            name="v",
+            gateway="hotmart",
+            funnel="curso",
+            token_sha256="1" * 64,
+            credentials={"hottok": HOTTOK},
         ),
     ),
 )
@@ -45,7 +53,9 @@ PLAN = TenantPlan(
 
 def with_token(token: str) -> TenantPlan:
     destination = DestinationPlan(name="pixel", pixel_id="11111", access_token=token)
-    return TenantPlan(slug="loja", namespace="default", name="loja", uid="u", destinations=(destination,))
+    return TenantPlan(
+        slug="loja", namespace="default", name="loja", uid="u", destinations=(destination,)
+    )
 
 
 destinations = st.builds(
@@ -65,7 +75,9 @@ plans = st.builds(
     hosts=st.lists(st.text(max_size=10), max_size=3).map(tuple),
     destinations=st.lists(destinations, max_size=3, unique_by=lambda d: d.name).map(tuple),
     integrations=st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=3).map(
-        lambda creds: (IntegrationPlan(name="v", gateway="g", funnel="f", token_sha256="x", credentials=creds),)
+        lambda creds: (
+            IntegrationPlan(name="v", gateway="g", funnel="f", token_sha256="x", credentials=creds),
+        )
     ),
 )
 
@@ -93,7 +105,10 @@ def test_no_byte_of_the_envelope_changes_what_comes_out(data: st.DataObject) -> 
     index = data.draw(st.integers(0, len(raw) - 1))
     raw[index] ^= data.draw(st.integers(1, 255))
     apart = whole.index(b'"edge"')
-    for reader, is_mine in ((KEYRING, index < apart), (KEYRING.part_for("edge"), index >= apart + len('"edge":'))):
+    for reader, is_mine in (
+        (KEYRING, index < apart),
+        (KEYRING.part_for("edge"), index >= apart + len('"edge":')),
+    ):
         if is_mine and not whole.index(b'"sealed"') <= index < apart:
             with pytest.raises((TamperedPlan, UnknownKey, UnsupportedPlanVersion)):
                 unseal(bytes(raw), reader)
@@ -118,14 +133,18 @@ def test_a_token_can_not_be_pointed_elsewhere(old: bytes, new: bytes) -> None:
 
 
 def test_secrets_can_not_move_to_another_tenants_plan() -> None:
-    other = TenantPlan(slug="outra", namespace="default", name="outra", uid="o", destinations=PLAN.destinations)
+    other = TenantPlan(
+        slug="outra", namespace="default", name="outra", uid="o", destinations=PLAN.destinations
+    )
     mine, theirs = json.loads(seal(PLAN, KEYRING)), json.loads(seal(other, KEYRING))
     theirs["sealed"] = mine["sealed"]
     with pytest.raises(TamperedPlan):
         unseal(json.dumps(theirs, separators=(",", ":")).encode(), KEYRING)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\xff", b'{"version": "1"}', b'{"version": 1}'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", b"[]", b"\xff", b'{"version": "1"}', b'{"version": 1}']
+)
 def test_what_is_no_envelope_is_refused(raw: bytes) -> None:
     with pytest.raises(TamperedPlan):
         unseal(raw, KEYRING)
@@ -173,8 +192,11 @@ def test_an_unchanged_plan_need_not_be_sealed_again() -> None:
 
 def test_a_rotated_secret_changes_the_hash_and_the_hash_tells_nothing_of_it() -> None:
     assert plan_hash(with_token("a"), KEYRING) != plan_hash(with_token("b"), KEYRING)
-    assert plan_hash(with_token("a"), KEYRING) == plan_hash(with_token("a"), Keyring.from_json(KEYRING.to_json()))
-    assert plan_hash(with_token("a"), KEYRING) != plan_hash(with_token("a"), Keyring.generate())  # no dictionary attack
+    assert plan_hash(with_token("a"), KEYRING) == plan_hash(
+        with_token("a"), Keyring.from_json(KEYRING.to_json())
+    )
+    # no dictionary attack
+    assert plan_hash(with_token("a"), KEYRING) != plan_hash(with_token("a"), Keyring.generate())
 
 
 def test_sealing_twice_never_repeats_a_nonce() -> None:
@@ -217,7 +239,9 @@ def test_a_broken_keyring_is_refused_by_the_field(change: dict[str, object], nam
     assert json.loads(KEYRING.to_json())["mint"] not in str(refused.value)
 
 
-def test_a_plan_of_a_release_that_could_suspend_tenants_only_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_of_a_release_that_could_suspend_tenants_only_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def older(value: object) -> bytes:
         plain = msgspec.to_builtins(value)
         for part in ("destinations", "funnels", "integrations"):

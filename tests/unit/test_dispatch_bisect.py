@@ -1,4 +1,6 @@
-"""Bisection: whoever is good is delivered exactly once, only culprits are refused, and it costs few requests."""
+"""Bisection: whoever is good is delivered exactly once, only culprits are refused, and it costs few
+requests.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from sinal_hub.meta.errors import GraphVerdict, Kind
 class Meta:
     """Refuses a request that holds a culprit; `blames` says whom it names, which may be a lie."""
 
-    def __init__(self, culprits: set[int], *, kind: Kind = "data", lies: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, culprits: set[int], *, kind: Kind = "data", lies: Sequence[int] | None = None
+    ) -> None:
         self.culprits, self.kind, self.lies = culprits, kind, lies
         self.requests = 0
         self.delivered: Counter[int] = Counter()
@@ -39,7 +43,9 @@ async def always() -> bool:
 
 
 @given(st.data())
-async def test_everyone_good_is_delivered_once_and_only_culprits_are_refused(data: st.DataObject) -> None:
+async def test_everyone_good_is_delivered_once_and_only_culprits_are_refused(
+    data: st.DataObject,
+) -> None:
     size = data.draw(st.integers(1, 120))
     culprits = data.draw(st.sets(st.integers(0, size - 1)))
     lies = data.draw(st.none() | st.lists(st.integers(0, 1000), max_size=5))
@@ -68,7 +74,9 @@ async def test_a_named_culprit_costs_two_further_requests() -> None:
 
 
 @given(st.integers(2, 300), st.integers(0, 40))
-async def test_a_spent_budget_leaves_the_rest_for_later_and_loses_nobody(size: int, budget: int) -> None:
+async def test_a_spent_budget_leaves_the_rest_for_later_and_loses_nobody(
+    size: int, budget: int
+) -> None:
     meta = Meta(set(range(size)))
     spare = await isolate(range(size), meta.send, may_go_on=always, budget=budget)
     assert meta.requests <= budget + 1

@@ -1,4 +1,7 @@
-"""Error classes follow Graph's codes; rows are the project's facts about Meta, not this code's output."""
+"""Error classes follow Graph's codes.
+
+Rows are the project's facts about Meta, not this code's output.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,13 @@ from sinal_hub.meta.usage import Usage
 
 
 def graph_error(
-    code: int, subcode: int | None = None, *, status: int = 400, transient: bool = False, sent: int = 10, **more: object
+    code: int,
+    subcode: int | None = None,
+    *,
+    status: int = 400,
+    transient: bool = False,
+    sent: int = 10,
+    **more: object,
 ) -> GraphVerdict:
     error = {
         "message": "Invalid parameter",
@@ -76,7 +85,12 @@ def graph_error(
 )
 def test_code_and_subcode_decide(code: int, subcode: int | None, status: int, kind: Kind) -> None:
     verdict = graph_error(code, subcode, status=status)
-    assert (verdict.kind, verdict.code, verdict.subcode, verdict.fbtrace_id) == (kind, code, subcode, "AbC")
+    assert (verdict.kind, verdict.code, verdict.subcode, verdict.fbtrace_id) == (
+        kind,
+        code,
+        subcode,
+        "AbC",
+    )
 
 
 def test_is_transient_saves_an_unknown_error_but_never_a_dead_token() -> None:

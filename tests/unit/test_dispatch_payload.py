@@ -29,7 +29,11 @@ BR = hashlib.sha256(b"br").hexdigest()
 
 TENANT = TenantPlan(slug="loja", namespace="default", name="loja", uid="u1")
 FUNNEL = FunnelPlan(
-    name="curso", type="course", public_key="fk_1", server_key_sha256="", landing_hosts=("*.x.example", "loja.example")
+    name="curso",
+    type="course",
+    public_key="fk_1",
+    server_key_sha256="",
+    landing_hosts=("*.x.example", "loja.example"),
 )
 CLICK = ClickData(
     click_id="c1",
@@ -63,7 +67,11 @@ SALE = Sale(
 
 def sale_event(**changes: Any) -> Event:
     sale = msgspec.structs.replace(SALE, **changes.pop("sale", {}))
-    fields: dict[str, Any] = {"order_id": sale.order_id, "ip": "52.1.2.3", "user_agent": "Hotmart/1.0"} | changes
+    fields: dict[str, Any] = {
+        "order_id": sale.order_id,
+        "ip": "52.1.2.3",
+        "user_agent": "Hotmart/1.0",
+    } | changes
     return Event(
         id="ev_1",
         key=sale.event_key,
@@ -97,7 +105,12 @@ def visit(**fields: Any) -> Event:
 
 
 def build(
-    event: Event, name: str, click: ClickData | None = None, *, funnel: FunnelPlan = FUNNEL, **money: str | None
+    event: Event,
+    name: str,
+    click: ClickData | None = None,
+    *,
+    funnel: FunnelPlan = FUNNEL,
+    **money: str | None,
 ) -> dict[str, Any]:
     return payload.build(
         tenant=TENANT,
@@ -152,17 +165,26 @@ def test_a_sale_without_click_is_system_generated_and_never_wears_the_gateways_b
     assert "event_source_url" not in sent
 
 
-def test_a_sale_whose_gateway_tells_the_buyers_browser_falls_back_to_the_first_concrete_landing_host() -> None:
+def test_a_sale_whose_gateway_tells_the_buyers_browser_falls_back_to_the_first_concrete_landing_host() -> (
+    None
+):
     sent = build(
-        sale_event(sale={"client": Client(ip="177.1.1.1", user_agent=UA)}), "Purchase", value="1", currency="BRL"
+        sale_event(sale={"client": Client(ip="177.1.1.1", user_agent=UA)}),
+        "Purchase",
+        value="1",
+        currency="BRL",
     )
     assert (sent["action_source"], sent["event_source_url"]) == ("website", "https://loja.example/")
     assert sent["user_data"]["client_ip_address"] == "177.1.1.1"
 
 
 def test_a_sale_at_a_till_is_of_the_shop_and_wears_nobodys_browser() -> None:
-    event = sale_event(sale={"in_person": True, "client": Client(ip="177.43.12.5", user_agent="POS/9.1")})
-    event = msgspec.structs.replace(event, url="https://loja.example/", referrer="https://loja.example/a")
+    event = sale_event(
+        sale={"in_person": True, "client": Client(ip="177.43.12.5", user_agent="POS/9.1")}
+    )
+    event = msgspec.structs.replace(
+        event, url="https://loja.example/", referrer="https://loja.example/a"
+    )
     found = build(event, "Purchase", CLICK, value="297.00", currency="BRL")
     assert found["action_source"] == "physical_store"
     assert found.keys().isdisjoint({"event_source_url", "referrer_url"})
@@ -178,7 +200,11 @@ def test_a_sensitive_funnel_keeps_fields_from_meta() -> None:
     whole = build(sale_event(), "Purchase", CLICK, value="297.00", currency="BRL")
     funnel = withholding("referrer_url", "ph", "content_name", "contents")
     sent = build(sale_event(), "Purchase", CLICK, funnel=funnel, value="297.00", currency="BRL")
-    for place, field in [("", "referrer_url"), ("user_data", "ph"), ("custom_data", "content_name")]:
+    for place, field in [
+        ("", "referrer_url"),
+        ("user_data", "ph"),
+        ("custom_data", "content_name"),
+    ]:
         del (whole[place] if place else whole)[field]
     del whole["custom_data"]["contents"]
     assert sent == whole
@@ -186,7 +212,9 @@ def test_a_sensitive_funnel_keeps_fields_from_meta() -> None:
 
 @pytest.mark.parametrize("field", ["event_source_url", "client_user_agent"])
 def test_a_website_event_without_page_or_browser_says_that_it_is_none(field: WithheldField) -> None:
-    sent = build(sale_event(), "Purchase", CLICK, funnel=withholding(field), value="297.00", currency="BRL")
+    sent = build(
+        sale_event(), "Purchase", CLICK, funnel=withholding(field), value="297.00", currency="BRL"
+    )
     assert sent["action_source"] == "system_generated"
     assert field not in sent and field not in sent["user_data"]
     assert check(sent, AT_S)["action_source"] == "system_generated"
@@ -220,7 +248,9 @@ def test_who_withholds_all_that_tells_of_a_person_is_unidentifiable() -> None:
         ),
     ],
 )
-def test_data_processing_options_as_meta_documents_them(processing: Any, told: dict[str, Any]) -> None:
+def test_data_processing_options_as_meta_documents_them(
+    processing: Any, told: dict[str, Any]
+) -> None:
     assert limits.told(processing) == told
 
 
@@ -232,13 +262,20 @@ def test_a_pageview_has_no_custom_data() -> None:
         "action_source": "website",
         "event_source_url": "https://loja.example/p",
         "referrer_url": "https://google.com/",
-        "user_data": {"country": [BR], "client_ip_address": "177.43.12.5", "client_user_agent": UA, "fbp": FBP},
+        "user_data": {
+            "country": [BR],
+            "client_ip_address": "177.43.12.5",
+            "client_user_agent": UA,
+            "fbp": FBP,
+        },
     }
 
 
 @pytest.mark.parametrize("name", ["ViewContent", "Lead", "AddPaymentInfo", "QuizFinished"])
 def test_items_and_value_go_with_every_event_name(name: str) -> None:
-    sent = build(visit(items=[Item(id="p1", quantity=3, price="10.50")]), name, value="31.5", currency="BRL")
+    sent = build(
+        visit(items=[Item(id="p1", quantity=3, price="10.50")]), name, value="31.5", currency="BRL"
+    )
     assert sent["custom_data"] == {
         "value": 31.5,
         "currency": "BRL",
@@ -256,7 +293,9 @@ def test_the_number_of_items_is_told_for_a_checkout_only() -> None:
 
 def test_a_renewal_says_so() -> None:
     assert (
-        build(sale_event(sale={"renewal": True}), "Purchase", value="1", currency="BRL")["custom_data"]["renewal"]
+        build(sale_event(sale={"renewal": True}), "Purchase", value="1", currency="BRL")[
+            "custom_data"
+        ]["renewal"]
         is True
     )
 
@@ -288,16 +327,24 @@ def test_a_stale_fbc_of_the_sale_gives_way_to_the_clicks() -> None:
 
 def test_an_fbclid_without_cookie_becomes_an_fbc_of_when_it_was_first_seen() -> None:
     event = sale_event(sale={"tracking": Tracking(fbclid="IwAR0_x-Y")})
-    assert build(event, "Purchase", value="1", currency="BRL")["user_data"]["fbc"] == f"fb.1.{AT_MS}.IwAR0_x-Y"
+    assert (
+        build(event, "Purchase", value="1", currency="BRL")["user_data"]["fbc"]
+        == f"fb.1.{AT_MS}.IwAR0_x-Y"
+    )
 
 
-@pytest.mark.parametrize("ip", ["10.0.0.8", "127.0.0.1", "::1", "fe80::1", "999.1.1.1", "224.0.0.1", "", None])
+@pytest.mark.parametrize(
+    "ip", ["10.0.0.8", "127.0.0.1", "::1", "fe80::1", "999.1.1.1", "224.0.0.1", "", None]
+)
 def test_an_address_that_is_not_of_the_internet_is_dropped(ip: str | None) -> None:
     assert "client_ip_address" not in build(visit(ip=ip), "PageView")["user_data"]
 
 
 def test_an_ipv4_address_in_ipv6_clothes_is_unwrapped() -> None:
-    assert build(visit(ip="::ffff:177.43.12.5"), "PageView")["user_data"]["client_ip_address"] == "177.43.12.5"
+    assert (
+        build(visit(ip="::ffff:177.43.12.5"), "PageView")["user_data"]["client_ip_address"]
+        == "177.43.12.5"
+    )
 
 
 def test_personal_data_in_urls_is_cut_out() -> None:
@@ -306,7 +353,9 @@ def test_personal_data_in_urls_is_cut_out() -> None:
     assert sent["event_source_url"] == "https://pay.example/x?off=1&utm_campaign=a_b"
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "not a url", "https://[::1", "ftp://x.example/"])
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "not a url", "https://[::1", "ftp://x.example/"]
+)
 def test_what_is_no_web_address_gives_way_to_the_landing_host(url: str) -> None:
     assert build(visit(url=url), "PageView")["event_source_url"] == "https://loja.example/"
 
@@ -342,7 +391,17 @@ digests = st.lists(st.text("0123456789abcdef", min_size=60, max_size=66), max_si
 texts = st.none() | st.text(max_size=40)
 
 
-@given(em=digests, ph=digests, fbc=texts, fbp=texts, ip=texts, ua=texts, url=texts, external_id=texts, value=texts)
+@given(
+    em=digests,
+    ph=digests,
+    fbc=texts,
+    fbp=texts,
+    ip=texts,
+    ua=texts,
+    url=texts,
+    external_id=texts,
+    value=texts,
+)
 def test_no_input_breaks_it_and_what_comes_out_is_what_meta_takes(**told: Any) -> None:
     user, value = UserData(em=told.pop("em"), ph=told.pop("ph")), told.pop("value")
     event = visit(user=user, user_agent=told.pop("ua"), **told)

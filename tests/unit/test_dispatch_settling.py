@@ -1,4 +1,6 @@
-"""An answer of Meta is written down even when PostgreSQL is away for a moment: it would become a doubt."""
+"""An answer of Meta is written down even when PostgreSQL is away for a moment: it would become a
+doubt.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What metrics tell of a destination: why it is stopped, what Meta said, when it last took an event."""
+"""What metrics tell of a destination: why it is stopped, what Meta said, when it last took an
+event.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,13 @@ NAMES = ("signed", "pixel")
 
 def series(metric: Any) -> dict[tuple[str, ...], float]:
     samples = [sample for family in metric.collect() for sample in family.samples]
-    found = [s for s in samples if s.labels["tenant"] == NAMES[0] and not s.name.endswith("_created")]
-    return {tuple(value for name, value in s.labels.items() if name not in ("tenant",)): s.value for s in found}
+    found = [
+        s for s in samples if s.labels["tenant"] == NAMES[0] and not s.name.endswith("_created")
+    ]
+    return {
+        tuple(value for name, value in s.labels.items() if name not in ("tenant",)): s.value
+        for s in found
+    }
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ from sinal_hub.meta.usage import Usage, read
 def test_the_fullest_bucket_counts() -> None:
     headers = {
         "x-app-usage": json.dumps({"call_count": 28, "total_cputime": 91, "total_time": 25}),
-        "x-business-use-case-usage": json.dumps({"1": [{"type": "ads_management", "call_count": 40}]}),
+        "x-business-use-case-usage": json.dumps(
+            {"1": [{"type": "ads_management", "call_count": 40}]}
+        ),
         "x-ad-account-usage": json.dumps({"acc_id_util_pct": 9.67}),
     }
     assert read(headers) == Usage(percent=91.0)
@@ -27,7 +29,9 @@ def test_regain_access_is_told_in_minutes() -> None:
     assert read(headers) == Usage(percent=100.0, regain_s=19 * 60.0)
 
 
-def test_the_reset_of_an_account_is_told_in_seconds_and_waited_for_only_when_nothing_is_left() -> None:
+def test_the_reset_of_an_account_is_told_in_seconds_and_waited_for_only_when_nothing_is_left() -> (
+    None
+):
     half = {"x-ad-account-usage": json.dumps({"acc_id_util_pct": 50, "reset_time_duration": 120})}
     full = {"x-ad-account-usage": json.dumps({"acc_id_util_pct": 100, "reset_time_duration": 120})}
     assert read(half).regain_s is None
@@ -36,21 +40,32 @@ def test_the_reset_of_an_account_is_told_in_seconds_and_waited_for_only_when_not
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("7", 7.0), ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0), ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0), ("soon", None)],
+    [
+        ("7", 7.0),
+        ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+    ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
     noon = 1_795_348_800.0  # 2026-11-22T12:00:00Z
     assert read({"retry-after": value}, now=noon).regain_s == seconds
 
 
-@given(st.dictionaries(st.sampled_from(["x-app-usage", "x-business-use-case-usage", "x-ad-account-usage"]), st.text()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["x-app-usage", "x-business-use-case-usage", "x-ad-account-usage"]),
+        st.text(),
+    )
+)
 def test_unreadable_headers_are_silence(headers: dict[str, str]) -> None:
     assert read(headers).percent >= 0
 
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda s: st.lists(s) | st.dictionaries(st.text(), s),
     )
 )
 def test_json_of_any_shape_is_survived(value: object) -> None:

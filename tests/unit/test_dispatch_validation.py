@@ -1,4 +1,6 @@
-"""What is stopped before sending, and what is repaired: Meta's limits on age, clock, people and money."""
+"""What is stopped before sending, and what is repaired: Meta's limits on age, clock, people and
+money.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ GOOD: dict[str, Any] = {
     "event_id": "e1",
     "action_source": "website",
     "event_source_url": "https://loja.example/",
-    "user_data": {"em": ["a" * 64], "client_user_agent": "Mozilla/5.0", "fbc": "fb.1.1795345200000.IwAR1"},
+    "user_data": {
+        "em": ["a" * 64],
+        "client_user_agent": "Mozilla/5.0",
+        "fbc": "fb.1.1795345200000.IwAR1",
+    },
     "custom_data": {"value": 297.0, "currency": "BRL", "contents": [{"id": "1", "quantity": 1}]},
 }
 
@@ -67,7 +73,9 @@ def test_a_good_event_passes_unchanged() -> None:
         ("custom_data.contents", [{"quantity": 1}], "rejected"),
     ],
 )
-def test_what_meta_would_refuse_is_stopped_with_a_stable_reason(path: str, value: Any, reason: str) -> None:
+def test_what_meta_would_refuse_is_stopped_with_a_stable_reason(
+    path: str, value: Any, reason: str
+) -> None:
     with pytest.raises(Invalid) as caught:
         check(event(path, value), NOW)
     assert caught.value.reason == reason
@@ -75,7 +83,10 @@ def test_what_meta_would_refuse_is_stopped_with_a_stable_reason(path: str, value
 
 
 def test_almost_seven_days_is_not_too_old() -> None:
-    assert check(event("event_time", int(NOW) - 7 * DAY + 120), NOW)["event_time"] == int(NOW) - 7 * DAY + 120
+    assert (
+        check(event("event_time", int(NOW) - 7 * DAY + 120), NOW)["event_time"]
+        == int(NOW) - 7 * DAY + 120
+    )
 
 
 def test_a_store_visit_may_be_two_months_old() -> None:

@@ -1,4 +1,6 @@
-"""Links in the documents lead to files and headings that are there, and every page can be found from another."""
+"""Links in the documents lead to files and headings that are there, and every page can be found
+from another.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,11 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     broken = [link for link in links(page) if not target(page, link).exists()]
     assert not broken
     named = [(link, target(page, link)) for link in links(page) if "#" in link]
-    lost = [link for link, there in named if there.suffix == ".md" and link.partition("#")[2] not in anchors(there)]
+    lost = [
+        link
+        for link, there in named
+        if there.suffix == ".md" and link.partition("#")[2] not in anchors(there)
+    ]
     assert not lost, "no heading of that name"
 
 
@@ -74,8 +80,12 @@ def test_the_pages_are_there() -> None:
     assert sum(len(links(page)) for page in PAGES) > 20
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "developers").rglob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs" / "developers").rglob("*.md")), ids=lambda page: page.name
+)
 def test_files_that_a_page_for_developers_names_are_there(page: Path) -> None:
-    named = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|sql|sh|md))`", page.read_text(encoding="utf-8")))
+    named = set(
+        re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|sql|sh|md))`", page.read_text(encoding="utf-8"))
+    )
     files = [f"/{path.relative_to(ROOT)}" for path in TRACKED]
     assert not {name for name in named if not any(file.endswith(f"/{name}") for file in files)}

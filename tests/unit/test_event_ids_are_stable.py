@@ -1,4 +1,6 @@
-"""The id that Meta is told: sha256(tenant|order|event|value|currency), the same however the value was written."""
+"""The id that Meta is told: sha256(tenant|order|event|value|currency), the same however the value
+was written.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,16 @@ def test_it_is_the_documented_digest() -> None:
 
 
 def test_an_event_without_value_has_an_id_too() -> None:
-    assert meta_event_id("loja", "1", "Lead", None, None) == hashlib.sha256(b"loja|1|Lead||").hexdigest()
+    assert (
+        meta_event_id("loja", "1", "Lead", None, None)
+        == hashlib.sha256(b"loja|1|Lead||").hexdigest()
+    )
 
 
 @given(words, words, words, cents)
-def test_the_way_a_value_is_written_does_not_matter(tenant: str, order: str, name: str, amount: int) -> None:
+def test_the_way_a_value_is_written_does_not_matter(
+    tenant: str, order: str, name: str, amount: int
+) -> None:
     value = Decimal(amount) / 100
     forms = {f"{value:.2f}", f"{value:.4f}", str(value), str(value.normalize()), f"{value:E}"}
     assert len({meta_event_id(tenant, order, name, form, "BRL") for form in forms}) == 1
@@ -35,7 +42,10 @@ def test_the_way_a_value_is_written_does_not_matter(tenant: str, order: str, nam
 
 @given(st.lists(st.tuples(words, words, words, cents), min_size=2, max_size=8, unique=True))
 def test_another_fact_has_another_id(facts: list[tuple[str, str, str, int]]) -> None:
-    ids = {meta_event_id(tenant, order, name, f"{amount / 100:.2f}", "BRL") for tenant, order, name, amount in facts}
+    ids = {
+        meta_event_id(tenant, order, name, f"{amount / 100:.2f}", "BRL")
+        for tenant, order, name, amount in facts
+    }
     assert len(ids) == len(facts)
 
 

@@ -1,4 +1,6 @@
-"""What is told of a tenant: from rows and depths to facts, and how a destination's trouble is named."""
+"""What is told of a tenant: from rows and depths to facts, and how a destination's trouble is
+named.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ PLAN = TenantPlan(
         FunnelPlan(name="curso", type="DirectSale", public_key="fk", server_key_sha256=""),
         FunnelPlan(name="outro", type="DirectSale", public_key="fk", server_key_sha256=""),
     ),
-    integrations=(IntegrationPlan(name="vendas", gateway="hotmart", funnel="curso", token_sha256=""),),
+    integrations=(
+        IntegrationPlan(name="vendas", gateway="hotmart", funnel="curso", token_sha256=""),
+    ),
 )
 
 
@@ -36,7 +40,9 @@ def told(*, plan: TenantPlan = PLAN, depths: tuple[Depth, ...] = (), **rows: Any
     return compose({plan.slug: plan}, Sights(**rows), depths, now=NOW)[plan.slug]
 
 
-def destination(*, depths: tuple[Depth, ...] = (), plan: TenantPlan = PLAN, **row: Any) -> DestinationFacts:
+def destination(
+    *, depths: tuple[Depth, ...] = (), plan: TenantPlan = PLAN, **row: Any
+) -> DestinationFacts:
     delivery = Delivery(tenant="loja", destination="pixel", **row)
     return told(plan=plan, depths=depths, deliveries=[delivery]).destinations["pixel"]
 
@@ -47,7 +53,12 @@ def ago(**amount: float) -> datetime:
 
 def test_a_tenant_of_which_nothing_is_known_has_facts_all_the_same() -> None:
     facts = told()
-    assert (facts.backlog, facts.events_24h, facts.match_percent, facts.last_event) == (0, 0, None, None)
+    assert (facts.backlog, facts.events_24h, facts.match_percent, facts.last_event) == (
+        0,
+        0,
+        None,
+        None,
+    )
     assert set(facts.destinations) == {"pixel"}
     assert set(facts.funnels) == {"curso", "outro"}
     assert set(facts.integrations) == {"vendas"}
@@ -58,21 +69,48 @@ def test_every_figure_stands_with_its_object_and_the_tenant_has_the_sums() -> No
         return Sighting(tenant="loja", funnel=funnel, integration=integration, last_at=at)
 
     facts = told(
-        sightings=[seen("curso", "", ago(minutes=5)), seen("curso", "vendas", ago(minutes=9)), seen("gone", "", NOW)],
-        volumes=[Volume(tenant="loja", funnel="curso", events=40), Volume(tenant="loja", funnel="outro", events=2)],
+        sightings=[
+            seen("curso", "", ago(minutes=5)),
+            seen("curso", "vendas", ago(minutes=9)),
+            seen("gone", "", NOW),
+        ],
+        volumes=[
+            Volume(tenant="loja", funnel="curso", events=40),
+            Volume(tenant="loja", funnel="outro", events=2),
+        ],
         decisions=[Decided(tenant="loja", funnel="curso", decided=3, matched=2)],
-        tallies=[Tallied(tenant="loja", integration="vendas", rejects=4, drift=1, last_at=ago(minutes=2))],
-        deliveries=[Delivery(tenant="loja", destination="pixel", last_success=ago(minutes=1), dead_letters=7)],
-        depths=(Depth("loja", "match", 2, 1), Depth("loja", "dispatch-pixel", 5, 0), Depth("other", "match", 9, 9)),
+        tallies=[
+            Tallied(tenant="loja", integration="vendas", rejects=4, drift=1, last_at=ago(minutes=2))
+        ],
+        deliveries=[
+            Delivery(
+                tenant="loja", destination="pixel", last_success=ago(minutes=1), dead_letters=7
+            )
+        ],
+        depths=(
+            Depth("loja", "match", 2, 1),
+            Depth("loja", "dispatch-pixel", 5, 0),
+            Depth("other", "match", 9, 9),
+        ),
     )
-    assert (facts.backlog, facts.events_24h, facts.match_percent, facts.last_event) == (8, 42, 66.7, MINUTE)
+    assert (facts.backlog, facts.events_24h, facts.match_percent, facts.last_event) == (
+        8,
+        42,
+        66.7,
+        MINUTE,
+    )
     curso, outro = facts.funnels["curso"], facts.funnels["outro"]
     assert (curso.events_24h, curso.match_percent, curso.last_event) == (40, 66.7, MINUTE - 300)
     assert (outro.events_24h, outro.match_percent, outro.last_event) == (2, None, None)
     vendas = facts.integrations["vendas"]
     assert (vendas.last_delivery, vendas.rejects, vendas.drift) == (MINUTE - 120, 4, 1)
     pixel = facts.destinations["pixel"]
-    assert (pixel.backlog, pixel.last_success, pixel.dead_letters, pixel.trouble) == (5, MINUTE - 60, 7, None)
+    assert (pixel.backlog, pixel.last_success, pixel.dead_letters, pixel.trouble) == (
+        5,
+        MINUTE - 60,
+        7,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +130,9 @@ def test_every_figure_stands_with_its_object_and_the_tenant_has_the_sums() -> No
         ({"verdict": "data", "recently_dead": 11, "recently_delivered": 10}, "rejected"),
     ],
 )
-def test_a_trouble_follows_from_what_meta_said_and_how_it_went(row: dict[str, Any], trouble: str | None) -> None:
+def test_a_trouble_follows_from_what_meta_said_and_how_it_went(
+    row: dict[str, Any], trouble: str | None
+) -> None:
     assert destination(**row).trouble == trouble
 
 
@@ -105,7 +145,12 @@ def test_events_that_wait_while_nobody_asks_meta_are_stalled() -> None:
     old = Depth("loja", "dispatch-pixel", 3, 0, oldest_at=ago(minutes=20))
     assert destination(depths=(old,)).trouble == "stalled"
     assert destination(depths=(old,), answered_at=ago(minutes=1), verdict="retry").trouble is None
-    assert destination(depths=(Depth("loja", "dispatch-pixel", 3, 0, oldest_at=ago(minutes=2)),)).trouble is None
+    assert (
+        destination(
+            depths=(Depth("loja", "dispatch-pixel", 3, 0, oldest_at=ago(minutes=2)),)
+        ).trouble
+        is None
+    )
 
 
 def test_a_breaker_is_told_as_it_stands() -> None:
@@ -142,13 +187,17 @@ def test_seconds_within_a_minute_are_no_news(waiting: int, events: int, later: f
             sightings=[Sighting(tenant="loja", funnel="curso", integration="", last_at=last)],
             volumes=[Volume(tenant="loja", funnel="curso", events=events)],
         )
-        return compose({"loja": PLAN}, rows, [Depth("loja", "match", waiting, 0)], now=moment)["loja"]
+        return compose({"loja": PLAN}, rows, [Depth("loja", "match", waiting, 0)], now=moment)[
+            "loja"
+        ]
 
     assert encode(at(NOW)) == encode(at(NOW + timedelta(seconds=10)))
 
 
 def test_an_entry_comes_back_as_it_was_and_one_of_another_version_is_refused() -> None:
-    facts = told(deliveries=[Delivery(tenant="loja", destination="pixel", verdict="credential", code=190)])
+    facts = told(
+        deliveries=[Delivery(tenant="loja", destination="pixel", verdict="credential", code=190)]
+    )
     assert decode(encode(facts)) == facts
     assert decode(encode(facts)[:-1] + b',"later":[1]}') == facts
     for entry in (b'{"v":2}', b"", b"[]", b"\xff"):
@@ -158,9 +207,13 @@ def test_an_entry_comes_back_as_it_was_and_one_of_another_version_is_refused() -
 
 def test_a_suspended_destination_has_no_trouble_and_shut_funnels_are_not_silent() -> None:
     pixel, funnel = PLAN.destinations[0], PLAN.funnels[0]
-    resting = msgspec.structs.replace(PLAN, destinations=(msgspec.structs.replace(pixel, suspended=True),))
+    resting = msgspec.structs.replace(
+        PLAN, destinations=(msgspec.structs.replace(pixel, suspended=True),)
+    )
     assert destination(plan=resting, verdict="credential", code=190).trouble is None
     shut = msgspec.structs.replace(PLAN, funnels=(msgspec.structs.replace(funnel, suspended=True),))
     assert not told(plan=shut, quiet=frozenset({"loja"})).silent
-    half = msgspec.structs.replace(shut, funnels=(*shut.funnels, msgspec.structs.replace(funnel, name="other")))
+    half = msgspec.structs.replace(
+        shut, funnels=(*shut.funnels, msgspec.structs.replace(funnel, name="other"))
+    )
     assert told(plan=half, quiet=frozenset({"loja"})).silent

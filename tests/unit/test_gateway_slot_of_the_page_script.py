@@ -1,4 +1,6 @@
-"""The page's own word in a tracking slot does not hide the id that the page script put into the next one."""
+"""The page's own word in a tracking slot does not hide the id that the page script put into the
+next one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The script of health says what Argo CD should show of statuses that an operator wrote; files are made from it."""
+"""The script of health says what Argo CD should show of statuses that an operator wrote.
+
+Files are made from it.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,20 @@ from tests.support import argo
 
 EXAMPLES = Path(__file__).parents[2] / "gitops" / "examples"
 FIXTURES = sorted((argocd.HERE / "resource_customizations").glob("*/*/testdata/*.yaml"))
-EXPECTED = {"healthy": "Healthy", "degraded": "Degraded", "progressing": "Progressing", "suspended": "Suspended"}
+EXPECTED = {
+    "healthy": "Healthy",
+    "degraded": "Degraded",
+    "progressing": "Progressing",
+    "suspended": "Suspended",
+}
 
 
-def obj(*conditions: tuple[str, str, str], generation: int = 2, observed: int | None = 2) -> dict[str, Any]:
-    listed = [{"type": t, "status": s, "reason": r, "message": f"about {r}"} for t, s, r in conditions]
+def obj(
+    *conditions: tuple[str, str, str], generation: int = 2, observed: int | None = 2
+) -> dict[str, Any]:
+    listed = [
+        {"type": t, "status": s, "reason": r, "message": f"about {r}"} for t, s, r in conditions
+    ]
     status: dict[str, Any] = {"conditions": listed}
     if observed is not None:
         status["observedGeneration"] = observed
@@ -36,7 +48,9 @@ def test_what_an_operator_wrote_is_shown_as_it_should(path: Path) -> None:
 
 @pytest.mark.parametrize("kind", argocd.KINDS)
 def test_each_kind_has_a_fixture_of_each_status(kind: str) -> None:
-    assert {path.stem.partition("_")[0] for path in FIXTURES if path.parts[-3] == kind} == set(EXPECTED)
+    assert {path.stem.partition("_")[0] for path in FIXTURES if path.parts[-3] == kind} == set(
+        EXPECTED
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,9 +97,14 @@ def test_the_example_tenant_is_valid() -> None:
 
 
 def waves(path: Path) -> dict[str, int]:
-    documents = [one for file in sorted(path.glob("*.yaml")) for one in yaml.safe_load_all(file.read_text())]
+    documents = [
+        one for file in sorted(path.glob("*.yaml")) for one in yaml.safe_load_all(file.read_text())
+    ]
     wave = "argocd.argoproj.io/sync-wave"
-    return {one["kind"] + " " + one["metadata"]["name"]: int(one["metadata"]["annotations"][wave]) for one in documents}
+    return {
+        one["kind"] + " " + one["metadata"]["name"]: int(one["metadata"]["annotations"][wave])
+        for one in documents
+    }
 
 
 def test_what_others_refer_to_comes_in_an_earlier_wave() -> None:

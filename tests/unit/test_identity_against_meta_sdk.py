@@ -1,4 +1,6 @@
-"""Meta's own Python SDK as oracle: where it is right we agree, and every divergence is listed with its reason."""
+"""Meta's own Python SDK as oracle: where it is right we agree, and every divergence is listed with
+its reason.
+"""
 
 from __future__ import annotations
 
@@ -62,17 +64,41 @@ DIVERGENCES = [
     ("zp", "-", "", None, "the same"),
     ("em", "maria", REFUSED, None, "one bad value must not abort the person, let alone the batch"),
     ("em", "a b@c.d e", "a b@c.d e", None, "no address; the SDK's pattern isn't anchored"),
-    ("em", "\ufeffmaria@example.com", "\ufeffmaria@example.com", "maria@example.com", "invisible characters"),
-    ("em", "d41d8cd98f00b204e9800998ecf8427e", "d41d8cd98f00b204e9800998ecf8427e", None, "Meta takes SHA-256 only"),
+    (
+        "em",
+        "\ufeffmaria@example.com",
+        "\ufeffmaria@example.com",
+        "maria@example.com",
+        "invisible characters",
+    ),
+    (
+        "em",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        None,
+        "Meta takes SHA-256 only",
+    ),
     ("ph", "(11) 99999-8888", "11999998888", "5511999998888", "the page: always with country code"),
     ("ph", "+55 11 9 9999.8888", REFUSED, "5511999998888", "the page: remove symbols"),
     ("ph", "+55 (0)11 99999-8888", "55011999998888", "5511999998888", "the page: no leading zeros"),
-    ("ph", "+55 11 9999-8888", "551199998888", "5511999998888", "mobiles have had a ninth digit since 2016"),
+    (
+        "ph",
+        "+55 11 9999-8888",
+        "551199998888",
+        "5511999998888",
+        "mobiles have had a ninth digit since 2016",
+    ),
     ("ph", "tel:+5511999998888", REFUSED, "5511999998888", "the page: remove letters"),
     ("fn", "Maria-José", "maria-josé", "mariajosé", "the page: no punctuation"),
     ("ln", "O'Brien", "o'brien", "obrien", "the page: no punctuation"),
     ("fn", "Jose\u0301", "jose\u0301", "josé", "one name, one hash: composed accents"),
-    ("ct", "Santa Bárbara d'Oeste", "santabárbarad'oeste", "santabárbaradoeste", "the page: no punctuation"),
+    (
+        "ct",
+        "Santa Bárbara d'Oeste",
+        "santabárbarad'oeste",
+        "santabárbaradoeste",
+        "the page: no punctuation",
+    ),
     ("st", "São Paulo", "sãopaulo", "sp", "name and code of a state are one state"),
     ("zp", "01310-100", "01310", "01310100", "the first five are the US's rule; one CEP, one hash"),
     ("country", "Brasil", REFUSED, "br", "names are understood"),
@@ -101,20 +127,29 @@ def test_divergence_from_the_sdk_is_as_listed(
 plain_words = st.text(string.ascii_letters + "áàãâéêíóõôúçÁÃÉÇñüß", min_size=1, max_size=20)
 
 
-@given(st.sampled_from(["fn", "ln", "ct"]), st.lists(plain_words, min_size=1, max_size=4).map(" ".join))
+@given(
+    st.sampled_from(["fn", "ln", "ct"]), st.lists(plain_words, min_size=1, max_size=4).map(" ".join)
+)
 def test_sdk_and_we_agree_on_every_name_of_plain_words(field: str, name: str) -> None:
     assume(not is_nobody(name) and name.lower() == without_program_words(name.lower()))
     assume(not is_nobody(str(of_sdk(field, name))))  # `na n` is one more spelling of it
     assert hashed(field, name) == of_sdk(field, name, hashing=True)
 
 
-@given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,20}@[a-z]{2,10}\.(com|com\.br|io)", fullmatch=True))
+@given(
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,20}@[a-z]{2,10}\.(com|com\.br|io)", fullmatch=True)
+)
 def test_sdk_and_we_agree_on_every_plain_address(address: str) -> None:
     assume(not is_no_mailbox(address.lower()))
     assert hashed("em", address) == of_sdk("em", address, hashing=True)
 
 
-@given(st.sampled_from(["11", "21", "51", "85"]), st.from_regex(r"9[1-9][0-9]{3}-[0-9]{4}", fullmatch=True))
+@given(
+    st.sampled_from(["11", "21", "51", "85"]),
+    st.from_regex(r"9[1-9][0-9]{3}-[0-9]{4}", fullmatch=True),
+)
 def test_sdk_and_we_agree_on_brazilian_mobiles_with_country_code(area: str, line: str) -> None:
     assume(len(set(line[1:]) - {"-"}) > 1)  # a row is nobody's number
-    assert hashed("ph", f"+55 ({area}) {line}") == of_sdk("ph", f"+55 ({area}) {line}", hashing=True)
+    assert hashed("ph", f"+55 ({area}) {line}") == of_sdk(
+        "ph", f"+55 ({area}) {line}", hashing=True
+    )

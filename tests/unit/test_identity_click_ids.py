@@ -10,7 +10,16 @@ from capi_param_builder import ParamBuilder  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_hub.identity import Fbc, Fbp, build_fbc, fbclid_of_fbc, fbclid_of_url, new_fbp, usable_fbc, utm_of_url
+from sinal_hub.identity import (
+    Fbc,
+    Fbp,
+    build_fbc,
+    fbclid_of_fbc,
+    fbclid_of_url,
+    new_fbp,
+    usable_fbc,
+    utm_of_url,
+)
 from sinal_hub.model.events import Utm
 from sinal_hub.model.placeholders import is_no_id
 
@@ -18,7 +27,9 @@ DAY_MS = 86_400_000
 CREATED_MS = 1_762_000_000_000
 FBCLID = "IwY2xjawAbC_dEf-123_aem_XyZ"
 
-fbclids = st.from_regex(r"[A-Za-z0-9_-]{1,300}", fullmatch=True).filter(lambda text: not is_no_id(text))
+fbclids = st.from_regex(r"[A-Za-z0-9_-]{1,300}", fullmatch=True).filter(
+    lambda text: not is_no_id(text)
+)
 times = st.integers(1_000_000_000_000, 9_999_999_999_999)
 
 
@@ -35,7 +46,9 @@ def test_built_fbc_gives_its_parts_back(fbclid: str, created_ms: int, index: int
     assert Fbc.parse(fbc) == Fbc(fbc, index, created_ms, fbclid, None)
 
 
-@pytest.mark.parametrize("fbclid", ["", " ", "a b", "a.b", "a%3Db", "ação", "a\nb", "x" * 513, "<script>"])
+@pytest.mark.parametrize(
+    "fbclid", ["", " ", "a b", "a.b", "a%3Db", "ação", "a\nb", "x" * 513, "<script>"]
+)
 def test_malformed_fbclid_builds_no_fbc(fbclid: str) -> None:
     assert build_fbc(fbclid, CREATED_MS) is None
 
@@ -45,7 +58,9 @@ def test_time_in_seconds_builds_no_fbc() -> None:
 
 
 @pytest.mark.parametrize("appendix", ["AQ", "Ag", "Bg", "AQICAQMC"])
-def test_fifth_segment_of_metas_library_stays_in_what_is_sent_but_not_in_the_fbclid(appendix: str) -> None:
+def test_fifth_segment_of_metas_library_stays_in_what_is_sent_but_not_in_the_fbclid(
+    appendix: str,
+) -> None:
     fbc = f"fb.1.{CREATED_MS}.{FBCLID}.{appendix}"
     assert usable_fbc(fbc, CREATED_MS + 1) == fbc
     assert fbclid_of_fbc(fbc) == FBCLID
@@ -84,7 +99,14 @@ def test_malformed_fbc_is_dropped(malformed: str) -> None:
 
 @pytest.mark.parametrize(
     ("age_ms", "usable"),
-    [(0, True), (90 * DAY_MS, True), (90 * DAY_MS + 1, False), (-60_000, True), (-60_001, False), (-DAY_MS, False)],
+    [
+        (0, True),
+        (90 * DAY_MS, True),
+        (90 * DAY_MS + 1, False),
+        (-60_000, True),
+        (-60_001, False),
+        (-DAY_MS, False),
+    ],
 )
 def test_fbc_is_usable_for_90_days_and_not_from_the_future(age_ms: int, usable: bool) -> None:
     fbc = f"fb.1.{CREATED_MS}.{FBCLID}"
@@ -100,14 +122,22 @@ def test_new_fbp_is_well_formed_and_repeatable(now_ms: int, seed: int) -> None:
     fbp = new_fbp(now_ms, Random(seed))
     parsed = Fbp.parse(fbp)
     assert parsed is not None
-    assert (parsed.raw, parsed.subdomain_index, parsed.created_ms, parsed.appendix) == (fbp, 1, now_ms, None)
+    assert (parsed.raw, parsed.subdomain_index, parsed.created_ms, parsed.appendix) == (
+        fbp,
+        1,
+        now_ms,
+        None,
+    )
     assert 0 <= parsed.random < 2**31
     assert fbp == new_fbp(now_ms, Random(seed))
 
 
 @pytest.mark.parametrize(
     ("fbp", "appendix"),
-    [("fb.1.1596403881668.1116446470", None), ("fb.2.1596403881668.1116446470.AQICAQMC", "AQICAQMC")],
+    [
+        ("fb.1.1596403881668.1116446470", None),
+        ("fb.2.1596403881668.1116446470.AQICAQMC", "AQICAQMC"),
+    ],
 )
 def test_fbp_of_four_or_five_segments_is_kept(fbp: str, appendix: str | None) -> None:
     parsed = Fbp.parse(fbp)
@@ -115,7 +145,9 @@ def test_fbp_of_four_or_five_segments_is_kept(fbp: str, appendix: str | None) ->
     assert (parsed.raw, parsed.random, parsed.appendix) == (fbp, 1_116_446_470, appendix)
 
 
-@pytest.mark.parametrize("malformed", ["", "fb.1.1596403881668", "fb.1.1596403881668.abc", "fb.1.1.2", "1116446470"])
+@pytest.mark.parametrize(
+    "malformed", ["", "fb.1.1596403881668", "fb.1.1596403881668.abc", "fb.1.1.2", "1116446470"]
+)
 def test_malformed_fbp_is_dropped(malformed: str) -> None:
     assert Fbp.parse(malformed) is None
 

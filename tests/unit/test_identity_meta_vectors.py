@@ -1,4 +1,6 @@
-"""The digests that Meta's customer information page prints, and the spellings that must lead to them."""
+"""The digests that Meta's customer information page prints, and the spellings that must lead to
+them.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,18 @@ import pytest
 from sinal_hub import identity
 
 DOCUMENTED = [
-    ("em", "John_Smith@gmail.com", "BR", "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"),
-    ("ph", "(650)555-1212", "US", "e323ec626319ca94ee8bff2e4c87cf613be6ea19919ed1364124e16807ab3176"),
+    (
+        "em",
+        "John_Smith@gmail.com",
+        "BR",
+        "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f",
+    ),
+    (
+        "ph",
+        "(650)555-1212",
+        "US",
+        "e323ec626319ca94ee8bff2e4c87cf613be6ea19919ed1364124e16807ab3176",
+    ),
     ("fn", "Mary", "BR", "6915771be1c5aa0c886870b6951b03d7eafc121fea0e80a5ea83beb7c449f4ec"),
     ("fn", "정", "BR", "8fa8cd9c440be61d0151429310034083132b35975c4bea67fdd74158eb51db14"),
     ("fn", "Valéry", "BR", "08e1996b5dd49e62a4b4c010d44e4345592a863bb9f8e3976219bac29417149c"),
@@ -42,12 +54,16 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize(("field", "value", "country", "sha256"), DOCUMENTED)
-def test_documented_example_has_its_documented_digest(field: str, value: str, country: str, sha256: str) -> None:
+def test_documented_example_has_its_documented_digest(
+    field: str, value: str, country: str, sha256: str
+) -> None:
     assert identity.hashed(field, value, country=country) == sha256
 
 
 @pytest.mark.parametrize(("field", "value", "normalised"), SPELLINGS)
-def test_spelling_is_normalised_as_the_page_asks_and_hashed_as_utf8(field: str, value: str, normalised: str) -> None:
+def test_spelling_is_normalised_as_the_page_asks_and_hashed_as_utf8(
+    field: str, value: str, normalised: str
+) -> None:
     assert identity.normalise(field, value) == normalised
     assert identity.hashed(field, value) == hashlib.sha256(normalised.encode("utf-8")).hexdigest()
 
@@ -73,7 +89,9 @@ def test_external_id_that_is_a_uuid_is_hashed_and_not_taken_for_an_md5() -> None
     assert identity.hashed("external_id", uuid) == hashlib.sha256(uuid.lower().encode()).hexdigest()
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\t\r\n", "\u00a0", "\u200b", "\ufeff", "\u3000", "-", "--", "…"])
+@pytest.mark.parametrize(
+    "blank", ["", " ", "\t\r\n", "\u00a0", "\u200b", "\ufeff", "\u3000", "-", "--", "…"]
+)
 @pytest.mark.parametrize("field", [f for f in identity.FIELDS if f != "external_id"])
 def test_blank_is_never_hashed(field: str, blank: str) -> None:
     assert identity.hashed(field, blank) is None

@@ -117,7 +117,9 @@ def test_gender_is_one_letter(written: str, gender: str | None) -> None:
         ("ontem", "BR", None),
     ],
 )
-def test_birth_date_is_a_day_between_1900_and_today(written: str, country: str, date: str | None) -> None:
+def test_birth_date_is_a_day_between_1900_and_today(
+    written: str, country: str, date: str | None
+) -> None:
     assert normalise("db", written, country=country) == date
 
 
@@ -163,7 +165,9 @@ def test_person_in_clear_shows_what_was_hashed() -> None:
 
 
 def test_given_first_and_last_name_win_over_the_full_name() -> None:
-    user = hash_user(ClearUser(first_name="Ana Maria", last_name="Souza", full_name="A. M. Souza Lima"))
+    user = hash_user(
+        ClearUser(first_name="Ana Maria", last_name="Souza", full_name="A. M. Souza Lima")
+    )
     assert (user.fn, user.ln) == ([sha("ana maria")], [sha("souza")])
 
 
@@ -173,7 +177,9 @@ def test_full_name_of_one_word_has_no_last_name() -> None:
 
 
 def test_buyers_own_country_decides_over_the_tenants() -> None:
-    portuguese = ClearUser(phones=("912 345 678",), zip="1000-001", state="Lisboa", country="Portugal")
+    portuguese = ClearUser(
+        phones=("912 345 678",), zip="1000-001", state="Lisboa", country="Portugal"
+    )
     user = hash_user(portuguese, country="BR")
     assert (user.ph, user.zp, user.st) == ([sha("351912345678")], [sha("1000001")], [sha("lisboa")])
 
@@ -184,8 +190,16 @@ def test_unknown_country_leaves_the_tenants_rules_in_force() -> None:
 
 
 def test_hashed_person_goes_through_as_it_is() -> None:
-    user = hash_user(ClearUser(email=sha("a@example.com"), phones=(sha("5511999998888").upper(),), country=sha("br")))
-    assert (user.em, user.ph, user.country) == ([sha("a@example.com")], [sha("5511999998888")], [sha("br")])
+    user = hash_user(
+        ClearUser(
+            email=sha("a@example.com"), phones=(sha("5511999998888").upper(),), country=sha("br")
+        )
+    )
+    assert (user.em, user.ph, user.country) == (
+        [sha("a@example.com")],
+        [sha("5511999998888")],
+        [sha("br")],
+    )
 
 
 def test_nobody_gives_nothing() -> None:

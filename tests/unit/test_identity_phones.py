@@ -77,7 +77,9 @@ def test_test_number_of_the_right_shape_is_a_number() -> None:
     assert normalise("ph", "+55 11 90000-0000") == "5511900000000"
 
 
-@pytest.mark.parametrize("written", ["(55) 99999-8888", "55 99999-8888", "55999998888", "+55 55 99999-8888"])
+@pytest.mark.parametrize(
+    "written", ["(55) 99999-8888", "55 99999-8888", "55999998888", "+55 55 99999-8888"]
+)
 def test_area_code_55_is_not_taken_for_the_country(written: str) -> None:
     assert normalise("ph", written) == "5555999998888"
 

@@ -79,15 +79,25 @@ def test_every_brazilian_state_and_its_iso_code_give_the_two_letter_code() -> No
     assert len(states) == 27
     for state in states:
         code = state.code.removeprefix("BR-").lower()
-        assert {normalise("st", state.name), normalise("st", state.code), normalise("st", code)} == {code}
+        assert {
+            normalise("st", state.name),
+            normalise("st", state.code),
+            normalise("st", code),
+        } == {code}
 
 
 def test_every_us_state_and_its_iso_code_give_the_two_letter_code() -> None:
-    states = [s for s in pycountry.subdivisions if s.country_code == "US" and s.type in ("State", "District")]
+    states = [
+        s
+        for s in pycountry.subdivisions
+        if s.country_code == "US" and s.type in ("State", "District")
+    ]
     assert len(states) == 51
     for state in states:
         code = state.code.removeprefix("US-").lower()
-        assert {normalise("st", text, country="US") for text in (state.name, state.code, code)} == {code}
+        assert {normalise("st", text, country="US") for text in (state.name, state.code, code)} == {
+            code
+        }
 
 
 @pytest.mark.parametrize(
@@ -173,7 +183,9 @@ def test_every_country_of_iso_3166_is_known_by_codes_and_english_name() -> None:
 
 
 def test_table_of_countries_holds_those_of_iso_3166_and_no_other() -> None:
-    assert [code for code, _, _ in rows()] == sorted(country.alpha_2.lower() for country in pycountry.countries)
+    assert [code for code, _, _ in rows()] == sorted(
+        country.alpha_2.lower() for country in pycountry.countries
+    )
 
 
 def test_no_name_of_a_country_leads_to_another() -> None:

@@ -19,14 +19,17 @@ HEX = re.compile(r"[0-9a-f]{64}")
 fields = st.sampled_from(identity.FIELDS)
 countries = st.sampled_from(["BR", "US", "GB", "PT", "MX", "br", "XX", ""])
 any_text = st.text(st.characters(), max_size=1_000)
-nasty = st.text("0123456789+-/. ()#;x@'’*,<>abcABCéÉãñßıİΣς\u0303\u200b\ufeff\u00a0\ufe0f\ud800１", max_size=60)
+nasty = st.text(
+    "0123456789+-/. ()#;x@'’*,<>abcABCéÉãñßıİΣς\u0303\u200b\ufeff\u00a0\ufe0f\ud800１", max_size=60
+)
 texts = any_text | nasty
 subscribers = st.from_regex(r"9[1-9][0-9]{7}|[2-5][0-9]{7}", fullmatch=True)
 areas = st.sampled_from(["11", "21", "31", "47", "55", "61", "71", "85", "99"])
 words = st.text(st.characters(categories=["Lu", "Ll"]), min_size=1, max_size=12)
 mailboxes = st.from_regex(r"[a-zA-Z0-9_+.-]{1,66}", fullmatch=True)
 domains = st.from_regex(
-    r"[a-z0-9.-]{1,24}\.(com|com\.br|BR|c1|c-d|local|localhost|test|onion|invalid|arpa|xn--p1ai)", fullmatch=True
+    r"[a-z0-9.-]{1,24}\.(com|com\.br|BR|c1|c-d|local|localhost|test|onion|invalid|arpa|xn--p1ai)",
+    fullmatch=True,
 )
 
 
@@ -63,10 +66,18 @@ def test_phone_with_its_plus_is_read_back_unchanged(text: str, country: str) -> 
 
 
 @given(areas, subscribers)
-def test_brazilian_number_is_one_number_with_and_without_country_and_trunk(area: str, line: str) -> None:
+def test_brazilian_number_is_one_number_with_and_without_country_and_trunk(
+    area: str, line: str
+) -> None:
     assume(len(set(line[-8:])) > 1 or line.endswith("00000000"))  # a row is nobody's number
     expected = f"55{area}{line}"
-    for written in (f"{area}{line}", f"0{area}{line}", f"021{area}{line}", f"+55{area}{line}", f"55{area}{line}"):
+    for written in (
+        f"{area}{line}",
+        f"0{area}{line}",
+        f"021{area}{line}",
+        f"+55{area}{line}",
+        f"55{area}{line}",
+    ):
         assert identity.normalise("ph", written) == expected
 
 
@@ -80,7 +91,11 @@ def test_composed_and_decomposed_accents_are_one_hash(field: str, word: str) -> 
 @given(st.from_regex(r"[0-9]{5}", fullmatch=True), st.from_regex(r"[0-9]{3}", fullmatch=True))
 def test_cep_is_one_value_with_and_without_dash(front: str, back: str) -> None:
     assume(len(set(front + back)) > 1)
-    assert identity.normalise("zp", f"{front}-{back}") == identity.normalise("zp", front + back) == front + back
+    assert (
+        identity.normalise("zp", f"{front}-{back}")
+        == identity.normalise("zp", front + back)
+        == front + back
+    )
 
 
 @given(words, words, st.from_regex(r"[a-z]{3,12}@example\.com", fullmatch=True))

@@ -1,4 +1,6 @@
-"""Whatever arrives at any door: one answer, never a fault of ours, and nothing published that a 2xx does not name."""
+"""Whatever arrives at any door: one answer, never a fault of ours, and nothing published that a 2xx
+does not name.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ from sinal_hub.intake import tracking_schema
 from sinal_hub.intake.fields import Fields
 from sinal_hub.model.events import Event, decode_event, encode
 
-from tests.support.fix_ingest import LANDING, NOW, OTHER, PUBLIC_KEY, SECRET, SERVER_KEY, TOKEN, EdgeWorld, a_tenant
+from tests.support.fix_ingest import (
+    LANDING,
+    NOW,
+    OTHER,
+    PUBLIC_KEY,
+    SECRET,
+    SERVER_KEY,
+    TOKEN,
+    EdgeWorld,
+    a_tenant,
+)
 
 ALLOWED = {200, 202, 204, 400, 401, 403, 404, 405, 408, 413, 415, 429, 503}
 NAMES = st.sampled_from(
@@ -66,8 +78,14 @@ PATHS = st.sampled_from(
     ]
 ) | st.text(max_size=60).map("/".__add__)
 JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 FIELDS = st.dictionaries(st.sampled_from(sorted(tracking_schema.KNOWN)), JSON, max_size=8)
@@ -75,8 +93,15 @@ LENIENT = settings(max_examples=150, deadline=None, suppress_health_check=[Healt
 
 
 @LENIENT
-@given(method=st.sampled_from(["GET", "POST", "OPTIONS", "HEAD", "PUT"]), path=PATHS, headers=HEADERS, raw=st.binary())
-async def test_any_request_gets_one_answer(method: str, path: str, headers: dict[str, str], raw: bytes) -> None:
+@given(
+    method=st.sampled_from(["GET", "POST", "OPTIONS", "HEAD", "PUT"]),
+    path=PATHS,
+    headers=HEADERS,
+    raw=st.binary(),
+)
+async def test_any_request_gets_one_answer(
+    method: str, path: str, headers: dict[str, str], raw: bytes
+) -> None:
     world = EdgeWorld()
     reply = await world.client().send(method, path, [raw], headers=headers)
     assert reply.status in ALLOWED
@@ -85,7 +110,9 @@ async def test_any_request_gets_one_answer(method: str, path: str, headers: dict
 
 @LENIENT
 @given(FIELDS, st.booleans())
-async def test_any_json_is_accepted_whole_or_refused_by_field(fields: dict[str, Any], server: bool) -> None:
+async def test_any_json_is_accepted_whole_or_refused_by_field(
+    fields: dict[str, Any], server: bool
+) -> None:
     world = EdgeWorld()
     headers = {"authorization": f"Bearer {SERVER_KEY}"} if server else {"origin": LANDING}
     body = {**fields, "funnel": PUBLIC_KEY}
@@ -102,7 +129,10 @@ async def test_any_json_is_accepted_whole_or_refused_by_field(fields: dict[str, 
 @given(st.lists(FIELDS, max_size=3))
 async def test_any_batch_is_accepted_whole_or_not_at_all(events: list[dict[str, Any]]) -> None:
     world = EdgeWorld()
-    body = {"funnel": PUBLIC_KEY, "events": [{"type": "click", **event, "funnel": PUBLIC_KEY} for event in events]}
+    body = {
+        "funnel": PUBLIC_KEY,
+        "events": [{"type": "click", **event, "funnel": PUBLIC_KEY} for event in events],
+    }
     reply = await world.client().post("/api/v1/track/batch", body, headers={"origin": LANDING})
     assert reply.status in (202, 400)
     assert reply.status == 202 or world.bus.messages == []
@@ -113,7 +143,9 @@ async def test_any_batch_is_accepted_whole_or_not_at_all(events: list[dict[str, 
 async def test_any_gzip_is_bounded(tail: bytes) -> None:
     raw = zlib.compress(tail, wbits=31) + tail
     headers = {"origin": LANDING, "content-encoding": "gzip"}
-    assert (await EdgeWorld().client().post("/api/v1/track/batch", raw, headers=headers)).status in (400, 413)
+    assert (
+        await EdgeWorld().client().post("/api/v1/track/batch", raw, headers=headers)
+    ).status in (400, 413)
 
 
 @LENIENT
@@ -124,10 +156,15 @@ async def test_any_delivery_to_a_real_gateway_is_believed_or_not(
     world = EdgeWorld(gateways=dict(registry()))
     [first, *_] = a_tenant().integrations
     plan = msgspec.structs.replace(
-        first, gateway=name, token_sha256=sha256("t"), credentials=dict.fromkeys(registry()[name].SECRET_KEYS, "s")
+        first,
+        gateway=name,
+        token_sha256=sha256("t"),
+        credentials=dict.fromkeys(registry()[name].SECRET_KEYS, "s"),
     )
     world.tenants = (a_tenant(integrations=(plan,)), OTHER)
-    reply = await world.client().post(f"/api/v1/webhooks/{name}/t", raw, headers={**headers, "host": "x.example"})
+    reply = await world.client().post(
+        f"/api/v1/webhooks/{name}/t", raw, headers={**headers, "host": "x.example"}
+    )
     assert reply.status in ALLOWED - {404}
 
 
@@ -142,9 +179,15 @@ def test_an_address_is_an_address_or_none(text: str) -> None:
 def test_a_draft_without_errors_fits_the_bus(fields: dict[str, Any]) -> None:
     errors: list[FieldError] = []
     drafted = tracking_schema.read(
-        Fields(fields, path="", errors=errors), now_ms=int(NOW * 1000), country="BR", believe_client=True
+        Fields(fields, path="", errors=errors),
+        now_ms=int(NOW * 1000),
+        country="BR",
+        believe_client=True,
     )
     if not errors:
-        required = {name: "x" for name in ("id", "key", "tenant", "funnel")} | {"kind": "lead", "source": "server"}
+        required = {name: "x" for name in ("id", "key", "tenant", "funnel")} | {
+            "kind": "lead",
+            "source": "server",
+        }
         event = Event(**required | {"received_at": 1, "occurred_at": 1} | drafted.said)
         assert decode_event(encode(event)) == event

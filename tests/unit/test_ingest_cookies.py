@@ -23,7 +23,9 @@ END = "; Domain=loja.com.br; Path=/; Secure; SameSite=Lax"
 def shop(world: EdgeWorld, consent: ConsentPlan | None = None) -> EdgeWorld:
     tenant = a_tenant(hosts=(OWN,))
     funnel = msgspec.structs.replace(
-        tenant.funnels[0], landing_hosts=("www.loja.com.br", "outra.com.br"), consent=consent or ConsentPlan()
+        tenant.funnels[0],
+        landing_hosts=("www.loja.com.br", "outra.com.br"),
+        consent=consent or ConsentPlan(),
     )
     world.tenants = (msgspec.structs.replace(tenant, funnels=(funnel, *tenant.funnels[1:])),)
     return world
@@ -39,11 +41,16 @@ async def baked(
 
 
 @pytest.mark.parametrize("path", ["lead", "batch"])
-async def test_a_page_of_the_same_site_gets_its_cookies_for_ninety_days(edge_world: EdgeWorld, path: str) -> None:
-    said: dict[str, Any] = YES if path == "lead" else {"events": [{"type": "click", **YES}, {"type": "lead", **YES}]}
+async def test_a_page_of_the_same_site_gets_its_cookies_for_ninety_days(
+    edge_world: EdgeWorld, path: str
+) -> None:
+    said: dict[str, Any] = (
+        YES if path == "lead" else {"events": [{"type": "click", **YES}, {"type": "lead", **YES}]}
+    )
     found = await baked(shop(edge_world), said, path=path, cookie=f"_sinal={VISIT}; other=1")
     assert found == [
-        f"{name}={value}; Max-Age=7776000{END}" for name, value in (("_fbc", FBC), ("_fbp", FBP), ("_sinal", VISIT))
+        f"{name}={value}; Max-Age=7776000{END}"
+        for name, value in (("_fbc", FBC), ("_fbp", FBP), ("_sinal", VISIT))
     ]
 
 
@@ -77,7 +84,9 @@ async def test_where_the_country_asks_for_consent_silence_sets_none(edge_world: 
 
 
 async def test_a_no_ends_the_cookies_that_came(edge_world: EdgeWorld) -> None:
-    found = await baked(shop(edge_world), YES | {"consent_ads": False}, cookie=f"_fbp={FBP}; _sinal={VISIT}")
+    found = await baked(
+        shop(edge_world), YES | {"consent_ads": False}, cookie=f"_fbp={FBP}; _sinal={VISIT}"
+    )
     assert found == [f"{name}=; Max-Age=0{END}" for name in ("_fbp", "_sinal")]
     assert await baked(shop(edge_world), YES | {"consent_ads": False}) == []
 
@@ -91,14 +100,18 @@ async def test_a_no_ends_the_cookies_that_came(edge_world: EdgeWorld) -> None:
         (OWN, {"user-agent": "facebookexternalhit/1.1"}),
     ],
 )
-async def test_nobody_else_gets_cookies(edge_world: EdgeWorld, host: str, headers: dict[str, str]) -> None:
+async def test_nobody_else_gets_cookies(
+    edge_world: EdgeWorld, host: str, headers: dict[str, str]
+) -> None:
     said = YES | ({"funnel": "curso"} if "authorization" in headers else {})
     assert await baked(shop(edge_world), said, host=host, **headers) == []
 
 
 async def test_what_a_sender_writes_into_a_cookie_does_not_leave_it(edge_world: EdgeWorld) -> None:
     for text in ("a, b", "a b", "a\\", "x" * 1_025, '<"'):
-        found = await baked(shop(edge_world), {"funnel": PUBLIC_KEY, "consent_ads": True}, cookie=f"_sinal={text}")
+        found = await baked(
+            shop(edge_world), {"funnel": PUBLIC_KEY, "consent_ads": True}, cookie=f"_sinal={text}"
+        )
         assert found == []
 
 

@@ -1,4 +1,6 @@
-"""Drift of gateways: counted by kind, named once, never by value, and silent about what is known."""
+"""Drift of gateways: counted by kind, named once, never by value, and silent about what is
+known.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def counted(gateway: str = "signed") -> Counter[str]:
 
 def test_new_field_is_counted_and_named_once_without_its_value() -> None:
     drift, before = Drift({"signed": frozenset({"id", "buyer", "buyer.name"})}), counted()
-    raw = json.dumps({"id": 1, "pix_qr": "secret-value", "buyer": {"name": "Maria", "vip": "secret-value"}}).encode()
+    raw = json.dumps(
+        {"id": 1, "pix_qr": "secret-value", "buyer": {"name": "Maria", "vip": "secret-value"}}
+    ).encode()
     with capture_logs() as logs:
         for _ in range(3):
             drift.look(GATEWAY, raw, [], tenant="loja")
@@ -60,11 +64,16 @@ def test_gateway_without_a_list_is_learned_from_its_first_delivery() -> None:
 
 
 def test_names_that_a_shop_chooses_are_data() -> None:
-    assert field_names(b'{"metadata": {"maria@loja.example": 1}, "a": {"b": {"c": 1}}}') == {"metadata", "a", "a.b"}
+    assert field_names(b'{"metadata": {"maria@loja.example": 1}, "a": {"b": {"c": 1}}}') == {
+        "metadata",
+        "a",
+        "a.b",
+    }
 
 
 def test_names_that_are_no_text_are_no_names() -> None:
-    assert field_names(b'{"a": {"\xe7": 1}}') == set()  # an adapter that reads Latin-1 may still understand it
+    # an adapter that reads Latin-1 may still understand it
+    assert field_names(b'{"a": {"\xe7": 1}}') == set()
 
 
 def test_a_byte_order_mark_is_no_name() -> None:
@@ -73,7 +82,9 @@ def test_a_byte_order_mark_is_no_name() -> None:
 
 def test_name_that_could_be_data_is_not_logged() -> None:
     with capture_logs() as logs:
-        Drift({"signed": frozenset()}).look(GATEWAY, b'{"maria@loja.example": 1}', [], tenant="loja")
+        Drift({"signed": frozenset()}).look(
+            GATEWAY, b'{"maria@loja.example": 1}', [], tenant="loja"
+        )
     assert [line["name"] for line in logs] == [None]
 
 
@@ -92,7 +103,9 @@ def test_name_that_could_be_data_is_not_logged() -> None:
         ({}, []),
     ],
 )
-def test_approved_sale_that_lacks_what_a_purchase_needs(changes: dict[str, object], what: list[str]) -> None:
+def test_approved_sale_that_lacks_what_a_purchase_needs(
+    changes: dict[str, object], what: list[str]
+) -> None:
     before = counted()
     Drift({}).look(GATEWAY, b"[]", [a_sale(**changes)], tenant="loja")
     assert counted() - before == Counter(what)
@@ -102,7 +115,9 @@ def test_gateway_that_never_tells_a_contact_does_not_miss_it() -> None:
     raw = (FIXTURES / "pushinpay" / "paid.shape.json").read_bytes()
     gateway, before = registry()["pushinpay"], counted("pushinpay")
     sales = gateway.parse(raw)
-    assert [(sale.status, sale.customer.em, sale.customer.ph) for sale in sales] == [("approved", [], [])]
+    assert [(sale.status, sale.customer.em, sale.customer.ph) for sale in sales] == [
+        ("approved", [], [])
+    ]
     Drift().look(gateway, raw, sales, tenant="loja")
     assert counted("pushinpay") == before
 
@@ -154,7 +169,9 @@ def test_names_that_one_tenant_makes_up_hide_no_drift_from_another() -> None:
         drift.look(GATEWAY, made_up, [], tenant="mallory")
         drift.look(GATEWAY, made_up, [], tenant="mallory")
         for word in range(10 * SHARE):
-            drift.look(GATEWAY, b"[]", [a_sale(status="ignored", event=f"W{word}")], tenant="mallory")
+            drift.look(
+                GATEWAY, b"[]", [a_sale(status="ignored", event=f"W{word}")], tenant="mallory"
+            )
         assert counted() - before == Counter({"unknown_field": SHARE, "unknown_status": 10 * SHARE})
         assert len(logs) <= 2 * SHARE + 1
         drift.look(GATEWAY, b'{"pix_qr": 1}', [], tenant="loja")
@@ -164,6 +181,11 @@ def test_names_that_one_tenant_makes_up_hide_no_drift_from_another() -> None:
 
 def test_a_first_delivery_with_made_up_names_hides_no_drift_from_another() -> None:
     drift, before = Drift({}), counted()
-    drift.look(GATEWAY, json.dumps({f"a{number}": 1 for number in range(10 * SHARE)}).encode(), [], tenant="mallory")
+    drift.look(
+        GATEWAY,
+        json.dumps({f"a{number}": 1 for number in range(10 * SHARE)}).encode(),
+        [],
+        tenant="mallory",
+    )
     drift.look(GATEWAY, b'{"pix_qr": 1}', [], tenant="loja")
     assert counted() - before == Counter({"unknown_field": 1})

@@ -1,6 +1,8 @@
-"""What a request was made of is freed by reference counts alone: a ring that waits for the collector stalls the rest.
+"""What a request was made of is freed by reference counts alone: a ring that waits for the
+collector stalls the rest.
 
-Rings cost an edge that took 3,000 events a second a pause of 30 ms now and then, while the collector went over them.
+Rings cost an edge that took 3,000 events a second a pause of 30 ms now and then, while the
+collector went over them.
 """
 
 from __future__ import annotations
@@ -26,14 +28,24 @@ from sinal_hub.ingest import app
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld, a_tenant
 
 BATCH = "/api/v1/track/batch"
-EVENT = {"funnel": PUBLIC_KEY, "url": f"{LANDING}/p?utm_source=fb&fbclid=IwAR0", "fbp": "fb.1.1700000000000.1"}
+EVENT = {
+    "funnel": PUBLIC_KEY,
+    "url": f"{LANDING}/p?utm_source=fb&fbclid=IwAR0",
+    "fbp": "fb.1.1700000000000.1",
+}
 
 
 class Acks:
     """A broker that has everything at once."""
 
     def begin(
-        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Callable[[Published | BusError], None]
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        msg_id: str,
+        timeout_s: float,
+        done: Callable[[Published | BusError], None],
     ) -> bool:
         del subject, body, msg_id, timeout_s
         done(Published(1, False))
@@ -73,7 +85,12 @@ def connection(world: EdgeWorld) -> tuple[Guarded, Wire]:
         clock=world.clock,
         beginner=Acks(),
     )
-    quiet: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False, "proxy_headers": False}
+    quiet: dict[str, Any] = {
+        "lifespan": "off",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,
+    }
     config = uvicorn.Config(edge, http=Guarded, ws="none", **quiet)
     config.load()
     made, wire = Guarded(config=config, server_state=ServerState(), app_state={}), Wire()

@@ -1,4 +1,6 @@
-"""`GET /s.js`: each funnel's script, cached and compressed, small, and nothing for keys of nobody."""
+"""`GET /s.js`: each funnel's script, cached and compressed, small, and nothing for keys of
+nobody.
+"""
 
 from __future__ import annotations
 
@@ -45,12 +47,20 @@ async def test_a_tenants_own_host_serves_its_funnels_script(edge_world: EdgeWorl
 
 
 @pytest.mark.parametrize("path", ["/s.js", "/t/loja/s.js", f"/t/loja/{own_path('loja')}/s.js"])
-async def test_the_second_part_is_one_for_all_and_cached_like_the_first(edge_world: EdgeWorld, path: str) -> None:
+async def test_the_second_part_is_one_for_all_and_cached_like_the_first(
+    edge_world: EdgeWorld, path: str
+) -> None:
     client = edge_world.client()
     first = await client.get(f"{path}?f={PUBLIC_KEY}")
     second = await client.get(f"{path}?part=2&f={PUBLIC_KEY}", headers={"Accept-Encoding": "gzip"})
     assert second.status == 200 and gzip.decompress(second.body) == SECOND != first.body
-    for name in ("content-type", "cache-control", "vary", "access-control-allow-origin", "x-content-type-options"):
+    for name in (
+        "content-type",
+        "cache-control",
+        "vary",
+        "access-control-allow-origin",
+        "x-content-type-options",
+    ):
         assert second.headers[name] == first.headers[name], name
     known = {"If-None-Match": second.headers["etag"]}
     assert (await client.get(f"{path}?part=2&f={PUBLIC_KEY}", headers=known)).status == 304
@@ -58,9 +68,14 @@ async def test_the_second_part_is_one_for_all_and_cached_like_the_first(edge_wor
 
 
 @pytest.mark.parametrize("path", ["/s.js", "/t/loja/s.js"])
-async def test_the_shared_host_collects_below_the_tenants_path(edge_world: EdgeWorld, path: str) -> None:
+async def test_the_shared_host_collects_below_the_tenants_path(
+    edge_world: EdgeWorld, path: str
+) -> None:
     reply = await edge_world.client().get(f"{path}?f={PUBLIC_KEY}")
-    assert reply.status == 200 and config_of(reply.body)["batch"] == f"//ingest.example/t/loja/{own_path('loja')}"
+    assert (
+        reply.status == 200
+        and config_of(reply.body)["batch"] == f"//ingest.example/t/loja/{own_path('loja')}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +84,8 @@ async def test_the_shared_host_collects_below_the_tenants_path(edge_world: EdgeW
         ("t.loja.example", {}, "//t.loja.example"),
         ("t.loja.example:8443", {}, "//t.loja.example:8443"),
         ("t.loja.example", {"x-forwarded-proto": "https"}, "https://t.loja.example"),
-        ("t.loja.example", {"x-forwarded-proto": "http"}, "//t.loja.example"),  # a page over HTTPS may not post there
+        # a page over HTTPS may not post there
+        ("t.loja.example", {"x-forwarded-proto": "http"}, "//t.loja.example"),
         ("127.0.0.1:8080", {}, "http://127.0.0.1:8080"),
         ("localhost:8080", {}, "http://localhost:8080"),
         ('x"</script>', {}, ""),
@@ -109,7 +125,9 @@ async def test_the_funnels_consent_rules_reach_the_page(edge_world: EdgeWorld) -
         ("t.loja.example", f"/s.js?f={OTHER_PUBLIC_KEY}"),
     ],
 )
-async def test_a_key_that_is_not_here_gets_a_comment(edge_world: EdgeWorld, host: str, path: str) -> None:
+async def test_a_key_that_is_not_here_gets_a_comment(
+    edge_world: EdgeWorld, host: str, path: str
+) -> None:
     reply = await edge_world.client(host=host).get(path)
     assert reply.status == 404
     assert reply.headers["content-type"].startswith("text/javascript")
@@ -129,7 +147,9 @@ async def test_it_is_compressed_for_who_takes_it(edge_world: EdgeWorld, accepted
 
 @pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.0", "identity"])
 async def test_it_is_plain_for_who_does_not(edge_world: EdgeWorld, accepted: str) -> None:
-    reply = await edge_world.client().get(f"/s.js?f={PUBLIC_KEY}", headers={"Accept-Encoding": accepted})
+    reply = await edge_world.client().get(
+        f"/s.js?f={PUBLIC_KEY}", headers={"Accept-Encoding": accepted}
+    )
     assert reply.status == 200 and "content-encoding" not in reply.headers
 
 
@@ -140,7 +160,9 @@ async def test_a_browser_that_has_it_is_told_so(edge_world: EdgeWorld) -> None:
         reply = await client.get(f"/s.js?f={PUBLIC_KEY}", headers={"If-None-Match": known})
         assert (reply.status, reply.body, reply.headers["etag"]) == (304, b"", etag)
         assert "content-length" not in reply.headers
-    assert (await client.get(f"/s.js?f={PUBLIC_KEY}", headers={"If-None-Match": '"x"'})).status == 200
+    assert (
+        await client.get(f"/s.js?f={PUBLIC_KEY}", headers={"If-None-Match": '"x"'})
+    ).status == 200
 
 
 async def test_its_tag_changes_with_the_configuration(edge_world: EdgeWorld) -> None:
@@ -171,9 +193,15 @@ def test_the_script_of_a_funnel_with_nine_hosts_is_at_most_six_kilobytes() -> No
 def test_the_script_runs_under_a_strict_content_security_policy() -> None:
     assert PROGRAM.count(PLACE) == 1, "the one place where the edge writes the configuration"
     text = (PROGRAM + SECOND).decode()
-    assert not re.search(r"\beval\(|new Function|\.innerHTML|document\.write\(|setTimeout\(['\"]", text)
+    assert not re.search(
+        r"\beval\(|new "
+        r"Function|\.innerHTML|document\.write\(|setTimeout\(['\"]",
+        text,
+    )
 
 
 def test_the_script_is_of_2018() -> None:
     text = (PROGRAM + SECOND).decode()
-    assert not re.search(r"\?\?|\?\.[a-z(\[]|catch\{|\|\|=|\d_\d|#[a-z]+[;=(]|(?<=\d)n\b(?=[,;)])", text)
+    assert not re.search(
+        r"\?\?|\?\.[a-z(\[]|catch\{|\|\|=|\d_\d|#[a-z]+[;=(]|(?<=\d)n\b(?=[,;)])", text
+    )

@@ -46,12 +46,22 @@ def test_urls_lose_the_person_and_keep_the_campaign(url: str, kept: str | None) 
 
 
 @pytest.mark.parametrize(
-    "name", ["tel" + "1" * 60 + "x", "tel" + "_1" * 300 + "x", "_tel" * 900 + "x", "tel" + "ddd" * 900 + "x"]
+    "name",
+    [
+        "tel" + "1" * 60 + "x",
+        "tel" + "_1" * 300 + "x",
+        "_tel" * 900 + "x",
+        "tel" + "ddd" * 900 + "x",
+    ],
 )
 def test_no_name_of_a_parameter_holds_the_edge_up(name: str) -> None:
-    """In a process of its own: a pattern that tries every way to part the digits would never come back."""
+    """In a process of its own: a pattern that tries every way to part the digits would never come
+    back.
+    """
     code = f"from sinal_hub.intake import urls; print(urls.scrub('https://a.example/?{name}=1'))"
-    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], text=True, capture_output=True, check=True, timeout=60
+    )
     assert done.stdout == f"https://a.example/?{name}=1\n"
 
 
@@ -69,26 +79,48 @@ async def test_no_clear_text_is_published(edge_world: EdgeWorld) -> None:
         "referrer": page,
         "external_id": "Maria@loja.example",
         "utm": {"content": "maria@loja.example", "term": "curso"},
-        "user": {"email": "maria@loja.example", "phone": "+55 11 99999-8888", "first_name": "Maria", "city": "Recife"},
+        "user": {
+            "email": "maria@loja.example",
+            "phone": "+55 11 99999-8888",
+            "first_name": "Maria",
+            "city": "Recife",
+        },
     }
-    assert (await edge_world.client().post("/api/v1/track/lead", body, headers={"origin": LANDING})).status == 202
+    assert (
+        await edge_world.client().post("/api/v1/track/lead", body, headers={"origin": LANDING})
+    ).status == 202
     raw = edge_world.bus.messages[0][2].lower()
     assert not [word for word in (b"maria", b"99999", b"recife") if word in raw]
     assert edge_world.bus.events[0].utm.term == "curso"
 
 
 @pytest.mark.parametrize(
-    "told", ["52998224725", "529.982.247-25", "+55 (11) 98765-4321", "12.345.678/0001-95", "Maria@loja.example"]
+    "told",
+    [
+        "52998224725",
+        "529.982.247-25",
+        "+55 (11) 98765-4321",
+        "12.345.678/0001-95",
+        "Maria@loja.example",
+    ],
 )
-async def test_an_external_id_that_is_a_person_is_stored_as_meta_wants_it(edge_world: EdgeWorld, told: str) -> None:
+async def test_an_external_id_that_is_a_person_is_stored_as_meta_wants_it(
+    edge_world: EdgeWorld, told: str
+) -> None:
     body = {"funnel": PUBLIC_KEY, "external_id": told}
     await edge_world.client().post("/api/v1/track/lead", body, headers={"origin": LANDING})
     stored = edge_world.bus.events[0].external_id
-    assert stored == hashlib.sha256(told.lower().encode()).hexdigest() == identity.hashed("external_id", told)
+    assert (
+        stored
+        == hashlib.sha256(told.lower().encode()).hexdigest()
+        == identity.hashed("external_id", told)
+    )
     assert identity.hashed("external_id", stored) == stored
 
 
-@pytest.mark.parametrize("told", ["42", "cust-1029384756", "3f2b8c1e-5d1c-4c0e-9a57-0b8f5f7f4a10", "ABC12345678901"])
+@pytest.mark.parametrize(
+    "told", ["42", "cust-1029384756", "3f2b8c1e-5d1c-4c0e-9a57-0b8f5f7f4a10", "ABC12345678901"]
+)
 async def test_the_tenants_own_ids_stay_readable(edge_world: EdgeWorld, told: str) -> None:
     body = {"funnel": PUBLIC_KEY, "external_id": told}
     await edge_world.client().post("/api/v1/track/lead", body, headers={"origin": LANDING})
@@ -99,11 +131,18 @@ async def test_log_lines_hold_routes_and_names_only(edge_world: EdgeWorld) -> No
     with capture_logs() as lines:
         client = edge_world.client()
         await client.post(
-            f"/t/loja/api/v1/webhooks/signed/{TOKEN}?hottok={SECRET}", b"[]", headers={"x-signature": SECRET}
+            f"/t/loja/api/v1/webhooks/signed/{TOKEN}?hottok={SECRET}",
+            b"[]",
+            headers={"x-signature": SECRET},
         )
-        await client.post(f"/api/v1/webhooks/signed/{TOKEN}", b"BOOM", headers={"x-signature": SECRET})
-        await client.post("/api/v1/track/lead?email=maria@loja.example", b"{}", headers={"origin": LANDING})
-    first, *_ = (line for line in lines if "route" in line)  # a slow machine has other things to tell as well
+        await client.post(
+            f"/api/v1/webhooks/signed/{TOKEN}", b"BOOM", headers={"x-signature": SECRET}
+        )
+        await client.post(
+            "/api/v1/track/lead?email=maria@loja.example", b"{}", headers={"origin": LANDING}
+        )
+    # a slow machine has other things to tell as well
+    first, *_ = (line for line in lines if "route" in line)
     assert first["route"] == "/t/{slug}/api/v1/webhooks/{gateway}/{token}"
     assert (first["tenant"], first["integration"], first["status"]) == ("loja", "vendas", 202)
     assert not [word for word in (TOKEN, SECRET, "maria") if word in str(lines)]

@@ -1,4 +1,6 @@
-"""Deliveries nobody understands, sealed: only the right key, tenant and id open them, and only whole."""
+"""Deliveries nobody understands, sealed: only the right key, tenant and id open them, and only
+whole.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from sinal_core.nats import Published
 from sinal_core.nats.errors import BusUnavailable, LaneMissing
 from sinal_crds.keyring import Keyring, UnknownKey
 from sinal_hub.intake.ports import Detour
-from sinal_hub.quarantine.keeping import CannotKeep, SealedQuarantine, TamperedDelivery, join, open_kept, read_head
+from sinal_hub.quarantine.keeping import (
+    CannotKeep,
+    SealedQuarantine,
+    TamperedDelivery,
+    join,
+    open_kept,
+    read_head,
+)
 from sinal_hub.quarantine.queue import HEAD_BYTES, PART_BYTES, QuarantineBucket
 from sinal_hub.spool import Entry
 
@@ -33,7 +42,9 @@ class Broker:
         self.away = False
         self.stored: dict[str, bytes] = {}
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
+    async def publish(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0
+    ) -> Published:
         if self.away:
             raise BusUnavailable("away")
         if not self.made:
@@ -55,7 +66,9 @@ class Broker:
 
 async def keep(broker: Broker, raw: bytes = RAW) -> str:
     bucket = SealedQuarantine(bucket=QuarantineBucket(broker), keyring=KEYRING, clock=Clock())
-    return await bucket.keep(tenant="loja", integration="vendas", gateway="hotmart", raw=raw, reason="no purchase")
+    return await bucket.keep(
+        tenant="loja", integration="vendas", gateway="hotmart", raw=raw, reason="no purchase"
+    )
 
 
 async def test_kept_delivery_is_unreadable_without_the_keyring_and_whole_with_it() -> None:
@@ -66,7 +79,12 @@ async def test_kept_delivery_is_unreadable_without_the_keyring_and_whole_with_it
     assert b"maria" not in blob
     kept = read_head(blob)
     assert open_kept(kept, KEYRING) == RAW
-    assert (kept.tenant, kept.integration, kept.gateway, kept.reason) == ("loja", "vendas", "hotmart", "no purchase")
+    assert (kept.tenant, kept.integration, kept.gateway, kept.reason) == (
+        "loja",
+        "vendas",
+        "hotmart",
+        "no purchase",
+    )
     with pytest.raises(UnknownKey):
         open_kept(kept, Keyring.generate())
 
@@ -137,7 +155,9 @@ async def test_a_broker_that_does_not_answer_in_time_leaves_the_delivery_to_the_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Silent(Broker):
-        async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
+        async def publish(
+            self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0
+        ) -> Published:
             await asyncio.Event().wait()
             raise AssertionError
 
@@ -146,6 +166,8 @@ async def test_a_broker_that_does_not_answer_in_time_leaves_the_delivery_to_the_
     bucket = SealedQuarantine(
         bucket=QuarantineBucket(broker), keyring=KEYRING, clock=Clock(), detour=cast(Detour, disk)
     )
-    kept = await bucket.keep(tenant="loja", integration="vendas", gateway="hotmart", raw=RAW, reason="no purchase")
+    kept = await bucket.keep(
+        tenant="loja", integration="vendas", gateway="hotmart", raw=RAW, reason="no purchase"
+    )
     assert (disk.failures, len(disk.taken), broker.stored) == (1, 1, {})
     assert kept in disk.taken[0].subject

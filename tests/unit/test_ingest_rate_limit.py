@@ -35,7 +35,9 @@ async def test_request_larger_than_the_bucket_passes_once_and_is_paid_back() -> 
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 30)), max_size=60), st.integers(1, 100))
-async def test_no_window_of_time_gets_more_than_bucket_and_rate(steps: list[tuple[int, float]], rate: int) -> None:
+async def test_no_window_of_time_gets_more_than_bucket_and_rate(
+    steps: list[tuple[int, float]], rate: int
+) -> None:
     clock = Clock(now=0)
     limiter = LocalLimiter(clock=clock)
     granted = 0

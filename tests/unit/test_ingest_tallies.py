@@ -1,4 +1,6 @@
-"""What the edge counts of deliveries that no event comes of, and that telling it costs and loses nothing."""
+"""What the edge counts of deliveries that no event comes of, and that telling it costs and loses
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from sinal_core.nats.errors import BusUnavailable
 from sinal_crds.names import TALLY_SUBJECT
 from sinal_hub.intake.counters import MOST, IntegrationCounters
 from sinal_hub.intake.refusal import Refusal
-from sinal_hub.intake.refusal_counters import HOUR_S, LOG_EVERY_S, MOST_NETWORKS, MOST_STRANGERS, RefusalCounters
+from sinal_hub.intake.refusal_counters import (
+    HOUR_S,
+    LOG_EVERY_S,
+    MOST_NETWORKS,
+    MOST_STRANGERS,
+    RefusalCounters,
+)
 from sinal_hub.model.events import Refused, Spooled, Tally, decode_tallies, encode
 from sinal_hub.spool import State
 
@@ -51,11 +59,15 @@ def tallying() -> tuple[IntegrationCounters, Clock, Listener]:
     return IntegrationCounters(worker="edge-1", clock=clock), clock, Listener()
 
 
-async def test_a_refused_delivery_counts_for_the_integration_whose_url_it_was(edge_world: EdgeWorld) -> None:
+async def test_a_refused_delivery_counts_for_the_integration_whose_url_it_was(
+    edge_world: EdgeWorld,
+) -> None:
     client = edge_world.client()
     for _ in range(2):
         assert (await client.post(URL, [a_sale()], headers={"x-signature": "forged"})).status == 401
-    assert (await client.post("/api/v1/webhooks/signed/unknown", [a_sale()], headers=SIGNED)).status == 401
+    assert (
+        await client.post("/api/v1/webhooks/signed/unknown", [a_sale()], headers=SIGNED)
+    ).status == 401
     assert (await client.post(URL, [a_sale()], headers=SIGNED)).status == 202
     listener = Listener()
     await edge_world.tally.tell(listener)
@@ -63,7 +75,9 @@ async def test_a_refused_delivery_counts_for_the_integration_whose_url_it_was(ed
     assert (found.tenant, found.integration, found.rejects, found.drift) == ("loja", "vendas", 2, 0)
 
 
-async def test_a_believed_delivery_that_nobody_understands_is_drift_and_a_sign_of_life(edge_world: EdgeWorld) -> None:
+async def test_a_believed_delivery_that_nobody_understands_is_drift_and_a_sign_of_life(
+    edge_world: EdgeWorld,
+) -> None:
     assert (await edge_world.client().post(URL, b"no sale", headers=SIGNED)).status == 202
     listener = Listener()
     await edge_world.tally.tell(listener)
@@ -125,7 +139,9 @@ async def refused(world: EdgeWorld) -> list[Refused]:
     return [one for told in listener.refused for one in told]
 
 
-async def test_a_refusal_says_whose_it_was_why_and_from_which_network(edge_world: EdgeWorld) -> None:
+async def test_a_refusal_says_whose_it_was_why_and_from_which_network(
+    edge_world: EdgeWorld,
+) -> None:
     client = edge_world.client(host="t.loja.example", peer="203.0.113.77")
     other_host = edge_world.client(host="t.outra.example", peer="2001:db8:1:2::9")
     for path, headers in (
@@ -138,10 +154,17 @@ async def test_a_refusal_says_whose_it_was_why_and_from_which_network(edge_world
         ("/api/v1/webhooks/signed", {}),
     ):
         assert (await client.post(path, [a_sale()], headers=headers)).status == 401
-    assert (await other_host.post("/api/v1/webhooks/signed/unknown", [a_sale()], headers=SIGNED)).status == 401
-    assert (await other_host.post("/t/nobody/api/v1/webhooks/signed/x", b"", headers={})).status == 404
+    assert (
+        await other_host.post("/api/v1/webhooks/signed/unknown", [a_sale()], headers=SIGNED)
+    ).status == 401
+    assert (
+        await other_host.post("/t/nobody/api/v1/webhooks/signed/x", b"", headers={})
+    ).status == 404
     found = await refused(edge_world)
-    told = {(one.tenant, one.integration, one.gateway, one.reason, one.missing, one.network) for one in found}
+    told = {
+        (one.tenant, one.integration, one.gateway, one.reason, one.missing, one.network)
+        for one in found
+    }
     here, there = "203.0.113.0/24", "2001:db8:1::/48"
     assert told == {
         ("loja", "vendas", "signed", "proof_wrong", "", here),
@@ -155,10 +178,16 @@ async def test_a_refusal_says_whose_it_was_why_and_from_which_network(edge_world
     assert [one.deliveries for one in found if one.reason == "proof_wrong"] == [2]
 
 
-async def test_what_is_told_of_a_refusal_holds_nothing_of_its_body_and_no_credential(edge_world: EdgeWorld) -> None:
-    await edge_world.client().post(f"{URL}?signature=s3cret", [a_sale()], headers={"x-signature": "f0rged"})
+async def test_what_is_told_of_a_refusal_holds_nothing_of_its_body_and_no_credential(
+    edge_world: EdgeWorld,
+) -> None:
+    await edge_world.client().post(
+        f"{URL}?signature=s3cret", [a_sale()], headers={"x-signature": "f0rged"}
+    )
     told = encode(await refused(edge_world)).decode()
-    assert not [word for word in (SECRET, TOKEN, "f0rged", "s3cret", "HP1", "203.0.113.9") if word in told]
+    assert not [
+        word for word in (SECRET, TOKEN, "f0rged", "s3cret", "HP1", "203.0.113.9") if word in told
+    ]
 
 
 async def test_deliveries_for_which_the_platform_is_not_ready_say_so(edge_world: EdgeWorld) -> None:
@@ -179,18 +208,26 @@ def test_whoever_is_refused_all_day_fills_nothing_and_hides_nobody() -> None:
     refusing = RefusalCounters(worker="edge-1", clock=clock)
     with capture_logs() as lines:
         for number in range(3 * MOST_STRANGERS):
-            refusing.note(Refusal("unknown_url", f"t{number}", "", "hotmart", "", f"10.{number % 250}.0.0/24"))
+            refusing.note(
+                Refusal("unknown_url", f"t{number}", "", "hotmart", "", f"10.{number % 250}.0.0/24")
+            )
         for number in range(100):
-            refusing.note(Refusal("proof_wrong", "loja", "vendas", "hotmart", "", f"10.0.{number}.0/24"))
+            refusing.note(
+                Refusal("proof_wrong", "loja", "vendas", "hotmart", "", f"10.0.{number}.0/24")
+            )
     told = refusing.untold(10_000)
     mine = [one for one in told if one.integration]
     assert len(told) <= MOST_STRANGERS + MOST_NETWORKS + 2
     assert sum(one.deliveries for one in told) == 3 * MOST_STRANGERS + 100
     assert (len(mine), sum(one.deliveries for one in mine)) == (MOST_NETWORKS + 1, 100)
-    assert [line["event"] for line in lines] == ["webhook.refused"] * 2, "one for strangers, one for the integration"
+    assert [line["event"] for line in lines] == ["webhook.refused"] * 2, (
+        "one for strangers, one for the integration"
+    )
     with capture_logs() as lines:
         refusing.note(Refusal("too_large", "loja", "vendas", "hotmart"))
-    assert [line["reason"] for line in lines] == ["too_large"], "another reason is not hidden by the first"
+    assert [line["reason"] for line in lines] == ["too_large"], (
+        "another reason is not hidden by the first"
+    )
     clock.now += LOG_EVERY_S
     with capture_logs() as lines:
         refusing.note(Refusal("proof_wrong", "loja", "vendas", "hotmart"))
@@ -206,4 +243,8 @@ async def test_what_waits_on_the_disk_is_told_while_it_waits_and_once_when_it_is
     empty, full = State(False, True, 0, 0, 0.0), State(True, True, 3, 900, 12.0)
     for state in (empty, full, full, empty, empty):
         await tally.tell(listener, state)
-    assert [one and (one.records, one.bytes) for one in listener.spools] == [(3, 900), (3, 900), (0, 0)]
+    assert [one and (one.records, one.bytes) for one in listener.spools] == [
+        (3, 900),
+        (3, 900),
+        (0, 0),
+    ]

@@ -11,7 +11,11 @@ import pytest
 from tests.support.fix_ingest import LANDING, NOW, PUBLIC_KEY, SERVER_KEY, EdgeWorld
 
 NOW_MS = int(NOW * 1000)
-BROWSER = {"origin": LANDING, "user-agent": "Mozilla/5.0 (iPhone)", "content-type": "text/plain;charset=UTF-8"}
+BROWSER = {
+    "origin": LANDING,
+    "user-agent": "Mozilla/5.0 (iPhone)",
+    "content-type": "text/plain;charset=UTF-8",
+}
 SERVER = {"authorization": f"Bearer {SERVER_KEY}", "content-type": "application/json"}
 URL = "https://curso.example/p?utm_source=fb&utm_campaign=Nov%20BR&fbclid=IwAR0_a-B"
 
@@ -21,18 +25,31 @@ def sha(text: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["click", "pageview", "view_content", "initiate_checkout", "lead"])
-async def test_every_kind_has_an_endpoint_and_only_the_funnel_is_required(edge_world: EdgeWorld, kind: str) -> None:
-    reply = await edge_world.client().post(f"/api/v1/track/{kind}", {"funnel": PUBLIC_KEY}, headers=BROWSER)
+async def test_every_kind_has_an_endpoint_and_only_the_funnel_is_required(
+    edge_world: EdgeWorld, kind: str
+) -> None:
+    reply = await edge_world.client().post(
+        f"/api/v1/track/{kind}", {"funnel": PUBLIC_KEY}, headers=BROWSER
+    )
     assert reply.status == 202
     [event] = edge_world.bus.events
-    assert (event.kind, event.tenant, event.funnel, event.source) == (kind, "loja", "curso", "browser")
+    assert (event.kind, event.tenant, event.funnel, event.source) == (
+        kind,
+        "loja",
+        "curso",
+        "browser",
+    )
     assert edge_world.bus.messages[0][0] == f"t.loja.in.{kind}"
     assert event.received_at == event.occurred_at == NOW_MS
     assert event.natural_key is False
 
 
-async def test_answer_names_the_event_and_what_the_page_must_remember(edge_world: EdgeWorld) -> None:
-    reply = await edge_world.client().post("/api/v1/track/click", {"funnel": PUBLIC_KEY}, headers=BROWSER)
+async def test_answer_names_the_event_and_what_the_page_must_remember(
+    edge_world: EdgeWorld,
+) -> None:
+    reply = await edge_world.client().post(
+        "/api/v1/track/click", {"funnel": PUBLIC_KEY}, headers=BROWSER
+    )
     [receipt] = reply.json()["events"]
     [event] = edge_world.bus.events
     assert receipt == {
@@ -48,30 +65,44 @@ async def test_answer_names_the_event_and_what_the_page_must_remember(edge_world
 async def test_same_event_id_is_the_same_event_with_the_same_answer(edge_world: EdgeWorld) -> None:
     client = edge_world.client()
     body = {"funnel": PUBLIC_KEY, "event_id": "order-7"}
-    first, second = [await client.post("/api/v1/track/lead", body, headers=BROWSER) for _ in range(2)]
+    first, second = [
+        await client.post("/api/v1/track/lead", body, headers=BROWSER) for _ in range(2)
+    ]
     assert len(edge_world.bus.messages) == 1
     [a], [b] = first.json()["events"], second.json()["events"]
     assert (a["duplicate"], b["duplicate"]) == (False, True)
     assert {**a, "duplicate": None} == {**b, "duplicate": None}
     assert a["event_id"] == "order-7"
-    assert edge_world.bus.events[0].key == "curso:lead:order-7" and edge_world.bus.events[0].natural_key
+    assert (
+        edge_world.bus.events[0].key == "curso:lead:order-7"
+        and edge_world.bus.events[0].natural_key
+    )
 
 
 async def test_same_event_id_on_another_kind_is_another_event(edge_world: EdgeWorld) -> None:
     client = edge_world.client()
     for kind in ("lead", "pageview"):
-        await client.post(f"/api/v1/track/{kind}", {"funnel": PUBLIC_KEY, "event_id": "x"}, headers=BROWSER)
+        await client.post(
+            f"/api/v1/track/{kind}", {"funnel": PUBLIC_KEY, "event_id": "x"}, headers=BROWSER
+        )
     assert len(edge_world.bus.messages) == 2
 
 
 @pytest.mark.parametrize("event_id", ["pedido ção 1", "Nats-Rollup: all", "x" * 128])
-async def test_key_of_any_event_id_fits_a_message_header(edge_world: EdgeWorld, event_id: str) -> None:
+async def test_key_of_any_event_id_fits_a_message_header(
+    edge_world: EdgeWorld, event_id: str
+) -> None:
     body = {"funnel": PUBLIC_KEY, "event_id": event_id}
     client = edge_world.client()
     for _ in range(2):
         assert (await client.post("/api/v1/track/lead", body, headers=BROWSER)).status == 202
     [event] = edge_world.bus.events
-    assert event.key.isascii() and event.key.isprintable() and " " not in event.key and len(event.key) <= 200
+    assert (
+        event.key.isascii()
+        and event.key.isprintable()
+        and " " not in event.key
+        and len(event.key) <= 200
+    )
     assert event.event_id == event_id
 
 
@@ -83,7 +114,9 @@ async def test_click_id_is_given_where_there_is_a_click(edge_world: EdgeWorld) -
     assert plain.click_id is None and clicked.click_id and own.click_id == "mine_1"
 
 
-async def test_url_gives_fbclid_and_campaign_and_the_first_observed_fbc(edge_world: EdgeWorld) -> None:
+async def test_url_gives_fbclid_and_campaign_and_the_first_observed_fbc(
+    edge_world: EdgeWorld,
+) -> None:
     body = {"funnel": PUBLIC_KEY, "url": URL, "occurred_at": "2026-09-21T13:00:00Z"}
     await edge_world.client().post("/api/v1/track/click", body, headers=BROWSER)
     [event] = edge_world.bus.events
@@ -96,7 +129,10 @@ async def test_url_gives_fbclid_and_campaign_and_the_first_observed_fbc(edge_wor
 async def test_given_campaign_fields_win_over_the_url(edge_world: EdgeWorld) -> None:
     body = {"funnel": PUBLIC_KEY, "url": URL, "utm": {"source": "ig", "medium": None}}
     await edge_world.client().post("/api/v1/track/click", body, headers=BROWSER)
-    assert (edge_world.bus.events[0].utm.source, edge_world.bus.events[0].utm.campaign) == ("ig", "Nov BR")
+    assert (edge_world.bus.events[0].utm.source, edge_world.bus.events[0].utm.campaign) == (
+        "ig",
+        "Nov BR",
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +150,9 @@ async def test_fbc_cookie_is_kept_to_the_letter_unless_the_url_has_another_click
     edge_world: EdgeWorld, cookie: str, url: str | None, expected: str | None
 ) -> None:
     headers = {**BROWSER, "cookie": f"a=1; _fbc={cookie}; _fbp=fb.1.1700000000000.123456"}
-    await edge_world.client().post("/api/v1/track/pageview", {"funnel": PUBLIC_KEY, "url": url}, headers=headers)
+    await edge_world.client().post(
+        "/api/v1/track/pageview", {"funnel": PUBLIC_KEY, "url": url}, headers=headers
+    )
     [event] = edge_world.bus.events
     assert (event.fbc, event.fbp) == (expected, "fb.1.1700000000000.123456")
 
@@ -136,8 +174,15 @@ async def test_malformed_click_ids_cost_the_field_and_not_the_event(edge_world: 
 
 
 async def test_person_is_hashed_as_meta_wants_it(edge_world: EdgeWorld) -> None:
-    user = {"email": " Maria@Loja.Example ", "phone": "(11) 99999-8888", "first_name": "Maria", "zip": "01310-100"}
-    await edge_world.client().post("/api/v1/track/lead", {"funnel": PUBLIC_KEY, "user": user}, headers=BROWSER)
+    user = {
+        "email": " Maria@Loja.Example ",
+        "phone": "(11) 99999-8888",
+        "first_name": "Maria",
+        "zip": "01310-100",
+    }
+    await edge_world.client().post(
+        "/api/v1/track/lead", {"funnel": PUBLIC_KEY, "user": user}, headers=BROWSER
+    )
     [event] = edge_world.bus.events
     assert event.user.em == [sha("maria@loja.example")]
     assert event.user.ph == [sha("5511999998888")]
@@ -150,8 +195,12 @@ async def test_browser_is_its_own_client_and_a_server_speaks_for_one(edge_world:
     claimed = {"ip": "2001:0DB8::7", "user_agent": "Buyer/1.0"}
     body = {"funnel": PUBLIC_KEY, "client": claimed}
     await client.post("/api/v1/track/lead", body, headers=BROWSER)
-    await client.post("/api/v1/track/lead", {**body, "funnel": "curso"}, headers={**SERVER, "user-agent": "php"})
-    await client.post("/api/v1/track/lead", {"funnel": "curso"}, headers={**SERVER, "user-agent": "php"})
+    await client.post(
+        "/api/v1/track/lead", {**body, "funnel": "curso"}, headers={**SERVER, "user-agent": "php"}
+    )
+    await client.post(
+        "/api/v1/track/lead", {"funnel": "curso"}, headers={**SERVER, "user-agent": "php"}
+    )
     browser, server, silent = edge_world.bus.events
     assert (browser.ip, browser.user_agent) == ("203.0.113.9", "Mozilla/5.0 (iPhone)")
     assert (server.ip, server.user_agent, server.source) == ("2001:db8::7", "Buyer/1.0", "server")
@@ -186,21 +235,36 @@ async def test_money_and_items_keep_the_digits_that_were_sent(edge_world: EdgeWo
         b'{"funnel": "fk_curso", "value": 297.10, "currency": "brl", "order_id": 4711, "consent_ads": false,'
         b' "items": [{"id": 9, "quantity": 2, "price": "97.00"}, {"id": "b", "price": 3}]}'
     )
-    assert (await edge_world.client().post("/api/v1/track/lead", raw, headers=BROWSER)).status == 202
+    assert (
+        await edge_world.client().post("/api/v1/track/lead", raw, headers=BROWSER)
+    ).status == 202
     [event] = edge_world.bus.events
-    assert (event.value, event.currency, event.order_id, event.consent_ads) == ("297.10", "BRL", "4711", False)
-    assert [(item.id, item.quantity, item.price) for item in event.items] == [("9", 2, "97.00"), ("b", 1, "3")]
+    assert (event.value, event.currency, event.order_id, event.consent_ads) == (
+        "297.10",
+        "BRL",
+        "4711",
+        False,
+    )
+    assert [(item.id, item.quantity, item.price) for item in event.items] == [
+        ("9", 2, "97.00"),
+        ("b", 1, "3"),
+    ]
 
 
 async def test_clock_slightly_ahead_counts_as_now(edge_world: EdgeWorld) -> None:
     body = {"funnel": PUBLIC_KEY, "occurred_at": "2026-09-21T10:36:00-03:00"}  # 2:40 min ahead
-    assert (await edge_world.client().post("/api/v1/track/lead", body, headers=BROWSER)).status == 202
+    assert (
+        await edge_world.client().post("/api/v1/track/lead", body, headers=BROWSER)
+    ).status == 202
     assert edge_world.bus.events[0].occurred_at == NOW_MS
 
 
 @pytest.mark.parametrize("compress", [False, True])
 async def test_batch_accepts_all_kinds_in_order(edge_world: EdgeWorld, compress: bool) -> None:
-    batch = {"funnel": "curso", "events": [{"type": "click", "event_id": str(n)} for n in range(499)]}
+    batch = {
+        "funnel": "curso",
+        "events": [{"type": "click", "event_id": str(n)} for n in range(499)],
+    }
     batch["events"].append({"type": "lead", "funnel": PUBLIC_KEY, "event_id": "last"})  # type: ignore[attr-defined]
     raw = json.dumps(batch).encode()
     headers = {**SERVER, "content-encoding": "gzip"} if compress else SERVER
@@ -208,15 +272,25 @@ async def test_batch_accepts_all_kinds_in_order(edge_world: EdgeWorld, compress:
         "/api/v1/track/batch", gzip.compress(raw) if compress else raw, headers=headers
     )
     assert reply.status == 202
-    assert [receipt["event_id"] for receipt in reply.json()["events"]] == [*map(str, range(499)), "last"]
+    assert [receipt["event_id"] for receipt in reply.json()["events"]] == [
+        *map(str, range(499)),
+        "last",
+    ]
     assert [event.kind for event in edge_world.bus.events] == ["click"] * 499 + ["lead"]
 
 
 @pytest.mark.parametrize(
     ("host", "path"),
-    [("ingest.example", "/t/loja"), ("t.loja.example:443", ""), ("ingest.example", ""), ("T.Loja.Example.", "")],
+    [
+        ("ingest.example", "/t/loja"),
+        ("t.loja.example:443", ""),
+        ("ingest.example", ""),
+        ("T.Loja.Example.", ""),
+    ],
 )
-async def test_tenant_is_named_by_host_by_path_or_by_its_key(edge_world: EdgeWorld, host: str, path: str) -> None:
+async def test_tenant_is_named_by_host_by_path_or_by_its_key(
+    edge_world: EdgeWorld, host: str, path: str
+) -> None:
     client = edge_world.client(host=host)
     reply = await client.post(f"{path}/api/v1/track/lead", {"funnel": PUBLIC_KEY}, headers=BROWSER)
     assert reply.status == 202
@@ -225,7 +299,9 @@ async def test_tenant_is_named_by_host_by_path_or_by_its_key(edge_world: EdgeWor
 @pytest.mark.parametrize(
     "origin", ["https://a.promo.example", "http://b.a.promo.example:8443", "https://CURSO.example"]
 )
-async def test_landing_hosts_take_wildcards_ports_and_any_case(edge_world: EdgeWorld, origin: str) -> None:
+async def test_landing_hosts_take_wildcards_ports_and_any_case(
+    edge_world: EdgeWorld, origin: str
+) -> None:
     reply = await edge_world.client().post(
         "/api/v1/track/lead", {"funnel": PUBLIC_KEY}, headers={**BROWSER, "origin": origin}
     )
@@ -234,7 +310,11 @@ async def test_landing_hosts_take_wildcards_ports_and_any_case(edge_world: EdgeW
 
 async def test_referer_stands_in_for_a_missing_origin(edge_world: EdgeWorld) -> None:
     headers = {"referer": "https://curso.example/obrigado?x=1"}
-    assert (await edge_world.client().post("/api/v1/track/lead", {"funnel": PUBLIC_KEY}, headers=headers)).status == 202
+    assert (
+        await edge_world.client().post(
+            "/api/v1/track/lead", {"funnel": PUBLIC_KEY}, headers=headers
+        )
+    ).status == 202
 
 
 @pytest.mark.parametrize("ahead_ms", [1, 1_000, 5 * 60_000, 3_600_000, 10 * 365 * 86_400_000])
@@ -250,7 +330,9 @@ async def test_an_fbc_from_the_future_is_made_anew(edge_world: EdgeWorld, ahead_
 async def test_an_age_is_read_whatever_the_clock_that_told_it(edge_world: EdgeWorld) -> None:
     for sent in ("2040-01-01T00:10:00Z", "2001-01-01T00:10:00Z"):
         told = {"occurred_at": sent.replace("00:10:00", "00:00:00"), "sent_at": sent}
-        reply = await edge_world.client().post("/api/v1/track/lead", {"funnel": PUBLIC_KEY, **told}, headers=BROWSER)
+        reply = await edge_world.client().post(
+            "/api/v1/track/lead", {"funnel": PUBLIC_KEY, **told}, headers=BROWSER
+        )
         assert reply.status == 202
     assert [NOW_MS - event.occurred_at for event in edge_world.bus.events] == [600_000, 600_000]
 
@@ -267,8 +349,12 @@ async def test_an_age_is_read_whatever_the_clock_that_told_it(edge_world: EdgeWo
         ("https://loja.example/#comprar", "https://loja.example/"),
     ],
 )
-async def test_routes_behind_a_hash_are_pages_of_their_own(edge_world: EdgeWorld, url: str, kept: str) -> None:
-    await edge_world.client().post("/api/v1/track/pageview", {"funnel": PUBLIC_KEY, "url": url}, headers=BROWSER)
+async def test_routes_behind_a_hash_are_pages_of_their_own(
+    edge_world: EdgeWorld, url: str, kept: str
+) -> None:
+    await edge_world.client().post(
+        "/api/v1/track/pageview", {"funnel": PUBLIC_KEY, "url": url}, headers=BROWSER
+    )
     assert edge_world.bus.events[0].url == kept
 
 
@@ -276,7 +362,11 @@ async def test_naming_a_person_makes_no_click_of_an_organic_visitor(edge_world: 
     body = {"funnel": PUBLIC_KEY, "user": {"email": "ana@example.com"}, "session_id": "s1"}
     await edge_world.client().post("/api/v1/track/identify", body, headers=BROWSER)
     [event] = edge_world.bus.events
-    assert (event.kind, event.click_id, event.session_id) == ("identify", None, "s1") and event.user.em
+    assert (event.kind, event.click_id, event.session_id) == (
+        "identify",
+        None,
+        "s1",
+    ) and event.user.em
 
 
 @pytest.mark.parametrize(
@@ -354,13 +444,21 @@ async def test_numbers_may_be_text_and_text_may_be_numbers(edge_world: EdgeWorld
 
 @pytest.mark.parametrize("word", ["denied", "false", "no", "Não", 0, "0", "rejected"])
 async def test_a_no_is_heard_in_any_word(edge_world: EdgeWorld, word: object) -> None:
-    await edge_world.client().post("/api/v1/track/lead", {"funnel": PUBLIC_KEY, "consent_ads": word}, headers=BROWSER)
+    await edge_world.client().post(
+        "/api/v1/track/lead", {"funnel": PUBLIC_KEY, "consent_ads": word}, headers=BROWSER
+    )
     assert edge_world.bus.events[0].consent_ads is False
 
 
-@pytest.mark.parametrize("at", [NOW_MS - 60_000, (NOW_MS - 60_000) // 1000, str((NOW_MS - 60_000) // 1000)])
-async def test_a_time_may_be_told_in_unix_seconds_and_milliseconds(edge_world: EdgeWorld, at: object) -> None:
-    await edge_world.client().post("/api/v1/track/lead", {"funnel": "curso", "occurred_at": at}, headers=SERVER)
+@pytest.mark.parametrize(
+    "at", [NOW_MS - 60_000, (NOW_MS - 60_000) // 1000, str((NOW_MS - 60_000) // 1000)]
+)
+async def test_a_time_may_be_told_in_unix_seconds_and_milliseconds(
+    edge_world: EdgeWorld, at: object
+) -> None:
+    await edge_world.client().post(
+        "/api/v1/track/lead", {"funnel": "curso", "occurred_at": at}, headers=SERVER
+    )
     assert abs(edge_world.bus.events[0].occurred_at - (NOW_MS - 60_000)) < 1_000
 
 
@@ -370,5 +468,9 @@ async def test_a_long_url_still_says_which_ad_it_came_from(edge_world: EdgeWorld
         "/api/v1/track/pageview", {"funnel": PUBLIC_KEY, "url": url}, headers=BROWSER
     )
     [event] = edge_world.bus.events
-    assert (event.url, event.utm.source, event.fbclid) == ("https://curso.example/p", "fb", "IwAR0abcDEF_ghi-123")
+    assert (event.url, event.utm.source, event.fbclid) == (
+        "https://curso.example/p",
+        "fb",
+        "IwAR0abcDEF_ghi-123",
+    )
     assert [warning["field"] for warning in reply.json()["warnings"]] == ["url"]

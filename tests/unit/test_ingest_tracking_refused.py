@@ -1,4 +1,7 @@
-"""What the tracking endpoints refuse, and how they say so. Nothing of a refused request is published."""
+"""What the tracking endpoints refuse, and how they say so.
+
+Nothing of a refused request is published.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,15 @@ from sinal_core.nats.errors import BusError, BusRefused, BusUnavailable, LaneFul
 from sinal_crds.plan import Limits
 from sinal_hub.ingest.testing import Reply
 
-from tests.support.fix_ingest import LANDING, OTHER, OTHER_PUBLIC_KEY, PUBLIC_KEY, SERVER_KEY, EdgeWorld, a_tenant
+from tests.support.fix_ingest import (
+    LANDING,
+    OTHER,
+    OTHER_PUBLIC_KEY,
+    PUBLIC_KEY,
+    SERVER_KEY,
+    EdgeWorld,
+    a_tenant,
+)
 
 BROWSER = {"origin": LANDING}
 SERVER = {"authorization": f"Bearer {SERVER_KEY}"}
@@ -36,7 +47,9 @@ def warned(reply: Reply) -> list[str]:
     """Fields that an accepted request lost, each told with a way out."""
     assert reply.status == 202, reply.body
     told = reply.json().get("warnings", [])
-    assert all(warning.keys() == {"field", "message"} and len(warning["message"]) > 10 for warning in told)
+    assert all(
+        warning.keys() == {"field", "message"} and len(warning["message"]) > 10 for warning in told
+    )
     return [warning["field"] for warning in told]
 
 
@@ -78,7 +91,9 @@ async def test_a_bad_optional_field_costs_the_field_and_not_the_event(
     assert warned(reply) == [field]
     [event] = edge_world.bus.events
     assert event.url == "https://curso.example/" if field == "url" else True
-    assert event.consent_ads is (False if field == "consent_ads" else None), "a no that cannot be read is a no"
+    assert event.consent_ads is (False if field == "consent_ads" else None), (
+        "a no that cannot be read is a no"
+    )
     assert bool(event.user.em) is (field != "user")
 
 
@@ -88,7 +103,10 @@ async def test_a_bad_optional_field_costs_the_field_and_not_the_event(
         ({"items": [{"id": "a"}, {"id": "b", "quantity": 0}]}, ["items[1].quantity"]),
         ({"items": [{"price": "1"}, {"id": "b"}]}, ["items[0].id"]),
         ({"items": ["a", {"id": "b"}]}, ["items[0]"]),
-        ({"items": [{"id": "undefined"}, {"id": "b", "price": "x"}]}, ["items[0].id", "items[1].price"]),
+        (
+            {"items": [{"id": "undefined"}, {"id": "b", "price": "x"}]},
+            ["items[0].id", "items[1].price"],
+        ),
         ({"items": [{"id": "b"}] * 101}, ["items"]),
         ({"user": {"email": 1}}, ["user.email"]),
         ({"client": {"ip": "300.1.1.1"}}, ["client.ip"]),
@@ -108,32 +126,48 @@ async def test_every_bad_field_is_told_at_once_and_counted(edge_world: EdgeWorld
     def counted() -> float:
         name = 'sinal_ingest_field_warnings_total{tenant="loja"} '
         lines = generate_latest().decode().splitlines()
-        return next((float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0.0)
+        return next(
+            (float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0.0
+        )
 
     before = counted()
-    events = [{"type": "lead"}, {"type": "lead", "value": "x", "event_id": True, "user": {"phone": []}}]
+    events = [
+        {"type": "lead"},
+        {"type": "lead", "value": "x", "event_id": True, "user": {"phone": []}},
+    ]
     body = {"funnel": PUBLIC_KEY, "events": events}
     reply = await edge_world.client().post("/api/v1/track/batch", body, headers=BROWSER)
-    assert sorted(warned(reply)) == ["events[1].event_id", "events[1].user.phone", "events[1].value"]
+    assert sorted(warned(reply)) == [
+        "events[1].event_id",
+        "events[1].user.phone",
+        "events[1].value",
+    ]
     assert len(edge_world.bus.events) == 2
     assert counted() - before == 3
 
 
 @pytest.mark.parametrize("value", ["yesterday", "2026-09-21T13:00:00", 7])
-async def test_a_server_that_tells_no_readable_time_is_refused(edge_world: EdgeWorld, value: object) -> None:
-    reply = await edge_world.client().post(LEAD, {"funnel": "curso", "occurred_at": value}, headers=SERVER)
+async def test_a_server_that_tells_no_readable_time_is_refused(
+    edge_world: EdgeWorld, value: object
+) -> None:
+    reply = await edge_world.client().post(
+        LEAD, {"funnel": "curso", "occurred_at": value}, headers=SERVER
+    )
     assert fields_of(reply) == ["occurred_at"]
     assert reply.json()["detail"].startswith("occurred_at: ")
     assert edge_world.bus.messages == []
 
 
 async def test_a_nul_in_a_text_is_refused(edge_world: EdgeWorld) -> None:
-    reply = await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY, "event_id": "a\0b"}, headers=BROWSER)
+    reply = await edge_world.client().post(
+        LEAD, {"funnel": PUBLIC_KEY, "event_id": "a\0b"}, headers=BROWSER
+    )
     assert fields_of(reply) == ["event_id"]
 
 
 async def test_an_event_that_meta_would_not_take_any_more_is_refused(edge_world: EdgeWorld) -> None:
-    body = {"funnel": PUBLIC_KEY, "occurred_at": "2026-09-14T13:00:00Z"}  # seven days and 33 minutes ago
+    # seven days and 33 minutes ago
+    body = {"funnel": PUBLIC_KEY, "occurred_at": "2026-09-14T13:00:00Z"}
     assert fields_of(await edge_world.client().post(LEAD, body, headers=BROWSER)) == ["occurred_at"]
     assert edge_world.bus.messages == []
 
@@ -161,15 +195,21 @@ async def test_one_bad_event_refuses_its_batch_and_is_named(edge_world: EdgeWorl
         ({"events": ["click"]}, "events[0]"),
     ],
 )
-async def test_batch_that_is_none_is_refused(edge_world: EdgeWorld, batch: dict[str, object], field: str) -> None:
+async def test_batch_that_is_none_is_refused(
+    edge_world: EdgeWorld, batch: dict[str, object], field: str
+) -> None:
     body = {"funnel": PUBLIC_KEY, **batch}
-    assert fields_of(await edge_world.client().post("/api/v1/track/batch", body, headers=BROWSER)) == [field]
+    assert fields_of(
+        await edge_world.client().post("/api/v1/track/batch", body, headers=BROWSER)
+    ) == [field]
 
 
 async def test_batch_of_two_tenants_is_refused(edge_world: EdgeWorld) -> None:
     edge_world.tenants = (a_tenant(), _same_landing_hosts())
     events = [{"type": "click", "funnel": key} for key in (PUBLIC_KEY, OTHER_PUBLIC_KEY)]
-    reply = await edge_world.client().post("/api/v1/track/batch", {"events": events}, headers=BROWSER)
+    reply = await edge_world.client().post(
+        "/api/v1/track/batch", {"events": events}, headers=BROWSER
+    )
     assert fields_of(reply) == ["events[1].funnel"]
 
 
@@ -180,7 +220,9 @@ def _same_landing_hosts() -> Any:
     return msgspec.structs.replace(OTHER, funnels=(funnel,))
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b'{"a":', b"\xff", b"[" * 100_000, b'{"a":"\\ud800"}', b"1e5"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b"null", b'{"a":', b"\xff", b"[" * 100_000, b'{"a":"\\ud800"}', b"1e5"]
+)
 async def test_body_that_is_no_json_object_is_refused(edge_world: EdgeWorld, raw: bytes) -> None:
     assert fields_of(await edge_world.client().post(LEAD, raw, headers=BROWSER)) == ["(body)"]
 
@@ -207,8 +249,12 @@ async def test_missing_funnel_is_named(edge_world: EdgeWorld) -> None:
         {},
     ],
 )
-async def test_public_key_works_on_landing_hosts_only(edge_world: EdgeWorld, headers: dict[str, str]) -> None:
-    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 403)
+async def test_public_key_works_on_landing_hosts_only(
+    edge_world: EdgeWorld, headers: dict[str, str]
+) -> None:
+    assert_problem(
+        await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 403
+    )
     assert edge_world.bus.messages == []
 
 
@@ -217,7 +263,9 @@ async def test_public_key_works_on_landing_hosts_only(edge_world: EdgeWorld, hea
 )
 async def test_wrong_server_key_is_401_whatever_the_origin(edge_world: EdgeWorld, key: str) -> None:
     headers = {**BROWSER, "authorization": key}
-    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 401)
+    assert_problem(
+        await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 401
+    )
 
 
 async def test_server_key_opens_its_own_funnel_only(edge_world: EdgeWorld) -> None:
@@ -247,7 +295,12 @@ async def test_unknown_tenant_and_foreign_funnel_read_the_same(
 
 
 async def test_answer_never_repeats_what_was_sent(edge_world: EdgeWorld) -> None:
-    body = {"funnel": PUBLIC_KEY, "event_id": 5, "user": {"email": ["maria@loja.example"]}, "value": "segredo"}
+    body = {
+        "funnel": PUBLIC_KEY,
+        "event_id": 5,
+        "user": {"email": ["maria@loja.example"]},
+        "value": "segredo",
+    }
     reply = await edge_world.client().post(LEAD, body, headers=BROWSER)
     assert b"maria" not in reply.body and b"segredo" not in reply.body
 
@@ -291,21 +344,36 @@ async def test_body_of_exactly_the_limit_is_read(edge_world: EdgeWorld) -> None:
         (gzip.compress(b"{}", mtime=0) + b"more", 400),
     ],
 )
-async def test_gzip_is_inflated_within_bounds(edge_world: EdgeWorld, raw: bytes, status: int) -> None:
+async def test_gzip_is_inflated_within_bounds(
+    edge_world: EdgeWorld, raw: bytes, status: int
+) -> None:
     headers = {**SERVER, "content-encoding": "gzip"}
-    assert_problem(await edge_world.client().post("/api/v1/track/batch", raw, headers=headers), status)
+    assert_problem(
+        await edge_world.client().post("/api/v1/track/batch", raw, headers=headers), status
+    )
 
 
 @pytest.mark.parametrize(
     "header",
-    [{"content-type": "application/x-www-form-urlencoded"}, {"content-type": "image/png"}, {"content-encoding": "br"}],
+    [
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "image/png"},
+        {"content-encoding": "br"},
+    ],
 )
 async def test_other_media_types_are_415(edge_world: EdgeWorld, header: dict[str, str]) -> None:
-    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers={**BROWSER, **header}), 415)
+    assert_problem(
+        await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers={**BROWSER, **header}),
+        415,
+    )
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/octet-stream", "nonsense"])
-async def test_a_server_key_may_name_any_type_as_long_as_the_body_is_json(edge_world: EdgeWorld, kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "application/octet-stream", "nonsense"]
+)
+async def test_a_server_key_may_name_any_type_as_long_as_the_body_is_json(
+    edge_world: EdgeWorld, kind: str
+) -> None:
     client, headers = edge_world.client(), {**SERVER, "content-type": kind}
     assert (await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers)).status == 202
     batch = {"funnel": PUBLIC_KEY, "events": [{"type": "lead"}]}
@@ -314,17 +382,31 @@ async def test_a_server_key_may_name_any_type_as_long_as_the_body_is_json(edge_w
 
 
 async def test_a_wrong_server_key_opens_no_door_to_other_types(edge_world: EdgeWorld) -> None:
-    headers = {"authorization": "Bearer sk_wrong", "content-type": "application/x-www-form-urlencoded"}
-    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 401)
-    assert_problem(await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers={**BROWSER, **headers}), 401)
+    headers = {
+        "authorization": "Bearer sk_wrong",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    assert_problem(
+        await edge_world.client().post(LEAD, {"funnel": PUBLIC_KEY}, headers=headers), 401
+    )
+    assert_problem(
+        await edge_world.client().post(
+            LEAD, {"funnel": PUBLIC_KEY}, headers={**BROWSER, **headers}
+        ),
+        401,
+    )
 
 
 async def test_rate_limit_is_per_tenant_and_says_when_to_return(edge_world: EdgeWorld) -> None:
     edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=3)), OTHER)
     client = edge_world.client()
-    statuses = [(await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers=BROWSER)).status for _ in range(3)]
+    statuses = [
+        (await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers=BROWSER)).status for _ in range(3)
+    ]
     refused = await client.post(LEAD, {"funnel": PUBLIC_KEY}, headers=BROWSER)
-    other = await client.post(LEAD, {"funnel": OTHER_PUBLIC_KEY}, headers={"origin": "https://outra.example"})
+    other = await client.post(
+        LEAD, {"funnel": OTHER_PUBLIC_KEY}, headers={"origin": "https://outra.example"}
+    )
     assert statuses == [202] * 3
     assert_problem(refused, 429)
     assert refused.headers["retry-after"] == "20"

@@ -1,4 +1,6 @@
-"""A webhook's URL as panels and people write it, and the answer in the code that each gateway takes for "taken"."""
+"""A webhook's URL as panels and people write it, and the answer in the code that each gateway takes
+for "taken".
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,15 @@ from sinal_hub.ingest import webhooks as doors
 from sinal_hub.ingest.testing import sha256
 from sinal_hub.intake import publisher
 
-from tests.support.fix_ingest import OTHER, SECRET, TOKEN, EdgeWorld, SignedGateway, a_sale, a_tenant
+from tests.support.fix_ingest import (
+    OTHER,
+    SECRET,
+    TOKEN,
+    EdgeWorld,
+    SignedGateway,
+    a_sale,
+    a_tenant,
+)
 
 SIGNED = {"x-signature": SECRET}
 DOOR = "/api/v1/webhooks/signed"
@@ -32,7 +42,11 @@ def body(**changes: Any) -> bytes:
 def world_with(edge_world: EdgeWorld, gateway: Any, **credentials: str) -> EdgeWorld:
     """The tenant with one integration of a real gateway."""
     plan = IntegrationPlan(
-        name="vendas", gateway=gateway.NAME, funnel="curso", token_sha256=sha256(TOKEN), credentials=credentials
+        name="vendas",
+        gateway=gateway.NAME,
+        funnel="curso",
+        token_sha256=sha256(TOKEN),
+        credentials=credentials,
     )
     edge_world.tenants = (a_tenant(integrations=(plan,)), OTHER)
     edge_world.gateways = {gateway.NAME: gateway}
@@ -45,12 +59,16 @@ def world_with(edge_world: EdgeWorld, gateway: Any, **credentials: str) -> EdgeW
      f"/api//v1/webhooks/signed/{TOKEN}/", f"/api/v1/webhooks/SIGNED/{TOKEN}", f"/api/v1/webhooks/Signed/{TOKEN}/",
      f"/t/loja{DOOR}/{TOKEN}/", f"/t/loja/{DOOR}/{TOKEN}", f"/api/v1/webhooks/ signed/ {TOKEN}"],
 )  # fmt: skip
-async def test_a_url_with_slashes_blanks_or_capitals_is_the_same_door(edge_world: EdgeWorld, path: str) -> None:
+async def test_a_url_with_slashes_blanks_or_capitals_is_the_same_door(
+    edge_world: EdgeWorld, path: str
+) -> None:
     reply = await edge_world.client().post(path, body(), headers=SIGNED)
     assert (reply.status, len(edge_world.bus.events)) == (202, 1)
 
 
-@pytest.mark.parametrize("path", [f"{DOOR}/", f"{DOOR}//", "/api/v1/webhooks/Signed", "/api/v1//webhooks/signed/"])
+@pytest.mark.parametrize(
+    "path", [f"{DOOR}/", f"{DOOR}//", "/api/v1/webhooks/Signed", "/api/v1//webhooks/signed/"]
+)
 async def test_so_it_is_on_a_host_of_the_tenant_s_own(edge_world: EdgeWorld, path: str) -> None:
     reply = await edge_world.client(host="t.loja.example").post(path, body(), headers=SIGNED)
     assert (reply.status, edge_world.bus.events[0].integration) == (202, "vendas")
@@ -61,14 +79,20 @@ async def test_a_panel_may_look_at_it_there_too(edge_world: EdgeWorld, method: s
     assert (await edge_world.client().send(method, f"{DOOR}/{TOKEN}/")).status == 200
 
 
-@pytest.mark.parametrize("path", [f"{DOOR}/{TOKEN.upper()}/", f"{DOOR}/{TOKEN}/x/", f"{DOOR}/x/", "/api/v1/webhooks//"])
+@pytest.mark.parametrize(
+    "path", [f"{DOOR}/{TOKEN.upper()}/", f"{DOOR}/{TOKEN}/x/", f"{DOOR}/x/", "/api/v1/webhooks//"]
+)
 async def test_another_url_stays_another(edge_world: EdgeWorld, path: str) -> None:
     assert (await edge_world.client().post(path, body(), headers=SIGNED)).status in (401, 404)
     assert edge_world.bus.messages == []
 
 
 ORDER = json.dumps(
-    {"order_id": "o1", "webhook_event_type": "order_approved", "Commissions": {"charge_amount": 5073}}
+    {
+        "order_id": "o1",
+        "webhook_event_type": "order_approved",
+        "Commissions": {"charge_amount": 5073},
+    }
 ).encode()
 RIGHT = hmac.new(b"k", ORDER, hashlib.sha1).hexdigest()
 
@@ -85,7 +109,9 @@ async def test_of_several_signatures_the_last_counts(edge_world: EdgeWorld, quer
     assert (await client.post(url + query.replace("RIGHT", RIGHT), ORDER)).status == 202
 
 
-@pytest.mark.parametrize("query", ["signature=RIGHT&signature=abc", "signature=RIGHT?signature=abc"])
+@pytest.mark.parametrize(
+    "query", ["signature=RIGHT&signature=abc", "signature=RIGHT?signature=abc"]
+)
 async def test_an_earlier_one_does_not(edge_world: EdgeWorld, query: str) -> None:
     client = world_with(edge_world, kiwify, token="k").client()
     url = f"/api/v1/webhooks/kiwify/{TOKEN}?"
@@ -116,7 +142,9 @@ class Believed:
 
 
 @pytest.mark.parametrize("name", sorted(NOTICES))
-async def test_a_gateway_hears_the_code_that_it_takes_for_taken(edge_world: EdgeWorld, name: str) -> None:
+async def test_a_gateway_hears_the_code_that_it_takes_for_taken(
+    edge_world: EdgeWorld, name: str
+) -> None:
     gateway, credentials, raw = NOTICES[name]
     world = world_with(edge_world, gateway, **credentials)
     world.gateways = {name: Believed(gateway)}
@@ -140,7 +168,11 @@ def test_every_gateway_s_expectation_is_known_and_the_edge_keeps_to_it() -> None
         "eduzz": 200, "mercadopago": 200, "yampi": 200,
     }  # fmt: skip
     most = publisher.SPOOL_AFTER_S + doors.COPY_S
-    assert [name for name, one in answers.EXPECTED.items() if one.within_s is not None and one.within_s <= most] == []
+    assert [
+        name
+        for name, one in answers.EXPECTED.items()
+        if one.within_s is not None and one.within_s <= most
+    ] == []
 
 
 def test_the_page_says_the_same() -> None:
@@ -161,7 +193,9 @@ async def test_a_copy_that_is_slow_to_be_kept_does_not_hold_up_the_answer(
 
     monkeypatch.setattr(edge_world.quarantine, "keep", slow)
     monkeypatch.setattr(doors, "COPY_S", 0.01)
-    new_word = body(event="PURCHASE_SETTLED", status="ignored", event_key="signed:HP1:ignored:PURCHASE_SETTLED")
+    new_word = body(
+        event="PURCHASE_SETTLED", status="ignored", event_key="signed:HP1:ignored:PURCHASE_SETTLED"
+    )
     reply = await edge_world.client().post(f"{DOOR}/{TOKEN}", new_word, headers=SIGNED)
     assert (reply.status, len(edge_world.bus.messages)) == (202, 1)
     assert "kept" not in reply.json()

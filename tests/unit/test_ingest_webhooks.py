@@ -1,4 +1,6 @@
-"""Webhooks at the edge: who is believed, what becomes of a sale, and what of a delivery nobody understands."""
+"""Webhooks at the edge: who is believed, what becomes of a sale, and what of a delivery nobody
+understands.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,16 @@ from sinal_hub.ingest.testing import MemoryQuarantine, sha256
 from sinal_hub.model.sale import Customer, Product, Sale, Tracking
 from sinal_hub.quarantine.new_words import MAX_WORDS, NewWords
 
-from tests.support.fix_ingest import OPEN_TOKEN, OTHER, SECRET, TOKEN, EdgeWorld, SignedGateway, a_sale, a_tenant
+from tests.support.fix_ingest import (
+    OPEN_TOKEN,
+    OTHER,
+    SECRET,
+    TOKEN,
+    EdgeWorld,
+    SignedGateway,
+    a_sale,
+    a_tenant,
+)
 
 SIGNED = {"x-signature": SECRET}
 URL = f"/api/v1/webhooks/signed/{TOKEN}"
@@ -29,7 +40,11 @@ def with_integrations(*integrations: IntegrationPlan) -> TenantPlan:
 
 def integration(name: str, **changes: Any) -> IntegrationPlan:
     plan = IntegrationPlan(
-        name=name, gateway="signed", funnel="curso", token_sha256=sha256(name), credentials={"secret": SECRET}
+        name=name,
+        gateway="signed",
+        funnel="curso",
+        token_sha256=sha256(name),
+        credentials={"secret": SECRET},
     )
     return msgspec.structs.replace(plan, **changes)
 
@@ -40,8 +55,18 @@ async def test_sale_becomes_an_event_of_its_tenant(edge_world: EdgeWorld) -> Non
     [event] = edge_world.bus.events
     assert reply.json() == {"events": [{"id": event.id, "status": "approved", "duplicate": False}]}
     assert edge_world.bus.messages[0][:2] == ("t.loja.in.sale", "signed:HP1:approved:vendas")
-    assert (event.tenant, event.funnel, event.integration, event.source) == ("loja", "curso", "vendas", "webhook")
-    assert (event.order_id, event.value, event.currency, event.natural_key) == ("HP1", "297.00", "BRL", True)
+    assert (event.tenant, event.funnel, event.integration, event.source) == (
+        "loja",
+        "curso",
+        "vendas",
+        "webhook",
+    )
+    assert (event.order_id, event.value, event.currency, event.natural_key) == (
+        "HP1",
+        "297.00",
+        "BRL",
+        True,
+    )
     assert event.occurred_at == 1_789_995_600_000
     assert (event.click_id, event.fbclid, event.utm.source) == ("click1", "IwAR1", "fb")
     assert (event.ip, event.user_agent, event.user.em) == ("2001:db8::1", "Mozilla/5.0", ["a" * 64])
@@ -49,12 +74,15 @@ async def test_sale_becomes_an_event_of_its_tenant(edge_world: EdgeWorld) -> Non
     assert event.event_id is None  # Meta's id of a sale is made of the order, in matching
 
 
-async def test_a_sale_that_lies_in_the_future_happened_when_it_was_told(edge_world: EdgeWorld) -> None:
+async def test_a_sale_that_lies_in_the_future_happened_when_it_was_told(
+    edge_world: EdgeWorld,
+) -> None:
     for order, at in (("HP1", "2099-01-01T00:00:00Z"), ("HP2", "2020-01-01T00:00:00Z")):
         sale = a_sale(occurred_at=at, event_key=f"signed:{order}:approved", order_id=order)
         assert (await edge_world.client().post(URL, body(sale), headers=SIGNED)).status == 202
     future, past = edge_world.bus.events
-    assert future.occurred_at == future.received_at  # Meta refuses what has not happened yet, and the sale with it
+    # Meta refuses what has not happened yet, and the sale with it
+    assert future.occurred_at == future.received_at
     assert past.occurred_at == 1_577_836_800_000
 
 
@@ -71,15 +99,23 @@ async def test_a_header_of_the_test_button_marks_the_sale(
 
 async def test_repeated_delivery_is_told_to_be_one(edge_world: EdgeWorld) -> None:
     client = edge_world.client()
-    first, second = [(await client.post(URL, body(), headers=SIGNED)).json()["events"][0] for _ in range(2)]
+    first, second = [
+        (await client.post(URL, body(), headers=SIGNED)).json()["events"][0] for _ in range(2)
+    ]
     assert (first["duplicate"], second["duplicate"]) == (False, True)
     assert first["id"] == second["id"]
     assert len(edge_world.bus.messages) == 1
 
 
-@pytest.mark.parametrize(("host", "prefix"), [("any.example", ""), ("t.loja.example", ""), ("any.example", "/t/loja")])
-async def test_token_works_wherever_its_tenant_answers(edge_world: EdgeWorld, host: str, prefix: str) -> None:
-    assert (await edge_world.client(host=host).post(prefix + URL, body(), headers=SIGNED)).status == 202
+@pytest.mark.parametrize(
+    ("host", "prefix"), [("any.example", ""), ("t.loja.example", ""), ("any.example", "/t/loja")]
+)
+async def test_token_works_wherever_its_tenant_answers(
+    edge_world: EdgeWorld, host: str, prefix: str
+) -> None:
+    assert (
+        await edge_world.client(host=host).post(prefix + URL, body(), headers=SIGNED)
+    ).status == 202
 
 
 async def test_not_being_believed_always_reads_the_same(edge_world: EdgeWorld) -> None:
@@ -89,12 +125,16 @@ async def test_not_being_believed_always_reads_the_same(edge_world: EdgeWorld) -
         await client.post(URL, body()),
         await client.post("/api/v1/webhooks/signed/unknown-token", body(), headers=SIGNED),
         await client.post("/api/v1/webhooks/signed/" + "x" * 4_000, body(), headers=SIGNED),
-        await client.post(f"/api/v1/webhooks/open/{TOKEN}", body(), headers=SIGNED),  # a token of another gateway
+        # a token of another gateway
+        await client.post(f"/api/v1/webhooks/open/{TOKEN}", body(), headers=SIGNED),
         await client.post(f"/api/v1/webhooks/nobody/{TOKEN}", body(), headers=SIGNED),
         await client.post(f"/t/outra{URL}", body(), headers=SIGNED),
-        await edge_world.client(host="t.outra.example").post("/api/v1/webhooks/signed", body(), headers=SIGNED),
+        await edge_world.client(host="t.outra.example").post(
+            "/api/v1/webhooks/signed", body(), headers=SIGNED
+        ),
         await edge_world.client(host="t.loja.example").post("/api/v1/webhooks/signed", body()),
-        await edge_world.client(host="t.loja.example").post("/api/v1/webhooks/open", body()),  # proves nothing
+        # proves nothing
+        await edge_world.client(host="t.loja.example").post("/api/v1/webhooks/open", body()),
     ]
     assert {reply.status for reply in replies} == {401}
     assert len({reply.body for reply in replies}) == 1
@@ -130,12 +170,16 @@ async def test_unknown_token_costs_a_verification_too(edge_world: EdgeWorld) -> 
 
 
 async def test_own_host_takes_signed_deliveries_without_a_token(edge_world: EdgeWorld) -> None:
-    reply = await edge_world.client(host="t.loja.example").post("/api/v1/webhooks/signed", body(), headers=SIGNED)
+    reply = await edge_world.client(host="t.loja.example").post(
+        "/api/v1/webhooks/signed", body(), headers=SIGNED
+    )
     assert reply.status == 202
     assert edge_world.bus.events[0].integration == "vendas"
 
 
-async def test_one_secret_for_two_integrations_is_told_apart_by_products_or_refused(edge_world: EdgeWorld) -> None:
+async def test_one_secret_for_two_integrations_is_told_apart_by_products_or_refused(
+    edge_world: EdgeWorld,
+) -> None:
     a, b = integration("a", products=("42",)), integration("b", products=("43",))
     edge_world.tenants = (with_integrations(a, b), OTHER)
     client = edge_world.client(host="t.loja.example")
@@ -143,21 +187,29 @@ async def test_one_secret_for_two_integrations_is_told_apart_by_products_or_refu
     assert (await client.post("/api/v1/webhooks/signed", body(sale), headers=SIGNED)).status == 202
     assert edge_world.bus.events[0].integration == "b"
     unnamed = a_sale(products=[])
-    assert (await client.post("/api/v1/webhooks/signed", body(unnamed), headers=SIGNED)).status == 401
+    assert (
+        await client.post("/api/v1/webhooks/signed", body(unnamed), headers=SIGNED)
+    ).status == 401
 
 
 async def test_products_of_no_interest_are_skipped_and_counted(edge_world: EdgeWorld) -> None:
     edge_world.tenants = (with_integrations(integration("a", products=("42",))), OTHER)
     sales = a_sale(), a_sale(event_key="signed:HP2:approved", products=[Product(id="7")])
-    reply = await edge_world.client().post("/api/v1/webhooks/signed/a", body(*sales), headers=SIGNED)
+    reply = await edge_world.client().post(
+        "/api/v1/webhooks/signed/a", body(*sales), headers=SIGNED
+    )
     assert (reply.status, reply.json()["skipped"], len(reply.json()["events"])) == (202, 1, 1)
 
 
 async def test_gateway_that_sends_no_proof_lives_by_its_token(edge_world: EdgeWorld) -> None:
-    assert (await edge_world.client().post(f"/api/v1/webhooks/open/{OPEN_TOKEN}", body())).status == 202
+    assert (
+        await edge_world.client().post(f"/api/v1/webhooks/open/{OPEN_TOKEN}", body())
+    ).status == 202
 
 
-async def test_gateway_whose_package_is_not_installed_is_asked_to_come_again(edge_world: EdgeWorld) -> None:
+async def test_gateway_whose_package_is_not_installed_is_asked_to_come_again(
+    edge_world: EdgeWorld,
+) -> None:
     edge_world.tenants = (a_tenant(integrations=(integration("a"),)),)
     edge_world.gateways = {}
     client = edge_world.client()
@@ -177,44 +229,73 @@ async def test_missing_credentials_ask_the_gateway_to_come_again(edge_world: Edg
 async def test_suspended_tenants_sales_wait_at_the_gateway(edge_world: EdgeWorld) -> None:
     edge_world.tenants = (a_tenant(suspended=True), OTHER)
     reply = await edge_world.client().post(URL, body(), headers=SIGNED)
-    assert (reply.status, reply.headers["retry-after"], edge_world.bus.messages) == (503, "3600", [])
+    assert (reply.status, reply.headers["retry-after"], edge_world.bus.messages) == (
+        503,
+        "3600",
+        [],
+    )
     (told,) = edge_world.tally._refusing.untold(10)
     assert (told.reason, told.tenant, told.integration) == ("suspended", "loja", "vendas")
 
 
 @pytest.mark.parametrize("raw", [b"<html>", b"", b"\xff\xfe", b"BOOM"])
-async def test_verified_delivery_nobody_understands_is_kept_and_answered_2xx(edge_world: EdgeWorld, raw: bytes) -> None:
+async def test_verified_delivery_nobody_understands_is_kept_and_answered_2xx(
+    edge_world: EdgeWorld, raw: bytes
+) -> None:
     reply = await edge_world.client().post(URL, raw, headers=SIGNED)
     assert reply.status == 202
     assert reply.json() == {"events": [], "quarantined": True, "id": "kept-1"}
     [kept] = edge_world.quarantine.kept
-    assert (kept["tenant"], kept["integration"], kept["gateway"], kept["raw"]) == ("loja", "vendas", "signed", raw)
+    assert (kept["tenant"], kept["integration"], kept["gateway"], kept["raw"]) == (
+        "loja",
+        "vendas",
+        "signed",
+        raw,
+    )
     assert "maria" not in str(kept["reason"])
 
 
-async def test_what_an_adapter_gives_is_checked_before_it_is_published(edge_world: EdgeWorld) -> None:
+async def test_what_an_adapter_gives_is_checked_before_it_is_published(
+    edge_world: EdgeWorld,
+) -> None:
     reply = await edge_world.client().post(URL, b"FLOAT", headers=SIGNED)
     assert (reply.status, reply.json()["quarantined"], edge_world.bus.messages) == (202, True, [])
     [kept] = edge_world.quarantine.kept
     assert kept["reason"] == "adapter fault: `value` is of the wrong type"
 
 
-NEW_WORD = {"event": "PURCHASE_SETTLED", "status": "ignored", "event_key": "signed:HP1:ignored:PURCHASE_SETTLED"}
+NEW_WORD = {
+    "event": "PURCHASE_SETTLED",
+    "status": "ignored",
+    "event_key": "signed:HP1:ignored:PURCHASE_SETTLED",
+}
 
 
-async def test_a_sale_with_a_new_word_is_recorded_and_its_delivery_kept_for_the_fix(edge_world: EdgeWorld) -> None:
+async def test_a_sale_with_a_new_word_is_recorded_and_its_delivery_kept_for_the_fix(
+    edge_world: EdgeWorld,
+) -> None:
     client, raw = edge_world.client(), body(a_sale(**NEW_WORD))
     first, again = [(await client.post(URL, raw, headers=SIGNED)).json() for _ in range(2)]
     assert (first["events"][0]["status"], first["kept"]) == ("ignored", "kept-1")
     assert "kept" not in again, "a repeat is kept once"
     [kept] = edge_world.quarantine.kept
-    assert (kept["tenant"], kept["integration"], kept["gateway"], kept["raw"]) == ("loja", "vendas", "signed", raw)
+    assert (kept["tenant"], kept["integration"], kept["gateway"], kept["raw"]) == (
+        "loja",
+        "vendas",
+        "signed",
+        raw,
+    )
     assert len(edge_world.bus.messages) == 1
 
 
 @pytest.mark.parametrize("changes", [{}, NEW_WORD | {"order_id": None}])
-async def test_what_needs_no_fix_is_not_kept(edge_world: EdgeWorld, changes: dict[str, Any]) -> None:
-    assert "kept" not in (await edge_world.client().post(URL, body(a_sale(**changes)), headers=SIGNED)).json()
+async def test_what_needs_no_fix_is_not_kept(
+    edge_world: EdgeWorld, changes: dict[str, Any]
+) -> None:
+    assert (
+        "kept"
+        not in (await edge_world.client().post(URL, body(a_sale(**changes)), headers=SIGNED)).json()
+    )
     assert edge_world.quarantine.kept == []
 
 
@@ -224,11 +305,15 @@ async def test_a_copy_that_can_not_be_kept_costs_no_delivery(edge_world: EdgeWor
     assert (reply.status, len(edge_world.bus.messages)) == (202, 1)
 
 
-async def test_copies_of_one_word_are_bounded(edge_world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_copies_of_one_word_are_bounded(
+    edge_world: EdgeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sinal_hub.quarantine.new_words.MAX_COPIES", 3)
     client = edge_world.client()
     for order in range(5):
-        sale = a_sale(**NEW_WORD | {"order_id": f"HP{order}", "event_key": f"signed:HP{order}:ignored:NEW"})
+        sale = a_sale(
+            **NEW_WORD | {"order_id": f"HP{order}", "event_key": f"signed:HP{order}:ignored:NEW"}
+        )
         assert (await client.post(URL, body(sale), headers=SIGNED)).status == 202
     assert (len(edge_world.quarantine.kept), len(edge_world.bus.messages)) == (3, 5)
 
@@ -239,9 +324,14 @@ async def test_words_that_one_tenant_makes_up_take_no_place_of_another_s() -> No
 
     async def kept(tenant: str, word: str) -> bool:
         sale = a_sale(**NEW_WORD | {"event": word})
-        return await words.keep(SignedGateway(), [sale], tenant=tenant, integration="v", raw=b"{}") is not None
+        return (
+            await words.keep(SignedGateway(), [sale], tenant=tenant, integration="v", raw=b"{}")
+            is not None
+        )
 
-    assert [await kept("rival", f"WORD_{n}") for n in range(MAX_WORDS + 2)] == [True] * MAX_WORDS + [False] * 2
+    assert [await kept("rival", f"WORD_{n}") for n in range(MAX_WORDS + 2)] == [
+        True
+    ] * MAX_WORDS + [False] * 2
     assert await kept("loja", "PURCHASE_SETTLED")
 
 
@@ -252,7 +342,9 @@ async def test_delivery_that_can_not_be_kept_is_not_answered_2xx(edge_world: Edg
 
 
 async def test_unproven_delivery_is_never_kept(edge_world: EdgeWorld) -> None:
-    assert (await edge_world.client().post(URL, b"<html>", headers={"x-signature": "forged"})).status == 401
+    assert (
+        await edge_world.client().post(URL, b"<html>", headers={"x-signature": "forged"})
+    ).status == 401
     assert edge_world.quarantine.kept == []
 
 

@@ -1,4 +1,6 @@
-"""What `make` installs with: the Python that is chosen, the .venv that is kept or made anew, what is said."""
+"""What `make` installs with: the Python that is chosen, the .venv that is kept or made anew, what
+is said.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,18 @@ ROOT = Path(__file__).parents[2]
 def checkout(tmp_path: Path) -> Path:
     """A folder with what choosing a Python reads, and a PATH of its own beside it."""
     (tmp_path / "requirements").mkdir()
-    (tmp_path / "requirements" / "install.sh").write_text((ROOT / "requirements" / "install.sh").read_text())
-    (tmp_path / "requirements" / "install.py").write_text("import sys; print(sys.executable, *sys.argv[1:])")
+    (tmp_path / "requirements" / "install.sh").write_text(
+        (ROOT / "requirements" / "install.sh").read_text()
+    )
+    (tmp_path / "requirements" / "install.py").write_text(
+        "import sys; print(sys.executable, *sys.argv[1:])"
+    )
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     (tmp_path / "bin").mkdir()
     for name in ("sh", "sed", "dirname", "head", "grep"):
-        found = next(Path(folder, name) for folder in ("/usr/bin", "/bin") if Path(folder, name).exists())
+        found = next(
+            Path(folder, name) for folder in ("/usr/bin", "/bin") if Path(folder, name).exists()
+        )
         (tmp_path / "bin" / name).symlink_to(found)
     return tmp_path
 
@@ -55,7 +63,9 @@ def choose(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("version", ["3.8.18", "3.10.13", "3.15.0"])
-def test_a_python_that_is_not_promised_is_named_in_one_line_with_the_way_out(checkout: Path, version: str) -> None:
+def test_a_python_that_is_not_promised_is_named_in_one_line_with_the_way_out(
+    checkout: Path, version: str
+) -> None:
     pretender(checkout, "python3", version)
     for arguments in ([], ["python3"]):
         ran = choose(checkout, *arguments)
@@ -78,7 +88,9 @@ def test_where_python3_is_too_old_a_newer_one_beside_it_is_taken(checkout: Path)
     assert (ran.returncode, ran.stdout.split()[1:]) == (0, ["run"]), ran.stderr
 
 
-def test_the_python_of_the_venv_that_is_there_is_kept_unless_another_is_asked_for(checkout: Path) -> None:
+def test_the_python_of_the_venv_that_is_there_is_kept_unless_another_is_asked_for(
+    checkout: Path,
+) -> None:
     pretender(checkout, "python3", "3.10.13")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
     chosen = Path(choose(checkout).stdout.split()[0])
@@ -132,7 +144,12 @@ def test_a_folder_of_somebody_else_is_not_deleted(venv: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "machine", "libc", "said"),
     [
-        ("riscv", "riscv64", ("glibc", "2.40"), "on riscv64; the services come as wheels for Linux on x86-64 or ARM64"),
+        (
+            "riscv",
+            "riscv64",
+            ("glibc", "2.40"),
+            "on riscv64; the services come as wheels for Linux on x86-64 or ARM64",
+        ),
         ("musl", "x86_64", ("", ""), "another C library than glibc; Linux on"),
         ("old", "aarch64", ("glibc", "2.27"), "glibc 2.27; Linux on"),
     ],
@@ -146,16 +163,26 @@ def test_a_machine_without_wheels_is_named(
         install.check_machine("run")
 
 
-def test_a_lock_without_a_wheel_for_this_python_on_this_processor_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_without_a_wheel_for_this_python_on_this_processor_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     monkeypatch.setattr("platform.python_version_tuple", lambda: ("3", "14", "1"))
-    with pytest.raises(install.Unfit, match=r"starlark-pyo3, which tests need, .* Python 3\.14 on aarch64"):
+    with pytest.raises(
+        install.Unfit,
+        match=r"starlark-pyo3, which tests need, .* Python 3\.14 on "
+        r"aarch64",
+    ):
         install.check_machine("dev")
     install.check_machine("run")
 
 
-def test_a_python_without_ensurepip_is_told_which_package_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ensurepip" else object())
+def test_a_python_without_ensurepip_is_told_which_package_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "ensurepip" else object()
+    )
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(install.Unfit, match=rf"no ensurepip.*apt-get install python{version}-venv"):
         install.check_machine("run")
@@ -178,13 +205,19 @@ def test_uv_itself_is_installed_at_its_locked_version_with_hashes() -> None:
 
 def test_all_that_the_run_lock_holds_is_in_the_dev_lock() -> None:
     def pinned(lock: str) -> set[str]:
-        return {line.split(" ")[0] for line in install.LOCKS[lock].read_text().splitlines() if line[:1].isalnum()}
+        return {
+            line.split(" ")[0]
+            for line in install.LOCKS[lock].read_text().splitlines()
+            if line[:1].isalnum()
+        }
 
     assert pinned("run") <= pinned("dev")
 
 
 def test_versions_that_are_promised_are_the_ones_that_are_classified() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    classified = [line.rpartition(" ")[2] for line in project["classifiers"] if "Python :: 3." in line]
+    classified = [
+        line.rpartition(" ")[2] for line in project["classifiers"] if "Python :: 3." in line
+    ]
     assert classified == ["3.11", "3.12", "3.13", "3.14"]
     assert project["requires-python"] == ">=3.11,<3.15"

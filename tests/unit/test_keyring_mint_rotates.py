@@ -1,4 +1,6 @@
-"""The mint key rotates with a cut-over: old tokens are taken until they are retired, and nobody guesses new ones."""
+"""The mint key rotates with a cut-over: old tokens are taken until they are retired, and nobody
+guesses new ones.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ def test_who_has_only_the_old_key_can_not_compute_the_new() -> None:
     new = ROTATED.mint(*WORDS)
     assert BEFORE.mint(*WORDS) != new
     assert ROTATED.minted_before(*WORDS) == (BEFORE.mint(*WORDS),)
-    known = BEFORE.rotate_mint(now=1_796_000_000)  # with the very same file and the very same moment
+    # with the very same file and the very same moment
+    known = BEFORE.rotate_mint(now=1_796_000_000)
     assert new not in (known.mint(*WORDS), *known.minted_before(*WORDS))
 
 
@@ -96,7 +99,10 @@ def test_a_plan_says_nothing_of_the_keys_in_clear() -> None:
 def test_plans_of_the_release_before_have_no_earlier_keys() -> None:
     raw = json.loads(seal(compiled(BEFORE).plans[0], BEFORE))
     assert raw["plan"]["integrations"][0].pop("earlier_tokens_sha256") == []
-    assert IntegrationPlan(name="v", gateway="g", funnel="f", token_sha256="1").earlier_tokens_sha256 == ()
+    assert (
+        IntegrationPlan(name="v", gateway="g", funnel="f", token_sha256="1").earlier_tokens_sha256
+        == ()
+    )
 
 
 def test_the_file_is_one_that_the_release_before_reads() -> None:
@@ -110,7 +116,11 @@ def test_the_file_is_one_that_the_release_before_reads() -> None:
 def test_sealing_keys_and_mint_keys_rotate_apart() -> None:
     assert ROTATED.keys == BEFORE.keys
     both = ROTATED.rotate()
-    assert (both.mint_key, both.earlier, both.minted_at) == (ROTATED.mint_key, ROTATED.earlier, 1_796_000_000)
+    assert (both.mint_key, both.earlier, both.minted_at) == (
+        ROTATED.mint_key,
+        ROTATED.earlier,
+        1_796_000_000,
+    )
 
 
 def test_no_more_than_some_are_taken_at_once() -> None:
@@ -143,7 +153,9 @@ def test_the_commands_change_a_file(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert json.loads(file.read_bytes())["mint"] not in told.out
 
 
-def test_the_commands_say_what_they_need(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_say_what_they_need(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert rotate(mint=True) == retire(mint=True) == 2
     assert rotate(tmp_path / "none.json", mint=True) == 1
     file = tmp_path / "keyring.json"
@@ -152,7 +164,9 @@ def test_the_commands_say_what_they_need(tmp_path: Path, capsys: pytest.CaptureF
     assert "retire them first" in capsys.readouterr().err
 
 
-def test_a_server_key_is_shown_to_who_has_the_keyring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_key_is_shown_to_who_has_the_keyring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "keyring.json"
     file.write_bytes(ROTATED.to_json())
     assert server_key("default/curso", file) == 0
@@ -160,5 +174,9 @@ def test_a_server_key_is_shown_to_who_has_the_keyring(tmp_path: Path, capsys: py
     assert server_key("default/curso", file, rotation="2") == 0
     assert capsys.readouterr().out.strip() not in ("", minted(compiled(ROTATED))["server_key"])
     file.write_bytes(ROTATED.part_for("runtime").to_json())
-    assert [server_key("default/curso", file), server_key("curso", file), server_key("default/curso")] == [1, 2, 2]
+    assert [
+        server_key("default/curso", file),
+        server_key("curso", file),
+        server_key("default/curso"),
+    ] == [1, 2, 2]
     assert "has no mint key" in capsys.readouterr().err

@@ -1,8 +1,9 @@
-"""The kind cluster of `make e2e` and `tilt up`, and the script that makes it, where no container engine is.
+"""The kind cluster of `make e2e` and `tilt up`, and the script that makes it, where no container
+engine is.
 
-kind decodes its configuration strictly: a field that it does not know stops it. The fields here are those of
-`sigs.k8s.io/kind` v0.33.0, `pkg/apis/config/v1alpha4/types.go`, as far as the file may come to use them; the rules are
-those of `pkg/internal/apis/config/validate.go`.
+kind decodes its configuration strictly: a field that it does not know stops it. The fields here are
+those of `sigs.k8s.io/kind` v0.33.0, `pkg/apis/config/v1alpha4/types.go`, as far as the file may
+come to use them; the rules are those of `pkg/internal/apis/config/validate.go`.
 """
 
 from __future__ import annotations
@@ -86,18 +87,29 @@ def test_the_configuration_is_one_that_kind_takes(cluster: Cluster) -> None:
 
 def test_a_field_that_kind_does_not_know_is_seen() -> None:
     with pytest.raises(ValidationError, match="extraPortMapping"):
-        Cluster.model_validate(yaml.safe_load(CONFIG.read_text().replace("extraPortMappings", "extraPortMapping")))
+        Cluster.model_validate(
+            yaml.safe_load(CONFIG.read_text().replace("extraPortMappings", "extraPortMapping"))
+        )
 
 
 def test_every_node_port_that_the_tests_ask_is_mapped(cluster: Cluster) -> None:
     manifests = [
-        document for path in (E2E / "manifests").glob("*.yaml") for document in yaml.safe_load_all(path.read_text())
+        document
+        for path in (E2E / "manifests").glob("*.yaml")
+        for document in yaml.safe_load_all(path.read_text())
     ]
     services = [document for document in manifests if document and document["kind"] == "Service"]
-    asked = {port["nodePort"] for service in services for port in service["spec"]["ports"] if "nodePort" in port}
+    asked = {
+        port["nodePort"]
+        for service in services
+        for port in service["spec"]["ports"]
+        if "nodePort" in port
+    }
     mapped = {mapping.containerPort: mapping for mapping in cluster.nodes[0].extraPortMappings}
     assert asked == mapped.keys()
-    assert all(str(mapping.listenAddress) == "127.0.0.1" == address() for mapping in mapped.values())
+    assert all(
+        str(mapping.listenAddress) == "127.0.0.1" == address() for mapping in mapped.values()
+    )
     assert all(mapping.hostPort == port for port, mapping in mapped.items())
 
 
@@ -113,12 +125,16 @@ def programs(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("docker", "kind"):
         program = folder / name
-        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/asked\n[ "$1 $2" != "${{REFUSE:-}}" ]\n')
+        program.write_text(
+            f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/asked\n[ "$1 $2" != "${{REFUSE:-}}" ]\n'
+        )
         program.chmod(0o755)
     return folder
 
 
-def run(programs: Path, *arguments: str, **variables: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+def run(
+    programs: Path, *arguments: str, **variables: str
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """The script with these programs, and what it asked of them."""
     environment = {
         **os.environ,
@@ -146,22 +162,32 @@ def test_it_builds_makes_the_cluster_tests_and_deletes_it(programs: Path) -> Non
     done, asked = run(programs, "--collect-only", "-q", "--no-header")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_first_conversion.py" in done.stdout
-    builds = [line.partition("docker build -q ")[2] for line in asked if line.startswith("docker build")]
+    builds = [
+        line.partition("docker build -q ")[2] for line in asked if line.startswith("docker build")
+    ]
     assert builds == [
         "-f images/sinal.Dockerfile -t localhost/sinal:1 .",
-        "-f images/sandbox.Dockerfile -t localhost/sinal-sandbox:1 .",  # after what it is a layer over
+        # after what it is a layer over
+        "-f images/sandbox.Dockerfile -t localhost/sinal-sandbox:1 .",
         "-t localhost/sinal-previous:1 tests/e2e/previous",  # and this too
         "-f images/services.Dockerfile -t localhost/sinal-services:1 .",
     ]
     created, deleted = (
-        next(line for line in asked if line.startswith(f"kind {verb}")) for verb in ("create", "delete")
+        next(line for line in asked if line.startswith(f"kind {verb}"))
+        for verb in ("create", "delete")
     )
     assert "--config tests/e2e/kind.yaml" in created
-    assert deleted == asked[-1] == f"kind delete cluster --name {yaml.safe_load(CONFIG.read_text())['name']}"
+    assert (
+        deleted
+        == asked[-1]
+        == f"kind delete cluster --name {yaml.safe_load(CONFIG.read_text())['name']}"
+    )
 
 
 def test_a_cluster_of_that_name_that_somebody_works_in_stays(programs: Path) -> None:
-    """`make e2e` beside `tilt up` failed, rightly, and then deleted the cluster that it had not made."""
+    """`make e2e` beside `tilt up` failed, rightly, and then deleted the cluster that it had not
+    made.
+    """
     done, asked = run(programs, REFUSE="create cluster")
     assert done.returncode != 0
     assert asked[-1].startswith("kind create cluster")

@@ -1,4 +1,6 @@
-"""A claim outlives the request it was made for and ends before the broker gives its message to another worker."""
+"""A claim outlives the request it was made for and ends before the broker gives its message to
+another worker.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from sinal_operator.provision import desired
 
 
 @given(ack_wait_s=st.floats(5, 600), timeout_s=st.floats(0.1, 25))
-def test_every_accepted_setting_keeps_request_lease_and_ack_wait_in_order(ack_wait_s: float, timeout_s: float) -> None:
+def test_every_accepted_setting_keeps_request_lease_and_ack_wait_in_order(
+    ack_wait_s: float, timeout_s: float
+) -> None:
     try:
         settings = Settings(lane_ack_wait_s=ack_wait_s, graph_timeout_s=timeout_s)
     except ValidationError:

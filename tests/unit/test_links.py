@@ -1,4 +1,6 @@
-"""Links that people and programs broke: what they say of the ad is read, what they say of a person is not kept."""
+"""Links that people and programs broke: what they say of the ad is read, what they say of a person
+is not kept.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def test_a_broken_link_says_what_its_ad_wrote(case: dict[str, Any]) -> None:
     said = identity.ad_of(case["url"])
     assert (said.fbclid, said.utm) == (case["fbclid"], case["utm"])
     read = urls.read(case["url"])
-    assert (read.fbclid, read.utm) == (case["fbclid"], case["utm"]), "one rule, whichever way a link is gone through"
+    assert (read.fbclid, read.utm) == (case["fbclid"], case["utm"]), (
+        "one rule, whichever way a link is gone through"
+    )
 
 
 PARTS = (
@@ -65,5 +69,11 @@ async def test_every_tracking_door_reads_broken_links(edge_world: EdgeWorld) -> 
     await client.get(f"/api/v1/track/p.gif?funnel={PUBLIC_KEY}", headers={"referer": url})
     assert len(edge_world.bus.events) == 3
     for event in edge_world.bus.events:
-        assert (event.fbclid, event.utm.source, event.utm.medium) == (CASES[2]["fbclid"], "fb", "cpc")
-        assert event.click_id is not None and event.fbc is not None, "a visit with an fbclid is a click"
+        assert (event.fbclid, event.utm.source, event.utm.medium) == (
+            CASES[2]["fbclid"],
+            "fb",
+            "cpc",
+        )
+        assert event.click_id is not None and event.fbc is not None, (
+            "a visit with an fbclid is a click"
+        )

@@ -40,7 +40,11 @@ def test_its_fields_and_times_are_those_of_a_line() -> None:
         root.handlers[:], root.level = handlers, level
         structlog.reset_defaults()
     line = json.loads(stream.getvalue())
-    (parser,) = [one for one in example()["receivers"]["filelog"]["operators"] if one["type"] == "json_parser"]
+    (parser,) = [
+        one
+        for one in example()["receivers"]["filelog"]["operators"]
+        if one["type"] == "json_parser"
+    ]
     for part in ("timestamp", "severity"):
         assert parser[part]["parse_from"].removeprefix("attributes.") in line
     assert {"event", "tenant", "logger"} <= line.keys()

@@ -54,7 +54,12 @@ def test_what_looks_like_a_person_or_a_secret_is_masked(text: str) -> None:
     masked = logs.mask(f"failed for {text} at step 3")
     assert logs.MASK in masked
     assert masked.startswith("failed for ") and masked.endswith(" at step 3")
-    secret = text.removeprefix("Bearer ").removeprefix("/api/v1/webhooks/").removeprefix("nats://").split("@127")[0]
+    secret = (
+        text.removeprefix("Bearer ")
+        .removeprefix("/api/v1/webhooks/")
+        .removeprefix("nats://")
+        .split("@127")[0]
+    )
     assert secret not in masked
 
 
@@ -81,12 +86,22 @@ def test_digests_are_cut_short() -> None:
 
 def test_values_go_by_their_names_at_any_depth(lines: io.StringIO) -> None:
     structlog.get_logger("x").info(
-        "plan.read", access_token="a", config={"list": [{"email": "b"}], "ok": 1}, phone=11, tenant="loja", attempts=3
+        "plan.read",
+        access_token="a",
+        config={"list": [{"email": "b"}], "ok": 1},
+        phone=11,
+        tenant="loja",
+        attempts=3,
     )
     [line] = read(lines)
     assert line["access_token"] == line["phone"] == logs.MASK
     assert line["config"] == {"list": [{"email": logs.MASK}], "ok": 1}
-    assert (line["event"], line["tenant"], line["attempts"], line["level"]) == ("plan.read", "loja", 3, "info")
+    assert (line["event"], line["tenant"], line["attempts"], line["level"]) == (
+        "plan.read",
+        "loja",
+        3,
+        "info",
+    )
     assert line["timestamp"].endswith("Z")
 
 

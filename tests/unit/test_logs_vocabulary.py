@@ -1,4 +1,6 @@
-"""Log lines are named by one vocabulary: `room.what_happened`, a literal, with the rest in fields of their own."""
+"""Log lines are named by one vocabulary: `room.what_happened`, a literal, with the rest in fields
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
     """Every call of a logger in the runtime: place and call."""
     for path in sorted(RUNTIME.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS):
+            if not (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in LEVELS
+            ):
                 continue
             owner = node.func.value
             name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
@@ -45,12 +51,19 @@ def test_every_line_has_a_name_of_the_vocabulary() -> None:
         place
         for place, call in found
         if not (
-            len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and NAME.fullmatch(str(call.args[0].value))
+            len(call.args) == 1
+            and isinstance(call.args[0], ast.Constant)
+            and NAME.fullmatch(str(call.args[0].value))
         )
     ]
     assert bad == []
 
 
 def test_no_line_has_a_field_for_what_it_must_not_hold() -> None:
-    bad = [(place, word.arg) for place, call in calls() for word in call.keywords if word.arg in FORBIDDEN]
+    bad = [
+        (place, word.arg)
+        for place, call in calls()
+        for word in call.keywords
+        if word.arg in FORBIDDEN
+    ]
     assert bad == []

@@ -37,7 +37,13 @@ async def test_each_reader_says_how_old_a_survey_may_be() -> None:
     broker = Broker()
     surveys = Surveys(broker, clock=broker)
     fresh, patient = surveys.within(0), surveys.within(10)
-    for at, reader, looks in ((0, patient, 1), (9, patient, 1), (9, fresh, 2), (19, patient, 2), (19.5, patient, 3)):
+    for at, reader, looks in (
+        (0, patient, 1),
+        (9, patient, 1),
+        (9, fresh, 2),
+        (19, patient, 2),
+        (19.5, patient, 3),
+    ):
         broker.at = at
         assert (await reader.survey(ages=True)).births == {"loja": BORN}
         assert broker.looks == looks

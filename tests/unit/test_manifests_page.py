@@ -1,4 +1,6 @@
-"""The reference of the kinds begins with examples: they are whole and right, and the tables speak in words."""
+"""The reference of the kinds begins with examples: they are whole and right, and the tables speak
+in words.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ PAGE = manifests_page()
 
 
 def _schema(kind: str) -> dict[str, Any]:
-    crd = yaml.safe_load((CRDS / "manifests" / f"sinal.dev_{kind}.yaml").read_text(encoding="utf-8"))
+    crd = yaml.safe_load(
+        (CRDS / "manifests" / f"sinal.dev_{kind}.yaml").read_text(encoding="utf-8")
+    )
     schema: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return schema
 
@@ -31,7 +35,9 @@ def _written(path: str, value: Any) -> set[str]:
     return found
 
 
-def test_the_examples_are_one_shop_that_the_checker_finds_nothing_in(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_are_one_shop_that_the_checker_finds_nothing_in(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit) as ended:
         app(["manifests", "check", str(EXAMPLES)])
     told = capsys.readouterr()
@@ -43,7 +49,11 @@ def test_the_examples_are_one_shop_that_the_checker_finds_nothing_in(capsys: pyt
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_example_shows_every_field_of_its_kind(kind: str) -> None:
     (path,) = [path for path in EXAMPLES.glob("*.yaml") if path.stem == kind.removesuffix("s")]
-    (shown,) = [one for one in yaml.safe_load_all(path.read_text()) if one["apiVersion"].startswith("sinal.dev/")]
+    (shown,) = [
+        one
+        for one in yaml.safe_load_all(path.read_text())
+        if one["apiVersion"].startswith("sinal.dev/")
+    ]
     there = {name for name, _, _ in fields("", _schema(kind)["properties"]["spec"])}
     assert _written("", shown["spec"]) == there
 

@@ -68,7 +68,14 @@ def sale_event(status: str = "approved", **fields: Any) -> Event:
 
 @pytest.mark.parametrize(
     ("score", "decision"),
-    [(1.0, "match"), (0.85, "match"), (0.8499, "review"), (0.60, "review"), (0.5999, "unmatched"), (0.0, "unmatched")],
+    [
+        (1.0, "match"),
+        (0.85, "match"),
+        (0.8499, "review"),
+        (0.60, "review"),
+        (0.5999, "unmatched"),
+        (0.0, "unmatched"),
+    ],
 )
 def test_thresholds(score: float, decision: str) -> None:
     assert rules.decide(score, MatchingPlan()) == decision
@@ -90,7 +97,17 @@ def test_statuses_that_meta_hears_of(status: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", ["completed", "refused", "canceled", "expired", "overdue", "refunded", "chargeback", "chargeback_won"]
+    "status",
+    [
+        "completed",
+        "refused",
+        "canceled",
+        "expired",
+        "overdue",
+        "refunded",
+        "chargeback",
+        "chargeback_won",
+    ],
 )
 def test_statuses_that_meta_does_not_hear_of(status: str) -> None:
     assert rules.sale_rules(TENANT, FUNNEL, sale_event(status)) == rules.withhold("policy")
@@ -105,7 +122,12 @@ def test_renewals_follow_the_setting(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("decision", "plan", "may_wait", "expected"),
     [
-        ("match", {"unmatched": "Drop", "review": "Hold", "wait_for_click_s": 9}, True, ("send", None)),
+        (
+            "match",
+            {"unmatched": "Drop", "review": "Hold", "wait_for_click_s": 9},
+            True,
+            ("send", None),
+        ),
         ("review", {"review": "Send"}, True, ("send", None)),
         ("review", {"review": "Hold", "wait_for_click_s": 9}, True, ("withhold", "review")),
         ("unmatched", {"unmatched": "Send"}, True, ("send", None)),
@@ -113,17 +135,29 @@ def test_renewals_follow_the_setting(fields: dict[str, Any]) -> None:
         ("unmatched", {"unmatched": "Send", "wait_for_click_s": 9}, True, ("wait", None)),
         ("unmatched", {"unmatched": "Drop", "wait_for_click_s": 9}, True, ("wait", None)),
         ("unmatched", {"unmatched": "Send", "wait_for_click_s": 9}, False, ("send", None)),
-        ("unmatched", {"unmatched": "Drop", "wait_for_click_s": 9}, False, ("withhold", "unmatched")),
+        (
+            "unmatched",
+            {"unmatched": "Drop", "wait_for_click_s": 9},
+            False,
+            ("withhold", "unmatched"),
+        ),
     ],
 )
 def test_policies(decision: rules.Decision, plan: Any, may_wait: bool, expected: Any) -> None:
-    verdict = rules.match_rules(rules.Verdict("send"), decision, MatchingPlan(**plan), may_wait=may_wait)
+    verdict = rules.match_rules(
+        rules.Verdict("send"), decision, MatchingPlan(**plan), may_wait=may_wait
+    )
     assert (verdict.action, verdict.reason) == expected
 
 
 @pytest.mark.parametrize(
     ("decision", "review", "used"),
-    [("match", "Hold", True), ("review", "Send", True), ("review", "Hold", False), ("unmatched", "Send", False)],
+    [
+        ("match", "Hold", True),
+        ("review", "Send", True),
+        ("review", "Hold", False),
+        ("unmatched", "Send", False),
+    ],
 )
 def test_whose_click_data_goes_along(decision: rules.Decision, review: Any, used: bool) -> None:
     assert rules.uses_click(decision, MatchingPlan(review=review)) is used
@@ -145,7 +179,14 @@ def test_consent_is_the_events_then_the_clicks_then_the_default(
 def test_a_click_is_never_sent_even_if_the_funnel_names_it() -> None:
     funnel = msgspec.structs.replace(FUNNEL, events={"click": "Lead"})
     click = Event(
-        id="e", key="k", kind="click", tenant="loja", funnel="curso", received_at=0, occurred_at=0, source="browser"
+        id="e",
+        key="k",
+        kind="click",
+        tenant="loja",
+        funnel="curso",
+        received_at=0,
+        occurred_at=0,
+        source="browser",
     )
     assert rules.visit_rules(TENANT, funnel, click) == rules.withhold("policy")
 
@@ -172,7 +213,13 @@ def test_money_is_rounded_half_up_and_never_through_floats() -> None:
 
 def _pack(event: Event, name: str) -> Any:
     return pack(
-        TENANT, FUNNEL, event, rules.Verdict("send", None, name), click=None, conversion_id=7, now=datetime.now(UTC)
+        TENANT,
+        FUNNEL,
+        event,
+        rules.Verdict("send", None, name),
+        click=None,
+        conversion_id=7,
+        now=datetime.now(UTC),
     )
 
 
@@ -206,8 +253,14 @@ def test_a_visit_is_sent_under_the_pixels_id() -> None:
 
 
 def test_the_evidence_of_an_order_does_not_depend_on_the_sequence() -> None:
-    one = subject_of(sale_event(tracking=msgspec.to_builtins(Tracking(click_id="c1", fbc="fb.1.1700000000000.XyZ"))))
-    other = subject_of(sale_event("pending", customer=msgspec.to_builtins(Customer(ph=["p"], em=["z"]))))
+    one = subject_of(
+        sale_event(
+            tracking=msgspec.to_builtins(Tracking(click_id="c1", fbc="fb.1.1700000000000.XyZ"))
+        )
+    )
+    other = subject_of(
+        sale_event("pending", customer=msgspec.to_builtins(Customer(ph=["p"], em=["z"])))
+    )
     assert one.merged(other) == other.merged(one) == other.merged(one).merged(one)
     assert one.merged(other).emails == sorted([EMAIL, "z"])
     assert one.fbclids == ["XyZ"]
@@ -236,8 +289,18 @@ def test_the_click_id_inside_metas_cookie(fbc: str | None, fbclid: str | None) -
         (1_790_000_040_000, 2_500, 1_790_000_042_500),
         (1_790_000_040_000, -2_500, 1_790_000_040_000),
     ],
-    ids=["to-the-millisecond", "to-the-second", "to-the-minute", "but-not-after-it-was-heard", "by-a-fast-clock"],
+    ids=[
+        "to-the-millisecond",
+        "to-the-second",
+        "to-the-minute",
+        "but-not-after-it-was-heard",
+        "by-a-fast-clock",
+    ],
 )
-def test_a_sale_is_as_late_as_its_gateways_time_can_mean(told: int, heard_after_ms: int, meant: int) -> None:
-    event = msgspec.structs.replace(sale_event(), occurred_at=told, received_at=told + heard_after_ms)
+def test_a_sale_is_as_late_as_its_gateways_time_can_mean(
+    told: int, heard_after_ms: int, meant: int
+) -> None:
+    event = msgspec.structs.replace(
+        sale_event(), occurred_at=told, received_at=told + heard_after_ms
+    )
     assert subject_of(event).bought_at == meant

@@ -12,7 +12,9 @@ from sinal_hub.model.events import Event
 from tests.support.fix_ingest import a_sale, a_tenant
 
 
-def ruled(value: str | None, *, status: str = "approved", **funnel: object) -> tuple[str, str | None]:
+def ruled(
+    value: str | None, *, status: str = "approved", **funnel: object
+) -> tuple[str, str | None]:
     """What the funnel's rules make of a sale: what is done, and why not."""
     known = FunnelPlan(
         name="curso",

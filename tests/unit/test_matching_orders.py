@@ -22,9 +22,17 @@ LADDER = (
     ("refunded", "chargeback"),
     ("chargeback_won",),
 )
-NOTICES = ("subscription_renewed", "subscription_past_due", "subscription_canceled", "subscription_changed", "ignored")
+NOTICES = (
+    "subscription_renewed",
+    "subscription_past_due",
+    "subscription_canceled",
+    "subscription_changed",
+    "ignored",
+)
 STEP = {status: step for step, group in enumerate(LADDER) for status in group}
-events = st.lists(st.tuples(st.sampled_from([*STEP, *NOTICES]), st.integers(0, 5)), min_size=1, max_size=8)
+events = st.lists(
+    st.tuples(st.sampled_from([*STEP, *NOTICES]), st.integers(0, 5)), min_size=1, max_size=8
+)
 
 
 def _end(sequence: list[tuple[str, int]]) -> OrderState:
@@ -42,12 +50,16 @@ def test_it_never_goes_back(sequence: list[tuple[str, int]]) -> None:
         assert after.rank >= state.rank
         assert (move == "moved") == (after != state)
         overtaken = status == "approved" and state.status in ("completed", "chargeback_won")
-        assert (move == "out_of_order") == (status in RANK and RANK[status] < state.rank and not overtaken)
+        assert (move == "out_of_order") == (
+            status in RANK and RANK[status] < state.rank and not overtaken
+        )
         state = after
 
 
 @given(events, st.randoms())
-def test_the_final_state_does_not_depend_on_the_sequence(sequence: list[tuple[str, int]], random: object) -> None:
+def test_the_final_state_does_not_depend_on_the_sequence(
+    sequence: list[tuple[str, int]], random: object
+) -> None:
     shuffled = list(sequence)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert _end(shuffled) == _end(sequence)
@@ -58,7 +70,9 @@ def test_a_repeat_changes_nothing(sequence: list[tuple[str, int]]) -> None:
     assert _end([*sequence, *sequence]) == _end(sequence)
 
 
-@pytest.mark.parametrize(("lower", "higher"), [(a, b) for a in STEP for b in STEP if STEP[a] < STEP[b]])
+@pytest.mark.parametrize(
+    ("lower", "higher"), [(a, b) for a in STEP for b in STEP if STEP[a] < STEP[b]]
+)
 def test_every_step_of_the_contract_is_up(lower: str, higher: str) -> None:
     for pair in ([(lower, 1), (higher, 2)], [(higher, 1), (lower, 2)]):
         assert _end(pair).status == higher

@@ -1,4 +1,6 @@
-"""Scores of the contract: certain, near, falling with time, adding up, and lowered where several visitors fit."""
+"""Scores of the contract: certain, near, falling with time, adding up, and lowered where several
+visitors fit.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,12 @@ def chosen(found: Score) -> str | None:
         ({"phones": ["p"]}, {"phones": ["p"]}, "phone", 1.0),
         ({"fbcs": ["fb.1.1.A"]}, {"fbc": "fb.1.1.A"}, "fbc", 0.95),
         ({"fbclids": ["A"]}, {"fbclid": "A"}, "fbclid", 0.95),
-        ({"ips": ["i"], "user_agents": ["u"]}, {"ip": "i", "user_agent": "u"}, "ip_user_agent", 0.85),
+        (
+            {"ips": ["i"], "user_agents": ["u"]},
+            {"ip": "i", "user_agent": "u"},
+            "ip_user_agent",
+            0.85,
+        ),
     ],
 )
 def test_the_scores_of_the_contract(said: Any, known: Any, rule: str, expected: float) -> None:
@@ -83,7 +90,8 @@ def test_our_own_id_beats_the_clocks() -> None:
 
 
 @given(st.integers(0, 40 * HOUR), st.integers(0, 40 * HOUR))
-@example(6_658_681, 8_406_273)  # the pair had faded below what its halves say one by one, and was still taken
+# the pair had faded below what its halves say one by one, and was still taken
+@example(6_658_681, 8_406_273)
 def test_address_and_browser_are_worth_less_with_time(one: int, other: int) -> None:
     near, far = sorted((one, other))
     subject = sale(ips=["i"], user_agents=["u"])
@@ -95,7 +103,12 @@ def test_address_and_browser_are_worth_less_with_time(one: int, other: int) -> N
 
 @pytest.mark.parametrize(
     ("age", "decision"),
-    [(30 * MINUTE, "match"), (31 * MINUTE, "review"), (6 * HOUR, "unmatched"), (3 * DAY, "unmatched")],
+    [
+        (30 * MINUTE, "match"),
+        (31 * MINUTE, "review"),
+        (6 * HOUR, "unmatched"),
+        (3 * DAY, "unmatched"),
+    ],
 )
 def test_half_an_hour_is_the_limit_of_a_match_by_address(age: int, decision: str) -> None:
     _, found = score(sale(ips=["i"], user_agents=["u"]), click(before=age, ip="i", user_agent="u"))
@@ -113,7 +126,9 @@ def test_weak_signals_add_up_as_independent_evidence() -> None:
 
 
 def test_source_and_medium_alone_say_nothing() -> None:
-    assert score(sale(utms=["source=fb", "medium=cpc"]), click(utm=Utm(source="fb", medium="cpc"))) == ("none", 0.0)
+    assert score(
+        sale(utms=["source=fb", "medium=cpc"]), click(utm=Utm(source="fb", medium="cpc"))
+    ) == ("none", 0.0)
 
 
 hints = st.fixed_dictionaries(
@@ -129,7 +144,9 @@ hints = st.fixed_dictionaries(
 
 @given(hints, st.integers(31 * MINUTE, 20 * HOUR))
 def test_hints_never_make_a_match(said: Any, age: int) -> None:
-    candidate = click(before=age, ip="i", user_agent="u", products=["p"], utm=Utm(campaign="x", content="y"))
+    candidate = click(
+        before=age, ip="i", user_agent="u", products=["p"], utm=Utm(campaign="x", content="y")
+    )
     assert score(sale(**said), candidate)[1] < PLAN.match_threshold
 
 
@@ -139,7 +156,8 @@ def test_a_shared_address_makes_no_match(visitors: int, agent: str) -> None:
     subject = sale(ips=["i"], user_agents=["u"], utms=["campaign=x"], products=["p"])
     ours = click("ours", ip="i", user_agent="u", utm=Utm(campaign="x"), products=["p"])
     others = [
-        click(f"o{n}", ip="i", user_agent=agent, utm=Utm(campaign="x"), products=["p"]) for n in range(visitors - 1)
+        click(f"o{n}", ip="i", user_agent=agent, utm=Utm(campaign="x"), products=["p"])
+        for n in range(visitors - 1)
     ]
     assert score(subject, ours, *others)[1] < PLAN.match_threshold
 
@@ -182,7 +200,10 @@ def test_another_persons_email_turns_a_match_by_address_into_a_review() -> None:
 
 def test_disagreement_is_shown() -> None:
     found = best(sale(click_ids=["c1"], emails=["ana"]), [click(emails=["bia"])], PLAN)
-    assert [(signal.name, signal.agrees) for signal in found.signals][:2] == [("click_id", True), ("email", False)]
+    assert [(signal.name, signal.agrees) for signal in found.signals][:2] == [
+        ("click_id", True),
+        ("email", False),
+    ]
 
 
 anything = st.builds(
@@ -220,10 +241,16 @@ def test_scores_are_bounded_and_do_not_depend_on_the_sequence(
     expected = best(subject, ordered, PLAN)
     random.shuffle(ordered)
     again = best(subject, ordered, PLAN)
-    assert (chosen(again), again.score, again.rule) == (chosen(expected), expected.score, expected.rule)
+    assert (chosen(again), again.score, again.rule) == (
+        chosen(expected),
+        expected.score,
+        expected.rule,
+    )
 
 
 @given(buyers, anything)
-def test_a_competitor_that_fits_as_well_never_raises_the_score(subject: Subject, candidate: Candidate) -> None:
+def test_a_competitor_that_fits_as_well_never_raises_the_score(
+    subject: Subject, candidate: Candidate
+) -> None:
     rival = msgspec.structs.replace(candidate, click_id="rival")
     assert best(subject, [candidate, rival], PLAN).score <= best(subject, [candidate], PLAN).score

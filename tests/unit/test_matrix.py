@@ -11,7 +11,9 @@ import pytest
 from requirements import matrix
 from requirements.install import WITHOUT_A_WHEEL
 
-NONE = "Because {0}==1.2 has no usable wheels and you require {0}==1.2, we can conclude nothing good."
+NONE = (
+    "Because {0}==1.2 has no usable wheels and you require {0}==1.2, we can conclude nothing good."
+)
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, code: int, said: str = "") -> list[list[str]]:
@@ -26,7 +28,9 @@ def answering(monkeypatch: pytest.MonkeyPatch, code: int, said: str = "") -> lis
     return given
 
 
-def test_wheels_are_asked_for_with_the_locks_hashes_and_without_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wheels_are_asked_for_with_the_locks_hashes_and_without_sources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     given = answering(monkeypatch, 0)
     assert matrix.wheels("run", "aarch64", "3.14").word == "ok"
     (command,) = given
@@ -47,7 +51,9 @@ def test_a_missing_wheel_fails_unless_it_is_known_and_a_known_one_that_appears_f
     assert "strike it" in matrix.wheels(*cell).detail
 
 
-def test_the_newest_patch_of_each_promised_python_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_newest_patch_of_each_promised_python_is_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for version in ("3.10.13", "3.12.1", "3.12.10", "3.13.0"):
         python = tmp_path / "versions" / version / "bin" / "python3"
         python.parent.mkdir(parents=True)

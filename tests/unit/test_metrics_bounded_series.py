@@ -60,7 +60,10 @@ def test_a_request_of_nobody_takes_no_place(registry: CollectorRegistry) -> None
     counter = Counter("seen", "Seen.", ("tenant",), registry=registry)
     for slug in ("", "a", "b", "c"):
         counter.labels(slug).inc()
-    shown = {slug: registry.get_sample_value("seen_total", {"tenant": slug}) for slug in ("", "a", "b", "c", OTHER)}
+    shown = {
+        slug: registry.get_sample_value("seen_total", {"tenant": slug})
+        for slug in ("", "a", "b", "c", OTHER)
+    }
     assert shown == {"": 1, "a": 1, "b": 1, "c": None, OTHER: 1}
 
 
@@ -90,12 +93,15 @@ def test_gauges_of_the_rest_are_merged_and_not_overwritten(registry: CollectorRe
 
 
 def test_every_metric_with_a_tenant_or_a_destination_is_bounded() -> None:
-    declared = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
+    declared = [
+        metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)
+    ]
     assert len(declared) > 15
     open_ended = {
         metric._name
         for metric in declared
-        if {"tenant", "destination"} & set(metric._labelnames) and not isinstance(metric, Counter | Gauge | Histogram)
+        if {"tenant", "destination"} & set(metric._labelnames)
+        and not isinstance(metric, Counter | Gauge | Histogram)
     }
     assert open_ended == set()
 

@@ -1,4 +1,6 @@
-"""What waits is shown by tenant and role, goes to 0 when it is worked off, and disappears with its tenant."""
+"""What waits is shown by tenant and role, goes to 0 when it is worked off, and disappears with its
+tenant.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,18 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def plan(slug: str, *suspended: bool) -> TenantPlan:
     """A tenant with integrations, of which some are suspended."""
     hooks = (
-        IntegrationPlan(name=f"h{number}", gateway="hotmart", funnel="curso", token_sha256=f"{number}", suspended=one)
+        IntegrationPlan(
+            name=f"h{number}",
+            gateway="hotmart",
+            funnel="curso",
+            token_sha256=f"{number}",
+            suspended=one,
+        )
         for number, one in enumerate(suspended)
     )
-    return TenantPlan(slug=slug, namespace="default", name=slug, uid=slug, integrations=tuple(hooks))
+    return TenantPlan(
+        slug=slug, namespace="default", name=slug, uid=slug, integrations=tuple(hooks)
+    )
 
 
 @dataclass
@@ -30,7 +40,9 @@ class World:
     """Broker, plans and clock of a test."""
 
     waiting: list[Depth] = field(default_factory=list)
-    tenants: dict[str, TenantPlan] = field(default_factory=lambda: {slug: plan(slug) for slug in ("q-loja", "q-outra")})
+    tenants: dict[str, TenantPlan] = field(
+        default_factory=lambda: {slug: plan(slug) for slug in ("q-loja", "q-outra")}
+    )
     away: bool = False
 
     @property
@@ -50,7 +62,10 @@ class World:
 def shown(tenant: str, role: str) -> tuple[float | None, float | None]:
     labels = {"tenant": tenant, "role": role}
     names = ("sinal_queue_depth", "sinal_queue_oldest_seconds")
-    return (REGISTRY.get_sample_value(names[0], labels), REGISTRY.get_sample_value(names[1], labels))
+    return (
+        REGISTRY.get_sample_value(names[0], labels),
+        REGISTRY.get_sample_value(names[1], labels),
+    )
 
 
 def at(second: int) -> datetime:
@@ -96,11 +111,15 @@ async def test_whose_integrations_are_suspended_is_shown_while_they_are() -> Non
     def counted(tenant: str) -> float | None:
         return REGISTRY.get_sample_value("sinal_integrations_suspended", {"tenant": tenant})
 
-    world = World(tenants={"q-loja": plan("q-loja", True, False, True), "q-outra": plan("q-outra", False)})
+    world = World(
+        tenants={"q-loja": plan("q-loja", True, False, True), "q-outra": plan("q-outra", False)}
+    )
     queues = Queues(world, world, clock=world)
     await queues.look()
     assert (counted("q-loja"), counted("q-outra")) == (2, None)
-    world.tenants = {"q-outra": msgspec.structs.replace(plan("q-outra", False, False), suspended=True)}
+    world.tenants = {
+        "q-outra": msgspec.structs.replace(plan("q-outra", False, False), suspended=True)
+    }
     await queues.look()
     assert (counted("q-loja"), counted("q-outra")) == (None, 2)
     world.tenants = {}

@@ -1,4 +1,6 @@
-"""The page of metrics is what the code declares, and the names that dashboards rely on are there."""
+"""The page of metrics is what the code declares, and the names that dashboards rely on are
+there.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +40,8 @@ def test_the_contract_is_declared(name: str) -> None:
 
 
 def test_the_page_is_made_from_the_code() -> None:
-    assert (DOCS / "operators" / "metrics.md").read_text(encoding="utf-8").endswith("\n" + metrics_page()), (
-        "run: make docs"
-    )
+    assert (
+        (DOCS / "operators" / "metrics.md")
+        .read_text(encoding="utf-8")
+        .endswith("\n" + metrics_page())
+    ), "run: make docs"

@@ -1,4 +1,6 @@
-"""Conditions: nothing changes while nothing changes, times move with statuses only, others' conditions stay."""
+"""Conditions: nothing changes while nothing changes, times move with statuses only, others'
+conditions stay.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict, find, merged
+from sinal_operator.cluster.conditions import (
+    CREDENTIALS,
+    PAUSED,
+    PROVISIONED,
+    READY,
+    Verdict,
+    find,
+    merged,
+)
 from sinal_operator.cluster.event_recorder import turn
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -37,7 +47,9 @@ def ready(state: Any = "True", reason: str = "Ready", message: str = "fine") -> 
     return Verdict(READY, state, reason, message)
 
 
-def write(current: list[dict[str, Any]], *found: Verdict, at: datetime = NOW, **options: Any) -> list[dict[str, Any]]:
+def write(
+    current: list[dict[str, Any]], *found: Verdict, at: datetime = NOW, **options: Any
+) -> list[dict[str, Any]]:
     return merged(current, found, **{"generation": 1, "now": at, **options})
 
 
@@ -48,17 +60,23 @@ def test_the_same_verdicts_later_give_the_same_list(found: list[Verdict], partia
 
 
 @given(verdicts, verdicts)
-def test_conditions_of_other_writers_are_never_touched(first: list[Verdict], then: list[Verdict]) -> None:
+def test_conditions_of_other_writers_are_never_touched(
+    first: list[Verdict], then: list[Verdict]
+) -> None:
     assert ALIEN in write(write([ALIEN], *first), *then, at=LATER)
 
 
 @given(verdicts, verdicts)
-def test_the_transition_time_moves_exactly_with_the_status(first: list[Verdict], then: list[Verdict]) -> None:
+def test_the_transition_time_moves_exactly_with_the_status(
+    first: list[Verdict], then: list[Verdict]
+) -> None:
     before = write([], *first)
     for condition in write(before, *then, at=LATER):
         old = find(before, condition["type"])
         moved = old.get("status") != condition["status"]
-        assert condition["lastTransitionTime"] == ("2026-11-22T13:00:00Z" if moved else old["lastTransitionTime"])
+        assert condition["lastTransitionTime"] == (
+            "2026-11-22T13:00:00Z" if moved else old["lastTransitionTime"]
+        )
 
 
 def test_a_condition_says_which_generation_it_judged() -> None:
@@ -81,11 +99,18 @@ def test_a_message_of_any_length_fits_into_the_schema() -> None:
 def test_an_event_tells_of_a_change_of_ready_once() -> None:
     bad = write([], ready("False", "SecretNotFound", "create it"))
     assert turn([], bad) == ("Warning", "SecretNotFound", "create it")
-    assert turn(bad, write(bad, ready("False", "SecretNotFound", "create it, please"), at=LATER)) is None
+    assert (
+        turn(bad, write(bad, ready("False", "SecretNotFound", "create it, please"), at=LATER))
+        is None
+    )
     assert turn(bad, write(bad, ready())) == ("Normal", "Ready", "fine")
     assert turn([], write([], ready("Unknown", "Pending"))) is None
     assert turn([], write([], ready())) is None
-    assert turn(write([], ready("True", "Suspended")), write([], ready())) == ("Normal", "Ready", "fine")
+    assert turn(write([], ready("True", "Suspended")), write([], ready())) == (
+        "Normal",
+        "Ready",
+        "fine",
+    )
 
 
 def test_deleting_is_no_news_to_who_deletes() -> None:

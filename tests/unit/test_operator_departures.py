@@ -11,7 +11,9 @@ from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.provision import Retired, TenantReport
 
 
-def tenant(name: str, *, uid: str | None = None, leaving: bool = True, **spec: Any) -> dict[str, Any]:
+def tenant(
+    name: str, *, uid: str | None = None, leaving: bool = True, **spec: Any
+) -> dict[str, Any]:
     gone = {"deletionTimestamp": "2026-11-22T12:00:00Z"} if leaving else {}
     return {
         "apiVersion": "sinal.dev/v1alpha1",
@@ -76,7 +78,10 @@ async def test_nobody_is_let_go_before_nats_has_said_whose_plan_it_has() -> None
     (one,) = found.retired()
     assert one.uid == "uid-leaver"
     assert await found.outcome("uid-leaver", 0) is None
-    found.reported((one,), {"shop": TenantReport(slug="shop", result="foreign", reasons=("it was left alone",))})
+    found.reported(
+        (one,),
+        {"shop": TenantReport(slug="shop", result="foreign", reasons=("it was left alone",))},
+    )
     assert await found.outcome("uid-leaver", 0) == "it was left alone"
 
 
@@ -128,7 +133,9 @@ async def test_who_was_released_and_is_gone_is_not_taken_up_again() -> None:
 
 
 async def test_a_namesake_waits_for_its_predecessor_to_be_gone() -> None:
-    """Deleted and created again before we looked: what the first one left would be a stranger's to the second."""
+    """Deleted and created again before we looked: what the first one left would be a stranger's to
+    the second.
+    """
     object_cache = ObjectCache()
     object_cache.put(tenant("a", uid="first"))
     found = Finalization(object_cache)

@@ -1,4 +1,7 @@
-"""One operator works at a time, whatever requests are slow, lost or refused; and one always does in the end."""
+"""One operator works at a time, whatever requests are slow, lost or refused.
+
+And one always does in the end.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ class Server:
         self.requests += 1
         if new == (self.lease is not None):
             raise Refused(409 if new else 404, "lease", "exists" if new else "not found")
-        if self.lease and body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+        if (
+            self.lease
+            and body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]
+        ):
             raise Refused(409, "lease", "the object has been modified")
         version = str(next(self._versions))
         self.lease = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
@@ -58,7 +64,9 @@ class Server:
 class Wire(Client):
     """A candidate's way to the server; `trouble` says what happens to the next request."""
 
-    def __init__(self, server: Server, trouble: Callable[[], tuple[float, str]] = lambda: (0.0, "")) -> None:
+    def __init__(
+        self, server: Server, trouble: Callable[[], tuple[float, str]] = lambda: (0.0, "")
+    ) -> None:
         super().__init__()
         self.server, self.trouble = server, trouble
 
@@ -87,7 +95,9 @@ class Wire(Client):
 
 def candidate(wire: Wire, identity: str = "a") -> LeaderElection:
     clock = asyncio.get_running_loop().time
-    return LeaderElection(wire, namespace="sinal", name="sinal-operator", identity=identity, clock=clock)
+    return LeaderElection(
+        wire, namespace="sinal", name="sinal-operator", identity=identity, clock=clock
+    )
 
 
 def in_virtual_time(test: Callable[[], Any]) -> Callable[[], None]:
@@ -240,7 +250,8 @@ async def test_a_holder_asks_once_a_period() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [(403, "grant get, create and update of leases there"), (404, "correct SINAL_LEASE_NAMESPACE")]
+    ("status", "says"),
+    [(403, "grant get, create and update of leases there"), (404, "correct SINAL_LEASE_NAMESPACE")],
 )
 def test_a_lease_that_cannot_be_used_is_told_once_with_the_way_out(
     status: int, says: str, caplog: pytest.LogCaptureFixture
@@ -271,7 +282,9 @@ def test_never_two_at_a_time_and_one_in_the_end(seed: int, candidates: int, badn
         def trouble() -> tuple[float, str]:
             if calm or dice.random() >= badness:
                 return dice.random() * 0.2, ""
-            return dice.choice((0.05, 1.0, 3.0, 30.0)), dice.choice(("", "lost", "refused", "unanswered"))
+            return dice.choice((0.05, 1.0, 3.0, 30.0)), dice.choice(
+                ("", "lost", "refused", "unanswered")
+            )
 
         living: dict[int, LeaderElection] = {}
 
@@ -297,7 +310,8 @@ def test_never_two_at_a_time_and_one_in_the_end(seed: int, candidates: int, badn
         for task in lives:
             task.cancel()
         last = candidate(Wire(server, trouble), "last")
-        # It sees the old record after one exchange (0.4 s), looks a moment before that is over, and again 2.4 s later.
+        # It sees the old record after one exchange (0.4 s), looks a moment before that is over, and
+        # again 2.4 s later.
         await asyncio.wait_for(last.win(), TERMS.duration_s + 2 * TERMS.period_s)
 
     virtual_time.run(work())

@@ -50,7 +50,9 @@ def tenant_facts(**pixel: Any) -> TenantFacts:
         events_24h=40,
         match_percent=66.7,
         last_event=AT,
-        destinations={"pixel": DestinationFacts(backlog=5, dead_letters=2, **{"last_success": AT, **pixel})},
+        destinations={
+            "pixel": DestinationFacts(backlog=5, dead_letters=2, **{"last_success": AT, **pixel})
+        },
         funnels={"curso": FunnelFacts(events_24h=40, match_percent=66.7, last_event=AT)},
         integrations={"vendas": IntegrationFacts(last_delivery=AT, rejects=3, drift=1)},
     )
@@ -68,7 +70,9 @@ def delivering(**pixel: Any) -> tuple[str, str]:
 def test_every_object_shows_its_own_figures() -> None:
     mirror = mirror_of()
     found = world(mirror, told=told())
-    fields = {kind: judged(kind, mirror, found).fields for kind in ("Tenant", "Destination", "Funnel")}
+    fields = {
+        kind: judged(kind, mirror, found).fields for kind in ("Tenant", "Destination", "Funnel")
+    }
     assert (
         fields["Tenant"].items()
         >= {
@@ -89,7 +93,10 @@ def test_every_object_shows_its_own_figures() -> None:
             "consumer": "dispatch-pixel",
         }.items()
     )
-    assert fields["Funnel"].items() >= {"events24h": 40, "matchPercent": 66.7, "lastEvent": SHOWN}.items()
+    assert (
+        fields["Funnel"].items()
+        >= {"events24h": 40, "matchPercent": 66.7, "lastEvent": SHOWN}.items()
+    )
     integration = judged("GatewayIntegration", mirror, found).fields
     assert integration.items() >= {"lastDelivery": SHOWN, "rejects": 3, "drift": 1}.items()
 
@@ -133,7 +140,9 @@ def test_every_trouble_has_words() -> None:
 
 def test_a_token_that_meta_refuses_is_no_valid_credential_and_the_way_out_is_said() -> None:
     mirror = mirror_of()
-    found = judged("Destination", mirror, world(mirror, told=told(trouble="token", code=190, subcode=460)))
+    found = judged(
+        "Destination", mirror, world(mirror, told=told(trouble="token", code=190, subcode=460))
+    )
     assert said(found)["CredentialsValid"] == said(found)[DELIVERING] == ("False", "TokenInvalid")
     assert said(found)[READY] == ("True", "Ready")
     message = next(verdict.message for verdict in found.verdicts if verdict.type == DELIVERING)
@@ -143,7 +152,11 @@ def test_a_token_that_meta_refuses_is_no_valid_credential_and_the_way_out_is_sai
 def test_a_missing_secret_is_told_as_what_it_is() -> None:
     mirror = mirror_of()
     lost = Secrets({("default", "keys"): {"hottok": "h"}})
-    found = said(judged("Destination", mirror, world(mirror, secrets=lost, told=told(trouble="token", code=190))))
+    found = said(
+        judged(
+            "Destination", mirror, world(mirror, secrets=lost, told=told(trouble="token", code=190))
+        )
+    )
     assert found["CredentialsValid"] == ("False", "SecretKeyMissing")
     assert found[DELIVERING] == ("False", "CredentialsMissing")
 
@@ -153,7 +166,10 @@ def test_the_tenant_says_which_destinations_fail() -> None:
     found = judged("Tenant", mirror, world(mirror, told=told(trouble="token", code=190)))
     assert said(found)[DELIVERING] == ("False", "DestinationsFailing")
     assert any("pixel (TokenInvalid)" in verdict.message for verdict in found.verdicts)
-    assert said(judged("Tenant", mirror, world(mirror, told=told())))[DELIVERING] == ("True", "Delivering")
+    assert said(judged("Tenant", mirror, world(mirror, told=told())))[DELIVERING] == (
+        "True",
+        "Delivering",
+    )
 
 
 def test_a_tenant_that_falls_silent_is_told() -> None:
@@ -170,14 +186,23 @@ def test_a_tenant_that_falls_silent_is_told() -> None:
 def test_a_suspended_tenant_is_no_failure() -> None:
     mirror = mirror_of({**SHOP[0], "spec": {"suspended": True}}, *SHOP[1:])
     found = said(judged("Tenant", mirror, world(mirror, told=told())))
-    assert (found[DELIVERING], found[RECEIVING]) == (("Unknown", "Suspended"), ("Unknown", "Suspended"))
+    assert (found[DELIVERING], found[RECEIVING]) == (
+        ("Unknown", "Suspended"),
+        ("Unknown", "Suspended"),
+    )
 
 
 def test_what_is_suspended_of_a_tenant_is_ready_and_says_so() -> None:
-    objects = [one | {"spec": one["spec"] | {"suspended": True}} if one["kind"] != "Tenant" else one for one in SHOP]
+    objects = [
+        one | {"spec": one["spec"] | {"suspended": True}} if one["kind"] != "Tenant" else one
+        for one in SHOP
+    ]
     mirror = mirror_of(*objects)
     for kind in ("Destination", "Funnel", "GatewayIntegration"):
-        assert said(judged(kind, mirror, world(mirror, told=told())))["Ready"] == ("True", "Suspended"), kind
+        assert said(judged(kind, mirror, world(mirror, told=told())))["Ready"] == (
+            "True",
+            "Suspended",
+        ), kind
     pixel = said(judged("Destination", mirror, world(mirror, told=told())))
     assert pixel[DELIVERING] == ("Unknown", "Suspended")
     whole = said(judged("Tenant", mirror, world(mirror, told=told())))
@@ -192,9 +217,9 @@ def test_a_runtime_that_is_silent_takes_its_figures_with_it_but_not_its_times() 
     stale = judge(shown, world(mirror, told=told(fresh=False)))
     assert stale is not None
     change = patch(shown, stale, now=NOW)
-    assert {name: change[name] for name in ("backlog", "events24h", "matchPercent")} == dict.fromkeys(
-        ("backlog", "events24h", "matchPercent")
-    )
+    assert {
+        name: change[name] for name in ("backlog", "events24h", "matchPercent")
+    } == dict.fromkeys(("backlog", "events24h", "matchPercent"))
     assert "lastEvent" not in change
     assert said(stale)[DELIVERING] == ("Unknown", "RuntimeSilent")
 
@@ -211,7 +236,9 @@ def test_an_operator_that_has_heard_nothing_yet_leaves_what_was_said() -> None:
         after: list[dict[str, Any]] = patch(shown, unheard, now=NOW).get("conditions") or conditions
         kept = [find(after, type) for type in (DELIVERING, RECEIVING)]
         assert kept == [find(conditions, type) for type in (DELIVERING, RECEIVING)]
-        assert [one["type"] for one in after] == [one["type"] for one in conditions], "a needless write"
+        assert [one["type"] for one in after] == [one["type"] for one in conditions], (
+            "a needless write"
+        )
 
 
 def test_a_tenant_without_a_plan_shows_no_figures_of_another() -> None:
@@ -251,7 +278,9 @@ def test_whatever_is_told_is_written_once(first: Told, then: Told) -> None:
             judgement = judge(shown, world(mirror, told=one))
             assert judgement is not None
             change = patch(shown, judgement, now=NOW)
-            status = {name: value for name, value in {**status, **change}.items() if value is not None}
+            status = {
+                name: value for name, value in {**status, **change}.items() if value is not None
+            }
         assert change == {}, "the same was told twice"
 
 

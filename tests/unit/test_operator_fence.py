@@ -1,4 +1,6 @@
-"""An operator whose term may be over sends nothing that changes anything, whatever it was about to do."""
+"""An operator whose term may be over sends nothing that changes anything, whatever it was about to
+do.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Open(Client):
     async def _connected(self, *, instead_of: Any = None) -> Any:
         return object()
 
-    async def _exchange(self, session: Any, method: str, path: str, query: Any, body: Any, content: str) -> Any:
+    async def _exchange(
+        self, session: Any, method: str, path: str, query: Any, body: Any, content: str
+    ) -> Any:
         self.sent += 1
         return {}
 

@@ -1,4 +1,6 @@
-"""What Kopf is told: names of our own, no back-off of minutes, and handlers that stay in the event loop."""
+"""What Kopf is told: names of our own, no back-off of minutes, and handlers that stay in the event
+loop.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Events are counted together and limited: an object that changes all the time does not fill the API server."""
+"""Events are counted together and limited: an object that changes all the time does not fill the
+API server.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,18 @@ class Server(Client):
     async def post_event(self, namespace: str, event: dict[str, Any]) -> None:
         self.events[event["metadata"]["name"]] = dict(event)
 
-    async def patch(self, resource: Resource, namespace: str, name: str, change: dict[str, Any]) -> dict[str, Any]:
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, change: dict[str, Any]
+    ) -> dict[str, Any]:
         self.events[name] |= change
         return self.events[name]
 
 
 def tenant(name: str) -> Seen:
     metadata = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "1"}
-    return see({"apiVersion": "sinal.dev/v1alpha1", "kind": "Tenant", "metadata": metadata, "spec": {}})
+    return see(
+        {"apiVersion": "sinal.dev/v1alpha1", "kind": "Tenant", "metadata": metadata, "spec": {}}
+    )
 
 
 async def test_the_same_event_raises_a_count_and_an_object_has_so_many_in_a_while() -> None:

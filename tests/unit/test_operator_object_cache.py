@@ -1,4 +1,6 @@
-"""The object cache: no order of events and listings leaves it with an older state than the newest seen."""
+"""The object cache: no order of events and listings leaves it with an older state than the newest
+seen.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from sinal_operator.cluster.object_cache import Change, ObjectCache
 
 
-def funnel(version: int, *, name: str = "curso", generation: int = 1, **metadata: Any) -> dict[str, Any]:
+def funnel(
+    version: int, *, name: str = "curso", generation: int = 1, **metadata: Any
+) -> dict[str, Any]:
     return {
         "apiVersion": "sinal.dev/v1alpha1",
         "kind": "Funnel",
@@ -48,7 +52,10 @@ def test_only_what_plans_are_made_of_is_a_declaration() -> None:
     assert object_cache.put(funnel(4, annotations={"note": "x"})) is not Change.DECLARED
     assert object_cache.put(funnel(5, annotations={"sinal.dev/rotate": "1"})) is Change.DECLARED
     assert object_cache.put(funnel(6, generation=2)) is Change.DECLARED
-    assert object_cache.put(funnel(7, generation=2, deletionTimestamp="2026-11-22T12:00:00Z")) is Change.DECLARED
+    assert (
+        object_cache.put(funnel(7, generation=2, deletionTimestamp="2026-11-22T12:00:00Z"))
+        is Change.DECLARED
+    )
 
 
 def test_what_is_on_its_way_out_is_not_declared_any_more() -> None:
@@ -109,7 +116,9 @@ def test_an_object_of_another_release_is_kept_with_its_fault() -> None:
     assert seen.tenant == ("Tenant", "default", "loja")
 
 
-@pytest.mark.parametrize(("value", "paused"), [("true", True), ("", True), ("since monday", True), ("false", False)])
+@pytest.mark.parametrize(
+    ("value", "paused"), [("true", True), ("", True), ("since monday", True), ("false", False)]
+)
 def test_any_word_but_false_pauses(value: str, paused: bool) -> None:
     object_cache = ObjectCache()
     object_cache.put(funnel(1, annotations={"sinal.dev/paused": value}))

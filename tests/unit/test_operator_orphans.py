@@ -1,4 +1,6 @@
-"""Plans without a Tenant are told once and counted, those of other installations' namespaces never."""
+"""Plans without a Tenant are told once and counted, those of other installations' namespaces
+never.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def count() -> float:
     return float(family.samples[0].value)
 
 
-def test_a_plan_without_its_tenant_is_told_once_with_the_way_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_plan_without_its_tenant_is_told_once_with_the_way_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     orphans = Orphans()
     for _ in range(2):
         assert orphans.look([LEFT, KEPT], {"uid-2"}) == {LEFT}

@@ -1,4 +1,6 @@
-"""Facts reach statuses at a bounded rate: nothing twice, nothing urgent late, nothing held back for ever."""
+"""Facts reach statuses at a bounded rate: nothing twice, nothing urgent late, nothing held back for
+ever.
+"""
 
 from __future__ import annotations
 
@@ -82,12 +84,15 @@ def test_a_thousand_tenants_come_little_by_little_and_all_in_the_end() -> None:
 
 
 steps = st.lists(
-    st.tuples(st.floats(0, 20), st.sampled_from(["a", "b", "c"]), st.integers(0, 3), st.booleans()), max_size=60
+    st.tuples(st.floats(0, 20), st.sampled_from(["a", "b", "c"]), st.integers(0, 3), st.booleans()),
+    max_size=60,
 )
 
 
 @given(steps)
-def test_whatever_comes_nothing_flaps_and_nothing_is_shown_twice(found: list[tuple[float, str, int, bool]]) -> None:
+def test_whatever_comes_nothing_flaps_and_nothing_is_shown_twice(
+    found: list[tuple[float, str, int, bool]],
+) -> None:
     paced, clock = pace()
     latest: dict[str, TenantFacts] = {}
     shows: dict[str, list[tuple[float, TenantFacts]]] = defaultdict(list)

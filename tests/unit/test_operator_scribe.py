@@ -1,4 +1,6 @@
-"""Writing statuses: to the version that was judged and to no other, and again when that was overtaken."""
+"""Writing statuses: to the version that was judged and to no other, and again when that was
+overtaken.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,13 @@ class Recording(Client):
 
 
 def funnel(version: int, status: dict[str, Any] | None = None) -> dict[str, Any]:
-    metadata = {"name": "curso", "namespace": "default", "uid": "u", "resourceVersion": str(version), "generation": 1}
+    metadata = {
+        "name": "curso",
+        "namespace": "default",
+        "uid": "u",
+        "resourceVersion": str(version),
+        "generation": 1,
+    }
     spec = {"tenantRef": "loja"}
     kind = {"apiVersion": "sinal.dev/v1alpha1", "kind": "Funnel"}
     return {**kind, "metadata": metadata, "spec": spec, "status": status or {}}

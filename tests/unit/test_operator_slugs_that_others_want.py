@@ -1,4 +1,6 @@
-"""Tenants that want one slug, in any order of coming and going: what is deleted stops, whoever waits for its slug."""
+"""Tenants that want one slug, in any order of coming and going: what is deleted stops, whoever
+waits for its slug.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ class Broker(JetStream):
 
     def info(self, name: str) -> StreamInfo | None:
         config = self.configs.get(name)
-        return StreamInfo(config=config, state=StreamState(consumer_count=1)) if config is not None else None
+        return (
+            StreamInfo(config=config, state=StreamState(consumer_count=1))
+            if config is not None
+            else None
+        )
 
     async def create_stream(self, config: Config) -> None:
         self.configs[config["name"]] = config
@@ -100,7 +106,10 @@ class Cluster:
             self._show(name)
 
     async def round(self) -> None:
-        """As the reconciler does one: who leaves first, and then who stays; then the API server forgets who may go."""
+        """As the reconciler does one: who leaves first, and then who stays.
+
+        Then the API server forgets who may go.
+        """
         held = holdings(self.vault.holders())
         retired = self.departures.retired()
         compiled = compile(self.object_cache.objects(), Secrets({}), KEYRING, held=held)
@@ -114,7 +123,9 @@ class Cluster:
         self.departures.reported(retired, reports)
         for plan in compiled.plans:
             if plan.slug not in leaving:
-                work = Tenant(plan, jetstream=self.broker, vault=self.vault, replicas=1, ack_wait_s=60)
+                work = Tenant(
+                    plan, jetstream=self.broker, vault=self.vault, replicas=1, ack_wait_s=60
+                )
                 await work.reconcile(self.broker.info(f"T-{plan.slug}"), deep=False, abandoned=())
         if before in {seen.uid for seen in self.object_cache if not seen.deleting}:
             assert self.planned == before, "somebody took what worked"
@@ -175,21 +186,36 @@ async def played(found: list[tuple[str, str, str]]) -> Cluster:
 
 
 @given(steps)
-async def test_a_plan_is_always_of_a_tenant_that_is_there(found: list[tuple[str, str, str]]) -> None:
+async def test_a_plan_is_always_of_a_tenant_that_is_there(
+    found: list[tuple[str, str, str]],
+) -> None:
     cluster = await played(found)
     assert not any("deletionTimestamp" in body["metadata"] for body in cluster.bodies.values())
     assert cluster.planned in {None, *map(cluster.uid, cluster.bodies)}
-    assert cluster.owner is None or cluster.owner.startswith("retained:") or cluster.owner == cluster.planned
+    assert (
+        cluster.owner is None
+        or cluster.owner.startswith("retained:")
+        or cluster.owner == cluster.planned
+    )
 
 
 @given(steps)
-async def test_with_delete_alone_who_waits_comes_to_its_turn(found: list[tuple[str, str, str]]) -> None:
-    cluster = await played([(step, name, "Delete" if policy else "") for step, name, policy in found])
+async def test_with_delete_alone_who_waits_comes_to_its_turn(
+    found: list[tuple[str, str, str]],
+) -> None:
+    cluster = await played(
+        [(step, name, "Delete" if policy else "") for step, name, policy in found]
+    )
     assert (cluster.planned is None) is not bool(cluster.bodies)
 
 
 async def test_a_rename_takes_the_old_plan_away_and_its_queue_waits_for_its_name() -> None:
-    moves = [("create", "a", "Retain"), ("round", "", ""), ("create", "b", "Retain"), ("round", "", "")]
+    moves = [
+        ("create", "a", "Retain"),
+        ("round", "", ""),
+        ("create", "b", "Retain"),
+        ("round", "", ""),
+    ]
     cluster = await played([*moves, ("delete", "a", ""), ("restart", "", "")])
     assert (cluster.planned, cluster.owner) == (None, "retained:default/a")
     assert set(cluster.bodies) == {"b"}

@@ -17,13 +17,25 @@ NOW = 1_800_000_000.0
 
 
 def tenant(name: str = "loja", *conditions: dict[str, Any]) -> Seen:
-    metadata = {"name": name, "namespace": "shops", "uid": f"uid-{name}", "resourceVersion": "7", "generation": 1}
+    metadata = {
+        "name": name,
+        "namespace": "shops",
+        "uid": f"uid-{name}",
+        "resourceVersion": "7",
+        "generation": 1,
+    }
     status = {"conditions": list(conditions)}
     return see({"kind": "Tenant", "metadata": metadata, "spec": {}, "status": status})
 
 
 def ready(status: str, reason: str, since: str = "2026-11-24T10:00:00Z") -> dict[str, Any]:
-    return {"type": READY, "status": status, "reason": reason, "message": "", "lastTransitionTime": since}
+    return {
+        "type": READY,
+        "status": status,
+        "reason": reason,
+        "message": "",
+        "lastTransitionTime": since,
+    }
 
 
 def judged(state: Any, reason: str) -> Judgement:
@@ -73,7 +85,9 @@ def test_one_that_nobody_judges_grows_old(standing: ReadinessMetrics) -> None:
 
 
 def test_series_are_bounded_and_the_oldest_stay(standing: ReadinessMetrics) -> None:
-    many = [(tenant(f"t{n}"), judged("False", "SlugTaken")) for n in range(metrics.MOST_NOT_READY + 20)]
+    many = [
+        (tenant(f"t{n}"), judged("False", "SlugTaken")) for n in range(metrics.MOST_NOT_READY + 20)
+    ]
     standing.show(many)
     assert len(shown()) == metrics.MOST_NOT_READY
     assert ("t0", "SlugTaken") in shown()

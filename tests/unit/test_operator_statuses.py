@@ -1,4 +1,7 @@
-"""What a status says of an object, for everything that the operator may have found; and that it says it once."""
+"""What a status says of an object, for everything that the operator may have found.
+
+And that it says it once.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,11 @@ SHOP = (
     thing("GatewayIntegration", "vendas", {"tenantRef": "loja", "funnelRef": "curso", **SALES}),
 )
 REPORT = TenantReport(
-    slug="loja", result="unchanged", stream="T-loja", consumers=("match", "dispatch-pixel"), plan_hash="abc"
+    slug="loja",
+    result="unchanged",
+    stream="T-loja",
+    consumers=("match", "dispatch-pixel"),
+    plan_hash="abc",
 )
 
 
@@ -52,7 +59,9 @@ def mirror_of(*objects: dict[str, Any]) -> ObjectCache:
     return object_cache
 
 
-def world(object_cache: ObjectCache, *, secrets: Secrets = SECRETS, provisioned: bool = True, **found: Any) -> World:
+def world(
+    object_cache: ObjectCache, *, secrets: Secrets = SECRETS, provisioned: bool = True, **found: Any
+) -> World:
     """The world after a round in which everything worked, but for what is given."""
     compilation = compile(object_cache.objects(), secrets, KEYRING)
     problems: dict[ObjectKey, list[Problem]] = {}
@@ -105,7 +114,9 @@ def test_what_is_taken_beside_it_is_said_until_it_is_retired() -> None:
     object_cache = mirror_of()
     found = world(object_cache, minted_at=1_796_000_000)
     since = "of before 2026-11-30T00:53:20Z, until `sinal keyring retire --mint`"
-    assert judged("GatewayIntegration", object_cache, found).fields["alsoTaken"] == f"the URL {since}"
+    assert (
+        judged("GatewayIntegration", object_cache, found).fields["alsoTaken"] == f"the URL {since}"
+    )
     assert judged("Funnel", object_cache, found).fields["alsoTaken"] == f"the keys {since}"
     over = judged("GatewayIntegration", object_cache, world(object_cache)).fields
     assert "alsoTaken" in over
@@ -174,7 +185,11 @@ def test_a_reference_that_leads_nowhere_is_no_fault_at_first() -> None:
 def test_a_paused_tenant_keeps_its_words_and_its_generation() -> None:
     object_cache = mirror_of()
     found = world(object_cache, paused=frozenset({TENANT}))
-    change = patch(seen_in(object_cache, "Funnel"), judged("Funnel", object_cache, found), now=datetime.now(UTC))
+    change = patch(
+        seen_in(object_cache, "Funnel"),
+        judged("Funnel", object_cache, found),
+        now=datetime.now(UTC),
+    )
     assert "observedGeneration" not in change
     assert [condition["type"] for condition in change["conditions"]] == ["Paused"]
 

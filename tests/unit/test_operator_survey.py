@@ -1,4 +1,6 @@
-"""When the whole is listed again: whenever a watch may have missed something, and once for all of its objects."""
+"""When the whole is listed again: whenever a watch may have missed something, and once for all of
+its objects.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,13 @@ class Listing(Client):
 
 
 def thing(kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> dict[str, Any]:
-    frame = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "5", "generation": 1}
+    frame = {
+        "name": name,
+        "namespace": "default",
+        "uid": f"uid-{name}",
+        "resourceVersion": "5",
+        "generation": 1,
+    }
     return {
         "apiVersion": "sinal.dev/v1alpha1",
         "kind": kind,
@@ -51,7 +59,9 @@ def thing(kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> dict[s
     }
 
 
-def tenant(*, finalizers: tuple[str, ...] = ("sinal.dev/finalizer",), **spec: Any) -> dict[str, Any]:
+def tenant(
+    *, finalizers: tuple[str, ...] = ("sinal.dev/finalizer",), **spec: Any
+) -> dict[str, Any]:
     return thing("Tenant", "loja", spec, finalizers=list(finalizers))
 
 
@@ -82,7 +92,9 @@ async def test_it_lists_at_first_and_then_only_now_and_then(clock: Clock) -> Non
 
 
 @pytest.mark.parametrize("after_s", [0.5, APART_S - 1, APART_S + 1, 100])
-async def test_a_watch_that_lists_again_has_the_whole_listed_soon_and_once(clock: Clock, after_s: float) -> None:
+async def test_a_watch_that_lists_again_has_the_whole_listed_soon_and_once(
+    clock: Clock, after_s: float
+) -> None:
     found, client = surveying(clock, tenant(), FUNNEL)
     await found.take(())
     clock.now += after_s
@@ -106,7 +118,9 @@ async def test_a_tenant_counts_from_its_finalizer_on(clock: Clock) -> None:
 
 
 async def test_a_tenant_with_a_part_that_cannot_be_read_is_left_alone(clock: Clock) -> None:
-    found, _ = surveying(clock, tenant(), thing("Funnel", "curso", {"tenantRef": "loja", "fromTheFuture": 1}))
+    found, _ = surveying(
+        clock, tenant(), thing("Funnel", "curso", {"tenantRef": "loja", "fromTheFuture": 1})
+    )
     declared = await found.take(())
     assert declared.plans == ()
     assert "fromTheFuture" in declared.held["Tenant", "default", "loja"]

@@ -36,7 +36,10 @@ class FewRequests(Client):
 
 def secret(name: str, version: int = 1, **values: bytes) -> dict[str, Any]:
     data = {key: base64.b64encode(value).decode() for key, value in values.items()}
-    return {"metadata": {"namespace": "default", "name": name, "resourceVersion": str(version)}, "data": data}
+    return {
+        "metadata": {"namespace": "default", "name": name, "resourceVersion": str(version)},
+        "data": data,
+    }
 
 
 def using(*names: str) -> Objects:
@@ -70,10 +73,16 @@ async def test_events_of_used_secrets_change_plans_and_no_others_do() -> None:
     secret_cache = SecretCache(FewRequests(secret("keys", accessToken=b"t")))
     await secret_cache.fetch(using("keys"))
     assert not secret_cache.event(secret("unused", 5, accessToken=b"u"), gone=False)
-    assert not secret_cache.event(secret("keys", 2, accessToken=b"t"), gone=False), "the same values"
+    assert not secret_cache.event(secret("keys", 2, accessToken=b"t"), gone=False), (
+        "the same values"
+    )
     assert secret_cache.event(secret("keys", 3, accessToken=b"new"), gone=False)
-    assert (await secret_cache.fetch(using("keys"))).get("default", "keys") == {"accessToken": "new"}
-    assert not secret_cache.event(secret("keys", 2, accessToken=b"t"), gone=False), "an older version"
+    assert (await secret_cache.fetch(using("keys"))).get("default", "keys") == {
+        "accessToken": "new"
+    }
+    assert not secret_cache.event(secret("keys", 2, accessToken=b"t"), gone=False), (
+        "an older version"
+    )
     assert secret_cache.event(secret("keys", 4), gone=True)
     assert (await secret_cache.fetch(using("keys"))).get("default", "keys") is None
 
@@ -82,7 +91,13 @@ async def test_a_value_that_is_no_text_spoils_itself_only_and_is_named() -> None
     secret_cache = SecretCache(FewRequests(secret("keys", accessToken=b"t", keystore=b"\xff")))
     assert (await secret_cache.fetch(using("keys"))).get("default", "keys") == {"accessToken": "t"}
     missing = Problem(
-        "Destination", "default", "d", "spec", SECRET_KEY_MISSING, "no value", ("Secret", "default", "keys")
+        "Destination",
+        "default",
+        "d",
+        "spec",
+        SECRET_KEY_MISSING,
+        "no value",
+        ("Secret", "default", "keys"),
     )
     (explained,) = secret_cache.explained([missing])
     assert explained.reason == "SecretMalformed"

@@ -1,4 +1,6 @@
-"""What programs write for nothing is nothing: as an id it joins nobody, as a person's datum it is not hashed."""
+"""What programs write for nothing is nothing: as an id it joins nobody, as a person's datum it is
+not hashed.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +142,9 @@ def test_a_placeholder_is_nobodys_name_or_place(field: str, text: str) -> None:
         ("zp", "11111-112", "11111112"),
     ],
 )
-def test_a_datum_that_resembles_a_placeholder_counts(field: str, text: str, normalised: str) -> None:
+def test_a_datum_that_resembles_a_placeholder_counts(
+    field: str, text: str, normalised: str
+) -> None:
     assert identity.normalise(field, text) == normalised
 
 
@@ -170,13 +174,23 @@ def test_an_address_for_no_address_is_not_hashed(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["11 99999-9999", "(21) 98888-8888", "+55 11 99999 9999", "00000000", "00000000000", "1111111111"]
+    "number",
+    [
+        "11 99999-9999",
+        "(21) 98888-8888",
+        "+55 11 99999 9999",
+        "00000000",
+        "00000000000",
+        "1111111111",
+    ],
 )
 def test_a_row_of_digits_is_not_a_phone(number: str) -> None:
     assert identity.hashed("ph", number) is None
 
 
-@pytest.mark.parametrize("number", ["12345678901", "12345678910", "(12) 3456-7890", "98765432100", "+1 234 567 8901"])
+@pytest.mark.parametrize(
+    "number", ["12345678901", "12345678910", "(12) 3456-7890", "98765432100", "+1 234 567 8901"]
+)
 def test_digits_in_their_order_are_not_a_phone(number: str) -> None:
     assert identity.hashed("ph", number) is None
 
@@ -196,9 +210,13 @@ def test_a_full_name_is_looked_at_whole_and_in_parts() -> None:
         user = identity.hash_user(clear)
         return len(user.fn), len(user.ln)
 
-    assert names(full_name="Não informado") == names(first_name="Não", last_name="Informado") == (0, 0)
+    assert (
+        names(full_name="Não informado") == names(first_name="Não", last_name="Informado") == (0, 0)
+    )
     assert names(full_name="undefined undefined") == names(full_name="teste") == (0, 0)
-    assert names(full_name="Maria undefined") == names(first_name="Maria", last_name="null") == (1, 0)
+    assert (
+        names(full_name="Maria undefined") == names(first_name="Maria", last_name="null") == (1, 0)
+    )
     assert names(first_name="undefined", full_name="Maria Silva") == (1, 1)
 
 
@@ -209,11 +227,17 @@ def test_metas_ids_made_of_nothing_are_dropped(part: str) -> None:
     assert identity.fbclid_of_fbc(fbc) is None
     assert identity.usable_fbc(fbc, 1_796_065_970_000) is None
     assert identity.build_fbc(part, 1_796_065_969_736) is None
-    assert identity.fbclid_of_url(f"https://loja.example/?fbclid={part}&fbclid=IwAR0abcDEF") == "IwAR0abcDEF"
+    assert (
+        identity.fbclid_of_url(f"https://loja.example/?fbclid={part}&fbclid=IwAR0abcDEF")
+        == "IwAR0abcDEF"
+    )
 
 
 def test_a_browser_id_without_its_number_is_dropped() -> None:
-    assert [identity.is_fbp(f"fb.1.1796065969736.{n}") for n in ("0", "0000000000", "99999999", "1098115397")] == [
+    assert [
+        identity.is_fbp(f"fb.1.1796065969736.{n}")
+        for n in ("0", "0000000000", "99999999", "1098115397")
+    ] == [
         False,
         False,
         False,
@@ -231,7 +255,11 @@ def test_macros_and_words_are_not_a_campaign() -> None:
 
 
 PAGE = "/api/v1/track/pageview"
-BROWSER = {"origin": LANDING, "user-agent": "Mozilla/5.0 (iPhone)", "content-type": "text/plain;charset=UTF-8"}
+BROWSER = {
+    "origin": LANDING,
+    "user-agent": "Mozilla/5.0 (iPhone)",
+    "content-type": "text/plain;charset=UTF-8",
+}
 
 
 async def test_tracking_doors_take_no_placeholder_for_an_id(edge_world: EdgeWorld) -> None:
@@ -246,15 +274,29 @@ async def test_tracking_doors_take_no_placeholder_for_an_id(edge_world: EdgeWorl
         "fbc": "fb.1.1796065969736.undefined",
         "fbp": "fb.1.1796065969736.0",
         "utm": {"source": "null", "campaign": "{{campaign.name}}"},
-        "user": {"first_name": "undefined", "email": "teste@teste.com", "phone": "11999999999", "city": "São Paulo"},
+        "user": {
+            "first_name": "undefined",
+            "email": "teste@teste.com",
+            "phone": "11999999999",
+            "city": "São Paulo",
+        },
     }
     for _ in range(2):
         reply = await edge_world.client().post(PAGE, said, headers=BROWSER)
         assert reply.status == 202, reply.body
     events = edge_world.bus.events
-    assert len({event.event_id for event in events}) == 2, "two visits of strangers are not one event"
+    assert len({event.event_id for event in events}) == 2, (
+        "two visits of strangers are not one event"
+    )
     for event in events:
-        assert [event.external_id, event.click_id, event.order_id, event.fbclid, event.fbc, event.fbp] == [None] * 6
+        assert [
+            event.external_id,
+            event.click_id,
+            event.order_id,
+            event.fbclid,
+            event.fbc,
+            event.fbp,
+        ] == [None] * 6
         assert event.session_id not in (None, "null")
         assert event.utm == Utm()
         assert (event.user.fn, event.user.em, event.user.ph, len(event.user.ct)) == ([], [], [], 1)
@@ -265,11 +307,17 @@ def test_external_id_undefined_of_a_gateway_joins_nobody() -> None:
         "event": "order.paid",
         "order": {
             "id": "cp-1",
-            "payment": {"actual_price_paid": "97.00", "actual_price_paid_currency": "BRL", "payment_type": "pix"},
+            "payment": {
+                "actual_price_paid": "97.00",
+                "actual_price_paid_currency": "BRL",
+                "payment_type": "pix",
+            },
             "customer": {"email": "outra@example.com", "full_name": "Outra Pessoa"},
             "created_at": "2026-11-30T09:13:20Z",
             "line_items": [{"product_id": 1, "quantity": 1, "price": "97.00"}],
-            "tracking_parameters": [{"parameter_name": "external_id", "parameter_value": "undefined"}],
+            "tracking_parameters": [
+                {"parameter_name": "external_id", "parameter_value": "undefined"}
+            ],
         },
     }
     (sale,) = checked(cartpanda.parse(json.dumps(order).encode()))
@@ -280,7 +328,11 @@ def test_external_id_undefined_of_a_gateway_joins_nobody() -> None:
 def test_sales_of_every_adapter_lose_their_placeholders() -> None:
     ids = ("click_id", "session_id", "external_id", "fbclid", "fbc", "fbp")
     tracking = Tracking(
-        **dict.fromkeys(ids, "undefined"), utm_source="{{ad.name}}", utm_medium="cpc", src="undefined", sck="teste"
+        **dict.fromkeys(ids, "undefined"),
+        utm_source="{{ad.name}}",
+        utm_medium="cpc",
+        src="undefined",
+        sck="teste",
     )
     sale = Sale(
         gateway="own",
@@ -296,22 +348,43 @@ def test_sales_of_every_adapter_lose_their_placeholders() -> None:
     (found,) = checked([sale])
     assert [getattr(found.tracking, name) for name in ids] == [None] * len(ids)
     assert (found.tracking.utm_source, found.tracking.utm_medium) == (None, "cpc")
-    assert (found.tracking.src, found.tracking.sck) == ("undefined", "teste"), "slots are kept as they came"
+    assert (found.tracking.src, found.tracking.sck) == ("undefined", "teste"), (
+        "slots are kept as they came"
+    )
     assert (found.order_id, found.parent_order_id) == (None, None)
-    assert [(product.id, product.name) for product in found.products] == [(None, "Curso"), ("7", None)]
+    assert [(product.id, product.name) for product in found.products] == [
+        (None, "Curso"),
+        ("7", None),
+    ]
 
 
 @pytest.mark.parametrize("nothing", ["undefined", "0", "null"])
 def test_two_buyers_without_an_order_are_not_one(nothing: str) -> None:
     def told(name: str, at: str = "2026-11-30 09:13:20") -> Sale:
-        order = {"event": "SALE_APPROVED", "sale_id": nothing, "total_price": "R$ 97,00", "created_at": at}
-        (sale,) = checked(kirvano.parse(json.dumps(order | {"customer": {"email": f"{name}@loja.example"}}).encode()))
+        order = {
+            "event": "SALE_APPROVED",
+            "sale_id": nothing,
+            "total_price": "R$ 97,00",
+            "created_at": at,
+        }
+        (sale,) = checked(
+            kirvano.parse(
+                json.dumps(order | {"customer": {"email": f"{name}@loja.example"}}).encode()
+            )
+        )
         return sale
 
-    first, again, other, later = told("ana"), told("ana"), told("bia"), told("ana", "2026-11-30 10:00:00")
+    first, again, other, later = (
+        told("ana"),
+        told("ana"),
+        told("bia"),
+        told("ana", "2026-11-30 10:00:00"),
+    )
     assert first.order_id is None
     assert first.event_key == again.event_key, "a repeated delivery is the same fact"
-    assert len({first.event_key, other.event_key, later.event_key}) == 3, "the next buyer is not a repeat"
+    assert len({first.event_key, other.event_key, later.event_key}) == 3, (
+        "the next buyer is not a repeat"
+    )
     assert first.event_key.startswith("kirvano:")
 
 
@@ -331,7 +404,11 @@ def test_a_subscription_that_is_nobodys_joins_no_trial_with_a_stranger() -> None
         return checked([sale])[0]
 
     lost, kept = told("0"), told("sub_1")
-    assert (lost.subscription_id, lost.trial, lost.names) == (msgspec.UNSET, msgspec.UNSET, ["pi_1"])
+    assert (lost.subscription_id, lost.trial, lost.names) == (
+        msgspec.UNSET,
+        msgspec.UNSET,
+        ["pi_1"],
+    )
     assert (kept.subscription_id, kept.trial) == ("sub_1", True)
 
 
@@ -341,7 +418,11 @@ def test_an_order_is_not_its_own_parent() -> None:
     assert checked([sale])[0].parent_order_id is None
 
 
-@pytest.mark.parametrize("unit", ["{{", "%7b%7b", "%7b%7b%", "<%", "[[", "*|", "${", "__a", "[object ", "##a"])
+@pytest.mark.parametrize(
+    "unit", ["{{", "%7b%7b", "%7b%7b%", "<%", "[[", "*|", "${", "__a", "[object ", "##a"]
+)
 def test_no_value_holds_the_edge_up(unit: str) -> None:
-    """What is not a macro but begins like one again and again is gone through once: before, from each beginning."""
+    """What is not a macro but begins like one again and again is gone through once: before, from
+    each beginning.
+    """
     assert not placeholders.is_no_campaign("x" + unit * (1_000_000 // len(unit)))

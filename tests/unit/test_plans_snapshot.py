@@ -13,7 +13,8 @@ from tests.support.fix_plans import make_plan
 
 
 @pytest.mark.parametrize(
-    "host", ["track.loja.example", "TRACK.Loja.Example", "track.loja.example:8443", "track.loja.example."]
+    "host",
+    ["track.loja.example", "TRACK.Loja.Example", "track.loja.example:8443", "track.loja.example."],
 )
 def test_a_host_names_its_tenant_however_it_is_written(host: str) -> None:
     found = Snapshot([make_plan("loja"), make_plan("other")]).by_host(host)
@@ -68,7 +69,9 @@ def test_lanes_are_one_a_tenant_for_matching_and_one_a_destination_for_dispatch(
         Lane("loja", "T-loja", "match", "match"),
         Lane("other", "T-other", "match", "match"),
     )
-    assert snapshot.lanes("dispatch") == (Lane("loja", "T-loja", "dispatch-pixel", "pixel", 50, 0.25, 3),)
+    assert snapshot.lanes("dispatch") == (
+        Lane("loja", "T-loja", "dispatch-pixel", "pixel", 50, 0.25, 3),
+    )
 
 
 def test_static_plans_tell_subscribers_as_the_real_ones_do() -> None:

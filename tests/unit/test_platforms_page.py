@@ -1,4 +1,6 @@
-"""The page of platforms says what is promised: every Python on every processor, and what has no wheel there."""
+"""The page of platforms says what is promised: every Python on every processor, and what has no
+wheel there.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "operators" / "platforms.md").read_
 
 def cells() -> dict[tuple[str, str], str]:
     """What the first table says, by Python and processor."""
-    rows = [line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith("| Python 3.")]
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in PAGE.splitlines()
+        if line.startswith("| Python 3.")
+    ]
     return {
         (row[0].removeprefix("Python "), processor): said
         for row in rows

@@ -1,4 +1,6 @@
-"""Whom matching drops and whose consent is gone: decided by digests and by when something happened."""
+"""Whom matching drops and whose consent is gone: decided by digests and by when something
+happened.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ PHONE = hashlib.sha256(b"5511987654321").hexdigest()
 
 
 def event(*, at: int = 1_000, **fields: object) -> Event:
-    values = {"id": "ev_1", "key": "k", "kind": "lead", "tenant": "loja", "funnel": "curso", "source": "browser"}
+    values = {
+        "id": "ev_1",
+        "key": "k",
+        "kind": "lead",
+        "tenant": "loja",
+        "funnel": "curso",
+        "source": "browser",
+    }
     return Event(**values | {"received_at": at, "occurred_at": at} | fields)  # type: ignore[arg-type]
 
 
@@ -38,27 +47,45 @@ def sale(order: str = "HP1", parent: str | None = None) -> Sale:
     )
 
 
-def marked(one: Event, kind: str, trait: Trait, value: str, at: int, *, tenant: str = "loja") -> SuppressionList:
+def marked(
+    one: Event, kind: str, trait: Trait, value: str, at: int, *, tenant: str = "loja"
+) -> SuppressionList:
     marks = SuppressionList([one])
     key = key_of(tenant, trait, value)
     marks.take([Mark(key=key, kind=kind, at_ms=at)])  # type: ignore[arg-type]
     return marks
 
 
-@given(happened=st.integers(0, 10_000), received=st.integers(0, 10_000), asked=st.integers(0, 10_000))
-def test_an_erased_person_s_past_is_dropped_and_a_new_start_is_not(happened: int, received: int, asked: int) -> None:
+@given(
+    happened=st.integers(0, 10_000), received=st.integers(0, 10_000), asked=st.integers(0, 10_000)
+)
+def test_an_erased_person_s_past_is_dropped_and_a_new_start_is_not(
+    happened: int, received: int, asked: int
+) -> None:
     one = event(user=UserData(em=[EMAIL]), occurred_at=happened, received_at=received)
-    assert marked(one, "erased", "em", EMAIL, asked).erased(one) is (min(happened, received) <= asked)
+    assert marked(one, "erased", "em", EMAIL, asked).erased(one) is (
+        min(happened, received) <= asked
+    )
 
 
 def test_an_erased_order_stays_erased() -> None:
-    for late in (event(kind="sale", sale=sale(), at=9_999), event(kind="sale", sale=sale("HP2", "HP1"), at=9_999)):
+    for late in (
+        event(kind="sale", sale=sale(), at=9_999),
+        event(kind="sale", sale=sale("HP2", "HP1"), at=9_999),
+    ):
         assert marked(late, "erased", "order", "HP1", 1).erased(late)
 
 
 @pytest.mark.parametrize(
     ("trait", "value"),
-    [("em", EMAIL), ("ph", PHONE), ("order", "HP1"), ("click", "c1"), ("session", "s1"), ("external", "x1")],
+    [
+        ("em", EMAIL),
+        ("ph", PHONE),
+        ("order", "HP1"),
+        ("click", "c1"),
+        ("session", "s1"),
+        ("external", "x1"),
+    ],
 )
 def test_a_sale_is_known_by_all_it_tells(trait: Trait, value: str) -> None:
     one = event(kind="sale", sale=sale())
@@ -69,18 +96,29 @@ def test_a_sale_is_known_by_all_it_tells(trait: Trait, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "at", "left"),
-    [(None, 500, False), (None, 2_000, False), (True, 500, False), (True, 2_000, True), (False, 2_000, False)],
+    [
+        (None, 500, False),
+        (None, 2_000, False),
+        (True, 500, False),
+        (True, 2_000, True),
+        (False, 2_000, False),
+    ],
 )
-def test_a_withdrawn_consent_stands_until_an_event_says_yes_later(said: bool | None, at: int, left: bool) -> None:
+def test_a_withdrawn_consent_stands_until_an_event_says_yes_later(
+    said: bool | None, at: int, left: bool
+) -> None:
     one = event(click_id="c1", consent_ads=said, at=at)
     assert marked(one, "no_consent", "click", "c1", 1_000).obeyed(one).consent_ads is left
     assert marked(one, "no_consent", "click", "another", 1_000).obeyed(one) == one
 
 
 def test_the_row_of_a_dropped_event_tells_nothing_of_anybody() -> None:
-    row = blank_row(event(kind="sale", sale=sale(), order_id="HP1", click_id="c1", user=UserData(em=[EMAIL])))
+    row = blank_row(
+        event(kind="sale", sale=sale(), order_id="HP1", click_id="c1", user=UserData(em=[EMAIL]))
+    )
     assert (row.outcome, row.reason, bytes(row.body)) == ("withheld", "erased", b"{}")
-    told = repr(row).replace(repr(row.body), "")  # without the address in memory that the body's repr has
+    # without the address in memory that the body's repr has
+    told = repr(row).replace(repr(row.body), "")
     assert all(value not in told for value in (EMAIL, PHONE, "HP1", "c1", "s1"))
 
 
@@ -115,7 +153,9 @@ def test_a_body_of_unknown_form_is_searched_in_clear(body: bytes) -> None:
         (b'{"id": 4}', False),
     ],
 )
-def test_an_order_is_a_word_of_its_own_and_no_part_of_another_buyer_s_numbers(body: bytes, held: bool) -> None:
+def test_an_order_is_a_word_of_its_own_and_no_part_of_another_buyer_s_numbers(
+    body: bytes, held: bool
+) -> None:
     """Else an export would show, and an erasure would lose, what others bought."""
     assert mentions(body, Forget(tenant="loja", orders=["42"]), country="BR") is held
 

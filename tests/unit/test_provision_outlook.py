@@ -1,4 +1,6 @@
-"""What the drift loop looks at: what somebody told of, what is not as it should be, and everything now and then."""
+"""What the drift loop looks at: what somebody told of, what is not as it should be, and everything
+now and then.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ async def told(subject: str, data: bytes = b"") -> frozenset[str]:
     """What is noted of a message on that subject."""
     client = Client()
     async with ResyncSchedule(client) as found:  # type: ignore[arg-type]
-        listener = client.listeners[".".join([*subject.split(".")[:5], "*", *["*"] * (subject.count(".") - 5)])]
+        listener = client.listeners[
+            ".".join([*subject.split(".")[:5], "*", *["*"] * (subject.count(".") - 5)])
+        ]
         await listener(Message(subject, data))
         asked, heard = found.asked, found.heard()
         assert asked == bool(heard)

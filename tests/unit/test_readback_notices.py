@@ -1,4 +1,6 @@
-"""A notice that carries an id only becomes a sale: described at the edge, read by the match role, lost by nobody."""
+"""A notice that carries an id only becomes a sale: described at the edge, read by the match role,
+lost by nobody.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,17 @@ from tests.support.fix_ingest import EdgeWorld, a_tenant
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 NOTICE = (FIXTURES / "gateways" / "mercadopago" / "payment.updated.reconstructed.json").read_bytes()
-PAYMENT = json.loads((FIXTURES / "readback" / "mercadopago" / "payment.approved.reconstructed.json").read_text())
+PAYMENT = json.loads(
+    (FIXTURES / "readback" / "mercadopago" / "payment.approved.reconstructed.json").read_text()
+)
 TOKEN = "tok-mp"
 CREDENTIALS = {"webhookSecret": "s", "accessToken": "APP_USR-1"}
 MP = IntegrationPlan(
-    name="mp", gateway="mercadopago", funnel="curso", token_sha256=sha256(TOKEN), credentials=CREDENTIALS
+    name="mp",
+    gateway="mercadopago",
+    funnel="curso",
+    token_sha256=sha256(TOKEN),
+    credentials=CREDENTIALS,
 )
 
 
@@ -47,7 +55,9 @@ class Api:
         self.calls: list[tuple[str, str, str, Mapping[str, str]]] = []
         self.hangs = False
 
-    async def get(self, gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]) -> bytes:
+    async def get(
+        self, gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]
+    ) -> bytes:
         self.calls.append((gateway, base_url, call.path, credentials))
         if self.hangs:
             await asyncio.Event().wait()
@@ -91,7 +101,9 @@ class World:
     async def _bury(self, letter: DeadLetter) -> None:
         self.dead.append(letter)
 
-    async def post(self, raw: bytes = NOTICE, *, payment: str = "1320000001", request: str = "r1") -> Any:
+    async def post(
+        self, raw: bytes = NOTICE, *, payment: str = "1320000001", request: str = "r1"
+    ) -> Any:
         manifest = f"id:{payment};request-id:{request};ts:{STAMP};".encode()
         signature = hmac.new(b"s", manifest, hashlib.sha256).hexdigest()
         headers = {"x-signature": f"ts={STAMP},v1={signature}", "x-request-id": request}
@@ -103,7 +115,9 @@ class World:
         before = len(self.matched)
         await self.lanes.deliver()
         await self.lanes.deliver()
-        return [(event.sale.status, event.order_id) for event in self.matched[before:] if event.sale]
+        return [
+            (event.sale.status, event.order_id) for event in self.matched[before:] if event.sale
+        ]
 
 
 @pytest.fixture
@@ -115,7 +129,12 @@ async def test_a_notice_becomes_the_payments_sale(world: World) -> None:
     assert (await world.post()).status == 200
     assert await world.deliver() == [("ignored", "1320000001"), ("approved", "1320000001")]
     [call] = world.api.calls
-    assert call == ("mercadopago", "https://api.mercadopago.com", "/v1/payments/1320000001", CREDENTIALS)
+    assert call == (
+        "mercadopago",
+        "https://api.mercadopago.com",
+        "/v1/payments/1320000001",
+        CREDENTIALS,
+    )
     sale = world.matched[-1]
     assert (sale.value, sale.currency, sale.click_id) == ("97.50", "BRL", "CLICKID_FAKE")
     assert (sale.integration, sale.funnel, sale.readback) == ("mp", "curso", None)
@@ -136,7 +155,9 @@ async def test_the_edge_answers_without_asking_anybody(world: World) -> None:
 
 async def test_a_forged_notice_asks_nobody(world: World) -> None:
     url = f"/api/v1/webhooks/mercadopago/{TOKEN}?data.id=1320000001"
-    assert (await world.edge.client().post(url, NOTICE, headers={"x-signature": "ts=1,v1=00"})).status == 401
+    assert (
+        await world.edge.client().post(url, NOTICE, headers={"x-signature": "ts=1,v1=00"})
+    ).status == 401
     assert world.bus.stored == []
 
 
@@ -145,11 +166,16 @@ async def test_two_notices_of_one_state_are_one_sale(world: World) -> None:
     await world.post(NOTICE.replace(b"113000001", b"113000002"), request="r2")
     await world.deliver()
     assert len(world.api.calls) == 2
-    assert [stored.msg_id for stored in world.bus.stored].count("mercadopago:1320000001:approved:mp") == 1
+    assert [stored.msg_id for stored in world.bus.stored].count(
+        "mercadopago:1320000001:approved:mp"
+    ) == 1
 
 
 async def test_a_repeated_notice_is_one(world: World) -> None:
-    assert [(await world.post()).json()["events"][0]["duplicate"] for _ in range(2)] == [False, True]
+    assert [(await world.post()).json()["events"][0]["duplicate"] for _ in range(2)] == [
+        False,
+        True,
+    ]
 
 
 async def test_a_busy_api_is_asked_again(world: World) -> None:
@@ -173,12 +199,21 @@ async def test_a_busy_api_is_left_alone_for_a_while(world: World) -> None:
     assert ("approved", "1320000001") in await world.deliver()
 
 
-async def test_a_hanging_api_does_not_hold_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_api_does_not_hold_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(worker, "BUDGET_S", 0.05)
     world.api.hangs = True
     await world.post()
     click = Event(
-        id="ev_1", key="k1", kind="click", tenant="loja", funnel="curso", received_at=1, occurred_at=1, source="browser"
+        id="ev_1",
+        key="k1",
+        kind="click",
+        tenant="loja",
+        funnel="curso",
+        received_at=1,
+        occurred_at=1,
+        source="browser",
     )
     await world.bus.publish("t.loja.in.click", msgspec.json.encode(click), msg_id="k1")
     await asyncio.wait_for(world.lanes.deliver(), 60)
@@ -188,7 +223,11 @@ async def test_a_hanging_api_does_not_hold_the_others(world: World, monkeypatch:
 
 @pytest.mark.parametrize(
     ("fault", "deliveries"),
-    [(Busy("HTTP 500"), worker.BUSY_DELIVERIES), (Denied("HTTP 401"), worker.DENIED_DELIVERIES), (b"<html/>", 1)],
+    [
+        (Busy("HTTP 500"), worker.BUSY_DELIVERIES),
+        (Denied("HTTP 401"), worker.DENIED_DELIVERIES),
+        (b"<html/>", 1),
+    ],
 )
 async def test_what_never_succeeds_is_a_dead_letter_that_can_be_replayed(
     fault: Exception | bytes, deliveries: int, world: World
@@ -204,10 +243,14 @@ async def test_what_never_succeeds_is_a_dead_letter_that_can_be_replayed(
     assert world.bus.waiting() == [] and world.matched == []
 
 
-async def test_a_missing_access_token_is_told_like_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_access_token_is_told_like_a_wrong_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World(msgspec.structs.replace(MP, credentials={"webhookSecret": "s"}))
 
-    async def get(gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]) -> bytes:
+    async def get(
+        gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]
+    ) -> bytes:
         del gateway, base_url
         call.filled(credentials)
         raise AssertionError("no call without a token")
@@ -264,7 +307,11 @@ async def test_what_is_no_event_is_left_to_matching(world: World) -> None:
 
 async def test_a_notice_of_a_suspended_integration_is_read_when_it_is_resumed(world: World) -> None:
     await world.post()
-    world.plans.set(msgspec.structs.replace(world.tenant, integrations=(msgspec.structs.replace(MP, suspended=True),)))
+    world.plans.set(
+        msgspec.structs.replace(
+            world.tenant, integrations=(msgspec.structs.replace(MP, suspended=True),)
+        )
+    )
     assert await world.deliver() == []
     assert world.api.calls == [] and len(world.bus.waiting()) == 1 and world.dead == []
     world.plans.set(world.tenant)

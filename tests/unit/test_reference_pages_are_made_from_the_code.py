@@ -11,7 +11,9 @@ from sinal_cli import reference
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", ["operators/settings.md", "operators/manifests.md", "users/openapi.json"])
+@pytest.mark.parametrize(
+    "name", ["operators/settings.md", "operators/manifests.md", "users/openapi.json"]
+)
 def test_page_is_up_to_date(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == reference.pages()[name], "run `make docs`"
 

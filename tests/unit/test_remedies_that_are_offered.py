@@ -1,4 +1,6 @@
-"""What is said of an event that was kept back: the right field, who kept it, and a way out that really is one."""
+"""What is said of an event that was kept back: the right field, who kept it, and a way out that
+really is one.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,10 @@ def refused(payload: dict[str, Any]) -> str:
 
 
 def rules_of(remedy: str, folder: Path) -> ValuePlan:
-    """What a funnel with the remedy's manifest is compiled to; fails where the manifest check refuses it."""
+    """What a funnel with the remedy's manifest is compiled to.
+
+    Fails where the manifest check refuses it.
+    """
     (written,) = re.findall(r"`([^`]+)`", remedy)
     tenant, funnel = yaml.safe_load_all(MANIFESTS)
     funnel["spec"] |= yaml.safe_load(written)
@@ -83,7 +88,9 @@ def test_what_says_its_own_value_and_currency_stays_as_it_is() -> None:
     assert completed(whole, ValuePlan(currency="BRL")) is whole
     assert completed(whole, ValuePlan(source="Fixed", fixed="97.00", currency="BRL")) is whole
     assert completed(event(value=10.0), ValuePlan())["custom_data"] == {"value": 10.0}
-    assert completed(event("Lead"), ValuePlan(source="Fixed", fixed="97.00", currency="BRL")) == event("Lead")
+    assert completed(
+        event("Lead"), ValuePlan(source="Fixed", fixed="97.00", currency="BRL")
+    ) == event("Lead")
 
 
 def dead(reason: str, *, attempts: int = 0, why: list[dict[str, Any]] | None = None) -> str:
@@ -100,9 +107,13 @@ def dead(reason: str, *, attempts: int = 0, why: list[dict[str, Any]] | None = N
 
 def test_who_kept_it_back_is_said() -> None:
     note = {"code": "kept_back", "params": {
-        "destination": "pixel", "reason": "rejected", "detail": "custom_data.currency is missing"}}  # fmt: skip
+        "destination": "pixel", "reason": "rejected", "detail": "custom_data.currency is "
+"missing"}}  # fmt: skip
     ours, metas = dead("rejected", why=[note]), dead("rejected", attempts=1)
-    assert "Sinal kept it back from pixel, since Meta would refuse it: custom_data.currency is missing." in ours
+    assert (
+        "Sinal kept it back from pixel, since Meta would refuse it: custom_data.currency is "
+        "missing." in ours
+    )
     assert "Meta refuses this very event" not in ours
     assert "Meta refuses this very event" in metas and "Sinal kept it back" not in metas
     assert "mend what is said above, then `sinal replay ev_1`" in ours
@@ -110,10 +121,13 @@ def test_who_kept_it_back_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "way_out"),
-    [("denied", "put a token that it takes into the integration's Secret"), ("busy", "see whether it is up"),
+    [("denied", "put a token that it takes into the integration's "
+"Secret"), ("busy", "see whether it is up"),
      ("not_understood", "it needs an update")],
 )  # fmt: skip
-def test_a_notice_that_was_read_back_in_vain_blames_the_gateway_s_api(outcome: str, way_out: str) -> None:
+def test_a_notice_that_was_read_back_in_vain_blames_the_gateway_s_api(
+    outcome: str, way_out: str
+) -> None:
     params = {"destination": None, "reason": "exhausted", "detail": f"read-back: {outcome}"}
     told = dead("exhausted", why=[{"code": "kept_back", "params": params}])
     assert way_out in told and "because the gateway's API did not tell the sale" in told

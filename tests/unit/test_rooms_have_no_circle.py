@@ -1,4 +1,6 @@
-"""The rooms of the code, drawn from its imports: none leads back to itself, and the alias of before is nobody's."""
+"""The rooms of the code, drawn from its imports: none leads back to itself, and the alias of before
+is nobody's.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ ALIAS = "sinal_runtime"  # what packages of others import by the names of before
 def modules() -> Iterator[tuple[str, Path]]:
     for folder in FOLDERS:
         for path in folder.glob("sinal_*/**/*.py"):
-            yield ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"), path
+            yield (
+                ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"),
+                path,
+            )
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -36,7 +41,9 @@ def rooms() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module, path in modules():
         here = room(module)
-        found.setdefault(here, set()).update(there for name in imported(path) if (there := room(name)) != here)
+        found.setdefault(here, set()).update(
+            there for name in imported(path) if (there := room(name)) != here
+        )
     return found
 
 
@@ -44,7 +51,9 @@ def test_no_room_leads_back_to_itself() -> None:
     drawn = rooms()
     assert {"sinal_core.nats", "sinal_hub.matching", "sinal_api", "sinal_operator"} <= drawn.keys()
     order = list(TopologicalSorter(drawn).static_order())  # raises CycleError with the circle
-    assert order.index("sinal_core.nats") < order.index("sinal_hub.store") < order.index("sinal_cli")
+    assert (
+        order.index("sinal_core.nats") < order.index("sinal_hub.store") < order.index("sinal_cli")
+    )
 
 
 def test_nothing_of_ours_imports_the_names_of_before() -> None:

@@ -1,4 +1,6 @@
-"""Each alert leads to a page that a tired person can use: five headings, commands that there are, no dead end."""
+"""Each alert leads to a page that a tired person can use: five headings, commands that there are,
+no dead end.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,24 @@ from dashboards.alerts.rule import Alert
 from tests.support import runbooks
 from tests.support.runbooks import PAGES, pages
 
-VERBS = {"annotate", "apply", "auth", "create", "describe", "exec", "get", "logs", "rollout", "scale", "top"}
+VERBS = {
+    "annotate",
+    "apply",
+    "auth",
+    "create",
+    "describe",
+    "exec",
+    "get",
+    "logs",
+    "rollout",
+    "scale",
+    "top",
+}
 HEADINGS = ["Is data at risk?", "First three commands", "On a laptop", "Mend", "Silence"]
 OF_THE_CLIENT = {"api_key", "api_url"}
 OF_A_SHELL = {"curl", "df", "du", "ls", "sinal", "tail"}
-NOT_BESIDE_A_CLUSTER = {"backup", "keyring", "manifests", "restore", "up"}  # no commands of `kubectl sinal`
+# no commands of `kubectl sinal`
+NOT_BESIDE_A_CLUSTER = {"backup", "keyring", "manifests", "restore", "up"}
 ALERTS = {alert.name: alert for alert in alerts.ALERTS}
 _COMMAND = re.compile(r"^(sinal .*?)(?:\s+#.*)?$|`(sinal [^`]+)`", re.MULTILINE)
 
@@ -40,7 +55,9 @@ def test_an_alert_has_a_page(alert: Alert) -> None:
 def test_a_page_has_what_is_needed_at_night(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == HEADINGS
-    commands = text.partition("## First three commands")[2].partition("```sh\n")[2].partition("\n```")[0]
+    commands = (
+        text.partition("## First three commands")[2].partition("```sh\n")[2].partition("\n```")[0]
+    )
     assert len(commands.splitlines()) == 3
 
 
@@ -59,14 +76,18 @@ def test_its_commands_and_settings_are_there(page: Path) -> None:
         words = shlex.split((in_block or in_line).removeprefix("sinal "))
         app.parse_args(words, print_error=False, exit_on_error=False)
         if words[0] not in NOT_BESIDE_A_CLUSTER:
-            plugin.parse_args(words, print_error=False, exit_on_error=False)  # as the list of pages promises
+            # as the list of pages promises
+            plugin.parse_args(words, print_error=False, exit_on_error=False)
     variables = {name.lower() for name in re.findall(r"SINAL_([A-Z_]+[A-Z])", text)}
     assert variables - OF_THE_CLIENT <= set(Settings.model_fields)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
 def test_kubectl_knows_its_words_and_flags(page: Path) -> None:
-    """`--help` at a command's end shows its help only where all before it is right; no cluster is asked."""
+    """`--help` at a command's end shows its help only where all before it is right.
+
+    No cluster is asked.
+    """
     program = str(Path(sys.executable).parent / "kubectl")
     for step in [*runbooks.first_steps(page), *runbooks.further_steps(page)]:
         for command in re.split(r" \| |; ", step.command):

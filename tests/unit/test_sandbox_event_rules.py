@@ -28,7 +28,9 @@ def refusal_of(event: Any, names: frozenset[str] = DOCUMENTED) -> Refusal:
     return refused.value
 
 
-def messaging(channel: str | None, user_data: dict[str, Any], name: str = "Purchase") -> dict[str, Any]:
+def messaging(
+    channel: str | None, user_data: dict[str, Any], name: str = "Purchase"
+) -> dict[str, Any]:
     event: dict[str, Any] = {
         "event_name": name,
         "event_time": NOW,
@@ -39,14 +41,21 @@ def messaging(channel: str | None, user_data: dict[str, Any], name: str = "Purch
     return event if channel is None else {**event, "messaging_channel": channel}
 
 
-WHATSAPP = {"ctwa_clid": "Aff-n8ZTODiE79d22KtAwQKj9e_mIEOOj27vDVwFjN80dp4", "whatsapp_business_account_id": "1029"}
+WHATSAPP = {
+    "ctwa_clid": "Aff-n8ZTODiE79d22KtAwQKj9e_mIEOOj27vDVwFjN80dp4",
+    "whatsapp_business_account_id": "1029",
+}
 
 
 @pytest.mark.parametrize(
     ("changes", "subcode", "field"),
     [
         ({"event_time": NOW - 7 * DAY - 1}, 2804003, "event_time"),
-        ({"action_source": "physical_store", "event_time": NOW - 62 * DAY - 1}, 2804003, "event_time"),
+        (
+            {"action_source": "physical_store", "event_time": NOW - 62 * DAY - 1},
+            2804003,
+            "event_time",
+        ),
         ({"event_time": NOW + 61}, 2804004, "event_time"),
         ({"event_time": NOW * 1_000}, 2804004, "event_time"),
         ({"user_data.fbc": "IwAR2F4"}, 2804001, "user_data.fbc"),
@@ -58,7 +67,11 @@ WHATSAPP = {"ctwa_clid": "Aff-n8ZTODiE79d22KtAwQKj9e_mIEOOj27vDVwFjN80dp4", "wha
         ({"custom_data": ...}, 2804009, "custom_data.value"),
         ({"custom_data.currency": ...}, 2804010, "custom_data.currency"),
         ({"event_name": "Lead", "custom_data.currency": ...}, 2804023, "custom_data.currency"),
-        ({"custom_data.contents": [{"id": "1"}, {"quantity": 2}]}, 2804008, "custom_data.contents[1].id"),
+        (
+            {"custom_data.contents": [{"id": "1"}, {"quantity": 2}]},
+            2804008,
+            "custom_data.contents[1].id",
+        ),
         ({"user_data.lead_id": 123}, 2804036, "user_data.lead_id"),
         ({"event_name": ...}, 2804019, "event_name"),
         ({"event_name": " "}, 2804019, "event_name"),
@@ -148,24 +161,45 @@ def test_what_meta_documents_is_taken(meta_event: EventFactory, changes: dict[st
 
 def test_the_verdict_keeps_what_queries_need(meta_event: EventFactory) -> None:
     verdict = check(meta_event({"event_time": NOW, "custom_data.order_id": 4711}))
-    assert (verdict.event_name, verdict.order_id, verdict.event_time, verdict.is_web) == ("Purchase", "4711", NOW, True)
+    assert (verdict.event_name, verdict.order_id, verdict.event_time, verdict.is_web) == (
+        "Purchase",
+        "4711",
+        NOW,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
     ("event", "subcode", "field"),
     [
         (messaging(None, WHATSAPP), 2804063, "messaging_channel"),
-        (messaging("whatsapp", {**WHATSAPP, "fbc": "fb.1.1795000000000.x"}), 2804064, "user_data.fbc"),
-        (messaging("whatsapp", {**WHATSAPP, "client_user_agent": "x"}), 2804019, "user_data.client_user_agent"),
+        (
+            messaging("whatsapp", {**WHATSAPP, "fbc": "fb.1.1795000000000.x"}),
+            2804064,
+            "user_data.fbc",
+        ),
+        (
+            messaging("whatsapp", {**WHATSAPP, "client_user_agent": "x"}),
+            2804019,
+            "user_data.client_user_agent",
+        ),
         (messaging("whatsapp", WHATSAPP, name="Lead"), 2804066, "event_name"),
         (messaging("whatsapp", {"page_id": "1"}), 2804087, "user_data.ctwa_clid"),
-        (messaging("whatsapp", {"ctwa_clid": "A"}), 2804116, "user_data.whatsapp_business_account_id"),
+        (
+            messaging("whatsapp", {"ctwa_clid": "A"}),
+            2804116,
+            "user_data.whatsapp_business_account_id",
+        ),
         (messaging("messenger", {"page_scoped_user_id": "1"}), 2804069, "user_data.page_id"),
         (messaging("messenger", {"page_id": "1"}), 2804019, "user_data.page_scoped_user_id"),
         (messaging("instagram", {"ig_sid": "1"}), 2804079, "user_data.ig_account_id"),
         (messaging("instagram", {"ig_account_id": "1"}), 2804019, "user_data.ig_sid"),
         (messaging("telegram", WHATSAPP), 2804019, "messaging_channel"),
-        ({**messaging("whatsapp", WHATSAPP), "event_source_url": "https://x.example"}, 2804019, "event_source_url"),
+        (
+            {**messaging("whatsapp", WHATSAPP), "event_source_url": "https://x.example"},
+            2804019,
+            "event_source_url",
+        ),
     ],
 )
 def test_messaging_events_need_their_channel_and_nothing_of_the_web(
@@ -197,7 +231,9 @@ def test_the_live_list_of_messaging_names_is_shorter() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 FIELDS = [
@@ -237,7 +273,9 @@ _GOOD = {
 }
 
 
-@given(path=st.sampled_from(FIELDS), value=JSON, source=st.sampled_from(sorted(rules.ACTION_SOURCES)))
+@given(
+    path=st.sampled_from(FIELDS), value=JSON, source=st.sampled_from(sorted(rules.ACTION_SOURCES))
+)
 def test_no_json_breaks_the_rules(path: str, value: Any, source: str) -> None:
     """Whatever stands in a field, the answer is a verdict or a refusal."""
     event = {**_GOOD, "action_source": source}

@@ -21,7 +21,9 @@ class Board:
     def post(self, *faults: dict[str, Any], append: bool = False) -> None:
         self.board.post(parse(msgspec.json.encode({"faults": faults, "append": append})))
 
-    def request(self, pixel: str = "1", event_id: str = "e", event_name: str = "Purchase") -> str | None:
+    def request(
+        self, pixel: str = "1", event_id: str = "e", event_name: str = "Purchase"
+    ) -> str | None:
         events: list[object] = [{"event_name": event_name, "event_id": event_id}, None]
         fault = self.board.choose(pixel, events)
         return None if fault is None else fault.kind
@@ -35,7 +37,14 @@ def test_the_first_fault_that_applies_wins() -> None:
 def test_after_and_times_count_matching_requests() -> None:
     board = Board({"kind": "status_500", "after": 2, "times": 2, "pixel": "1"})
     assert board.request("9") is None
-    assert [board.request() for _ in range(6)] == [None, None, "status_500", "status_500", None, None]
+    assert [board.request() for _ in range(6)] == [
+        None,
+        None,
+        "status_500",
+        "status_500",
+        None,
+        None,
+    ]
 
 
 def test_a_window_opens_and_closes() -> None:
@@ -76,7 +85,12 @@ def test_the_state_shows_what_was_applied() -> None:
     for _ in range(3):
         board.request()
     [state] = board.board.state()
-    assert (state["kind"], state["matched"], state["applied"], state["in_force"]) == ("auth", 2, 1, False)
+    assert (state["kind"], state["matched"], state["applied"], state["in_force"]) == (
+        "auth",
+        2,
+        1,
+        False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""What the emulator remembers: repeats for 48 hours, events within bounds, and all of it over a restart."""
+"""What the emulator remembers: repeats for 48 hours, events within bounds, and all of it over a
+restart.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,16 @@ class Emulator:
             self.sandbox.journal.close()
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.ASGITransport(self.sandbox.app), base_url="http://sandbox")
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.sandbox.app), base_url="http://sandbox"
+        )
 
     async def send(self, *events: dict[str, Any], pixel: str = "1") -> None:
         async with self.client() as client:
-            body = {"data": [{**event, "event_time": int(self.now)} for event in events], "access_token": "t"}
+            body = {
+                "data": [{**event, "event_time": int(self.now)} for event in events],
+                "access_token": "t",
+            }
             answer = await client.post(f"/v26.0/{pixel}/events", json=body)
             assert answer.json()["events_received"] == len(events)
 
@@ -63,7 +70,9 @@ def start() -> Iterator[EmulatorFactory]:
         yield make
 
 
-async def test_a_repeat_within_48_hours_is_kept_and_marked(start: EmulatorFactory, meta_event: EventFactory) -> None:
+async def test_a_repeat_within_48_hours_is_kept_and_marked(
+    start: EmulatorFactory, meta_event: EventFactory
+) -> None:
     emulator, event = start(), meta_event()
     await emulator.send(event, event)
     emulator.now += 48 * HOUR
@@ -74,7 +83,9 @@ async def test_a_repeat_within_48_hours_is_kept_and_marked(start: EmulatorFactor
     assert (await emulator.get("/_sandbox/health"))["events"]["duplicates"] == 2
 
 
-async def test_pixel_name_and_id_make_the_key(start: EmulatorFactory, meta_event: EventFactory) -> None:
+async def test_pixel_name_and_id_make_the_key(
+    start: EmulatorFactory, meta_event: EventFactory
+) -> None:
     emulator = start()
     await emulator.send(meta_event())
     await emulator.send(meta_event(), pixel="2")
@@ -83,7 +94,9 @@ async def test_pixel_name_and_id_make_the_key(start: EmulatorFactory, meta_event
     assert await emulator.marks() == [False] * 6
 
 
-async def test_the_oldest_events_leave_and_are_counted(start: EmulatorFactory, meta_event: EventFactory) -> None:
+async def test_the_oldest_events_leave_and_are_counted(
+    start: EmulatorFactory, meta_event: EventFactory
+) -> None:
     emulator = start(keep=3)
     await emulator.send(*(meta_event({"event_id": str(n)}) for n in range(5)))
     shown = await emulator.get("/_sandbox/events")
@@ -124,17 +137,23 @@ async def test_a_restart_keeps_events_and_repeats(
     assert await second.marks() == [False, False, True]
 
 
-async def test_the_journal_is_bounded(tmp_path: Path, start: EmulatorFactory, meta_event: EventFactory) -> None:
+async def test_the_journal_is_bounded(
+    tmp_path: Path, start: EmulatorFactory, meta_event: EventFactory
+) -> None:
     data = tmp_path / "events.jsonl"
     emulator = start(data_file=data, keep=10)
     for n in range(95):
         await emulator.send(meta_event({"event_id": str(n)}))
         assert len(data.read_bytes().splitlines()) <= 20
     shown = await start(data_file=data, keep=10).get("/_sandbox/events")
-    assert [event["event"]["event_id"] for event in shown["events"]] == [str(n) for n in range(85, 95)]
+    assert [event["event"]["event_id"] for event in shown["events"]] == [
+        str(n) for n in range(85, 95)
+    ]
 
 
-async def test_clearing_empties_the_journal(tmp_path: Path, start: EmulatorFactory, meta_event: EventFactory) -> None:
+async def test_clearing_empties_the_journal(
+    tmp_path: Path, start: EmulatorFactory, meta_event: EventFactory
+) -> None:
     data = tmp_path / "events.jsonl"
     emulator = start(data_file=data)
     await emulator.send(meta_event())

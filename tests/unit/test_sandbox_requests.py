@@ -1,4 +1,6 @@
-"""Requests to the emulated Graph API: encodings, tokens, versions, pixels, whole-request refusal, queries."""
+"""Requests to the emulated Graph API: encodings, tokens, versions, pixels, whole-request refusal,
+queries.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,14 @@ URL = "/v26.0/1234567890/events"
 
 
 @asynccontextmanager
-async def graph(clock: Callable[[], float] = lambda: NOW, **config: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def graph(
+    clock: Callable[[], float] = lambda: NOW, **config: Any
+) -> AsyncIterator[httpx.AsyncClient]:
     app = build(SandboxConfig(**config), clock=clock).app
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox", params={}) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://sandbox", params={}
+    ) as client:
         yield client
 
 
@@ -42,8 +48,12 @@ async def stored(client: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("encoding", ["json", "json_strings", "data_string", "urlencoded", "multipart"])
-async def test_every_documented_encoding_is_understood(meta_event: EventFactory, encoding: str) -> None:
+@pytest.mark.parametrize(
+    "encoding", ["json", "json_strings", "data_string", "urlencoded", "multipart"]
+)
+async def test_every_documented_encoding_is_understood(
+    meta_event: EventFactory, encoding: str
+) -> None:
     event = meta_event({"event_id": "ação-1"}, at=NOW)
     text = json.dumps([event], ensure_ascii=False)
     fields = {"data": text, "access_token": "t", "test_event_code": "TEST1"}
@@ -82,7 +92,10 @@ async def test_a_token_may_stand_in_four_places(meta_event: EventFactory, place:
 async def test_tokens_missing_unknown_and_revoked_are_told_apart(meta_event: EventFactory) -> None:
     body = {"data": [meta_event(at=NOW)]}
     async with graph(tokens=frozenset({"good"}), revoked=frozenset({"old"})) as client:
-        answers = [await client.post(URL, json={**body, "access_token": token}) for token in ("", "other", "old")]
+        answers = [
+            await client.post(URL, json={**body, "access_token": token})
+            for token in ("", "other", "old")
+        ]
         assert [error_of(answer) for answer in answers] == [(104, None), (190, None), (190, 460)]
         assert (await stored(client))["total"] == 0
         shown = (await client.get("/_sandbox/requests")).text
@@ -103,7 +116,9 @@ async def test_one_bad_event_refuses_all(meta_event: EventFactory, bad: int) -> 
         assert error["error_data"] == {"blame_field_specs": [["data", str(bad), "event_time"]]}
         assert (await stored(client))["total"] == 0
         del events[bad]
-        assert (await client.post(URL, json={"data": events, "access_token": "t"})).json()["events_received"] == 999
+        assert (await client.post(URL, json={"data": events, "access_token": "t"})).json()[
+            "events_received"
+        ] == 999
 
 
 @pytest.mark.parametrize(
@@ -153,7 +168,9 @@ async def test_compressed_and_oversized_bodies_are_refused(meta_event: EventFact
         ("/v26.0/debug_token", (100, 33)),  # it is read with GET
     ],
 )
-async def test_wrong_paths_answer_as_graph(meta_event: EventFactory, path: str, error: tuple[int, int | None]) -> None:
+async def test_wrong_paths_answer_as_graph(
+    meta_event: EventFactory, path: str, error: tuple[int, int | None]
+) -> None:
     async with graph() as client:
         bearer = {"Authorization": "Bearer t"}
         answer = await client.post(path, json={"data": [meta_event(at=NOW)]}, headers=bearer)
@@ -177,7 +194,9 @@ async def test_a_version_ends_on_its_day(meta_event: EventFactory) -> None:
 
 async def test_an_expired_version_may_be_upgraded_with_a_warning(meta_event: EventFactory) -> None:
     async with graph(expired_version="upgrade") as client:
-        answer = await client.post("/v20.0/1/events", json={"data": [meta_event(at=NOW)], "access_token": "t"})
+        answer = await client.post(
+            "/v20.0/1/events", json={"data": [meta_event(at=NOW)], "access_token": "t"}
+        )
     assert answer.status_code == 200
     assert "v21.0" in answer.headers["X-Ad-Api-Version-Warning"]
 
@@ -194,7 +213,11 @@ async def test_declared_pixels_are_the_only_ones(meta_event: EventFactory) -> No
 async def test_an_answer_carries_usage(meta_event: EventFactory) -> None:
     async with graph() as client:
         answer = await client.post(URL, json={"data": [meta_event(at=NOW)], "access_token": "t"})
-    assert json.loads(answer.headers["X-App-Usage"]) == {"call_count": 0, "total_cputime": 0, "total_time": 0}
+    assert json.loads(answer.headers["X-App-Usage"]) == {
+        "call_count": 0,
+        "total_cputime": 0,
+        "total_time": 0,
+    }
     [usage] = json.loads(answer.headers["X-Business-Use-Case-Usage"])["1234567890"]
     assert usage["estimated_time_to_regain_access"] == 0
 
@@ -203,7 +226,9 @@ async def test_queries_filter_and_keep_the_newest(meta_event: EventFactory) -> N
     async with graph() as client:
         for n in range(5):
             event = meta_event({"event_id": f"e{n}", "custom_data.order_id": f"o{n}"}, at=NOW)
-            await client.post(f"/v26.0/{n % 2}/events", json={"data": [event], "access_token": "secret-token"})
+            await client.post(
+                f"/v26.0/{n % 2}/events", json={"data": [event], "access_token": "secret-token"}
+            )
         lead = meta_event({"event_name": "Lead", "event_id": "e1"}, at=NOW)
         await client.post("/v26.0/1/events", json={"data": [lead], "access_token": "secret-token"})
 
@@ -232,14 +257,21 @@ async def test_the_request_log_tells_how_each_request_ended(meta_event: EventFac
         assert (await client.get("/_sandbox/requests", params={"pixel": "7"})).json()["total"] == 0
     assert log["total"] == 2
     first, second = log["requests"]
-    assert (first["status"], first["events"], first["accepted"], first["code"]) == (200, 1, True, None)
+    assert (first["status"], first["events"], first["accepted"], first["code"]) == (
+        200,
+        1,
+        True,
+        None,
+    )
     assert (second["status"], second["events"], second["accepted"]) == (400, 2, False)
     assert (second["code"], second["subcode"]) == (100, 2804004)
     assert first["version"] == "v26.0"
     assert first["ms"] >= 0
 
 
-async def test_clearing_forgets_events_duplicates_requests_and_faults(meta_event: EventFactory) -> None:
+async def test_clearing_forgets_events_duplicates_requests_and_faults(
+    meta_event: EventFactory,
+) -> None:
     body = {"data": [meta_event(at=NOW)], "access_token": "t"}
     async with graph() as client:
         await client.post(URL, json=body)
@@ -259,7 +291,10 @@ async def test_debug_token_tells_a_live_token_from_a_dead_one() -> None:
             return (await client.get("/v26.0/debug_token", params=params)).json()["data"]
 
         live, dead = await of("good"), await of("old")
-        assert error_of(await client.get("/v26.0/debug_token", params={"input_token": "good"})) == (104, None)
+        assert error_of(await client.get("/v26.0/debug_token", params={"input_token": "good"})) == (
+            104,
+            None,
+        )
     assert (live["is_valid"], live["type"], live["expires_at"]) == (True, "SYSTEM_USER", 0)
     assert (dead["is_valid"], dead["error"]["code"], dead["error"]["subcode"]) == (False, 190, 460)
 
@@ -269,7 +304,9 @@ async def test_debug_token_tells_a_live_token_from_a_dead_one() -> None:
     [({}, 190), ({"pixel": "1234567890"}, None), ({"event_name": "Lead"}, None), ({"start_in_s": 60}, None),
      ({"times": 0}, None), ({"kind": "throttle"}, None)],
 )  # fmt: skip
-async def test_an_auth_fault_for_all_kills_the_token_for_debug_token_too(fault: Any, code: int | None) -> None:
+async def test_an_auth_fault_for_all_kills_the_token_for_debug_token_too(
+    fault: Any, code: int | None
+) -> None:
     async with graph() as client:
         await client.post("/_sandbox/faults", json={"faults": [{"kind": "auth"} | fault]})
         params = {"input_token": "good", "access_token": "good"}
@@ -279,16 +316,25 @@ async def test_an_auth_fault_for_all_kills_the_token_for_debug_token_too(fault: 
         assert (await client.get("/_sandbox/faults")).json()["faults"][0]["applied"] == 0
 
 
-async def test_an_auth_fault_of_a_pixel_kills_the_tokens_that_it_was_sent_with(meta_event: EventFactory) -> None:
+async def test_an_auth_fault_of_a_pixel_kills_the_tokens_that_it_was_sent_with(
+    meta_event: EventFactory,
+) -> None:
     async with graph() as client:
         for token, pixel in (("sick", "1234567890"), ("well", "9876543210")):
             body = {"data": [meta_event(at=NOW)], "access_token": token}
             await client.post(f"/v25.0/{pixel}/events", json=body)
-        await client.post("/_sandbox/faults", json={"faults": [{"kind": "auth", "pixel": "1234567890"}]})
+        await client.post(
+            "/_sandbox/faults", json={"faults": [{"kind": "auth", "pixel": "1234567890"}]}
+        )
 
         async def code(token: str) -> Any:
             params = {"input_token": token, "access_token": token}
-            return (await client.get("/v25.0/debug_token", params=params)).json().get("error", {}).get("code")
+            return (
+                (await client.get("/v25.0/debug_token", params=params))
+                .json()
+                .get("error", {})
+                .get("code")
+            )
 
         assert (await code("sick"), await code("well")) == (190, None)
         await client.post("/_sandbox/faults", json={"faults": []})
@@ -314,9 +360,15 @@ async def test_dataset_quality_covers_web_events_of_two_days(meta_event: EventFa
         assert await quality("web{event_name}") == {}
     assert web["event_name"] == "Purchase"
     assert "composite_score" not in web["event_match_quality"]
-    coverage = {f["identifier"]: f["coverage"]["percentage"] for f in web["event_match_quality"]["match_key_feedback"]}
+    coverage = {
+        f["identifier"]: f["coverage"]["percentage"]
+        for f in web["event_match_quality"]["match_key_feedback"]
+    }
     assert (coverage["em"], coverage["ph"], coverage["zp"]) == (50.0, 100.0, 0.0)
-    feedback = {f["dedupe_key"]: f["server_events_with_dedupe_key"]["percentage"] for f in web["dedupe_key_feedback"]}
+    feedback = {
+        f["dedupe_key"]: f["server_events_with_dedupe_key"]["percentage"]
+        for f in web["dedupe_key_feedback"]
+    }
     assert feedback["event_id"] == 50.0
 
 

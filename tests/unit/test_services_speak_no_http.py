@@ -1,4 +1,7 @@
-"""Services raise the domain's errors; the API answers each as a problem, with its fields and its time to wait."""
+"""Services raise the domain's errors.
+
+The API answers each as a problem, with its fields and its time to wait.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ from sinal_hub.services.reviews import NotInReview
 PLATFORM = Caller(actor="admin_key", role="admin", tenant=None)
 OF_LOJA = Caller(actor="key_1", role="admin", tenant="loja")
 PLANS = SimpleNamespace(
-    snapshot=SimpleNamespace(tenants={"loja": TenantPlan(slug="loja", namespace="loja", name="loja", uid="u1")})
+    snapshot=SimpleNamespace(
+        tenants={"loja": TenantPlan(slug="loja", namespace="loja", name="loja", uid="u1")}
+    )
 )
 
 

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(sys.executable).parent
-SHELLCHECK = shutil.which("shellcheck", path=f"{HERE}{os.pathsep}{os.environ['PATH']}") or ""  # ARM has no wheel of it
+# ARM has no wheel of it
+SHELLCHECK = shutil.which("shellcheck", path=f"{HERE}{os.pathsep}{os.environ['PATH']}") or ""
 
 
 def scripts() -> list[Path]:
@@ -36,13 +37,17 @@ def _shebang(path: Path) -> str:
 @pytest.mark.parametrize("script", scripts(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_script_has_no_fault_that_shellcheck_knows(script: Path) -> None:
     assert SHELLCHECK, "shellcheck is missing: apt-get install shellcheck (Debian, Ubuntu)"
-    done = subprocess.run([SHELLCHECK, str(script)], text=True, capture_output=True, check=False, cwd=ROOT)
+    done = subprocess.run(
+        [SHELLCHECK, str(script)], text=True, capture_output=True, check=False, cwd=ROOT
+    )
     assert done.returncode == 0, done.stdout
     assert script.stat().st_mode & 0o111, "nobody can start it"
 
 
 def test_scripts_are_found_and_faults_are_seen(tmp_path: Path) -> None:
-    assert {".ci/run", "tests/e2e/on-kind.sh"} <= {str(path.relative_to(ROOT)) for path in scripts()}
+    assert {".ci/run", "tests/e2e/on-kind.sh"} <= {
+        str(path.relative_to(ROOT)) for path in scripts()
+    }
     faulty = tmp_path / "faulty.sh"
     faulty.write_text("#!/bin/sh\nrm -rf $1/*\n")
     done = subprocess.run([SHELLCHECK, str(faulty)], text=True, capture_output=True, check=False)

@@ -1,4 +1,6 @@
-"""The web site of the documents: built whole, found under the addresses that alerts print, strict about links."""
+"""The web site of the documents: built whole, found under the addresses that alerts print, strict
+about links.
+"""
 
 from __future__ import annotations
 
@@ -61,16 +63,24 @@ def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         loaded = Loaded()
         loaded.feed(page.read_text(encoding="utf-8"))
-        assert not [address for address in loaded.addresses if re.match(r"(https?:)?//", address)], page
+        assert not [
+            address for address in loaded.addresses if re.match(r"(https?:)?//", address)
+        ], page
     for style in site.rglob("*.css"):
-        assert not re.search(r"(url\(|@import )[\"']?(https?:)?//", style.read_text(encoding="utf-8")), style
+        assert not re.search(
+            r"(url\(|@import "
+            r")[\"']?(https?:)?//",
+            style.read_text(encoding="utf-8"),
+        ), style
 
 
 def test_a_runbook_is_found_under_the_address_that_an_alert_prints(site: Path) -> None:
     for page in pages():
         there = site / "runbooks" / page.name / "index.html"
         assert f'url=../{page.stem}/"' in there.read_text(encoding="utf-8")
-        assert page.stem in (site / "runbooks" / page.stem / "index.html").read_text(encoding="utf-8")
+        assert page.stem in (site / "runbooks" / page.stem / "index.html").read_text(
+            encoding="utf-8"
+        )
 
 
 def test_the_documents_begin_by_reader_and_can_be_searched(site: Path) -> None:

@@ -31,7 +31,9 @@ def test_an_id_is_found_in_a_slot_that_others_wrote_into(slot: str) -> None:
     assert _tracking.read([Node({"sck": slot})], trust=("xcod", "sck")).click_id == ID
 
 
-@pytest.mark.parametrize("slot", ["", "HOTMART_PRODUCT_PAGE", "fb|natal", f"{ID}|{ID[::-1]}", f"x{ID}", f"{ID}x"])
+@pytest.mark.parametrize(
+    "slot", ["", "HOTMART_PRODUCT_PAGE", "fb|natal", f"{ID}|{ID[::-1]}", f"x{ID}", f"{ID}x"]
+)
 def test_nothing_else_is_taken_for_one(slot: str) -> None:
     assert ours_in(slot) is None
 
@@ -70,5 +72,7 @@ def _subject(tracking: Tracking) -> Subject:
 
 def test_a_sale_asks_for_what_its_slots_hold() -> None:
     assert _subject(Tracking(click_id=f"A|{ID}")).click_ids == [ID]
-    assert _subject(Tracking(click_id="fb", src=f"x|{ID[:16]}")).click_ids == sorted(["fb", ID[:16]])
+    assert _subject(Tracking(click_id="fb", src=f"x|{ID[:16]}")).click_ids == sorted(
+        ["fb", ID[:16]]
+    )
     assert _subject(Tracking(click_id=ID, src="campanha-de-natal")).click_ids == [ID]

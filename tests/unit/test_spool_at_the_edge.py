@@ -1,4 +1,7 @@
-"""The edge with a spool: 202 while the broker is away, 503 only when nothing takes the event; readiness tells."""
+"""The edge with a spool: 202 while the broker is away, 503 only when nothing takes the event.
+
+Readiness tells.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ class Edge:
         self.client, self.health = Client(edge), edge.health
 
     async def _publish(self, entry: Entry, *, timeout_s: float) -> Ack:
-        return await self.bus.publish(entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s)
+        return await self.bus.publish(
+            entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s
+        )
 
     def away(self, *, silent: bool = False) -> None:
         self.bus.connected, self.bus.error = silent, BusUnavailable("away")
@@ -73,7 +78,9 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-async def edge(edge_world: EdgeWorld, spool_world: SpoolWorld, limits: Limits) -> AsyncIterator[Edge]:
+async def edge(
+    edge_world: EdgeWorld, spool_world: SpoolWorld, limits: Limits
+) -> AsyncIterator[Edge]:
     """A started edge with a spool."""
     made = Edge(edge_world, spool_world, limits)
     await made.detour.start()
@@ -104,7 +111,9 @@ async def test_batch_of_which_some_acks_are_missing_arrives_whole(edge: Edge) ->
 
     edge.bus.publish = flaky  # type: ignore[method-assign]
     events = [{"type": "pageview", "event_id": f"e{number}"} for number in range(9)]
-    reply = await edge.client.post("/api/v1/track/batch", {"funnel": PUBLIC_KEY, "events": events}, headers=PAGE)
+    reply = await edge.client.post(
+        "/api/v1/track/batch", {"funnel": PUBLIC_KEY, "events": events}, headers=PAGE
+    )
     assert reply.status == 202
     edge.bus.publish = real  # type: ignore[method-assign]
     await eventually(lambda: edge.detour.state.records == 0)
@@ -116,7 +125,8 @@ async def test_silent_broker_delays_the_first_requests_only(edge: Edge) -> None:
 
     async def never(subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Ack:
         nonlocal waited
-        waited += asyncio.current_task() is sender  # probes of what is spooled wait too, and nobody for them
+        # probes of what is spooled wait too, and nobody for them
+        waited += asyncio.current_task() is sender
         await asyncio.sleep(timeout_s / 20)  # a tenth of a second stands for two
         raise BusUnavailable("no answer")
 

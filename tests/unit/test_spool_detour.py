@@ -1,4 +1,6 @@
-"""The way round an absent broker: nothing overtakes, nothing is lost, and a tenant's trouble is its own."""
+"""The way round an absent broker: nothing overtakes, nothing is lost, and a tenant's trouble is its
+own.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ async def test_new_events_go_behind_what_is_spooled(spool_world: SpoolWorld) -> 
         while not await detour.clears("loja"):
             await detour.take([entry("loja", number)])
             number += 1
-        await spool_world.broker.publish(entry("loja", number), timeout_s=1)  # directly, nothing is before it any more
+        # directly, nothing is before it any more
+        await spool_world.broker.publish(entry("loja", number), timeout_s=1)
     assert spool_world.broker.keys("loja") == keys("loja", number + 1)
 
 
@@ -109,7 +112,8 @@ async def test_interrupted_replay_goes_on_where_it_was(spool_world: SpoolWorld) 
     async with spool_world.running() as again:
         await eventually(lambda: not again.is_due("loja"))
     assert broker.keys("loja") == keys("loja", 1_000)
-    assert broker.calls <= 1_000 - sent + 256  # what was acked is not sent again, but for the window under way
+    # what was acked is not sent again, but for the window under way
+    assert broker.calls <= 1_000 - sent + 256
 
 
 async def test_silent_broker_is_asked_by_one_probe_at_a_time(spool_world: SpoolWorld) -> None:
@@ -125,14 +129,17 @@ async def test_silent_broker_is_asked_by_one_probe_at_a_time(spool_world: SpoolW
         loop = asyncio.get_running_loop()
         started = loop.time()
         await eventually(lambda: broker.calls > 2)
-        most = 1 + (loop.time() - started) / POLICY.base_s  # one probe in each interval, whoever's events it takes
+        # one probe in each interval, whoever's events it takes
+        most = 1 + (loop.time() - started) / POLICY.base_s
         assert broker.calls <= most + 1
         broker.silent = False
         await eventually(lambda: not detour.is_due("loja") and not detour.is_due("outra"))
     assert (broker.keys("loja"), broker.keys("outra")) == (keys("loja", 100), keys("outra", 100))
 
 
-async def test_full_lane_waits_refuses_new_events_and_delays_nobody_else(spool_world: SpoolWorld) -> None:
+async def test_full_lane_waits_refuses_new_events_and_delays_nobody_else(
+    spool_world: SpoolWorld,
+) -> None:
     broker = spool_world.broker
     broker.bus.connected = False
     async with spool_world.running() as detour:
@@ -169,7 +176,9 @@ async def test_tenant_that_is_gone_for_a_day_is_given_up(spool_world: SpoolWorld
     async with spool_world.running() as detour:
         await detour.take([entry("loja", 0)])  # of long ago
         await eventually(lambda: not detour.is_due("loja"))
-    assert REGISTRY.get_sample_value("sinal_spool_records_total", {"what": "orphaned"}) == before + 1
+    assert (
+        REGISTRY.get_sample_value("sinal_spool_records_total", {"what": "orphaned"}) == before + 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,7 +194,10 @@ async def test_tenant_that_is_gone_for_a_day_is_given_up(spool_world: SpoolWorld
 async def test_what_was_taken_for_one_tenant_is_never_given_to_another(
     spool_world: SpoolWorld, now: Owner, theirs: bool
 ) -> None:
-    """The slug changed hands while the broker was away; the other's own events are not held up by it."""
+    """The slug changed hands while the broker was away.
+
+    The other's own events are not held up by it.
+    """
     bus = spool_world.broker.bus
     bus.connected = False
     async with spool_world.running() as detour:
@@ -198,7 +210,9 @@ async def test_what_was_taken_for_one_tenant_is_never_given_to_another(
     assert spool_world.broker.keys("loja") == (["loja:0", "loja:1"] if theirs else ["loja:1"])
 
 
-async def test_a_record_of_a_release_that_named_no_tenant_goes_to_who_has_the_slug(spool_world: SpoolWorld) -> None:
+async def test_a_record_of_a_release_that_named_no_tenant_goes_to_who_has_the_slug(
+    spool_world: SpoolWorld,
+) -> None:
     bus = spool_world.broker.bus
     bus.connected = False
     known = spool_world.tenants.pop("loja")
@@ -234,7 +248,10 @@ async def test_metrics_tell_events_bytes_and_age(spool_world: SpoolWorld) -> Non
         await detour.take([entry("loja", number) for number in range(3)])
         detour.observe()
         on_disk = sum(path.stat().st_size for path in spool_world.segments())
-        samples = [REGISTRY.get_sample_value(f"sinal_spool_{name}") for name in ("events", "bytes", "oldest_seconds")]
+        samples = [
+            REGISTRY.get_sample_value(f"sinal_spool_{name}")
+            for name in ("events", "bytes", "oldest_seconds")
+        ]
         assert samples == [3, on_disk, 90]
 
 
@@ -243,16 +260,31 @@ async def test_erasure_takes_a_persons_events_of_one_tenant_only(spool_world: Sp
     from sinal_hub.spool import Entry
 
     def event(tenant: str, key: str, **changes: object) -> Entry:
-        fields = {"id": key, "key": key, "kind": "lead", "tenant": tenant, "funnel": "f", "source": "server"}
+        fields = {
+            "id": key,
+            "key": key,
+            "kind": "lead",
+            "tenant": tenant,
+            "funnel": "f",
+            "source": "server",
+        }
         made = Event(**fields, received_at=0, occurred_at=0, **changes)  # type: ignore[arg-type]
         return Entry(tenant, f"t.{tenant}.in.lead", key, 0, encode(made))
 
     spool_world.broker.bus.connected = False
     person = UserData(em=["e" * 64])
     async with spool_world.running() as detour:
-        await detour.take([event("loja", "mail", user=person), event("loja", "other", user=UserData(em=["f" * 64]))])
         await detour.take(
-            [event("loja", "phone", user=UserData(ph=["a" * 64])), event("loja", "order", order_id="HP1")]
+            [
+                event("loja", "mail", user=person),
+                event("loja", "other", user=UserData(em=["f" * 64])),
+            ]
+        )
+        await detour.take(
+            [
+                event("loja", "phone", user=UserData(ph=["a" * 64])),
+                event("loja", "order", order_id="HP1"),
+            ]
         )
         await detour.take([event("outra", "same person", user=person)])
         keep = keep_others(tenant="loja", emails=["e" * 64], phones=["a" * 64], orders=["HP1"])

@@ -1,4 +1,6 @@
-"""The spool on disk: what was promised is there after a restart, what is full or broken is refused, damage is told."""
+"""The spool on disk: what was promised is there after a restart, what is full or broken is refused,
+damage is told.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ async def everything(spool: Spool, tenant: str, *, settle: bool = True) -> list[
     return taken
 
 
-async def test_records_of_a_process_that_ended_are_there_for_the_next_in_order(spool_world: SpoolWorld) -> None:
+async def test_records_of_a_process_that_ended_are_there_for_the_next_in_order(
+    spool_world: SpoolWorld,
+) -> None:
     first = await opened(spool_world)
     for number in range(300):
         await first.append([entry("loja", number)])
@@ -45,12 +49,16 @@ async def test_records_of_a_process_that_ended_are_there_for_the_next_in_order(s
     assert len(spool_world.segments()) > 2
     second = await opened(spool_world)
     assert second.records == 300
-    assert [one.msg_id for one in await everything(second, "loja")] == [f"loja:{n}" for n in range(300)]
+    assert [one.msg_id for one in await everything(second, "loja")] == [
+        f"loja:{n}" for n in range(300)
+    ]
     assert spool_world.segments() == []
     await second.close()
 
 
-async def test_settled_records_are_not_offered_again_after_a_restart(spool_world: SpoolWorld) -> None:
+async def test_settled_records_are_not_offered_again_after_a_restart(
+    spool_world: SpoolWorld,
+) -> None:
     first = await opened(spool_world)
     await first.append([entry("loja", number) for number in range(10)])
 
@@ -60,12 +68,16 @@ async def test_settled_records_are_not_offered_again_after_a_restart(spool_world
     assert await first.offer("loja", 6, every_other) == (6, 3)
     await first.close()
     second = await opened(spool_world)
-    assert [one.msg_id for one in await everything(second, "loja")] == [f"loja:{n}" for n in (1, 3, 5, 6, 7, 8, 9)]
+    assert [one.msg_id for one in await everything(second, "loja")] == [
+        f"loja:{n}" for n in (1, 3, 5, 6, 7, 8, 9)
+    ]
     await second.close()
 
 
 async def test_what_others_are_writing_in_the_folder_is_theirs(spool_world: SpoolWorld) -> None:
-    """An edge keeps its plans beside its spool, which had taken their file away while it was being written."""
+    """An edge keeps its plans beside its spool, which had taken their file away while it was being
+    written.
+    """
     plans, half = spool_world.folder / "plans.json.new", spool_world.folder / "0000000001.new"
     spool_world.folder.mkdir(exist_ok=True)
     plans.write_text("{}")
@@ -101,7 +113,9 @@ async def test_damaged_record_is_skipped_and_counted(spool_world: SpoolWorld) ->
     await second.close()
 
 
-async def test_record_damaged_while_it_waits_is_skipped_and_counted(spool_world: SpoolWorld) -> None:
+async def test_record_damaged_while_it_waits_is_skipped_and_counted(
+    spool_world: SpoolWorld,
+) -> None:
     spool = await opened(spool_world)
     await spool.append([entry("loja", number) for number in range(3)])
     [path] = spool_world.segments()
@@ -142,7 +156,9 @@ async def test_second_process_is_told_that_the_folder_is_taken(spool_world: Spoo
     await third.close()
 
 
-async def test_full_spool_refuses_and_a_flood_leaves_room_for_others(spool_world: SpoolWorld) -> None:
+async def test_full_spool_refuses_and_a_flood_leaves_room_for_others(
+    spool_world: SpoolWorld,
+) -> None:
     spool = await opened(spool_world, Limits(max_bytes=50_000, free_bytes=0, segment_bytes=8_192))
     stored = 0
     with pytest.raises(SpoolFull, match="share"):
@@ -183,7 +199,9 @@ async def test_failed_sync_is_refused_and_the_file_never_written_again(
     await spool.close()
 
 
-async def test_partly_written_batch_is_taken_back(spool_world: SpoolWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_partly_written_batch_is_taken_back(
+    spool_world: SpoolWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = await opened(spool_world)
     await spool.append([entry("loja", 1)])
     before = spool_world.segments()[0].read_bytes()
@@ -202,7 +220,9 @@ async def test_partly_written_batch_is_taken_back(spool_world: SpoolWorld, monke
     await spool.close()
 
 
-async def test_many_requests_share_a_sync(spool_world: SpoolWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_requests_share_a_sync(
+    spool_world: SpoolWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = await opened(spool_world)
     syncs = 0
     real = Segment.append
@@ -242,7 +262,9 @@ async def test_erasing_everything_leaves_no_file(spool_world: SpoolWorld) -> Non
     await spool.close()
 
 
-async def test_one_waiting_record_does_not_pin_the_room_of_settled_ones(spool_world: SpoolWorld) -> None:
+async def test_one_waiting_record_does_not_pin_the_room_of_settled_ones(
+    spool_world: SpoolWorld,
+) -> None:
     spool = await opened(spool_world, Limits(max_bytes=60_000, free_bytes=0, segment_bytes=8_192))
     for number in range(30):
         await spool.append([entry("loja", number, size=1_000), entry("outra", number)])
@@ -250,7 +272,9 @@ async def test_one_waiting_record_does_not_pin_the_room_of_settled_ones(spool_wo
     assert spool.bytes > 30_000
     await spool.compact()
     assert spool.bytes <= 30_000
-    assert [one.msg_id for one in await everything(spool, "outra")] == [f"outra:{n}" for n in range(30)]
+    assert [one.msg_id for one in await everything(spool, "outra")] == [
+        f"outra:{n}" for n in range(30)
+    ]
     await spool.close()
 
 

@@ -39,10 +39,14 @@ def test_torn_tail_costs_the_last_record_only(written: list[Entry], data: st.Dat
 
 
 @given(st.lists(entries, min_size=3, max_size=8), st.data())
-def test_changed_byte_costs_the_record_it_is_in_only(written: list[Entry], data: st.DataObject) -> None:
+def test_changed_byte_costs_the_record_it_is_in_only(
+    written: list[Entry], data: st.DataObject
+) -> None:
     hit = data.draw(st.integers(0, len(written) - 2))
     start = len(segment(written[:hit]))
-    at = start + data.draw(st.integers(0, len(pack(written[hit])) - 1).filter(lambda n: n != STATE_AT))
+    at = start + data.draw(
+        st.integers(0, len(pack(written[hit])) - 1).filter(lambda n: n != STATE_AT)
+    )
     raw = bytearray(segment(written))
     raw[at] ^= data.draw(st.integers(1, 255))
     found = scan(bytes(raw))

@@ -1,4 +1,6 @@
-"""Tests wait as long as a busy machine needs: no client of theirs gives up after its library's few seconds."""
+"""Tests wait as long as a busy machine needs: no client of theirs gives up after its library's few
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-HTTPX = ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream", "Client", "AsyncClient")
-# what is called, and the words of which it must be given one; an application in this process is not a matter of time
-PATIENCE = {f"httpx.{name}": {"timeout", "transport"} for name in HTTPX} | {"nats.connect": {"connect_timeout"}}
+HTTPX = (
+    "get",
+    "post",
+    "put",
+    "patch",
+    "delete",
+    "head",
+    "options",
+    "request",
+    "stream",
+    "Client",
+    "AsyncClient",
+)
+# what is called, and the words of which it must be given one; an application in this process is not
+# a matter of time
+PATIENCE = {f"httpx.{name}": {"timeout", "transport"} for name in HTTPX} | {
+    "nats.connect": {"connect_timeout"}
+}
 
 
 def impatient(source: str) -> Iterator[tuple[int, str]]:
@@ -32,7 +49,9 @@ def test_no_client_of_a_test_gives_up_on_a_busy_machine() -> None:
 
 
 def test_a_call_without_patience_is_found() -> None:
-    assert list(impatient("httpx.get(url)\nhttpx.get(url, timeout=60)\nawait_ = nats.connect(url)")) == [
+    assert list(
+        impatient("httpx.get(url)\nhttpx.get(url, timeout=60)\nawait_ = nats.connect(url)")
+    ) == [
         (1, "httpx.get"),
         (3, "nats.connect"),
     ]

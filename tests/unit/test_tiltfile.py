@@ -1,4 +1,7 @@
-"""The Tiltfile, evaluated: what it names has to be there. What Helm makes of its values is judged in tests/chart."""
+"""The Tiltfile, evaluated: what it names has to be there.
+
+What Helm makes of its values is judged in tests/chart.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,9 @@ def test_an_image_is_given_to_a_release_once() -> None:
 
 
 def test_the_sandbox_is_built_over_an_image_that_is_built_too(tilt: Tilt) -> None:
-    """Tilt puts the build of just now in place of the name in FROM, whatever its tag, arguments' defaults included."""
+    """Tilt puts the build of just now in place of the name in FROM, whatever its tag, arguments'
+    defaults included.
+    """
     text = (ROOT / tilt.images[sandbox_image(tilt)]["dockerfile"]).read_text()
     (argument,) = re.findall(r"^FROM \$\{(\w+)\}$", text, re.MULTILINE)
     (default,) = re.findall(rf"^ARG {argument}=(\S+)$", text, re.MULTILINE)
@@ -61,7 +66,11 @@ def test_the_sandbox_is_built_over_an_image_that_is_built_too(tilt: Tilt) -> Non
 def test_files_that_releases_and_commands_watch_are_there(tilt: Tilt) -> None:
     named = [path for resource in tilt.resources.values() for path in resource.get("deps", ())]
     named += [release["chart"] for release in tilt.releases.values()]
-    named += [flag.removeprefix("--values=") for release in tilt.releases.values() for flag in release["flags"]]
+    named += [
+        flag.removeprefix("--values=")
+        for release in tilt.releases.values()
+        for flag in release["flags"]
+    ]
     assert len(named) >= 5
     assert [path for path in named if not (ROOT / path).exists()] == []
 
@@ -93,7 +102,9 @@ def test_the_sandbox_is_forwarded_from_a_port_that_it_has(tilt: Tilt) -> None:
     container = sandbox_container(tilt)
     assert container["image"] in tilt.images
     ports = {str(port["containerPort"]) for port in container["ports"]}
-    assert {forward.split(":")[1] for forward in tilt.workloads["sandbox"]["port_forwards"]} <= ports
+    assert {
+        forward.split(":")[1] for forward in tilt.workloads["sandbox"]["port_forwards"]
+    } <= ports
 
 
 def test_the_demo_is_started_by_hand_and_its_commands_are_there(tilt: Tilt) -> None:

@@ -1,4 +1,6 @@
-"""What is said of changed manifests, and how a tenant whose manifest is gone leaves: pure, without a broker."""
+"""What is said of changed manifests, and how a tenant whose manifest is gone leaves: pure, without
+a broker.
+"""
 
 from __future__ import annotations
 
@@ -57,12 +59,16 @@ def said(before: str, after: str) -> list[tuple[str, str]]:
 
 
 def test_a_changed_field_is_told_with_both_values() -> None:
-    assert said(SHOP, SHOP.replace("200", "300")) == [("applied", "Destination pixel (batch.maxAgeMillis 200 → 300)")]
+    assert said(SHOP, SHOP.replace("200", "300")) == [
+        ("applied", "Destination pixel (batch.maxAgeMillis 200 → 300)")
+    ]
 
 
 def test_of_many_changed_fields_some_are_told_and_the_rest_counted() -> None:
     many = SHOP.replace(
-        "spec: {}", "spec: {country: PT, timezone: Europe/Lisbon, suspended: true, slug: x, plan: {eventsPerMinute: 9}}"
+        "spec: {}",
+        "spec: {country: PT, timezone: Europe/Lisbon, suspended: true, slug: x, plan: "
+        "{eventsPerMinute: 9}}",
     )
     (verb, what), *rest = said(SHOP, many)
     assert (verb, rest) == ("applied", [])
@@ -77,7 +83,9 @@ def test_what_comes_and_goes_is_told() -> None:
 
 
 def test_a_changed_secret_is_told_by_its_keys_and_never_by_a_value() -> None:
-    assert said(SHOP, SHOP.replace("EAAfirst", "EAAsecond")) == [("applied", "Secret meta (accessToken)")]
+    assert said(SHOP, SHOP.replace("EAAfirst", "EAAsecond")) == [
+        ("applied", "Secret meta (accessToken)")
+    ]
 
 
 def test_a_reference_that_leads_nowhere_is_told_once_and_its_mending_too() -> None:
@@ -137,7 +145,9 @@ def test_without_a_grace_it_ends_at_once(clock: Clock) -> None:
     assert departures.look(()) == ((), (), ("loja",))
 
 
-def test_a_manifest_that_went_away_while_nobody_looked_is_a_departure_too(tmp_path: Path, clock: Clock) -> None:
+def test_a_manifest_that_went_away_while_nobody_looked_is_a_departure_too(
+    tmp_path: Path, clock: Clock
+) -> None:
     file = tmp_path / "tenants.json"
     Departures(60, file=file, clock=clock).look(declared(SHOP).compilation.plans)
     later = Departures(60, file=file, clock=clock)

@@ -1,4 +1,6 @@
-"""What `sinal up` prints and writes for the first try: it fits, it can be sourced, it names a page that is admitted."""
+"""What `sinal up` prints and writes for the first try: it fits, it can be sourced, it names a page
+that is admitted.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,14 @@ LONG = "x" * 43
 
 
 def funnel(name: str, **more: Any) -> FunnelPlan:
-    return FunnelPlan(name=name, type="Perpetual", public_key=f"fk_{name}", server_key_sha256="", **more)
+    return FunnelPlan(
+        name=name, type="Perpetual", public_key=f"fk_{name}", server_key_sha256="", **more
+    )
 
 
-def tenant(slug: str, *funnels: FunnelPlan, sells: str = "", gateway: str = "hotmart") -> TenantPlan:
+def tenant(
+    slug: str, *funnels: FunnelPlan, sells: str = "", gateway: str = "hotmart"
+) -> TenantPlan:
     hook = IntegrationPlan(name=gateway, gateway=gateway, funnel=sells, token_sha256="")
     return TenantPlan(
         slug=slug,
@@ -42,9 +48,15 @@ def ready(*plans: TenantPlan) -> dict[str, Any]:
         "admin_key": "sak_" + "k" * 32,
         "tenants": {
             plan.slug: {
-                "funnels": {f.name: {"public_key": f.public_key, "server_key": "sk_it's"} for f in plan.funnels},
+                "funnels": {
+                    f.name: {"public_key": f.public_key, "server_key": "sk_it's"}
+                    for f in plan.funnels
+                },
                 "webhooks": {
-                    i.name: {"gateway": i.gateway, "url": f"http://h/t/{plan.slug}/{i.gateway}/{LONG}"}
+                    i.name: {
+                        "gateway": i.gateway,
+                        "url": f"http://h/t/{plan.slug}/{i.gateway}/{LONG}",
+                    }
                     for i in plan.integrations
                 },
             }
@@ -56,7 +68,10 @@ def ready(*plans: TenantPlan) -> dict[str, Any]:
 def sourced(file: Path, name: str) -> str:
     """What a shell has in a variable after sourcing the file."""
     done = subprocess.run(
-        ["/bin/sh", "-euc", f'. "{file}"; printf %s "${name}"'], capture_output=True, text=True, check=True
+        ["/bin/sh", "-euc", f'. "{file}"; printf %s "${name}"'],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout
 
@@ -79,7 +94,9 @@ def test_a_wildcard_alone_becomes_a_host_below_it() -> None:
     assert first_use.first_try([plan], ready(plan))["PAGE"].startswith("https://www.loja.example/")
 
 
-def test_lines_fit_into_80_columns_and_no_secret_of_a_webhook_is_on_the_screen(tmp_path: Path) -> None:
+def test_lines_fit_into_80_columns_and_no_secret_of_a_webhook_is_on_the_screen(
+    tmp_path: Path,
+) -> None:
     plan = tenant("loja", funnel("curso", destinations=("pixel",)), sells="curso")
     told = first_use.lines(ready(plan), [plan], Path(".sinal"))
     assert max(map(len, told)) <= 80
@@ -109,7 +126,9 @@ def test_two_integrations_of_one_name_have_variables_of_their_own() -> None:
 
 
 def test_with_a_graph_api_of_the_users_no_sandbox_is_named(tmp_path: Path) -> None:
-    said = {k: v for k, v in ready().items() if k != "sandbox"} | {"graph": "https://graph.facebook.com"}
+    said = {k: v for k, v in ready().items() if k != "sandbox"} | {
+        "graph": "https://graph.facebook.com"
+    }
     assert "SANDBOX" not in environment.text(said, {})
     assert any("https://graph.facebook.com" in line for line in first_use.lines(said, [], tmp_path))
     assert msgspec.json.encode(said)

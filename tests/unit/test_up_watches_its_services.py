@@ -1,4 +1,6 @@
-"""Services of `sinal up` that die: started again at once, then less and less often, and named on the terminal."""
+"""Services of `sinal up` that die: started again at once, then less and less often, and named on
+the terminal.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ async def test_one_that_keeps_dying_is_told_with_its_log() -> None:
     assert ("error", "Frail ended 5 times in 120 s\nsee frail.log") in said
 
 
-def test_the_first_start_is_at_once_and_each_further_one_waits_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_start_is_at_once_and_each_further_one_waits_twice_as_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(services, "PAUSE", PAUSE)
     assert [pause_s(range(n)) for n in (1, 2, 3, 4)] == [0.0, 0.5, 1.0, 2.0]
     assert pause_s(range(40)) == PAUSE.cap_s

@@ -20,12 +20,18 @@ def machine(tmp_path: Path) -> dict[str, str]:
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
-    return {**os.environ, "MINICLUSTER": str(tool.parent), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    return {
+        **os.environ,
+        "MINICLUSTER": str(tool.parent),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
 
 
 def able(environment: dict[str, str], *before: str) -> subprocess.CompletedProcess[str]:
     command = [*before, str(SCRIPT), "able"]
-    return subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=60)
+    return subprocess.run(
+        command, env=environment, text=True, capture_output=True, check=False, timeout=60
+    )
 
 
 def test_a_machine_without_the_tool_is_told_so(machine: dict[str, str], tmp_path: Path) -> None:
@@ -34,7 +40,9 @@ def test_a_machine_without_the_tool_is_told_so(machine: dict[str, str], tmp_path
     assert f"no minicluster in {tmp_path}" in done.stderr
 
 
-def test_trying_says_yes_or_the_reason_and_leaves_nothing(machine: dict[str, str], tmp_path: Path) -> None:
+def test_trying_says_yes_or_the_reason_and_leaves_nothing(
+    machine: dict[str, str], tmp_path: Path
+) -> None:
     done = able(machine)
     assert (done.returncode, bool(done.stderr)) in {(0, False), (REFUSED, True)}, done
     assert list((tmp_path / "cache").rglob("able*")) == []

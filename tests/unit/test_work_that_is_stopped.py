@@ -27,9 +27,13 @@ async def test_a_failure_is_raised_where_nobody_stopped_it() -> None:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before-it-is-broken-off", "while-it-is"])
-async def test_a_failure_that_the_same_signal_caused_is_neither_raised_nor_logged(before: bool) -> None:
+async def test_a_failure_that_the_same_signal_caused_is_neither_raised_nor_logged(
+    before: bool,
+) -> None:
     stop, told = asyncio.Event(), list[str]()
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: told.append(context["message"])
+    )
 
     async def failing() -> str:
         stop.set()

@@ -1,4 +1,6 @@
-"""The kinds of group sinal.dev as pydantic models: reference, validation and CRD schema in one place."""
+"""The kinds of group sinal.dev as pydantic models: reference, validation and CRD schema in one
+place.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What every kind shares: the strict base model, rules in Python and in CEL, metadata, references, text types.
+"""What every kind shares: the strict base model, rules in Python and in CEL, metadata, references,
+text types.
 
 Invariant: a rule is written once, with its CEL beside its Python, so that the API server and
 `sinal manifests check` judge alike. Patterns keep to what RE2 (API server) and
@@ -11,7 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
@@ -27,12 +35,15 @@ COUNTRY_PATTERN = r"^[A-Z]{2}$"
 CURRENCY_PATTERN = r"^[A-Z]{3}$"
 TIMEZONE_PATTERN = r"^[A-Za-z]+([_+-]?[A-Za-z0-9]+)*(/[A-Za-z0-9]+([_+-][A-Za-z0-9]+)*){0,2}$"
 
-# What a person should write instead, by pattern; used in errors, where the pattern itself would help nobody.
+# What a person should write instead, by pattern; used in errors, where the pattern itself would
+# help nobody.
 PATTERN_HELP: dict[str, str] = {
     NAME_PATTERN: "use at most 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
     SLUG_PATTERN: "use at most 40 of a-z, 0-9 and -, beginning and ending with a letter or digit",
-    HOST_PATTERN: "write a lower-case DNS name such as track.loja.example, without scheme, port, path or wildcard",
-    LANDING_HOST_PATTERN: "write a lower-case host, loja.example or *.loja.example, without scheme, port or path",
+    HOST_PATTERN: "write a lower-case DNS name such as track.loja.example, without scheme, port, "
+    "path or wildcard",
+    LANDING_HOST_PATTERN: "write a lower-case host, loja.example or *.loja.example, without "
+    "scheme, port or path",
     SECRET_KEY_PATTERN: "use letters, digits, -, _ and . only",
     COUNTRY_PATTERN: "write the two capital letters of ISO 3166-1, such as BR",
     CURRENCY_PATTERN: "write the three capital letters of ISO 4217, such as BRL",
@@ -42,7 +53,10 @@ PATTERN_HELP: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule over several fields; `holds` is None where only the API server can judge, by the old object."""
+    """A rule over several fields.
+
+    `holds` is None where only the API server can judge, by the old object.
+    """
 
     cel: str
     message: str
@@ -56,34 +70,49 @@ class Rule:
 
 
 class Model(BaseModel):
-    """Base of everything a person declares: strict types, no unknown fields, immutable, camelCase outside."""
+    """Base of everything a person declares: strict types, no unknown fields, immutable, camelCase
+    outside.
+    """
 
     model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, data: Any) -> Any:
-        """The API server prunes nulls of fields that are not nullable before it sets defaults; so do we."""
+        """The API server prunes nulls of fields that are not nullable before it sets defaults.
+
+        So do we.
+        """
         if not isinstance(data, dict):
             return data
         known = {field.alias or name for name, field in cls.model_fields.items()}
         return {key: value for key, value in data.items() if value is not None or key not in known}
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         schema = handler(core_schema)
         if cls.rules:
-            handler.resolve_ref_schema(schema)["x-kubernetes-validations"] = [rule.validation() for rule in cls.rules]
+            handler.resolve_ref_schema(schema)["x-kubernetes-validations"] = [
+                rule.validation() for rule in cls.rules
+            ]
         return schema
 
     @model_validator(mode="after")
     def _rules_hold(self) -> Model:
         broken = [rule for rule in self.rules if rule.holds is not None and not rule.holds(self)]
         if broken:
-            raise PydanticCustomError("rules", "{count} rules do not hold", {"count": len(broken), "broken": broken})
+            raise PydanticCustomError(
+                "rules", "{count} rules do not hold", {"count": len(broken), "broken": broken}
+            )
         return self
 
 
@@ -132,4 +161,6 @@ class SecretReference(Model):
 
 Names = Annotated[list[Name], Field(max_length=32, json_schema_extra=SET), AfterValidator(unique)]
 Hosts = Annotated[list[Host], Field(max_length=32, json_schema_extra=SET), AfterValidator(unique)]
-LandingHosts = Annotated[list[LandingHost], Field(max_length=64, json_schema_extra=SET), AfterValidator(unique)]
+LandingHosts = Annotated[
+    list[LandingHost], Field(max_length=64, json_schema_extra=SET), AfterValidator(unique)
+]

@@ -6,7 +6,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sinal_crds.models.common import PATTERN_HELP, SECRET_KEY_PATTERN, SET, Model, Name, Rule, SecretReference
+from sinal_crds.models.common import (
+    PATTERN_HELP,
+    SECRET_KEY_PATTERN,
+    SET,
+    Model,
+    Name,
+    Rule,
+    SecretReference,
+)
 from sinal_crds.models.manifest import Manifest, Status
 from sinal_crds.plan import OnDoubt
 
@@ -19,7 +27,8 @@ PATTERN_HELP.update(
     {
         PIXEL_PATTERN: "write the 5 to 20 digits of the pixel or dataset, in quotes",
         API_VERSION_PATTERN: f"write a version of the Graph API such as {NEWEST_GRAPH_VERSION}",
-        TEST_CODE_PATTERN: "copy the code from the tab Test Events, such as TEST12345, or leave it out",
+        TEST_CODE_PATTERN: "copy the code from the tab Test Events, such as TEST12345, or leave it "
+        "out",
     }
 )
 
@@ -27,7 +36,9 @@ PATTERN_HELP.update(
 class SecretKeyReference(SecretReference):
     """One key of a Secret of the same namespace."""
 
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=SECRET_KEY_PATTERN)] = "accessToken"
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=SECRET_KEY_PATTERN)] = (
+        "accessToken"
+    )
     """Key in the Secret's data."""
 
 
@@ -36,28 +47,34 @@ class DataProcessingOptions(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="(has(self.options) && size(self.options) > 0) || (self.country == 0 && self.state == 0)",
-            message="has no effect without an option; set options to [LDU], or leave country and state out",
+            cel="(has(self.options) && size(self.options) > 0) || (self.country == 0 && self.state "
+            "== 0)",
+            message="has no effect without an option; set options to [LDU], or leave country and "
+            "state out",
             field="country",
             holds=lambda d: bool(d.options) or (d.country == 0 and d.state == 0),
         ),
         Rule(
             cel="self.state == 0 || self.state >= 1000",
-            message="is Meta's number of a US state, 1000 for California to 1013; write 0 where Meta shall find out",
+            message="is Meta's number of a US state, 1000 for California to 1013; write 0 where "
+            "Meta shall find out",
             field="state",
             holds=lambda d: d.state == 0 or d.state >= 1000,
         ),
         Rule(
             cel="(self.country == 0) == (self.state == 0)",
-            message="goes together with country; set both (country 1 is the US), or neither: Meta finds out by address",
+            message="goes together with country; set both (country 1 is the US), or neither: Meta "
+            "finds out by address",
             field="state",
             holds=lambda d: (d.country == 0) == (d.state == 0),
         ),
     )
 
-    options: Annotated[list[Literal["LDU"]], Field(max_length=1, json_schema_extra=SET)] | None = None
-    """`[LDU]` limits what Meta does with the data; an empty list tells Meta that nothing is limited. Default: events
-    say nothing of it, which limits nothing either."""
+    options: Annotated[list[Literal["LDU"]], Field(max_length=1, json_schema_extra=SET)] | None = (
+        None
+    )
+    """`[LDU]` limits what Meta does with the data; an empty list tells Meta that nothing is
+    limited. Default: events say nothing of it, which limits nothing either."""
     country: Annotated[int, Field(ge=0, le=1)] = 0
     """1 for the US; 0: Meta finds out by the visitor's address."""
     state: Annotated[int, Field(ge=0, le=1013)] = 0
@@ -71,10 +88,15 @@ class MetaTarget(Model):
     """Id of the pixel or dataset: 5 to 20 digits, in quotes."""
     access_token_secret_ref: SecretKeyReference
     """Where the access token is."""
-    api_version: Annotated[str, Field(min_length=5, max_length=5, pattern=API_VERSION_PATTERN)] = NEWEST_GRAPH_VERSION
+    api_version: Annotated[str, Field(min_length=5, max_length=5, pattern=API_VERSION_PATTERN)] = (
+        NEWEST_GRAPH_VERSION
+    )
     """Version of the Graph API."""
-    test_event_code: Annotated[str, Field(min_length=5, max_length=44, pattern=TEST_CODE_PATTERN)] | None = None
-    """Shows events in Test Events. They still count for targeting and measurement: not for production."""
+    test_event_code: (
+        Annotated[str, Field(min_length=5, max_length=44, pattern=TEST_CODE_PATTERN)] | None
+    ) = None
+    """Shows events in Test Events. They still count for targeting and measurement: not for
+    production."""
     data_processing: DataProcessingOptions = DataProcessingOptions()
     """Data processing options that go with every event."""
 
@@ -85,8 +107,8 @@ class BatchPolicy(Model):
     max_events: Annotated[int, Field(ge=1, le=1000)] = 200
     """Events in one request; Meta takes at most 1000."""
     max_age_millis: Annotated[int, Field(ge=0, le=60_000)] = 5_000
-    """Most milliseconds the first event of a batch waits for others. With few batches to send, a dispatcher waits a
-    second; the more it sends, the longer it waits, up to this limit."""
+    """Most milliseconds the first event of a batch waits for others. With few batches to send, a
+    dispatcher waits a second; the more it sends, the longer it waits, up to this limit."""
 
 
 class PacePolicy(Model):
@@ -106,7 +128,8 @@ class DestinationSpec(Model):
     )
 
     tenant_ref: Name
-    """Name of the Tenant, in the same namespace, that owns it. Immutable: what was sent stays with its tenant."""
+    """Name of the Tenant, in the same namespace, that owns it. Immutable: what was sent stays with
+    its tenant."""
     meta: MetaTarget
     """The pixel or dataset."""
     batch: BatchPolicy = BatchPolicy()
@@ -114,10 +137,11 @@ class DestinationSpec(Model):
     rate_limit: PacePolicy = PacePolicy()
     """The most that is asked of the Graph API."""
     on_doubt: OnDoubt = "Retry"
-    """A request whose answer never came may have been counted: `Retry` sends it again with the same id, `Park` leaves
-    it to a person."""
+    """A request whose answer never came may have been counted: `Retry` sends it again with the same
+    id, `Park` leaves it to a person."""
     suspended: bool = False
-    """Sends nothing: its events wait and leave as soon as this is false again. Meta takes none older than 7 days."""
+    """Sends nothing: its events wait and leave as soon as this is false again. Meta takes none
+    older than 7 days."""
 
 
 class DestinationStatus(Status):

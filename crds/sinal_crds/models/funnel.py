@@ -29,7 +29,8 @@ PATTERN_HELP.update(
     {
         AMOUNT_PATTERN: 'write a decimal with at most two places in quotes, such as "97.00"',
         MULTIPLIER_PATTERN: 'write a decimal above zero in quotes, such as "0.5"',
-        EVENT_NAME_PATTERN: "use a name of Meta's, your own of at most 50 letters, digits, spaces, _ and -, or None",
+        EVENT_NAME_PATTERN: "use a name of Meta's, your own of at most 50 letters, digits, spaces, "
+        "_ and -, or None",
     }
 )
 
@@ -89,7 +90,8 @@ class EventRule(Model):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel=f"self.send in {list(_EXACT)!r} || !(self.send.lowerAscii() in {sorted(_LOWER)!r})",
-            message="differs from a standard event only in its letters' case, which Meta would count as another event; "
+            message="differs from a standard event only in its letters' case, which Meta would "
+            "count as another event; "
             f"write it as one of {', '.join(_EXACT)}",
             field="send",
             holds=lambda e: e.send in _EXACT or e.send.lower() not in _LOWER,
@@ -111,14 +113,21 @@ def _one_rule_each(items: list[EventRule]) -> list[EventRule]:
     return items
 
 
-_EVENT_LIST: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["when"]}
+_EVENT_LIST: dict[str, Any] = {
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["when"],
+}
 EventRules = Annotated[
-    list[EventRule], Field(max_length=20, json_schema_extra=_EVENT_LIST), AfterValidator(_one_rule_each)
+    list[EventRule],
+    Field(max_length=20, json_schema_extra=_EVENT_LIST),
+    AfterValidator(_one_rule_each),
 ]
 
 
 Country = Annotated[str, Field(min_length=2, max_length=2, pattern=COUNTRY_PATTERN)]
-Countries = Annotated[list[Country], Field(max_length=250, json_schema_extra=SET), AfterValidator(unique)]
+Countries = Annotated[
+    list[Country], Field(max_length=250, json_schema_extra=SET), AfterValidator(unique)
+]
 
 
 def _each_once(items: list[WithheldField]) -> list[WithheldField]:
@@ -126,7 +135,9 @@ def _each_once(items: list[WithheldField]) -> list[WithheldField]:
     return items
 
 
-WithheldFields = Annotated[list[WithheldField], Field(max_length=32, json_schema_extra=SET), AfterValidator(_each_once)]
+WithheldFields = Annotated[
+    list[WithheldField], Field(max_length=32, json_schema_extra=SET), AfterValidator(_each_once)
+]
 
 
 class MatchingPolicy(Model):
@@ -171,9 +182,10 @@ class FunnelConsent(Model):
     cookies_before_consent: bool = True
     """Whether the tracker may set its cookies before the visitor consents."""
     required_in: Countries = Field(default_factory=list)
-    """Countries whose visitors have not consented until they say so, whatever `default` and `cookiesBeforeConsent`
-    say: two capital letters each, such as DE. The platform's setting SINAL_COUNTRY_HEADER names the header of its
-    proxy that tells a visitor's country; without one these countries are not known, and `default` counts."""
+    """Countries whose visitors have not consented until they say so, whatever `default` and
+    `cookiesBeforeConsent` say: two capital letters each, such as DE. The platform's setting
+    SINAL_COUNTRY_HEADER names the header of its proxy that tells a visitor's country; without one
+    these countries are not known, and `default` counts."""
 
 
 class ValuePolicy(Model):
@@ -204,10 +216,13 @@ class ValuePolicy(Model):
     """`Sale`: what the buyer paid. `Fixed`: always the same amount."""
     fixed: Annotated[str, Field(min_length=1, max_length=12, pattern=AMOUNT_PATTERN)] | None = None
     """The amount, as a decimal in quotes; with `currency`."""
-    currency: Annotated[str, Field(min_length=3, max_length=3, pattern=CURRENCY_PATTERN)] | None = None
+    currency: Annotated[str, Field(min_length=3, max_length=3, pattern=CURRENCY_PATTERN)] | None = (
+        None
+    )
     """Currency of `fixed`; with source Sale, of sales and page events whose value names none."""
     multiplier: Annotated[str, Field(min_length=1, max_length=10, pattern=MULTIPLIER_PATTERN)] = "1"
-    """Share of the value that Meta is told, as a decimal in quotes: "0.5" sends half (your margin)."""
+    """Share of the value that Meta is told, as a decimal in quotes: "0.5" sends half (your
+    margin)."""
 
 
 class FunnelSpec(Model):
@@ -218,35 +233,38 @@ class FunnelSpec(Model):
     )
 
     tenant_ref: Name
-    """Name of the Tenant, in the same namespace, that owns it. Immutable: what was collected stays with its tenant."""
+    """Name of the Tenant, in the same namespace, that owns it. Immutable: what was collected stays
+    with its tenant."""
     type: FunnelType = "DirectSale"
     """What kind of funnel it is, for reports."""
     landing_hosts: LandingHosts = Field(default_factory=list)
-    """Hosts whose pages may send events with the funnel's public key, such as loja.example or *.loja.example."""
+    """Hosts whose pages may send events with the funnel's public key, such as loja.example or
+    *.loja.example."""
     destination_refs: Names = Field(default_factory=list)
     """Names of Destinations, of the same tenant, that get its conversions."""
     matching: MatchingPolicy = MatchingPolicy()
     """Windows, thresholds and policies of matching."""
     events: EventRules = Field(default_factory=list)
-    """What is sent for which fact, where it differs from the default: approved and subscription_renewed Purchase,
-    initiate_checkout InitiateCheckout, lead Lead, pending AddPaymentInfo, pageview PageView, view_content ViewContent,
-    nothing for the rest. One Purchase per order for ever, whatever arrives."""
+    """What is sent for which fact, where it differs from the default: approved and
+    subscription_renewed Purchase, initiate_checkout InitiateCheckout, lead Lead, pending
+    AddPaymentInfo, pageview PageView, view_content ViewContent, nothing for the rest. One Purchase
+    per order for ever, whatever arrives."""
     renewals: Literal["Send", "Skip"] = "Send"
     """Whether a subscription's renewal is sent as a Purchase too."""
     free_orders: Literal["Send", "Skip"] = "Skip"
-    """Whether an order that cost nothing (a coupon of 100 %, a gift, an exchange) is sent as a Purchase too. Bidding by
-    value and the return on ad spend suffer from those."""
+    """Whether an order that cost nothing (a coupon of 100 %, a gift, an exchange) is sent as a
+    Purchase too. Bidding by value and the return on ad spend suffer from those."""
     consent: FunnelConsent = FunnelConsent()
     """Consent on this funnel's pages, where it differs from the tenant's."""
     value: ValuePolicy = ValuePolicy()
     """How the value that Meta is told comes about."""
     withhold: WithheldFields = Field(default_factory=list)
-    """Fields that no event of the funnel takes to Meta, by Meta's names, for offers of health, religion and other
-    sensitive matters. `custom_data.*` is all of it but value and currency. Without `event_source_url` or
-    `client_user_agent` an event is sent as `system_generated`."""
+    """Fields that no event of the funnel takes to Meta, by Meta's names, for offers of health,
+    religion and other sensitive matters. `custom_data.*` is all of it but value and currency.
+    Without `event_source_url` or `client_user_agent` an event is sent as `system_generated`."""
     suspended: bool = False
-    """Takes no events: pages and servers are answered 403, its gateways 503, so that they deliver again. What was
-    accepted before goes on."""
+    """Takes no events: pages and servers are answered 403, its gateways 503, so that they deliver
+    again. What was accepted before goes on."""
 
 
 class FunnelStatus(Status):

@@ -1,4 +1,6 @@
-"""The frame of every kind: apiVersion, kind, metadata, spec, and a status that people do not write."""
+"""The frame of every kind: apiVersion, kind, metadata, spec, and a status that people do not
+write.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ class Condition(BaseModel):
     """Generation of the object that was judged."""
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """When `status` last changed."""
-    reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
+    reason: Annotated[
+        str,
+        Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
+    ]
     """One CamelCase word for programs."""
     message: Annotated[str, Field(max_length=32768)]
     """A sentence for people."""
@@ -32,7 +37,9 @@ class Condition(BaseModel):
 class Status(BaseModel):
     """What the operator saw; written by the operator only."""
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """Generation of the object that this status speaks of."""
@@ -40,14 +47,20 @@ class Status(BaseModel):
         list[Condition],
         Field(
             max_length=16,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["type"],
+            },
         ),
     ] = []
     """State in the usual form: `kubectl wait --for=condition=Ready` works."""
 
 
 class Manifest(Model):
-    """An object as a person writes it. A status, such as `kubectl get -o yaml` gives, is accepted and dropped."""
+    """An object as a person writes it.
+
+    A status, such as `kubectl get -o yaml` gives, is accepted and dropped.
+    """
 
     api_version: Literal["sinal.dev/v1alpha1"]
     kind: str
@@ -72,10 +85,14 @@ class Manifest(Model):
 
     @property
     def rotation(self) -> str:
-        """Generation of minted keys: whatever a person wrote into the annotation `sinal.dev/rotate`."""
+        """Generation of minted keys: whatever a person wrote into the annotation
+        `sinal.dev/rotate`.
+        """
         return self.metadata.annotations.get("sinal.dev/rotate", "")
 
     @property
     def heir_of(self) -> str:
-        """Name of the Tenant of this namespace that it takes the place of: the annotation `sinal.dev/heir-of`."""
+        """Name of the Tenant of this namespace that it takes the place of: the annotation
+        `sinal.dev/heir-of`.
+        """
         return self.metadata.annotations.get("sinal.dev/heir-of", "")

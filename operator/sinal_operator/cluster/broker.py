@@ -1,6 +1,8 @@
-"""NATS as the operator uses it: one connection that is tried for ever, and how long it has been away.
+"""NATS as the operator uses it: one connection that is tried for ever, and how long it has been
+away.
 
-A short absence is no news (a restart takes seconds); from `GRACE_S` on it is a trouble that statuses tell.
+A short absence is no news (a restart takes seconds); from `GRACE_S` on it is a trouble that
+statuses tell.
 """
 
 from __future__ import annotations
@@ -67,13 +69,19 @@ class Broker:
 
     @property
     def trouble(self) -> str:
-        """What to tell people once NATS has been away for longer than a restart takes; else empty."""
+        """What to tell people once NATS has been away for longer than a restart takes.
+
+        Else empty.
+        """
         if self._away_since is None or time.monotonic() - self._away_since < GRACE_S:
             return ""
         return f"NATS is away: {self._why}; what is provisioned stays as it is, and changes wait"
 
     async def holders(self) -> tuple[Holder, ...] | None:
-        """Whose plans the runtime has, as last known; None where NATS has not told since we started."""
+        """Whose plans the runtime has, as last known.
+
+        None where NATS has not told since we started.
+        """
         if self._provisioner is not None and self.connected:
             try:
                 self._holders = await self._provisioner.holders()
@@ -121,7 +129,10 @@ class Broker:
         on_report: Callable[[Report], None],
         on_change: Callable[[], None],
     ) -> None:
-        """Connect and keep NATS as declared, for ever; `on_change` hears of its coming and of its staying away."""
+        """Connect and keep NATS as declared, for ever.
+
+        `on_change` hears of its coming and of its staying away.
+        """
         self._on_change = on_change
         self._tell_later()
         while True:
@@ -154,7 +165,8 @@ class Broker:
     ) -> None:
         """Look for drift until the connection is closed for good."""
         keeping = asyncio.create_task(
-            provisioner.run(source, self._interval_s, retired=retired, on_report=on_report), name="drift"
+            provisioner.run(source, self._interval_s, retired=retired, on_report=on_report),
+            name="drift",
         )
         closing = asyncio.create_task(closed.wait())
         try:

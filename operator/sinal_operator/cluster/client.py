@@ -1,8 +1,9 @@
 """The few requests to the API server that Kopf does not make for us, with its own credentials.
 
-Plain JSON over aiohttp and not generated models: objects go into pydantic models of ours anyway, and the generated ones
-would be most of the operator's memory. Statuses are merge patches of the subresource. Invariant: no more than
-`PARALLEL` requests at a time, none longer than `TIMEOUT_S`, and none that changes something without being `allowed`.
+Plain JSON over aiohttp and not generated models: objects go into pydantic models of ours anyway,
+and the generated ones would be most of the operator's memory. Statuses are merge patches of the
+subresource. Invariant: no more than `PARALLEL` requests at a time, none longer than `TIMEOUT_S`,
+and none that changes something without being `allowed`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ WATCHES = 4  # connections beside those, for as many watches
 PAGE = 500
 TIMEOUT_S = 30.0
 WATCH_S = 240  # after so long the server ends a watch, and it is asked for anew
-_LONGEST_LINE = 4 << 20  # bytes: an object is one line, and etcd takes none that is larger than 1.5 MB
+# bytes: an object is one line, and etcd takes none that is larger than 1.5 MB
+_LONGEST_LINE = 4 << 20
 IDLE_S = 90.0  # servers send a bookmark every minute: a watch that is silent for longer is dead
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"  # of which JSON is a part
@@ -62,7 +64,9 @@ class Gone(Exception):
 class Client:
     """One session with the API server."""
 
-    def __init__(self, *, allowed: Callable[[], bool] = lambda: True, namespaces: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, allowed: Callable[[], bool] = lambda: True, namespaces: Sequence[str] = ()
+    ) -> None:
         self._allowed, self._namespaces = allowed, tuple(namespaces)
         self._gate = asyncio.Semaphore(PARALLEL)
         self._lock = asyncio.Lock()
@@ -87,40 +91,61 @@ class Client:
     async def pages(
         self, resource: Resource, *, namespace: str = "", fields: str = ""
     ) -> AsyncIterator[tuple[list[Body], str]]:
-        """All objects of a kind that we serve, or of a namespace, page by page with the version of their listing."""
+        """All objects of a kind that we serve, or of a namespace, page by page with the version of
+        their listing.
+        """
         for each in (namespace,) if namespace else self._namespaces or ("",):
             async for page in self._pages(resource, each, fields):
                 yield page
 
-    async def _pages(self, resource: Resource, namespace: str, fields: str) -> AsyncIterator[tuple[list[Body], str]]:
+    async def _pages(
+        self, resource: Resource, namespace: str, fields: str
+    ) -> AsyncIterator[tuple[list[Body], str]]:
         query = {"limit": str(PAGE), **({"fieldSelector": fields} if fields else {})}
         while True:
             page = await self._request("GET", resource.path(namespace), query=query)
             items = page.get("items") or []
-            yield [self._whole(resource, item) for item in items], page["metadata"]["resourceVersion"]
+            yield (
+                [self._whole(resource, item) for item in items],
+                page["metadata"]["resourceVersion"],
+            )
             following = page["metadata"].get("continue")
             if not following:
                 return
             query = {**query, "continue": following}
 
     async def patch_status(
-        self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any], *, version: int
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        status: Mapping[str, Any],
+        *,
+        version: int,
     ) -> Body:
-        """Merge into the status of this very version and return the object; raises Unreachable or Refused."""
+        """Merge into the status of this very version and return the object.
+
+        Raises Unreachable or Refused.
+        """
         path = resource.path(namespace, name, "status")
         body = {"metadata": {"resourceVersion": str(version)}, "status": status}
         return await self._request("PATCH", path, body=body, content=_MERGE)
 
     async def patch(self, resource: Resource, namespace: str, name: str, change: Body) -> Body:
         """Merge into an object and return it; raises Unreachable or Refused."""
-        return await self._request("PATCH", resource.path(namespace, name), body=change, content=_MERGE)
+        return await self._request(
+            "PATCH", resource.path(namespace, name), body=change, content=_MERGE
+        )
 
     async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
         """Create an object and return it; raises Unreachable or Refused."""
         return await self._request("POST", resource.path(namespace), body=body)
 
     async def replace(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
-        """Put an object in the place of the very version that it names; raises Unreachable or Refused."""
+        """Put an object in the place of the very version that it names.
+
+        Raises Unreachable or Refused.
+        """
         return await self._request("PUT", resource.path(namespace, name), body=body)
 
     async def apply(self, resource: Resource, body: Body, *, manager: str, force: bool) -> Body:
@@ -141,7 +166,9 @@ class Client:
             if not (error.gone or error.outdated):
                 raise
 
-    async def watch(self, resource: Resource, version: int, *, namespace: str = "") -> AsyncIterator[tuple[str, Body]]:
+    async def watch(
+        self, resource: Resource, version: int, *, namespace: str = ""
+    ) -> AsyncIterator[tuple[str, Body]]:
         """Events of all objects of a kind since a version, until the server ends it.
 
         Raises Unreachable, Refused, or Gone where the version is too old.
@@ -167,7 +194,9 @@ class Client:
                 async for line in answer.content:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
-                        raise _refusal(int(event["object"].get("code") or 500), path, line, "watch failed")
+                        raise _refusal(
+                            int(event["object"].get("code") or 500), path, line, "watch failed"
+                        )
                     yield event["type"], {**event["object"], "kind": resource.kind}
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise Unreachable(f"{path}: {type(error).__name__}") from error
@@ -214,7 +243,9 @@ class Client:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": content} if data is not None else {}
         try:
-            async with session.request(method, self._server + path, params=query, data=data, headers=headers) as answer:
+            async with session.request(
+                method, self._server + path, params=query, data=data, headers=headers
+            ) as answer:
                 raw = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(f"{path}: {type(error).__name__}") from error
@@ -226,8 +257,13 @@ class Client:
             raise Unreachable(f"{path}: the answer is not JSON") from error
         return found
 
-    async def _connected(self, *, instead_of: aiohttp.ClientSession | None = None) -> aiohttp.ClientSession:
-        """The session; a new one with credentials read again when there is none or the given one was turned away."""
+    async def _connected(
+        self, *, instead_of: aiohttp.ClientSession | None = None
+    ) -> aiohttp.ClientSession:
+        """The session.
+
+        A new one with credentials read again when there is none or the given one was turned away.
+        """
         async with self._lock:
             if self._session is None or self._session is instead_of:
                 await self.close()
@@ -237,7 +273,9 @@ class Client:
                     raise Unreachable(str(error)) from error
                 self._server = info.server.rstrip("/")
                 self._session = aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=PARALLEL + WATCHES),
+                    connector=aiohttp.TCPConnector(
+                        ssl=info.as_ssl_context(), limit=PARALLEL + WATCHES
+                    ),
                     headers={"User-Agent": "sinal-operator", **info.as_http_headers()},
                     timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
                     proxy=_proxy(self._server),
@@ -248,7 +286,8 @@ class Client:
 def _proxy(server: str) -> str | None:
     """The proxy that the environment names for the server, as other clients read it.
 
-    Looked up once: with `trust_env` aiohttp would do so in a thread, and read ~/.netrc, for every request.
+    Looked up once: with `trust_env` aiohttp would do so in a thread, and read ~/.netrc, for every
+    request.
     """
     url = urlsplit(server)
     return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)

@@ -1,7 +1,7 @@
 """Conditions as Kubernetes defines them, computed whole each time. Pure.
 
-Invariant: the same verdicts give the same list, so that nothing is written while nothing changes; a transition time
-changes only with its status; conditions of other writers stay as they are.
+Invariant: the same verdicts give the same list, so that nothing is written while nothing changes; a
+transition time changes only with its status; conditions of other writers stay as they are.
 """
 
 from __future__ import annotations
@@ -49,9 +49,11 @@ def merged(
     partial: bool = False,
     keep: Collection[str] = (),
 ) -> list[Condition]:
-    """The conditions to write: ours from the verdicts, in their order, then those of other writers as they are.
+    """The conditions to write: ours from the verdicts, in their order, then those of other writers
+    as they are.
 
-    With `partial`, ours that no verdict speaks of stay too; without, they go, but for those named in `keep`.
+    With `partial`, ours that no verdict speaks of stay too; without, they go, but for those named
+    in `keep`.
     """
     before = {condition["type"]: condition for condition in current}
     spoken = {verdict.type for verdict in verdicts}
@@ -59,7 +61,12 @@ def merged(
     before_ours = [c for c in unspoken if partial and c["type"] not in keep]
     behind_ours = [c for c in unspoken if c["type"] in keep]
     ours = [_condition(before.get(verdict.type), verdict, generation, now) for verdict in verdicts]
-    return [*before_ours, *ours, *behind_ours, *(condition for condition in current if condition["type"] not in OURS)]
+    return [
+        *before_ours,
+        *ours,
+        *behind_ours,
+        *(condition for condition in current if condition["type"] not in OURS),
+    ]
 
 
 def find(current: Sequence[Condition], type: str) -> Condition:
@@ -67,7 +74,9 @@ def find(current: Sequence[Condition], type: str) -> Condition:
     return next((condition for condition in current if condition.get("type") == type), {})
 
 
-def _condition(before: Condition | None, verdict: Verdict, generation: int, now: datetime) -> Condition:
+def _condition(
+    before: Condition | None, verdict: Verdict, generation: int, now: datetime
+) -> Condition:
     unchanged = before is not None and before.get("status") == verdict.state
     since = before["lastTransitionTime"] if before is not None and unchanged else _rfc3339(now)
     return {

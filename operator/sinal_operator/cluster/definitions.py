@@ -1,7 +1,9 @@
-"""The definitions of our kinds, as the cluster has them: which are on their way out, and which are gone.
+"""The definitions of our kinds, as the cluster has them: which are on their way out, and which are
+gone.
 
-Told by a watch, so that a listing that finds no such kind is known to mean that there are no objects of it, and not
-that an API server has just started. Without the right to watch definitions nothing is told: every kind counts as there.
+Told by a watch, so that a listing that finds no such kind is known to mean that there are no
+objects of it, and not that an API server has just started. Without the right to watch definitions
+nothing is told: every kind counts as there.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from sinal_operator.cluster.resources import CUSTOM, Resource
 
 log = logging.getLogger(__name__)
 
-DEFINITIONS = Resource("CustomResourceDefinition", "apiextensions.k8s.io", "v1", "customresourcedefinitions")
+DEFINITIONS = Resource(
+    "CustomResourceDefinition", "apiextensions.k8s.io", "v1", "customresourcedefinitions"
+)
 _KINDS = {f"{resource.plural}.{resource.group}": kind for kind, resource in CUSTOM.items()}
 
 
@@ -39,7 +43,10 @@ class Definitions:
                 kinds.discard(kind)
 
     def leaving(self, kind: str) -> bool:
-        """Whether the definition is being deleted; objects of it can be listed and patched still."""
+        """Whether the definition is being deleted.
+
+        Objects of it can be listed and patched still.
+        """
         return kind in self._leaving
 
     def gone(self, kind: str) -> bool:

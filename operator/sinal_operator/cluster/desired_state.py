@@ -1,7 +1,7 @@
 """What is declared in the cluster, whole: watch events and listings in, compiled plans out.
 
-Invariant: NATS gets nothing of a Tenant that the API server could forget without telling us: a Tenant counts from the
-moment that it carries our finalizer.
+Invariant: NATS gets nothing of a Tenant that the API server could forget without telling us: a
+Tenant counts from the moment that it carries our finalizer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.cluster.secret_cache import SecretCache
 
 RESYNC_S = 300.0  # a listing now and then finds what no watch told of
-APART_S = 5.0  # a watch that lists again was down, so we list too; watches of all kinds do so within seconds
+# a watch that lists again was down, so we list too; watches of all kinds do so within seconds
+APART_S = 5.0
 _NEWEST = 1 << 63  # of a kind without a definition: whatever was seen of it is gone
 
 Body = dict[str, Any]
@@ -41,8 +42,10 @@ class Declared:
     seen: tuple[Seen, ...]  # what this speaks of; the object cache goes on
     compilation: Compilation
     problems: Mapping[ObjectKey, Sequence[Problem]]
-    plans: tuple[TenantPlan, ...]  # what NATS is to be brought to; the compilation has those of tenants left alone too
-    held: Mapping[ObjectKey, str]  # tenants left alone because a part of them can't be read, and why
+    # what NATS is to be brought to; the compilation has those of tenants left alone too
+    plans: tuple[TenantPlan, ...]
+    # tenants left alone because a part of them can't be read, and why
+    held: Mapping[ObjectKey, str]
     paused: frozenset[ObjectKey]
 
 
@@ -60,7 +63,12 @@ class DesiredState:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reserved, self._definitions = reserved, definitions or Definitions()
-        self._client, self._object_cache, self._keyring, self._clock = client, object_cache, keyring, clock
+        self._client, self._object_cache, self._keyring, self._clock = (
+            client,
+            object_cache,
+            keyring,
+            clock,
+        )
         self._secret_cache = SecretCache(client)
         self._listed_at: float | None = None
         self._list_at = 0.0  # when the next listing is due
@@ -76,9 +84,20 @@ class DesiredState:
         return max(0.0, self._list_at - self._clock())
 
     def saw(self, event_type: str | None, body: Body) -> bool:
-        """Note an event of an object's watch, without a type where it is part of a listing; whether it is news."""
-        change = self._object_cache.remove(body) if event_type == "DELETED" else self._object_cache.put(body)
-        relisted = event_type is None and self._listed_at is not None and self._list_after(self._listed_at + APART_S)
+        """Note an event of an object's watch, without a type where it is part of a listing.
+
+        Whether it is news.
+        """
+        change = (
+            self._object_cache.remove(body)
+            if event_type == "DELETED"
+            else self._object_cache.put(body)
+        )
+        relisted = (
+            event_type is None
+            and self._listed_at is not None
+            and self._list_after(self._listed_at + APART_S)
+        )
         return change is not Change.NOTHING or relisted
 
     def _list_after(self, moment: float) -> bool:
@@ -92,20 +111,27 @@ class DesiredState:
         return self._secret_cache.event(body, gone=event_type == "DELETED")
 
     async def take(self, holders: Iterable[Holder] | None) -> Declared:
-        """Everything as it is now; raises Unreachable or Refused. `holders` are None while NATS has not told."""
+        """Everything as it is now; raises Unreachable or Refused.
+
+        `holders` are None while NATS has not told.
+        """
         if self.due_in_s == 0:
             await self._list()
         seen, objects = tuple(self._object_cache), self._object_cache.objects()
         secrets = await self._secret_cache.fetch(objects)
         holding = holdings(holders) if holders is not None else _told(seen)
-        compilation = compile(objects, secrets, self._keyring, reserved=self._reserved, held=holding)
+        compilation = compile(
+            objects, secrets, self._keyring, reserved=self._reserved, held=holding
+        )
         problems: dict[ObjectKey, list[Problem]] = {}
         for problem in self._secret_cache.explained(compilation.problems):
             problems.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
         tenants = [one for one in seen if one.key[0] == "Tenant"]
         held, paused = _held(seen), frozenset(one.key for one in tenants if one.paused)
         left_alone = {*held, *paused, *(one.key for one in tenants if not one.kept)}
-        plans = tuple(p for p in compilation.plans if ("Tenant", p.namespace, p.name) not in left_alone)
+        plans = tuple(
+            p for p in compilation.plans if ("Tenant", p.namespace, p.name) not in left_alone
+        )
         return Declared(seen, compilation, problems, plans, held, paused)
 
     async def _list(self) -> None:
@@ -113,7 +139,8 @@ class DesiredState:
         self._object_cache.listing()
         for kind, resource in CUSTOM.items():
             bodies: list[Body] = []
-            versions: list[int] = []  # of several namespaces the oldest counts: after it things may have come
+            # of several namespaces the oldest counts: after it things may have come
+            versions: list[int] = []
             try:
                 async for page, at in self._client.pages(resource):
                     bodies += page
@@ -132,7 +159,8 @@ def holdings(holders: Iterable[Holder]) -> Holdings:
     """What Tenants have by the plans in force."""
     found = tuple(holders)
     return Holdings(
-        slugs={one.slug: one.uid for one in found}, hosts={host: one.uid for one in found for host in one.hosts}
+        slugs={one.slug: one.uid for one in found},
+        hosts={host: one.uid for one in found for host in one.hosts},
     )
 
 
@@ -151,7 +179,8 @@ def _told(objects: Iterable[Seen]) -> Holdings:
 def _held(objects: Iterable[Seen]) -> dict[ObjectKey, str]:
     """Tenants with a member that can't be read: a plan without it would take away what works."""
     return {
-        seen.tenant: f"{seen.key[0]} {seen.key[2]} can't be read, so the tenant is left as it is: {seen.fault}"
+        seen.tenant: f"{seen.key[0]} {seen.key[2]} can't be read, so the tenant is left as it is: "
+        f"{seen.fault}"
         for seen in objects
         if seen.manifest is None and not seen.deleting
     }

@@ -1,10 +1,11 @@
 """Kubernetes events: what a person would want to know, once for each change.
 
-An object that is not ready says so, and when it is again; that a new one is ready, its status tells. A destination that
-ceases to deliver says so, and when it delivers again; so does a tenant that falls silent. A tenant says what was made
-for it. Events are told once and not repeated by a restart, because they come from differences to the status that the
-API server holds. The same event again raises its count, and an object has so many in a while (`restraint`). They are
-written beside the work and never delay it: a thousand new tenants have more to tell than to be made.
+An object that is not ready says so, and when it is again; that a new one is ready, its status
+tells. A destination that ceases to deliver says so, and when it delivers again; so does a tenant
+that falls silent. A tenant says what was made for it. Events are told once and not repeated by a
+restart, because they come from differences to the status that the API server holds. The same event
+again raises its count, and an object has so many in a while (`restraint`). They are written beside
+the work and never delay it: a thousand new tenants have more to tell than to be made.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ log = logging.getLogger(__name__)
 COMPONENT = "sinal-operator"
 MAX_MESSAGE = 1_024  # the API's limit
 
-_NO_NEWS = (DELETING, FAILING, NO_CREDENTIALS)  # who deletes knows it, the others are told where they come from
-_FAULTS = (DELIVERING, RECEIVING)  # that they are as they should be is news only after they were not
+# who deletes knows it, the others are told where they come from
+_NO_NEWS = (DELETING, FAILING, NO_CREDENTIALS)
+# that they are as they should be is news only after they were not
+_FAULTS = (DELIVERING, RECEIVING)
 
 PARALLEL = 4  # requests at a time, of the client's 16: statuses go first
 MOST = 10_000  # events that wait
@@ -59,7 +62,11 @@ def turn(
         return None
     if old.get("status") in (None, "Unknown") and new["reason"] == IS_READY:
         return None  # it was new
-    if type in _FAULTS and new["status"] == "True" and (old.get("status") != "False" or old["reason"] in _NO_NEWS):
+    if (
+        type in _FAULTS
+        and new["status"] == "True"
+        and (old.get("status") != "False" or old["reason"] in _NO_NEWS)
+    ):
         return None
     return "Normal" if new["status"] == "True" else "Warning", new["reason"], new["message"]
 
@@ -71,7 +78,8 @@ class EventRecorder:
         self._client = client
         self._restraint = Restraint(clock)
         self._waiting: deque[tuple[Seen, Event]] = deque()
-        self._recorded: set[str] = set()  # names of events that are there, of those that may be told again
+        # names of events that are there, of those that may be told again
+        self._recorded: set[str] = set()
         self._told = asyncio.Event()
 
     def tell(self, seen: Seen, level: Level, reason: str, message: str) -> None:

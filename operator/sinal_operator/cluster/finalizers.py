@@ -1,8 +1,9 @@
-"""The operator's finalizer, taken off by the operator itself where Kopf does not serve the kind any more.
+"""The operator's finalizer, taken off by the operator itself where Kopf does not serve the kind any
+more.
 
-Kopf serves no kind whose discovery lists no `patch`, and that of a definition that is being deleted does not, though
-the API server takes one: so nobody would let the Tenants go that the definition waits for. Invariant: a Tenant is let
-go here for the same reasons as by Kopf, and later.
+Kopf serves no kind whose discovery lists no `patch`, and that of a definition that is being deleted
+does not, though the API server takes one: so nobody would let the Tenants go that the definition
+waits for. Invariant: a Tenant is let go here for the same reasons as by Kopf, and later.
 """
 
 from __future__ import annotations
@@ -59,12 +60,19 @@ class Finalizers:
 
     async def look(self) -> None:
         """Let those go that may; raises Unreachable or Refused."""
-        now, leaving = self._clock(), {seen.uid: seen for seen in self._departures.leaving() if seen.kept}
+        now, leaving = (
+            self._clock(),
+            {seen.uid: seen for seen in self._departures.leaving() if seen.kept},
+        )
         self._since = {uid: self._since.get(uid, now) for uid in leaving}
         for uid, seen in leaving.items():
-            if now - self._since[uid] > self._patience_s + LATE_S and not self._departures.may_go(uid):
+            if now - self._since[uid] > self._patience_s + LATE_S and not self._departures.may_go(
+                uid
+            ):
                 self._departures.give_up(seen, self._recorder, self._patience_s)
-        self._free = {uid: self._free.get(uid, now) for uid in leaving if self._departures.may_go(uid)}
+        self._free = {
+            uid: self._free.get(uid, now) for uid in leaving if self._departures.may_go(uid)
+        }
         for uid, since in self._free.items():
             if now - since >= LATE_S:
                 await self._take_off(leaving[uid])
@@ -83,7 +91,9 @@ class Finalizers:
             return
         metadata = body["metadata"]
         others = [one for one in metadata.get("finalizers") or () if one != FINALIZER]
-        change: Body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": others}}
+        change: Body = {
+            "metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": others}
+        }
         try:
             left = {**await self._client.patch(_TENANTS, namespace, name, change), "kind": "Tenant"}
         except Refused as error:
@@ -100,4 +110,7 @@ class Finalizers:
 def _last(seen: Seen) -> Body:
     """What a Tenant that is gone was, as far as the object cache asks."""
     kind, namespace, name = seen.key
-    return {"kind": kind, "metadata": {"namespace": namespace, "name": name, "resourceVersion": str(seen.version)}}
+    return {
+        "kind": kind,
+        "metadata": {"namespace": namespace, "name": name, "resourceVersion": str(seen.version)},
+    }

@@ -1,8 +1,11 @@
-"""Kopf's part: watches, and the finalizer of Tenants. Handlers note what they saw; the reconciler decides.
+"""Kopf's part: watches, and the finalizer of Tenants.
 
-Watch events are taken with `on.event`, which writes nothing to the objects; only a Tenant's deletion needs Kopf's
-bookkeeping. So no annotation is left on anything but a Tenant whose deletion waits. Every handler is a coroutine: Kopf
-runs plain functions in threads, and the object_cache belongs to the loop.
+Handlers note what they saw; the reconciler decides.
+
+Watch events are taken with `on.event`, which writes nothing to the objects; only a Tenant's
+deletion needs Kopf's bookkeeping. So no annotation is left on anything but a Tenant whose deletion
+waits. Every handler is a coroutine: Kopf runs plain functions in threads, and the object_cache
+belongs to the loop.
 """
 
 from __future__ import annotations
@@ -31,7 +34,10 @@ TENANTS = CUSTOM["Tenant"]
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
-    """Kopf compares an object with what it saw last; we compare whole states, so there is nothing to store."""
+    """Kopf compares an object with what it saw last.
+
+    We compare whole states, so there is nothing to store.
+    """
 
     def build(self, *, body: kopf.Body, extra_fields: Any = None) -> Any:
         return {}
@@ -89,10 +95,13 @@ def registry(
     async def retire(body: kopf.Body, uid: str, runtime: timedelta, **_: Any) -> None:
         outcome = await departures.outcome(uid, ATTEMPT_S)
         if outcome is not None:
-            log.info("Tenant %s/%s is gone: %s", body.metadata.namespace, body.metadata.name, outcome)
+            log.info(
+                "Tenant %s/%s is gone: %s", body.metadata.namespace, body.metadata.name, outcome
+            )
             return
         if runtime.total_seconds() < patience_s:
-            raise kopf.TemporaryError("NATS still has what is its own", delay=random.uniform(0.5, 2))  # noqa: S311
+            delay_s = random.uniform(0.5, 2)  # noqa: S311 - jitter
+            raise kopf.TemporaryError("NATS still has what is its own", delay=delay_s)
         departures.give_up(see(dict(body)), recorder, patience_s)
 
     async def definition_seen(event: Any, **_: Any) -> None:
@@ -103,6 +112,8 @@ def registry(
     kopf.on.event(SECRETS.version, SECRETS.plural, id="secret-seen", registry=found)(secret_seen)
     if not namespaced:
         where = DEFINITIONS
-        kopf.on.event(where.group, where.version, where.plural, id="definition-seen", registry=found)(definition_seen)
+        kopf.on.event(
+            where.group, where.version, where.plural, id="definition-seen", registry=found
+        )(definition_seen)
     kopf.on.delete(GROUP, VERSION, TENANTS.plural, id="retire", registry=found)(retire)
     return found

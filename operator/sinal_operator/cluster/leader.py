@@ -1,8 +1,10 @@
-"""One of several operators: it stands by until it holds the lease, and works until it is stopped or has lost it.
+"""One of several operators: it stands by until it holds the lease, and works until it is stopped or
+has lost it.
 
-The election has the loop of the process, not the operator's own: a long reconciliation must not cost the lease.
-Invariant: only the holder sends requests that change something. It asks `election.holding` before each of them, so that
-a process that was frozen past its term does nothing more when it goes on.
+The election has the loop of the process, not the operator's own: a long reconciliation must not
+cost the lease. Invariant: only the holder sends requests that change something. It asks
+`election.holding` before each of them, so that a process that was frozen past its term does nothing
+more when it goes on.
 """
 
 from __future__ import annotations
@@ -36,15 +38,23 @@ class LeaderState:
     ) -> None:
         namespace, name = lease
         self._client = Client()
-        identity = f"{socket.gethostname()}_{secrets.token_hex(6)}"  # the pod's name, and which process of it
-        self._election = LeaderElection(self._client, namespace=namespace, name=name, identity=identity)
-        self._operator = ClusterOperator(keyring, options, on_exit=on_exit, allowed=lambda: self._election.holding)
+        # the pod's name, and which process of it
+        identity = f"{socket.gethostname()}_{secrets.token_hex(6)}"
+        self._election = LeaderElection(
+            self._client, namespace=namespace, name=name, identity=identity
+        )
+        self._operator = ClusterOperator(
+            keyring, options, on_exit=on_exit, allowed=lambda: self._election.holding
+        )
         self._on_lost = on_lost
         self._leads = False
         self._campaign: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Stand for election. `on_lost` is called when the lease was lost: the process must end then, at once."""
+        """Stand for election.
+
+        `on_lost` is called when the lease was lost: the process must end then, at once.
+        """
         metrics.LEADER.set(0)
         self._campaign = asyncio.create_task(self._run(), name="election")
 
@@ -61,7 +71,11 @@ class LeaderState:
 
     def readiness(self) -> Mapping[str, bool]:
         """Of the operator; of a standby, whether it sees the lease: it is ready to take over."""
-        return self._operator.readiness() if self._leads else {"standby": True, "kubernetes": self._election.reachable}
+        return (
+            self._operator.readiness()
+            if self._leads
+            else {"standby": True, "kubernetes": self._election.reachable}
+        )
 
     async def _run(self) -> None:
         try:

@@ -1,13 +1,16 @@
-"""Which of several operators works: the holder of a Lease, with the terms of Kubernetes' own controllers.
+"""Which of several operators works: the holder of a Lease, with the terms of Kubernetes' own
+controllers.
 
-Our own and not `kubernetes.aio.leaderelection` (read at 37.0.2), because that one ends with the first connection that
-fails, waits as long as a request hangs, measures terms with the wall clock, writes local time as if it were UTC, goes
-on for up to ten seconds after it has seen another holder, and has no way to release.
+Our own and not `kubernetes.aio.leaderelection` (read at 37.0.2), because that one ends with the
+first connection that fails, waits as long as a request hangs, measures terms with the wall clock,
+writes local time as if it were UTC, goes on for up to ten seconds after it has seen another holder,
+and has no way to release.
 
-No two machines' clocks are compared. Another's term is over when its record has stayed the same for its duration by our
-clock. Ours ends `deadline_s` after the last renewal that succeeded was *sent*; others count from when they first see
-it, which is later. Invariant: between the end of a holder's term and the beginning of the next one's lie
-`duration_s - deadline_s` seconds or more, or a release by the holder itself.
+No two machines' clocks are compared. Another's term is over when its record has stayed the same for
+its duration by our clock. Ours ends `deadline_s` after the last renewal that succeeded was *sent*;
+others count from when they first see it, which is later. Invariant: between the end of a holder's
+term and the beginning of the next one's lie `duration_s - deadline_s` seconds or more, or a release
+by the holder itself.
 """
 
 from __future__ import annotations
@@ -43,7 +46,11 @@ class Terms:
 
 def boot_time() -> float:
     """Seconds on a clock that nobody sets and that goes on while the machine is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    return (
+        time.clock_gettime(time.CLOCK_BOOTTIME)
+        if hasattr(time, "CLOCK_BOOTTIME")
+        else time.monotonic()
+    )
 
 
 class LeaderElection:
@@ -59,7 +66,12 @@ class LeaderElection:
         terms: Terms | None = None,
         clock: Callable[[], float] = boot_time,
     ) -> None:
-        self._client, self._namespace, self._name, self._identity = client, namespace, name, identity
+        self._client, self._namespace, self._name, self._identity = (
+            client,
+            namespace,
+            name,
+            identity,
+        )
         self._terms, self._clock = terms or Terms(), clock
         self._lease: Body | None = None  # as last seen
         self._observed: tuple[object, ...] = ()
@@ -88,15 +100,22 @@ class LeaderElection:
                 await self._attempt()
 
     async def release(self) -> None:
-        """Give the lease back, so that another takes it at its next look; the caller has ceased to work."""
+        """Give the lease back, so that another takes it at its next look.
+
+        The caller has ceased to work.
+        """
         if not self.holding or self._lease is None:
             return
         self._ends_at = _NEVER
         try:
             async with asyncio.timeout(self._terms.request_s):
-                await self._client.replace(LEASES, self._namespace, self._name, self._renewed("", duration_s=1))
+                await self._client.replace(
+                    LEASES, self._namespace, self._name, self._renewed("", duration_s=1)
+                )
         except (Unreachable, Refused, TimeoutError) as error:
-            log.info("the lease was not released and runs out in %d s: %s", self._terms.duration_s, error)
+            log.info(
+                "the lease was not released and runs out in %d s: %s", self._terms.duration_s, error
+            )
 
     async def _attempt(self) -> bool:
         """Take the lease or prolong it, if that can be; whether it is ours."""
@@ -148,17 +167,28 @@ class LeaderElection:
         if self._is_ours:
             return False
         duration_s = float(spec.get("leaseDurationSeconds") or self._terms.duration_s)
-        return bool(spec.get("holderIdentity")) and self._clock() < self._unchanged_since + duration_s
+        return (
+            bool(spec.get("holderIdentity")) and self._clock() < self._unchanged_since + duration_s
+        )
 
     def _renewed(self, holder: str, *, duration_s: int) -> Body:
         """The Lease to write over the one that was seen, or a new one."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         before = _spec(self._lease)
-        fresh: Body = {"holderIdentity": holder, "leaseDurationSeconds": duration_s, "renewTime": now}
+        fresh: Body = {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": duration_s,
+            "renewTime": now,
+        }
         if not self._is_ours:
             fresh["acquireTime"] = now
-            fresh["leaseTransitions"] = int(before.get("leaseTransitions") or 0) + (self._lease is not None)
-        metadata = (self._lease or {}).get("metadata") or {"namespace": self._namespace, "name": self._name}
+            fresh["leaseTransitions"] = int(before.get("leaseTransitions") or 0) + (
+                self._lease is not None
+            )
+        metadata = (self._lease or {}).get("metadata") or {
+            "namespace": self._namespace,
+            "name": self._name,
+        }
         return {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.kind,

@@ -1,8 +1,8 @@
 """Credentials for the API server, the same for Kopf and for our own client.
 
-The official client reads them, because it knows all their forms: a pod's token, a kubeconfig with certificates, exec
-plugins, OIDC. `KUBECONFIG` wins over the pod's own account. A pod's token is replaced within the hour: whoever is
-answered 401 calls `login` again.
+The official client reads them, because it knows all their forms: a pod's token, a kubeconfig with
+certificates, exec plugins, OIDC. `KUBECONFIG` wins over the pod's own account. A pod's token is
+replaced within the hour: whoever is answered 401 calls `login` again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ async def login(**ignored: object) -> kopf.ConnectionInfo:
         await _load(configuration)
     except (ConfigException, OSError) as error:
         raise kopf.LoginError(
-            f"no credentials for an API server: {error}; set KUBECONFIG, or run in a pod with a service account"
+            f"no credentials for an API server: {error}; set KUBECONFIG, or run in a pod with a "
+            "service account"
         ) from error
     scheme, _, token = str(configuration.api_key.get("BearerToken") or "").rpartition(" ")
     return kopf.ConnectionInfo(

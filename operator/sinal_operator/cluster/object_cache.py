@@ -1,8 +1,9 @@
 """What the cluster declares, as last seen: fed by watch events, put right by full listings.
 
-Watches tell of changes fast, but an object that vanished while a watch was down is never told of; a listing finds it.
-Invariant: an older version of an object never takes the place of a newer one. (Versions of one resource are compared as
-numbers, as etcd makes them and as Kubernetes promises since 1.35.)
+Watches tell of changes fast, but an object that vanished while a watch was down is never told of; a
+listing finds it. Invariant: an older version of an object never takes the place of a newer one.
+(Versions of one resource are compared as numbers, as etcd makes them and as Kubernetes promises
+since 1.35.)
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Change(Enum):
 
 @dataclass(frozen=True)
 class Seen:
-    """One object as it was last seen; `manifest` is None where it is not what this release understands."""
+    """One object as it was last seen.
+
+    `manifest` is None where it is not what this release understands.
+    """
 
     key: ObjectKey
     uid: str
@@ -59,7 +63,11 @@ class Seen:
     def tenant(self) -> ObjectKey:
         """The Tenant it belongs to, itself included, whether that exists or not."""
         kind, namespace, name = self.key
-        return "Tenant", namespace, name if kind == "Tenant" else str(self.spec.get("tenantRef", ""))
+        return (
+            "Tenant",
+            namespace,
+            name if kind == "Tenant" else str(self.spec.get("tenantRef", "")),
+        )
 
     def declares_as(self, other: Seen) -> bool:
         """Whether the other one comes to the same plans."""
@@ -165,5 +173,11 @@ class ObjectCache:
 
     def objects(self) -> Objects:
         """What is declared: valid, and not on its way out; in a stable order."""
-        found = (seen for seen in self._seen.values() if seen.manifest is not None and not seen.deleting)
-        return Objects.of(seen.manifest for seen in sorted(found, key=lambda s: s.key) if seen.manifest is not None)
+        found = (
+            seen for seen in self._seen.values() if seen.manifest is not None and not seen.deleting
+        )
+        return Objects.of(
+            seen.manifest
+            for seen in sorted(found, key=lambda s: s.key)
+            if seen.manifest is not None
+        )

@@ -1,7 +1,7 @@
 """The operator in a cluster, as something to start and to stop.
 
-It has a thread and an event loop of its own, because Kopf ends what else runs in its loop. Invariant: it never ends by
-itself unheard: whoever started it is told.
+It has a thread and an event loop of its own, because Kopf ends what else runs in its loop.
+Invariant: it never ends by itself unheard: whoever started it is told.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Options:
 
 
 class ClusterOperator:
-    """Watches the API server that KUBECONFIG or the pod's account leads to, in all namespaces or in some."""
+    """Watches the API server that KUBECONFIG or the pod's account leads to, in all namespaces or in
+    some.
+    """
 
     def __init__(
         self,
@@ -69,7 +71,12 @@ class ClusterOperator:
         on_exit: Callable[[], None],
         allowed: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._keyring, self._options, self._on_exit, self._allowed = keyring, options, on_exit, allowed
+        self._keyring, self._options, self._on_exit, self._allowed = (
+            keyring,
+            options,
+            on_exit,
+            allowed,
+        )
         self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -78,7 +85,10 @@ class ClusterOperator:
         self._connected: Callable[[], bool] = lambda: False
 
     async def start(self) -> None:
-        """Start; what it needs may come later. `on_exit` is called, in its thread, if it ends without being stopped."""
+        """Start; what it needs may come later.
+
+        `on_exit` is called, in its thread, if it ends without being stopped.
+        """
         self._thread.start()
         await asyncio.to_thread(self._running.wait)
 
@@ -95,7 +105,8 @@ class ClusterOperator:
 
     def _run(self) -> None:
         logging.getLogger("kopf").setLevel(logging.WARNING)
-        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # signals are the main thread's
+        # signals are the main thread's
+        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
         wanted = False
         try:
             wanted = asyncio.run(self._main())
@@ -136,7 +147,9 @@ class ClusterOperator:
             allowed=self._allowed,
         )
         definitions = Definitions()
-        survey = DesiredState(client, object_cache, self._keyring, definitions, reserved=options.reserved_hosts)
+        survey = DesiredState(
+            client, object_cache, self._keyring, definitions, reserved=options.reserved_hosts
+        )
         departures, recorder = Finalization(object_cache), EventRecorder(client)
         board = StatusFeed(lambda: broker.client, StatusThrottle(options.status_interval_s))
         reconciler = Reconciler(
@@ -147,13 +160,17 @@ class ClusterOperator:
             departures=departures,
             writer=StatusWriter(client, object_cache, recorder),
             recorder=recorder,
-            router=(router := Router(client, options.routes) if options.routes is not None else None),
+            router=(
+                router := Router(client, options.routes) if options.routes is not None else None
+            ),
             board=board,
             orphans=Orphans(options.namespaces),
         )
         self._synced, self._connected = lambda: survey.synced, lambda: broker.connected
         patience_s = options.deletion_patience_s
-        finalizers = Finalizers(client, object_cache, departures, definitions, recorder, patience_s=patience_s)
+        finalizers = Finalizers(
+            client, object_cache, departures, definitions, recorder, patience_s=patience_s
+        )
         found = handlers.registry(
             survey,
             reconciler,
@@ -163,11 +180,20 @@ class ClusterOperator:
             patience_s=patience_s,
             namespaced=bool(options.namespaces),
         )
-        keeping = broker.run(reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake)
+        keeping = broker.run(
+            reconciler.source, reconciler.retired, reconciler.on_report, reconciler.wake
+        )
         watching = _watching(found, options.namespaces, stack)
         routing = router.watches(reconciler.wake) if router is not None else ()
         letting_go = finalizers.run(reconciler.wake)
-        working = (keeping, reconciler.run(), recorder.run(), board.run(reconciler.hear), letting_go, *routing)
+        working = (
+            keeping,
+            reconciler.run(),
+            recorder.run(),
+            board.run(reconciler.hear),
+            letting_go,
+            *routing,
+        )
         return watching, *(_task(work, stack) for work in working)
 
 

@@ -1,7 +1,9 @@
-"""Plans whose Tenant is gone without the operator: its finalizer was taken away by hand while no operator ran.
+"""Plans whose Tenant is gone without the operator: its finalizer was taken away by hand while no
+operator ran.
 
-They stay in force until a person decides, because what is not in a listing may have been lost by the API server too. So
-they are counted, and told once each. Where only some namespaces are served, only plans of those are judged.
+They stay in force until a person decides, because what is not in a listing may have been lost by
+the API server too. So they are counted, and told once each. Where only some namespaces are served,
+only plans of those are judged.
 """
 
 from __future__ import annotations
@@ -24,12 +26,16 @@ class Orphans:
         self._told: frozenset[Holder] = frozenset()
 
     def look(self, holders: Iterable[Holder], tenants: Collection[str]) -> frozenset[Holder]:
-        """The plans of none of these Tenants, which are told by UID; warns of new ones and sets the metric."""
+        """The plans of none of these Tenants, which are told by UID.
+
+        Warns of new ones and sets the metric.
+        """
         ours = (one for one in holders if not self._namespaces or one.namespace in self._namespaces)
         found = frozenset(one for one in ours if one.uid not in tenants)
         for one in sorted(found - self._told, key=lambda one: one.slug):
             log.warning(
-                "plan %s is in force, and its Tenant %s is not there: its sales go on being taken and sent. Create the "
+                "plan %s is in force, and its Tenant %s is not there: its sales go on being taken "
+                "and sent. Create the "
                 "Tenant again and delete it, or remove the plan: nats kv del %s %s",
                 one.slug,
                 one,

@@ -1,4 +1,6 @@
-"""How the declared objects stand, for the metrics: how many are ready, and which are not, since when and why."""
+"""How the declared objects stand, for the metrics: how many are ready, and which are not, since
+when and why.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from sinal_operator.metrics import NotReady
 
 
 class ReadinessMetrics:
-    """Keeps the gauges; an object is broken since it ceased to be ready, whatever its status said meanwhile."""
+    """Keeps the gauges.
+
+    An object is broken since it ceased to be ready, whatever its status said meanwhile.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -30,8 +35,16 @@ class ReadinessMetrics:
 
     def _broken(self, seen: Seen, judgement: Judgement | None) -> NotReady | None:
         known = find(seen.status.get("conditions") or (), READY)
-        verdict = next((v for v in judgement.verdicts if v.type == READY), None) if judgement is not None else None
-        state, reason = (verdict.state, verdict.reason) if verdict else (known.get("status"), known.get("reason", ""))
+        verdict = (
+            next((v for v in judgement.verdicts if v.type == READY), None)
+            if judgement is not None
+            else None
+        )
+        state, reason = (
+            (verdict.state, verdict.reason)
+            if verdict
+            else (known.get("status"), known.get("reason", ""))
+        )
         if state == "True":
             return None
         since = self._since.get(seen.uid) or _told(known) or self._clock()
@@ -39,7 +52,10 @@ class ReadinessMetrics:
 
 
 def _told(known: Condition) -> float:
-    """When the status says that Ready ceased to be true; 0 where it doesn't, as before the operator's first word."""
+    """When the status says that Ready ceased to be true.
+
+    0 where it doesn't, as before the operator's first word.
+    """
     if known.get("status", "True") == "True":
         return 0.0
     return datetime.fromisoformat(known["lastTransitionTime"]).timestamp()

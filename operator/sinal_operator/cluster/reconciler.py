@@ -1,7 +1,10 @@
-"""The one reconciler: everything declared, compiled, brought to NATS, and said in statuses. Level-based.
+"""The one reconciler: everything declared, compiled, brought to NATS, and said in statuses.
 
-Events only wake it; what it does follows from the whole state, so that a lost or doubled event changes nothing. Rounds
-follow each other, never overlap, and end with statuses that speak of what the round saw.
+Level-based.
+
+Events only wake it; what it does follows from the whole state, so that a lost or doubled event
+changes nothing. Rounds follow each other, never overlap, and end with statuses that speak of what
+the round saw.
 """
 
 from __future__ import annotations
@@ -35,9 +38,11 @@ from sinal_operator.provision import Report, Retired, TenantReport
 
 log = logging.getLogger(__name__)
 
-QUIET_S = 0.15  # events come in bursts (`kubectl apply -f folder`): a round waits for the end of one …
+# events come in bursts (`kubectl apply -f folder`): a round waits for the end of one …
+QUIET_S = 0.15
 BURST_S = 1.0  # … but no longer than that
-YOUNG_S = 2.0  # so long a reference may lead nowhere before that is a fault: its target may be on the way
+# so long a reference may lead nowhere before that is a fault: its target may be on the way
+YOUNG_S = 2.0
 BACKOFF = Backoff(base_s=0.5, cap_s=30.0, jitter=Jitter(0.7, 1.3))
 MOST_LINES = 50  # of one round, in the log
 SOON_S = 0.05  # facts that become due one after the other are written together
@@ -75,7 +80,8 @@ class Reconciler:
         self._failures = 0
         self._world = World(plans={})
         self._plans: tuple[TenantPlan, ...] = ()  # what NATS is to be brought to
-        self._offered: tuple[tuple[TenantPlan, ...], tuple[Retired, ...]] = ((), ())  # to the drift loop
+        # to the drift loop
+        self._offered: tuple[tuple[TenantPlan, ...], tuple[Retired, ...]] = ((), ())
         self._reports: dict[str, TenantReport] = {}
         self._active: dict[str, TenantPlan] = {}
         self._untold: list[TenantReport] = []  # of what was made or changed at NATS
@@ -121,7 +127,10 @@ class Reconciler:
         return rest_s if due_in_s is None else min(rest_s, due_in_s + SOON_S)
 
     async def _retell(self) -> None:
-        """Write facts into statuses, by what the last round found. A round that is due tells them itself."""
+        """Write facts into statuses, by what the last round found.
+
+        A round that is due tells them itself.
+        """
         if self._board is None or self._failures:
             return
         changed = self._board.release() | self._unwritten
@@ -129,7 +138,9 @@ class Reconciler:
         if before is None or told is None or before.fresh is not told.fresh:
             changed = frozenset(self._world.plans)
         self._world = replace(self._world, told=told)
-        concerned = [seen for seen in self._object_cache if self._world.slugs.get(seen.tenant) in changed]
+        concerned = [
+            seen for seen in self._object_cache if self._world.slugs.get(seen.tenant) in changed
+        ]
         judged = [(seen, judge(seen, self._world)) for seen in concerned]
         written = await self._writer.write((seen, j) for seen, j in judged if j is not None)
         self._unwritten = frozenset() if written else changed
@@ -154,10 +165,14 @@ class Reconciler:
                 both.create_task(self._route(declared))
             if holders is not None:
                 there = {seen.uid for seen in declared.seen if seen.key[0] == "Tenant"}
-                await self._broker.tell_orphans(self._orphans.look(holders, there | self._departures.abandoned()))
+                await self._broker.tell_orphans(
+                    self._orphans.look(holders, there | self._departures.abandoned())
+                )
             self._world = self._look(declared)
             judged = [(seen, judge(seen, self._world)) for seen in declared.seen]
-            if any(judgement is None and seen.key in self._world.young for seen, judgement in judged):
+            if any(
+                judgement is None and seen.key in self._world.young for seen, judgement in judged
+            ):
                 asyncio.get_running_loop().call_later(YOUNG_S, self.wake)
             written = await self._writer.write((seen, j) for seen, j in judged if j is not None)
             self._tell()
@@ -170,11 +185,14 @@ class Reconciler:
     async def _provision(self, plans: tuple[TenantPlan, ...]) -> None:
         retired = self._departures.retired()
         leaving = {tenant.slug for tenant in retired}
-        self._plans = tuple(plan for plan in plans if plan.slug not in leaving)  # who waits for it: the next round
+        # who waits for it: the next round
+        self._plans = tuple(plan for plan in plans if plan.slug not in leaving)
         changed = tuple(plan for plan in self._plans if self._active.get(plan.slug) != plan)
         if not (changed or retired):
             return  # whether NATS is still as it was left, the drift loop sees
-        report = await self._broker.reconcile(changed, retired, deep={plan.slug for plan in changed})
+        report = await self._broker.reconcile(
+            changed, retired, deep={plan.slug for plan in changed}
+        )
         if report is not None:
             for change in report.changes[:MOST_LINES]:
                 log.info("%s", change)
@@ -205,7 +223,9 @@ class Reconciler:
         if not quiet or report.changes or self._offered[1]:
             self.wake()
 
-    def _note(self, report: Report, plans: tuple[TenantPlan, ...], retired: tuple[Retired, ...]) -> None:
+    def _note(
+        self, report: Report, plans: tuple[TenantPlan, ...], retired: tuple[Retired, ...]
+    ) -> None:
         gone = {tenant.slug for tenant in retired}
         found = {slug: one for slug, one in report.tenants.items() if slug not in gone}
         self._reports.update(found)
@@ -216,7 +236,8 @@ class Reconciler:
         self._departures.reported(retired, report.tenants)
         for tenant in retired:
             active = self._active.get(tenant.slug)
-            if active is None or active.uid == tenant.uid:  # else it had nothing there, and who has it works on
+            # else it had nothing there, and who has it works on
+            if active is None or active.uid == tenant.uid:
                 self._reports.pop(tenant.slug, None)
                 self._active.pop(tenant.slug, None)
 
@@ -248,10 +269,14 @@ class Reconciler:
     def _tell(self) -> None:
         """Events of what was made or changed at NATS."""
         told, self._untold = self._untold, []
-        tenants = {slug: self._object_cache.get(tenant) for tenant, slug in self._world.slugs.items()}
+        tenants = {
+            slug: self._object_cache.get(tenant) for tenant, slug in self._world.slugs.items()
+        }
         for report in told:
             if seen := tenants.get(report.slug):
-                changes = "; ".join(change.removeprefix(f"{report.slug}: ") for change in report.changes)
+                changes = "; ".join(
+                    change.removeprefix(f"{report.slug}: ") for change in report.changes
+                )
                 self._recorder.tell(seen, "Normal", "Provisioned", changes)
         for tenant, routes in (self._router.news() if self._router is not None else {}).items():
             if seen := self._object_cache.get(("Tenant", *tenant)):
@@ -262,7 +287,12 @@ _WORKS = ("created", "updated", "unchanged")
 
 
 def _steady(before: tuple[str, tuple[str, ...]] | None, now: tuple[str, tuple[str, ...]]) -> bool:
-    """Whether a report tells nothing new; that something was put right once is told by its changes."""
+    """Whether a report tells nothing new.
+
+    That something was put right once is told by its changes.
+    """
     if before is None:
         return False
-    return before[1] == now[1] and (before[0] == now[0] or (before[0] in _WORKS and now[0] in _WORKS))
+    return before[1] == now[1] and (
+        before[0] == now[0] or (before[0] in _WORKS and now[0] in _WORKS)
+    )

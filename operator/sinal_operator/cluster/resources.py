@@ -29,7 +29,9 @@ class Resource:
         return "/".join((f"{root}{scope}/{self.plural}", *filter(None, (name, part))))
 
 
-CUSTOM: dict[str, Resource] = {kind: Resource(kind, GROUP, VERSION, face.plural) for kind, face in FACES.items()}
+CUSTOM: dict[str, Resource] = {
+    kind: Resource(kind, GROUP, VERSION, face.plural) for kind, face in FACES.items()
+}
 SECRETS = Resource("Secret", "", "v1", "secrets")
 EVENTS = Resource("Event", "", "v1", "events")
 LEASES = Resource("Lease", "coordination.k8s.io", "v1", "leases")

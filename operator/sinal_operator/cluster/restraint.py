@@ -1,7 +1,9 @@
-"""How many events an object may have, as client-go limits its own: 25 at once, then one in five minutes.
+"""How many events an object may have, as client-go limits its own: 25 at once, then one in five
+minutes.
 
-What is told again within ten minutes is the same event with a higher count. What is kept for that is bounded: of very
-many objects the longest silent ones are forgotten, and may speak as new ones do.
+What is told again within ten minutes is the same event with a higher count. What is kept for that
+is bounded: of very many objects the longest silent ones are forgotten, and may speak as new ones
+do.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class Restraint:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # UID -> tokens, and when that was so
+        # UID -> tokens, and when that was so
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._events: OrderedDict[Key, tuple[float, Event]] = OrderedDict()
 
     def allows(self, uid: str) -> bool:

@@ -1,7 +1,7 @@
 """Values of the Secrets that objects refer to, and of no others; kept right by watch events.
 
-A Secret is fetched when something first refers to it, and held until nothing does. One value that is not text spoils
-itself, not its neighbours. Invariant: no representation holds a value.
+A Secret is fetched when something first refers to it, and held until nothing does. One value that
+is not text spoils itself, not its neighbours. Invariant: no representation holds a value.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class SecretCache:
             await self._list(missing)
         else:
             await asyncio.gather(*map(self._get, missing))
-        return Secrets({key: held.data for key, held in self._held.items() if held.data is not None})
+        return Secrets(
+            {key: held.data for key, held in self._held.items() if held.data is not None}
+        )
 
     def explained(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """The problems, with the true reason where a value is missing because it can't be read."""

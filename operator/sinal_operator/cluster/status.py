@@ -1,8 +1,9 @@
 """Statuses of objects from what was compiled and what NATS was brought to. Pure.
 
-An object is ready when it works as declared, by itself and with what it refers to: nothing is wrong with it, and the
-plan that the runtime has contains it as it stands. `judge` gives None where nothing is known yet: then the status stays
-as it is, which for a new object is `Ready=Unknown`, set by the API server itself.
+An object is ready when it works as declared, by itself and with what it refers to: nothing is wrong
+with it, and the plan that the runtime has contains it as it stands. `judge` gives None where
+nothing is known yet: then the status stays as it is, which for a new object is `Ready=Unknown`, set
+by the API server itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from sinal_crds.models import Destination, Funnel, GatewayIntegration, Tenant
 from sinal_crds.plan import TenantPlan
 from sinal_crds.references import SECRET_MALFORMED, SECRET_REASONS, Problem
 from sinal_operator.cluster import tenant_status
-from sinal_operator.cluster.conditions import CREDENTIALS, PAUSED, PROVISIONED, READY, Verdict, find, merged
+from sinal_operator.cluster.conditions import (
+    CREDENTIALS,
+    PAUSED,
+    PROVISIONED,
+    READY,
+    Verdict,
+    find,
+    merged,
+)
 from sinal_operator.cluster.object_cache import PAUSED as PAUSED_ANNOTATION
 from sinal_operator.cluster.object_cache import Seen
 from sinal_operator.cluster.tenant_status import Told
@@ -50,7 +59,9 @@ Part = Callable[[TenantPlan], object]  # picks an object's part of its tenant's 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdicts on one object and the fields of its status beside the conditions; None removes a field.
+    """The verdicts on one object and the fields of its status beside the conditions.
+
+    None removes a field.
 
     A `partial` one leaves what it does not speak of as it is, the observed generation included.
     """
@@ -58,7 +69,8 @@ class Judgement:
     verdicts: tuple[Verdict, ...]
     fields: Fields = field(default_factory=dict)
     partial: bool = False
-    keeps: frozenset[str] = frozenset()  # conditions that stay as they are though no verdict speaks of them
+    # conditions that stay as they are though no verdict speaks of them
+    keeps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -70,14 +82,17 @@ class World:
     minted_at: int | None = None  # since when, while what was minted before is taken too
     problems: Mapping[ObjectKey, Sequence[Problem]] = field(default_factory=dict)
     reports: Mapping[str, TenantReport] = field(default_factory=dict)
-    active: Mapping[str, TenantPlan] = field(default_factory=dict)  # what the runtime was given, by slug
+    # what the runtime was given, by slug
+    active: Mapping[str, TenantPlan] = field(default_factory=dict)
     held: Mapping[ObjectKey, str] = field(default_factory=dict)  # tenants left alone, and why
     paused: frozenset[ObjectKey] = frozenset()  # tenants
-    young: frozenset[ObjectKey] = frozenset()  # what they refer to may be in the same `kubectl apply`
+    # what they refer to may be in the same `kubectl apply`
+    young: frozenset[ObjectKey] = frozenset()
     broker_trouble: str = ""  # for a person; empty while NATS answers, or has only just ceased to
     ingest_url: str = ""
     slugs: Mapping[ObjectKey, str] = field(default_factory=dict)  # of tenants that have a plan
-    routes: Mapping[ObjectKey, Verdict] = field(default_factory=dict)  # of tenants, where routes are made
+    # of tenants, where routes are made
+    routes: Mapping[ObjectKey, Verdict] = field(default_factory=dict)
     told: Told | None = None  # by the runtime; None while nothing was heard yet
 
     def plan(self, tenant: ObjectKey) -> TenantPlan | None:
@@ -92,7 +107,9 @@ def judge(seen: Seen, world: World) -> Judgement | None:
         return Judgement((Verdict(READY, "False", INVALID, fault),))
     if seen.tenant in world.paused and not seen.deleting:
         return _with_facts(seen, Judgement((_paused(seen),), partial=True), world)
-    if seen.key in world.young and any(problem.target is not None for problem in world.problems.get(seen.key, ())):
+    if seen.key in world.young and any(
+        problem.target is not None for problem in world.problems.get(seen.key, ())
+    ):
         return None
     judgement = _JUDGES[seen.key[0]](seen, world)
     return judgement if judgement is None or seen.deleting else _with_facts(seen, judgement, world)
@@ -117,21 +134,33 @@ def patch(seen: Seen, judgement: Judgement, *, now: datetime) -> dict[str, Any]:
 
 
 def _with_facts(seen: Seen, judgement: Judgement, world: World) -> Judgement:
-    """The judgement with what the runtime tells; as long as it has told nothing, what was said before stays."""
+    """The judgement with what the runtime tells.
+
+    As long as it has told nothing, what was said before stays.
+    """
     if world.told is None:
         return replace(judgement, keeps=tenant_status.CONDITIONS)
     found = tenant_status.said(seen.key[0], seen.key[2], world.plan(seen.tenant), world.told)
-    refused = next((one for one in found.verdicts if one.reason in tenant_status.REFUSED_TOKEN), None)
+    refused = next(
+        (one for one in found.verdicts if one.reason in tenant_status.REFUSED_TOKEN), None
+    )
     ours = tuple(
-        refused.of(CREDENTIALS) if refused and one.type == CREDENTIALS and one.state == "True" else one
+        refused.of(CREDENTIALS)
+        if refused and one.type == CREDENTIALS and one.state == "True"
+        else one
         for one in judgement.verdicts
     )
-    return replace(judgement, verdicts=(*ours, *found.verdicts), fields=judgement.fields | (found.fields or {}))
+    return replace(
+        judgement, verdicts=(*ours, *found.verdicts), fields=judgement.fields | (found.fields or {})
+    )
 
 
 def _paused(seen: Seen) -> Verdict:
     whose = "" if seen.key[0] == "Tenant" else "the Tenant has "
-    message = f"{whose}the annotation {PAUSED_ANNOTATION}: what is provisioned stays as it is until it is removed"
+    message = (
+        f"{whose}the annotation {PAUSED_ANNOTATION}: what is provisioned stays as it is "
+        "until it is removed"
+    )
     return Verdict(PAUSED, "True", "Paused", message)
 
 
@@ -144,12 +173,20 @@ def _tenant(seen: Seen, world: World) -> Judgement | None:
     routed = (routes,) if routes is not None else ()
     if slug is None:
         lost = _of_problems(problems) if problems else None
-        return Judgement((lost, lost.of(PROVISIONED), *routed), {"stream": None, "planHash": None}) if lost else None
+        return (
+            Judgement((lost, lost.of(PROVISIONED), *routed), {"stream": None, "planHash": None})
+            if lost
+            else None
+        )
     provisioned = _provisioning(seen.key, slug, world)
     if provisioned is None:
         return None
     report = world.reports.get(slug)
-    known = {"stream": report.stream, "planHash": report.plan_hash} if report is not None and report.ready else {}
+    known = (
+        {"stream": report.stream, "planHash": report.plan_hash}
+        if report is not None and report.ready
+        else {}
+    )
     if provisioned.state != "True":
         ready = Verdict(READY, "False", provisioned.reason, provisioned.message)
         return Judgement((ready, provisioned, *routed), known)
@@ -158,13 +195,26 @@ def _tenant(seen: Seen, world: World) -> Judgement | None:
 
 
 def _leaving(world: World) -> Verdict:
-    message = "it is being deleted: its plan is taken away, then its deletionPolicy decides about its queue"
-    return Verdict(READY, "False", DELETING, f"{message}; {world.broker_trouble}" if world.broker_trouble else message)
+    message = (
+        "it is being deleted: its plan is taken away, then its deletionPolicy decides about "
+        "its queue"
+    )
+    return Verdict(
+        READY,
+        "False",
+        DELETING,
+        f"{message}; {world.broker_trouble}" if world.broker_trouble else message,
+    )
 
 
 def _ready(seen: Seen) -> Verdict:
     if isinstance(seen.manifest, Tenant) and seen.manifest.spec.suspended:
-        return Verdict(READY, "True", SUSPENDED, "provisioned, and by spec.suspended it takes and sends no events")
+        return Verdict(
+            READY,
+            "True",
+            SUSPENDED,
+            "provisioned, and by spec.suspended it takes and sends no events",
+        )
     return Verdict(READY, "True", IS_READY, "events can flow")
 
 
@@ -193,7 +243,9 @@ def _provisioning(key: ObjectKey, slug: str, world: World) -> Verdict | None:
         return Verdict(PROVISIONED, "False", _TROUBLES.get(report.result, FAILED), notes)
     lanes = len(report.consumers)
     message = f"stream {report.stream} with {lanes} consumers, and the plan"
-    return Verdict(PROVISIONED, "True", PROVISIONED_AS_DECLARED, f"{message}; {notes}" if notes else message)
+    return Verdict(
+        PROVISIONED, "True", PROVISIONED_AS_DECLARED, f"{message}; {notes}" if notes else message
+    )
 
 
 def _destination(seen: Seen, world: World) -> Judgement | None:
@@ -210,7 +262,9 @@ def _destination(seen: Seen, world: World) -> Judgement | None:
         return Judgement((ready,), {"consumer": None})
     consumer = names.dispatch_consumer(name)
     lacking = _lacking(seen, world, part)
-    provisioned = lacking or Verdict(PROVISIONED, "True", PROVISIONED_AS_DECLARED, f"consumer {consumer}")
+    provisioned = lacking or Verdict(
+        PROVISIONED, "True", PROVISIONED_AS_DECLARED, f"consumer {consumer}"
+    )
     secret = _credentials(seen, world, "the access token is there")
     fields = {} if lacking else {"consumer": consumer}
     return Judgement((ready, provisioned.of(PROVISIONED), secret), fields)
@@ -218,14 +272,18 @@ def _destination(seen: Seen, world: World) -> Judgement | None:
 
 def _funnel(seen: Seen, world: World) -> Judgement | None:
     name = seen.key[2]
-    ready = _member(seen, world, lambda plan: plan.funnel(name), "its pages and sales are known to the runtime")
+    ready = _member(
+        seen, world, lambda plan: plan.funnel(name), "its pages and sales are known to the runtime"
+    )
     if ready is None:
         return None
     plan = world.plan(seen.tenant)
     funnel = plan.funnel(name) if plan is not None else None
     if funnel is None:
         return Judgement((ready,), {"publicKey": None, "alsoTaken": None})
-    return Judgement((ready,), {"publicKey": funnel.public_key, "alsoTaken": _also_taken("keys", world)})
+    return Judgement(
+        (ready,), {"publicKey": funnel.public_key, "alsoTaken": _also_taken("keys", world)}
+    )
 
 
 def _integration(seen: Seen, world: World) -> Judgement | None:
@@ -241,12 +299,18 @@ def _integration(seen: Seen, world: World) -> Judgement | None:
     if plan is None:
         return Judgement((ready,), {"webhookURL": None, "alsoTaken": None})
     secret = _credentials(seen, world, "what proves the gateway's deliveries is there")
-    fields = {"webhookURL": webhook_url(plan.slug, name, world), "alsoTaken": _also_taken("URL", world)}
+    fields = {
+        "webhookURL": webhook_url(plan.slug, name, world),
+        "alsoTaken": _also_taken("URL", world),
+    }
     return Judgement((ready, secret), fields)
 
 
 def _also_taken(what: str, world: World) -> str | None:
-    """That what was minted before a rotation is not over yet; None where there is nothing of the kind."""
+    """That what was minted before a rotation is not over yet.
+
+    None where there is nothing of the kind.
+    """
     if world.minted_at is None:
         return None
     since = datetime.fromtimestamp(world.minted_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -282,7 +346,10 @@ def _stopped(seen: Seen) -> str:
         case Funnel() as found if found.spec.suspended:
             return "in place, and by spec.suspended it takes no events"
         case GatewayIntegration() as found if found.spec.suspended:
-            return "in place, and by spec.suspended it takes no deliveries: the gateway is asked to come again"
+            return (
+                "in place, and by spec.suspended it takes no deliveries: the gateway is asked "
+                "to come again"
+            )
     return ""
 
 

@@ -1,8 +1,10 @@
-"""The bucket of facts as the operator reads it: what the runtime says of tenants, and whether it still says anything.
+"""The bucket of facts as the operator reads it: what the runtime says of tenants, and whether it
+still says anything.
 
-A message that somebody writes there makes it look at once; now and then it looks anyway, with one small request, and
-reads the bucket only when it is another than before. Invariant: content without a pulse is none: what was known stays
-until the runtime has filled a bucket that was lost, and is out of date once its last pulse is too old.
+A message that somebody writes there makes it look at once; now and then it looks anyway, with one
+small request, and reads the bucket only when it is another than before. Invariant: content without
+a pulse is none: what was known stays until the runtime has filled a bucket that was lost, and is
+out of date once its last pulse is too old.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from sinal_crds.facts import ORPHANS_KEY, PULSE_KEY, SILENT_S, TenantFacts, UnknownFacts, decode, decode_pulse
+from sinal_crds.facts import (
+    ORPHANS_KEY,
+    PULSE_KEY,
+    SILENT_S,
+    TenantFacts,
+    UnknownFacts,
+    decode,
+    decode_pulse,
+)
 from sinal_crds.names import STATUS_BUCKET
 from sinal_operator.cluster.status_throttle import StatusThrottle
 from sinal_operator.cluster.tenant_status import Told
@@ -45,7 +55,11 @@ class StatusFeed:
     """What hangs there, at the pace that statuses may change."""
 
     def __init__(
-        self, client: Callable[[], Client | None], pace: StatusThrottle, *, clock: Callable[[], float] = time.time
+        self,
+        client: Callable[[], Client | None],
+        pace: StatusThrottle,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._client, self._pace, self._clock = client, pace, clock
         self._dirty = asyncio.Event()
@@ -66,7 +80,10 @@ class StatusFeed:
         return self._pace.due_in_s if self._fresh else None
 
     def release(self) -> frozenset[str]:
-        """Let statuses say what they may now; the slugs of which that is something else than before."""
+        """Let statuses say what they may now.
+
+        The slugs of which that is something else than before.
+        """
         return self._pace.release()
 
     async def run(self, on_news: Callable[[], None]) -> None:
@@ -120,7 +137,11 @@ class StatusFeed:
         with contextlib.suppress(UnknownFacts):
             self._pulse = float(decode_pulse(pulse).at)
         before = {slug: facts for slug, (_, facts) in self._known.items()}
-        self._known = {slug: one for slug, entry in entries.items() if (one := self._decoded(slug, entry)) is not None}
+        self._known = {
+            slug: one
+            for slug, entry in entries.items()
+            if (one := self._decoded(slug, entry)) is not None
+        }
         latest = {slug: facts for slug, (_, facts) in self._known.items()}
         self._pace.take(latest)
         return first or latest != before

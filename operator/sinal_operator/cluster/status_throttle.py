@@ -1,7 +1,9 @@
-"""Which facts statuses show: the newest, but no object's figures change more often than the API server should bear.
+"""Which facts statuses show: the newest, but no object's figures change more often than the API
+server should bear.
 
-What is urgent is shown at once. Invariant: in any stretch of time, shows of one tenant that are not urgent are at least
-an interval apart, and those of all tenants together stay under a rate; nothing is shown twice.
+What is urgent is shown at once. Invariant: in any stretch of time, shows of one tenant that are not
+urgent are at least an interval apart, and those of all tenants together stay under a rate; nothing
+is shown twice.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ class StatusThrottle:
     def release(self) -> frozenset[str]:
         """Show what may be shown now; returns the slugs whose facts are others than before."""
         now = self._clock()
-        self._allowance = min(BURST, self._allowance + (now - self._counted_at) * MOST_PER_S / OBJECTS)
+        self._allowance = min(
+            BURST, self._allowance + (now - self._counted_at) * MOST_PER_S / OBJECTS
+        )
         self._counted_at = now
         gone = self.shown.keys() - self._latest.keys()
         for slug in gone:

@@ -1,7 +1,8 @@
 """Writes statuses that differ from what the API server holds, and nothing else.
 
-Invariants: a status that says already what is known is not written, so a quiet cluster sees no writes; and a judgement
-is written only to the very version of the object that was judged, never to a newer one or to a namesake.
+Invariants: a status that says already what is known is not written, so a quiet cluster sees no
+writes; and a judgement is written only to the very version of the object that was judged, never to
+a newer one or to a namesake.
 """
 
 from __future__ import annotations
@@ -28,16 +29,23 @@ class StatusWriter:
         self._client, self._object_cache, self._recorder = client, object_cache, recorder
 
     async def write(self, judgements: Iterable[tuple[Seen, Judgement]]) -> bool:
-        """Write what differs; False when something could not be written and should be tried again."""
+        """Write what differs.
+
+        False when something could not be written and should be tried again.
+        """
         now = datetime.now(UTC)
         patches = [(seen, patch(seen, judgement, now=now)) for seen, judgement in judgements]
-        done = await asyncio.gather(*(self._write(seen, change) for seen, change in patches if change))
+        done = await asyncio.gather(
+            *(self._write(seen, change) for seen, change in patches if change)
+        )
         return all(done)
 
     async def _write(self, seen: Seen, change: dict[str, Any]) -> bool:
         kind, namespace, name = seen.key
         try:
-            body = await self._client.patch_status(CUSTOM[kind], namespace, name, change, version=seen.version)
+            body = await self._client.patch_status(
+                CUSTOM[kind], namespace, name, change, version=seen.version
+            )
         except Unreachable as error:
             log.info("status of %s %s/%s waits: %s", *seen.key, error)
             return False

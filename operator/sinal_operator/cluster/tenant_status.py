@@ -1,7 +1,8 @@
-"""What statuses say of a running tenant: figures, and the conditions that follow from what the runtime sees. Pure.
+"""What statuses say of a running tenant: figures, and the conditions that follow from what the
+runtime sees. Pure.
 
-Readiness is none of it: that says whether an object is in place as declared. Messages hold no figures that move, so
-that a condition is written only when it means something else.
+Readiness is none of it: that says whether an object is in place as declared. Messages hold no
+figures that move, so that a condition is written only when it means something else.
 """
 
 from __future__ import annotations
@@ -32,29 +33,42 @@ REFUSED_TOKEN: Final = frozenset({"TokenInvalid", "PermissionMissing"})
 _TROUBLES: dict[Trouble, tuple[str, str]] = {
     "token": (
         "TokenInvalid",
-        "Meta refuses the access token{code}; put a new one into the Secret: what waits is sent then",
+        "Meta refuses the access token{code}; put a new one into the Secret: what waits is sent "
+        "then",
     ),
     "permission": (
         "PermissionMissing",
-        "the access token may not write to this pixel{code}; give its system user the pixel, or put another token "
+        "the access token may not write to this pixel{code}; give its system user the pixel, or "
+        "put another token "
         "into the Secret",
     ),
     "setup": (
         "PixelRefused",
-        "Meta knows no such pixel or dataset, or none that this token sees{code}; correct spec.meta",
+        "Meta knows no such pixel or dataset, or none that this token sees{code}; correct "
+        "spec.meta",
     ),
     "service": (
         "BreakerOpen",
-        "Meta does not answer as it should, so the breaker is open; it is tried again by itself and nothing is lost",
+        "Meta does not answer as it should, so the breaker is open; it is tried again by itself "
+        "and nothing is lost",
     ),
-    "throttled": ("Throttled", "Meta asks to wait{code}, and nothing has come through for a quarter of an hour"),
+    "throttled": (
+        "Throttled",
+        "Meta asks to wait{code}, and nothing has come through for a quarter of an hour",
+    ),
     "rejected": (
         "EventsRejected",
         "Meta refuses most of the events: look at their reasons with `sinal dead-letters list`",
     ),
-    "stalled": ("Stalled", "events have waited for a quarter of an hour and nobody sends them: does dispatch run?"),
+    "stalled": (
+        "Stalled",
+        "events have waited for a quarter of an hour and nobody sends them: does dispatch run?",
+    ),
 }
-_SILENCE = "the runtime told nothing in the last five minutes: does housekeeping run, and reach PostgreSQL and NATS?"
+_SILENCE = (
+    "the runtime told nothing in the last five minutes: does housekeeping run, and reach "
+    "PostgreSQL and NATS?"
+)
 
 Fields = dict[str, Any]
 
@@ -76,7 +90,10 @@ class Said:
 
 
 def said(kind: str, name: str, plan: TenantPlan | None, told: Told) -> Said:
-    """What to say of an object of a tenant; of one without a plan nothing, and what was said goes."""
+    """What to say of an object of a tenant.
+
+    Of one without a plan nothing, and what was said goes.
+    """
     if plan is None:
         return Said(fields=_FIELDS[kind](None, True))
     facts = told.facts.get(plan.slug) if told.fresh else None
@@ -93,7 +110,9 @@ def said(kind: str, name: str, plan: TenantPlan | None, told: Told) -> Said:
     return Said(fields=_FIELDS[kind](parts.get(name), told.fresh))
 
 
-def _delivering(plan: TenantPlan, declared: DestinationPlan, facts: DestinationFacts | None, told: Told) -> Verdict:
+def _delivering(
+    plan: TenantPlan, declared: DestinationPlan, facts: DestinationFacts | None, told: Told
+) -> Verdict:
     """Whether a destination's events arrive."""
     if not told.fresh:
         return _unknown(RUNTIME_SILENT, _SILENCE)
@@ -101,7 +120,10 @@ def _delivering(plan: TenantPlan, declared: DestinationPlan, facts: DestinationF
         return Verdict(DELIVERING, "False", NO_CREDENTIALS, declared.problem)
     if plan.rests(declared):
         whose = "the Tenant's " if plan.suspended else ""
-        return _unknown(SUSPENDED, f"by {whose}spec.suspended nothing is sent: what waits leaves when it is false")
+        return _unknown(
+            SUSPENDED,
+            f"by {whose}spec.suspended nothing is sent: what waits leaves when it is false",
+        )
     if facts is not None and facts.trouble is not None:
         reason, text = _TROUBLES[facts.trouble]
         return Verdict(DELIVERING, "False", reason, text.format(code=_code(facts)))
@@ -125,7 +147,10 @@ def _summary(found: Mapping[str, Verdict]) -> Verdict:
         return Verdict(DELIVERING, "False", FAILING, f"events do not arrive at {told}")
     if any(verdict.state == "True" for verdict in found.values()):
         return Verdict(DELIVERING, "True", DELIVERS, "Meta takes its events")
-    return next((verdict for verdict in found.values() if verdict.reason != SUSPENDED), next(iter(found.values())))
+    return next(
+        (verdict for verdict in found.values() if verdict.reason != SUSPENDED),
+        next(iter(found.values())),
+    )
 
 
 def _receiving(plan: TenantPlan, facts: TenantFacts | None, told: Told) -> Verdict:
@@ -142,7 +167,8 @@ def _receiving(plan: TenantPlan, facts: TenantFacts | None, told: Told) -> Verdi
     elif facts.silent:
         state, reason = "False", SILENT
         message = (
-            "no event for a day, though each day of the week before had some: is the tracker still on the pages, and "
+            "no event for a day, though each day of the week before had some: is the tracker still "
+            "on the pages, and "
             "the webhook URL in the gateway's panel?"
         )
     else:
@@ -162,7 +188,11 @@ def _code(facts: DestinationFacts) -> str:
 
 def moment(seconds: int | None) -> str | None:
     """A time as the API server writes it."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        None
+        if seconds is None
+        else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
 
 
 def _tenant_fields(facts: TenantFacts | None, fresh: bool) -> Fields:

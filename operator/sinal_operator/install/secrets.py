@@ -1,7 +1,9 @@
-"""Secrets that are made once and kept: the keyring, the first key of the API, passwords of evaluation services.
+"""Secrets that are made once and kept: the keyring, the first key of the API, passwords of
+evaluation services.
 
-Invariant: a Secret that exists is never changed here but by `change_keyring`, and nothing of its contents is printed.
-They carry no label of Helm or Argo CD, so that neither takes them away: without the keyring no plan opens any more.
+Invariant: a Secret that exists is never changed here but by `change_keyring`, and nothing of its
+contents is printed. They carry no label of Helm or Argo CD, so that neither takes them away:
+without the keyring no plan opens any more.
 """
 
 from __future__ import annotations
@@ -21,9 +23,17 @@ class Malformed(Exception):
 
 
 async def ensure(
-    client: Client, namespace: str, name: str, contents: Mapping[str, Callable[[], bytes]], *, release: str
+    client: Client,
+    namespace: str,
+    name: str,
+    contents: Mapping[str, Callable[[], bytes]],
+    *,
+    release: str,
 ) -> bool:
-    """Make the Secret if there is none, and say whether it was made; raises Malformed, Unreachable or Refused."""
+    """Make the Secret if there is none, and say whether it was made.
+
+    Raises Malformed, Unreachable or Refused.
+    """
     found = await client.get(SECRETS, namespace, name)
     if found is None:
         try:
@@ -37,7 +47,8 @@ async def ensure(
     missing = [key for key in contents if not (found.get("data") or {}).get(key)]
     if missing:
         raise Malformed(
-            f"Secret {namespace}/{name} is there but has no {', '.join(missing)}: add it, or delete the Secret"
+            f"Secret {namespace}/{name} is there but has no {', '.join(missing)}: add it, or "
+            "delete the Secret"
         )
     return False
 
@@ -45,7 +56,9 @@ async def ensure(
 async def change_keyring(
     client: Client, namespace: str, name: str, key: str, change: Callable[[Keyring], Keyring]
 ) -> Keyring:
-    """Put another keyring, and parts of it, in the place of what is there; raises Malformed, Unreachable or Refused.
+    """Put another keyring, and parts of it, in the place of what is there.
+
+    Raises Malformed, Unreachable or Refused.
 
     Parts that nobody has made stay away.
     """
@@ -58,12 +71,18 @@ async def change_keyring(
     for part in PARTS:
         there = await client.get(SECRETS, namespace, part_name(name, part))
         if there is not None:
-            await _replace(client, namespace, part_name(name, part), there, key, changed.part_for(part))
+            await _replace(
+                client, namespace, part_name(name, part), there, key, changed.part_for(part)
+            )
     return changed
 
 
-async def ensure_parts(client: Client, namespace: str, name: str, key: str, *, release: str) -> Mapping[str, bool]:
-    """Make the Secrets with the keyring's parts that are not there; returns which were made, by their names.
+async def ensure_parts(
+    client: Client, namespace: str, name: str, key: str, *, release: str
+) -> Mapping[str, bool]:
+    """Make the Secrets with the keyring's parts that are not there.
+
+    Returns which were made, by their names.
 
     Raises Malformed for one that is another keyring's, Unreachable or Refused.
     """
@@ -74,7 +93,8 @@ async def ensure_parts(client: Client, namespace: str, name: str, key: str, *, r
         made[place] = await ensure(client, namespace, place, {key: wanted.to_json}, release=release)
         if not made[place] and (await _keyring(client, namespace, place, key))[1] != wanted:
             raise Malformed(
-                f"Secret {namespace}/{place} is not a part of the keyring in {name}: delete it, and it is made again"
+                f"Secret {namespace}/{place} is not a part of the keyring in {name}: delete it, "
+                "and it is made again"
             )
     return made
 
@@ -89,7 +109,9 @@ def part_name(name: str, part: Part) -> str:
     return f"{name}-{part}"
 
 
-async def _keyring(client: Client, namespace: str, name: str, key: str) -> tuple[dict[str, Any], Keyring]:
+async def _keyring(
+    client: Client, namespace: str, name: str, key: str
+) -> tuple[dict[str, Any], Keyring]:
     """A Secret and the keyring in it; raises Malformed."""
     found = await client.get(SECRETS, namespace, name)
     raw = ((found or {}).get("data") or {}).get(key)
@@ -105,7 +127,9 @@ async def _replace(
     client: Client, namespace: str, name: str, found: dict[str, Any], key: str, keyring: Keyring
 ) -> None:
     data = {**(found.get("data") or {}), key: _encoded(keyring.to_json())}
-    await client.replace(SECRETS, namespace, name, {"apiVersion": "v1", "kind": "Secret", **found, "data": data})
+    await client.replace(
+        SECRETS, namespace, name, {"apiVersion": "v1", "kind": "Secret", **found, "data": data}
+    )
 
 
 def _secret(name: str, contents: Mapping[str, Callable[[], bytes]], release: str) -> dict[str, Any]:

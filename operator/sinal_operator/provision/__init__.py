@@ -1,8 +1,19 @@
-"""What the operator does to NATS. Knows no Kubernetes, so that files can take the place of a cluster."""
+"""What the operator does to NATS.
+
+Knows no Kubernetes, so that files can take the place of a cluster.
+"""
 
 from sinal_operator.provision.api import Unavailable
 from sinal_operator.provision.connection import Connection
 from sinal_operator.provision.provisioner import Provisioner
 from sinal_operator.provision.report import Report, Result, Retired, TenantReport
 
-__all__ = ["Connection", "Provisioner", "Report", "Result", "Retired", "TenantReport", "Unavailable"]
+__all__ = [
+    "Connection",
+    "Provisioner",
+    "Report",
+    "Result",
+    "Retired",
+    "TenantReport",
+    "Unavailable",
+]

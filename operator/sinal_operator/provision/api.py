@@ -1,4 +1,7 @@
-"""JetStream's management API: one request, one typed answer; listings are read whole, page by page."""
+"""JetStream's management API: one request, one typed answer.
+
+Listings are read whole, page by page.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ _API = "$JS.API."
 STREAM_NOT_FOUND = 10059
 CONSUMER_NOT_FOUND = 10014
 TIMEOUT_S = 5.0
-_ABSENT = frozenset({STREAM_NOT_FOUND, CONSUMER_NOT_FOUND})  # often what was asked for, and never a fault
+# often what was asked for, and never a fault
+_ABSENT = frozenset({STREAM_NOT_FOUND, CONSUMER_NOT_FOUND})
 
 
 class Unavailable(Exception):
@@ -103,7 +107,10 @@ _account = msgspec.json.Decoder(Account).decode
 
 
 class JetStream:
-    """Calls over a connection that someone else keeps; none leaves while this process is not `allowed` to act."""
+    """Calls over a connection that someone else keeps.
+
+    None leaves while this process is not `allowed` to act.
+    """
 
     def __init__(self, client: Client, *, allowed: Callable[[], bool] = lambda: True) -> None:
         self._client, self._allowed = client, allowed
@@ -122,12 +129,16 @@ class JetStream:
         refusal = _answer(message.data).error
         if refusal is not None:
             _note(subject, "absent" if refusal.err_code in _ABSENT else "refused", began)
-            raise Refused(subject.removeprefix(_API), refusal.code, refusal.err_code, refusal.description)
+            raise Refused(
+                subject.removeprefix(_API), refusal.code, refusal.err_code, refusal.description
+            )
         _note(subject, "ok", began)
         return message.data
 
     async def _api(self, path: str, payload: object) -> bytes:
-        return await self._ask(_API + path, msgspec.json.encode(payload) if payload is not None else b"")
+        return await self._ask(
+            _API + path, msgspec.json.encode(payload) if payload is not None else b""
+        )
 
     async def account(self) -> Account:
         """How many streams and consumers there are."""
@@ -211,7 +222,10 @@ def _note(subject: str, result: str, began: float) -> None:
 
 
 def _operation(subject: str) -> str:
-    """What is asked, without of whom: `stream list`, `consumer create`; `store` writes into a stream."""
+    """What is asked, without of whom: `stream list`, `consumer create`.
+
+    `store` writes into a stream.
+    """
     if not subject.startswith(_API):
         return "store"
     words = [word.lower() for word in subject.removeprefix(_API).split(".") if word != "DURABLE"]

@@ -1,7 +1,8 @@
 """What a plan wants of JetStream, as configurations to compare and to send. Pure.
 
-Consumers keep their state in memory: at a thousand tenants that is 2.7 times the rate of state on file. A work queue
-loses nothing by it, because an acked message is gone from the stream: a consumer that is made again delivers the rest.
+Consumers keep their state in memory: at a thousand tenants that is 2.7 times the rate of state on
+file. A work queue loses nothing by it, because an acked message is gone from the stream: a consumer
+that is made again delivers the rest.
 """
 
 from __future__ import annotations
@@ -53,18 +54,26 @@ def stream(plan: TenantPlan, *, replicas: int) -> Config:
 
 
 def retained(namespace: str, name: str) -> str:
-    """Owner of a queue whose tenant was deleted and which waits for one of the same namespace and name."""
+    """Owner of a queue whose tenant was deleted and which waits for one of the same namespace and
+    name.
+    """
     return f"{names.RETAINED}{namespace}/{name}"
 
 
 def legacies(plan: TenantPlan) -> tuple[str, ...]:
-    """Owners of queues that are waiting for this tenant: of its own name, or of the one that it takes the place of."""
+    """Owners of queues that are waiting for this tenant: of its own name, or of the one that it
+    takes the place of.
+    """
     return tuple(retained(plan.namespace, name) for name in (plan.name, plan.heir_of) if name)
 
 
 def consumers(plan: TenantPlan, *, ack_wait_s: float = ACK_WAIT_S) -> dict[str, Config]:
     """Configurations of a tenant's consumers by name: `match`, and one a destination."""
-    found = {names.MATCH_CONSUMER: _consumer(names.MATCH_CONSUMER, names.in_filter(plan.slug), ack_wait_s)}
+    found = {
+        names.MATCH_CONSUMER: _consumer(
+            names.MATCH_CONSUMER, names.in_filter(plan.slug), ack_wait_s
+        )
+    }
     for destination in plan.destinations:
         name = names.dispatch_consumer(destination.name)
         found[name] = _consumer(name, names.out_subject(plan.slug, destination.name), ack_wait_s)
@@ -96,7 +105,8 @@ BUCKETS = {
 }
 
 
-MAX_BYTES = {names.QUARANTINE_BUCKET: names.QUARANTINE_BYTES}  # others hold what the platform itself writes
+# others hold what the platform itself writes
+MAX_BYTES = {names.QUARANTINE_BUCKET: names.QUARANTINE_BYTES}
 
 
 def bucket(name: str, *, replicas: int) -> Config:
@@ -114,7 +124,8 @@ def bucket(name: str, *, replicas: int) -> Config:
         "max_age": BUCKETS[name] * SECOND,
         "max_consumers": 10_000,  # every watching process has one
         "duplicate_window": DUPLICATE_WINDOW_S * SECOND,
-        "allow_rollup_hdrs": name not in MAX_BYTES,  # else who writes one value can take all others away
+        # else who writes one value can take all others away
+        "allow_rollup_hdrs": name not in MAX_BYTES,
         "deny_delete": True,
         "allow_direct": True,
         "num_replicas": replicas,

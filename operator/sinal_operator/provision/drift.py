@@ -1,8 +1,8 @@
 """Differences between what is wanted and what the server says it has. Pure.
 
-Only what we ask for is compared, with what the server returned for it: the server's defaults and additions are no
-drift, and an unchanged configuration is never sent again (an update may cost delayed messages in a cluster:
-nats-server issue 5526).
+Only what we ask for is compared, with what the server returned for it: the server's defaults and
+additions are no drift, and an unchanged configuration is never sent again (an update may cost
+delayed messages in a cluster: nats-server issue 5526).
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from __future__ import annotations
 from sinal_operator.provision.desired import Config
 
 STREAM_FIXED = frozenset({"retention", "storage"})  # error 10052 on update
-CONSUMER_FIXED = frozenset({"deliver_policy", "ack_policy", "replay_policy", "max_waiting", "mem_storage"})
+CONSUMER_FIXED = frozenset(
+    {"deliver_policy", "ack_policy", "replay_policy", "max_waiting", "mem_storage"}
+)
 _SERVERS_OWN = "_nats."
 
 
 def changed(wanted: Config, actual: Config) -> tuple[str, ...]:
     """Names of the fields that differ."""
     return tuple(
-        name for name, value in wanted.items() if not _same(value, actual.get(name), mapping=name == "metadata")
+        name
+        for name, value in wanted.items()
+        if not _same(value, actual.get(name), mapping=name == "metadata")
     )
 
 
@@ -31,8 +35,12 @@ def _same(wanted: object, actual: object, *, mapping: bool) -> bool:
 
 
 def merged(wanted: Config, actual: Config) -> Config:
-    """What to send as an update: ours over theirs, so that what we don't care about stays as someone set it."""
-    theirs = {k: v for k, v in (actual.get("metadata") or {}).items() if not k.startswith(_SERVERS_OWN)}
+    """What to send as an update: ours over theirs, so that what we don't care about stays as
+    someone set it.
+    """
+    theirs = {
+        k: v for k, v in (actual.get("metadata") or {}).items() if not k.startswith(_SERVERS_OWN)
+    }
     result = actual | wanted
     if theirs or wanted.get("metadata"):
         result["metadata"] = theirs | wanted.get("metadata", {})

@@ -1,7 +1,8 @@
 """The bucket of sealed plans as the provisioner sees it: what is there, and writes of what differs.
 
-Reading all plans takes a consumer and a message each, so it is done only when the bucket's last sequence says that
-someone else has written since. Invariant: a plan whose hash is in the bucket is never written again.
+Reading all plans takes a consumer and a message each, so it is done only when the bucket's last
+sequence says that someone else has written since. Invariant: a plan whose hash is in the bucket is
+never written again.
 """
 
 from __future__ import annotations
@@ -31,12 +32,17 @@ class PlanBucket:
         self._known: dict[str, bytes | None] = {}
         self._created = ""
         self._looked_through = False  # for what is to be sealed again
-        self._last_seq = -1  # of the bucket when it was read, and one more for each write of ours since
-        self._written: dict[str, tuple[TenantPlan, str]] = {}  # plans that are known to be in the bucket
+        # of the bucket when it was read, and one more for each write of ours since
+        self._last_seq = -1
+        # plans that are known to be in the bucket
+        self._written: dict[str, tuple[TenantPlan, str]] = {}
         self._holders: dict[str, tuple[bytes, Holder | None]] = {}  # read from these very bytes
 
     async def open(self, info: StreamInfo | None) -> None:
-        """Know what is in the bucket; `info` is None for one that was made just now. Raises Unavailable."""
+        """Know what is in the bucket; `info` is None for one that was made just now.
+
+        Raises Unavailable.
+        """
         if self.knows(info):
             return
         self._written.clear()
@@ -47,7 +53,9 @@ class PlanBucket:
         self._last_seq = info.state.last_seq if info is not None else 0
 
     async def seal_again(self) -> None:
-        """Seal anew what another key or release has sealed: plans of tenants that nobody reconciles now as well."""
+        """Seal anew what another key or release has sealed: plans of tenants that nobody reconciles
+        now as well.
+        """
         if self._looked_through:
             return
         for slug, raw in tuple(self._known.items()):
@@ -63,7 +71,11 @@ class PlanBucket:
 
     def _is_known(self, info: StreamInfo) -> bool:
         state = info.state
-        return (info.created, state.last_seq, state.messages) == (self._created, self._last_seq, len(self._known))
+        return (info.created, state.last_seq, state.messages) == (
+            self._created,
+            self._last_seq,
+            len(self._known),
+        )
 
     def holder(self, slug: str) -> Holder | None:
         """Whose plan is there; None where there is none, or one that this release can't read."""
@@ -81,7 +93,10 @@ class PlanBucket:
         return tuple(one for slug in sorted(self._known) if (one := self.holder(slug)) is not None)
 
     async def put(self, plan: TenantPlan) -> tuple[bool, str]:
-        """Write the plan if the bucket has another or none; returns whether it was, and the plan's hash."""
+        """Write the plan if the bucket has another or none.
+
+        Returns whether it was, and the plan's hash.
+        """
         known = self._written.get(plan.slug)
         if known is not None and known[0] == plan:
             return False, known[1]

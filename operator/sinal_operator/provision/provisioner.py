@@ -1,8 +1,9 @@
-"""Bring JetStream to the plans: level-based, idempotent, and without any knowledge of where plans come from.
+"""Bring JetStream to the plans: level-based, idempotent, and without any knowledge of where plans
+come from.
 
-The state is read and compared with what the server returned, so that an unchanged platform costs a few reads and no
-write: in bulk where it is about many tenants, one by one where it is about `FEW`. What is looked at, and when, is the
-`outlook`'s.
+The state is read and compared with what the server returned, so that an unchanged platform costs a
+few reads and no write: in bulk where it is about many tenants, one by one where it is about `FEW`.
+What is looked at, and when, is the `outlook`'s.
 """
 
 from __future__ import annotations
@@ -51,9 +52,11 @@ class Provisioner:
         self._replicas = replicas
         self._ack_wait_s = ack_wait_s
         self._lock = asyncio.Lock()
-        self._settled: dict[str, TenantPlan | Retired] = {}  # what each tenant was brought to, by slug
+        # what each tenant was brought to, by slug
+        self._settled: dict[str, TenantPlan | Retired] = {}
         self._trouble = ""
-        self._unbounded: set[str] = set()  # buckets that could not be given their bound; tried once a process
+        # buckets that could not be given their bound; tried once a process
+        self._unbounded: set[str] = set()
 
     async def reconcile(
         self,
@@ -63,10 +66,13 @@ class Provisioner:
         deep: bool | Collection[str] = True,
         abandon: Mapping[str, Collection[str]] | None = None,
     ) -> Report:
-        """Bring every tenant to its plan and report on each; raises Unavailable when the broker is away.
+        """Bring every tenant to its plan and report on each.
 
-        `deep` looks at consumers of all tenants, or of those named. `abandon` names, by slug, removed destinations
-        whose waiting messages may be thrown away. A tenant that is neither planned nor retired is left as it is.
+        Raises Unavailable when the broker is away.
+
+        `deep` looks at consumers of all tenants, or of those named. `abandon` names, by slug,
+        removed destinations whose waiting messages may be thrown away. A tenant that is neither
+        planned nor retired is left as it is.
         """
         async with self._lock:
             return await self._reconcile(plans, retired, deep=deep, abandon=abandon or {})
@@ -135,7 +141,9 @@ class Provisioner:
             look = deep if isinstance(deep, bool) else slug in deep
             return await tenant.reconcile(info, deep=look, abandoned=abandon.get(slug, ()))
         except Refused as error:
-            return TenantReport(slug=slug, result="failed", reasons=(str(error),), stream=names.stream(slug))
+            return TenantReport(
+                slug=slug, result="failed", reasons=(str(error),), stream=names.stream(slug)
+            )
 
     async def _streams(self, slugs: Sequence[str]) -> dict[str, StreamInfo]:
         """The tenants' streams and the buckets' by name, as far as they are there."""
@@ -176,7 +184,9 @@ class Provisioner:
             self._left_unbounded(name, str(error))
 
     async def _bound_bucket(self, name: str, found: StreamInfo) -> None:
-        """Give a bucket of an older release its bound; one that somebody else has bounded, or that is fuller, stays.
+        """Give a bucket of an older release its bound.
+
+        One that somebody else has bounded, or that is fuller, stays.
 
         Rollups are over for all of them: who writes one delivery could take all others away.
         """
@@ -187,7 +197,9 @@ class Provisioner:
         if found.config.get("max_bytes", -1) > 0 or name in self._unbounded:
             return
         if found.state.bytes > limit:
-            return self._left_unbounded(name, f"it holds {found.state.bytes} bytes: a bound would remove some")
+            return self._left_unbounded(
+                name, f"it holds {found.state.bytes} bytes: a bound would remove some"
+            )
         try:
             await self._jetstream.update_stream(drift.merged({"max_bytes": limit}, config))
         except Refused as error:
@@ -207,8 +219,8 @@ class Provisioner:
     ) -> None:
         """Keep NATS as declared, for ever.
 
-        `on_report` gets what was found of the tenants that were looked at: at an interval, at once after a reconnect,
-        and when somebody tells of a lack.
+        `on_report` gets what was found of the tenants that were looked at: at an interval, at once
+        after a reconnect, and when somebody tells of a lack.
         """
         async with ResyncSchedule(self._client) as outlook:
             connects, next_at = -1, 0.0
@@ -216,7 +228,9 @@ class Provisioner:
                 seen = self._client.stats["reconnects"]
                 due = time.monotonic() >= next_at
                 if self._client.is_connected and (seen != connects or outlook.asked or due):
-                    work = self._round_of(source, retired, on_report, outlook, all_of_it=seen != connects)
+                    work = self._round_of(
+                        source, retired, on_report, outlook, all_of_it=seen != connects
+                    )
                     done = await self._while_connected(work, seen)
                     connects = seen if done else -1
                     next_at = time.monotonic() + interval_s
@@ -224,7 +238,9 @@ class Provisioner:
                 await asyncio.sleep(TICK_S)
 
     async def _while_connected(self, work: Coroutine[None, None, bool], connects: int) -> bool:
-        """Give a round up when its connection is lost: its requests would only wait for their time-outs."""
+        """Give a round up when its connection is lost: its requests would only wait for their
+        time-outs.
+        """
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
@@ -247,9 +263,14 @@ class Provisioner:
         """One look, and what follows from it; False when it did not come to its end."""
         asked = outlook.heard()
         try:
-            async with self._lock:  # first: what is declared may change while another reconciliation goes on
+            # first: what is declared may change while another reconciliation goes on
+            async with self._lock:
                 plans, gone = tuple(source()), tuple(retired())
-                look = outlook.everything(None) if all_of_it else await self._look(plans, gone, asked, outlook)
+                look = (
+                    outlook.everything(None)
+                    if all_of_it
+                    else await self._look(plans, gone, asked, outlook)
+                )
                 report = await self._at(look, plans, gone)
                 on_report(report)
         except Exception as error:
@@ -268,7 +289,11 @@ class Provisioner:
         return await self._reconcile(plans, gone, deep=look.deep, abandon={})
 
     async def _look(
-        self, plans: Iterable[TenantPlan], gone: Iterable[Retired], asked: Collection[str], outlook: ResyncSchedule
+        self,
+        plans: Iterable[TenantPlan],
+        gone: Iterable[Retired],
+        asked: Collection[str],
+        outlook: ResyncSchedule,
     ) -> Look:
         """What to look at now; raises Unavailable or Refused."""
         bucket = await self._jetstream.stream(f"KV_{names.PLANS_BUCKET}")
@@ -276,7 +301,9 @@ class Provisioner:
             return outlook.everything(None)
         work: list[TenantPlan | Retired] = [*plans, *gone]
         unsettled = {one.slug for one in work if self._settled.get(one.slug) != one}
-        return outlook.look(asked, unsettled, await self._jetstream.account(), (one.slug for one in work))
+        return outlook.look(
+            asked, unsettled, await self._jetstream.account(), (one.slug for one in work)
+        )
 
     def _failed(self, error: Exception) -> None:
         """Count a failed round; log it once until it changes or is over."""

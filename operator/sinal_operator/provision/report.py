@@ -1,4 +1,6 @@
-"""What a reconciliation found and did, tenant by tenant: the source of conditions on the custom resources."""
+"""What a reconciliation found and did, tenant by tenant: the source of conditions on the custom
+resources.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import msgspec
 from sinal_crds.plan import TenantPlan
 
 Result = Literal["created", "updated", "unchanged", "foreign", "blocked", "failed", "removed"]
-ENDED: Final = frozenset({"removed", "foreign"})  # of a retired tenant: a queue of another owner is none of its own
+# of a retired tenant: a queue of another owner is none of its own
+ENDED: Final = frozenset({"removed", "foreign"})
 
 
 class Retired(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +40,9 @@ class Retired(msgspec.Struct, frozen=True, kw_only=True):
 class TenantReport(msgspec.Struct, frozen=True, kw_only=True):
     """One tenant.
 
-    `foreign`: the stream belongs to another owner and was left alone. `blocked`: something can't be changed in place,
-    `reasons` say what a person can do. `failed`: the broker refused; the next round tries again.
+    `foreign`: the stream belongs to another owner and was left alone. `blocked`: something can't be
+    changed in place, `reasons` say what a person can do. `failed`: the broker refused; the next
+    round tries again.
     """
 
     slug: str
@@ -63,7 +67,9 @@ class Report(msgspec.Struct, frozen=True):
 
     def slugs(self, result: Result) -> tuple[str, ...]:
         """The tenants with that result, sorted."""
-        return tuple(sorted(slug for slug, report in self.tenants.items() if report.result == result))
+        return tuple(
+            sorted(slug for slug, report in self.tenants.items() if report.result == result)
+        )
 
     @property
     def changes(self) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
-"""What to look at and when, so that a platform at rest costs a few requests a minute and a fault is found in seconds.
+"""What to look at and when, so that a platform at rest costs a few requests a minute and a fault is
+found in seconds.
 
-NATS tells of streams and consumers that people delete or change (advisories), and workers tell of lanes they miss; both
-name the tenant, and only that one is looked at. Twice a pulse request is enough to see that nothing else happened: how
-many streams and consumers there are, and whether the bucket of plans is as it was left. Advisories may be lost, and
-nobody tells of a consumer that was given other settings, so that everything is looked at now and then all the same.
+NATS tells of streams and consumers that people delete or change (advisories), and workers tell of
+lanes they miss; both name the tenant, and only that one is looked at. Twice a pulse request is
+enough to see that nothing else happened: how many streams and consumers there are, and whether the
+bucket of plans is as it was left. Advisories may be lost, and nobody tells of a consumer that was
+given other settings, so that everything is looked at now and then all the same.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ EVERYTHING = ""  # in place of a slug
 
 @dataclass(frozen=True)
 class Look:
-    """The tenants to bring to their plans now, and those of them whose consumers are looked at one by one."""
+    """The tenants to bring to their plans now, and those of them whose consumers are looked at one
+    by one.
+    """
 
     slugs: frozenset[str] | None  # None: all of them
     deep: bool | Collection[str] = True
@@ -53,7 +57,11 @@ class ResyncSchedule:
     """What was heard, and when everything was looked at last."""
 
     def __init__(
-        self, client: Client, *, sweep_s: float = SWEEP_S, clock: Callable[[], float] = time.monotonic
+        self,
+        client: Client,
+        *,
+        sweep_s: float = SWEEP_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._sweep_s, self._clock = client, sweep_s, clock
         self._asked: set[str] = set()
@@ -63,12 +71,19 @@ class ResyncSchedule:
         self._sweeps = 0
 
     async def __aenter__(self) -> ResyncSchedule:
-        self._subscriptions = [await self._client.subscribe(names.PROVISION_SUBJECT, cb=self._missed)]
-        self._subscriptions += [await self._client.subscribe(subject, cb=self._advised) for subject in _ADVISORIES]
+        self._subscriptions = [
+            await self._client.subscribe(names.PROVISION_SUBJECT, cb=self._missed)
+        ]
+        self._subscriptions += [
+            await self._client.subscribe(subject, cb=self._advised) for subject in _ADVISORIES
+        ]
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if not self._client.is_closed:
             for subscription in self._subscriptions:
@@ -88,7 +103,13 @@ class ResyncSchedule:
         """What was told is not done with."""
         self._asked |= set(asked)
 
-    def look(self, asked: Collection[str], unsettled: Collection[str], account: Account, slugs: Iterable[str]) -> Look:
+    def look(
+        self,
+        asked: Collection[str],
+        unsettled: Collection[str],
+        account: Account,
+        slugs: Iterable[str],
+    ) -> Look:
         """What to look at, when nothing speaks against what is known of the plans' bucket."""
         if EVERYTHING in asked:
             return self.everything(account)
@@ -115,7 +136,8 @@ class ResyncSchedule:
         """Somebody, perhaps we, has deleted or changed something."""
         _, _, _, kind, _, stream, *_ = message.subject.split(".")
         if stream in _BUCKETS:
-            if kind == "STREAM":  # the consumers of a bucket are those who watch it, and come and go
+            # the consumers of a bucket are those who watch it, and come and go
+            if kind == "STREAM":
                 self._asked.add(EVERYTHING)
             return
         try:

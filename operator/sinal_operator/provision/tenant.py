@@ -1,7 +1,7 @@
 """One tenant's reconciliation: its stream, its consumers, its plan, in that order.
 
-The plan is written last, so that no worker learns of a lane before it is there. A stream of another owner is never
-touched, and nothing is written that is there already.
+The plan is written last, so that no worker learns of a lane before it is there. A stream of another
+owner is never touched, and nothing is written that is there already.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from sinal_operator.provision.report import Result, Retired, TenantReport
 
 _OVERLAP = 10065  # subjects overlap with an existing stream
 _TAKEN = 10058  # a stream of that name with another configuration, made since it was looked for
-_FILTER_TAKEN = frozenset({10099, 10100})  # another consumer of the work queue reads the same subjects
+# another consumer of the work queue reads the same subjects
+_FILTER_TAKEN = frozenset({10099, 10100})
 NO_STORAGE = frozenset({10023, 10028, 10047})
 
 
@@ -27,7 +28,8 @@ def _verdict(error: Refused) -> tuple[Result, str]:
     """Whether a refusal needs a person, and what to tell them."""
     if error.err_code in NO_STORAGE:
         return "blocked", (
-            f"{error}: the broker reserves max_bytes of every stream, and the sum is over its limit; "
+            f"{error}: the broker reserves max_bytes of every stream, and the sum is over its "
+            "limit; "
             "raise JetStream's max_file_store or lower the tenants' limits"
         )
     if error.err_code in _FILTER_TAKEN or error.err_code in (_OVERLAP, _TAKEN):
@@ -39,7 +41,13 @@ class Tenant:
     """The work on one tenant; used once."""
 
     def __init__(
-        self, plan: TenantPlan, *, jetstream: JetStream, vault: PlanBucket, replicas: int, ack_wait_s: float
+        self,
+        plan: TenantPlan,
+        *,
+        jetstream: JetStream,
+        vault: PlanBucket,
+        replicas: int,
+        ack_wait_s: float,
     ) -> None:
         self._plan = plan
         self._jetstream = jetstream
@@ -52,13 +60,19 @@ class Tenant:
         self._blocked = False
         self._created = False
 
-    async def reconcile(self, info: StreamInfo | None, *, deep: bool, abandoned: Collection[str]) -> TenantReport:
-        """Bring the tenant to its plan; `info` is its stream, `deep` looks at consumers even if their number is right.
+    async def reconcile(
+        self, info: StreamInfo | None, *, deep: bool, abandoned: Collection[str]
+    ) -> TenantReport:
+        """Bring the tenant to its plan.
+
+        `info` is its stream, `deep` looks at consumers even if their number is right.
 
         `abandoned` are removed destinations whose waiting messages may be thrown away.
         """
         owner = info.metadata.get(desired.OWNER) if info is not None else self._plan.uid
-        if owner not in (self._plan.uid, *desired.legacies(self._plan)) and not self._made_again(owner):
+        if owner not in (self._plan.uid, *desired.legacies(self._plan)) and not self._made_again(
+            owner
+        ):
             return self._foreign(owner)
         try:
             await self._reconcile_stream(info)
@@ -72,7 +86,9 @@ class Tenant:
         return self._report(self._result(), info, consumers=consumers, digest=digest)
 
     def _made_again(self, owner: str | None) -> bool:
-        """Whether the owner was a Tenant of this namespace and name, gone without the operator: its plan tells."""
+        """Whether the owner was a Tenant of this namespace and name, gone without the operator: its
+        plan tells.
+        """
         held = self._vault.holder(self._plan.slug)
         home = (self._plan.namespace, self._plan.name)
         return held is not None and held.uid == owner and (held.namespace, held.name) == home
@@ -90,9 +106,12 @@ class Tenant:
         way = (
             f"This Tenant takes its place with the annotation sinal.dev/heir-of: {before}"
             if owner and before != owner
-            else f"Remove it, or set its metadata {desired.OWNER} to {self._plan.uid!r} to hand it over"
+            else f"Remove it, or set its metadata {desired.OWNER} to {self._plan.uid!r} to hand it "
+            "over"
         )
-        self._reasons.append(f"stream {self._stream} {whose}, not to {self._plan.uid!r}; it was left alone. {way}")
+        self._reasons.append(
+            f"stream {self._stream} {whose}, not to {self._plan.uid!r}; it was left alone. {way}"
+        )
         return self._report("foreign", None)
 
     def _report(
@@ -126,8 +145,10 @@ class Tenant:
         for name in sorted(drift.STREAM_FIXED.intersection(differs)):
             self._blocked = True
             self._reasons.append(
-                f"stream {self._stream} has {name} {info.config.get(name)!r} and needs {wanted[name]!r}, which can't "
-                "be changed in place: let its queue run empty and delete the stream; it is created again within seconds"
+                f"stream {self._stream} has {name} {info.config.get(name)!r} and needs "
+                f"{wanted[name]!r}, which can't "
+                "be changed in place: let its queue run empty and delete the stream; it is created "
+                "again within seconds"
             )
             wanted[name] = info.config.get(name)
         differs = drift.changed(wanted, info.config)
@@ -149,7 +170,9 @@ class Tenant:
             await self._apply_consumer(name, config, actual.get(name))
         return tuple(wanted)
 
-    async def _apply_consumer(self, name: str, wanted: desired.Config, actual: ConsumerInfo | None) -> None:
+    async def _apply_consumer(
+        self, name: str, wanted: desired.Config, actual: ConsumerInfo | None
+    ) -> None:
         if actual is None:
             await self._jetstream.apply_consumer(self._stream, wanted)
             self._changes.append(f"consumer {name} created")
@@ -168,18 +191,23 @@ class Tenant:
     async def _remove_consumer(self, consumer: ConsumerInfo, abandoned: Collection[str]) -> None:
         """Remove the consumer of a destination that is no more, unless messages wait for it."""
         if not consumer.name.startswith(names.DISPATCH_PREFIX):
-            self._reasons.append(f"consumer {consumer.name} of stream {self._stream} is not ours; it was left alone")
+            self._reasons.append(
+                f"consumer {consumer.name} of stream {self._stream} is not ours; it was left alone"
+            )
             return
         destination = consumer.name.removeprefix(names.DISPATCH_PREFIX)
         waiting = consumer.num_pending + consumer.num_ack_pending
         if waiting and destination not in abandoned:
             self._reasons.append(
-                f"{waiting} messages wait for the removed destination {destination!r}; its consumer stays until they "
+                f"{waiting} messages wait for the removed destination {destination!r}; its "
+                "consumer stays until they "
                 "expire, unless the destination comes back or they are given up"
             )
             return
         if waiting:
-            await self._jetstream.purge(self._stream, names.out_subject(self._plan.slug, destination))
+            await self._jetstream.purge(
+                self._stream, names.out_subject(self._plan.slug, destination)
+            )
         await self._jetstream.delete_consumer(self._stream, consumer.name)
         self._changes.append(f"consumer {consumer.name} removed")
 
@@ -196,11 +224,16 @@ async def _depart(retired: Retired, jetstream: JetStream) -> None:
     await jetstream.store(f"$KV.{names.DEPARTURES_BUCKET}.{departure.key}", encode(departure))
 
 
-async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: PlanBucket) -> TenantReport:
-    """Take a tenant's plan away and, where its policy says Delete, its stream and data; what another owns stays.
+async def retire(
+    retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: PlanBucket
+) -> TenantReport:
+    """Take a tenant's plan away and, where its policy says Delete, its stream and data.
 
-    Plan and stream are judged each by its own owner: who waits for the slug may have neither yet. A stream that is
-    retained waits for a tenant of the same namespace and name, which will have another UID.
+    What another owns stays.
+
+    Plan and stream are judged each by its own owner: who waits for the slug may have neither yet. A
+    stream that is retained waits for a tenant of the same namespace and name, which will have
+    another UID.
     """
     stream = names.stream(retired.slug)
     heir = desired.retained(retired.namespace, retired.name) if retired.name else retired.uid
@@ -209,19 +242,29 @@ async def retire(retired: Retired, info: StreamInfo | None, *, jetstream: JetStr
     planned = vault.holder(retired.slug)
     others = planned is not None and planned.uid != retired.uid
     changes, reasons = [], []
-    if retired.deletion_policy == "Delete" and not others and (planned is not None or (owned and info is not None)):
-        await _depart(retired, jetstream)  # before the plan goes: who sees a later plan of the slug can see this
+    if (
+        retired.deletion_policy == "Delete"
+        and not others
+        and (planned is not None or (owned and info is not None))
+    ):
+        # before the plan goes: who sees a later plan of the slug can see this
+        await _depart(retired, jetstream)
     if others:
         reasons.append(f"the plan {retired.slug} is of the Tenant {planned}; it was left alone")
     elif (owned or planned is not None) and await vault.remove(retired.slug):
         changes.append(f"{retired.slug}: plan removed")
     if not owned:
-        reasons.append(f"stream {stream} belongs to the owner {owner!r}, not to {retired.uid!r}; it was left alone")
+        reasons.append(
+            f"stream {stream} belongs to the owner {owner!r}, not to {retired.uid!r}; it was left "
+            "alone"
+        )
     elif info is not None and retired.deletion_policy == "Delete" and not others:
         await jetstream.delete_stream(stream)
         changes.append(f"{retired.slug}: stream deleted")
     elif info is not None and owner != heir:
-        await jetstream.update_stream(drift.merged({"metadata": {desired.OWNER: heir}}, info.config))
+        await jetstream.update_stream(
+            drift.merged({"metadata": {desired.OWNER: heir}}, info.config)
+        )
         changes.append(f"{retired.slug}: stream retained")
     messages = info.state.messages if info is not None else 0
     return TenantReport(

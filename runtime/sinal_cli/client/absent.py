@@ -31,7 +31,10 @@ def lines(order: str, tenant: str | None, found: dict[str, Any]) -> Iterator[str
     if order.startswith("ev_"):
         yield f"- That looks like an event's id: `sinal events show {order}`."
     for other in found["elsewhere"]:
-        words = f"tenant {other['tenant']}, funnel {other['funnel']}, from {other['gateway'] or 'a page'}"
+        words = (
+            f"tenant {other['tenant']}, funnel {other['funnel']}, from "
+            f"{other['gateway'] or 'a page'}"
+        )
         yield f"- There is one of {words}: `sinal explain {order} --tenant {other['tenant']}`."
     for row in found["refusals"]:
         yield f"- It may be among those that were refused: {refusal(row)}."
@@ -40,13 +43,17 @@ def lines(order: str, tenant: str | None, found: dict[str, Any]) -> Iterator[str
     if found["quarantined"]:
         more = "or more " if found["quarantined"] >= MOST else ""
         yield (
-            f"- It may be one of {found['quarantined']} {more}deliveries that no adapter could read: "
+            f"- It may be one of {found['quarantined']} {more}deliveries that no adapter could "
+            "read: "
             "`sinal quarantine list`."
         )
     if not any(found.values()):
         nothing = f"Nothing was refused in {HOURS} hours and nothing waits"
         yield f"- {nothing}: see in the gateway's panel whether it sent one, and to which URL."
-    yield "- An order that was erased on request, or is older than the tenant keeps data, is not here either."
+    yield (
+        "- An order that was erased on request, or is older than the tenant keeps data, is not "
+        "here either."
+    )
 
 
 def _look(session: Session, order: str, tenant: str | None) -> dict[str, Any]:
@@ -65,7 +72,10 @@ def _elsewhere(session: Session, order: str) -> list[dict[str, Any]]:
     """Whose the number is in what this key may see."""
     found = session.pages("/api/v1/events", "events", most=MOST, order_id=order)
     owners = {(one["tenant"], one["funnel"], one["gateway"]): one for one in found}
-    return [{"tenant": tenant, "funnel": funnel, "gateway": gateway} for tenant, funnel, gateway in owners]
+    return [
+        {"tenant": tenant, "funnel": funnel, "gateway": gateway}
+        for tenant, funnel, gateway in owners
+    ]
 
 
 def _quarantined(session: Session, tenant: str | None) -> int:

@@ -58,7 +58,9 @@ def list_events(*, where: Filter = NO_FILTER, limit: int = 50, api: Api = NO_API
     """
     from sinal_cli.client import events as commands
 
-    return run(api, lambda session, out: commands.listing(session, out, limit=limit, filters=where.query()))
+    return run(
+        api, lambda session, out: commands.listing(session, out, limit=limit, filters=where.query())
+    )
 
 
 @events.command
@@ -93,11 +95,18 @@ def tail(
 
     asked = {"tenant": tenant, "funnel": funnel, "kind": kind, "outcome": outcome}
     wanted = {name: value for name, value in asked.items() if value is not None}
-    return run(api, lambda session, out: commands.tail(session, out, filters=wanted, most=limit, before=last))
+    return run(
+        api,
+        lambda session, out: commands.tail(session, out, filters=wanted, most=limit, before=last),
+    )
 
 
-def explain(order: str, /, *, tenant: str | None = None, gateway: str | None = None, api: Api = NO_API) -> int:
-    """What became of an order and why, in a person's words: match, attempts, outcome. Exit 1: nothing is known of it.
+def explain(
+    order: str, /, *, tenant: str | None = None, gateway: str | None = None, api: Api = NO_API
+) -> int:
+    """What became of an order and why, in a person's words: match, attempts, outcome.
+
+    Exit 1: nothing is known of it.
 
     Parameters
     ----------
@@ -129,7 +138,8 @@ def replay(
     confirm_duplicate: bool = False,
     api: Api = NO_API,
 ) -> int:
-    """Send an event again, an order's events whatever became of them, or all that fit a filter (else: dead ones).
+    """Send an event again, an order's events whatever became of them, or all that fit a filter
+    (else: dead ones).
 
     Parameters
     ----------
@@ -151,12 +161,17 @@ def replay(
     body: dict[str, Any] = choice | ({"destination": destination} if destination else {})
     filters = {name: value for name, value in asdict(where).items() if value is not None}
     if (event is None) == (not filters):
-        complain("give the id of one event, or a filter such as --order HP1 or --tenant loja --reason rejected")
+        complain(
+            "give the id of one event, or a filter such as --order HP1 or --tenant loja "
+            "--reason rejected"
+        )
         return 2
     if event is not None:
         return run(api, lambda session, out: replays.one(session, out, event_id=event, body=body))
     if where.order_id is not None and where.outcome is None and where.reason is None:
-        return run(api, lambda session, out: replays.order(session, out, filters=where.query(), body=body))
+        return run(
+            api, lambda session, out: replays.order(session, out, filters=where.query(), body=body)
+        )
     return run(api, lambda session, out: replays.many(session, out, body=body | where.query()))
 
 
@@ -197,9 +212,17 @@ def replay_letters(
         "tenant": tenant, "stage": stage, "reason": reason, "code": code, "subcode": subcode, "destination": destination
     }  # fmt: skip
     if not every and not any(value is not None for value in wanted.values()):
-        complain("say which: --reason, --code, --destination … as `sinal dead-letters list` shows them, or --all")
+        complain(
+            "say which: --reason, --code, --destination … as `sinal dead-letters list` shows "
+            "them, or --all"
+        )
         return 2
-    return run(api, lambda session, out: replays.replay_letters(session, out, wanted=wanted, body={"dry_run": dry_run}))
+    return run(
+        api,
+        lambda session, out: replays.replay_letters(
+            session, out, wanted=wanted, body={"dry_run": dry_run}
+        ),
+    )
 
 
 @review.command(name="list")
@@ -229,7 +252,10 @@ def reject(event: str, /, *, drop: bool = False, api: Api = NO_API) -> int:
     """
     from sinal_cli.client import reviews
 
-    return run(api, lambda session, out: reviews.say(session, out, event_id=event, word="reject", drop=drop))
+    return run(
+        api,
+        lambda session, out: reviews.say(session, out, event_id=event, word="reject", drop=drop),
+    )
 
 
 def doctor(*, tenant: str | None = None, tokens: bool = True, api: Api = NO_API) -> int:
@@ -246,11 +272,14 @@ def doctor(*, tenant: str | None = None, tokens: bool = True, api: Api = NO_API)
     """
     from sinal_cli.client import doctor as commands
 
-    return run(api, lambda session, out: commands.examine(session, out, tenant=tenant, tokens=tokens))
+    return run(
+        api, lambda session, out: commands.examine(session, out, tenant=tenant, tokens=tokens)
+    )
 
 
 def summary(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
-    """A tenant's last hours: how its events ended, match rate, what waits, how destinations and integrations do.
+    """A tenant's last hours: how its events ended, match rate, what waits, how destinations and
+    integrations do.
 
     Parameters
     ----------
@@ -265,7 +294,8 @@ def summary(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) ->
 
 
 def coverage(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
-    """Share of a tenant's conversions that carry each signal, by Meta's event: more signals, better matching there.
+    """Share of a tenant's conversions that carry each signal, by Meta's event: more signals, better
+    matching there.
 
     Parameters
     ----------
@@ -280,7 +310,8 @@ def coverage(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -
 
 
 def pairing(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
-    """Share of the pages' events whose id the browser's pixel knows too: Meta counts the others twice.
+    """Share of the pages' events whose id the browser's pixel knows too: Meta counts the others
+    twice.
 
     Parameters
     ----------

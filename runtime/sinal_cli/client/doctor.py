@@ -1,4 +1,7 @@
-"""`sinal doctor`: looks at everything, says what is wrong and what to do; exit 1 when something is."""
+"""`sinal doctor`: looks at everything, says what is wrong and what to do.
+
+Exit 1 when something is.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,13 @@ def examine(session: Session, out: Output, *, tenant: str | None, tokens: bool) 
     status = session.get("/api/v1/status", tenant=tenant, tokens=str(tokens).lower())
     after = datetime.now(UTC)
     findings = [
-        {"area": "services", "subject": "api", "grade": "ok", "detail": session.target.url, "advice": None},
+        {
+            "area": "services",
+            "subject": "api",
+            "grade": "ok",
+            "detail": session.target.url,
+            "advice": None,
+        },
         _clock(datetime.fromisoformat(status["now"]), before, after),
         *map(_refusal, status["findings"]),
     ]
@@ -48,14 +57,27 @@ def _disk(session: Session, findings: list[dict[str, Any]]) -> list[dict[str, An
     try:
         _, state = session.probe(f"{session.target.metrics}/readyz")
     except Unreachable:
-        detail, hint = "does not answer", "stop `sinal up` and start it again; gateways send again what was refused"
-        return [{"area": "services", "subject": "ingest", "grade": "failed", "detail": detail, "advice": hint}]
+        detail, hint = (
+            "does not answer",
+            "stop `sinal up` and start it again; gateways send again what was refused",
+        )
+        return [
+            {
+                "area": "services",
+                "subject": "ingest",
+                "grade": "failed",
+                "detail": detail,
+                "advice": hint,
+            }
+        ]
     spool = state.get("spool") or {}
     if not spool.get("records"):
         return []
     detail = f"{spool['records']} events wait on disk, the oldest for {spool['oldest_s']:.0f} s"
     hint = "they are sent by themselves once the broker answers: nothing is lost"
-    return [{"area": "spool", "subject": "ingest", "grade": "warning", "detail": detail, "advice": hint}]
+    return [
+        {"area": "spool", "subject": "ingest", "grade": "warning", "detail": detail, "advice": hint}
+    ]
 
 
 def _clock(theirs: datetime, before: datetime, after: datetime) -> dict[str, Any]:
@@ -79,11 +101,18 @@ def _print(out: Output, findings: list[dict[str, Any]]) -> None:
             out.line(one)
         return
     rows = [
-        (f"[{GRADES[one['grade']]}]{one['grade']}[/]", one["area"], text(one["subject"]), text(one["detail"]))
+        (
+            f"[{GRADES[one['grade']]}]{one['grade']}[/]",
+            one["area"],
+            text(one["subject"]),
+            text(one["detail"]),
+        )
         for one in findings
     ]
     out.table(COLUMNS, rows)
     for one in findings:
         if one["advice"]:
-            said = Text.from_markup(f"[{GRADES[one['grade']]}]{text(one['subject'])}[/]: {text(one['advice'])}")
+            said = Text.from_markup(
+                f"[{GRADES[one['grade']]}]{text(one['subject'])}[/]: {text(one['advice'])}"
+            )
             out.write([Text(), *folded(said, out.console.width)])

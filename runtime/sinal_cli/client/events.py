@@ -8,7 +8,16 @@ from urllib.parse import quote
 
 from sinal_cli.client.reasons import note, waits
 from sinal_cli.client.session import Session
-from sinal_cli.client.show import EVENT_COLUMNS, Output, event_row, moment, money, outcome, text, when
+from sinal_cli.client.show import (
+    EVENT_COLUMNS,
+    Output,
+    event_row,
+    moment,
+    money,
+    outcome,
+    text,
+    when,
+)
 from sinal_cli.client.table import Cell, Column, Stream
 from sinal_cli.client.tenants import unknown
 from sinal_cli.offline import complain
@@ -64,8 +73,13 @@ def show(session: Session, out: Output, *, event_id: str) -> int:
     return 0
 
 
-def tail(session: Session, out: Output, *, filters: dict[str, Any], most: int | None, before: int | None) -> int:
-    """Events as they come and change, until Ctrl-C or so many; first the last ones that came before."""
+def tail(
+    session: Session, out: Output, *, filters: dict[str, Any], most: int | None, before: int | None
+) -> int:
+    """Events as they come and change, until Ctrl-C or so many.
+
+    First the last ones that came before.
+    """
     history = HISTORY if before is None and not out.lines else before or 0
     shown = _Shown(out)
 
@@ -86,7 +100,10 @@ def tail(session: Session, out: Output, *, filters: dict[str, Any], most: int | 
 
 
 class _Shown:
-    """Lines of events under one head; on a terminal an event whose line would be the same is not shown again."""
+    """Lines of events under one head.
+
+    On a terminal an event whose line would be the same is not shown again.
+    """
 
     def __init__(self, out: Output) -> None:
         self._out, self._last = out, dict[str, tuple[Cell, ...]]()
@@ -111,13 +128,21 @@ class _Shown:
 
 def _match(out: Output, match: dict[str, Any]) -> None:
     head = f"match: {match['decision']} by {match['rule']}, score {match['score']:.2f}"
-    out.console.print(f"\n{head}" + (f", click {text(match['click_id'])}" if match["click_id"] else ""))
-    signals = [(one["name"], f"{one['weight']:.2f}", "yes" if one["agrees"] else "no") for one in match["signals"]]
+    out.console.print(
+        f"\n{head}" + (f", click {text(match['click_id'])}" if match["click_id"] else "")
+    )
+    signals = [
+        (one["name"], f"{one['weight']:.2f}", "yes" if one["agrees"] else "no")
+        for one in match["signals"]
+    ]
     if signals:
         out.table((Column("signal"), Column("weight", right=True), Column("agrees")), signals)
     if match.get("runner_up"):
         next_best = match["runner_up"]
-        out.console.print(f"next best: {text(next_best['click_id'])} by {next_best['rule']}, {next_best['score']:.2f}")
+        out.console.print(
+            f"next best: {text(next_best['click_id'])} by {next_best['rule']}, "
+            f"{next_best['score']:.2f}"
+        )
 
 
 def _delivery(out: Output, delivery: dict[str, Any]) -> None:
@@ -139,4 +164,6 @@ def _delivery(out: Output, delivery: dict[str, Any]) -> None:
         out.table(ATTEMPT, rows)
     for one in delivery["attempts"]:
         if one.get("left_out"):
-            out.console.print(f"attempt {one['number']} went without {text(', '.join(one['left_out']))}")
+            out.console.print(
+                f"attempt {one['number']} went without {text(', '.join(one['left_out']))}"
+            )

@@ -1,4 +1,7 @@
-"""`sinal explain ORDER`: what became of an order and why, as one tells it to a person; JSON lines where asked for."""
+"""`sinal explain ORDER`: what became of an order and why, as one tells it to a person.
+
+JSON lines where asked for.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,21 @@ Event = dict[str, Any]
 
 
 def explain(
-    session: Session, out: Output, *, order: str, tenant: str | None, as_json: bool, gateway: str | None = None
+    session: Session,
+    out: Output,
+    *,
+    order: str,
+    tenant: str | None,
+    as_json: bool,
+    gateway: str | None = None,
 ) -> int:
-    """Every event of the order, the oldest first; 1 when there is none, with what may have become of it."""
-    listed = session.pages("/api/v1/events", "events", most=MOST, order_id=order, tenant=tenant, gateway=gateway)
+    """Every event of the order, the oldest first.
+
+    1 when there is none, with what may have become of it.
+    """
+    listed = session.pages(
+        "/api/v1/events", "events", most=MOST, order_id=order, tenant=tenant, gateway=gateway
+    )
     events = [session.get(f"/api/v1/events/{one['id']}") for one in listed]
     if not events:
         return absent.tell(session, out, order=order, tenant=tenant, as_json=as_json)
@@ -34,7 +48,10 @@ def explain(
 
 
 def story(order: str, events: list[Event]) -> Iterator[str]:
-    """The order in sentences; the same number in another tenant, funnel or gateway is another order."""
+    """The order in sentences.
+
+    The same number in another tenant, funnel or gateway is another order.
+    """
     whose = None
     for event in events:
         if _whose(event) != whose:
@@ -42,7 +59,10 @@ def story(order: str, events: list[Event]) -> Iterator[str]:
                 yield ""
             whose = _whose(event)
             funnel = f", funnel {event['funnel']}" if event["funnel"] else ""
-            yield f"Order {order} of tenant {event['tenant']}{funnel}, from {event['gateway'] or 'the page'}"
+            yield (
+                f"Order {order} of tenant {event['tenant']}{funnel}, from "
+                f"{event['gateway'] or 'the page'}"
+            )
         yield ""
         yield from _told(event)
 
@@ -53,7 +73,10 @@ def _whose(event: Event) -> tuple[str, str, str]:
 
 def _told(event: Event) -> Iterator[str]:
     value = f", {money(event)}" if money(event) else ""
-    yield f"{moment(event['received_at'])}  {event['status'] or event['kind']}{value}  ({event['id']})"
+    yield (
+        f"{moment(event['received_at'])}  {event['status'] or event['kind']}{value}  "
+        f"({event['id']})"
+    )
     if event["match"]:
         yield from (f"  {line}" for line in _matched(event["match"]))
     yield from (f"  - {note(one)}" for one in event.get("why") or ())
@@ -72,7 +95,10 @@ def _matched(match: Event) -> Iterator[str]:
     if match["decision"] == "unmatched":
         yield f"It belongs to no click that is known ({score})."
         if runner_up:
-            yield f"The nearest is click {runner_up['click_id']}{_visit(match.get('runner_up_click'))}."
+            yield (
+                "The nearest is click "
+                f"{runner_up['click_id']}{_visit(match.get('runner_up_click'))}."
+            )
             yield from _listed("They agree in", agrees)
             yield from _listed("They do not agree in", against)
         return
@@ -86,7 +112,10 @@ def _matched(match: Event) -> Iterator[str]:
     yield from _listed("Does not agree", against)
     if runner_up:
         near = f"by {runner_up['rule']}, score {runner_up['score']:.2f}"
-        yield f"Next best was click {runner_up['click_id']} {near}{_visit(match.get('runner_up_click'), ': a visit')}."
+        yield (
+            f"Next best was click {runner_up['click_id']} "
+            f"{near}{_visit(match.get('runner_up_click'), ': a visit')}."
+        )
 
 
 def _visit(click: Event | None, word: str = "") -> str:
@@ -126,7 +155,13 @@ def _delivered(delivery: Event) -> str:
     return (
         words
         + reason
-        + (f". {_capital(_answered(last))}" if last and reason else f"; {_answered(last)}" if last else "")
+        + (
+            f". {_capital(_answered(last))}"
+            if last and reason
+            else f"; {_answered(last)}"
+            if last
+            else ""
+        )
         + "."
     )
 
@@ -138,7 +173,9 @@ def _capital(words: str) -> str:
 def _answered(attempt: Event) -> str:
     if attempt["http_status"] is None and not attempt["answer"]:
         return f"the last, {moment(attempt['at'])}, has no answer"
-    codes = "/".join(str(attempt[name]) for name in ("code", "subcode") if attempt[name] is not None)
+    codes = "/".join(
+        str(attempt[name]) for name in ("code", "subcode") if attempt[name] is not None
+    )
     parts = [
         f"HTTP {attempt['http_status']}" if attempt["http_status"] is not None else "no answer",
         f"code {codes}" if codes else "",
@@ -150,7 +187,9 @@ def _answered(attempt: Event) -> str:
 
 def _ended(event: Event) -> str:
     outcome = event["outcome"]
-    notes = [one["params"]["detail"] for one in event.get("why") or () if one["code"] == "kept_back"]
+    notes = [
+        one["params"]["detail"] for one in event.get("why") or () if one["code"] == "kept_back"
+    ]
     kept_back, reason = bool(notes), why(outcome["reason"])
     if kept_back and outcome["reason"] == "rejected":
         reason = KEPT_BACK

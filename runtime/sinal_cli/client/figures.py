@@ -25,7 +25,12 @@ INTEGRATIONS = (
     Column("refused", right=True),
     Column("not understood", right=True),
 )
-PAIRS = (Column("kind"), Column("events", right=True), Column("paired", right=True), Column("share", right=True))
+PAIRS = (
+    Column("kind"),
+    Column("events", right=True),
+    Column("paired", right=True),
+    Column("share", right=True),
+)
 
 
 def summary(session: Session, out: Output, *, tenant: str | None, hours: int) -> int:
@@ -35,14 +40,23 @@ def summary(session: Session, out: Output, *, tenant: str | None, hours: int) ->
         out.line(found)
         return 0
     out.record(_head(found))
-    rows = [(one["kind"], one["state"], text(one["reason"]), str(one["events"])) for one in found["by_kind"]]
+    rows = [
+        (one["kind"], one["state"], text(one["reason"]), str(one["events"]))
+        for one in found["by_kind"]
+    ]
     _table(out, KINDS, sorted(rows), empty="no event came in these hours")
     runtime = found["runtime"] or {"destinations": {}, "integrations": {}}
     _table(
         out,
         DESTINATIONS,
         [
-            (text(name), text(one["breaker"]), _trouble(one), when(one["last_success_at"]), str(one["dead_letters"]))
+            (
+                text(name),
+                text(one["breaker"]),
+                _trouble(one),
+                when(one["last_success_at"]),
+                str(one["dead_letters"]),
+            )
             for name, one in runtime["destinations"].items()
         ],
     )
@@ -67,10 +81,19 @@ def coverage(session: Session, out: Output, *, tenant: str | None, hours: int) -
         out.say(f"tenant {found['tenant']}: no conversion in {hours} hours")
         return 0
     events = [found["all"], *found["events"]]
-    columns = [Column("signal"), *(Column(one["event_name"], gives=place, right=True) for place, one in _last(events))]
+    columns = [
+        Column("signal"),
+        *(Column(one["event_name"], gives=place, right=True) for place, one in _last(events)),
+    ]
     rows = [("conversions", *(str(one["conversions"]) for one in events))]
-    rows += [(text(signal), *(percent(one["signals"][signal]) for one in events)) for signal in found["all"]["signals"]]
-    out.say(f"tenant {found['tenant']}, the last {hours} hours: share of conversions that carry each signal")
+    rows += [
+        (text(signal), *(percent(one["signals"][signal]) for one in events))
+        for signal in found["all"]["signals"]
+    ]
+    out.say(
+        f"tenant {found['tenant']}, the last {hours} hours: share of conversions that carry "
+        "each signal"
+    )
     out.table(columns, rows)
     return 0
 
@@ -84,9 +107,13 @@ def pairing(session: Session, out: Output, *, tenant: str | None, hours: int) ->
     if found["share"] is None:
         out.say(f"tenant {found['tenant']}: no event of a page in {hours} hours")
         return 0
-    rows = [(one["kind"], str(one["events"]), str(one["paired"]), percent(one["share"])) for one in found["kinds"]]
+    rows = [
+        (one["kind"], str(one["events"]), str(one["paired"]), percent(one["share"]))
+        for one in found["kinds"]
+    ]
     out.say(
-        f"tenant {found['tenant']}, the last {hours} hours: {percent(found['share'])} of the pages' events carry "
+        f"tenant {found['tenant']}, the last {hours} hours: {percent(found['share'])} of the "
+        "pages' events carry "
         "the id that the browser gave. The others count twice beside a pixel."
     )
     out.table(PAIRS, rows)
@@ -107,15 +134,26 @@ def _asked(session: Session, tenant: str | None, what: str, hours: int) -> dict[
 
 def _head(found: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     latency = found["latency_s"]
-    yield "tenant", text(found["tenant"]) + (" [yellow](suspended)[/]" if found["suspended"] else "")
+    yield (
+        "tenant",
+        text(found["tenant"]) + (" [yellow](suspended)[/]" if found["suspended"] else ""),
+    )
     yield "hours", str(found["hours"])
-    yield "outcomes", ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in found["outcomes"].items())
+    yield (
+        "outcomes",
+        ", ".join(
+            f"{count} {state.replace('_', ' ')}" for state, count in found["outcomes"].items()
+        ),
+    )
     yield "matched", percent(found["match_rate"])
     known = {name: value for name, value in latency.items() if isinstance(value, float)}
     yield "to Meta in", ", ".join(f"{name} {value:.1f} s" for name, value in known.items())
     waiting = [one for one in found["backlog"] or () if one["pending"] or one["in_flight"]]
     told = ", ".join(f"{one['consumer']} {one['pending'] + one['in_flight']}" for one in waiting)
-    yield "waiting", "the broker does not say" if found["backlog"] is None else text(told) or "nothing"
+    yield (
+        "waiting",
+        "the broker does not say" if found["backlog"] is None else text(told) or "nothing",
+    )
     yield "last event", moment(found["last_event_at"])
 
 

@@ -1,4 +1,6 @@
-"""`sinal tenants handover`: gives a slug's data to the Tenant that took the slug, for the platform's administrator."""
+"""`sinal tenants handover`: gives a slug's data to the Tenant that took the slug, for the
+platform's administrator.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,17 @@ if TYPE_CHECKING:
     from sinal_cli.client.session import Session
     from sinal_cli.client.show import Output
 
-tenants = App(name="tenants", help="Whose the data under a slug are; it needs a platform's admin key.")
+tenants = App(
+    name="tenants", help="Whose the data under a slug are; it needs a platform's admin key."
+)
 
 
 @tenants.command
 def handover(slug: str, /, *, api: Api = NO_API) -> int:
     """Give the data under a slug to the Tenant that took the slug.
 
-    Keys of the Tenant before end. What came in meanwhile has waited, and is worked on within seconds.
+    Keys of the Tenant before end. What came in meanwhile has waited, and is worked on within
+    seconds.
 
     Parameters
     ----------
@@ -36,6 +41,11 @@ def _hand_over(session: Session, out: Output, slug: str) -> int:
     if out.lines:
         out.line(done)
         return 0
-    out.say(f"The data under {slug} were those of {done['from_home']} and are those of {done['to_home']} now.")
-    out.say(f"Keys of the Tenant before have ended: `sinal keys create NAME --tenant {slug}` makes one.")
+    out.say(
+        f"The data under {slug} were those of {done['from_home']} and are those of "
+        f"{done['to_home']} now."
+    )
+    out.say(
+        f"Keys of the Tenant before have ended: `sinal keys create NAME --tenant {slug}` makes one."
+    )
     return 0

@@ -95,7 +95,9 @@ def _create(session: Session, out: Output, body: dict[str, Any]) -> int:
         out.line(made)
         return 0
     facts = ("key", "id", "name", "tenant", "role")
-    out.record([*((fact, text(made[fact])) for fact in facts), ("expires", moment(made["expires_at"]))])
+    out.record(
+        [*((fact, text(made[fact])) for fact in facts), ("expires", moment(made["expires_at"]))]
+    )
     out.say("The key is shown this once: put it where it is used, for instance as SINAL_API_KEY.")
     return 0
 

@@ -1,4 +1,6 @@
-"""Sinal's stable words in sentences for a person: why an event ended as it did, and what ties a sale to a click."""
+"""Sinal's stable words in sentences for a person: why an event ended as it did, and what ties a
+sale to a click.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +8,40 @@ import json
 import re
 
 ANSWER = 200  # characters of an answer that has no message
-_FIELD = r'"%s"\s*:\s*("(?:[^"\\]|\\.)*")'  # an answer is kept up to a length, so it may be no whole JSON
+# an answer is kept up to a length, so it may be no whole JSON
+_FIELD = r'"%s"\s*:\s*("(?:[^"\\]|\\.)*")'
 _MESSAGES = [re.compile(_FIELD % name) for name in ("error_user_msg", "message")]
 _TRACE = re.compile(_FIELD % "fbtrace_id")
 
 REASONS = {
-    "policy": "the funnel sends nothing for this kind or status of event (its `events`, `renewals` and `freeOrders`)",
+    "policy": "the funnel sends nothing for this kind or status of event (its `events`, `renewals` "
+    "and `freeOrders`)",
     "duplicate": "this order's event was sent before, and Meta shall count it once",
-    "no_consent": "the buyer did not agree, or was not asked where the funnel's default is Denied or their country "
+    "no_consent": "the buyer did not agree, or was not asked where the funnel's default is Denied "
+    "or their country "
     "requires consent",
     "test": "it came from the gateway's test button",
     "ignored": "it means nothing for sales",
     "out_of_order": "the order has a later state already",
     "unmatched": "no click was found, and the funnel drops such sales; a late click opens it again",
-    "review": "the match is doubtful, and the funnel holds such sales: it waits for `sinal review accept` or `reject`",
-    "crawler": "a program loaded the page: a link preview, a search engine, a monitor, a headless browser",
+    "review": "the match is doubtful, and the funnel holds such sales: it waits for `sinal review "
+    "accept` or `reject`",
+    "crawler": "a program loaded the page: a link preview, a search engine, a monitor, a headless "
+    "browser",
     "suspended": "the tenant is suspended",
     "no_destination": "the funnel names no destination that exists",
     "unidentifiable": "nothing is known of the person that Meta could match",
     "rejected": "Meta refuses this very event",
     "too_old": "it is older than the seven days that Meta takes",
     "exhausted": "it was refused again and again without a reason that is known",
-    "in_doubt": "an answer never came, so Meta may have counted it; the destination leaves such events to a person",
+    "in_doubt": "an answer never came, so Meta may have counted it; the destination leaves such "
+    "events to a person",
     "internal_error": "of a fault of Sinal's own; its body is kept",
     "erased": "the person's data was erased on request",
 }
 
-KEPT_BACK = "it breaks a rule of Meta's: Sinal kept it back, Meta was not asked"  # `rejected` without Meta's word
+# `rejected` without Meta's word
+KEPT_BACK = "it breaks a rule of Meta's: Sinal kept it back, Meta was not asked"
 
 UNREAD = "the gateway's API did not tell the sale"  # of a notice
 

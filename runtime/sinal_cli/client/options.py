@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-Kind = Literal["click", "identify", "pageview", "view_content", "initiate_checkout", "lead", "sale", "heartbeat"]
+Kind = Literal[
+    "click",
+    "identify",
+    "pageview",
+    "view_content",
+    "initiate_checkout",
+    "lead",
+    "sale",
+    "heartbeat",
+]
 Status = Literal[
     "lead", "initiate_checkout", "pending", "overdue", "approved", "completed", "refused", "canceled", "expired",
     "refund_requested", "refunded", "partially_refunded", "chargeback", "chargeback_won", "subscription_renewed",
@@ -34,12 +43,17 @@ class BadEmail(ValueError):
 class Api:
     """Which API, and how to print what it says."""
 
-    api: Annotated[str | None, Parameter(help="Base URL of the operations API; default: SINAL_API_URL.")] = None
+    api: Annotated[
+        str | None, Parameter(help="Base URL of the operations API; default: SINAL_API_URL.")
+    ] = None
     key: Annotated[str | None, Parameter(help="Key; default: SINAL_API_KEY.")] = None
     data: Annotated[
-        Path | None, Parameter(help="Data folder of a running `sinal up`, which tells both; default: .sinal.")
+        Path | None,
+        Parameter(help="Data folder of a running `sinal up`, which tells both; default: .sinal."),
     ] = None
-    json: Annotated[bool, Parameter(help="JSON lines, as where output is not a terminal.", negative=())] = False
+    json: Annotated[
+        bool, Parameter(help="JSON lines, as where output is not a terminal.", negative=())
+    ] = False
 
 
 @Parameter(name="*")
@@ -52,16 +66,22 @@ class Filter:
     kind: Kind | None = None
     status: Annotated[Status | None, Parameter(help="Of a sale.")] = None
     gateway: str | None = None
-    order_id: Annotated[str | None, Parameter(name=ORDER, help="The gateway's number of a sale.")] = None
+    order_id: Annotated[
+        str | None, Parameter(name=ORDER, help="The gateway's number of a sale.")
+    ] = None
     click_id: Annotated[str | None, Parameter(name=CLICK, help="Our click id.")] = None
     outcome: Annotated[Outcome | None, Parameter(help="How it ended.")] = None
     reason: Annotated[str | None, Parameter(help="Why: no_consent, duplicate, rejected, …")] = None
     decision: Literal["match", "review", "unmatched"] | None = None
-    email: Annotated[str | None, Parameter(help="The buyer's; it is hashed before it leaves this machine.")] = None
+    email: Annotated[
+        str | None, Parameter(help="The buyer's; it is hashed before it leaves this machine.")
+    ] = None
     email_sha256: Annotated[str | None, Parameter(help="SHA-256 of the normalised e-mail.")] = None
     since: Annotated[
         str | None,
-        Parameter(help="A time, of this machine's zone unless it names one, or 2h, 7d ago, or yesterday."),
+        Parameter(
+            help="A time, of this machine's zone unless it names one, or 2h, 7d ago, or yesterday."
+        ),
     ] = None
     until: Annotated[str | None, Parameter(help="Likewise.")] = None
 
@@ -70,7 +90,9 @@ class Filter:
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if (email := given.pop("email", None)) is not None:
             given["email_sha256"] = hashed_email(email)
-        return given | {name: moment_of(given[name]) for name in ("since", "until") if name in given}
+        return given | {
+            name: moment_of(given[name]) for name in ("since", "until") if name in given
+        }
 
 
 def hashed_email(email: str) -> str:
@@ -87,12 +109,19 @@ NO_API, NO_FILTER = Api(), Filter()
 
 
 def moment_of(text: str) -> str:
-    """As RFC 3339: `2h` ago, the midnight of `yesterday`, a time without a zone as one of here; else as it stands."""
+    """As RFC 3339: `2h` ago, the midnight of `yesterday`, a time without a zone as one of here.
+
+    Else as it stands.
+    """
     found = _SPAN.match(text)
     if found is not None:
         return (datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat()
     if text in _DAYS:
-        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        midnight = (
+            datetime.now()
+            .astimezone()
+            .replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        )
         return (midnight - timedelta(days=_DAYS[text])).astimezone().isoformat()
     try:
         moment = datetime.fromisoformat(text)

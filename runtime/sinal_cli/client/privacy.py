@@ -1,4 +1,6 @@
-"""`sinal privacy export|erase|consent`: what a person asks of their data, through the operations API."""
+"""`sinal privacy export|erase|consent`: what a person asks of their data, through the operations
+API.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 PATIENCE_S = 600.0
 
-privacy = App(name="privacy", help="What people ask of their data: to see it, to be forgotten, no ads.")
+privacy = App(
+    name="privacy", help="What people ask of their data: to see it, to be forgotten, no ads."
+)
 
 
 @privacy.command
@@ -60,7 +64,9 @@ def erase(
     dry_run: bool = False,
     api: Api = NO_API,
 ) -> int:
-    """Forget a person: in every table, queue, quarantine and spool. What was sent to Meta stays there.
+    """Forget a person: in every table, queue, quarantine and spool.
+
+    What was sent to Meta stays there.
 
     Parameters
     ----------
@@ -114,7 +120,9 @@ def consent(
         The shop's own id of its customer.
     """
     body = _body(tenant, email=email, phone=phone, click_id=click, external_id=external_id)
-    return _asked(body, api, lambda session, out: _consent(session, out, body | {"consent_ads": granted}))
+    return _asked(
+        body, api, lambda session, out: _consent(session, out, body | {"consent_ads": granted})
+    )
 
 
 def _body(tenant: str | None, **person: str | None) -> dict[str, Any]:
@@ -142,7 +150,9 @@ def _foreseen(session: Session, out: Output, body: dict[str, Any]) -> int:
         out.line({"dry_run": True, "counts": counts})
         return 0
     if not counts:
-        out.say("Nothing is kept of this person now; what comes within the hour would be forgotten too.")
+        out.say(
+            "Nothing is kept of this person now; what comes within the hour would be forgotten too."
+        )
         return 0
     out.say("What is kept of this person, and would be forgotten for good:")
     out.record([(name, str(count)) for name, count in counts.items()])
@@ -171,7 +181,8 @@ def _erase(session: Session, out: Output, body: dict[str, Any], *, wait: bool, y
         out.line(found)
     else:
         counts = (
-            ", ".join(f"{name}: {count}" for name, count in found["counts"].items() if count) or "nothing found yet"
+            ", ".join(f"{name}: {count}" for name, count in found["counts"].items() if count)
+            or "nothing found yet"
         )
         out.console.print(f"{found['id']}: {found['state']}; {counts}")
     return 0 if found["state"] == "done" or not wait else 1
@@ -183,5 +194,7 @@ def _consent(session: Session, out: Output, body: dict[str, Any]) -> int:
         out.line(said)
     else:
         word = "given" if said["consent_ads"] else "withdrawn"
-        out.console.print(f"{word}; " + ", ".join(f"{name}: {count}" for name, count in said["counts"].items()))
+        out.console.print(
+            f"{word}; " + ", ".join(f"{name}: {count}" for name, count in said["counts"].items())
+        )
     return 0

@@ -1,4 +1,6 @@
-"""`sinal quarantine list|show|reparse`: deliveries that no adapter understood, and reading them again after a fix."""
+"""`sinal quarantine list|show|reparse`: deliveries that no adapter understood, and reading them
+again after a fix.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,15 @@ DONE = (
 )
 AT_ONCE = 100  # deliveries that one call reads again
 
-quarantine = App(name="quarantine", help="Webhooks that no adapter understood, kept sealed for 30 days.")
+quarantine = App(
+    name="quarantine", help="Webhooks that no adapter understood, kept sealed for 30 days."
+)
 
 
 @quarantine.command(name="list")
-def listing(*, tenant: str | None = None, gateway: str | None = None, limit: int = 50, api: Api = NO_API) -> int:
+def listing(
+    *, tenant: str | None = None, gateway: str | None = None, limit: int = 50, api: Api = NO_API
+) -> int:
     """Kept deliveries, newest first; where they are from and why, never what they hold.
 
     Parameters
@@ -47,7 +53,9 @@ def listing(*, tenant: str | None = None, gateway: str | None = None, limit: int
     limit
         At most so many.
     """
-    return run(api, lambda session, out: _list(session, out, limit=limit, tenant=tenant, gateway=gateway))
+    return run(
+        api, lambda session, out: _list(session, out, limit=limit, tenant=tenant, gateway=gateway)
+    )
 
 
 @quarantine.command
@@ -65,7 +73,9 @@ def reparse(
     tenant: str | None = None,
     api: Api = NO_API,
 ) -> int:
-    """Read one again, or all of a gateway; what is understood now becomes events. Exit 1 when something stays.
+    """Read one again, or all of a gateway; what is understood now becomes events.
+
+    Exit 1 when something stays.
 
     Parameters
     ----------
@@ -78,7 +88,8 @@ def reparse(
     """
     if (delivery is None) == (gateway is None) or (delivery is not None and tenant is not None):
         complain(
-            "give the id of one delivery as `sinal quarantine list` shows it, or --gateway with or without --tenant"
+            "give the id of one delivery as `sinal quarantine list` shows it, or --gateway with or "
+            "without --tenant"
         )
         return 2
     if delivery is not None:
@@ -122,7 +133,9 @@ def _one(session: Session, out: Output, delivery: str) -> int:
 
 def _all(session: Session, out: Output, wanted: dict[str, Any]) -> int:
     done: list[dict[str, Any]] = []
-    body: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None} | {"limit": AT_ONCE}
+    body: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None} | {
+        "limit": AT_ONCE
+    }
     while True:
         page = session.post("/api/v1/quarantine/reparse", body)
         done += page["deliveries"]
@@ -135,7 +148,14 @@ def _report(out: Output, done: list[dict[str, Any]]) -> int:
     from sinal_cli.client.show import text
 
     rows = [
-        (one["id"], text(one["tenant"]), one["result"], ", ".join(one["events"]), text(one["reason"])) for one in done
+        (
+            one["id"],
+            text(one["tenant"]),
+            one["result"],
+            ", ".join(one["events"]),
+            text(one["reason"]),
+        )
+        for one in done
     ]
     if out.lines:
         for one in done:

@@ -1,6 +1,8 @@
-"""`sinal replay` and `sinal dead-letters list|replay`: call by call until nothing is left, with one result at the end.
+"""`sinal replay` and `sinal dead-letters list|replay`: call by call until nothing is left, with one
+result at the end.
 
-Every call has an Idempotency-Key of the run's, so that one whose answer was lost is asked again and not done again.
+Every call has an Idempotency-Key of the run's, so that one whose answer was lost is asked again and
+not done again.
 """
 
 from __future__ import annotations
@@ -41,7 +43,12 @@ GROUPS = (
     Column("detail", prose=True),
 )
 MOST_OF_ORDER = 200
-TRIED = (Column("event", under=True), Column("what"), Column("outcome"), Column("result", prose=True))
+TRIED = (
+    Column("event", under=True),
+    Column("what"),
+    Column("outcome"),
+    Column("result", prose=True),
+)
 SAMPLE = (Column("tenant", gives=1), Column("event"), Column("destination"), Column("action"))
 
 
@@ -72,7 +79,9 @@ def one(session: Session, out: Output, *, event_id: str, body: dict[str, Any]) -
         totals.add(_once(session, event_id, body))
     except Refused as error:
         if error.status == 404 and not event_id.startswith("ev_"):
-            raise Refused(404, f"{error}. Of an order it is: sinal replay --order {event_id}") from None
+            raise Refused(
+                404, f"{error}. Of an order it is: sinal replay --order {event_id}"
+            ) from None
         raise
     return _report(out, totals)
 
@@ -84,18 +93,30 @@ def order(session: Session, out: Output, *, filters: dict[str, Any], body: dict[
     """
     found = list(session.pages("/api/v1/events", "events", most=MOST_OF_ORDER, **filters))
     if not found:
-        complain(unknown(session, filters.get("tenant")) or f"no event of an order {filters['order_id']!r} fits")
+        complain(
+            unknown(session, filters.get("tenant"))
+            or f"no event of an order {filters['order_id']!r} fits"
+        )
         return 1
     if len(gateways := sorted({event["gateway"] for event in found if event.get("gateway")})) > 1:
         number = filters["order_id"]
-        complain(f"orders of several gateways have the number {number!r}: say --gateway {' or '.join(gateways)}")
+        complain(
+            f"orders of several gateways have the number {number!r}: say --gateway "
+            f"{' or '.join(gateways)}"
+        )
         return 2
     done = [_tried(session, event, body) for event in reversed(found)]
     if out.lines:
         for item in done:
             out.line(item)
     else:
-        out.table(TRIED, [tuple(text(item[name]) for name in ("event", "what", "outcome", "result")) for item in done])
+        out.table(
+            TRIED,
+            [
+                tuple(text(item[name]) for name in ("event", "what", "outcome", "result"))
+                for item in done
+            ],
+        )
     return 0 if any(item["replayed"] for item in done) else 1
 
 
@@ -112,11 +133,19 @@ def _tried(session: Session, event: dict[str, Any], body: dict[str, Any]) -> dic
         replayed, result = False, str(error)
     state = event["outcome"]
     ended = f"{state['state']} {state['reason'] or ''}".strip()
-    return {"event": event["id"], "what": what(event), "outcome": ended, "replayed": replayed, "result": result}
+    return {
+        "event": event["id"],
+        "what": what(event),
+        "outcome": ended,
+        "replayed": replayed,
+        "result": result,
+    }
 
 
 def _once(session: Session, event_id: str, body: dict[str, Any]) -> dict[str, Any]:
-    return _insist(session, f"/api/v1/replay/{quote(event_id, safe='')}", body, f"cli-{uuid.uuid4().hex}")
+    return _insist(
+        session, f"/api/v1/replay/{quote(event_id, safe='')}", body, f"cli-{uuid.uuid4().hex}"
+    )
 
 
 def many(session: Session, out: Output, *, body: dict[str, Any]) -> int:
@@ -135,14 +164,22 @@ def letters(session: Session, out: Output, *, tenant: str | None) -> int:
     groups, more = _groups(session, tenant)
     out.items(groups, GROUPS, _group_row, empty="no dead letters")
     if more:
-        complain(f"these are the largest {MOST_GROUPS} groups, there are more: --tenant shows one's own")
+        complain(
+            f"these are the largest {MOST_GROUPS} groups, there are more: --tenant shows one's own"
+        )
     return 0
 
 
-def replay_letters(session: Session, out: Output, *, wanted: dict[str, Any], body: dict[str, Any]) -> int:
+def replay_letters(
+    session: Session, out: Output, *, wanted: dict[str, Any], body: dict[str, Any]
+) -> int:
     """Send the groups again that fit; 1 when there are groups that were not looked at."""
     groups, more = _groups(session, wanted.get("tenant"))
-    chosen = [one for one in groups if all(value is None or one[name] == value for name, value in wanted.items())]
+    chosen = [
+        one
+        for one in groups
+        if all(value is None or one[name] == value for name, value in wanted.items())
+    ]
     totals = Totals(dry_run=bool(body.get("dry_run")))
     with _Spinner(out) as told:
         for group in chosen:
@@ -150,7 +187,9 @@ def replay_letters(session: Session, out: Output, *, wanted: dict[str, Any], bod
             _drain(session, "/api/v1/dead-letters/replay", {**body, **named}, totals, told)
     _report(out, totals)
     if more:
-        complain(f"only the largest {MOST_GROUPS} groups were looked at: say it again, or with --tenant")
+        complain(
+            f"only the largest {MOST_GROUPS} groups were looked at: say it again, or with --tenant"
+        )
     return int(more)
 
 
@@ -161,7 +200,11 @@ def _groups(session: Session, tenant: str | None) -> tuple[list[dict[str, Any]],
 
 
 def _drain(
-    session: Session, path: str, body: dict[str, Any], totals: Totals, told: Callable[[dict[str, Any]], None]
+    session: Session,
+    path: str,
+    body: dict[str, Any],
+    totals: Totals,
+    told: Callable[[dict[str, Any]], None],
 ) -> None:
     run, cursor, number = uuid.uuid4().hex, None, 0
     while number == 0 or cursor is not None:
@@ -199,7 +242,9 @@ class _Spinner:
         task = self._progress.add_task("looking", total=None)
 
         def told(found: dict[str, Any]) -> None:
-            self._progress.update(task, description=f"{found['matched']} looked at, {found['replayed']} sent again")
+            self._progress.update(
+                task, description=f"{found['matched']} looked at, {found['replayed']} sent again"
+            )
 
         return told
 
@@ -217,7 +262,10 @@ def _report(out: Output, totals: Totals) -> int:
     for word, count in found["skipped"].items():
         out.console.print(f"  {count} left alone: {word}: {text(found['why'][word])}")
     if found["dry_run"] and found["sample"]:
-        rows = [[text(one[name]) for name in ("tenant", "event", "destination", "action")] for one in found["sample"]]
+        rows = [
+            [text(one[name]) for name in ("tenant", "event", "destination", "action")]
+            for one in found["sample"]
+        ]
         out.table(SAMPLE, rows)
     return 0
 

@@ -29,7 +29,14 @@ def listing(session: Session, out: Output, *, tenant: str | None, limit: int) ->
     return 0
 
 
-def say(session: Session, out: Output, *, event_id: str, word: Literal["accept", "reject"], drop: bool = False) -> int:
+def say(
+    session: Session,
+    out: Output,
+    *,
+    event_id: str,
+    word: Literal["accept", "reject"],
+    drop: bool = False,
+) -> int:
     """Decide about one match."""
     body = {"then": "drop" if drop else "send"} if word == "reject" else None
     said = session.post(f"/api/v1/review/{quote(event_id, safe='')}/{word}", body)

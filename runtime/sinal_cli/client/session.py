@@ -29,7 +29,10 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """Nobody answers there, or not as the operations API does; `arrived` when the request may have been read."""
+    """Nobody answers there, or not as the operations API does.
+
+    `arrived` when the request may have been read.
+    """
 
     def __init__(self, message: str, *, arrived: bool) -> None:
         super().__init__(message)
@@ -57,15 +60,22 @@ class Session:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """One object or page; raises Refused, Unreachable."""
-        return self._call("GET", path, params={name: value for name, value in query.items() if value is not None})
+        return self._call(
+            "GET", path, params={name: value for name, value in query.items() if value is not None}
+        )
 
-    def post(self, path: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> dict[str, Any]:
+    def post(
+        self, path: str, body: dict[str, Any] | None = None, *, key: str | None = None
+    ) -> dict[str, Any]:
         """One change, under an Idempotency-Key where it is given; raises Refused, Unreachable."""
         headers = {"Idempotency-Key": key} if key else {}
         return self._call("POST", path, json=body, headers=headers)
@@ -97,10 +107,14 @@ class Session:
             if cursor is None:
                 return
 
-    def tail(self, opened: Callable[[], None] = lambda: None, **query: Any) -> Iterator[dict[str, Any]]:
-        """Events as they come, for ever: a broken stream goes on behind the last id, once somebody answers again.
+    def tail(
+        self, opened: Callable[[], None] = lambda: None, **query: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Events as they come, for ever: a broken stream goes on behind the last id, once somebody
+        answers again.
 
-        `opened` is called once, when the stream stands: what is read then and what comes leave no gap.
+        `opened` is called once, when the stream stands: what is read then and what comes leave no
+        gap.
         """
         last: str | None = None
         wanted = {name: value for name, value in query.items() if value is not None}
@@ -126,7 +140,11 @@ class Session:
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
         with self._http.stream(
-            "GET", "/api/v1/events/stream", params=query, headers=headers, timeout=httpx.Timeout(30, connect=5)
+            "GET",
+            "/api/v1/events/stream",
+            params=query,
+            headers=headers,
+            timeout=httpx.Timeout(30, connect=5),
         ) as answer:
             if answer.status_code != 200:
                 answer.read()
@@ -157,9 +175,12 @@ class Session:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(
-            f"{self.target.url}: no operations API answers there ({type(error).__name__}); is it running? "
+            f"{self.target.url}: no operations API answers there ({type(error).__name__}); is it "
+            "running? "
             "--api or SINAL_API_URL says where it is",
-            arrived=not isinstance(error, httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol),
+            arrived=not isinstance(
+                error, httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol
+            ),
         )
 
 

@@ -30,7 +30,9 @@ class Output:
         sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
         sys.stdout.flush()
 
-    def items(self, found: Iterable[dict[str, Any]], columns: Sequence[Column], row: Any, *, empty: str) -> None:
+    def items(
+        self, found: Iterable[dict[str, Any]], columns: Sequence[Column], row: Any, *, empty: str
+    ) -> None:
         """A table of items, or their lines."""
         if self.lines:
             for item in found:
@@ -45,7 +47,12 @@ class Output:
 
     def record(self, facts: Iterable[tuple[str, str]]) -> None:
         """Facts of one thing, those that are known."""
-        self.write(record([(name, Text.from_markup(value)) for name, value in facts if value], self.console.width))
+        self.write(
+            record(
+                [(name, Text.from_markup(value)) for name, value in facts if value],
+                self.console.width,
+            )
+        )
 
     def say(self, words: str) -> None:
         """Words for a person, folded between them."""
@@ -56,8 +63,14 @@ class Output:
         said = plain(words)
         bare = said.lstrip()
         indent = len(said) - len(bare)
-        lines = [Text(bare)] if self.lines else folded(Text(bare), max(1, self.console.width - indent - 2))
-        self.write(Text(" " * (indent + (2 if place else 0))) + line for place, line in enumerate(lines))
+        lines = (
+            [Text(bare)]
+            if self.lines
+            else folded(Text(bare), max(1, self.console.width - indent - 2))
+        )
+        self.write(
+            Text(" " * (indent + (2 if place else 0))) + line for place, line in enumerate(lines)
+        )
 
     def write(self, lines: Iterable[Text]) -> None:
         """Lines that fit already: nothing may fold an id that is wider than the terminal."""

@@ -1,4 +1,6 @@
-"""`sinal suspend` and `sinal resume`: what stands still, for a platform's or a tenant's administrator."""
+"""`sinal suspend` and `sinal resume`: what stands still, for a platform's or a tenant's
+administrator.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,19 @@ KINDS: dict[Word, str] = {
     "integration": "GatewayIntegration",
 }
 STOPPED: dict[Word, str] = {
-    "tenant": "its pages and servers are answered 403, its gateways 503, and nothing is sent to Meta",
-    "funnel": "its pages and servers are answered 403, its gateways 503; what was accepted before goes on",
+    "tenant": "its pages and servers are answered 403, its gateways 503, and nothing is sent to "
+    "Meta",
+    "funnel": "its pages and servers are answered 403, its gateways 503; what was accepted before "
+    "goes on",
     "destination": "nothing is sent to it; its events wait, and Meta takes them for 7 days",
     "integration": "its gateway is answered 503, so that it delivers again",
 }
 
 
 def suspend(kind: Word, name: str, /, *, tenant: str | None = None, api: Api = NO_API) -> int:
-    """Stop a tenant, funnel, destination or integration and leave everything in place; `sinal resume` lets it go on.
+    """Stop a tenant, funnel, destination or integration and leave everything in place.
+
+    `sinal resume` lets it go on.
 
     Parameters
     ----------
@@ -56,7 +62,9 @@ def resume(kind: Word, name: str, /, *, tenant: str | None = None, api: Api = NO
     return run(api, lambda session, out: change(session, out, kind, name, tenant, suspended=False))
 
 
-def change(session: Session, out: Output, kind: Word, name: str, tenant: str | None, *, suspended: bool) -> int:
+def change(
+    session: Session, out: Output, kind: Word, name: str, tenant: str | None, *, suspended: bool
+) -> int:
     """Say it to the API, and what follows to the person; raises Refused, Unreachable."""
     from sinal_cli.client.tenants import chosen
 

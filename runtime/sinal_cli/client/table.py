@@ -1,8 +1,10 @@
-"""Tables that fit their terminal: what is the same in each row is said once, and what matters least gives way first.
+"""Tables that fit their terminal: what is the same in each row is said once, and what matters least
+gives way first.
 
-In this sequence, until the rows fit: columns without a word go; constant ones, and a day that all share, move into the
-caption; columns give way by their rank; those that may stand beneath their row do; each row becomes a block of lines.
-Ids are never cut, and words are folded between them. The caption names what is not shown.
+In this sequence, until the rows fit: columns without a word go; constant ones, and a day that all
+share, move into the caption; columns give way by their rank; those that may stand beneath their row
+do; each row becomes a block of lines. Ids are never cut, and words are folded between them. The
+caption names what is not shown.
 """
 
 from __future__ import annotations
@@ -20,14 +22,17 @@ INDENT = 4
 _LEAST = 24  # characters that words have beside their row; with less they stand beneath it
 DAY, CLOCK = "%d/%m", "%H:%M:%S"
 _WORD = re.compile(r"\S+\s*")
-_JOINT = re.compile(r"[^,;:/&?=|}\])>]*[,;:/&?=|}\])>]+\s*|[^,;:/&?=|}\])>]+\s*")  # where a long word may be parted
+# where a long word may be parted
+_JOINT = re.compile(r"[^,;:/&?=|}\])>]*[,;:/&?=|}\])>]+\s*|[^,;:/&?=|}\])>]+\s*")
 
 Cell = str | datetime | None  # markup of rich, or a moment with its zone
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `gives` is the turn in which it gives way (0: never), `under` lets it stand beneath its row."""
+    """A column: `gives` is the turn in which it gives way (0: never), `under` lets it stand beneath
+    its row.
+    """
 
     title: str
     gives: int = 0
@@ -74,7 +79,9 @@ class Table:
             for number in range(len(self.columns))
             if not self._rows or any(row[number].plain for row in self._rows)
         )
-        return next((shape for shape in self._shapes(filled, width) if self._fits(shape, width)), None)
+        return next(
+            (shape for shape in self._shapes(filled, width) if self._fits(shape, width)), None
+        )
 
     def _shapes(self, filled: tuple[int, ...], width: int) -> Iterator[Shape]:
         yield Shape(filled)
@@ -82,9 +89,12 @@ class Table:
         varied = tuple(number for number in filled if number not in same)
         plain = Shape(varied, constant=same, clock_only=True)
         yield plain
-        may_sink = [number for number in varied if self.columns[number].under or self.columns[number].prose]
+        may_sink = [
+            number for number in varied if self.columns[number].under or self.columns[number].prose
+        ]
         leaving = sorted(
-            (number for number in varied if self.columns[number].gives), key=lambda number: self.columns[number].gives
+            (number for number in varied if self.columns[number].gives),
+            key=lambda number: self.columns[number].gives,
         )
         if not may_sink:
             for count in range(1, len(leaving) + 1):
@@ -120,9 +130,15 @@ class Table:
     def _fits(self, shape: Shape, width: int) -> bool:
         if not shape.beside:
             return False
-        needed = sum(self._least(number, shape) for number in shape.beside) + GAP * (len(shape.beside) - 1)
+        needed = sum(self._least(number, shape) for number in shape.beside) + GAP * (
+            len(shape.beside) - 1
+        )
         short = [number for number in shape.beneath if not self.columns[number].prose]
-        below = INDENT + sum(self._width(number, shape) for number in short) + GAP * max(0, len(short) - 1)
+        below = (
+            INDENT
+            + sum(self._width(number, shape) for number in short)
+            + GAP * max(0, len(short) - 1)
+        )
         return needed <= width and (not short or below <= width)
 
     def _width(self, number: int, shape: Shape) -> int:
@@ -135,12 +151,18 @@ class Table:
 
     def _shown(self, row: Sequence[Text], number: int, shape: Shape) -> Text:
         day = self._days[number]
-        return row[number][len(day) + 1 :] if shape.clock_only and day and row[number].plain else row[number]
+        return (
+            row[number][len(day) + 1 :]
+            if shape.clock_only and day and row[number].plain
+            else row[number]
+        )
 
     def head(self, shape: Shape) -> Iterator[Text]:
         """The titles, of columns that stand beneath their row too."""
         widths = {number: self._width(number, shape) for number in shape.beside}
-        titles = [Text(self.columns[number].title, style="bold") for number in range(len(self.columns))]
+        titles = [
+            Text(self.columns[number].title, style="bold") for number in range(len(self.columns))
+        ]
         if any(titles[number].plain for number in shape.beside):
             yield self._joined(titles, shape.beside, widths)
         named = [number for number in shape.beneath if titles[number].plain]
@@ -171,12 +193,18 @@ class Table:
                 for line in folded(cells[number], max(1, width - INDENT)):
                     yield Text(" " * INDENT) + line
 
-    def _joined(self, cells: Sequence[Text], numbers: Sequence[int], widths: dict[int, int]) -> Text:
+    def _joined(
+        self, cells: Sequence[Text], numbers: Sequence[int], widths: dict[int, int]
+    ) -> Text:
         line = Text()
         for place, number in enumerate(numbers):
             room = " " * max(0, widths[number] - cells[number].cell_len)
             line.append(" " * GAP if place else "")
-            line += (Text(room) + cells[number]) if self.columns[number].right else (cells[number] + Text(room))
+            line += (
+                (Text(room) + cells[number])
+                if self.columns[number].right
+                else (cells[number] + Text(room))
+            )
         line.rstrip()
         return line
 
@@ -184,15 +212,26 @@ class Table:
         said: list[str] = []
         if shape.clock_only:
             shown = (*shape.beside, *shape.beneath)
-            days = [(self.columns[number].title, day) for number, day in enumerate(self._days) if day]
-            seen = [(title, day) for title, day in days if title in {self.columns[number].title for number in shown}]
+            days = [
+                (self.columns[number].title, day) for number, day in enumerate(self._days) if day
+            ]
+            seen = [
+                (title, day)
+                for title, day in days
+                if title in {self.columns[number].title for number in shown}
+            ]
             alike = len({day for _, day in seen}) == 1
             said += [seen[0][1]] if alike else [f"{title} {day}" for title, day in seen]
-        said += [f"{self.columns[number].title} {self._rows[0][number].plain}".strip() for number in shape.constant]
+        said += [
+            (f"{self.columns[number].title} {self._rows[0][number].plain}").strip()
+            for number in shape.constant
+        ]
         words = f"all: {', '.join(said)}" if said else ""
         if shape.lost:
             names = ", ".join(self.columns[number].title for number in sorted(shape.lost))
-            words += ("; " if words else "") + f"not shown: {names} (a wider terminal or --json shows all)"
+            words += (
+                "; " if words else ""
+            ) + f"not shown: {names} (a wider terminal or --json shows all)"
         if words:
             yield from folded(Text(words, style="dim"), width)
 
@@ -222,7 +261,9 @@ class Stream:
             yield from self._table.head(self._shape)
 
     def lines(self, row: Sequence[Cell]) -> Iterator[Text]:
-        """One row; a cell wider than is typical pushes what follows it, and the line is folded where it must be."""
+        """One row; a cell wider than is typical pushes what follows it, and the line is folded
+        where it must be.
+        """
         cells = [_text(cell) for cell in row]
         if self._shape is None:
             yield from self._table.block(cells, self._width)
@@ -249,7 +290,10 @@ def record(pairs: Sequence[tuple[str, Text]], width: int) -> Iterator[Text]:
 
 
 def folded(words: Text, width: int) -> list[Text]:
-    """Lines no wider than this: parted between words, a longer word behind its punctuation; an id stays whole."""
+    """Lines no wider than this: parted between words, a longer word behind its punctuation.
+
+    An id stays whole.
+    """
     cuts, used = [], 0
     for start, piece in _pieces(words.plain, width):
         needed = cell_len(piece.rstrip())
@@ -286,5 +330,7 @@ def _text(cell: Cell) -> Text:
 def _day(cells: Iterable[Cell]) -> str:
     """The day that all moments of a column share, else nothing."""
     moments = [cell for cell in cells if cell is not None and cell != ""]
-    days = {cell.astimezone().strftime(DAY) if isinstance(cell, datetime) else "" for cell in moments}
+    days = {
+        cell.astimezone().strftime(DAY) if isinstance(cell, datetime) else "" for cell in moments
+    }
     return days.pop() if len(days) == 1 else ""

@@ -1,4 +1,6 @@
-"""Which API to talk to and with which key: said on the command line, in the environment, or by a running `sinal up`."""
+"""Which API to talk to and with which key: said on the command line, in the environment, or by a
+running `sinal up`.
+"""
 
 from __future__ import annotations
 
@@ -48,31 +50,41 @@ class _Ready(msgspec.Struct, frozen=True):
 
 
 def find(said: Said, environment: Mapping[str, str] = os.environ) -> Target:
-    """The command line goes before the environment, that before a running stack; raises NoTarget."""
+    """The command line goes before the environment, that before a running stack.
+
+    Raises NoTarget.
+    """
     url = said.api or (environment.get("SINAL_API_URL") if said.data is None else None)
     key = said.key or (environment.get("SINAL_API_KEY") if said.data is None else None)
     if url and key:
         return Target(url.rstrip("/"), key)
     ready = _ready(said.data or DATA)
     if ready is not None and (url is None or url.rstrip("/") == ready.api):
-        return Target(ready.api, key or ready.admin_key, folder=said.data or DATA, metrics=ready.metrics)
+        return Target(
+            ready.api, key or ready.admin_key, folder=said.data or DATA, metrics=ready.metrics
+        )
     if url:
         raise NoTarget("no key: give --key, or set SINAL_API_KEY")
     where = said.data or DATA
     raise NoTarget(
-        f"no API: start one with `sinal up`, give its folder with --data (looked in {where}), or give --api and --key "
+        f"no API: start one with `sinal up`, give its folder with --data (looked in {where}), or "
+        "give --api and --key "
         "(SINAL_API_URL, SINAL_API_KEY)"
     )
 
 
 def _ready(folder: Path) -> _Ready | None:
-    """What a stack on this folder tells of itself, if it runs; raises NoTarget for another user's."""
+    """What a stack on this folder tells of itself, if it runs.
+
+    Raises NoTarget for another user's.
+    """
     file = ready_of(folder)
     try:
         ready = msgspec.json.decode(file.read_bytes(), type=_Ready)
     except PermissionError as error:
         raise NoTarget(
-            f"{file} is another user's, who alone may read its key: run this as that user, or give --api and --key"
+            f"{file} is another user's, who alone may read its key: run this as that user, or give "
+            "--api and --key"
         ) from error
     except (OSError, msgspec.MsgspecError):
         return None
@@ -96,4 +108,6 @@ def near(said: Said) -> Iterator[Target]:
 
 
 # How a command reaches its API; `kubectl sinal` goes through the cluster.
-REACH: ContextVar[Callable[[Said], AbstractContextManager[Target]]] = ContextVar("REACH", default=near)
+REACH: ContextVar[Callable[[Said], AbstractContextManager[Target]]] = ContextVar(
+    "REACH", default=near
+)

@@ -15,7 +15,8 @@ def known(session: Session) -> list[str]:
 
 def chosen(session: Session, tenant: str | None) -> str:
     """The tenant that was named, else the only one; raises Refused with the choices."""
-    from sinal_cli.client.session import Refused  # late: commands import this, and httpx with it takes its time
+    # late: commands import this, and httpx with it takes its time
+    from sinal_cli.client.session import Refused
 
     if tenant is not None:
         return tenant

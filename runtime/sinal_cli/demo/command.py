@@ -44,14 +44,21 @@ def run_demo(*, as_json: bool, keep: bool, data: Path | None, port: int | None) 
 
 
 def play_against(ready_file: Path, *, as_json: bool) -> int:
-    """Play against a stack that runs already; 0 only if every event ended as it should, 2 for a file of no stack."""
+    """Play against a stack that runs already.
+
+    0 only if every event ended as it should, 2 for a file of no stack.
+    """
     configure(level="error", json=False)
     outcome = {"ok": False}
     try:
         ready = msgspec.json.decode(ready_file.read_bytes(), type=dict[str, Any])
         missing = {"ingest", "api", "sandbox", "admin_key", "tenants"} - ready.keys()
         if missing or TENANT not in ready["tenants"]:
-            wanted = f"no {', '.join(sorted(missing))}" if missing else f"no tenant {TENANT}: apply examples/ first"
+            wanted = (
+                f"no {', '.join(sorted(missing))}"
+                if missing
+                else f"no tenant {TENANT}: apply examples/ first"
+            )
             complain(f"{ready_file} describes no stack with the shop of examples/: {wanted}")
             return 2
     except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -68,7 +75,9 @@ def play_against(ready_file: Path, *, as_json: bool) -> int:
     return 0 if outcome["ok"] else 1
 
 
-async def _demo(data: Path, *, as_json: bool, keep: bool, port: int | None, outcome: dict[str, bool]) -> None:
+async def _demo(
+    data: Path, *, as_json: bool, keep: bool, port: int | None, outcome: dict[str, bool]
+) -> None:
     began = time.monotonic()
     stop = stop_event()
     with Instance(data).opened() as instance:
@@ -97,7 +106,9 @@ async def _on(
         if told is None:
             complain("stopped before its end")
         elif keep:
-            complain(f"still running: API {stack.ready['api']}, data in {stack.folder}; Ctrl-C stops it")
+            complain(
+                f"still running: API {stack.ready['api']}, data in {stack.folder}; Ctrl-C stops it"
+            )
             await stop.wait()
     finally:
         await stack.stop()
@@ -128,7 +139,9 @@ async def _play(ready: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, 
 
 
 def balanced(ledger: dict[str, int]) -> bool:
-    """The delivery promise: what was accepted is accounted for, and nothing of the journey is left over."""
+    """The delivery promise: what was accepted is accounted for, and nothing of the journey is left
+    over.
+    """
     ended = ledger["delivered"] + ledger["withheld"] + ledger["dead"]
     return ledger["accepted"] == ended and ledger["in_flight"] == 0
 

@@ -1,4 +1,6 @@
-"""Signed webhook deliveries of the six gateways of the journey: the samples, with its orders and buyers."""
+"""Signed webhook deliveries of the six gateways of the journey: the samples, with its orders and
+buyers.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,17 @@ def encode(payload: dict[str, Any]) -> bytes:
 
 
 def hotmart(
-    order: str, buyer: Buyer, *, token: str, event: str = "PURCHASE_APPROVED", xcod: str | None = None
+    order: str,
+    buyer: Buyer,
+    *,
+    token: str,
+    event: str = "PURCHASE_APPROVED",
+    xcod: str | None = None,
 ) -> Delivery:
-    """Hotmart 2.0.0; `event` is PURCHASE_APPROVED or PURCHASE_BILLET_PRINTED (which is Pix and boleto alike)."""
+    """Hotmart 2.0.0.
+
+    `event` is PURCHASE_APPROVED or PURCHASE_BILLET_PRINTED (which is Pix and boleto alike).
+    """
     return _sample("hotmart", event, order, buyer, token, click=xcod)
 
 
@@ -95,10 +105,23 @@ def braip(order: str, buyer: Buyer, *, key: str, src: str | None = None) -> Deli
 
 
 def _sample(
-    gateway: str, event: str, order: str, buyer: Buyer, secret: str, *, click: str | None = None, ip: str = ""
+    gateway: str,
+    event: str,
+    order: str,
+    buyer: Buyer,
+    secret: str,
+    *,
+    click: str | None = None,
+    ip: str = "",
 ) -> Delivery:
     filling = Filling(
-        order, event, name=buyer.name, email=buyer.email, phone=buyer.phone, click=click, ip=ip or Filling.ip
+        order,
+        event,
+        name=buyer.name,
+        email=buyer.email,
+        phone=buyer.phone,
+        click=click,
+        ip=ip or Filling.ip,
     )
     keys = registry()[gateway].SECRET_KEYS
     made = delivery.delivery(gateway, event, filling, {keys[0]: secret} if keys else {})

@@ -1,7 +1,8 @@
 """The journey: what happens at a shop on a normal bad day, and how each event must end.
 
-Everything goes through the same doors as in production; the expectations are written down before anything is sent.
-Orders, click ids and e-mails carry the run's id, so that a kept data folder takes another run.
+Everything goes through the same doors as in production; the expectations are written down before
+anything is sent. Orders, click ids and e-mails carry the run's id, so that a kept data folder takes
+another run.
 """
 
 from __future__ import annotations
@@ -85,11 +86,17 @@ class Journey:
     def add(self, title: str, posted: Posted, expected: Expected, *, status: int = 202) -> None:
         """Note a step; raises DemoError when the door answered otherwise."""
         if posted.status != status:
-            raise DemoError(f"{title}: expected {status}, was answered {posted.status}: {posted.body.get('detail')}")
+            raise DemoError(
+                f"{title}: expected {status}, was answered {posted.status}: "
+                f"{posted.body.get('detail')}"
+            )
         self.steps.append(Step(title, posted, expected))
 
     async def pix_with_click_id(self) -> None:
-        """An ad click, a visit, a checkout, a Pix and its payment; the gateway delivers the payment twice."""
+        """An ad click, a visit, a checkout, a Pix and its payment.
+
+        The gateway delivers the payment twice.
+        """
         ana, click = self.buyer("Ana Souza", ddd="11"), self.click_id("a")
         visit = {
             "click_id": click,
@@ -99,15 +106,23 @@ class Journey:
             "consent_ads": True,
         }
         self.add(
-            "Ana clicks an ad", await self.world.browser("click", "curso", **visit), Expected("withheld", "policy")
+            "Ana clicks an ad",
+            await self.world.browser("click", "curso", **visit),
+            Expected("withheld", "policy"),
         )
-        self.add("Ana sees the page", await self.world.browser("pageview", "curso", **visit), Expected("delivered"))
+        self.add(
+            "Ana sees the page",
+            await self.world.browser("pageview", "curso", **visit),
+            Expected("delivered"),
+        )
         checkout = {**visit, "value": "1497.00", "currency": "BRL", "user": {"email": ana.email}}
         posted = await self.world.browser("initiate_checkout", "curso", **checkout)
         self.add("Ana opens the checkout", posted, Expected("delivered"))
         await self.settle_all()
         order = f"HP{self.run}A"
-        pix = deliveries.hotmart(order, ana, token=HOTTOK, event="PURCHASE_BILLET_PRINTED", xcod=click)
+        pix = deliveries.hotmart(
+            order, ana, token=HOTTOK, event="PURCHASE_BILLET_PRINTED", xcod=click
+        )
         by_click = Expected("delivered", decision="match", rule="click_id")
         self.add("Hotmart: Pix issued", await self.world.webhook("hotmart", pix), by_click)
         paid = deliveries.hotmart(order, ana, token=HOTTOK, xcod=click)
@@ -130,10 +145,16 @@ class Journey:
         await self._wait(lead)
         order = f"{self.run}-b"
         refused = deliveries.kiwify(order, bruno, token=KIWIFY_TOKEN, event="order_rejected")
-        self.add("Kiwify: card refused", await self.world.webhook("kiwify", refused), Expected("withheld", "policy"))
+        self.add(
+            "Kiwify: card refused",
+            await self.world.webhook("kiwify", refused),
+            Expected("withheld", "policy"),
+        )
         approved = deliveries.kiwify(order, bruno, token=KIWIFY_TOKEN)
         expected = Expected("delivered", decision="match", rule="email")
-        self.add("Kiwify: second card approved", await self.world.webhook("kiwify", approved), expected)
+        self.add(
+            "Kiwify: second card approved", await self.world.webhook("kiwify", approved), expected
+        )
 
     async def refund(self) -> None:
         """A sale that is taken back: the purchase went out, the refund stays in the ledger."""
@@ -146,7 +167,11 @@ class Journey:
         self.add("Stripe: checkout completed", posted, expected)
         await self._wait(posted)
         back = deliveries.stripe_refunded(order, secret=STRIPE_SECRET)
-        self.add("Stripe: refunded", await self.world.webhook("stripe", back), Expected("withheld", "policy"))
+        self.add(
+            "Stripe: refunded",
+            await self.world.webhook("stripe", back),
+            Expected("withheld", "policy"),
+        )
 
     async def no_consent(self) -> None:
         """A buyer who said no: recorded, never sent."""
@@ -154,7 +179,11 @@ class Journey:
         await self._clicked("Davi", click, "187.60.4.4", consent_ads=False)
         sale = deliveries.perfectpay(f"PP{self.run}D", davi, token=PERFECTPAY_TOKEN, src=click)
         expected = Expected("withheld", "no_consent", decision="match", rule="click_id")
-        self.add("Perfect Pay: approved, no consent", await self.world.webhook("perfectpay", sale), expected)
+        self.add(
+            "Perfect Pay: approved, no consent",
+            await self.world.webhook("perfectpay", sale),
+            expected,
+        )
 
     async def paid_and_approved(self) -> None:
         """Appmax tells one sale several times under several names."""
@@ -169,26 +198,41 @@ class Journey:
         paid = await self.world.webhook("appmax", deliveries.appmax(order, eva, event="OrderPaid"))
         self.add("Appmax: OrderPaid", paid, Expected("delivered", decision="match", rule="phone"))
         await self._wait(paid)
-        approved = await self.world.webhook("appmax", deliveries.appmax(order, eva, event="OrderApproved"))
-        expected = Expected("duplicate") if approved.duplicate else Expected("withheld", "duplicate")
+        approved = await self.world.webhook(
+            "appmax", deliveries.appmax(order, eva, event="OrderApproved")
+        )
+        expected = (
+            Expected("duplicate") if approved.duplicate else Expected("withheld", "duplicate")
+        )
         self.add("Appmax: OrderApproved of the same order", approved, expected)
 
     async def shared_ip(self) -> None:
         """Five strangers behind one carrier address: the address proves nothing."""
         for number in range(5):
             await self._clicked(
-                f"Stranger {number + 1}", self.click_id(f"g{number}"), SHARED_IP, phone_model=f"SM-A{number}5"
+                f"Stranger {number + 1}",
+                self.click_id(f"g{number}"),
+                SHARED_IP,
+                phone_model=f"SM-A{number}5",
             )
         gil = self.buyer("Gil Prado", ddd="71")
         sale = deliveries.kiwify(f"{self.run}-g", gil, token=KIWIFY_TOKEN, ip=SHARED_IP)
         expected = Expected("delivered", decision="unmatched")
-        self.add("Kiwify: a buyer on a shared IP", await self.world.webhook("kiwify", sale), expected)
+        self.add(
+            "Kiwify: a buyer on a shared IP", await self.world.webhook("kiwify", sale), expected
+        )
 
     async def late_click(self) -> None:
         """The sale is here before its click: it waits, and the click opens it again."""
         hugo, click = self.buyer("Hugo Melo", ddd="81"), self.click_id("h")
-        sale = await self.world.webhook("braip", deliveries.braip(f"ven{self.run}h", hugo, key=BRAIP_KEY, src=click))
-        self.add("Braip: approved before its click", sale, Expected("delivered", decision="match", rule="click_id"))
+        sale = await self.world.webhook(
+            "braip", deliveries.braip(f"ven{self.run}h", hugo, key=BRAIP_KEY, src=click)
+        )
+        self.add(
+            "Braip: approved before its click",
+            sale,
+            Expected("delivered", decision="match", rule="click_id"),
+        )
         detail = await self.world.settled(sale.ids[0], in_flight=True)
         if detail["match"]["decision"] != "unmatched":
             raise DemoError("a sale was matched before its click existed")
@@ -201,9 +245,15 @@ class Journey:
             "initiate_checkout", "curso", occurred_at=eight_days_ago, url="https://loja.example/"
         )
         if "occurred_at" not in str(posted.body.get("errors")):
-            raise DemoError(f"the answer to an event that is too old does not name its field: {posted.body}")
-        self.add("A checkout event of eight days ago", posted, Expected("refused", "400"), status=400)
-        odd = deliveries.Delivery("hotmart", b'{"event": 7, "data": []}', {"X-HOTMART-HOTTOK": HOTTOK})
+            raise DemoError(
+                f"the answer to an event that is too old does not name its field: {posted.body}"
+            )
+        self.add(
+            "A checkout event of eight days ago", posted, Expected("refused", "400"), status=400
+        )
+        odd = deliveries.Delivery(
+            "hotmart", b'{"event": 7, "data": []}', {"X-HOTMART-HOTTOK": HOTTOK}
+        )
         self.add(
             "Hotmart: a genuine delivery in an unknown form",
             await self.world.webhook("hotmart", odd),
@@ -229,7 +279,11 @@ class Journey:
         await self._clicked("Iris", click, "191.30.9.9")
         sale = deliveries.hotmart(f"HP{self.run}I", iris, token=HOTTOK, xcod=click)
         expected = Expected("delivered", decision="match", rule="click_id", failed_attempts=2)
-        self.add("Hotmart: approved while Meta answers 500", await self.world.webhook("hotmart", sale), expected)
+        self.add(
+            "Hotmart: approved while Meta answers 500",
+            await self.world.webhook("hotmart", sale),
+            expected,
+        )
 
     async def settle_all(self) -> None:
         """Wait until nothing of the journey so far is in flight."""
@@ -241,10 +295,23 @@ class Journey:
             await self.world.settled(event_id)
 
     async def _clicked(
-        self, who: str, click: str, ip: str, *, funnel: str = "curso", phone_model: str = "SM-A556E", **fields: object
+        self,
+        who: str,
+        click: str,
+        ip: str,
+        *,
+        funnel: str = "curso",
+        phone_model: str = "SM-A556E",
+        **fields: object,
     ) -> None:
-        agent = f"Mozilla/5.0 (Linux; Android 15; {phone_model}) AppleWebKit/537.36 Chrome/142.0 Mobile Safari/537.36"
+        agent = (
+            f"Mozilla/5.0 (Linux; Android 15; {phone_model}) AppleWebKit/537.36 Chrome/142.0 "
+            "Mobile Safari/537.36"
+        )
         url = f"https://loja.example/curso?utm_source=fb&fbclid=IwAR{self.run}{click}"
-        posted = await self.world.server("click", funnel, ip=ip, user_agent=agent, click_id=click, url=url, **fields)
+        posted = await self.world.server(
+            "click", funnel, ip=ip, user_agent=agent, click_id=click, url=url, **fields
+        )
         self.add(f"{who} clicks an ad", posted, Expected("withheld", "policy"))
-        await self._wait(posted)  # nobody buys in the same instant, and several match workers may overtake each other
+        # nobody buys in the same instant, and several match workers may overtake each other
+        await self._wait(posted)

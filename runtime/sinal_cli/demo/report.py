@@ -37,7 +37,11 @@ def _at_the_door(step: Step) -> dict[str, Any]:
     if step.expected.outcome == "refused":
         outcome, reason, why = "refused", str(posted.status), posted.body.get("detail")
     elif step.expected.outcome == "quarantined":
-        outcome, reason, why = "quarantined" if posted.body.get("quarantined") else "lost", None, "kept for a fix"
+        outcome, reason, why = (
+            "quarantined" if posted.body.get("quarantined") else "lost",
+            None,
+            "kept for a fix",
+        )
     else:
         outcome, reason, why = "withheld", "duplicate", "same delivery, same id: not counted twice"
     return {
@@ -64,14 +68,21 @@ async def _settled(world: World, step: Step, event_id: str) -> dict[str, Any]:
         "outcome": outcome["state"],
         "reason": outcome["reason"],
         "match": {key: match.get(key) for key in ("decision", "rule", "score")} if match else None,
-        "deliveries": [{"destination": d["destination"], "state": d["state"]} for d in detail["deliveries"]],
-        "attempts": [{name: a[name] for name in ("http_status", "code", "subcode", "answer")} for a in attempts],
+        "deliveries": [
+            {"destination": d["destination"], "state": d["state"]} for d in detail["deliveries"]
+        ],
+        "attempts": [
+            {name: a[name] for name in ("http_status", "code", "subcode", "answer")}
+            for a in attempts
+        ],
     }
     complaints = await _complaints(world, step, detail, attempts)
     return {**row, "ok": not complaints, **({"complaints": complaints} if complaints else {})}
 
 
-async def _complaints(world: World, step: Step, detail: dict[str, Any], attempts: list[dict[str, Any]]) -> list[str]:
+async def _complaints(
+    world: World, step: Step, detail: dict[str, Any], attempts: list[dict[str, Any]]
+) -> list[str]:
     expected, outcome, match = step.expected, detail["outcome"], detail.get("match") or {}
     found = []
     for name, want, got in (
@@ -86,14 +97,19 @@ async def _complaints(world: World, step: Step, detail: dict[str, Any], attempts
     if failed < expected.failed_attempts:
         found.append(f"{failed} failed attempts, must be at least {expected.failed_attempts}")
     if outcome["state"] == "delivered":
-        found += await _at_meta(world, detail, unanswered=sum(1 for one in attempts if one["http_status"] is None))
+        found += await _at_meta(
+            world, detail, unanswered=sum(1 for one in attempts if one["http_status"] is None)
+        )
     elif attempts:
         found.append("it was sent to Meta")
     return found
 
 
 async def _at_meta(world: World, detail: dict[str, Any], *, unanswered: int) -> list[str]:
-    """Meta must have it once a destination; again, under its one id, only where an answer did not come in time."""
+    """Meta must have it once a destination.
+
+    Again, under its one id, only where an answer did not come in time.
+    """
     received = await world.at_meta(detail["event_id"])
     pixels = [event["pixel"] for event in received]
     if len(set(pixels)) != len(detail["deliveries"]) or len(pixels) - len(set(pixels)) > unanswered:
@@ -102,15 +118,23 @@ async def _at_meta(world: World, detail: dict[str, Any], *, unanswered: int) -> 
 
 
 def table(rows: list[dict[str, Any]], ledger: dict[str, int], *, seconds: float, ok: bool) -> None:
-    """Print the journey to a terminal; what the funnel sends nothing for stands together beneath it."""
+    """Print the journey to a terminal.
+
+    What the funnel sends nothing for stands together beneath it.
+    """
     out = Output(as_json=False)
-    quiet = [row for row in rows if row["ok"] and (row["outcome"], row["reason"]) == ("withheld", "policy")]
+    quiet = [
+        row
+        for row in rows
+        if row["ok"] and (row["outcome"], row["reason"]) == ("withheld", "policy")
+    ]
     out.write([Text("What became of each event", style="bold")])
     out.table(_COLUMNS, [_cells(row) for row in rows if row not in quiet])
     if quiet:
         named = ", ".join(row["step"] for row in quiet)
         words = (
-            f"And {len(quiet)} that the funnel sends nothing for; they are evidence for matching and reports: {named}."
+            f"And {len(quiet)} that the funnel sends nothing for; they are evidence for matching "
+            f"and reports: {named}."
         )
         out.write([Text(""), *folded(Text(words), out.console.width), Text("")])
     _verdict(out.console, rows, ledger, seconds=seconds, ok=ok)
@@ -122,16 +146,20 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return ("[green]ok[/]" if row["ok"] else "[red]WRONG[/]", text(row["step"]), text(ended))
 
 
-def _verdict(out: Console, rows: list[dict[str, Any]], ledger: dict[str, int], *, seconds: float, ok: bool) -> None:
+def _verdict(
+    out: Console, rows: list[dict[str, Any]], ledger: dict[str, int], *, seconds: float, ok: bool
+) -> None:
     for row in rows:
         for complaint in row.get("complaints", []):
             out.print(f"[red]{row['step']}[/]: {complaint}")
     totals = " + ".join(
-        f"{ledger[name]} {name.replace('_', ' ')}" for name in ("delivered", "withheld", "dead", "in_flight")
+        f"{ledger[name]} {name.replace('_', ' ')}"
+        for name in ("delivered", "withheld", "dead", "in_flight")
     )
     out.print(f"Ledger: {ledger['accepted']} accepted = {totals}")
     out.print(
-        f"{'Every event ended as it should' if ok else '[red]Something ended as it should not[/]'} ({seconds:.1f} s)"
+        f"{'Every event ended as it should' if ok else '[red]Something ended as it should not[/]'} "
+        f"({seconds:.1f} s)"
     )
 
 
@@ -140,7 +168,11 @@ def _match_text(row: dict[str, Any]) -> str:
     if not match:
         return ""
     score = "" if match["score"] is None else f" {match['score']:.2f}"
-    return f"{match['decision']} {match['rule']}{score}" if match["rule"] else f"{match['decision']}{score}"
+    return (
+        f"{match['decision']} {match['rule']}{score}"
+        if match["rule"]
+        else f"{match['decision']}{score}"
+    )
 
 
 def _answers(row: dict[str, Any]) -> str:

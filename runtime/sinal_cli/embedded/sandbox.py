@@ -23,6 +23,8 @@ class Sandbox(Managed):
     async def start(self) -> None:
         """Start it and wait until it listens; raises ServiceError."""
         options = ("--host", "127.0.0.1", "--port", str(self._port), "--data", str(self._journal))
-        self._service = Service(self.name, [sys.executable, "-m", "sinal_sandbox", *options], log=self._log)
+        self._service = Service(
+            self.name, [sys.executable, "-m", "sinal_sandbox", *options], log=self._log
+        )
         self._service.spawn()
         await self._service.ready(lambda: port_open(self._port))

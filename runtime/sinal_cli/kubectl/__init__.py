@@ -1,1 +1,3 @@
-"""`kubectl sinal`: the client of the operations API, and what custom resources say, from where kubectl works."""
+"""`kubectl sinal`: the client of the operations API, and what custom resources say, from where
+kubectl works.
+"""

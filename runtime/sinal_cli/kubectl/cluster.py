@@ -1,4 +1,6 @@
-"""The cluster as kubectl sees it: this plugin asks kubectl, so every kubeconfig and every kind of login works."""
+"""The cluster as kubectl sees it: this plugin asks kubectl, so every kubeconfig and every kind of
+login works.
+"""
 
 from __future__ import annotations
 
@@ -73,20 +75,29 @@ class Kubectl:
         """The Service of the operations API, found by the chart's labels; raises KubectlFailed."""
         found = self._items("get", "services", "--all-namespaces", f"--selector={API_LABELS}")
         if len(found) != 1:
-            named = ", ".join(f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in found)
-            what = f"there are several: {named}" if found else "there is none with the chart's labels"
+            named = ", ".join(
+                f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in found
+            )
+            what = (
+                f"there are several: {named}" if found else "there is none with the chart's labels"
+            )
             raise KubectlFailed(
-                f"which Service is the operations API? {what}. Give --service NAMESPACE/NAME, or --api URL"
+                f"which Service is the operations API? {what}. Give --service NAMESPACE/NAME, or "
+                "--api URL"
             )
         (metadata,) = (one["metadata"] for one in found)
         return Place(metadata["namespace"], metadata["name"])
 
     def secret(self, place: Place, key: str) -> str:
         """A value of a Secret; raises KubectlFailed."""
-        text = self._ask("get", "secret", place.name, f"--namespace={place.namespace}", "--output=json")
+        text = self._ask(
+            "get", "secret", place.name, f"--namespace={place.namespace}", "--output=json"
+        )
         value = json.loads(text).get("data", {}).get(key)
         if value is None:
-            raise KubectlFailed(f"Secret {place.namespace}/{place.name} has no key {key!r}; --key-name says which")
+            raise KubectlFailed(
+                f"Secret {place.namespace}/{place.name} has no key {key!r}; --key-name says which"
+            )
         return base64.b64decode(value).decode().strip()
 
     def _namespace(self) -> list[str]:
@@ -109,7 +120,8 @@ class Kubectl:
         except subprocess.TimeoutExpired as error:
             raise KubectlFailed(f"kubectl did not answer within {WAIT_S} s") from error
         if done.returncode != 0:
-            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]  # its log, then the reason
+            # its log, then the reason
+            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
             raise KubectlFailed(f"kubectl: {said[-1]}")
         return done.stdout
 

@@ -1,4 +1,6 @@
-"""Words of `kubectl sinal`; all but `status` are those of `sinal`, which reach the API through the cluster here.
+"""Words of `kubectl sinal`.
+
+All but `status` are those of `sinal`, which reach the API through the cluster here.
 
 kubectl finds the program `kubectl-sinal` on the PATH and hands it every word as it stands.
 """
@@ -24,7 +26,9 @@ from sinal_cli.kubectl.cluster import KEY, Kubectl, Place, Scope
 from sinal_cli.mistakes import guarded
 
 SCOPE: ContextVar[Scope] = ContextVar("SCOPE", default=Scope())  # noqa: B039 - it is immutable
-app = App(name="kubectl sinal", help="Sinal in this cluster: what is declared, and what became of events.")
+app = App(
+    name="kubectl sinal", help="Sinal in this cluster: what is declared, and what became of events."
+)
 commands.register(app)
 app.command(quarantine)
 app.command(keys)
@@ -51,7 +55,11 @@ class Door:
         if url:
             yield Target(url.rstrip("/"), self._key(said, None))
             return
-        place = Place.of(self.service, option="--service") if self.service else self.kubectl.api_service()
+        place = (
+            Place.of(self.service, option="--service")
+            if self.service
+            else self.kubectl.api_service()
+        )
         key = self._key(said, place)
         way = (
             "port-forward",
@@ -69,9 +77,13 @@ class Door:
         if given:
             return given
         if self.key_secret:
-            return self.kubectl.secret(Place.of(self.key_secret, option="--key-secret"), self.key_name)
+            return self.kubectl.secret(
+                Place.of(self.key_secret, option="--key-secret"), self.key_name
+            )
         if service is None:
-            raise NoTarget("no key: give --key or --key-secret NAMESPACE/NAME, or set SINAL_API_KEY")
+            raise NoTarget(
+                "no key: give --key or --key-secret NAMESPACE/NAME, or set SINAL_API_KEY"
+            )
         beside = Place(service.namespace, f"{service.name.removesuffix('-api')}-admin")
         return self.kubectl.secret(beside, self.key_name)
 
@@ -82,7 +94,9 @@ def launch(
     kubeconfig: Path | None = None,
     context: str | None = None,
     namespace: Annotated[str | None, Parameter(name=["--namespace", "-n"])] = None,
-    all_namespaces: Annotated[bool, Parameter(name=["--all-namespaces", "-A"], negative=())] = False,
+    all_namespaces: Annotated[
+        bool, Parameter(name=["--all-namespaces", "-A"], negative=())
+    ] = False,
     service: str | None = None,
     key_secret: str | None = None,
     key_name: str = KEY,
@@ -115,7 +129,9 @@ def launch(
 
 @app.command
 def status(*, json: Annotated[bool, Parameter(negative=())] = False) -> int:
-    """Tenants and their members: ready, why not, backlog, match rate, last event, breaker. Exit 1: not all are ready.
+    """Tenants and their members: ready, why not, backlog, match rate, last event, breaker.
+
+    Exit 1: not all are ready.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""A port-forward for the time of one command: a child that says which port it took, and never outlives us.
+"""A port-forward for the time of one command: a child that says which port it took, and never
+outlives us.
 
-It is asked to end and then made to, whether the command ended, failed, or was stopped by a signal; where the kernel
-can, it ends it with us even when we were killed.
+It is asked to end and then made to, whether the command ended, failed, or was stopped by a signal;
+where the kernel can, it ends it with us even when we were killed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class ForwardFailed(NoTarget):
 
 
 class _Forward:
-    """The child, and a thread that reads whatever it says: it says something of every connection."""
+    """The child, and a thread that reads whatever it says: it says something of every
+    connection.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._child = subprocess.Popen(  # noqa: S603 - kubectl, with words of ours
@@ -51,7 +54,9 @@ class _Forward:
         self._told.wait(wait_s)
         if self._port is None:
             said = " ".join(self._lines) or "nothing"
-            raise ForwardFailed(f"no port-forward to the operations API within {wait_s:g} s; kubectl said: {said}")
+            raise ForwardFailed(
+                f"no port-forward to the operations API within {wait_s:g} s; kubectl said: {said}"
+            )
         return self._port
 
     def close(self) -> None:

@@ -1,4 +1,6 @@
-"""`kubectl sinal status`: tenants and what belongs to them, as their objects say it of themselves."""
+"""`kubectl sinal status`: tenants and what belongs to them, as their objects say it of
+themselves.
+"""
 
 from __future__ import annotations
 
@@ -84,11 +86,20 @@ def _row(found: Object) -> Row:
 
 
 def _judged(metadata: Object, conditions: list[Object]) -> tuple[str, str, str]:
-    """Ready with its reason and words: of this generation only, and with what else is wrong or paused."""
+    """Ready with its reason and words: of this generation only, and with what else is wrong or
+    paused.
+    """
     by_type = {one["type"]: one for one in conditions}
     ready = by_type.pop("Ready", None)
-    if ready is None or ready.get("observedGeneration", metadata["generation"]) < metadata["generation"]:
-        return "Unknown", "Outdated" if ready else "Pending", "the operator has not looked at it yet"
+    if (
+        ready is None
+        or ready.get("observedGeneration", metadata["generation"]) < metadata["generation"]
+    ):
+        return (
+            "Unknown",
+            "Outdated" if ready else "Pending",
+            "the operator has not looked at it yet",
+        )
     paused = by_type.pop("Paused", {}).get("status") == "True"
     wrong = next((one for one in by_type.values() if one["status"] == "False"), None)
     shown = wrong if ready["status"] == "True" and wrong is not None else ready

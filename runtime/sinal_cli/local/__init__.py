@@ -1,1 +1,3 @@
-"""What `sinal up` has beside the platform: ports that stay, words for its terminal, statuses, a watch over services."""
+"""What `sinal up` has beside the platform: ports that stay, words for its terminal, statuses, a
+watch over services.
+"""

@@ -1,6 +1,8 @@
-"""PostgreSQL and NATS of a data folder for one command: those of the stack that runs there, else started meanwhile.
+"""PostgreSQL and NATS of a data folder for one command: those of the stack that runs there, else
+started meanwhile.
 
-`<data>/services.json` holds the settings under which they are reached, while a stack runs. It is its owner's alone.
+`<data>/services.json` holds the settings under which they are reached, while a stack runs. It is
+its owner's alone.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ def settings_of(nats: Nats, postgres: Postgres, folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def at_hand(data: Path, *, beside: bool) -> AsyncIterator[Settings]:
-    """Settings that reach them; `beside` a running stack, or else alone. Raises FolderUnusable, ServiceError."""
+    """Settings that reach them; `beside` a running stack, or else alone.
+
+    Raises FolderUnusable, ServiceError.
+    """
     found = _running(data) if beside else None
     if found is not None:
         yield _settings(found)
@@ -79,4 +84,6 @@ def _running(data: Path) -> dict[str, str] | None:
 
 
 def _settings(environment: Mapping[str, str]) -> Settings:
-    return Settings.model_validate({name.removeprefix("SINAL_").lower(): value for name, value in environment.items()})
+    return Settings.model_validate(
+        {name.removeprefix("SINAL_").lower(): value for name, value in environment.items()}
+    )

@@ -1,7 +1,8 @@
-"""What a running `sinal up` says on its terminal: one line for each thing that happened, the verb first.
+"""What a running `sinal up` says on its terminal: one line for each thing that happened, the verb
+first.
 
-Everything else goes to the log file. Invariant: no line holds a key, a token or a person, but for webhook URLs, which
-are said to the terminal of their owner on purpose.
+Everything else goes to the log file. Invariant: no line holds a key, a token or a person, but for
+webhook URLs, which are said to the terminal of their owner on purpose.
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ def silent(verb: Verb, what: str) -> None:
 
 
 class Headlines(logging.Handler):
-    """Picks from the log what belongs on the terminal: breakers, refused webhooks, errors of ours; never floods."""
+    """Picks from the log what belongs on the terminal: breakers, refused webhooks, errors of ours.
+
+    Never floods.
+    """
 
     def __init__(self, say: Say, log: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.INFO)
@@ -91,7 +95,8 @@ class Headlines(logging.Handler):
     def _refused(self, fields: dict[str, object]) -> None:
         """Once an hour for each reason and integration, and for each reason of strangers."""
         names = ("tenant", "integration", "gateway", "reason", "missing")
-        row = {name: plain(str(fields.get(name) or "")) for name in names}  # a stranger's URL may hold anything
+        # a stranger's URL may hold anything
+        row = {name: plain(str(fields.get(name) or "")) for name in names}
         whose = f"{row['tenant']}/{row['integration']}" if row["integration"] else ""
         if self._is_due(f"{row['reason']} {whose}", REFUSED_AGAIN_S):
             hint = "`sinal doctor` counts them"
@@ -111,7 +116,10 @@ class Headlines(logging.Handler):
             self._say("opened", f"{whose}\n{fields['why']}{code}; `sinal doctor` says what helps")
         elif fields["state"] == "closed" and whose in self._open:
             self._open.discard(whose)
-            self._say("closed", f"{whose}\n{_CLOSED.get(str(fields['why']), 'Meta takes its events again')}")
+            self._say(
+                "closed",
+                f"{whose}\n{_CLOSED.get(str(fields['why']), 'Meta takes its events again')}",
+            )
 
     def _is_due(self, what: str, again_s: float = AGAIN_S) -> bool:
         now = self._clock()

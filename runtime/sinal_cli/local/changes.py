@@ -1,4 +1,7 @@
-"""What differs between two states of the manifests, in a person's words. Pure; never a value of a Secret."""
+"""What differs between two states of the manifests, in a person's words.
+
+Pure; never a value of a Secret.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,14 @@ def troubles(before: Declared, after: Declared) -> Iterator[Line]:
     there = after.manifests
     for duplicate in after.duplicates:
         if duplicate not in before.duplicates:
-            yield "problem", f"{duplicate.object}: {duplicate.file}:{duplicate.line}\n{duplicate.message}"
+            yield (
+                "problem",
+                f"{duplicate.object}: {duplicate.file}:{duplicate.line}\n{duplicate.message}",
+            )
     again = {duplicate.object for duplicate in after.duplicates}
-    for title_of in dict.fromkeys(one.object for one in before.duplicates if one.object not in again):
+    for title_of in dict.fromkeys(
+        one.object for one in before.duplicates if one.object not in again
+    ):
         yield "mended", f"{title_of}: is defined once"
     for problem in new:
         if problem not in old:
@@ -71,8 +79,12 @@ def _fields(old: Manifest, new: Manifest) -> str:
     before, after = dict(_flat(spec(old))), dict(_flat(spec(new)))
     if old.rotation != new.rotation:
         before["rotation"], after["rotation"] = old.rotation, new.rotation
-    names = [name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
-    told = [f"{name} {_short(before.get(name))} → {_short(after.get(name))}" for name in names[:MOST]]
+    names = [
+        name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)
+    ]
+    told = [
+        f"{name} {_short(before.get(name))} → {_short(after.get(name))}" for name in names[:MOST]
+    ]
     return ", ".join((*told, f"and {len(names) - MOST} more") if len(names) > MOST else told)
 
 
@@ -95,7 +107,11 @@ def _secrets(before: Declared, after: Declared) -> Iterator[Line]:
     old, new = before.secrets.values, after.secrets.values
     for place in old.keys() | new.keys():
         keys = old.get(place, {}).keys() | new.get(place, {}).keys()
-        changed = sorted(name for name in keys if old.get(place, {}).get(name) != new.get(place, {}).get(name))
+        changed = sorted(
+            name for name in keys if old.get(place, {}).get(name) != new.get(place, {}).get(name)
+        )
         if changed:
-            verb: Verb = "added" if place not in old else "removed" if place not in new else "applied"
+            verb: Verb = (
+                "added" if place not in old else "removed" if place not in new else "applied"
+            )
             yield verb, f"{title(('Secret', *place))} ({', '.join(changed)})"

@@ -1,4 +1,6 @@
-"""`<data>/env`: addresses, keys and webhook URLs of a running stack as shell variables, for its owner to source."""
+"""`<data>/env`: addresses, keys and webhook URLs of a running stack as shell variables, for its
+owner to source.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +45,21 @@ def text(ready: Mapping[str, Any], chosen: Mapping[str, str]) -> str:
 
 
 def webhooks(ready: Mapping[str, Any]) -> dict[str, str]:
-    """`WEBHOOK_URL_<NAME>` each, with the tenant's slug before the name where two have one of that name.
+    """`WEBHOOK_URL_<NAME>` each, with the tenant's slug before the name where two have one of that
+    name.
 
     `WEBHOOK_URL` alone is Hotmart's, or the first there is.
     """
     hooks = [
-        (slug, name, hook) for slug, tenant in ready["tenants"].items() for name, hook in tenant["webhooks"].items()
+        (slug, name, hook)
+        for slug, tenant in ready["tenants"].items()
+        for name, hook in tenant["webhooks"].items()
     ]
     often = Counter(name for _, name, _ in hooks)
     found: dict[str, str] = {}
-    usual = next((hook for _, _, hook in hooks if hook["gateway"] == USUAL), hooks[0][2] if hooks else None)
+    usual = next(
+        (hook for _, _, hook in hooks if hook["gateway"] == USUAL), hooks[0][2] if hooks else None
+    )
     if usual is not None:
         found["WEBHOOK_URL"] = usual["url"]
     for slug, name, hook in hooks:

@@ -1,6 +1,8 @@
-"""What `sinal up` prints once it is up: where everything is, and two commands that work as they stand.
+"""What `sinal up` prints once it is up: where everything is, and two commands that work as they
+stand.
 
-Lines fit into 80 columns; what would be longer, such as a webhook's URL, stands in the file to source.
+Lines fit into 80 columns; what would be longer, such as a webhook's URL, stands in the file to
+source.
 """
 
 from __future__ import annotations
@@ -43,13 +45,25 @@ def lines(ready: Ready, plans: Sequence[TenantPlan], folder: Path) -> list[str]:
     told += _tenants(ready)
     chosen = first_try(plans, ready)
     if not chosen:
-        return [*told, "", "No tenant has a funnel: start with --file examples, or with your manifests."]
-    told += ["", "Try a visit, in another terminal:", "", f"  . {shown}/{FILE}", *(f"  {line}" for line in _VISIT)]
+        return [
+            *told,
+            "",
+            "No tenant has a funnel: start with --file examples, or with your manifests.",
+        ]
+    told += [
+        "",
+        "Try a visit, in another terminal:",
+        "",
+        f"  . {shown}/{FILE}",
+        *(f"  {line}" for line in _VISIT),
+    ]
     return [*told, "", "What became of it:", "", "  sinal events list --limit 1"]
 
 
 def first_try(plans: Sequence[TenantPlan], ready: Ready) -> dict[str, str]:
-    """Variables of the visit to try: a funnel that sends to a destination and sells, and a page that it admits."""
+    """Variables of the visit to try: a funnel that sends to a destination and sells, and a page
+    that it admits.
+    """
     found = [(plan, funnel) for plan in plans for funnel in plan.funnels]
     if not found:
         return {}
@@ -75,7 +89,9 @@ def _host(funnel: FunnelPlan) -> str:
     named = next((host for host in funnel.landing_hosts if "*" not in host), None)
     if named is not None:
         return named
-    return next((host.replace("*", "www") for host in funnel.landing_hosts), f"{funnel.name}.example")
+    return next(
+        (host.replace("*", "www") for host in funnel.landing_hosts), f"{funnel.name}.example"
+    )
 
 
 def _tenants(ready: Ready) -> list[str]:
@@ -84,11 +100,16 @@ def _tenants(ready: Ready) -> list[str]:
     for slug, tenant in ready["tenants"].items():
         told += ["", slug]
         told += [f"  funnel    {name}" for name in tenant["funnels"]]
-        told += [f"  webhook   {name:<18} ${names[hook['url']]}" for name, hook in tenant["webhooks"].items()]
+        told += [
+            f"  webhook   {name:<18} ${names[hook['url']]}"
+            for name, hook in tenant["webhooks"].items()
+        ]
     return told
 
 
 def short(folder: Path) -> str:
-    """The folder as one would type it from here, always with a slash before `env`, as `.` wants it."""
+    """The folder as one would type it from here, always with a slash before `env`, as `.`
+    wants it.
+    """
     here = os.path.relpath(folder)
     return here if not here.startswith("..") else str(folder)

@@ -1,4 +1,6 @@
-"""The log of a running `sinal up`: everything in a file of the data folder, headlines on the terminal."""
+"""The log of a running `sinal up`: everything in a file of the data folder, headlines on the
+terminal.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Ports of ingest, API, sandbox and metrics: chosen once for a data folder, kept there, and whoever holds one is named.
+"""Ports of ingest, API, sandbox and metrics: chosen once for a data folder, kept there, and whoever
+holds one is named.
 
-Webhook URLs hold ingest's port and stand in gateways' panels, so a port that was used is never changed without a word.
-Nobody has the port of metrics written down: where it is taken, another does.
+Webhook URLs hold ingest's port and stand in gateways' panels, so a port that was used is never
+changed without a word. Nobody has the port of metrics written down: where it is taken, another
+does.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose(folder: Path, wanted: int | None, *, first: int = FIRST) -> Choice:
-    """Ports for the stack of a folder: the wanted ones, else those it had, else 8080 ff., else the next free four.
+    """Ports for the stack of a folder: the wanted ones, else those it had, else 8080 ff., else the
+    next free four.
 
     Raises PortError.
     """
@@ -64,16 +67,25 @@ def choose(folder: Path, wanted: int | None, *, first: int = FIRST) -> Choice:
         return Choice(asked(wanted))
     kept = remembered(folder)
     if kept is not None:
-        way_out = "this folder's webhook URLs have it. Stop that process, or choose others with --port"
-        return Choice(_with_metrics(_usable(kept._replace(metrics=0), way_out=way_out), kept.metrics))
+        way_out = (
+            "this folder's webhook URLs have it. Stop that process, or choose others with --port"
+        )
+        return Choice(
+            _with_metrics(_usable(kept._replace(metrics=0), way_out=way_out), kept.metrics)
+        )
     taken = next((port for port in Ports.from_first(first) if not free(port)), None)
     if taken is None:
         return Choice(Ports.from_first(first))
     for start in range(first + STEP, LAST - STEP, STEP):
         ports = Ports.from_first(start)
         if all(map(free, ports)):
-            return Choice(ports, f"Port {taken} is taken{by(taken)}: using {start} to {start + 3}, now and later.")
-    raise PortError(f"port {taken} is taken{by(taken)}, and no other four in a row are free: choose with --port")
+            return Choice(
+                ports,
+                f"Port {taken} is taken{by(taken)}: using {start} to {start + 3}, now and later.",
+            )
+    raise PortError(
+        f"port {taken} is taken{by(taken)}, and no other four in a row are free: choose with --port"
+    )
 
 
 def asked(first: int) -> Ports:
@@ -87,7 +99,10 @@ def remember(folder: Path, ports: Ports) -> None:
 
 
 def remembered(folder: Path) -> Ports | None:
-    """The ports that the folder had before; None for a new one. Raises PortError for a file that is something else."""
+    """The ports that the folder had before; None for a new one.
+
+    Raises PortError for a file that is something else.
+    """
     path = folder / "ports.json"
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
@@ -99,7 +114,10 @@ def remembered(folder: Path) -> Ports | None:
 
 
 def by(port: int) -> str:
-    """` by process 123 (python3)` of who listens there, as far as this user may know; else empty."""
+    """` by process 123 (python3)` of who listens there, as far as this user may know.
+
+    Else empty.
+    """
     sockets = _listening(port)
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
@@ -112,7 +130,9 @@ def by(port: int) -> str:
 
 def _in_range(first: int) -> Ports:
     if not 1 <= first <= LAST - 3:
-        raise PortError(f"--port {first}: must be 1 to {LAST - 3}; API, sandbox and metrics take the next three")
+        raise PortError(
+            f"--port {first}: must be 1 to {LAST - 3}; API, sandbox and metrics take the next three"
+        )
     return Ports.from_first(first)
 
 
@@ -126,7 +146,9 @@ def _usable(ports: Ports, *, way_out: str) -> Ports:
     for port in ports:
         trouble = _trouble(port)
         if trouble in (errno.EACCES, errno.EPERM):
-            raise PortError(f"port {port} needs root, as all below 1024 do: choose a higher one with --port")
+            raise PortError(
+                f"port {port} needs root, as all below 1024 do: choose a higher one with --port"
+            )
         if trouble:
             raise PortError(f"port {port} is taken{by(port)}: {way_out}")
     return ports

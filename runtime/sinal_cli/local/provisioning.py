@@ -1,4 +1,6 @@
-"""The operator of a laptop: as over files anywhere, and it tells its terminal and its statuses what it does."""
+"""The operator of a laptop: as over files anywhere, and it tells its terminal and its statuses what
+it does.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ class LocalProvisioning(FileProvisioning):
         webhook_url: Callable[[str, str], str],
         on_change: Callable[[], None],
     ) -> None:
-        """`webhook_url` is of a tenant's slug and an integration's name; `on_change` hears of plans that are others."""
+        """`webhook_url` is of a tenant's slug and an integration's name.
+
+        `on_change` hears of plans that are others.
+        """
         super().__init__(
             nats_url,
             keyring,
@@ -52,7 +57,12 @@ class LocalProvisioning(FileProvisioning):
             departures=departures,
             reserved=reserved,
         )
-        self._statuses, self._say, self._webhook_url, self._on_change = statuses, say, webhook_url, on_change
+        self._statuses, self._say, self._webhook_url, self._on_change = (
+            statuses,
+            say,
+            webhook_url,
+            on_change,
+        )
         self._board: StatusFeed | None = None
         self._applied: Declared | None = None  # what the broker has; None before it has anything
         self._troubled = Declared()
@@ -72,7 +82,9 @@ class LocalProvisioning(FileProvisioning):
     def note_refused(self, error: InvalidManifests) -> None:
         """Say each mistake."""
         self._statuses.refused = tuple(map(str, error.errors))
-        self._say("refused", "\n".join((*self._statuses.refused, "What was declared before goes on.")))
+        self._say(
+            "refused", "\n".join((*self._statuses.refused, "What was declared before goes on."))
+        )
         self._retell()
 
     def note_read(self) -> None:
@@ -89,13 +101,18 @@ class LocalProvisioning(FileProvisioning):
         for slug in news.leaving:
             self._say(
                 "leaving",
-                f"Tenant {slug}: its manifest is gone; in {self._departures.grace_s:.0f} s its webhooks end.\n"
+                f"Tenant {slug}: its manifest is gone; in {self._departures.grace_s:.0f} s its "
+                "webhooks end.\n"
                 "Put it back to keep it; a start with --grace 0 ends it at once.",
             )
         for slug in news.stayed:
-            self._say("stayed", f"Tenant {slug}: its manifest is back, and nothing has happened to it")
+            self._say(
+                "stayed", f"Tenant {slug}: its manifest is back, and nothing has happened to it"
+            )
         for slug in news.ended:
-            self._say("ended", f"Tenant {slug}: its webhooks answer 404 from now on; its history is kept")
+            self._say(
+                "ended", f"Tenant {slug}: its webhooks answer 404 from now on; its history is kept"
+            )
 
     def note_waiting(self, why: str) -> None:
         """Say it once."""
@@ -103,7 +120,9 @@ class LocalProvisioning(FileProvisioning):
 
     def note_provisioned(self) -> None:
         """Say what was applied since the last time."""
-        self._active = {plan.slug: plan for plan in self.declared.compilation.plans if self._is_ready(plan.slug)}
+        self._active = {
+            plan.slug: plan for plan in self.declared.compilation.plans if self._is_ready(plan.slug)
+        }
         if self._applied is not None:
             for verb, what in changes.between(self._applied, self.declared):
                 self._say(verb, what + (self._url_of(what) if verb == "added" else ""))

@@ -1,4 +1,6 @@
-"""The embedded services of one stack, started and stopped together, and started again when one dies."""
+"""The embedded services of one stack, started and stopped together, and started again when one
+dies.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from sinal_cli.local.bulletin import Say
 from sinal_core.aio.backoff import NONE, Backoff
 
 LOOK_S = 0.2
-PAUSE = Backoff(base_s=0.5, cap_s=30.0, jitter=NONE)  # between two starts of a service that keeps ending
+# between two starts of a service that keeps ending
+PAUSE = Backoff(base_s=0.5, cap_s=30.0, jitter=NONE)
 MANY, WITHIN_S = 5, 120.0  # ends in so short a time are a fault that a person must look at
 
 
@@ -25,7 +28,9 @@ class Services:
 
     def __init__(self, instance: Instance, *, sandbox_port: int | None) -> None:
         folder, log, secrets = instance.folder, instance.log, instance.secrets
-        self.postgres = Postgres(folder / "postgres", password=secrets.postgres, log=log("postgres"))
+        self.postgres = Postgres(
+            folder / "postgres", password=secrets.postgres, log=log("postgres")
+        )
         self.nats = Nats(folder / "nats", password=secrets.nats, log=log("nats"))
         self.redis = Redis(folder / "redis", password=secrets.redis, log=log("redis"))
         self.sandbox: Sandbox | None = None
@@ -74,7 +79,10 @@ class Watch:
                 await self._bring_back(service, ends)
 
     async def _bring_back(self, service: Managed, ends: deque[float]) -> None:
-        """Start until it stays; the first failure may be its own children's, who have not noticed yet."""
+        """Start until it stays.
+
+        The first failure may be its own children's, who have not noticed yet.
+        """
         clock = asyncio.get_running_loop().time
         who, log, failures = f"{service.name} (pid {service.pid}) {service.end}", service.log, 0
         while True:
@@ -86,7 +94,9 @@ class Watch:
                 await service.stop()
                 failures += 1
                 if failures == 2:
-                    self._say("ended", f"{who} and does not start: tried again and again\nsee {log}")
+                    self._say(
+                        "ended", f"{who} and does not start: tried again and again\nsee {log}"
+                    )
             else:
                 break
         self._say("restarted", f"{who}: started again")
@@ -96,6 +106,8 @@ class Watch:
 
 
 def pause_s(ends: Sequence[float]) -> float:
-    """How long to wait before a start: not at all after the first end in a while, then twice as long each time."""
+    """How long to wait before a start: not at all after the first end in a while, then twice as
+    long each time.
+    """
     recent = sum(1 for at in ends if ends[-1] - at < WITHIN_S)
     return 0.0 if recent == 1 else PAUSE.full_s(recent - 1)

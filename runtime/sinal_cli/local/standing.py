@@ -1,4 +1,6 @@
-"""`sinal status`: what a running stack declares, as `kubectl sinal status` shows a cluster, with webhook URLs."""
+"""`sinal status`: what a running stack declares, as `kubectl sinal status` shows a cluster, with
+webhook URLs.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,23 @@ from sinal_cli.local.statuses import FILE
 
 
 def status(folder: Path, out: Output) -> int:
-    """A table, or JSON lines; 1 when something is not ready, refused or leaving. Raises NoTarget without a stack."""
+    """A table, or JSON lines; 1 when something is not ready, refused or leaving.
+
+    Raises NoTarget without a stack.
+    """
     said = _said(folder)
-    urls = {_key(item): item["status"]["webhookURL"] for item in said["items"] if "webhookURL" in item["status"]}
+    urls = {
+        _key(item): item["status"]["webhookURL"]
+        for item in said["items"]
+        if "webhookURL" in item["status"]
+    }
     rows = [row | {"webhook_url": urls.get(_of(row))} for row in arranged(said["items"])]
-    tabled(rows, out, everywhere=False, empty="nothing is declared: start with `sinal up --file examples`")
+    tabled(
+        rows,
+        out,
+        everywhere=False,
+        empty="nothing is declared: start with `sinal up --file examples`",
+    )
     if not out.lines:
         _beneath(rows, said, out)
     good = all(row["ready"] == "True" for row in rows)
@@ -29,12 +43,16 @@ def status(folder: Path, out: Output) -> int:
 
 def _said(folder: Path) -> dict[str, Any]:
     try:
-        said: dict[str, Any] = msgspec.json.decode((folder / FILE).read_bytes(), type=dict[str, Any])
+        said: dict[str, Any] = msgspec.json.decode(
+            (folder / FILE).read_bytes(), type=dict[str, Any]
+        )
         os.kill(said["pid"], 0)
     except PermissionError:
         raise NoTarget(f"{folder} is somebody else's: run this as its owner") from None
     except (OSError, msgspec.MsgspecError):
-        raise NoTarget(f"no stack runs on {folder}: start one with `sinal up`, or give its --data") from None
+        raise NoTarget(
+            f"no stack runs on {folder}: start one with `sinal up`, or give its --data"
+        ) from None
     return said
 
 

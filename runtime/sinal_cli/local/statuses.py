@@ -1,16 +1,19 @@
-"""The statuses that the operator writes in a cluster, of the objects in files: `<data>/status.json` of a running stack.
+"""The statuses that the operator writes in a cluster, of the objects in files: `<data>/status.json`
+of a running stack.
 
 The file is a list as `kubectl get -o json` gives it, so that who shows one can show the other:
 
     {"version": 1, "pid": 123,
-     "items": [{"apiVersion", "kind", "metadata": {"namespace", "name", "uid", "generation"}, "spec", "status"}],
-     "refused": ["file:line: Kind ns/name: field: message"],   mistakes in files: what was declared before goes on
-     "leaving": [{"tenant": "loja", "endsAt": "2026-11-30T12:00:00Z"}]}
+     "items": [{"apiVersion", "kind", "metadata": {"namespace", "name", "uid", "generation"},
+     "spec", "status"}], "refused": ["file:line: Kind ns/name: field: message"],   mistakes in
+     files: what was declared before goes on "leaving": [{"tenant": "loja", "endsAt":
+     "2026-11-30T12:00:00Z"}]}
 
-`status` has `conditions` (Ready, Provisioned, …, each with `status`, `reason`, `message`), `webhookURL` of a
-GatewayIntegration, `publicKey` of a Funnel, `alsoTaken` of both after a rotation of the mint key, and the figures that
-docs/operators/operator.md lists. The file is its owner's alone, written whole when something differs, and gone
-when the stack stops; after a crash its `pid` is nobody's.
+`status` has `conditions` (Ready, Provisioned, …, each with `status`, `reason`, `message`),
+`webhookURL` of a GatewayIntegration, `publicKey` of a Funnel, `alsoTaken` of both after a rotation
+of the mint key, and the figures that docs/operators/operator.md lists. The file is its owner's
+alone, written whole when something differs, and gone when the stack stops; after a crash its `pid`
+is nobody's.
 """
 
 from __future__ import annotations
@@ -81,7 +84,10 @@ class Statuses:
         self._file.unlink(missing_ok=True)
 
     def _look(self, manifest: Manifest) -> Seen:
-        """The object with what was said of it before; a generation more where it is declared otherwise."""
+        """The object with what was said of it before.
+
+        A generation more where it is declared otherwise.
+        """
         key = (manifest.kind, manifest.namespace, manifest.name)
         before = self._seen.get(key)
         declared = spec(manifest)
@@ -106,7 +112,9 @@ class Statuses:
             "pid": os.getpid(),
             "items": [_item(one) for one in self._seen.values()],
             "refused": self.refused,
-            "leaving": [{"tenant": one.tenant.slug, "endsAt": _moment(one.ends_at)} for one in leaving],
+            "leaving": [
+                {"tenant": one.tenant.slug, "endsAt": _moment(one.ends_at)} for one in leaving
+            ],
         }
         text = msgspec.json.encode(body)
         if text != self._written:
@@ -120,7 +128,9 @@ def _judged(seen: Seen, world: World, now: datetime) -> Seen:
     if judgement is None:
         return seen
     changed = {**seen.status, **patch(seen, judgement, now=now)}
-    return replace(seen, status={name: value for name, value in changed.items() if value is not None})
+    return replace(
+        seen, status={name: value for name, value in changed.items() if value is not None}
+    )
 
 
 def _item(seen: Seen) -> dict[str, Any]:
@@ -128,7 +138,12 @@ def _item(seen: Seen) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": kind,
-        "metadata": {"namespace": namespace, "name": name, "uid": seen.uid, "generation": seen.generation},
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "uid": seen.uid,
+            "generation": seen.generation,
+        },
         "spec": seen.spec,
         "status": seen.status,
     }

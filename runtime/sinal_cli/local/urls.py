@@ -1,4 +1,6 @@
-"""Addresses that a person gives to `sinal up`: of the Graph API, and of ingest as the world reaches it."""
+"""Addresses that a person gives to `sinal up`: of the Graph API, and of ingest as the world reaches
+it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Roles of the platform: what each is made of. A role starts and stops as a whole; its parts are wired here only."""
+"""Roles of the platform: what each is made of.
+
+A role starts and stops as a whole; its parts are wired here only.
+"""
 
 from __future__ import annotations
 
@@ -21,4 +24,13 @@ DATA_PLANE: dict[str, Callable[[Settings, Keyring], Role]] = {
     "housekeeping": Housekeeping,
 }
 
-__all__ = ["DATA_PLANE", "Api", "Dispatch", "Housekeeping", "Ingest", "Match", "Role", "reserved_hosts"]
+__all__ = [
+    "DATA_PLANE",
+    "Api",
+    "Dispatch",
+    "Housekeeping",
+    "Ingest",
+    "Match",
+    "Role",
+    "reserved_hosts",
+]

@@ -41,7 +41,9 @@ class MetricsAdapter(Keyless):
         settings = self._settings
         self._nats = await self._bus("sinal-metrics-adapter", wait_s=CONNECT_S)
         source = DepthSource(self._nats)
-        server = HttpServer(plain_http.build(source, self._standing), host=settings.host, port=settings.port)
+        server = HttpServer(
+            plain_http.build(source, self._standing), host=settings.host, port=settings.port
+        )
         await server.start()
         self._stack.push_async_callback(server.stop)
         self.url = server.url
@@ -75,7 +77,9 @@ class MetricsAdapter(Keyless):
         self._stack.push_async_callback(cluster.close)
         access = Access(cluster)
         listener = TlsListener(
-            Api(access, source, ready=self._ready).build(), host=settings.host, port=settings.adapter_port
+            Api(access, source, ready=self._ready).build(),
+            host=settings.host,
+            port=settings.adapter_port,
         )
 
         def present(pair: Pair, front: FrontProxy) -> None:
@@ -99,7 +103,10 @@ class MetricsAdapter(Keyless):
         return self._standing().ready
 
     def _standing(self) -> AdapterHealth:
-        """It works without the broker, for the API server's sake; not without a certificate, nor beside another."""
+        """It works without the broker, for the API server's sake.
+
+        Not without a certificate, nor beside another.
+        """
         from sinal_metrics_adapter.plain_http import AdapterHealth
 
         nats = self._nats is not None and self._nats.connected

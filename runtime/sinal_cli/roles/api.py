@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 5  # of each login
 _NOT_BOUND = (
-    "PostgreSQL can't keep a tenant's key to that tenant's rows: the role sinal_api is missing, or this login may not "
+    "PostgreSQL can't keep a tenant's key to that tenant's rows: the role sinal_api is missing, or "
+    "this login may not "
     "take it. Make and grant it (docs/operators/install.md, The API's own login), or set "
     "SINAL_API_WITHOUT_ROW_SECURITY=true"
 )
@@ -36,7 +37,9 @@ class Api(Base):
 
         settings = self._settings
         self._trace("sinal-api")
-        database = await self._database(settings.database_url, tenants=self._login(), max_size=CONNECTIONS)
+        database = await self._database(
+            settings.database_url, tenants=self._login(), max_size=CONNECTIONS
+        )
         if not (database.binds_tenants or settings.api_without_row_security):
             raise BadSettings(_NOT_BOUND)
         bus, plans = await self._bus_and_plans("sinal-api", database=database)
@@ -76,11 +79,15 @@ class Api(Base):
         from sinal_hub.services import dependencies as checked
 
         return (
-            await super().standing() if self._leaving is None else await checked.standing(self._checks, self._leaving)
+            await super().standing()
+            if self._leaving is None
+            else await checked.standing(self._checks, self._leaving)
         )
 
     async def stop(self) -> None:
-        """Be unready as long as load balancers need, end streams, finish requests under way, release everything."""
+        """Be unready as long as load balancers need, end streams, finish requests under way,
+        release everything.
+        """
         if self._leaving is not None:
             self._leaving.drain()
             await asyncio.sleep(self._settings.drain_s)

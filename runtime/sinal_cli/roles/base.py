@@ -1,4 +1,6 @@
-"""What a role is, and what all roles share: settings, dependencies, things to release in reverse order."""
+"""What a role is, and what all roles share: settings, dependencies, things to release in reverse
+order.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,9 @@ def _log_failure(run: Run) -> None:
 
 
 class Keyless:
-    """What all roles share: settings, things to release at the end in reverse order, dependencies."""
+    """What all roles share: settings, things to release at the end in reverse order,
+    dependencies.
+    """
 
     role: ClassVar[str] = ""  # as `sinal run` names it
 
@@ -125,7 +129,9 @@ class Keyless:
         return of_answers(await self.readiness())
 
     def observe(self) -> None:
-        """Look at what its metrics tell of this moment: nothing, where each is kept as it changes."""
+        """Look at what its metrics tell of this moment: nothing, where each is kept as it
+        changes.
+        """
 
     async def _bus(self, name: str, *, wait_s: float | None = None) -> Bus:
         """Connected; with `wait_s` after so long at most, and for ever trying."""
@@ -133,7 +139,11 @@ class Keyless:
 
         settings = self._settings
         bus = await Bus.connect(
-            settings.nats_url, name=name, wait_s=wait_s, tracer=self._tracer, authority=settings.nats_authority
+            settings.nats_url,
+            name=name,
+            wait_s=wait_s,
+            tracer=self._tracer,
+            authority=settings.nats_authority,
         )
         self._stack.push_async_callback(bus.close)
 
@@ -144,19 +154,28 @@ class Keyless:
         return bus
 
     def _trace(self, service: str) -> None:
-        """Trace what the role does, where a collector is set; before anything that shall be traced is made."""
+        """Trace what the role does, where a collector is set.
+
+        Before anything that shall be traced is made.
+        """
         from sinal_core.telemetry.tracing import connect
 
-        self._tracer = connect(self._settings.otlp_endpoint, service=service, ratio=self._settings.trace_ratio)
+        self._tracer = connect(
+            self._settings.otlp_endpoint, service=service, ratio=self._settings.trace_ratio
+        )
         if self._tracer is not None:
             self._stack.push_async_callback(self._tracer.close)
 
 
 def reserved_hosts(settings: Settings) -> ReservedHosts:
-    """Hosts that no Tenant may have, the same for the operator that compiles plans and the roles that read them."""
+    """Hosts that no Tenant may have, the same for the operator that compiles plans and the roles
+    that read them.
+    """
     from sinal_crds.hosts import ReservedHosts
 
-    return ReservedHosts.of(settings.public_url, service=settings.routes_service, others=settings.reserved_hosts)
+    return ReservedHosts.of(
+        settings.public_url, service=settings.routes_service, others=settings.reserved_hosts
+    )
 
 
 class Base(Keyless):
@@ -175,7 +194,9 @@ class Base(Keyless):
         """
         from sinal_core.plans import Plans
 
-        bus = await self._bus(name, wait_s=CONNECT_S if cache is not None and cache.exists else None)
+        bus = await self._bus(
+            name, wait_s=CONNECT_S if cache is not None and cache.exists else None
+        )
         gate = None
         if database is not None:
             from sinal_core.nats.departures import DepartureBucket
@@ -183,7 +204,9 @@ class Base(Keyless):
             from sinal_hub.store.plan_owners import OwnersGate
 
             gate = OwnersGate(OwnerStore(database), DepartureBucket(bus))
-        plans = Plans(bus, self._keyring, cache=cache, reserved=reserved_hosts(self._settings), gate=gate)
+        plans = Plans(
+            bus, self._keyring, cache=cache, reserved=reserved_hosts(self._settings), gate=gate
+        )
         await plans.start()
         self._stack.push_async_callback(plans.stop)
         return bus, plans
@@ -196,7 +219,8 @@ class Base(Keyless):
         session: Mapping[str, str] | None = None,
         tenants: str | None = None,
     ) -> Database:
-        """A pool, as soon as PostgreSQL answers and has the tables of this release: roles may start before both.
+        """A pool, as soon as PostgreSQL answers and has the tables of this release: roles may start
+        before both.
 
         With `tenants`, the URL of another login, what is done for a tenant has connections of that.
         """
@@ -205,7 +229,12 @@ class Base(Keyless):
 
         async def connected(url: str, of_tenants: Database | None = None) -> Database:
             return await Database.open(
-                url, max_size=max_size, open_s=OPEN_S, session=session, tenants=of_tenants, tracer=self._tracer
+                url,
+                max_size=max_size,
+                open_s=OPEN_S,
+                session=session,
+                tenants=of_tenants,
+                tracer=self._tracer,
             )
 
         async def opened() -> Database:
@@ -214,7 +243,8 @@ class Base(Keyless):
                 if of_tenants is not None:
                     failed.push_async_callback(of_tenants.close)
                 database = await connected(url.get_secret_value(), of_tenants)
-                failed.push_async_callback(database.close)  # what it found of roles may be other after the migrations
+                # what it found of roles may be other after the migrations
+                failed.push_async_callback(database.close)
                 await require_schema(database)
                 failed.pop_all()
             return database
@@ -227,7 +257,9 @@ class Base(Keyless):
         return database
 
     def _begin_anew_over_another(self, database: Database) -> None:
-        """End, to be started again, once the database is another one: what was remembered of its rows is wrong."""
+        """End, to be started again, once the database is another one: what was remembered of its
+        rows is wrong.
+        """
         from sinal_hub.store.rebuild import birth
 
         born: datetime | None = None
@@ -237,7 +269,8 @@ class Base(Keyless):
             at = await birth(database)
             if born is not None and at is not None and at != born:
                 log.warning("role.begins_anew", why="PostgreSQL lost its data")
-                os.kill(os.getpid(), signal.SIGTERM)  # as the cluster would: it drains, and is started again
+                # as the cluster would: it drains, and is started again
+                os.kill(os.getpid(), signal.SIGTERM)
             born = at or born
 
         background = Background()
@@ -246,7 +279,10 @@ class Base(Keyless):
 
 
 async def _patiently(what: str, work: Callable[[], Awaitable[T]]) -> T:
-    """What the work gives, tried until the store is there; the log says what is waited for, and why."""
+    """What the work gives, tried until the store is there.
+
+    The log says what is waited for, and why.
+    """
     from sinal_core.postgres.errors import StoreUnavailable
 
     while True:

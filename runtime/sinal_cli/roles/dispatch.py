@@ -33,7 +33,9 @@ class Dispatch(Base):
         bus, plans = await self._bus_and_plans("sinal-dispatch", database=database)
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
-        circuits = CircuitStore(database, worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+        circuits = CircuitStore(
+            database, worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        )
         store = DeliveryStore(database)
         recovery = Recovery(
             store,
@@ -42,7 +44,13 @@ class Dispatch(Base):
             try_now=lambda *key: worker.try_now(*key),  # noqa: PLW0108 - made below
         )
         worker = DispatchWorker(
-            store, plans, graph, settings, tracer=self._tracer, circuits=circuits, herald=recovery.told
+            store,
+            plans,
+            graph,
+            settings,
+            tracer=self._tracer,
+            circuits=circuits,
+            herald=recovery.told,
         )
         lanes = Lanes(
             bus,

@@ -31,7 +31,9 @@ class Ingest(Base):
         folder = self._settings.spool_dir
         cache = None if folder is None else PlanCache(folder / "plans.json")
         bus, plans = await self._bus_and_plans("sinal-ingest", cache=cache)
-        server = IngestServer(self._settings, bus, plans, keyring=self._keyring, tracer=self._tracer)
+        server = IngestServer(
+            self._settings, bus, plans, keyring=self._keyring, tracer=self._tracer
+        )
         await server.start()
         self._stack.push_async_callback(server.stop)
         if server.detour is not None:

@@ -49,14 +49,20 @@ class Operator(Base):
 
 
 class ClusterOperator(Base):
-    """Provisions lanes and plans from the custom resources of a cluster; where there is a Lease, as one of several."""
+    """Provisions lanes and plans from the custom resources of a cluster.
+
+    Where there is a Lease, as one of several.
+    """
 
     role = "operator"
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         super().__init__(settings, keyring)
         self._routes = _routes(settings)
-        self._readiness: Callable[[], Mapping[str, bool]] = lambda: {"kubernetes": False, "nats": False}
+        self._readiness: Callable[[], Mapping[str, bool]] = lambda: {
+            "kubernetes": False,
+            "nats": False,
+        }
 
     async def start(self) -> None:
         """Watch; what it waits for is told by readiness."""
@@ -131,5 +137,7 @@ def _vanish() -> None:
 
 
 def operator(settings: Settings, keyring: Keyring, files: Sequence[Path]) -> Role:
-    """From files where there are some, else from the cluster that KUBECONFIG or the pod's account leads to."""
+    """From files where there are some, else from the cluster that KUBECONFIG or the pod's account
+    leads to.
+    """
     return Operator(settings, keyring, files=files) if files else ClusterOperator(settings, keyring)

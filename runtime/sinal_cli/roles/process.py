@@ -1,4 +1,6 @@
-"""One role as a process of its own (`sinal run ROLE`), and what such processes need: a loop, a stop, the schema."""
+"""One role as a process of its own (`sinal run ROLE`), and what such processes need: a loop, a
+stop, the schema.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ _ENOUGH: Mapping[str, frozenset[Part]] = {
 
 
 def run_role(name: str, *, files: Sequence[Path]) -> int:
-    """One role until SIGTERM or Ctrl-C; 2 for an unknown role, missing files, bad settings or a bad keyring."""
+    """One role until SIGTERM or Ctrl-C.
+
+    2 for an unknown role, missing files, bad settings or a bad keyring.
+    """
     from sinal_cli.offline import complain
     from sinal_core.telemetry.logs import configure
 
@@ -45,7 +50,11 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     if name not in known:
         complain(f"unknown role {name!r}; known: {', '.join(known)}")
         return 2
-    return _run_adapter(settings) if name == "metrics-adapter" else _run_with_keyring(name, settings, files)
+    return (
+        _run_adapter(settings)
+        if name == "metrics-adapter"
+        else _run_with_keyring(name, settings, files)
+    )
 
 
 def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> int:
@@ -60,19 +69,30 @@ def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> i
         complain(f"keyring {settings.keyring_file}: {error}; set SINAL_KEYRING_FILE")
         return 2
     if keyring.part not in _ENOUGH.get(name, _OF_THE_RUNTIME):
-        complain(f"keyring {settings.keyring_file}: it is the {keyring.part} part, which is not enough for {name}")
+        complain(
+            f"keyring {settings.keyring_file}: it is the {keyring.part} part, which is not "
+            f"enough for {name}"
+        )
         return 2
     if settings.otlp_endpoint is not None and not installed():
-        complain("SINAL_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install sinal[tracing]")
+        complain(
+            "SINAL_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install sinal[tracing]"
+        )
         return 2
     try:
-        role = operator(settings, keyring, files) if name == "operator" else DATA_PLANE[name](settings, keyring)
+        role = (
+            operator(settings, keyring, files)
+            if name == "operator"
+            else DATA_PLANE[name](settings, keyring)
+        )
     except BadSettings as error:
         complain(str(error))
         return 2
     starting = Starting(role)
     port = settings.port_of_probes if hasattr(role, "url") else settings.port
-    health = HttpServer(build(starting.standing, observe=role.observe), host=settings.host, port=port)
+    health = HttpServer(
+        build(starting.standing, observe=role.observe), host=settings.host, port=port
+    )
     try:
         run_loop(_until_stopped(name, starting, health))
     except (ListenError, BadSettings) as error:
@@ -99,15 +119,22 @@ def _run_adapter(settings: Settings) -> int:
 
 
 class Starting:
-    """A role that starts, and what probes are told of it: nothing is ready before the start is over."""
+    """A role that starts, and what probes are told of it: nothing is ready before the start is
+    over.
+    """
 
     def __init__(self, role: Role) -> None:
         self.role = role
         self._started = False
 
     async def start(self, stop: asyncio.Event) -> bool:
-        """Start, and say whether it has: false where it was stopped while it still waited for what it needs."""
-        starting, stopping = asyncio.ensure_future(self.role.start()), asyncio.ensure_future(stop.wait())
+        """Start, and say whether it has: false where it was stopped while it still waited for what
+        it needs.
+        """
+        starting, stopping = (
+            asyncio.ensure_future(self.role.start()),
+            asyncio.ensure_future(stop.wait()),
+        )
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not starting.done():
@@ -138,14 +165,18 @@ def run_loop(work: Awaitable[None]) -> None:
 
 
 async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """The work's result; None where it was stopped before, and how the work ends that is broken off is no news."""
+    """The work's result.
+
+    None where it was stopped before, and how the work ends that is broken off is no news.
+    """
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     ended = working.done()
     for task in (stopping, working):
         task.cancel()
     await asyncio.wait({working, stopping})
-    # A signal to the whole group ends a child as well that has not left the group yet; its end is then a failure here.
+    # A signal to the whole group ends a child as well that has not left the group yet; its end is
+    # then a failure here.
     failed = working.cancelled() or working.exception() is not None
     return None if stop.is_set() and (failed or not ended) else working.result()
 
@@ -158,7 +189,9 @@ async def _until_stopped(name: str, starting: Starting, health: HttpServer | Non
         if await starting.start(stop):
             gc_tuning.tune()
             probes = getattr(health, "url", None)
-            log.info("role.started", role=name, url=getattr(role, "url", None) or probes, probes=probes)
+            log.info(
+                "role.started", role=name, url=getattr(role, "url", None) or probes, probes=probes
+            )
             await stop.wait()
     finally:
         await role.stop()

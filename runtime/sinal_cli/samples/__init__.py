@@ -1,1 +1,3 @@
-"""Sample deliveries of every gateway, signed as each signs: what `sinal gateways send` plays through the real door."""
+"""Sample deliveries of every gateway, signed as each signs: what `sinal gateways send` plays
+through the real door.
+"""

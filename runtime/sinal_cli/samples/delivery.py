@@ -36,7 +36,10 @@ class Delivery:
 
 
 def delivery(gateway: str, word: str, filling: Filling, secret: Mapping[str, str]) -> Delivery:
-    """A signed sample of this event; raises NoSample. `secret` is what the integration's Secret holds."""
+    """A signed sample of this event; raises NoSample.
+
+    `secret` is what the integration's Secret holds.
+    """
     word, event = sample.find(gateway, word)
     sample.check_order(gateway, filling.order)
     keys = registry()[gateway].SECRET_KEYS
@@ -68,7 +71,9 @@ def _kiwify(body: bytes, key: str) -> Proof:
 
 def _stripe(body: bytes, key: str) -> Proof:
     stamp = str(int(time.time()))
-    return {"Stripe-Signature": f"t={stamp},v1={_hmac(key, stamp.encode() + b'.' + body).hex()}"}, {}
+    return {
+        "Stripe-Signature": f"t={stamp},v1={_hmac(key, stamp.encode() + b'.' + body).hex()}"
+    }, {}
 
 
 def _base64(header: str) -> Callable[[bytes, str], Proof]:
@@ -84,7 +89,10 @@ def _mercadopago(body: bytes, key: str) -> Proof:
     stamp, request = str(int(time.time())), f"sample-{subject}"
     manifest = f"id:{subject};request-id:{request};ts:{stamp};"
     signature = f"ts={stamp},v1={_hmac(key, manifest.encode()).hex()}"
-    return {"X-Signature": signature, "X-Request-Id": request}, {"data.id": subject, "type": "payment"}
+    return {"X-Signature": signature, "X-Request-Id": request}, {
+        "data.id": subject,
+        "type": "payment",
+    }
 
 
 def _pagbank(body: bytes, key: str) -> Proof:

@@ -1,9 +1,9 @@
 """A gateway's sample: captured bodies with places to fill, and the events that its panel offers.
 
-`payloads/<gateway>.json` holds `order` (the form of an order's number: `#` a digit, `?` a capital letter or digit, `*`
-a letter or digit, or `uuid`), `bodies` by name, and `events` by the gateway's own word: what Sinal makes of it
-(`kind`), its `body`, and what it has otherwise (`set`, by path). A place is `$name`, one of `Filling.places`; alone it
-keeps its type.
+`payloads/<gateway>.json` holds `order` (the form of an order's number: `#` a digit, `?` a capital
+letter or digit, `*` a letter or digit, or `uuid`), `bodies` by name, and `events` by the gateway's
+own word: what Sinal makes of it (`kind`), its `body`, and what it has otherwise (`set`, by path). A
+place is `$name`, one of `Filling.places`; alone it keeps its type.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-SAO_PAULO = ZoneInfo("America/Sao_Paulo")  # gateways of a country without summer time write local time
+# gateways of a country without summer time write local time
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 _CAPITALS = string.digits + string.ascii_uppercase
 _LETTERS = string.digits + string.ascii_letters
 _PLACE = re.compile(r"\$([a-z_]+)")
@@ -32,11 +33,16 @@ _FORMS = {"#": string.digits, "?": _CAPITALS, "*": _LETTERS}
 
 
 class NoSample(ValueError):
-    """There is no such gateway or event, or its orders have another form; the message lists what there is."""
+    """There is no such gateway or event, or its orders have another form.
+
+    The message lists what there is.
+    """
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One event of a gateway: its normalised kind, its body, and what it says otherwise, by path."""
+    """One event of a gateway: its normalised kind, its body, and what it says otherwise, by
+    path.
+    """
 
     kind: str
     body: str
@@ -78,7 +84,9 @@ class Filling:
         seconds = int(self.now.timestamp())
         return {
             "order": self.order,
-            "order_number": int(self.order) if self.order.isascii() and self.order.isdigit() else self.order,
+            "order_number": int(self.order)
+            if self.order.isascii() and self.order.isdigit()
+            else self.order,
             "order_hex": whose[:24],
             "uuid": str(uuid.UUID(digest[:32])),
             "hex": digest[:16],
@@ -105,12 +113,21 @@ class Filling:
 def sampled() -> Mapping[str, Gateway]:
     """Every gateway with samples, by name."""
     folder = resources.files(__package__) / "payloads"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
-    return {file.name.removesuffix(".json"): msgspec.json.decode(file.read_bytes(), type=Gateway) for file in files}
+    files = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".json")),
+        key=lambda file: file.name,
+    )
+    return {
+        file.name.removesuffix(".json"): msgspec.json.decode(file.read_bytes(), type=Gateway)
+        for file in files
+    }
 
 
 def find(gateway: str, event: str | None = None) -> tuple[str, Event]:
-    """An event by the gateway's word or by its normalised kind, without one the first; raises NoSample."""
+    """An event by the gateway's word or by its normalised kind, without one the first.
+
+    Raises NoSample.
+    """
     known = sampled().get(gateway)
     if known is None:
         raise NoSample(f"no samples of a gateway {gateway!r}; there are: {', '.join(sampled())}")
@@ -135,7 +152,9 @@ def fresh_order(gateway: str) -> str:
 
 def check_order(gateway: str, order: str) -> None:
     """Raises NoSample for an order that the gateway could not send."""
-    if sampled()[gateway].numbered and not (order.isascii() and order.isdigit() and len(order) <= 18):
+    if sampled()[gateway].numbered and not (
+        order.isascii() and order.isdigit() and len(order) <= 18
+    ):
         raise NoSample(f"{gateway} numbers its orders: give at most 18 digits, not {order!r}")
 
 

@@ -1,4 +1,6 @@
-"""`sinal gateways send`: a signed sample through the door of an integration, and how to follow what becomes of it."""
+"""`sinal gateways send`: a signed sample through the door of an integration, and how to follow what
+becomes of it.
+"""
 
 from __future__ import annotations
 
@@ -79,12 +81,16 @@ def send(wanted: Wanted, out: Output) -> int:
         stack = _stack(wanted.data or DATA) if wanted.url is None else {}
         door = Door(None, None, wanted.url) if wanted.url else _door(stack, wanted)
         sent = delivery(wanted.gateway, word, _filling(wanted, order), _secret(stack, door, wanted))
-        answer = httpx.post(sent.url(door.url), content=sent.body, headers=sent.headers, timeout=TIMEOUT_S)
+        answer = httpx.post(
+            sent.url(door.url), content=sent.body, headers=sent.headers, timeout=TIMEOUT_S
+        )
     except (NoSample, NoDoor) as error:
         complain(str(error))
         return 2
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        complain(f"nobody answers at the webhook's URL ({type(error).__name__}): is the stack running?")
+        complain(
+            f"nobody answers at the webhook's URL ({type(error).__name__}): is the stack running?"
+        )
         return 2
     said = {
         "gateway": wanted.gateway, "event": word, "kind": event.kind, "order_id": order, "tenant": door.tenant,
@@ -97,7 +103,10 @@ def send(wanted: Wanted, out: Output) -> int:
 
 
 def _settled(stack: dict[str, Any], answer: Any) -> dict[str, Any] | None:
-    """The outcome of the event once it has one, as the stack's operations API tells; None after a while without."""
+    """The outcome of the event once it has one, as the stack's operations API tells.
+
+    None after a while without.
+    """
     ids = [event["id"] for event in answer.get("events", [])] if isinstance(answer, dict) else []
     if not ids or "api" not in stack:
         return None
@@ -116,18 +125,23 @@ def _filling(wanted: Wanted, order: str) -> Filling:
     fresh = secrets.token_hex(4)
     phone = "".join(char for char in wanted.phone or "" if char.isdigit()).removeprefix("55")
     if wanted.phone is not None and len(phone) not in (10, 11):
-        raise NoDoor(f"--phone: give area code and number, such as 11987654321, not {wanted.phone!r}")
+        raise NoDoor(
+            f"--phone: give area code and number, such as 11987654321, not {wanted.phone!r}"
+        )
     filling = Filling(order=order, event="", email=wanted.email or f"maria.{fresh}@example.com")
     return replace(filling, phone=phone or f"119{secrets.randbelow(10**8):08}", click=wanted.click)
 
 
 def _stack(folder: Path) -> dict[str, Any]:
     try:
-        stack: dict[str, Any] = msgspec.json.decode(ready_of(folder).read_bytes(), type=dict[str, Any])
+        stack: dict[str, Any] = msgspec.json.decode(
+            ready_of(folder).read_bytes(), type=dict[str, Any]
+        )
         return stack
     except (OSError, msgspec.MsgspecError):
         raise NoDoor(
-            f"no stack runs on {folder}: start one with `sinal up`, give its folder with --data, or give an "
+            f"no stack runs on {folder}: start one with `sinal up`, give its folder with --data, "
+            "or give an "
             "integration's --url and --secret"
         ) from None
 
@@ -148,11 +162,19 @@ def _door(stack: dict[str, Any], wanted: Wanted) -> Door:
     if len(fits) == 1:
         return fits[0]
     if fits:
-        named = ", ".join(f"--tenant {door.tenant} --integration {door.integration}" for door in fits)
+        named = ", ".join(
+            f"--tenant {door.tenant} --integration {door.integration}" for door in fits
+        )
         raise NoDoor(f"several integrations of {wanted.gateway} fit: say which, {named}")
-    there = ", ".join(f"{door.integration} ({gateway}, tenant {door.tenant})" for gateway, door in doors) or "none"
+    there = (
+        ", ".join(
+            f"{door.integration} ({gateway}, tenant {door.tenant})" for gateway, door in doors
+        )
+        or "none"
+    )
     raise NoDoor(
-        f"no such integration of {wanted.gateway} in this stack; there are: {there}. Declare one, as in "
+        f"no such integration of {wanted.gateway} in this stack; there are: {there}. Declare one, "
+        "as in "
         "examples/gateways.yaml: a GatewayIntegration and the Secret that it names"
     )
 
@@ -175,7 +197,8 @@ def _secret(stack: dict[str, Any], door: Door, wanted: Wanted) -> Mapping[str, s
             if values.get(key):
                 return values
     raise NoDoor(
-        f"the Secret of integration {door.integration or wanted.gateway} was not found; {wanted.gateway} signs with "
+        f"the Secret of integration {door.integration or wanted.gateway} was not found; "
+        f"{wanted.gateway} signs with "
         f"its key {key!r}: give the manifests with --file, or the value with --secret"
     )
 
@@ -194,7 +217,12 @@ def _tell(out: Output, said: dict[str, Any]) -> None:
     answer = said["answer"] if isinstance(said["answer"], dict) else {"detail": said["answer"]}
     facts = [("order", escape(said["order_id"])), ("integration", escape(whose))]
     for event in answer.get("events", []):
-        facts.append(("event", event["id"] + (", seen before: it counts once" if event.get("duplicate") else "")))
+        facts.append(
+            (
+                "event",
+                event["id"] + (", seen before: it counts once" if event.get("duplicate") else ""),
+            )
+        )
     if said.get("outcome"):
         facts.append(("outcome", outcome(said["outcome"])))
     out.record(facts)
@@ -208,7 +236,11 @@ def _next(said: dict[str, Any], answer: dict[str, Any]) -> str:
     if answer.get("quarantined"):
         return "Kept in quarantine: `sinal quarantine list` says why."
     if said["kind"] == "ignored":
-        return "This gateway's notices hold only an id: Sinal asks the gateway's API for the sale, with your token."
+        return (
+            "This gateway's notices hold only an id: Sinal asks the gateway's API for the "
+            "sale, "
+            "with your token."
+        )
     return f"Follow it: sinal explain {said['order_id']}"
 
 

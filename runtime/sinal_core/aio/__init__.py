@@ -1,1 +1,3 @@
-"""Concurrency that several rooms need: joining small calls, sharing one read, pacing periodic work."""
+"""Concurrency that several rooms need: joining small calls, sharing one read, pacing periodic
+work.
+"""

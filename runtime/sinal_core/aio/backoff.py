@@ -1,7 +1,9 @@
-"""How long to wait before the next try: twice as long after each failure, up to a cap, and spread by jitter.
+"""How long to wait before the next try: twice as long after each failure, up to a cap, and spread
+by jitter.
 
-Jitter keeps those that failed together from coming back together. `FULL` spreads best; `EQUAL` never waits less than
-half, for what must not be tried again at once. Each place of use keeps its own times as a constant.
+Jitter keeps those that failed together from coming back together. `FULL` spreads best; `EQUAL`
+never waits less than half, for what must not be tried again at once. Each place of use keeps its
+own times as a constant.
 """
 
 from __future__ import annotations
@@ -33,14 +35,19 @@ FULL = Jitter(0.0, 1.0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backoff:
-    """The full wait is `base_s` after the first failure, doubles with each further one and ends at `cap_s`."""
+    """The full wait is `base_s` after the first failure, doubles with each further one and ends at
+    `cap_s`.
+    """
 
     base_s: float
     cap_s: float
     jitter: Jitter = FULL
 
     def full_s(self, failures: int) -> float:
-        """The wait without jitter after that many failures in a row; fewer than one count as one."""
+        """The wait without jitter after that many failures in a row.
+
+        Fewer than one count as one.
+        """
         doublings = min(max(failures, 1) - 1, _MOST_DOUBLINGS)
         return float(min(self.cap_s, self.base_s * 2**doublings))
 

@@ -1,8 +1,10 @@
-"""Circuit breaker: stops asking a service that cannot answer, and finds out by itself when it can again.
+"""Circuit breaker: stops asking a service that cannot answer, and finds out by itself when it can
+again.
 
-Closed: requests pass. Open: none does until a time. Half open: one probe at a time passes, its outcome decides. A run
-of failures opens it with a delay that grows with every failed probe; what a person must put right opens it at once.
-Time is the caller's monotonic clock, given to each method, so that nothing here waits.
+Closed: requests pass. Open: none does until a time. Half open: one probe at a time passes, its
+outcome decides. A run of failures opens it with a delay that grows with every failed probe; what a
+person must put right opens it at once. Time is the caller's monotonic clock, given to each method,
+so that nothing here waits.
 """
 
 from __future__ import annotations
@@ -32,13 +34,16 @@ class Policy:
     base_s: float
     cap_s: float
     jitter: Jitter = EQUAL  # a breaker that could open for no time would not be open
-    pause_base_s: float | None = None  # after what a person must put right; None: as after a failure
+    # after what a person must put right; None: as after a failure
+    pause_base_s: float | None = None
     probe_timeout_s: float = 60.0  # a probe that was never reported is given up
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A breaker that is not closed: what opened it, and from when on it may be tried (monotonic seconds)."""
+    """A breaker that is not closed: what opened it, and from when on it may be tried (monotonic
+    seconds).
+    """
 
     reason: str
     until: float
@@ -131,4 +136,6 @@ class Breaker:
         self.reason = reason
 
     def _probing(self, now: float) -> bool:
-        return self._probe_since is not None and now - self._probe_since < self._policy.probe_timeout_s
+        return (
+            self._probe_since is not None and now - self._probe_since < self._policy.probe_timeout_s
+        )

@@ -1,10 +1,11 @@
 """Small batches that come at the same time, gathered into common calls.
 
-While all slots are taken, what comes waits; a slot that gets free takes everything that waits, up to a bound. Calls
-may be told to start some time apart, so that slots that are quick don't take batches one by one. So with little to do
-each batch goes alone and at once, and with much to do a call (a transaction, a statement) is shared by as many as there
-are: its cost falls as load rises. Fairness between tenants is decided before, by the lanes.
-Invariant: at most one batch of a key is under way, and batches of one key go in the sequence they came in.
+While all slots are taken, what comes waits; a slot that gets free takes everything that waits, up
+to a bound. Calls may be told to start some time apart, so that slots that are quick don't take
+batches one by one. So with little to do each batch goes alone and at once, and with much to do a
+call (a transaction, a statement) is shared by as many as there are: its cost falls as load rises.
+Fairness between tenants is decided before, by the lanes. Invariant: at most one batch of a key is
+under way, and batches of one key go in the sequence they came in.
 """
 
 from __future__ import annotations
@@ -35,12 +36,17 @@ R = TypeVar("R")
 class Coalescer(Generic[B, R]):
     """Runs batches through `work`, at most `slots` calls at once, each with up to `most` in all.
 
-    A call starts `apart_s` seconds after the one before it, or when `most` wait; `work` returns a result for each of
-    its batches.
+    A call starts `apart_s` seconds after the one before it, or when `most` wait; `work` returns a
+    result for each of its batches.
     """
 
     def __init__(
-        self, work: Callable[[Sequence[B]], Awaitable[Sequence[R]]], *, slots: int, most: int, apart_s: float = 0.0
+        self,
+        work: Callable[[Sequence[B]], Awaitable[Sequence[R]]],
+        *,
+        slots: int,
+        most: int,
+        apart_s: float = 0.0,
     ) -> None:
         self._work = work
         self._slots = slots
@@ -62,7 +68,12 @@ class Coalescer(Generic[B, R]):
         return await done
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._slots and self._may_start() and (share := self._take()):
+        while (
+            self._waiting
+            and len(self._running) < self._slots
+            and self._may_start()
+            and (share := self._take())
+        ):
             self._started_at = asyncio.get_running_loop().time()
             task = asyncio.create_task(self._run(share))
             self._running.add(task)

@@ -1,7 +1,9 @@
-"""Python's cycle collector, set for processes that hold batches: most of what a batch allocates dies with it, by count.
+"""Python's cycle collector, set for processes that hold batches: most of what a batch allocates
+dies with it, by count.
 
-With its defaults the collector looks at a batch of a thousand events dozens of times while it is worked on and finds
-nothing: a quarter of a dispatcher's time. What a process has loaded at start never dies and is left alone.
+With its defaults the collector looks at a batch of a thousand events dozens of times while it is
+worked on and finds nothing: a quarter of a dispatcher's time. What a process has loaded at start
+never dies and is left alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Work that is done again and again: by each process for itself, or by one replica at a time.
 
-A lease, where there are any, says who does a task and when it is due; it is prolonged while the work goes on, and work
-whose lease was lost is stopped. Tasks are idempotent all the same: a lease is for economy, not for correctness.
-A task that fails is reported and done again; it ends nothing and holds up no other.
+A lease, where there are any, says who does a task and when it is due; it is prolonged while the
+work goes on, and work whose lease was lost is stopped. Tasks are idempotent all the same: a lease
+is for economy, not for correctness. A task that fails is reported and done again; it ends nothing
+and holds up no other.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class PeriodicTask:
     name: str
     every_s: float
     work: Work
-    least_s: float | None = None  # so soon again while that takes no more than its share of the time
+    # so soon again while that takes no more than its share of the time
+    least_s: float | None = None
     share: float = SHARE
 
     def due_in_s(self, took_s: float) -> float:
@@ -82,7 +84,8 @@ class Run:
 class Scheduler:
     """Runs tasks when they are due; without `leases` for this process alone.
 
-    `ended` is told of each run. After a failure a task is due in `retry_s`, if that is sooner than as always.
+    `ended` is told of each run. After a failure a task is due in `retry_s`, if that is sooner than
+    as always.
     """
 
     def __init__(
@@ -115,7 +118,10 @@ class Scheduler:
                 await asyncio.sleep(max(SOON_S, wait_s))
 
     async def once(self, task: PeriodicTask) -> bool:
-        """Do a task if it is due and nobody else has it; False when it was not, or failed. Raises what leases raise."""
+        """Do a task if it is due and nobody else has it; False when it was not, or failed.
+
+        Raises what leases raise.
+        """
         taken = await self._leases.take(task.name, self._holder, lease_s=self._lease_s)
         if taken is None:
             return False
@@ -125,14 +131,18 @@ class Scheduler:
         try:
             await self._held(task, taken)
         except asyncio.CancelledError:
-            await asyncio.shield(self._leases.finish(task.name, self._holder, succeeded=False, due_in_s=0))
+            await asyncio.shield(
+                self._leases.finish(task.name, self._holder, succeeded=False, due_in_s=0)
+            )
             raise
         except Exception as caught:
             error = caught
         run = Run(task.name, clock() - started, error)
         self._ended(run)
         due_in_s = self._due_in_s(task, run)
-        await self._leases.finish(task.name, self._holder, succeeded=error is None, due_in_s=due_in_s)
+        await self._leases.finish(
+            task.name, self._holder, succeeded=error is None, due_in_s=due_in_s
+        )
         return error is None
 
     def _due_in_s(self, task: PeriodicTask, run: Run) -> float:
@@ -167,7 +177,10 @@ class Scheduler:
 
     @staticmethod
     async def _quietly(work: Awaitable[T], name: str) -> T | None:
-        """Return what it gives; the leases may be away for a while: then nothing, and the loop goes on."""
+        """Return what it gives.
+
+        The leases may be away for a while: then nothing, and the loop goes on.
+        """
         try:
             return await work
         except Exception as error:

@@ -1,6 +1,9 @@
-"""One read for all callers that want the same at the same time; each says how old an answer it accepts.
+"""One read for all callers that want the same at the same time.
 
-Who asks while a read is under way waits for that one. A failure is told to all who wait, and not remembered.
+Each says how old an answer it accepts.
+
+Who asks while a read is under way waits for that one. A failure is told to all who wait, and not
+remembered.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ class SingleFlight(Generic[T]):
         """Return what a read found that began no longer ago; raises what a new one raises."""
         now = self._clock.monotonic()
         reading = self._reading
-        if reading is None or (reading.done() and (now - self._began > within_s or _failed(reading))):
+        if reading is None or (
+            reading.done() and (now - self._began > within_s or _failed(reading))
+        ):
             self._began = now
             self._reading = reading = asyncio.create_task(self._run())
         return await asyncio.shield(reading)

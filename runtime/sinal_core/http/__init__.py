@@ -1,1 +1,3 @@
-"""The HTTP shell of every server: guarded protocol, requests and answers, problem documents, drain."""
+"""The HTTP shell of every server: guarded protocol, requests and answers, problem documents,
+drain.
+"""

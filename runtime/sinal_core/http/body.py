@@ -1,4 +1,6 @@
-"""Reading a request's body: bounded while it streams, inflated within a bound, never for longer than a deadline."""
+"""Reading a request's body: bounded while it streams, inflated within a bound, never for longer
+than a deadline.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ async def read(request: Request, *, limit: int, deadline_s: float) -> bytes:
         async with asyncio.timeout(deadline_s):
             return await _collect(request, limit)
     except TimeoutError:
-        raise Problem(408, f"The body did not arrive within {deadline_s:g} s.", headers=[CLOSE]) from None
+        raise Problem(
+            408, f"The body did not arrive within {deadline_s:g} s.", headers=[CLOSE]
+        ) from None
 
 
 async def _collect(request: Request, limit: int) -> bytes:
@@ -54,12 +58,17 @@ async def _collect(request: Request, limit: int) -> bytes:
 
 
 def inflate(raw: bytes, *, encoding: str, limit: int) -> bytes:
-    """Undo Content-Encoding gzip or identity; raises Problem 413 above `limit`, 400 for broken gzip, 415 otherwise."""
+    """Undo Content-Encoding gzip or identity.
+
+    Raises Problem 413 above `limit`, 400 for broken gzip, 415 otherwise.
+    """
     if encoding in ("", "identity"):
         return raw
     if encoding not in ("gzip", "x-gzip"):
         raise Problem(
-            415, "Content-Encoding must be gzip or absent.", headers=[(b"accept-encoding", b"gzip, identity")]
+            415,
+            "Content-Encoding must be gzip or absent.",
+            headers=[(b"accept-encoding", b"gzip, identity")],
         )
     stream = zlib.decompressobj(_GZIP)
     try:
@@ -87,8 +96,8 @@ def json_object(raw: bytes) -> dict[str, object]:
 def check_media_type(request: Request) -> None:
     """Only JSON and text/plain (what sendBeacon sends without a preflight); raises Problem 415.
 
-    Who shows a key may name any type (`curl -d` says form): a browser sends Authorization only after a preflight, which
-    does not permit it, so no page of a stranger gets here with a form.
+    Who shows a key may name any type (`curl -d` says form): a browser sends Authorization only
+    after a preflight, which does not permit it, so no page of a stranger gets here with a form.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _JSON_TYPES and "authorization" not in request.headers:

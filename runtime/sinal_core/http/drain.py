@@ -1,4 +1,6 @@
-"""How the API leaves a load balancer: unready first, then its endless answers end, then it stops listening."""
+"""How the API leaves a load balancer: unready first, then its endless answers end, then it stops
+listening.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ class Leaving:
         self.draining = False
 
     def drain(self) -> None:
-        """From now on not ready: load balancers look elsewhere, what comes all the same is answered."""
+        """From now on not ready: load balancers look elsewhere, what comes all the same is
+        answered.
+        """
         self.draining = True
 
     def end(self) -> None:

@@ -1,6 +1,7 @@
 """One request and its answer on raw ASGI: what handlers read and what they return.
 
-The hot path pays for a framework's request object, so this one decodes headers once and everything else when asked.
+The hot path pays for a framework's request object, so this one decodes headers once and everything
+else when asked.
 """
 
 from __future__ import annotations
@@ -66,10 +67,22 @@ class Request:
 
     @classmethod
     def whole(
-        cls, method: str, path: str, *, headers: list[Header], body: bytes, peer: tuple[str, int] | None
+        cls,
+        method: str,
+        path: str,
+        *,
+        headers: list[Header],
+        body: bytes,
+        peer: tuple[str, int] | None,
     ) -> Request:
         """A request that has come as a whole, without a query."""
-        scope = {"method": method, "path": path, "headers": headers, "client": peer, WHOLE_BODY: body}
+        scope = {
+            "method": method,
+            "path": path,
+            "headers": headers,
+            "client": peer,
+            WHOLE_BODY: body,
+        }
         return cls(scope, _nothing_more)
 
     @cached_property
@@ -77,7 +90,9 @@ class Request:
         """Query parameters, the first of a repeated name; empty when there are absurdly many."""
         try:
             pairs = parse_qsl(
-                self._query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS
+                self._query_string.decode("latin-1"),
+                keep_blank_values=True,
+                max_num_fields=MAX_QUERY_FIELDS,
             )
         except ValueError:
             return {}
@@ -85,10 +100,12 @@ class Request:
 
     @cached_property
     def appended_query(self) -> dict[str, str]:
-        """Query parameters as a sender appends them to a URL that may have some: the last of a repeated name counts.
+        """Query parameters as a sender appends them to a URL that may have some: the last of a
+        repeated name counts.
 
-        A blank one gives way to an earlier one. A second question mark separates as `&` does, which may be written
-        `&amp;`; blanks around names and values are not of them. Empty when there are absurdly many.
+        A blank one gives way to an earlier one. A second question mark separates as `&` does, which
+        may be written `&amp;`; blanks around names and values are not of them. Empty when there are
+        absurdly many.
         """
         text = self._query_string.decode("latin-1").replace("?", "&").replace("&amp;", "&")
         try:
@@ -125,7 +142,10 @@ class Request:
 
 
 def clean_user_agent(text: str | None) -> str | None:
-    """A user agent as it may be stored: printable, at most MAX_USER_AGENT characters; None when nothing is left."""
+    """A user agent as it may be stored: printable, at most MAX_USER_AGENT characters.
+
+    None when nothing is left.
+    """
     if not text:
         return None
     if not text.isprintable():
@@ -138,7 +158,9 @@ def json_answer(status: int, content: object, *, headers: Iterable[Header] = ())
     return Answer(status, msgspec.json.encode(content), headers=tuple(headers))
 
 
-async def send(answer: Answer, request: Request, send_message: asgi.Send, *, extra: Iterable[Header] = ()) -> None:
+async def send(
+    answer: Answer, request: Request, send_message: asgi.Send, *, extra: Iterable[Header] = ()
+) -> None:
     """Write the answer; the server drops the body of a HEAD."""
     headers = headers_of(answer, extra)
     if request.one_write is not None and request.one_write(answer.status, headers, answer.body):

@@ -1,7 +1,9 @@
-"""Health, readiness and metrics of a process, on a port that nobody is meant to reach but probes and scrapers.
+"""Health, readiness and metrics of a process, on a port that nobody is meant to reach but probes
+and scrapers.
 
-`/healthz` says that the event loop turns; `/readyz` says what the role needs and whether it answers; `/metrics` is for
-Prometheus. The last two name tenants and services: listeners for the world have neither.
+`/healthz` says that the event loop turns; `/readyz` says what the role needs and whether it
+answers; `/metrics` is for Prometheus. The last two name tenants and services: listeners for the
+world have neither.
 """
 
 from __future__ import annotations
@@ -32,8 +34,13 @@ def of_answers(answers: Mapping[str, bool]) -> Standing:
     return Standing(ready, {"status": "ready" if ready else "not ready", **answers})
 
 
-def build(standing: Callable[[], Awaitable[Standing]], *, observe: Callable[[], None] = lambda: None) -> Starlette:
-    """The ASGI application; `observe` is called before each scrape, for gauges that are only true when looked at."""
+def build(
+    standing: Callable[[], Awaitable[Standing]], *, observe: Callable[[], None] = lambda: None
+) -> Starlette:
+    """The ASGI application.
+
+    `observe` is called before each scrape, for gauges that are only true when looked at.
+    """
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers=_NO_STORE)
@@ -48,4 +55,6 @@ def build(standing: Callable[[], Awaitable[Standing]], *, observe: Callable[[], 
         observe()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+    return Starlette(
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    )

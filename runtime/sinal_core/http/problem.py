@@ -1,7 +1,7 @@
 """Errors of the edge as RFC 9457 problem documents.
 
-A `Problem` is raised wherever a request cannot go on and answered in one place. Its words name fields and ways out,
-never a value the sender gave, so that it can be logged and shown.
+A `Problem` is raised wherever a request cannot go on and answered in one place. Its words name
+fields and ways out, never a value the sender gave, so that it can be logged and shown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ SUSPENDED = "suspended"
 SUSPENDED_S = 3_600  # a gateway is asked to come again after that
 
 _CREDENTIALS = (
-    "Nothing here answers to these credentials: check the key, the token, the signature's secret and the host."
+    "Nothing here answers to these credentials: check the key, the token, the signature's secret "
+    "and the host."
 )
 
 
@@ -32,7 +33,10 @@ class FieldError(NamedTuple):
 
 
 class Problem(Exception):
-    """A request that ends with an error answer; `reason` is a word for whoever counts refusals, and is not answered."""
+    """A request that ends with an error answer.
+
+    `reason` is a word for whoever counts refusals, and is not answered.
+    """
 
     def __init__(
         self,
@@ -75,12 +79,17 @@ def invalid(errors: Sequence[FieldError]) -> Problem:
 
 
 def unknown_tenant() -> Problem:
-    """404 for a host, slug or public key of nobody; the words are those of `unauthorized`, to tell nothing apart."""
+    """404 for a host, slug or public key of nobody.
+
+    The words are those of `unauthorized`, to tell nothing apart.
+    """
     return Problem(404, _CREDENTIALS)
 
 
 def unauthorized(*, reason: str = "") -> Problem:
-    """401 for an unknown token or key and for a signature that does not verify, without saying which."""
+    """401 for an unknown token or key and for a signature that does not verify, without saying
+    which.
+    """
     return Problem(401, _CREDENTIALS, headers=[(b"www-authenticate", b"Bearer")], reason=reason)
 
 
@@ -94,15 +103,24 @@ def refused_origin() -> Problem:
 
 
 def suspended() -> Problem:
-    """403 for a known page or server: sending the same again is refused until somebody resumes it."""
-    detail = "This funnel or its tenant is suspended: nothing is taken until its manifest says `suspended: false`."
+    """403 for a known page or server: sending the same again is refused until somebody resumes
+    it.
+    """
+    detail = (
+        "This funnel or its tenant is suspended: nothing is taken until its manifest says "
+        "`suspended: false`."
+    )
     return Problem(403, detail, word=SUSPENDED)
 
 
 def suspended_gateway() -> Problem:
     """503 for a believed delivery: gateways keep what is answered so, and deliver it again."""
     retry_after = (b"retry-after", str(SUSPENDED_S).encode())
-    detail = "The integration, its funnel or its tenant is suspended. Deliver again later: nothing was taken."
+    detail = (
+        "The integration, its funnel or its tenant is suspended. Deliver again later: "
+        "nothing "
+        "was taken."
+    )
     return Problem(503, detail, headers=[retry_after], reason="suspended", word=SUSPENDED)
 
 

@@ -1,21 +1,24 @@
 """uvicorn's HTTP protocol, guarded against senders that never finish a request's head or its tail.
 
-uvicorn bounds neither how long a head takes to arrive nor, with httptools, how large it grows; the body's bounds are
-the application's. A connection that breaks a bound here has no request yet, so it is closed without an answer; only
-what has too many headers is told so, since that may be a proxy of one's own.
+uvicorn bounds neither how long a head takes to arrive nor, with httptools, how large it grows; the
+body's bounds are the application's. A connection that breaks a bound here has no request yet, so it
+is closed without an answer; only what has too many headers is told so, since that may be a proxy of
+one's own.
 
-A header is what stands in the head. Trailers (RFC 9112, 7.1.2) come after the body, past every proxy that sets or
-strips headers, so they are read and dropped. What carries no body (trailers, chunk extensions) is bounded too.
+A header is what stands in the head. Trailers (RFC 9112, 7.1.2) come after the body, past every
+proxy that sets or strips headers, so they are read and dropped. What carries no body (trailers,
+chunk extensions) is bounded too.
 
-A deadline is a number here, and one timer a connection looks at it now and then: the loop's timers cost more than what
-they would watch. So a connection may be closed up to `LOOK_S` late.
+A deadline is a number here, and one timer a connection looks at it now and then: the loop's timers
+cost more than what they would watch. So a connection may be closed up to `LOOK_S` late.
 
-A body that came with its head, as nearly all do, stands in the scope: it is read without a task switch and a timer.
-So does a way to answer with one write: uvicorn's own makes two, of head and body, and each of them is a system call.
+A body that came with its head, as nearly all do, stands in the scope: it is read without a task
+switch and a timer. So does a way to answer with one write: uvicorn's own makes two, of head and
+body, and each of them is a system call.
 
-An application with a `begin` is offered whole POST requests that come alone. What it takes costs neither uvicorn's task
-nor its cycle: the application calls back with the answer. What it does not take goes uvicorn's way as if nothing had
-happened.
+An application with a `begin` is offered whole POST requests that come alone. What it takes costs
+neither uvicorn's task nor its cycle: the application calls back with the answer. What it does not
+take goes uvicorn's way as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -26,14 +29,20 @@ from functools import partial
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from sinal_core.http.exchange import CLOSE, ONE_WRITE, WHOLE_BODY, Header, Reply, Request
 
 HEAD_TIMEOUT_S = 10.0
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = (
-    200  # browsers send some twenty, proxies add as many; each costs work before anything is known of the sender
+    # browsers send some twenty, proxies add as many; each costs work before anything is known of
+    # the sender
+    200
 )
 MAX_FRAMING_BYTES = 8 * 1024  # in reads, one after the other, that bring nothing of the body
 LOOK_S = 2.0
@@ -52,7 +61,9 @@ class _Unheard:
 
 
 class Taken:
-    """What stands for uvicorn's cycle while the application has a request: all that uvicorn asks of one under way."""
+    """What stands for uvicorn's cycle while the application has a request: all that uvicorn asks of
+    one under way.
+    """
 
     message_event = _Unheard()
 
@@ -99,11 +110,16 @@ class Guarded(HttpToolsProtocol):
             body, self._held = self._held, None
             self._usual_head()
             super().on_body(body)
-        if self._framing_bytes > MAX_FRAMING_BYTES or (self._in_head and self._head_bytes > MAX_HEAD_BYTES):
+        if self._framing_bytes > MAX_FRAMING_BYTES or (
+            self._in_head and self._head_bytes > MAX_HEAD_BYTES
+        ):
             self.transport.close()
 
     def _parse(self, data: bytes) -> None:
-        """Feed the parser. Unlike uvicorn, log nothing: anybody can send a broken request, as often as they like."""
+        """Feed the parser.
+
+        Unlike uvicorn, log nothing: anybody can send a broken request, as often as they like.
+        """
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -112,10 +128,13 @@ class Guarded(HttpToolsProtocol):
             else:
                 self.send_400_response("Invalid HTTP request received.")
         except httptools.HttpParserUpgrade:
-            return  # RFC 9110, 7.8: a server may ignore Upgrade, and the request is answered as it is
+            # RFC 9110, 7.8: a server may ignore Upgrade, and the request is answered as it is
+            return
 
     def on_message_begin(self) -> None:
-        """The next head on a kept connection starts with its first byte, not before: idle is keep-alive's matter."""
+        """The next head on a kept connection starts with its first byte, not before: idle is
+        keep-alive's matter.
+        """
         super().on_message_begin()
         self._framing_bytes = 0
         if not self._in_head:
@@ -157,7 +176,10 @@ class Guarded(HttpToolsProtocol):
             self._held += body
 
     def on_message_complete(self) -> None:
-        """The request is whole; as long as nobody has asked for a part of the body, all of it is here."""
+        """The request is whole.
+
+        As long as nobody has asked for a part of the body, all of it is here.
+        """
         self._framing_bytes = 0
         if self._held is not None:
             body, self._held = self._held, None
@@ -203,14 +225,23 @@ class Guarded(HttpToolsProtocol):
         if not taken.keep_alive and CLOSE not in headers:
             headers.append(CLOSE)
         self.transport.write(
-            b"".join((STATUS_LINE[status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n", body))
+            b"".join(
+                (
+                    STATUS_LINE[status],
+                    *(b"%b: %b\r\n" % header for header in headers),
+                    b"\r\n",
+                    body,
+                )
+            )
         )
         if CLOSE in headers:
             self.transport.close()
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
-        """Start the next request of the pipeline, or wait for one as long as a connection is kept."""
+        """Start the next request of the pipeline, or wait for one as long as a connection is
+        kept.
+        """
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -230,8 +261,13 @@ class Guarded(HttpToolsProtocol):
             self._look = self.loop.call_later(min(left, LOOK_S), self._look_again)
 
 
-def _answer(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes) -> bool:
-    """Send the whole answer at once; False where the connection's buffer is full, so that the usual way must wait."""
+def _answer(
+    cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes
+) -> bool:
+    """Send the whole answer at once.
+
+    False where the connection's buffer is full, so that the usual way must wait.
+    """
     if cycle.flow.write_paused:
         return False
     if cycle.disconnected:
@@ -241,7 +277,9 @@ def _answer(cycle: RequestResponseCycle, status: int, headers: Sequence[Header],
         cycle.keep_alive = False
     elif not cycle.keep_alive:
         parts.append(b"%b: %b\r\n" % CLOSE)
-    cycle.transport.write(b"".join((*parts, b"\r\n", b"" if cycle.scope["method"] == "HEAD" else body)))
+    cycle.transport.write(
+        b"".join((*parts, b"\r\n", b"" if cycle.scope["method"] == "HEAD" else body))
+    )
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     cycle.message_event.set()

@@ -1,4 +1,6 @@
-"""One HTTP listener inside a running event loop: started, asked for its URL, stopped with its requests finished."""
+"""One HTTP listener inside a running event loop: started, asked for its URL, stopped with its
+requests finished.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ class _Quiet(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves one ASGI application; port 0 takes a free one. Every listener has the guarded protocol unless told."""
+    """Serves one ASGI application; port 0 takes a free one.
+
+    Every listener has the guarded protocol unless told.
+    """
 
     def __init__(
         self,
@@ -79,7 +84,9 @@ class HttpServer:
             listener.bind((self._host, self._port))
         except OSError as error:
             listener.close()
-            raise ListenError(f"cannot listen on {self._host}:{self._port}: {error.strerror}") from error
+            raise ListenError(
+                f"cannot listen on {self._host}:{self._port}: {error.strerror}"
+            ) from error
         self._port = listener.getsockname()[1]
         self._server = _Quiet(self._config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))

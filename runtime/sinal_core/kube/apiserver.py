@@ -1,9 +1,9 @@
 """The cluster's API server, for the few parts of the runtime that ask it anything.
 
-Credentials are those of `KUBECONFIG`, else of the pod's service account, whose token the client reads again in time.
-The official client keeps them and the connection, because it knows all their forms. Requests are plain JSON and not its
-generated classes: one class of them imports all kinds of its group, and those of core/v1 alone take as long as the rest
-of a role's start.
+Credentials are those of `KUBECONFIG`, else of the pod's service account, whose token the client
+reads again in time. The official client keeps them and the connection, because it knows all their
+forms. Requests are plain JSON and not its generated classes: one class of them imports all kinds of
+its group, and those of core/v1 alone take as long as the rest of a role's start.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class ApiServer:
                 load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as error:
             raise NoCredentials(
-                f"no credentials for an API server: {error}; set KUBECONFIG, or run in a pod with a service account"
+                f"no credentials for an API server: {error}; set KUBECONFIG, or run in a pod with "
+                "a service account"
             ) from error
         return cls(ApiClient(configuration))
 
@@ -63,10 +64,13 @@ class ApiServer:
     ) -> Object:
         """The object that it answers with.
 
-        Raises ApiException for a status that is none of success, aiohttp.ClientError or TimeoutError without an
-        answer, ValueError for an answer that is not a JSON object.
+        Raises ApiException for a status that is none of success, aiohttp.ClientError or
+        TimeoutError without an answer, ValueError for an answer that is not a JSON object.
         """
-        headers = {"Accept": "application/json", **({} if body is None else {"Content-Type": content})}
+        headers = {
+            "Accept": "application/json",
+            **({} if body is None else {"Content-Type": content}),
+        }
         request = await self._client.param_serialize(
             method,
             path,

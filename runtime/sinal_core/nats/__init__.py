@@ -2,7 +2,14 @@
 
 from sinal_core.nats.client import Bus, Outgoing, Published, Publisher
 from sinal_core.nats.depth import Depth, Survey
-from sinal_core.nats.errors import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge
+from sinal_core.nats.errors import (
+    BusError,
+    BusRefused,
+    BusUnavailable,
+    LaneFull,
+    LaneMissing,
+    MessageTooLarge,
+)
 from sinal_core.nats.lane import Lane, dispatch_lane, match_lane
 from sinal_core.nats.lanes import Lanes
 from sinal_core.nats.message import Message

@@ -1,8 +1,10 @@
-"""How long lanes wait: for a batch to fill, the longer the more batches a worker starts, and after one that failed.
+"""How long lanes wait: for a batch to fill, the longer the more batches a worker starts, and after
+one that failed.
 
-A batch costs a worker, the database and the receiver nearly the same for one event as for a hundred. With few lanes a
-second of waiting is enough; with a thousand, each with an event now and then, it makes batches of one event. There the
-wait grows with the rate of batches, until the lane's own limit.
+A batch costs a worker, the database and the receiver nearly the same for one event as for a
+hundred. With few lanes a second of waiting is enough; with a thousand, each with an event now and
+then, it makes batches of one event. There the wait grows with the rate of batches, until the lane's
+own limit.
 """
 
 from __future__ import annotations
@@ -39,5 +41,7 @@ class AdaptiveLinger:
 
 
 def nak_delay_s(deliveries: int) -> float:
-    """1, 2, 4 … 60 s by how often it was delivered, less up to a quarter so that a failed batch spreads out."""
+    """1, 2, 4 … 60 s by how often it was delivered, less up to a quarter so that a failed batch
+    spreads out.
+    """
     return NAK.delay_s(deliveries)

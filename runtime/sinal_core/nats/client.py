@@ -1,7 +1,9 @@
-"""The bus as every room sees it: publish with the broker's ack, ask for provisioning, read depths, watch buckets.
+"""The bus as every room sees it: publish with the broker's ack, ask for provisioning, read depths,
+watch buckets.
 
-Invariant: `publish` returns only after the broker has stored the message; everything else is an error of a type that
-says what to do. Nothing here creates streams or consumers: the provisioner owns them.
+Invariant: `publish` returns only after the broker has stored the message; everything else is an
+error of a type that says what to do. Nothing here creates streams or consumers: the provisioner
+owns them.
 """
 
 from __future__ import annotations
@@ -59,11 +61,15 @@ class Publisher(Protocol):
         """Whether a publish has a chance now."""
         ...
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
+    async def publish(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0
+    ) -> Published:
         """Store one message; raises a BusError."""
         ...
 
-    async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Published | BusError]:
+    async def publish_many(
+        self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0
+    ) -> list[Published | BusError]:
         """Store many at once; one result each, in order."""
         ...
 
@@ -96,13 +102,15 @@ class Bus:
     ) -> Bus:
         """Connect and stay so for ever.
 
-        Without `wait_s` it returns once connected; with it, after that many seconds at most, and goes on trying.
-        `on_reconnect` is called at every connect after the first. With an `authority` the broker has to
-        prove by TLS that it is of it.
+        Without `wait_s` it returns once connected; with it, after that many seconds at most, and
+        goes on trying. `on_reconnect` is called at every connect after the first. With an
+        `authority` the broker has to prove by TLS that it is of it.
         """
         bus = cls(name=name, tracer=tracer)
         bus.link.listen(up=lambda: None, down=bus._replies.fail_all)
-        connecting = bus._spawn(bus.link.connect(url, attach=bus._replies.attach, authority=authority))
+        connecting = bus._spawn(
+            bus.link.connect(url, attach=bus._replies.attach, authority=authority)
+        )
         done, _ = await asyncio.wait({connecting}, timeout=wait_s)
         for task in done:
             task.result()
@@ -155,7 +163,9 @@ class Bus:
         timeout_s: float = 5.0,
         headers: Mapping[str, str] | None = None,
     ) -> Published:
-        """Store one message; raises BusUnavailable, LaneMissing, LaneFull, MessageTooLarge, BusRefused.
+        """Store one message.
+
+        Raises BusUnavailable, LaneMissing, LaneFull, MessageTooLarge, BusRefused.
 
         What is traced goes on in the message's reader, unless `headers` name another trace.
         """
@@ -163,7 +173,9 @@ class Bus:
             return await self._publish(subject, body, {MSG_ID: msg_id, **headers}, timeout_s)
         if self._tracer is None:
             ended: asyncio.Future[Published | BusError] = asyncio.get_running_loop().create_future()
-            if self.begin(subject, body, msg_id=msg_id, timeout_s=timeout_s, done=partial(_settle, ended)):
+            if self.begin(
+                subject, body, msg_id=msg_id, timeout_s=timeout_s, done=partial(_settle, ended)
+            ):
                 return _taken(await ended)
             return await self._publish(subject, body, {MSG_ID: msg_id}, timeout_s)
         with self._tracer.inner("nats.publish", kind="producer"):
@@ -171,11 +183,19 @@ class Bus:
             own = {MSG_ID: msg_id} if told is None else {MSG_ID: msg_id, HEADER: told}
             return await self._publish(subject, body, own, timeout_s)
 
-    async def _publish(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Published:
-        return _stored(await self.call(subject, body, headers=headers, timeout_s=timeout_s), subject)
+    async def _publish(
+        self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float
+    ) -> Published:
+        return _stored(
+            await self.call(subject, body, headers=headers, timeout_s=timeout_s), subject
+        )
 
-    def begin(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Ended) -> bool:
-        """Publish without waiting: `done` is called once with how it ended; raises BusUnavailable, MessageTooLarge.
+    def begin(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Ended
+    ) -> bool:
+        """Publish without waiting: `done` is called once with how it ended.
+
+        Raises BusUnavailable, MessageTooLarge.
 
         False where that can't be done now, and has to go by `publish`. What is traced does.
         """
@@ -189,15 +209,25 @@ class Bus:
 
         return self._replies.post(subject, body, msg_id=msg_id, timeout_s=timeout_s, done=answered)
 
-    async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Published | BusError]:
-        """Store many at once, pipelined; one result each, in order: one refusal costs no other its place."""
+    async def publish_many(
+        self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0
+    ) -> list[Published | BusError]:
+        """Store many at once, pipelined.
+
+        One result each, in order: one refusal costs no other its place.
+        """
         begun = [self._begun(message, timeout_s) for message in messages]
         return list(await asyncio.gather(*begun))
 
     def _begun(self, message: Outgoing, timeout_s: float) -> Awaitable[Published | BusError]:
         """One of many, on its way; without a task where that is possible."""
         ended: asyncio.Future[Published | BusError] = asyncio.get_running_loop().create_future()
-        subject, body, msg_id, headers = message.subject, message.body, message.msg_id, message.headers
+        subject, body, msg_id, headers = (
+            message.subject,
+            message.body,
+            message.msg_id,
+            message.headers,
+        )
         try:
             if not headers and self.begin(
                 subject, body, msg_id=msg_id, timeout_s=timeout_s, done=partial(_settle, ended)
@@ -211,21 +241,38 @@ class Bus:
     async def _one_of_many(self, message: Outgoing, timeout_s: float) -> Published | BusError:
         try:
             return await self.publish(
-                message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s, headers=message.headers
+                message.subject,
+                message.body,
+                msg_id=message.msg_id,
+                timeout_s=timeout_s,
+                headers=message.headers,
             )
         except BusError as error:
             return error
 
     async def call(
-        self, subject: str, body: bytes = b"", *, headers: dict[str, str] | None = None, timeout_s: float = 5.0
+        self,
+        subject: str,
+        body: bytes = b"",
+        *,
+        headers: dict[str, str] | None = None,
+        timeout_s: float = 5.0,
     ) -> Reply:
-        """One request and its answer; raises BusUnavailable, LaneMissing (nobody listens), MessageTooLarge."""
+        """One request and its answer.
+
+        Raises BusUnavailable, LaneMissing (nobody listens), MessageTooLarge.
+        """
         if not self.link.connected:
             raise _no_connection(subject)
-        return _heard(await self._replies.call(subject, body, headers=headers, timeout_s=timeout_s), subject)
+        return _heard(
+            await self._replies.call(subject, body, headers=headers, timeout_s=timeout_s), subject
+        )
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
-        """One call of the JetStream API (`path` after `$JS.API.`); raises as `call`, and BusRefused."""
+        """One call of the JetStream API (`path` after `$JS.API.`).
+
+        Raises as `call`, and BusRefused.
+        """
         answer = await self.call(f"$JS.API.{path}", body, timeout_s=timeout_s)
         error = wire.decode_answer(answer.data).error
         if error is not None:
@@ -257,8 +304,12 @@ class Bus:
 
         await self.link.client.subscribe(subject, cb=told)
 
-    async def serve(self, subject: str, answer: Callable[[bytes], Awaitable[bytes | None]], *, queue: str = "") -> None:
-        """Answer the requests of a subject, as long as the connection lives; None leaves one without an answer.
+    async def serve(
+        self, subject: str, answer: Callable[[bytes], Awaitable[bytes | None]], *, queue: str = ""
+    ) -> None:
+        """Answer the requests of a subject, as long as the connection lives.
+
+        None leaves one without an answer.
 
         Of those that serve one `queue` each request reaches one.
         """
@@ -280,7 +331,10 @@ class Bus:
         return True
 
     def request_provision(self, slug: str | None = None) -> None:
-        """Ask the provisioner to look at a tenant, or at all; many in a second become one request for all."""
+        """Ask the provisioner to look at a tenant, or at all.
+
+        Many in a second become one request for all.
+        """
         self._wanted.add(slug or "")
         if self._asked is None:
             self._ask()
@@ -295,9 +349,12 @@ class Bus:
         self._asked = asyncio.get_running_loop().call_later(PROVISION_INTERVAL_S, self._ask)
 
     async def depths(self, *, ages: bool = False) -> list[Depth]:
-        """What waits in every lane; raises BusError. Idle tenants cost nothing beyond one paged listing.
+        """What waits in every lane; raises BusError.
 
-        `ages` adds when the oldest message was stored: a request more for each busy lane of a tenant with several.
+        Idle tenants cost nothing beyond one paged listing.
+
+        `ages` adds when the oldest message was stored: a request more for each busy lane of a
+        tenant with several.
         """
         return list((await self.survey(ages=ages)).depths)
 

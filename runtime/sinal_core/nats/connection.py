@@ -1,8 +1,9 @@
 """The connection to NATS: made once, kept for ever, its changes of state logged once each.
 
-Invariant: `identity` changes when the broker behind the connection may have lost its streams (another server process
-that is not a member of the same cluster). Stream sequences of the former broker mean nothing to the new one, so acks
-of messages from before must not be sent: they could remove others.
+Invariant: `identity` changes when the broker behind the connection may have lost its streams
+(another server process that is not a member of the same cluster). Stream sequences of the former
+broker mean nothing to the new one, so acks of messages from before must not be sent: they could
+remove others.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class BrokerConnection:
         return self._connected and self.client.is_connected
 
     def listen(self, *, up: Listener, down: Listener) -> Callable[[], None]:
-        """Call `up` at each connect (at once if connected) and `down` at each loss; returns how to stop that."""
+        """Call `up` at each connect (at once if connected) and `down` at each loss.
+
+        Returns how to stop that.
+        """
         self._up.append(up)
         self._down.append(down)
         if self.connected:
@@ -55,15 +59,20 @@ class BrokerConnection:
 
         return forget
 
-    async def connect(self, url: str, *, attach: Callable[[], object], authority: ssl.SSLContext | None = None) -> None:
-        """Connect, waiting for the broker as long as it takes; `attach` makes the first subscriptions.
+    async def connect(
+        self, url: str, *, attach: Callable[[], object], authority: ssl.SSLContext | None = None
+    ) -> None:
+        """Connect, waiting for the broker as long as it takes.
+
+        `attach` makes the first subscriptions.
 
         With an `authority` only a broker whose certificate is of it.
         """
         await self.client.connect(
             [part.strip() for part in url.split(",")],
             name=self._name,
-            inbox_prefix=f"_INBOX.{self._name}".encode(),  # so that a user may be let hear its own answers only
+            # so that a user may be let hear its own answers only
+            inbox_prefix=f"_INBOX.{self._name}".encode(),
             allow_reconnect=True,
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # seconds, a float works
@@ -121,6 +130,7 @@ class BrokerConnection:
                     await self.client.flush()
                 await self.client.close()
         except (nats.errors.Error, OSError, TimeoutError, RuntimeError) as error:
-            # RuntimeError: uvloop's word for a transport that the lost broker has closed under the client
+            # RuntimeError: uvloop's word for a transport that the lost broker has closed under the
+            # client
             log.warning("bus.close_failed", name=self._name, error=type(error).__name__)
         self._connected = False

@@ -1,4 +1,6 @@
-"""The KV bucket of departures as the runtime sees it: Tenants whose data are to go (`sinal_crds.departures`)."""
+"""The KV bucket of departures as the runtime sees it: Tenants whose data are to go
+(`sinal_crds.departures`).
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ class DepartureBucket:
             try:
                 found.append(decode(raw))
             except UnknownDeparture as error:
-                log.error("departures.unreadable", key=subject.removeprefix(_SUBJECT), error=str(error))
+                log.error(
+                    "departures.unreadable", key=subject.removeprefix(_SUBJECT), error=str(error)
+                )
         return found
 
     async def remove(self, departure: Departure) -> None:
@@ -85,7 +89,9 @@ class DepartureBucket:
 
     async def _get(self, subject: str) -> bytes | None:
         try:
-            answer = await self._bus.api(f"STREAM.MSG.GET.{_STREAM}", msgspec.json.encode({"last_by_subj": subject}))
+            answer = await self._bus.api(
+                f"STREAM.MSG.GET.{_STREAM}", msgspec.json.encode({"last_by_subj": subject})
+            )
         except LaneMissing:
             return None
         except BusRefused as error:

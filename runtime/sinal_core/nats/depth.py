@@ -1,14 +1,15 @@
 """How much waits where: pending, in flight and stranded by tenant and consumer.
 
-One paged STREAM.LIST says which tenants have anything at all; only those are asked for their consumers. An idle
-platform of a thousand tenants costs four requests, whatever the number of consumers.
+One paged STREAM.LIST says which tenants have anything at all; only those are asked for their
+consumers. An idle platform of a thousand tenants costs four requests, whatever the number of
+consumers.
 
-A message can be in a stream and in no consumer's count: its deliveries ran into a limit, or its consumer is gone. It is
-missed in the sum, and then the stream is asked what it holds by subject. A queue that is retained for a tenant to come
-is nobody's work, and is left out.
+A message can be in a stream and in no consumer's count: its deliveries ran into a limit, or its
+consumer is gone. It is missed in the sum, and then the stream is asked what it holds by subject. A
+queue that is retained for a tenant to come is nobody's work, and is left out.
 
-The age of the oldest message comes with the listing where one lane has all that is in the stream; only where several
-lanes have work is each asked for its first message.
+The age of the oldest message comes with the listing where one lane has all that is in the stream;
+only where several lanes have work is each asked for its first message.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ PARALLEL = 32
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """One lane's queue: `pending` not yet delivered, `in_flight` delivered and not acked, `stranded` in neither."""
+    """One lane's queue: `pending` not yet delivered, `in_flight` delivered and not acked,
+    `stranded` in neither.
+    """
 
     tenant: str
     consumer: str
     pending: int
     in_flight: int
-    oldest_at: datetime | None = None  # when its oldest message was stored; None without one, or when not asked for
+    # when its oldest message was stored; None without one, or when not asked for
+    oldest_at: datetime | None = None
     stranded: int = 0
 
     @property
@@ -57,9 +61,13 @@ class Depth(msgspec.Struct, frozen=True):
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """Every tenant that there is, and the depth of each lane that has work; a lane not listed is empty."""
+    """Every tenant that there is, and the depth of each lane that has work.
 
-    births: Mapping[str, datetime]  # when each tenant's stream was made: what was published before is not in it
+    A lane not listed is empty.
+    """
+
+    # when each tenant's stream was made: what was published before is not in it
+    births: Mapping[str, datetime]
     depths: Sequence[Depth]
 
     @property
@@ -114,7 +122,10 @@ async def _complete(api: Api, stream: Stream, depths: list[Depth], tenant: str) 
             lanes[consumer] += messages
     known = {depth.consumer for depth in depths}
     found = [*depths, *(Depth(tenant, consumer, 0, 0) for consumer in sorted(lanes.keys() - known))]
-    return [msgspec.structs.replace(depth, stranded=max(0, lanes[depth.consumer] - depth.messages)) for depth in found]
+    return [
+        msgspec.structs.replace(depth, stranded=max(0, lanes[depth.consumer] - depth.messages))
+        for depth in found
+    ]
 
 
 def _consumer_of(subject: str, tenant: str) -> str | None:
@@ -140,7 +151,10 @@ async def _dated(api: Api, stream: Stream, depth: Depth, *, alone: bool) -> Dept
 
 
 async def survey(api: Api, *, ages: bool = False) -> Survey:
-    """All tenants, and every lane with work, with the time of its oldest message if asked; raises BusError."""
+    """All tenants, and every lane with work, with the time of its oldest message if asked.
+
+    Raises BusError.
+    """
     gate = asyncio.Semaphore(PARALLEL)
 
     async def one(tenant: str, stream: Stream) -> list[Depth]:
@@ -156,7 +170,13 @@ async def survey(api: Api, *, ages: bool = False) -> Survey:
             alone = sum(depth.messages > 0 for depth in found) == 1
             return [await _dated(api, stream, depth, alone=alone) for depth in found]
 
-    living = {tenant: stream for stream in await streams.listed(api) if (tenant := stream.tenant) is not None}
-    found = await asyncio.gather(*(one(tenant, stream) for tenant, stream in living.items() if stream.state.messages))
+    living = {
+        tenant: stream
+        for stream in await streams.listed(api)
+        if (tenant := stream.tenant) is not None
+    }
+    found = await asyncio.gather(
+        *(one(tenant, stream) for tenant, stream in living.items() if stream.state.messages)
+    )
     births = {tenant: stream.created for tenant, stream in living.items()}
     return Survey(births, [depth for depths in found for depth in depths])

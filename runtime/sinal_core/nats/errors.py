@@ -1,17 +1,22 @@
 """Errors of the bus: the type says what to do, the message says it to a person.
 
-`BusUnavailable` means *in doubt*: the broker may hold the message. Publishing it again with the same `msg_id` is safe.
+`BusUnavailable` means *in doubt*: the broker may hold the message. Publishing it again with the
+same `msg_id` is safe.
 """
 
 from __future__ import annotations
 
 
 def where(error: BaseException) -> str:
-    """Module and line that raised, for a log: the text of an exception, and locals, may hold data of a person."""
+    """Module and line that raised, for a log: the text of an exception, and locals, may hold data
+    of a person.
+    """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_globals.get('__name__', '')}:{trace.tb_lineno}"
+    return (
+        "" if trace is None else f"{trace.tb_frame.f_globals.get('__name__', '')}:{trace.tb_lineno}"
+    )
 
 
 class BusError(Exception):
@@ -23,7 +28,9 @@ class BusUnavailable(BusError):
 
 
 class LaneMissing(BusError):
-    """No stream listens on the subject: the tenant is not provisioned (yet), or its stream is gone."""
+    """No stream listens on the subject: the tenant is not provisioned (yet), or its stream is
+    gone.
+    """
 
 
 class LaneFull(BusError):

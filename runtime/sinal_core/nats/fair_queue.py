@@ -1,9 +1,9 @@
 """Who is next: start-time fair queueing over lanes with work.
 
-Each lane carries the virtual time at which its next turn starts; a turn of n messages moves it n further. The lane
-with the smallest start is next, and a lane that was idle starts at the present. So lanes with a backlog share evenly
-(as with deficit round robin), and an event of a quiet lane goes before everyone's backlog, which round robin cannot
-promise: there it waits a whole round.
+Each lane carries the virtual time at which its next turn starts; a turn of n messages moves it n
+further. The lane with the smallest start is next, and a lane that was idle starts at the present.
+So lanes with a backlog share evenly (as with deficit round robin), and an event of a quiet lane
+goes before everyone's backlog, which round robin cannot promise: there it waits a whole round.
 Source: Goyal, Vin, Cheng, "Start-time Fair Queueing", SIGCOMM 1996.
 """
 

@@ -1,12 +1,15 @@
-"""nats-py's client with two short ways for what an edge does thousands of times a second: publish, and take the ack.
+"""nats-py's client with two short ways for what an edge does thousands of times a second: publish,
+and take the ack.
 
-The library's own way costs a publish three futures and queues, two patterns on subjects and the assembling of headers,
-and an ack a task switch in the subscription that it goes through. Connecting, reconnecting, TLS, credentials, pings and
-every other message stay the library's: an answer that does not lie whole in what was read takes its way too. This is
-the one module that touches the client's private parts.
+The library's own way costs a publish three futures and queues, two patterns on subjects and the
+assembling of headers, and an ack a task switch in the subscription that it goes through.
+Connecting, reconnecting, TLS, credentials, pings and every other message stay the library's: an
+answer that does not lie whole in what was read takes its way too. This is the one module that
+touches the client's private parts.
 
-What is published is written at once, or `APART_S` after the write before: a write is a system call, a wake-up of the
-broker and one of its reader, and at a thousand messages a second each of them takes a few along for the price of one.
+What is published is written at once, or `APART_S` after the write before: a write is a system call,
+a wake-up of the broker and one of its reader, and at a thousand messages a second each of them
+takes a few along for the price of one.
 """
 
 from __future__ import annotations
@@ -40,19 +43,26 @@ class FastClient(Client):
         await super()._process_info(info, initial_connection)
 
     def hand_over(self, inbox: str, answered: Answered) -> None:
-        """Call `answered` for messages without headers to `inbox` and one more token, as soon as they are read."""
+        """Call `answered` for messages without headers to `inbox` and one more token, as soon as
+        they are read.
+        """
         self._ps = _AnswersFirst(self, inbox, answered)
 
     def post(self, subject: str, body: bytes, *, reply: str, msg_id: bytes) -> bool:
-        """Publish with a `Nats-Msg-Id`, sent with whatever else is published in this turn of the loop or `APART_S`.
+        """Publish with a `Nats-Msg-Id`, sent with whatever else is published in this turn of the
+        loop or `APART_S`.
 
-        Raises MaxPayloadError. False where the usual way must be taken: it waits while the buffer is full, and says
-        what is wrong with the connection.
+        Raises MaxPayloadError. False where the usual way must be taken: it waits while the buffer
+        is full, and says what is wrong with the connection.
         """
         if len(body) > self._max_payload:
             raise nats.errors.MaxPayloadError
         queue = self._flush_queue
-        if queue is None or not self.is_connected or self._pending_data_size > self._max_pending_size:
+        if (
+            queue is None
+            or not self.is_connected
+            or self._pending_data_size > self._max_pending_size
+        ):
             return False
         flusher = self._flusher_task
         if flusher is None or flusher.done():
@@ -88,7 +98,9 @@ class _AnswersFirst(Parser):
     def __init__(self, client: Client, inbox: str, answered: Answered) -> None:
         super().__init__(client)
         self._answered = answered
-        self._match = re.compile(rb"MSG %b\.([^ .]+) \d+ (\d+)\r\n" % re.escape(inbox.encode())).match
+        self._match = re.compile(
+            rb"MSG %b\.([^ .]+) \d+ (\d+)\r\n" % re.escape(inbox.encode())
+        ).match
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what can be taken at once."""

@@ -1,8 +1,10 @@
-"""Watch a KV bucket: its whole content after every change, whatever happens to the connection or the bucket.
+"""Watch a KV bucket: its whole content after every change, whatever happens to the connection or
+the bucket.
 
-A session is an ephemeral consumer that delivers the last value of every key and then each change. Anything that may
-have cost a change (a lost connection, a missing heartbeat, a deleted consumer) ends the session, and the next one
-loads everything again: the watch is level-based and can't miss a change for longer than the re-load takes.
+A session is an ephemeral consumer that delivers the last value of every key and then each change.
+Anything that may have cost a change (a lost connection, a missing heartbeat, a deleted consumer)
+ends the session, and the next one loads everything again: the watch is level-based and can't miss a
+change for longer than the re-load takes.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ _DELETIONS = frozenset({"DEL", "PURGE"})
 class Bucket(msgspec.Struct, frozen=True):
     """Content of a bucket; None marks a key that was deleted.
 
-    `created` tells one bucket from another of the same name: after a loss of the broker's data, a key that is absent
-    from the new bucket was lost, not deleted.
+    `created` tells one bucket from another of the same name: after a loss of the broker's data, a
+    key that is absent from the new bucket was lost, not deleted.
     """
 
     created: str
@@ -127,7 +129,9 @@ class _Session:
 
     async def _pull(self, consumer: str) -> None:
         self._credit = BATCH
-        await self._bus.send(f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}", _PULL, reply=self._inbox)
+        await self._bus.send(
+            f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}", _PULL, reply=self._inbox
+        )
 
     def _apply(self, message: Msg | None) -> int:
         if message is None:
@@ -146,7 +150,10 @@ class _Session:
 
 
 async def watch_bucket(bus: Bus, bucket: str) -> AsyncIterator[Bucket]:
-    """Yield the content of a bucket at first and after every change, for ever; waits for a bucket that is not there."""
+    """Yield the content of a bucket at first and after every change, for ever.
+
+    Waits for a bucket that is not there.
+    """
     trouble = ""
     while True:
         try:

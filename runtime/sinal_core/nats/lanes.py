@@ -1,7 +1,8 @@
 """Lanes: pull from many consumers, hand fair, small batches to one handler, settle what it leaves.
 
-Invariants: a message is settled once or comes again; no error of a handler or of one lane stops another; a lane has
-at most `lane_concurrency` batches at once, so a slow tenant or a dead destination holds one slot, not all of them.
+Invariants: a message is settled once or comes again; no error of a handler or of one lane stops
+another; a lane has at most `lane_concurrency` batches at once, so a slow tenant or a dead
+destination holds one slot, not all of them.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[Lane, list[Message]], Awaitable[None]]
 RESTART_S = 0.5
-LONGEST_AWAY_S = 60.0  # what finds no room is at the broker, where nobody can call it: for a short time
-MOST_HELD = 8_000  # of one lane, whatever its batches: below the consumers' max_ack_pending of 10,000
+# what finds no room is at the broker, where nobody can call it: for a short time
+LONGEST_AWAY_S = 60.0
+# of one lane, whatever its batches: below the consumers' max_ack_pending of 10,000
+MOST_HELD = 8_000
 MOST_BUFFERED = 20_000  # over all lanes; beyond it a lane gets no more than a first window ahead
 
 
@@ -49,7 +52,9 @@ class Lanes:
         only_full: bool = False,
         ack_wait_s: float = 60.0,
     ) -> None:
-        """With `only_full` a lane's batches beyond its first must be full: what is less waits to be one with more."""
+        """With `only_full` a lane's batches beyond its first must be full: what is less waits to be
+        one with more.
+        """
         self._bus = bus
         self._handler = handler
         self._batch = batch
@@ -74,7 +79,10 @@ class Lanes:
         self._puller = Puller(bus, room=self._room, deliver=self._deliver, lost_broker=self._forget)
 
     def set(self, lanes: Iterable[Lane]) -> None:
-        """Work on exactly these lanes from now on; what waits of a removed lane goes back to the broker."""
+        """Work on exactly these lanes from now on.
+
+        What waits of a removed lane goes back to the broker.
+        """
         if self._draining:
             return
         wanted = {lane.id: lane for lane in lanes}
@@ -89,7 +97,9 @@ class Lanes:
                 known.flow.largest = self._largest(lane)
 
     def wake(self, lane_id: tuple[str, str]) -> None:
-        """Call what is parked of a lane, oldest first, and ask for more of it: what it waited for is over."""
+        """Call what is parked of a lane, oldest first, and ask for more of it: what it waited for
+        is over.
+        """
         work = self._work.get(lane_id)
         if work is not None:
             work.woken_at = time.monotonic()
@@ -111,14 +121,19 @@ class Lanes:
             await asyncio.gather(*tasks, *self._chores, return_exceptions=True)
 
     async def drain(self, timeout_s: float) -> None:
-        """Stop fetching, let handlers finish, give the rest back; returns when the broker has every answer."""
+        """Stop fetching, let handlers finish, give the rest back.
+
+        Returns when the broker has every answer.
+        """
         deadline = time.monotonic() + timeout_s
         self._draining = True
         await self._puller.stop(timeout_s=timeout_s)
         for work in self._work.values():
             self._give_back(work)
         if self._batches:
-            _, late = await asyncio.wait(self._batches, timeout=max(0.0, deadline - time.monotonic()))
+            _, late = await asyncio.wait(
+                self._batches, timeout=max(0.0, deadline - time.monotonic())
+            )
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -137,7 +152,9 @@ class Lanes:
         return min(self._most_held(lane), max(FIRST_WINDOW, 2 * (lane.batch or self._batch)))
 
     def _most_held(self, lane: Lane) -> int:
-        """Most un-acked messages of a lane: never fewer than its batches at once take, and one to follow."""
+        """Most un-acked messages of a lane: never fewer than its batches at once take, and one to
+        follow.
+        """
         batch, at_once = lane.batch or self._batch, lane.concurrency or self._lane_concurrency
         return max(self._in_flight, min((at_once + 1) * batch, MOST_HELD))
 
@@ -183,7 +200,10 @@ class Lanes:
         return None if parked else min(delay_s, LONGEST_AWAY_S)
 
     def _called(self, work: Work, messages: list[Message]) -> None:
-        """Parked messages have their turn again; they have gathered for long enough to be a batch."""
+        """Parked messages have their turn again.
+
+        They have gathered for long enough to be a batch.
+        """
         if self._work.get(work.lane.id) is not work:
             return
         work.put_back(messages)
@@ -228,7 +248,9 @@ class Lanes:
         elif work.linger is None:
             now = time.monotonic()
             left_s = self._pace.linger_s(linger_s, now) - (now - work.buffer[0].touched)
-            work.linger = asyncio.get_running_loop().call_later(max(0.0, left_s), self._lingered, work)
+            work.linger = asyncio.get_running_loop().call_later(
+                max(0.0, left_s), self._lingered, work
+            )
 
     def _lingered(self, work: Work) -> None:
         work.linger = None
@@ -237,7 +259,9 @@ class Lanes:
             self._start()
 
     def _start_soon(self) -> None:
-        """Start once what has just been read is sorted in, so that the first batch is not a single message."""
+        """Start once what has just been read is sorted in, so that the first batch is not a single
+        message.
+        """
         if not self._starting:
             self._starting = True
             asyncio.get_running_loop().call_soon(self._start)

@@ -1,7 +1,8 @@
 """A message as a handler sees it: its body, and the one answer it gets.
 
-Invariant: the first of ack, nak, term and hold counts, every later one is nothing. What a handler leaves unsettled is
-nak'd by its lane. Acks are fire-and-forget: a lost one means redelivery, so effects must be idempotent.
+Invariant: the first of ack, nak, term and hold counts, every later one is nothing. What a handler
+leaves unsettled is nak'd by its lane. Acks are fire-and-forget: a lost one means redelivery, so
+effects must be idempotent.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Message:
         self.subject = subject
         self.body = body
         self.reply = reply
-        self.deliveries = deliveries  # 1 at the first delivery; starts again when the consumer is re-created
+        # 1 at the first delivery; starts again when the consumer is re-created
+        self.deliveries = deliveries
         self.seq = seq
         self.stored_at_ns = stored_at_ns  # Unix ns at which the broker stored it
         self.touched = touched  # monotonic seconds of the last sign of life to the broker
@@ -86,16 +88,20 @@ class Message:
         await self._settle(wire.TERM)
 
     async def hold(self, delay_s: float, *, whole_lane: bool = False) -> None:
-        """Keep it and give it to the handler again after `delay_s`, or sooner when its lane is woken.
+        """Keep it and give it to the handler again after `delay_s`, or sooner when its lane is
+        woken.
 
-        With `whole_lane` nothing of the lane can be done before that, and the lane asks for no more. Where no room is
-        left the broker keeps it, for a minute at most at a time.
+        With `whole_lane` nothing of the lane can be done before that, and the lane asks for no
+        more. Where no room is left the broker keeps it, for a minute at most at a time.
         """
         if not self.settled and not self.parked:
             await self._settler.hold(self, delay_s, whole_lane=whole_lane)
 
     async def in_progress(self) -> None:
-        """Start the broker's redelivery timer again; the lane does so by itself while a handler runs."""
+        """Start the broker's redelivery timer again.
+
+        The lane does so by itself while a handler runs.
+        """
         if not self.settled:
             await self._settler.touch(self)
 
@@ -105,4 +111,7 @@ class Message:
             await self._settler.settle(self, body)
 
     def __repr__(self) -> str:
-        return f"Message({self.subject!r}, seq={self.seq}, deliveries={self.deliveries}, settled={self.settled})"
+        return (
+            f"Message({self.subject!r}, seq={self.seq}, deliveries={self.deliveries}, "
+            f"settled={self.settled})"
+        )

@@ -1,11 +1,13 @@
-"""Messages that wait in this process because what they are for can't be done yet: un-acked, and ready to be called.
+"""Messages that wait in this process because what they are for can't be done yet: un-acked, and
+ready to be called.
 
-A delayed nak would be a promise to nobody: the broker brings the message back when its time has come, and nothing can
-call it sooner. What is parked is called when its time has come or when its lane is woken, whichever is first. Its place
-among the lane's in-flight messages stays taken, the broker is told that work goes on, and a process that dies leaves it
-to another after `ack_wait`.
-Invariants: a lane whose messages all wait for one thing asks for no more, so that its backlog stays at the broker, in
-its sequence; messages that wait each for itself take half of their lane's places at most, so that others go past them.
+A delayed nak would be a promise to nobody: the broker brings the message back when its time has
+come, and nothing can call it sooner. What is parked is called when its time has come or when its
+lane is woken, whichever is first. Its place among the lane's in-flight messages stays taken, the
+broker is told that work goes on, and a process that dies leaves it to another after `ack_wait`.
+Invariants: a lane whose messages all wait for one thing asks for no more, so that its backlog stays
+at the broker, in its sequence; messages that wait each for itself take half of their lane's places
+at most, so that others go past them.
 """
 
 from __future__ import annotations
@@ -43,13 +45,20 @@ class Lot:
 class Parking:
     """The parked messages of a worker; `called` takes back those of a lane."""
 
-    def __init__(self, called: Callable[[Work, list[Message]], None], *, most: int = MOST_PARKED) -> None:
+    def __init__(
+        self, called: Callable[[Work, list[Message]], None], *, most: int = MOST_PARKED
+    ) -> None:
         self._called, self._most = called, most
         self._lots: dict[Work, Lot] = {}
         self._parked = 0
 
-    def park(self, work: Work, message: Message, delay_s: float, *, places: int, whole: bool) -> bool:
-        """Keep a message for so long; False where there is no room. With `whole` its lane waits with it."""
+    def park(
+        self, work: Work, message: Message, delay_s: float, *, places: int, whole: bool
+    ) -> bool:
+        """Keep a message for so long; False where there is no room.
+
+        With `whole` its lane waits with it.
+        """
         lot = self._lots.get(work) or Lot()
         if self._parked >= self._most or (not whole and len(lot.waiting) >= SHARE * places):
             return False

@@ -1,11 +1,12 @@
-"""The pull protocol: keeps one lane's worth of requests at the broker for each lane, over one subscription.
+"""The pull protocol: keeps one lane's worth of requests at the broker for each lane, over one
+subscription.
 
-`credit` is how many messages the broker still owes a lane. A lane asks for a small window at first, for more when the
-broker says that more wait or while messages keep coming, and for little again when they end, so that a thousand idle
-lanes reserve little memory. Where nothing has come since the last request, the next one stands for longer, and the
-broker shows less often that it still has it: a thousand idle lanes say little, too.
-Invariant: a lane with room has credit, or a time at which it tries again; nothing but `remove` ends that.
-Source of the statuses: ADR-13, ADR-37.
+`credit` is how many messages the broker still owes a lane. A lane asks for a small window at first,
+for more when the broker says that more wait or while messages keep coming, and for little again
+when they end, so that a thousand idle lanes reserve little memory. Where nothing has come since the
+last request, the next one stands for longer, and the broker shows less often that it still has it:
+a thousand idle lanes say little, too. Invariant: a lane with room has credit, or a time at which it
+tries again; nothing but `remove` ends that. Source of the statuses: ADR-13, ADR-37.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ log = structlog.get_logger(__name__)
 
 
 class Terms(NamedTuple):
-    """How long a request stands, and how often the broker shows that it has it: at least twice in that time."""
+    """How long a request stands, and how often the broker shows that it has it: at least twice in
+    that time.
+    """
 
     expires_s: float
     heartbeat_s: float
@@ -39,7 +42,8 @@ class Terms(NamedTuple):
     def silence_s(self) -> float:
         """After so long without a word the broker has lost the request.
 
-        It says so itself when a consumer is deleted or led by another server; not when a route to it was down.
+        It says so itself when a consumer is deleted or led by another server; not when a route to
+        it was down.
         """
         return self.heartbeat_s + LATE_S
 
@@ -186,7 +190,9 @@ class Puller:
             forget()
 
     async def stop(self, *, timeout_s: float) -> None:
-        """Take no more: what the broker has sent up to now is still delivered before this returns."""
+        """Take no more: what the broker has sent up to now is still delivered before this
+        returns.
+        """
         if self._subscription is None or self._bus.link.client.is_closed:
             return
         try:

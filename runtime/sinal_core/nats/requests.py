@@ -1,8 +1,9 @@
 """Pipelined requests over one connection: many wait at once, each for its own answer.
 
-Invariant: a request ends by its answer, its time-out, or the loss of the connection, whichever is first. A lost
-connection fails the waiting ones at once, so that ingest can spool instead of holding its senders for seconds. One
-timer looks after all time-outs while anything waits, so a request may end up to `LOOK_S` late.
+Invariant: a request ends by its answer, its time-out, or the loss of the connection, whichever is
+first. A lost connection fails the waiting ones at once, so that ingest can spool instead of holding
+its senders for seconds. One timer looks after all time-outs while anything waits, so a request may
+end up to `LOOK_S` late.
 """
 
 from __future__ import annotations
@@ -72,9 +73,12 @@ class RequestMultiplexer:
         return await self._sent(token, subject, future, body, headers)
 
     def post(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Done) -> bool:
-        """Send a message with an id at once and call `done` with how it ended; raises MessageTooLarge.
+        """Send a message with an id at once and call `done` with how it ended.
 
-        False where it takes `call`: the connection's buffer is full, or the id is none for a header as it stands.
+        Raises MessageTooLarge.
+
+        False where it takes `call`: the connection's buffer is full, or the id is none for a header
+        as it stands.
         """
         if not (msg_id.isascii() and msg_id.isprintable()):
             return False
@@ -107,7 +111,9 @@ class RequestMultiplexer:
         headers: dict[str, str] | None,
     ) -> Reply:
         try:
-            await self._client.publish(subject, body, reply=f"{self._inbox}.{token.decode()}", headers=headers)
+            await self._client.publish(
+                subject, body, reply=f"{self._inbox}.{token.decode()}", headers=headers
+            )
             return told(await future)
         except nats.errors.MaxPayloadError:
             raise self._too_large(subject, body) from None
@@ -118,7 +124,9 @@ class RequestMultiplexer:
 
     def _too_large(self, subject: str, body: bytes) -> MessageTooLarge:
         most = self._client.max_payload
-        return MessageTooLarge(f"{subject}: {len(body)} bytes are more than the broker's limit of {most}")
+        return MessageTooLarge(
+            f"{subject}: {len(body)} bytes are more than the broker's limit of {most}"
+        )
 
     async def _delivered(self, message: Msg) -> None:
         self._end(message.subject.rpartition(".")[2].encode(), Reply(message.data, message.headers))
@@ -139,8 +147,12 @@ class RequestMultiplexer:
         """End what has waited long enough; come again as long as anything waits."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for token, late in [(token, one) for token, one in self._waiting.items() if one.deadline <= now]:
-            self._end(token, BusUnavailable(f"{late.subject}: no answer within {late.timeout_s:g} s"))
+        for token, late in [
+            (token, one) for token, one in self._waiting.items() if one.deadline <= now
+        ]:
+            self._end(
+                token, BusUnavailable(f"{late.subject}: no answer within {late.timeout_s:g} s")
+            )
         self._looking = loop.call_later(LOOK_S, self._look) if self._waiting else None
 
     def __len__(self) -> int:

@@ -1,7 +1,8 @@
 """The KV bucket of facts as its writer and its readers in the runtime see it.
 
-One process writes (who holds housekeeping's lease), but another may have done so before, and the broker may lose all of
-it: the writer reads the bucket whole whenever it is not as it left it, which one small request tells.
+One process writes (who holds housekeeping's lease), but another may have done so before, and the
+broker may lose all of it: the writer reads the bucket whole whenever it is not as it left it, which
+one small request tells.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class StatusBucket:
     async def take_down(self, keys: set[str]) -> None:
         """Take entries away."""
         for key in keys:
-            await self._bus.api(f"STREAM.PURGE.{_STREAM}", msgspec.json.encode({"filter": _SUBJECT + key}))
+            await self._bus.api(
+                f"STREAM.PURGE.{_STREAM}", msgspec.json.encode({"filter": _SUBJECT + key})
+            )
             self._values.pop(key, None)
         self._left = await self._info()
 
@@ -100,7 +103,9 @@ class StatusBucket:
         try:
             async with asyncio.timeout(LOAD_S), aclosing(watch):
                 async for content in watch:
-                    return {key: value for key, value in content.values.items() if value is not None}
+                    return {
+                        key: value for key, value in content.values.items() if value is not None
+                    }
         except TimeoutError:
             pass
         raise BusUnavailable(f"bucket {STATUS_BUCKET}: it can't be read")

@@ -1,7 +1,9 @@
-"""Looking into streams: what lies on a subject, one message after the other, and taking single ones out.
+"""Looking into streams: what lies on a subject, one message after the other, and taking single ones
+out.
 
-For erasure and for finding what was lost; never on the way of an event. A work-queue stream holds a message until it is
-acked, whatever its consumers say of themselves, so what is counted here is all there is.
+For erasure and for finding what was lost; never on the way of an event. A work-queue stream holds a
+message until it is acked, whatever its consumers say of themselves, so what is counted here is all
+there is.
 """
 
 from __future__ import annotations
@@ -58,7 +60,10 @@ async def count(broker: Broker, stream: str, subject: str) -> int:
 
 
 async def scan(broker: Broker, stream: str, subject: str) -> AsyncIterator[Content]:
-    """Every message on a subject, oldest first, up to where the stream ends when it is reached; raises BusError."""
+    """Every message on a subject, oldest first, up to where the stream ends when it is reached.
+
+    Raises BusError.
+    """
     seq = 1
     while True:
         wanted = msgspec.json.encode({"seq": seq, "next_by_subj": subject})
@@ -70,7 +75,12 @@ async def scan(broker: Broker, stream: str, subject: str) -> AsyncIterator[Conte
             if error.err_code == _NO_MESSAGE:
                 return
             raise
-        yield Content(found.seq, found.subject, b64decode(found.data), _headers(b64decode(found.hdrs).decode()))
+        yield Content(
+            found.seq,
+            found.subject,
+            b64decode(found.data),
+            _headers(b64decode(found.hdrs).decode()),
+        )
         seq = found.seq + 1
 
 

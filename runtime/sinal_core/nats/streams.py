@@ -1,4 +1,6 @@
-"""Streams as JetStream describes them: all of them, page by page, and what one holds by subject. Raises BusError."""
+"""Streams as JetStream describes them: all of them, page by page, and what one holds by subject.
+Raises BusError.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Stream(msgspec.Struct, frozen=True):
             slug = names.slug_of_stream(self.config.name)
         except ValueError:
             return None
-        return None if self.config.metadata.get(names.OWNER, "").startswith(names.RETAINED) else slug
+        return (
+            None if self.config.metadata.get(names.OWNER, "").startswith(names.RETAINED) else slug
+        )
 
 
 class _Page(msgspec.Struct, frozen=True):

@@ -1,8 +1,9 @@
-"""A broker in memory for unit tests, with the ports of `Bus` and `Lanes`: publish with dedup, deliver, settle.
+"""A broker in memory for unit tests, with the ports of `Bus` and `Lanes`: publish with dedup,
+deliver, settle.
 
-It keeps what a room relies on: an id is stored once, a message stays until it is acked or terminated, a nak or an
-unsettled message comes again with one more delivery. Time does not pass here: a delayed message is due at the next
-`deliver`, and its delay is kept for the test to look at.
+It keeps what a room relies on: an id is stored once, a message stays until it is acked or
+terminated, a nak or an unsettled message comes again with one more delivery. Time does not pass
+here: a delayed message is due at the next `deliver`, and its delay is kept for the test to look at.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Stored:
     def __init__(self, subject: str, body: bytes, msg_id: str, seq: int) -> None:
         self.subject, self.body, self.msg_id, self.seq = subject, body, msg_id, seq
         self.deliveries = 0
-        self.answers: list[bytes] = []  # as they would go over the wire: +ACK, -NAK {"delay": …}, +TERM
+        # as they would go over the wire: +ACK, -NAK {"delay": …}, +TERM
+        self.answers: list[bytes] = []
         self.touches = 0
 
     @property
@@ -62,7 +64,9 @@ class MemoryBus:
         self.provision_requests: list[str | None] = []
         self._by_id: dict[tuple[str, str], Stored] = {}
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published:
+    async def publish(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0
+    ) -> Published:
         """Store one message of a known tenant; raises BusUnavailable, LaneMissing, LaneFull."""
         del timeout_s
         if not self.connected:
@@ -75,17 +79,23 @@ class MemoryBus:
             return Published(known.seq, True)
         if tenant in self.full:
             raise LaneFull(f"{subject}: the stream is full (maximum bytes exceeded)")
-        stored = Stored(subject, body, msg_id, 1 + sum(_tenant(s.subject) == tenant for s in self.stored))
+        stored = Stored(
+            subject, body, msg_id, 1 + sum(_tenant(s.subject) == tenant for s in self.stored)
+        )
         self.stored.append(stored)
         self._by_id[tenant, msg_id] = stored
         return Published(stored.seq, False)
 
-    async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Published | BusError]:
+    async def publish_many(
+        self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0
+    ) -> list[Published | BusError]:
         """Store many; one result each, in order."""
         results: list[Published | BusError] = []
         for message in messages:
             try:
-                one = await self.publish(message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s)
+                one = await self.publish(
+                    message.subject, message.body, msg_id=message.msg_id, timeout_s=timeout_s
+                )
             except BusError as error:
                 results.append(error)
             else:
@@ -108,7 +118,11 @@ class MemoryBus:
 
     def waiting(self, lane: Lane | None = None) -> list[Stored]:
         """Messages that are neither acked nor terminated, of one lane or of all."""
-        return [s for s in self.stored if not s.gone and (lane is None or fnmatchcase(s.subject, _filter(lane)))]
+        return [
+            s
+            for s in self.stored
+            if not s.gone and (lane is None or fnmatchcase(s.subject, _filter(lane)))
+        ]
 
 
 class MemoryLanes:
@@ -117,7 +131,8 @@ class MemoryLanes:
     def __init__(self, bus: MemoryBus, handler: Handler, *, batch: int = 200) -> None:
         self._bus, self._handler, self._batch = bus, handler, batch
         self.lanes: tuple[Lane, ...] = ()
-        self.errors: list[Exception] = []  # what the handler raised; its messages were nak'd as `Lanes` does
+        # what the handler raised; its messages were nak'd as `Lanes` does
+        self.errors: list[Exception] = []
 
     def set(self, lanes: Iterable[Lane]) -> None:
         """Work on exactly these lanes from now on."""
@@ -140,7 +155,8 @@ class MemoryLanes:
         except Exception as error:
             self.errors.append(error)
         for message in messages:
-            await message.nak(2.0 ** (message.deliveries - 1))  # nothing where the handler has settled it
+            # nothing where the handler has settled it
+            await message.nak(2.0 ** (message.deliveries - 1))
         return len(messages)
 
 

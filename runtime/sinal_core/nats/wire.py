@@ -1,4 +1,5 @@
-"""JetStream's answers as typed data: publish acks, API errors, and the ack subject of a delivered message.
+"""JetStream's answers as typed data: publish acks, API errors, and the ack subject of a delivered
+message.
 
 Errors are told apart by `err_code`, JetStream's stable number, never by their text.
 Source: nats-server's errors.json and ADR-1, ADR-15.
@@ -8,7 +9,14 @@ from __future__ import annotations
 
 import msgspec
 
-from sinal_core.nats.errors import BusError, BusRefused, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge
+from sinal_core.nats.errors import (
+    BusError,
+    BusRefused,
+    BusUnavailable,
+    LaneFull,
+    LaneMissing,
+    MessageTooLarge,
+)
 
 CONSUMER_NOT_FOUND = 10014
 STREAM_NOT_FOUND = 10059
@@ -82,7 +90,10 @@ def error_of(error: ApiError, subject: str) -> BusError:
 
 
 def parse_reply(reply: str) -> Delivery | None:
-    """Read `$JS.ACK.[domain.account.]stream.consumer.delivered.seq.cseq.stored.pending`; None for another subject."""
+    """Read `$JS.ACK.[domain.account.]stream.consumer.delivered.seq.cseq.stored.pending`.
+
+    None for another subject.
+    """
     tokens = reply.split(".")
     if len(tokens) < 9 or tokens[0] != "$JS" or tokens[1] != "ACK":
         return None

@@ -1,7 +1,9 @@
-"""What one lane has in a worker: messages waiting, messages in a handler, and the way of their answers.
+"""What one lane has in a worker: messages waiting, messages in a handler, and the way of their
+answers.
 
-Invariant: `held` has every message of the lane that the broker waits for. Its size is the lane's share of in-flight
-messages, and a redelivery of a message that is still held refreshes it instead of being worked on twice.
+Invariant: `held` has every message of the lane that the broker waits for. Its size is the lane's
+share of in-flight messages, and a redelivery of a message that is still held refreshes it instead
+of being worked on twice.
 """
 
 from __future__ import annotations
@@ -20,13 +22,25 @@ from sinal_core.nats.message import Message
 from sinal_core.nats.pulls import Flow
 from sinal_core.telemetry.tracing import HEADER
 
-Park = Callable[["Work", "Message", float, bool], float | None]  # -> None: parked; else how long the broker keeps it
+# -> None: parked; else how long the broker keeps it
+Park = Callable[["Work", "Message", float, bool], float | None]
 
 
 class Work:
     """One lane's messages in this process; the settler of each."""
 
-    __slots__ = ("_bus", "_freed", "_park", "buffer", "flow", "held", "lane", "linger", "running", "woken_at")
+    __slots__ = (
+        "_bus",
+        "_freed",
+        "_park",
+        "buffer",
+        "flow",
+        "held",
+        "lane",
+        "linger",
+        "running",
+        "woken_at",
+    )
 
     def __init__(self, lane: Lane, *, bus: Bus, freed: Callable[[Work], None], park: Park) -> None:
         self._bus = bus
@@ -75,7 +89,10 @@ class Work:
         return taken
 
     def forget(self) -> int:
-        """The broker behind these deliveries is gone: drop what waits and void the rest; returns how many waited."""
+        """The broker behind these deliveries is gone: drop what waits and void the rest.
+
+        Returns how many waited.
+        """
         waiting = len(self.buffer)
         for message in self.held.values():
             message.stale = True
@@ -94,7 +111,8 @@ class Work:
     async def hold(self, message: Message, delay_s: float, *, whole_lane: bool) -> None:
         """Park a message, or give it back where that can't be.
 
-        Who judged it before the lane was last woken judged by what is over: it has its turn again at once.
+        Who judged it before the lane was last woken judged by what is over: it has its turn again
+        at once.
         """
         if message.taken_at <= self.woken_at:
             delay_s, whole_lane = 0.0, False

@@ -1,4 +1,5 @@
-"""The plans as they were last read, on disk and still sealed: an edge that starts while the broker is away has them.
+"""The plans as they were last read, on disk and still sealed: an edge that starts while the broker
+is away has them.
 
 The file is written whole or not at all. It is a copy: what the bucket says later replaces it.
 """
@@ -49,7 +50,9 @@ class PlanCache:
 
     def write(self, created: str, plans: Mapping[str, bytes]) -> None:
         """Replace the file; a disk that refuses costs the cache, nothing else."""
-        body = msgspec.json.encode(Cached(VERSION, created, {slug: raw.decode() for slug, raw in plans.items()}))
+        body = msgspec.json.encode(
+            Cached(VERSION, created, {slug: raw.decode() for slug, raw in plans.items()})
+        )
         temporary = self._path.with_name(self._path.name + ".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

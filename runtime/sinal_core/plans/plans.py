@@ -1,10 +1,11 @@
 """Watch the bucket of compiled plans and hold the newest snapshot.
 
-Invariants: `snapshot` is always whole and never goes back to less because the broker is away, has lost its data, or
-holds a plan that can't be read: the last good plan of a tenant stays until a newer one or its removal arrives. A key
-that is absent from a bucket counts as removed only if the bucket is the one it was read from. With a gate, no plan is
-in the snapshot whose Tenant the gate has not admitted; one that was admitted stays so while the store is away. Who has
-the edge's keys alone does not start on plans that the release before has sealed: the operator seals them again.
+Invariants: `snapshot` is always whole and never goes back to less because the broker is away, has
+lost its data, or holds a plan that can't be read: the last good plan of a tenant stays until a
+newer one or its removal arrives. A key that is absent from a bucket counts as removed only if the
+bucket is the one it was read from. With a gate, no plan is in the snapshot whose Tenant the gate
+has not admitted; one that was admitted stays so while the store is away. Who has the edge's keys
+alone does not start on plans that the release before has sealed: the operator seals them again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from sinal_core.plans.snapshot import Held, Holder, Snapshot
 from sinal_crds import names
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Keyring, NotForTheEdge, TamperedPlan, UnknownKey, UnsupportedPlanVersion, unseal
+from sinal_crds.sealing import (
+    Keyring,
+    NotForTheEdge,
+    TamperedPlan,
+    UnknownKey,
+    UnsupportedPlanVersion,
+    unseal,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -36,10 +44,16 @@ SEALED_AGAIN_S = 60.0  # with some plans readable, so long are the others waited
 
 
 class Gate(Protocol):
-    """Who says whether a tenant's rows are its plan's; `store.plan_owners.OwnersGate` in production."""
+    """Who says whether a tenant's rows are its plan's.
+
+    `store.plan_owners.OwnersGate` in production.
+    """
 
     async def claim(self, plans: Sequence[TenantPlan]) -> Mapping[str, Holder]:
-        """Those that are another Tenant's, by slug. May raise: then none of them is admitted yet."""
+        """Those that are another Tenant's, by slug.
+
+        May raise: then none of them is admitted yet.
+        """
         ...
 
 
@@ -57,7 +71,8 @@ class Plans:
     ) -> None:
         self._reserved = reserved
         self._gate = gate
-        self._admitted: dict[str, tuple[str, ...]] = {}  # slug -> UID, namespace and name of the plan that was
+        # slug -> UID, namespace and name of the plan that was
+        self._admitted: dict[str, tuple[str, ...]] = {}
         self._held: dict[str, Held] = {}
         self._judging = asyncio.Lock()
         self._again: asyncio.Task[None] | None = None
@@ -69,7 +84,8 @@ class Plans:
         self._raw: dict[str, bytes] = {}  # what each good or refused plan was read from
         self._sealed: dict[str, bytes] = {}  # what each good plan was read from
         self._created = ""
-        self._present: frozenset[str] = frozenset()  # keys of that bucket; plans of a lost one are not among them
+        # keys of that bucket; plans of a lost one are not among them
+        self._present: frozenset[str] = frozenset()
         self._loaded = asyncio.Event()
         self._awaited: set[str] = set()  # plans that nobody has sealed for the edge yet
         self._readable = asyncio.Event()  # none is awaited
@@ -87,7 +103,9 @@ class Plans:
         return self._loaded.is_set()
 
     async def start(self, *, timeout_s: float | None = None) -> None:
-        """Load all plans and keep watching; waits for the bucket as long as it takes, or raises TimeoutError.
+        """Load all plans and keep watching.
+
+        Waits for the bucket as long as it takes, or raises TimeoutError.
 
         With a cache that holds plans it waits two seconds and then goes on with those.
         """
@@ -102,14 +120,17 @@ class Plans:
             if not cached.plans:
                 raise
             log.warning("plans.from_cache", tenants=len(cached.plans))
-            await self._take(Bucket(cached.created, {slug: raw.encode() for slug, raw in cached.plans.items()}))
+            await self._take(
+                Bucket(cached.created, {slug: raw.encode() for slug, raw in cached.plans.items()})
+            )
         if self._awaited:
             await self._sealed_again()
 
     async def _sealed_again(self) -> None:
         """Wait until the operator, upgraded as well, has sealed all plans for the edge.
 
-        Who came before this process takes events meanwhile. Some plans that stay as they are keep nobody else waiting.
+        Who came before this process takes events meanwhile. Some plans that stay as they are keep
+        nobody else waiting.
         """
         log.warning("plans.awaited", tenants=len(self._awaited))
         with contextlib.suppress(TimeoutError):
@@ -142,7 +163,9 @@ class Plans:
                     changed = await self._take(bucket)
                     self._loaded.set()
                     if changed and self._cache is not None:
-                        await asyncio.to_thread(self._cache.write, bucket.created, dict(self._sealed))
+                        await asyncio.to_thread(
+                            self._cache.write, bucket.created, dict(self._sealed)
+                        )
             except Exception as error:
                 log.error("plans.watch_failed", error=type(error).__name__, at=where(error))
             await asyncio.sleep(RESTART_S)
@@ -165,21 +188,35 @@ class Plans:
         return changed
 
     async def _ask_again(self, gate: Gate) -> None:
-        """Ask about plans that were not admitted: the slug may have been handed over, the store be back."""
+        """Ask about plans that were not admitted: the slug may have been handed over, the store be
+        back.
+        """
         while True:
             await asyncio.sleep(ASK_AGAIN_S)
             self._publish(await self._judge(gate))
 
     async def _judge(self, gate: Gate) -> bool:
-        """Ask the gate about plans of Tenants that it has not admitted; returns whether an answer is another one."""
+        """Ask the gate about plans of Tenants that it has not admitted.
+
+        Returns whether an answer is another one.
+        """
         async with self._judging:
-            asked = [plan for slug, plan in self._good.items() if self._admitted.get(slug) != _identity(plan)]
+            asked = [
+                plan
+                for slug, plan in self._good.items()
+                if self._admitted.get(slug) != _identity(plan)
+            ]
             if not asked:
                 return False
             try:
                 taken = await gate.claim(asked)
             except Exception as error:
-                log.warning("plans.not_admitted", error=type(error).__name__, at=where(error), tenants=len(asked))
+                log.warning(
+                    "plans.not_admitted",
+                    error=type(error).__name__,
+                    at=where(error),
+                    tenants=len(asked),
+                )
                 return False
             before = dict(self._held)
             for plan in asked:

@@ -1,7 +1,8 @@
 """All tenants' plans at one moment, with the look-ups that rooms need. Immutable.
 
-Keys and tokens are looked up by their SHA-256, as plans hold them: comparing hashes in a dictionary takes the same time
-whether a token is right or nearly right. Where two tenants claim the same host or key, the first by slug has it.
+Keys and tokens are looked up by their SHA-256, as plans hold them: comparing hashes in a dictionary
+takes the same time whether a token is right or nearly right. Where two tenants claim the same host
+or key, the first by slug has it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def _first(pairs: Iterable[tuple[str, T]]) -> Mapping[str, T]:
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """The Tenant whose rows are under a slug, by namespace/name; `leaving` while they are being removed."""
+    """The Tenant whose rows are under a slug, by namespace/name.
+
+    `leaving` while they are being removed.
+    """
 
     home: str
     leaving: bool = False
@@ -55,7 +59,9 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Snapshot:
-    """What the runtime knows of all tenants. A host that is `reserved` leads to none, whatever an older plan says.
+    """What the runtime knows of all tenants.
+
+    A host that is `reserved` leads to none, whatever an older plan says.
 
     Plans that are `held` are none of its tenants.
     """
@@ -71,9 +77,13 @@ class Snapshot:
     ) -> None:
         self.held: Mapping[str, Held] = MappingProxyType(dict(held or {}))
         ordered = sorted(plans, key=lambda plan: plan.slug)
-        self.tenants: Mapping[str, TenantPlan] = MappingProxyType({plan.slug: plan for plan in ordered})
+        self.tenants: Mapping[str, TenantPlan] = MappingProxyType(
+            {plan.slug: plan for plan in ordered}
+        )
         funnels = [(plan, funnel) for plan in ordered for funnel in plan.funnels]
-        self._hosts = _first((_host(host), plan) for plan in ordered for host in plan.hosts if host not in reserved)
+        self._hosts = _first(
+            (_host(host), plan) for plan in ordered for host in plan.hosts if host not in reserved
+        )
         self._public_keys = _first(
             (key, (plan, funnel))
             for plan, funnel in funnels
@@ -108,7 +118,10 @@ class Snapshot:
         return self._tokens.get(sha256(token))
 
     def lanes(self, role: Literal["match", "dispatch"]) -> tuple[Lane, ...]:
-        """Every lane of a role; suspended tenants too, because what they have accepted must come to an end."""
+        """Every lane of a role.
+
+        Suspended tenants too, because what they have accepted must come to an end.
+        """
         if role == "match":
             return tuple(match_lane(slug) for slug in self.tenants)
         return tuple(

@@ -13,7 +13,10 @@ class StaticPlans:
     """Plans that change only by `set`."""
 
     def __init__(
-        self, *plans: TenantPlan, reserved: ReservedHosts = NOTHING_RESERVED, held: Mapping[str, Held] | None = None
+        self,
+        *plans: TenantPlan,
+        reserved: ReservedHosts = NOTHING_RESERVED,
+        held: Mapping[str, Held] | None = None,
     ) -> None:
         self._reserved = reserved
         self.snapshot = Snapshot(plans, reserved=reserved, held=held)

@@ -1,8 +1,10 @@
-"""Rows as columns: arrays in PostgreSQL's own notation, so that a statement takes any number of rows in few parameters.
+"""Rows as columns: arrays in PostgreSQL's own notation, so that a statement takes any number of
+rows in few parameters.
 
-An array of text is read in one pass, and what stands in it is not looked into. JSON is read several times over, and a
-document inside a document as often again: recording 200 events so cost 8 of 13 ms (`auto_explain` on a real batch).
-JSON documents come joined by a character that JSON never holds: quoting them costs more than writing them.
+An array of text is read in one pass, and what stands in it is not looked into. JSON is read several
+times over, and a document inside a document as often again: recording 200 events so cost 8 of 13 ms
+(`auto_explain` on a real batch). JSON documents come joined by a character that JSON never holds:
+quoting them costs more than writing them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ Column = Callable[[Sequence[Any]], str]
 
 
 def columns(rows: Sequence[object]) -> dict[str, str]:
-    """The columns of like rows by name, each an array of as many values; rows are structs, texts or numbers."""
+    """The columns of like rows by name, each an array of as many values.
+
+    Rows are structs, texts or numbers.
+    """
     kind = type(rows[0])
     if not issubclass(kind, msgspec.Struct):
         return {ITEM: array(rows)}

@@ -1,9 +1,9 @@
 """Connections to PostgreSQL: one pool a process, transactions that may be bound to one tenant.
 
-A transaction with a tenant runs under the role `sinal_api` and row-level security: what it can see is decided by
-PostgreSQL, not by a WHERE clause that somebody forgot. Either it has connections of a login that is nothing else, or
-the login of all may take that role (and leave it again, should somebody get to say so). `binds_tenants` says whether
-one of them holds.
+A transaction with a tenant runs under the role `sinal_api` and row-level security: what it can see
+is decided by PostgreSQL, not by a WHERE clause that somebody forgot. Either it has connections of a
+login that is nothing else, or the login of all may take that role (and leave it again, should
+somebody get to say so). `binds_tenants` says whether one of them holds.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ REST_S = 1.0  # a connection that was used within that time is not asked whether
 _SESSION = {
     "timezone": "UTC",
     "jit": "off",  # compiling costs more than our statements
-    "plan_cache_mode": "force_generic_plan",  # planning over many partitions costs more than running
+    # planning over many partitions costs more than running
+    "plan_cache_mode": "force_generic_plan",
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
 }
 
-# A login that is neither superuser nor member of sinal_api is bound by its own policies already, unless it is the
-# worker or the owner: their policies let everything through.
+# A login that is neither superuser nor member of sinal_api is bound by its own policies already,
+# unless it is the worker or the owner: their policies let everything through.
 _WHO = b"""
 select
     coalesce((select pg_has_role(current_user, oid, 'set') and current_user <> rolname from pg_roles
@@ -48,7 +49,10 @@ select
 
 
 async def _refused(url: str, options: str) -> str:
-    """What connecting ends with, in libpq's words; a pool knows only that nothing came in time. Empty: it works now."""
+    """What connecting ends with, in libpq's words; a pool knows only that nothing came in time.
+
+    Empty: it works now.
+    """
     try:
         connection = await AsyncConnection.connect(url, connect_timeout=LOOK_S, options=options)
     except OperationalError as error:
@@ -94,13 +98,16 @@ class Database:
         tenants: Database | None = None,
         tracer: Tracer | None = None,
     ) -> Self:
-        """Connect; raises StoreUnavailable when no connection stands within `open_s` (default: `timeout_s`).
+        """Connect; raises StoreUnavailable when no connection stands within `open_s` (default:
+        `timeout_s`).
 
-        `timeout_s` is how long a caller waits for one of the pool's connections.
-        `session` holds parameters of PostgreSQL for all connections, over the usual ones. Transactions of a tenant are
-        those of `tenants`, where it is given.
+        `timeout_s` is how long a caller waits for one of the pool's connections. `session` holds
+        parameters of PostgreSQL for all connections, over the usual ones. Transactions of a tenant
+        are those of `tenants`, where it is given.
         """
-        options = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items())
+        options = " ".join(
+            f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items()
+        )
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=_Kept,
@@ -158,7 +165,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, *, tenant: str | None = None) -> AsyncIterator[Connection]:
-        """One transaction, of one tenant's rows or of all; raises StoreUnavailable, StoreRejected."""
+        """One transaction, of one tenant's rows or of all.
+
+        Raises StoreUnavailable, StoreRejected.
+        """
         if tenant is not None and self._tenants is not None:
             async with self._tenants.transaction(tenant=tenant) as connection:
                 yield connection
@@ -168,7 +178,9 @@ class Database:
                 if tenant is not None:
                     if self._may_become_api:
                         await connection.execute("set local role sinal_api")
-                    await connection.execute("select set_config('sinal.tenant', %s, true)", (tenant,))
+                    await connection.execute(
+                        "select set_config('sinal.tenant', %s, true)", (tenant,)
+                    )
                 yield connection
 
     @asynccontextmanager
@@ -196,6 +208,9 @@ async def _used(connection: Connection) -> None:
 
 
 async def _check(connection: Connection) -> None:
-    """Ask a connection that has rested whether it still stands; a busy one would have failed its last user."""
+    """Ask a connection that has rested whether it still stands.
+
+    A busy one would have failed its last user.
+    """
     if not isinstance(connection, _Kept) or time.monotonic() - connection.used_at > REST_S:
         await AsyncConnectionPool.check_connection(connection)

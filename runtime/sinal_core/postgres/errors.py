@@ -19,7 +19,10 @@ class StoreUnavailable(StoreError):
 
 
 class Contended(StoreUnavailable):
-    """Another worker has something of this work in hand; what was in the same transaction may go on without it."""
+    """Another worker has something of this work in hand.
+
+    What was in the same transaction may go on without it.
+    """
 
 
 class StoreRejected(StoreError):
@@ -27,21 +30,34 @@ class StoreRejected(StoreError):
 
 
 class MigrationError(StoreError):
-    """The database and the migrations of this release do not go together; the message says what to do."""
+    """The database and the migrations of this release do not go together.
+
+    The message says what to do.
+    """
 
 
-# A statement's own fault; everything else of OperationalError is the server, the network or another transaction.
+# A statement's own fault; everything else of OperationalError is the server, the network or another
+# transaction.
 _REJECTED = (pg.ProgramLimitExceeded,)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into the store's two kinds; values of rows never reach the message."""
+    """Turn the driver's errors into the store's two kinds.
+
+    Values of rows never reach the message.
+    """
     try:
         yield
     except _REJECTED as error:
         raise StoreRejected(_words(error)) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
+    except (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        PoolTimeout,
+        PoolClosed,
+        TooManyRequests,
+    ) as error:
         raise StoreUnavailable(_words(error)) from error
     except psycopg.Error as error:
         raise StoreRejected(_words(error)) from error

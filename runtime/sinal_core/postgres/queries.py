@@ -1,4 +1,6 @@
-"""Loads named statements from `sql/*.sql`: a line `-- name: <word>` starts one, which ends where the next begins."""
+"""Loads named statements from `sql/*.sql`: a line `-- name: <word>` starts one, which ends where
+the next begins.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ _HEAD = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
 
 @cache
 def load(package: str, file: str) -> dict[str, bytes]:
-    """Statements of a package's `sql/<file>.sql` by name; raises ValueError for a name given twice."""
+    """Statements of a package's `sql/<file>.sql` by name.
+
+    Raises ValueError for a name given twice.
+    """
     text = resources.files(package).joinpath("sql", f"{file}.sql").read_text(encoding="utf-8")
     _, *parts = _HEAD.split(text)
     found: dict[str, bytes] = {}

@@ -1,10 +1,11 @@
 """Batches of many tenants in one transaction, whose like statements become one.
 
-A tenant with little traffic has batches of one event, and a statement costs nearly the same for one as for a hundred.
-So the batches of several tenants run side by side, each as if it were alone; what they ask of PostgreSQL is held until
-every one of them waits, and then the earliest statement that somebody waits for is run once for all who do.
-Invariants: statements run in the sequence of `STAGES`, so that concurrent transactions lock in one order; each batch
-sees the rows of its own tenant only.
+A tenant with little traffic has batches of one event, and a statement costs nearly the same for one
+as for a hundred. So the batches of several tenants run side by side, each as if it were alone; what
+they ask of PostgreSQL is held until every one of them waits, and then the earliest statement that
+somebody waits for is run once for all who do. Invariants: statements run in the sequence of
+`STAGES`, so that concurrent transactions lock in one order; each batch sees the rows of its own
+tenant only.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class StatementQueue(Protocol):
 
 
 class _Question(msgspec.Struct, frozen=True):
-    """What one batch asks: awaiting it gives it to `together`, which sends the rows of its tenant back."""
+    """What one batch asks: awaiting it gives it to `together`, which sends the rows of its tenant
+    back.
+    """
 
     stage: Stage
     tenant: str
@@ -69,10 +72,12 @@ class SharedQueue:
 
 
 async def together(connection: Connection, members: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run batches of different tenants side by side; the first error ends all of them and is raised.
+    """Run batches of different tenants side by side.
 
-    They may await nothing but what they ask a `SharedQueue`. They are driven by hand: a task for each, woken by a
-    future at every statement, cost a batch of one event more than all it does.
+    The first error ends all of them and is raised.
+
+    They may await nothing but what they ask a `SharedQueue`. They are driven by hand: a task for
+    each, woken by a future at every statement, cost a batch of one event more than all it does.
     """
     results: dict[int, T] = {}
     waiting: dict[int, list[tuple[int, _Question]]] = {}  # by place in the sequence
@@ -84,7 +89,9 @@ async def together(connection: Connection, members: Sequence[Coroutine[Any, Any,
             results[number] = end.value
             return
         if not isinstance(question, _Question):
-            raise TypeError(f"a batch of a common transaction awaits {type(question).__name__}, not its gate")
+            raise TypeError(
+                f"a batch of a common transaction awaits {type(question).__name__}, not its gate"
+            )
         waiting.setdefault(question.stage.place, []).append((number, question))
 
     try:

@@ -1,8 +1,9 @@
 """Counters, gauges and histograms whose series are bounded, whatever the number of tenants.
 
-The first `limit` tenants that a process has to do with keep their label for its life, the rest share `other`: no series
-ever changes its owner, so a counter never goes backwards. What belongs to a tenant under `other` (its destinations) is
-`other` as well. Counters and histograms of the rest add up by themselves; a gauge merges theirs when it is scraped.
+The first `limit` tenants that a process has to do with keep their label for its life, the rest
+share `other`: no series ever changes its owner, so a counter never goes backwards. What belongs to
+a tenant under `other` (its destinations) is `other` as well. Counters and histograms of the rest
+add up by themselves; a gauge merges theirs when it is scraped.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class Names:
         self._own: dict[str, None] = {}
 
     def limit(self, most: int) -> None:
-        """Let so many have a series of their own; of those that have one already, the first ones."""
+        """Let so many have a series of their own.
+
+        Of those that have one already, the first ones.
+        """
         self._limit = most
         self._own = dict.fromkeys(list(self._own)[:most])
 
@@ -59,8 +63,13 @@ def bounded(labels: Mapping[str, str]) -> dict[str, str]:
     return shown
 
 
-def _values(names: Sequence[str], values: tuple[object, ...], named: Mapping[str, object]) -> tuple[str, ...]:
-    given = {name: str(value) for name, value in (named.items() if named else zip(names, values, strict=True))}
+def _values(
+    names: Sequence[str], values: tuple[object, ...], named: Mapping[str, object]
+) -> tuple[str, ...]:
+    given = {
+        name: str(value)
+        for name, value in (named.items() if named else zip(names, values, strict=True))
+    }
     return tuple(bounded(given)[name] for name in names)
 
 
@@ -81,7 +90,10 @@ class Histogram(prometheus_client.Histogram):
 
 
 class Gauge(prometheus_client.Gauge):
-    """A gauge with bounded series; `merge` makes one value of those that share a series: `max` or `sum`."""
+    """A gauge with bounded series.
+
+    `merge` makes one value of those that share a series: `max` or `sum`.
+    """
 
     def __init__(
         self,
@@ -102,7 +114,9 @@ class Gauge(prometheus_client.Gauge):
             for sample in family.samples:
                 merged.setdefault(tuple(bounded(sample.labels).items()), []).append(sample)
             family.samples = [
-                found[0]._replace(labels=dict(labels), value=self._merge(sample.value for sample in found))
+                found[0]._replace(
+                    labels=dict(labels), value=self._merge(sample.value for sample in found)
+                )
                 for labels, found in merged.items()
             ]
             yield family

@@ -1,9 +1,10 @@
-"""Logging of a process: structlog for our own lines and for libraries', and a last line of defence over all of them.
+"""Logging of a process: structlog for our own lines and for libraries', and a last line of defence
+over all of them.
 
-Nobody here means to log a secret or a person. `Redact` stands behind that: it drops values under names that hold such
-things and masks what looks like an e-mail address, a phone, a CPF, a card or a token anywhere in a line, tracebacks
-included. It rather masks an innocent number than lets a phone through. SHA-256 digests are cut short: whole, they
-identify.
+Nobody here means to log a secret or a person. `Redact` stands behind that: it drops values under
+names that hold such things and masks what looks like an e-mail address, a phone, a CPF, a card or a
+token anywhere in a line, tracebacks included. It rather masks an innocent number than lets a phone
+through. SHA-256 digests are cut short: whole, they identify.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from sinal_core.telemetry import personal
 MASK = "[redacted]"
 MAX_DEPTH = 6
 
-# Words in a key that say that its value is a secret or personal. `name` alone is that of an object here.
+# Words in a key that say that its value is a secret or personal. `name` alone is that of an object
+# here.
 _SENSITIVE = re.compile(
     rf"(?:^|[_\-.])(?:{personal.CONTACT_WORDS}|{personal.SECRET_WORDS}|access[_-]?key|server[_-]?key|admin[_-]?key|"
     r"credential\w*|authorization|cookie|set-cookie|hottok|signature|private|phone\w*|birth\w*|"
@@ -56,7 +58,10 @@ class Redact:
     """A structlog processor that masks secrets and personal data."""
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {key: value if key in _OURS else _value(key, value, MAX_DEPTH) for key, value in event.items()}
+        return {
+            key: value if key in _OURS else _value(key, value, MAX_DEPTH)
+            for key, value in event.items()
+        }
 
 
 def mask(text: str) -> str:
@@ -71,10 +76,11 @@ def configure(
     stream: TextIO | None = None,
     handler: logging.Handler | None = None,
 ) -> None:
-    """Send structlog's and the standard library's lines to `stream` (default: standard error), as JSON or for people.
+    """Send structlog's and the standard library's lines to `stream` (default: standard error), as
+    JSON or for people.
 
-    A `handler` of the caller's, such as one over a file that is rotated, takes the stream's place. Raises ValueError
-    for an unknown level.
+    A `handler` of the caller's, such as one over a file that is rotated, takes the stream's place.
+    Raises ValueError for an unknown level.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
@@ -87,7 +93,11 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=False,
@@ -100,7 +110,10 @@ def configure(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 Redact(),
-                _renderer(json=json, terminal=isinstance(handler, logging.StreamHandler) and handler.stream.isatty()),
+                _renderer(
+                    json=json,
+                    terminal=isinstance(handler, logging.StreamHandler) and handler.stream.isatty(),
+                ),
             ],
         )
     )
@@ -115,7 +128,9 @@ _OURS = frozenset({"timestamp", "level", "logger"})
 
 def _renderer(*, json: bool, terminal: bool) -> Processor:
     if json:
-        return structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: mask(repr(value)))
+        return structlog.processors.JSONRenderer(
+            ensure_ascii=False, default=lambda value: mask(repr(value))
+        )
     return structlog.dev.ConsoleRenderer(colors=terminal)
 
 

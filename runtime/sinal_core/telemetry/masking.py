@@ -10,7 +10,8 @@ PLACE = "[token]"  # what stands in its place
 
 
 def without_secret(text: str, secret: str, *, limit: int) -> str:
-    """At most `limit` characters of the text, in which the secret stands in no spelling of JSON or of URLs.
+    """At most `limit` characters of the text, in which the secret stands in no spelling of JSON or
+    of URLs.
 
     What the text means is never asked of the result: a secret may be a word that the text needs.
     """

@@ -1,6 +1,8 @@
-"""The tracer over OpenTelemetry: batches spans in a thread of its own and sends them as OTLP over HTTP.
+"""The tracer over OpenTelemetry: batches spans in a thread of its own and sends them as OTLP over
+HTTP.
 
-Exceptions are not recorded: their messages may quote data. A span that ends by one is marked with its type alone.
+Exceptions are not recorded: their messages may quote data. A span that ends by one is marked with
+its type alone.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ class OtlpTracer:
         self._ratio = ratio
         self._provider = TracerProvider(
             sampler=ParentBasedTraceIdRatio(ratio),
-            resource=Resource.create({"service.name": service, "service.version": version("sinal")}),
+            resource=Resource.create(
+                {"service.name": service, "service.version": version("sinal")}
+            ),
             span_limits=SpanLimits(max_links=MAX_LINKS),
             shutdown_on_exit=False,
         )
@@ -60,7 +64,9 @@ class OtlpTracer:
     @classmethod
     def over_http(cls, endpoint: str, *, service: str, ratio: float) -> OtlpTracer:
         """Sends to `<endpoint>/v1/traces`."""
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_TIMEOUT_S)
+        exporter = OTLPSpanExporter(
+            endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_TIMEOUT_S
+        )
         return cls(BatchSpanProcessor(exporter), service=service, ratio=ratio)
 
     @contextmanager
@@ -70,11 +76,16 @@ class OtlpTracer:
             yield OtlpSpan(span)
 
     def _admitted(self, told: Context) -> Context:
-        """A sender's context; of those that ask for a trace the ratio has its share, whatever ids they choose."""
+        """A sender's context.
+
+        Of those that ask for a trace the ratio has its share, whatever ids they choose.
+        """
         sender = _of(told)
         if not sender.trace_flags.sampled or random() < self._ratio:  # noqa: S311 - a share, not a secret
             return told
-        quiet = trace.SpanContext(sender.trace_id, sender.span_id, is_remote=True, trace_state=sender.trace_state)
+        quiet = trace.SpanContext(
+            sender.trace_id, sender.span_id, is_remote=True, trace_state=sender.trace_state
+        )
         return trace.set_span_in_context(trace.NonRecordingSpan(quiet), Context())
 
     @contextmanager
@@ -88,7 +99,13 @@ class OtlpTracer:
 
     @contextmanager
     def batch(
-        self, name: str, each: str, traces: Mapping[str, str], *, kind: Kind, attributes: Mapping[str, Attribute]
+        self,
+        name: str,
+        each: str,
+        traces: Mapping[str, str],
+        *,
+        kind: Kind,
+        attributes: Mapping[str, Attribute],
     ) -> Iterator[Mapping[str, str]]:
         """Work on several traces at once; see `tracing.Tracer`."""
         contexts = {key: _context(told) for key, told in traces.items()}
@@ -106,7 +123,10 @@ class OtlpTracer:
             opened = self._span(name, Context(), kind=kind, links=links, attributes=attributes)
             whole = stack.enter_context(opened)
             back = [trace.Link(whole.get_span_context())]
-            own = {key: self._tracer.start_span(each, found, links=back) for key, found in sampled.items()}
+            own = {
+                key: self._tracer.start_span(each, found, links=back)
+                for key, found in sampled.items()
+            }
             for span in own.values():
                 stack.callback(span.end)
             yield {**traces, **{key: _traceparent(span) for key, span in own.items()}}
@@ -118,7 +138,9 @@ class OtlpTracer:
 
     async def close(self) -> None:
         """Send what is left; a collector that is away costs CLOSE_S at most."""
-        await asyncio.wait({asyncio.ensure_future(asyncio.to_thread(self._provider.shutdown))}, timeout=CLOSE_S)
+        await asyncio.wait(
+            {asyncio.ensure_future(asyncio.to_thread(self._provider.shutdown))}, timeout=CLOSE_S
+        )
 
     @contextmanager
     def _span(
@@ -148,7 +170,10 @@ class OtlpTracer:
 
 
 def _context(traceparent: str | None) -> Context:
-    """The context that a header tells of; an empty one for none, or for one that is not a traceparent."""
+    """The context that a header tells of.
+
+    An empty one for none, or for one that is not a traceparent.
+    """
     return _propagator.extract({HEADER: traceparent} if traceparent else {}, context=Context())
 
 

@@ -1,8 +1,10 @@
-"""Which names and values tell of a person: one table for stored URLs, for URLs on the way to Meta and for logs.
+"""Which names and values tell of a person: one table for stored URLs, for URLs on the way to Meta
+and for logs.
 
-Landing and checkout pages are often opened with `?email=…&phone=…`. A parameter is personal by its name or by its
-value; campaign parameters and click ids are not, whatever they are called. Names are compared without case, in
-snake_case, kebab-case, camelCase and run together, with the prefixes and brackets that form builders add.
+Landing and checkout pages are often opened with `?email=…&phone=…`. A parameter is personal by its
+name or by its value; campaign parameters and click ids are not, whatever they are called. Names are
+compared without case, in snake_case, kebab-case, camelCase and run together, with the prefixes and
+brackets that form builders add.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ _THING = re.compile(
     r"oferta|page|event|file|host|domain|funnel|utm)[_-]?(?:name|nome)\]*",
     re.IGNORECASE,
 )
-_CAMPAIGN = re.compile(r"utm_(?:source|medium|campaign|content|term|id)\w*|[a-z_]*clid|campaign\w*", re.IGNORECASE)
+_CAMPAIGN = re.compile(
+    r"utm_(?:source|medium|campaign|content|term|id)\w*|[a-z_]*clid|campaign\w*", re.IGNORECASE
+)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _EMAIL = re.compile(r"[^\s@/]@[^\s@/]+\.\w{2,}")
@@ -46,13 +50,16 @@ _NUMBER = re.compile(
     r"|\+?55\s?\(?\d{2}\)?\s?9?\d{4}[-\s]?\d{4}$"  # Brazilian phone with country code
     r"|\(\d{2}\)\s?9?\d{4}-?\d{4}"  # the same without
 )
-_MAY_BE_NUMBER = re.compile(r"\d{3}(?:\d[-\s]?\d{4}|\.\d{3})")  # what every one of them has, cheaper to look for
+# what every one of them has, cheaper to look for
+_MAY_BE_NUMBER = re.compile(r"\d{3}(?:\d[-\s]?\d{4}|\.\d{3})")
 _SHORTEST_NUMBER = 12  # characters: area and line behind 55, or the area in brackets
 
 
 def is_personal(name: str, value: str) -> bool:
     """Whether a parameter tells of a person, by its name or its value; both decoded."""
-    return tells(value) or (_remembered(name) if len(name) <= REMEMBERED_LENGTH else _names_person(name))
+    return tells(value) or (
+        _remembered(name) if len(name) <= REMEMBERED_LENGTH else _names_person(name)
+    )
 
 
 def is_personal_pair(part: str) -> bool:
@@ -79,7 +86,11 @@ def tells(value: str) -> bool:
 
 def without_person(path: str) -> str:
     """A URL's path without the segments that tell of a person."""
-    if "%" in path or "@" in path or (len(path) >= _SHORTEST_NUMBER and _MAY_BE_NUMBER.search(path)):
+    if (
+        "%" in path
+        or "@" in path
+        or (len(path) >= _SHORTEST_NUMBER and _MAY_BE_NUMBER.search(path))
+    ):
         return "/".join(segment for segment in path.split("/") if not tells(unquote_plus(segment)))
     return path
 
@@ -91,4 +102,5 @@ def _names_person(name: str) -> bool:
     return _PERSONAL.fullmatch(words) is not None and _THING.fullmatch(words) is None
 
 
-_remembered = lru_cache(maxsize=4_096)(_names_person)  # pages have few parameters, and the same ones
+# pages have few parameters, and the same ones
+_remembered = lru_cache(maxsize=4_096)(_names_person)

@@ -1,8 +1,11 @@
-"""Traces across HTTP, NATS and PostgreSQL, for whoever sets `SINAL_OTLP_ENDPOINT`; what rooms see of them.
+"""Traces across HTTP, NATS and PostgreSQL, for whoever sets `SINAL_OTLP_ENDPOINT`.
 
-A room holds a `Tracer` or None, and None costs one `if`: OpenTelemetry is not even imported then. A trace is carried as
-a W3C `traceparent`, in the HTTP request, then in the header of that name on every message of the bus. Spans hold ids,
-counts and templates of routes, never a URL, a body, an error's message or a person.
+What rooms see of them.
+
+A room holds a `Tracer` or None, and None costs one `if`: OpenTelemetry is not even imported then. A
+trace is carried as a W3C `traceparent`, in the HTTP request, then in the header of that name on
+every message of the bus. Spans hold ids, counts and templates of routes, never a URL, a body, an
+error's message or a person.
 """
 
 from __future__ import annotations
@@ -37,11 +40,19 @@ class Tracer(Protocol):
         ...
 
     def batch(
-        self, name: str, each: str, traces: Mapping[str, str], *, kind: Kind, attributes: Mapping[str, Attribute]
+        self,
+        name: str,
+        each: str,
+        traces: Mapping[str, str],
+        *,
+        kind: Kind,
+        attributes: Mapping[str, Attribute],
     ) -> AbstractContextManager[Mapping[str, str]]:
-        """Work on several traces at once, by any key: gives the traceparent that goes on in each of them.
+        """Work on several traces at once, by any key: gives the traceparent that goes on in each of
+        them.
 
-        One alone is continued. Several get a span of the batch with links to all, and each a span `each` of its own.
+        One alone is continued. Several get a span of the batch with links to all, and each a span
+        `each` of its own.
         """
         ...
 
@@ -60,7 +71,9 @@ class TracingMissing(RuntimeError):
 
 def installed() -> bool:
     """Whether the extra `tracing` is there; imports nothing of it."""
-    return all(find_spec(name) for name in ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter"))
+    return all(
+        find_spec(name) for name in ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter")
+    )
 
 
 def connect(endpoint: str | None, *, service: str, ratio: float) -> Tracer | None:
@@ -74,6 +87,8 @@ def connect(endpoint: str | None, *, service: str, ratio: float) -> Tracer | Non
     return OtlpTracer.over_http(endpoint, service=service, ratio=ratio)
 
 
-def part(tracer: Tracer | None, name: str, *, kind: Kind = "internal") -> AbstractContextManager[None]:
+def part(
+    tracer: Tracer | None, name: str, *, kind: Kind = "internal"
+) -> AbstractContextManager[None]:
     """A part of what is under way, or nothing."""
     return nullcontext() if tracer is None else tracer.inner(name, kind=kind)

@@ -1,7 +1,8 @@
 """The archive: a ZIP file with a manifest that names every entry, its size and its SHA-256.
 
-Entries are written and read as streams, so that memory does not grow with what is kept. The manifest comes last: a
-file without one is not a backup. The file gets its name when it is whole and on disk.
+Entries are written and read as streams, so that memory does not grow with what is kept. The
+manifest comes last: a file without one is not a backup. The file gets its name when it is whole and
+on disk.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
 LEFT_OUT = (
-    "the keyring (keep it apart: without it sealed plans, quarantined deliveries and webhook URLs are lost)",
+    "the keyring (keep it apart: without it sealed plans, quarantined deliveries and webhook URLs "
+    "are lost)",
     "passwords of PostgreSQL, NATS and Redis, the admin key and the Destinations' Secrets",
     "the spool of each edge, which is on its own disk and goes on by itself",
     "Redis, which holds nothing that is not made anew",
@@ -123,10 +125,13 @@ class Reader:
         except FileNotFoundError as error:
             raise BadArchive(f"{path}: no such file") from error
         except (OSError, zipfile.BadZipFile, KeyError, msgspec.MsgspecError) as error:
-            raise BadArchive(f"{path}: not a whole backup ({type(error).__name__}); take another one") from error
+            raise BadArchive(
+                f"{path}: not a whole backup ({type(error).__name__}); take another one"
+            ) from error
         if self.manifest.format > FORMAT:
             raise BadArchive(
-                f"{path}: made by sinal {self.manifest.sinal} in format {self.manifest.format}, and this release knows "
+                f"{path}: made by sinal {self.manifest.sinal} in format {self.manifest.format}, "
+                "and this release knows "
                 f"{FORMAT}: restore it with that release or a newer one"
             )
 
@@ -141,7 +146,10 @@ class Reader:
         return [entry for entry in self.manifest.entries if entry.name.startswith(folder)]
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
-        """The bytes of an entry; raises BadArchive after the last where they are not those that were written."""
+        """The bytes of an entry.
+
+        Raises BadArchive after the last where they are not those that were written.
+        """
         digest = hashlib.sha256()
         try:
             with self._zip.open(entry.name) as source:
@@ -149,9 +157,13 @@ class Reader:
                     digest.update(chunk)
                     yield chunk
         except (OSError, zipfile.BadZipFile, KeyError, EOFError) as error:
-            raise BadArchive(f"{entry.name}: damaged ({type(error).__name__}); take another backup") from error
+            raise BadArchive(
+                f"{entry.name}: damaged ({type(error).__name__}); take another backup"
+            ) from error
         if digest.hexdigest() != entry.sha256:
-            raise BadArchive(f"{entry.name}: its checksum is not the manifest's; take another backup")
+            raise BadArchive(
+                f"{entry.name}: its checksum is not the manifest's; take another backup"
+            )
 
     def lines(self, entry: Entry) -> Iterator[bytes]:
         """The same, line by line."""

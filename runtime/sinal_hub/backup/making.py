@@ -1,8 +1,9 @@
 """Makes a backup of a platform that runs.
 
-The sequence is the whole of it: a fact goes from the quarantine to its tenant's queue and from there to PostgreSQL, and
-leaves a place only when it is in the next. Read in that sequence, a fact that was accepted before the beginning is
-found at least once: where it lay, or further on. What is found twice is told apart by its id when it is worked on.
+The sequence is the whole of it: a fact goes from the quarantine to its tenant's queue and from
+there to PostgreSQL, and leaves a place only when it is in the next. Read in that sequence, a fact
+that was accepted before the beginning is found at least once: where it lay, or further on. What is
+found twice is told apart by its id when it is worked on.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ KEYS = "buckets/"
 MANIFESTS = "manifests/"
 
 
-async def make(bus: Bus, database_url: str, path: Path, *, manifests: Path | None = None) -> Manifest:
+async def make(
+    bus: Bus, database_url: str, path: Path, *, manifests: Path | None = None
+) -> Manifest:
     """Write a backup to `path`; raises BusError, StoreError, OSError, and leaves no file then.
 
     `manifests` is the folder of what was declared through the API, where there is one.
@@ -69,7 +72,9 @@ async def _queue(archive: Writer, bus: Bus, stream: str, subject: str, folder: s
 
 
 async def _rows(part: Part, chunks: AsyncIterator[bytes]) -> None:
-    """The first chunk is the columns' names, then every line is a row: within one, COPY escapes line feeds."""
+    """The first chunk is the columns' names, then every line is a row: within one, COPY escapes
+    line feeds.
+    """
     part.write(await anext(chunks))
     async for chunk in chunks:
         part.write(chunk, items=chunk.count(b"\n"))

@@ -1,8 +1,9 @@
-"""What JetStream holds that nothing else does: accepted events nobody has worked on, plans, quarantined deliveries.
+"""What JetStream holds that nothing else does: accepted events nobody has worked on, plans,
+quarantined deliveries.
 
-Messages are read one by one and published again, with the ids they had: no format of a server's version is in a backup.
-Deliveries to destinations are left out, because their rows are in PostgreSQL: a queue that is younger than they are is
-filled from there (`status.lost_messages`).
+Messages are read one by one and published again, with the ids they had: no format of a server's
+version is in a backup. Deliveries to destinations are left out, because their rows are in
+PostgreSQL: a queue that is younger than they are is filled from there (`status.lost_messages`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from sinal_core.nats.client import MSG_ID, Published
 from sinal_core.nats.errors import BusRefused, LaneMissing
 from sinal_crds import names
 
-# Read before PostgreSQL: a departure stays until the data that it names are gone, and must not outlive its backup.
+# Read before PostgreSQL: a departure stays until the data that it names are gone, and must not
+# outlive its backup.
 BUCKETS = (names.QUARANTINE_BUCKET, names.PLANS_BUCKET, names.DEPARTURES_BUCKET)
 MADE_ANEW = frozenset({names.STATUS_BUCKET})  # what statuses tell is looked up again within seconds
 _ABSENT = frozenset({10037, 10059})
@@ -85,7 +87,10 @@ async def messages(bus: Bus, stream: str, subject: str) -> AsyncIterator[Kept]:
 
 
 async def require_empty(bus: Bus) -> None:
-    """Return if no tenant's queue and no quarantine holds anything; raises NotEmpty. Plans may be there already."""
+    """Return if no tenant's queue and no quarantine holds anything; raises NotEmpty.
+
+    Plans may be there already.
+    """
     for stream in [*await queues(bus), f"KV_{names.QUARANTINE_BUCKET}"]:
         info = await _look(bus, stream)
         if info is not None and info.state.messages:
@@ -102,7 +107,9 @@ async def clear(bus: Bus) -> None:
 
 
 async def remove_left_over(bus: Bus, prefix: str) -> None:
-    """Remove streams of that prefix that are older than any use of them: whoever made them was killed."""
+    """Remove streams of that prefix that are older than any use of them: whoever made them was
+    killed.
+    """
     old = datetime.now(UTC) - LEFT_OVER
     for stream in await streams.listed(bus.api):
         if stream.config.name.startswith(prefix) and stream.created < old:
@@ -110,11 +117,18 @@ async def remove_left_over(bus: Bus, prefix: str) -> None:
 
 
 async def prepare(bus: Bus, described: Described, *, replicas: int) -> None:
-    """Make a stream where it is not there; a tenant's belongs to whoever has its name now, with whatever UID."""
+    """Make a stream where it is not there.
+
+    A tenant's belongs to whoever has its name now, with whatever UID.
+    """
     config = {**described.config, "num_replicas": replicas}
     if await _look(bus, config["name"]) is None:
-        metadata = {k: v for k, v in (config.get("metadata") or {}).items() if not k.startswith("_nats.")}
-        await bus.api(f"STREAM.CREATE.{config['name']}", msgspec.json.encode({**config, "metadata": metadata}))
+        metadata = {
+            k: v for k, v in (config.get("metadata") or {}).items() if not k.startswith("_nats.")
+        }
+        await bus.api(
+            f"STREAM.CREATE.{config['name']}", msgspec.json.encode({**config, "metadata": metadata})
+        )
 
 
 def handed_over(described: Described, tenant: str) -> Described:
@@ -125,12 +139,19 @@ def handed_over(described: Described, tenant: str) -> Described:
 
 
 async def publish(bus: Bus, lines: Iterator[bytes], *, prefix: str = "") -> int:
-    """Store kept messages in their sequence; returns how many. Raises BusError. `prefix` is set before each subject."""
+    """Store kept messages in their sequence; returns how many.
+
+    Raises BusError. `prefix` is set before each subject.
+    """
     stored, batch = 0, list[Outgoing]()
     for line in lines:
         kept = _kept(line)
         batch.append(
-            Outgoing(prefix + kept.subject, b64decode(kept.body), kept.id or f"restored-{stored}-{len(batch)}")
+            Outgoing(
+                prefix + kept.subject,
+                b64decode(kept.body),
+                kept.id or f"restored-{stored}-{len(batch)}",
+            )
         )
         if len(batch) == BATCH:
             stored += await _store(bus, batch)

@@ -1,7 +1,7 @@
 """Puts a backup back, or tries one beside everything that is there.
 
-PostgreSQL first, in one transaction, then the queues: workers that start meanwhile find the ids of everything that was
-done. A second try after a failure begins anew.
+PostgreSQL first, in one transaction, then the queues: workers that start meanwhile find the ids of
+everything that was done. A second try after a failure begins anew.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ async def restore(
     replicas: int = 1,
     manifests: Path | None = None,
 ) -> Manifest:
-    """Restore into an empty installation, with `force` over one; raises NotEmpty, BadArchive, BusError, StoreError.
+    """Restore into an empty installation, with `force` over one.
+
+    Raises NotEmpty, BadArchive, BusError, StoreError.
 
     Without `with_queues` NATS is left as it is.
     """
@@ -57,7 +59,10 @@ async def restore(
 
 
 async def check(bus: Bus, database_url: str, path: Path) -> Manifest:
-    """Restore into a database and streams of its own, compare, and remove them; raises as `restore`."""
+    """Restore into a database and streams of its own, compare, and remove them.
+
+    Raises as `restore`.
+    """
     name = f"{SCRATCH}_{uuid4().hex[:8]}"
     await queues.remove_left_over(bus, f"{SCRATCH}_")
     with Reader(path) as archive:
@@ -75,25 +80,32 @@ async def _refuse(bus: Bus, database_url: str, *, force: bool, with_queues: bool
         return
     if await dump.in_use(database_url):
         raise NotEmpty(
-            "the database holds events or keys: restore into an empty one, or replace all of it with --force"
+            "the database holds events or keys: restore into an empty one, or replace all of it "
+            "with --force"
         )
     try:
         if with_queues:
             await queues.require_empty(bus)
     except queues.NotEmpty as error:
-        raise NotEmpty(f"{error}: restore beside an empty NATS, or replace all of it with --force") from error
+        raise NotEmpty(
+            f"{error}: restore beside an empty NATS, or replace all of it with --force"
+        ) from error
     if found := await dump.others(database_url):
         raise NotEmpty(
-            f"{found} other connections to the database: stop all roles first (or go on all the same with --force)"
+            f"{found} other connections to the database: stop all roles first (or go on all the "
+            "same with --force)"
         )
 
 
 async def _rows(archive: Reader, url: str) -> Mapping[str, str]:
     manifest = archive.manifest
     entries = {
-        entry.name.removeprefix(making.ROWS).removesuffix(".copy"): entry for entry in archive.under(making.ROWS)
+        entry.name.removeprefix(making.ROWS).removesuffix(".copy"): entry
+        for entry in archive.under(making.ROWS)
     }
-    async with Target.open(url, version=manifest.schema, weeks=manifest.weeks, at=manifest.snapshot_at) as target:
+    async with Target.open(
+        url, version=manifest.schema, weeks=manifest.weeks, at=manifest.snapshot_at
+    ) as target:
         for table in await target.sequence(list(entries)):
             entry = entries[table]
             rows = await target.fill(table, archive.chunks(entry))
@@ -121,18 +133,28 @@ async def _queues(archive: Reader, bus: Bus, replicas: int, tenants: Mapping[str
                 described = queues.handed_over(described, tenants[slug])
             await queues.prepare(bus, described, replicas=replicas)
         elif (stored := await queues.publish(bus, archive.lines(entry))) != entry.items:
-            raise BadArchive(f"{entry.name}: {stored} messages, and the manifest says {entry.items}")
+            raise BadArchive(
+                f"{entry.name}: {stored} messages, and the manifest says {entry.items}"
+            )
 
 
 async def _trial(bus: Bus, archive: Reader, entry: Entry, name: str) -> None:
     """A queue of its own that takes the messages of one backup's queue; nobody reads it."""
-    config = {"name": name, "subjects": [f"{name}.>"], "storage": "file", "retention": "limits", "num_replicas": 1}
+    config = {
+        "name": name,
+        "subjects": [f"{name}.>"],
+        "storage": "file",
+        "retention": "limits",
+        "num_replicas": 1,
+    }
     described = queues.Described({**config, "max_consumers": 1, "max_age": 3_600 * 10**9})
     await queues.prepare(bus, described, replicas=1)
     try:
         stored = await queues.publish(bus, archive.lines(entry), prefix=f"{name}.")
         if stored != entry.items:
-            raise BadArchive(f"{entry.name}: {stored} messages, and the manifest says {entry.items}")
+            raise BadArchive(
+                f"{entry.name}: {stored} messages, and the manifest says {entry.items}"
+            )
     finally:
         await bus.api(f"STREAM.DELETE.{name}")
 

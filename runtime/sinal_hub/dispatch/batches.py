@@ -1,7 +1,7 @@
 """Messages of one lane as rows to send: decoded, one entry a row however often it was delivered.
 
-How long a batch gathers is the lane's business (`batch` and `linger_s` of the bus); how many rows share a request is
-the destination's (`Batch.max_events`, never more than Meta's 1,000).
+How long a batch gathers is the lane's business (`batch` and `linger_s` of the bus); how many rows
+share a request is the destination's (`Batch.max_events`, never more than Meta's 1,000).
 """
 
 from __future__ import annotations

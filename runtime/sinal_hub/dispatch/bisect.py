@@ -1,9 +1,9 @@
 """Find the events that make Meta refuse a request, and deliver all others.
 
-Meta refuses a whole request for one bad event and does not reliably say which. The refused part is split and its
-pieces are sent again until each culprit stands alone. Invariant: an event is part of no further request once one with
-it was delivered, and none is condemned by a request it shared. One culprit of n costs at most 2·log2(n) + 2 further
-requests.
+Meta refuses a whole request for one bad event and does not reliably say which. The refused part is
+split and its pieces are sent again until each culprit stands alone. Invariant: an event is part of
+no further request once one with it was delivered, and none is condemned by a request it shared. One
+culprit of n costs at most 2·log2(n) + 2 further requests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ def splits(verdict: GraphVerdict, size: int) -> bool:
 
 
 def budget_for(size: int) -> int:
-    """Most further requests of one round: enough for two culprits; what is left waits for the next round."""
+    """Most further requests of one round: enough for two culprits.
+
+    What is left waits for the next round.
+    """
     return 4 * size.bit_length() + 8
 
 
@@ -40,7 +43,8 @@ async def isolate(
 ) -> list[T]:
     """Send all of `items`; returns those that were left over because sending stopped making sense.
 
-    `send` sends one part and settles it unless `splits` holds; `may_go_on` is asked before each further part.
+    `send` sends one part and settles it unless `splits` holds; `may_go_on` is asked before each
+    further part.
     """
     left = budget_for(len(items)) if budget is None else budget
     verdict = await send(items)
@@ -56,7 +60,8 @@ async def isolate(
             if stopped:
                 spare.extend(piece)
                 continue
-            if good and verdict.kind == "data" and len(piece) > 1:  # the other piece passed: the culprit is in this one
+            # the other piece passed: the culprit is in this one
+            if good and verdict.kind == "data" and len(piece) > 1:
                 failing.append((piece, msgspec.structs.replace(verdict, blame=())))
                 continue
             left -= 1

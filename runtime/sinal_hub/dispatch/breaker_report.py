@@ -1,7 +1,7 @@
 """Says beside the process which breakers are not closed, so that statuses can tell of them.
 
-Written only when a breaker opens, opens again or closes. What can't be written now is written at the next occasion:
-delivery does not wait for it and does not fail by it.
+Written only when a breaker opens, opens again or closes. What can't be written now is written at
+the next occasion: delivery does not wait for it and does not fail by it.
 """
 
 from __future__ import annotations
@@ -37,4 +37,9 @@ class BreakerReport:
                 await self._circuits.opened(*key, reason=opening.reason, wait_s=wait_s)
                 self._said[key] = opening
         except StoreError as error:
-            log.info("destination.breaker_not_told", tenant=key[0], destination=key[1], error=type(error).__name__)
+            log.info(
+                "destination.breaker_not_told",
+                tenant=key[0],
+                destination=key[1],
+                error=type(error).__name__,
+            )

@@ -1,6 +1,8 @@
-"""The health of one destination as this process sees it: breaker and pacing together, fed by every answer.
+"""The health of one destination as this process sees it: breaker and pacing together, fed by every
+answer.
 
-A destination that cannot be sent to holds no worker: the question is always "how long to wait", never "wait here".
+A destination that cannot be sent to holds no worker: the question is always "how long to wait",
+never "wait here".
 """
 
 from __future__ import annotations
@@ -55,7 +57,11 @@ class Circuit:
         if _identity(plan) != _identity(self._plan):
             if self._breaker.state(now) is not State.CLOSED:
                 log.info(
-                    "destination.breaker", tenant=self._tenant, destination=plan.name, state="closed", why="changed"
+                    "destination.breaker",
+                    tenant=self._tenant,
+                    destination=plan.name,
+                    state="closed",
+                    why="changed",
                 )
             self._breaker.reset()
         rate_changed = plan.rate_limit != self._plan.rate_limit
@@ -89,7 +95,10 @@ class Circuit:
         self._show(now)
 
     def news(self) -> News | None:
-        """What the last answer since this was asked says to others; None where there was none, or it says nothing."""
+        """What the last answer since this was asked says to others.
+
+        None where there was none, or it says nothing.
+        """
         news, self._news = self._news, None
         return news
 
@@ -97,8 +106,13 @@ class Circuit:
         """What was begun did not need a request."""
         self._breaker.release()
 
-    def learn(self, answer: GraphAnswer, now: float, *, asked: DestinationPlan | None = None) -> None:
-        """Take one answer into account; what an older token or pixel was `asked` with says nothing of today's."""
+    def learn(
+        self, answer: GraphAnswer, now: float, *, asked: DestinationPlan | None = None
+    ) -> None:
+        """Take one answer into account.
+
+        What an older token or pixel was `asked` with says nothing of today's.
+        """
         if asked is not None and _identity(asked) != _identity(self._plan):
             return
         verdict = answer.verdict
@@ -151,7 +165,10 @@ class Circuit:
         warning = answer.usage.version_warning
         if warning and warning != self._warned:
             log.warning(
-                "destination.api_version", tenant=self._tenant, destination=self._plan.name, warning=warning[:200]
+                "destination.api_version",
+                tenant=self._tenant,
+                destination=self._plan.name,
+                warning=warning[:200],
             )
         self._warned = warning or self._warned
 

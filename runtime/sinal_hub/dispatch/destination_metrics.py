@@ -1,4 +1,6 @@
-"""What the metrics say of one destination: its breaker's state, why it is not closed, when it took an event last."""
+"""What the metrics say of one destination: its breaker's state, why it is not closed, when it took
+an event last.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class DestinationMetrics:
         self._because(None if state is State.CLOSED else reason)
 
     def rest(self) -> None:
-        """Nothing is sent because it is suspended: whatever was wrong before is not shown meanwhile."""
+        """Nothing is sent because it is suspended: whatever was wrong before is not shown
+        meanwhile.
+        """
         metrics.BREAKER_STATE.labels(*self._labels).set(State.CLOSED)
         self._because(SUSPENDED)
 

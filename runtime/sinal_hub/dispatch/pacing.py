@@ -1,8 +1,9 @@
-"""How fast one destination may be asked: the plan's rate, Meta's usage headers, and a stop when Meta says so.
+"""How fast one destination may be asked: the plan's rate, Meta's usage headers, and a stop when
+Meta says so.
 
-A token bucket of one second keeps the plan's rate; from 75 % of the quota on, requests are spaced out, the more the
-closer to the end; a throttle verdict stops the destination until the time Meta gave. Time is the caller's monotonic
-clock.
+A token bucket of one second keeps the plan's rate; from 75 % of the quota on, requests are spaced
+out, the more the closer to the end; a throttle verdict stops the destination until the time Meta
+gave. Time is the caller's monotonic clock.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Pacer:
 
 
 def spacing_s(percent: float) -> float:
-    """Seconds between requests at that share of the quota: nothing below 75 %, growing geometrically to 100 %."""
+    """Seconds between requests at that share of the quota: nothing below 75 %, growing
+    geometrically to 100 %.
+    """
     if percent < SLOW_DOWN_PERCENT:
         return 0.0
     share = min(1.0, (percent - SLOW_DOWN_PERCENT) / (100 - SLOW_DOWN_PERCENT))

@@ -13,7 +13,9 @@ from sinal_hub.store.ledger import Answered, Claim, Ref, Request, Result, Row
 class Graph(Protocol):
     """Sends one request of server events."""
 
-    async def send(self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]) -> GraphAnswer:
+    async def send(
+        self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]
+    ) -> GraphAnswer:
         """Send; a failure is an answer too, nothing is raised for one."""
         ...
 
@@ -66,7 +68,10 @@ class Message(Protocol):
         ...
 
     async def hold(self, delay_s: float, *, whole_lane: bool = False) -> None:
-        """Again after the delay, or when the lane is woken; with `whole_lane` nothing of it can be done before."""
+        """Again after the delay, or when the lane is woken.
+
+        With `whole_lane` nothing of it can be done before.
+        """
         ...
 
     async def term(self) -> None:
@@ -77,18 +82,31 @@ class Message(Protocol):
 class Ledger(Protocol):
     """Outbox and ledger, as `store.delivery.DeliveryStore` keeps them."""
 
-    async def claim(self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float) -> Claim:
+    async def claim(
+        self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float
+    ) -> Claim:
         """Take the rows that are due and open their attempts."""
         ...
 
     async def reopen(
-        self, tenant: str, destination: str, rows: Sequence[Row], unresolved: Sequence[Row], *, lease_s: float
+        self,
+        tenant: str,
+        destination: str,
+        rows: Sequence[Row],
+        unresolved: Sequence[Row],
+        *,
+        lease_s: float,
     ) -> Request:
         """Write down a further request."""
         ...
 
     async def settle(
-        self, tenant: str, results: Sequence[Result], *, request: Request | None, answered: Answered | None = None
+        self,
+        tenant: str,
+        results: Sequence[Result],
+        *,
+        request: Request | None,
+        answered: Answered | None = None,
     ) -> set[int]:
         """Close attempts and move rows; returns the ids that moved."""
         ...
@@ -101,7 +119,9 @@ class Ledger(Protocol):
         """How often each row was refused alone."""
         ...
 
-    async def bury(self, tenant: str, destination: str, *, body: bytes, reason: str, detail: str, tries: int) -> None:
+    async def bury(
+        self, tenant: str, destination: str, *, body: bytes, reason: str, detail: str, tries: int
+    ) -> None:
         """Keep a message that names no row as a dead letter."""
         ...
 
@@ -127,7 +147,10 @@ class Bus(Protocol):
 
 
 class Circuits(Protocol):
-    """Where this process says which breakers are not closed; `store.tenant_status.CircuitStore` in production."""
+    """Where this process says which breakers are not closed.
+
+    `store.tenant_status.CircuitStore` in production.
+    """
 
     async def opened(self, tenant: str, destination: str, *, reason: str, wait_s: float) -> None:
         """Nothing is sent to it for so long."""

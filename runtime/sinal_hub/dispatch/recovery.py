@@ -1,10 +1,11 @@
 """Calls what waits for a destination as soon as what it waited for is over.
 
-It is over when a plan changes what a destination is asked with (a mended token, a tenant that is resumed), and when a
-breaker closes. Three things hold an event back then: its row's time in PostgreSQL, the breakers of all dispatchers,
-and the messages that each of them has parked. The rows come first, so that nobody is called in vain. Every dispatcher
-sees a plan. Of breakers they tell one another: who has stopped says so, and whoever is answered well by that
-destination calls it. What such a message says is never needed: who misses it tries in its own time.
+It is over when a plan changes what a destination is asked with (a mended token, a tenant that is
+resumed), and when a breaker closes. Three things hold an event back then: its row's time in
+PostgreSQL, the breakers of all dispatchers, and the messages that each of them has parked. The rows
+come first, so that nobody is called in vain. Every dispatcher sees a plan. Of breakers they tell
+one another: who has stopped says so, and whoever is answered well by that destination calls it.
+What such a message says is never needed: who misses it tries in its own time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from sinal_hub.dispatch.ports import Bus, Ledger, Snapshot
 log = structlog.get_logger(__name__)
 
 RETRY_S = 1.0
-APART_S = 5.0  # between two calls of a destination that another process cannot reach and this one can
+# between two calls of a destination that another process cannot reach and this one can
+APART_S = 5.0
 
 Key = tuple[str, str]  # tenant, destination
 _encode = msgspec.json.encode
@@ -33,10 +35,18 @@ _decode = msgspec.json.Decoder(list[Key]).decode
 
 
 class Recovery:
-    """Of one process; `wake` calls what is parked of a destination, `try_now` lets its breaker try at once."""
+    """Of one process.
+
+    `wake` calls what is parked of a destination, `try_now` lets its breaker try at once.
+    """
 
     def __init__(
-        self, ledger: Ledger, bus: Bus, *, wake: Callable[[str, str], None], try_now: Callable[[str, str], None]
+        self,
+        ledger: Ledger,
+        bus: Bus,
+        *,
+        wake: Callable[[str, str], None],
+        try_now: Callable[[str, str], None],
     ) -> None:
         self._ledger, self._bus, self._wake, self._try_now = ledger, bus, wake, try_now
         self._terms: Mapping[Key, object] = {}
@@ -48,7 +58,9 @@ class Recovery:
         self._asked = asyncio.Event()
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Look at the plans: what changed is tried at once, and at the start everything, which may have changed."""
+        """Look at the plans: what changed is tried at once, and at the start everything, which may
+        have changed.
+        """
         terms = {
             (tenant.slug, destination.name): _terms(tenant, destination)
             for tenant in snapshot.tenants.values()
@@ -73,17 +85,24 @@ class Recovery:
             self._stopped.discard(key)
             self._owe(key, tell=True)
         elif key in self._elsewhere and key not in self._delayed:
-            # The answer may be the last one for hours: a call that would come too soon after another waits its turn.
+            # The answer may be the last one for hours: a call that would come too soon after
+            # another waits its turn.
             wait_s = self._told_at.get(key, 0.0) + APART_S - time.monotonic()
-            self._delayed[key] = asyncio.get_running_loop().call_later(max(0.0, wait_s), self._called_for, key)
+            self._delayed[key] = asyncio.get_running_loop().call_later(
+                max(0.0, wait_s), self._called_for, key
+            )
 
     async def remind(self) -> None:
-        """Say again what this process sends nothing to: a dispatcher that has started since does not know it."""
+        """Say again what this process sends nothing to: a dispatcher that has started since does
+        not know it.
+        """
         if self._stopped:
             await self._bus.send(STOPPED_SUBJECT, _encode(sorted(self._stopped)))
 
     async def start(self) -> None:
-        """Listen, and let what waits be due, before the lanes bring anything: the oldest shall not be sent back."""
+        """Listen, and let what waits be due, before the lanes bring anything: the oldest shall not
+        be sent back.
+        """
         await self._bus.listen(RECOVERED_SUBJECT, self._recovered_elsewhere)
         await self._bus.listen(STOPPED_SUBJECT, self._stopped_elsewhere)
         await self._round()
@@ -145,7 +164,9 @@ class Recovery:
 
     def _stopped_elsewhere(self, body: bytes) -> None:
         """The own telling comes back, too: it is no news."""
-        self._elsewhere.update(key for key in _keys(body) if key in self._terms and key not in self._stopped)
+        self._elsewhere.update(
+            key for key in _keys(body) if key in self._terms and key not in self._stopped
+        )
 
 
 def _keys(body: bytes) -> list[Key]:

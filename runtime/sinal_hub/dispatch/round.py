@@ -1,8 +1,8 @@
 """One round for up to 1,000 rows of one destination: claim, check, send, settle.
 
-The attempt is committed before its request leaves and closed by its answer; a crash between the two leaves an open
-attempt, which the next claim reports as a doubt. Each request is settled before the next one starts, so that what
-Meta took is written down as soon as it is known.
+The attempt is committed before its request leaves and closed by its answer; a crash between the two
+leaves an open attempt, which the next claim reports as a doubt. Each request is settled before the
+next one starts, so that what Meta took is written down as soon as it is known.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from sinal_hub.store.ledger import ERASED, Answered, Claim, Ref, Request, Result
 SHORT_WAIT_S = 0.25  # shorter waits are waited out, longer ones hold no worker
 GIVE_BACK_S = 1.0
 PAUSED_S = 1.0  # least wait after a pause, whatever the clock says
-RETRY = Backoff(base_s=2.0, cap_s=900.0, jitter=FULL)  # of events that the destination may still take
+# of events that the destination may still take
+RETRY = Backoff(base_s=2.0, cap_s=900.0, jitter=FULL)
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -80,8 +81,13 @@ class Round:
         self._request: Request | None = None  # opened by the claim and not used yet
 
     async def run(self, refs: Sequence[Ref]) -> Fates:
-        """Send the rows of `refs` as far as they may be sent now; the caller holds the circuit's `begin`."""
-        claim = await self._ledger.claim(self._tenant.slug, self._destination.name, refs, lease_s=self._lease_s)
+        """Send the rows of `refs` as far as they may be sent now.
+
+        The caller holds the circuit's `begin`.
+        """
+        claim = await self._ledger.claim(
+            self._tenant.slug, self._destination.name, refs, lease_s=self._lease_s
+        )
         self._fates.update(dict.fromkeys(claim.settled))
         self._fates.update(claim.waiting)
         items = await self._screen(claim)
@@ -108,7 +114,11 @@ class Round:
             except _Withheld as error:
                 ended.append(outcomes.stopped(row, "withheld", error.reason))
             except _Parked:
-                ended.append(outcomes.stopped(row, "dead", "in_doubt", "a worker was lost while it was being sent"))
+                ended.append(
+                    outcomes.stopped(
+                        row, "dead", "in_doubt", "a worker was lost while it was being sent"
+                    )
+                )
         if ended:
             await self._settle(ended, claim.request, None)
             if not items and claim.request is not None:
@@ -136,7 +146,9 @@ class Round:
         return check(payload, self._clock.time()) | limits.told(self._destination.data_processing)
 
     def _consents(self, row: Row) -> bool:
-        """Consent as it stands at sending: the event's own word, else the current plan's default."""
+        """Consent as it stands at sending: the event's own word, else the current plan's
+        default.
+        """
         if row.consent_ads is not None:
             return row.consent_ads
         funnel = self._funnels.get(row.funnel)
@@ -149,9 +161,14 @@ class Round:
         if self._tracer is None:
             return await self._graph.send(self._destination, payloads)
         traces = {str(i.row.id): self._traces[i.row.ref] for i in part if i.row.ref in self._traces}
-        about: dict[str, str | int] = {"tenant": self._tenant.slug, "destination": self._destination.name}
+        about: dict[str, str | int] = {
+            "tenant": self._tenant.slug,
+            "destination": self._destination.name,
+        }
         about["events"] = len(part)
-        with self._tracer.batch("dispatch.request", "dispatch.event", traces, kind="client", attributes=about):
+        with self._tracer.batch(
+            "dispatch.request", "dispatch.event", traces, kind="client", attributes=about
+        ):
             return await self._graph.send(self._destination, payloads)
 
     async def _send(self, part: Sequence[Item]) -> GraphVerdict:
@@ -159,7 +176,9 @@ class Round:
         answer = await self._ask(part)
         self._circuit.learn(answer, self._clock.monotonic(), asked=self._destination)
         self._circuit.sign.answered(answer.verdict.kind, self._clock.time())
-        metrics.CAPI_REQUEST_SECONDS.labels(self._destination.name).observe(answer.latency_ms / 1000)
+        metrics.CAPI_REQUEST_SECONDS.labels(self._destination.name).observe(
+            answer.latency_ms / 1000
+        )
         if len(part) == 1 and self._remedied(part[0], answer.verdict):
             await self._settle([outcomes.split(part[0].row)], request, answer)
             return await self._send(part)
@@ -172,13 +191,23 @@ class Round:
             return request
         rows = [item.row for item in part]
         return await self._ledger.reopen(
-            self._tenant.slug, self._destination.name, rows, list(self._unresolved.values()), lease_s=self._lease_s
+            self._tenant.slug,
+            self._destination.name,
+            rows,
+            list(self._unresolved.values()),
+            lease_s=self._lease_s,
         )
 
     @staticmethod
     def _remedied(item: Item, verdict: GraphVerdict) -> bool:
-        """Whether a field could be blamed and was left out, so that the event deserves another try."""
-        better = repairs.without_culprit(item.payload, verdict.subcode) if verdict.kind == "data" else None
+        """Whether a field could be blamed and was left out, so that the event deserves another
+        try.
+        """
+        better = (
+            repairs.without_culprit(item.payload, verdict.subcode)
+            if verdict.kind == "data"
+            else None
+        )
         if better is not None:
             item.payload = better
         return better is not None
@@ -186,7 +215,11 @@ class Round:
     async def _results(self, part: Sequence[Item], verdict: GraphVerdict) -> list[Result]:
         if splits(verdict, len(part)):
             return [outcomes.split(item.row) for item in part]
-        refusals = await self._ledger.refusals([item.row for item in part]) if verdict.kind == "unknown" else {}
+        refusals = (
+            await self._ledger.refusals([item.row for item in part])
+            if verdict.kind == "unknown"
+            else {}
+        )
         delay_s = self._delay_s(part, verdict)
         return [
             outcomes.final(
@@ -213,9 +246,13 @@ class Round:
             await asyncio.sleep(wait_s)
         return self._circuit.begin(self._clock.monotonic())
 
-    async def _settle(self, results: list[Result], request: Request | None, answer: GraphAnswer | None) -> None:
+    async def _settle(
+        self, results: list[Result], request: Request | None, answer: GraphAnswer | None
+    ) -> None:
         answered = None if answer is None else _answered(answer, sent=len(results))
-        moved = await self._ledger.settle(self._tenant.slug, results, request=request, answered=answered)
+        moved = await self._ledger.settle(
+            self._tenant.slug, results, request=request, answered=answered
+        )
         for result in results:
             if result.status is not None:
                 self._unresolved.pop(result.row.id, None)
@@ -225,12 +262,18 @@ class Round:
     def _count(self, results: Sequence[Result], moved: Set[int]) -> None:
         """Once a request: what its events have in common costs as much as one."""
         tenant, destination, now = self._tenant.slug, self._destination.name, self._clock.time()
-        ended = [result for result in results if result.status is not None and result.row.id in moved]
-        counts: Counter[str] = Counter(result.outcome for result in results if result.outcome is not None)
+        ended = [
+            result for result in results if result.status is not None and result.row.id in moved
+        ]
+        counts: Counter[str] = Counter(
+            result.outcome for result in results if result.outcome is not None
+        )
         counts.update("withheld" for result in ended if result.status == "withheld")
         for outcome, events in counts.items():
             metrics.CAPI_EVENTS.labels(tenant, destination, outcome).inc(events)
-        for reason, events in Counter(result.reason for result in ended if result.status == "dead").items():
+        for reason, events in Counter(
+            result.reason for result in ended if result.status == "dead"
+        ).items():
             metrics.DEAD_LETTERS.labels(tenant, reason).inc(events)
         latency = metrics.EVENT_LATENCY.labels(tenant, "delivered")
         for result in ended:

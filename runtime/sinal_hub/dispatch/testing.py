@@ -1,5 +1,6 @@
-"""Stand-ins for tests of whoever builds on dispatch: a scripted Graph, a clock that is set by hand, messages of a
-bus."""
+"""Stand-ins for tests of whoever builds on dispatch: a scripted Graph, a clock that is set by hand,
+messages of a bus.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def always(kind: Kind) -> Script:
 
 
 def refusing(*event_ids: str, kind: Kind = "data", subcode: int | None = 2804019) -> Script:
-    """A script that refuses every request holding one of these events, as Meta does, and takes the others."""
+    """A script that refuses every request holding one of these events, as Meta does, and takes the
+    others.
+    """
 
     def answer(_destination: DestinationPlan, events: Events) -> GraphVerdict:
         bad = any(event["event_id"] in event_ids for event in events)

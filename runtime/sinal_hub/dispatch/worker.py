@@ -1,7 +1,8 @@
 """The handler of the dispatch lanes: from messages to delivered events.
 
-A message only names a row; what it means is decided by the row. A destination that cannot be sent to holds no worker:
-its messages are parked for the time to wait, or until its cause is over, and no attempt is counted.
+A message only names a row; what it means is decided by the row. A destination that cannot be sent
+to holds no worker: its messages are parked for the time to wait, or until its cause is over, and no
+attempt is counted.
 """
 
 from __future__ import annotations
@@ -36,12 +37,17 @@ DUE_MARGIN_S = 0.05  # the row must be due when its message returns
 
 
 def lease_s(settings: Settings) -> float:
-    """How long a claim holds: longer than one request may take, shorter than the lanes' ack_wait."""
+    """How long a claim holds: longer than one request may take, shorter than the lanes'
+    ack_wait.
+    """
     return min(settings.lane_ack_wait_s * LEASE_SHARE, settings.graph_timeout_s * 1.5 + 15.0)
 
 
 class DispatchWorker:
-    """Delivers what the lanes bring; one per process, safe for concurrent batches of one destination."""
+    """Delivers what the lanes bring.
+
+    One per process, safe for concurrent batches of one destination.
+    """
 
     def __init__(
         self,
@@ -57,7 +63,9 @@ class DispatchWorker:
         circuits: Circuits | None = None,
         herald: Callable[[str, str, News], None] | None = None,
     ) -> None:
-        """`herald` is called with tenant, destination and what the answers to a round say to others."""
+        """`herald` is called with tenant, destination and what the answers to a round say to
+        others.
+        """
         self._standing = BreakerReport(circuits)
         self._herald = herald
         self._ledger, self._plans, self._graph = ledger, plans, graph
@@ -87,7 +95,10 @@ class DispatchWorker:
         await self._deliver(tenant, destination, inbox)
 
     def _show_unusable(self, tenant: TenantPlan, destination: DestinationPlan) -> None:
-        """Without a token a person has to act; one that is suspended is at rest, whatever was wrong with it before."""
+        """Without a token a person has to act.
+
+        One that is suspended is at rest, whatever was wrong with it before.
+        """
         sign = self._sign((tenant.slug, destination.name))
         if tenant.rests(destination):
             sign.rest()
@@ -101,7 +112,10 @@ class DispatchWorker:
             circuit.try_now(self._clock.monotonic())
 
     async def sweep(self) -> None:
-        """Give up rows too old for Meta and forget destinations that are gone; call it every minute or so."""
+        """Give up rows too old for Meta and forget destinations that are gone.
+
+        Call it every minute or so.
+        """
         for tenant, events in (await self._ledger.expire()).items():
             metrics.DEAD_LETTERS.labels(tenant, "too_old").inc(events)
         plans = self._plans.snapshot.tenants.values()
@@ -116,7 +130,9 @@ class DispatchWorker:
         for key in self._signs.keys() - resting:
             self._signs[key].rise()
 
-    async def _deliver(self, tenant: TenantPlan, destination: DestinationPlan, inbox: Inbox) -> None:
+    async def _deliver(
+        self, tenant: TenantPlan, destination: DestinationPlan, inbox: Inbox
+    ) -> None:
         circuit = self._circuit(tenant, destination)
         todo = list(inbox.rows)
         while todo:
@@ -134,10 +150,17 @@ class DispatchWorker:
             news = circuit.news()
             if news is not None and self._herald is not None:
                 self._herald(tenant.slug, destination.name, news)
-            await self._standing.say((tenant.slug, destination.name), circuit.opening, self._clock.monotonic())
+            await self._standing.say(
+                (tenant.slug, destination.name), circuit.opening, self._clock.monotonic()
+            )
 
     async def _round(
-        self, tenant: TenantPlan, destination: DestinationPlan, circuit: Circuit, refs: list[Ref], inbox: Inbox
+        self,
+        tenant: TenantPlan,
+        destination: DestinationPlan,
+        circuit: Circuit,
+        refs: list[Ref],
+        inbox: Inbox,
     ) -> None:
         work = Round(
             tenant,
@@ -201,7 +224,11 @@ def _traces(refs: Sequence[Ref], inbox: Inbox) -> dict[Ref, str]:
 
 def _usable(tenant: TenantPlan, destination: DestinationPlan) -> bool:
     """Whether a round makes sense."""
-    return not tenant.rests(destination) and destination.problem is None and bool(destination.access_token)
+    return (
+        not tenant.rests(destination)
+        and destination.problem is None
+        and bool(destination.access_token)
+    )
 
 
 async def _park(messages: Sequence[Message], delay_s: float) -> None:

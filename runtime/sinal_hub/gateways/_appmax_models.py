@@ -1,9 +1,9 @@
 """Appmax's five content models as one order and one customer.
 
-The account chooses the model in its panel: Standard (`data.id`, nested `customer`), Standard with Meta (`data.meta`),
-Two-Level Flat (`data.order_*`, `data.customer_*`), Custom Content (a few fields of either), Old Legacy (`event_type:
-"order"`, event in snake_case, only `data.order_id`). Events of a customer have the customer in `data`, whose `id` is
-then no order.
+The account chooses the model in its panel: Standard (`data.id`, nested `customer`), Standard with
+Meta (`data.meta`), Two-Level Flat (`data.order_*`, `data.customer_*`), Custom Content (a few fields
+of either), Old Legacy (`event_type: "order"`, event in snake_case, only `data.order_id`). Events of
+a customer have the customer in `data`, whose `id` is then no order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ CUSTOMER_EVENTS = frozenset({
     "subscriptiondelayedevent",
 })  # fmt: skip
 _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z]*[a-z][A-Za-z]*", re.ASCII)
-_FOREIGN = ("version", "creation_date", "creationDate")  # Hotmart's `event` and `data` come with these
+# Hotmart's `event` and `data` come with these
+_FOREIGN = ("version", "creation_date", "creationDate")
 
 
 class Delivery:
@@ -36,7 +37,11 @@ class Delivery:
         self.word = self.event.replace("_", "").lower()  # order_paid and OrderPaid are one word
         self.is_customer = self.word in CUSTOMER_EVENTS
         self.order = Node() if self.is_customer else _merged(self.data, "order_")
-        self.customer = self.data if self.is_customer else self.data.node("customer") or _only(self.data, "customer_")
+        self.customer = (
+            self.data
+            if self.is_customer
+            else self.data.node("customer") or _only(self.data, "customer_")
+        )
         self.environment = body.text("environment")
 
 

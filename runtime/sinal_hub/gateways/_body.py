@@ -1,9 +1,10 @@
 """Bodies of deliveries, JSON or form, as one tolerant read-only tree.
 
-Gateways add fields, drop fields, send a number as a string and an empty list for an empty object. A `Node` answers
-None (or an empty node) for whatever is not there or not of the wanted shape, so that an adapter reads in one line
-what it needs and no payload can make it raise. Numbers with a point become Decimal, never float: money must not pass
-through binary fractions. Encodings and escapes that senders mix up are `text`'s.
+Gateways add fields, drop fields, send a number as a string and an empty list for an empty object. A
+`Node` answers None (or an empty node) for whatever is not there or not of the wanted shape, so that
+an adapter reads in one line what it needs and no payload can make it raise. Numbers with a point
+become Decimal, never float: money must not pass through binary fractions. Encodings and escapes
+that senders mix up are `text`'s.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ _MAX_FORM_DEPTH = 8
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _CONTROL = {code: " " for code in (*range(32), 127)}
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,12})?", re.ASCII)
-# "1.497,00", "1,497.00", "297,5": a fraction of one or two digits tells comma and dot apart; "1,497" may be either.
-_WITH_COMMA = re.compile(r"[+-]?(\d{1,18}|\d{1,3}(\.\d{3}){1,5}),\d{1,2}|[+-]?\d{1,3}(,\d{3}){1,5}\.\d{1,2}", re.ASCII)
+# "1.497,00", "1,497.00", "297,5": a fraction of one or two digits tells comma and dot apart;
+# "1,497" may be either.
+_WITH_COMMA = re.compile(
+    r"[+-]?(\d{1,18}|\d{1,3}(\.\d{3}){1,5}),\d{1,2}|[+-]?\d{1,3}(,\d{3}){1,5}\.\d{1,2}", re.ASCII
+)
 _PART_NAME = re.compile(rb'[;\s]name="([^"\r\n]{0,200})"', re.IGNORECASE)
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _TRUE = {"true", "1", "yes", "sim", "on"}
@@ -77,8 +81,16 @@ class Node:
         """The objects of a list; a form's numbered fields and a lone object count as one."""
         value = _unpacked(self.raw(*path))
         if isinstance(value, dict) and value:
-            value = [value[k] for k in sorted(value, key=int)] if all(map(_is_index, value)) else [value]
-        return [Node(item) for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+            value = (
+                [value[k] for k in sorted(value, key=int)]
+                if all(map(_is_index, value))
+                else [value]
+            )
+        return (
+            [Node(item) for item in value if isinstance(item, dict)]
+            if isinstance(value, list)
+            else []
+        )
 
     def text(self, *path: str) -> str | None:
         """Trimmed text of a string or number (of a list: its first item); None when blank."""
@@ -111,7 +123,10 @@ class Node:
 
 
 def load(raw: bytes) -> Node:
-    """The tree of a JSON object or a form, also one in parts; raises NotThisGateway for anything else."""
+    """The tree of a JSON object or a form, also one in parts.
+
+    Raises NotThisGateway for anything else.
+    """
     body = document(raw)
     if body[:3].lower() == b"%7b":  # JSON as a form's only name
         body = document(unquote_to_bytes(body.removesuffix(b"=").replace(b"+", b" ")))
@@ -127,9 +142,11 @@ def load(raw: bytes) -> Node:
 
 
 def document(raw: bytes) -> bytes:
-    """A body without what was put around it: blanks, a byte order mark, UTF-16, quotes of JSON that was encoded twice.
+    """A body without what was put around it: blanks, a byte order mark, UTF-16, quotes of JSON that
+    was encoded twice.
 
-    Raises NotThisGateway for quotes around what is not JSON text. What is in another encoding of bytes stays in it.
+    Raises NotThisGateway for quotes around what is not JSON text. What is in another encoding of
+    bytes stays in it.
     """
     if b"\0" in raw[:4] or raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raw = text.in_utf8(raw)
@@ -143,7 +160,10 @@ def document(raw: bytes) -> bytes:
 
 
 def decode_json(body: bytes) -> object:
-    """Decoded JSON, fractions as Decimal; raises NotThisGateway, also for nesting without end and absurd exponents."""
+    """Decoded JSON, fractions as Decimal.
+
+    Raises NotThisGateway, also for nesting without end and absurd exponents.
+    """
     try:
         return _decode(body)
     except (ValueError, ArithmeticError, RecursionError):
@@ -162,7 +182,10 @@ def _read(body: bytes) -> object:
 
 
 def form_fields(query: str) -> Node:
-    """The flat fields of a query string; the first value of a name wins, an unreadable one gives an empty node."""
+    """The flat fields of a query string.
+
+    The first value of a name wins, an unreadable one gives an empty node.
+    """
     try:
         pairs = text.fields_of(query, keep_blank=False, most=_MAX_FORM_FIELDS)
     except ValueError:
@@ -185,9 +208,12 @@ def _form(body: str) -> dict[str, object]:
 
 
 def _parts(body: bytes) -> list[tuple[str, str]]:
-    """Names and values of multipart/form-data (RFC 7578), whose first line is the delimiter; files are left out.
+    """Names and values of multipart/form-data (RFC 7578), whose first line is the delimiter.
 
-    PHP's curl sends an array so, and PHP's receivers, from which most adapters here are known, see no difference.
+    Files are left out.
+
+    PHP's curl sends an array so, and PHP's receivers, from which most adapters here are known, see
+    no difference.
     """
     delimiter = b"\r\n" + body.partition(b"\r\n")[0]
     parts = (b"\r\n" + body).split(delimiter, _MAX_FORM_FIELDS + 2)

@@ -1,9 +1,11 @@
-"""Eduzz's older webhook: invoices with flat `trans_*`, `cus_*` and `tracker_*` fields, and abandoned carts.
+"""Eduzz's older webhook: invoices with flat `trans_*`, `cus_*` and `tracker_*` fields, and
+abandoned carts.
 
-Both come as JSON or as a form; names of what is below another ("product[id]", "product.id") are spelled so in JSON too.
-Dates and times come apart ("20190904" and "12:00:00") or together. A contract's notices carry its last invoice, so
-`trans_status` decides, and `recurrence_count` tells a renewal. 9 is a second invoice of the same product, which is
-never charged. `refund_type` tells a part from the whole only where the invoice is refunded: it stands in others too.
+Both come as JSON or as a form; names of what is below another ("product[id]", "product.id") are
+spelled so in JSON too. Dates and times come apart ("20190904" and "12:00:00") or together. A
+contract's notices carry its last invoice, so `trans_status` decides, and `recurrence_count` tells a
+renewal. 9 is a second invoice of the same product, which is never charged. `refund_type` tells a
+part from the whole only where the invoice is refunded: it stands in others too.
 """
 
 from __future__ import annotations
@@ -37,14 +39,17 @@ _CARDS = frozenset({13, 14, 15, 16, 21, 23, 24, 27})
 CART = "abandonment"
 _TRIAL = 10  # of a contract (`recurrence_status`)
 _TRUST = ("tracker_trk", "tracker_trk2", "tracker_trk3", "sck", "src")
-_OWN = frozenset({"webhook@eduzz.com", "emaildocliente@provedor.com"})  # buyers of what is sent when a URL is saved
+# buyers of what is sent when a URL is saved
+_OWN = frozenset({"webhook@eduzz.com", "emaildocliente@provedor.com"})
 _STEPS = re.compile(r"[\[\].]+")
 _MAX_STEPS = 4
 
 
 def is_delivery(body: Node) -> bool:
     """Whether the body is of the older webhook."""
-    return _is_cart(body) or (body.ident("trans_cod") is not None and body.text("trans_status") is not None)
+    return _is_cart(body) or (
+        body.ident("trans_cod") is not None and body.text("trans_status") is not None
+    )
 
 
 def is_eduzz_own(email: str | None) -> bool:
@@ -64,7 +69,9 @@ def sale(body: Node, reading: Reading) -> Sale:
 
 
 def _is_cart(body: Node) -> bool:
-    return body.text("type") == CART and any(name in body for name in ("identifier", "cartAccessedAt", "checkoutUrl"))
+    return body.text("type") == CART and any(
+        name in body for name in ("identifier", "cartAccessedAt", "checkoutUrl")
+    )
 
 
 def _grown(body: Node) -> Node:
@@ -86,7 +93,12 @@ def _cart(body: Node, reading: Reading) -> Sale:
     buyer, product = body.node("customer"), body.node("product")
     test = is_eduzz_own(buyer.text("email"))
     cart = "url-trial" if test else body.ident("identifier")
-    who = (buyer.text("email"), buyer.text("phone"), product.ident("id"), body.text("cartAccessedAt"))
+    who = (
+        buyer.text("email"),
+        buyer.text("phone"),
+        product.ident("id"),
+        body.text("cartAccessedAt"),
+    )
     bought = Product(id=product.ident("id"), name=product.text("title") or product.text("name"))
     person = identity.ClearUser(
         email=buyer.text("email"),
@@ -115,9 +127,12 @@ def _invoice(body: Node, reading: Reading) -> Sale:
     told = _money.currency_of(body.text("trans_currency"), default="BRL")
     value, currency = _price(body, told)
     trial = body.integer("recurrence_status") == _TRIAL
-    paid = _money.amount(body, "trans_paid", code=told) if trial else None  # a trial's invoice has its later price
+    # a trial's invoice has its later price
+    paid = _money.amount(body, "trans_paid", code=told) if trial else None
     status = _subscriptions.status_of(
-        status, value if paid is None else paid, subscribed=trial or body.ident("recurrence_cod") is not None
+        status,
+        value if paid is None else paid,
+        subscribed=trial or body.ident("recurrence_cod") is not None,
     )
     status, given = _refunds.given_back(status, value, currency, body)
     renewal = _subscriptions.is_later(body.integer("recurrence_count"))
@@ -126,7 +141,9 @@ def _invoice(body: Node, reading: Reading) -> Sale:
     return Sale(
         gateway=_NAME,
         event=word,
-        event_key=keys.event_key(_NAME, order, status, word if status == "ignored" else _refunds.fact(status, given)),
+        event_key=keys.event_key(
+            _NAME, order, status, word if status == "ignored" else _refunds.fact(status, given)
+        ),
         status=status,
         order_id=order,
         value=value,
@@ -179,7 +196,11 @@ def _local(body: Node, which: str) -> datetime | None:
 
 
 def _products(body: Node, value: str | None, currency: str | None) -> list[Product]:
-    items = [item for item in body.nodes("trans_items") if item.ident("item_product_id") or item.ident("item_id")]
+    items = [
+        item
+        for item in body.nodes("trans_items")
+        if item.ident("item_product_id") or item.ident("item_id")
+    ]
     prices = [_money.amount(item, "item_value", code=currency) for item in items]
     product = body.ident("product_cod")
     if not items:
@@ -207,5 +228,13 @@ def _buyer(body: Node) -> identity.ClearUser:
 
 
 def _returned(body: Node) -> Tracking:
-    bare = Node({name.removeprefix("tracker_"): body.raw(name) for name in body if name.startswith("tracker_")})
-    return _tracking.read([body, bare, _tracking.query_of(body.text("page_checkout_url"))], trust=_TRUST)
+    bare = Node(
+        {
+            name.removeprefix("tracker_"): body.raw(name)
+            for name in body
+            if name.startswith("tracker_")
+        }
+    )
+    return _tracking.read(
+        [body, bare, _tracking.query_of(body.text("page_checkout_url"))], trust=_TRUST
+    )

@@ -1,9 +1,9 @@
-"""Hotmart's webhook 1.0.0: flat fields, form-encoded, statuses in lower case; accounts choose the version per
-configuration.
+"""Hotmart's webhook 1.0.0: flat fields, form-encoded, statuses in lower case; accounts choose the
+version per configuration.
 
-It has no event name and no event time: the status is the event, and the latest date of the purchase is when it
-happened. The same rules as in 2.0.0 hold for value (`price`), tracking and keys, so that both versions of one fact
-share a key.
+It has no event name and no event time: the status is the event, and the latest date of the purchase
+is when it happened. The same rules as in 2.0.0 hold for value (`price`), tracking and keys, so that
+both versions of one fact share a key.
 """
 
 from __future__ import annotations
@@ -48,8 +48,12 @@ _MARKS = ("hottok", "prod", "callback_type", "transaction_ext", "cms_vendor", "p
 
 
 def is_delivery(body: Node) -> bool:
-    """Whether the body is a 1.0.0 delivery: transaction and status at the root, and a field only Hotmart sends."""
-    return bool(body.ident("transaction") and body.text("status")) and any(mark in body for mark in _MARKS)
+    """Whether the body is a 1.0.0 delivery: transaction and status at the root, and a field only
+    Hotmart sends.
+    """
+    return bool(body.ident("transaction") and body.text("status")) and any(
+        mark in body for mark in _MARKS
+    )
 
 
 def sale(body: Node, reading: Reading) -> Sale:
@@ -70,7 +74,9 @@ def sale(body: Node, reading: Reading) -> Sale:
     return Sale(
         gateway=_NAME,
         event=word,
-        event_key=keys.event_key(_NAME, order, status, word if status == "ignored" else _refunds.fact(status, given)),
+        event_key=keys.event_key(
+            _NAME, order, status, word if status == "ignored" else _refunds.fact(status, given)
+        ),
         status=status,
         order_id=order,
         value=value,
@@ -96,7 +102,9 @@ def _is_test(body: Node, order: str | None) -> bool:
 
 
 def _products(body: Node, value: str | None) -> list[Product]:
-    found = Product(id=body.ident("prod"), name=body.text("prod_name"), offer_id=body.ident("off"), value=value)
+    found = Product(
+        id=body.ident("prod"), name=body.text("prod_name"), offer_id=body.ident("off"), value=value
+    )
     return [found] if found.id or found.name else []
 
 
@@ -104,7 +112,9 @@ def _buyer(body: Node) -> identity.ClearUser:
     checkout = with_area(body.text("phone_checkout_local_code"), body.text("phone_checkout_number"))
     return identity.ClearUser(
         email=body.text("email"),
-        phones=phones(checkout or with_area(body.text("phone_local_code"), body.text("phone_number"))),
+        phones=phones(
+            checkout or with_area(body.text("phone_local_code"), body.text("phone_number"))
+        ),
         first_name=body.text("first_name"),
         last_name=body.text("last_name"),
         full_name=body.text("name"),

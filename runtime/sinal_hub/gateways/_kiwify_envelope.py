@@ -1,8 +1,9 @@
-"""The two shapes of a Kiwify delivery: the order itself, or wrapped as `{"url", "signature", "order": {…}}`,
-`{"cart": {…}}`.
+"""The two shapes of a Kiwify delivery: the order itself, or wrapped as `{"url", "signature",
+"order": {…}}`, `{"cart": {…}}`.
 
-Kiwify's page shows the first, captured deliveries the second. What is verified must be what is parsed: both ask
-`open_envelope` for the inner bytes, so that nothing beside a signed part is ever read.
+Kiwify's page shows the first, captured deliveries the second. What is verified must be what is
+parsed: both ask `open_envelope` for the inner bytes, so that nothing beside a signed part is ever
+read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One delivery: the bytes of the order or cart exactly as sent, and the signature of the wrapper, if any."""
+    """One delivery: the bytes of the order or cart exactly as sent, and the signature of the
+    wrapper, if any.
+    """
 
     inner: bytes
     wrapped: bool

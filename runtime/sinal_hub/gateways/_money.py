@@ -1,8 +1,8 @@
 """Amounts as decimal strings in major units.
 
-Two decimals for every currency but those whose smallest unit is another (ISO 4217): yen have none, Kuwaiti dinars
-three. Amounts that were written for people ("R$ 1.297,00", "1,297.00", "1.169", "US$ 10") are read by `price` with the
-currency that stands beside them.
+Two decimals for every currency but those whose smallest unit is another (ISO 4217): yen have none,
+Kuwaiti dinars three. Amounts that were written for people ("R$ 1.297,00", "1,297.00", "1.169", "US$
+10") are read by `price` with the currency that stands beside them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ _GROUPED = re.compile(r"\d{1,3}(?:\.\d{3}){1,5},\d{1,3}|\d{1,3}(?:,\d{3}){1,5}\.
 
 
 def currency(code: str | None) -> str | None:
-    """A currency code in upper case, also of a sign that one currency alone has; None for what is none."""
+    """A currency code in upper case, also of a sign that one currency alone has.
+
+    None for what is none.
+    """
     code = code.strip() if code else ""
     code = _SIGNS.get(code.upper(), code)
     if len(code) != _CODE_LENGTH or not (code.isascii() and code.isalpha()):
@@ -43,7 +46,10 @@ def currency(code: str | None) -> str | None:
 
 
 def currency_of(*told: str | None, default: str) -> str | None:
-    """The first currency that can be read of what a delivery says; the gateway's own where it says nothing."""
+    """The first currency that can be read of what a delivery says.
+
+    The gateway's own where it says nothing.
+    """
     found = next((code for text in told if (code := currency(text)) is not None), None)
     return default if found is None and not any(told) else found
 
@@ -56,7 +62,10 @@ def decimals(code: str | None) -> int:
 
 
 def major(number: Decimal | None, code: str | None) -> str | None:
-    """An amount in major units as a string; None for none and for a negative one, which no buyer pays."""
+    """An amount in major units as a string.
+
+    None for none and for a negative one, which no buyer pays.
+    """
     if number is None or number < 0:
         return None
     return format(abs(number).quantize(_step(code), rounding=ROUND_HALF_UP), "f")  # of "-0.00" too
@@ -73,10 +82,13 @@ def cents(number: Decimal | None, code: str | None) -> str | None:
 
 
 def price(node: Node, *path: str, default: str | None) -> tuple[str | None, str | None]:
-    """The amount of a field and its currency: what is written beside it, else the default; none without an amount.
+    """The amount of a field and its currency: what is written beside it, else the default.
 
-    A number is what it is. In a text three digits behind a lone point or comma are thousands, for no currency of two
-    decimals has them as a fraction: "1.169" reais are 1169.00. "0.500" and "1169.000" are fractions all the same.
+    None without an amount.
+
+    A number is what it is. In a text three digits behind a lone point or comma are thousands, for
+    no currency of two decimals has them as a fraction: "1.169" reais are 1169.00. "0.500" and
+    "1169.000" are fractions all the same.
     """
     raw = node.raw(*path)
     if not isinstance(raw, str):
@@ -104,16 +116,20 @@ def reais(text: str | None) -> Decimal | None:
 
 
 def shared(values: Sequence[str | None], total: str | None, code: str | None) -> list[str | None]:
-    """The values of lines brought down to what was paid for all: a discount on the whole is a discount on each.
+    """The values of lines brought down to what was paid for all: a discount on the whole is a
+    discount on each.
 
-    Nothing changes where a line has no value, and where the lines come to less than the total: delivery and gifts in
-    it belong to no line. The cents that a division leaves over go to the first line.
+    Nothing changes where a line has no value, and where the lines come to less than the total:
+    delivery and gifts in it belong to no line. The cents that a division leaves over go to the
+    first line.
     """
     told = [Decimal(line) for line in values if line is not None]
     whole = _sum(values)
     if total is None or len(told) < len(values) or not told or whole <= Decimal(total):
         return list(values)
-    parts = [(Decimal(total) * line / whole).quantize(_step(code), rounding=ROUND_DOWN) for line in told]
+    parts = [
+        (Decimal(total) * line / whole).quantize(_step(code), rounding=ROUND_DOWN) for line in told
+    ]
     parts[0] += Decimal(total) - sum(parts, Decimal(0))
     return [format(part, "f") for part in parts]
 
@@ -121,9 +137,11 @@ def shared(values: Sequence[str | None], total: str | None, code: str | None) ->
 def lines(
     prices: Sequence[str | None], quantities: Sequence[int], total: str | None, code: str | None
 ) -> list[str | None]:
-    """The values of whole lines that come to what was paid, of prices that are of one unit or of the line.
+    """The values of whole lines that come to what was paid, of prices that are of one unit or of
+    the line.
 
-    The total tells which: where prices times quantities are it and the prices alone are not, they are of one unit.
+    The total tells which: where prices times quantities are it and the prices alone are not, they
+    are of one unit.
     """
     units = [
         None if told is None else major(Decimal(told) * quantity, code)

@@ -1,4 +1,5 @@
-"""Names of fields in whatever spelling: `utm_source`, `utmSource`, `UtmSource` and `utm-source` are one name.
+"""Names of fields in whatever spelling: `utm_source`, `utmSource`, `UtmSource` and `utm-source` are
+one name.
 
 Letters and digits count, in lower case.
 """

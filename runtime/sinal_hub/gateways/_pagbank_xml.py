@@ -1,4 +1,5 @@
-"""PagSeguro's older transaction, as its API answers a notification code: one XML element `transaction`.
+"""PagSeguro's older transaction, as its API answers a notification code: one XML element
+`transaction`.
 
 A sale at a card machine (Moderninha) says in `deviceInfo` which one it was.
 """
@@ -41,11 +42,17 @@ def sale(raw: bytes, reading: Reading) -> Sale:
     value = _money.major(body.number("grossAmount"), _CURRENCY)
     payment = body.integer("paymentMethod", "type")
     products = [_product(item) for item in body.nodes("items", "item")]
-    moment = _time.first(body.raw("date") if status == "pending" else None, body.raw("lastEventDate"), body.raw("date"))
+    moment = _time.first(
+        body.raw("date") if status == "pending" else None,
+        body.raw("lastEventDate"),
+        body.raw("date"),
+    )
     return Sale(
         gateway=_NAME,
         event=str(number),
-        event_key=keys.event_key(_NAME, order, status, str(number) if status == "ignored" else None),
+        event_key=keys.event_key(
+            _NAME, order, status, str(number) if status == "ignored" else None
+        ),
         status=status,
         order_id=order,
         value=value,
@@ -53,7 +60,9 @@ def sale(raw: bytes, reading: Reading) -> Sale:
         method=None if payment is None else METHODS.get(payment, "other"),
         installments=body.integer("installmentCount"),
         occurred_at=reading.occurred(moment),
-        products=_basket.fitted(products, value, _CURRENCY, besides=body.number("shipping", "cost")),
+        products=_basket.fitted(
+            products, value, _CURRENCY, besides=body.number("shipping", "cost")
+        ),
         customer=reading.customer(_buyer(body)),
         tracking=_tracking.read([body], trust=("reference",)),
         in_person=bool(body.node("deviceInfo")) or UNSET,
@@ -63,7 +72,9 @@ def sale(raw: bytes, reading: Reading) -> Sale:
 def _product(item: Node) -> Product:
     quantity, price = max(1, item.integer("quantity") or 1), item.number("amount")
     value = None if price is None else _money.major(price * quantity, _CURRENCY)
-    return Product(id=item.ident("id"), name=item.text("description"), quantity=quantity, value=value)
+    return Product(
+        id=item.ident("id"), name=item.text("description"), quantity=quantity, value=value
+    )
 
 
 def _buyer(body: Node) -> identity.ClearUser:

@@ -1,4 +1,6 @@
-"""What proves a delivery: secrets of the integration compared in constant time, header names in any case."""
+"""What proves a delivery: secrets of the integration compared in constant time, header names in any
+case.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,16 @@ from collections.abc import Mapping
 
 
 def secrets_of(secret: Mapping[str, str], key: str, *, separators: str = r"[\r\n]+") -> list[bytes]:
-    """The secrets of a key, several of them while one is being replaced; empty ones prove nothing and are left out."""
+    """The secrets of a key, several of them while one is being replaced.
+
+    Empty ones prove nothing and are left out.
+    """
     found = secret.get(key) or ""
-    return [part.encode("utf-8", "surrogatepass") for part in map(str.strip, re.split(separators, found)) if part]
+    return [
+        part.encode("utf-8", "surrogatepass")
+        for part in map(str.strip, re.split(separators, found))
+        if part
+    ]
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
@@ -23,7 +32,10 @@ def header(headers: Mapping[str, str], name: str) -> str | None:
 
 
 def is_one_of(given: str | None, secrets: list[bytes]) -> bool:
-    """Whether the given text is one of the secrets; the time taken tells nothing but their number."""
+    """Whether the given text is one of the secrets.
+
+    The time taken tells nothing but their number.
+    """
     if not given:
         return False
     digest = hashlib.sha256(given.strip().encode("utf-8", "surrogatepass")).digest()
@@ -37,7 +49,9 @@ def same_hex(given: str, expected: str) -> bool:
 
 
 def signed_hex(given: str | None, message: bytes, secrets: list[bytes]) -> bool:
-    """Whether the given text is the hexadecimal HMAC-SHA256 of the message under one of the secrets."""
+    """Whether the given text is the hexadecimal HMAC-SHA256 of the message under one of the
+    secrets.
+    """
     digests = [hmac.new(secret, message, hashlib.sha256).hexdigest() for secret in secrets]
     return bool(given) and any([same_hex((given or "").strip(), digest) for digest in digests])
 
@@ -45,5 +59,7 @@ def signed_hex(given: str | None, message: bytes, secrets: list[bytes]) -> bool:
 def signed_base64(given: str | None, message: bytes, secrets: list[bytes]) -> bool:
     """Whether the given text is the base64 HMAC-SHA256 of the message under one of the secrets."""
     text = (given or "").strip().encode("utf-8", "surrogatepass")
-    digests = [base64.b64encode(hmac.new(secret, message, hashlib.sha256).digest()) for secret in secrets]
+    digests = [
+        base64.b64encode(hmac.new(secret, message, hashlib.sha256).digest()) for secret in secrets
+    ]
     return bool(text) and any([hmac.compare_digest(text, digest) for digest in digests])

@@ -1,7 +1,7 @@
 """Whether a refund gave back the whole or a part.
 
-Gateways have one word for both. Where a delivery tells the amount that went back beside the amount that was paid, the
-two are compared; a word ("parcial") counts where no amount is told.
+Gateways have one word for both. Where a delivery tells the amount that went back beside the amount
+that was paid, the two are compared; a word ("parcial") counts where no amount is told.
 """
 
 from __future__ import annotations
@@ -31,17 +31,26 @@ Given = str | msgspec.UnsetType
 def given_back(
     status: Status, value: str | None, code: str | None, *nodes: Node, in_cents: bool = False
 ) -> tuple[Status, Given]:
-    """The status of a refund, whole or in part, and what was given back; any other status as it is."""
+    """The status of a refund, whole or in part, and what was given back.
+
+    Any other status as it is.
+    """
     if status not in ("refunded", "partially_refunded"):
         return status, msgspec.UNSET
     places = [place for node in nodes for place in _places(node)]
-    given = next((amount for place in places if (amount := _amount(place, code, in_cents)) is not None), None)
+    given = next(
+        (amount for place in places if (amount := _amount(place, code, in_cents)) is not None), None
+    )
     if given is not None:
         part = value is not None and Decimal(given) < Decimal(value)
         return ("partially_refunded" if part else status), given
-    words = [(place.text(name) or "").lower() for place in places for name in _KINDS if name in place]
+    words = [
+        (place.text(name) or "").lower() for place in places for name in _KINDS if name in place
+    ]
     part = any(word in told for told in words for word in _PART)
-    part = part or any(place.flag(name) is True for place in places for name in _FLAGS if name in place)
+    part = part or any(
+        place.flag(name) is True for place in places for name in _FLAGS if name in place
+    )
     return ("partially_refunded" if part else status), msgspec.UNSET
 
 
@@ -58,7 +67,15 @@ def _places(node: Node) -> list[Node]:
             continue
         below = spelled(found[0].node(name))
         amount = below.raw("amount") if "amount" in below else below.raw("value")
-        found.append(Node({"refundamount": amount, "refundtype": below.raw("type"), "partial": below.raw("partial")}))
+        found.append(
+            Node(
+                {
+                    "refundamount": amount,
+                    "refundtype": below.raw("type"),
+                    "partial": below.raw("partial"),
+                }
+            )
+        )
     return found
 
 
@@ -68,7 +85,9 @@ def _amount(place: Node, code: str | None, in_cents: bool) -> str | None:
             continue
         below = spelled(place.node(name))
         at = Node({name: below.raw("value")}) if below else place
-        told = _money.cents(at.number(name), code) if in_cents else _money.amount(at, name, code=code)
+        told = (
+            _money.cents(at.number(name), code) if in_cents else _money.amount(at, name, code=code)
+        )
         if told is not None and Decimal(told) > 0:
             return told
     return None

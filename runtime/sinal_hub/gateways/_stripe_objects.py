@@ -1,8 +1,8 @@
-"""Where the objects of Stripe's events keep what a sale needs: one reader for sessions, intents, invoices, charges,
-disputes.
+"""Where the objects of Stripe's events keep what a sale needs: one reader for sessions, intents,
+invoices, charges, disputes.
 
-The places moved between API versions (2025: an invoice's subscription and payment, a subscription's period); all are
-read.
+The places moved between API versions (2025: an invoice's subscription and payment, a subscription's
+period); all are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from sinal_hub.gateways import _basket, _money
 from sinal_hub.gateways._body import Node
 from sinal_hub.model.sale import Product, Status
 
-# Currencies that Stripe counts in whole units, and those with three decimals; it counts ISK and UGX in hundredths.
+# Currencies that Stripe counts in whole units, and those with three decimals; it counts ISK and UGX
+# in hundredths.
 # fmt: off
 _WHOLE_UNITS = frozenset({
     "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF",
@@ -30,20 +31,28 @@ _PAYMENTS = frozenset({
 
 
 def order_id(thing: Node) -> str | None:
-    """The id of the order: the invoice where the object names one, else the payment, else the object's own id."""
+    """The id of the order: the invoice where the object names one, else the payment, else the
+    object's own id.
+    """
     if thing.text("object") == "subscription":
         return thing.ident("id")
     return invoice(thing) or _payment(thing) or thing.ident("id")
 
 
 def names(thing: Node) -> list[str]:
-    """Other ids by which events speak of the order: of an invoice its payment. A refund names only that one."""
+    """Other ids by which events speak of the order: of an invoice its payment.
+
+    A refund names only that one.
+    """
     other = _payment(thing)
     return [other] if other is not None and other != order_id(thing) else []
 
 
 def invoice(thing: Node) -> str | None:
-    """The invoice that the object is, or that it is paid for; since API 2025-03-31 intents name it as their order."""
+    """The invoice that the object is, or that it is paid for.
+
+    Since API 2025-03-31 intents name it as their order.
+    """
     if thing.text("object") == "invoice":
         return thing.ident("id")
     told = thing.ident("payment_details", "order_reference") or ""
@@ -55,7 +64,11 @@ def _payment(thing: Node) -> str | None:
     kind = thing.text("object")
     if kind == "payment_intent":
         return thing.ident("id")
-    paid = [thing, thing.node("payment"), *(one.node("payment") for one in thing.nodes("payments", "data"))]
+    paid = [
+        thing,
+        thing.node("payment"),
+        *(one.node("payment") for one in thing.nodes("payments", "data")),
+    ]
     return (
         next((found for node in paid if (found := reference(node, "payment_intent"))), None)
         or next((found for node in paid if (found := reference(node, "charge"))), None)
@@ -79,7 +92,8 @@ def is_of_checkout(intent: Node) -> bool:
 
 
 def is_of_an_invoice(intent: Node) -> bool:
-    """Whether Stripe's own description says that an intent pays an invoice, also where the intent names none.
+    """Whether Stripe's own description says that an intent pays an invoice, also where the intent
+    names none.
 
     A subscription's first one may have no other event that tells of the sale.
     """
@@ -94,18 +108,27 @@ def is_nothing(thing: Node) -> bool:
 
 def is_pending_refund(charge: Node) -> bool:
     """Whether a charge lists its refunds and the newest of them has not gone through yet."""
-    newest = max(charge.nodes("refunds", "data"), key=lambda one: one.integer("created") or 0, default=Node())
+    newest = max(
+        charge.nodes("refunds", "data"), key=lambda one: one.integer("created") or 0, default=Node()
+    )
     return newest.text("status") in ("pending", "requires_action")
 
 
 def subscription(thing: Node) -> str | None:
-    """The subscription that a session began or an invoice is for; its place moved with API 2025-03-31."""
-    return reference(thing, "subscription") or reference(thing.node("parent", "subscription_details"), "subscription")
+    """The subscription that a session began or an invoice is for.
+
+    Its place moved with API 2025-03-31.
+    """
+    return reference(thing, "subscription") or reference(
+        thing.node("parent", "subscription_details"), "subscription"
+    )
 
 
 def is_in_person(thing: Node) -> bool:
     """Whether a card was read by a Terminal: nobody was on a website."""
-    used = thing.text("payment_method_details", "type") or thing.text("latest_charge", "payment_method_details", "type")
+    used = thing.text("payment_method_details", "type") or thing.text(
+        "latest_charge", "payment_method_details", "type"
+    )
     offered = thing.raw("payment_method_types")
     words = [used] if used else offered if isinstance(offered, list) else []
     return bool(words) and all(isinstance(word, str) and word in _AT_A_TILL for word in words)
@@ -155,13 +178,20 @@ def _minor_digits(currency: str | None) -> int:
 
 
 def method_word(thing: Node) -> str | None:
-    """Stripe's word for how it was paid; a list of what was on offer tells only when there is one choice."""
+    """Stripe's word for how it was paid.
+
+    A list of what was on offer tells only when there is one choice.
+    """
     if thing.text("payment_status") == "no_payment_required":
         return "free"
     if used := thing.text("payment_method_details", "type"):
         return used
     offered = thing.raw("payment_method_types")
-    return thing.text("payment_method_types") if isinstance(offered, list) and len(offered) == 1 else None
+    return (
+        thing.text("payment_method_types")
+        if isinstance(offered, list) and len(offered) == 1
+        else None
+    )
 
 
 def metadata(thing: Node) -> list[Node]:
@@ -175,8 +205,13 @@ def metadata(thing: Node) -> list[Node]:
     return [place for place in places if place]
 
 
-def products(thing: Node, notes: list[Node], value: str | None, currency: str | None) -> list[Product]:
-    """Lines of an invoice, subscription or expanded session; else what a session's metadata and payment link say."""
+def products(
+    thing: Node, notes: list[Node], value: str | None, currency: str | None
+) -> list[Product]:
+    """Lines of an invoice, subscription or expanded session.
+
+    Else what a session's metadata and payment link say.
+    """
     places = (("lines", "data"), ("items", "data"), ("line_items", "data"))
     lines = [_line(line, currency) for place in places for line in thing.nodes(*place)]
     if found := [line for line in lines if line.id or line.offer_id]:
@@ -191,13 +226,18 @@ def _line(line: Node, currency: str | None) -> Product:
     details = line.node("pricing", "price_details") or line.node("price") or line.node("plan")
     amount = line.number("amount_total")  # of a session: after discounts, with tax
     if amount is None and (amount := line.number("amount")) is not None:
-        amount -= sum((one.number("amount") or Decimal(0) for one in line.nodes("discount_amounts")), Decimal(0))
+        amount -= sum(
+            (one.number("amount") or Decimal(0) for one in line.nodes("discount_amounts")),
+            Decimal(0),
+        )
     return Product(
         id=reference(details, "product"),
         name=line.text("description"),
         offer_id=reference(details, "price") or details.ident("id"),
         quantity=max(1, line.integer("quantity") or 1),
-        value=None if amount is None else _money.major(amount.scaleb(-_minor_digits(currency)), currency),
+        value=None
+        if amount is None
+        else _money.major(amount.scaleb(-_minor_digits(currency)), currency),
     )
 
 
@@ -210,7 +250,11 @@ def person(thing: Node) -> Node:
         *(charge.node("billing_details") for charge in thing.nodes("charges", "data")[:1]),
         thing.node("shipping"),
     ]
-    alone = {"email": ("customer_email", "receipt_email"), "name": ("customer_name",), "phone": ("customer_phone",)}
+    alone = {
+        "email": ("customer_email", "receipt_email"),
+        "name": ("customer_name",),
+        "phone": ("customer_phone",),
+    }
     return Node({
         field: next((text for place in places if (text := place.text(field))), None)
         or next((text for name in names if (text := thing.text(name))), None)

@@ -1,8 +1,9 @@
 """First money, later money and no money of subscriptions.
 
-A trial and a cycle that costs nothing come with the word of an approval: nobody bought anything, so they are a change
-of the subscription. The first charge after a trial is a purchase, whatever period it is of. Where the charge itself
-does not tell, matching remembers the trial by the subscription's id.
+A trial and a cycle that costs nothing come with the word of an approval: nobody bought anything, so
+they are a change of the subscription. The first charge after a trial is a purchase, whatever period
+it is of. Where the charge itself does not tell, matching remembers the trial by the subscription's
+id.
 """
 
 from __future__ import annotations
@@ -16,9 +17,15 @@ from sinal_hub.model.sale import Status
 
 
 def status_of(status: Status, value: str | None, *, subscribed: bool) -> Status:
-    """The status of an approval: of a subscription that cost nothing it is a change, else the approval it says."""
+    """The status of an approval: of a subscription that cost nothing it is a change, else the
+    approval it says.
+    """
     free = value is not None and Decimal(value) == 0
-    return "subscription_changed" if subscribed and free and status in ("approved", "subscription_renewed") else status
+    return (
+        "subscription_changed"
+        if subscribed and free and status in ("approved", "subscription_renewed")
+        else status
+    )
 
 
 class Remembered(NamedTuple):
@@ -29,14 +36,19 @@ class Remembered(NamedTuple):
 
 
 def remembered(subscription: str | None, *, began: bool, renewal: bool) -> Remembered:
-    """The subscription of a trial that began and of a charge that may be the first after one; nothing of others."""
+    """The subscription of a trial that began and of a charge that may be the first after one.
+
+    Nothing of others.
+    """
     trial = began and not renewal
     told = subscription if subscription is not None and (trial or renewal) else UNSET
     return Remembered(told, True if told is not UNSET and trial else UNSET)
 
 
 def began(status: Status, value: str | None) -> bool:
-    """Whether an approval was of nothing and is a change of the subscription for that (see `status_of`)."""
+    """Whether an approval was of nothing and is a change of the subscription for that (see
+    `status_of`).
+    """
     return status == "subscription_changed" and value is not None and Decimal(value) == 0
 
 

@@ -1,7 +1,9 @@
-"""Moments of deliveries as UTC: epoch seconds or milliseconds, RFC 3339, local times without a zone or day first.
+"""Moments of deliveries as UTC: epoch seconds or milliseconds, RFC 3339, local times without a zone
+or day first.
 
-Kiwify, Perfect Pay, Appmax and Braip write local time without saying where. It is America/Sao_Paulo, with the
-daylight saving time that was in force until 2019. Years outside 2000-2100 are no moments but placeholders.
+Kiwify, Perfect Pay, Appmax and Braip write local time without saying where. It is
+America/Sao_Paulo, with the daylight saving time that was in force until 2019. Years outside
+2000-2100 are no moments but placeholders.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ _SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLIS_FROM = 100_000_000_000  # as seconds that would be the year 5138
 _SHORTEST = len("2025-05-02")
-_DAY_FIRST = re.compile(r"(\d{2})/(\d{2})/(\d{4})(?:,?[ T]+(\d{2}:\d{2}(?::\d{2})?))?", re.ASCII)  # as Brazil writes it
+# as Brazil writes it
+_DAY_FIRST = re.compile(r"(\d{2})/(\d{2})/(\d{4})(?:,?[ T]+(\d{2}:\d{2}(?::\d{2})?))?", re.ASCII)
 _NAMED_UTC = re.compile(r"\s+(?:UTC|GMT|Z)$")
 
 
@@ -43,7 +46,8 @@ def latest(*values: object) -> datetime | None:
 
 def rfc3339(moment: datetime) -> str:
     """UTC with Z, whole seconds: Meta's event_time knows no fractions."""
-    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"  # strftime looks for a zone
+    # strftime looks for a zone
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def _of_number(value: int | Decimal) -> datetime | None:

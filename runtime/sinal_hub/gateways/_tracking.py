@@ -1,11 +1,12 @@
-"""What our script put into the checkout link and the gateway gave back, and what the gateway tells of the browser.
+"""What our script put into the checkout link and the gateway gave back, and what the gateway tells
+of the browser.
 
-One short id finds the click again; no gateway keeps `fbclid`, `fbc` and `fbp` reliably, so they are read where they
-are and never relied on. A slot is free text: only what has the form of an id is taken for one, and the raw slots are
-kept beside it.
+One short id finds the click again; no gateway keeps `fbclid`, `fbc` and `fbp` reliably, so they are
+read where they are and never relied on. A slot is free text: only what has the form of an id is
+taken for one, and the raw slots are kept beside it.
 
-Names come in every spelling (`utm_source`, `utmSource`, `UtmSource`, `_fbp`) and at times one object lower (`utm`,
-`tracker`): see `_names`.
+Names come in every spelling (`utm_source`, `utmSource`, `UtmSource`, `_fbp`) and at times one
+object lower (`utm`, `tracker`): see `_names`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from sinal_hub.model.sale import Client, Tracking
 from sinal_hub.model.slots import ours_in
 
 _CLICK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
-_OURS = re.compile(r"[A-Za-z0-9]{22}", re.ASCII)  # what the page script writes, into the first slot that is free
+# what the page script writes, into the first slot that is free
+_OURS = re.compile(r"[A-Za-z0-9]{22}", re.ASCII)
 _HOTMART_OWN = re.compile(r"HOTMART_[A-Z0-9_]+", re.ASCII)  # its own word where the link had no sck
 _META_ID = re.compile(r"fb\.\d{1,2}\.\d{10,16}\.[A-Za-z0-9._~=-]{1,600}", re.ASCII)
 _MAX_USER_AGENT = 1_000
@@ -35,11 +37,22 @@ _BELOW = _BARE | {"tracking", "trackingparameters", "queryparams", "urlparams"}
 _DEEP = 3  # objects below a source that are looked into
 _BROWSER = {  # the plain names that the buyer's address and browser have
     **dict.fromkeys(
-        ("ip", "ipaddress", "clientip", "clientipaddress", "customerip", "buyerip", "browserip", "remoteip", "userip"),
+        (
+            "ip",
+            "ipaddress",
+            "clientip",
+            "clientipaddress",
+            "customerip",
+            "buyerip",
+            "browserip",
+            "remoteip",
+            "userip",
+        ),
         "ip",
     ),
     **dict.fromkeys(
-        ("useragent", "clientuseragent", "browseruseragent", "customeruseragent", "buyeruseragent"), "agent"
+        ("useragent", "clientuseragent", "browseruseragent", "customeruseragent", "buyeruseragent"),
+        "agent",
     ),
 }
 _BETWEEN = re.compile(r"[\s,;]+")
@@ -63,7 +76,10 @@ def click_id(value: str | None) -> str | None:
 
 
 def read(sources: Sequence[Node], *, trust: Sequence[str]) -> Tracking:
-    """Tracking of several places, the first that says something wins; `trust` orders the slots of the click id."""
+    """Tracking of several places, the first that says something wins.
+
+    `trust` orders the slots of the click id.
+    """
     slots: dict[str, list[object]] = {}
     for source in sources:
         _collect(source, slots, deep=_DEEP)
@@ -110,12 +126,17 @@ def utm(node: Node) -> Node:
 
 
 def client(ip: str | None, user_agent: str | None = None) -> Client:
-    """The buyer's browser; the address may have a port or stand in a list, one that is nobody's is dropped."""
+    """The buyer's browser.
+
+    The address may have a port or stand in a list, one that is nobody's is dropped.
+    """
     return Client(ip=_address(ip), user_agent=user_agent[:_MAX_USER_AGENT] if user_agent else None)
 
 
 def client_of(*nodes: Node) -> Client:
-    """The buyer's browser as the first of several objects tells it, whatever the fields are called."""
+    """The buyer's browser as the first of several objects tells it, whatever the fields are
+    called.
+    """
     found: dict[str, str] = {}
     for node in nodes:
         for name, value in told(node):
@@ -126,7 +147,9 @@ def client_of(*nodes: Node) -> Client:
 
 
 def _address(text: str | None) -> str | None:
-    """The first address of a list that may be a buyer's: proxies put their own, and private ones, beside it."""
+    """The first address of a list that may be a buyer's: proxies put their own, and private ones,
+    beside it.
+    """
     parts = _BETWEEN.split(text[:_MAX_ADDRESSES]) if text else []
     found = (address for part in parts if (address := addresses.parse(part)) is not None)
     return next((address for address in found if not _is_nobodys(address)), None)
@@ -139,7 +162,9 @@ def _is_nobodys(text: str) -> bool:
 
 
 def _collect(source: Node, slots: dict[str, list[object]], *, deep: int) -> None:
-    """Put the fields of a source into the slots of their plain names, then those of what is below it."""
+    """Put the fields of a source into the slots of their plain names, then those of what is below
+    it.
+    """
     lower = []
     for name, value in told(source):
         slots.setdefault(name, []).append(value)
@@ -150,7 +175,10 @@ def _collect(source: Node, slots: dict[str, list[object]], *, deep: int) -> None
 
 
 def _is_told(text: str) -> bool:
-    """Whether an id or a campaign says something; a later place may, where the first has a placeholder."""
+    """Whether an id or a campaign says something.
+
+    A later place may, where the first has a placeholder.
+    """
     return bool(text) and not placeholders.is_no_campaign(text)
 
 

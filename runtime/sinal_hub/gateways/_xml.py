@@ -1,7 +1,7 @@
 """Small XML answers as the same tolerant tree as JSON: elements become fields, repeated ones lists.
 
-For PagBank's older API, which answers nothing else. Bounded in size and depth; a document type is refused, since
-entities are the only thing in XML that can bite and no answer has any.
+For PagBank's older API, which answers nothing else. Bounded in size and depth; a document type is
+refused, since entities are the only thing in XML that can bite and no answer has any.
 """
 
 from __future__ import annotations
@@ -44,18 +44,28 @@ class _Reader:
         above = self._open[-1][1]
         value: object = fields or "".join(texts).strip()
         known = above.get(name)
-        above[name] = value if known is None else [*known, value] if isinstance(known, list) else [known, value]
+        above[name] = (
+            value
+            if known is None
+            else [*known, value]
+            if isinstance(known, list)
+            else [known, value]
+        )
 
 
 def load(raw: bytes) -> tuple[str, Node]:
-    """Name and fields of the root element; raises NotThisGateway for what is not a small XML document."""
+    """Name and fields of the root element.
+
+    Raises NotThisGateway for what is not a small XML document.
+    """
     if len(raw) > MAX_BYTES:
         raise NotThisGateway("the answer is too large")
     try:
         reader = _read(raw, None)
     except (expat.ExpatError, LookupError):  # LookupError: an encoding of its own invention
         try:
-            reader = _read(text.in_utf8(raw), "utf-8")  # another than it says: UTF-8, else Windows-1252
+            # another than it says: UTF-8, else Windows-1252
+            reader = _read(text.in_utf8(raw), "utf-8")
         except expat.ExpatError:
             raise NotThisGateway("the answer is not an XML document") from None
     return reader.root, Node(reader.fields)

@@ -1,8 +1,8 @@
 """What each gateway wants to hear when its delivery was taken, and how long it waits for that.
 
-Whoever hears something else counts a failure, sends the same again, and at last switches the webhook off. Every sender
-takes 202, what the edge says of its own, but those that are listed with another code. A package of another says it in
-its module as `ACCEPTED`.
+Whoever hears something else counts a failure, sends the same again, and at last switches the
+webhook off. Every sender takes 202, what the edge says of its own, but those that are listed with
+another code. A package of another says it in its module as `ACCEPTED`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ ACCEPTED = 202  # stored, and worked off later
 
 
 class Expectation(NamedTuple):
-    """The code that means "taken", seconds until the sender gives up (None: not documented), and what follows."""
+    """The code that means "taken", seconds until the sender gives up (None: not documented), and
+    what follows.
+    """
 
     code: int = ACCEPTED
     within_s: float | None = None
@@ -28,7 +30,9 @@ EXPECTED: dict[str, Expectation] = {
     "cakto": Expectation(),
     "cartpanda": Expectation(),
     # Eduzz's README of webhook v2: any other status is a failed delivery.
-    "eduzz": Expectation(200, otherwise="the URL cannot be saved; ten tries, then it is switched off"),
+    "eduzz": Expectation(
+        200, otherwise="the URL cannot be saved; ten tries, then it is switched off"
+    ),
     "hotmart": Expectation(otherwise="sent again for hours; the webhook is switched off"),
     "kirvano": Expectation(),
     "kiwify": Expectation(within_s=5, otherwise="sent again; redirects are not followed"),
@@ -39,7 +43,9 @@ EXPECTED: dict[str, Expectation] = {
     "pagbank": Expectation(),
     "perfectpay": Expectation(),
     "pushinpay": Expectation(),
-    "shopify": Expectation(within_s=5, otherwise="eight tries in four hours, then the webhook is removed"),
+    "shopify": Expectation(
+        within_s=5, otherwise="eight tries in four hours, then the webhook is removed"
+    ),
     "stripe": Expectation(otherwise="sent again for three days; redirects are failures"),
     "syncpay": Expectation(),
     "ticto": Expectation(),

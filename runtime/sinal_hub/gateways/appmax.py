@@ -1,17 +1,24 @@
-"""Appmax: JSON per event in one of five content models; nothing in a delivery proves where it comes from.
+"""Appmax: JSON per event in one of five content models.
 
-- Proof: none. No signature, no token; the unguessable segment of the webhook's URL is the only check.
-- Status by event. OrderPaid comes when the payment is authorised (antifraud still to decide: pending) and again when
-  it is approved; OrderApproved, OrderPaidByPix and OrderIntegrated repeat the approval of the same order and share
-  its key. The refusal's event has its reason behind a bar.
-- Value: `total` less `interest`, the card's instalment interest; always BRL. `full_payment_amount` is something else.
-- A one-click upsell keeps the order's id and raises its total (the total is in the key); a telesales upsell is an
-  order of its own that points to its parent with `upsell_order_id`.
-- Time: naive local; `paid_at` for an approval, `refunded_at` for a refund, else `created_at`, the only one there is.
-- Tracking: `visit` (an empty list when empty), `customer.last_visit`, the query of `customer.visited_url`.
+Nothing in a delivery proves where it comes from.
+
+- Proof: none. No signature, no token; the unguessable segment of the webhook's URL is the only
+  check.
+- Status by event. OrderPaid comes when the payment is authorised (antifraud still to decide:
+  pending) and again when it is approved; OrderApproved, OrderPaidByPix and OrderIntegrated repeat
+  the approval of the same order and share its key. The refusal's event has its reason behind a bar.
+- Value: `total` less `interest`, the card's instalment interest; always BRL. `full_payment_amount`
+  is something else.
+- A one-click upsell keeps the order's id and raises its total (the total is in the key); a
+  telesales upsell is an order of its own that points to its parent with `upsell_order_id`.
+- Time: naive local; `paid_at` for an approval, `refunded_at` for a refund, else `created_at`, the
+  only one there is.
+- Tracking: `visit` (an empty list when empty), `customer.last_visit`, the query of
+  `customer.visited_url`.
 - Events of a customer carry no order: `data.id` is the customer's.
 
-Sources: Appmax's example receiver and webhook test bodies of 2020 and 2026, copies of its help pages.
+Sources: Appmax's example receiver and webhook test bodies of 2020 and 2026, copies of its help
+pages.
 """
 
 from __future__ import annotations
@@ -35,7 +42,8 @@ SECRET_KEYS: tuple[str, ...] = ()
 AUTHENTICATES = False
 CURRENCY = "BRL"
 
-EVENTS: dict[str, Status] = {  # lower case without underscores, as both spellings of the models have it
+# lower case without underscores, as both spellings of the models have it
+EVENTS: dict[str, Status] = {
     "customercreated": "lead",
     "customerinterested": "initiate_checkout",
     "customercontacted": "ignored",
@@ -64,7 +72,9 @@ EVENTS: dict[str, Status] = {  # lower case without underscores, as both spellin
     "subscriptioncancellationevent": "subscription_canceled",
     "subscriptiondelayedevent": "subscription_past_due",
 }
-MEANINGLESS = frozenset({"CustomerContacted", "OrderPendingIntegration", "ChargeSuccess", "ChargeFailed"})
+MEANINGLESS = frozenset(
+    {"CustomerContacted", "OrderPendingIntegration", "ChargeSuccess", "ChargeFailed"}
+)
 
 _TRUST = ("click_id", "sck", "src", "xcod")
 _CUSTOM_VARIABLES = 5
@@ -72,12 +82,16 @@ _AUTHORISED = "autorizado"
 _PRODUCTION = frozenset({"production", "prod", "live", "producao", "produção"})
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """True: there is nothing to check, the caller must have checked the token in the URL."""
     return True
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Appmax."""
     delivery, reading = Delivery(_body.load(raw)), Reading(country=country, clear=clear, now=now)
     status = _status(delivery)
@@ -92,17 +106,30 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
 
 def _status(delivery: Delivery) -> Status:
     status = EVENTS.get(delivery.word, "ignored")
-    if delivery.word == "orderpaid" and (delivery.order.text("status") or "").lower() == _AUTHORISED:
+    if (
+        delivery.word == "orderpaid"
+        and (delivery.order.text("status") or "").lower() == _AUTHORISED
+    ):
         return "pending"
     return status
 
 
 def _of_order(delivery: Delivery, status: Status, reading: Reading) -> Sale:
-    order, value, refunded = delivery.order, _value(delivery.order), _refunded(delivery.order, status)
+    order, value, refunded = (
+        delivery.order,
+        _value(delivery.order),
+        _refunded(delivery.order, status),
+    )
     if refunded and value is not None and Decimal(refunded) < Decimal(value):
         status = "partially_refunded"  # OrderRefund, too, says how much
     order_id = order.ident("id")
-    fact = value if status == "approved" else refunded or None if status == "partially_refunded" else None
+    fact = (
+        value
+        if status == "approved"
+        else refunded or None
+        if status == "partially_refunded"
+        else None
+    )
     return Sale(
         gateway=NAME,
         event=delivery.event,
@@ -116,7 +143,9 @@ def _of_order(delivery: Delivery, status: Status, reading: Reading) -> Sale:
         installments=order.integer("installments"),
         occurred_at=reading.occurred(_moment(order, status)),
         test=_is_test(delivery),
-        products=_basket.fitted(_products(order), value, CURRENCY, besides=order.number("freight_value")),
+        products=_basket.fitted(
+            _products(order), value, CURRENCY, besides=order.number("freight_value")
+        ),
         customer=reading.customer(_buyer(delivery.customer)),
         tracking=_returned(delivery),
         client=_tracking.client_of(
@@ -136,12 +165,19 @@ def _value(order: Node) -> str | None:
 def _refunded(order: Node, status: Status) -> str | UnsetType:
     if status not in ("refunded", "partially_refunded"):
         return UNSET
-    told = (_money.amount(order, name, code=CURRENCY) for name in ("total_refunded", "refund_amount"))
-    return next((amount for amount in told if amount is not None and Decimal(amount) > 0), UNSET)  # 0: not told
+    told = (
+        _money.amount(order, name, code=CURRENCY) for name in ("total_refunded", "refund_amount")
+    )
+    # 0: not told
+    return next((amount for amount in told if amount is not None and Decimal(amount) > 0), UNSET)
 
 
 def _moment(order: Node, status: Status) -> datetime | None:
-    special = {"approved": "paid_at", "refunded": "refunded_at", "partially_refunded": "refunded_at"}.get(status)
+    special = {
+        "approved": "paid_at",
+        "refunded": "refunded_at",
+        "partially_refunded": "refunded_at",
+    }.get(status)
     return _time.first(order.raw(special) if special else None, order.raw("created_at"))
 
 
@@ -158,9 +194,13 @@ def _of_customer(raw: bytes, delivery: Delivery, status: Status, reading: Readin
         event_key=keys.event_key(NAME, f"customer-{who}", status, what),
         status=status,
         order_id=None,
-        occurred_at=reading.occurred(_time.first(subscription.raw("cancelled_at"), data.raw("created_at"))),
+        occurred_at=reading.occurred(
+            _time.first(subscription.raw("cancelled_at"), data.raw("created_at"))
+        ),
         test=_is_test(delivery),
-        products=_products(Node({"bundles": data.raw("interested_bundle") or [data.raw("subscription", "bundle")]})),
+        products=_products(
+            Node({"bundles": data.raw("interested_bundle") or [data.raw("subscription", "bundle")]})
+        ),
         customer=reading.customer(_buyer(delivery.customer)),
         tracking=_returned(delivery),
         client=_tracking.client_of(
@@ -178,7 +218,9 @@ def _ignored(raw: bytes, delivery: Delivery, reading: Reading) -> Sale:
         event=delivery.event,
         event_key=keys.event_key(NAME, who, "ignored", delivery.event),
         status="ignored",
-        order_id=order_id if "customer_id" in delivery.data or "order_id" in delivery.data else None,
+        order_id=order_id
+        if "customer_id" in delivery.data or "order_id" in delivery.data
+        else None,
         occurred_at=reading.occurred(_time.instant(delivery.data.raw("created_at"))),
         test=_is_test(delivery),
     )
@@ -191,9 +233,13 @@ def _is_test(delivery: Delivery) -> bool:
 
 def _products(order: Node) -> list[Product]:
     """Products of the bundles (a bundle is the offer), else those of the order itself."""
-    pairs = [(bundle, item) for bundle in order.nodes("bundles") for item in bundle.nodes("products")]
+    pairs = [
+        (bundle, item) for bundle in order.nodes("bundles") for item in bundle.nodes("products")
+    ]
     pairs = pairs or [(Node(), item) for item in order.nodes("products")]
-    return [_product(bundle, item) for bundle, item in pairs if item.ident("id") or item.ident("sku")]
+    return [
+        _product(bundle, item) for bundle, item in pairs if item.ident("id") or item.ident("sku")
+    ]
 
 
 def _product(bundle: Node, item: Node) -> Product:
@@ -223,7 +269,11 @@ def _buyer(customer: Node) -> identity.ClearUser:
 def _returned(delivery: Delivery) -> Tracking:
     customer = delivery.customer
     last = customer.node("last_visit")
-    links = [customer.text("visited_url"), last.text("last_page"), delivery.order.text("visited_url")]
+    links = [
+        customer.text("visited_url"),
+        last.text("last_page"),
+        delivery.order.text("visited_url"),
+    ]
     sources = [delivery.data.node("visit"), last, _custom_variables(last), *_meta(delivery.data)]
     return _tracking.read([*sources, *map(_tracking.query_of, links)], trust=_TRUST)
 
@@ -231,10 +281,14 @@ def _returned(delivery: Delivery) -> Tracking:
 def _custom_variables(visit: Node) -> Node:
     """`custom_var_k1` … `custom_var_v5` as names and values."""
     numbers = range(1, _CUSTOM_VARIABLES + 1)
-    return Node({visit.text(f"custom_var_k{n}") or "": visit.raw(f"custom_var_v{n}") for n in numbers})
+    return Node(
+        {visit.text(f"custom_var_k{n}") or "": visit.raw(f"custom_var_v{n}") for n in numbers}
+    )
 
 
 def _meta(data: Node) -> list[Node]:
     """`meta` as an object, or as a list of names and values."""
-    pairs = {pair.text("key") or "": pair.raw("value") for pair in data.nodes("meta") if "key" in pair}
+    pairs = {
+        pair.text("key") or "": pair.raw("value") for pair in data.nodes("meta") if "key" in pair
+    }
     return [Node(pairs)] if pairs else [data.node("meta")]

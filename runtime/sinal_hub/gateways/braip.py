@@ -1,17 +1,21 @@
-"""Braip: one JSON or form postback per change, authenticated by the account's key in `basic_authentication` of the
-body.
+"""Braip: one JSON or form postback per change, authenticated by the account's key in
+`basic_authentication` of the body.
 
-- Status: `trans_status_code`, a number or a string, whatever the `type` (BOLETO_ALTERADO and VENDA_COMPLETA repeat a
-  sale and share its key); without a code the word in `trans_status`. ABANDONO is a cart.
-- Value: `trans_value` in cents, the price of the sale; `trans_total_value` has the card's instalment interest in it.
-  What the buyer got off (`trans_discount_value`) is got off each item, where the items come to more than the value.
-  Bumps come in the same postback as `trans_items`. Whether `trans_value` has them in it is not documented: they are
-  listed as products and never added, since a bump counted twice would teach Meta a value nobody paid.
+- Status: `trans_status_code`, a number or a string, whatever the `type` (BOLETO_ALTERADO and
+  VENDA_COMPLETA repeat a sale and share its key); without a code the word in `trans_status`.
+  ABANDONO is a cart.
+- Value: `trans_value` in cents, the price of the sale; `trans_total_value` has the card's
+  instalment interest in it. What the buyer got off (`trans_discount_value`) is got off each item,
+  where the items come to more than the value. Bumps come in the same postback as `trans_items`.
+  Whether `trans_value` has them in it is not documented: they are listed as products and never
+  added, since a bump counted twice would teach Meta a value nobody paid.
 - Time: naive local; `trans_payment_date` for an approval, else `trans_updatedate`.
 - No event id: key is sale, status and code, since five codes mean pending.
-- Tracking: `meta.src` and UTM, `fbclid`, `fbc`; where `meta` is missing, the query of the checkout link.
+- Tracking: `meta.src` and UTM, `fbclid`, `fbc`; where `meta` is missing, the query of the checkout
+  link.
 
-Sources: public adapters in agreement with each other, and test postbacks; no official page could be read.
+Sources: public adapters in agreement with each other, and test postbacks; no official page could be
+read.
 """
 
 from __future__ import annotations
@@ -21,7 +25,16 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_hub import identity
-from sinal_hub.gateways import NotThisGateway, _body, _money, _proof, _refunds, _subscriptions, _time, _tracking
+from sinal_hub.gateways import (
+    NotThisGateway,
+    _body,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_hub.gateways._body import Node
 from sinal_hub.gateways._reading import Reading, phones
 from sinal_hub.model import keys
@@ -66,7 +79,9 @@ SALES = frozenset({"STATUS_ALTERADO", "BOLETO_ALTERADO", "VENDA_COMPLETA"})
 _TRUST = ("src", "sck", "xcod")
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """Whether the body carries the account's key."""
     try:
         given = _body.load(raw).text("basic_authentication")
@@ -75,7 +90,9 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     return _proof.is_one_of(given, _proof.secrets_of(secret, "basicAuthentication"))
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a postback of Braip."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     kind = body.text("type")
@@ -108,7 +125,9 @@ def _sale(body: Node, kind: str, reading: Reading) -> Sale:
         ),
         status=status,
         order_id=order,
-        parent_order_id=None if body.ident("parent_sale") in ("0", order) else body.ident("parent_sale"),
+        parent_order_id=None
+        if body.ident("parent_sale") in ("0", order)
+        else body.ident("parent_sale"),
         value=value,
         currency=currency if value is not None else None,
         method=None if payment is None else PAYMENTS.get(payment, "other"),
@@ -139,7 +158,12 @@ def _moment(body: Node, status: Status) -> datetime | None:
 
 def _cart(body: Node, reading: Reading) -> Sale:
     cart = body.ident("abandonment_key")
-    who = (body.text("client_email"), body.text("client_cel"), body.ident("plan_key"), body.text("trans_createdate"))
+    who = (
+        body.text("client_email"),
+        body.text("client_cel"),
+        body.ident("plan_key"),
+        body.text("trans_createdate"),
+    )
     return Sale(
         gateway=NAME,
         event=CART,
@@ -163,7 +187,9 @@ def _subscription(body: Node, kind: str, reading: Reading) -> Sale:
     elif "atras" in word or "vencid" in word:
         status = "subscription_past_due"
     updated = body.text("subs_updatedate") or body.text("trans_updatedate")
-    fact = keys.fingerprint(kind, word, body.text("subs_status_code"), body.text("subs_attempts"), updated)
+    fact = keys.fingerprint(
+        kind, word, body.text("subs_status_code"), body.text("subs_attempts"), updated
+    )
     return Sale(
         gateway=NAME,
         event=kind,
@@ -189,7 +215,11 @@ def _ignored(raw: bytes, body: Node, kind: str, reading: Reading) -> Sale:
 
 
 def _products(body: Node, value: str | None, currency: str | None) -> list[Product]:
-    listed = [item for item in body.nodes("trans_items") if item.ident("product_key") or item.ident("plan_key")]
+    listed = [
+        item
+        for item in body.nodes("trans_items")
+        if item.ident("product_key") or item.ident("plan_key")
+    ]
     listed.sort(key=lambda item: item.flag("main") is not True)
     lines = [_money.cents(item.number("plan_value"), currency) for item in listed]
     if (body.number("trans_discount_value") or 0) > 0:
@@ -205,13 +235,19 @@ def _products(body: Node, value: str | None, currency: str | None) -> list[Produ
             for item, line in zip(listed, lines, strict=True)
         ]
     main = Product(
-        id=body.ident("product_key"), name=body.text("product_name"), offer_id=body.ident("plan_key"), value=value
+        id=body.ident("product_key"),
+        name=body.text("product_name"),
+        offer_id=body.ident("plan_key"),
+        value=value,
     )
     return [main] if main.id or main.offer_id else []
 
 
 def _returned(body: Node) -> Tracking:
-    links = [_tracking.query_of(body.text(name)) for name in ("trans_payment_link_checkout", "checkout_url")]
+    links = [
+        _tracking.query_of(body.text(name))
+        for name in ("trans_payment_link_checkout", "checkout_url")
+    ]
     return _tracking.read([body.node("meta"), body.node("subs_meta"), body, *links], trust=_TRUST)
 
 
@@ -222,6 +258,8 @@ def _buyer(body: Node) -> identity.ClearUser:
         full_name=body.text("client_name"),
         city=body.text("client_address_city") or body.text("client_city"),
         state=body.text("client_address_state") or body.text("client_state"),
-        zip=body.text("client_zip_code") or body.text("client_address_zip_code") or body.text("zip_code"),
+        zip=body.text("client_zip_code")
+        or body.text("client_address_zip_code")
+        or body.text("zip_code"),
         country=body.text("client_address_country"),
     )

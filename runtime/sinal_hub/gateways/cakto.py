@@ -1,18 +1,22 @@
 """Cakto: JSON per event and offer, authenticated by the webhook's `secret` in the body.
 
 - Proof: `secret` at the root, compared; there is no signature.
-- A bump or upsell (`offer_type`) is an event and an order of its own that names its parent in `parent_order`.
-- A later charge is an order of its own too, of a period above 1: `subscription_period` beside the order or
-  `subscription.current_period`, which captures show to differ (2 beside 8). After a trial the first of the
-  `paid_payments_quantity` is the purchase, whatever period it is of. The first order stands in
-  `subscription.parent_order`.
+- A bump or upsell (`offer_type`) is an event and an order of its own that names its parent in
+  `parent_order`.
+- A later charge is an order of its own too, of a period above 1: `subscription_period` beside the
+  order or `subscription.current_period`, which captures show to differ (2 beside 8). After a trial
+  the first of the `paid_payments_quantity` is the purchase, whatever period it is of. The first
+  order stands in `subscription.parent_order`.
 - Ways to pay come and go: `…_gerado` is pending, whatever stands before it.
 - Value: `data.amount`, decimals in reais.
 - Time: RFC 3339; the date of the status where there is one, else `createdAt`.
-- No event id: key is order and status. An abandoned checkout has no order: who, what and when tell two apart.
-- Tracking: the query of `data.checkoutUrl`, with all that the link had, and UTM, `sck`, `fbc` and `fbp` of `data`.
+- No event id: key is order and status. An abandoned checkout has no order: who, what and when tell
+  two apart.
+- Tracking: the query of `data.checkoutUrl`, with all that the link had, and UTM, `sck`, `fbc` and
+  `fbp` of `data`.
 
-Sources: public adapters with the shape of a delivery, a copy of Cakto's page with three deliveries of 2025.
+Sources: public adapters with the shape of a delivery, a copy of Cakto's page with three deliveries
+of 2025.
 """
 
 from __future__ import annotations
@@ -74,7 +78,9 @@ _DATES = {
 _TRUST = ("sck", "src", "xcod", "click_id")
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """Whether the body carries the webhook's secret."""
     try:
         given = _body.load(raw).text("secret")
@@ -83,7 +89,9 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     return _proof.is_one_of(given, _proof.secrets_of(secret, "secret"))
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Cakto."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     event, data = body.text("event"), body.node("data")
@@ -105,7 +113,9 @@ def _order(data: Node, status: Status) -> str | None:
 def _status(event: str) -> Status:
     if (status := EVENTS.get(event)) is not None:
         return status
-    return next((meaning for ending, meaning in _ENDINGS.items() if event.endswith(ending)), "ignored")
+    return next(
+        (meaning for ending, meaning in _ENDINGS.items() if event.endswith(ending)), "ignored"
+    )
 
 
 def _sale(data: Node, event: str, status: Status, reading: Reading) -> Sale:
@@ -125,7 +135,10 @@ def _sale(data: Node, event: str, status: Status, reading: Reading) -> Sale:
         gateway=NAME,
         event=event,
         event_key=keys.event_key(
-            NAME, order or _cart(data), status, event if status == "ignored" else _refunds.fact(status, given)
+            NAME,
+            order or _cart(data),
+            status,
+            event if status == "ignored" else _refunds.fact(status, given),
         ),
         status=status,
         order_id=order,
@@ -147,7 +160,10 @@ def _sale(data: Node, event: str, status: Status, reading: Reading) -> Sale:
 
 
 def _parent(data: Node, order: str | None) -> str | None:
-    """The first order of a subscription by its id; a bump's main order by the short reference that alone is told."""
+    """The first order of a subscription by its id.
+
+    A bump's main order by the short reference that alone is told.
+    """
     first = data.ident("subscription", "parent_order")
     named = data.ident("parent_order") or data.ident("parent_order", "id")
     return next((parent for parent in (first, named) if parent not in (None, order)), None)
@@ -169,12 +185,16 @@ def _cart(data: Node) -> str:
 
 
 def _moment(data: Node, status: Status) -> datetime | None:
-    return _time.first(data.raw(_DATES.get(status, "createdAt")), data.raw("updatedAt"), data.raw("createdAt"))
+    return _time.first(
+        data.raw(_DATES.get(status, "createdAt")), data.raw("updatedAt"), data.raw("createdAt")
+    )
 
 
 def _product(data: Node, value: str | None) -> Product:
     product, offer = data.node("product"), data.node("offer")
-    return Product(id=product.ident("id"), name=product.text("name"), offer_id=offer.ident("id"), value=value)
+    return Product(
+        id=product.ident("id"), name=product.text("name"), offer_id=offer.ident("id"), value=value
+    )
 
 
 def _buyer(data: Node) -> identity.ClearUser:
@@ -182,6 +202,10 @@ def _buyer(data: Node) -> identity.ClearUser:
     customer = data.node("customer")
     return identity.ClearUser(
         email=customer.text("email") or data.text("customerEmail"),
-        phones=phones(with_country(country_code(customer), customer.text("phone") or data.text("customerCellphone"))),
+        phones=phones(
+            with_country(
+                country_code(customer), customer.text("phone") or data.text("customerCellphone")
+            )
+        ),
         full_name=customer.text("name") or data.text("customerName"),
     )

@@ -1,14 +1,18 @@
-"""Cartpanda: JSON per event with the whole order in `order`; nothing in it proves where it comes from.
+"""Cartpanda: JSON per event with the whole order in `order`.
+
+Nothing in it proves where it comes from.
 
 - Proof: none is evidenced. The unguessable segment of the webhook's URL is the only check.
-- Value: `order.payment.actual_price_paid` in the currency beside it; the shop may sell in any. Else `total_price` in
-  the shop's own currency (`payment.currency`, the shop's settings), whatever `order.currency` says. Without any, reais.
-  Lines have a price in the shop's currency, and `actual_price_paid` in the buyer's.
-- Upsells and bumps come with `order.upsell` as lines of the same order, whose total grows (the total is in the key).
-- `order.refunded` says by `refunds[].total_amount` what was given back; less than the total is a refund in part.
-  `chargeback_received` counts whatever the event is.
-- Client: `browser_ip` and `user_agent` of the buyer. Tracking: `order.tracking_parameters`, a list of names and values
-  with UTM, `fbc`, `fbp`, `external_id`, `src`, `sck`.
+- Value: `order.payment.actual_price_paid` in the currency beside it; the shop may sell in any. Else
+  `total_price` in the shop's own currency (`payment.currency`, the shop's settings), whatever
+  `order.currency` says. Without any, reais. Lines have a price in the shop's currency, and
+  `actual_price_paid` in the buyer's.
+- Upsells and bumps come with `order.upsell` as lines of the same order, whose total grows (the
+  total is in the key).
+- `order.refunded` says by `refunds[].total_amount` what was given back; less than the total is a
+  refund in part. `chargeback_received` counts whatever the event is.
+- Client: `browser_ip` and `user_agent` of the buyer. Tracking: `order.tracking_parameters`, a list
+  of names and values with UTM, `fbc`, `fbp`, `external_id`, `src`, `sck`.
 - Time: as sent; the date of the status where there is one, else `created_at`.
 - No event id: key is order and status.
 
@@ -46,16 +50,24 @@ EVENTS: dict[str, Status] = {
     "order.partially_refunded": "partially_refunded",
     "order.chargeback": "chargeback",
 }
-_DATES = {"approved": ("processed_at", "paid_at"), "refunded": ("refunded_at",), "canceled": ("cancelled_at",)}
+_DATES = {
+    "approved": ("processed_at", "paid_at"),
+    "refunded": ("refunded_at",),
+    "canceled": ("cancelled_at",),
+}
 _TRUST = ("click_id", "xcod", "sck", "src")
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """True: there is nothing to check, the caller must have checked the token in the URL."""
     return True
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Cartpanda."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     event, order = body.text("event"), body.node("order")
@@ -64,7 +76,9 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     if order.ident("id") is None:
         raise NotThisGateway("`order.id` is missing")
     contested = order.flag("chargeback_received") is True
-    return [_sale(order, event, "chargeback" if contested else EVENTS.get(event, "ignored"), reading)]
+    return [
+        _sale(order, event, "chargeback" if contested else EVENTS.get(event, "ignored"), reading)
+    ]
 
 
 def _sale(order: Node, event: str, status: Status, reading: Reading) -> Sale:
@@ -102,10 +116,16 @@ def _price(order: Node) -> tuple[str | None, str | None]:
     payment = order.node("payment")
     own = _own_currency(order)
     told = payment.text("actual_price_paid_currency") or own or order.text("currency")
-    paid = _money.price(payment, "actual_price_paid", default=_money.currency_of(told, default=CURRENCY))
+    paid = _money.price(
+        payment, "actual_price_paid", default=_money.currency_of(told, default=CURRENCY)
+    )
     if paid[0] is not None:
         return paid
-    return _money.price(order, "total_price", default=_money.currency_of(own, order.text("currency"), default=CURRENCY))
+    return _money.price(
+        order,
+        "total_price",
+        default=_money.currency_of(own, order.text("currency"), default=CURRENCY),
+    )
 
 
 def _own_currency(order: Node) -> str | None:
@@ -116,22 +136,36 @@ def _own_currency(order: Node) -> str | None:
     )
 
 
-def _refund(order: Node, status: Status, value: str | None, currency: str | None) -> tuple[Status, str | None]:
-    """Whole or in part, and what was given back in the currency of `value`; refunds are told in that of the total."""
+def _refund(
+    order: Node, status: Status, value: str | None, currency: str | None
+) -> tuple[Status, str | None]:
+    """Whole or in part, and what was given back in the currency of `value`.
+
+    Refunds are told in that of the total.
+    """
     if status not in ("refunded", "partially_refunded"):
         return status, None
     total, refunds = _money.amount(order, "total_price", code=currency), order.nodes("refunds")
-    told = [amount for one in refunds if (amount := _money.amount(one, "total_amount", code=currency)) is not None]
+    told = [
+        amount
+        for one in refunds
+        if (amount := _money.amount(one, "total_amount", code=currency)) is not None
+    ]
     back = sum(map(Decimal, told), Decimal(0))
     if not back or value is None:
         return status, None
     whole = Decimal(total or value)
     share = min(back / whole, Decimal(1)) if whole else Decimal(1)
-    return "refunded" if share == 1 else "partially_refunded", _money.major(Decimal(value) * share, currency)
+    return "refunded" if share == 1 else "partially_refunded", _money.major(
+        Decimal(value) * share, currency
+    )
 
 
 def _lines(order: Node, value: str | None, currency: str | None) -> list[Product]:
-    """The lines in the currency that was paid in; at list prices only where that is the shop's own."""
+    """The lines in the currency that was paid in.
+
+    At list prices only where that is the shop's own.
+    """
     items = order.nodes("line_items")
     own = _own_currency(order)
     in_own = own is None or _money.currency(own) == currency
@@ -141,7 +175,9 @@ def _lines(order: Node, value: str | None, currency: str | None) -> list[Product
 
 def _moment(order: Node, status: Status) -> datetime | None:
     special = [order.raw(name) for name in _DATES.get(status, ())]
-    return _time.first(*special, order.raw("updated_at") if status != "pending" else None, order.raw("created_at"))
+    return _time.first(
+        *special, order.raw("updated_at") if status != "pending" else None, order.raw("created_at")
+    )
 
 
 def _product(item: Node, currency: str | None, *, in_own: bool) -> Product:
@@ -160,7 +196,9 @@ def _product(item: Node, currency: str | None, *, in_own: bool) -> Product:
 
 def _buyer(order: Node) -> identity.ClearUser:
     person = order.node("customer")
-    address = order.node("address") or order.node("shipping_address") or order.node("billing_address")
+    address = (
+        order.node("address") or order.node("shipping_address") or order.node("billing_address")
+    )
     return identity.ClearUser(
         email=person.text("email") or order.text("email"),
         phones=phones(person.text("phone") or order.text("phone") or address.text("phone")),
@@ -175,5 +213,8 @@ def _buyer(order: Node) -> identity.ClearUser:
 
 
 def _returned(order: Node) -> Tracking:
-    pairs = {p.text("parameter_name") or "": p.raw("parameter_value") for p in order.nodes("tracking_parameters")}
+    pairs = {
+        p.text("parameter_name") or "": p.raw("parameter_value")
+        for p in order.nodes("tracking_parameters")
+    }
     return _tracking.read([Node(pairs), order.node("checkout_params")], trust=_TRUST)

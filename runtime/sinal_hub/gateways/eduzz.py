@@ -1,21 +1,27 @@
-"""Eduzz: webhook v3 (JSON, signed) and the older one (flat fields, JSON or form, with a key in the body).
+"""Eduzz: webhook v3 (JSON, signed) and the older one (flat fields, JSON or form, with a key in the
+body).
 
-- Proof, v3: `x-signature` = hex HMAC-SHA256 of the raw body. Older: the account's key in `origin_secret` or `origin`
-  (Eduzz's pages name both), or the deprecated `api_key`, compared. A signature decides alone: a key in the body cannot
-  repair a wrong one.
-- Status, v3: what follows the dot in `event` (`myeduzz.invoice_paid`); older: `trans_status`. A charge of a contract
-  that was tried (`contract_card_attempted`, …) was not paid.
-- Test: what is sent when a URL of the older webhook is saved has a buyer of Eduzz's own. For carts it has no key, and
-  the URL can't be saved unless it is taken: it proves nothing, says the same every time and is one fact, a test.
-- Value: `data.price.value`, decimals; older `trans_value`, what the product costs (`trans_paid` has interest in it).
-- A bump is an invoice of its own that names the main sale; a sale paid in slips is an invoice for each of them.
+- Proof, v3: `x-signature` = hex HMAC-SHA256 of the raw body. Older: the account's key in
+  `origin_secret` or `origin` (Eduzz's pages name both), or the deprecated `api_key`, compared. A
+  signature decides alone: a key in the body cannot repair a wrong one.
+- Status, v3: what follows the dot in `event` (`myeduzz.invoice_paid`); older: `trans_status`. A
+  charge of a contract that was tried (`contract_card_attempted`, …) was not paid.
+- Test: what is sent when a URL of the older webhook is saved has a buyer of Eduzz's own. For carts
+  it has no key, and the URL can't be saved unless it is taken: it proves nothing, says the same
+  every time and is one fact, a test.
+- Value: `data.price.value`, decimals; older `trans_value`, what the product costs (`trans_paid` has
+  interest in it).
+- A bump is an invoice of its own that names the main sale; a sale paid in slips is an invoice for
+  each of them.
 - Time: RFC 3339 in v3; older local dates ("20190904" or with dashes) beside local times.
 - Keys are made of invoice and status, so that both generations of one fact share a key.
-- Tracking: `data.utm` and `data.tracker` (code1-3, at times `utmSource` and so on); older `tracker_utm_*` and
-  `tracker_trk`, 2, 3.
-- Eduzz retries three times, keeps the rest for seven days and sends it oldest first: late and out of order is normal.
+- Tracking: `data.utm` and `data.tracker` (code1-3, at times `utmSource` and so on); older
+  `tracker_utm_*` and `tracker_trk`, 2, 3.
+- Eduzz retries three times, keeps the rest for seven days and sends it oldest first: late and out
+  of order is normal.
 
-Sources: Eduzz's help page on retries and its published pages of the older webhook; public receivers of v3.
+Sources: Eduzz's help page on retries and its published pages of the older webhook; public receivers
+of v3.
 """
 
 from __future__ import annotations
@@ -78,7 +84,9 @@ _MOMENTS = {
 _TRUST = ("code1", "code2", "code3", "sck", "src")
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """Whether the body is signed (v3), or carries the account's key (older)."""
     secrets = _proof.secrets_of(secret, "secret")
     signature = _proof.header(headers, "x-signature")
@@ -95,14 +103,18 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     return any([_proof.is_one_of(body.text(name), secrets) for name in _PROOFS])
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Eduzz."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     if _eduzz_form.is_delivery(body):
         return [_eduzz_form.sale(body, reading)]
     event, data = body.text("event"), body.node("data")
     if event is None or not (data or event == _PING):
-        raise NotThisGateway("`event` and `data` are missing (v3), and so are `trans_cod` and `trans_status` (older)")
+        raise NotThisGateway(
+            "`event` and `data` are missing (v3), and so are `trans_cod` and `trans_status` (older)"
+        )
     family, _, word = event.rpartition(".")
     if family not in ("myeduzz", "nutror", "sun", "alpaclass") and "sentDate" not in body:
         raise NotThisGateway("`event` is not a word of Eduzz's, and `sentDate` is missing")
@@ -120,7 +132,10 @@ def _status(word: str) -> Status:
 def _sale(body: Node, event: str, status: Status, reading: Reading) -> Sale:
     data = body.node("data")
     notice = status.startswith("subscription_")
-    order, told = data.ident("id"), _money.currency_of(data.text("price", "currency"), default="BRL")
+    order, told = (
+        data.ident("id"),
+        _money.currency_of(data.text("price", "currency"), default="BRL"),
+    )
     value, currency = _price(data, told)
     if not notice:
         status = _subscriptions.status_of(status, value, subscribed=bool(data.node("contract")))
@@ -143,7 +158,9 @@ def _sale(body: Node, event: str, status: Status, reading: Reading) -> Sale:
         currency=currency,
         method=_methods.method(data.text("paymentMethod") or data.text("payment", "method")),
         installments=data.integer("installments"),
-        occurred_at=reading.occurred(_time.first(special, body.raw("sentDate"), data.raw("createdAt"))),
+        occurred_at=reading.occurred(
+            _time.first(special, body.raw("sentDate"), data.raw("createdAt"))
+        ),
         parent_order_id=_main_sale(data, order),
         test=_eduzz_form.is_eduzz_own(data.text("buyer", "email")),
         renewal=status == "approved" and later,
@@ -164,20 +181,27 @@ def _main_sale(data: Node, order: str | None) -> str | None:
 
 def _is_later_charge(data: Node) -> bool:
     """A contract's next charge, or the next slip of a sale paid in slips: an invoice each."""
-    numbers = (data.integer("contract", "chargeNumber"), data.integer("bankSlipInstallment", "installmentNumber"))
+    numbers = (
+        data.integer("contract", "chargeNumber"),
+        data.integer("bankSlipInstallment", "installmentNumber"),
+    )
     return _subscriptions.is_later(*numbers)
 
 
 def _cart(body: Node) -> str:
     data, buyer = body.node("data"), _buyer(body.node("data"))
     items = [item.ident("productId") for item in data.nodes("items")]
-    return keys.fingerprint(buyer.email, buyer.phones, items, data.text("createdAt") or body.text("sentDate"))
+    return keys.fingerprint(
+        buyer.email, buyer.phones, items, data.text("createdAt") or body.text("sentDate")
+    )
 
 
 def _products(data: Node, value: str | None, currency: str | None) -> list[Product]:
     items = [item for item in data.nodes("items") if item.ident("productId")]
     quantities = [max(1, item.integer("quantity") or 1) for item in items]
-    values = _money.lines([_price(item, currency)[0] for item in items], quantities, value, currency)
+    values = _money.lines(
+        [_price(item, currency)[0] for item in items], quantities, value, currency
+    )
     return [
         Product(
             id=item.ident("productId"),

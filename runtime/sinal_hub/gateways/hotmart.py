@@ -1,23 +1,25 @@
 """Hotmart: webhook 2.0.0 (JSON) and 1.0.0 (form), authenticated by the account's `hottok`.
 
-- Proof: header `X-HOTMART-HOTTOK`, or `hottok` in the body (older deliveries and 1.0.0); no signature exists. A
-  header decides alone: a body cannot repair a wrong one.
-- Value: `purchase.price` is what the product costs; `full_price` has the card's instalment interest in it (a real
-  sale: 2626.56 for 1997.00) and stands in only for a sale in one instalment. Deliveries of 2022 and Hotmart's own
-  sample have no currency beside it: then `full_price` tells it, the original offer of the same amount, or commissions
-  that come to the price.
-- Time: `approved_date` for an approval, else `creation_date` of the event; both are epoch milliseconds UTC.
-- PURCHASE_BILLET_PRINTED is Pix and boleto alike; PURCHASE_COMPLETE repeats PURCHASE_APPROVED when the guarantee
-  ends; PURCHASE_PROTEST asks for a refund that PURCHASE_REFUNDED reports later; PURCHASE_CANCELED with a
-  `refusal_reason` is a card refused.
+- Proof: header `X-HOTMART-HOTTOK`, or `hottok` in the body (older deliveries and 1.0.0); no
+  signature exists. A header decides alone: a body cannot repair a wrong one.
+- Value: `purchase.price` is what the product costs; `full_price` has the card's instalment interest
+  in it (a real sale: 2626.56 for 1997.00) and stands in only for a sale in one instalment.
+  Deliveries of 2022 and Hotmart's own sample have no currency beside it: then `full_price` tells
+  it, the original offer of the same amount, or commissions that come to the price.
+- Time: `approved_date` for an approval, else `creation_date` of the event; both are epoch
+  milliseconds UTC.
+- PURCHASE_BILLET_PRINTED is Pix and boleto alike; PURCHASE_COMPLETE repeats PURCHASE_APPROVED when
+  the guarantee ends; PURCHASE_PROTEST asks for a refund that PURCHASE_REFUNDED reports later;
+  PURCHASE_CANCELED with a `refusal_reason` is a card refused.
 - A subscription's purchase of nothing is a trial that begins.
 - A bump or upsell is a transaction and a delivery of its own that points to its parent.
 - Tracking: only `xcod`, `sck` and `src` come back, trusted in this order; no UTM. Carts carry none.
 - The event's UUID is not known to survive a retry, so keys are made of transaction and status.
-- Test button: product id 0 (carts: another id), "Produto test postback2", transaction HP16015479281022.
+- Test button: product id 0 (carts: another id), "Produto test postback2", transaction
+  HP16015479281022.
 
-Sources: Hotmart's webhook reference and captured deliveries of 2022-2026; statuses beyond the events' own from public
-adapters.
+Sources: Hotmart's webhook reference and captured deliveries of 2022-2026; statuses beyond the
+events' own from public adapters.
 """
 
 from __future__ import annotations
@@ -71,8 +73,12 @@ _TRUST = ("xcod", "sck", "src")
 _ROUNDING = Decimal("0.01")  # of the price, by which its commissions may miss it
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
-    """Whether the delivery carries the account's hottok, in the header or, without one, in the body."""
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
+    """Whether the delivery carries the account's hottok, in the header or, without one, in the
+    body.
+    """
     tokens = _proof.secrets_of(secret, "hottok")
     given = _proof.header(headers, "x-hotmart-hottok")
     if given is None:
@@ -83,7 +89,9 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     return _proof.is_one_of(given, tokens)
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Hotmart."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     if _hotmart_form.is_delivery(body):
@@ -101,12 +109,16 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
 def _event_of(body: Node) -> str:
     event = body.text("event")
     if event is None:
-        raise NotThisGateway("`event` is missing (2.0.0), and so are `transaction` and `status` (1.0.0)")
+        raise NotThisGateway(
+            "`event` is missing (2.0.0), and so are `transaction` and `status` (1.0.0)"
+        )
     if not body.node("data"):
         raise NotThisGateway("`data` is missing or empty")
     marked = any(name in body for name in ("version", "creation_date", "creationDate"))
     if event not in _KNOWN and not (marked and event == event.upper()):
-        raise NotThisGateway("`event` is not a word of Hotmart's, and `version` and `creation_date` are missing")
+        raise NotThisGateway(
+            "`event` is not a word of Hotmart's, and `version` and `creation_date` are missing"
+        )
     return event
 
 
@@ -121,7 +133,9 @@ def _purchase(body: Node, event: str, reading: Reading) -> Sale:
     status, given = _refunds.given_back(status, value, currency, purchase)
     renewal = _subscriptions.is_later(purchase.integer("recurrence_number"))
     code = data.ident("subscription", "subscriber", "code")
-    kept = _subscriptions.remembered(code, began=_subscriptions.began(status, value), renewal=renewal)
+    kept = _subscriptions.remembered(
+        code, began=_subscriptions.began(status, value), renewal=renewal
+    )
     approved = purchase.raw("approved_date") if status == "approved" else None
     return Sale(
         gateway=NAME,
@@ -134,7 +148,9 @@ def _purchase(body: Node, event: str, reading: Reading) -> Sale:
         currency=currency,
         method=_methods.method(purchase.text("payment", "type")),
         installments=purchase.integer("payment", "installments_number"),
-        occurred_at=reading.occurred(_time.first(approved, body.raw("creation_date"), purchase.raw("order_date"))),
+        occurred_at=reading.occurred(
+            _time.first(approved, body.raw("creation_date"), purchase.raw("order_date"))
+        ),
         test=_is_test(body),
         renewal=renewal,
         products=_products(body, purchase.ident("offer", "code"), value),
@@ -180,8 +196,9 @@ def _told_by(price: Node) -> tuple[str | None, str | None]:
 def _currency_beside(data: Node, paid: Decimal) -> str | None:
     """The currency of a price that has none, where the same delivery tells it.
 
-    `full_price` is of the same buyer. The offer and the commissions may be in the producer's currency: they tell the
-    buyer's where they come to the same amount, or where it is reais that a buyer in Brazil pays.
+    `full_price` is of the same buyer. The offer and the commissions may be in the producer's
+    currency: they tell the buyer's where they come to the same amount, or where it is reais that a
+    buyer in Brazil pays.
     """
     purchase = data.node("purchase")
     currency = _told(purchase, "full_price")[1]
@@ -207,7 +224,9 @@ def _cart(body: Node, reading: Reading) -> Sale:
     buyer = _buyer(body)
     # A cart has no id: who, what and when tell one from another, and only their digest is kept.
     who = (buyer.email, buyer.phones, buyer.full_name)
-    cart = keys.fingerprint(who, data.ident("product", "id"), offer, body.text("creation_date") or body.text("id"))
+    cart = keys.fingerprint(
+        who, data.ident("product", "id"), offer, body.text("creation_date") or body.text("id")
+    )
     return Sale(
         gateway=NAME,
         event=CART,
@@ -218,15 +237,23 @@ def _cart(body: Node, reading: Reading) -> Sale:
         test=_is_test(body),
         products=_products(body, offer, None),
         customer=reading.customer(buyer),
-        tracking=_tracking.read([data.node("origin"), data.node("purchase", "origin")], trust=_TRUST),
+        tracking=_tracking.read(
+            [data.node("origin"), data.node("purchase", "origin")], trust=_TRUST
+        ),
         client=_client(body),
     )
 
 
 def _subscription(body: Node, event: str, reading: Reading) -> Sale:
     data, status = body.node("data"), SUBSCRIPTIONS[event]
-    subscriber = data.ident("subscriber", "code") or data.ident("subscription", "subscriber", "code")
-    moment = data.text("cancellation_date") or data.text("switch_plan_date") or body.text("creation_date")
+    subscriber = data.ident("subscriber", "code") or data.ident(
+        "subscription", "subscriber", "code"
+    )
+    moment = (
+        data.text("cancellation_date")
+        or data.text("switch_plan_date")
+        or body.text("creation_date")
+    )
     fact = keys.fingerprint(event, moment or body.text("id"), data.ident("subscription", "id"))
     return Sale(
         gateway=NAME,
@@ -234,7 +261,9 @@ def _subscription(body: Node, event: str, reading: Reading) -> Sale:
         event_key=keys.event_key(NAME, subscriber, status, fact),
         status=status,
         order_id=None,
-        occurred_at=reading.occurred(_time.first(body.raw("creation_date"), data.raw("cancellation_date"))),
+        occurred_at=reading.occurred(
+            _time.first(body.raw("creation_date"), data.raw("cancellation_date"))
+        ),
         test=_is_test(body),
         products=_products(body, data.ident("plan", "offer", "code"), None),
         customer=reading.customer(_buyer(body)),
@@ -252,7 +281,9 @@ def _ignored(body: Node, event: str, reading: Reading) -> Sale:
         event_key=keys.event_key(NAME, order or fact, "ignored", event),
         status="ignored",
         order_id=order,
-        occurred_at=reading.occurred(_time.first(body.raw("creation_date"), body.raw("creationDate"))),
+        occurred_at=reading.occurred(
+            _time.first(body.raw("creation_date"), body.raw("creationDate"))
+        ),
         test=_is_test(body),
         products=_products(body, None, None),
     )
@@ -279,7 +310,9 @@ def _buyer(body: Node) -> identity.ClearUser:
         city=buyer.text("address", "city"),
         state=buyer.text("address", "state"),
         zip=buyer.text("address", "zipcode"),
-        country=country or data.text("purchase", "checkout_country", "iso") or data.text("checkout_country", "iso"),
+        country=country
+        or data.text("purchase", "checkout_country", "iso")
+        or data.text("checkout_country", "iso"),
     )
 
 

@@ -1,4 +1,5 @@
-"""What gateway modules read deliveries with, for packages of others: its names stay, what is behind them may move.
+"""What gateway modules read deliveries with, for packages of others: its names stay, what is behind
+them may move.
 
 `docs/developers/adding-a-gateway.md` shows them at work.
 """
@@ -7,7 +8,17 @@ from __future__ import annotations
 
 from sinal_hub.gateways._body import Node, load
 from sinal_hub.gateways._methods import method
-from sinal_hub.gateways._money import amount, cents, currency, currency_of, lines, major, price, reais, shared
+from sinal_hub.gateways._money import (
+    amount,
+    cents,
+    currency,
+    currency_of,
+    lines,
+    major,
+    price,
+    reais,
+    shared,
+)
 from sinal_hub.gateways._proof import header, is_one_of, secrets_of, signed_base64, signed_hex
 from sinal_hub.gateways._reading import Reading, phones, with_area, with_country
 from sinal_hub.gateways._refunds import given_back

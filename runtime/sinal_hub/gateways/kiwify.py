@@ -1,20 +1,24 @@
 """Kiwify: orders and abandoned carts as JSON, signed with the webhook's token.
 
-- Proof: `signature` in the query = lower-case hex HMAC-SHA1 of the raw body; wrapped deliveries are also signed over
-  the bytes of `order` alone, in the query or in the wrapper. The last `signature=` of the URL counts: the registered
-  URL may hold one already. Without a token the key would be empty and the signature prove nothing, so such a webhook
-  is refused.
-- Value: `Commissions.charge_amount` in cents, in the currency of the product's price (`currency` is that of the
-  commissions).
+- Proof: `signature` in the query = lower-case hex HMAC-SHA1 of the raw body; wrapped deliveries are
+  also signed over the bytes of `order` alone, in the query or in the wrapper. The last `signature=`
+  of the URL counts: the registered URL may hold one already. Without a token the key would be empty
+  and the signature prove nothing, so such a webhook is refused.
+- Value: `Commissions.charge_amount` in cents, in the currency of the product's price (`currency` is
+  that of the commissions).
 - Time: naive local; `approved_date`, `refunded_at`, else `updated_at`.
-- A renewal has an order id of its own and fires order_approved besides subscription_renewed; both name the same
-  order. It is told by earlier charges in `Subscription.charges.completed` that cost something, which a trial does not.
+- A renewal has an order id of its own and fires order_approved besides subscription_renewed; both
+  name the same order. It is told by earlier charges in `Subscription.charges.completed` that cost
+  something, which a trial does not.
 - A refund that is only asked for has the refund's event and `pending_refund` in `order_status`.
 - Products share ids between offers; `checkout_link` tells them apart.
-- Tracking: `sck`, `src`, `s1`-`s3` and UTM come back in `TrackingParameters`; a value may be a list.
-- Test button: John Doe, or the placeholder product without the slots s1-s3 that every real order has.
+- Tracking: `sck`, `src`, `s1`-`s3` and UTM come back in `TrackingParameters`; a value may be a
+  list.
+- Test button: John Doe, or the placeholder product without the slots s1-s3 that every real order
+  has.
 
-Sources: Kiwify's "receiving webhooks" page (signature, triggers), captured deliveries of 2024-2026 (wrapper, fields).
+Sources: Kiwify's "receiving webhooks" page (signature, triggers), captured deliveries of 2024-2026
+(wrapper, fields).
 """
 
 from __future__ import annotations
@@ -26,7 +30,16 @@ from datetime import datetime
 from typing import Literal
 
 from sinal_hub import identity
-from sinal_hub.gateways import NotThisGateway, _methods, _money, _proof, _refunds, _subscriptions, _time, _tracking
+from sinal_hub.gateways import (
+    NotThisGateway,
+    _methods,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_hub.gateways._body import Node
 from sinal_hub.gateways._kiwify_envelope import Envelope, open_envelope
 from sinal_hub.gateways._reading import Reading, country_code, phones, with_country
@@ -86,13 +99,22 @@ _NO_WAYS = ("subscription", "order", "assinatura")  # words that end alike and m
 SignatureForm = Literal["body", "order", "wrapper"]
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
-    """Whether the delivery is signed with the webhook's token, in any of the forms Kiwify is known to use."""
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
+    """Whether the delivery is signed with the webhook's token, in any of the forms Kiwify is known
+    to use.
+    """
     return signature_form(raw, query, secret) is not None
 
 
-def signature_form(raw: bytes, query: Mapping[str, str], secret: Mapping[str, str]) -> SignatureForm | None:
-    """Which part was signed: the raw body, its `order` by the query, or its `order` by the wrapper; None for none."""
+def signature_form(
+    raw: bytes, query: Mapping[str, str], secret: Mapping[str, str]
+) -> SignatureForm | None:
+    """Which part was signed: the raw body, its `order` by the query, or its `order` by the wrapper.
+
+    None for none.
+    """
     tokens = _proof.secrets_of(secret, "token")
     given = _signature(query)
     if given and _signed(raw, given, tokens):
@@ -105,10 +127,16 @@ def signature_form(raw: bytes, query: Mapping[str, str], secret: Mapping[str, st
         return None
     if given and _signed(envelope.inner, given, tokens):
         return "order"
-    return "wrapper" if envelope.signature and _signed(envelope.inner, envelope.signature, tokens) else None
+    return (
+        "wrapper"
+        if envelope.signature and _signed(envelope.inner, envelope.signature, tokens)
+        else None
+    )
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Kiwify."""
     envelope, reading = open_envelope(raw), Reading(country=country, clear=clear, now=now)
     body = envelope.fields()
@@ -130,7 +158,8 @@ def _signature(query: Mapping[str, str]) -> str | None:
             _, mark, signature = str(value).rpartition("?signature=")
             if mark or name == "signature":
                 found.append(signature)
-    return found[-1].strip() if found else query.get("signature")  # which tells who watches that it is not there
+    # which tells who watches that it is not there
+    return found[-1].strip() if found else query.get("signature")
 
 
 def _signed(message: bytes, given: str, tokens: list[bytes]) -> bool:
@@ -147,8 +176,14 @@ def _is_cart(envelope: Envelope, body: Node) -> bool:
 
 def _cart(body: Node, reading: Reading) -> Sale:
     cart, created = body.ident("id"), body.text("created_at")
-    fact = cart or keys.fingerprint(body.text("email"), body.text("phone"), body.ident("product_id"), created)
-    product = Product(id=body.ident("product_id"), name=body.text("product_name"), offer_id=body.ident("checkout_link"))
+    fact = cart or keys.fingerprint(
+        body.text("email"), body.text("phone"), body.ident("product_id"), created
+    )
+    product = Product(
+        id=body.ident("product_id"),
+        name=body.text("product_name"),
+        offer_id=body.ident("checkout_link"),
+    )
     buyer = identity.ClearUser(
         email=body.text("email"),
         phones=phones(body.text("phone")),
@@ -172,20 +207,29 @@ def _cart(body: Node, reading: Reading) -> Sale:
 
 def _order(body: Node, reading: Reading) -> Sale:
     order, word = body.ident("order_id"), body.text("webhook_event_type")
-    event, state = word or body.text("order_status") or "", ORDER_STATUSES.get(body.text("order_status") or "")
+    event, state = (
+        word or body.text("order_status") or "",
+        ORDER_STATUSES.get(body.text("order_status") or ""),
+    )
     value, currency = _price(body.node("Commissions"))
     subscribed = bool(body.node("Subscription")) or body.ident("subscription_id") is not None
     status = _subscriptions.status_of(_status(event, word, state), value, subscribed=subscribed)
-    status, given = _refunds.given_back(status, value, currency, body, body.node("Commissions"), in_cents=True)
+    status, given = _refunds.given_back(
+        status, value, currency, body, body.node("Commissions"), in_cents=True
+    )
     renewal = status == "subscription_renewed" or _has_earlier_charge(body, order)
     subscription = body.ident("subscription_id") or body.ident("Subscription", "id")
-    kept = _subscriptions.remembered(subscription, began=_subscriptions.began(status, value), renewal=renewal)
+    kept = _subscriptions.remembered(
+        subscription, began=_subscriptions.began(status, value), renewal=renewal
+    )
     customer, tracking = body.node("Customer"), body.node("TrackingParameters")
     product = _product(body, value)
     return Sale(
         gateway=NAME,
         event=event,
-        event_key=keys.event_key(NAME, order, status, event if status == "ignored" else _refunds.fact(status, given)),
+        event_key=keys.event_key(
+            NAME, order, status, event if status == "ignored" else _refunds.fact(status, given)
+        ),
         status=status,
         order_id=order,
         value=value,
@@ -228,24 +272,40 @@ def _price(commissions: Node) -> tuple[str | None, str | None]:
 def _product(body: Node, value: str | None) -> Product:
     product = body.node("Product")
     offer = body.ident("checkout_link") or product.ident("product_offer_id")
-    return Product(id=product.ident("product_id"), name=product.text("product_name"), offer_id=offer, value=value)
+    return Product(
+        id=product.ident("product_id"),
+        name=product.text("product_name"),
+        offer_id=offer,
+        value=value,
+    )
 
 
 def _moment(body: Node, status: Status) -> datetime | None:
-    names = {"approved": "approved_date", "refunded": "refunded_at", "partially_refunded": "refunded_at"}
+    names = {
+        "approved": "approved_date",
+        "refunded": "refunded_at",
+        "partially_refunded": "refunded_at",
+    }
     special = body.raw(names[status]) if status in names else None
-    return _time.first(special, body.raw("updated_at"), body.raw("approved_date"), body.raw("created_at"))
+    return _time.first(
+        special, body.raw("updated_at"), body.raw("approved_date"), body.raw("created_at")
+    )
 
 
 def _has_earlier_charge(body: Node, order: str | None) -> bool:
     charges = body.nodes("Subscription", "charges", "completed")
-    return any(charge.ident("order_id") not in (None, order) and charge.number("amount") != 0 for charge in charges)
+    return any(
+        charge.ident("order_id") not in (None, order) and charge.number("amount") != 0
+        for charge in charges
+    )
 
 
 def _buyer(customer: Node) -> identity.ClearUser:
     return identity.ClearUser(
         email=customer.text("email"),
-        phones=phones(with_country(country_code(customer), customer.text("mobile") or customer.text("phone"))),
+        phones=phones(
+            with_country(country_code(customer), customer.text("mobile") or customer.text("phone"))
+        ),
         first_name=customer.text("first_name"),
         full_name=customer.text("full_name"),
         city=customer.text("city"),

@@ -1,8 +1,10 @@
 """Lastlink: JSON with capitalised names, authenticated by a static token in a header.
 
 - Proof: `x-lastlink-token`, compared. Other code reads an HMAC header: no capture shows one.
-- Status by `Event`, in any case. A renewal is Recurrent_Payment, and an order confirmed whose `Recurrency` is above 1.
-- Order: `Data.Purchase.PaymentId`; an abandoned cart has none, so who, what and when tell two apart.
+- Status by `Event`, in any case. A renewal is Recurrent_Payment, and an order confirmed whose
+  `Recurrency` is above 1.
+- Order: `Data.Purchase.PaymentId`; an abandoned cart has none, so who, what and when tell two
+  apart.
 - Value: `Data.Purchase.Price.Value`, decimals, in reais unless a currency stands beside it.
 - Client: `Data.DeviceInfo` has the buyer's address and browser, which few gateways tell.
 - Tracking: `Data.Utm.Utm*`; the click id is read where it has the form of one, at last in `UtmId`.
@@ -60,12 +62,18 @@ _RENEWALS = ("recurrent_payment", "subscription_renewal_approved")
 _TRUST = ("click_id", "xcod", "sck", "src", "utm_id")
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """Whether the header carries the token."""
-    return _proof.is_one_of(_proof.header(headers, "x-lastlink-token"), _proof.secrets_of(secret, "token"))
+    return _proof.is_one_of(
+        _proof.header(headers, "x-lastlink-token"), _proof.secrets_of(secret, "token")
+    )
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Lastlink."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     event = body.text("Event")
@@ -89,19 +97,25 @@ def _sale(body: Node, event: str, status: Status, order: str | None, reading: Re
     status, given = _refunds.given_back(status, value, currency, purchase, data)
     renewal = event.lower() in _RENEWALS or _subscriptions.is_later(purchase.integer("Recurrency"))
     subscription = next((found for node in subscriptions if (found := node.ident("Id"))), None)
-    kept = _subscriptions.remembered(subscription, began=_subscriptions.began(status, value), renewal=renewal)
+    kept = _subscriptions.remembered(
+        subscription, began=_subscriptions.began(status, value), renewal=renewal
+    )
     payment = purchase.node("Payment")
     return Sale(
         gateway=NAME,
         event=event,
-        event_key=keys.event_key(NAME, order or _nameless(body), status, _fact(body, event, status, given)),
+        event_key=keys.event_key(
+            NAME, order or _nameless(body), status, _fact(body, event, status, given)
+        ),
         status=status,
         order_id=order,
         value=value,
         currency=currency,
         method=_methods.method(payment.text("PaymentMethod") or purchase.text("PaymentMethod")),
         installments=payment.integer("NumberOfInstallments"),
-        occurred_at=reading.occurred(_time.first(body.raw("CreatedAt"), purchase.raw("PaymentDate"))),
+        occurred_at=reading.occurred(
+            _time.first(body.raw("CreatedAt"), purchase.raw("PaymentDate"))
+        ),
         test=body.flag("IsTest") is True,
         renewal=renewal,
         products=_products(data, value, currency),
@@ -132,8 +146,14 @@ def _fact(body: Node, event: str, status: Status, given: _refunds.Given) -> str 
 def _nameless(body: Node) -> str:
     """Who, what and when, where there is no payment."""
     data, subscription = body.node("Data"), body.node("Data").nodes("Subscriptions")
-    who = [data.text("Buyer", "Email"), data.text("Buyer", "PhoneNumber"), *(node.ident("Id") for node in subscription)]
-    return keys.fingerprint(who, [item.ident("Id") for item in data.nodes("Products")], body.text("CreatedAt"))
+    who = [
+        data.text("Buyer", "Email"),
+        data.text("Buyer", "PhoneNumber"),
+        *(node.ident("Id") for node in subscription),
+    ]
+    return keys.fingerprint(
+        who, [item.ident("Id") for item in data.nodes("Products")], body.text("CreatedAt")
+    )
 
 
 def _products(data: Node, value: str | None, currency: str | None) -> list[Product]:
@@ -150,7 +170,11 @@ def _buyer(buyer: Node) -> identity.ClearUser:
     address = buyer.node("Address")
     return identity.ClearUser(
         email=buyer.text("Email"),
-        phones=phones(with_country(buyer.text("PhoneCountryCode"), buyer.text("PhoneNumber") or buyer.text("Phone"))),
+        phones=phones(
+            with_country(
+                buyer.text("PhoneCountryCode"), buyer.text("PhoneNumber") or buyer.text("Phone")
+            )
+        ),
         full_name=buyer.text("Name"),
         city=address.text("City"),
         state=address.text("State"),

@@ -1,21 +1,27 @@
 """Mercado Pago: signed notices that carry ids only; the payment is read back from the API.
 
-- Proof: `x-signature: ts=…,v1=…`, hex HMAC-SHA256 of `id:<data.id>;request-id:<x-request-id>;ts:<ts>;`, where a part
-  without a value is left out. The id is signed as it is written (its SDKs since June 2026) or in lower case (older
-  text and senders); both are taken. The id is the query's `data.id`, else the body's. The body is not signed: nothing
-  of it but an id that the signature covers is believed, so a payment in a body is never read, and what was signed is
-  the notice's key: a captured signature with another body is the same notice again.
-- Age: `ts` (s, or ms in newer notices) may be a day off. Mercado Pago repeats a notice for hours until it is answered,
-  and whether it signs a repeat anew is not documented; minutes would lose the sales of an outage.
-- Read-back: `GET /v1/payments/<id>` with the account's access token. A notice says that something changed and the
-  answer says what is: two notices that lead to one state share the sale's key.
+- Proof: `x-signature: ts=…,v1=…`, hex HMAC-SHA256 of
+  `id:<data.id>;request-id:<x-request-id>;ts:<ts>;`, where a part without a value is left out. The
+  id is signed as it is written (its SDKs since June 2026) or in lower case (older text and
+  senders); both are taken. The id is the query's `data.id`, else the body's. The body is not
+  signed: nothing of it but an id that the signature covers is believed, so a payment in a body is
+  never read, and what was signed is the notice's key: a captured signature with another body is the
+  same notice again.
+- Age: `ts` (s, or ms in newer notices) may be a day off. Mercado Pago repeats a notice for hours
+  until it is answered, and whether it signs a repeat anew is not documented; minutes would lose the
+  sales of an outage.
+- Read-back: `GET /v1/payments/<id>` with the account's access token. A notice says that something
+  changed and the answer says what is: two notices that lead to one state share the sale's key.
 - Status of the payment: `status`; a refund in part is an approved payment whose `status_detail` or
-  `transaction_amount_refunded` says so. Money that people send each other or to their own account is not a sale.
-- Tests: `live_mode` false; and test users, whose payments with the credentials of a test account say `live_mode` true,
-  known by their e-mail or by the name on the card that asks for an answer (APRO and the like).
+  `transaction_amount_refunded` says so. Money that people send each other or to their own account
+  is not a sale.
+- Tests: `live_mode` false; and test users, whose payments with the credentials of a test account
+  say `live_mode` true, known by their e-mail or by the name on the card that asks for an answer
+  (APRO and the like).
 - Renewals: `point_of_interaction` of type SUBSCRIPTIONS counts the charges of a subscription.
 - In person: Point, a QR code of a till (`pos_id`).
-- Value: `transaction_amount`, decimals, without the buyer's instalment interest (`total_paid_amount` has it).
+- Value: `transaction_amount`, decimals, without the buyer's instalment interest
+  (`total_paid_amount` has it).
 - Time: RFC 3339; `date_approved`, else `date_last_updated`.
 - Tracking: `metadata`, `external_reference`. Client: `additional_info.ip_address`.
 
@@ -32,7 +38,16 @@ from datetime import datetime
 from msgspec import UNSET, UnsetType
 
 from sinal_hub import identity
-from sinal_hub.gateways import NotThisGateway, _basket, _body, _methods, _money, _proof, _time, _tracking
+from sinal_hub.gateways import (
+    NotThisGateway,
+    _basket,
+    _body,
+    _methods,
+    _money,
+    _proof,
+    _time,
+    _tracking,
+)
 from sinal_hub.gateways._body import Node
 from sinal_hub.gateways._reading import Reading, phones, with_area
 from sinal_hub.model import keys
@@ -61,7 +76,12 @@ STATUSES: dict[str, Status] = {
     "refunded": "refunded",
     "charged_back": "chargeback",
 }
-_METHODS = {"ticket": "boleto", "credit_card": "credit_card", "account_money": "wallet", "digital_wallet": "wallet"}
+_METHODS = {
+    "ticket": "boleto",
+    "credit_card": "credit_card",
+    "account_money": "wallet",
+    "digital_wallet": "wallet",
+}
 _STAMP = re.compile(r"\d{1,13}", re.ASCII)
 _MILLISECONDS = 10**11  # a stamp from here on; in seconds that is the year 5138
 _PAYMENT_ID = re.compile(r"\d{1,20}", re.ASCII)
@@ -79,7 +99,9 @@ def verify(
     *,
     now: float | None = None,
 ) -> bool:
-    """Whether the signature covers the id that the notice is about, within a day of `now` (Unix s, default: clock)."""
+    """Whether the signature covers the id that the notice is about, within a day of `now` (Unix s,
+    default: clock).
+    """
     parts = _signature(headers)
     manifests = _manifests(raw, headers, query)
     if not manifests or not _is_recent(parts["ts"], time.time() if now is None else now):
@@ -89,7 +111,9 @@ def verify(
     return any([_proof.signed_hex(parts.get("v1"), message, secrets) for message in messages])
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One `ignored` sale that records the notice; raises NotThisGateway for a body that is none."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     subject, kind = _subject(raw, {}), body.text("type") or body.text("topic")
@@ -98,7 +122,8 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
     if not any(name in body for name in ("action", "api_version", "live_mode", "user_id", "topic")):
         raise NotThisGateway("`action`, `api_version` and `user_id` are missing")
     event = body.text("action") or kind
-    # The notice's own id: each of several notices of one payment must be read back, and a repeat of one must not.
+    # The notice's own id: each of several notices of one payment must be read back, and a repeat of
+    # one must not.
     notice = body.ident("id") or keys.fingerprint(body.text("date_created"))
     return [
         Sale(
@@ -119,7 +144,11 @@ def readback(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -
     except NotThisGateway:
         return None
     subject = _subject(raw, query)
-    if (body.text("type") or body.text("topic")) != "payment" or subject is None or not _PAYMENT_ID.fullmatch(subject):
+    if (
+        (body.text("type") or body.text("topic")) != "payment"
+        or subject is None
+        or not _PAYMENT_ID.fullmatch(subject)
+    ):
         return None
     manifests = _manifests(raw, headers, query)
     return ReadBack(
@@ -129,19 +158,30 @@ def readback(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -
     )
 
 
-def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse_readback(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale of a payment; raises NotThisGateway for an answer that is none."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     order, word = body.ident("id"), body.text("status")
     if order is None or word is None or "transaction_amount" not in body:
-        raise NotThisGateway("`id`, `status` or `transaction_amount` is missing: this is not a payment of Mercado Pago")
+        raise NotThisGateway(
+            "`id`, `status` or `transaction_amount` is missing: this is not a "
+            "payment of Mercado Pago"
+        )
     transfer = body.text("operation_type")
     is_transfer = transfer in TRANSFERS
     status: Status = "ignored" if is_transfer else _status(body, word)
     currency = _money.currency(body.text("currency_id") or "BRL")
     value = _money.major(body.number("transaction_amount"), currency)
     refunded = _refunded(body, status, currency)
-    fact = refunded or None if status == "partially_refunded" else word if status == "ignored" else None
+    fact = (
+        refunded or None
+        if status == "partially_refunded"
+        else word
+        if status == "ignored"
+        else None
+    )
     in_person = _is_in_person(body)
     return [
         Sale(
@@ -160,7 +200,9 @@ def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now:
             products=_products(body, value, currency),
             customer=Customer() if is_transfer else reading.customer(_buyer(body)),
             tracking=_tracking.read([body.node("metadata"), body], trust=_TRUST),
-            client=Client() if in_person else _tracking.client(body.text("additional_info", "ip_address")),
+            client=Client()
+            if in_person
+            else _tracking.client(body.text("additional_info", "ip_address")),
             refunded_value=refunded,
             in_person=in_person or UNSET,
         )
@@ -168,12 +210,18 @@ def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now:
 
 
 def _signature(headers: Mapping[str, str]) -> dict[str, str]:
-    pairs = [part.strip().partition("=") for part in (_proof.header(headers, "x-signature") or "").split(",")[:20]]
+    pairs = [
+        part.strip().partition("=")
+        for part in (_proof.header(headers, "x-signature") or "").split(",")[:20]
+    ]
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _manifests(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> list[str]:
-    """What may be signed, the form of the notice's own key first; empty where the id or the time is missing."""
+    """What may be signed, the form of the notice's own key first.
+
+    Empty where the id or the time is missing.
+    """
     subject, stamp = _subject(raw, query), _signature(headers).get("ts")
     if subject is None or not stamp:
         return []
@@ -186,7 +234,9 @@ def _is_recent(stamp: str, now: float) -> bool:
     if not _STAMP.fullmatch(stamp):
         return False
     signed_at = int(stamp)
-    return abs(now - (signed_at / 1_000 if signed_at >= _MILLISECONDS else signed_at)) <= TOLERANCE_S
+    return (
+        abs(now - (signed_at / 1_000 if signed_at >= _MILLISECONDS else signed_at)) <= TOLERANCE_S
+    )
 
 
 def _subject(raw: bytes, query: Mapping[str, str]) -> str | None:
@@ -203,20 +253,27 @@ def _subject(raw: bytes, query: Mapping[str, str]) -> str | None:
 
 def _status(body: Node, word: str) -> Status:
     detail = body.text("status_detail")
-    given_back, amount = body.number("transaction_amount_refunded"), body.number("transaction_amount")
+    given_back, amount = (
+        body.number("transaction_amount_refunded"),
+        body.number("transaction_amount"),
+    )
     in_part = given_back is not None and amount is not None and 0 < given_back < amount
     if word in ("approved", "refunded") and (detail == "partially_refunded" or in_part):
         return "partially_refunded"
     if word == "charged_back" and detail == "reimbursed":
         return "chargeback_won"
-    return "expired" if word == "cancelled" and detail == "expired" else STATUSES.get(word, "ignored")
+    return (
+        "expired" if word == "cancelled" and detail == "expired" else STATUSES.get(word, "ignored")
+    )
 
 
 def _is_test(body: Node) -> bool:
     email = (body.text("payer", "email") or "").lower()
     if email.endswith(_TEST_DOMAIN) or email.startswith("test_user_"):
         return True
-    return body.flag("live_mode") is False or body.text("card", "cardholder", "name") in _TEST_HOLDERS
+    return (
+        body.flag("live_mode") is False or body.text("card", "cardholder", "name") in _TEST_HOLDERS
+    )
 
 
 def _is_renewal(body: Node) -> bool:
@@ -230,7 +287,11 @@ def _is_renewal(body: Node) -> bool:
 
 def _is_in_person(body: Node) -> bool:
     kind = (body.text("point_of_interaction", "type") or "").lower()
-    return kind in _AT_A_TILL or body.text("operation_type") == "pos_payment" or body.ident("pos_id") is not None
+    return (
+        kind in _AT_A_TILL
+        or body.text("operation_type") == "pos_payment"
+        or body.ident("pos_id") is not None
+    )
 
 
 def _refunded(body: Node, status: Status, currency: str | None) -> str | UnsetType:
@@ -256,14 +317,22 @@ def _products(body: Node, paid: str | None, currency: str | None) -> list[Produc
     for item in body.nodes("additional_info", "items"):
         quantity, price = max(1, item.integer("quantity") or 1), item.number("unit_price")
         value = None if price is None else _money.major(price * quantity, currency)
-        found.append(Product(id=item.ident("id"), name=item.text("title"), quantity=quantity, value=value))
+        found.append(
+            Product(id=item.ident("id"), name=item.text("title"), quantity=quantity, value=value)
+        )
     return _basket.fitted(found, paid, currency, besides=body.number("shipping_amount"))
 
 
 def _buyer(body: Node) -> identity.ClearUser:
-    """`payer` is often empty but for the e-mail; the seller may have told the rest in `additional_info`."""
+    """`payer` is often empty but for the e-mail.
+
+    The seller may have told the rest in `additional_info`.
+    """
     payer, told = body.node("payer"), body.node("additional_info", "payer")
-    home, parcel = told.node("address"), body.node("additional_info", "shipments", "receiver_address")
+    home, parcel = (
+        told.node("address"),
+        body.node("additional_info", "shipments", "receiver_address"),
+    )
     own = payer.node("address")
     phone = payer.node("phone") if payer.text("phone", "number") else told.node("phone")
     return identity.ClearUser(
@@ -272,6 +341,9 @@ def _buyer(body: Node) -> identity.ClearUser:
         first_name=payer.text("first_name") or told.text("first_name"),
         last_name=payer.text("last_name") or told.text("last_name"),
         city=parcel.text("city_name") or own.text("city") or home.text("city"),
-        state=parcel.text("state_name") or own.text("federal_unit") or own.text("state") or home.text("state"),
+        state=parcel.text("state_name")
+        or own.text("federal_unit")
+        or own.text("state")
+        or home.text("state"),
         zip=home.text("zip_code") or own.text("zip_code") or parcel.text("zip_code"),
     )

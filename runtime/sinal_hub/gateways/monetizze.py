@@ -1,19 +1,24 @@
-"""Monetizze: a form with nested keys and the same once more as JSON, authenticated by `chave_unica` in the body.
+"""Monetizze: a form with nested keys and the same once more as JSON, authenticated by `chave_unica`
+in the body.
 
-- Proof: `chave_unica` of the account, compared. `produto.chave` is the product's and proves nothing here.
-- Body: `venda[codigo]=…` and a field `json` with the whole; where `json` is readable it alone is looked at, for proof
-  and sale alike, so that nothing beside what was proved is read. A JSON body is read as it stands.
-- Status: `tipoEvento.codigo`. 6 is the end of the guarantee; 5 is a sale blocked by a dispute; 98 and 99 say that card
-  or boleto was chosen; 101-104 tell of the subscription; 105 and 106 (a sale paid in parts) and 120 (the parcel's way)
-  move nothing.
-- Value: `venda.valor`, decimals in reais, bumps included; the same for producer and affiliate (`tipoPostback`), whose
-  copies share a key.
-- Items: `venda_item_order_bump` lists all of them, the main one too, whatever `order_bump` says; without it the product
-  is the one item. An upsell is a sale of its own that names the first in `venda_upsell`.
-- A later charge of a subscription (`assinatura.parcela`) or of a sale paid in parts (`recuperacao_parcelada.parcela`)
-  is a renewal.
+- Proof: `chave_unica` of the account, compared. `produto.chave` is the product's and proves nothing
+  here.
+- Body: `venda[codigo]=…` and a field `json` with the whole; where `json` is readable it alone is
+  looked at, for proof and sale alike, so that nothing beside what was proved is read. A JSON body
+  is read as it stands.
+- Status: `tipoEvento.codigo`. 6 is the end of the guarantee; 5 is a sale blocked by a dispute; 98
+  and 99 say that card or boleto was chosen; 101-104 tell of the subscription; 105 and 106 (a sale
+  paid in parts) and 120 (the parcel's way) move nothing.
+- Value: `venda.valor`, decimals in reais, bumps included; the same for producer and affiliate
+  (`tipoPostback`), whose copies share a key.
+- Items: `venda_item_order_bump` lists all of them, the main one too, whatever `order_bump` says;
+  without it the product is the one item. An upsell is a sale of its own that names the first in
+  `venda_upsell`.
+- A later charge of a subscription (`assinatura.parcela`) or of a sale paid in parts
+  (`recuperacao_parcelada.parcela`) is a renewal.
 - Time: naive local; `dataFinalizada` for an approval, else the later of it and `dataInicio`.
-- No event id: key is sale, status and code. An abandonment (7) has no sale: who, what and when tell two apart.
+- No event id: key is sale, status and code. An abandonment (7) has no sale: who, what and when tell
+  two apart.
 - Tracking: `venda.src` and UTM come back. Newer postbacks have the buyer's `ip` and `user_agent`.
 - Test button: the product is called X-Wing.
 
@@ -66,7 +71,9 @@ EVENTS: dict[int, Status] = {
 _TEST_PRODUCT = "x-wing"
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """Whether the body carries the account's key."""
     try:
         given = _load(raw).text("chave_unica")
@@ -75,7 +82,9 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     return _proof.is_one_of(given, _proof.secrets_of(secret, "chaveUnica"))
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a postback of Monetizze."""
     body, reading = _load(raw), Reading(country=country, clear=clear, now=now)
     code = body.text("tipoEvento", "codigo")
@@ -96,10 +105,15 @@ def _load(raw: bytes) -> Node:
 
 def _sale(body: Node, code: str, status: Status, reading: Reading) -> Sale:
     venda, order = body.node("venda"), body.ident("venda", "codigo")
-    value, currency = _money.price(venda, "valor", default=_money.currency_of(venda.text("moeda"), default=CURRENCY))
+    value, currency = _money.price(
+        venda, "valor", default=_money.currency_of(venda.text("moeda"), default=CURRENCY)
+    )
     status = _subscriptions.status_of(status, value, subscribed=bool(body.node("assinatura")))
     status, given = _refunds.given_back(status, value, currency, venda)
-    charges = (body.integer("assinatura", "parcela"), body.integer("recuperacao_parcelada", "parcela"))
+    charges = (
+        body.integer("assinatura", "parcela"),
+        body.integer("recuperacao_parcelada", "parcela"),
+    )
     later = _subscriptions.is_later(*charges)
     kept = _subscriptions.remembered(
         body.ident("assinatura", "codigo"), began=_subscriptions.began(status, value), renewal=later
@@ -107,7 +121,9 @@ def _sale(body: Node, code: str, status: Status, reading: Reading) -> Sale:
     return Sale(
         gateway=NAME,
         event=code,
-        event_key=keys.event_key(NAME, order or _cart(body), status, code, _refunds.fact(status, given)),
+        event_key=keys.event_key(
+            NAME, order or _cart(body), status, code, _refunds.fact(status, given)
+        ),
         status=status,
         order_id=order,
         parent_order_id=_first_sale(venda, order),
@@ -121,7 +137,8 @@ def _sale(body: Node, code: str, status: Status, reading: Reading) -> Sale:
         products=_products(body, value, currency),
         customer=reading.customer(_buyer(body.node("comprador"))),
         tracking=_tracking.read(
-            [venda, body, _tracking.query_of(body.text("url_recuperacao"))], trust=("src", "sck", "xcod")
+            [venda, body, _tracking.query_of(body.text("url_recuperacao"))],
+            trust=("src", "sck", "xcod"),
         ),
         client=_tracking.client_of(body.node("comprador"), venda),
         refunded_value=given,
@@ -137,7 +154,11 @@ def _first_sale(venda: Node, order: str | None) -> str | None:
 
 def _cart(body: Node) -> str:
     buyer = body.node("comprador")
-    what = (body.ident("produto", "codigo"), body.ident("plano", "codigo"), body.text("venda", "dataInicio"))
+    what = (
+        body.ident("produto", "codigo"),
+        body.ident("plano", "codigo"),
+        body.text("venda", "dataInicio"),
+    )
     return keys.fingerprint(buyer.text("email"), buyer.text("telefone"), what)
 
 
@@ -167,7 +188,10 @@ def _products(body: Node, value: str | None, currency: str | None) -> list[Produ
 
 
 def _only(body: Node, value: str | None) -> list[Product]:
-    product, offer = body.node("produto"), body.ident("plano", "codigo") or body.ident("venda", "plano")
+    product, offer = (
+        body.node("produto"),
+        body.ident("plano", "codigo") or body.ident("venda", "plano"),
+    )
     found = Product(
         id=product.ident("codigo"),
         name=product.text("nome"),

@@ -1,18 +1,23 @@
-"""PagBank (PagSeguro): orders as signed JSON, and older notices that carry a code to read the transaction back with.
+"""PagBank (PagSeguro): orders as signed JSON, and older notices that carry a code to read the
+transaction back with.
 
-- Proof: `x-authenticity-token` = hex SHA-256 of `<token>-` and the raw body. An older notice has no proof: it is a
-  code, and what it stands for is read from PagBank with the account's own credentials. Since anybody could post codes,
-  the webhook's URL always needs its unguessable segment.
-- Read-back of an older notice: `GET /v3/transactions/notifications/<code>` with e-mail and token, answered in XML.
-- Status: that of the order's charges, the furthest by rank (a refused card before a paid one is not a refusal). A
-  canceled charge of which something was given back is a refund; of two cards of an order, one given back is a refund
-  in part.
+- Proof: `x-authenticity-token` = hex SHA-256 of `<token>-` and the raw body. An older notice has no
+  proof: it is a code, and what it stands for is read from PagBank with the account's own
+  credentials. Since anybody could post codes, the webhook's URL always needs its unguessable
+  segment.
+- Read-back of an older notice: `GET /v3/transactions/notifications/<code>` with e-mail and token,
+  answered in XML.
+- Status: that of the order's charges, the furthest by rank (a refused card before a paid one is not
+  a refusal). A canceled charge of which something was given back is a refund; of two cards of an
+  order, one given back is a refund in part.
 - Value: `charges[].amount.value` in cents; several charges of one order (two cards) are added.
-- Renewals: `charges[].recurring.type` SUBSEQUENT. Tests: the links of an order of the sandbox lead there.
+- Renewals: `charges[].recurring.type` SUBSEQUENT. Tests: the links of an order of the sandbox lead
+  there.
 - Time: RFC 3339; `paid_at` for an approval.
 - Tracking: `reference_id` (older: `reference`), read as a click id where it has the form of one.
 
-Sources: PagBank's order and charge reference as read by public adapters; PagSeguro's older transaction reference.
+Sources: PagBank's order and charge reference as read by public adapters; PagSeguro's older
+transaction reference.
 """
 
 from __future__ import annotations
@@ -25,7 +30,17 @@ from decimal import Decimal
 from msgspec import UNSET, UnsetType
 
 from sinal_hub import identity
-from sinal_hub.gateways import NotThisGateway, _basket, _body, _methods, _money, _pagbank_xml, _proof, _time, _tracking
+from sinal_hub.gateways import (
+    NotThisGateway,
+    _basket,
+    _body,
+    _methods,
+    _money,
+    _pagbank_xml,
+    _proof,
+    _time,
+    _tracking,
+)
 from sinal_hub.gateways._body import Node
 from sinal_hub.gateways._reading import Reading, with_area
 from sinal_hub.model import keys
@@ -53,8 +68,12 @@ _SANDBOX = "://sandbox."
 _CODE = re.compile(r"[A-Za-z0-9-]{20,64}", re.ASCII)
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
-    """Whether the body is signed, or is an older notice, which is only ever a code to ask PagBank about."""
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
+    """Whether the body is signed, or is an older notice, which is only ever a code to ask PagBank
+    about.
+    """
     tokens = _proof.secrets_of(secret, "token")
     given = _proof.header(headers, "x-authenticity-token")
     if given is None:
@@ -63,13 +82,20 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     return any([_proof.same_hex(given.strip(), digest) for digest in expected])
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale, `ignored` for an older notice; raises NotThisGateway for a body of somebody else."""
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
+    """One normalised sale, `ignored` for an older notice.
+
+    Raises NotThisGateway for a body of somebody else.
+    """
     reading = Reading(country=country, clear=clear, now=now)
     if (code := _code(raw)) is not None:
         return [_notice(code, reading)]
     body = _body.load(raw)
-    charges = body.nodes("charges") or ([body] if (body.ident("id") or "").startswith("CHAR_") else [])
+    charges = body.nodes("charges") or (
+        [body] if (body.ident("id") or "").startswith("CHAR_") else []
+    )
     if body.ident("id") is None:
         raise NotThisGateway("`id` is missing, and so is `notificationCode` of an older notice")
     if not charges and not body.nodes("qr_codes"):
@@ -86,8 +112,13 @@ def readback(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -
     return ReadBack(path=f"/v3/transactions/notifications/{code}", query=account)
 
 
-def parse_readback(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale of an older transaction; raises NotThisGateway for an answer that is none."""
+def parse_readback(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
+    """One normalised sale of an older transaction.
+
+    Raises NotThisGateway for an answer that is none.
+    """
     return [_pagbank_xml.sale(raw, Reading(country=country, clear=clear, now=now))]
 
 
@@ -148,7 +179,8 @@ def _sale(body: Node, charges: list[Node], reading: Reading) -> Sale:
 
 
 def _outcome(charges: list[Node]) -> tuple[Status, list[Node]]:
-    """What an order's charges come to, and the charges that tell: the furthest by rank, or those that were paid.
+    """What an order's charges come to, and the charges that tell: the furthest by rank, or those
+    that were paid.
 
     An order without any charge waits for its Pix.
     """
@@ -169,7 +201,10 @@ def _is_test(body: Node, charges: list[Node]) -> bool:
 def _refunded(status: Status, charges: list[Node], currency: str | None) -> str | UnsetType:
     if status not in ("refunded", "partially_refunded"):
         return UNSET
-    back = sum((charge.number("amount", "summary", "refunded") or Decimal(0) for charge in charges), Decimal(0))
+    back = sum(
+        (charge.number("amount", "summary", "refunded") or Decimal(0) for charge in charges),
+        Decimal(0),
+    )
     return _money.cents(back, currency) or UNSET if back else UNSET
 
 
@@ -183,9 +218,15 @@ def _status(charge: Node) -> Status:
 
 
 def _amount(body: Node, charges: list[Node]) -> Decimal | None:
-    amounts = [amount for charge in charges if (amount := charge.number("amount", "value")) is not None]
+    amounts = [
+        amount for charge in charges if (amount := charge.number("amount", "value")) is not None
+    ]
     if not charges:
-        amounts = [a for code in body.nodes("qr_codes")[:1] if (a := code.number("amount", "value")) is not None]
+        amounts = [
+            a
+            for code in body.nodes("qr_codes")[:1]
+            if (a := code.number("amount", "value")) is not None
+        ]
     return sum(amounts, Decimal(0)) if amounts else None
 
 

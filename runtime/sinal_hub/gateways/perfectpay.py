@@ -1,20 +1,24 @@
-"""Perfect Pay: one JSON postback per status change, authenticated by the account's `token` in the body.
+"""Perfect Pay: one JSON postback per status change, authenticated by the account's `token` in the
+body.
 
 - Proof: `token` of the body, compared; there is no signature and no documented header.
-- Status: `sale_status_enum`. 8 and 16 are the same sale as 2 and share its key; 10 is the end of the guarantee; 4
-  (mediation) keeps the sale approved; 11 counts as canceled, 17 as chargeback, 18-20 (refund announced, Pix return)
-  as refunded: so the postback's own normalisation has it.
-- Value: `sale_amount`, plan and freight, in the sale's currency; the same for producer and affiliate, unlike
-  commissions.
-- Time: naive local; `date_approved` for an approval. No postback says when its own status began, so later statuses
-  take the latest date there is.
-- No event id: key is sale code and status. A subscription's renewal is a sale of its own: `subscription.charges_made`
-  counts the charges, the first of them 1; without it `subscription.status_event` tells.
-- Buyer: `phone_extension` is the country code; captures of 2025 have the buyer's `ip` and `user_agent`.
-- Tracking: `metadata.src` and UTM come back; `sck`, `fbclid`, `_fbp`/`fbp`, `_fbc`/`fbc` on some accounts.
+- Status: `sale_status_enum`. 8 and 16 are the same sale as 2 and share its key; 10 is the end of
+  the guarantee; 4 (mediation) keeps the sale approved; 11 counts as canceled, 17 as chargeback,
+  18-20 (refund announced, Pix return) as refunded: so the postback's own normalisation has it.
+- Value: `sale_amount`, plan and freight, in the sale's currency; the same for producer and
+  affiliate, unlike commissions.
+- Time: naive local; `date_approved` for an approval. No postback says when its own status began, so
+  later statuses take the latest date there is.
+- No event id: key is sale code and status. A subscription's renewal is a sale of its own:
+  `subscription.charges_made` counts the charges, the first of them 1; without it
+  `subscription.status_event` tells.
+- Buyer: `phone_extension` is the country code; captures of 2025 have the buyer's `ip` and
+  `user_agent`.
+- Tracking: `metadata.src` and UTM come back; `sck`, `fbclid`, `_fbp`/`fbp`, `_fbc`/`fbc` on some
+  accounts.
 
-Sources: Perfect Pay's support pages (token, enums 0-13 and 16, fields), public adapters for the other enums, two
-captured deliveries of 2025.
+Sources: Perfect Pay's support pages (token, enums 0-13 and 16, fields), public adapters for the
+other enums, two captured deliveries of 2025.
 """
 
 from __future__ import annotations
@@ -23,7 +27,16 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sinal_hub import identity
-from sinal_hub.gateways import NotThisGateway, _body, _money, _proof, _refunds, _subscriptions, _time, _tracking
+from sinal_hub.gateways import (
+    NotThisGateway,
+    _body,
+    _money,
+    _proof,
+    _refunds,
+    _subscriptions,
+    _time,
+    _tracking,
+)
 from sinal_hub.gateways._body import Node
 from sinal_hub.gateways._reading import Reading, phones, with_area, with_country
 from sinal_hub.model import keys
@@ -76,7 +89,9 @@ CURRENCIES = {1: "BRL", 2: "USD", 3: "EUR"}
 _RENEWED = {"subscription_renewed", "renewed"}
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """Whether the body carries the account's token."""
     try:
         given = _body.load(raw).text("token")
@@ -85,12 +100,19 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     return _proof.is_one_of(given, _proof.secrets_of(secret, "token"))
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
-    """One normalised sale; raises NotThisGateway for a body that is not a postback of Perfect Pay."""
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
+    """One normalised sale.
+
+    Raises NotThisGateway for a body that is not a postback of Perfect Pay.
+    """
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     code, enum = body.ident("code"), body.text("sale_status_enum")
     if code is None or enum is None:
-        missing = [name for name, found in (("code", code), ("sale_status_enum", enum)) if found is None]
+        missing = [
+            name for name, found in (("code", code), ("sale_status_enum", enum)) if found is None
+        ]
         raise NotThisGateway(f"{' and '.join(f'`{name}`' for name in missing)} missing")
     number = body.integer("sale_status_enum")
     unknown: tuple[str, Status] = (enum, "ignored")
@@ -105,13 +127,17 @@ def _sale(body: Node, code: str, word: str, status: Status, reading: Reading) ->
     status, given = _refunds.given_back(status, value, currency, body)
     renewal = _is_later_charge(body.node("subscription"))
     kept = _subscriptions.remembered(
-        body.ident("subscription", "code"), began=_subscriptions.began(status, value), renewal=renewal
+        body.ident("subscription", "code"),
+        began=_subscriptions.began(status, value),
+        renewal=renewal,
     )
     payment = body.integer("payment_type_enum")
     return Sale(
         gateway=NAME,
         event=word,
-        event_key=keys.event_key(NAME, code, status, word if status == "ignored" else _refunds.fact(status, given)),
+        event_key=keys.event_key(
+            NAME, code, status, word if status == "ignored" else _refunds.fact(status, given)
+        ),
         status=status,
         order_id=code,
         value=value,
@@ -150,7 +176,10 @@ def _moment(body: Node, status: Status) -> datetime | None:
 
 
 def _products(body: Node, value: str | None) -> list[Product]:
-    """The plan that was sold, and what `plan_itens` adds to it; the sale's value stands on the first."""
+    """The plan that was sold, and what `plan_itens` adds to it.
+
+    The sale's value stands on the first.
+    """
     product, plan = body.node("product"), body.node("plan")
     quantity = body.integer("quantity") or plan.integer("quantity") or 1
     main = Product(
@@ -162,7 +191,10 @@ def _products(body: Node, value: str | None) -> list[Product]:
     )
     found = [main] if main.id or main.offer_id else []
     for item in body.nodes("plan_itens"):
-        offer, item_id = item.ident("plan", "code") or item.ident("code"), item.ident("product", "code")
+        offer, item_id = (
+            item.ident("plan", "code") or item.ident("code"),
+            item.ident("product", "code"),
+        )
         if (offer or item_id) and offer != main.offer_id:
             found.append(Product(id=item_id, name=item.text("name"), offer_id=offer))
     return found
@@ -170,7 +202,9 @@ def _products(body: Node, value: str | None) -> list[Product]:
 
 def _phone(customer: Node) -> str | None:
     number = with_area(customer.text("phone_area_code"), customer.text("phone_number"))
-    return with_country(customer.text("phone_extension"), number) or customer.text("phone_formated_ddi")
+    return with_country(customer.text("phone_extension"), number) or customer.text(
+        "phone_formated_ddi"
+    )
 
 
 def _buyer(customer: Node) -> identity.ClearUser:

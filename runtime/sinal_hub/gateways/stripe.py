@@ -1,26 +1,31 @@
-"""Stripe: signed events; one of Checkout, invoices or payment intents tells of a sale, the others of what became of
-it.
+"""Stripe: signed events; one of Checkout, invoices or payment intents tells of a sale, the others
+of what became of it.
 
-- Proof: `Stripe-Signature: t=…,v1=…`, HMAC-SHA256 of `t.body` with the endpoint's `whsec_…` as it stands; any v1 and
-  any of several secrets (comma or line separated, while one is rolled) will do; the stamp may be 300 s off.
-- Order id: the invoice where the object is or names one (an intent does as its `payment_details.order_reference`), else
-  the payment intent, else the object's own id. Session, charge and dispute of one payment name the same intent. Since
-  API 2025-03-31 no charge names an invoice: `invoice_payment.paid` and the intent tell which payment is which
-  invoice's (`names`), and matching joins them.
-- What is approved: a session that is paid, a later `async_payment_succeeded`, an invoice of a new cycle (renewal), a
-  payment intent that belongs to neither Checkout nor an invoice, or to the first invoice of a subscription. That
-  invoice repeats its session or intent and is ignored, and so is the intent of every other invoice.
-- Nothing to pay: a subscription's session or first invoice of 0 begins a trial, a cycle of 0 is not a sale; both are
-  `subscription_changed`. What is charged first after a trial looks like a renewal: only matching knows (`trial`,
-  `subscription_id`). A session of mode `payment` for 0 is an approved order that was free.
-- A dispute that begins as an inquiry (`warning_…`) asks for the money; it is a chargeback once funds are withdrawn.
-- Value: minor units; currencies without decimals have none. A partial refund keeps the sale's value and gives
-  `refunded_value`.
+- Proof: `Stripe-Signature: t=…,v1=…`, HMAC-SHA256 of `t.body` with the endpoint's `whsec_…` as it
+  stands; any v1 and any of several secrets (comma or line separated, while one is rolled) will do;
+  the stamp may be 300 s off.
+- Order id: the invoice where the object is or names one (an intent does as its
+  `payment_details.order_reference`), else the payment intent, else the object's own id. Session,
+  charge and dispute of one payment name the same intent. Since API 2025-03-31 no charge names an
+  invoice: `invoice_payment.paid` and the intent tell which payment is which invoice's (`names`),
+  and matching joins them.
+- What is approved: a session that is paid, a later `async_payment_succeeded`, an invoice of a new
+  cycle (renewal), a payment intent that belongs to neither Checkout nor an invoice, or to the first
+  invoice of a subscription. That invoice repeats its session or intent and is ignored, and so is
+  the intent of every other invoice.
+- Nothing to pay: a subscription's session or first invoice of 0 begins a trial, a cycle of 0 is not
+  a sale; both are `subscription_changed`. What is charged first after a trial looks like a renewal:
+  only matching knows (`trial`, `subscription_id`). A session of mode `payment` for 0 is an approved
+  order that was free.
+- A dispute that begins as an inquiry (`warning_…`) asks for the money; it is a chargeback once
+  funds are withdrawn.
+- Value: minor units; currencies without decimals have none. A partial refund keeps the sale's value
+  and gives `refunded_value`.
 - Time: the event's `created` (epoch seconds UTC). `livemode: false` is a test.
-- Tracking: `client_reference_id`, else metadata; refunds and renewals carry the metadata of intent and subscription
-  only.
-- Line items are not in a session's event: products come from invoices, else from `metadata.product_id` and the
-  payment link.
+- Tracking: `client_reference_id`, else metadata; refunds and renewals carry the metadata of intent
+  and subscription only.
+- Line items are not in a session's event: products come from invoices, else from
+  `metadata.product_id` and the payment link.
 
 Sources: Stripe's API reference and its published event fixtures; tolerance as in its own libraries.
 """
@@ -36,7 +41,15 @@ from collections.abc import Mapping
 from msgspec import UNSET
 
 from sinal_hub import identity
-from sinal_hub.gateways import NotThisGateway, _body, _methods, _proof, _stripe_objects, _time, _tracking
+from sinal_hub.gateways import (
+    NotThisGateway,
+    _body,
+    _methods,
+    _proof,
+    _stripe_objects,
+    _time,
+    _tracking,
+)
 from sinal_hub.gateways._body import Node
 from sinal_hub.gateways._reading import Reading, phones
 from sinal_hub.model import keys
@@ -114,7 +127,9 @@ def verify(
     *,
     now: float | None = None,
 ) -> bool:
-    """Whether an endpoint's secret signed these bytes within 300 s of `now` (Unix s, default the clock)."""
+    """Whether an endpoint's secret signed these bytes within 300 s of `now` (Unix s, default the
+    clock).
+    """
     stamps, signatures = _signature_parts(_proof.header(headers, "stripe-signature") or "")
     if len(stamps) != 1 or not _STAMP.fullmatch(stamps[0]):
         return False
@@ -126,7 +141,9 @@ def verify(
     return any([_proof.same_hex(given, digest) for given in signatures for digest in expected])
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not an event of Stripe."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     kind, thing = body.text("type"), body.node("data", "object")
@@ -174,11 +191,15 @@ def _status(kind: str, thing: Node) -> Status:
 def _is_own_payment(intent: Node) -> bool:
     """Whether an intent tells of a sale that no other event tells of.
 
-    A subscription's first payment through a form of one's own has no session, and its invoice repeats it.
+    A subscription's first payment through a form of one's own has no session, and its invoice
+    repeats it.
     """
     if _stripe_objects.is_of_checkout(intent) or _stripe_objects.is_of_an_invoice(intent):
         return False
-    return _stripe_objects.invoice(intent) is None or intent.text("description") == "Subscription creation"
+    return (
+        _stripe_objects.invoice(intent) is None
+        or intent.text("description") == "Subscription creation"
+    )
 
 
 def _refund_status(charge: Node) -> Status:
@@ -192,7 +213,11 @@ def _session_status(session: Node) -> Status:
         return "ignored"
     if session.text("mode") == "subscription" and _stripe_objects.is_nothing(session):
         return "subscription_changed"
-    return "approved" if session.text("payment_status") in ("paid", "no_payment_required") else "pending"
+    return (
+        "approved"
+        if session.text("payment_status") in ("paid", "no_payment_required")
+        else "pending"
+    )
 
 
 def _dispute_status(word: str) -> Status:
@@ -202,20 +227,33 @@ def _dispute_status(word: str) -> Status:
 
 
 def _invoice_status(status: Status, invoice: Node) -> Status:
-    """Only a new cycle is a sale of its own; other paid invoices repeat a session, or were never sold in a funnel."""
+    """Only a new cycle is a sale of its own.
+
+    Other paid invoices repeat a session, or were never sold in a funnel.
+    """
     reason = invoice.text("billing_reason") or ""
     if status != "approved":
         return status if reason.startswith("subscription") else "ignored"
     if _stripe_objects.is_nothing(invoice):
-        return "subscription_changed" if reason in ("subscription_cycle", "subscription_create") else "ignored"
+        return (
+            "subscription_changed"
+            if reason in ("subscription_cycle", "subscription_create")
+            else "ignored"
+        )
     return "approved" if reason == "subscription_cycle" else "ignored"
 
 
 def _begins_trial(status: Status, thing: Node) -> bool:
-    """Whether a subscription begins here with nothing to pay; a cycle of nothing later on is not a beginning."""
+    """Whether a subscription begins here with nothing to pay.
+
+    A cycle of nothing later on is not a beginning.
+    """
     if status != "subscription_changed" or not _stripe_objects.is_nothing(thing):
         return False
-    return thing.text("object") == "checkout.session" or thing.text("billing_reason") == "subscription_create"
+    return (
+        thing.text("object") == "checkout.session"
+        or thing.text("billing_reason") == "subscription_create"
+    )
 
 
 def _sale(body: Node, kind: str, status: Status, order: str | None, reading: Reading) -> Sale:
@@ -233,7 +271,9 @@ def _sale(body: Node, kind: str, status: Status, order: str | None, reading: Rea
         value=value,
         currency=currency,
         method=_methods.method(_stripe_objects.method_word(thing)),
-        installments=thing.integer("payment_method_details", "card", "installments", "plan", "count"),
+        installments=thing.integer(
+            "payment_method_details", "card", "installments", "plan", "count"
+        ),
         occurred_at=reading.occurred(_time.first(body.raw("created"), thing.raw("created"))),
         test=_is_test(body),
         renewal=kind.startswith("invoice.") and status == "approved",
@@ -250,17 +290,24 @@ def _sale(body: Node, kind: str, status: Status, order: str | None, reading: Rea
 
 
 def _event_key(body: Node, kind: str, status: Status, order: str | None) -> str:
-    """Order and status, and what may differ between two of them: the refunded total, the dispute, the notice itself."""
+    """Order and status, and what may differ between two of them: the refunded total, the dispute,
+    the notice itself.
+    """
     thing, fact = body.node("data", "object"), None
     if status in ("refunded", "partially_refunded"):
         fact = thing.text("amount_refunded")
     elif status in ("chargeback", "chargeback_won"):
         fact = thing.ident("id")
     elif status.startswith("subscription_"):
-        order, fact = thing.ident("id"), None if status == "subscription_canceled" else body.ident("id")
+        order, fact = (
+            thing.ident("id"),
+            None if status == "subscription_canceled" else body.ident("id"),
+        )
     elif kind == "payment_intent.succeeded":
         fact = (
-            "payment_intent"  # the intent of a session may come first; the session must still be read for its click id
+            # the intent of a session may come first; the session must still be read for its click
+            # id
+            "payment_intent"
         )
     return keys.event_key(NAME, order, status, fact)
 
@@ -307,6 +354,8 @@ def _returned(thing: Node, metadata: list[Node]) -> Tracking:
 
 def _client(metadata: list[Node]) -> Client:
     def find(slots: tuple[str, ...]) -> str | None:
-        return next((text for node in metadata for slot in slots if (text := node.text(slot))), None)
+        return next(
+            (text for node in metadata for slot in slots if (text := node.text(slot))), None
+        )
 
     return _tracking.client(find(_IP_SLOTS), find(_AGENT_SLOTS))

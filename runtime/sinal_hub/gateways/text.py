@@ -1,8 +1,10 @@
-"""Texts as their writers meant them: in whichever encoding, encoded twice, or escaped for a web page.
+"""Texts as their writers meant them: in whichever encoding, encoded twice, or escaped for a web
+page.
 
-Older senders write forms and XML in Windows-1252, systems in between read UTF-8 as Latin-1, save names as HTML, and
-encode a form that is encoded. Each of that can be told from its result and undone without a guess; what can't be
-undone keeps U+FFFD, and whoever hashes leaves it out. A text in plain ASCII without `&` and `%` is looked at once.
+Older senders write forms and XML in Windows-1252, systems in between read UTF-8 as Latin-1, save
+names as HTML, and encode a form that is encoded. Each of that can be told from its result and
+undone without a guess; what can't be undone keeps U+FFFD, and whoever hashes leaves it out. A text
+in plain ASCII without `&` and `%` is looked at once.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ _CP1252 = {
 _WIDE = "".join(char for char in _CP1252.values() if char != UNREADABLE)
 _FOLLOWER = rf"[\x80-\xbf{re.escape(_WIDE)}]"
 _QUOTES = "‘’“”–—…™«»®"  # which may well stand behind a word that ends in a capital: «AMANHÃ»
-# UTF-8 that was read as Latin-1 or Windows-1252, of Latin letters, punctuation and emoji: a lead byte's character and
-# as many followers as it asks for. No word has an accented capital before a sign such as these, but for the quotes.
+# UTF-8 that was read as Latin-1 or Windows-1252, of Latin letters, punctuation and emoji: a lead
+# byte's character and as many followers as it asks for. No word has an accented capital before a
+# sign such as these, but for the quotes.
 _MOJIBAKE = re.compile(
     rf"[\xc2-\xc5](?:(?![{_QUOTES}]){_FOLLOWER}|[{_QUOTES}](?=\w))"
     rf"|\xe2[\x80\x82\x84€‚„]{_FOLLOWER}|\xef[\xbb]\xbf|\xf0[\x9fŸ]{_FOLLOWER}{{2}}"
@@ -33,8 +36,10 @@ _ESCAPED = re.compile(r"[\w.~*+%-]*%[0-9A-Fa-f]{2}[\w.~*+%-]*", re.ASCII)
 _TIMES = 3  # mistakes that are made once are made again, by the next system on the way
 _INVISIBLE = {0xFEFF: None, 0x200B: None, 0x2060: None}  # byte order mark, and spaces without width
 _UTF8 = frozenset({"utf-8", "ascii"})
-# What no sender writes by accident. Others are codecs of Python's that are not encodings of text, or can bite.
-_CHARSETS = re.compile(r"utf-?(8|16|32)([_-]?[lb]e)?|us-ascii|ascii|latin-?[1-9]|l1|(iso[-_ ]?)?8859[-_]\d{1,2}|"
+# What no sender writes by accident. Others are codecs of Python's that are not encodings of text,
+# or can bite.
+_CHARSETS = re.compile(r"utf-?(8|16|32)([_-]?[lb]e)?|us-ascii|ascii|latin-?[1-9]|l1|(iso[-_ "
+r"]?)?8859[-_]\d{1,2}|"
                        r"iso[-_]?8859[-_]\d{1,2}|(windows|cp)[-_]?125[0-8]|cp(437|850|858|860)|ibm(437|850|858|860)|"
                        r"mac(intosh|roman)|x-mac-roman", re.IGNORECASE | re.ASCII)  # fmt: skip
 
@@ -48,7 +53,9 @@ def decode(raw: bytes) -> str:
 
 
 def in_utf8(raw: bytes) -> bytes:
-    """A document in UTF-8, without its byte order mark: of UTF-16 and UTF-32 by mark or zeros, else as `decode`."""
+    """A document in UTF-8, without its byte order mark: of UTF-16 and UTF-32 by mark or zeros, else
+    as `decode`.
+    """
     if raw.startswith(codecs.BOM_UTF8):
         raw = raw[len(codecs.BOM_UTF8) :]
     if b"\0" in raw[:4] or raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -61,15 +68,23 @@ def in_utf8(raw: bytes) -> bytes:
 
 
 def fields_of(query: str, *, keep_blank: bool, most: int) -> list[tuple[str, str]]:
-    """Names and values of a form or query, each field in its own encoding; raises ValueError above `most` fields."""
-    pairs = parse_qsl(query, keep_blank_values=keep_blank, max_num_fields=most, errors="surrogateescape")
+    """Names and values of a form or query, each field in its own encoding.
+
+    Raises ValueError above `most` fields.
+    """
+    pairs = parse_qsl(
+        query, keep_blank_values=keep_blank, max_num_fields=most, errors="surrogateescape"
+    )
     return [(_settled(name), _settled(value)) for name, value in pairs]
 
 
 def transcoded(raw: bytes, content_type: str) -> bytes:
-    """A body whose Content-Type names another charset than UTF-8, in UTF-8; as it is where that is not so of it.
+    """A body whose Content-Type names another charset than UTF-8, in UTF-8.
 
-    Senders name charsets that they don't use: what is valid UTF-8 and not ASCII is UTF-8, whatever they say.
+    As it is where that is not so of it.
+
+    Senders name charsets that they don't use: what is valid UTF-8 and not ASCII is UTF-8, whatever
+    they say.
     """
     charset = _charset(content_type) if "=" in content_type else None
     if charset is None or charset in _UTF8:
@@ -89,7 +104,9 @@ def transcoded(raw: bytes, content_type: str) -> bytes:
 
 
 def mended(text: str) -> str:
-    """A text without entities of HTML, percent signs of a second encoding, and UTF-8 read as Latin-1."""
+    """A text without entities of HTML, percent signs of a second encoding, and UTF-8 read as
+    Latin-1.
+    """
     if text.isascii() and "&" not in text and "%" not in text:
         return text
     for _ in range(_TIMES):
@@ -145,7 +162,10 @@ def _recoded(raw: bytes, name: str) -> bytes:
 
 
 def _charset(content_type: str) -> str | None:
-    """The charset that a Content-Type names, in Python's spelling; None for none and for what is none of text."""
+    """The charset that a Content-Type names, in Python's spelling.
+
+    None for none and for what is none of text.
+    """
     for part in content_type.split(";")[1:]:
         name, _, value = part.partition("=")
         word = value.strip().strip("\"'")
@@ -165,7 +185,9 @@ def _form_transcoded(raw: bytes, charset: str) -> bytes:
     if whole is not None:  # the percent signs stand for UTF-8
         return raw
     try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, encoding=charset, errors="strict")
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, encoding=charset, errors="strict"
+        )
     except (UnicodeError, LookupError, ValueError):
         return raw
     return urlencode(pairs).encode()
@@ -182,7 +204,10 @@ def _character(found: re.Match[str]) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """A text that is percent-encoded as a whole, as often as it is; an address keeps its plus sign."""
+    """A text that is percent-encoded as a whole, as often as it is.
+
+    An address keeps its plus sign.
+    """
     for _ in range(_TIMES):
         found = unquote(text, errors="surrogateescape")
         text = _settled(found if "@" in found else unquote_plus(text, errors="surrogateescape"))

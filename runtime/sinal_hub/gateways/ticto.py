@@ -1,14 +1,16 @@
 """Ticto: webhook 2.0, JSON, authenticated by the account's `token` in the body.
 
 - Proof: `token` at the root, compared; there is no signature.
-- Status: `status`. A trial (`trial`, `trial_started`, `trial_ended`) has cost nothing yet; `claimed` asks for the money
-  back.
+- Status: `status`. A trial (`trial`, `trial_started`, `trial_ended`) has cost nothing yet;
+  `claimed` asks for the money back.
 - Value: `order.paid_amount` in cents, in reais; `item.amount` where there is no order yet.
-- `address.is_mock`: the product needs no address and Ticto filled in one of its own, the same for every buyer.
+- `address.is_mock`: the product needs no address and Ticto filled in one of its own, the same for
+  every buyer.
 - "Não Informado" is Ticto's word for nothing, anywhere.
 - Time: naive local; `status_date`, else `order.order_date`.
 - No event id: key is order, item and status, since a bump may come under its main order.
-- Tracking: `tracking` (src, sck, UTM) and `query_params`, with all that the link had, also `fbc` and `fbp`.
+- Tracking: `tracking` (src, sck, UTM) and `query_params`, with all that the link had, also `fbc`
+  and `fbp`.
 
 Sources: public adapters with captured fields.
 """
@@ -71,7 +73,9 @@ _NOTHING = ("não informado", "nao informado")
 _TRUST = ("click_id", "sck", "src", "xcod")
 
 
-def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]) -> bool:
+def verify(
+    raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+) -> bool:
     """Whether the body carries the account's token."""
     try:
         given = _body.load(raw).text("token")
@@ -80,7 +84,9 @@ def verify(raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], sec
     return _proof.is_one_of(given, _proof.secrets_of(secret, "token"))
 
 
-def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None) -> list[Sale]:
+def parse(
+    raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
+) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Ticto."""
     body, reading = _body.load(raw), Reading(country=country, clear=clear, now=now)
     word = body.text("status")
@@ -90,7 +96,9 @@ def parse(raw: bytes, *, country: str = "BR", clear: bool = False, now: float | 
         raise NotThisGateway("`order`, `item` and `customer` are missing")
     marks = sum(mark in body for mark in _MARKS)
     if marks < (1 if word in STATUSES else 2):
-        raise NotThisGateway("`status` is not a word of Ticto's, or `version` and `token` are missing")
+        raise NotThisGateway(
+            "`status` is not a word of Ticto's, or `version` and `token` are missing"
+        )
     order = _order(body)
     if order is None and STATUSES.get(word) == "approved":
         raise NotThisGateway("`order.hash` is missing")
@@ -129,14 +137,18 @@ def _sale(body: Node, word: str, order: str | None, reading: Reading) -> Sale:
     return Sale(
         gateway=NAME,
         event=word,
-        event_key=keys.event_key(NAME, order or _cart(body), item.ident("product_id"), status, fact),
+        event_key=keys.event_key(
+            NAME, order or _cart(body), item.ident("product_id"), status, fact
+        ),
         status=status,
         order_id=order,
         value=value,
         currency=currency if value is not None else None,
         method=_methods.method(body.text("payment_method")),
         installments=details.integer("installments"),
-        occurred_at=reading.occurred(_time.first(body.raw("status_date"), details.raw("order_date"))),
+        occurred_at=reading.occurred(
+            _time.first(body.raw("status_date"), details.raw("order_date"))
+        ),
         renewal=status == "approved" and later,
         products=_products(item, value, currency),
         customer=reading.customer(_buyer(body.node("customer"))),
@@ -149,7 +161,10 @@ def _sale(body: Node, word: str, order: str | None, reading: Reading) -> Sale:
 
 
 def _status(word: str) -> Status:
-    """A word's meaning; ways to pay that are new by how their words end, trials by how they begin."""
+    """A word's meaning.
+
+    Ways to pay that are new by how their words end, trials by how they begin.
+    """
     if (status := STATUSES.get(word)) is not None:
         return status
     if word.startswith("trial"):
@@ -171,16 +186,23 @@ def _fact(body: Node, status: Status) -> str | None:
 
 def _cart(body: Node) -> str:
     buyer = _buyer(body.node("customer"))
-    return keys.fingerprint(buyer.email, buyer.phones, body.text("checkout_url"), body.text("status_date"))
+    return keys.fingerprint(
+        buyer.email, buyer.phones, body.text("checkout_url"), body.text("status_date")
+    )
 
 
 def _subscription(body: Node) -> str | None:
-    told = (node.ident("id") or node.ident("code") or node.ident("hash") for node in body.nodes("subscriptions"))
+    told = (
+        node.ident("id") or node.ident("code") or node.ident("hash")
+        for node in body.nodes("subscriptions")
+    )
     return next(filter(None, told), None)
 
 
 def _is_later_charge(body: Node) -> bool:
-    return _subscriptions.is_later(*(node.integer("successful_charges") for node in body.nodes("subscriptions")))
+    return _subscriptions.is_later(
+        *(node.integer("successful_charges") for node in body.nodes("subscriptions"))
+    )
 
 
 def _params(body: Node) -> Node:

@@ -1,4 +1,6 @@
-"""What is shown of chores: how long runs take, which failed and where, and when any replica succeeded last."""
+"""What is shown of chores: how long runs take, which failed and where, and when any replica
+succeeded last.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def record(run: Run) -> None:
     if isinstance(run.error, LeaseLost):
         log.warning("chore.lease_lost", chore=run.task)
     else:
-        log.error("chore.failed", chore=run.task, error=type(run.error).__name__, at=where(run.error))
+        log.error(
+            "chore.failed", chore=run.task, error=type(run.error).__name__, at=where(run.error)
+        )
 
 
 def show(successes: Mapping[str, float]) -> None:

@@ -83,7 +83,9 @@ class Housekeeper:
             holder=f"{socket.gethostname()}:{os.getpid()}",
             retry_s=RETRY_S,
         )
-        self._observer = Scheduler([PeriodicTask("observe", OBSERVE_S, lambda _: self._observe())], ended=runs.note)
+        self._observer = Scheduler(
+            [PeriodicTask("observe", OBSERVE_S, lambda _: self._observe())], ended=runs.note
+        )
 
     async def run(self) -> None:
         """Keep house for ever."""
@@ -103,7 +105,10 @@ class Housekeeper:
                 share=ROLLUPS_SHARE,
             ),
             PeriodicTask(
-                "facts", max(MOST_FACTS_S, self._facts_every_s), self._facts.tell, least_s=self._facts_every_s
+                "facts",
+                max(MOST_FACTS_S, self._facts_every_s),
+                self._facts.tell,
+                least_s=self._facts_every_s,
             ),
             PeriodicTask("erasures", ERASURES_S, lambda _: self._eraser.run()),
             PeriodicTask("purges", PURGES_S, lambda _: self._purger.run()),

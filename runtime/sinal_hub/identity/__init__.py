@@ -1,7 +1,9 @@
-"""Who a person is to Meta: normalisation and hashing of customer data, fbc and fbp. It keeps no clear text.
+"""Who a person is to Meta: normalisation and hashing of customer data, fbc and fbp.
 
-The rules follow Meta's customer information page; where the page and Meta's libraries differ, `docs/users/identity.md`
-says which was taken and why.
+It keeps no clear text.
+
+The rules follow Meta's customer information page; where the page and Meta's libraries differ,
+`docs/users/identity.md` says which was taken and why.
 """
 
 from __future__ import annotations

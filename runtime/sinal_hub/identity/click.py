@@ -1,9 +1,10 @@
 """Meta's click and browser ids (`fbc`, `fbp`) and what an ad's URL carries.
 
-`fbc` is `fb.<subdomain index>.<creation ms>.<fbclid>`, `fbp` ends in a random number; both may have a fifth segment
-that Meta's own library adds. An id that came from outside is kept to the letter or dropped: a changed one no longer
-means the click, a malformed one makes Meta refuse the event (2804001), and one that a program made of nothing
-(`fb.1.1747000000000.undefined`) is everybody's. The fbclid is opaque and case-sensitive.
+`fbc` is `fb.<subdomain index>.<creation ms>.<fbclid>`, `fbp` ends in a random number; both may have
+a fifth segment that Meta's own library adds. An id that came from outside is kept to the letter or
+dropped: a changed one no longer means the click, a malformed one makes Meta refuse the event
+(2804001), and one that a program made of nothing (`fb.1.1747000000000.undefined`) is everybody's.
+The fbclid is opaque and case-sensitive.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ FBC_MAX_AGE_MS = 90 * 86_400_000  # Meta's cookie lives 90 days, and it takes no
 CLOCK_SKEW_MS = 60_000  # a browser's clock may be ahead of ours by that much
 
 _SEGMENT = re.compile(rf"[A-Za-z0-9_~=-]{{1,{MAX_FBCLID}}}")
-_FBC = re.compile(rf"fb\.(\d{{1,2}})\.(\d{{13}})\.({_SEGMENT.pattern})(?:\.({_SEGMENT.pattern}))?", re.ASCII)
+_FBC = re.compile(
+    rf"fb\.(\d{{1,2}})\.(\d{{13}})\.({_SEGMENT.pattern})(?:\.({_SEGMENT.pattern}))?", re.ASCII
+)
 _FBP = re.compile(r"fb\.(\d{1,2})\.(\d{13})\.(\d{1,20})(?:\.([A-Za-z0-9_-]{1,16}))?", re.ASCII)
-_APPENDIX = re.compile(r"AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_-]{8}")  # the library's language token, or its six bytes
+# the library's language token, or its six bytes
+_APPENDIX = re.compile(r"AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_-]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,16 @@ class Fbp:
 
 
 def build_fbc(fbclid: str, observed_ms: int, subdomain_index: int = 1) -> str | None:
-    """An `fbc` of a URL's fbclid and when it was first seen (Unix ms, not the conversion); None for a malformed fbclid.
+    """An `fbc` of a URL's fbclid and when it was first seen (Unix ms, not the conversion).
 
-    `subdomain_index` is 1 where the server makes it without a cookie (Meta, "fbp and fbc"). What is built always has
-    the four documented segments, so a dot in the fbclid is malformed here.
+    None for a malformed fbclid.
+
+    `subdomain_index` is 1 where the server makes it without a cookie (Meta, "fbp and fbc"). What is
+    built always has the four documented segments, so a dot in the fbclid is malformed here.
     """
-    if not (0 <= subdomain_index <= 99 and 10**12 <= observed_ms < 10**13 and _SEGMENT.fullmatch(fbclid)):
+    if not (
+        0 <= subdomain_index <= 99 and 10**12 <= observed_ms < 10**13 and _SEGMENT.fullmatch(fbclid)
+    ):
         return None
     if _is_placeholder(fbclid):
         return None
@@ -95,13 +103,18 @@ def is_fbp(text: str) -> bool:
 
 
 def fbclid_of_fbc(fbc: str) -> str | None:
-    """The fbclid inside, without the library's fifth segment but with a dot of its own; None for a malformed fbc."""
+    """The fbclid inside, without the library's fifth segment but with a dot of its own.
+
+    None for a malformed fbc.
+    """
     parsed = Fbc.parse(fbc)
     return parsed.fbclid if parsed else None
 
 
 def usable_fbc(fbc: str | None, now_ms: int) -> str | None:
-    """The fbc to the letter, or None where it is malformed, older than 90 days or from the future (Unix ms)."""
+    """The fbc to the letter, or None where it is malformed, older than 90 days or from the future
+    (Unix ms).
+    """
     parsed = Fbc.parse(fbc) if fbc else None
     if parsed is None or not -CLOCK_SKEW_MS <= now_ms - parsed.created_ms <= FBC_MAX_AGE_MS:
         return None
@@ -119,12 +132,18 @@ def fbclid_of_url(url: str) -> str | None:
 
 
 def utm_of_url(url: str) -> Utm:
-    """Campaign parameters of a link, decoded once, cut at 500 characters; of several the first that says something."""
+    """Campaign parameters of a link, decoded once, cut at 500 characters.
+
+    Of several the first that says something.
+    """
     return Utm(**links.ad_of(url).utm)
 
 
 def _is_placeholder(segment: str) -> bool:
-    """Whether the part of an id that tells one visitor from another is a word for nothing or a row."""
+    """Whether the part of an id that tells one visitor from another is a word for nothing or a
+    row.
+    """
     if len(segment) > placeholders.LONGEST_WORD and segment[0] not in "0fF" and "__" not in segment:
-        return False  # nothing else of what is longer than a word is one, in the characters of a segment
+        # nothing else of what is longer than a word is one, in the characters of a segment
+        return False
     return placeholders.is_no_id(segment)

@@ -1,7 +1,8 @@
 """Every country of ISO 3166-1: alpha-2, alpha-3 and its names in English, Portuguese and Spanish.
 
-Shoppers and gateways write "Brasil", "BRA" or "Estados Unidos"; Meta takes `br` and `us` only. One row a country;
-a row that is too long goes on in the next line, indented. No name or code belongs to two countries (tested).
+Shoppers and gateways write "Brasil", "BRA" or "Estados Unidos"; Meta takes `br` and `us` only. One
+row a country; a row that is too long goes on in the next line, indented. No name or code belongs to
+two countries (tested).
 """
 
 from __future__ import annotations

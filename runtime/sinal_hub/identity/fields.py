@@ -1,10 +1,11 @@
 """One value of one field: normalised as Meta asks, hashed with SHA-256.
 
-Blank input, and input of which nothing remains, is None and never the hash of an empty string. A value that is a
-SHA-256 already goes through as it is, in lower case. An MD5 does not: Meta takes SHA-256 only, and hashing it again
-would match nobody. Nor does a masked value (`mar***@gmail.com`): it isn't the person's. Nor does one with a character
-that was lost on the way (`Jo?o`, or U+FFFD): its hash is nobody's. Nor does a placeholder, in clear or
-hashed (`placeholders`): it is everybody's.
+Blank input, and input of which nothing remains, is None and never the hash of an empty string. A
+value that is a SHA-256 already goes through as it is, in lower case. An MD5 does not: Meta takes
+SHA-256 only, and hashing it again would match nobody. Nor does a masked value (`mar***@gmail.com`):
+it isn't the person's. Nor does one with a character that was lost on the way (`Jo?o`, or U+FFFD):
+its hash is nobody's. Nor does a placeholder, in clear or hashed (`placeholders`): it is
+everybody's.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class UnknownField(KeyError):
 
 
 def normalise(field: str, value: str, *, country: str = "BR") -> str | None:
-    """The value as Meta wants it before hashing, or None; `country` is the default of numbers and places without one.
+    """The value as Meta wants it before hashing, or None.
+
+    `country` is the default of numbers and places without one.
 
     Raises UnknownField.
     """
@@ -81,7 +84,8 @@ def normalise(field: str, value: str, *, country: str = "BR") -> str | None:
         return None if placeholders.is_no_digest(text.lower()) else text.lower()
     if LOST in text or ("?" in text and key in _WORDS):
         return None
-    if not text or (key != "external_id" and _is_not_the_value(text)):  # an external id may well be a UUID
+    # an external id may well be a UUID
+    if not text or (key != "external_id" and _is_not_the_value(text)):
         return None
     return rule(text, country.upper())
 
@@ -92,7 +96,10 @@ def digest(normalised: str) -> str:
 
 
 def hashed(field: str, value: str, *, country: str = "BR") -> str | None:
-    """What goes to Meta: the normalised value's digest, a value hashed before as is, or None. Raises UnknownField."""
+    """What goes to Meta: the normalised value's digest, a value hashed before as is, or None.
+
+    Raises UnknownField.
+    """
     normalised = normalise(field, value, country=country)
     if normalised is None:
         return None

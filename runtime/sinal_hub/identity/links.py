@@ -1,13 +1,15 @@
 """What a link says of the ad it came from, also where people or programs have broken it.
 
-Links of ads are pasted out of web pages (`&amp;`), get a second question mark from a share button, a blank from a
-message, campaign words behind `#` from a router. No fbclid and no name of a campaign parameter has these characters,
-so nothing is guessed. `tests/fixtures/links.json` holds the rules as cases, for the page script as well.
+Links of ads are pasted out of web pages (`&amp;`), get a second question mark from a share button,
+a blank from a message, campaign words behind `#` from a router. No fbclid and no name of a campaign
+parameter has these characters, so nothing is guessed. `tests/fixtures/links.json` holds the rules
+as cases, for the page script as well.
 
-- Pairs are separated by `&`, `&amp;` (also doubled), and before a name of an ad's parameter by `?`, `%26` and `%3F`.
+- Pairs are separated by `&`, `&amp;` (also doubled), and before a name of an ad's parameter by `?`,
+  `%26` and `%3F`.
 - A link without `?` has its query from the first `&` before such a name on.
-- Names are read without blanks around them, encoded or not; those of campaigns in any case. What made FBCLID of fbclid
-  made another click of its value.
+- Names are read without blanks around them, encoded or not; those of campaigns in any case. What
+  made FBCLID of fbclid made another click of its value.
 - The fragment is read after the query, for what the query does not say.
 - Of several values the first that says something counts; of fbclids the last, which Meta appended.
 """
@@ -24,16 +26,22 @@ from sinal_hub.model import placeholders
 
 MAX_FBCLID = 512
 MAX_UTM = 500
-UTM_FIELDS = {f"utm_{field}": field for field in ("source", "medium", "campaign", "content", "term")}
+UTM_FIELDS = {
+    f"utm_{field}": field for field in ("source", "medium", "campaign", "content", "term")
+}
 
-# Unreserved characters of a URL and padding. No real fbclid has a dot, which would look like one more segment.
+# Unreserved characters of a URL and padding. No real fbclid has a dot, which would look like one
+# more segment.
 _FBCLID = re.compile(rf"[A-Za-z0-9._~=-]{{1,{MAX_FBCLID}}}")
 _AFTER_FBCLID = " \t\r\n.,;:!?)]}>\"'*\u2026\u201d\u2019"  # what a message leaves behind a link
 _NAMES = rf"(?:fbclid|{'|'.join(UTM_FIELDS)})"
 _BLANKS = r"(?:\s|\+|%20)*"
-_AD = re.compile(rf"(?:&|\?|%26|%3f)(?:amp(?:;|%3b))*(?={_BLANKS}{_NAMES}{_BLANKS}(?:=|%3d))", re.IGNORECASE)
+_AD = re.compile(
+    rf"(?:&|\?|%26|%3f)(?:amp(?:;|%3b))*(?={_BLANKS}{_NAMES}{_BLANKS}(?:=|%3d))", re.IGNORECASE
+)
 _SEPARATOR = re.compile(r"&(?:amp;)*", re.IGNORECASE)
-_ROUGH = re.compile(r"%(?:26|3[BDFbdf]|09|0[ADad]|20=)|(?:^|&)%20")  # encoded separators, blanks around names
+# encoded separators, blanks around names
+_ROUGH = re.compile(r"%(?:26|3[BDFbdf]|09|0[ADad]|20=)|(?:^|&)%20")
 _MAY_BE_ROUGH = ("%26", "%3", "%0", "%20=", "&%20")
 
 
@@ -55,7 +63,11 @@ def ad_of(url: str) -> Ad:
         for name, value in _pairs(text):
             if name == "fbclid":
                 last = fbclid_of_value(value) or last
-            elif (field := UTM_FIELDS.get(name.lower())) and field not in said and (told := utm_of_value(value)):
+            elif (
+                (field := UTM_FIELDS.get(name.lower()))
+                and field not in said
+                and (told := utm_of_value(value))
+            ):
                 said[field] = told
         fbclid = fbclid or last
         utm = said | utm
@@ -63,8 +75,17 @@ def ad_of(url: str) -> Ad:
 
 
 def is_whole(query: str) -> bool:
-    """Whether a query has nothing of what breaks links: it may be taken apart at every `&`, and `?` is none."""
-    if "?" in query or "amp;" in query or " " in query or "+=" in query or "&+" in query or query[:1] == "+":
+    """Whether a query has nothing of what breaks links: it may be taken apart at every `&`, and `?`
+    is none.
+    """
+    if (
+        "?" in query
+        or "amp;" in query
+        or " " in query
+        or "+=" in query
+        or "&+" in query
+        or query[:1] == "+"
+    ):
         return False
     if "%" not in query or not (query[0] == "%" or any(map(query.__contains__, _MAY_BE_ROUGH))):
         return True
@@ -72,7 +93,10 @@ def is_whole(query: str) -> bool:
 
 
 def fbclid_of_value(value: str) -> str | None:
-    """A query's value as an fbclid, percent-decoded once; None for a malformed one and for a placeholder."""
+    """A query's value as an fbclid, percent-decoded once.
+
+    None for a malformed one and for a placeholder.
+    """
     text = unquote(value) if "%" in value else value
     if not _FBCLID.fullmatch(text) or text.endswith("."):
         text = text.replace("+", " ").strip().rstrip(_AFTER_FBCLID)
@@ -84,7 +108,10 @@ def fbclid_of_value(value: str) -> str | None:
 
 
 def utm_of_value(value: str) -> str:
-    """A query's value as a campaign parameter; empty when nothing is left of it, or a placeholder."""
+    """A query's value as a campaign parameter.
+
+    Empty when nothing is left of it, or a placeholder.
+    """
     return _remembered(value) if len(value) <= placeholders.REMEMBERED_LENGTH else _utm(value)
 
 
@@ -100,7 +127,9 @@ _remembered = lru_cache(maxsize=4_096)(_utm)  # a campaign's words come with eac
 
 
 def _query(head: str) -> str:
-    """What stands behind the first `?`, or in a link without one behind the `&` before the first ad parameter."""
+    """What stands behind the first `?`, or in a link without one behind the `&` before the first ad
+    parameter.
+    """
     _, mark, query = head.partition("?")
     if mark:
         return query
@@ -114,7 +143,9 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
         for pair in _SEPARATOR.split(piece):
             name, mark, value = pair.partition("=")
             if not mark and "%3d" in pair.lower():  # the whole query was encoded
-                name, _, value = re.sub("%3d", "=", pair, count=1, flags=re.IGNORECASE).partition("=")
+                name, _, value = re.sub("%3d", "=", pair, count=1, flags=re.IGNORECASE).partition(
+                    "="
+                )
             if "%" in name or "+" in name:
                 name = unquote_plus(name)
             yield name.strip().rpartition("?")[2], value

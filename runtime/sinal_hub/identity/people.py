@@ -1,7 +1,8 @@
 """What describes a person: names, gender, birth date, the tenant's own id.
 
-Meta's page asks for names in lower case without punctuation and, unlike for cities, says nothing of spaces: `Ana Maria`
-stays two words (as Meta's Python SDK has it), `Maria-José` and `O'Brien` become one. Accents stay, composed (NFC).
+Meta's page asks for names in lower case without punctuation and, unlike for cities, says nothing of
+spaces: `Ana Maria` stays two words (as Meta's Python SDK has it), `Maria-José` and `O'Brien` become
+one. Accents stay, composed (NFC).
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from datetime import UTC, date, datetime
 from sinal_hub.identity.text import fold, plain, words
 from sinal_hub.model import placeholders
 
-_FEMALE = "f fem feminino feminina femenino femenina female woman girl mulher mujer moca menina senhora sra mrs ms"
+_FEMALE = (
+    "f fem feminino feminina femenino femenina female woman girl mulher mujer moca menina "
+    "senhora sra mrs ms"
+)
 _MALE = "m masc masculino masculina male man boy homem hombre moco menino senhor sr mr"
 _GENDERS = {word: "f" for word in _FEMALE.split()} | {word: "m" for word in _MALE.split()}
 
@@ -25,7 +29,10 @@ _MONTH_FIRST = {"US"}
 
 
 def name(text: str) -> str | None:
-    """Meta's `fn` and `ln`: lower case, no punctuation, one space between words; None without a letter."""
+    """Meta's `fn` and `ln`: lower case, no punctuation, one space between words.
+
+    None without a letter.
+    """
     if placeholders.is_nobody(text):
         return None
     found = placeholders.without_program_words(words(text, numbers=True))
@@ -46,14 +53,19 @@ def gender(text: str) -> str | None:
 
 
 def birth_date(text: str, country: str) -> str | None:
-    """`YYYYMMDD` from 1900 to today; day first, but month first for the US and where only that reading is a date."""
+    """`YYYYMMDD` from 1900 to today.
+
+    Day first, but month first for the US and where only that reading is a date.
+    """
     text = plain(text)
     if found := _YEAR_FIRST.fullmatch(text):
         return _date(found[1], found[3], found[4])
     if found := _YEAR_LAST.fullmatch(text):
         return _year_last(found[1], found[3], found[4], country)
     if _EIGHT_DIGITS.fullmatch(text):
-        return _date(text[:4], text[4:6], text[6:]) or _year_last(text[:2], text[2:4], text[4:], country)
+        return _date(text[:4], text[4:6], text[6:]) or _year_last(
+            text[:2], text[2:4], text[4:], country
+        )
     return None
 
 
@@ -73,5 +85,8 @@ def _date(year: str, month: str, day: str) -> str | None:
 
 
 def external_id(text: str) -> str | None:
-    """The tenant's own id in lower case, as Meta's libraries hash it on the other channels; None for a placeholder."""
+    """The tenant's own id in lower case, as Meta's libraries hash it on the other channels.
+
+    None for a placeholder.
+    """
     return None if placeholders.is_no_id(text) else text.lower() or None

@@ -1,9 +1,10 @@
-"""Phone numbers as digits with country code, from every way Brazilians write and gateways mangle them.
+"""Phone numbers as digits with country code, from every way Brazilians write and gateways mangle
+them.
 
-Structure is checked, not whether a line exists; but a line of one digit (`11 99999-9999`) is what people type to get
-on, and no number. Numbers of Brazil (+55)
-follow the rules below; others go through the tables of `phonenumbers`. Without a plus the tenant's country decides what
-a number means, so a result is read back unchanged for certain only with a `+` before it.
+Structure is checked, not whether a line exists; but a line of one digit (`11 99999-9999`) is what
+people type to get on, and no number. Numbers of Brazil (+55) follow the rules below; others go
+through the tables of `phonenumbers`. Without a plus the tenant's country decides what a number
+means, so a result is read back unchanged for certain only with a `+` before it.
 """
 
 from __future__ import annotations
@@ -29,14 +30,21 @@ _AREAS = {
     "8": "123456789",
     "9": "123456789",
 }
-_EXTENSION = re.compile(r"(?:;ext=|;|\bramal\b|\bext(?:ension|ensao|ensão)?\b|[#x])[\s.:=]*\d{1,6}\D*$")
+_EXTENSION = re.compile(
+    r"(?:;ext=|;|\bramal\b|\bext(?:ension|ensao|ensão)?\b|[#x])[\s.:=]*\d{1,6}\D*$"
+)
 _SEPARATORS = re.compile(r"[/,;|]|\bou\b|\be\b")
-_LINE = 8  # digits of a line in Brazil, without the ninth before them; elsewhere at least 7 are looked at
-_SHORTEST, _LONGEST = 7, 15  # E.164 allows 15; no country's numbers are shorter than 7 with their code
+# digits of a line in Brazil, without the ninth before them; elsewhere at least 7 are looked at
+_LINE = 8
+# E.164 allows 15; no country's numbers are shorter than 7 with their code
+_SHORTEST, _LONGEST = 7, 15
 
 
 def phone(text: str, country: str) -> str | None:
-    """Meta's `ph` of tidy text: digits with country code, no plus; None for what is not a full number."""
+    """Meta's `ph` of tidy text: digits with country code, no plus.
+
+    None for what is not a full number.
+    """
     text = plain(text)
     if "*" in text:  # a mask: half a number
         return None
@@ -44,12 +52,16 @@ def phone(text: str, country: str) -> str | None:
     if (whole := _one(text, country)) is not None:
         return whole
     parts = _SEPARATORS.split(text)  # "11 99999-8888 / 11 3333-4444": the first that is a number
-    return next((n for part in parts if (n := _one(part, country))), None) if len(parts) > 1 else None
+    return (
+        next((n for part in parts if (n := _one(part, country))), None) if len(parts) > 1 else None
+    )
 
 
 def _one(text: str, country: str) -> str | None:
     found = _number(text, country)
-    if found is None or placeholders.is_no_line(found, line=_LINE if found.startswith(_BRAZIL) else _SHORTEST):
+    if found is None or placeholders.is_no_line(
+        found, line=_LINE if found.startswith(_BRAZIL) else _SHORTEST
+    ):
         return None
     return found
 
@@ -81,11 +93,15 @@ def _international(number: str, country: str) -> str | None:
 
 
 def _abroad(number: str) -> str | None:
-    """Digits without a plus that no rule of the tenant's country fits: only a valid foreign number will do."""
+    """Digits without a plus that no rule of the tenant's country fits: only a valid foreign number
+    will do.
+    """
     if number.startswith(_BRAZIL):
         return _after_country_code(number)
     parsed = _parse("+" + number, None)
-    return _digits_of(parsed) if parsed is not None and phonenumbers.is_valid_number(parsed) else None
+    return (
+        _digits_of(parsed) if parsed is not None and phonenumbers.is_valid_number(parsed) else None
+    )
 
 
 def _national(number: str, country: str) -> str | None:
@@ -102,7 +118,8 @@ def _brazilian(number: str) -> str | None:
     """A number as dialled in Brazil, with or without trunk prefix, or with 55 before it."""
     if number.startswith(_BRAZIL) and len(number) >= 12:
         return _after_country_code(number)
-    # "55 900000000": no mobile number begins with 90, so 55 is the country and the area code is missing.
+    # "55 900000000": no mobile number begins with 90, so 55 is the country and the area code is
+    # missing.
     if number.startswith("5590") and len(number) == 11:
         return None
     return _subscriber(_without_trunk(number))
@@ -110,7 +127,8 @@ def _brazilian(number: str) -> str | None:
 
 def _after_country_code(number: str) -> str | None:
     rest = _without_trunk(number[len(_BRAZIL) :])
-    if rest.startswith(_BRAZIL) and len(rest) in (12, 13):  # the form had put +55 before a number that had it
+    # the form had put +55 before a number that had it
+    if rest.startswith(_BRAZIL) and len(rest) in (12, 13):
         rest = rest[len(_BRAZIL) :]
     return _subscriber(rest)
 
@@ -124,7 +142,10 @@ def _without_trunk(number: str) -> str:
 
 
 def _subscriber(number: str) -> str | None:
-    """55, area code and subscriber of ten or eleven digits; mobile numbers of before 2016 get their ninth digit."""
+    """55, area code and subscriber of ten or eleven digits.
+
+    Mobile numbers of before 2016 get their ninth digit.
+    """
     area, line = number[:2], number[2:]
     if area[1:] not in _AREAS.get(area[:1], ""):
         return None
@@ -145,8 +166,13 @@ def _parse(number: str, country: str | None) -> PhoneNumber | None:
 
 
 def _possible(parsed: PhoneNumber | None, number: str, country: str) -> str | None:
-    """Digits of a number of possible length that no range contains (Meta takes it), if they read back as themselves."""
-    if parsed is None or phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
+    """Digits of a number of possible length that no range contains (Meta takes it), if they read
+    back as themselves.
+    """
+    if (
+        parsed is None
+        or phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE
+    ):
         return None
     found = _digits_of(parsed)
     if len(found) < _SHORTEST:

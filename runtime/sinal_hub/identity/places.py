@@ -1,6 +1,8 @@
-"""City, state, postal code and country as Meta's page asks for them, with Brazil's own forms understood.
+"""City, state, postal code and country as Meta's page asks for them, with Brazil's own forms
+understood.
 
-One place gives one hash whichever way it is written: a CEP with and without its dash, a state by name or by code.
+One place gives one hash whichever way it is written: a CEP with and without its dash, a state by
+name or by code.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def city(text: str, country: str) -> str | None:
 
 
 def state(text: str, country: str) -> str | None:
-    """Meta's `st`: the two-letter code in Brazil and the US, elsewhere the name as lower-case letters only."""
+    """Meta's `st`: the two-letter code in Brazil and the US, elsewhere the name as lower-case
+    letters only.
+    """
     codes = CODES.get(country, {})
     joined = _joined(text)
     if (code := codes.get(fold(joined))) is not None:
@@ -41,7 +45,9 @@ def state(text: str, country: str) -> str | None:
 
 
 def postal_code(text: str, country: str) -> str | None:
-    """Meta's `zp`: 8 digits of a CEP, the first 5 of a US zip, elsewhere letters and digits without space or dash."""
+    """Meta's `zp`: 8 digits of a CEP, the first 5 of a US zip, elsewhere letters and digits without
+    space or dash.
+    """
     text = plain(text)
     number = digits(text)
     if number and placeholders.is_no_code(number):
@@ -58,7 +64,9 @@ def postal_code(text: str, country: str) -> str | None:
 
 
 def country(text: str) -> str | None:
-    """Meta's `country`: ISO 3166-1 alpha-2 in lower case, from a code or a name in Portuguese, English or Spanish."""
+    """Meta's `country`: ISO 3166-1 alpha-2 in lower case, from a code or a name in Portuguese,
+    English or Spanish.
+    """
     return countries.alpha2(text)
 
 
@@ -71,7 +79,9 @@ def _numeric(number: str, size: int, longest: int) -> str | None:
 
 
 def _is_nowhere(text: str, joined: str) -> bool:
-    """Whether a place is a placeholder, as it came or as it would be hashed, or nothing remained of it."""
+    """Whether a place is a placeholder, as it came or as it would be hashed, or nothing remained of
+    it.
+    """
     if not joined or placeholders.is_nobody(text):
         return True
     return joined != text.lower() and placeholders.is_nobody(joined)

@@ -1,7 +1,7 @@
 """Text as people, forms and spreadsheets leave it, cleaned before any field's own rule.
 
-Every rule starts from `tidy` text, so that a byte-order mark, a zero-width space or a decomposed accent never
-changes a hash.
+Every rule starts from `tidy` text, so that a byte-order mark, a zero-width space or a decomposed
+accent never changes a hash.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ _NO_DIGIT = re.compile(r"[^0-9]+")
 
 
 def tidy(text: str) -> str:
-    """Trimmed text in NFC, without invisible characters; runs of any white space become one space."""
+    """Trimmed text in NFC, without invisible characters.
+
+    Runs of any white space become one space.
+    """
     if not (text.isascii() and text.isprintable()):
         text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _DROPPED)
         text = unicodedata.normalize("NFC", text)
@@ -26,7 +29,9 @@ def tidy(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Compatibility forms (full-width letters and digits) as ordinary ones, lower case: for codes, not for names."""
+    """Compatibility forms (full-width letters and digits) as ordinary ones, lower case: for codes,
+    not for names.
+    """
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
 
 
@@ -45,7 +50,9 @@ def digits(text: str) -> str:
 
 
 def words(text: str, *, numbers: bool) -> str:
-    """Lower-case letters with their accents, in words one space apart; punctuation and symbols vanish.
+    """Lower-case letters with their accents, in words one space apart.
+
+    Punctuation and symbols vanish.
 
     Without a letter nothing remains: a dash, a number or an emoji in a name field is not a name.
     """
@@ -58,7 +65,10 @@ def words(text: str, *, numbers: bool) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text is words of ASCII letters, as nearly every name is; there is nothing to clean in such."""
+    """Whether a text is words of ASCII letters, as nearly every name is.
+
+    There is nothing to clean in such.
+    """
     return text.isascii() and text.replace(" ", "").isalpha()
 
 

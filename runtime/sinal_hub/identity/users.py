@@ -1,4 +1,6 @@
-"""A person's clear data, for as long as one call takes, and Meta's hashed customer data made of it."""
+"""A person's clear data, for as long as one call takes, and Meta's hashed customer data made
+of it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class ClearUser:
     phones: tuple[str, ...] = field(default=(), repr=False)
     first_name: str | None = field(default=None, repr=False)
     last_name: str | None = field(default=None, repr=False)
-    full_name: str | None = field(default=None, repr=False)  # used for what first and last name leave open
+    # used for what first and last name leave open
+    full_name: str | None = field(default=None, repr=False)
     city: str | None = field(default=None, repr=False)
     state: str | None = field(default=None, repr=False)
     zip: str | None = field(default=None, repr=False)
@@ -27,7 +30,10 @@ class ClearUser:
 
 
 def hash_user(clear: ClearUser, *, country: str = "BR") -> UserData:
-    """Hashed customer data; the buyer's own country, where known, decides over `country`, the tenant's."""
+    """Hashed customer data.
+
+    The buyer's own country, where known, decides over `country`, the tenant's.
+    """
     region = _region(clear, country)
     lists: dict[str, list[str]] = {}
     for key, value in _values(clear):
@@ -38,7 +44,10 @@ def hash_user(clear: ClearUser, *, country: str = "BR") -> UserData:
 
 
 def normalise_user(clear: ClearUser, *, country: str = "BR") -> dict[str, str]:
-    """Normalised clear values by Meta's key, for a person at a terminal only; several phones are joined by a comma."""
+    """Normalised clear values by Meta's key, for a person at a terminal only.
+
+    Several phones are joined by a comma.
+    """
     region = _region(clear, country)
     found: dict[str, list[str]] = {}
     for key, value in _values(clear):
@@ -69,9 +78,13 @@ def _values(clear: ClearUser) -> list[tuple[str, str]]:
 
 
 def _names(clear: ClearUser) -> tuple[str | None, str | None]:
-    """First and last name; a placeholder in two words (`Não Informado`) is one whether it came whole or in two."""
+    """First and last name.
+
+    A placeholder in two words (`Não Informado`) is one whether it came whole or in two.
+    """
     first, last = (
-        None if name and placeholders.is_nobody(name) else name for name in (clear.first_name, clear.last_name)
+        None if name and placeholders.is_nobody(name) else name
+        for name in (clear.first_name, clear.last_name)
     )
     if clear.full_name and not placeholders.is_nobody(full := tidy(clear.full_name)):
         own_first, own_last = split_name(placeholders.without_program_words(full))

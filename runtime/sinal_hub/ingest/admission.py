@@ -1,7 +1,8 @@
-"""Who is asking: host or path name a tenant, a key names a funnel, a page's origin proves a browser.
+"""Who is asking: host or path name a tenant, a key names a funnel, a page's origin proves a
+browser.
 
-Keys and tokens are looked up by digest in the snapshot, so a look-up tells nothing by its timing. Every way not to be
-known ends in the same words.
+Keys and tokens are looked up by digest in the snapshot, so a look-up tells nothing by its timing.
+Every way not to be known ends in the same words.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class Mount(NamedTuple):
 
 
 def place(snapshot: Snapshot, request: Request, slug: str | None) -> Mount:
-    """The tenant that host or path name; raises Problem 404 for a slug of nobody or of another than the host's."""
+    """The tenant that host or path name.
+
+    Raises Problem 404 for a slug of nobody or of another than the host's.
+    """
     of_host = snapshot.by_host(request.host)
     if slug is None:
         return Mount(of_host, own_host=of_host is not None)
@@ -42,7 +46,12 @@ class Admission:
     """Lets the events of one request through, each to its funnel."""
 
     def __init__(
-        self, *, snapshot: Snapshot, landing_hosts: origins.LandingHosts, request: Request, where: Mount
+        self,
+        *,
+        snapshot: Snapshot,
+        landing_hosts: origins.LandingHosts,
+        request: Request,
+        where: Mount,
     ) -> None:
         self._snapshot = snapshot
         self._hosts = landing_hosts
@@ -62,7 +71,9 @@ class Admission:
         if funnel is None:
             raise problem.invalid([FieldError(field, "is required: the funnel's key")])
         if (caller := self._known.get(funnel)) is None:
-            caller = self._admit_server(funnel, field) if self._server else self._admit_browser(funnel)
+            caller = (
+                self._admit_server(funnel, field) if self._server else self._admit_browser(funnel)
+            )
             self._known[funnel] = caller
         return caller
 
@@ -72,7 +83,11 @@ class Admission:
             return None
         scheme, _, key = header.partition(" ")
         key = key.strip()
-        if scheme.lower() != "bearer" or not key.startswith(SERVER_KEY) or len(key) > MAX_CREDENTIAL:
+        if (
+            scheme.lower() != "bearer"
+            or not key.startswith(SERVER_KEY)
+            or len(key) > MAX_CREDENTIAL
+        ):
             raise problem.unauthorized()
         found = self._snapshot.by_server_key(key)
         if found is None or not self._is_here(found[0]):
@@ -85,7 +100,9 @@ class Admission:
         assert self._server is not None  # noqa: S101 - for the type checker; `admit` asked
         known = self._server.funnel
         if funnel not in (known.name, known.public_key, *known.earlier_public_keys):
-            raise problem.invalid([FieldError(field, "is not the funnel of this server key: give its name or key")])
+            raise problem.invalid(
+                [FieldError(field, "is not the funnel of this server key: give its name or key")]
+            )
         return self._server
 
     def _admit_browser(self, funnel: str) -> Caller:
@@ -103,7 +120,9 @@ class Admission:
 
 
 class AdmissionCache:
-    """Pages that were let in, remembered as long as the plans stand: a visit asks for what the last one asked for."""
+    """Pages that were let in, remembered as long as the plans stand: a visit asks for what the last
+    one asked for.
+    """
 
     MOST = 4_096
     LONGEST = 256  # characters of a Host, and of an Origin
@@ -112,16 +131,32 @@ class AdmissionCache:
         self._of: Snapshot | None = None
         self._callers: dict[tuple[str | None, ...], Caller] = {}
 
-    def find(self, snapshot: Snapshot, request: Request, slug: str | None, funnel: object) -> Caller | None:
-        """The caller, where a page of the same origin came to the same place with the same key and no other proof."""
-        if snapshot is not self._of or not isinstance(funnel, str) or "authorization" in request.headers:
+    def find(
+        self, snapshot: Snapshot, request: Request, slug: str | None, funnel: object
+    ) -> Caller | None:
+        """The caller, where a page of the same origin came to the same place with the same key and
+        no other proof.
+        """
+        if (
+            snapshot is not self._of
+            or not isinstance(funnel, str)
+            or "authorization" in request.headers
+        ):
             return None
-        return self._callers.get((slug, request.headers.get("host"), request.headers.get("origin"), funnel))
+        return self._callers.get(
+            (slug, request.headers.get("host"), request.headers.get("origin"), funnel)
+        )
 
-    def remember(self, snapshot: Snapshot, request: Request, slug: str | None, caller: Caller) -> None:
+    def remember(
+        self, snapshot: Snapshot, request: Request, slug: str | None, caller: Caller
+    ) -> None:
         """Keep what a `Admission` has decided of a page that names its origin."""
         host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
-        if caller.is_server or not 0 < len(origin) <= self.LONGEST or not 0 < len(host) <= self.LONGEST:
+        if (
+            caller.is_server
+            or not 0 < len(origin) <= self.LONGEST
+            or not 0 < len(host) <= self.LONGEST
+        ):
             return
         if snapshot is not self._of or len(self._callers) >= self.MOST:
             self._of, self._callers = snapshot, {}
@@ -129,7 +164,10 @@ class AdmissionCache:
 
 
 def page_host(request: Request) -> str:
-    """The host of the page that sends, by its Origin, else by its Referer; empty when neither tells."""
+    """The host of the page that sends, by its Origin, else by its Referer.
+
+    Empty when neither tells.
+    """
     origin = request.headers.get("origin")
     if origin is not None:
         return origins.host_of_origin(origin)

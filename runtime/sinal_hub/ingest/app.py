@@ -1,7 +1,8 @@
 """The edge as one ASGI application: route, handle, answer, observe.
 
-Raw ASGI without a middleware stack, because this is the path that every visit takes. Whatever happens inside, a request
-gets exactly one answer, and a fault of ours is a 500 problem that says nothing of the request.
+Raw ASGI without a middleware stack, because this is the path that every visit takes. Whatever
+happens inside, a request gets exactly one answer, and a fault of ours is a 500 problem that says
+nothing of the request.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from sinal_hub.intake import ports
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.publisher import EventPublisher
 
-LOOK = b"Webhooks are posted here. Whether the address is right, the answer to the first one says.\n"
+LOOK = (
+    b"Webhooks are posted here. Whether the address is right, the answer to the first one says.\n"
+)
 
 Endpoint = Callable[[Request, routes.Route], Awaitable[Answer]]
 
@@ -59,20 +62,27 @@ class Edge:
         self._observer = observer
         pixel = Pixel(tracking)
         self._tracking = tracking
-        self._late: set[asyncio.Task[None]] = set()  # answers to events that the broker did not confirm
+        # answers to events that the broker did not confirm
+        self._late: set[asyncio.Task[None]] = set()
         self._endpoints: dict[str, Endpoint] = {
             "track": lambda request, route: tracking.one(request, route.slug, KINDS[route.name]),
             "batch": lambda request, route: tracking.batch(request, route.slug),
             "pixel": lambda request, route: pixel.get(request, route.slug),
             "own": lambda request, route: (
-                tracking.batch(request, route.slug) if request.method == "POST" else pixel.get(request, route.slug)
+                tracking.batch(request, route.slug)
+                if request.method == "POST"
+                else pixel.get(request, route.slug)
             ),
-            "webhook": lambda request, route: webhooks.post(request, route.slug, route.name, route.token),
+            "webhook": lambda request, route: webhooks.post(
+                request, route.slug, route.name, route.token
+            ),
             "script": lambda request, route: script.get(request, route.slug),
             "alive": lambda request, _: health.alive(request),
         }
 
-    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send_message: asgi.Send) -> None:
+    async def __call__(
+        self, scope: asgi.Scope, receive: asgi.Receive, send_message: asgi.Send
+    ) -> None:
         if scope["type"] != "http":
             return await _not_http(scope, receive, send_message)
         request = Request(scope, receive)
@@ -87,18 +97,25 @@ class Edge:
         return None
 
     def begin(self, request: Request, reply: Reply) -> bool:
-        """Take a whole tracking request without a task: `reply` is called with its answer when the broker has told.
+        """Take a whole tracking request without a task: `reply` is called with its answer when the
+        broker has told.
 
         False where the request must be taken the usual way; nothing has happened then.
         """
         route = routes.find(request.path)
-        if self._tracer is not None or route is None or route.endpoint not in ("track", "batch", "own"):
+        if (
+            self._tracer is not None
+            or route is None
+            or route.endpoint not in ("track", "batch", "own")
+        ):
             return False
         started = time.perf_counter()
 
         def done(receipt: Receipt) -> None:
             if isinstance(receipt.result, BusError):
-                late = asyncio.get_running_loop().create_task(self._reply_late(request, route, receipt, reply, started))
+                late = asyncio.get_running_loop().create_task(
+                    self._reply_late(request, route, receipt, reply, started)
+                )
                 self._late.add(late)
                 late.add_done_callback(self._late.discard)
             else:
@@ -115,13 +132,17 @@ class Edge:
         answer = await self._guarded(request, route.template, self._tracking.rescue(receipt))
         self._reply(request, route, answer, reply, started)
 
-    def _reply(self, request: Request, route: routes.Route, answer: Answer, reply: Reply, started: float) -> None:
+    def _reply(
+        self, request: Request, route: routes.Route, answer: Answer, reply: Reply, started: float
+    ) -> None:
         extra = self._cors.headers(request, route.slug, status=answer.status)
         reply(answer.status, headers_of(answer, extra), answer.body)
         seconds = time.perf_counter() - started
         self._observer.done(request, template=route.template, status=answer.status, seconds=seconds)
 
-    async def _respond(self, request: Request, route: routes.Route | None, send_message: asgi.Send) -> int:
+    async def _respond(
+        self, request: Request, route: routes.Route | None, send_message: asgi.Send
+    ) -> int:
         """Answer and observe; the answer's status, or 499 where the sender had gone."""
         started = time.perf_counter()
         template = route.template if route else "(none)"
@@ -129,12 +150,20 @@ class Edge:
             answer = await self._guarded(request, template, self._answer(request, route))
         except SenderGone:
             return 499
-        extra = self._cors.headers(request, route.slug, status=answer.status) if route and route.is_tracking else ()
+        extra = (
+            self._cors.headers(request, route.slug, status=answer.status)
+            if route and route.is_tracking
+            else ()
+        )
         await send(answer, request, send_message, extra=extra)
-        self._observer.done(request, template=template, status=answer.status, seconds=time.perf_counter() - started)
+        self._observer.done(
+            request, template=template, status=answer.status, seconds=time.perf_counter() - started
+        )
         return answer.status
 
-    async def _guarded(self, request: Request, template: str, answering: Awaitable[Answer]) -> Answer:
+    async def _guarded(
+        self, request: Request, template: str, answering: Awaitable[Answer]
+    ) -> Answer:
         """The answer, whatever happens inside; raises SenderGone."""
         try:
             return await answering
@@ -144,7 +173,9 @@ class Edge:
             raise
         except Exception as error:
             self._observer.failed(request, template, error)
-            return Answer(500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE)
+            return Answer(
+                500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE
+            )
 
     async def _answer(self, request: Request, route: routes.Route | None) -> Answer:
         if route is None:
@@ -158,7 +189,9 @@ class Edge:
         if route.endpoint == "webhook" and request.method in ("GET", "HEAD"):
             return Answer(200, LOOK, b"text/plain; charset=utf-8", (allow,))
         if request.method != "OPTIONS":
-            raise Problem(405, "This path takes " + ", ".join(sorted(route.methods)) + ".", headers=[allow])
+            raise Problem(
+                405, "This path takes " + ", ".join(sorted(route.methods)) + ".", headers=[allow]
+            )
         if route.is_tracking:
             return await self._cors.preflight(request, route.slug)
         return Answer(204, headers=(allow,))
@@ -179,7 +212,9 @@ def build(
     tally: IntegrationCounters | None = None,
     ack_timeout_s: float | None = None,
 ) -> Edge:
-    """Wire the edge; `gateways` defaults to every registered one, without a `detour` nothing is spooled.
+    """Wire the edge.
+
+    `gateways` defaults to every registered one, without a `detour` nothing is spooled.
 
     With a `beginner`, requests of one event take `Edge.begin`.
     """

@@ -1,8 +1,10 @@
-"""Cookies that the edge sets for a page, because Safari keeps a script's for seven days and a first-party host's whole.
+"""Cookies that the edge sets for a page, because Safari keeps a script's for seven days and a
+first-party host's whole.
 
-Only where the request came to the tenant's own host under the domain of the page's site, only for a visitor who agrees,
-and only what the script would set as well: Meta's `_fbc` and `_fbp` as the event has them, and the script's own
-`_sinal` as the browser sent it. A no ends them. `docs/users/tracker.md` is the contract with the page script.
+Only where the request came to the tenant's own host under the domain of the page's site, only for a
+visitor who agrees, and only what the script would set as well: Meta's `_fbc` and `_fbp` as the
+event has them, and the script's own `_sinal` as the browser sent it. A no ends them.
+`docs/users/tracker.md` is the contract with the page script.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ MAX_AGE_S = 90 * 86_400  # of the script's, and of Meta's
 NAMES = ("_fbc", "_fbp", "_sinal")
 _OURS = re.compile(r"[A-Za-z0-9._~%:|*!=&-]{1,1024}")
 
-# Names under which strangers have their sites; a browser takes no cookie of theirs, and none is offered.
-_SECOND_LEVELS = "com net org gov edu mil co ac or ne go adv art blog eco emp ind inf med mus pro psi"
+# Names under which strangers have their sites; a browser takes no cookie of theirs, and none is
+# offered.
+_SECOND_LEVELS = (
+    "com net org gov edu mil co ac or ne go adv art blog eco emp ind inf med mus pro psi"
+)
 _SECOND_LEVEL = frozenset(_SECOND_LEVELS.split())
 _OF_STRANGERS = frozenset(
     {
@@ -74,16 +79,24 @@ def headers(request: Request, caller: Caller, event: Event) -> tuple[Header, ...
 
 
 def _agrees(caller: Caller, event: Event) -> bool:
-    """Whether cookies may be set: by the visitor's yes, or by a funnel that sets them before an answer."""
+    """Whether cookies may be set: by the visitor's yes, or by a funnel that sets them before an
+    answer.
+    """
     consent = caller.funnel.consent
     if event.consent_ads is not None:
         return event.consent_ads
-    return consent.default == "Granted" and consent.cookies_before_consent and not event.consent_required
+    return (
+        consent.default == "Granted"
+        and consent.cookies_before_consent
+        and not event.consent_required
+    )
 
 
 @lru_cache(maxsize=4_096)  # few hosts and pages make all visits
 def site(host: str, page: str) -> str | None:
-    """The domain that both hosts share and one owner has: `loja.com.br` of `t.loja.com.br` and `www.loja.com.br`."""
+    """The domain that both hosts share and one owner has: `loja.com.br` of `t.loja.com.br` and
+    `www.loja.com.br`.
+    """
     shared: list[str] = []
     for ours, theirs in zip(reversed(host.split(".")), reversed(page.split(".")), strict=False):
         if ours != theirs:

@@ -1,7 +1,9 @@
-"""CORS for tracking: pages on landing hosts may post with cookies and read the answer, others only see refusals.
+"""CORS for tracking: pages on landing hosts may post with cookies and read the answer, others only
+see refusals.
 
-A preflight has no body and thus no funnel: it is answered by the landing hosts of the tenant that host or path name, on
-the bare shared host by those of all. What a page may really write to is decided by the funnel when the event arrives.
+A preflight has no body and thus no funnel: it is answered by the landing hosts of the tenant that
+host or path name, on the bare shared host by those of all. What a page may really write to is
+decided by the funnel when the event arrives.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ class Cors:
         self._hosts = landing_hosts
 
     def headers(self, request: Request, slug: str | None, *, status: int) -> tuple[Header, ...]:
-        """The headers of an answer; without permission only Vary, and who may see that it was refused for good."""
+        """The headers of an answer.
+
+        Without permission only Vary, and who may see that it was refused for good.
+        """
         origin = request.headers.get("origin")
         if origin is None:
             return (VARY,)
@@ -60,11 +65,17 @@ class Cors:
 
 
 def _refused(origin: str) -> tuple[Header, ...]:
-    """Lets any page read a final refusal: a page script that saw a network error instead would repeat it for days.
+    """Lets any page read a final refusal: a page script that saw a network error instead would
+    repeat it for days.
 
-    This tells nobody anything new. A refusal is made of the request alone, in fixed words and names of its own fields,
-    and whoever holds the public key, which stands in every landing page, gets the same from a command line with any
-    Origin he likes. Credentials are not allowed here, so that nothing a browser adds for its visitor (cookies) can be
-    in what a page reads; and a preflight of such a page is still not permitted.
+    This tells nobody anything new. A refusal is made of the request alone, in fixed words and names
+    of its own fields, and whoever holds the public key, which stands in every landing page, gets
+    the same from a command line with any Origin he likes. Credentials are not allowed here, so that
+    nothing a browser adds for its visitor (cookies) can be in what a page reads; and a preflight of
+    such a page is still not permitted.
     """
-    return ((b"access-control-allow-origin", origin.encode("latin-1")), VARY) if may_be_named(origin) else (VARY,)
+    return (
+        ((b"access-control-allow-origin", origin.encode("latin-1")), VARY)
+        if may_be_named(origin)
+        else (VARY,)
+    )

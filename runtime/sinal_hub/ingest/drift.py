@@ -1,7 +1,9 @@
-"""Whether gateways still speak as their adapters expect: new words, new fields, approved sales without what they need.
+"""Whether gateways still speak as their adapters expect: new words, new fields, approved sales
+without what they need.
 
-Drift is counted per gateway (`sinal_gateway_drift_total{gateway,what}`) and said once a process, by name and never by
-value. It changes nothing of what happens to a delivery. A field counts when it is new: it is known from then on.
+Drift is counted per gateway (`sinal_gateway_drift_total{gateway,what}`) and said once a process, by
+name and never by value. It changes nothing of what happens to a delivery. A field counts when it is
+new: it is known from then on.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from sinal_hub.model.sale import Sale
 log = structlog.get_logger(__name__)
 
 MAX_FIELDS = 2_000  # of a form that is looked at
-SHARE = 200  # names that a tenant may teach or have said: one that makes names up fills no memory and silences nobody
+# names that a tenant may teach or have said: one that makes names up fills no memory and silences
+# nobody
+SHARE = 200
 LIKE_JSON = (b"{", b"[")
 # Objects whose names are data: the shop, the buyer or an account chose them.
 _FREE = frozenset({"metadata", "previous_attributes", "custom_fields", "marketplaces"})
@@ -38,7 +42,10 @@ class Drift:
         self._spent: Counter[str] = Counter()  # by tenant
 
     def look(self, gateway: Gateway, raw: bytes, sales: Iterable[Sale], *, tenant: str) -> bool:
-        """Count what is new in a delivery to the tenant that its adapter read; whether anything is."""
+        """Count what is new in a delivery to the tenant that its adapter read.
+
+        Whether anything is.
+        """
         news = 0
         for sale in sales:
             if uses_unknown_word(gateway, sale):
@@ -71,13 +78,20 @@ class Drift:
 
 
 def field_names(raw: bytes) -> set[str]:
-    """Names of the two outer levels of a JSON object or of a form; empty for anything else, as for a form in parts."""
+    """Names of the two outer levels of a JSON object or of a form.
+
+    Empty for anything else, as for a form in parts.
+    """
     body = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not body.startswith(LIKE_JSON):
         return set() if body.startswith(b"--") else _form_names(body)
     try:
         return _json_names(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # what an adapter of its own could yet read
+    except (
+        msgspec.MsgspecError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # what an adapter of its own could yet read
         return set()
 
 
@@ -86,19 +100,30 @@ def _json_names(body: bytes) -> set[str]:
     names = set(outer)
     for name, value in outer.items():
         if name not in _FREE and bytes(value).startswith(b"{"):
-            names |= {f"{name}.{inner}" for inner in msgspec.json.decode(value, type=dict[str, msgspec.Raw])}
+            names |= {
+                f"{name}.{inner}"
+                for inner in msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+            }
     return names
 
 
 def _form_names(raw: bytes) -> set[str]:
     try:
-        return {name for name, _ in parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)}
+        return {
+            name
+            for name, _ in parse_qsl(
+                raw.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS
+            )
+        }
     except ValueError:
         return set()
 
 
 def _missing(gateway: Gateway, sale: Sale) -> list[str]:
-    """What an approved sale lacks of what a Purchase needs; a shop's test button may leave out anything."""
+    """What an approved sale lacks of what a Purchase needs.
+
+    A shop's test button may leave out anything.
+    """
     if sale.status != "approved" or sale.test:
         return []
     customer = sale.customer

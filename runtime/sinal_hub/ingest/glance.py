@@ -1,6 +1,8 @@
-"""Whose a body seems to be, read without reading the rest: what a compressed one comes to costs nobody but its sender.
+"""Whose a body seems to be, read without reading the rest: what a compressed one comes to costs
+nobody but its sender.
 
-A few kilobytes on the wire can be millions of values. They are made once their tenant's limit has let them through.
+A few kilobytes on the wire can be millions of values. They are made once their tenant's limit has
+let them through.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ _NULL = msgspec.Raw(b"null")
 
 
 class Glance(NamedTuple):
-    """The first event's `funnel`, a text or what is neither that nor None; where it stands; what the body weighs."""
+    """The first event's `funnel`, a text or what is neither that nor None.
+
+    Where it stands; what the body weighs.
+    """
 
     funnel: object
     path: str
@@ -30,10 +35,15 @@ class _Object(msgspec.Struct, gc=False):
 
 
 def glance(data: bytes, *, batch: bool) -> Glance:
-    """The first event's funnel; raises Problem 400 without any event, or with more of anything than events have."""
+    """The first event's funnel.
+
+    Raises Problem 400 without any event, or with more of anything than events have.
+    """
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
     if values > MAX_VALUES:
-        raise invalid([FieldError("(body)", f"has more than {MAX_VALUES} values: send fewer events at once")])
+        raise invalid(
+            [FieldError("(body)", f"has more than {MAX_VALUES} values: send fewer events at once")]
+        )
     weight = max(len(data), values * VALUE_BYTES)
     whole = _object(data)
     if not batch:

@@ -1,4 +1,7 @@
-"""What the edge says of itself. Its own listener tells that it lives; the rest is for probes and scrapers alone."""
+"""What the edge says of itself.
+
+Its own listener tells that it lives; the rest is for probes and scrapers alone.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The field names that captured deliveries of a gateway have, on the two outer levels; a dot separates them.
+"""The field names that captured deliveries of a gateway have, on the two outer levels.
 
-What is not here is news: `drift` says so once and learns it. Names, never values. Only gateways of which many
-deliveries were captured are here; of another, what a process sees first counts as known.
+A dot separates them.
+
+What is not here is news: `drift` says so once and learns it. Names, never values. Only gateways of
+which many deliveries were captured are here; of another, what a process sees first counts as known.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a request leaves behind: a counter, a duration, a log line. None of them holds a path, a token or a person."""
+"""What a request leaves behind: a counter, a duration, a log line.
+
+None of them holds a path, a token or a person.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,15 @@ class Observer:
 
     def __init__(self, tally: IntegrationCounters | None = None) -> None:
         self._tally = tally
-        self._log = structlog.get_logger(__name__).bind()  # bound once: a lazy logger is assembled again at every call
+        # bound once: a lazy logger is assembled again at every call
+        self._log = structlog.get_logger(__name__).bind()
         self._told: dict[tuple[str, str, str], float] = {}
         self._counters: dict[tuple[str, str, int], Counter] = {}
 
     def understood(self, tenant: str, found: Understood) -> None:
-        """Of tracking events: fields that nothing reads, fields that could not be used, those of programs."""
+        """Of tracking events: fields that nothing reads, fields that could not be used, those of
+        programs.
+        """
         if found.unknown:
             metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(found.unknown)
         if found.warnings:
@@ -43,13 +49,21 @@ class Observer:
                 metrics.INGEST_CRAWLERS.labels(tenant).inc()
 
     def done(self, request: Request, *, template: str, status: int, seconds: float) -> None:
-        """One request was answered. Its log line is debug: metrics count requests, faults have lines of their own."""
+        """One request was answered.
+
+        Its log line is debug: metrics count requests, faults have lines of their own.
+        """
         self._counter(request.tenant, request.source, status).inc()
         if (
             200 <= status < 300 and request.source != "none" and not template.endswith("/s.js")
         ):  # probes store nothing either
             metrics.INGEST_SECONDS.observe(seconds)
-        if status == UNAUTHORIZED and request.source == "webhook" and request.integration and self._tally is not None:
+        if (
+            status == UNAUTHORIZED
+            and request.source == "webhook"
+            and request.integration
+            and self._tally is not None
+        ):
             self._tally.rejected(request.tenant, request.integration)
         if request.earlier is not None and status < 300:
             self._earlier(request.tenant, *request.earlier)
@@ -81,13 +95,19 @@ class Observer:
     def _counter(self, tenant: str, source: str, status: int) -> Counter:
         key = (tenant, source, status)
         if (counter := self._counters.get(key)) is None:
-            counter = self._counters[key] = metrics.INGEST_REQUESTS.labels(tenant, source, str(status))
+            counter = self._counters[key] = metrics.INGEST_REQUESTS.labels(
+                tenant, source, str(status)
+            )
         return counter
 
     def failed(self, request: Request, template: str, error: BaseException) -> None:
         """A fault of ours: where it happened, not with which values."""
         self._log.error(
-            "ingest.fault", route=template, tenant=request.tenant or None, error=type(error).__name__, at=_where(error)
+            "ingest.fault",
+            route=template,
+            tenant=request.tenant or None,
+            error=type(error).__name__,
+            at=_where(error),
         )
 
 

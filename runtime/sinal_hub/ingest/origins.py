@@ -1,7 +1,7 @@
 """Which pages may post: landing hosts of funnels against the browser's Origin or Referer.
 
-`*.example.com` stands for every name below example.com, not for example.com itself. Ports and schemes are not compared:
-a landing host is declared as a name.
+`*.example.com` stands for every name below example.com, not for example.com itself. Ports and
+schemes are not compared: a landing host is declared as a name.
 """
 
 from __future__ import annotations
@@ -52,24 +52,35 @@ class LandingHosts:
 
     def of_all(self, snapshot: Snapshot) -> HostSet:
         """Every landing host there is, for requests that name no tenant before their body."""
-        return self._cached(snapshot, ("", ""), lambda: [f for t in snapshot.tenants.values() for f in t.funnels])
+        return self._cached(
+            snapshot, ("", ""), lambda: [f for t in snapshot.tenants.values() for f in t.funnels]
+        )
 
-    def _cached(self, snapshot: Snapshot, key: tuple[str, str], funnels: Callable[[], Iterable[FunnelPlan]]) -> HostSet:
+    def _cached(
+        self, snapshot: Snapshot, key: tuple[str, str], funnels: Callable[[], Iterable[FunnelPlan]]
+    ) -> HostSet:
         if snapshot is not self._of:
             self._of, self._sets = snapshot, {}
         if (found := self._sets.get(key)) is None:
-            found = self._sets[key] = HostSet(host for funnel in funnels() for host in funnel.landing_hosts)
+            found = self._sets[key] = HostSet(
+                host for funnel in funnels() for host in funnel.landing_hosts
+            )
         return found
 
 
 def host_of_origin(origin: str) -> str:
-    """The lower-case host name of an Origin header; empty for `null`, other schemes and what is not an origin."""
+    """The lower-case host name of an Origin header.
+
+    Empty for `null`, other schemes and what is not an origin.
+    """
     found = _ORIGIN.fullmatch(origin)
     return found["host"].lower().rstrip(".") if found else ""
 
 
 def may_be_named(origin: str) -> bool:
-    """Whether it has the form of a page's Origin, `null` too, so that an answer's header may repeat it."""
+    """Whether it has the form of a page's Origin, `null` too, so that an answer's header may repeat
+    it.
+    """
     return origin == "null" or bool(host_of_origin(origin))
 
 
@@ -80,7 +91,8 @@ def host_of_url(address: str) -> str:
         host = parts.hostname
     except ValueError:
         return ""
-    # RFC 9110, 10.1.3: a Referer has no user; browsers take a backslash for a slash, so the host would be another
+    # RFC 9110, 10.1.3: a Referer has no user; browsers take a backslash for a slash, so the host
+    # would be another
     if not host or "@" in parts.netloc or parts.scheme not in ("http", "https"):
         return ""
     return host.rstrip(".")

@@ -1,6 +1,8 @@
-"""`GET /api/v1/track/p.gif`: a tracking event for places where only an image can be loaded (AMP, e-mail, no script).
+"""`GET /api/v1/track/p.gif`: a tracking event for places where only an image can be loaded (AMP,
+e-mail, no script).
 
-The body is always the same transparent pixel; whether the event was accepted is told by the status alone.
+The body is always the same transparent pixel; whether the event was accepted is told by the status
+alone.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class Pixel:
         self._tracking = tracking
 
     async def get(self, request: Request, slug: str | None) -> Answer:
-        """Accept the event and answer the pixel; a Problem becomes its status with the pixel as body.
+        """Accept the event and answer the pixel.
+
+        A Problem becomes its status with the pixel as body.
 
         HEAD accepts nothing: it is a look, not a visit.
         """
@@ -42,7 +46,10 @@ class Pixel:
 
 
 def entry(query: dict[str, str]) -> Entry:
-    """The event in the query: `e` (or `event`) is its type, by default `pageview`; the rest as in JSON bodies."""
+    """The event in the query: `e` (or `event`) is its type, by default `pageview`.
+
+    The rest as in JSON bodies.
+    """
     fields: dict[str, object] = {}
     utm: dict[str, object] = {}
     for name, value in query.items():

@@ -1,6 +1,8 @@
-"""Why a gateway's delivery was refused, and whose it seems to be: what people are told of it, never what was in it.
+"""Why a gateway's delivery was refused, and whose it seems to be: what people are told of it, never
+what was in it.
 
-The sender's address is kept as its network only. Mostly it is a gateway's server; it may be anybody's.
+The sender's address is kept as its network only. Mostly it is a gateway's server; it may be
+anybody's.
 """
 
 from __future__ import annotations
@@ -58,7 +60,10 @@ class Proof:
 
     @property
     def missing(self) -> str:
-        """The first name that was looked for in vain; of the query only where the check asks for no header at all."""
+        """The first name that was looked for in vain.
+
+        Of the query only where the check asks for no header at all.
+        """
         if self.headers.absent:
             return self.headers.absent[0]
         return self.query.absent[0] if self.query.absent else ""
@@ -84,7 +89,9 @@ def judge(
         else:
             missing = proof.missing if proof is not None else ""
             reason = "proof_missing" if missing else "proof_wrong"
-    address = client_ip.client_ip(request.peer, request.headers.get("x-forwarded-for"), trusted_proxies=trusted_proxies)
+    address = client_ip.client_ip(
+        request.peer, request.headers.get("x-forwarded-for"), trusted_proxies=trusted_proxies
+    )
     return Refusal(
         reason=reason,
         tenant=tenant.slug if tenant else "",

@@ -1,4 +1,6 @@
-"""The edge's routes: a path becomes an endpoint, the words in it, and the template that logs may show."""
+"""The edge's routes: a path becomes an endpoint, the words in it, and the template that logs may
+show.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ def _api(parts: list[str]) -> Route | None:
             return Route("track", _POST, f"/api/v1/track/{kind}", name=kind)
         case ["", "api", "v1", "webhooks", gateway] if _WORD.fullmatch(gateway):
             return Route("webhook", _POST, "/api/v1/webhooks/{gateway}", name=gateway.lower())
-        case ["", "api", "v1", "webhooks", gateway, token] if _WORD.fullmatch(gateway) and token.strip() == token != "":
+        case ["", "api", "v1", "webhooks", gateway, token] if (
+            _WORD.fullmatch(gateway) and token.strip() == token != ""
+        ):
             template = "/api/v1/webhooks/{gateway}/{token}"
             return Route("webhook", _POST, template, name=gateway.lower(), token=token)
     return _own(parts[2:]) if len(parts) > 1 and parts[0] == "" and is_own_path(parts[1]) else None

@@ -2,9 +2,10 @@
 
 `&part=2` is what few pages need of it, the same for all funnels: the script asks for that itself.
 
-The script is built from `tracker/` and lies beside this module, so production needs no Node. A funnel's copy is
-rendered and compressed once and kept until its configuration changes. Whoever asks for a funnel that is not here gets a
-comment that says so in the browser's network panel, and never a script.
+The script is built from `tracker/` and lies beside this module, so production needs no Node. A
+funnel's copy is rendered and compressed once and kept until its configuration changes. Whoever asks
+for a funnel that is not here gets a comment that says so in the browser's network panel, and never
+a script.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from sinal_hub.intake.ports import Plans
 MEDIA_TYPE = b"text/javascript; charset=utf-8"
 PLACE = b"SINAL_CONFIG"  # stands once in the script, as a name that nothing defines
 MAX_AGE_S = 300
-_HOST = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,252}(?::[0-9]{1,5})?|\[[0-9a-f:]{2,39}\](?::[0-9]{1,5})?")
+_HOST = re.compile(
+    r"[a-z0-9_-][a-z0-9_.-]{0,252}(?::[0-9]{1,5})?|\[[0-9a-f:]{2,39}\](?::[0-9]{1,5})?"
+)
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
 MAX_KEPT = 4_096  # rendered copies, about 20 KB each
 
@@ -50,7 +53,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     consent: bool
     early: bool
     hosts: tuple[str, ...]
-    base: str = ""  # scheme and host of the edge, `//host` where the page's scheme is meant; empty: those of the script
+    # scheme and host of the edge, `//host` where the page's scheme is meant; empty: those of the
+    # script
+    base: str = ""
 
     def told(self) -> tuple[object, ...]:
         """As the script reads it; the order is that of `tracker/src/config.ts`."""
@@ -62,7 +67,9 @@ class Rendered:
     """One funnel's copy of the script, or without a configuration what is the same for all."""
 
     def __init__(self, program: bytes, config: Config | None) -> None:
-        self.body = program.replace(PLACE, msgspec.json.encode(config.told())) if config else program
+        self.body = (
+            program.replace(PLACE, msgspec.json.encode(config.told())) if config else program
+        )
         # Weak: the compressed and the plain form are the same script.
         self.etag = b'W/"' + hashlib.sha256(self.body).hexdigest()[:32].encode() + b'"'
 
@@ -83,17 +90,27 @@ class Script:
         self._rendered: dict[Config, Rendered] = {}
 
     async def get(self, request: Request, slug: str | None) -> Answer:
-        """The script of the funnel `f`; 304 for a copy the browser still has, 404 with a comment for nobody's key."""
+        """The script of the funnel `f`.
+
+        304 for a copy the browser still has, 404 with a comment for nobody's key.
+        """
         found = self._find(request, slug)
         if found is None:
             return Answer(404, _NOT_FOUND, MEDIA_TYPE, ((b"cache-control", b"no-store"), *_OPEN))
         request.tenant, request.source = found.tenant, "browser"
         rendered = self._second if request.query.get("part") == "2" else self._render(found)
-        headers = ((b"etag", rendered.etag), self._keep(request), (b"vary", b"Accept-Encoding"), *_OPEN)
+        headers = (
+            (b"etag", rendered.etag),
+            self._keep(request),
+            (b"vary", b"Accept-Encoding"),
+            *_OPEN,
+        )
         if _is_among(rendered.etag, request.headers.get("if-none-match", "")):
             return Answer(304, headers=headers)
         if _takes_gzip(request.headers.get("accept-encoding", "")):
-            return Answer(200, rendered.compressed, MEDIA_TYPE, ((b"content-encoding", b"gzip"), *headers))
+            return Answer(
+                200, rendered.compressed, MEDIA_TYPE, ((b"content-encoding", b"gzip"), *headers)
+            )
         return Answer(200, rendered.body, MEDIA_TYPE, headers)
 
     def _find(self, request: Request, slug: str | None) -> Config | None:
@@ -125,7 +142,12 @@ class Script:
 
 
 def configure(
-    tenant: TenantPlan, funnel: FunnelPlan, *, own_host: bool, country: str | None = None, base: str = ""
+    tenant: TenantPlan,
+    funnel: FunnelPlan,
+    *,
+    own_host: bool,
+    country: str | None = None,
+    base: str = "",
 ) -> Config:
     """What the funnel's plan says to its script, for a visitor of this country (None: unknown)."""
     asks = country is not None and country in funnel.consent.required_in
@@ -141,9 +163,11 @@ def configure(
 
 
 def base_of(request: Request, *, trusted_proxies: int) -> str:
-    """Where the script came from: caching plugins serve it from elsewhere, where nobody takes its events.
+    """Where the script came from: caching plugins serve it from elsewhere, where nobody takes its
+    events.
 
-    Without a scheme unless that is sure: a page over HTTPS may not post to `http:`, but to this very machine.
+    Without a scheme unless that is sure: a page over HTTPS may not post to `http:`, but to this
+    very machine.
     """
     host = request.headers.get("host", "").lower()
     if not _HOST.fullmatch(host):
@@ -156,7 +180,9 @@ def base_of(request: Request, *, trusted_proxies: int) -> str:
 def _is_among(etag: bytes, listed: str) -> bool:
     """If-None-Match, compared weakly (RFC 9110, 13.1.2)."""
     opaque = etag.decode().removeprefix("W/")
-    return listed.strip() == "*" or opaque in (tag.strip().removeprefix("W/") for tag in listed.split(","))
+    return listed.strip() == "*" or opaque in (
+        tag.strip().removeprefix("W/") for tag in listed.split(",")
+    )
 
 
 def _takes_gzip(accepted: str) -> bool:

@@ -37,17 +37,23 @@ class IngestServer:
         ack_timeout_s: float | None = None,
         grace_s: int = GRACE_S,
     ) -> None:
-        """Senders wait `ack_timeout_s` for the broker (None: the outlet's own), a stop `grace_s` for requests."""
+        """Senders wait `ack_timeout_s` for the broker (None: the outlet's own), a stop `grace_s`
+        for requests.
+        """
         self._limiter = limiter.connect(settings.redis, clock=time)
         self._drain_s = settings.drain_s
-        self._tally = IntegrationCounters(worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+        self._tally = IntegrationCounters(
+            worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        )
         bucket = QuarantineBucket(bus)
         self.detour = _detour(settings, bus, plans, bucket)
         self._edge = app.build(
             bus=bus,
             plans=plans,
             limiter=self._limiter,
-            quarantine=SealedQuarantine(bucket=bucket, keyring=keyring, detour=self.detour, tally=self._tally),
+            quarantine=SealedQuarantine(
+                bucket=bucket, keyring=keyring, detour=self.detour, tally=self._tally
+            ),
             settings=settings,
             detour=self.detour,
             beginner=bus,
@@ -55,7 +61,9 @@ class IngestServer:
             tally=self._tally,
             ack_timeout_s=ack_timeout_s,
         )
-        self._server = HttpServer(self._edge, host=settings.host, port=settings.port, grace_s=grace_s)
+        self._server = HttpServer(
+            self._edge, host=settings.host, port=settings.port, grace_s=grace_s
+        )
 
     @property
     def url(self) -> str:
@@ -83,7 +91,9 @@ class IngestServer:
         await self._server.start()
 
     async def stop(self) -> None:
-        """Turn unready, take no new connection, finish requests under way within the server's grace."""
+        """Turn unready, take no new connection, finish requests under way within the server's
+        grace.
+        """
         self._edge.health.drain()
         await asyncio.sleep(self._drain_s)
         await self._server.stop()
@@ -92,14 +102,18 @@ class IngestServer:
         await self._limiter.close()
 
 
-def _detour(settings: Settings, bus: Bus, plans: ports.Plans, bucket: QuarantineBucket) -> Detour | None:
+def _detour(
+    settings: Settings, bus: Bus, plans: ports.Plans, bucket: QuarantineBucket
+) -> Detour | None:
     if settings.spool_dir is None:
         return None
 
     async def publish(entry: Entry, *, timeout_s: float) -> Published:
         if entry.subject.startswith(bucket.PREFIX):
             return await bucket.write(entry.subject, entry.body, timeout_s=timeout_s)
-        return await bus.publish(entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s)
+        return await bus.publish(
+            entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s
+        )
 
     def tenant_of(slug: str) -> Owner | None:
         plan = plans.snapshot.tenants.get(slug)

@@ -1,4 +1,6 @@
-"""The edge without sockets: in-memory ports and a client that speaks ASGI, for unit tests of this and other rooms."""
+"""The edge without sockets: in-memory ports and a client that speaks ASGI, for unit tests of this
+and other rooms.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class MemoryBus:
         self.messages: list[tuple[str, str, bytes]] = []  # subject, msg_id, body
         self.provisions: list[str | None] = []
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Ack:
+    async def publish(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0
+    ) -> Ack:
         """Store, unless the tenant's stream has a message of that id."""
         if self.error is not None:
             raise self.error
@@ -42,12 +46,18 @@ class MemoryBus:
             self.messages.append((subject, msg_id, body))
         return Ack(len(self.messages), duplicate)
 
-    async def publish_many(self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0) -> list[Ack | BusError]:
+    async def publish_many(
+        self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0
+    ) -> list[Ack | BusError]:
         """Store each; one result each, in order."""
         results: list[Ack | BusError] = []
         for one in messages:
             try:
-                results.append(await self.publish(one.subject, one.body, msg_id=one.msg_id, timeout_s=timeout_s))
+                results.append(
+                    await self.publish(
+                        one.subject, one.body, msg_id=one.msg_id, timeout_s=timeout_s
+                    )
+                )
             except BusError as error:
                 results.append(error)
         return results
@@ -69,12 +79,20 @@ class MemoryQuarantine:
         self.broken = False
         self.kept: list[dict[str, object]] = []
 
-    async def keep(self, *, tenant: str, integration: str, gateway: str, raw: bytes, reason: str) -> str:
+    async def keep(
+        self, *, tenant: str, integration: str, gateway: str, raw: bytes, reason: str
+    ) -> str:
         """Store one body."""
         if self.broken:
             raise CannotKeep
         self.kept.append(
-            {"tenant": tenant, "integration": integration, "gateway": gateway, "raw": raw, "reason": reason}
+            {
+                "tenant": tenant,
+                "integration": integration,
+                "gateway": gateway,
+                "raw": raw,
+                "reason": reason,
+            }
         )
         return f"kept-{len(self.kept)}"
 
@@ -95,12 +113,16 @@ class Reply(msgspec.Struct, frozen=True):
 class Client:
     """Sends requests to an ASGI application."""
 
-    def __init__(self, app: Asgi, *, host: str = "ingest.example", peer: str | None = "203.0.113.9") -> None:
+    def __init__(
+        self, app: Asgi, *, host: str = "ingest.example", peer: str | None = "203.0.113.9"
+    ) -> None:
         self._app = app
         self._host = host
         self._peer = peer
 
-    async def post(self, path: str, body: object = b"", *, headers: Mapping[str, str] | None = None) -> Reply:
+    async def post(
+        self, path: str, body: object = b"", *, headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """POST bytes as they are, anything else as JSON."""
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
         return await self.send("POST", path, [raw], headers=headers)
@@ -118,7 +140,10 @@ class Client:
         headers: Mapping[str, str] | None = None,
         raw_headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> Reply:
-        """One request, its body in pieces; raises RuntimeError when the application does not answer exactly once."""
+        """One request, its body in pieces.
+
+        Raises RuntimeError when the application does not answer exactly once.
+        """
         sent: list[MutableMapping[str, Any]] = []
         target, _, query = path.partition("?")
         named = {"host": self._host, **(headers or {})}
@@ -127,7 +152,8 @@ class Client:
             "method": method,
             "path": target,
             "query_string": query.encode(),
-            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in named.items()] + list(raw_headers),
+            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in named.items()]
+            + list(raw_headers),
             "client": (self._peer, 4_711) if self._peer else None,
         }
         body = _messages(chunks)
@@ -141,12 +167,16 @@ class Client:
         await self._app(scope, receive, send)
         if [message["type"] for message in sent] != ["http.response.start", "http.response.body"]:
             raise RuntimeError(f"no single answer: {[message['type'] for message in sent]}")
-        cookies = tuple(value.decode("latin-1") for name, value in sent[0]["headers"] if name == b"set-cookie")
+        cookies = tuple(
+            value.decode("latin-1") for name, value in sent[0]["headers"] if name == b"set-cookie"
+        )
         found = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
         return Reply(sent[0]["status"], found, sent[1]["body"], set_cookies=cookies)
 
 
-async def _messages(chunks: Iterable[bytes] | AsyncIterator[bytes]) -> AsyncIterator[MutableMapping[str, Any]]:
+async def _messages(
+    chunks: Iterable[bytes] | AsyncIterator[bytes],
+) -> AsyncIterator[MutableMapping[str, Any]]:
     if isinstance(chunks, AsyncIterator):
         async for chunk in chunks:
             yield {"type": "http.request", "body": chunk, "more_body": True}

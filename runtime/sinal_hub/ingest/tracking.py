@@ -1,8 +1,9 @@
 """Tracking events: one, a batch, or a beacon. All of a request is accepted or none of it.
 
-The order is that of cost: size, shape, who, rate, fields, broker. What is over the limit costs a look at its sender.
-One bad event refuses its batch and is named, because a sender that is told half of it was taken has no good next step.
-One bad field does not: it is left out, and the answer's `warnings` name it.
+The order is that of cost: size, shape, who, rate, fields, broker. What is over the limit costs a
+look at its sender. One bad event refuses its batch and is named, because a sender that is told half
+of it was taken has no good next step. One bad field does not: it is left out, and the answer's
+`warnings` name it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from sinal_hub.model.events import TRACKING_KINDS, Event, Kind
 MAX_BODY = 256 * 1024
 MAX_INFLATED = 2 * 1024 * 1024  # 500 events of 4 KiB
 MAX_BATCH = 500
-# What compressed bodies may come to, beside the limit of events: a few kilobytes on the wire are megabytes of work.
+# What compressed bodies may come to, beside the limit of events: a few kilobytes on the wire are
+# megabytes of work.
 INFLATED_PER_EVENT = 1024
 MIN_INFLATED_PER_MINUTE = 4 * MAX_INFLATED
 
@@ -95,20 +97,32 @@ class Tracking:
         return await self._accept(request, slug, [Entry(kind, await self._read(request, slug), "")])
 
     async def batch(self, request: Request, slug: str | None) -> Answer:
-        """`POST /api/v1/track/batch`: `{"events": [{"type": …}]}`; a `funnel` beside `events` stands for all."""
-        return await self._accept(request, slug, entries(await self._read(request, slug, batch=True)))
+        """`POST /api/v1/track/batch`: `{"events": [{"type": …}]}`.
+
+        A `funnel` beside `events` stands for all.
+        """
+        return await self._accept(
+            request, slug, entries(await self._read(request, slug, batch=True))
+        )
 
     async def beacon(self, request: Request, slug: str | None, entry: Entry) -> None:
-        """One event out of query parameters; the page that loads it is its URL where it names none. Raises Problem."""
+        """One event out of query parameters; the page that loads it is its URL where it names none.
+
+        Raises Problem.
+        """
         if (page := request.headers.get("referer")) and not entry.source.get("url"):
             entry = entry._replace(source={**entry.source, "url": page[: tracking_schema.MAX_URL]})
         await self._accept(request, slug, [entry])
 
-    def begin(self, request: Request, slug: str | None, kind: Kind | None, done: Callable[[Receipt], None]) -> bool:
-        """Take a whole request with one event (`kind`: its path's, None for a batch) without waiting for anything.
+    def begin(
+        self, request: Request, slug: str | None, kind: Kind | None, done: Callable[[Receipt], None]
+    ) -> bool:
+        """Take a whole request with one event (`kind`: its path's, None for a batch) without
+        waiting for anything.
 
-        `done` is called when the broker has told what became of it. False where the request must be taken by `one` or
-        `batch`: nothing has happened then, and they find out what is wrong with it.
+        `done` is called when the broker has told what became of it. False where the request must be
+        taken by `one` or `batch`: nothing has happened then, and they find out what is wrong with
+        it.
         """
         raw = request.whole_body or b""
         if len(raw) > MAX_BODY or not self._out.is_direct or "content-encoding" in request.headers:
@@ -132,7 +146,11 @@ class Tracking:
         return False
 
     def _begin(
-        self, request: Request, found: list[Entry], callers: list[ports.Caller], done: Callable[[Receipt], None]
+        self,
+        request: Request,
+        found: list[Entry],
+        callers: list[ports.Caller],
+        done: Callable[[Receipt], None],
     ) -> bool:
         """Understand the one event and send it on its way."""
         try:
@@ -142,7 +160,9 @@ class Tracking:
         (event,) = understood.events
         dropped, warnings = understood.dropped[0], understood.warnings
         baked = cookies.headers(request, callers[0], event)
-        if not self._out.begin(event, lambda result: done(Receipt(event, dropped, warnings, baked, result))):
+        if not self._out.begin(
+            event, lambda result: done(Receipt(event, dropped, warnings, baked, result))
+        ):
             return False
         self._observer.understood(event.tenant, understood)
         return True
@@ -150,22 +170,30 @@ class Tracking:
     def accepted(self, receipt: Receipt) -> Answer:
         """The answer to what `begin` took and the broker has."""
         duplicate = not isinstance(receipt.result, BusError) and receipt.result.duplicate
-        return _answer([receipt.event], [duplicate], [receipt.dropped], receipt.warnings, receipt.cookies)
+        return _answer(
+            [receipt.event], [duplicate], [receipt.dropped], receipt.warnings, receipt.cookies
+        )
 
     async def rescue(self, receipt: Receipt) -> Answer:
         """The answer to what `begin` took and the broker has not: spooled, or a Problem."""
         event, error = receipt.event, receipt.result
-        duplicates = await self._stored(self._out.settle([event], [publisher.encode_safe(event)], [error]))
+        duplicates = await self._stored(
+            self._out.settle([event], [publisher.encode_safe(event)], [error])
+        )
         return _answer([event], duplicates, [receipt.dropped], receipt.warnings, receipt.cookies)
 
-    async def _read(self, request: Request, slug: str | None, *, batch: bool = False) -> dict[str, object]:
+    async def _read(
+        self, request: Request, slug: str | None, *, batch: bool = False
+    ) -> dict[str, object]:
         body.check_media_type(request)
         raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
         encoding = request.headers.get("content-encoding", "").strip().lower()
         data = body.inflate(raw, encoding=encoding, limit=MAX_INFLATED)
         if data is not raw:
             seen = glance(data, batch=batch)
-            callers = self._callers(request, slug, [Entry("pageview", {"funnel": seen.funnel}, seen.path)])
+            callers = self._callers(
+                request, slug, [Entry("pageview", {"funnel": seen.funnel}, seen.path)]
+            )
             await self._admit_inflated(callers[0].tenant, seen.weight)
         return body.json_object(text.transcoded(data, request.headers.get("content-type", "")))
 
@@ -184,7 +212,9 @@ class Tracking:
         except publisher.EventTooLarge:
             raise publisher.too_large() from None
 
-    def _understand(self, request: Request, found: list[Entry], callers: list[ports.Caller]) -> Understood:
+    def _understand(
+        self, request: Request, found: list[Entry], callers: list[ports.Caller]
+    ) -> Understood:
         now_ms = int(self._clock.time() * 1000)
         visitor = self._visitor(request) if request.source == "browser" else events_from.NOBODY
         errors: list[FieldError] = []
@@ -195,36 +225,55 @@ class Tracking:
         for entry, caller in zip(found, callers, strict=True):
             fields = Fields(entry.source, path=entry.path, errors=errors, warnings=warnings)
             drafted = tracking_schema.read(
-                fields, now_ms=now_ms, country=caller.tenant.country, believe_client=caller.is_server
+                fields,
+                now_ms=now_ms,
+                country=caller.tenant.country,
+                believe_client=caller.is_server,
             )
             if errors:
                 continue
             unknown += drafted.unknown_fields
             dropped.append(drafted.dropped)
             events.append(
-                events_from.tracking_event(drafted, kind=entry.kind, caller=caller, visitor=visitor, now_ms=now_ms)
+                events_from.tracking_event(
+                    drafted, kind=entry.kind, caller=caller, visitor=visitor, now_ms=now_ms
+                )
             )
         if errors:
             raise problem.invalid(errors)
         return Understood(events, dropped, unknown, warnings)
 
-    def _callers(self, request: Request, slug: str | None, found: list[Entry]) -> list[ports.Caller]:
+    def _callers(
+        self, request: Request, slug: str | None, found: list[Entry]
+    ) -> list[ports.Caller]:
         snapshot = self._plans.snapshot
-        if len(found) == 1 and (known := self._admitted.find(snapshot, request, slug, found[0].source.get("funnel"))):
-            request.source, request.tenant, request.page_admitted = "browser", known.tenant.slug, True
+        if len(found) == 1 and (
+            known := self._admitted.find(snapshot, request, slug, found[0].source.get("funnel"))
+        ):
+            request.source, request.tenant, request.page_admitted = (
+                "browser",
+                known.tenant.slug,
+                True,
+            )
             return [known]
         where = admission.place(snapshot, request, slug)
-        gate = admission.Admission(snapshot=snapshot, landing_hosts=self._hosts, request=request, where=where)
+        gate = admission.Admission(
+            snapshot=snapshot, landing_hosts=self._hosts, request=request, where=where
+        )
         request.source = "server" if gate.is_server else "browser"
         callers: list[ports.Caller] = []
         for entry in found:
             errors: list[FieldError] = []
-            funnel = Fields(entry.source, path=entry.path, errors=errors).text("funnel", admission.MAX_CREDENTIAL)
+            funnel = Fields(entry.source, path=entry.path, errors=errors).text(
+                "funnel", admission.MAX_CREDENTIAL
+            )
             if errors:
                 raise problem.invalid(errors)
             callers.append(gate.admit(funnel, field=entry.path + "funnel"))
             if callers[-1].tenant.slug != callers[0].tenant.slug:
-                raise problem.invalid([FieldError(entry.path + "funnel", "belongs to another tenant than events[0]")])
+                raise problem.invalid(
+                    [FieldError(entry.path + "funnel", "belongs to another tenant than events[0]")]
+                )
         request.tenant = callers[0].tenant.slug
         request.page_admitted = not gate.is_server
         if any(caller.tenant.shuts(caller.funnel) for caller in callers):
@@ -235,7 +284,9 @@ class Tracking:
 
     def _visitor(self, request: Request) -> events_from.Visitor:
         ip = client_ip.client_ip(
-            request.peer, request.headers.get("x-forwarded-for"), trusted_proxies=self._trusted_proxies
+            request.peer,
+            request.headers.get("x-forwarded-for"),
+            trusted_proxies=self._trusted_proxies,
         )
         return events_from.visitor(
             ip=ip,
@@ -245,15 +296,22 @@ class Tracking:
         )
 
     async def _admit_inflated(self, tenant: TenantPlan, size: int) -> None:
-        """Before anything is read of it but its sender; what is refused for its bytes has spent no events."""
+        """Before anything is read of it but its sender.
+
+        What is refused for its bytes has spent no events.
+        """
         most = max(MIN_INFLATED_PER_MINUTE, INFLATED_PER_EVENT * tenant.limits.events_per_minute)
         if wait_s := await self._limiter.take(f"{tenant.slug}:inflated", size, per_minute=most):
-            raise problem.retry(429, "The tenant's limit of compressed bodies per minute is used up.", wait_s)
+            raise problem.retry(
+                429, "The tenant's limit of compressed bodies per minute is used up.", wait_s
+            )
 
     async def _admit_rate(self, tenant: TenantPlan, count: int) -> None:
         """Before anything is done for it."""
         per_minute = tenant.limits.events_per_minute
-        if wait_s := await self._limiter.take(f"{tenant.slug}:events", count, per_minute=per_minute):
+        if wait_s := await self._limiter.take(
+            f"{tenant.slug}:events", count, per_minute=per_minute
+        ):
             raise problem.retry(429, "The tenant's limit of events per minute is used up.", wait_s)
 
 
@@ -263,9 +321,14 @@ def entries(document: dict[str, object]) -> list[Entry]:
     if not isinstance(listed, list) or not listed:
         raise problem.invalid([FieldError("events", "must be a list of 1 to 500 events")])
     if len(listed) > MAX_BATCH:
-        raise problem.invalid([FieldError("events", f"has {len(listed)} entries: at most {MAX_BATCH} fit a batch")])
+        raise problem.invalid(
+            [FieldError("events", f"has {len(listed)} entries: at most {MAX_BATCH} fit a batch")]
+        )
     errors: list[FieldError] = []
-    found = [_entry(item, f"events[{at}]", document.get("funnel"), errors) for at, item in enumerate(listed)]
+    found = [
+        _entry(item, f"events[{at}]", document.get("funnel"), errors)
+        for at, item in enumerate(listed)
+    ]
     if errors:
         raise problem.invalid(errors)
     return [entry for entry in found if entry is not None]
@@ -280,7 +343,9 @@ def _entry(item: object, path: str, funnel: object, errors: list[FieldError]) ->
     if kind is None:
         errors.append(FieldError(f"{path}.type", "must be one of " + ", ".join(TRACKING_KINDS)))
         return None
-    return Entry(kind, item if "funnel" in item or funnel is None else {**item, "funnel": funnel}, f"{path}.")
+    return Entry(
+        kind, item if "funnel" in item or funnel is None else {**item, "funnel": funnel}, f"{path}."
+    )
 
 
 def _answer(

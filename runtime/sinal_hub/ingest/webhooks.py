@@ -1,7 +1,10 @@
-"""Webhooks of payment gateways: who, verify, parse, publish. A sale is money, so the door is as wide as honesty allows.
+"""Webhooks of payment gateways: who, verify, parse, publish.
 
-Every way of not being believed ends in the same answer after the same work. A verified delivery that no adapter
-understands is kept encrypted and answered 2xx: gateways switch off URLs that answer errors.
+A sale is money, so the door is as wide as honesty allows.
+
+Every way of not being believed ends in the same answer after the same work. A verified delivery
+that no adapter understands is kept encrypted and answered 2xx: gateways switch off URLs that answer
+errors.
 """
 
 from __future__ import annotations
@@ -63,7 +66,9 @@ class Webhooks:
         self._drift, self._tally = drift, tally
         self._gateways = gateways
         # Asked once: whether a module fits a protocol is looked for member by member.
-        self._readers = {name: gateway for name, gateway in gateways.items() if isinstance(gateway, ReadsBack)}
+        self._readers = {
+            name: gateway for name, gateway in gateways.items() if isinstance(gateway, ReadsBack)
+        }
         self._out = out
         self._limiter = limiter
         self._quarantine = quarantine
@@ -74,7 +79,9 @@ class Webhooks:
         self._decoy = secrets.token_hex(16)
         self._copies: set[asyncio.Future[str | None]] = set()
 
-    async def post(self, request: Request, slug: str | None, name: str, token: str | None) -> Answer:
+    async def post(
+        self, request: Request, slug: str | None, name: str, token: str | None
+    ) -> Answer:
         """`POST /api/v1/webhooks/<gateway>[/<token>]`; a refusal is noted on the request."""
         request.source = "webhook"
         proof = refusals.Proof(request)
@@ -94,19 +101,31 @@ class Webhooks:
             raise
 
     async def _taken(
-        self, request: Request, slug: str | None, name: str, token: str | None, proof: refusals.Proof
+        self,
+        request: Request,
+        slug: str | None,
+        name: str,
+        token: str | None,
+        proof: refusals.Proof,
     ) -> Answer:
         raw = await body.read(request, limit=MAX_BODY, deadline_s=self._body_timeout_s)
         gateway = self._gateways.get(name)
         if gateway is None and self._is_awaited(name, token):
             raise problem.retry(
-                503, "This edge has no adapter of that gateway: install its package.", 60, reason="no_adapter"
+                503,
+                "This edge has no adapter of that gateway: install its package.",
+                60,
+                reason="no_adapter",
             )
         believed = self._believed(request, slug, gateway, name, token, raw, proof)
         if gateway is None or not believed:
             raise problem.unauthorized()
         shown = believed[0][1]
-        if token is not None and shown.earlier_tokens_sha256 and sha256(token) != shown.token_sha256:
+        if (
+            token is not None
+            and shown.earlier_tokens_sha256
+            and sha256(token) != shown.token_sha256
+        ):
             request.earlier = ("webhook-token", shown.name)
         if all(tenant.refuses(integration) for tenant, integration in believed):
             raise _suspended(request)
@@ -128,7 +147,9 @@ class Webhooks:
         except Exception as error:  # an adapter's fault must not cost the delivery
             self._drift.unreadable(gateway, tenant=believed[0][0].slug)
             log.error("webhook.adapter_fault", gateway=name, error=type(error).__name__)
-            return await self._set_aside(request, believed, name, raw, f"adapter fault: {type(error).__name__}")
+            return await self._set_aside(
+                request, believed, name, raw, f"adapter fault: {type(error).__name__}"
+            )
         if self._drift.look(gateway, raw, sales, tenant=believed[0][0].slug):
             self._count_drift(believed[0])
         return await self._accept(request, believed, name, raw, sales, call)
@@ -143,7 +164,9 @@ class Webhooks:
         raw: bytes,
         proof: refusals.Proof,
     ) -> list[Candidate]:
-        """The integrations that this delivery is from: one by token, or those of the host whose secret it knows."""
+        """The integrations that this delivery is from: one by token, or those of the host whose
+        secret it knows.
+        """
         if gateway is None:
             return []
 
@@ -160,25 +183,39 @@ class Webhooks:
             check(self._decoy_of(gateway))  # an unknown token costs what a bad signature costs
             return []
         self._note(request, candidates)
-        unusable = [i for _, i in candidates if not all(map(i.credentials.get, gateway.SECRET_KEYS))]
+        unusable = [
+            i for _, i in candidates if not all(map(i.credentials.get, gateway.SECRET_KEYS))
+        ]
         if len(unusable) == len(candidates):
             detail = "The integration's credentials are missing: see its status."
             raise problem.retry(503, detail, 60, reason="no_credentials")
         believed = [candidate for candidate in candidates if check(candidate[1].credentials)]
-        return sorted(believed, key=lambda one: one[0].refuses(one[1]))  # what is not understood is kept for the first
+        # what is not understood is kept for the first
+        return sorted(believed, key=lambda one: one[0].refuses(one[1]))
 
     def _is_awaited(self, name: str, token: str | None) -> bool:
-        """Whether the plan has this very URL: then the sender must come again until the package is installed."""
-        found = self._plans.snapshot.by_token(token) if token and len(token) <= admission.MAX_CREDENTIAL else None
+        """Whether the plan has this very URL: then the sender must come again until the package is
+        installed.
+        """
+        found = (
+            self._plans.snapshot.by_token(token)
+            if token and len(token) <= admission.MAX_CREDENTIAL
+            else None
+        )
         return found is not None and found[1].gateway == name
 
     def _candidates(
         self, request: Request, slug: str | None, gateway: Gateway, token: str | None
     ) -> Sequence[Candidate]:
         snapshot = self._plans.snapshot
-        found = snapshot.by_token(token) if token is not None and len(token) <= admission.MAX_CREDENTIAL else None
+        found = (
+            snapshot.by_token(token)
+            if token is not None and len(token) <= admission.MAX_CREDENTIAL
+            else None
+        )
         if found is not None and slug in (None, found[0].slug):
-            return [found]  # a right token is a better proof than the host that a sender was told to call
+            # a right token is a better proof than the host that a sender was told to call
+            return [found]
         where = admission.place(snapshot, request, slug)
         if token is None:
             if where.tenant is None:
@@ -197,7 +234,10 @@ class Webhooks:
             request.integration = candidates[0][1].name
 
     def _call(self, name: str, raw: bytes, request: Request) -> ReadBack | None:
-        """The call to the gateway's API that a notice without a sale needs; it is made later, by the match role."""
+        """The call to the gateway's API that a notice without a sale needs.
+
+        It is made later, by the match role.
+        """
         reader = self._readers.get(name)
         return reader.readback(raw, request.headers, request.appended_query) if reader else None
 
@@ -224,7 +264,8 @@ class Webhooks:
         events: list[Event] = []
         for sale in sales:
             takers = [integration for _, integration in believed if takes(integration, sale)]
-            if len(takers) > 1:  # one secret for several integrations: the delivery does not say whose it is
+            # one secret for several integrations: the delivery does not say whose it is
+            if len(takers) > 1:
                 raise problem.unauthorized(reason="ambiguous")
             if any(believed[0][0].refuses(taker) for taker in takers):
                 raise _suspended(request)
@@ -244,26 +285,44 @@ class Webhooks:
         try:
             duplicates = await self._out.put(events)
         except publisher.EventTooLarge:
-            return await self._set_aside(request, believed, gateway, raw, "a sale is larger than the broker takes")
+            return await self._set_aside(
+                request, believed, gateway, raw, "a sale is larger than the broker takes"
+            )
         answer: dict[str, object] = {"events": list(map(_receipt, events, duplicates))}
-        if not all(duplicates) and (copy := await self._keep_copy(request, believed, gateway, raw, sales)):
+        if not all(duplicates) and (
+            copy := await self._keep_copy(request, believed, gateway, raw, sales)
+        ):
             answer["kept"] = copy  # to be read again when its word is known
         if skipped := len(sales) - len(events):
             answer["skipped"] = skipped  # of products that no integration asked for
         return self._taken_by(gateway, answer)
 
     def _taken_by(self, gateway: str, answer: dict[str, object]) -> Answer:
-        """What the gateway is told of a delivery that was stored, in the status that it wants to hear."""
+        """What the gateway is told of a delivery that was stored, in the status that it wants to
+        hear.
+        """
         return json_answer(answers.accepted(self._gateways[gateway]), answer)
 
     async def _keep_copy(
-        self, request: Request, believed: list[Candidate], gateway: str, raw: bytes, sales: list[Sale]
+        self,
+        request: Request,
+        believed: list[Candidate],
+        gateway: str,
+        raw: bytes,
+        sales: list[Sale],
     ) -> str | None:
-        """The copy's id. It may take no time from the answer: a sender that waits in vain counts a failure."""
+        """The copy's id.
+
+        It may take no time from the answer: a sender that waits in vain counts a failure.
+        """
         integration = request.integration or believed[0][1].name
         keeping = asyncio.ensure_future(
             self._new_words.keep(
-                self._gateways[gateway], sales, tenant=request.tenant, integration=integration, raw=raw
+                self._gateways[gateway],
+                sales,
+                tenant=request.tenant,
+                integration=integration,
+                raw=raw,
             )
         )
         self._copies.add(keeping)
@@ -280,11 +339,19 @@ class Webhooks:
             raise problem.retry(429, "Too many deliveries that are not understood.", wait_s)
         try:
             kept = await self._quarantine.keep(
-                tenant=request.tenant, integration=believed[0][1].name, gateway=gateway, raw=raw, reason=reason
+                tenant=request.tenant,
+                integration=believed[0][1].name,
+                gateway=gateway,
+                raw=raw,
+                reason=reason,
             )
         except quarantine.CannotKeep:
-            raise problem.retry(503, "The delivery is not understood and could not be kept.", 30) from None
-        log.warning("webhook.quarantined", gateway=gateway, tenant=request.tenant, id=kept, reason=reason)
+            raise problem.retry(
+                503, "The delivery is not understood and could not be kept.", 30
+            ) from None
+        log.warning(
+            "webhook.quarantined", gateway=gateway, tenant=request.tenant, id=kept, reason=reason
+        )
         return self._taken_by(gateway, {"events": [], "quarantined": True, "id": kept})
 
 
@@ -294,7 +361,11 @@ def _suspended(request: Request) -> problem.Problem:
 
 
 def _verify(
-    gateway: Gateway, raw: bytes, headers: Mapping[str, str], query: Mapping[str, str], secret: Mapping[str, str]
+    gateway: Gateway,
+    raw: bytes,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    secret: Mapping[str, str],
 ) -> bool:
     try:
         return gateway.verify(raw, headers, query, secret)

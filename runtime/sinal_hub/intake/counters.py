@@ -1,8 +1,9 @@
-"""What gateways send that no event comes of: counted here by integration and hour, told to housekeeping now and then;
-and what waits on this process's disk.
+"""What gateways send that no event comes of: counted here by integration and hour, told to
+housekeeping now and then; and what waits on this process's disk.
 
-Each telling says what this process has counted in the hour so far, so that one that is lost, or told twice, spoils
-nothing. Counting costs a request nothing; memory is bounded by the integrations that there are.
+Each telling says what this process has counted in the hour so far, so that one that is lost, or
+told twice, spoils nothing. Counting costs a request nothing; memory is bounded by the integrations
+that there are.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ class IntegrationCounters:
         self._spool: Spooled | None = None  # as it was told last
 
     def refused(self, refusal: Refusal) -> None:
-        """A delivery was refused; of one that failed its integration's check the integration counts it as well."""
+        """A delivery was refused.
+
+        Of one that failed its integration's check the integration counts it as well.
+        """
         self._refusing.note(refusal)
 
     def rejected(self, tenant: str, integration: str) -> None:
@@ -60,18 +64,25 @@ class IntegrationCounters:
         self._counts[key] = msgspec.structs.replace(tally, drift=tally.drift + 1, last_at=now)
 
     async def tell(self, bus: Caller, spool: State | None = None) -> None:
-        """Tell what was counted since the last time, and how the disk stands; what nobody takes is told again."""
+        """Tell what was counted since the last time, and how the disk stands.
+
+        What nobody takes is told again.
+        """
         waits = self._waits(spool)
         is_news = waits is not None and (waits.records > 0 or waits != self._spool)
         while self._untold or is_news or self._refusing.untold(1):
             keys, refused = sorted(self._untold)[:MOST], self._refusing.untold(MOST)
             told = [self._counts[key] for key in keys]
             try:
-                await bus.call(TALLY_SUBJECT, encode(Tallies(tallies=told, refused=refused, spool=waits)))
+                await bus.call(
+                    TALLY_SUBJECT, encode(Tallies(tallies=told, refused=refused, spool=waits))
+                )
             except BusError as error:
                 log.debug("ingest.tallies_wait", error=type(error).__name__)
                 return
-            self._untold -= {key for key, tally in zip(keys, told, strict=True) if self._counts[key] is tally}
+            self._untold -= {
+                key for key, tally in zip(keys, told, strict=True) if self._counts[key] is tally
+            }
             self._refusing.told(refused)
             self._spool, is_news = waits, False
         self._forget()
@@ -82,7 +93,9 @@ class IntegrationCounters:
         if spool is None or (not spool.records and self._spool is None):
             return None
         oldest = int(self._clock.time() - spool.oldest_s) if spool.records else None
-        return Spooled(worker=self._worker, records=spool.records, bytes=spool.bytes, oldest_at=oldest)
+        return Spooled(
+            worker=self._worker, records=spool.records, bytes=spool.bytes, oldest_at=oldest
+        )
 
     def _of(self, tenant: str, integration: str) -> tuple[Key, Tally]:
         hour = int(self._clock.time()) // HOUR_S * HOUR_S
@@ -94,4 +107,8 @@ class IntegrationCounters:
     def _forget(self) -> None:
         """Of hours that are over, and told."""
         now = int(self._clock.time()) // HOUR_S * HOUR_S
-        self._counts = {key: tally for key, tally in self._counts.items() if key[2] >= now or key in self._untold}
+        self._counts = {
+            key: tally
+            for key, tally in self._counts.items()
+            if key[2] >= now or key in self._untold
+        }

@@ -1,8 +1,8 @@
 """From what a sender said to the bus's `Event`: identity, key, times, click.
 
-A key is the sender's own where there is one, so that a repeat is known as such; else it is random. Everything that
-the edge adds to an event with a key of its own is derived from that key: the answer to a repeat is the answer to the
-first.
+A key is the sender's own where there is one, so that a repeat is known as such; else it is random.
+Everything that the edge adds to an event with a key of its own is derived from that key: the answer
+to a repeat is the answer to the first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Visitor(msgspec.Struct, kw_only=True, frozen=True):
 NOBODY = Visitor()  # a server's own address says nothing of the visitor
 
 
-def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor, now_ms: int) -> Event:
+def tracking_event(
+    draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor, now_ms: int
+) -> Event:
     """One tracking event as a fact."""
     tenant, funnel, said = caller.tenant.slug, caller.funnel.name, draft.said
     event_id, fbclid = said.get("event_id"), said.get("fbclid")
@@ -49,13 +51,16 @@ def tracking_event(draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor
     own = {
         "occurred_at": occurred_at,
         "event_id": event_id or row_id,
-        "click_id": said.get("click_id") or (_new_id("click", row_id, natural) if wants_click else None),
+        "click_id": said.get("click_id")
+        or (_new_id("click", row_id, natural) if wants_click else None),
         "session_id": said.get("session_id") or _new_id("session", row_id, natural),
-        "fbc": _in_time(said.get("fbc"), now_ms) or _fbc(fbclid, _in_time(visitor.fbc, now_ms), occurred_at),
+        "fbc": _in_time(said.get("fbc"), now_ms)
+        or _fbc(fbclid, _in_time(visitor.fbc, now_ms), occurred_at),
         "fbp": said.get("fbp") or visitor.fbp,
         "ip": said.get("ip") or visitor.ip,
         "user_agent": user_agent,
-        "consent_required": visitor.country is not None and visitor.country in caller.funnel.consent.required_in,
+        "consent_required": visitor.country is not None
+        and visitor.country in caller.funnel.consent.required_in,
         "crawler": is_crawler(user_agent),
     }
     return Event(
@@ -83,8 +88,8 @@ def sale_event(
 ) -> Event:
     """One normalised sale of a webhook as a fact, or a notice with the call that tells its sale.
 
-    What is told has happened: a time after `told_ms` (default: the receipt) is a clock that is fast, or a local time
-    whose zone was guessed wrong, and Meta would refuse the sale for it.
+    What is told has happened: a time after `told_ms` (default: the receipt) is a clock that is
+    fast, or a local time whose zone was guessed wrong, and Meta would refuse the sale for it.
     """
     told_ms = received_ms if told_ms is None else told_ms
     notice = readback.notice if readback is not None else None
@@ -140,9 +145,13 @@ def visitor(
 def _private(sale: Sale) -> Sale:
     """The sale without clear text, whatever the adapter left in it."""
     if sale.customer.clear is not msgspec.UNSET:
-        sale = msgspec.structs.replace(sale, customer=msgspec.structs.replace(sale.customer, clear=msgspec.UNSET))
+        sale = msgspec.structs.replace(
+            sale, customer=msgspec.structs.replace(sale.customer, clear=msgspec.UNSET)
+        )
     if (safe := private_id(sale.tracking.external_id)) != sale.tracking.external_id:
-        sale = msgspec.structs.replace(sale, tracking=msgspec.structs.replace(sale.tracking, external_id=safe))
+        sale = msgspec.structs.replace(
+            sale, tracking=msgspec.structs.replace(sale.tracking, external_id=safe)
+        )
     return sale
 
 
@@ -151,14 +160,18 @@ def _new_id(purpose: str, row_id: str, natural: bool) -> str:
 
 
 def _fbc(fbclid: str | None, cookie: str | None, observed_ms: int) -> str | None:
-    """The cookie to the letter, unless the URL carries a newer click than it (Meta, "fbp and fbc")."""
+    """The cookie to the letter, unless the URL carries a newer click than it (Meta, "fbp and
+    fbc").
+    """
     if fbclid is None or (cookie is not None and identity.fbclid_of_fbc(cookie) == fbclid):
         return cookie
     return identity.build_fbc(fbclid, observed_ms)
 
 
 def _in_time(fbc: str | None, now_ms: int) -> str | None:
-    """A well-formed fbc that is not from the future: a fast clock's gets the edge's time, or Meta would have none."""
+    """A well-formed fbc that is not from the future: a fast clock's gets the edge's time, or Meta
+    would have none.
+    """
     if fbc is None:
         return None
     version, index, created, rest = fbc.split(".", 3)
@@ -174,6 +187,9 @@ def _if_fbp(text: str | None) -> str | None:
 
 
 def takes(integration: IntegrationPlan, sale: Sale) -> bool:
-    """Whether the integration's product filter lets the sale in; a sale that names no product passes."""
+    """Whether the integration's product filter lets the sale in.
+
+    A sale that names no product passes.
+    """
     products = {product.id for product in sale.products if product.id}
     return not integration.products or not products or not products.isdisjoint(integration.products)

@@ -1,9 +1,10 @@
 """Typed, bounded reading of one JSON object, noting what is wrong under the path of each field.
 
-Nothing is read twice and nothing raises: a sender gets every error of a request at once. An empty string counts as
-absent, because that is what page scripts send for what they do not have. Data layers and attributes give text for
-numbers and numbers for text: what means the same is read. What cannot be used costs the field and not the event: it is
-a warning, where its reader was given a list for those.
+Nothing is read twice and nothing raises: a sender gets every error of a request at once. An empty
+string counts as absent, because that is what page scripts send for what they do not have. Data
+layers and attributes give text for numbers and numbers for text: what means the same is read. What
+cannot be used costs the field and not the event: it is a warning, where its reader was given a list
+for those.
 """
 
 from __future__ import annotations
@@ -29,8 +30,17 @@ _HUGE = 10**32
 _FIRST_S = 10**9  # Unix seconds, from 2001 to 2286; milliseconds have three digits more
 _WHOLE = re.compile(r"[+-]?\d{1,30}(?:[.]0{1,6})?", re.ASCII)
 _YES = frozenset({"true", "1", "yes", "y", "on", "granted", "sim", "s", "accepted"})
-_NO = frozenset({"false", "0", "no", "n", "off", "denied", "n\u00e3o", "nao", "rejected", "refused", "declined"})
-_CURRENCIES = {"real": "BRL", "reais": "BRL", "brl$": "BRL", "r$": "BRL", "euro": "EUR", "euros": "EUR"}
+_NO = frozenset(
+    {"false", "0", "no", "n", "off", "denied", "n\u00e3o", "nao", "rejected", "refused", "declined"}
+)
+_CURRENCIES = {
+    "real": "BRL",
+    "reais": "BRL",
+    "brl$": "BRL",
+    "r$": "BRL",
+    "euro": "EUR",
+    "euros": "EUR",
+}
 _NO_AMOUNT = frozenset({"undefined", "null", "none", "nan", "n/a", "-", "false", "[object object]"})
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -58,7 +68,10 @@ class Fields:
         errors: list[FieldError],
         warnings: list[FieldError] | None = None,
     ) -> None:
-        """`errors` refuse the event, `warnings` cost it a field; without a list for them all are errors."""
+        """`errors` refuse the event, `warnings` cost it a field.
+
+        Without a list for them all are errors.
+        """
         self._object = source
         self._path = path  # with its closing dot, or empty
         self._errors = errors
@@ -71,7 +84,10 @@ class Fields:
         return iter(self._object)
 
     def fail(self, name: str, message: str) -> None:
-        """Note what is wrong with one field, and how to mend it; the event goes on without the field."""
+        """Note what is wrong with one field, and how to mend it.
+
+        The event goes on without the field.
+        """
         self._warnings.append(FieldError(self._path + name, message))
 
     def refuse(self, name: str, message: str) -> None:
@@ -83,7 +99,10 @@ class Fields:
         return len(self._object.keys() - known)
 
     def text(self, name: str, limit: int, *, numbers: bool = False) -> str | None:
-        """A string of at most `limit` characters, trimmed, without control characters; `numbers`: or an integer."""
+        """A string of at most `limit` characters, trimmed, without control characters.
+
+        `numbers`: or an integer.
+        """
         value = self._object.get(name)
         if value is None:
             return None
@@ -93,7 +112,12 @@ class Fields:
         return value if value is None or value.isprintable() else _CONTROL.sub("", value) or None
 
     def identifier(
-        self, name: str, limit: int, *, numbers: bool = False, nothing: Callable[[str], bool] = placeholders.is_no_id
+        self,
+        name: str,
+        limit: int,
+        *,
+        numbers: bool = False,
+        nothing: Callable[[str], bool] = placeholders.is_no_id,
     ) -> str | None:
         """The same, and a control character is an error: without it the id might be another's.
 
@@ -124,7 +148,10 @@ class Fields:
         return None
 
     def word(self, name: str, limit: int, pattern: Pattern[str], meaning: str) -> str | None:
-        """A string that matches `pattern` whole; `meaning` says in words what it must be. A placeholder is nothing."""
+        """A string that matches `pattern` whole; `meaning` says in words what it must be.
+
+        A placeholder is nothing.
+        """
         value = self.text(name, limit)
         if value is None or placeholders.is_no_id(value):
             return None
@@ -159,29 +186,41 @@ class Fields:
         return number
 
     def amount(self, name: str) -> tuple[str | None, str | None]:
-        """Money in major units as a plain decimal string, and the currency that stands in it, if one does.
+        """Money in major units as a plain decimal string, and the currency that stands in it, if
+        one does.
 
-        It may be a number, a decimal string, or written for people: `R$ 1.297,00`, `1,297.00`, `97,90`, `US$ 10`.
+        It may be a number, a decimal string, or written for people: `R$ 1.297,00`, `1,297.00`,
+        `97,90`, `US$ 10`.
         """
         value = self._object.get(name)
         if value is None or value == "":
             return None, None
         if type(value) is Decimal and value and not -32 <= value.adjusted() <= 32:
-            self.refuse(name, "is a number that no amount is")  # nobody's price, and dear to work with
+            # nobody's price, and dear to work with
+            self.refuse(name, "is a number that no amount is")
             return None, None
         number = _decimal(value)
         if number is not None:
             return format(number, "f"), None
         if type(value) is str and (not value.strip() or value.strip().lower() in _NO_AMOUNT):
             return None, None
-        written, code = price(Node({"it": value[:64]}), "it", default=None) if type(value) is str else (None, None)
+        written, code = (
+            price(Node({"it": value[:64]}), "it", default=None)
+            if type(value) is str
+            else (None, None)
+        )
         if written is None or Decimal(written) > MAX_AMOUNT:
-            self.fail(name, 'must be an amount in major units that is not negative, such as 97.00 or "97.00"')
+            self.fail(
+                name,
+                'must be an amount in major units that is not negative, such as 97.00 or "97.00"',
+            )
             return None, None
         return written, code
 
     def currency(self, name: str) -> str | None:
-        """An ISO 4217 code in capital letters, of a code in any case or a sign that one currency alone has."""
+        """An ISO 4217 code in capital letters, of a code in any case or a sign that one currency
+        alone has.
+        """
         text = self._raw(name, 32, numbers=False)
         if text is None:
             return None
@@ -198,9 +237,15 @@ class Fields:
         value = self._object.get(name)
         if value is None or value == "":
             return None
-        if (at := instant_ms(value)) is None and not (type(value) is str and placeholders.is_no_key(value)):
+        if (at := instant_ms(value)) is None and not (
+            type(value) is str and placeholders.is_no_key(value)
+        ):
             say = self.refuse if or_refuse else self.fail
-            say(name, "must be a time in RFC 3339 with an offset, such as 2025-05-02T13:04:05Z, or Unix seconds")
+            say(
+                name,
+                "must be a time in RFC 3339 with an offset, such as 2025-05-02T13:04:05Z, or "
+                "Unix seconds",
+            )
         return at
 
     def section(self, name: str) -> Fields | None:
@@ -211,10 +256,15 @@ class Fields:
         if not isinstance(value, dict):
             self.fail(name, "must be an object")
             return None
-        return Fields(value, path=f"{self._path}{name}.", errors=self._errors, warnings=self._warnings)
+        return Fields(
+            value, path=f"{self._path}{name}.", errors=self._errors, warnings=self._warnings
+        )
 
     def sections(self, name: str, limit: int, read: Callable[[Fields], T | None]) -> list[T]:
-        """A list of objects, at most `limit` of them, each read by `read`; what it cannot use is left out."""
+        """A list of objects, at most `limit` of them, each read by `read`.
+
+        What it cannot use is left out.
+        """
         value = self._object.get(name)
         if value is None:
             return []
@@ -236,7 +286,10 @@ class Fields:
 
 
 def instant_ms(value: object) -> int | None:
-    """RFC 3339 with an offset, or Unix seconds or milliseconds, as Unix ms; None for anything else."""
+    """RFC 3339 with an offset, or Unix seconds or milliseconds, as Unix ms.
+
+    None for anything else.
+    """
     if not (type(value) is str and "-" in value) and (number := _integer(value)) is not None:
         if _FIRST_S <= number < _FIRST_S * 10:
             return number * 1000
@@ -254,7 +307,12 @@ def _integer(value: object) -> int | None:
     if type(value) is str:
         text = value.strip()
         value = Decimal(text) if len(text) <= 32 and _WHOLE.fullmatch(text) else None
-    if type(value) is not Decimal or not value.is_finite() or value.adjusted() >= 32 or value != int(value):
+    if (
+        type(value) is not Decimal
+        or not value.is_finite()
+        or value.adjusted() >= 32
+        or value != int(value)
+    ):
         return None
     return int(value)
 
@@ -273,4 +331,5 @@ def _decimal(value: object) -> Decimal | None:
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or exponent >= -MAX_DECIMALS:
         return number
-    return number.quantize(_FINEST, rounding=ROUND_HALF_UP).normalize()  # the noise of sums in binary
+    # the noise of sums in binary
+    return number.quantize(_FINEST, rounding=ROUND_HALF_UP).normalize()

@@ -1,8 +1,8 @@
 """Identifiers that the edge gives: row keys, click ids, session ids.
 
-Click ids travel through checkout links and come back from gateways, so they are 22 letters and digits: every gateway
-keeps those, and none keeps more than 36 characters for sure. For an event with a key of its own they are derived from
-it: a repeated delivery gets the same answer.
+Click ids travel through checkout links and come back from gateways, so they are 22 letters and
+digits: every gateway keeps those, and none keeps more than 36 characters for sure. For an event
+with a key of its own they are derived from it: a repeated delivery gets the same answer.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import os
 from base64 import b64encode
 
 _SHORT_LENGTH = 22  # of base64 hold 128 bits
-_LETTERS = bytes.maketrans(b"+/", b"aZ")  # costs a tenth of a bit a character, keeps to letters and digits
+# costs a tenth of a bit a character, keeps to letters and digits
+_LETTERS = bytes.maketrans(b"+/", b"aZ")
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 MAX_KEY = 200  # characters of a Nats-Msg-Id
 
 
 class _Random:
-    """The system's random bytes, fetched many at a time: a call of the kernel for each id would cost more than it."""
+    """The system's random bytes, fetched many at a time: a call of the kernel for each id would
+    cost more than it.
+    """
 
     SIZE = 4_096
 
@@ -65,12 +68,18 @@ def derived_id(purpose: str, row_id: str) -> str:
 
 
 def header_safe(key: str) -> str:
-    """A key as a NATS header may carry it: printable ASCII without spaces, else its digest after the same word."""
+    """A key as a NATS header may carry it: printable ASCII without spaces, else its digest after
+    the same word.
+    """
     if len(key) <= MAX_KEY and key.isascii() and key.isprintable() and " " not in key:
         return key
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     word = key.partition(":")[0]
-    return f"{word}:sha256:{digest}" if word.isascii() and word.isalnum() and len(word) <= 64 else f"sha256:{digest}"
+    return (
+        f"{word}:sha256:{digest}"
+        if word.isascii() and word.isalnum() and len(word) <= 64
+        else f"sha256:{digest}"
+    )
 
 
 def _short(number: bytes) -> str:

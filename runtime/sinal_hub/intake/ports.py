@@ -27,7 +27,9 @@ class Bus(Protocol):
     @property
     def connected(self) -> bool: ...
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...) -> Published: ...
+    async def publish(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...
+    ) -> Published: ...
 
     async def publish_many(
         self, messages: Sequence[Outgoing], *, timeout_s: float = ...
@@ -40,9 +42,18 @@ class Beginner(Protocol):
     """A broker that a publish need not be awaited for."""
 
     def begin(
-        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float, done: Callable[[Published | BusError], None]
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        msg_id: str,
+        timeout_s: float,
+        done: Callable[[Published | BusError], None],
     ) -> bool:
-        """Publish and have `done` called once; False where only `Bus.publish` will do. Raises BusError."""
+        """Publish and have `done` called once; False where only `Bus.publish` will do.
+
+        Raises BusError.
+        """
         ...
 
 
@@ -103,14 +114,19 @@ class Limiter(Protocol):
         ...
 
     async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
-        """Take `cost` tokens; 0 when granted, else the seconds after which asking again makes sense."""
+        """Take `cost` tokens.
+
+        0 when granted, else the seconds after which asking again makes sense.
+        """
         ...
 
 
 class Quarantine(Protocol):
     """Keeps the verified deliveries that no adapter understands."""
 
-    async def keep(self, *, tenant: str, integration: str, gateway: str, raw: bytes, reason: str) -> str:
+    async def keep(
+        self, *, tenant: str, integration: str, gateway: str, raw: bytes, reason: str
+    ) -> str:
         """Store one body, encrypted; returns its id, raises `quarantine.CannotKeep`."""
         ...
 

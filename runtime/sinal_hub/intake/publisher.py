@@ -1,7 +1,9 @@
-"""The one way from the edge to the broker: an event is accepted when the broker acked it, or the spool has it on disk.
+"""The one way from the edge to the broker: an event is accepted when the broker acked it, or the
+spool has it on disk.
 
-Everything that can go wrong on the way is a Problem that tells the sender when to come again. In-flight publishes are
-bounded: behind a slow broker the edge spools, or refuses early, instead of piling up memory.
+Everything that can go wrong on the way is a Problem that tells the sender when to come again.
+In-flight publishes are bounded: behind a slow broker the edge spools, or refuses early, instead of
+piling up memory.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from sinal_hub.model.events import Event, encode
 from sinal_hub.spool import Entry, SpoolError
 
 ACK_TIMEOUT_S = 5.0
-SPOOL_AFTER_S = 2.0  # an event whose ack is not there by then goes to the disk, with the same message id
+# an event whose ack is not there by then goes to the disk, with the same message id
+SPOOL_AFTER_S = 2.0
 MAX_IN_FLIGHT = 10_000  # events waiting for an ack, per process
-MAX_SPOOLED = 1024 * 1024 - 4_096  # the broker's default limit of a message, less room for its headers
+# the broker's default limit of a message, less room for its headers
+MAX_SPOOLED = 1024 * 1024 - 4_096
 
 
 class EventTooLarge(Exception):
@@ -29,7 +33,10 @@ class EventTooLarge(Exception):
 
 
 class EventPublisher:
-    """Publishes events and waits for the acks; with a detour it spools what the broker does not take now."""
+    """Publishes events and waits for the acks.
+
+    With a detour it spools what the broker does not take now.
+    """
 
     def __init__(
         self,
@@ -48,9 +55,12 @@ class EventPublisher:
         self._in_flight = 0
 
     async def put(self, events: Sequence[Event]) -> list[bool]:
-        """Store all events of one tenant; for each whether the broker had it already (a spooled one: not yet known).
+        """Store all events of one tenant.
 
-        Raises Problem 429 or 503 when any of them was not stored (others may have been), EventTooLarge.
+        For each whether the broker had it already (a spooled one: not yet known).
+
+        Raises Problem 429 or 503 when any of them was not stored (others may have been),
+        EventTooLarge.
         """
         bodies = list(map(encode_safe, events))
         if self._detour is not None and events and await self._must_spool(self._detour, events):
@@ -71,7 +81,9 @@ class EventPublisher:
         return self._beginner is not None and self._bus.connected
 
     def begin(self, event: Event, done: Callable[[Published | BusError], None]) -> bool:
-        """Send one event on its way and call `done` with how that ended; False where it takes `put`, unsent.
+        """Send one event on its way and call `done` with how that ended.
+
+        False where it takes `put`, unsent.
 
         An error that `done` gets is for `settle`.
         """
@@ -106,7 +118,11 @@ class EventPublisher:
 
     def _tell_detour(self, result: Published | BusError) -> None:
         if self._detour is not None:
-            (self._detour.failed if isinstance(result, BusUnavailable) else self._detour.succeeded)()
+            (
+                self._detour.failed
+                if isinstance(result, BusUnavailable)
+                else self._detour.succeeded
+            )()
 
     def _is_crowded(self, more: int) -> bool:
         return self._in_flight + more > self._max_in_flight and self._in_flight > 0
@@ -117,13 +133,17 @@ class EventPublisher:
             return True
         return detour.is_due(tenant) and not await detour.clears(tenant)
 
-    async def _publish(self, events: Sequence[Event], bodies: Sequence[bytes]) -> Sequence[Published | BusError]:
+    async def _publish(
+        self, events: Sequence[Event], bodies: Sequence[bytes]
+    ) -> Sequence[Published | BusError]:
         if len(events) == 1:
             (event,), (body,) = events, bodies
             subject = names.in_subject(event.tenant, event.kind)
             try:
                 results: list[Published | BusError] = [
-                    await self._bus.publish(subject, body, msg_id=event.key, timeout_s=self._timeout_s)
+                    await self._bus.publish(
+                        subject, body, msg_id=event.key, timeout_s=self._timeout_s
+                    )
                 ]
             except BusError as error:
                 results = [error]
@@ -138,9 +158,15 @@ class EventPublisher:
         return results
 
     async def settle(
-        self, events: Sequence[Event], bodies: Sequence[bytes], results: Sequence[Published | BusError]
+        self,
+        events: Sequence[Event],
+        bodies: Sequence[bytes],
+        results: Sequence[Published | BusError],
     ) -> list[bool]:
-        """What became of published events: spools those that the broker did not confirm; raises as `put`."""
+        """What became of published events: spools those that the broker did not confirm.
+
+        Raises as `put`.
+        """
         failed = [(at, error) for at, error in enumerate(results) if isinstance(error, BusError)]
         late = [at for at, error in failed if isinstance(error, BusUnavailable | LaneMissing)]
         for at, error in failed:
@@ -157,7 +183,13 @@ class EventPublisher:
         if any(len(body) > MAX_SPOOLED for body in bodies):
             raise EventTooLarge
         entries = [
-            Entry(event.tenant, names.in_subject(event.tenant, event.kind), event.key, event.received_at, body)
+            Entry(
+                event.tenant,
+                names.in_subject(event.tenant, event.kind),
+                event.key,
+                event.received_at,
+                body,
+            )
             for event, body in zip(events, bodies, strict=True)
         ]
         try:
@@ -165,17 +197,27 @@ class EventPublisher:
         except LaneFull as error:
             raise self._refusal(error) from error
         except SpoolError as error:
-            raise retry(503, "Neither the broker nor the spool can take the event now. Send it again.", 10) from error
+            raise retry(
+                503, "Neither the broker nor the spool can take the event now. Send it again.", 10
+            ) from error
 
     @staticmethod
     def _refusal(error: BusError) -> Exception:
         if isinstance(error, MessageTooLarge):
             return EventTooLarge()
         if isinstance(error, LaneFull):
-            return retry(429, "The tenant's queue is full: raise its limit, or wait until it is worked off.", 30)
+            return retry(
+                429,
+                "The tenant's queue is full: raise its limit, or wait until it is worked off.",
+                30,
+            )
         if isinstance(error, LaneMissing):
             return retry(503, "The tenant's queue is being set up.", 5)
-        return retry(503, "The broker did not confirm the event. Send it again: an event_id makes that safe.", 2)
+        return retry(
+            503,
+            "The broker did not confirm the event. Send it again: an event_id makes that safe.",
+            2,
+        )
 
 
 def encode_safe(event: Event) -> bytes:

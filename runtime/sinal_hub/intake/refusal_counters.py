@@ -1,7 +1,9 @@
-"""Counts of refused deliveries, told to housekeeping with the other tallies, and a line of the log now and then.
+"""Counts of refused deliveries, told to housekeeping with the other tallies, and a line of the log
+now and then.
 
-Whoever sends refused deliveries all day fills nothing: a group has room for `MOST_NETWORKS` senders, the others are
-counted together; groups of integrations are as many as plans allow, groups of nobody's URLs `MOST_STRANGERS`.
+Whoever sends refused deliveries all day fills nothing: a group has room for `MOST_NETWORKS`
+senders, the others are counted together; groups of integrations are as many as plans allow, groups
+of nobody's URLs `MOST_STRANGERS`.
 """
 
 from __future__ import annotations
@@ -49,8 +51,12 @@ class RefusalCounters:
         known = self._counts.get(key)
         if known is None:
             values = key[0]._asdict()
-            known = Refused(**values, hour=hour, worker=self._worker, deliveries=0, first_at=at, last_at=at)
-        self._counts[key] = msgspec.structs.replace(known, deliveries=known.deliveries + 1, last_at=at)
+            known = Refused(
+                **values, hour=hour, worker=self._worker, deliveries=0, first_at=at, last_at=at
+            )
+        self._counts[key] = msgspec.structs.replace(
+            known, deliveries=known.deliveries + 1, last_at=at
+        )
         self._untold.add(key)
         self._log(refusal, now)
 
@@ -61,7 +67,9 @@ class RefusalCounters:
     def told(self, counts: list[Refused]) -> None:
         """These were taken; what has changed meanwhile is told again."""
         for one in counts:
-            refusal = Refusal(one.reason, one.tenant, one.integration, one.gateway, one.missing, one.network)
+            refusal = Refusal(
+                one.reason, one.tenant, one.integration, one.gateway, one.missing, one.network
+            )
             key = (refusal, one.hour)
             if self._counts.get(key) is one:
                 self._untold.discard(key)
@@ -69,7 +77,9 @@ class RefusalCounters:
     def forget(self) -> None:
         """Hours that are over, and told."""
         now = int(self._clock.time()) // HOUR_S * HOUR_S
-        self._counts = {key: one for key, one in self._counts.items() if key[1] >= now or key in self._untold}
+        self._counts = {
+            key: one for key, one in self._counts.items() if key[1] >= now or key in self._untold
+        }
         self._networks = {group: seen for group, seen in self._networks.items() if group[1] >= now}
         self._strangers = {hour: count for hour, count in self._strangers.items() if hour >= now}
 
@@ -91,7 +101,11 @@ class RefusalCounters:
         return refusal
 
     def _log(self, refusal: Refusal, now: float) -> None:
-        who = (refusal.tenant, refusal.integration, refusal.reason) if refusal.integration else ("", "", "")
+        who = (
+            (refusal.tenant, refusal.integration, refusal.reason)
+            if refusal.integration
+            else ("", "", "")
+        )
         quiet = self._quiet.get(who, _Quiet(0.0, 0))
         if now < quiet.until:
             self._quiet[who] = quiet._replace(unsaid=quiet.unsaid + 1)

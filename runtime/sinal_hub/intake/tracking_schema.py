@@ -1,9 +1,11 @@
-"""A tracking event as its sender wrote it, checked and bounded; the fields are those of the tracking contract.
+"""A tracking event as its sender wrote it, checked and bounded.
 
-A field that cannot be used is left out and named in the answer, with the way out; the event counts. So is a malformed
-`fbc`, `fbp` or `fbclid`, which comes from a cookie or a link that anybody may have cut. Only a time that Meta would not
-take, or that a server wrote in no form that is known, refuses the event.
-Personal data is hashed while it is read: a draft holds none in clear.
+The fields are those of the tracking contract.
+
+A field that cannot be used is left out and named in the answer, with the way out; the event counts.
+So is a malformed `fbc`, `fbp` or `fbclid`, which comes from a cookie or a link that anybody may
+have cut. Only a time that Meta would not take, or that a server wrote in no form that is known,
+refuses the event. Personal data is hashed while it is read: a draft holds none in clear.
 """
 
 from __future__ import annotations
@@ -68,16 +70,23 @@ _MAY_TELL = re.compile(r"@|^[\s+(]*\d(?:[\s.\-/()]*\d){9,13}\s*$")
 class Draft(NamedTuple):
     """What the sender said, in our types."""
 
-    said: dict[str, Any]  # fields of an `Event` by their names, those alone that were given; times are Unix ms
+    # fields of an `Event` by their names, those alone that were given; times are Unix ms
+    said: dict[str, Any]
     dropped: tuple[str, ...]
     unknown_fields: int
 
 
 # Fields that depend on no other.
 _PLAIN: dict[str, Callable[[Fields], object]] = {
-    "event_id": lambda fields: fields.identifier("event_id", 128, numbers=True, nothing=placeholders.is_no_key),
-    "click_id": lambda fields: fields.word("click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _"),
-    "session_id": lambda fields: fields.word("session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _"),
+    "event_id": lambda fields: fields.identifier(
+        "event_id", 128, numbers=True, nothing=placeholders.is_no_key
+    ),
+    "click_id": lambda fields: fields.word(
+        "click_id", 36, _CLICK_ID, "1 to 36 letters, digits, - or _"
+    ),
+    "session_id": lambda fields: fields.word(
+        "session_id", 64, _SESSION_ID, "1 to 64 letters, digits, dots, - or _"
+    ),
     "external_id": lambda fields: private_id(fields.identifier("external_id", 256, numbers=True)),
     "currency": lambda fields: fields.currency("currency"),
     "items": lambda fields: fields.sections("items", MAX_ITEMS, _item),
@@ -87,7 +96,10 @@ _PLAIN: dict[str, Callable[[Fields], object]] = {
 
 
 def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> Draft:
-    """One event; errors go to the list of `fields`. `believe_client`: the sender proved to be a server."""
+    """One event; errors go to the list of `fields`.
+
+    `believe_client`: the sender proved to be a server.
+    """
     said: dict[str, Any] = {}
     unknown = fields.unknown(KNOWN) + _page(fields, said)
     if "user" in fields:
@@ -110,9 +122,11 @@ def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> 
 
 
 def private_id(value: str | None) -> str | None:
-    """An `external_id` as it may be stored: one that may be an e-mail, a document or a phone becomes its digest.
+    """An `external_id` as it may be stored: one that may be an e-mail, a document or a phone
+    becomes its digest.
 
-    Matching only compares it and Meta gets this very digest of every id, so an innocent number loses nothing.
+    Matching only compares it and Meta gets this very digest of every id, so an innocent number
+    loses nothing.
     """
     if value is None or not _MAY_TELL.search(value):
         return value
@@ -120,14 +134,22 @@ def private_id(value: str | None) -> str | None:
 
 
 def _occurred_at(fields: Fields, now_ms: int, of_server: bool) -> int | None:
-    """When it happened; a page's clock may be wrong and its event is young, a server may tell of last week."""
+    """When it happened.
+
+    A page's clock may be wrong and its event is young, a server may tell of last week.
+    """
     at = fields.instant("occurred_at", or_refuse=of_server)
     if at is None:
         return None
     if "sent_at" in fields and (sent := fields.instant("sent_at")) is not None:
-        at = now_ms - max(0, sent - at)  # both by one clock, which may be wrong: its differences are not
+        # both by one clock, which may be wrong: its differences are not
+        at = now_ms - max(0, sent - at)
     if at > now_ms + MAX_FUTURE_MS:
-        told = "lies more than 5 minutes in the future: check the sender's clock; the event counts as of now"
+        told = (
+            "lies more than 5 minutes in the future: check the sender's clock; the event "
+            "counts "
+            "as of now"
+        )
         fields.fail("occurred_at", told)
         return None
     if at < now_ms - MAX_AGE_MS:
@@ -150,7 +172,8 @@ def _page(fields: Fields, said: dict[str, Any]) -> int:
     unknown = 0
     if (section := fields.section("utm")) is not None:
         said_apart = {
-            name: placeholders.campaign_or_none(section.text(name, 512, numbers=True)) for name in Utm.__struct_fields__
+            name: placeholders.campaign_or_none(section.text(name, 512, numbers=True))
+            for name in Utm.__struct_fields__
         }
         utm |= {name: text for name, text in said_apart.items() if text}
         unknown = section.unknown(_UTM)

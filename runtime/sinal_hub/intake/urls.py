@@ -1,7 +1,8 @@
-"""URLs as they may be stored: without the personal data that forms and mailings put into query strings.
+"""URLs as they may be stored: without the personal data that forms and mailings put into query
+strings.
 
-The parameters whose name or value tells of a person (`personal`) are dropped; campaign parameters and click ids stay
-exactly as they were written.
+The parameters whose name or value tells of a person (`personal`) are dropped; campaign parameters
+and click ids stay exactly as they were written.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import NamedTuple
 from sinal_core.telemetry import personal
 from sinal_hub import identity
 
-_AMP = re.compile(r"^(?:amp(?:;|%3b))+", re.IGNORECASE)  # what a web page's source leaves before a name
+# what a web page's source leaves before a name
+_AMP = re.compile(r"^(?:amp(?:;|%3b))+", re.IGNORECASE)
 
 
 class Landing(NamedTuple):
@@ -24,18 +26,27 @@ class Landing(NamedTuple):
 
 
 def read(url: str) -> Landing:
-    """Take a URL apart: fbclid and campaign as `identity` finds them, the rest as `scrub` leaves it.
+    """Take a URL apart: fbclid and campaign as `identity` finds them, the rest as `scrub` leaves
+    it.
 
-    A link as it should be is gone through once; one that somebody broke is read by the rules of `identity.links`.
+    A link as it should be is gone through once; one that somebody broke is read by the rules of
+    `identity.links`.
     """
     if "?" not in url and "#" not in url and "&" not in url:  # as most referrers are
         return Landing(_without_user(url), None, {})
     head, _, fragment = url.partition("#")
     base, mark, query = head.partition("?")
-    is_broken = "=" in fragment or "%3" in fragment or not identity.is_whole(query) or (not mark and "&" in base)
+    is_broken = (
+        "=" in fragment
+        or "%3" in fragment
+        or not identity.is_whole(query)
+        or (not mark and "&" in base)
+    )
     if is_broken:
         fbclid, utm = identity.ad_of(url)
-        kept = [piece for part in query.split("&") if (piece := _without_person(part))] if mark else []
+        kept = (
+            [piece for part in query.split("&") if (piece := _without_person(part))] if mark else []
+        )
     else:
         kept, fbclid, utm = _whole(query)
     base = _without_user(base)
@@ -66,7 +77,9 @@ def _whole(query: str) -> tuple[list[str], str | None, dict[str, str]]:
 
 
 def _without_person(part: str) -> str:
-    """A pair of a broken query, as more than one pair may stand in it, and less than its name before it."""
+    """A pair of a broken query, as more than one pair may stand in it, and less than its name
+    before it.
+    """
     pieces = part.split("?")
     kept = [piece for piece in pieces if not personal.is_personal_pair(_AMP.sub("", piece))]
     return "?".join(kept)
@@ -78,7 +91,10 @@ def scrub(url: str) -> str:
 
 
 def _route(fragment: str) -> str:
-    """What an application in one page calls its pages (`#/route`, `#!route`); a plain anchor is the same page."""
+    """What an application in one page calls its pages (`#/route`, `#!route`).
+
+    A plain anchor is the same page.
+    """
     if not fragment.startswith(("/", "!")):
         return ""
     path, _, query = fragment.partition("?")

@@ -1,7 +1,7 @@
 """One transaction of matching: a batch of a tenant's events, or a look at its orders that are due.
 
-Invariants: an event's side effects happen once, whoever delivers it how often; the outbox is filled in the transaction
-that decides; an order is only read and written under its lock.
+Invariants: an event's side effects happen once, whoever delivers it how often; the outbox is filled
+in the transaction that decides; an order is only read and written under its lock.
 """
 
 from __future__ import annotations
@@ -23,16 +23,28 @@ from sinal_hub.model.events import TRACKING_KINDS, Event, encode
 from sinal_hub.model.signals import OWN
 from sinal_hub.model.times import moment
 from sinal_hub.store.matching import MatchTransaction
-from sinal_hub.store.matching_rows import CapiRow, Claim, Delivered, EventRow, OpenKey, Outbox, Outcome, OutcomeRow
+from sinal_hub.store.matching_rows import (
+    CapiRow,
+    Claim,
+    Delivered,
+    EventRow,
+    OpenKey,
+    Outbox,
+    Outcome,
+    OutcomeRow,
+)
 
-# How long a sender's own key stands against a repeat: gateways play old sales again, browsers do not.
+# How long a sender's own key stands against a repeat: gateways play old sales again, browsers do
+# not.
 SALE_KEY = timedelta(days=400)
 VISIT_KEY = timedelta(days=8)
 _OUTCOMES: dict[rules.Action, Outcome] = {"send": "sent", "wait": "waiting", "withhold": "withheld"}
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a batch left: rows to publish, decisions (rule, decision) to count, events handled for the first time."""
+    """What a batch left: rows to publish, decisions (rule, decision) to count, events handled for
+    the first time.
+    """
 
     outbox: list[Outbox]
     decisions: list[tuple[str, str]]
@@ -48,11 +60,15 @@ class Batch:
         self._funnels = {funnel.name: funnel for funnel in plan.funnels}
         self._tx = transaction
         self._now = now
-        self._taught: list[OpenKey] = []  # e-mails and phones of sales that may prove whose they are
+        # e-mails and phones of sales that may prove whose they are
+        self._taught: list[OpenKey] = []
         self._doubled: dict[str, int] = {}  # events that came more than once in this very batch
 
     async def run(self, events: list[Event]) -> Result:
-        """Handle delivered events; those that were handled before only get their unpublished rows published."""
+        """Handle delivered events.
+
+        Those that were handled before only get their unpublished rows published.
+        """
         await self._tx.heard([event.id for event in events if event.kind == "heartbeat"])
         events = [event for event in events if event.kind != "heartbeat"]
         fresh = await self._fresh(events)
@@ -62,7 +78,9 @@ class Batch:
         late = await self._learn(seen, drafts)
         orders = await self._orders(drafts, late)
         outbox, decisions = await self._settle(orders, drafts)
-        await self._tx.withdraw_clicks([visitors.click_key(event) for event in seen if event.consent_ads is False])
+        await self._tx.withdraw_clicks(
+            [visitors.click_key(event) for event in seen if event.consent_ads is False]
+        )
         known = {event.id for event in events} - {event.id for event in fresh}
         outbox += await self._tx.unpublished_of(sorted(known))
         return Result(outbox, decisions, fresh)
@@ -79,7 +97,9 @@ class Batch:
         """Look again at one order, whose decision a person has just changed."""
         rows = await self._tx.lock_orders([order])
         known = await self._tx.matches_of([order])
-        outbox, decisions = await self._settle([Order.of(row, known.get(row.id)) for row in rows], [])
+        outbox, decisions = await self._settle(
+            [Order.of(row, known.get(row.id)) for row in rows], []
+        )
         return Result(outbox, decisions, [])
 
     async def _fresh(self, events: list[Event]) -> list[Event]:
@@ -96,25 +116,34 @@ class Batch:
                 for _, event in sorted(first.items())
             ]
         )
-        await self._tx.count_repeats({key: n for key, n in times.items() if key not in new}, before=True)
+        await self._tx.count_repeats(
+            {key: n for key, n in times.items() if key not in new}, before=True
+        )
         self._doubled = {key: n - 1 for key, n in times.items() if key in new and n > 1}
         return [first[key] for key in times if key in new]
 
     async def _obey(self, fresh: list[Event]) -> list[Event]:
-        """What may be worked on, as its people allow it; of the rest only the fact that it came is recorded."""
+        """What may be worked on, as its people allow it.
+
+        Of the rest only the fact that it came is recorded.
+        """
         if not fresh or not await self._tx.is_marked():
             return fresh
         marks = SuppressionList(fresh)
         marks.take(await self._tx.marks(marks.keys))
         erased = {event.id for event in fresh if marks.erased(event)}
-        await self._tx.insert_events([blank_row(event) for event in fresh if event.id in erased], erased=True)
+        await self._tx.insert_events(
+            [blank_row(event) for event in fresh if event.id in erased], erased=True
+        )
         return [marks.obeyed(event) for event in fresh if event.id not in erased]
 
     def _draft(self, event: Event) -> Draft:
         funnel = self._funnels.get(event.funnel)
         if event.sale is None:
             return Draft(event, rules.visit_rules(self._plan, funnel, event), funnel)
-        integration = next((i for i in self._plan.integrations if i.name == event.integration), None)
+        integration = next(
+            (i for i in self._plan.integrations if i.name == event.integration), None
+        )
         aside = rules.set_aside(event.sale, funnel, integration)
         if aside is not None or funnel is None:
             return Draft(event, aside or rules.withhold("policy"))
@@ -122,17 +151,31 @@ class Batch:
         return Draft(event, verdict, funnel, follows=rules.follows(event.sale, integration))
 
     async def _learn(self, seen: list[Event], drafts: list[Draft]) -> list[int]:
-        """Store what visitors showed; returns the orders that they, or what sales may teach of them, could change."""
+        """Store what visitors showed.
+
+        Returns the orders that they, or what sales may teach of them, could change.
+        """
         await self._tx.learn_clicks(visitors.click_rows(seen))
         await self._tx.learn_sessions(visitors.session_rows(seen))
         await self._tx.learn_identities(visitors.identities_of(seen))
-        self._taught = visitors.taught_keys([draft.event for draft in drafts if draft.event.sale is not None])
+        self._taught = visitors.taught_keys(
+            [draft.event for draft in drafts if draft.event.sale is not None]
+        )
         return await self._tx.reopenable([*visitors.visit_keys(seen), *self._taught])
 
     async def _orders(self, drafts: list[Draft], late: list[int]) -> list[Order]:
-        """Lock the orders of this batch's sales and those that late clicks open again; sales are taken in sequence."""
-        sales = [draft for draft in drafts if draft.event.sale is not None and draft.funnel is not None]
-        wanted = {order_key(draft.event): new_order(draft.event) for draft in reversed(sales) if not draft.follows}
+        """Lock the orders of this batch's sales and those that late clicks open again.
+
+        Sales are taken in sequence.
+        """
+        sales = [
+            draft for draft in drafts if draft.event.sale is not None and draft.funnel is not None
+        ]
+        wanted = {
+            order_key(draft.event): new_order(draft.event)
+            for draft in reversed(sales)
+            if not draft.follows
+        }
         misnamed = await self._tx.misnamed_orders(names.aliases(draft.event for draft in drafts))
         wanted = {(one.gateway, one.target): renamed_order(one) for one in misnamed} | wanted
         ids = await self._tx.order_ids([wanted[key] for key in sorted(wanted)])
@@ -148,10 +191,14 @@ class Batch:
             orders[merge.gateway, merge.order_key].absorb(orders.pop((merge.gateway, merge.name)))
         taught = {told.key for told in self._taught}
         for other in orders.values() if taught else ():
-            other.taught = other.subject is not None and not taught.isdisjoint(visitors.subject_keys(other.subject))
+            other.taught = other.subject is not None and not taught.isdisjoint(
+                visitors.subject_keys(other.subject)
+            )
         for draft in sales:
             order = orders.get(order_key(draft.event))
-            if order is None or (draft.follows and order.row.integration != draft.event.integration):
+            if order is None or (
+                draft.follows and order.row.integration != draft.event.integration
+            ):
                 draft.verdict, draft.funnel = rules.withhold("policy"), None
             else:
                 self._take(order, draft)
@@ -161,11 +208,19 @@ class Batch:
         """One sale of an order; what its order makes of it is judged as what it is."""
         told = draft.status
         order.take(draft)
-        if draft.status != told and draft.funnel is not None and draft.verdict.reason != "out_of_order":
+        if (
+            draft.status != told
+            and draft.funnel is not None
+            and draft.verdict.reason != "out_of_order"
+        ):
             draft.verdict = rules.sale_rules(self._plan, draft.funnel, draft.event)
 
-    async def _settle(self, orders: list[Order], drafts: list[Draft]) -> tuple[list[Outbox], list[tuple[str, str]]]:
-        """Match the orders, decide every event, claim and fill the outbox, write everything back."""
+    async def _settle(
+        self, orders: list[Order], drafts: list[Draft]
+    ) -> tuple[list[Outbox], list[tuple[str, str]]]:
+        """Match the orders, decide every event, claim and fill the outbox, write everything
+        back.
+        """
         placed = [(order, self._funnels.get(order.row.funnel)) for order in orders]
         await self._look(placed)
         await self._reopen(placed)
@@ -181,8 +236,12 @@ class Batch:
                 if order.subject is not None
             ]
         )
-        await self._tx.open_orders([key for order in orders if order.fresh or order.match for key in order.open_keys()])
-        await self._tx.close_orders([order.row.id for order in orders if order.known is not None and order.settled])
+        await self._tx.open_orders(
+            [key for order in orders if order.fresh or order.match for key in order.open_keys()]
+        )
+        await self._tx.close_orders(
+            [order.row.id for order in orders if order.known is not None and order.settled]
+        )
         await self._tx.save_matches([order.match for order in orders if order.match])
         await self._tx.learn_identities(visitors.identity_rows(list(_proven(orders))), proven=True)
         await self._tx.insert_events([_event_row(draft) for draft in drafts])
@@ -202,12 +261,20 @@ class Batch:
                 order.look(funnel, found.get(order.row.id, []))
 
     async def _reopen(self, placed: list[tuple[Order, FunnelPlan | None]]) -> None:
-        """Earlier sales of these orders that wait, or were withheld for want of a click, are judged again."""
-        by_id = {order.row.id: (order, funnel) for order, funnel in placed if order.known is not None}
+        """Earlier sales of these orders that wait, or were withheld for want of a click, are judged
+        again.
+        """
+        by_id = {
+            order.row.id: (order, funnel) for order, funnel in placed if order.known is not None
+        }
         for found in await self._tx.open_events(sorted(by_id)):
             order, funnel = by_id[found.conversion_id]
             hold = order.row.hold_until
-            verdict = rules.sale_rules(self._plan, funnel, found.event) if funnel else rules.withhold("policy")
+            verdict = (
+                rules.sale_rules(self._plan, funnel, found.event)
+                if funnel
+                else rules.withhold("policy")
+            )
             draft = Draft(
                 found.event,
                 rules.withhold("out_of_order") if order.state.given_back else verdict,
@@ -226,7 +293,9 @@ class Batch:
             if draft.verdict.action == "withhold":
                 continue
             said, click_said = draft.event.consent_ads, click.consent_ads if click else None
-            verdict = rules.match_rules(draft.verdict, order.decision, plan, may_wait=draft.may_wait)
+            verdict = rules.match_rules(
+                draft.verdict, order.decision, plan, may_wait=draft.may_wait
+            )
             if verdict.action == "send":
                 verdict = rules.consent_rules(funnel, verdict, said, click_said)
             draft.verdict, draft.click = verdict, click
@@ -246,14 +315,18 @@ class Batch:
                 continue
             claim = parcel.claim
             if claim is None or (claim.key in won and claims[claim.key].owner == draft.event.id):
-                rows += [msgspec.structs.replace(row, delivered=not draft.stored) for row in parcel.rows]
+                rows += [
+                    msgspec.structs.replace(row, delivered=not draft.stored) for row in parcel.rows
+                ]
             else:
                 draft.verdict = rules.withhold("duplicate")
         return await self._tx.add_capi_events(rows)
 
     def _pack(self, draft: Draft) -> OutboxEntry | None:
         if draft.verdict.event_name:
-            draft.event_id = meta_id(self._plan.slug, draft.event, draft.verdict.event_name, namesake=draft.namesake)
+            draft.event_id = meta_id(
+                self._plan.slug, draft.event, draft.verdict.event_name, namesake=draft.namesake
+            )
         if draft.verdict.action != "send" or draft.funnel is None:
             return None
         try:
@@ -273,16 +346,23 @@ class Batch:
 
 
 def _proven(orders: list[Order]) -> Iterable[tuple[str, list[str], list[str], int]]:
-    """A sale that carries our own id proves whose e-mail it is: the next order of that buyer finds the same click.
+    """A sale that carries our own id proves whose e-mail it is: the next order of that buyer finds
+    the same click.
 
-    Not where the visitor had given another e-mail or phone: then the sale is somebody else's, or a gift.
+    Not where the visitor had given another e-mail or phone: then the sale is somebody else's, or a
+    gift.
     """
     for order in orders:
         if not (order.match and order.match.rule in OWN and order.click and order.subject):
             continue
         told = {*order.click.emails, *order.click.phones}
         if told <= {*order.subject.emails, *order.subject.phones}:
-            yield order.click.click_id, order.subject.emails, order.subject.phones, order.click.last_at
+            yield (
+                order.click.click_id,
+                order.subject.emails,
+                order.subject.phones,
+                order.click.last_at,
+            )
 
 
 def _event_row(draft: Draft) -> EventRow:

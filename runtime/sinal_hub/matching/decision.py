@@ -1,6 +1,8 @@
-"""From a score and the funnel's rules to what happens with an event: send, wait or withhold, each with its reason.
+"""From a score and the funnel's rules to what happens with an event: send, wait or withhold, each
+with its reason.
 
-Every rule that stops an event is here and has one stable word; nothing else in the runtime decides about sending.
+Every rule that stops an event is here and has one stable word; nothing else in the runtime decides
+about sending.
 """
 
 from __future__ import annotations
@@ -57,8 +59,11 @@ def uses_click(decision: Decision, plan: MatchingPlan) -> bool:
     return decision == "match" or (decision == "review" and plan.review == "Send")
 
 
-def set_aside(sale: Sale, funnel: FunnelPlan | None, integration: IntegrationPlan | None) -> Verdict | None:
-    """Sales that are recorded but touch no order: test button, notices, unknown funnels, products of another funnel.
+def set_aside(
+    sale: Sale, funnel: FunnelPlan | None, integration: IntegrationPlan | None
+) -> Verdict | None:
+    """Sales that are recorded but touch no order: test button, notices, unknown funnels, products
+    of another funnel.
 
     One that names no product is not set aside for that: see `follows`.
     """
@@ -77,7 +82,8 @@ def _accepted(sale: Sale, integration: IntegrationPlan) -> bool:
 
 
 def follows(sale: Sale, integration: IntegrationPlan | None) -> bool:
-    """Whether only its order can tell that a sale is this integration's: products decide, and it names none.
+    """Whether only its order can tell that a sale is this integration's: products decide, and it
+    names none.
 
     Refunds of some gateways (Stripe, PushinPay) are of that kind.
     """
@@ -117,7 +123,9 @@ def visit_rules(tenant: TenantPlan, funnel: FunnelPlan | None, event: Event) -> 
     return (
         verdict
         if verdict.action == "withhold"
-        else consent_rules(funnel, verdict, event.consent_ads, None, required=event.consent_required)
+        else consent_rules(
+            funnel, verdict, event.consent_ads, None, required=event.consent_required
+        )
     )
 
 
@@ -132,11 +140,18 @@ def _common_rules(tenant: TenantPlan, funnel: FunnelPlan, event: Event, name: st
 
 
 def destinations(tenant: TenantPlan, funnel: FunnelPlan) -> list[str]:
-    """Destinations of the funnel that the tenant has; one that can't be used now still keeps its events for later."""
-    return [name for name in dict.fromkeys(funnel.destinations) if tenant.destination(name) is not None]
+    """Destinations of the funnel that the tenant has.
+
+    One that can't be used now still keeps its events for later.
+    """
+    return [
+        name for name in dict.fromkeys(funnel.destinations) if tenant.destination(name) is not None
+    ]
 
 
-def match_rules(verdict: Verdict, decision: Decision, plan: MatchingPlan, *, may_wait: bool) -> Verdict:
+def match_rules(
+    verdict: Verdict, decision: Decision, plan: MatchingPlan, *, may_wait: bool
+) -> Verdict:
     """What the match makes of a sale that its own rules let through."""
     if decision == "unmatched" and may_wait and plan.wait_for_click_s > 0:
         return msgspec.structs.replace(verdict, action="wait")
@@ -148,9 +163,19 @@ def match_rules(verdict: Verdict, decision: Decision, plan: MatchingPlan, *, may
 
 
 def consent_rules(
-    funnel: FunnelPlan, verdict: Verdict, said: bool | None, click_said: bool | None, *, required: bool = False
+    funnel: FunnelPlan,
+    verdict: Verdict,
+    said: bool | None,
+    click_said: bool | None,
+    *,
+    required: bool = False,
 ) -> Verdict:
-    """The event's own word, else the click's, else the funnel's default; where it is `required`, silence is a no."""
+    """The event's own word, else the click's, else the funnel's default.
+
+    Where it is `required`, silence is a no.
+    """
     consent = said if said is not None else click_said
-    granted = consent if consent is not None else funnel.consent.default == "Granted" and not required
+    granted = (
+        consent if consent is not None else funnel.consent.default == "Granted" and not required
+    )
     return msgspec.structs.replace(verdict, consent=consent) if granted else withhold("no_consent")

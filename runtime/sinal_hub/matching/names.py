@@ -1,8 +1,10 @@
-"""Which order a sale belongs to where its gateway has several ids for one, and which charge is a subscription's first.
+"""Which order a sale belongs to where its gateway has several ids for one, and which charge is a
+subscription's first.
 
-Some gateways tell of one payment under several ids (Stripe: an invoice is paid by a payment intent, and a refund names
-only the intent), and of a first charge after a trial as of any later one. Only what was heard before can tell. Sales
-leave here under their order's id, so that state, match and claims are one.
+Some gateways tell of one payment under several ids (Stripe: an invoice is paid by a payment intent,
+and a refund names only the intent), and of a first charge after a trial as of any later one. Only
+what was heard before can tell. Sales leave here under their order's id, so that state, match and
+claims are one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from sinal_hub.store.matching_rows import Alias, FirstCharge, Named, NameRow
 async def learned(transaction: MatchTransaction, events: list[Event]) -> list[Event]:
     """The events, each sale under its order's id; what they tell of names is stored.
 
-    Asks nothing where no sale of the batch may have several names or be a subscription's first charge.
+    Asks nothing where no sale of the batch may have several names or be a subscription's first
+    charge.
     """
     sales = [event for event in events if event.sale is not None and _may_be_named(event.sale)]
     if not sales:
@@ -28,7 +31,11 @@ async def learned(transaction: MatchTransaction, events: list[Event]) -> list[Ev
     await transaction.lock_names()
     rows = {(row.gateway, row.kind, row.name): row for row in _names(sales)}
     await transaction.learn_names([rows[key] for key in sorted(rows)])
-    wanted = {(event.sale.gateway, event.sale.order_id) for event in sales if event.sale and event.sale.order_id}
+    wanted = {
+        (event.sale.gateway, event.sale.order_id)
+        for event in sales
+        if event.sale and event.sale.order_id
+    }
     orders = await transaction.orders_of([Named(*key) for key in sorted(wanted)])
     named = {event.id: _renamed(event, orders) for event in sales}
     charges: dict[tuple[str, str], FirstCharge] = {}
@@ -52,7 +59,9 @@ def aliases(events: Iterable[Event]) -> list[Alias]:
 
 
 def _may_be_named(sale: Sale) -> bool:
-    return not sale.test and (sale.names is not msgspec.UNSET or sale.subscription_id is not msgspec.UNSET)
+    return not sale.test and (
+        sale.names is not msgspec.UNSET or sale.subscription_id is not msgspec.UNSET
+    )
 
 
 def _names(sales: list[Event]) -> Iterable[NameRow]:
@@ -61,20 +70,28 @@ def _names(sales: list[Event]) -> Iterable[NameRow]:
     for event in sales:
         sale = event.sale
         if sale is not None and sale.trial is True and sale.subscription_id:
-            yield NameRow(kind="trial", name=sale.subscription_id, gateway=sale.gateway, order_key=None)
+            yield NameRow(
+                kind="trial", name=sale.subscription_id, gateway=sale.gateway, order_key=None
+            )
 
 
 def _renamed(event: Event, orders: dict[tuple[str, str], str]) -> Event:
     sale = event.sale
-    target = orders.get((sale.gateway, sale.order_id)) if sale is not None and sale.order_id else None
+    target = (
+        orders.get((sale.gateway, sale.order_id)) if sale is not None and sale.order_id else None
+    )
     if sale is None or target is None or target == sale.order_id:
         return event
-    return msgspec.structs.replace(event, order_id=target, sale=msgspec.structs.replace(sale, order_id=target))
+    return msgspec.structs.replace(
+        event, order_id=target, sale=msgspec.structs.replace(sale, order_id=target)
+    )
 
 
 def _charge(event: Event) -> FirstCharge | None:
     sale = event.sale
-    if sale is None or not (sale.renewal and sale.subscription_id and sale.order_id and sale.status == "approved"):
+    if sale is None or not (
+        sale.renewal and sale.subscription_id and sale.order_id and sale.status == "approved"
+    ):
         return None
     return FirstCharge(sale.gateway, sale.subscription_id, sale.order_id)
 

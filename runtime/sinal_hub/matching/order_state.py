@@ -1,7 +1,9 @@
-"""What an order has come to: its state moves by rank, never back, whatever sequence the gateway's deliveries arrive in.
+"""What an order has come to: its state moves by rank, never back, whatever sequence the gateway's
+deliveries arrive in.
 
-The state is the greatest of all events under one total order (rank, then time, then word), so the final state is the
-same for every permutation. Statuses without a rank (subscription notices) never move it.
+The state is the greatest of all events under one total order (rank, then time, then word), so the
+final state is the same for every permutation. Statuses without a rank (subscription notices) never
+move it.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ Move = Literal["moved", "kept", "out_of_order"]
 
 _GIVEN_BACK = ("refunded", "chargeback")
 RESTORED = "chargeback_won"  # the money is the seller's again
-# States that only an approved sale can reach, with the money still the seller's: an approval that they overtook is
-# still a sale to tell of. The claim on the order's Purchase sees to it that it is told once.
+# States that only an approved sale can reach, with the money still the seller's: an approval that
+# they overtook is still a sale to tell of. The claim on the order's Purchase sees to it that it is
+# told once.
 _STILL_SOLD = ("completed", RESTORED)
 
 
@@ -44,12 +47,17 @@ class OrderState(msgspec.Struct, frozen=True):
 
 
 def advance(state: OrderState, status: str, at: int) -> tuple[OrderState, Move]:
-    """The state after one more event, and whether the event moved it, left it, or came after a later one."""
+    """The state after one more event, and whether the event moved it, left it, or came after a
+    later one.
+    """
     rank = RANK.get(status)
     if rank is None:
         return state, "kept"
     if rank < state.rank:
-        return state, "kept" if status == "approved" and state.status in _STILL_SOLD else "out_of_order"
+        return (
+            state,
+            "kept" if status == "approved" and state.status in _STILL_SOLD else "out_of_order",
+        )
     if (rank, at, status) > (state.rank, state.at, state.status or ""):
         return OrderState(status, at), "moved"
     return state, "kept"

@@ -19,9 +19,19 @@ from sinal_hub.model.events import Event, encode
 from sinal_hub.model.evidence import Candidate, RunnerUp, Subject, subject_of
 from sinal_hub.model.signals import OWN
 from sinal_hub.model.times import moment
-from sinal_hub.store.matching_rows import KnownMatch, MatchRow, Merge, Misnamed, NewOrder, OpenOrder, OrderRow, Wanted
+from sinal_hub.store.matching_rows import (
+    KnownMatch,
+    MatchRow,
+    Merge,
+    Misnamed,
+    NewOrder,
+    OpenOrder,
+    OrderRow,
+    Wanted,
+)
 
-# Two workers may handle a click and its sale at the same moment, neither seeing the other; a second look finds it.
+# Two workers may handle a click and its sale at the same moment, neither seeing the other; a second
+# look finds it.
 SECOND_LOOK = timedelta(seconds=5)
 BY_PERSON = "review_"  # how rules begin that a person's word made
 
@@ -76,8 +86,12 @@ class Order:
     @classmethod
     def of(cls, row: OrderRow, known: KnownMatch | None) -> Order:
         """An order as it stands in the database."""
-        state = OrderState(row.status, 0 if row.status_at is None else round(row.status_at.timestamp() * 1000))
-        subject = msgspec.json.decode(row.signals, type=Subject) if bytes(row.signals) != b"{}" else None
+        state = OrderState(
+            row.status, 0 if row.status_at is None else round(row.status_at.timestamp() * 1000)
+        )
+        subject = (
+            msgspec.json.decode(row.signals, type=Subject) if bytes(row.signals) != b"{}" else None
+        )
         return cls(
             row=row,
             state=state,
@@ -103,9 +117,12 @@ class Order:
             draft.verdict = rules.withhold("out_of_order")
         elif sale.value is not None and (move == "moved" or self.row.amount is None):
             self.amount, self.currency = Decimal(sale.value), sale.currency
-        # Its funnel may have been renamed since the order began; the latest sale knows where it belongs.
+        # Its funnel may have been renamed since the order began; the latest sale knows where it
+        # belongs.
         self.row = msgspec.structs.replace(
-            self.row, funnel=draft.event.funnel, integration=draft.event.integration or self.row.integration
+            self.row,
+            funnel=draft.event.funnel,
+            integration=draft.event.integration or self.row.integration,
         )
         draft.conversion_id, draft.namesake = self.row.id, self.row.namesake
         self.drafts.append(draft)
@@ -117,11 +134,15 @@ class Order:
         return self.row.amount if self.amount is None else self.amount
 
     def _give_back(self, draft: Draft) -> None:
-        """Count a refund. One that does not say what the order cost gives all of it back only if the order says so."""
+        """Count a refund.
+
+        One that does not say what the order cost gives all of it back only if the order says so.
+        """
         sale = draft.event.sale
         assert sale is not None  # noqa: S101 - orders take sales
         self.refunds = self.refunds.plus(sale)
-        # What an order cost may be told after its refund: the state that the refund left is looked at again.
+        # What an order cost may be told after its refund: the state that the refund left is looked
+        # at again.
         self.state = self.refunds.settled(self.state, self.cost)
         if is_part(sale) and self.refunds.leave(self.cost):
             draft.event = msgspec.structs.replace(
@@ -131,7 +152,9 @@ class Order:
     def absorb(self, other: Order) -> None:
         """Become one with an order that was opened under another name; its facts move here."""
         if other.subject is not None:
-            self.subject = other.subject if self.subject is None else self.subject.merged(other.subject)
+            self.subject = (
+                other.subject if self.subject is None else self.subject.merged(other.subject)
+            )
         if self.cost is None and other.cost is not None:
             self.amount, self.currency = other.cost, other.currency or other.row.currency
         self.refunds = self.refunds.merged(other.refunds)
@@ -143,15 +166,19 @@ class Order:
         self.fresh = True
 
     def question(self, plan: MatchingPlan) -> Wanted:
-        """What to look for: the evidence, and the click that was chosen before, whose data is needed again."""
+        """What to look for: the evidence, and the click that was chosen before, whose data is
+        needed again.
+        """
         assert self.subject is not None  # noqa: S101 - callers ask orders that have evidence
         window_s = max(plan.click_window_s, plan.view_window_s)
         return Wanted(self.subject, self.known.click_id if self.known else None, window_s)
 
     def look(self, funnel: FunnelPlan, candidates: list[Candidate]) -> None:
-        """Choose the click by all that is known now, so that the sequence in which it came does not matter.
+        """Choose the click by all that is known now, so that the sequence in which it came does not
+        matter.
 
-        What stood before stays where a person said so, or where its click is gone, unless the new evidence is better.
+        What stood before stays where a person said so, or where its click is gone, unless the new
+        evidence is better.
         """
         if self.subject is None:
             return
@@ -160,20 +187,27 @@ class Order:
         known = self.known
         if known is not None:
             chosen = next((one for one in candidates if one.click_id == known.click_id), None)
-            stands = known.rule.startswith(BY_PERSON) or (known.click_id is not None and chosen is None)
+            stands = known.rule.startswith(BY_PERSON) or (
+                known.click_id is not None and chosen is None
+            )
             if stands and score.score <= known.score:
                 self.decision, self.click = known.decision, chosen
                 return
         self.decision = rules.decide(score.score, funnel.matching)
         self.click = score.candidate
         match = _match_row(self.row.id, self.decision, score)
-        if known is None or KnownMatch(match.click_id, self.decision, match.score, match.rule) != known:
+        if (
+            known is None
+            or KnownMatch(match.click_id, self.decision, match.score, match.rule) != known
+        ):
             self.match = match
         self.rule = score.rule
 
     @property
     def settled(self) -> bool:
-        """Whether no other click could be the one: the sale names it by the only id of ours that came back."""
+        """Whether no other click could be the one: the sale names it by the only id of ours that
+        came back.
+        """
         subject = self.subject
         if subject is None or self.decision != "match" or self.rule not in OWN:
             return False
@@ -197,18 +231,28 @@ class Order:
             phone_hash=next(iter(subject.phones), None),
             signals=msgspec.Raw(encode(subject)),
             hold_until=(held or now + timedelta(seconds=wait_s)) if waiting else None,
-            recheck_at=now + SECOND_LOOK if (self.fresh or self.taught) and not self.settled else None,
+            recheck_at=now + SECOND_LOOK
+            if (self.fresh or self.taught) and not self.settled
+            else None,
             refunded_parts=self.refunds.parts,
             refunded_total=self.refunds.total,
         )
 
     def open_keys(self) -> list[OpenOrder]:
-        """Keys by which a late click finds this order, also one of a browser that was recognised; none once settled."""
+        """Keys by which a late click finds this order, also one of a browser that was recognised.
+
+        None once settled.
+        """
         subject = self.subject
         if subject is None or self.settled:
             return []
         bought_at = moment(subject.bought_at)
-        keys = sorted({*subject_keys(subject), *(key for browser in self.browsers for key in browser_keys(browser))})
+        keys = sorted(
+            {
+                *subject_keys(subject),
+                *(key for browser in self.browsers for key in browser_keys(browser)),
+            }
+        )
         return [OpenOrder(conversion_id=self.row.id, key=key, last_at=bought_at) for key in keys]
 
 
@@ -278,7 +322,13 @@ def renamed_order(found: Misnamed) -> NewOrder:
 def merged(ids: Mapping[tuple[str, str], int], misnamed: Iterable[Misnamed]) -> list[Merge]:
     """The pairs of locked rows (by gateway and key) that are one order."""
     return [
-        Merge(source=source, target=target, gateway=one.gateway, name=one.order_key, order_key=one.target)
+        Merge(
+            source=source,
+            target=target,
+            gateway=one.gateway,
+            name=one.order_key,
+            order_key=one.target,
+        )
         for one in misnamed
         if (source := ids.get((one.gateway, one.order_key))) is not None
         and (target := ids.get((one.gateway, one.target))) is not None

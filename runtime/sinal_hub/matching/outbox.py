@@ -1,8 +1,8 @@
 """Publishes rows of the outbox and remembers that it did.
 
-Publishing twice is harmless: the broker knows the message id, and dispatch claims a row only once. Forgetting is not:
-a row that no delivered event stands behind is marked only after the broker's ack, and a row that the broker did not
-take loses its mark, so that the sweeper finds it.
+Publishing twice is harmless: the broker knows the message id, and dispatch claims a row only once.
+Forgetting is not: a row that no delivered event stands behind is marked only after the broker's
+ack, and a row that the broker did not take loses its mark, so that the sweeper finds it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ log = structlog.get_logger(__name__)
 
 
 async def publish(
-    bus: Publisher, store: MatchStore, outbox: Sequence[Outbox], *, traces: Mapping[str, str] | None = None
+    bus: Publisher,
+    store: MatchStore,
+    outbox: Sequence[Outbox],
+    *,
+    traces: Mapping[str, str] | None = None,
 ) -> bool:
     """Publish and mark; False when the broker did not take all of them. Raises StoreUnavailable.
 
@@ -32,14 +36,20 @@ async def publish(
     if not outbox:
         return True
     answers = await bus.publish_many([_message(row, traces) for row in outbox])
-    taken = [row for row, answer in zip(outbox, answers, strict=True) if not isinstance(answer, BusError)]
+    taken = [
+        row for row, answer in zip(outbox, answers, strict=True) if not isinstance(answer, BusError)
+    ]
     for row, answer in zip(outbox, answers, strict=True):
         if isinstance(answer, LaneMissing):
             bus.request_provision(row.tenant_id)
-    refused = [row for row, answer in zip(outbox, answers, strict=True) if isinstance(answer, BusError)]
+    refused = [
+        row for row, answer in zip(outbox, answers, strict=True) if isinstance(answer, BusError)
+    ]
     await store.mark_published(taken, refused)
     if len(taken) < len(outbox):
-        kinds = sorted({type(answer).__name__ for answer in answers if isinstance(answer, BusError)})
+        kinds = sorted(
+            {type(answer).__name__ for answer in answers if isinstance(answer, BusError)}
+        )
         log.warning("outbox.unpublished", rows=len(outbox) - len(taken), errors=kinds)
     return len(taken) == len(outbox)
 

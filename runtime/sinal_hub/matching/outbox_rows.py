@@ -1,6 +1,7 @@
 """A sent event's claim and outbox rows: its stable Meta id, its payload, one row a destination.
 
-One Purchase an order for ever: its claim names the order, not the event, whatever value or status arrives later.
+One Purchase an order for ever: its claim names the order, not the event, whatever value or status
+arrives later.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ from sinal_hub.model.times import moment
 from sinal_hub.store.matching_rows import CapiRow, Claim
 
 PURCHASE = "Purchase"
-# A browser's event is too old for Meta after 7 days; its claim needs to live no longer than a repeat could be sent.
+# A browser's event is too old for Meta after 7 days; its claim needs to live no longer than a
+# repeat could be sent.
 VISIT_CLAIM = timedelta(days=8)
 
 
 class OutboxEntry(msgspec.Struct, kw_only=True, frozen=True):
-    """What goes into the outbox if its claim is won; an event that is unique by itself claims nothing."""
+    """What goes into the outbox if its claim is won.
+
+    An event that is unique by itself claims nothing.
+    """
 
     event_id: str
     claim: Claim | None
@@ -78,14 +83,16 @@ def pack(
         )
         for destination in destinations(tenant, funnel)
     ]
-    return OutboxEntry(event_id=event_id, claim=_claim(event, verdict.event_name, event_id, now), rows=rows)
+    return OutboxEntry(
+        event_id=event_id, claim=_claim(event, verdict.event_name, event_id, now), rows=rows
+    )
 
 
 def meta_id(slug: str, event: Event, event_name: str, *, namesake: bool = False) -> str:
     """The id that Meta deduplicates by: of the order for sales, the browser's own for visits.
 
-    A page that computes an order's id knows no gateway, so that none is in it; of a `namesake` it is, since Meta would
-    take two gateways' orders of one number and value for one.
+    A page that computes an order's id knows no gateway, so that none is in it; of a `namesake` it
+    is, since Meta would take two gateways' orders of one number and value for one.
     """
     sale = event.sale
     if sale is not None and sale.order_id is not None:
@@ -111,7 +118,10 @@ def _sale_key(sale: Sale, event_name: str, event_id: str) -> str:
 
 
 def click_data(click: Candidate, event: Event) -> payload.ClickData:
-    """The matched click as payloads take it; its forms complete what the event tells of its person."""
+    """The matched click as payloads take it.
+
+    Its forms complete what the event tells of its person.
+    """
     return payload.ClickData(
         click_id=click.click_id,
         session_id=click.session_id,

@@ -1,7 +1,8 @@
 """What has been given back of an order, and what that makes of its state.
 
-Some refunds say what they give back and not what the order cost (Shopify). The order knows: while less than that has
-been given back, it stands as refunded in part, whatever sequence its deliveries arrive in.
+Some refunds say what they give back and not what the order cost (Shopify). The order knows: while
+less than that has been given back, it stands as refunded in part, whatever sequence its deliveries
+arrive in.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ _GIVEN_BACK = ("refunded", "partially_refunded")
 
 
 class Refunds(msgspec.Struct, frozen=True):
-    """In major units: `parts`, the sum of refunds told one by one; `total`, the greatest total that was told."""
+    """In major units: `parts`, the sum of refunds told one by one.
+
+    `total`, the greatest total that was told.
+    """
 
     parts: Decimal | None = None
     total: Decimal | None = None
 
     @property
     def given(self) -> Decimal:
-        """All that has been given back, as far as it was told; a refund may be told in both ways."""
+        """All that has been given back, as far as it was told.
+
+        A refund may be told in both ways.
+        """
         return max(self.parts or Decimal(0), self.total or Decimal(0))
 
     def plus(self, sale: Sale) -> Refunds:
@@ -43,11 +50,16 @@ class Refunds(msgspec.Struct, frozen=True):
         return Refunds(sum(parts, Decimal(0)) if parts else None, max(totals, default=None))
 
     def leave(self, cost: Decimal | None) -> bool:
-        """Whether anything is left of an order that cost so much; False where its cost is unknown."""
+        """Whether anything is left of an order that cost so much.
+
+        False where its cost is unknown.
+        """
         return cost is not None and self.given < cost
 
     def settled(self, state: OrderState, cost: Decimal | None) -> OrderState:
-        """The state by what is left: refunds told one by one are in part until they have given back all."""
+        """The state by what is left: refunds told one by one are in part until they have given back
+        all.
+        """
         if self.parts is None or cost is None or state.status not in _GIVEN_BACK:
             return state
         return OrderState("partially_refunded" if self.leave(cost) else "refunded", state.at)

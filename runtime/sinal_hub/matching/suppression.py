@@ -1,7 +1,9 @@
-"""What people asked of their data, as matching obeys it: what is erased is dropped, a withdrawn consent stays.
+"""What people asked of their data, as matching obeys it: what is erased is dropped, a withdrawn
+consent stays.
 
-A mark's key is a digest over tenant, kind and value, so that the table of marks names nobody, not even by the hash that
-Meta uses. Erasure reaches back: a fact from before it is dropped however late it comes; a new one starts anew.
+A mark's key is a digest over tenant, kind and value, so that the table of marks names nobody, not
+even by the hash that Meta uses. Erasure reaches back: a fact from before it is dropped however late
+it comes; a new one starts anew.
 """
 
 from __future__ import annotations
@@ -52,7 +54,10 @@ class SuppressionList:
     """The marks on a batch of one tenant's events; use `keys`, look them up, then ask."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        self._traits = {event.id: {key_of(event.tenant, *told): told[0] for told in traits(event)} for event in events}
+        self._traits = {
+            event.id: {key_of(event.tenant, *told): told[0] for told in traits(event)}
+            for event in events
+        }
         self._found: dict[tuple[str, str], int] = {}
 
     @property
@@ -65,11 +70,15 @@ class SuppressionList:
         self._found = {(mark.kind, mark.key): mark.at_ms for mark in found}
 
     def erased(self, event: Event) -> bool:
-        """Whether it is about somebody who was erased after it happened, or about an erased order."""
+        """Whether it is about somebody who was erased after it happened, or about an erased
+        order.
+        """
         return self._marked(event, "erased", always="order")
 
     def obeyed(self, event: Event) -> Event:
-        """The event, without consent where it was withdrawn and the event does not say yes later than that."""
+        """The event, without consent where it was withdrawn and the event does not say yes later
+        than that.
+        """
         withdrawn = self._marked(event, "no_consent", later=event.consent_ads is not True)
         return msgspec.structs.replace(event, consent_ads=False) if withdrawn else event
 
@@ -85,7 +94,9 @@ class SuppressionList:
 
 
 def blank_row(event: Event) -> EventRow:
-    """The row of an event that was accepted and may not be kept: it counts, and tells nothing of anybody."""
+    """The row of an event that was accepted and may not be kept: it counts, and tells nothing of
+    anybody.
+    """
     return EventRow(
         id=event.id,
         received_at=moment(event.received_at),

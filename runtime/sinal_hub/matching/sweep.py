@@ -1,4 +1,6 @@
-"""What no message brings: orders whose wait is over, rows of the outbox whose message is gone, keys of old orders."""
+"""What no message brings: orders whose wait is over, rows of the outbox whose message is gone, keys
+of old orders.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,17 @@ LATE_CLICK = timedelta(days=8)  # the stream keeps events for 7 days; no click c
 class Sweeper:
     """One per process; several processes sweep side by side, each order by one of them."""
 
-    def __init__(self, store: MatchStore, bus: Publisher, plans: Plans, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: MatchStore, bus: Publisher, plans: Plans, *, clock: Callable[[], datetime]
+    ) -> None:
         self._store, self._bus, self._plans, self._clock = store, bus, plans, clock
         self._close_due = 0.0
 
     async def sweep(self) -> None:
-        """Release due orders and publish outbox rows whose message is gone; called about once a second."""
+        """Release due orders and publish outbox rows whose message is gone.
+
+        Called about once a second.
+        """
         now = self._clock()
         tenants = self._plans.snapshot.tenants
         left = await self._store.left_over(now, older_than_s=STALE_OUTBOX_S)
@@ -51,7 +58,10 @@ class Sweeper:
             await self._store.close_old_orders(before=now - LATE_CLICK)
 
     async def _release(self, plans: Sequence[TenantPlan], now: datetime) -> None:
-        """Release due orders of some tenants; when that fails, of each alone: its trouble is not that of the others."""
+        """Release due orders of some tenants.
+
+        When that fails, of each alone: its trouble is not that of the others.
+        """
         left = plans
         try:
             for _ in range(ROUNDS):
@@ -67,7 +77,9 @@ class Sweeper:
             for plan in left:
                 await self._release([plan], now)
 
-    async def _released(self, plans: Sequence[TenantPlan], now: datetime, limit: int) -> list[TenantPlan]:
+    async def _released(
+        self, plans: Sequence[TenantPlan], now: datetime, limit: int
+    ) -> list[TenantPlan]:
         """One transaction; returns those that may have more orders due."""
 
         async def due(place: int, transaction: MatchTransaction) -> Result:
@@ -93,7 +105,9 @@ def count(tenant: str, result: Result, now: datetime) -> None:
 
 
 def words(error: Exception) -> str:
-    """What may be shown of an error: the store's own words name columns, other messages may quote data."""
+    """What may be shown of an error: the store's own words name columns, other messages may quote
+    data.
+    """
     if isinstance(error, StoreError):
         return str(error)
     trace = error.__traceback__

@@ -9,8 +9,12 @@ from sinal_crds.plan import ValuePlan
 _CENT = Decimal("0.01")
 
 
-def worth(value: str | None, currency: str | None, rules: ValuePlan) -> tuple[str | None, str | None]:
-    """Value and currency to send; a fixed value stands for every sale, the multiplier is for the sale's own.
+def worth(
+    value: str | None, currency: str | None, rules: ValuePlan
+) -> tuple[str | None, str | None]:
+    """Value and currency to send.
+
+    A fixed value stands for every sale, the multiplier is for the sale's own.
 
     The rules' currency is that of a value without one.
     """

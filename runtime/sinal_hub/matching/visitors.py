@@ -1,7 +1,8 @@
-"""What tracking events teach about visitors: rows for clicks, sessions and identities, one each per batch.
+"""What tracking events teach about visitors: rows for clicks, sessions and identities, one each per
+batch.
 
-Pure. A visitor is known by our click id; an event without one is filed under its session or under its own id, so that
-address and cookies still count.
+Pure. A visitor is known by our click id; an event without one is filed under its session or under
+its own id, so that address and cookies still count.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def click_key(event: Event) -> str:
 
 
 def click_rows(events: list[Event]) -> list[ClickRow]:
-    """One row a visitor, what came last winning, sorted by id so that concurrent batches lock in one order."""
+    """One row a visitor, what came last winning, sorted by id so that concurrent batches lock in
+    one order.
+    """
     found: dict[str, ClickRow] = {}
     for event in sorted(events, key=lambda event: event.occurred_at):
         row = _click_row(event)
@@ -56,12 +59,18 @@ def _click_row(event: Event) -> ClickRow:
 
 
 def _consent(event: Event) -> bool | None:
-    """The visitor's word; where consent is required, a visit without one is a no to the sales it leads to."""
+    """The visitor's word.
+
+    Where consent is required, a visit without one is a no to the sales it leads to.
+    """
     return False if event.consent_ads is None and event.consent_required else event.consent_ads
 
 
 def _is_ad_click(event: Event) -> bool:
-    """Whether the visit itself came from an ad; Meta's cookie stays for months and says when the ad click was."""
+    """Whether the visit itself came from an ad.
+
+    Meta's cookie stays for months and says when the ad click was.
+    """
     if event.kind == "click" or event.fbclid is not None:
         return True
     at = fbc_time(event.fbc)
@@ -91,7 +100,9 @@ def _first(one: ClickRow, other: ClickRow, name: str) -> Any:
 
 
 def _joined_user(old: UserData, new: UserData) -> UserData:
-    return UserData(**{name: getattr(new, name) or getattr(old, name) for name in UserData.__struct_fields__})
+    return UserData(
+        **{name: getattr(new, name) or getattr(old, name) for name in UserData.__struct_fields__}
+    )
 
 
 def session_rows(events: list[Event]) -> list[SessionRow]:
@@ -113,10 +124,16 @@ def session_rows(events: list[Event]) -> list[SessionRow]:
 
 
 def identity_rows(seen: list[tuple[str, list[str], list[str], int]]) -> list[IdentityRow]:
-    """One row a click id and hash; `seen` holds click id, e-mail hashes, phone hashes and Unix ms."""
+    """One row a click id and hash.
+
+    `seen` holds click id, e-mail hashes, phone hashes and Unix ms.
+    """
     found: dict[tuple[str, str, str], IdentityRow] = {}
     for click_id, emails, phones, at_ms in sorted(seen, key=lambda row: row[3]):
-        for email, phone in [*((email, None) for email in emails), *((None, phone) for phone in phones)]:
+        for email, phone in [
+            *((email, None) for email in emails),
+            *((None, phone) for phone in phones),
+        ]:
             key = (click_id, email or "", phone or "")
             known, at = found.get(key), moment(at_ms)
             found[key] = IdentityRow(
@@ -131,7 +148,9 @@ def identity_rows(seen: list[tuple[str, list[str], list[str], int]]) -> list[Ide
 
 def identities_of(events: list[Event]) -> list[IdentityRow]:
     """Identities that tracking events carry."""
-    return identity_rows([(click_key(event), event.user.em, event.user.ph, event.occurred_at) for event in events])
+    return identity_rows(
+        [(click_key(event), event.user.em, event.user.ph, event.occurred_at) for event in events]
+    )
 
 
 # Fields of a visit that stand in the keys of `subject_keys`, by the name they have there.
@@ -156,15 +175,20 @@ def visit_keys(events: list[Event]) -> list[OpenKey]:
             keys.append(f"ip:{network_of(event.ip)}")
         if clicked := fbclid_of(event.fbc):
             keys.append(f"fbclid:{clicked}")
-        keys += [f"em:{digest}" for digest in event.user.em] + [f"ph:{digest}" for digest in event.user.ph]
-        at = event.occurred_at - SURE_SKEW_MS  # what is told after the purchase may still say whose click it was
+        keys += [f"em:{digest}" for digest in event.user.em] + [
+            f"ph:{digest}" for digest in event.user.ph
+        ]
+        # what is told after the purchase may still say whose click it was
+        at = event.occurred_at - SURE_SKEW_MS
         for key in keys:
             found[key] = min(found.get(key, at), at)
     return [OpenKey(key, moment(at)) for key, at in sorted(found.items())]
 
 
 def taught_keys(sales: list[Event]) -> list[OpenKey]:
-    """Keys of other orders of the buyers whose sales carry our own id: it may prove whose e-mail and phone they are."""
+    """Keys of other orders of the buyers whose sales carry our own id: it may prove whose e-mail
+    and phone they are.
+    """
     found: dict[str, int] = {}
     for event in sales:
         sale = event.sale
@@ -179,7 +203,8 @@ def taught_keys(sales: list[Event]) -> list[OpenKey]:
 def subject_keys(subject: Subject) -> list[str]:
     """Keys by which an order is found again when a click arrives late."""
     return sorted(
-        {_click(click_id) for click_id in subject.click_ids} | {f"ip:{network_of(ip)}" for ip in subject.ips}
+        {_click(click_id) for click_id in subject.click_ids}
+        | {f"ip:{network_of(ip)}" for ip in subject.ips}
     ) + _keys(
         {
             "session": subject.session_ids,
@@ -195,7 +220,11 @@ def subject_keys(subject: Subject) -> list[str]:
 
 def browser_keys(browser: Candidate) -> list[str]:
     """Keys by which another click of this browser finds the order that it was recognised for."""
-    return [f"{name}:{value}" for name, field in _TOLD if field in _BROWSER and (value := getattr(browser, field))]
+    return [
+        f"{name}:{value}"
+        for name, field in _TOLD
+        if field in _BROWSER and (value := getattr(browser, field))
+    ]
 
 
 def _click(click_id: str) -> str:

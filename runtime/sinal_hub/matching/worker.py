@@ -1,10 +1,11 @@
-"""The match role: takes a lane's messages, runs them in a transaction, publishes the outbox, then acks.
+"""The match role: takes a lane's messages, runs them in a transaction, publishes the outbox, then
+acks.
 
-A message is acked only when its effect is durable and its outbox is on the bus. While one batch of a tenant is
-published the next may be in its transaction; two of its transactions are never under way at once. A batch that
-PostgreSQL refuses is cut in halves until the poisoned message is alone: it is tried again a few times and then given up
-with its body on record.
-PostgreSQL or the broker being away is no fault of a message: it waits in the stream.
+A message is acked only when its effect is durable and its outbox is on the bus. While one batch of
+a tenant is published the next may be in its transaction; two of its transactions are never under
+way at once. A batch that PostgreSQL refuses is cut in halves until the poisoned message is alone:
+it is tried again a few times and then given up with its body on record. PostgreSQL or the broker
+being away is no fault of a message: it waits in the stream.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ class Committed(msgspec.Struct, frozen=True):
 class MatchWorker:
     """Handler of the match lanes, and the sweeper of what they leave.
 
-    It runs at most `transactions` at once, each for up to `most` messages of as many lanes as it takes.
+    It runs at most `transactions` at once, each for up to `most` messages of as many lanes as it
+    takes.
     """
 
     def __init__(
@@ -103,7 +105,9 @@ class MatchWorker:
         self._sweeper = Sweeper(self._store, bus, plans, clock=clock)
 
     async def handle(self, lane: Lane, messages: list[Message]) -> None:
-        """Settle every message of one lane: ack, nak with a delay, or term after recording it as dead."""
+        """Settle every message of one lane: ack, nak with a delay, or term after recording it as
+        dead.
+        """
         plan = self._plans.snapshot.tenants.get(lane.tenant)
         if plan is None:
             await asyncio.gather(*(message.nak(NO_PLAN_DELAY_S) for message in messages))
@@ -112,7 +116,9 @@ class MatchWorker:
         for message in messages:
             event = _read(message, lane.tenant)
             if event is None:
-                await self._give_up(lane.tenant, message, None, "the message is not an event of this tenant")
+                await self._give_up(
+                    lane.tenant, message, None, "the message is not an event of this tenant"
+                )
             else:
                 readable.append((message, event))
         if readable:
@@ -124,15 +130,21 @@ class MatchWorker:
         await self._sweeper.sweep()
 
     async def _share(self, parts: Sequence[Part]) -> list[Committed | None]:
-        """Commit the batches of several tenants as one; when that is refused, each for itself: one pays for no other.
+        """Commit the batches of several tenants as one.
+
+        When that is refused, each for itself: one pays for no other.
 
         None for a batch that is settled already.
         """
         try:
             return list(await self._run(parts))
         except Exception as error:
-            if isinstance(error, StoreUnavailable) and not (isinstance(error, Contended) and len(parts) > 1):
-                log.warning("match.store_unavailable", messages=sum(map(len, parts)), error=str(error))
+            if isinstance(error, StoreUnavailable) and not (
+                isinstance(error, Contended) and len(parts) > 1
+            ):
+                log.warning(
+                    "match.store_unavailable", messages=sum(map(len, parts)), error=str(error)
+                )
                 await asyncio.gather(*(_nak(part.batch) for part in parts))
             elif len(parts) > 1:
                 return [done for part in parts for done in await self._share([part])]
@@ -147,11 +159,16 @@ class MatchWorker:
         traces = {event.id: message.traceparent for part in parts for message, event in part.batch}
         known = {event: trace for event, trace in traces.items() if trace}
         about: dict[str, str | int] = {"tenants": len(parts), "messages": sum(map(len, parts))}
-        with self._tracer.batch("match.batch", "match.event", known, kind="consumer", attributes=about) as goes_on:
+        with self._tracer.batch(
+            "match.batch", "match.event", known, kind="consumer", attributes=about
+        ) as goes_on:
             return [Committed(result, goes_on) for result in await self._commit(parts)]
 
     async def _finish(self, part: Part, done: Committed | None) -> None:
-        """Publish what a batch left, then ack it; it comes again where the broker did not take all."""
+        """Publish what a batch left, then ack it.
+
+        It comes again where the broker did not take all.
+        """
         if done is None:
             return
         try:
@@ -162,11 +179,15 @@ class MatchWorker:
         await (_ack if whole else _nak)(part.batch)
 
     async def _commit(self, parts: Sequence[Part]) -> list[Result]:
-        await self._record([part.plan for part in parts if self._recorded.get(part.tenant) is not part.plan])
+        await self._record(
+            [part.plan for part in parts if self._recorded.get(part.tenant) is not part.plan]
+        )
         now = self._clock()
 
         async def batch(place: int, transaction: MatchTransaction) -> Result:
-            return await Batch(parts[place].plan, transaction, now=now).run([event for _, event in parts[place].batch])
+            return await Batch(parts[place].plan, transaction, now=now).run(
+                [event for _, event in parts[place].batch]
+            )
 
         with metrics.MATCH_SECONDS.time():
             results = await self._store.in_one_transaction([part.tenant for part in parts], batch)
@@ -185,13 +206,21 @@ class MatchWorker:
             return
         message, event = batch[0]
         detail = words(error)
-        log.error("match.failed", tenant=plan.slug, event_row=event.id, deliveries=message.deliveries, error=detail)
+        log.error(
+            "match.failed",
+            tenant=plan.slug,
+            event_row=event.id,
+            deliveries=message.deliveries,
+            error=detail,
+        )
         if message.deliveries < GIVE_UP_AFTER:
             await _nak(batch)
         else:
             await self._give_up(plan.slug, message, event, detail)
 
-    async def _give_up(self, tenant: str, message: Message, event: Event | None, detail: str) -> None:
+    async def _give_up(
+        self, tenant: str, message: Message, event: Event | None, detail: str
+    ) -> None:
         """Record a message that can't be handled, then tell the broker to forget it."""
         letter = DeadLetter(
             tenant=tenant,
@@ -208,11 +237,16 @@ class MatchWorker:
             await message.nak(nak_delay_s(message.deliveries))
             return
         metrics.DEAD_LETTERS.labels(tenant, letter.reason).inc()
-        log.error("match.gave_up", tenant=tenant, event_row=event.id if event else None, detail=detail)
+        log.error(
+            "match.gave_up", tenant=tenant, event_row=event.id if event else None, detail=detail
+        )
         await message.term()
 
     async def _record(self, plans: Sequence[TenantPlan]) -> None:
-        """Keep the tables of tenants and funnels as new plans have them; events must not suffer for it."""
+        """Keep the tables of tenants and funnels as new plans have them.
+
+        Events must not suffer for it.
+        """
         if not plans:
             return
         try:
@@ -232,7 +266,11 @@ def _read(message: Message, tenant: str) -> Event | None:
         event = decode_event(message.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return event if event.tenant == tenant and (event.kind == "sale") == (event.sale is not None) else None
+    return (
+        event
+        if event.tenant == tenant and (event.kind == "sale") == (event.sale is not None)
+        else None
+    )
 
 
 async def _ack(batch: Sequence[tuple[Message, Event]]) -> None:

@@ -1,7 +1,9 @@
-"""Client of the Conversions API edge: `POST /{version}/{pixel}/events`, one session for all destinations.
+"""Client of the Conversions API edge: `POST /{version}/{pixel}/events`, one session for all
+destinations.
 
-The token travels in the body, never in the URL, and is cut out of every answer that is kept. Nothing is retried here:
-what a failure means depends on whether the request had begun to leave, and that is reported, not guessed.
+The token travels in the body, never in the URL, and is cut out of every answer that is kept.
+Nothing is retried here: what a failure means depends on whether the request had begun to leave, and
+that is reported, not guessed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from sinal_hub.meta.answer import GraphAnswer
 from sinal_hub.meta.errors import GraphFailure, NoAnswer, NotSent, classify
 
 ANSWER_BYTES = 65_536  # more of an answer is not read
-KEEPALIVE_S = 15.0  # shorter than the server's: a request on a connection it just closed would be in doubt
+# shorter than the server's: a request on a connection it just closed would be in doubt
+KEEPALIVE_S = 15.0
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "sinal"}
 
 _encode = msgspec.json.Encoder().encode
@@ -31,11 +34,18 @@ class GraphClient:
 
     def __init__(self, base_url: str, *, timeout_s: float, connect_timeout_s: float = 5.0) -> None:
         self._base_url = base_url.rstrip("/")
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(connect_timeout_s, timeout_s))
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeout_s, sock_connect=min(connect_timeout_s, timeout_s)
+        )
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]) -> GraphAnswer:
-        """One request with all `events` (1 to 1,000); a failure is an answer, nothing is raised for one."""
+    async def send(
+        self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]
+    ) -> GraphAnswer:
+        """One request with all `events` (1 to 1,000).
+
+        A failure is an answer, nothing is raised for one.
+        """
         started = time.monotonic()
         status: int | None = None
         seen = usage.Usage()
@@ -45,7 +55,9 @@ class GraphClient:
         except GraphFailure as failure:
             body = failure
         return GraphAnswer(
-            verdict=classify(status, body, sent=len(events), usage=seen, secret=destination.access_token),
+            verdict=classify(
+                status, body, sent=len(events), usage=seen, secret=destination.access_token
+            ),
             usage=seen,
             latency_ms=round((time.monotonic() - started) * 1000),
         )
@@ -63,7 +75,10 @@ class GraphClient:
         url = f"{self._base_url}/{destination.api_version}/{destination.pixel_id}/events"
         try:
             async with self._open().post(
-                url, data=_body(destination, events), trace_request_ctx=flight, allow_redirects=False
+                url,
+                data=_body(destination, events),
+                trace_request_ctx=flight,
+                allow_redirects=False,
             ) as response:
                 answer = await _read(response)
                 headers = {name.lower(): value for name, value in response.headers.items()}
@@ -77,7 +92,9 @@ class GraphClient:
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_leaving)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=KEEPALIVE_S),
+                connector=aiohttp.TCPConnector(
+                    limit=0, ttl_dns_cache=60, keepalive_timeout=KEEPALIVE_S
+                ),
                 timeout=self._timeout,
                 headers=_HEADERS,
                 trace_configs=[trace],
@@ -86,7 +103,9 @@ class GraphClient:
         return self._session
 
 
-async def _leaving(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+async def _leaving(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: object
+) -> None:
     """Called just before the first byte is written: from here on the request may arrive."""
     context.trace_request_ctx.left = True
 

@@ -1,8 +1,9 @@
 """What the event was worth and what was bought: Meta's `custom_data`.
 
-Money arrives as decimal strings and leaves as JSON numbers of two decimals, the form that `event_id` is made from.
-A value without a currency is refused by Meta for any event, so it is left out. Of a Purchase it stays: what
-that lacks is for validation to say, and for the funnel to add (`pricing`).
+Money arrives as decimal strings and leaves as JSON numbers of two decimals, the form that
+`event_id` is made from. A value without a currency is refused by Meta for any event, so it is left
+out. Of a Purchase it stays: what that lacks is for validation to say, and for the funnel to add
+(`pricing`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ _CENT = Decimal("0.01")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-def custom_data(event: Event, event_name: str, value: str | None, currency: str | None) -> dict[str, Any]:
+def custom_data(
+    event: Event, event_name: str, value: str | None, currency: str | None
+) -> dict[str, Any]:
     """Meta's `custom_data`; empty when there is nothing to say."""
     found: dict[str, Any] = {}
     amount = number(value)
@@ -72,12 +75,16 @@ def _contents(event: Event) -> list[dict[str, Any]]:
     """Items with an id (Meta refuses one without, 2804008); `item_price` is of one unit."""
     if event.sale is None:
         return [_item(i.id, i.quantity, number(i.price)) for i in event.items if i.id]
-    return [_item(p.id, p.quantity, _unit(p.value, p.quantity)) for p in event.sale.products if p.id]
+    return [
+        _item(p.id, p.quantity, _unit(p.value, p.quantity)) for p in event.sale.products if p.id
+    ]
 
 
 def _unit(line_value: str | None, quantity: int) -> float | None:
     amount = number(line_value)
-    return amount if amount is None or quantity <= 1 else number(str(Decimal(str(amount)) / quantity))
+    return (
+        amount if amount is None or quantity <= 1 else number(str(Decimal(str(amount)) / quantity))
+    )
 
 
 def _item(item_id: str, quantity: int, price: float | None) -> dict[str, Any]:

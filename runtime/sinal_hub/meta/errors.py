@@ -1,8 +1,9 @@
 """What an answer of the Graph API means for the events that were sent.
 
-Decided by error code, subcode and `is_transient` alone: HTTP status and wording vary (190 comes with 400 and 401,
-messages are translated, `type` is OAuthException for nearly everything). The invariant: an answer that does not prove
-that Meta took the events is never `delivered`, and one that may hide that it did is never a plain `retry`.
+Decided by error code, subcode and `is_transient` alone: HTTP status and wording vary (190 comes
+with 400 and 401, messages are translated, `type` is OAuthException for nearly everything). The
+invariant: an answer that does not prove that Meta took the events is never `delivered`, and one
+that may hide that it did is never a plain `retry`.
 
 | kind            | what it says                                   | what the worker does                        |
 | --------------- | ---------------------------------------------- | ------------------------------------------- |
@@ -46,8 +47,11 @@ BLOCKED_WAIT_S = 900.0
 CREDENTIAL = frozenset({3, 10, 102, 104, 190, *range(200, 300)})
 CONFIGURATION = frozenset({2500, 2635})
 PARAMETER = 100
-# 33: no such object, or no permission to see it; the rest: dataset, page and WhatsApp account do not belong together
-CONFIGURATION_SUBCODES = frozenset({33, 2804069, 2804079, 2804116, 2804117, 2804118, 2804131, 2804132})
+# 33: no such object, or no permission to see it; the rest: dataset, page and WhatsApp account do
+# not belong together
+CONFIGURATION_SUBCODES = frozenset(
+    {33, 2804069, 2804079, 2804116, 2804117, 2804118, 2804131, 2804132}
+)
 DATA = frozenset({506, 1609005})
 ANSWER_LIMIT = 2_000  # characters of an answer that are kept
 
@@ -67,7 +71,10 @@ class NoAnswer(GraphFailure):
 
 
 class GraphVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The meaning of one answer; `blame` holds indexes of events that Meta named, a hint and no proof."""
+    """The meaning of one answer.
+
+    `blame` holds indexes of events that Meta named, a hint and no proof.
+    """
 
     kind: Kind
     http_status: int | None = None
@@ -80,11 +87,17 @@ class GraphVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def classify(
-    http_status: int | None, body: bytes | GraphFailure, *, sent: int, usage: Usage | None = None, secret: str = ""
+    http_status: int | None,
+    body: bytes | GraphFailure,
+    *,
+    sent: int,
+    usage: Usage | None = None,
+    secret: str = "",
 ) -> GraphVerdict:
     """The verdict on a request of `sent` events, from its answer or from the failure to get one.
 
-    The answer is judged as it came; the text of it that is kept is without the `secret`, which Meta may quote.
+    The answer is judged as it came; the text of it that is kept is without the `secret`, which Meta
+    may quote.
     """
     if isinstance(body, GraphFailure):
         kind: Kind = "retry" if isinstance(body, NotSent) else "in_doubt"
@@ -102,15 +115,22 @@ def classify(
 
 
 def _accepted(status: int, answer: dict[str, Any], text: str, sent: int) -> GraphVerdict:
-    """Anything but a full count on a 2xx proves nothing: a proxy's page, a changed answer, a part."""
+    """Anything but a full count on a 2xx proves nothing: a proxy's page, a changed answer, a
+    part.
+    """
     received = answer.get("events_received")
     whole = isinstance(received, int) and received >= sent
     trace = _text(answer.get("fbtrace_id"))
-    return GraphVerdict(kind="delivered" if whole else "in_doubt", http_status=status, fbtrace_id=trace, answer=text)
+    return GraphVerdict(
+        kind="delivered" if whole else "in_doubt", http_status=status, fbtrace_id=trace, answer=text
+    )
 
 
 def _without_error(status: int, text: str, regain_s: float | None) -> GraphVerdict:
-    """No Graph error object: somebody between us and Meta spoke; 502 and 504 may hide an accepted request."""
+    """No Graph error object: somebody between us and Meta spoke.
+
+    502 and 504 may hide an accepted request.
+    """
     kind: Kind = "unknown"
     if status == 429:
         kind = "throttle"
@@ -121,7 +141,10 @@ def _without_error(status: int, text: str, regain_s: float | None) -> GraphVerdi
     elif status == 413:
         kind = "request"
     return GraphVerdict(
-        kind=kind, http_status=status, retry_after_s=regain_s if status in (429, 503) else None, answer=text
+        kind=kind,
+        http_status=status,
+        retry_after_s=regain_s if status in (429, 503) else None,
+        answer=text,
     )
 
 
@@ -160,13 +183,19 @@ def _kind(status: int, code: int | None, subcode: int | None, transient: bool) -
 
 
 def _blame(error_data: object) -> tuple[int, ...]:
-    """Indexes in `data` that `blame_field_specs` names; Meta sends error_data as an object or as JSON in a string."""
+    """Indexes in `data` that `blame_field_specs` names.
+
+    Meta sends error_data as an object or as JSON in a string.
+    """
     if isinstance(error_data, str):
         error_data = _object(error_data.encode())
     specs = error_data.get("blame_field_specs") if isinstance(error_data, dict) else None
     if not isinstance(specs, list):
         return ()
-    paths = (".".join(str(step) for step in spec) if isinstance(spec, list) else str(spec) for spec in specs)
+    paths = (
+        ".".join(str(step) for step in spec) if isinstance(spec, list) else str(spec)
+        for spec in specs
+    )
     return tuple(sorted({int(found[1]) for path in paths if (found := _BLAMED_INDEX.search(path))}))
 
 

@@ -1,7 +1,7 @@
 """What a tenant keeps from Meta, and what it tells Meta about the use of the rest.
 
-Both follow the plan as it stands, at building and again at sending: what waited while a funnel learnt to withhold a
-field leaves without it.
+Both follow the plan as it stands, at building and again at sending: what waited while a funnel
+learnt to withhold a field leaves without it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _OF_MONEY = frozenset({"value", "currency"})  # a Purchase is refused without th
 def without(payload: Mapping[str, Any], withheld: Sequence[str]) -> dict[str, Any]:
     """One server event without these fields (`WithheldField`).
 
-    Meta refuses a website event that lacks its page or browser, so such an event says `system_generated`.
+    Meta refuses a website event that lacks its page or browser, so such an event says
+    `system_generated`.
     """
     event = dict(payload)
     if not withheld:
@@ -41,7 +42,10 @@ def without(payload: Mapping[str, Any], withheld: Sequence[str]) -> dict[str, An
 
 
 def told(processing: DataProcessing | None) -> dict[str, Any]:
-    """Meta's data processing options of an event (Marketing API, "Data Processing Options"); empty: not a word."""
+    """Meta's data processing options of an event (Marketing API, "Data Processing Options").
+
+    Empty: not a word.
+    """
     if processing is None:
         return {}
     if not processing.options:

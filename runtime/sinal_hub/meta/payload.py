@@ -1,8 +1,9 @@
-"""One Meta server event out of one accepted fact: the JSON object that lies in the outbox until it is sent.
+"""One Meta server event out of one accepted fact: the JSON object that lies in the outbox until it
+is sent.
 
-Pure and deterministic: the same fact and click give the same object, so a replay sends what the first attempt sent.
-It is built once, when the event is matched; what only the moment of sending can tell (age, consent, token) belongs to
-`validation` and `worker`.
+Pure and deterministic: the same fact and click give the same object, so a replay sends what the
+first attempt sent. It is built once, when the event is matched; what only the moment of sending can
+tell (age, consent, token) belongs to `validation` and `worker`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from sinal_hub.model.events import Event
 __all__ = ["ClickData", "Unidentifiable", "build"]
 
 NO_BROWSER: Browser = (None, None)
-# The device at a till is the seller's: neither its browser nor a page of the website belongs to such a sale.
+# The device at a till is the seller's: neither its browser nor a page of the website belongs to
+# such a sale.
 IN_A_SHOP = {"action_source": "physical_store"}
 
 
 class Unidentifiable(ValueError):
-    """Nothing tells Meta who the event is about: it would refuse it (2804050), and its whole batch with it."""
+    """Nothing tells Meta who the event is about: it would refuse it (2804050), and its whole batch
+    with it.
+    """
 
 
 def build(
@@ -40,7 +44,9 @@ def build(
     value: str | None,
     currency: str | None,
 ) -> dict[str, Any]:
-    """One server event as Meta wants it; `value` is a decimal string after the funnel's value rules.
+    """One server event as Meta wants it.
+
+    `value` is a decimal string after the funnel's value rules.
 
     Raises Unidentifiable when what is known of the person fails Meta's baseline check.
     """
@@ -63,16 +69,25 @@ def build(
     if funnel.withheld:
         payload = without(payload, funnel.withheld)
     if not identifies(payload["user_data"]):
-        raise Unidentifiable(f"{event_name} of funnel {funnel.name}: no field of user_data identifies a person")
+        raise Unidentifiable(
+            f"{event_name} of funnel {funnel.name}: no field of user_data identifies a person"
+        )
     return payload
 
 
-def _source(funnel: FunnelPlan, event: Event, click: ClickData | None, seen: Browser) -> dict[str, str]:
-    """`website` needs a URL and the browser's user agent; a sale without a click has neither and says so."""
+def _source(
+    funnel: FunnelPlan, event: Event, click: ClickData | None, seen: Browser
+) -> dict[str, str]:
+    """`website` needs a URL and the browser's user agent.
+
+    A sale without a click has neither and says so.
+    """
     url = _first_url(event.url, click.url if click else None)
     if seen[1] is None:
         return {"action_source": "system_generated"} | ({"event_source_url": url} if url else {})
-    url = url or next((f"https://{host}/" for host in funnel.landing_hosts if "*" not in host), None)
+    url = url or next(
+        (f"https://{host}/" for host in funnel.landing_hosts if "*" not in host), None
+    )
     if url is None:
         return {"action_source": "system_generated"}
     return {"action_source": "website", "event_source_url": url}
@@ -92,7 +107,8 @@ def clean_url(url: str) -> str | None:
             return None
     except ValueError:  # brackets that hold no address, a port that is not a number
         return None
-    # Prefilled checkouts carry the buyer in their query string; Meta forbids clear personal data in URLs.
+    # Prefilled checkouts carry the buyer in their query string; Meta forbids clear personal data in
+    # URLs.
     kept = [pair for pair in parts.query.split("&") if pair and not personal.is_personal_pair(pair)]
     path = personal.without_person(parts.path)
     return parts._replace(netloc=host, path=path, query="&".join(kept), fragment="").geturl()

@@ -1,4 +1,6 @@
-"""Fields that Meta refuses by themselves: without them the event is good, so the field goes and the event stays."""
+"""Fields that Meta refuses by themselves: without them the event is good, so the field goes and the
+event stays.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ NAMELESS_ITEM = 2804008  # an item of `contents` without id
 
 
 def without_culprit(payload: Mapping[str, Any], subcode: int | None) -> dict[str, Any] | None:
-    """The event without the field that the subcode blames; None where there is no such remedy or it was applied."""
+    """The event without the field that the subcode blames.
+
+    None where there is no such remedy or it was applied.
+    """
     if subcode == NAMELESS_ITEM:
         return _replaced(payload, "custom_data", _with_named_items)
     if subcode not in DROPPED_FIELD:
@@ -26,7 +31,9 @@ def without_culprit(payload: Mapping[str, Any], subcode: int | None) -> dict[str
 Part = dict[str, Any]
 
 
-def _replaced(payload: Mapping[str, Any], parent: str, change: Callable[[Part], Part]) -> dict[str, Any] | None:
+def _replaced(
+    payload: Mapping[str, Any], parent: str, change: Callable[[Part], Part]
+) -> dict[str, Any] | None:
     before = payload.get(parent)
     if not isinstance(before, dict):
         return None
@@ -38,4 +45,7 @@ def _with_named_items(custom: Part) -> Part:
     items = custom.get("contents")
     if not isinstance(items, list):
         return custom
-    return {**custom, "contents": [item for item in items if isinstance(item, dict) and item.get("id")]}
+    return {
+        **custom,
+        "contents": [item for item in items if isinstance(item, dict) and item.get("id")],
+    }

@@ -1,7 +1,7 @@
 """Asks the Graph API whether a destination's access token is good, by `debug_token`.
 
-A token that Meta refuses by that call says so in the answer. An answer that cannot be read is not a verdict on
-the token.
+A token that Meta refuses by that call says so in the answer. An answer that cannot be read is not a
+verdict on the token.
 """
 
 from __future__ import annotations
@@ -42,14 +42,20 @@ class GraphTokens:
     async def check(self, destination: DestinationPlan) -> TokenState | None:
         """What Meta says; None when it does not answer, or not as documented."""
         if not destination.access_token:
-            return TokenState(valid=False, expires_at=None, problem=destination.problem or "it has no access token")
+            return TokenState(
+                valid=False,
+                expires_at=None,
+                problem=destination.problem or "it has no access token",
+            )
         url = f"{self._base_url}/{destination.api_version}/debug_token"
         headers = {"Authorization": f"Bearer {destination.access_token}"}
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(url, params={"input_token": destination.access_token}, headers=headers) as response,
+                session.get(
+                    url, params={"input_token": destination.access_token}, headers=headers
+                ) as response,
             ):
                 said = msgspec.json.decode(await response.read(), type=_Answer)
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -61,10 +67,14 @@ def _state(said: _Answer, token: str) -> TokenState | None:
     error = said.error or (said.data.error if said.data else None)
     if error is not None:
         words = without_secret(error.message or "refused", token, limit=300)
-        return TokenState(valid=False, expires_at=None, problem=f"Meta says: {words} (code {error.code})")
+        return TokenState(
+            valid=False, expires_at=None, problem=f"Meta says: {words} (code {error.code})"
+        )
     if said.data is None:
         return None
-    expires = datetime.fromtimestamp(said.data.expires_at, UTC) if said.data.expires_at > 0 else None
+    expires = (
+        datetime.fromtimestamp(said.data.expires_at, UTC) if said.data.expires_at > 0 else None
+    )
     problem = None if said.data.is_valid else "Meta says that it is not valid"
     return TokenState(valid=said.data.is_valid, expires_at=expires, problem=problem)
 

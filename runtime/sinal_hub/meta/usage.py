@@ -1,7 +1,9 @@
-"""How much of its quota Meta says we used: the usage headers of a Graph answer, as one number and one waiting time.
+"""How much of its quota Meta says we used: the usage headers of a Graph answer, as one number and
+one waiting time.
 
-Meta sends up to three JSON headers, each with its own unit (percent everywhere; minutes in one, seconds in another),
-and proxies may add Retry-After. Unreadable headers count as silence: they must never cost an answer its meaning.
+Meta sends up to three JSON headers, each with its own unit (percent everywhere; minutes in one,
+seconds in another), and proxies may add Retry-After. Unreadable headers count as silence: they must
+never cost an answer its meaning.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ _COUNTS = ("call_count", "total_cputime", "total_time")
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one answer's headers say; `regain_s` is None when nothing tells how long to stay away."""
+    """What one answer's headers say.
+
+    `regain_s` is None when nothing tells how long to stay away.
+    """
 
     percent: float = 0.0
     regain_s: float | None = None
@@ -26,7 +31,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(headers: Mapping[str, str], *, now: float | None = None) -> Usage:
-    """Usage of an answer; `headers` by lower-case name, `now` in Unix seconds for dates in Retry-After."""
+    """Usage of an answer.
+
+    `headers` by lower-case name, `now` in Unix seconds for dates in Retry-After.
+    """
     percents, waits = [0.0], []
     for percent, wait_s in _entries(headers):
         percents.append(percent)

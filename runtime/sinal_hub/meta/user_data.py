@@ -1,8 +1,10 @@
-"""Who the event is about: Meta's `user_data`, merged from the sale or visit and the click it was matched with.
+"""Who the event is about: Meta's `user_data`, merged from the sale or visit and the click it was
+matched with.
 
-The sale's own data comes first and the click's completes it. Nothing here may cost the event its delivery: a malformed
-hash, a stale `fbc`, a private address is dropped as a field. Only SHA-256 digests pass where Meta wants digests, so
-that clear personal data that slipped in upstream ends here.
+The sale's own data comes first and the click's completes it. Nothing here may cost the event its
+delivery: a malformed hash, a stale `fbc`, a private address is dropped as a field. Only SHA-256
+digests pass where Meta wants digests, so that clear personal data that slipped in upstream ends
+here.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ _TOO_BROAD: tuple[frozenset[str], ...] = (
 )
 
 
-_ENOUGH = frozenset({"em", "ph", "external_id", "fbc", "fbp"})  # in none of them: with one of these it is not
+# in none of them: with one of these it is not
+_ENOUGH = frozenset({"em", "ph", "external_id", "fbc", "fbp"})
 
 
 class ClickData(msgspec.Struct, kw_only=True, frozen=True):
@@ -57,10 +60,15 @@ _digest = lru_cache(maxsize=512)(identity.digest)  # of countries
 
 
 def user_data(event: Event, click: ClickData | None, country: str, seen: Browser) -> dict[str, Any]:
-    """Meta's `user_data`; `country` (ISO alpha-2) stands in where nobody told the buyer's, `seen` is their browser."""
+    """Meta's `user_data`.
+
+    `country` (ISO alpha-2) stands in where nobody told the buyer's, `seen` is their browser.
+    """
     found: dict[str, Any] = {}
     people: list[UserData | Customer] = [] if event.sale is None else [event.sale.customer]
-    people += [user for user in (event.user, _NOBODY if click is None else click.user) if user != _NOBODY]
+    people += [
+        user for user in (event.user, _NOBODY if click is None else click.user) if user != _NOBODY
+    ]
     for field in HASHED if people else ():
         told = [digests for person in people if (digests := getattr(person, field))]
         if told and (digests := _union(told)):
@@ -89,7 +97,10 @@ def user_data(event: Event, click: ClickData | None, country: str, seen: Browser
 
 
 def identifies(user: dict[str, Any]) -> bool:
-    """Whether Meta's baseline check passes; a country that only stands in for an unknown one does not count."""
+    """Whether Meta's baseline check passes.
+
+    A country that only stands in for an unknown one does not count.
+    """
     if not _ENOUGH.isdisjoint(user):
         return True
     keys = set(user) - {"country"}
@@ -99,7 +110,8 @@ def identifies(user: dict[str, Any]) -> bool:
 def browser(event: Event, click: ClickData | None) -> Browser:
     """Address and user agent of the buyer's browser, from one source where one has both.
 
-    A webhook's own connection is the gateway's, so a sale only counts what the gateway told of its buyer.
+    A webhook's own connection is the gateway's, so a sale only counts what the gateway told of its
+    buyer.
     """
     sources = [(event.ip, event.user_agent)]
     if event.sale is not None:
@@ -110,12 +122,16 @@ def browser(event: Event, click: ClickData | None) -> Browser:
     whole = next(((ip, agent) for ip, agent in pairs if ip and agent), None)
     if whole is not None:
         return whole
-    return next((ip for ip, _ in pairs if ip), None), next((agent for _, agent in pairs if agent), None)
+    return next((ip for ip, _ in pairs if ip), None), next(
+        (agent for _, agent in pairs if agent), None
+    )
 
 
 @lru_cache(maxsize=4_096)  # a visitor's events come close together, and reading an address is dear
 def public_ip(text: str | None) -> str | None:
-    """The address in its canonical form, or None when it is not an address of the public internet."""
+    """The address in its canonical form, or None when it is not an address of the public
+    internet.
+    """
     try:
         address = ipaddress.ip_address((text or "").strip())
     except ValueError:
@@ -137,7 +153,8 @@ def _fbc(event: Event, click: ClickData | None) -> str | None:
     kept = next((fbc for fbc in usable if fbc), None)
     if kept is not None:
         return kept
-    # No cookie: Meta wants the time the click id was first observed, and this event is where it was.
+    # No cookie: Meta wants the time the click id was first observed, and this event is where it
+    # was.
     fbclid = event.fbclid or (tracking.fbclid if tracking else None)
     return identity.build_fbc(fbclid, min(event.occurred_at, event.received_at)) if fbclid else None
 

@@ -1,8 +1,8 @@
-"""Meta's rules, applied to one event before it is sent: an event that would be refused must not cost its batch the
-delivery.
+"""Meta's rules, applied to one event before it is sent: an event that would be refused must not
+cost its batch the delivery.
 
-The age is judged here and not when the event was made, because it may have waited. What the pre-check lets through and
-Meta still refuses is isolated by bisection.
+The age is judged here and not when the event was made, because it may have waited. What the
+pre-check lets through and Meta still refuses is isolated by bisection.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 # Ways out that the manifest check takes, and that `pricing` applies to what waits or is replayed.
 SET_VALUE = """say what the funnel's sales are worth, such as `value: {source: Fixed, fixed: "97.00", currency: BRL}`"""
-SET_CURRENCY = "say in the funnel which currency a value without one is in, such as `value: {currency: BRL}`"
+SET_CURRENCY = (
+    "say in the funnel which currency a value without one is in, such as `value: {currency: BRL}`"
+)
 
 Reason = Literal["too_old", "rejected", "unidentifiable"]
 
@@ -55,7 +57,10 @@ class Invalid(ValueError):
 
 
 def check(payload: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """The event as it may be sent at `now` (Unix s): clock clamped, unusable `fbc` left out. Raises Invalid."""
+    """The event as it may be sent at `now` (Unix s): clock clamped, unusable `fbc` left out.
+
+    Raises Invalid.
+    """
     event = dict(payload)
     for field in ("event_name", "event_id"):
         if not isinstance(event.get(field), str) or not event[field]:
@@ -89,13 +94,17 @@ def _time(event: Mapping[str, Any], now: float) -> int:
 def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
     for field in HASHED:
         if (digests := user.get(field)) is not None and not _are_digests(digests):
-            raise Invalid("rejected", f"user_data.{field} holds a value that is not a SHA-256 digest")
+            raise Invalid(
+                "rejected", f"user_data.{field} holds a value that is not a SHA-256 digest"
+            )
     fbc = user.get("fbc")
     if fbc is not None and identity.usable_fbc(fbc, int(now * 1000)) is None:
         user = {field: value for field, value in user.items() if field != "fbc"}
     if not identifies(user):
         raise Invalid(
-            "unidentifiable", "user_data identifies nobody: it needs an e-mail, a phone, a click or address and browser"
+            "unidentifiable",
+            "user_data identifies nobody: it needs an e-mail, a phone, a click "
+            "or address and browser",
         )
     return user
 
@@ -114,11 +123,15 @@ def _source(event: Mapping[str, Any]) -> None:
         raise Invalid("rejected", "action_source is missing or unknown")
     if source == "website":
         if not event.get("event_source_url"):
-            raise Invalid("rejected", "event_source_url is missing, a website event needs it: send the page's `url`")
+            raise Invalid(
+                "rejected",
+                "event_source_url is missing, a website event needs it: send the page's `url`",
+            )
         if not event["user_data"].get("client_user_agent"):
             raise Invalid(
                 "rejected",
-                "user_data.client_user_agent is missing, a website event needs it: send the visitor's "
+                "user_data.client_user_agent is missing, a website event needs it: send the "
+                "visitor's "
                 "`client.user_agent`",
             )
 
@@ -132,7 +145,9 @@ def _money(event_name: str, custom: Mapping[str, Any]) -> None:
     if event_name == "Purchase" and value is None:
         raise Invalid("rejected", f"custom_data.value is missing, a Purchase needs it: {SET_VALUE}")
     if currency is None and (value is not None or event_name == "Purchase"):
-        raise Invalid("rejected", f"custom_data.currency is missing, a value needs it: {SET_CURRENCY}")
+        raise Invalid(
+            "rejected", f"custom_data.currency is missing, a value needs it: {SET_CURRENCY}"
+        )
     if event_name == "Purchase" and value is not None and value < 0:
         raise Invalid("rejected", "custom_data.value is negative, Meta knows no refund event")
 

@@ -1,1 +1,3 @@
-"""What every room of the hub speaks of: events, sales, evidence, and the words that mean nothing. No I/O."""
+"""What every room of the hub speaks of: events, sales, evidence, and the words that mean nothing.
+No I/O.
+"""

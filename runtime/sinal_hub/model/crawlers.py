@@ -1,9 +1,11 @@
-"""Programs that load pages by themselves: link previews, search engines, ad checkers, monitors, headless browsers.
+"""Programs that load pages by themselves: link previews, search engines, ad checkers, monitors,
+headless browsers.
 
-They click every ad and buy nothing, so what they do is recorded and neither matched nor sent. The list is kept by
-hand, of what the owners of these programs publish (Meta's and Google's pages of crawlers, OpenAI, Microsoft, the
-monitors' own pages) and checked against github.com/monperrus/crawler-user-agents. Only what calls itself one is known:
-no address is looked up. A library of HTTP (`curl`, `python-requests`) is not on it, because a shop's server may well
+They click every ad and buy nothing, so what they do is recorded and neither matched nor sent. The
+list is kept by hand, of what the owners of these programs publish (Meta's and Google's pages of
+crawlers, OpenAI, Microsoft, the monitors' own pages) and checked against
+github.com/monperrus/crawler-user-agents. Only what calls itself one is known: no address is looked
+up. A library of HTTP (`curl`, `python-requests`) is not on it, because a shop's server may well
 leave its own name where the visitor's belongs.
 """
 
@@ -52,10 +54,11 @@ prerender, rendertron, splash/, casperjs, browsershot, wkhtmlto, headless chrome
 """
 _TABLES = (_META, _SEARCH_AND_ADS, _PREVIEWS, _MODELS, _SEO, _MONITORS, _DRIVEN)
 _WORDS = tuple(" ".join(word.split()) for table in _TABLES for word in table.split(","))
-# Programs that say what they are: `SomeBot/1.0`, `some-crawler`, or where to read of them: `(+https://…)`. A phone is
-# called CUBOT.
+# Programs that say what they are: `SomeBot/1.0`, `some-crawler`, or where to read of them:
+# `(+https://…)`. A phone is called CUBOT.
 _SAYS_SO = re.compile(
-    r"(?<!cu)bots?(?=[^a-z]|$)|crawl|spider|scraper|harvester|\+ ?https?:|checker|validator|monitor|uptime|synthetic"
+    r"(?<!cu)bots?(?=[^a-z]|$)|crawl|spider|scraper|harvester|\+ "
+    r"?https?:|checker|validator|monitor|uptime|synthetic"
     r"|scanner|inspector|screenshot|(?:fetch|index|audit)(?:er|or|bot)?/"
 )
 _WHATSAPP = "whatsapp"  # the app opens links in a browser; only its preview calls itself so
@@ -67,4 +70,8 @@ def is_crawler(user_agent: str | None) -> bool:
     if not user_agent:
         return False
     text = user_agent.lower()
-    return text.startswith(_WHATSAPP) or any(word in text for word in _WORDS) or _SAYS_SO.search(text) is not None
+    return (
+        text.startswith(_WHATSAPP)
+        or any(word in text for word in _WORDS)
+        or _SAYS_SO.search(text) is not None
+    )

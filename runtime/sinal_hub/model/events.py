@@ -1,6 +1,8 @@
-"""Messages of the bus: what ingest publishes (`Event`), what matching publishes (`Dispatch`), whom to `Forget`.
+"""Messages of the bus: what ingest publishes (`Event`), what matching publishes (`Dispatch`), whom
+to `Forget`.
 
-All carry a version in `v`. They are JSON so that a person can read a queue; personal data in them is hashed.
+All carry a version in `v`. They are JSON so that a person can read a queue; personal data in them
+is hashed.
 """
 
 from __future__ import annotations
@@ -14,8 +16,24 @@ import msgspec
 from sinal_hub.model.readback import ReadBack
 from sinal_hub.model.sale import Sale
 
-Kind = Literal["click", "identify", "pageview", "view_content", "initiate_checkout", "lead", "sale", "heartbeat"]
-TRACKING_KINDS: tuple[Kind, ...] = ("click", "identify", "pageview", "view_content", "initiate_checkout", "lead")
+Kind = Literal[
+    "click",
+    "identify",
+    "pageview",
+    "view_content",
+    "initiate_checkout",
+    "lead",
+    "sale",
+    "heartbeat",
+]
+TRACKING_KINDS: tuple[Kind, ...] = (
+    "click",
+    "identify",
+    "pageview",
+    "view_content",
+    "initiate_checkout",
+    "lead",
+)
 
 
 class Item(msgspec.Struct, kw_only=True, frozen=True):
@@ -61,7 +79,8 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     occurred_at: int  # Unix ms
     source: Literal["browser", "server", "webhook", "internal"]
     v: int = 1
-    natural_key: bool = False  # the key comes from the sender: a repeat may arrive long after the broker's window
+    # the key comes from the sender: a repeat may arrive long after the broker's window
+    natural_key: bool = False
     event_id: str | None = None  # shared with the browser pixel, sent to Meta as it is
     click_id: str | None = None
     session_id: str | None = None
@@ -84,11 +103,15 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     order_id: str | None = None
     integration: str | None = None  # name of the GatewayIntegration, for sales
     sale: Sale | None = None
-    readback: ReadBack | None = None  # the call that tells which sale this notice is about; `sale` is `ignored` then
+    # the call that tells which sale this notice is about; `sale` is `ignored` then
+    readback: ReadBack | None = None
 
 
 class Dispatch(msgspec.Struct, kw_only=True, frozen=True):
-    """One row of `capi_events` to send; the payload stays in PostgreSQL, so that erasure and consent reach it."""
+    """One row of `capi_events` to send.
+
+    The payload stays in PostgreSQL, so that erasure and consent reach it.
+    """
 
     id: int
     created_at: int  # Unix ms of the row, to find its partition
@@ -97,11 +120,15 @@ class Dispatch(msgspec.Struct, kw_only=True, frozen=True):
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [first + second for first in _BASE32 for second in _BASE32]
-_SHIFTS = range(120, -1, -10)  # 130 bits, two characters at a time: half the time of base64.b32encode
+# 130 bits, two characters at a time: half the time of base64.b32encode
+_SHIFTS = range(120, -1, -10)
 
 
 class Forget(msgspec.Struct, kw_only=True, frozen=True):
-    """Whom an erasure looks for in a tenant: SHA-256 digests as Meta takes them, and order ids. Edges get it too."""
+    """Whom an erasure looks for in a tenant: SHA-256 digests as Meta takes them, and order ids.
+
+    Edges get it too.
+    """
 
     tenant: str
     emails: list[str] = []
@@ -119,13 +146,17 @@ class Tally(msgspec.Struct, kw_only=True, frozen=True):
     worker: str
     rejects: int = 0
     drift: int = 0
-    last_at: int | None = None  # Unix seconds of the last delivery that was believed and not understood
+    # Unix seconds of the last delivery that was believed and not understood
+    last_at: int | None = None
 
 
 class Refused(msgspec.Struct, kw_only=True, frozen=True):
-    """Deliveries that one process of the edge refused in one hour so far, for one reason; empty: not known.
+    """Deliveries that one process of the edge refused in one hour so far, for one reason.
 
-    `missing` names a header or parameter, `network` the sender's /24 or /48. Times are Unix seconds.
+    Empty: not known.
+
+    `missing` names a header or parameter, `network` the sender's /24 or /48. Times are Unix
+    seconds.
     """
 
     tenant: str
@@ -166,12 +197,20 @@ def event_row_id(tenant: str, key: str) -> str:
     return "ev_" + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
 
-def meta_event_id(tenant: str, order_id: str, event_name: str, value: str | None, currency: str | None) -> str:
-    """The promise's `event_id`: sha256(tenant|order|event|value|currency); two decimals, currency upper case.
+def meta_event_id(
+    tenant: str, order_id: str, event_name: str, value: str | None, currency: str | None
+) -> str:
+    """The promise's `event_id`: sha256(tenant|order|event|value|currency).
+
+    Two decimals, currency upper case.
 
     It is stable over retries, replays and the browser pixel (architecture: Delivery promise).
     """
-    amount = "" if value is None else str(Decimal(value).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))
+    amount = (
+        ""
+        if value is None
+        else str(Decimal(value).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))
+    )
     text = f"{tenant}|{order_id}|{event_name}|{amount}|{(currency or '').upper()}"
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,5 @@
-"""The two sides that are compared: what a sale's events say of the buyer, and what a click knows of the visitor.
+"""The two sides that are compared: what a sale's events say of the buyer, and what a click knows of
+the visitor.
 
 A sale's side grows with every event of its order and does not depend on their sequence.
 """
@@ -39,7 +40,10 @@ class Subject(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     @property
     def bought_at(self) -> int:
-        """When it was bought, from where windows count: the approval; before there is one, the first that was told."""
+        """When it was bought, from where windows count: the approval.
+
+        Before there is one, the first that was told.
+        """
         return self.first_at if self.approved_at is None else self.approved_at
 
     def merged(self, other: Subject) -> Subject:
@@ -86,7 +90,10 @@ class Candidate(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def subject_of(event: Event) -> Subject:
-    """What one sale event says; its own connection is the gateway's and says nothing of the buyer."""
+    """What one sale event says.
+
+    Its own connection is the gateway's and says nothing of the buyer.
+    """
     sale = event.sale
     if sale is None:
         raise ValueError(f"event {event.id} is not a sale")
@@ -120,9 +127,11 @@ def subject_of(event: Event) -> Subject:
 
 
 def _latest(event: Event) -> int:
-    """The last moment that the gateway's time can mean: many tell a second or a minute, and what it ends with is lost.
+    """The last moment that the gateway's time can mean: many tell a second or a minute, and what it
+    ends with is lost.
 
-    A click of that same second or minute came before the sale, which no gateway can tell of before it was made.
+    A click of that same second or minute came before the sale, which no gateway can tell of before
+    it was made.
     """
     at = event.occurred_at
     unit = MINUTE_MS if at % MINUTE_MS == 0 else SECOND_MS if at % SECOND_MS == 0 else 1
@@ -130,11 +139,19 @@ def _latest(event: Event) -> int:
 
 
 def _click_ids(event: Event, tracking: Tracking) -> list[str]:
-    """Our ids that came back; where none has the page script's form, what else in the slots may be a damaged one."""
+    """Our ids that came back.
+
+    Where none has the page script's form, what else in the slots may be a damaged one.
+    """
     told = [one for text in (tracking.click_id, event.click_id) for one in ids_in(text, least=PART)]
     if any(ours_in(one) == one for one in told):
         return _sorted(told)
-    slots = [one for text in (tracking.src, tracking.sck) for one in ids_in(text, least=PART) if len(one) >= PART]
+    slots = [
+        one
+        for text in (tracking.src, tracking.sck)
+        for one in ids_in(text, least=PART)
+        if len(one) >= PART
+    ]
     return _sorted(told, slots)
 
 
@@ -151,13 +168,18 @@ def fbc_time(fbc: str | None) -> int | None:
 
 
 def part_of(click_id: str) -> str | None:
-    """What an id is looked up by when it came back in another case or cut short; None where too little is left."""
+    """What an id is looked up by when it came back in another case or cut short.
+
+    None where too little is left.
+    """
     return click_id.lower() if len(click_id) >= PART else None
 
 
 @lru_cache(maxsize=4_096)
 def network_of(ip: str) -> str:
-    """What an address is compared by: itself, or the /64 of an IPv6 address, within which a telephone moves."""
+    """What an address is compared by: itself, or the /64 of an IPv6 address, within which a
+    telephone moves.
+    """
     if ":" not in ip:
         return ip
     try:

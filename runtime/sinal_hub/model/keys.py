@@ -1,8 +1,9 @@
 """Keys of events: the same for a repeated delivery, different for a different fact.
 
-Most gateways have no event id, and where one exists it is not known to survive a retry; so the key is made of the
-order, the normalised status and, where one status may happen twice, what tells the two apart. Keys travel in message
-headers and logs: they hold no personal data, and what is not a plain identifier is replaced by its digest.
+Most gateways have no event id, and where one exists it is not known to survive a retry; so the key
+is made of the order, the normalised status and, where one status may happen twice, what tells the
+two apart. Keys travel in message headers and logs: they hold no personal data, and what is not a
+plain identifier is replaced by its digest.
 """
 
 from __future__ import annotations

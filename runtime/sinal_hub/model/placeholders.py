@@ -1,11 +1,14 @@
-"""What programs, forms and people write for nothing: one table for every door, every gateway and every field.
+"""What programs, forms and people write for nothing: one table for every door, every gateway and
+every field.
 
-`undefined` as an id joins strangers, and hashed as a name it is somebody else's. So a placeholder that fills a whole
-field is nothing, as blank is. What it means depends on the field: `guest` is not an id and may be a surname, `teste`
-is not a name and may be a campaign. `docs/users/identity.md` lists it all.
+`undefined` as an id joins strangers, and hashed as a name it is somebody else's. So a placeholder
+that fills a whole field is nothing, as blank is. What it means depends on the field: `guest` is not
+an id and may be a surname, `teste` is not a name and may be a campaign. `docs/users/identity.md`
+lists it all.
 
-Sources: the ids that PostHog takes for no person (github.com/PostHog/posthog, `illegal_distinct_ids`), the macros of
-Meta, Google, TikTok and Mailchimp, test buttons of Brazilian checkouts.
+Sources: the ids that PostHog takes for no person (github.com/PostHog/posthog,
+`illegal_distinct_ids`), the macros of Meta, Google, TikTok and Mailchimp, test buttons of Brazilian
+checkouts.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from functools import lru_cache
 
 REMEMBERED_LENGTH = 64  # characters of a value; a longer one is looked at each time
 LONGEST_WORD = 20  # characters of a word for no id; what is longer can only be a row or a macro
-COUNTED = 10  # digits that were counted and not typed from memory; a postal code and a line have fewer
+# digits that were counted and not typed from memory; a postal code and a line have fewer
+COUNTED = 10
 LONG_ROW = 8  # digits: a shorter row of one digit may be somebody's number
 _JOINTS = "-_.:/ "
 _BETWEEN = re.compile(r"[-_.:/|,;=?&#\s]+")
@@ -62,18 +66,23 @@ emailteste testeemail testemail emailtest noreply donotreply naoresponda naoresp
 guest seuemail youremail fulano fulanodetal asdf asdfasdf asdfgh qwerty placeholder
 """
 _NO_MAILBOX = frozenset(_INSTEAD_OF_MAILBOXES.split())
-_TEST_DOMAIN = re.compile(r"tests?|testes?|noemail|nomail|sememail|naotem|naotenho|xxx+|null|undefined")
+_TEST_DOMAIN = re.compile(
+    r"tests?|testes?|noemail|nomail|sememail|naotem|naotenho|xxx+|null|undefined"
+)
 _NUMBERED = re.compile(r"teste?s?\d{1,6}")
 
-_NO_CAMPAIGN = frozenset({"notset", "notprovided", "(direct)", "(none)", "(notset)", "(notprovided)", "(other)", "{}"})
+_NO_CAMPAIGN = frozenset(
+    {"notset", "notprovided", "(direct)", "(none)", "(notset)", "(notprovided)", "(other)", "{}"}
+)
 
-# What a program should have filled in: {{ad.name}}, %%email%%, ${id}, [[name]], *|EMAIL|*, <%= id %>, __AD__, {id}.
-# A GUID in braces is one that a program did fill in.
-# Bounded, and no part may hold its own beginning: a value of nothing but `{{` would be gone through from each of them.
+# What a program should have filled in: {{ad.name}}, %%email%%, ${id}, [[name]], *|EMAIL|*, <%= id
+# %>, __AD__, {id}. A GUID in braces is one that a program did fill in. Bounded, and no part may
+# hold its own beginning: a value of nothing but `{{` would be gone through from each of them.
 _MACRO = re.compile(
     r"\{\{[^{}]{0,100}\}\}|%7b%7b(?:[^%]|%(?!7[bd])){0,100}%7d%7d|%%[^%]{1,80}%%|[$#@]\{[^{}]{0,80}\}"
     r"|\[\[[^\[\]]{0,80}\]\]|\*\|[^|]{1,80}\|\*|<%[^<>]{0,100}%>"
-    r"|__[a-z][a-z0-9]*(?:_[a-z0-9]+)*__|\{[$_a-z][_a-z. :]{0,60}\}|\[object \w+\]|##[a-z][\w.]{0,60}##",
+    r"|__[a-z][a-z0-9]*(?:_[a-z0-9]+)*__|\{[$_a-z][_a-z. :]{0,60}\}|\[object "
+    r"\w+\]|##[a-z][\w.]{0,60}##",
     re.IGNORECASE,
 )
 _NOT_BARE = re.compile(r"[^a-z0-9]+")
@@ -82,26 +91,49 @@ _SIGN_OF_MACRO = re.compile(r"[{%$*<\[#]")  # or two underscores
 _COUNTING = ("01234567890123456789", "123456789101112", "98765432109876543210", "987654321000")
 
 # SHA-256 of nothing, which senders that hash by themselves send.
-_HASHED = ("", " ", "0", "[object object]", "n/a", "nan", "nil", "none", "null", "undefined", "false", "true")
+_HASHED = (
+    "",
+    " ",
+    "0",
+    "[object object]",
+    "n/a",
+    "nan",
+    "nil",
+    "none",
+    "null",
+    "undefined",
+    "false",
+    "true",
+)
 _DIGESTS = frozenset(hashlib.sha256(word.encode()).hexdigest() for word in _HASHED)
 
 
 def is_no_id(text: str) -> bool:
-    """Whether an id (external, click, session, order, Meta's) is a placeholder: whoever has none has the same."""
+    """Whether an id (external, click, session, order, Meta's) is a placeholder: whoever has none
+    has the same.
+    """
     if len(text) <= LONGEST_WORD:
         return _no_id(text)
     if text[0] in "0fF" and not text.strip(text[0] + _JOINTS):  # UUIDs of one digit
         return True
-    return not text.isalnum() and (_has_macro(text) or _made_of_nothing(_plain(text[:REMEMBERED_LENGTH])))
+    return not text.isalnum() and (
+        _has_macro(text) or _made_of_nothing(_plain(text[:REMEMBERED_LENGTH]))
+    )
 
 
 def is_no_key(text: str) -> bool:
-    """Whether an event's own id is a program's word or a macro; numbers count on, and may begin at nought."""
+    """Whether an event's own id is a program's word or a macro.
+
+    Numbers count on, and may begin at nought.
+    """
     return _no_key(text) if len(text) <= LONGEST_WORD else not text.isalnum() and _has_macro(text)
 
 
 def is_nobody(text: str) -> bool:
-    """Whether a name or a place is a placeholder; a real `Null` or `Teste` loses one field for it."""
+    """Whether a name or a place is a placeholder.
+
+    A real `Null` or `Teste` loses one field for it.
+    """
     if len(text) > REMEMBERED_LENGTH:
         return _has_macro(text)
     bare = text.replace(" ", "")
@@ -114,12 +146,16 @@ def is_nobody(text: str) -> bool:
 
 
 def is_no_campaign(text: str) -> bool:
-    """Whether a campaign parameter says nothing: macros that nobody replaced, words of programs and of reports."""
+    """Whether a campaign parameter says nothing: macros that nobody replaced, words of programs and
+    of reports.
+    """
     return _no_campaign(text) if len(text) <= REMEMBERED_LENGTH else _is_macros(text)
 
 
 def is_no_mailbox(address: str) -> bool:
-    """Whether a lower-case e-mail address is written where there is none: `teste@…`, `noemail@…`, `x@teste.com`."""
+    """Whether a lower-case e-mail address is written where there is none: `teste@…`, `noemail@…`,
+    `x@teste.com`.
+    """
     local, _, domain = address.rpartition("@")
     bare = _folded(local.partition("+")[0])
     first = _folded(domain.partition(".")[0])
@@ -143,17 +179,23 @@ def is_no_line(digits: str, *, line: int) -> bool:
 
 
 def is_counted(digits: str) -> bool:
-    """Whether a phone's digits are those of the keyboard in their order: `12345678901`, which is a number of Ohio."""
+    """Whether a phone's digits are those of the keyboard in their order: `12345678901`, which is a
+    number of Ohio.
+    """
     return len(digits) >= COUNTED and any(digits in row for row in _COUNTING)
 
 
 def is_no_code(digits: str) -> bool:
-    """Whether a postal code, a document or an `fbp`'s number is one row: of zeros, or of eight digits and more."""
+    """Whether a postal code, a document or an `fbp`'s number is one row: of zeros, or of eight
+    digits and more.
+    """
     return _is_row(digits)
 
 
 def is_no_digest(digest: str) -> bool:
-    """Whether a lower-case SHA-256 that came ready-made is that of nothing: of an empty text or a program's word."""
+    """Whether a lower-case SHA-256 that came ready-made is that of nothing: of an empty text or a
+    program's word.
+    """
     return digest in _DIGESTS or _is_row(digest)
 
 
@@ -187,12 +229,16 @@ def _folded(text: str) -> str:
 
 
 def _said_by_program(plain: str) -> bool:
-    """Whether all words of it are a program's: `null`, `undefined undefined`; also where there is no word."""
+    """Whether all words of it are a program's: `null`, `undefined undefined`.
+
+    Also where there is no word.
+    """
     return plain in _PROGRAM or all(word in _PROGRAM for word in plain.split())
 
 
 def _made_of_nothing(plain: str) -> bool:
-    """Whether an id was put together with a value that was not there: `user_undefined`, `null-null`.
+    """Whether an id was put together with a value that was not there: `user_undefined`,
+    `null-null`.
 
     With a digit beside the word it may tell one from another all the same: `null-7`.
     """
@@ -203,7 +249,9 @@ def _made_of_nothing(plain: str) -> bool:
 
 
 def _is_row(bare: str) -> bool:
-    """One character over and over: zeros and x at any length, letters from three, digits from eight on."""
+    """One character over and over: zeros and x at any length, letters from three, digits from eight
+    on.
+    """
     if bare.strip(bare[0]):
         return False
     return bare[0] in "0x" or len(bare) >= LONG_ROW or (bare[0].isalpha() and len(bare) > 2)
@@ -230,13 +278,16 @@ def _nobody(text: str) -> bool:
     plain = _plain(text)
     if _said_by_program(plain) or _has_macro(plain):
         return True
-    if not plain.isascii() and any(not char.isascii() and char.isalpha() and not _folded(char) for char in plain):
+    if not plain.isascii() and any(
+        not char.isascii() and char.isalpha() and not _folded(char) for char in plain
+    ):
         return False  # a script that has no such words
     bare = _folded(plain)
     if not bare:
         return True
     once, again = bare[: len(bare) // 2], bare[len(bare) // 2 :]
-    if bare in _NOBODY or (once == again and once in _NOBODY):  # "Não Informado Não Informado", of two fields
+    # "Não Informado Não Informado", of two fields
+    if bare in _NOBODY or (once == again and once in _NOBODY):
         return True
     return _NUMBERED.fullmatch(bare) is not None or bare == "0" or (len(bare) > 1 and _is_row(bare))
 

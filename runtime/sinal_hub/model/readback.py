@@ -1,8 +1,10 @@
-"""Read-back: the call to a gateway's API that some deliveries need, since they carry ids and no sale.
+"""Read-back: the call to a gateway's API that some deliveries need, since they carry ids and no
+sale.
 
-Adapters describe the call and read its answer; they never make it. The description holds names of credentials, never
-their values, so that it may travel in a message. The host is a constant of the adapter and never comes from a
-delivery; whatever of a delivery goes into the path has been checked by the adapter.
+Adapters describe the call and read its answer; they never make it. The description holds names of
+credentials, never their values, so that it may travel in a message. The host is a constant of the
+adapter and never comes from a delivery; whatever of a delivery goes into the path has been checked
+by the adapter.
 """
 
 from __future__ import annotations
@@ -23,18 +25,25 @@ class MissingCredential(KeyError):
 
 
 class ReadBack(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """One GET below the gateway's host; values of `headers` and `query` name credentials as `{key}`."""
+    """One GET below the gateway's host.
+
+    Values of `headers` and `query` name credentials as `{key}`.
+    """
 
     path: str
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
-    # The notice's own key, of what its signature covers; None: the adapter's key, of a body that is proven as a whole.
+    # The notice's own key, of what its signature covers; None: the adapter's key, of a body that is
+    # proven as a whole.
     notice: str | None = None
 
     def filled(self, credentials: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Headers and query with the credentials in their places; raises MissingCredential."""
         headers, query = (
-            {name: _NAME.sub(lambda found: _newest(credentials, found[1]), text) for name, text in part.items()}
+            {
+                name: _NAME.sub(lambda found: _newest(credentials, found[1]), text)
+                for name, text in part.items()
+            }
             for part in (self.headers, self.query)
         )
         return headers, query
@@ -42,14 +51,21 @@ class ReadBack(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 @runtime_checkable
 class ReadsBack(Protocol):
-    """What a gateway module offers besides, when its deliveries point at a sale instead of telling it."""
+    """What a gateway module offers besides, when its deliveries point at a sale instead of telling
+    it.
+    """
 
     NAME: str
     READBACK_URL: str  # scheme and host of the API
     READBACK_KEYS: tuple[str, ...]  # keys of the credentials Secret that the call needs
 
-    def readback(self, raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> ReadBack | None:
-        """The call that tells what a verified delivery is about; None when it says all itself, or nothing."""
+    def readback(
+        self, raw: bytes, headers: Mapping[str, str], query: Mapping[str, str]
+    ) -> ReadBack | None:
+        """The call that tells what a verified delivery is about.
+
+        None when it says all itself, or nothing.
+        """
         ...
 
     def parse_readback(

@@ -1,7 +1,8 @@
 """The normalised sale: what every gateway's webhook becomes, whatever its own words were.
 
-Money is a decimal string in major units, time is RFC 3339 UTC, personal data is hashed as Meta wants it.
-The order of states is by rank; a later event of a lower rank is recorded and changes nothing.
+Money is a decimal string in major units, time is RFC 3339 UTC, personal data is hashed as Meta
+wants it. The order of states is by rank; a later event of a lower rank is recorded and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ RANK: dict[str, int] = {
 
 
 class Product(msgspec.Struct, kw_only=True, frozen=True):
-    """One line of an order; `value` is a decimal string of the whole line, not of one unit, or None."""
+    """One line of an order.
+
+    `value` is a decimal string of the whole line, not of one unit, or None.
+    """
 
     id: str | None = None
     name: str | None = None
@@ -66,7 +70,10 @@ class Product(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Customer(msgspec.Struct, kw_only=True, frozen=True):
-    """SHA-256 hex of what Meta accepts, each a list; `clear` only when a person at a terminal asked for it."""
+    """SHA-256 hex of what Meta accepts, each a list.
+
+    `clear` only when a person at a terminal asked for it.
+    """
 
     em: list[str] = []
     ph: list[str] = []
@@ -109,7 +116,8 @@ class Sale(msgspec.Struct, kw_only=True, frozen=True):
 
     gateway: str
     event: str  # the gateway's own word
-    event_key: str  # "<gateway>:…", the same for a repeated delivery, different for a different fact
+    # "<gateway>:…", the same for a repeated delivery, different for a different fact
+    event_key: str
     status: Status
     order_id: str | None
     parent_order_id: str | None = None
@@ -124,13 +132,15 @@ class Sale(msgspec.Struct, kw_only=True, frozen=True):
     customer: Customer = Customer()
     tracking: Tracking = Tracking()
     client: Client = Client()
-    # What has been given back of `value` so far; of a refund that tells no `value`, what it alone gave back. Only on
-    # refunds whose amount the gateway tells.
+    # What has been given back of `value` so far; of a refund that tells no `value`, what it alone
+    # gave back. Only on refunds whose amount the gateway tells.
     refunded_value: str | msgspec.UnsetType = msgspec.UNSET
-    # Other ids by which the gateway speaks of this order (Stripe: an invoice and its payment intent); empty where there
-    # may be some that this delivery does not tell. Matching joins what it hears under any of them.
+    # Other ids by which the gateway speaks of this order (Stripe: an invoice and its payment
+    # intent); empty where there may be some that this delivery does not tell. Matching joins what
+    # it hears under any of them.
     names: list[str] | msgspec.UnsetType = msgspec.UNSET
-    # The subscription whose first charge a sale may be, and whether it has just begun with nothing to pay.
+    # The subscription whose first charge a sale may be, and whether it has just begun with nothing
+    # to pay.
     subscription_id: str | msgspec.UnsetType = msgspec.UNSET
     trial: bool | msgspec.UnsetType = msgspec.UNSET
     # Sold at a till or a card machine: nobody was on the website.
@@ -143,10 +153,14 @@ def marked_test(sales: list[Sale]) -> list[Sale]:
 
 
 class MalformedSale(ValueError):
-    """An adapter gave something that is not a sale; the message names the field and never its value."""
+    """An adapter gave something that is not a sale.
+
+    The message names the field and never its value.
+    """
 
 
-_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)  # as of tracking: sums of a million such can be stored
+# as of tracking: sums of a million such can be stored
+_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _AT = re.compile(r"at `\$\[\d+\]\.?([\w.\[\]]*)`")
 _decode = msgspec.json.Decoder(list[Sale]).decode
@@ -155,15 +169,17 @@ _decode = msgspec.json.Decoder(list[Sale]).decode
 def checked(sales: list[Sale]) -> list[Sale]:
     """The sales an adapter gave, if they are what their types say; raises MalformedSale.
 
-    Types are promises that a package of another need not have kept, and what is not a sale would fail only behind the
-    broker, where its delivery cannot be read again. A placeholder in an id or a campaign parameter becomes None,
-    and a key that was made of one is made anew.
+    Types are promises that a package of another need not have kept, and what is not a sale would
+    fail only behind the broker, where its delivery cannot be read again. A placeholder in an id or
+    a campaign parameter becomes None, and a key that was made of one is made anew.
     """
     try:
         found = _decode(msgspec.json.encode(sales))
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         at = _AT.search(str(error))
-        raise MalformedSale(f"`{at[1] or 'Sale'}` is of the wrong type" if at else "no list of sales") from None
+        raise MalformedSale(
+            f"`{at[1] or 'Sale'}` is of the wrong type" if at else "no list of sales"
+        ) from None
     for sale in found:
         ids = [("order_id", sale.order_id), ("parent_order_id", sale.parent_order_id)]
         ids += [("subscription_id", sale.subscription_id or None)]
@@ -172,35 +188,51 @@ def checked(sales: list[Sale]) -> list[Sale]:
             if told is not None and not told.isprintable() and _CONTROL.search(told):
                 raise MalformedSale(f"`{name}` contains a control character")
         amounts = {"value": sale.value, "refunded_value": sale.refunded_value or None}
-        amounts |= {f"products[{at}].value": product.value for at, product in enumerate(sale.products)}
+        amounts |= {
+            f"products[{at}].value": product.value for at, product in enumerate(sale.products)
+        }
         for name, amount in amounts.items():
             if amount is not None and not _AMOUNT.fullmatch(amount):
-                raise MalformedSale(f"`{name}` is not a decimal string of at most 12 digits before the point")
+                raise MalformedSale(
+                    f"`{name}` is not a decimal string of at most 12 digits before the point"
+                )
     return [_without_placeholders(sale) for sale in found]
 
 
 _CAMPAIGN = tuple(name for name in Tracking.__struct_fields__ if name.startswith("utm_"))
 _SLOTS = frozenset({"src", "sck"})  # kept as they came, beside what was read out of them
-_IDS = tuple(name for name in Tracking.__struct_fields__ if name not in _SLOTS and name not in _CAMPAIGN)
+_IDS = tuple(
+    name for name in Tracking.__struct_fields__ if name not in _SLOTS and name not in _CAMPAIGN
+)
 
 
 def _without_placeholders(sale: Sale) -> Sale:
-    """The sale without what programs write for nothing: an order `undefined` would be everybody's."""
+    """The sale without what programs write for nothing: an order `undefined` would be
+    everybody's.
+    """
     tracking = sale.tracking
-    empty = {name: None for name in _IDS if (told := getattr(tracking, name)) and placeholders.is_no_id(told)}
+    empty = {
+        name: None
+        for name in _IDS
+        if (told := getattr(tracking, name)) and placeholders.is_no_id(told)
+    }
     empty |= {
-        name: None for name in _CAMPAIGN if (told := getattr(tracking, name)) and placeholders.is_no_campaign(told)
+        name: None
+        for name in _CAMPAIGN
+        if (told := getattr(tracking, name)) and placeholders.is_no_campaign(told)
     }
     changes: dict[str, Any] = {}
     if is_crawler(sale.client.user_agent):
-        changes["client"] = Client()  # a program's, and not the buyer's: its address would match whoever shares it
+        # a program's, and not the buyer's: its address would match whoever shares it
+        changes["client"] = Client()
     if empty:
         changes["tracking"] = msgspec.structs.replace(tracking, **empty)
     for name in ("order_id", "parent_order_id"):
         if (told := getattr(sale, name)) is not None and _is_nobodys(told):
             changes[name] = None
     if sale.parent_order_id is not None and sale.parent_order_id == sale.order_id:
-        changes["parent_order_id"] = None  # an order that a gateway tells to be its own is nobody's bump
+        # an order that a gateway tells to be its own is nobody's bump
+        changes["parent_order_id"] = None
     if "order_id" in changes:
         changes["event_key"] = _key_without_order(sale)
     if sale.subscription_id and _is_nobodys(sale.subscription_id):
@@ -209,7 +241,8 @@ def _without_placeholders(sale: Sale) -> Sale:
         changes["names"] = [told for told in sale.names if not _is_nobodys(told)]
     if any(product.id and placeholders.is_no_id(product.id) for product in sale.products):
         changes["products"] = [
-            msgspec.structs.replace(product, id=placeholders.id_or_none(product.id)) for product in sale.products
+            msgspec.structs.replace(product, id=placeholders.id_or_none(product.id))
+            for product in sale.products
         ]
     return msgspec.structs.replace(sale, **changes) if changes else sale
 
@@ -219,8 +252,14 @@ def _is_nobodys(told: str) -> bool:
 
 
 def _key_without_order(sale: Sale) -> str:
-    """A key of who, what and when: one made of a placeholder is that of the next buyer, too, who would be a repeat."""
+    """A key of who, what and when: one made of a placeholder is that of the next buyer, too, who
+    would be a repeat.
+    """
     who = (sale.customer.em, sale.customer.ph, sale.customer.fn, sale.customer.ln)
-    what = ([(product.id, product.offer_id) for product in sale.products], sale.value, sale.currency)
+    what = (
+        [(product.id, product.offer_id) for product in sale.products],
+        sale.value,
+        sale.currency,
+    )
     fact = keys.fingerprint(sale.event_key, who, what, sale.occurred_at)
     return keys.event_key(sale.gateway, fact, sale.status)

@@ -1,8 +1,8 @@
 """The one table of signals: what may tie a sale to a click, and how much each is worth.
 
-docs/users/matching.md explains it. `sure` signals prove the visitor, `near` ones name the same ad click or browser,
-`hint` signals only add up. A weight is the probability that the click is the sale's when nothing but that signal
-agrees.
+docs/users/matching.md explains it. `sure` signals prove the visitor, `near` ones name the same ad
+click or browser, `hint` signals only add up. A weight is the probability that the click is the
+sale's when nothing but that signal agrees.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ Strength = Literal["sure", "near", "hint"]
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """One row of the table; signals of one `group` say the same thing twice, so only the strongest of them counts."""
+    """One row of the table.
+
+    Signals of one `group` say the same thing twice, so only the strongest of them counts.
+    """
 
     name: str
     strength: Strength
@@ -58,11 +61,13 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 
 FRESH_MS = 30 * MINUTE_MS  # address and user agent are worth their full weight that long
-HALF_LIFE_MS = 2 * HOUR_MS  # and half as much with each of these after it: mobile networks hand addresses on
+# and half as much with each of these after it: mobile networks hand addresses on
+HALF_LIFE_MS = 2 * HOUR_MS
 ADDRESS_WINDOW_MS = 24 * HOUR_MS  # an address says nothing after that
 CLOCK_SKEW_MS = 5 * MINUTE_MS  # a gateway's clock may run behind the browser's
 PROOF_MS = 30 * 24 * HOUR_MS  # whose browser it is stays true longer than a click counts
-SURE_SKEW_MS = 24 * HOUR_MS  # our own id in the sale proves the order of things, whatever the clocks say
+# our own id in the sale proves the order of things, whatever the clocks say
+SURE_SKEW_MS = 24 * HOUR_MS
 HINTS_AT_MOST = 0.84  # hints alone never reach a match under the default threshold
 TIE = 0.05  # candidates closer than that cannot be told apart
 CONTRADICTED = 0.72  # the visitor gave another e-mail or phone than the buyer

@@ -1,6 +1,8 @@
-"""Our click id inside a slot of a checkout that people and programs wrote into: quoted, escaped or in a bundle.
+"""Our click id inside a slot of a checkout that people and programs wrote into: quoted, escaped or
+in a bundle.
 
-A slot is free text. The page script's own ids are 22 letters and digits, which nothing else in a slot is.
+A slot is free text. The page script's own ids are 22 letters and digits, which nothing else in a
+slot is.
 """
 
 from __future__ import annotations
@@ -16,13 +18,18 @@ _TOKENS = 4  # of a slot that are looked up
 
 
 def ours_in(text: str) -> str | None:
-    """The one id of the page script's form in a slot (`A|<id>`, `"<id>"`, `%7B<id>%7D`); None for none or several."""
+    """The one id of the page script's form in a slot (`A|<id>`, `"<id>"`, `%7B<id>%7D`).
+
+    None for none or several.
+    """
     found = set(_OURS.findall(unquote(text[:LONGEST])))
     return found.pop() if len(found) == 1 else None
 
 
 def ids_in(text: str | None, *, least: int) -> list[str]:
-    """What of a slot may be an id: the whole, else the page script's in it, else its tokens of `least` characters."""
+    """What of a slot may be an id: the whole, else the page script's in it, else its tokens of
+    `least` characters.
+    """
     if not text:
         return []
     plain = unquote(text[:LONGEST]).strip().strip("\"'`{}[]()<>").strip()

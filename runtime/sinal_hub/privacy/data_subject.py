@@ -1,4 +1,5 @@
-"""Who a request about personal data means: from what a person writes to the hashes, ids and marks that rooms look for.
+"""Who a request about personal data means: from what a person writes to the hashes, ids and marks
+that rooms look for.
 
 Clear values end here: what leaves this module is a digest, or an id that the tenant gave.
 """
@@ -16,8 +17,9 @@ from sinal_hub.matching.suppression import Trait, key_of
 from sinal_hub.model.events import Forget
 from sinal_hub.store.personal_data import Footprint
 
-# What may be an e-mail or a phone in a body of unknown form; each is normalised and hashed before it is compared. Both
-# are bounded, so that the time of a search grows with the body and nothing more: senders choose what stands in it.
+# What may be an e-mail or a phone in a body of unknown form; each is normalised and hashed before
+# it is compared. Both are bounded, so that the time of a search grows with the body and nothing
+# more: senders choose what stands in it.
 _LOCAL = re.compile(r"[^\s\"'<>()\[\]{},;:=&|\\]{1,64}\Z")
 _DOMAIN = re.compile(r"[A-Za-z0-9.\-]{1,253}")
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|/)")
@@ -108,7 +110,8 @@ def keys_of(found: Footprint) -> list[str]:
 
 
 def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
-    """Whether a body in clear, of whatever form, holds the person, or the order as a word of its own.
+    """Whether a body in clear, of whatever form, holds the person, or the order as a word of its
+    own.
 
     Raises TooManyPeople for a body that was made to be slow to search.
     """
@@ -120,7 +123,9 @@ def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
     return any(
         any(digest in one for digest in (*emails, *phones))
         or not emails.isdisjoint(_hashes("em", _emails(one), country))
-        or not phones.isdisjoint(_hashes("ph", (number[0] for number in _PHONE.finditer(one)), country))
+        or not phones.isdisjoint(
+            _hashes("ph", (number[0] for number in _PHONE.finditer(one)), country)
+        )
         for one in texts
     )
 
@@ -142,7 +147,9 @@ def _hashes(field: str, found: Iterable[str], country: str) -> set[str]:
         distinct.add(value)
         if len(distinct) > MAX_FOUND:
             raise TooManyPeople(field)
-    return {digest for value in distinct if (digest := identity.hashed(field, value, country=country))}
+    return {
+        digest for value in distinct if (digest := identity.hashed(field, value, country=country))
+    }
 
 
 def _emails(text: str) -> Iterable[str]:
@@ -159,9 +166,14 @@ def _digest(field: str, value: str | None, country: str) -> list[str]:
         return []
     digest = identity.hashed(field, value, country=country)
     if digest is None:
-        raise NoSuchPerson(field, f"no valid {field}; give it as the person wrote it, or its SHA-256 as Meta has it")
+        raise NoSuchPerson(
+            field,
+            f"no valid {field}; give it as the person wrote it, or its SHA-256 as Meta has it",
+        )
     return [digest]
 
 
 def _keys(tenant: str, told: dict[Trait, Iterable[str]]) -> list[str]:
-    return sorted({key_of(tenant, trait, value) for trait, values in told.items() for value in values})
+    return sorted(
+        {key_of(tenant, trait, value) for trait, values in told.items() for value in values}
+    )

@@ -1,9 +1,11 @@
-"""Erasure: a person taken out of every table, queue, quarantine and spool, and a line in the audit log that proves it.
+"""Erasure: a person taken out of every table, queue, quarantine and spool, and a line in the audit
+log that proves it.
 
-It was taken on with marks that matching obeys, so nothing of the person comes in while it runs. Each step may be
-repeated: one that fails leaves the erasure waiting, and the next run begins again. Tenants are served side by side, and
-each has so much time a run: whoever has much to be searched makes nobody else wait. What an erasure has searched of
-quarantine it does not search again in this process.
+It was taken on with marks that matching obeys, so nothing of the person comes in while it runs.
+Each step may be repeated: one that fails leaves the erasure waiting, and the next run begins again.
+Tenants are served side by side, and each has so much time a run: whoever has much to be searched
+makes nobody else wait. What an erasure has searched of quarantine it does not search again in this
+process.
 """
 
 from __future__ import annotations
@@ -63,9 +65,14 @@ class Eraser:
         self._incoming, self._quarantine, self._spools = incoming, quarantine, spools
 
     async def run(self) -> int:
-        """Do all that wait; returns how many. One that fails costs no other; raises Unfinished then."""
+        """Do all that wait; returns how many.
+
+        One that fails costs no other; raises Unfinished then.
+        """
         waiting = await self._store.waiting()
-        self._searched = {one.id: self._searched[one.id] for one in waiting if one.id in self._searched}
+        self._searched = {
+            one.id: self._searched[one.id] for one in waiting if one.id in self._searched
+        }
         of_tenants: defaultdict[str, list[Waiting]] = defaultdict(list)
         for one in waiting:
             of_tenants[one.tenant].append(one)
@@ -93,7 +100,9 @@ class Eraser:
                 except (StoreError, BusError) as error:
                     left += 1
                     await self._store.failed(one.id, type(error).__name__)
-                    log.error("privacy.erasure_failed", erasure=one.id, tenant=one.tenant, at=where(error))
+                    log.error(
+                        "privacy.erasure_failed", erasure=one.id, tenant=one.tenant, at=where(error)
+                    )
                 else:
                     log.info("privacy.erased", erasure=one.id, tenant=one.tenant, **counts)
         return left
@@ -110,12 +119,16 @@ class Eraser:
         marks = [Mark(key=key, kind="erased", at_ms=at_ms) for key in keys]
         queued = await self._incoming.erase(wanted, marks)
         searched = self._searched.get(waiting.id, Searched())
-        searched = await self._quarantine.erase(wanted, searched, country=self._country(wanted), until=until)
+        searched = await self._quarantine.erase(
+            wanted, searched, country=self._country(wanted), until=until
+        )
         self._searched[waiting.id] = searched
         if not searched.finished:
             raise TimeIsUp
         await self._spools.erase(wanted)
-        done = await self._store.finish(waiting, {"queued_events": queued, "quarantine": searched.deleted})
+        done = await self._store.finish(
+            waiting, {"queued_events": queued, "quarantine": searched.deleted}
+        )
         del self._searched[waiting.id]
         return done
 
@@ -135,7 +148,9 @@ class Exporter:
         everything: dict[str, list[object]] = dict(await personal_data.show(self._database, wanted))
         keys = keys_of(await personal_data.look(self._database, wanted))
         marks = [Mark(key=key, kind="erased", at_ms=2**62) for key in keys]
-        everything["queued_events"] = [event async for _, event in self._incoming.find(wanted, marks) if event]
+        everything["queued_events"] = [
+            event async for _, event in self._incoming.find(wanted, marks) if event
+        ]
         kept = await self._quarantine.find(wanted, country=country)
         everything["quarantine"] = [shown(head, raw) for head, raw in kept]
         return everything

@@ -1,7 +1,9 @@
-"""Purges: the data of a Tenant that was deleted with `deletionPolicy: Delete`, taken out of tables and quarantine.
+"""Purges: the data of a Tenant that was deleted with `deletionPolicy: Delete`, taken out of tables
+and quarantine.
 
-The operator says so by a departure, which stays until all of it is done: work that is stopped begins again with what
-is left. Until then no other Tenant gets the slug's rows (`store.plan_owners`).
+The operator says so by a departure, which stays until all of it is done: work that is stopped
+begins again with what is left. Until then no other Tenant gets the slug's rows
+(`store.plan_owners`).
 """
 
 from __future__ import annotations
@@ -28,10 +30,17 @@ class Purger:
     """Works departures off."""
 
     def __init__(self, store: PurgeStore, bus: Bus) -> None:
-        self._store, self._departures, self._quarantine = store, DepartureBucket(bus), QuarantineBucket(bus)
+        self._store, self._departures, self._quarantine = (
+            store,
+            DepartureBucket(bus),
+            QuarantineBucket(bus),
+        )
 
     async def run(self) -> int:
-        """Work all off and return how many; one that fails costs no other. Raises BusError, Unpurged."""
+        """Work all off and return how many; one that fails costs no other.
+
+        Raises BusError, Unpurged.
+        """
         waiting = await self._departures.all()
         failed = 0
         for one in waiting:
@@ -39,7 +48,9 @@ class Purger:
                 await self._purge(one)
             except (StoreError, BusError) as error:
                 failed += 1
-                log.error("purge.failed", tenant=one.slug, error=type(error).__name__, at=where(error))
+                log.error(
+                    "purge.failed", tenant=one.slug, error=type(error).__name__, at=where(error)
+                )
         if failed:
             raise Unpurged(f"{failed} of {len(waiting)} tenants")
         return len(waiting)
@@ -55,8 +66,15 @@ class Purger:
         log.info("purge.done", tenant=departure.slug, theirs=theirs, quarantine=quarantined)
 
     async def _forget_quarantine(self, departure: Departure) -> int:
-        """Deliveries that came until the Tenant went; what came later is of who has the slug now."""
-        kept = [one for _, one in await self._quarantine.held(departure.slug) if moment_ms(one) <= departure.at]
+        """Deliveries that came until the Tenant went.
+
+        What came later is of who has the slug now.
+        """
+        kept = [
+            one
+            for _, one in await self._quarantine.held(departure.slug)
+            if moment_ms(one) <= departure.at
+        ]
         for blob_id in kept:
             await self._quarantine.remove(departure.slug, blob_id)
         return len(kept)

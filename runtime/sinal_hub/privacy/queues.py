@@ -1,6 +1,8 @@
-"""Personal data that waits in the broker: accepted events nobody has worked on, and sealed deliveries in quarantine.
+"""Personal data that waits in the broker: accepted events nobody has worked on, and sealed
+deliveries in quarantine.
 
-An event taken out of its queue was accepted, so it gets its row first, without the person: the ledger still adds up.
+An event taken out of its queue was accepted, so it gets its row first, without the person: the
+ledger still adds up.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Incoming:
     def __init__(self, bus: Bus, matching: MatchStore) -> None:
         self._bus, self._matching = bus, matching
 
-    async def find(self, wanted: Forget, marks: list[Mark]) -> AsyncIterator[tuple[Content, Event | None]]:
+    async def find(
+        self, wanted: Forget, marks: list[Mark]
+    ) -> AsyncIterator[tuple[Content, Event | None]]:
         """Messages of this person; without an event where it can't be read. Raises BusError."""
         async for content in stream_reader.scan(self._bus, *stream_reader.incoming(wanted.tenant)):
             try:
@@ -91,14 +95,21 @@ class Quarantine:
         found = []
         for blob_id, held in await self._ids(wanted.tenant):
             opened = await self._open(wanted.tenant, blob_id, held)
-            if opened is not None and await self._search(opened[1], wanted, country=country) == "held":
+            if (
+                opened is not None
+                and await self._search(opened[1], wanted, country=country) == "held"
+            ):
                 found.append(opened)
         return found
 
-    async def erase(self, wanted: Forget, done: Searched, *, country: str, until: float) -> Searched:
-        """Go on after what is done and delete those deliveries, until all are searched or the (monotonic) time is up.
+    async def erase(
+        self, wanted: Forget, done: Searched, *, country: str, until: float
+    ) -> Searched:
+        """Go on after what is done and delete those deliveries, until all are searched or the
+        (monotonic) time is up.
 
-        A body that holds more people than can be compared goes too: it may hold this one. Raises BusError.
+        A body that holds more people than can be compared goes too: it may hold this one. Raises
+        BusError.
         """
         count, after = done.deleted, done.after
         for blob_id, held in await self._ids(wanted.tenant):
@@ -107,7 +118,10 @@ class Quarantine:
             if time.monotonic() >= until:
                 return Searched(deleted=count, after=after, finished=False)
             opened = await self._open(wanted.tenant, blob_id, held)
-            if opened is not None and await self._search(opened[1], wanted, country=country) != "absent":
+            if (
+                opened is not None
+                and await self._search(opened[1], wanted, country=country) != "absent"
+            ):
                 await self._bucket.remove(wanted.tenant, blob_id)
                 count += 1
             after = blob_id
@@ -116,7 +130,9 @@ class Quarantine:
     async def _ids(self, tenant: str) -> list[tuple[str, Held]]:
         """Oldest first: ids begin with their time."""
         held = await self._bucket.held(tenant)
-        return sorted(((blob_id, one) for (_, blob_id), one in held.items()), key=lambda pair: pair[0])
+        return sorted(
+            ((blob_id, one) for (_, blob_id), one in held.items()), key=lambda pair: pair[0]
+        )
 
     async def _open(self, tenant: str, blob_id: str, held: Held) -> tuple[Kept, bytes] | None:
         """A delivery and its clear body; None where there is none (any more) that can be opened."""
@@ -133,9 +149,15 @@ class Quarantine:
             log.warning("privacy.quarantine_unreadable", tenant=tenant, error=type(error).__name__)
             return None
 
-    async def _search(self, raw: bytes, wanted: Forget, *, country: str) -> Literal["held", "absent", "unknown"]:
+    async def _search(
+        self, raw: bytes, wanted: Forget, *, country: str
+    ) -> Literal["held", "absent", "unknown"]:
         try:
-            return "held" if await asyncio.to_thread(mentions, raw, wanted, country=country) else "absent"
+            return (
+                "held"
+                if await asyncio.to_thread(mentions, raw, wanted, country=country)
+                else "absent"
+            )
         except TooManyPeople:
             return "unknown"
 

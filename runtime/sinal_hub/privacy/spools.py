@@ -1,7 +1,9 @@
-"""Reaching the disks of the edge: an erasure is told to every process; each takes the person out of its own spool.
+"""Reaching the disks of the edge: an erasure is told to every process.
 
-Nobody answers and nobody is waited for: a process that is away, or whose broker is, replays its spool later into
-matching's marks, which drop what is left of the person there.
+Each takes the person out of its own spool.
+
+Nobody answers and nobody is waited for: a process that is away, or whose broker is, replays its
+spool later into matching's marks, which drop what is left of the person there.
 """
 
 from __future__ import annotations
@@ -30,12 +32,19 @@ class BroadcastSpools:
 
 
 async def obey(bus: Bus, detour: Detour) -> None:
-    """Take erased people out of this process's spool as they are told, for the life of the connection."""
+    """Take erased people out of this process's spool as they are told, for the life of the
+    connection.
+    """
 
     async def told(body: bytes) -> None:
         try:
             wanted = decode_forget(body)
-            keep = keep_others(tenant=wanted.tenant, emails=wanted.emails, phones=wanted.phones, orders=wanted.orders)
+            keep = keep_others(
+                tenant=wanted.tenant,
+                emails=wanted.emails,
+                phones=wanted.phones,
+                orders=wanted.orders,
+            )
             gone = await detour.erase(keep)
         except Exception as error:
             log.error("privacy.spool_not_searched", error=type(error).__name__)

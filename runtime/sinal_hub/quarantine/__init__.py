@@ -1,1 +1,3 @@
-"""Verified deliveries that no gateway module understands: kept sealed, bounded per tenant, read again."""
+"""Verified deliveries that no gateway module understands: kept sealed, bounded per tenant, read
+again.
+"""

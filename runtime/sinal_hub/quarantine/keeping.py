@@ -1,8 +1,10 @@
-"""Verified deliveries that no adapter understands: kept under the tenant's key until somebody looks or they expire.
+"""Verified deliveries that no adapter understands: kept under the tenant's key until somebody looks
+or they expire.
 
-They hold personal data in clear, so they are sealed before they leave the process: AES-256-GCM under a key derived
-per tenant (HKDF-SHA256 from the keyring), bound to tenant and id. The bucket's expiry is the retention. A tenant whose
-share of the bucket is used up has only heads and digests kept: a sender that goes on must cost nobody else a place.
+They hold personal data in clear, so they are sealed before they leave the process: AES-256-GCM
+under a key derived per tenant (HKDF-SHA256 from the keyring), bound to tenant and id. The bucket's
+expiry is the retention. A tenant whose share of the bucket is used up has only heads and digests
+kept: a sender that goes on must cost nobody else a place.
 """
 
 from __future__ import annotations
@@ -86,8 +88,13 @@ class SealedQuarantine:
         self._keyring = keyring
         self._clock = clock
 
-    async def keep(self, *, tenant: str, integration: str, gateway: str, raw: bytes, reason: str) -> str:
-        """Store one body, or its digest where the tenant's share is used up; returns its id, raises CannotKeep."""
+    async def keep(
+        self, *, tenant: str, integration: str, gateway: str, raw: bytes, reason: str
+    ) -> str:
+        """Store one body, or its digest where the tenant's share is used up.
+
+        Returns its id, raises CannotKeep.
+        """
         now_ms = int(self._clock.time() * 1000)
         kept = seal(
             raw,
@@ -118,13 +125,20 @@ class SealedQuarantine:
         metrics.QUARANTINE_FULL.labels(kept.tenant).inc()
         if self._tally is not None:
             refusal = Refusal(
-                reason="quarantine_full", tenant=kept.tenant, integration=kept.integration, gateway=kept.gateway
+                reason="quarantine_full",
+                tenant=kept.tenant,
+                integration=kept.integration,
+                gateway=kept.gateway,
             )
             self._tally.refused(refusal)
         digest = hashlib.sha256(raw)
-        log.warning("webhook.body_not_kept", tenant=kept.tenant, id=kept.id, sha256=digest.hexdigest())
+        log.warning(
+            "webhook.body_not_kept", tenant=kept.tenant, id=kept.id, sha256=digest.hexdigest()
+        )
         if room == "head":
-            await self._store(msgspec.structs.replace(kept, v=APART, ciphertext=b"", digest=digest.digest()))
+            await self._store(
+                msgspec.structs.replace(kept, v=APART, ciphertext=b"", digest=digest.digest())
+            )
 
     async def _store(self, kept: Kept) -> None:
         head, body = _split(kept)
@@ -132,14 +146,19 @@ class SealedQuarantine:
         if detour is None:
             return await self._bucket.put(kept.tenant, kept.id, head, body)
         if not detour.is_due(kept.tenant):
-            try:  # gateways count an answer that comes too late as a failure, though the delivery was kept
+            # gateways count an answer that comes too late as a failure, though the delivery was
+            # kept
+            try:
                 async with asyncio.timeout(SPOOL_AFTER_S):
                     return await self._bucket.put(kept.tenant, kept.id, head, body)
             except (BusUnavailable, TimeoutError):
                 detour.failed()
         parts = self._bucket.parts(kept.tenant, kept.id, head, body)
         return await detour.take(
-            [Entry(kept.tenant, subject, f"quarantine:{subject}", kept.received_at, part) for subject, part in parts]
+            [
+                Entry(kept.tenant, subject, f"quarantine:{subject}", kept.received_at, part)
+                for subject, part in parts
+            ]
         )
 
 
@@ -148,7 +167,9 @@ def seal(raw: bytes, *, head: Kept, keyring: Keyring) -> Kept:
     packed = zlib.compress(raw)
     head = msgspec.structs.replace(head, v=APART if len(packed) > INLINE_BYTES else head.v)
     key = _tenant_key(keyring, head.kid, head.tenant)
-    return msgspec.structs.replace(head, ciphertext=AESGCM(key).encrypt(head.nonce, packed, _bound(head)))
+    return msgspec.structs.replace(
+        head, ciphertext=AESGCM(key).encrypt(head.nonce, packed, _bound(head))
+    )
 
 
 def _behind(kept: Kept) -> bytes:
@@ -186,7 +207,10 @@ def open_kept(kept: Kept, keyring: Keyring) -> bytes:
 
 
 def read_head(blob: bytes) -> Kept:
-    """What stands in clear; unproved until `open_kept` opened it. Raises TamperedDelivery for what is no such blob."""
+    """What stands in clear; unproved until `open_kept` opened it.
+
+    Raises TamperedDelivery for what is no such blob.
+    """
     try:
         return msgspec.msgpack.decode(blob, type=Kept)
     except msgspec.MsgspecError:
@@ -194,11 +218,21 @@ def read_head(blob: bytes) -> Kept:
 
 
 def _tenant_key(keyring: Keyring, kid: str, tenant: str) -> bytes:
-    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"sinal quarantine v1\0" + tenant.encode())
+    derive = HKDF(
+        algorithm=SHA256(), length=32, salt=None, info=b"sinal quarantine v1\0" + tenant.encode()
+    )
     return derive.derive(keyring.key(kid))
 
 
 def _bound(head: Kept) -> bytes:
     return msgspec.json.encode(
-        [head.v, head.id, head.tenant, head.integration, head.gateway, head.reason, head.received_at]
+        [
+            head.v,
+            head.id,
+            head.tenant,
+            head.integration,
+            head.gateway,
+            head.reason,
+            head.received_at,
+        ]
     )

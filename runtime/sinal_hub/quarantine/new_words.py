@@ -1,7 +1,9 @@
-"""Deliveries that were read but for the word that says what happened: recorded as `ignored`, and kept to be read again.
+"""Deliveries that were read but for the word that says what happened: recorded as `ignored`, and
+kept to be read again.
 
-A gateway that renames "paid" would otherwise cost every sale until the adapter knows the new word. Kept beside what
-nobody understood, and bounded: a word that means nothing may come with every order.
+A gateway that renames "paid" would otherwise cost every sale until the adapter knows the new word.
+Kept beside what nobody understood, and bounded: a word that means nothing may come with every
+order.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ from sinal_hub.quarantine.keeping import CannotKeep
 log = structlog.get_logger(__name__)
 
 MAX_COPIES = 1_000  # of a tenant, gateway and word, in this process
-MAX_WORDS = 100  # of a tenant: a sender that makes words up must not fill memory or bucket, nor use up another's
+# of a tenant: a sender that makes words up must not fill memory or bucket, nor use up another's
+MAX_WORDS = 100
 REASON = "the word for what happened is new: recorded as ignored"
 
 
 def awaits_fix(gateway: Gateway, sales: Sequence[Sale]) -> bool:
-    """Whether a sale of an order was ignored for a word that is new; where no order is named, no money is."""
+    """Whether a sale of an order was ignored for a word that is new.
+
+    Where no order is named, no money is.
+    """
     return any(sale.order_id is not None and uses_unknown_word(gateway, sale) for sale in sales)
 
 
@@ -37,7 +43,9 @@ class NewWords:
     async def keep(
         self, gateway: Gateway, sales: Sequence[Sale], *, tenant: str, integration: str, raw: bytes
     ) -> str | None:
-        """Keep a delivery that awaits a fix; its id, or None where there is nothing to keep or no room for it.
+        """Keep a delivery that awaits a fix.
+
+        Its id, or None where there is nothing to keep or no room for it.
 
         The sale is recorded already, so that nothing here may fail the delivery.
         """

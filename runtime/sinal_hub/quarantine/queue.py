@@ -1,10 +1,11 @@
-"""The KV bucket of deliveries that nobody understood yet: `<slug>.<id>` -> sealed blob, gone after 30 days.
+"""The KV bucket of deliveries that nobody understood yet: `<slug>.<id>` -> sealed blob, gone after
+30 days.
 
-It is one bucket of the platform, not a lane of a tenant, and is made on first use where the provisioner has not, which
-bounds it later. A delivery has a small head `<slug>.<id>`, and where its body does not fit the head, parts
-`<slug>.<id>.<n>.<bytes>`, `n` from 1. The head is written last, so that a delivery is there whole or not at all.
-Names carry sizes, so that a listing tells what a tenant takes up. Older releases cut head and body together:
-`<slug>.<id>`, `<slug>.<id>.1`, …
+It is one bucket of the platform, not a lane of a tenant, and is made on first use where the
+provisioner has not, which bounds it later. A delivery has a small head `<slug>.<id>`, and where its
+body does not fit the head, parts `<slug>.<id>.<n>.<bytes>`, `n` from 1. The head is written last,
+so that a delivery is there whole or not at all. Names carry sizes, so that a listing tells what a
+tenant takes up. Older releases cut head and body together: `<slug>.<id>`, `<slug>.<id>.1`, …
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Held(NamedTuple):
 class Broker(Protocol):
     """The parts of the bus that this needs."""
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...) -> client.Published: ...
+    async def publish(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = ...
+    ) -> client.Published: ...
 
     async def api(self, path: str, body: bytes = b"", *, timeout_s: float = ...) -> bytes: ...
 
@@ -81,13 +84,20 @@ class QuarantineBucket:
         for subject, part in self.parts(slug, blob_id, head, body):
             await self.write(subject, part)
 
-    def parts(self, slug: str, blob_id: str, head: bytes, body: bytes = b"") -> list[tuple[str, bytes]]:
+    def parts(
+        self, slug: str, blob_id: str, head: bytes, body: bytes = b""
+    ) -> list[tuple[str, bytes]]:
         """What `put` writes, in its order: subject and value."""
         cut = [body[at : at + PART_BYTES] for at in range(0, len(body), PART_BYTES)]
         subject = f"{self.PREFIX}{slug}.{blob_id}"
-        return [*((f"{subject}.{at}.{len(part)}", part) for at, part in enumerate(cut, 1)), (subject, head)]
+        return [
+            *((f"{subject}.{at}.{len(part)}", part) for at, part in enumerate(cut, 1)),
+            (subject, head),
+        ]
 
-    async def write(self, subject: str, value: bytes, *, timeout_s: float = 5.0) -> client.Published:
+    async def write(
+        self, subject: str, value: bytes, *, timeout_s: float = 5.0
+    ) -> client.Published:
         """Store one part, making the bucket where it is missing; raises BusError."""
         key = subject.removeprefix(self.PREFIX)
         try:
@@ -96,14 +106,21 @@ class QuarantineBucket:
             await self._create()
             return await self._bus.publish(subject, value, msg_id=key, timeout_s=timeout_s)
 
-    async def held(self, slug: str | None = None, blob_id: str | None = None) -> dict[tuple[str, str], Held]:
+    async def held(
+        self, slug: str | None = None, blob_id: str | None = None
+    ) -> dict[tuple[str, str], Held]:
         """What there is by tenant and id; raises BusError. Without a tenant of all tenants."""
         found: dict[tuple[str, str], list[str]] = {}
         seen, total = 0, 1
         while seen < total:
-            query = {"subjects_filter": f"{self.PREFIX}{slug or _EVERY}.{blob_id or '>'}", "offset": seen}
+            query = {
+                "subjects_filter": f"{self.PREFIX}{slug or _EVERY}.{blob_id or '>'}",
+                "offset": seen,
+            }
             try:
-                info = _info(await self._bus.api(f"STREAM.INFO.{_STREAM}", msgspec.json.encode(query)))
+                info = _info(
+                    await self._bus.api(f"STREAM.INFO.{_STREAM}", msgspec.json.encode(query))
+                )
             except LaneMissing:
                 return {}  # nothing was ever kept
             for subject in info.state.subjects:
@@ -118,7 +135,9 @@ class QuarantineBucket:
             info = _info(await self._bus.api(f"STREAM.INFO.{_STREAM}"))
         except LaneMissing:
             return None
-        return None if info.config.max_bytes < 0 else max(0, info.config.max_bytes - info.state.bytes)
+        return (
+            None if info.config.max_bytes < 0 else max(0, info.config.max_bytes - info.state.bytes)
+        )
 
     async def head(self, slug: str, blob_id: str) -> bytes | None:
         """The head of one delivery, None when it is gone; raises BusError."""
@@ -138,7 +157,9 @@ class QuarantineBucket:
 
     async def _get(self, subject: str) -> bytes | None:
         try:
-            answer = await self._bus.api(f"STREAM.MSG.GET.{_STREAM}", msgspec.json.encode({"last_by_subj": subject}))
+            answer = await self._bus.api(
+                f"STREAM.MSG.GET.{_STREAM}", msgspec.json.encode({"last_by_subj": subject})
+            )
         except LaneMissing:
             return None
         except BusRefused as error:
@@ -170,4 +191,6 @@ class QuarantineBucket:
 def _held(parts: list[str]) -> Held:
     """A name that says no size is of an older release, which cut at `PART_BYTES`."""
     ordered = tuple(sorted(parts, key=lambda part: int(part.partition(".")[0])))
-    return Held(ordered, HEAD_BYTES + sum(int(part.partition(".")[2] or PART_BYTES) for part in ordered))
+    return Held(
+        ordered, HEAD_BYTES + sum(int(part.partition(".")[2] or PART_BYTES) for part in ordered)
+    )

@@ -1,7 +1,9 @@
-"""Out of quarantine: list what is kept, read it again with today's adapters, publish what they understand, forget it.
+"""Out of quarantine: list what is kept, read it again with today's adapters, publish what they
+understand, forget it.
 
-Nothing of a body is ever shown. Reading again is safe to repeat and to interrupt: the sales have keys of their own, and
-a delivery is forgotten only after the broker has all of them. What is not released goes by the bucket's expiry.
+Nothing of a body is ever shown. Reading again is safe to repeat and to interrupt: the sales have
+keys of their own, and a delivery is forgotten only after the broker has all of them. What is not
+released goes by the bucket's expiry.
 """
 
 from __future__ import annotations
@@ -34,11 +36,18 @@ from sinal_hub.quarantine.queue import KEEP_S, Held, QuarantineBucket
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 16
-MAX_LOOKED = 2_000  # heads that one page may look at: who asks for a gateway that has none goes on with the cursor
+# heads that one page may look at: who asks for a gateway that has none goes on with the cursor
+MAX_LOOKED = 2_000
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Result = Literal[
-    "released", "not_understood", "integration_gone", "gateway_unknown", "too_large", "cannot_open", "suspended"
+    "released",
+    "not_understood",
+    "integration_gone",
+    "gateway_unknown",
+    "too_large",
+    "cannot_open",
+    "suspended",
 ]
 
 
@@ -52,7 +61,9 @@ class _Stays(Exception):
 
 
 class KeptDelivery(msgspec.Struct, kw_only=True, frozen=True):
-    """A kept delivery as it may be shown: where it is from and why it is here, nothing of what it says."""
+    """A kept delivery as it may be shown: where it is from and why it is here, nothing of what it
+    says.
+    """
 
     id: str
     tenant: str
@@ -62,7 +73,8 @@ class KeptDelivery(msgspec.Struct, kw_only=True, frozen=True):
     received_at: datetime
     expires_at: datetime
     sealed_bytes: int
-    body_sha256: str | None = None  # where the body is not kept: the tenant's share of quarantine was used up
+    # where the body is not kept: the tenant's share of quarantine was used up
+    body_sha256: str | None = None
 
 
 class KeptPage(msgspec.Struct, kw_only=True, frozen=True):
@@ -109,9 +121,17 @@ class Quarantined:
         self._one_whole = asyncio.Lock()
 
     async def page(
-        self, tenant: str | None, *, gateway: str | None = None, before: str | None = None, limit: int = 50
+        self,
+        tenant: str | None,
+        *,
+        gateway: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
     ) -> KeptPage:
-        """A page, newest first; `before` is the `next_cursor` of the page before. Raises BusError."""
+        """A page, newest first; `before` is the `next_cursor` of the page before.
+
+        Raises BusError.
+        """
         found, cursor = await self._page(tenant, gateway, before, limit)
         return KeptPage(deliveries=[_shown(kept) for kept, _ in found], next_cursor=cursor)
 
@@ -121,14 +141,20 @@ class Quarantined:
         return _shown(found[0]) if found is not None else None
 
     async def reparse(self, tenant: str | None, kept_id: str) -> Reparsed | None:
-        """Read one again and publish what it says; None when there is none. Raises BusError, Problem 429 or 503."""
+        """Read one again and publish what it says; None when there is none.
+
+        Raises BusError, Problem 429 or 503.
+        """
         found = await self._find(tenant, kept_id)
         return await self._release(*found) if found is not None else None
 
     async def reparse_all(
         self, tenant: str | None, *, gateway: str, before: str | None = None, limit: int = 100
     ) -> ReparsedPage:
-        """Read a page of a gateway's deliveries again; go on with `next_cursor`. Raises as `reparse`."""
+        """Read a page of a gateway's deliveries again; go on with `next_cursor`.
+
+        Raises as `reparse`.
+        """
         found, cursor = await self._page(tenant, gateway, before, limit)
         done = [await self._release(kept, held) for kept, held in found]
         results: dict[str, int] = {}
@@ -140,7 +166,11 @@ class Quarantined:
         self, tenant: str | None, gateway: str | None, before: str | None, limit: int
     ) -> tuple[list[tuple[Kept, Held]], str | None]:
         there = await self._bucket.held(tenant)
-        ids = sorted((key for key in there if before is None or key[1] < before), key=lambda key: key[1], reverse=True)
+        ids = sorted(
+            (key for key in there if before is None or key[1] < before),
+            key=lambda key: key[1],
+            reverse=True,
+        )
         found: list[tuple[Kept, Held]] = []
         for start in range(0, len(ids), AT_ONCE):
             if start >= MAX_LOOKED:
@@ -176,7 +206,9 @@ class Quarantined:
         return kept if (kept.tenant, kept.id) == (slug, kept_id) else None
 
     async def _read_older(self, slug: str, kept_id: str, head: bytes, held: Held) -> Kept | None:
-        """The head of one that an older release cut in two: it is read whole, and no other meanwhile."""
+        """The head of one that an older release cut in two: it is read whole, and no other
+        meanwhile.
+        """
         async with self._one_whole:
             body = await self._bucket.body(slug, kept_id, held)
         try:
@@ -191,7 +223,10 @@ class Quarantined:
     async def _whole(self, kept: Kept, held: Held) -> Kept:
         """The same with its body; raises _Stays, BusError."""
         if kept.digest is not None:
-            raise _Stays("cannot_open", "only its digest was kept: the tenant's share of quarantine was used up")
+            raise _Stays(
+                "cannot_open",
+                "only its digest was kept: the tenant's share of quarantine was used up",
+            )
         head = await self._bucket.head(kept.tenant, kept.id)
         body = await self._bucket.body(kept.tenant, kept.id, held)
         if head is None or body is None:
@@ -205,7 +240,13 @@ class Quarantined:
         result = await self._publish(kept, held)
         if result.result == "released":
             await self._bucket.remove(kept.tenant, kept.id)
-        log.info("quarantine.reparsed", tenant=kept.tenant, id=kept.id, gateway=kept.gateway, result=result.result)
+        log.info(
+            "quarantine.reparsed",
+            tenant=kept.tenant,
+            id=kept.id,
+            gateway=kept.gateway,
+            result=result.result,
+        )
         return result
 
     async def _publish(self, kept: Kept, held: Held) -> Reparsed:
@@ -213,21 +254,34 @@ class Quarantined:
             events = self._understand(await self._whole(kept, held))
             duplicates = await self._out.put(events)
         except _Stays as error:
-            return Reparsed(id=kept.id, tenant=kept.tenant, result=error.result, reason=error.reason)
+            return Reparsed(
+                id=kept.id, tenant=kept.tenant, result=error.result, reason=error.reason
+            )
         except EventTooLarge:
             reason = "a sale is larger than the broker takes"
             return Reparsed(id=kept.id, tenant=kept.tenant, result="too_large", reason=reason)
         ids = [event.id for event in events]
-        return Reparsed(id=kept.id, tenant=kept.tenant, result="released", events=ids, duplicates=sum(duplicates))
+        return Reparsed(
+            id=kept.id,
+            tenant=kept.tenant,
+            result="released",
+            events=ids,
+            duplicates=sum(duplicates),
+        )
 
     def _understand(self, kept: Kept) -> list[Event]:
         gateway, place = self._gateways.get(kept.gateway), self._place(kept)
         if gateway is None:
             raise _Stays("gateway_unknown", "this release has no adapter of that name")
         if place is None:
-            raise _Stays("integration_gone", "the tenant's plan has no integration of that name any more")
+            raise _Stays(
+                "integration_gone", "the tenant's plan has no integration of that name any more"
+            )
         if place[0].refuses(place[1]):
-            raise _Stays("suspended", "the integration, its funnel or its tenant is suspended; resume it first")
+            raise _Stays(
+                "suspended",
+                "the integration, its funnel or its tenant is suspended; resume it first",
+            )
         try:
             return self._events(gateway, kept, open_kept(kept, self._keyring), *place)
         except _Stays:
@@ -244,12 +298,20 @@ class Quarantined:
     def _place(self, kept: Kept) -> tuple[TenantPlan, IntegrationPlan] | None:
         tenant = self._plans.snapshot.tenants.get(kept.tenant)
         for integration in tenant.integrations if tenant is not None else ():
-            if tenant is not None and (integration.name, integration.gateway) == (kept.integration, kept.gateway):
+            if tenant is not None and (integration.name, integration.gateway) == (
+                kept.integration,
+                kept.gateway,
+            ):
                 return tenant, integration
         return None
 
     def _events(
-        self, gateway: Gateway, kept: Kept, raw: bytes, tenant: TenantPlan, integration: IntegrationPlan
+        self,
+        gateway: Gateway,
+        kept: Kept,
+        raw: bytes,
+        tenant: TenantPlan,
+        integration: IntegrationPlan,
     ) -> list[Event]:
         now_ms = int(self._clock.time() * 1000)
         sales = checked(gateway.parse(raw, country=tenant.country))
@@ -262,7 +324,8 @@ class Quarantined:
                 funnel=integration.funnel,
                 integration=integration.name,
                 received_ms=now_ms,
-                told_ms=kept.received_at,  # a sale without a time of its own is not as new as its reading
+                # a sale without a time of its own is not as new as its reading
+                told_ms=kept.received_at,
                 readback=gateway.readback(raw, {}, {}) if isinstance(gateway, ReadsBack) else None,
             )
             for sale in sales

@@ -1,10 +1,11 @@
 """What each tenant takes up of the bucket of quarantine, and how much of it is its own.
 
-A share is at most a part of what is free, so that it shrinks while many use theirs, and the bucket is never full: who
-has many tenants leaves room for the others.
+A share is at most a part of what is free, so that it shrinks while many use theirs, and the bucket
+is never full: who has many tenants leaves room for the others.
 
-The broker tells what there is; between two looks a process counts what it adds itself. Processes do not hear of one
-another in between: together they may go over by what the rate of unreadable deliveries lets in during one look.
+The broker tells what there is; between two looks a process counts what it adds itself. Processes do
+not hear of one another in between: together they may go over by what the rate of unreadable
+deliveries lets in during one look.
 """
 
 from __future__ import annotations
@@ -71,7 +72,11 @@ class Shares:
 
     def _most(self) -> int:
         """Bytes of bodies that a tenant may have now."""
-        return self._max_bytes if self._free is None else min(self._max_bytes, self._free // FREE_PARTS)
+        return (
+            self._max_bytes
+            if self._free is None
+            else min(self._max_bytes, self._free // FREE_PARTS)
+        )
 
     async def _look(self, tenant: str, usage: _Usage) -> None:
         now = self._clock.monotonic()

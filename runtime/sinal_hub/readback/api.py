@@ -1,6 +1,8 @@
-"""Client of gateways' APIs: one GET, to a host that no delivery can choose, answered whole or not at all.
+"""Client of gateways' APIs: one GET, to a host that no delivery can choose, answered whole or not
+at all.
 
-Redirects are not followed, cookies not kept, answers bounded; a refusal never quotes the answer or the credentials.
+Redirects are not followed, cookies not kept, answers bounded; a refusal never quotes the answer or
+the credentials.
 """
 
 from __future__ import annotations
@@ -40,12 +42,16 @@ class GatewayApi:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
-    async def get(self, gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]) -> bytes:
+    async def get(
+        self, gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]
+    ) -> bytes:
         """The answer's body; raises Busy, Denied, NotThere, MissingCredential."""
         headers, query = call.filled(credentials)
         url = self._urls.get(gateway, base_url).rstrip("/") + call.path
         try:
-            async with self._open().get(url, headers=headers, params=query, allow_redirects=False) as response:
+            async with self._open().get(
+                url, headers=headers, params=query, allow_redirects=False
+            ) as response:
                 _check(response.status)
                 return await _whole(response)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
@@ -60,7 +66,9 @@ class GatewayApi:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit_per_host=CONNECTIONS_PER_HOST, ttl_dns_cache=60),
+                connector=aiohttp.TCPConnector(
+                    limit_per_host=CONNECTIONS_PER_HOST, ttl_dns_cache=60
+                ),
                 timeout=self._timeout,
                 headers=_HEADERS,
                 cookie_jar=aiohttp.DummyCookieJar(),

@@ -1,7 +1,10 @@
-"""Reads notices back before matching sees them; everything else of a batch passes through untouched.
+"""Reads notices back before matching sees them.
 
-A notice is passed on, to be recorded as `ignored`, only after the sales it stands for are on the bus. Calls share one
-budget a batch and rest while a gateway's API is down, so that a slow gateway cannot hold the slots of the match role.
+Everything else of a batch passes through untouched.
+
+A notice is passed on, to be recorded as `ignored`, only after the sales it stands for are on the
+bus. Calls share one budget a batch and rest while a gateway's API is down, so that a slow gateway
+cannot hold the slots of the match role.
 """
 
 from __future__ import annotations
@@ -49,7 +52,9 @@ MISSING_DELIVERIES = 4  # an API may know a payment later than its own notice
 class Api(Protocol):
     """Where sales are read."""
 
-    async def get(self, gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]) -> bytes:
+    async def get(
+        self, gateway: str, base_url: str, call: ReadBack, credentials: Mapping[str, str]
+    ) -> bytes:
         """The answer's body; raises Busy, Denied, NotThere, MissingCredential."""
         ...
 
@@ -94,10 +99,18 @@ class ReadBackWorker:
         self._resting: dict[str, float] = {}  # until when
 
     async def handle(self, lane: Lane, messages: list[Message]) -> None:
-        """Pass on what tells all itself, then read the notices back and pass on those that are done."""
-        notices = {message: event for message in messages if (event := _notice(message, lane.tenant)) is not None}
+        """Pass on what tells all itself, then read the notices back and pass on those that are
+        done.
+        """
+        notices = {
+            message: event
+            for message in messages
+            if (event := _notice(message, lane.tenant)) is not None
+        }
         told = [message for message in messages if message not in notices]
-        for message in [message for message, event in notices.items() if self._is_suspended(lane.tenant, event)]:
+        for message in [
+            message for message, event in notices.items() if self._is_suspended(lane.tenant, event)
+        ]:
             del notices[message]
             await message.hold(SUSPENDED_S)
         if told:
@@ -106,14 +119,17 @@ class ReadBackWorker:
             await self._matching(lane, done)
 
     def _is_suspended(self, tenant: str, event: Event) -> bool:
-        """Whether the notice has to wait: no gateway is asked for an integration that takes nothing."""
+        """Whether the notice has to wait: no gateway is asked for an integration that takes
+        nothing.
+        """
         plan = self._plans.snapshot.tenants.get(tenant)
         integration = plan.integration(event.integration or "") if plan else None
         return plan is not None and integration is not None and plan.refuses(integration)
 
     async def _read_all(self, lane: Lane, notices: Mapping[Message, Event]) -> list[Message]:
         tasks = {
-            asyncio.create_task(self._read(lane.tenant, message, event)): message for message, event in notices.items()
+            asyncio.create_task(self._read(lane.tenant, message, event)): message
+            for message, event in notices.items()
         }
         try:
             finished, late = await asyncio.wait(tasks, timeout=BUDGET_S)
@@ -123,7 +139,9 @@ class ReadBackWorker:
         await asyncio.gather(*late, return_exceptions=True)
         failed = {task for task in finished if task.exception() is not None}
         for task in failed:
-            log.error("readback.fault", tenant=lane.tenant, at=where(task.exception() or Exception()))
+            log.error(
+                "readback.fault", tenant=lane.tenant, at=where(task.exception() or Exception())
+            )
         for task in late | failed:
             await tasks[task].nak(nak_delay_s(tasks[task].deliveries))
         return [tasks[task] for task in finished - failed if task.result()]
@@ -133,11 +151,18 @@ class ReadBackWorker:
         plan = self._plans.snapshot.tenants.get(tenant)
         integration = plan.integration(event.integration or "") if plan else None
         gateway = self._gateways.get(integration.gateway) if integration else None
-        if plan is None or integration is None or event.readback is None or not isinstance(gateway, ReadsBack):
+        if (
+            plan is None
+            or integration is None
+            or event.readback is None
+            or not isinstance(gateway, ReadsBack)
+        ):
             return True  # without its integration a notice is only a record
         async with self._slots:
             try:
-                sales = _sales(gateway, await self._call(gateway, event.readback, integration), plan.country)
+                sales = _sales(
+                    gateway, await self._call(gateway, event.readback, integration), plan.country
+                )
                 return await self._publish(plan, integration, event, sales)
             except NotThere:
                 return await self._later(message, event, "not_there", most=MISSING_DELIVERIES)
@@ -148,7 +173,9 @@ class ReadBackWorker:
             except NotThisGateway:
                 return await self._later(message, event, "not_understood", most=0)
 
-    async def _call(self, gateway: ReadsBack, call: ReadBack, integration: IntegrationPlan) -> bytes:
+    async def _call(
+        self, gateway: ReadsBack, call: ReadBack, integration: IntegrationPlan
+    ) -> bytes:
         name = gateway.NAME
         if self._resting.get(name, 0.0) > self._clock():
             raise Busy("resting")
@@ -176,15 +203,26 @@ class ReadBackWorker:
                 received_ms=notice.received_at,
                 told_ms=round(time.time() * 1000),
             )
-            await self._bus.publish(names.in_subject(plan.slug, event.kind), encode_safe(event), msg_id=event.key)
+            await self._bus.publish(
+                names.in_subject(plan.slug, event.kind), encode_safe(event), msg_id=event.key
+            )
         metrics.READBACK.labels(integration.gateway, "read").inc()
         return True
 
     async def _later(self, message: Message, event: Event, outcome: str, *, most: int) -> bool:
-        """Let the notice come again; after `most` deliveries it is done if there is nothing to read, else dead."""
+        """Let the notice come again.
+
+        After `most` deliveries it is done if there is nothing to read, else dead.
+        """
         gateway = event.sale.gateway if event.sale else ""
         metrics.READBACK.labels(gateway, outcome).inc()
-        log.warning("readback.failed", gateway=gateway, tenant=event.tenant, event_row=event.id, outcome=outcome)
+        log.warning(
+            "readback.failed",
+            gateway=gateway,
+            tenant=event.tenant,
+            event_row=event.id,
+            outcome=outcome,
+        )
         if message.deliveries < most:
             await message.nak(nak_delay_s(message.deliveries))
             return False
@@ -203,7 +241,12 @@ def _sales(gateway: ReadsBack, raw: bytes, country: str) -> list[Sale]:
     except NotThisGateway:
         raise
     except Exception as error:
-        log.error("readback.adapter_fault", gateway=gateway.NAME, error=type(error).__name__, at=where(error))
+        log.error(
+            "readback.adapter_fault",
+            gateway=gateway.NAME,
+            error=type(error).__name__,
+            at=where(error),
+        )
         raise NotThisGateway("adapter fault") from error
 
 
@@ -219,7 +262,9 @@ def _notice(message: Message, tenant: str) -> Event | None:
 
 
 def _letter(message: Message, event: Event, outcome: str) -> DeadLetter:
-    received, occurred = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (event.received_at, event.occurred_at))
+    received, occurred = (
+        datetime.fromtimestamp(ms / 1000, UTC) for ms in (event.received_at, event.occurred_at)
+    )
     return DeadLetter(
         tenant=event.tenant,
         body=message.body.decode("utf-8", "replace").replace("\x00", ""),

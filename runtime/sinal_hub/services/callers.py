@@ -1,7 +1,7 @@
 """Who asks a service for something, and what that caller sees.
 
-Invariant: a caller of a tenant never reaches past it: every use-case asks `scope` for the tenant to work on, and the
-store binds the transaction to it by row-level security.
+Invariant: a caller of a tenant never reaches past it: every use-case asks `scope` for the tenant to
+work on, and the store binds the transaction to it by row-level security.
 """
 
 from __future__ import annotations
@@ -29,14 +29,24 @@ class Caller(msgspec.Struct, kw_only=True, frozen=True):
             return self.tenant or wanted
         raise no_tenant(wanted)
 
-    def entry(self, action: str, target: str, *, tenant: str | None = None, **detail: Any) -> AuditEntry:
+    def entry(
+        self, action: str, target: str, *, tenant: str | None = None, **detail: Any
+    ) -> AuditEntry:
         """What is written down of a change by this caller."""
         return AuditEntry(
-            tenant=tenant or self.tenant, actor=self.actor, role=self.role, action=action, target=target, detail=detail
+            tenant=tenant or self.tenant,
+            actor=self.actor,
+            role=self.role,
+            action=action,
+            target=target,
+            detail=detail,
         )
 
     def plan(self, plans: Plans, wanted: str | None) -> TenantPlan:
-        """The plan of the one tenant to work on; raises NotFound, and Invalid where none is named."""
+        """The plan of the one tenant to work on.
+
+        Raises NotFound, and Invalid where none is named.
+        """
         slug = self.scope(wanted)
         if slug is None:
             raise Invalid("tenant: is required with a key of the platform")

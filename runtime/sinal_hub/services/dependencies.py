@@ -1,7 +1,9 @@
-"""Health and readiness that tell the truth: each dependency by name, and 503 when a write could not happen.
+"""Health and readiness that tell the truth: each dependency by name, and 503 when a write could not
+happen.
 
-`/healthz` says that the process turns, and is all that the API's own listener tells. Readiness asks PostgreSQL for the
-schema, the broker for its connection, Redis where it is configured; what does not answer in time does not answer.
+`/healthz` says that the process turns, and is all that the API's own listener tells. Readiness asks
+PostgreSQL for the schema, the broker for its connection, Redis where it is configured; what does
+not answer in time does not answer.
 """
 
 from __future__ import annotations
@@ -21,11 +23,16 @@ from sinal_hub.store.migrate import load_migrations
 from sinal_hub.store.operations import OperationsStore
 
 PATIENCE_S = 2.0
-OPTIONAL = frozenset({"redis"})  # a limiter of the edge: everything works without it, so it is only told
+# a limiter of the edge: everything works without it, so it is only told
+OPTIONAL = frozenset({"redis"})
 
 
-def dependencies(database: Database, bus: Bus, plans: Plans, *, redis_url: str | None) -> dict[str, Check]:
-    """The checks of a running API: can it write, are the tables of this release, does JetStream answer."""
+def dependencies(
+    database: Database, bus: Bus, plans: Plans, *, redis_url: str | None
+) -> dict[str, Check]:
+    """The checks of a running API: can it write, are the tables of this release, does JetStream
+    answer.
+    """
     store, newest = OperationsStore(database), load_migrations()[-1].version
 
     async def postgres() -> bool:
@@ -70,4 +77,10 @@ async def standing(checks: Mapping[str, Check], leaving: Leaving) -> Standing:
     answers = await ask(checks)
     works = all(fine for name, fine in answers.items() if name not in OPTIONAL)
     ready = works and not leaving.draining
-    return Standing(ready, {"status": "draining" if leaving.draining else "ready" if ready else "not ready", **answers})
+    return Standing(
+        ready,
+        {
+            "status": "draining" if leaving.draining else "ready" if ready else "not ready",
+            **answers,
+        },
+    )

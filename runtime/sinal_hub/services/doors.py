@@ -1,4 +1,6 @@
-"""The edge as the state of the platform tells it: deliveries that were refused, and what waits on its disks."""
+"""The edge as the state of the platform tells it: deliveries that were refused, and what waits on
+its disks.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,13 @@ LATELY = timedelta(hours=1)
 SOON = timedelta(minutes=5)  # a disk is emptied within, once the broker answers
 
 
-async def look(store: RefusalStore, plans: Iterable[TenantPlan], scope: str | None) -> list[Finding]:
-    """Integrations whose deliveries are refused, and disks that hold events; nothing where PostgreSQL is away."""
+async def look(
+    store: RefusalStore, plans: Iterable[TenantPlan], scope: str | None
+) -> list[Finding]:
+    """Integrations whose deliveries are refused, and disks that hold events.
+
+    Nothing where PostgreSQL is away.
+    """
     try:
         async with asyncio.timeout(PATIENCE_S):
             rows = await store.listed(scope)
@@ -34,20 +41,29 @@ async def look(store: RefusalStore, plans: Iterable[TenantPlan], scope: str | No
 
 
 def refused(row: RefusalRow, now: datetime) -> Finding | None:
-    """Failed where an integration's deliveries are refused one after another; a warning where one was lately."""
+    """Failed where an integration's deliveries are refused one after another.
+
+    A warning where one was lately.
+    """
     if row.reason == SUSPENDED:
         return None  # said of the plan, and no fault
     grade: Grade = "failed" if row.in_a_row and row.deliveries >= IN_A_ROW else "warning"
     if grade == "warning" and now - row.last_at > LATELY:
         return None
-    subject = f"{row.tenant}: {row.integration or row.gateway or 'no integration'}" if row.tenant else "URLs of nobody"
+    subject = (
+        f"{row.tenant}: {row.integration or row.gateway or 'no integration'}"
+        if row.tenant
+        else "URLs of nobody"
+    )
     missing = f" ({row.missing})" if row.missing else ""
     return Finding(
         area="refusals",
         subject=subject,
         grade=grade,
-        detail=f"{row.deliveries} refused, the last {age(now - row.last_at)} ago: {row.reason}{missing}",
-        advice="compare URL and secret in the gateway's panel with the integration's; GET /api/v1/refusals has more",
+        detail=f"{row.deliveries} refused, the last {age(now - row.last_at)} ago: "
+        f"{row.reason}{missing}",
+        advice="compare URL and secret in the gateway's panel with the integration's; GET "
+        "/api/v1/refusals has more",
         refusal=row,
     )
 
@@ -59,8 +75,10 @@ def _spooled(spool: SpoolRow, now: datetime) -> Finding:
         area="spool",
         subject="ingest",
         grade="failed" if old else "warning",
-        detail=f"{spool.records} events wait on the disk of {spool.processes} processes, the oldest for {age(waited)}",
-        advice="they are published once their tenants' lanes take them: look at lanes and at the broker"
+        detail=f"{spool.records} events wait on the disk of {spool.processes} processes, the "
+        f"oldest for {age(waited)}",
+        advice="they are published once their tenants' lanes take them: look at lanes and at the "
+        "broker"
         if old
         else "they are on their way: nothing is lost",
     )

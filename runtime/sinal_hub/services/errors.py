@@ -1,4 +1,7 @@
-"""Why a service did not do what it was asked for, in the domain's words; doors translate, the API into problems."""
+"""Why a service did not do what it was asked for, in the domain's words.
+
+Doors translate, the API into problems.
+"""
 
 from __future__ import annotations
 

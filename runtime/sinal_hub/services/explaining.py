@@ -1,4 +1,6 @@
-"""An event's detail with its evidence: the clicks it names, what its match lacked, what its deliveries wait for."""
+"""An event's detail with its evidence: the clicks it names, what its match lacked, what its
+deliveries wait for.
+"""
 
 from __future__ import annotations
 
@@ -31,19 +33,32 @@ class Explainer:
         """The same event with clicks, `why` and `waiting`."""
         now, plan = datetime.now(UTC), self._plans.snapshot.tenants.get(event.tenant)
         clicks = _clicks_of(event.match)
-        gave_up = event.outcome.state == "dead" or any(one.state == "dead" for one in event.deliveries)
-        known = await self._evidence.of(event.tenant, event.id, funnel=event.funnel, click_ids=clicks, gave_up=gave_up)
+        gave_up = event.outcome.state == "dead" or any(
+            one.state == "dead" for one in event.deliveries
+        )
+        known = await self._evidence.of(
+            event.tenant, event.id, funnel=event.funnel, click_ids=clicks, gave_up=gave_up
+        )
         lanes = await self._lanes(event)
         return msgspec.structs.replace(
             event,
             match=_with_clicks(event.match, known),
-            deliveries=[_waiting(one, lanes.get(one.destination), plan, now) for one in event.deliveries],
+            deliveries=[
+                _waiting(one, lanes.get(one.destination), plan, now) for one in event.deliveries
+            ],
             why=why.notes(event, known, plan, now),
         )
 
     async def _lanes(self, event: EventDetail) -> Mapping[str, Facts]:
-        """How the destinations do that something waits for; nothing for a login that may not read it."""
-        lanes = [Lane(event.tenant, one.destination) for one in event.deliveries if one.state in why.WAITING]
+        """How the destinations do that something waits for.
+
+        Nothing for a login that may not read it.
+        """
+        lanes = [
+            Lane(event.tenant, one.destination)
+            for one in event.deliveries
+            if one.state in why.WAITING
+        ]
         if not lanes:
             return {}
         try:
@@ -53,7 +68,9 @@ class Explainer:
             return {}
 
 
-def _waiting(delivery: Delivery, facts: Facts | None, plan: TenantPlan | None, now: datetime) -> Delivery:
+def _waiting(
+    delivery: Delivery, facts: Facts | None, plan: TenantPlan | None, now: datetime
+) -> Delivery:
     note, next_at = why.waiting(delivery, facts, plan, now)
     return msgspec.structs.replace(delivery, waiting=note, next_at=next_at)
 
@@ -70,5 +87,7 @@ def _with_clicks(match: MatchDetail | None, known: Evidence) -> MatchDetail | No
         return None
     second = match.runner_up.click_id if isinstance(match.runner_up, RunnerUp) else ""
     return msgspec.structs.replace(
-        match, click=known.clicks.get(match.click_id or ""), runner_up_click=known.clicks.get(second)
+        match,
+        click=known.clicks.get(match.click_id or ""),
+        runner_up_click=known.clicks.get(second),
     )

@@ -55,28 +55,44 @@ class CreatedFunnel(msgspec.Struct, kw_only=True, frozen=True):
 class FunnelService:
     """What may be done with funnels."""
 
-    def __init__(self, plans: Plans, sink: ManifestSink | None, operations: OperationsStore) -> None:
+    def __init__(
+        self, plans: Plans, sink: ManifestSink | None, operations: OperationsStore
+    ) -> None:
         self._plans, self._sink, self._operations = plans, sink, operations
 
     def listed(self, caller: Caller, tenant: str | None) -> Funnels:
         """From the compiled plans, without any secret; raises NotFound."""
         scope = caller.scope(tenant)
-        chosen = [plan for slug, plan in self._plans.snapshot.tenants.items() if scope is None or slug == scope]
+        chosen = [
+            plan
+            for slug, plan in self._plans.snapshot.tenants.items()
+            if scope is None or slug == scope
+        ]
         return Funnels(funnels=[_view(plan, funnel) for plan in chosen for funnel in plan.funnels])
 
-    async def declare(self, caller: Caller, *, tenant: str | None, name: str, spec: Mapping[str, Any]) -> CreatedFunnel:
-        """Keep a manifest; raises Invalid with each field at fault, Conflict, NotFound, and what `keeping` does."""
+    async def declare(
+        self, caller: Caller, *, tenant: str | None, name: str, spec: Mapping[str, Any]
+    ) -> CreatedFunnel:
+        """Keep a manifest.
+
+        Raises Invalid with each field at fault, Conflict, NotFound, and what `keeping` does.
+        """
         plan = caller.plan(self._plans, tenant)
         manifest = _valid(plan, name, spec)
         _new_in_its_namespace(self._plans, plan, name)
         with keeping():
             kept_as = await place(self._sink).put(manifest)
-        await self._operations.write(caller.entry("funnel.create", name, tenant=plan.slug, kept_as=kept_as))
+        await self._operations.write(
+            caller.entry("funnel.create", name, tenant=plan.slug, kept_as=kept_as)
+        )
         return CreatedFunnel(tenant=plan.slug, name=name, kept_as=kept_as, manifest=manifest)
 
 
 def _new_in_its_namespace(plans: Plans, plan: TenantPlan, name: str) -> None:
-    """Names of objects are a namespace's: a tenant's funnel may not take that of a neighbour; raises Conflict."""
+    """Names of objects are a namespace's: a tenant's funnel may not take that of a neighbour.
+
+    Raises Conflict.
+    """
     if plan.funnel(name) is not None:
         raise Conflict(f"funnel {name!r} is there already: change its manifest where it is kept")
     neighbours = (one for one in plans.snapshot.tenants.values() if one.namespace == plan.namespace)

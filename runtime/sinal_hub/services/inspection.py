@@ -50,11 +50,15 @@ class _Names(msgspec.Struct, frozen=True):
 
 
 ADVICE = {
-    "postgres": "start PostgreSQL, or correct SINAL_DATABASE_URL; events wait in the broker meanwhile",
+    "postgres": "start PostgreSQL, or correct SINAL_DATABASE_URL; events wait in the broker "
+    "meanwhile",
     "migrations": "run `sinal migrate` with this release",
-    "nats": "start NATS with JetStream, or correct SINAL_NATS_URL; ingest keeps events on disk meanwhile",
-    "plans": "start the operator (`sinal run operator --file …`): nothing has written the plans yet",
-    "redis": "start Redis, or leave SINAL_REDIS_URL out; rate limits are kept per process meanwhile",
+    "nats": "start NATS with JetStream, or correct SINAL_NATS_URL; ingest keeps events on disk "
+    "meanwhile",
+    "plans": "start the operator (`sinal run operator --file …`): nothing has written the plans "
+    "yet",
+    "redis": "start Redis, or leave SINAL_REDIS_URL out; rate limits are kept per process "
+    "meanwhile",
 }
 
 
@@ -78,7 +82,9 @@ class Inspector:
         """What the caller may see of it: a fault, and not what follows from it."""
         scope = caller.scope(tenant)
         everyone: Mapping[str, TenantPlan] = self._plans.snapshot.tenants
-        chosen = [plan for slug, plan in everyone.items() if scope is None or slug == scope][:MOST_TENANTS]
+        chosen = [plan for slug, plan in everyone.items() if scope is None or slug == scope][
+            :MOST_TENANTS
+        ]
         services, depths, asked = await asyncio.gather(
             dependencies.ask(self._checks), self._depths(), self._asked(chosen if tokens else [])
         )
@@ -86,17 +92,29 @@ class Inspector:
         clock, lanes, delivering, edge = await asyncio.gather(
             self._clock() if has_database else _nothing(),
             self._lanes(chosen, depths) if has_broker else _nothing(),
-            destinations.look(self._facts, chosen, depths or (), asked) if has_database else _nothing(),
+            destinations.look(self._facts, chosen, depths or (), asked)
+            if has_database
+            else _nothing(),
             doors.look(self._refusals, chosen, scope) if has_database else _nothing(),
         )
-        held = [_held(one) for slug, one in self._plans.snapshot.held.items() if scope is None or slug == scope]
+        held = [
+            _held(one)
+            for slug, one in self._plans.snapshot.held.items()
+            if scope is None or slug == scope
+        ]
         plans = held or _plans(chosen, scope, everyone if caller.tenant is None else {})
         plans += _plans(chosen, scope, {}) if held and chosen else []
         told = {one.subject for one in delivering if destinations.blames_token(one)}
-        judged = [_token(*pair, state) for pair, state in asked.items() if f"{pair[0]}: {pair[1]}" not in told]
+        judged = [
+            _token(*pair, state)
+            for pair, state in asked.items()
+            if f"{pair[0]}: {pair[1]}" not in told
+        ]
         findings = [*_services(services), *clock, *plans, *lanes, *delivering, *edge, *judged]
         if caller.tenant is None and tenant is None:
-            findings += await self._ownerless(everyone, has_database=has_database, has_broker=has_broker)
+            findings += await self._ownerless(
+                everyone, has_database=has_database, has_broker=has_broker
+            )
         failed = any(one.grade == "failed" for one in findings)
         return Status(ok=not failed, now=datetime.now(UTC), findings=findings)
 
@@ -149,7 +167,10 @@ class Inspector:
         ]  # fmt: skip
 
     async def _lane(self, plan: TenantPlan, depths: list[Depth]) -> Finding:
-        wanted = {names.MATCH_CONSUMER, *(names.dispatch_consumer(one.name) for one in plan.destinations)}
+        wanted = {
+            names.MATCH_CONSUMER,
+            *(names.dispatch_consumer(one.name) for one in plan.destinations),
+        }
         try:
             said = await self._bus.api(f"CONSUMER.NAMES.{names.stream(plan.slug)}")
             missing = wanted - set(msgspec.json.decode(said, type=_Names).consumers or [])
@@ -167,7 +188,12 @@ class Inspector:
         tokens = self._tokens
         if tokens is None:
             return {}
-        asked = [(plan, one) for plan in plans for one in plan.destinations if one.access_token and not plan.rests(one)]
+        asked = [
+            (plan, one)
+            for plan in plans
+            for one in plan.destinations
+            if one.access_token and not plan.rests(one)
+        ]
         gate = asyncio.Semaphore(8)
 
         async def one(destination: DestinationPlan) -> TokenState | None:
@@ -175,7 +201,9 @@ class Inspector:
                 return await tokens.check(destination)
 
         states = await asyncio.gather(*(one(destination) for _, destination in asked))
-        return {(plan.slug, one.name): state for (plan, one), state in zip(asked, states, strict=True)}
+        return {
+            (plan.slug, one.name): state for (plan, one), state in zip(asked, states, strict=True)
+        }
 
 
 def _failed(area: Area, subject: str, detail: str, advice: str) -> Finding:
@@ -187,9 +215,16 @@ async def _nothing() -> list[Finding]:
 
 
 def _services(answers: Mapping[str, bool]) -> list[Finding]:
-    """One a service; without PostgreSQL nobody knows its tables, and without the broker plans are not told."""
+    """One a service.
+
+    Without PostgreSQL nobody knows its tables, and without the broker plans are not told.
+    """
     shadows = {"migrations": "postgres", "plans": "nats"}
-    told = {name: fine for name, fine in answers.items() if fine or answers.get(shadows.get(name, ""), True)}
+    told = {
+        name: fine
+        for name, fine in answers.items()
+        if fine or answers.get(shadows.get(name, ""), True)
+    }
     return [_service(name, fine) for name, fine in told.items()]
 
 
@@ -197,22 +232,44 @@ def _service(name: str, fine: bool) -> Finding:
     if fine:
         return Finding(area="services", subject=name, grade="ok", detail="answers")
     grade: Grade = "warning" if name in dependencies.OPTIONAL else "failed"
-    return Finding(area="services", subject=name, grade=grade, detail="does not answer", advice=ADVICE.get(name))
+    return Finding(
+        area="services",
+        subject=name,
+        grade=grade,
+        detail="does not answer",
+        advice=ADVICE.get(name),
+    )
 
 
 def _waits(plan: TenantPlan, lanes: int, depths: list[Depth]) -> Finding:
     """What waits to be matched; what waits for destinations is told of them."""
     slug = plan.slug
-    now, queue = datetime.now(UTC), next((one for one in depths if one.consumer == names.MATCH_CONSUMER), None)
+    now, queue = (
+        datetime.now(UTC),
+        next((one for one in depths if one.consumer == names.MATCH_CONSUMER), None),
+    )
     if queue is None or not queue.messages:
-        return Finding(area="lanes", subject=slug, grade="ok", detail=f"{lanes} lanes, nothing waits to be matched")
+        return Finding(
+            area="lanes",
+            subject=slug,
+            grade="ok",
+            detail=f"{lanes} lanes, nothing waits to be matched",
+        )
     waited = now - (queue.oldest_at or now)
-    detail = f"{lanes} lanes, {queue.messages} wait to be matched, the oldest for {destinations.age(waited)}"
+    detail = (
+        f"{lanes} lanes, {queue.messages} wait to be matched, the oldest for "
+        f"{destinations.age(waited)}"
+    )
     if waited <= UNHEARD:
         return Finding(area="lanes", subject=slug, grade="ok", detail=detail)
-    if any(map(plan.refuses, plan.integrations)):  # notices of what is suspended wait to be read back
-        return Finding(area="lanes", subject=slug, grade="ok", detail=f"{detail}: an integration is suspended")
-    return _failed("lanes", slug, detail, "look at the match role: is it running, does PostgreSQL answer it?")
+    # notices of what is suspended wait to be read back
+    if any(map(plan.refuses, plan.integrations)):
+        return Finding(
+            area="lanes", subject=slug, grade="ok", detail=f"{detail}: an integration is suspended"
+        )
+    return _failed(
+        "lanes", slug, detail, "look at the match role: is it running, does PostgreSQL answer it?"
+    )
 
 
 def _clock(schema: Schema, now: datetime) -> Finding:
@@ -224,22 +281,39 @@ def _clock(schema: Schema, now: datetime) -> Finding:
         subject="postgres",
         grade="failed",
         detail=f"PostgreSQL's clock and the API's are {off_s:.1f} s apart",
-        advice="run NTP on both machines: windows, leases and Meta's 7 days are judged by these clocks",
+        advice="run NTP on both machines: windows, leases and Meta's 7 days are judged by these "
+        "clocks",
     )
 
 
 def _schema(schema: Schema) -> Finding:
     newest = load_migrations()[-1].version
     if schema.version == newest:
-        return Finding(area="services", subject="schema", grade="ok", detail=f"version {schema.version}")
-    return _failed("services", "schema", f"version {schema.version}, this release has {newest}", ADVICE["migrations"])
+        return Finding(
+            area="services", subject="schema", grade="ok", detail=f"version {schema.version}"
+        )
+    return _failed(
+        "services",
+        "schema",
+        f"version {schema.version}, this release has {newest}",
+        ADVICE["migrations"],
+    )
 
 
-def _plans(plans: list[TenantPlan], scope: str | None, everyone: Mapping[str, TenantPlan]) -> list[Finding]:
+def _plans(
+    plans: list[TenantPlan], scope: str | None, everyone: Mapping[str, TenantPlan]
+) -> list[Finding]:
     if plans:
         return [finding for plan in plans for finding in _plan(plan)]
     if scope is None or not everyone:
-        return [_failed("plans", scope or "platform", "there is no plan", "declare a Tenant and start the operator")]
+        return [
+            _failed(
+                "plans",
+                scope or "platform",
+                "there is no plan",
+                "declare a Tenant and start the operator",
+            )
+        ]
     meant = difflib.get_close_matches(scope, everyone, n=1)
     others = ", ".join(sorted(everyone)[:NAMED]) + (", …" if len(everyone) > NAMED else "")
     advice = f"did you mean {meant[0]}? There are: {others}" if meant else f"there are: {others}"
@@ -251,9 +325,14 @@ def _held(held: Held) -> Finding:
     slug, taker = held.plan.slug, home(held.plan.namespace, held.plan.name)
     if held.owner.leaving:
         detail = f"the data of {held.owner.home}, which was deleted, are being removed"
-        advice = f"{taker} works as soon as that is done; where it takes minutes, look at housekeeping"
+        advice = (
+            f"{taker} works as soon as that is done; where it takes minutes, look at housekeeping"
+        )
         return Finding(area="plans", subject=slug, grade="warning", detail=detail, advice=advice)
-    detail = f"SlugTakenOver: the Tenant {taker} has the slug, and the data under it are those of {held.owner.home}"
+    detail = (
+        f"SlugTakenOver: the Tenant {taker} has the slug, and the data under it are those of "
+        f"{held.owner.home}"
+    )
     advice = (
         f"what comes in waits in its queue: give it the data with `sinal tenants handover {slug}`, "
         "or give it another spec.slug"
@@ -263,10 +342,19 @@ def _held(held: Held) -> Finding:
 
 def _plan(plan: TenantPlan) -> list[Finding]:
     """Objects that cannot be used: their destinations send nothing, their gateways are refused."""
-    problems = [(f"Destination {one.name}", one.problem) for one in plan.destinations if one.problem]
-    problems += [(f"GatewayIntegration {one.name}", one.problem) for one in plan.integrations if one.problem]
+    problems = [
+        (f"Destination {one.name}", one.problem) for one in plan.destinations if one.problem
+    ]
+    problems += [
+        (f"GatewayIntegration {one.name}", one.problem) for one in plan.integrations if one.problem
+    ]
     found = [
-        _failed("plans", f"{plan.slug}: {what}", problem, "correct the manifest or its Secret: it is taken at once")
+        _failed(
+            "plans",
+            f"{plan.slug}: {what}",
+            problem,
+            "correct the manifest or its Secret: it is taken at once",
+        )
         for what, problem in problems
         if problem
     ]
@@ -276,7 +364,10 @@ def _plan(plan: TenantPlan) -> list[Finding]:
 
 
 def _stopped(plan: TenantPlan) -> Iterator[tuple[str, str]]:
-    """What somebody has stopped, and what that stops; of a tenant's parts nothing where all of it is stopped."""
+    """What somebody has stopped, and what that stops.
+
+    Of a tenant's parts nothing where all of it is stopped.
+    """
     if plan.suspended:
         yield "Tenant", "nothing is taken and nothing is sent; what waits leaves when it is resumed"
         return
@@ -285,22 +376,39 @@ def _stopped(plan: TenantPlan) -> Iterator[tuple[str, str]]:
             yield f"Funnel {funnel.name}", "it takes no events"
     for destination in plan.destinations:
         if destination.suspended:
-            yield f"Destination {destination.name}", "nothing is sent to it; what waits leaves when it is resumed"
+            yield (
+                f"Destination {destination.name}",
+                "nothing is sent to it; what waits leaves when it is resumed",
+            )
     for integration in plan.integrations:
         if integration.suspended:
-            yield f"GatewayIntegration {integration.name}", "it takes no deliveries; the gateway is asked to come again"
+            yield (
+                f"GatewayIntegration {integration.name}",
+                "it takes no deliveries; the gateway is asked to come again",
+            )
 
 
 def _suspended(subject: str, stops: str) -> Finding:
     advice = "that is as declared: `suspended: false` in its manifest resumes it"
-    return Finding(area="plans", subject=subject, grade="warning", detail=f"it is suspended: {stops}", advice=advice)
+    return Finding(
+        area="plans",
+        subject=subject,
+        grade="warning",
+        detail=f"it is suspended: {stops}",
+        advice=advice,
+    )
 
 
 def _token(tenant: str, destination: str, state: TokenState | None) -> Finding:
     subject = f"{tenant}: {destination}"
     if state is None:
-        detail, advice = "Meta does not answer about its token", "look at the way out of your network"
-        return Finding(area="tokens", subject=subject, grade="warning", detail=detail, advice=advice)
+        detail, advice = (
+            "Meta does not answer about its token",
+            "look at the way out of your network",
+        )
+        return Finding(
+            area="tokens", subject=subject, grade="warning", detail=detail, advice=advice
+        )
     if not state.valid:
         advice = "make a new token in Events Manager and put it into the destination's Secret"
         return _failed("tokens", subject, state.problem or "its token is not valid", advice)
@@ -309,5 +417,7 @@ def _token(tenant: str, destination: str, state: TokenState | None) -> Finding:
             f"its token ends on {state.expires_at:%Y-%m-%d}",
             "make a token of a system user: it does not end",
         )
-        return Finding(area="tokens", subject=subject, grade="warning", detail=detail, advice=advice)
+        return Finding(
+            area="tokens", subject=subject, grade="warning", detail=detail, advice=advice
+        )
     return Finding(area="tokens", subject=subject, grade="ok", detail="its token is valid")

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sinal_hub.services.errors import Conflict, Forbidden, NotConfigured, ServiceError, Unavailable, Unprocessable
+from sinal_hub.services.errors import (
+    Conflict,
+    Forbidden,
+    NotConfigured,
+    ServiceError,
+    Unavailable,
+    Unprocessable,
+)
 from sinal_hub.services.manifest_sink import (
     AlreadyThere,
     InvalidForCluster,
@@ -27,8 +34,10 @@ def place(sink: ManifestSink | None) -> ManifestSink:
     """Where manifests are kept; raises NotConfigured where none is set."""
     if sink is None:
         raise NotConfigured(
-            "this API has no place to keep manifests: apply the manifest in your cluster or repository, or set "
-            "SINAL_MANIFEST_APPLY so that it applies them itself, or SINAL_MANIFEST_FOLDER to a folder that the "
+            "this API has no place to keep manifests: apply the manifest in your cluster or "
+            "repository, or set "
+            "SINAL_MANIFEST_APPLY so that it applies them itself, or SINAL_MANIFEST_FOLDER to a "
+            "folder that the "
             "operator reads",
         )
     return sink

@@ -39,9 +39,18 @@ def digest(key: str) -> str:
 
 
 async def make_key(
-    store: OperationsStore, caller: Caller, *, tenant: str | None, role: Role, name: str, expires_in_days: int | None
+    store: OperationsStore,
+    caller: Caller,
+    *,
+    tenant: str | None,
+    role: Role,
+    name: str,
+    expires_in_days: int | None,
 ) -> CreatedKey:
-    """A new key; raises NotFound, and Conflict where its tenant's slug is wanted by another owner."""
+    """A new key.
+
+    Raises NotFound, and Conflict where its tenant's slug is wanted by another owner.
+    """
     scope = caller.scope(tenant)
     key, hashed = new_key()
     key_id = "key_" + secrets.token_hex(8)
@@ -51,12 +60,21 @@ async def make_key(
         tenant=scope,
         role=role,
         name=name,
-        expires_at=None if expires_in_days is None else datetime.now(UTC) + timedelta(days=expires_in_days),
+        expires_at=None
+        if expires_in_days is None
+        else datetime.now(UTC) + timedelta(days=expires_in_days),
         audit=caller.entry("key.create", key_id, tenant=scope, key_role=role, name=name),
     )
     if row is None:
         raise Conflict(f"{taken_over(scope or '')}: a key would show the data of its owner")
-    return CreatedKey(key=key, id=row.id, tenant=row.tenant, role=row.role, name=row.name, expires_at=row.expires_at)
+    return CreatedKey(
+        key=key,
+        id=row.id,
+        tenant=row.tenant,
+        role=row.role,
+        name=row.name,
+        expires_at=row.expires_at,
+    )
 
 
 async def revoke_key(store: OperationsStore, caller: Caller, key_id: str) -> KeyRow:

@@ -1,8 +1,9 @@
-"""Where a manifest goes that somebody makes through the API: a folder of files, a cluster, or nowhere.
+"""Where a manifest goes that somebody makes through the API: a folder of files, a cluster, or
+nowhere.
 
-`FolderSink` is for `sinal up`, which watches the folder. A file is there whole or not at all, and none is written over:
-what stands in a folder may be somebody's own. Only `spec.suspended` changes, in a file that is as this sink made it.
-`cluster.ClusterSink` is for a cluster.
+`FolderSink` is for `sinal up`, which watches the folder. A file is there whole or not at all, and
+none is written over: what stands in a folder may be somebody's own. Only `spec.suspended` changes,
+in a file that is as this sink made it. `cluster.ClusterSink` is for a cluster.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class ManifestSink(Protocol):
         ...
 
     async def set_suspended(self, ref: ObjectRef, suspended: bool) -> str:
-        """Change `spec.suspended` of an object and say where it is kept; raises a Refusal, SinkUnavailable."""
+        """Change `spec.suspended` of an object and say where it is kept.
+
+        Raises a Refusal, SinkUnavailable.
+        """
         ...
 
 
@@ -83,12 +87,17 @@ class FolderSink:
         return name
 
     async def set_suspended(self, ref: ObjectRef, suspended: bool) -> str:
-        """In the file that was made here; raises OwnedByOthers where a person has written or changed it."""
+        """In the file that was made here.
+
+        Raises OwnedByOthers where a person has written or changed it.
+        """
         name = _file(ref.kind, ref.namespace, ref.name)
         with _taking():
             if not await asyncio.to_thread(self._change, self._folder / name, suspended):
                 advice = "is in a file of yours: change it there, it is taken at once"
-                raise OwnedByOthers(f"{ref.kind} {ref.name!r}", [FieldFault("spec.suspended", advice)])
+                raise OwnedByOthers(
+                    f"{ref.kind} {ref.name!r}", [FieldFault("spec.suspended", advice)]
+                )
         return name
 
     @staticmethod

@@ -1,7 +1,8 @@
-"""What nobody owns: a plan without its Tenant, a queue without a plan, a key that is good for nothing.
+"""What nobody owns: a plan without its Tenant, a queue without a plan, a key that is good for
+nothing.
 
-None of it is a fault of the moment, and all of it is somebody's decision: so each is told to the platform's
-administrator with its way out, and nothing is done about it here.
+None of it is a fault of the moment, and all of it is somebody's decision: so each is told to the
+platform's administrator with its way out, and nothing is done about it here.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ async def queues(bus: Bus, tenants: Collection[str]) -> list[Finding]:
     except BusError:
         return []
     waiting = ((_slug(one), one) for one in found if one.state.messages)
-    return [_queue(slug, one) for slug, one in waiting if slug is not None and slug not in tenants][:NAMED]
+    return [_queue(slug, one) for slug, one in waiting if slug is not None and slug not in tenants][
+        :NAMED
+    ]
 
 
 async def keys(operations: OperationsStore) -> list[Finding]:
@@ -56,8 +59,10 @@ def _plan(orphan: Orphan) -> Finding:
         area="plans",
         subject=orphan.slug,
         grade="warning",
-        detail=f"its plan is in force, and its Tenant {home} is not there: sales go on being taken and sent",
-        advice=f"create the Tenant again and delete it, or remove the plan: nats kv del {PLANS_BUCKET} {orphan.slug}",
+        detail=f"its plan is in force, and its Tenant {home} is not there: sales go on being taken "
+        "and sent",
+        advice="create the Tenant again and delete it, or remove the plan: nats kv del "
+        f"{PLANS_BUCKET} {orphan.slug}",
     )
 
 
@@ -69,16 +74,23 @@ def _slug(stream: Stream) -> str | None:
 
 
 def _queue(slug: str, stream: Stream) -> Finding:
-    owner, waiting = stream.config.metadata.get(OWNER, ""), f"{stream.state.messages} messages wait in it"
+    owner, waiting = (
+        stream.config.metadata.get(OWNER, ""),
+        f"{stream.state.messages} messages wait in it",
+    )
     if owner.startswith(RETAINED):
         home = owner.removeprefix(RETAINED)
         detail = f"its queue is retained for the Tenant {home}, which is not there: {waiting}"
-        advice = f"create the Tenant again, or take its place with the annotation sinal.dev/heir-of; or remove the \
+        advice = (
+            f"create the Tenant again, or take its place with the annotation sinal.dev/heir-of; or remove the \
 queue: nats stream rm {stream.config.name}"
+        )
     else:
         detail = f"it has a queue and no plan: {waiting}"
-        advice = f"start the operator, which makes the plan of a Tenant that is declared; of one that is not, remove \
+        advice = (
+            f"start the operator, which makes the plan of a Tenant that is declared; of one that is not, remove \
 the queue: nats stream rm {stream.config.name}"
+        )
     return Finding(area="lanes", subject=slug, grade="warning", detail=detail, advice=advice)
 
 

@@ -1,4 +1,6 @@
-"""A slug that another Tenant took: whose the data under it are is decided by the platform's administrator."""
+"""A slug that another Tenant took: whose the data under it are is decided by the platform's
+administrator.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ def taken_over(slug: str) -> str:
 async def hand_over(store: OwnerStore, plans: Plans, caller: Caller, slug: str) -> HandedOver:
     """Give a slug's data to the Tenant that took the slug; raises Forbidden, NotFound, Conflict."""
     if caller.tenant is not None:
-        raise Forbidden("a slug is handed over by the platform's administrator, not with a tenant's key")
+        raise Forbidden(
+            "a slug is handed over by the platform's administrator, not with a tenant's key"
+        )
     held = plans.snapshot.held.get(slug)
     if held is None:
         raise NotFound(f"no Tenant waits for the slug {slug[:64]!r}")
     if held.owner.leaving:
-        raise Conflict(f"the data under {slug} are being removed; its Tenant works as soon as that is done")
+        raise Conflict(
+            f"the data under {slug} are being removed; its Tenant works as soon as that is done"
+        )
     to_home = home(held.plan.namespace, held.plan.name)
     done = await store.hand_over(slug, caller.entry("tenant.handover", to_home, tenant=slug))
     if done is None:

@@ -1,4 +1,6 @@
-"""What people ask of their data: to be forgotten, to see it, not to be used for ads (LGPD art. 18)."""
+"""What people ask of their data: to be forgotten, to see it, not to be used for ads (LGPD art.
+18).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ Told = Mapping[str, str | None]  # what is said of a person, by the field it was
 
 
 class Exported(msgspec.Struct, kw_only=True, frozen=True):
-    """Everything kept of a person, by table or queue, as it lies there: personal data is hashed, but in quarantine."""
+    """Everything kept of a person, by table or queue, as it lies there: personal data is hashed,
+    but in quarantine.
+    """
 
     tenant: str
     exported_at: datetime
@@ -45,12 +49,16 @@ class ConsentKept(msgspec.Struct, kw_only=True, frozen=True):
 class PrivacyService:
     """What may be done for a person; raises StoreUnavailable, BusError and errors of services."""
 
-    def __init__(self, database: Database, bus: ports.Bus | None, plans: Plans, keyring: Keyring | None) -> None:
+    def __init__(
+        self, database: Database, bus: ports.Bus | None, plans: Plans, keyring: Keyring | None
+    ) -> None:
         self._store, self._plans = PrivacyStore(database), plans
         self._audit = OperationsStore(database)
         self._exporter = None
         if bus is not None and keyring is not None:
-            self._exporter = Exporter(database, Incoming(bus, MatchStore(database)), Quarantine(bus, keyring))
+            self._exporter = Exporter(
+                database, Incoming(bus, MatchStore(database)), Quarantine(bus, keyring)
+            )
 
     async def forget(self, caller: Caller, tenant: str | None, told: Told) -> Erasure:
         """Take an erasure on."""
@@ -59,7 +67,9 @@ class PrivacyService:
         await self._one_order(plan, told.get("order_id"))
         erasure_id, keys = "era_" + secrets.token_hex(8), person.keys(plan.slug)
         audit = caller.entry("privacy.erase", erasure_id, tenant=plan.slug, keys=keys)
-        await self._store.request(NewErasure(id=erasure_id, subject=person.forget(plan.slug), keys=keys, audit=audit))
+        await self._store.request(
+            NewErasure(id=erasure_id, subject=person.forget(plan.slug), keys=keys, audit=audit)
+        )
         return await self.erasure(caller, erasure_id)
 
     async def erasure(self, caller: Caller, erasure_id: str) -> Erasure:
@@ -74,13 +84,19 @@ class PrivacyService:
         plan = self._plan(caller, tenant)
         person = _person(plan, told)
         if self._exporter is None:
-            raise NotConfigured("this API has no keys to open quarantine with: set SINAL_KEYRING_FILE")
+            raise NotConfigured(
+                "this API has no keys to open quarantine with: set SINAL_KEYRING_FILE"
+            )
         await self._one_order(plan, told.get("order_id"))
-        await self._audit.write(caller.entry("privacy.export", "person", tenant=plan.slug, keys=person.keys(plan.slug)))
+        await self._audit.write(
+            caller.entry("privacy.export", "person", tenant=plan.slug, keys=person.keys(plan.slug))
+        )
         data = await self._exporter.export(person.forget(plan.slug), country=plan.country)
         return Exported(tenant=plan.slug, exported_at=datetime.now(UTC), data=data)
 
-    async def consent(self, caller: Caller, tenant: str | None, told: Told, *, granted: bool) -> ConsentKept:
+    async def consent(
+        self, caller: Caller, tenant: str | None, told: Told, *, granted: bool
+    ) -> ConsentKept:
         """Keep a person's word on ads."""
         plan = self._plan(caller, tenant)
         person = _person(plan, told)
@@ -98,16 +114,21 @@ class PrivacyService:
             traces,
             granted=granted,
             at=datetime.now(UTC),
-            audit=caller.entry(f"privacy.consent_{word}", "person", tenant=plan.slug, keys=traces.keys),
+            audit=caller.entry(
+                f"privacy.consent_{word}", "person", tenant=plan.slug, keys=traces.keys
+            ),
         )
         return ConsentKept(tenant=plan.slug, consent_ads=granted, counts=counts)
 
     async def _one_order(self, plan: TenantPlan, order: str | None) -> None:
-        """Raises Conflict for a number that orders of several gateways have: those are of several people."""
+        """Raises Conflict for a number that orders of several gateways have: those are of several
+        people.
+        """
         gateways = await self._store.gateways_of(plan.slug, order) if order is not None else []
         if len(gateways) > 1:
             message = (
-                f"orders of several gateways have this number ({', '.join(gateways)}), mostly of different people: "
+                f"orders of several gateways have this number ({', '.join(gateways)}), mostly of "
+                "different people: "
                 "give the person's e-mail or phone instead"
             )
             raise Conflict(f"order_id: {message}", [FieldFault("order_id", message)])

@@ -1,7 +1,10 @@
-"""Which rows may be sent again, and the stable word for why another may not. Pure: one place decides.
+"""Which rows may be sent again, and the stable word for why another may not.
 
-Meta promises to absorb a browser's and a server's event of one id for 48 hours, and promises nothing about two server
-events. So what was delivered goes out again only for somebody who says so, and after 48 hours says it twice.
+Pure: one place decides.
+
+Meta promises to absorb a browser's and a server's event of one id for 48 hours, and promises
+nothing about two server events. So what was delivered goes out again only for somebody who says so,
+and after 48 hours says it twice.
 """
 
 from __future__ import annotations
@@ -19,20 +22,26 @@ from sinal_hub.store.replaying import LetterRow, SentRow, UnsentRow, Work
 DUPLICATE_AFTER = timedelta(hours=48)
 SAMPLE = 20
 
-# Matching may decide otherwise about these once the plan, the consent default or the evidence has changed.
-JUDGED_AGAIN = frozenset({"no_consent", "policy", "suspended", "no_destination", "unidentifiable", "unmatched"})
+# Matching may decide otherwise about these once the plan, the consent default or the evidence has
+# changed.
+JUDGED_AGAIN = frozenset(
+    {"no_consent", "policy", "suspended", "no_destination", "unidentifiable", "unmatched"}
+)
 
 Action = Literal["send", "judge", "hand_back", "skip"]
 
 WHY: dict[str, str] = {
     "in_flight": "it is on its way already",
     "delivered": "force sends it again all the same",
-    "delivered_long_ago": "it was delivered more than 48 hours ago. Meta forgets ids after that, even of pairs: "
+    "delivered_long_ago": "it was delivered more than 48 hours ago. Meta forgets ids after that, "
+    "even of pairs: "
     "a second one will probably count twice. If that is meant, send force and confirm_duplicate",
-    "too_old": "it happened more than 7 days ago and Meta refuses the whole request for one such event",
+    "too_old": "it happened more than 7 days ago and Meta refuses the whole request for one such "
+    "event",
     "no_destination": "its destination or tenant is not in the plan any more",
     "review": "a person has to decide about its match first: use the review queue",
-    "final": "it was withheld for a reason that a replay cannot change (a test, a duplicate, a notice, a late status)",
+    "final": "it was withheld for a reason that a replay cannot change (a test, a duplicate, a "
+    "notice, a late status)",
     "unreadable": "its message could not be read as an event, and cannot be now",
 }
 
@@ -104,12 +113,20 @@ def judge(
         if readable:
             work.letters.append(letter.letter)
         samples.append(
-            _sample(letter.tenant, letter.event, letter.destination, "hand_back", None if readable else "unreadable")
+            _sample(
+                letter.tenant,
+                letter.event,
+                letter.destination,
+                "hand_back",
+                None if readable else "unreadable",
+            )
         )
     return Judged(work=work, samples=samples)
 
 
-def sent_reason(row: SentRow, *, options: Options, tenants: Mapping[str, TenantPlan], now: datetime) -> str | None:
+def sent_reason(
+    row: SentRow, *, options: Options, tenants: Mapping[str, TenantPlan], now: datetime
+) -> str | None:
     """Why a row of the outbox may not be sent again; None when it may."""
     if row.status in ("pending", "sending"):
         return "in_flight"
@@ -137,7 +154,13 @@ def unsent_action(event: UnsentRow) -> tuple[Action, str | None]:
     return "skip", "review" if event.reason == "review" else "final"
 
 
-def _sample(tenant: str, event: str | None, destination: str | None, action: Action, reason: str | None) -> Sample:
+def _sample(
+    tenant: str, event: str | None, destination: str | None, action: Action, reason: str | None
+) -> Sample:
     return Sample(
-        tenant=tenant, event=event, destination=destination, action="skip" if reason else action, reason=reason
+        tenant=tenant,
+        event=event,
+        destination=destination,
+        action="skip" if reason else action,
+        reason=reason,
     )

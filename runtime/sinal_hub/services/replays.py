@@ -1,8 +1,9 @@
 """Replays: choose, judge, do once, tell the bus.
 
-Once means once for each Idempotency-Key: the change, its audit rows and its result are one transaction, and whoever
-comes again with the key gets that result. The bus is told after the commit. Rows of the outbox that it does not take
-are published by matching's sweeper; dead letters that it does not take stay open, and the same key finishes them.
+Once means once for each Idempotency-Key: the change, its audit rows and its result are one
+transaction, and whoever comes again with the key gets that result. The bus is told after the
+commit. Rows of the outbox that it does not take are published by matching's sweeper; dead letters
+that it does not take stay open, and the same key finishes them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ from sinal_hub.store.replaying import Cause, Done, ReplayStore
 
 
 class Replayed(msgspec.Struct, kw_only=True, frozen=True):
-    """What came of a replay; with `dry_run` what would. `operation` is the Idempotency-Key that gives it again."""
+    """What came of a replay; with `dry_run` what would.
+
+    `operation` is the Idempotency-Key that gives it again.
+    """
 
     operation: str | None
     dry_run: bool
@@ -72,7 +76,9 @@ class Request(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def sha256(self) -> str:
         """What the key stands for."""
-        text = msgspec.json.encode([self.kind, self.tenant, self.asked, self.options], order="sorted")
+        text = msgspec.json.encode(
+            [self.kind, self.tenant, self.asked, self.options], order="sorted"
+        )
         return hashlib.sha256(text).hexdigest()
 
 
@@ -110,15 +116,23 @@ class Replayer:
             return known
         judged = await self._judge_events(request, [event], destination)
         if not judged.replayed and not request.dry_run:
-            known = await self._known(request)  # the same call may have come first, and be why nothing is left
+            # the same call may have come first, and be why nothing is left
+            known = await self._known(request)
             if known is not None:
                 return known
             words = judged.skipped
-            raise NothingToDo("; ".join(f"{word}: {WHY[word]}" for word in words) or "it has nothing to deliver")
+            raise NothingToDo(
+                "; ".join(f"{word}: {WHY[word]}" for word in words) or "it has nothing to deliver"
+            )
         return await self._do(request, judged, None)
 
-    async def many(self, request: Request, filters: EventFilter, *, cursor: str | None, limit: int) -> Replayed:
-        """A page of events of a list, their deliveries to the filter's destination only; raises InvalidCursor."""
+    async def many(
+        self, request: Request, filters: EventFilter, *, cursor: str | None, limit: int
+    ) -> Replayed:
+        """A page of events of a list, their deliveries to the filter's destination only.
+
+        Raises InvalidCursor.
+        """
         known = await self._known(request)
         if known is not None:
             return known
@@ -126,12 +140,16 @@ class Replayer:
         judged = await self._judge_events(request, page.events, filters.destination)
         return await self._do(request, judged, page.next_cursor)
 
-    async def group(self, request: Request, cause: Cause, *, after: int, until: datetime, limit: int) -> Replayed:
+    async def group(
+        self, request: Request, cause: Cause, *, after: int, until: datetime, limit: int
+    ) -> Replayed:
         """Dead letters of one cause, oldest first, as far as they were there at `until`."""
         known = await self._known(request)
         if known is not None:
             return known
-        found = await self._store.letters(request.tenant, cause, after=after, until=until, limit=limit)
+        found = await self._store.letters(
+            request.tenant, cause, after=after, until=until, limit=limit
+        )
         rows = await self._store.rows_of(request.tenant, found)
         judged = judge(
             rows,
@@ -144,7 +162,9 @@ class Replayer:
         cursor = cursor_of(until, str(found[-1].letter)) if len(found) == limit else None
         return await self._do(request, judged, cursor)
 
-    async def _judge_events(self, request: Request, events: Sequence[EventDetail], destination: str | None) -> Judged:
+    async def _judge_events(
+        self, request: Request, events: Sequence[EventDetail], destination: str | None
+    ) -> Judged:
         named = [(event.id, event.tenant, event.received_at) for event in events]
         rows, unsent = await self._store.of_events(request.tenant, named, destination)
         return judge(
@@ -193,7 +213,10 @@ class Replayer:
         return msgspec.structs.replace(result, replayed=_moved(done))
 
     async def _hand_back(self, caller: Caller, key: str, letters: Sequence[int]) -> None:
-        """Give dead letters to matching as new messages; they are closed once the broker has them."""
+        """Give dead letters to matching as new messages.
+
+        They are closed once the broker has them.
+        """
         if not letters:
             return
         bodies = await self._store.bodies(letters)
@@ -201,9 +224,15 @@ class Replayer:
         for one in bodies:
             event = decode_event(one.body)
             subject = names.in_subject(one.tenant, event.kind)
-            messages.append(Outgoing(subject=subject, body=encode(event), msg_id=f"{event.key}:replay:{one.id}"))
+            messages.append(
+                Outgoing(subject=subject, body=encode(event), msg_id=f"{event.key}:replay:{one.id}")
+            )
         answers = await self._bus.publish_many(messages)
-        taken = [one.id for one, said in zip(bodies, answers, strict=True) if not isinstance(said, BusError)]
+        taken = [
+            one.id
+            for one, said in zip(bodies, answers, strict=True)
+            if not isinstance(said, BusError)
+        ]
         await self._store.played(taken)
         if len(taken) < len(bodies):
             raise Unfinished(

@@ -1,7 +1,9 @@
-"""The review queue: sales whose match is likely and not sure, held until a person says whose they are.
+"""The review queue: sales whose match is likely and not sure, held until a person says whose they
+are.
 
-A word counts for the order: everything of it that was held is decided with it. Saying the same again changes nothing;
-saying the opposite later is refused, because what was sent cannot be taken back.
+A word counts for the order: everything of it that was held is decided with it. Saying the same
+again changes nothing; saying the opposite later is refused, because what was sent cannot be taken
+back.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ from sinal_hub.store.reading import EventDetail, MatchDetail
 from sinal_hub.store.reviewing import Held, ReviewStore, ReviewTransaction
 
 Word = Literal["accept", "reject", "drop"]
-RULES: dict[Word, str] = {"accept": "review_accepted", "reject": "review_rejected", "drop": "review_dropped"}
+RULES: dict[Word, str] = {
+    "accept": "review_accepted",
+    "reject": "review_rejected",
+    "drop": "review_dropped",
+}
 
 
 class NotInReview(Conflict):
@@ -58,7 +64,10 @@ class Reviewer:
         self._bus, self._plans, self._clock = bus, plans, clock
 
     async def say(self, caller: Caller, event_id: str, word: Word) -> Reviewed | None:
-        """Decide about an event's match; None when the caller has no such sale. Raises NotInReview."""
+        """Decide about an event's match; None when the caller has no such sale.
+
+        Raises NotInReview.
+        """
         held = await self._store.find(caller.tenant, event_id)
         if held is None:
             return None
@@ -76,10 +85,14 @@ class Reviewer:
             if match is not None and match.rule == RULES[word]:
                 return False, []
             match = _in_question(match)
-            await review.decide(_decided(match, word), caller.entry(f"review.{word}", held.id, tenant=held.tenant))
+            await review.decide(
+                _decided(match, word), caller.entry(f"review.{word}", held.id, tenant=held.tenant)
+            )
             return True, await self._apply(review, held, word, plan)
 
-    async def _apply(self, review: ReviewTransaction, held: Held, word: Word, plan: TenantPlan) -> list[Outbox]:
+    async def _apply(
+        self, review: ReviewTransaction, held: Held, word: Word, plan: TenantPlan
+    ) -> list[Outbox]:
         if word == "drop":
             await review.drop()
             return []
@@ -91,7 +104,10 @@ class Reviewer:
 
 def _in_question(match: MatchDetail | None) -> MatchDetail:
     if match is not None and match.rule in RULES.values():
-        raise NotInReview(f"somebody has said otherwise already ({match.rule}); what was sent cannot be taken back")
+        raise NotInReview(
+            f"somebody has said otherwise already ({match.rule}); what was sent "
+            "cannot be taken back"
+        )
     if match is None or match.decision != "review":
         raise NotInReview("its match is not in review; the event's detail says what it is")
     return match
@@ -114,6 +130,8 @@ def _sending_unmatched(plan: TenantPlan, funnel: str) -> TenantPlan:
     def sending(one: FunnelPlan) -> FunnelPlan:
         if one.name != funnel:
             return one
-        return msgspec.structs.replace(one, matching=msgspec.structs.replace(one.matching, unmatched="Send"))
+        return msgspec.structs.replace(
+            one, matching=msgspec.structs.replace(one.matching, unmatched="Send")
+        )
 
     return msgspec.structs.replace(plan, funnels=tuple(map(sending, plan.funnels)))

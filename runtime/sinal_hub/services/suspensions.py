@@ -1,7 +1,8 @@
 """What is suspended: what stands still now, and the way to suspend and to resume.
 
-Both change `spec.suspended` of the object where it is kept, as funnels are made there, and work once the operator has
-seen it. Invariant: a tenant's key never changes its Tenant, which the platform may have cut off.
+Both change `spec.suspended` of the object where it is kept, as funnels are made there, and work
+once the operator has seen it. Invariant: a tenant's key never changes its Tenant, which the
+platform may have cut off.
 """
 
 from __future__ import annotations
@@ -49,17 +50,28 @@ class Changed(msgspec.Struct, kw_only=True, frozen=True):
 class SuspensionService:
     """What may be suspended and resumed."""
 
-    def __init__(self, plans: Plans, sink: ManifestSink | None, operations: OperationsStore) -> None:
+    def __init__(
+        self, plans: Plans, sink: ManifestSink | None, operations: OperationsStore
+    ) -> None:
         self._plans, self._sink, self._operations = plans, sink, operations
 
     def listed(self, caller: Caller, tenant: str | None) -> SuspendedPage:
         """From the compiled plans; raises NotFound."""
         scope = caller.scope(tenant)
-        chosen = [plan for slug, plan in self._plans.snapshot.tenants.items() if scope is None or slug == scope]
+        chosen = [
+            plan
+            for slug, plan in self._plans.snapshot.tenants.items()
+            if scope is None or slug == scope
+        ]
         return SuspendedPage(suspended=[one for plan in chosen for one in stopped(plan)])
 
-    async def change(self, caller: Caller, *, tenant: str | None, kind: Kind, name: str, suspended: bool) -> Changed:
-        """Suspend or resume an object; raises NotFound, Forbidden, Invalid, and what `keeping` does."""
+    async def change(
+        self, caller: Caller, *, tenant: str | None, kind: Kind, name: str, suspended: bool
+    ) -> Changed:
+        """Suspend or resume an object.
+
+        Raises NotFound, Forbidden, Invalid, and what `keeping` does.
+        """
         plan = caller.plan(self._plans, tenant or (name if kind == "Tenant" else None))
         if kind == "Tenant" and caller.tenant is not None:
             raise Forbidden("kind: a Tenant is suspended and resumed with a key of the platform")

@@ -1,8 +1,9 @@
 """The spool: events wait on this process's disk while the broker does not take them.
 
-Records go to append-only segments (`record`, `segment`), are durable before anybody is answered (`spool`), and leave
-in each tenant's order once the broker takes them again (`replay`). `detour` is what the edge sees of it. The room's
-invariant: what was promised is on disk until the broker has acked it, and what cannot be promised is refused.
+Records go to append-only segments (`record`, `segment`), are durable before anybody is answered
+(`spool`), and leave in each tenant's order once the broker takes them again (`replay`). `detour` is
+what the edge sees of it. The room's invariant: what was promised is on disk until the broker has
+acked it, and what cannot be promised is refused.
 """
 
 from sinal_hub.spool.detour import Detour, State

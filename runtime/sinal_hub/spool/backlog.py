@@ -1,7 +1,7 @@
 """Where the records of each tenant lie, in the tenant's order: 16 bytes of memory a record.
 
-Positions rise within a tenant because segments are numbered and written at their end; that is what makes the records
-of one segment a run that can be found by bisection.
+Positions rise within a tenant because segments are numbered and written at their end; that is what
+makes the records of one segment a run that can be found by bisection.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ class Queue:
             self._head = 0
 
     def move(self, number: int, moved: Mapping[int, int]) -> int:
-        """A segment was rewritten: old offset -> new one, absent ones are gone; returns how many are gone."""
+        """A segment was rewritten: old offset -> new one, absent ones are gone.
+
+        Returns how many are gone.
+        """
         run = self._run(number)
         kept = [at for at in run if self._place(at).offset in moved]
         self.bytes -= sum(self._sizes[at] for at in run) - sum(self._sizes[at] for at in kept)
@@ -123,7 +126,10 @@ class Backlog:
             del self._queues[tenant]
 
     def move(self, number: int, moved: Mapping[int, int], sizes: Mapping[int, int]) -> int:
-        """A segment was rewritten; `sizes` of the kept records by their old offset. Returns how many are gone."""
+        """A segment was rewritten; `sizes` of the kept records by their old offset.
+
+        Returns how many are gone.
+        """
         gone = 0
         for tenant, queue in list(self._queues.items()):
             gone += queue.move(number, moved)
@@ -141,7 +147,9 @@ class Backlog:
 
     def places_of(self, number: int) -> list[Place]:
         """Every waiting record of a segment, in the segment's order."""
-        return sorted(place for queue in self._queues.values() for place in queue.of_segment(number))
+        return sorted(
+            place for queue in self._queues.values() for place in queue.of_segment(number)
+        )
 
     def live(self, number: int) -> tuple[int, int]:
         """Waiting records and bytes of a segment."""

@@ -1,8 +1,8 @@
 """When to stop asking a broker that does not answer, and who asks it again.
 
-Closed: everybody publishes. Open, after some failures in a row: nobody does, so that no request waits for a time-out
-that is foreseeable, but for one probe at a time, made of what is spooled. The first that succeeds closes it for all.
-A connection that is down counts as open without any failure.
+Closed: everybody publishes. Open, after some failures in a row: nobody does, so that no request
+waits for a time-out that is foreseeable, but for one probe at a time, made of what is spooled. The
+first that succeeds closes it for all. A connection that is down counts as open without any failure.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Circuit:
         was_closed = self._breaker.closed
         self._breaker.failed(_now(), "unavailable")
         if was_closed and not self._breaker.closed:
-            log.warning("spool.circuit_open", why="the broker does not confirm: events go to the spool")
+            log.warning(
+                "spool.circuit_open", why="the broker does not confirm: events go to the spool"
+            )
 
     def succeeded(self) -> None:
         """Take note that the broker answered."""

@@ -1,8 +1,8 @@
 """The way round a broker that is away: what the edge asks of the spool, in one object.
 
-An event takes the detour while the circuit is open or while older events of its tenant are on it, so that nothing
-overtakes. A tenant whose queue at the broker is full is refused as on the direct way, or it would fill the disk for
-all.
+An event takes the detour while the circuit is open or while older events of its tenant are on it,
+so that nothing overtakes. A tenant whose queue at the broker is full is refused as on the direct
+way, or it would fill the disk for all.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ class Detour:
         self._tending: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the folder and bring on its way what an earlier process left; raises SpoolLocked, SpoolBroken."""
+        """Open the folder and bring on its way what an earlier process left.
+
+        Raises SpoolLocked, SpoolBroken.
+        """
         await self._spool.open()
         self.observe()
         for tenant in self._spool.tenants():
@@ -92,26 +95,40 @@ class Detour:
         return self._circuit.is_open or self._spool.waiting(tenant) > 0
 
     async def clears(self, tenant: str) -> bool:
-        """Whether the direct way is free now, or becomes so in a moment: waits where the last few are on their way.
+        """Whether the direct way is free now, or becomes so in a moment: waits where the last few
+        are on their way.
 
-        Without this pause a busy tenant would stay on the detour for ever: each event would find one before it.
+        Without this pause a busy tenant would stay on the detour for ever: each event would find
+        one before it.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + HAND_OVER_S
         while self.is_due(tenant):
-            if self._circuit.is_open or self._spool.waiting(tenant) > HAND_OVER or loop.time() >= deadline:
+            if (
+                self._circuit.is_open
+                or self._spool.waiting(tenant) > HAND_OVER
+                or loop.time() >= deadline
+            ):
                 return False
             if not await self._replayer.idle(tenant, timeout_s=deadline - loop.time()):
                 return False
         return True
 
     async def take(self, entries: Sequence[Entry]) -> None:
-        """Store events of one tenant on the disk, all or none; raises SpoolFull, SpoolBroken, LaneFull."""
+        """Store events of one tenant on the disk, all or none.
+
+        Raises SpoolFull, SpoolBroken, LaneFull.
+        """
         if self._replayer.is_full(entries[0].tenant):
-            raise LaneFull("the tenant's queue at the broker is full and its spooled events wait for it")
+            raise LaneFull(
+                "the tenant's queue at the broker is full and its spooled events wait for it"
+            )
         owner = self._tenant_of(entries[0].tenant)
         if owner is not None:
-            entries = [msgspec.structs.replace(entry, owner=owner.uid, home=owner.home) for entry in entries]
+            entries = [
+                msgspec.structs.replace(entry, owner=owner.uid, home=owner.home)
+                for entry in entries
+            ]
         try:
             await self._spool.append(entries)
         except SpoolError:
@@ -129,7 +146,10 @@ class Detour:
         self._circuit.succeeded()
 
     async def erase(self, keep: Keep) -> int:
-        """Remove from the disk what `keep` does not want (see `erasure`); returns how many events waited."""
+        """Remove from the disk what `keep` does not want (see `erasure`).
+
+        Returns how many events waited.
+        """
         gone = await self._spool.erase(keep)
         metrics.SPOOL_RECORDS.labels("erased").inc(gone)
         self.observe()
@@ -142,7 +162,9 @@ class Detour:
         oldest = self._spool.oldest_s
         return State(
             spooling=self._circuit.is_open or self._spool.records > 0,
-            accepts=not self._circuit.is_open or self._refused_at is None or now - self._refused_at > DISTRUST_S,
+            accepts=not self._circuit.is_open
+            or self._refused_at is None
+            or now - self._refused_at > DISTRUST_S,
             records=self._spool.records,
             bytes=self._spool.bytes,
             oldest_s=0.0 if oldest is None else max(0.0, now - oldest),

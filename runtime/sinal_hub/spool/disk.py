@@ -1,7 +1,8 @@
 """The spool's folder: one lock, numbered segments, one of them written to.
 
-Blocking; the spool calls it on one thread of its own, so that no two of these calls ever overlap. A segment is never
-written to again after an error or a restart: after a failed sync nobody knows what of it the disk has.
+Blocking; the spool calls it on one thread of its own, so that no two of these calls ever overlap. A
+segment is never written to again after an error or a restart: after a failed sync nobody knows what
+of it the disk has.
 """
 
 from __future__ import annotations
@@ -72,19 +73,30 @@ class Disk:
         return segment.size if segment is not None else 0
 
     def open(self) -> list[Recovered]:
-        """Lock the folder and read what an earlier process left; raises SpoolLocked, SpoolBroken."""
+        """Lock the folder and read what an earlier process left.
+
+        Raises SpoolLocked, SpoolBroken.
+        """
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._take_lock()
-            for leftover in self._folder.glob("[0-9]*.new"):  # of segments: the cache of plans writes beside them
+            # of segments: the cache of plans writes beside them
+            for leftover in self._folder.glob("[0-9]*.new"):
                 leftover.unlink()
             paths = sorted(self._folder.glob(f"*{SUFFIX}"))
-            return [found for path in paths for found in self._load(path, is_last=path == paths[-1])]
+            return [
+                found for path in paths for found in self._load(path, is_last=path == paths[-1])
+            ]
         except OSError as error:
-            raise SpoolBroken(f"spool folder {self._folder}: {error.strerror}; give another SINAL_SPOOL_DIR") from error
+            raise SpoolBroken(
+                f"spool folder {self._folder}: {error.strerror}; give another SINAL_SPOOL_DIR"
+            ) from error
 
     def append(self, frames: Sequence[bytes]) -> list[Place]:
-        """Write records and wait for the disk; raises SpoolFull, SpoolBroken with none of them kept."""
+        """Write records and wait for the disk.
+
+        Raises SpoolFull, SpoolBroken with none of them kept.
+        """
         data = b"".join(frames)
         try:
             self._check_floor(len(data))
@@ -110,25 +122,34 @@ class Disk:
             try:
                 self._segments[place.segment].mark_done([place.offset])
             except OSError as error:
-                log.warning("spool.mark_failed", error=type(error).__name__, why="they are sent again after a crash")
+                log.warning(
+                    "spool.mark_failed",
+                    error=type(error).__name__,
+                    why="they are sent again after a crash",
+                )
                 return
 
     def rewrite(self, number: int, waiting: Collection[int], keep: Keep | None) -> Rewritten | None:
         """Rewrite a sealed segment with those waiting records that `keep` wants.
 
-        None and nothing done when `keep` wants every record; without `keep` it wants all and only settled ones go.
+        None and nothing done when `keep` wants every record; without `keep` it wants all and only
+        settled ones go.
         """
         segment = self._segments[number]
         data = segment.path.read_bytes()
         records = scan(data).records
         if keep is not None and all(keep(found.entry) for found in records):
             return None
-        kept = [one for one in records if one.offset in waiting and (keep is None or keep(one.entry))]
+        kept = [
+            one for one in records if one.offset in waiting and (keep is None or keep(one.entry))
+        ]
         moved, at = {}, len(MAGIC)
         for one in kept:
             moved[one.offset] = at
             at += one.size
-        self._segments[number] = segment.rewrite([data[one.offset : one.offset + one.size] for one in kept])
+        self._segments[number] = segment.rewrite(
+            [data[one.offset : one.offset + one.size] for one in kept]
+        )
         return Rewritten(moved, {one.offset: one.size for one in kept})
 
     def seal(self) -> None:
@@ -167,7 +188,8 @@ class Disk:
             os.close(self._lock_fd)
             self._lock_fd = -1
             raise SpoolLocked(
-                f"spool folder {self._folder}: another process works in it; give each its own SINAL_SPOOL_DIR"
+                f"spool folder {self._folder}: another process works in it; give each its own "
+                "SINAL_SPOOL_DIR"
             ) from None
 
     def _load(self, path: Path, *, is_last: bool) -> list[Recovered]:
@@ -182,20 +204,35 @@ class Disk:
         self._segments[segment.number] = segment
         self._tell_damage(segment, found.damaged, segment.size - found.end, is_last=is_last)
         return [
-            Recovered(one.entry.tenant, Place(segment.number, one.offset, one.size), one.entry.at_ms // 1000)
+            Recovered(
+                one.entry.tenant,
+                Place(segment.number, one.offset, one.size),
+                one.entry.at_ms // 1000,
+            )
             for one in found.records
             if not one.done
         ]
 
     def _tell_damage(self, segment: Segment, damaged: int, behind: int, *, is_last: bool) -> None:
-        if behind and is_last:  # a crash in the middle of a write: nobody was told that it is stored
-            log.warning("spool.torn_tail", file=segment.path.name, bytes=behind, why="cut off; it was never promised")
+        # a crash in the middle of a write: nobody was told that it is stored
+        if behind and is_last:
+            log.warning(
+                "spool.torn_tail",
+                file=segment.path.name,
+                bytes=behind,
+                why="cut off; it was never promised",
+            )
             segment.truncate(segment.size - behind)
         elif behind:
             damaged += 1
         if damaged:
             self.damaged += damaged
-            log.error("spool.damaged", file=segment.path.name, places=damaged, why="skipped: the disk changed them")
+            log.error(
+                "spool.damaged",
+                file=segment.path.name,
+                places=damaged,
+                why="skipped: the disk changed them",
+            )
 
     def _writable(self) -> Segment:
         if self._active is None or self._active.size >= self._segment_bytes:

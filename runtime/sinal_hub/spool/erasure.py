@@ -1,7 +1,8 @@
-"""Which spooled records a person's erasure takes: those of one tenant that hold a digest or an order of that person.
+"""Which spooled records a person's erasure takes: those of one tenant that hold a digest or an
+order of that person.
 
-Bodies are read as events; what is not an event (a sealed delivery on its way to quarantine) cannot be told from outside
-and stays until its own expiry.
+Bodies are read as events; what is not an event (a sealed delivery on its way to quarantine) cannot
+be told from outside and stays until its own expiry.
 """
 
 from __future__ import annotations
@@ -18,9 +19,15 @@ from sinal_hub.spool.record import Entry
 
 
 def keep_others(
-    *, tenant: str, emails: Collection[str] = (), phones: Collection[str] = (), orders: Collection[str] = ()
+    *,
+    tenant: str,
+    emails: Collection[str] = (),
+    phones: Collection[str] = (),
+    orders: Collection[str] = (),
 ) -> Keep:
-    """For `Detour.erase`: wants every record but those with one of these SHA-256 digests or order ids."""
+    """For `Detour.erase`: wants every record but those with one of these SHA-256 digests or order
+    ids.
+    """
     mails, numbers, order_ids = frozenset(emails), frozenset(phones), frozenset(orders)
     prefix = names.in_subject(tenant, "")
 
@@ -31,7 +38,9 @@ def keep_others(
             event = decode_event(entry.body)
         except msgspec.MsgspecError:
             return True
-        people: list[UserData | Customer] = [event.user] if event.sale is None else [event.user, event.sale.customer]
+        people: list[UserData | Customer] = (
+            [event.user] if event.sale is None else [event.user, event.sale.customer]
+        )
         return not (
             order_ids & _orders(event)
             or any(mails.intersection(one.em) or numbers.intersection(one.ph) for one in people)

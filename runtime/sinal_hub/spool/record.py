@@ -3,9 +3,10 @@
     segment = MAGIC, record*
     record  = MARK (4), CRC-32 of length and payload (4), length of payload (4), state (1), payload
 
-`state` is the only byte that ever changes: it says that the broker has the record. It is outside the checksum, and one
-byte cannot be torn. Every other change of a record shows in its checksum; reading goes on at the next whole record. The
-mark has a NUL in it: JSON text never holds it, so no event can pretend to be a record.
+`state` is the only byte that ever changes: it says that the broker has the record. It is outside
+the checksum, and one byte cannot be torn. Every other change of a record shows in its checksum;
+reading goes on at the next whole record. The mark has a NUL in it: JSON text never holds it, so no
+event can pretend to be a record.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     msg_id: str
     at_ms: int  # Unix ms at which it was spooled
     body: bytes
-    owner: str = ""  # UID of the Tenant that it was taken for; empty in records of a release that did not say
+    # UID of the Tenant that it was taken for; empty in records of a release that did not say
+    owner: str = ""
     home: str = ""  # its namespace and name
 
 

@@ -1,10 +1,12 @@
-"""Brings spooled records to the broker, in each tenant's order and as fast as the broker takes them.
+"""Brings spooled records to the broker, in each tenant's order and as fast as the broker takes
+them.
 
-One task a tenant that has records: a full queue, a missing stream or a slow one holds up nobody else. It publishes a
-window at a time, starting with one record and doubling with every success, so that where the broker refuses, little
-that is newer passes what was refused. What the broker had already (an ack that was lost) it tells by the
-message id. A tenant whose plan is gone loses its records after `ORPHAN_S`: nobody can be meant to get them. Where its
-slug is another Tenant's by then, it loses them at once: what was taken for the one is never given to the other.
+One task a tenant that has records: a full queue, a missing stream or a slow one holds up nobody
+else. It publishes a window at a time, starting with one record and doubling with every success, so
+that where the broker refuses, little that is newer passes what was refused. What the broker had
+already (an ack that was lost) it tells by the message id. A tenant whose plan is gone loses its
+records after `ORPHAN_S`: nobody can be meant to get them. Where its slug is another Tenant's by
+then, it loses them at once: what was taken for the one is never given to the other.
 """
 
 from __future__ import annotations
@@ -77,7 +79,10 @@ class Replayer:
         return self._trouble.get(tenant) == LaneFull.__name__
 
     async def idle(self, tenant: str, *, timeout_s: float) -> bool:
-        """Wait until nothing of the tenant is on its way; False after the time, or at once where nothing flows."""
+        """Wait until nothing of the tenant is on its way.
+
+        False after the time, or at once where nothing flows.
+        """
         if (task := self._tasks.get(tenant)) is None:  # its records are still being written
             await asyncio.sleep(_WRITE_S)
             return True
@@ -100,7 +105,12 @@ class Replayer:
                 try:
                     await self._drain(tenant)
                 except Exception as error:  # a fault here must not strand the tenant
-                    log.error("spool.replay_fault", tenant=tenant, error=type(error).__name__, at=where(error))
+                    log.error(
+                        "spool.replay_fault",
+                        tenant=tenant,
+                        error=type(error).__name__,
+                        at=where(error),
+                    )
                     await asyncio.sleep(REST.cap_s)
         finally:
             del self._tasks[tenant]
@@ -121,7 +131,12 @@ class Replayer:
                 window, failures = 1, failures + 1
                 self._flowing.discard(tenant)
                 await asyncio.sleep(REST.delay_s(failures))
-        log.info("spool.replayed", tenant=tenant, records=sent, seconds=round(self._clock.time() - began, 1))
+        log.info(
+            "spool.replayed",
+            tenant=tenant,
+            records=sent,
+            seconds=round(self._clock.time() - began, 1),
+        )
 
     async def _send(self, entries: Sequence[Entry]) -> list[bool]:
         return list(await asyncio.gather(*map(self._one, entries)))
@@ -146,7 +161,10 @@ class Replayer:
         else:
             self._circuit.succeeded()  # a refusal is an answer
         if isinstance(error, LaneMissing):
-            if self._tenant_of(entry.tenant) is None and self._clock.time() - entry.at_ms / 1000 > ORPHAN_S:
+            if (
+                self._tenant_of(entry.tenant) is None
+                and self._clock.time() - entry.at_ms / 1000 > ORPHAN_S
+            ):
                 return self._given_up(entry, "its tenant is gone for a day")
             self._request_provision(entry.tenant)
         if self._trouble.get(entry.tenant) != kind:

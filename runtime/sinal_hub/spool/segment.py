@@ -1,7 +1,8 @@
-"""One file of the spool: written at its end, marked in place, read by offset, rewritten whole, deleted.
+"""One file of the spool: written at its end, marked in place, read by offset, rewritten whole,
+deleted.
 
-Everything here blocks and belongs on the spool's thread. Invariant: what `append` returned for is on the disk, and
-what it raised for is not in the file.
+Everything here blocks and belongs on the spool's thread. Invariant: what `append` returned for is
+on the disk, and what it raised for is not in the file.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ class Segment:
             return None
 
     def mark_done(self, offsets: Iterable[int]) -> None:
-        """Say of these records that the broker has them; not synced: a mark that is lost costs a repeat."""
+        """Say of these records that the broker has them.
+
+        Not synced: a mark that is lost costs a repeat.
+        """
         for offset in offsets:
             os.pwrite(self._fd, _DONE, offset + STATE_AT)
 
@@ -81,7 +85,10 @@ class Segment:
         self.size = size
 
     def rewrite(self, frames: Sequence[bytes]) -> Segment:
-        """The segment with exactly these records, in place of this one; raises OSError with this one untouched."""
+        """The segment with exactly these records, in place of this one.
+
+        Raises OSError with this one untouched.
+        """
         aside = self.path.with_suffix(".new")
         data = MAGIC + b"".join(frames)
         descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE)

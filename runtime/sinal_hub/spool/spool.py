@@ -1,9 +1,9 @@
 """The spool: many requests share one sync, and a tenant's records leave in the order they came.
 
-`append` returns when the records are on the disk. While one sync runs, what arrives is gathered for the next, so the
-disk's latency is paid once for all of them. `offer` hands a tenant's oldest records out and forgets those that were
-taken. Room is shared: a tenant may hold at most `TENANT_SHARE` times what is still free, so that one that floods
-leaves space for the others.
+`append` returns when the records are on the disk. While one sync runs, what arrives is gathered for
+the next, so the disk's latency is paid once for all of them. `offer` hands a tenant's oldest
+records out and forgets those that were taken. Room is shared: a tenant may hold at most
+`TENANT_SHARE` times what is still free, so that one that floods leaves space for the others.
 """
 
 from __future__ import annotations
@@ -103,7 +103,10 @@ class Spool:
         await batch.done
 
     async def offer(self, tenant: str, count: int, deliver: Deliver) -> Offered:
-        """Hand out a tenant's oldest records, at most `count`; `deliver` says of each whether it is settled."""
+        """Hand out a tenant's oldest records, at most `count`.
+
+        `deliver` says of each whether it is settled.
+        """
         async with self._lock(tenant):
             places = _within(self._backlog.first(tenant, count), OFFER_BYTES)
             if not places:
@@ -121,13 +124,18 @@ class Spool:
         return Offered(len(places), len(taken) + len(lost))
 
     async def erase(self, keep: Keep) -> int:
-        """Remove every record that `keep` does not want, settled ones included; returns how many waited."""
+        """Remove every record that `keep` does not want, settled ones included.
+
+        Returns how many waited.
+        """
         async with self._writing:
             await self._run(self._disk.seal)
         return sum([await self._rewrite(number, keep) for number in self._disk.numbers])
 
     async def compact(self) -> None:
-        """Give back the room of settled records, where a few waiting ones pin a segment and room is short."""
+        """Give back the room of settled records, where a few waiting ones pin a segment and room is
+        short.
+        """
         for number in self._disk.numbers:
             live = self._backlog.live(number)[1]
             if self.bytes * 2 < self._limits.max_bytes or self._disk.is_active(number):
@@ -211,8 +219,14 @@ class Spool:
             self._on_stored(tenant)
 
     def _refuse(self, batches: Sequence[_Batch], error: Exception) -> None:
-        known = error if isinstance(error, SpoolError) else SpoolBroken(f"spool: {type(error).__name__}")
-        log.error("spool.write_failed", error=type(error).__name__, why=str(known), requests=len(batches))
+        known = (
+            error
+            if isinstance(error, SpoolError)
+            else SpoolBroken(f"spool: {type(error).__name__}")
+        )
+        log.error(
+            "spool.write_failed", error=type(error).__name__, why=str(known), requests=len(batches)
+        )
         for batch in batches:
             self._count_unwritten(batch, -1)
             if not batch.done.done():
@@ -238,7 +252,10 @@ class Spool:
             await self._sweep()
 
     async def _sweep(self) -> None:
-        """Delete segments without waiting records; only where no written record is without its place in the backlog."""
+        """Delete segments without waiting records.
+
+        Only where no written record is without its place in the backlog.
+        """
         if idle := [number for number in self._disk.numbers if not self._backlog.live(number)[0]]:
             await self._run(self._disk.delete, idle)
 
@@ -251,7 +268,9 @@ class Spool:
         return self._locks.setdefault(tenant, asyncio.Lock())
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: work(*args, **kwargs)
+        )
 
 
 def _within(places: list[Place], limit: int) -> list[Place]:

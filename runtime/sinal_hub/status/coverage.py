@@ -1,4 +1,6 @@
-"""Which signals the sales of the last day carry, as metrics: how well Meta can find the people behind them."""
+"""Which signals the sales of the last day carry, as metrics: how well Meta can find the people
+behind them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The depth of each role's queue as it is now: what autoscalers and scrapers are told.
 
-A look at the broker is shared by all who ask within a second, and one that fails is told as a failure: nobody gets an
-old figure, or a zero that means "not known".
+A look at the broker is shared by all who ask within a second, and one that fails is told as a
+failure: nobody gets an old figure, or a zero that means "not known".
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ Lane = tuple[str, str]  # tenant, role
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits for a role, of one tenant or of all: messages not done, and when the oldest came."""
+    """What waits for a role, of one tenant or of all: messages not done, and when the oldest
+    came.
+    """
 
     messages: int = 0
     oldest_at: datetime | None = None
@@ -65,7 +67,10 @@ class Reading:
         return datetime.fromtimestamp(self.at, UTC)
 
     def of_tenant(self, tenant: str, role: str) -> Queue:
-        """A tenant's queue of a role; an idle one is empty. Raises KeyError for a tenant that there is not."""
+        """A tenant's queue of a role; an idle one is empty.
+
+        Raises KeyError for a tenant that there is not.
+        """
         if tenant not in self.tenants:
             raise KeyError(tenant)
         return self.lanes.get((tenant, role), Queue())

@@ -1,7 +1,9 @@
-"""Heartbeats: proof, once a minute, that an event still comes from the broker through matching into PostgreSQL.
+"""Heartbeats: proof, once a minute, that an event still comes from the broker through matching into
+PostgreSQL.
 
-Each is published into a real tenant's own lane, the tenants taking turns, so that it waits where their events wait. It
-says nothing of destinations: those prove themselves by delivering. Both ends are timed by PostgreSQL's clock.
+Each is published into a real tenant's own lane, the tenants taking turns, so that it waits where
+their events wait. It says nothing of destinations: those prove themselves by delivering. Both ends
+are timed by PostgreSQL's clock.
 """
 
 from __future__ import annotations
@@ -22,11 +24,16 @@ MOST_TENANTS = 60  # that take turns: each is heard of once an hour
 class Heartbeat:
     """Sends them and shows how the last one did."""
 
-    def __init__(self, store: HousekeepingStore, bus: Bus, plans: Plans, *, most: int = MOST_TENANTS) -> None:
+    def __init__(
+        self, store: HousekeepingStore, bus: Bus, plans: Plans, *, most: int = MOST_TENANTS
+    ) -> None:
         self._store, self._bus, self._plans, self._most = store, bus, plans, most
 
     async def send(self) -> str | None:
-        """Send one into the lane whose turn it is; returns its tenant. Raises BusError, StoreUnavailable."""
+        """Send one into the lane whose turn it is; returns its tenant.
+
+        Raises BusError, StoreUnavailable.
+        """
         tenants = list(itertools.islice(self._plans.snapshot.tenants, self._most))
         tenant = await self._store.next_to_beat(tenants)
         if tenant is None:

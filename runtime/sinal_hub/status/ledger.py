@@ -1,7 +1,9 @@
-"""The check that runs in production: accepted = delivered + withheld + dead + in flight, and each state has its proof.
+"""The check that runs in production: accepted = delivered + withheld + dead + in flight, and each
+state has its proof.
 
-Every accepted event is in one state; what can go wrong is that the state is empty: sent, yet in no outbox; delivered,
-yet no attempt says so; under way, yet with no end. Each such row is a difference, named by its event's id.
+Every accepted event is in one state; what can go wrong is that the state is empty: sent, yet in no
+outbox; delivered, yet no attempt says so; under way, yet with no end. Each such row is a
+difference, named by its event's id.
 """
 
 from __future__ import annotations
@@ -43,7 +45,11 @@ class LedgerCheck:
         for fault in faults:
             wrong[fault.tenant] = wrong.get(fault.tenant, 0) + fault.rows
             log.error(
-                "ledger.difference", tenant=fault.tenant, fault=fault.fault, rows=fault.rows, events=fault.examples
+                "ledger.difference",
+                tenant=fault.tenant,
+                fault=fault.fault,
+                rows=fault.rows,
+                events=fault.examples,
             )
         for tenant, rows in (dict.fromkeys(self._wrong, 0) | wrong).items():
             metrics.LEDGER_DIFFERENCE.labels(tenant).set(rows)
@@ -51,7 +57,9 @@ class LedgerCheck:
         return faults
 
     def observe(self, last: float | None) -> None:
-        """Show nothing any more once another replica has checked, at `last` (Unix time): it shows what it found."""
+        """Show nothing any more once another replica has checked, at `last` (Unix time): it shows
+        what it found.
+        """
         if last is not None and last > self._at + APART_S:
             for tenant in self._wrong:
                 metrics.LEDGER_DIFFERENCE.labels(tenant).set(0)

@@ -1,10 +1,10 @@
 """Deliveries whose message was lost: the row waits, and nothing will ever come for it.
 
-It happens when a broker loses its disk or what its disk had not seen, when somebody purges a stream, when a worker
-dies after another has acked for it. There are two proofs. A stream that is younger than the publication never had the
-message; that holds for busy lanes too, which may never be found empty. An empty lane: a work queue keeps a message
-until it is acked, so a slow or paused destination always has messages and is left alone. Publishing again is safe: a
-row is claimed once.
+It happens when a broker loses its disk or what its disk had not seen, when somebody purges a
+stream, when a worker dies after another has acked for it. There are two proofs. A stream that is
+younger than the publication never had the message; that holds for busy lanes too, which may never
+be found empty. An empty lane: a work queue keeps a message until it is acked, so a slow or paused
+destination always has messages and is left alone. Publishing again is safe: a row is claimed once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from sinal_hub.store.matching import MatchStore
 log = structlog.get_logger(__name__)
 
 IDLE_S = 60.0
-LIMIT = 1_000  # rows of a lane at once; the lane has work then, and the rest has to wait until it is empty
+# rows of a lane at once; the lane has work then, and the rest has to wait until it is empty
+LIMIT = 1_000
 
 
 class Stranded:
@@ -43,14 +44,26 @@ class Stranded:
         surveys: Surveyor,
         idle_s: float = IDLE_S,
     ) -> None:
-        self._store, self._outbox, self._bus, self._plans, self._surveys = store, outbox, bus, plans, surveys
+        self._store, self._outbox, self._bus, self._plans, self._surveys = (
+            store,
+            outbox,
+            bus,
+            plans,
+            surveys,
+        )
         self._idle_s = idle_s
-        self._reborn: dict[str, datetime] = {}  # tenant -> birth of the stream that has all of its messages
+        # tenant -> birth of the stream that has all of its messages
+        self._reborn: dict[str, datetime] = {}
 
     async def rescue(self) -> int:
-        """Look at every lane; returns how many rows were published again. Raises BusError, StoreUnavailable."""
+        """Look at every lane; returns how many rows were published again.
+
+        Raises BusError, StoreUnavailable.
+        """
         births = (await self._surveys.survey()).births
-        known = [Birth(slug, births[slug]) for slug in self._plans.snapshot.tenants if slug in births]
+        known = [
+            Birth(slug, births[slug]) for slug in self._plans.snapshot.tenants if slug in births
+        ]
         fresh = [birth for birth in known if self._reborn.get(birth.tenant) != birth.born]
         return (await self._before(fresh) if fresh else 0) + await self._idle()
 
@@ -81,12 +94,20 @@ class Stranded:
         return sum([await self._lane(lane) for lane in found])
 
     async def _lane(self, lane: StrandedLane) -> int:
-        stream, subject = names.stream(lane.tenant), names.out_subject(lane.tenant, lane.destination)
+        stream, subject = (
+            names.stream(lane.tenant),
+            names.out_subject(lane.tenant, lane.destination),
+        )
         if await stream_reader.count(self._bus, stream, subject):
             return 0
         rows = await self._store.requeue(lane, idle_s=self._idle_s, limit=LIMIT)
         await publish(self._bus, self._outbox, rows)
         if rows:
             metrics.STRANDED.labels(lane.tenant, lane.destination).inc(len(rows))
-            log.warning("stranded.published", tenant=lane.tenant, destination=lane.destination, rows=len(rows))
+            log.warning(
+                "stranded.published",
+                tenant=lane.tenant,
+                destination=lane.destination,
+                rows=len(rows),
+            )
         return len(rows)

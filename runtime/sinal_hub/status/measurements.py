@@ -1,7 +1,7 @@
 """From rows and queue depths to what is told of each tenant. Pure.
 
-Invariant: what is told of a tenant depends on its own rows and plan only, and figures are no finer than people read
-them, so that a busy tenant is not news at every look.
+Invariant: what is told of a tenant depends on its own rows and plan only, and figures are no finer
+than people read them, so that a busy tenant is not news at every look.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from typing import TypeVar
 
 from sinal_core.nats.depth import Depth
 from sinal_crds import names
-from sinal_crds.facts import Breaker, DestinationFacts, FunnelFacts, IntegrationFacts, TenantFacts, Trouble
+from sinal_crds.facts import (
+    Breaker,
+    DestinationFacts,
+    FunnelFacts,
+    IntegrationFacts,
+    TenantFacts,
+    Trouble,
+)
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.store.tenant_status import Delivery, Lane, Sights
 
@@ -65,7 +72,9 @@ class _Rows:
         self.deliveries = {(row.tenant, row.destination): row for row in sights.deliveries}
         self.tallies = {(row.tenant, row.integration): row for row in sights.tallies}
         self.volumes = {(row.tenant, row.funnel): row.events for row in sights.volumes}
-        self.decisions = {(row.tenant, row.funnel): (row.matched, row.decided) for row in sights.decisions}
+        self.decisions = {
+            (row.tenant, row.funnel): (row.matched, row.decided) for row in sights.decisions
+        }
         self.depths = {(depth.tenant, depth.consumer): depth for depth in depths}
         self.funnels: dict[tuple[str, str], datetime] = {}
         self.integrations: dict[tuple[str, str], datetime] = {}
@@ -98,9 +107,13 @@ def _tenant(plan: TenantPlan, rows: _Rows, *, now: datetime) -> TenantFacts:
         match_percent=percent(matched, decided),
         last_event=minute(rows.tenants.get(plan.slug)),
         silent=plan.slug in rows.quiet and not _is_shut(plan),
-        destinations={one.name: _destination(plan, one, rows, now=now) for one in plan.destinations},
+        destinations={
+            one.name: _destination(plan, one, rows, now=now) for one in plan.destinations
+        },
         funnels={one.name: _funnel(plan.slug, one.name, rows) for one in plan.funnels},
-        integrations={one.name: _integration(plan.slug, one.name, rows) for one in plan.integrations},
+        integrations={
+            one.name: _integration(plan.slug, one.name, rows) for one in plan.integrations
+        },
     )
 
 
@@ -129,7 +142,9 @@ def _integration(slug: str, name: str, rows: _Rows) -> IntegrationFacts:
     )
 
 
-def _destination(plan: TenantPlan, declared: DestinationPlan, rows: _Rows, *, now: datetime) -> DestinationFacts:
+def _destination(
+    plan: TenantPlan, declared: DestinationPlan, rows: _Rows, *, now: datetime
+) -> DestinationFacts:
     name = declared.name
     row = rows.deliveries.get((plan.slug, name)) or Delivery(tenant=plan.slug, destination=name)
     depth = rows.depths.get((plan.slug, names.dispatch_consumer(name)))

@@ -31,7 +31,9 @@ class Bus(Protocol):
     @property
     def connected(self) -> bool: ...
 
-    async def publish(self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Published: ...
+    async def publish(
+        self, subject: str, body: bytes, *, msg_id: str, timeout_s: float = 5.0
+    ) -> Published: ...
 
     async def publish_many(
         self, messages: Sequence[Outgoing], *, timeout_s: float = 5.0
@@ -48,5 +50,8 @@ class Spools(Protocol):
     """The disks of the edge's processes."""
 
     async def erase(self, wanted: Forget) -> None:
-        """Let every process take this person out of its spool; those that are away are caught by matching's marks."""
+        """Let every process take this person out of its spool.
+
+        Those that are away are caught by matching's marks.
+        """
         ...

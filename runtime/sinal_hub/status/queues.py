@@ -1,7 +1,8 @@
 """How much waits in each tenant's lanes and for how long, as metrics.
 
-A lane that was seen with work and is empty now shows 0; one whose tenant is gone disappears. While the broker is away
-the last figures stay: to an autoscaler, no figure and no work must not look the same.
+A lane that was seen with work and is empty now shows 0; one whose tenant is gone disappears. While
+the broker is away the last figures stay: to an autoscaler, no figure and no work must not look the
+same.
 """
 
 from __future__ import annotations
@@ -45,7 +46,11 @@ class Queues:
         metrics.QUEUE_READ.set(now)
         self._forget(self._plans.snapshot.tenants)
         self._rest(self._plans.snapshot.tenants)
-        emptied = {lane: Queue() for lane, queue in self._shown.items() if queue.messages and lane not in waiting}
+        emptied = {
+            lane: Queue()
+            for lane, queue in self._shown.items()
+            if queue.messages and lane not in waiting
+        }
         for lane, queue in sorted((waiting | emptied).items()):
             metrics.QUEUE_DEPTH.labels(*lane).set(queue.messages)
             metrics.QUEUE_OLDEST_SECONDS.labels(*lane).set(queue.oldest_s(now))

@@ -1,6 +1,9 @@
-"""Keeps what processes of the edge count, as they tell it; any one replica of housekeeping takes each telling.
+"""Keeps what processes of the edge count, as they tell it.
 
-Who tells gets an answer only when it is kept: what gets none is told again, and to keep it twice changes nothing.
+Any one replica of housekeeping takes each telling.
+
+Who tells gets an answer only when it is kept: what gets none is told again, and to keep it twice
+changes nothing.
 """
 
 from __future__ import annotations

@@ -19,10 +19,15 @@ class Surveyor(Protocol):
 
 
 class Surveys:
-    """Surveys of one bus, with ages; a listing of a thousand streams is not made for each who wants to see it."""
+    """Surveys of one bus, with ages.
+
+    A listing of a thousand streams is not made for each who wants to see it.
+    """
 
     def __init__(self, bus: Surveyor, *, clock: MonotonicClock = time) -> None:
-        self._shared: SingleFlight[Survey] = SingleFlight(lambda: bus.survey(ages=True), clock=clock)
+        self._shared: SingleFlight[Survey] = SingleFlight(
+            lambda: bus.survey(ages=True), clock=clock
+        )
 
     def within(self, seconds: float) -> Surveyor:
         """For a reader to whom a survey of the last so many seconds is as good as a new one."""

@@ -1,7 +1,9 @@
-"""Tells what the runtime sees of each tenant: looks, composes, and writes what differs into the bucket of facts.
+"""Tells what the runtime sees of each tenant: looks, composes, and writes what differs into the
+bucket of facts.
 
-Invariants: what hangs there already is not written again; a tenant's entry is written at most once in `apart_s`, but
-for what is urgent; and while all is quiet only the pulse is written, which says that somebody still looks.
+Invariants: what hangs there already is not written again; a tenant's entry is written at most once
+in `apart_s`, but for what is urgent; and while all is quiet only the pulse is written, which says
+that somebody still looks.
 """
 
 from __future__ import annotations
@@ -65,16 +67,23 @@ class Facts:
         hanging = await self._board.look()
         now = self._clock()
         fresh = measurements.compose(plans, sights, depths, now=datetime.fromtimestamp(now, UTC))
-        news = {slug: encode(found) for slug, found in fresh.items() if self._is_due(slug, found, hanging, now)}
+        news = {
+            slug: encode(found)
+            for slug, found in fresh.items()
+            if self._is_due(slug, found, hanging, now)
+        }
         await self._board.put(news)
-        await self._board.put(self._pulse(hanging, now))  # last: who sees it may rely on the entries
+        # last: who sees it may rely on the entries
+        await self._board.put(self._pulse(hanging, now))
         gone = hanging.keys() - plans.keys() - {PULSE_KEY, ORPHANS_KEY}
         if gone:
             await self._board.take_down(set(gone))
         self._written_at |= dict.fromkeys(news, now)
         return len(news)
 
-    def _is_due(self, slug: str, fresh: TenantFacts, hanging: Mapping[str, bytes], now: float) -> bool:
+    def _is_due(
+        self, slug: str, fresh: TenantFacts, hanging: Mapping[str, bytes], now: float
+    ) -> bool:
         entry = hanging.get(slug)
         if entry is not None and entry == encode(fresh):
             return False

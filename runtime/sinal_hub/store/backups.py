@@ -1,4 +1,6 @@
-"""What is known of backups: when the last good ones began, how large they are, how long they took."""
+"""What is known of backups: when the last good ones began, how large they are, how long they
+took.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ order by began_at desc limit 1
 
 
 class Backup(msgspec.Struct, frozen=True):
-    """The last backup that was tried and is good: Unix time of its beginning, its size, its duration."""
+    """The last backup that was tried and is good: Unix time of its beginning, its size, its
+    duration.
+    """
 
     began_at: float
     bytes: int

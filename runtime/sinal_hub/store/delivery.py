@@ -1,9 +1,9 @@
 """The ledger of delivery: claim rows of the outbox, open and close attempts, settle.
 
-Set-based: a claim is one statement and a settlement is one, for up to 1,000 events. What many destinations with little
-traffic ask at the same time goes into one statement as well: it costs nearly the same for one event as for a hundred.
-Invariant: an attempt is committed before its request leaves, and a row moves only for the worker that still holds its
-claim.
+Set-based: a claim is one statement and a settlement is one, for up to 1,000 events. What many
+destinations with little traffic ask at the same time goes into one statement as well: it costs
+nearly the same for one event as for a hundred. Invariant: an attempt is committed before its
+request leaves, and a row moves only for the worker that still holds its claim.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from sinal_hub.store.delivery_params import Settlement, Wanted, keys, of_claim, 
 from sinal_hub.store.ledger import Answered, Claim, Ref, Request, Result, Row
 
 _SQL = queries.load("sinal_hub.store", "delivery")
-# Batches are joined by hashing: a nested loop over a thousand rows of each side costs more than everything else here.
+# Batches are joined by hashing: a nested loop over a thousand rows of each side costs more than
+# everything else here.
 SESSION = {"enable_nestloop": "off", "enable_seqscan": "off"}
 SETTLE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # an answer that is not written down becomes a doubt
 SLOTS = 2  # statements of a kind under way; what is asked meanwhile shares the next
 MOST = 1_000  # rows of one
-APART_S = 0.025  # between two statements, unless so many wait: a destination's batch has waited for a second already
+# between two statements, unless so many wait: a destination's batch has waited for a second already
+APART_S = 0.025
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -39,7 +41,9 @@ class LeaseLost(Exception):
 class DeliveryStore:
     """Outbox and ledger; raises StoreUnavailable, StoreRejected."""
 
-    def __init__(self, database: Database, *, settle_waits_s: Sequence[float] = SETTLE_WAITS_S) -> None:
+    def __init__(
+        self, database: Database, *, settle_waits_s: Sequence[float] = SETTLE_WAITS_S
+    ) -> None:
         self._database = database
         self._settle_waits_s = settle_waits_s
         self._claims: Coalescer[Wanted, Claim | StoreRejected] = Coalescer(
@@ -49,14 +53,28 @@ class DeliveryStore:
             apart(self._settle), slots=SLOTS, most=MOST, apart_s=APART_S
         )
 
-    async def claim(self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float) -> Claim:
-        """Take the rows that are due and open their attempts; 1 to 1,000 refs of one destination."""
+    async def claim(
+        self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float
+    ) -> Claim:
+        """Take the rows that are due and open their attempts.
+
+        1 to 1,000 refs of one destination.
+        """
         return _accepted(await self._claims.run(Wanted(tenant, destination, refs, lease_s)))
 
     async def reopen(
-        self, tenant: str, destination: str, rows: Sequence[Row], unresolved: Sequence[Row], *, lease_s: float
+        self,
+        tenant: str,
+        destination: str,
+        rows: Sequence[Row],
+        unresolved: Sequence[Row],
+        *,
+        lease_s: float,
     ) -> Request:
-        """Write down a further request for `rows` and prolong the leases of all `unresolved`; raises LeaseLost."""
+        """Write down a further request for `rows` and prolong the leases of all `unresolved`.
+
+        Raises LeaseLost.
+        """
         found = await self._run(
             "reopen",
             tenant=tenant,
@@ -71,11 +89,17 @@ class DeliveryStore:
         return Request(found[0]["request_id"], found[0]["request_at"])
 
     async def settle(
-        self, tenant: str, results: Sequence[Result], *, request: Request | None, answered: Answered | None = None
+        self,
+        tenant: str,
+        results: Sequence[Result],
+        *,
+        request: Request | None,
+        answered: Answered | None = None,
     ) -> set[int]:
         """Close attempts, move rows, write dead letters; returns the ids that moved.
 
-        Tried again for some seconds when PostgreSQL is away: an answer of Meta that is not written down is a doubt.
+        Tried again for some seconds when PostgreSQL is away: an answer of Meta that is not written
+        down is a doubt.
         """
         settlement = Settlement(tenant, results, request, answered or Answered(sent=0))
         for wait_s in (*self._settle_waits_s, None):
@@ -96,7 +120,9 @@ class DeliveryStore:
         found = await self._run("refusals", ids=keys(rows)["ids"])
         return {row["id"]: row["refusals"] for row in found}
 
-    async def bury(self, tenant: str, destination: str, *, body: bytes, reason: str, detail: str, tries: int) -> None:
+    async def bury(
+        self, tenant: str, destination: str, *, body: bytes, reason: str, detail: str, tries: int
+    ) -> None:
         """Keep a message that names no row as a dead letter."""
         await self._run(
             "bury",
@@ -105,11 +131,15 @@ class DeliveryStore:
             reason=reason,
             detail=detail,
             attempts=tries,
-            body=body.decode(errors="replace").replace("\0", "�"),  # PostgreSQL takes no NUL in text
+            # PostgreSQL takes no NUL in text
+            body=body.decode(errors="replace").replace("\0", "�"),
         )
 
     async def make_due(self, lanes: Sequence[tuple[str, str]]) -> int:
-        """Let the rows of these destinations (tenant, name) wait no longer; returns how many did."""
+        """Let the rows of these destinations (tenant, name) wait no longer.
+
+        Returns how many did.
+        """
         tenants, destinations = [tenant for tenant, _ in lanes], [name for _, name in lanes]
         return len(await self._run("make_due", tenants=tenants, destinations=destinations))
 
@@ -130,7 +160,10 @@ class DeliveryStore:
         ]
         due = {}
         if missed:
-            due = {line["id"]: line["due_in_s"] for line in await self._run("unclaimed", **of_claim(missed))}
+            due = {
+                line["id"]: line["due_in_s"]
+                for line in await self._run("unclaimed", **of_claim(missed))
+            }
         return [_claimed(one.refs, found[place], due) for place, one in enumerate(wanted, 1)]
 
     async def _settle(self, settlements: Sequence[Settlement]) -> list[set[int]]:
@@ -147,7 +180,9 @@ class DeliveryStore:
 def apart(
     work: Callable[[Sequence[B]], Awaitable[Sequence[R]]],
 ) -> Callable[[Sequence[B]], Awaitable[Sequence[R | StoreRejected]]]:
-    """The same work, which when PostgreSQL refuses it is done for each batch alone: one pays for no other."""
+    """The same work, which when PostgreSQL refuses it is done for each batch alone: one pays for no
+    other.
+    """
 
     async def each(batches: Sequence[B]) -> Sequence[R | StoreRejected]:
         try:
@@ -183,5 +218,14 @@ def _claimed(refs: Sequence[Ref], found: Sequence[dict[str, Any]], due: dict[int
 
 
 def _row(ref: Ref, line: dict[str, Any]) -> Row:
-    columns = ("id", "created_at", "attempts", "source_event", "funnel", "payload_json", "consent_ads", "received_at")
+    columns = (
+        "id",
+        "created_at",
+        "attempts",
+        "source_event",
+        "funnel",
+        "payload_json",
+        "consent_ads",
+        "received_at",
+    )
     return Row(ref=ref, doubted=line["doubted"], **{name: line[name] for name in columns})

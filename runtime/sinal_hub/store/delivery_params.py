@@ -1,7 +1,7 @@
 """The ledger's joint statements: what they take, as arrays that PostgreSQL reads at once.
 
-A request is a matter of one destination; a statement is one for the requests of many. `places` says of each row which
-of the requests it belongs to, counted from 1 as arrays do.
+A request is a matter of one destination; a statement is one for the requests of many. `places` says
+of each row which of the requests it belongs to, counted from 1 as arrays do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from sinal_hub.store.ledger import Answered, Ref, Request, Result, Row
 _MS = timedelta(milliseconds=1)
 _ANSWER_LIMIT = 2_000
 _FATES = ("outcomes", "statuses", "reasons", "details", "delays", "counted", "doubts")
-_ANSWERS = ("sent", "verdicts", "http_statuses", "codes", "subcodes", "traces", "answers", "latencies")
+_ANSWERS = (
+    "sent",
+    "verdicts",
+    "http_statuses",
+    "codes",
+    "subcodes",
+    "traces",
+    "answers",
+    "latencies",
+)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -102,7 +111,10 @@ def numbers(values: Iterable[int]) -> str:
 def keys(rows: Iterable[Row]) -> dict[str, str]:
     """Ids of claimed rows and the fencing tokens of their claims."""
     rows = list(rows)
-    return {"ids": numbers(row.id for row in rows), "attempts": numbers(row.attempts for row in rows)}
+    return {
+        "ids": numbers(row.id for row in rows),
+        "attempts": numbers(row.attempts for row in rows),
+    }
 
 
 def span(rows: Sequence[Row]) -> dict[str, datetime]:
@@ -115,10 +127,15 @@ def _fates(results: Sequence[Result]) -> dict[str, object]:
     """Each distinct fate once, and for every row the place of its own."""
     places: dict[tuple[object, ...], int] = {}
     of_row = [
-        places.setdefault((r.outcome, r.status, r.reason, r.detail, r.delay_s, r.counted, r.doubts), len(places) + 1)
+        places.setdefault(
+            (r.outcome, r.status, r.reason, r.detail, r.delay_s, r.counted, r.doubts),
+            len(places) + 1,
+        )
         for r in results
     ]
-    columns: dict[str, object] = dict(zip(_FATES, map(list, zip(*places, strict=True)), strict=True))
+    columns: dict[str, object] = dict(
+        zip(_FATES, map(list, zip(*places, strict=True)), strict=True)
+    )
     details: list[str | None] = columns["details"]  # type: ignore[assignment]  # the fourth of each fate
     columns["details"] = [detail[:_ANSWER_LIMIT] if detail else None for detail in details]
     return {"fates": numbers(of_row), **columns}
@@ -126,7 +143,16 @@ def _fates(results: Sequence[Result]) -> dict[str, object]:
 
 def _answers(answered: Sequence[Answered]) -> dict[str, object]:
     lines = [
-        (a.sent, a.verdict, a.http_status, a.code, a.subcode, a.fbtrace_id, _text(a.answer), a.latency_ms)
+        (
+            a.sent,
+            a.verdict,
+            a.http_status,
+            a.code,
+            a.subcode,
+            a.fbtrace_id,
+            _text(a.answer),
+            a.latency_ms,
+        )
         for a in answered
     ]
     return dict(zip(_ANSWERS, map(list, zip(*lines, strict=True)), strict=True))

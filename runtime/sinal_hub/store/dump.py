@@ -1,7 +1,9 @@
-"""All rows of one moment, out of PostgreSQL and into another: `COPY` in text, which no version of PostgreSQL changes.
+"""All rows of one moment, out of PostgreSQL and into another: `COPY` in text, which no version of
+PostgreSQL changes.
 
-The tables themselves are not dumped: migrations make them, up to the version that the rows are of. So neither side
-needs PostgreSQL's own programs, and what a restored database looks like is what this release knows.
+The tables themselves are not dumped: migrations make them, up to the version that the rows are of.
+So neither side needs PostgreSQL's own programs, and what a restored database looks like is what
+this release knows.
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ select format('%I.%I', schemaname, sequencename), coalesce(last_value, 0) from p
 _WEEKS = """
 select c.relname from pg_class c where c.relispartition and c.relkind = 'r' and c.relname ~ '_p[0-9]{8}$' order by 1
 """
-_FORCED = "select relname from pg_class where relforcerowsecurity and relnamespace = 'public'::regnamespace"
+_FORCED = (
+    "select relname from pg_class where relforcerowsecurity and relnamespace = "
+    "'public'::regnamespace"
+)
 _MADE = re.compile(r"create (table|function) (?:if not exists )?(\w+)", re.IGNORECASE)
 _OTHERS = """
 select count(*) from pg_stat_activity
@@ -79,7 +84,9 @@ class Source:
         found = await _column(self._connection, "select to_regclass('schema_migrations')::text")
         if found == [None]:
             raise MigrationError("the database has no tables of Sinal: sinal migrate")
-        (version,) = await _column(self._connection, "select coalesce(max(version), 0) from schema_migrations")
+        (version,) = await _column(
+            self._connection, "select coalesce(max(version), 0) from schema_migrations"
+        )
         return int(version)
 
     async def now(self) -> datetime:
@@ -100,7 +107,9 @@ class Source:
         return dict(await (await self._connection.execute(_SEQUENCES)).fetchall())
 
     async def rows(self, table: str) -> AsyncIterator[bytes]:
-        """A line with the columns' names, then a table's rows as COPY writes them, a chunk at a time."""
+        """A line with the columns' names, then a table's rows as COPY writes them, a chunk at a
+        time.
+        """
         columns = await _column(self._connection, _COLUMNS, table)
         yield ("\t".join(columns) + "\n").encode()
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -131,15 +140,23 @@ async def others(url: str) -> int:
 
 
 class Target:
-    """A database that is filled in one transaction; raises StoreUnavailable, StoreRejected, MigrationError."""
+    """A database that is filled in one transaction.
+
+    Raises StoreUnavailable, StoreRejected, MigrationError.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, version: int, weeks: Sequence[str], at: datetime) -> AsyncIterator[Target]:
-        """Tables of that version and nothing in them; what is of Sinal now goes. Later migrations follow at the end."""
+    async def open(
+        cls, url: str, *, version: int, weeks: Sequence[str], at: datetime
+    ) -> AsyncIterator[Target]:
+        """Tables of that version and nothing in them; what is of Sinal now goes.
+
+        Later migrations follow at the end.
+        """
         known = load_migrations()
         if version > known[-1].version:
             raise MigrationError(
@@ -151,7 +168,9 @@ class Target:
                 await _clear(connection)
             await migrate(url, migrations=known[:version], now=at)
             async with await _connect(url) as connection, connection.transaction():
-                await ensure_partitions(connection, now=at, behind=_age(weeks, at), ahead=timedelta(days=21))
+                await ensure_partitions(
+                    connection, now=at, behind=_age(weeks, at), ahead=timedelta(days=21)
+                )
                 forced = await _column(connection, _FORCED)
                 await _force(connection, forced, "no force")
                 yield cls(connection)
@@ -185,7 +204,9 @@ class Target:
 
     async def tenants(self) -> dict[str, str]:
         """Names of tenants by slug."""
-        return dict(await (await self._connection.execute("select id, name from tenants")).fetchall())
+        return dict(
+            await (await self._connection.execute("select id, name from tenants")).fetchall()
+        )
 
     async def set_sequences(self, values: dict[str, int]) -> None:
         """New ids come after those that are there."""
@@ -196,22 +217,31 @@ class Target:
 
 @asynccontextmanager
 async def scratch(url: str, name: str) -> AsyncIterator[str]:
-    """A database for the length of a block; gives its URL. Raises StoreRejected where it can't be made."""
+    """A database for the length of a block; gives its URL.
+
+    Raises StoreRejected where it can't be made.
+    """
     identifier = sql.Identifier(name)
     with translated():
         async with await _connect(url) as connection:
             for left in await _column(connection, _LEFT, name.rpartition("_")[0]):
-                await connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(left)))
+                await connection.execute(
+                    sql.SQL("drop database if exists {}").format(sql.Identifier(left))
+                )
             await connection.execute(sql.SQL("create database {}").format(identifier))
         try:
             yield psycopg.conninfo.make_conninfo(url, dbname=name)
         finally:
             async with await _connect(url) as connection:
-                await connection.execute(sql.SQL("drop database if exists {} with (force)").format(identifier))
+                await connection.execute(
+                    sql.SQL("drop database if exists {} with (force)").format(identifier)
+                )
 
 
 async def _connect(url: str) -> Connection:
-    connection = await psycopg.AsyncConnection.connect(url, autocommit=True, application_name="sinal-backup")
+    connection = await psycopg.AsyncConnection.connect(
+        url, autocommit=True, application_name="sinal-backup"
+    )
     await connection.execute("set timezone = 'UTC'")
     return connection
 
@@ -226,7 +256,9 @@ async def _clear(connection: Connection) -> None:
     async with connection.transaction():
         for kind, name in (*reversed(made), ("table", _KEPT)):
             statement = "drop {} if exists {} cascade"
-            await connection.execute(sql.SQL(statement).format(sql.SQL(kind.lower()), sql.Identifier(name)))
+            await connection.execute(
+                sql.SQL(statement).format(sql.SQL(kind.lower()), sql.Identifier(name))
+            )
 
 
 async def _force(connection: Connection, tables: Sequence[str], how: str) -> None:

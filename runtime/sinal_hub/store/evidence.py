@@ -1,4 +1,6 @@
-"""What an event's detail tells beside its own row: its clicks, what its order told of the buyer, what was sent."""
+"""What an event's detail tells beside its own row: its clicks, what its order told of the buyer,
+what was sent.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Note(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ClickSeen(msgspec.Struct, kw_only=True, frozen=True):
-    """The visit behind a click id: `url` and `referrer` are those of its first page, `utm` those of its links."""
+    """The visit behind a click id: `url` and `referrer` are those of its first page, `utm` those of
+    its links.
+    """
 
     click_id: str
     funnel: str
@@ -40,7 +44,10 @@ class ClickSeen(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Sent(msgspec.Struct, kw_only=True, frozen=True):
-    """Names of the fields that an event goes to Meta with, by their part; never a value of `user_data`."""
+    """Names of the fields that an event goes to Meta with, by their part.
+
+    Never a value of `user_data`.
+    """
 
     event_name: str | None
     action_source: str | None
@@ -58,7 +65,10 @@ class Letter(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Evidence(msgspec.Struct, kw_only=True, frozen=True):
-    """What is known around the match of a sale; `subject` is None where its order's data is gone, or it has none."""
+    """What is known around the match of a sale.
+
+    `subject` is None where its order's data is gone, or it has none.
+    """
 
     integration: str | None = None
     hold_until: datetime | None = None
@@ -107,15 +117,29 @@ class EvidenceStore:
         self._database = database
 
     async def of(
-        self, tenant: str, event: str, *, funnel: str, click_ids: Sequence[str], gave_up: bool = False
+        self,
+        tenant: str,
+        event: str,
+        *,
+        funnel: str,
+        click_ids: Sequence[str],
+        gave_up: bool = False,
     ) -> Evidence:
         """What is known around one event of a tenant; dead letters of one that `gave_up`."""
         async with self._database.transaction(tenant=tenant) as connection:
             scope = {"tenant": tenant, "id": event}
             row = await (await connection.execute(_SQL["subject"], scope)).fetchone() or {}
-            found = await connection.execute(_SQL["clicks"], {"tenant": tenant, "click_ids": list(click_ids)})
-            clicks = {one["click_id"]: msgspec.convert(one, ClickSeen) for one in await found.fetchall()}
-            letters = await (await connection.execute(_SQL["letters"], scope)).fetchall() if gave_up else []
+            found = await connection.execute(
+                _SQL["clicks"], {"tenant": tenant, "click_ids": list(click_ids)}
+            )
+            clicks = {
+                one["click_id"]: msgspec.convert(one, ClickSeen) for one in await found.fetchall()
+            }
+            letters = (
+                await (await connection.execute(_SQL["letters"], scope)).fetchall()
+                if gave_up
+                else []
+            )
             subject = _subject(row.get("signals"))
             seen = {} if subject is None else await _seen(connection, tenant, funnel, subject)
         told = {name: row.get(name) for name in ("integration", "hold_until")}
@@ -131,7 +155,9 @@ def _subject(signals: str | None) -> Subject | None:
     return None if signals in (None, "{}") else msgspec.json.decode(signals or "", type=Subject)
 
 
-async def _seen(connection: Connection, tenant: str, funnel: str, subject: Subject) -> dict[str, object]:
+async def _seen(
+    connection: Connection, tenant: str, funnel: str, subject: Subject
+) -> dict[str, object]:
     values = {
         "tenant": tenant,
         "funnel": funnel,

@@ -1,6 +1,8 @@
-"""What housekeeping asks of PostgreSQL: leases, stranded deliveries, heartbeats, and whether the ledger adds up.
+"""What housekeeping asks of PostgreSQL: leases, stranded deliveries, heartbeats, and whether the
+ledger adds up.
 
-Set-based and idempotent: every statement may be repeated, by this replica or another, and changes nothing twice.
+Set-based and idempotent: every statement may be repeated, by this replica or another, and changes
+nothing twice.
 """
 
 from __future__ import annotations
@@ -75,13 +77,17 @@ class Leases:
 
     async def finish(self, name: str, holder: str, *, succeeded: bool, due_in_s: float) -> None:
         """Give it back with the time of the next run."""
-        await self._touch("succeeded" if succeeded else "failed", name=name, holder=holder, due_in_s=due_in_s)
+        await self._touch(
+            "succeeded" if succeeded else "failed", name=name, holder=holder, due_in_s=due_in_s
+        )
 
     async def last_successes(self) -> dict[str, float]:
         """Unix time of each chore's last success, of any replica."""
         async with self._database.autocommit() as connection:
             found = await (await connection.execute(_SQL["leases"])).fetchall()
-        return {row["name"]: row["last_success"] for row in found if row["last_success"] is not None}
+        return {
+            row["name"]: row["last_success"] for row in found if row["last_success"] is not None
+        }
 
     async def _one(self, statement: str, **values: object) -> DictRow | None:
         async with self._database.autocommit() as connection:
@@ -98,18 +104,32 @@ class HousekeepingStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def stranded_lanes(self, lanes: Sequence[StrandedLane], *, idle_s: float) -> list[StrandedLane]:
-        """Of these lanes those with rows that nobody has worked on for `idle_s` though they were due."""
+    async def stranded_lanes(
+        self, lanes: Sequence[StrandedLane], *, idle_s: float
+    ) -> list[StrandedLane]:
+        """Of these lanes those with rows that nobody has worked on for `idle_s` though they were
+        due.
+        """
         text = msgspec.json.encode(lanes).decode()
-        return [StrandedLane(**row) for row in await self._ask("stranded_lanes", lanes=text, idle_s=idle_s)]
+        return [
+            StrandedLane(**row)
+            for row in await self._ask("stranded_lanes", lanes=text, idle_s=idle_s)
+        ]
 
     async def requeue(self, lane: StrandedLane, *, idle_s: float, limit: int) -> list[Outbox]:
-        """Give such rows a new generation, so that the broker takes a new message for each; oldest first."""
-        found = await self._ask("requeue", tenant=lane.tenant, destination=lane.destination, idle_s=idle_s, limit=limit)
+        """Give such rows a new generation, so that the broker takes a new message for each.
+
+        Oldest first.
+        """
+        found = await self._ask(
+            "requeue", tenant=lane.tenant, destination=lane.destination, idle_s=idle_s, limit=limit
+        )
         return [Outbox(**row) for row in found]
 
     async def requeue_lost(self, births: Sequence[Birth], *, limit: int) -> list[Outbox]:
-        """The same for rows whose message was published before their tenant's stream was made, in a lane or not."""
+        """The same for rows whose message was published before their tenant's stream was made, in a
+        lane or not.
+        """
         text = msgspec.json.encode(births).decode()
         return [Outbox(**row) for row in await self._ask("requeue_lost", births=text, limit=limit)]
 

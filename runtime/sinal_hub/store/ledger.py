@@ -47,14 +47,16 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: list[Row]
     request: Request | None  # None when nothing was claimed
-    waiting: dict[Ref, float]  # not due, or held by another worker: seconds until it may be asked for again
+    # not due, or held by another worker: seconds until it may be asked for again
+    waiting: dict[Ref, float]
     settled: list[Ref]  # nothing is left to do
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of one row.
 
-    `outcome` None: it was not part of the request. `status` None: it stays claimed, another request follows.
+    `outcome` None: it was not part of the request. `status` None: it stays claimed, another request
+    follows.
     """
 
     row: Row

@@ -1,6 +1,8 @@
-"""Logins of the roles that the migrations make: they can't log in until somebody gives them a password.
+"""Logins of the roles that the migrations make: they can't log in until somebody gives them a
+password.
 
-The owner does, from the URLs that the processes will use. What leaves this process is a verifier, not the password.
+The owner does, from the URLs that the processes will use. What leaves this process is a verifier,
+not the password.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ API_LOGIN = "sinal_api"
 
 
 def as_api(url: str, password: str) -> str:
-    """The same server and database as the login of the operations API; raises MigrationError for a URL that is none."""
+    """The same server and database as the login of the operations API.
+
+    Raises MigrationError for a URL that is none.
+    """
     try:
         return make_conninfo(url, user=API_LOGIN, password=password)
     except psycopg.ProgrammingError as error:
@@ -31,17 +36,28 @@ def api_url(settings: Settings) -> str | None:
     if settings.api_database_url is not None:
         return settings.api_database_url.get_secret_value()
     if settings.api_database_password is not None:
-        return as_api(settings.database_url.get_secret_value(), settings.api_database_password.get_secret_value())
+        return as_api(
+            settings.database_url.get_secret_value(),
+            settings.api_database_password.get_secret_value(),
+        )
     return None
 
 
 async def allow_logins(owner_url: str, urls: Iterable[str]) -> list[str]:
-    """Let the user of each URL log in with its password and return their names; raises MigrationError, StoreError."""
+    """Let the user of each URL log in with its password and return their names.
+
+    Raises MigrationError, StoreError.
+    """
     owner = conninfo_to_dict(owner_url).get("user")
-    users = {str(user): str(password) for user, password in map(_login, urls) if user and password and user != owner}
+    users = {
+        str(user): str(password)
+        for user, password in map(_login, urls)
+        if user and password and user != owner
+    }
     with translated():
         async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as connection:
-            await connection.execute("select pg_advisory_lock(%s)", (LOCK,))  # two at once fail on the same row
+            # two at once fail on the same row
+            await connection.execute("select pg_advisory_lock(%s)", (LOCK,))
             for user, password in users.items():
                 await _allow(connection, user, password)
     return list(users)
@@ -52,14 +68,21 @@ def _login(url: str) -> tuple[object, object]:
     return parts.get("user"), parts.get("password")
 
 
-async def _allow(connection: psycopg.AsyncConnection[tuple[object, ...]], user: str, password: str) -> None:
-    verifier = connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
-    change = sql.SQL("alter role {} login password {}").format(sql.Identifier(user), sql.Literal(verifier))
+async def _allow(
+    connection: psycopg.AsyncConnection[tuple[object, ...]], user: str, password: str
+) -> None:
+    verifier = connection.pgconn.encrypt_password(
+        password.encode(), user.encode(), b"scram-sha-256"
+    ).decode()
+    change = sql.SQL("alter role {} login password {}").format(
+        sql.Identifier(user), sql.Literal(verifier)
+    )
     try:
         await connection.execute(change)
     except psycopg.errors.UndefinedObject:
         raise MigrationError(
-            f"there is no role {user}: use sinal_worker or sinal_api, which the migrations make, or make it "
+            f"there is no role {user}: use sinal_worker or sinal_api, which the migrations make, "
+            "or make it "
             "and grant it one of them"
         ) from None
     except psycopg.errors.InsufficientPrivilege:

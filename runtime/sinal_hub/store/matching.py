@@ -1,7 +1,8 @@
 """The statements of matching: what one batch of one tenant reads and writes inside its transaction.
 
-Set-based: the number of round trips grows neither with the batch nor with the tenants of a transaction (`gate`). Locks
-are taken in one order everywhere, each sorted by tenant and key, so that concurrent batches queue up.
+Set-based: the number of round trips grows neither with the batch nor with the tenants of a
+transaction (`gate`). Locks are taken in one order everywhere, each sorted by tenant and key, so
+that concurrent batches queue up.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from psycopg.rows import DictRow
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 from sinal_core.postgres.errors import Contended
-from sinal_core.postgres.shared_transaction import DirectQueue, SharedQueue, Stage, StatementQueue, together
+from sinal_core.postgres.shared_transaction import (
+    DirectQueue,
+    SharedQueue,
+    Stage,
+    StatementQueue,
+    together,
+)
 from sinal_crds.plan import TenantPlan
 from sinal_hub.model.events import UserData, Utm, decode_event
 from sinal_hub.model.evidence import Candidate, network_of, part_of
@@ -62,7 +69,8 @@ _SAME = (
 # What is looked for in `clicks`: lists of the subject, under the same name in the question.
 _ASKED = ("click_ids", "session_ids", "external_ids", "fbclids", "fbps", "emails", "phones")
 
-# In this sequence a batch asks, and transactions lock: claims of deliveries, visitors, orders, claims of Meta events.
+# In this sequence a batch asks, and transactions lock: claims of deliveries, visitors, orders,
+# claims of Meta events.
 _SEQUENCE = (
     ("heard", "heard"),
     ("arrivals", "claim"),
@@ -104,14 +112,19 @@ _SEQUENCE = (
     ("withdraw_clicks", "withdraw_clicks"),
     ("unpublished_of", "unpublished_of"),
 )
-_CONSTANTS: dict[str, dict[str, object]] = {"candidates": {"per_address": MAX_PER_ADDRESS, "per_key": MAX_PER_KEY}}
+_CONSTANTS: dict[str, dict[str, object]] = {
+    "candidates": {"per_address": MAX_PER_ADDRESS, "per_key": MAX_PER_KEY}
+}
 _STAGES = {
-    name: Stage(place, _SQL[statement], _CONSTANTS.get(name, {})) for place, (name, statement) in enumerate(_SEQUENCE)
+    name: Stage(place, _SQL[statement], _CONSTANTS.get(name, {}))
+    for place, (name, statement) in enumerate(_SEQUENCE)
 }
 
 
 async def enter(connection: Connection, tenants: Sequence[str]) -> None:
-    """The first statement: what a person asked of their data is in force before a batch begins, or after it."""
+    """The first statement: what a person asked of their data is in force before a batch begins, or
+    after it.
+    """
     await connection.execute(_SQL["enter"], {"tenants": list(tenants)})
 
 
@@ -139,9 +152,14 @@ class MatchTransaction:
         await self._ask("withdraw_clicks", sorted(set(click_ids)))
 
     async def new_events(self, delivered: Sequence[matching_rows.Delivered]) -> set[str]:
-        """Ids of the events that were never handled; repeats of the others are counted on their rows."""
+        """Ids of the events that were never handled.
+
+        Repeats of the others are counted on their rows.
+        """
         natural = [
-            matching_rows.Claim(key=f"in:{one.id}", source="event", owner=one.id, expires_at=one.expires_at)
+            matching_rows.Claim(
+                key=f"in:{one.id}", source="event", owner=one.id, expires_at=one.expires_at
+            )
             for one in delivered
             if one.natural
         ]
@@ -162,7 +180,10 @@ class MatchTransaction:
 
     async def learn_clicks(self, clicks: Sequence[ClickRow]) -> None:
         """Store what visitors showed of themselves."""
-        found = {row["click_id"]: row for row in await self._ask("known_clicks", list(map(_click_key, clicks)))}
+        found = {
+            row["click_id"]: row
+            for row in await self._ask("known_clicks", list(map(_click_key, clicks)))
+        }
         known = [
             msgspec.structs.replace(click, id=row["id"], known_ts=row["ts"])
             for click in clicks
@@ -175,7 +196,9 @@ class MatchTransaction:
         """Store which click ids a session had."""
         await self._ask("upsert_sessions", sessions)
 
-    async def learn_identities(self, identities: Sequence[IdentityRow], *, proven: bool = False) -> None:
+    async def learn_identities(
+        self, identities: Sequence[IdentityRow], *, proven: bool = False
+    ) -> None:
         """Store which hashes were seen with a click; `proven` by a sale, or told by a visit."""
         await self._ask("proven_identities" if proven else "upsert_identities", identities)
 
@@ -192,13 +215,24 @@ class MatchTransaction:
         found = await self._ask("orders_of_names", names)
         return {(row["gateway"], row["name"]): row["order_key"] for row in found}
 
-    async def first_charges(self, charges: Sequence[matching_rows.FirstCharge]) -> set[tuple[str, str]]:
-        """Gateway and key of first charges after a trial; each subscription may be in `charges` once."""
-        return {(row["gateway"], row["order_key"]) for row in await self._ask("first_charges", charges)}
+    async def first_charges(
+        self, charges: Sequence[matching_rows.FirstCharge]
+    ) -> set[tuple[str, str]]:
+        """Gateway and key of first charges after a trial.
 
-    async def misnamed_orders(self, aliases: Sequence[matching_rows.Alias]) -> list[matching_rows.Misnamed]:
+        Each subscription may be in `charges` once.
+        """
+        return {
+            (row["gateway"], row["order_key"]) for row in await self._ask("first_charges", charges)
+        }
+
+    async def misnamed_orders(
+        self, aliases: Sequence[matching_rows.Alias]
+    ) -> list[matching_rows.Misnamed]:
         """Orders that were opened under one of these names."""
-        return [matching_rows.Misnamed(**row) for row in await self._ask("misnamed_orders", aliases)]
+        return [
+            matching_rows.Misnamed(**row) for row in await self._ask("misnamed_orders", aliases)
+        ]
 
     async def merge_orders(self, merges: Sequence[matching_rows.Merge]) -> None:
         """Move what was told under a name to its order; both are locked."""
@@ -212,7 +246,12 @@ class MatchTransaction:
 
     async def known_orders(self, keys: Sequence[tuple[str, str]]) -> list[int]:
         """Ids of the orders of these gateways and keys that are there."""
-        return [row["id"] for row in await self._ask("known_orders", [matching_rows.OrderKey(*key) for key in keys])]
+        return [
+            row["id"]
+            for row in await self._ask(
+                "known_orders", [matching_rows.OrderKey(*key) for key in keys]
+            )
+        ]
 
     async def lock_orders(self, ids: Sequence[int]) -> list[matching_rows.OrderRow]:
         """The orders' rows, locked until the end of the transaction."""
@@ -220,7 +259,9 @@ class MatchTransaction:
 
     async def lock_due_orders(self, now: datetime, limit: int) -> list[matching_rows.OrderRow]:
         """Orders whose wait or second look is due and that nobody else is working on."""
-        return [_order(row) for row in await self._ask("due_orders", [matching_rows.Due(now, limit)])]
+        return [
+            _order(row) for row in await self._ask("due_orders", [matching_rows.Due(now, limit)])
+        ]
 
     async def reopenable(self, keys: Sequence[OpenKey]) -> list[int]:
         """Orders without a match that share a key with these visits."""
@@ -235,8 +276,12 @@ class MatchTransaction:
             for row in await self._ask("matches_of", ids)
         }
 
-    async def candidates(self, wanted: dict[int, matching_rows.Wanted]) -> dict[int, list[Candidate]]:
-        """Visits that share anything with each order, other ad clicks of their browsers, and the click that stands."""
+    async def candidates(
+        self, wanted: dict[int, matching_rows.Wanted]
+    ) -> dict[int, list[Candidate]]:
+        """Visits that share anything with each order, other ad clicks of their browsers, and the
+        click that stands.
+        """
         asked = [_question(order, one) for order, one in wanted.items()]
         found: dict[int, list[Candidate]] = {order: [] for order in wanted}
         for row in await self._ask("candidates", asked):
@@ -259,13 +304,22 @@ class MatchTransaction:
         """Write decisions, over those that stood before."""
         await self._ask("save_matches", matches)
 
-    async def add_capi_events(self, events: Sequence[matching_rows.CapiRow]) -> list[matching_rows.Outbox]:
-        """Fill the outbox; rows of delivered events are marked, for they come again until they are published."""
+    async def add_capi_events(
+        self, events: Sequence[matching_rows.CapiRow]
+    ) -> list[matching_rows.Outbox]:
+        """Fill the outbox.
+
+        Rows of delivered events are marked, for they come again until they are published.
+        """
         return [self._outbox(row) for row in await self._ask("add_capi_events", events)]
 
-    async def insert_events(self, events: Sequence[matching_rows.EventRow], *, erased: bool = False) -> None:
+    async def insert_events(
+        self, events: Sequence[matching_rows.EventRow], *, erased: bool = False
+    ) -> None:
         """Record accepted facts; raises Contended when another worker is recording one of them."""
-        if len(await self._ask("erased_events" if erased else "insert_events", events)) != len(events):
+        if len(await self._ask("erased_events" if erased else "insert_events", events)) != len(
+            events
+        ):
             raise Contended("an event of this batch is being handled by another worker")
 
     async def update_outcomes(self, outcomes: Sequence[matching_rows.OutcomeRow]) -> None:
@@ -275,7 +329,9 @@ class MatchTransaction:
     async def open_events(self, orders: Sequence[int]) -> list[matching_rows.OpenEvent]:
         """Sales of these orders that may still be sent, oldest first."""
         return [
-            matching_rows.OpenEvent(row["conversion_id"], row["outcome"] == "waiting", decode_event(row["body"]))
+            matching_rows.OpenEvent(
+                row["conversion_id"], row["outcome"] == "waiting", decode_event(row["body"])
+            )
             for row in await self._ask("open_events", orders)
         ]
 
@@ -291,7 +347,10 @@ class MatchTransaction:
 
 
 class MatchStore:
-    """What the match worker needs of PostgreSQL. Every method raises StoreUnavailable or StoreRejected."""
+    """What the match worker needs of PostgreSQL.
+
+    Every method raises StoreUnavailable or StoreRejected.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -303,13 +362,22 @@ class MatchStore:
             yield MatchTransaction(tenant, DirectQueue(connection))
 
     async def in_one_transaction(
-        self, tenants: Sequence[str], work: Callable[[int, MatchTransaction], Coroutine[Any, Any, T]]
+        self,
+        tenants: Sequence[str],
+        work: Callable[[int, MatchTransaction], Coroutine[Any, Any, T]],
     ) -> list[T]:
-        """Run `work` for each of these different tenants, side by side; everything of all happens or nothing does."""
+        """Run `work` for each of these different tenants, side by side.
+
+        Everything of all happens or nothing does.
+        """
         async with self._entered(tenants) as connection:
             gate = SharedQueue()
             return await together(
-                connection, [work(place, MatchTransaction(tenant, gate)) for place, tenant in enumerate(tenants)]
+                connection,
+                [
+                    work(place, MatchTransaction(tenant, gate))
+                    for place, tenant in enumerate(tenants)
+                ],
             )
 
     @asynccontextmanager
@@ -320,13 +388,18 @@ class MatchStore:
 
     async def unpublished(self, *, older_than_s: float, limit: int) -> list[matching_rows.Outbox]:
         """Outbox rows of all tenants that wait longer than they should, oldest first."""
-        return [_outbox(row) for row in await self._ask("unpublished", older_than_s=older_than_s, limit=limit)]
+        return [
+            _outbox(row)
+            for row in await self._ask("unpublished", older_than_s=older_than_s, limit=limit)
+        ]
 
     async def mark_published(
         self, taken: Sequence[matching_rows.Outbox], refused: Sequence[matching_rows.Outbox] = ()
     ) -> None:
         """Remember which of these rows the bus has, where their mark says otherwise."""
-        wrong = [(row, True) for row in taken if not row.marked] + [(row, False) for row in refused if row.marked]
+        wrong = [(row, True) for row in taken if not row.marked] + [
+            (row, False) for row in refused if row.marked
+        ]
         if not wrong:
             return
         marks = [
@@ -334,7 +407,11 @@ class MatchStore:
             for row, published in sorted(wrong, key=lambda mark: mark[0].id)
         ]
         moments = [row.created_at for row, _ in wrong]
-        values = {"rows": _json.encode(marks).decode(), "since": min(moments), "until": max(moments)}
+        values = {
+            "rows": _json.encode(marks).decode(),
+            "since": min(moments),
+            "until": max(moments),
+        }
         async with self._database.autocommit() as connection:
             await connection.execute(_SQL["mark_published"], values)
 
@@ -352,9 +429,14 @@ class MatchStore:
         """Record a message given up, and its event where it could be read."""
         head = letter.event
         async with self._database.transaction() as connection:
-            values: dict[str, Any] = msgspec.structs.asdict(letter) | {"event_row": head.id if head else None}
+            values: dict[str, Any] = msgspec.structs.asdict(letter) | {
+                "event_row": head.id if head else None
+            }
             if head is not None:
-                event = msgspec.structs.asdict(head) | {"tenant": letter.tenant, "reason": letter.reason}
+                event = msgspec.structs.asdict(head) | {
+                    "tenant": letter.tenant,
+                    "reason": letter.reason,
+                }
                 await connection.execute(_SQL["dead_event"], event)
             await connection.execute(_SQL["dead_letter"], values)
 
@@ -375,12 +457,17 @@ class MatchStore:
                 "tenant": plan.slug,
                 "name": funnel.name,
                 "type": funnel.type,
-                "config": msgspec.structs.replace(funnel, server_key_sha256="", earlier_server_keys_sha256=()),
+                "config": msgspec.structs.replace(
+                    funnel, server_key_sha256="", earlier_server_keys_sha256=()
+                ),
             }
             for plan in plans
             for funnel in plan.funnels
         ]
-        values = {"tenants": _json.encode(tenants).decode(), "funnels": _json.encode(funnels).decode()}
+        values = {
+            "tenants": _json.encode(tenants).decode(),
+            "funnels": _json.encode(funnels).decode(),
+        }
         async with self._database.transaction() as connection:
             for statement in ("upsert_tenants", "upsert_funnels", "retire_funnels"):
                 await connection.execute(_SQL[statement], values)
@@ -431,4 +518,6 @@ def _outbox(row: DictRow) -> matching_rows.Outbox:
 
 
 def _ms(at: datetime) -> int:
-    return round((at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+    return round(
+        (at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)
+    )

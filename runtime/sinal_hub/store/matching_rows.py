@@ -1,4 +1,6 @@
-"""Rows that matching reads and writes, as the room above sees them: typed, immutable, times as datetimes."""
+"""Rows that matching reads and writes, as the room above sees them: typed, immutable, times as
+datetimes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ Outcome = Literal["sent", "waiting", "withheld"]
 
 
 class Delivered(msgspec.Struct, kw_only=True, frozen=True):
-    """What tells a new event from one that was handled before; `natural`: its key may come again at any time."""
+    """What tells a new event from one that was handled before.
+
+    `natural`: its key may come again at any time.
+    """
 
     id: str
     received_at: datetime
@@ -40,14 +45,19 @@ class Claim(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ClickKey(msgspec.Struct, frozen=True):
-    """What a visitor's row is found by: its id, and a time not too far from when it was first seen."""
+    """What a visitor's row is found by: its id, and a time not too far from when it was first
+    seen.
+    """
 
     click_id: str
     ts: datetime
 
 
 class Mark(msgspec.Struct, kw_only=True, frozen=True):
-    """What was asked about somebody: to be forgotten, or not to be used for ads; `at_ms` is Unix ms."""
+    """What was asked about somebody: to be forgotten, or not to be used for ads.
+
+    `at_ms` is Unix ms.
+    """
 
     key: str
     kind: Literal["erased", "no_consent"]
@@ -74,7 +84,10 @@ class NewOrder(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class OrderRow(msgspec.Struct, kw_only=True, frozen=True):
-    """One row of `conversions`, locked; `signals` is the JSON of everything its events told of the buyer."""
+    """One row of `conversions`, locked.
+
+    `signals` is the JSON of everything its events told of the buyer.
+    """
 
     id: int
     gateway: str
@@ -99,7 +112,10 @@ class OrderRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class NameRow(msgspec.Struct, kw_only=True, frozen=True):
-    """What an order is called besides; a `trial` names a subscription that began with nothing to pay, and no order."""
+    """What an order is called besides.
+
+    A `trial` names a subscription that began with nothing to pay, and no order.
+    """
 
     kind: Literal["alias", "trial"]
     name: str
@@ -143,7 +159,9 @@ class Misnamed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Merge(msgspec.Struct, frozen=True, kw_only=True):
-    """Two orders, by row, that are one: `source` stood under `name`, `target` has the order's id."""
+    """Two orders, by row, that are one: `source` stood under `name`, `target` has the order's
+    id.
+    """
 
     source: int
     target: int
@@ -153,7 +171,10 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenOrder(msgspec.Struct, kw_only=True, frozen=True):
-    """A key by which an order without a match is found again; `last_at` is the time of its latest sale."""
+    """A key by which an order without a match is found again.
+
+    `last_at` is the time of its latest sale.
+    """
 
     conversion_id: int
     key: str
@@ -168,10 +189,11 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, kw_only=True, frozen=True):
-    """What an order's visits may share with it, and when they were: addresses in a span of their own.
+    """What an order's visits may share with it, and when they were: addresses in a span of their
+    own.
 
-    `chosen` is the click of the decision that stands, `parts` are beginnings of ids in small letters, `networks`
-    addresses as `clicks` are looked up by.
+    `chosen` is the click of the decision that stands, `parts` are beginnings of ids in small
+    letters, `networks` addresses as `clicks` are looked up by.
     """
 
     id: int
@@ -193,7 +215,9 @@ class Question(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What an order asks: what its events told, the click that stands, and its widest window in seconds."""
+    """What an order asks: what its events told, the click that stands, and its widest window in
+    seconds.
+    """
 
     subject: Subject
     chosen: str | None
@@ -221,7 +245,10 @@ class MatchRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class CapiRow(msgspec.Struct, kw_only=True, frozen=True):
-    """One Meta event for one destination: a row of the outbox; `delivered` when its event came in this batch."""
+    """One Meta event for one destination: a row of the outbox.
+
+    `delivered` when its event came in this batch.
+    """
 
     source_event: str
     conversion_id: int | None
@@ -280,14 +307,19 @@ class OutcomeRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class LeftOver(msgspec.Struct, frozen=True):
-    """Tenants with orders whose wait or second look is due, and whether rows of the outbox wait for too long."""
+    """Tenants with orders whose wait or second look is due, and whether rows of the outbox wait for
+    too long.
+    """
 
     due: list[str]
     unpublished: bool
 
 
 class Outbox(msgspec.Struct, kw_only=True, frozen=True):
-    """A row of `capi_events` that the bus does not know of yet; `marked`: it counts as published all the same."""
+    """A row of `capi_events` that the bus does not know of yet.
+
+    `marked`: it counts as published all the same.
+    """
 
     id: int
     created_at: datetime
@@ -322,7 +354,10 @@ class EventHead(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ClickRow(msgspec.Struct, kw_only=True, frozen=True):
-    """One visitor as `clicks` keeps it; `ts` is the first sight, `id` and `known_ts` name a row that is there."""
+    """One visitor as `clicks` keeps it.
+
+    `ts` is the first sight, `id` and `known_ts` name a row that is there.
+    """
 
     click_id: str
     ts: datetime
@@ -367,7 +402,10 @@ class IdentityRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class OpenKey(msgspec.Struct, frozen=True):
-    """Something by which a sale can be found again; one that was bought before `at` is not meant."""
+    """Something by which a sale can be found again.
+
+    One that was bought before `at` is not meant.
+    """
 
     key: str
     at: datetime

@@ -1,7 +1,9 @@
-"""Forward-only migrations: `migrations/NNNN_name.sql`, applied once each, in order, in one transaction each.
+"""Forward-only migrations: `migrations/NNNN_name.sql`, applied once each, in order, in one
+transaction each.
 
-Every replica may call `migrate` at start: an advisory lock lets one work and the others find it done. What was applied
-is remembered with its checksum, so that an edited file or a database of a newer release is refused, never guessed at.
+Every replica may call `migrate` at start: an advisory lock lets one work and the others find it
+done. What was applied is remembered with its checksum, so that an edited file or a database of a
+newer release is refused, never guessed at.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ class Migration:
 
 
 def load_migrations() -> list[Migration]:
-    """The migrations of this release, oldest first; raises MigrationError for a gap or a bad file name."""
+    """The migrations of this release, oldest first.
+
+    Raises MigrationError for a gap or a bad file name.
+    """
     found: list[Migration] = []
     for entry in resources.files("sinal_hub.store").joinpath("migrations").iterdir():
         if not entry.name.endswith(".sql"):
@@ -64,10 +69,15 @@ def load_migrations() -> list[Migration]:
 async def migrate(
     database_url: str, *, migrations: Sequence[Migration] | None = None, now: datetime | None = None
 ) -> list[str]:
-    """Bring the database to this release and return the names applied; raises MigrationError, StoreUnavailable."""
+    """Bring the database to this release and return the names applied.
+
+    Raises MigrationError, StoreUnavailable.
+    """
     wanted = load_migrations() if migrations is None else list(migrations)
     with translated():
-        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            database_url, autocommit=True
+        ) as connection:
             await connection.execute("select pg_advisory_lock(%s)", (LOCK,))
             try:
                 return await _migrate(connection, wanted, now or datetime.now(UTC))
@@ -76,22 +86,33 @@ async def migrate(
 
 
 async def require_schema(database: Database) -> None:
-    """Return if the tables are of this release or a newer one; raises StoreUnavailable while they are not."""
+    """Return if the tables are of this release or a newer one.
+
+    Raises StoreUnavailable while they are not.
+    """
     newest = load_migrations()[-1].version
     try:
         async with database.autocommit() as connection:
-            cursor = await connection.execute("select coalesce(max(version), 0) as version from schema_migrations")
+            cursor = await connection.execute(
+                "select coalesce(max(version), 0) as version from schema_migrations"
+            )
             row = await cursor.fetchone()
     except StoreRejected as error:
         raise StoreUnavailable(f"no migrations to be read: {error}") from error
     found = 0 if row is None else int(row["version"])
     if found < newest:
-        raise StoreUnavailable(f"migrations are at {found}, this release needs {newest}: sinal migrate")
+        raise StoreUnavailable(
+            f"migrations are at {found}, this release needs {newest}: sinal migrate"
+        )
 
 
-async def _migrate(connection: psycopg.AsyncConnection[TupleRow], wanted: list[Migration], now: datetime) -> list[str]:
+async def _migrate(
+    connection: psycopg.AsyncConnection[TupleRow], wanted: list[Migration], now: datetime
+) -> list[str]:
     await connection.execute(_TABLE)
-    cursor = await connection.execute("select version, name, checksum from schema_migrations order by version")
+    cursor = await connection.execute(
+        "select version, name, checksum from schema_migrations order by version"
+    )
     pending = _pending(wanted, await cursor.fetchall())
     for migration in pending:
         await _apply(connection, migration)
@@ -105,7 +126,8 @@ def _pending(wanted: list[Migration], applied: Sequence[TupleRow]) -> list[Migra
     for version, name, checksum in applied:
         if version not in known:
             raise MigrationError(
-                f"the database has migration {version:04d}_{name}, which this release does not know: "
+                f"the database has migration {version:04d}_{name}, which this release does not "
+                "know: "
                 "run the release that made it, or a newer one"
             )
         if known[version].checksum != checksum:

@@ -1,8 +1,8 @@
 """Keys of the operations API, its audit trail, and the results of work that must not be done twice.
 
-Whoever calls has been admitted: what is asked here for a tenant is bound to it by row-level security or, where the
-table is the worker's alone, by its own condition. A key is stored as SHA-256 of 256 random bits: nothing is there to
-guess, so a slow hash would only make every request slow.
+Whoever calls has been admitted: what is asked here for a tenant is bound to it by row-level
+security or, where the table is the worker's alone, by its own condition. A key is stored as SHA-256
+of 256 random bits: nothing is there to guess, so a slow hash would only make every request slow.
 """
 
 from __future__ import annotations
@@ -95,9 +95,14 @@ class OperationsStore:
         self._database = database
 
     async def owner_of(self, key_sha256: str) -> KeyOwner | None:
-        """Whose key it is; None for one that is unknown, revoked or expired. Notes the use once a minute."""
+        """Whose key it is; None for one that is unknown, revoked or expired.
+
+        Notes the use once a minute.
+        """
         async with self._database.autocommit() as connection:
-            row = await (await connection.execute(_SQL["key_by_hash"], {"hash": key_sha256})).fetchone()
+            row = await (
+                await connection.execute(_SQL["key_by_hash"], {"hash": key_sha256})
+            ).fetchone()
             if row is None:
                 return None
             if row.pop("stale"):
@@ -108,44 +113,76 @@ class OperationsStore:
         self, *, id: str, key_sha256: str, tenant: str | None, role: Role, name: str, expires_at: datetime | None,
         audit: AuditEntry,
     ) -> KeyRow | None:  # fmt: skip
-        """Keep a new key and who made it; None where the slug is wanted by another Tenant than has its rows."""
-        values = {"id": id, "hash": key_sha256, "tenant": tenant, "role": role, "name": name, "expires_at": expires_at}
+        """Keep a new key and who made it.
+
+        None where the slug is wanted by another Tenant than has its rows.
+        """
+        values = {
+            "id": id,
+            "hash": key_sha256,
+            "tenant": tenant,
+            "role": role,
+            "name": name,
+            "expires_at": expires_at,
+        }
         async with self._database.transaction() as connection:
-            row = await (await connection.execute(_SQL["add_key"], {**values, "actor": audit.actor})).fetchone()
+            row = await (
+                await connection.execute(_SQL["add_key"], {**values, "actor": audit.actor})
+            ).fetchone()
             if row is None:
                 return None
             await write_audit(connection, audit)
         return _key(row)
 
     async def ownerless_keys(self, *, limit: int) -> list[KeyRow]:
-        """Keys that open nothing, because the Tenant that they were made for has its slug no more; oldest first."""
+        """Keys that open nothing, because the Tenant that they were made for has its slug no more.
+
+        Oldest first.
+        """
         async with self._database.autocommit() as connection:
-            rows = await (await connection.execute(_SQL["ownerless_keys"], {"limit": limit})).fetchall()
+            rows = await (
+                await connection.execute(_SQL["ownerless_keys"], {"limit": limit})
+            ).fetchall()
         return [_key(row) for row in rows]
 
-    async def keys(self, tenant: str | None, *, before: tuple[datetime, str] | None, limit: int) -> list[KeyRow]:
+    async def keys(
+        self, tenant: str | None, *, before: tuple[datetime, str] | None, limit: int
+    ) -> list[KeyRow]:
         """Keys of a tenant, or of all and of the platform, newest first."""
         before_at, before_id = before or (None, None)
         values = {"tenant": tenant, "before_at": before_at, "before_id": before_id, "limit": limit}
         async with self._database.autocommit() as connection:
-            return [_key(row) for row in await (await connection.execute(_SQL["keys"], values)).fetchall()]
+            return [
+                _key(row)
+                for row in await (await connection.execute(_SQL["keys"], values)).fetchall()
+            ]
 
-    async def revoke_key(self, key_id: str, tenant: str | None, *, audit: AuditEntry) -> KeyRow | None:
+    async def revoke_key(
+        self, key_id: str, tenant: str | None, *, audit: AuditEntry
+    ) -> KeyRow | None:
         """End a key for good; None when the tenant has no such key."""
         async with self._database.transaction() as connection:
-            row = await (await connection.execute(_SQL["revoke_key"], {"id": key_id, "tenant": tenant})).fetchone()
+            row = await (
+                await connection.execute(_SQL["revoke_key"], {"id": key_id, "tenant": tenant})
+            ).fetchone()
             if row is None:
                 return None
             await write_audit(connection, msgspec.structs.replace(audit, tenant=row["tenant_id"]))
         return _key(row)
 
-    async def audit(self, tenant: str | None, *, action: str | None, before: int | None, limit: int) -> list[AuditRow]:
-        """Changes of a tenant since its slug had another owner's rows, or all of everybody, newest first."""
+    async def audit(
+        self, tenant: str | None, *, action: str | None, before: int | None, limit: int
+    ) -> list[AuditRow]:
+        """Changes of a tenant since its slug had another owner's rows, or all of everybody, newest
+        first.
+        """
         values = {"tenant": tenant, "action": action, "before": before, "limit": limit}
         async with self._database.transaction(tenant=tenant) as connection:
             found = await (await connection.execute(_SQL["audit"], values)).fetchall()
         return [
-            AuditRow(tenant=row.pop("tenant_id"), detail=msgspec.Raw(row.pop("detail").encode()), **row)
+            AuditRow(
+                tenant=row.pop("tenant_id"), detail=msgspec.Raw(row.pop("detail").encode()), **row
+            )
             for row in found
         ]
 
@@ -175,9 +212,18 @@ class OperationsStore:
 async def operation(
     database: Database, *, actor: str, key: str, tenant: str | None, kind: str, request_sha256: str
 ) -> AsyncIterator[tuple[Connection, KnownOperation | None]]:
-    """One transaction, as the worker, that happens once a key; of a second caller it gives what the first one did."""
+    """One transaction, as the worker, that happens once a key.
+
+    Of a second caller it gives what the first one did.
+    """
     async with database.transaction() as connection:
-        values = {"actor": actor, "key": key, "tenant": tenant, "kind": kind, "request": request_sha256}
+        values = {
+            "actor": actor,
+            "key": key,
+            "tenant": tenant,
+            "kind": kind,
+            "request": request_sha256,
+        }
         began = await (await connection.execute(_SQL["begin_operation"], values)).fetchone()
         if began is None:
             yield connection, await _known(connection, actor, key)
@@ -191,7 +237,9 @@ async def save_operation(
 ) -> None:
     """Keep what an operation came to."""
     values = {"actor": actor, "key": key, "letters": letters, "result": _json(result).decode()}
-    await connection.execute(_SQL["save_operation"], {**values, "state": "done" if done else "prepared"})
+    await connection.execute(
+        _SQL["save_operation"], {**values, "state": "done" if done else "prepared"}
+    )
 
 
 async def write_audit(connection: Connection, entry: AuditEntry) -> None:

@@ -1,7 +1,9 @@
-"""Whose a slug's rows are. A slug may be taken by another Tenant; the rows under it stay their owner's.
+"""Whose a slug's rows are.
 
-Invariant: the owner changes only by `hand_over`, or when the rows were purged. Until then a Tenant that took the slug
-is a claimant: nothing of it is stored or sent, and no key of the tenant is good.
+A slug may be taken by another Tenant; the rows under it stay their owner's.
+
+Invariant: the owner changes only by `hand_over`, or when the rows were purged. Until then a Tenant
+that took the slug is a claimant: nothing of it is stored or sent, and no key of the tenant is good.
 """
 
 from __future__ import annotations
@@ -35,14 +37,26 @@ class OwnerStore:
         self._database = database
 
     async def claim(self, plans: Sequence[TenantPlan]) -> dict[str, str]:
-        """Claim the plans' slugs; returns those that are another Tenant's, with its namespace/name."""
+        """Claim the plans' slugs.
+
+        Returns those that are another Tenant's, with its namespace/name.
+        """
         claims = [
-            {"id": plan.slug, "name": plan.name, "uid": plan.uid, "home": home(plan.namespace, plan.name)}
+            {
+                "id": plan.slug,
+                "name": plan.name,
+                "uid": plan.uid,
+                "home": home(plan.namespace, plan.name),
+            }
             for plan in plans
         ]
         slugs = [plan.slug for plan in plans]
         heirs = [
-            {"id": plan.slug, "home": home(plan.namespace, plan.name), "legacy": home(plan.namespace, plan.heir_of)}
+            {
+                "id": plan.slug,
+                "home": home(plan.namespace, plan.name),
+                "legacy": home(plan.namespace, plan.heir_of),
+            }
             for plan in plans
             if plan.heir_of
         ]

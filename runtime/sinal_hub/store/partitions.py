@@ -1,8 +1,8 @@
 """Weekly partitions of the tables that grow with traffic: made ahead, dropped behind retention.
 
-A week starts on Monday 00:00 UTC and names its partition: `events_p20251124`. Rows outside every week land in the
-DEFAULT partition; when their week is made, they move into it. Retention drops a week once all of it is older than the
-limit.
+A week starts on Monday 00:00 UTC and names its partition: `events_p20251124`. Rows outside every
+week land in the DEFAULT partition; when their week is made, they move into it. Retention drops a
+week once all of it is older than the limit.
 """
 
 from __future__ import annotations
@@ -49,8 +49,13 @@ PARTITIONED = (
 )
 
 
-async def maintain(database: Database, *, now: datetime | None = None) -> tuple[list[str], list[str]]:
-    """Make the weeks ahead, drop those that no tenant keeps any more, purge the rest; returns the names of both."""
+async def maintain(
+    database: Database, *, now: datetime | None = None
+) -> tuple[list[str], list[str]]:
+    """Make the weeks ahead, drop those that no tenant keeps any more, purge the rest.
+
+    Returns the names of both.
+    """
     moment = now or datetime.now(UTC)
     async with database.transaction() as connection:
         made = await ensure_partitions(connection, now=moment)
@@ -85,7 +90,10 @@ async def ensure_partitions(
 async def drop_partitions(
     connection: AsyncConnection[Any], *, older_than: datetime, tables: tuple[str, ...] | None = None
 ) -> list[str]:
-    """Drop every week that ended before `older_than` (of `tables`, default all); returns their names."""
+    """Drop every week that ended before `older_than` (of `tables`, default all).
+
+    Returns their names.
+    """
     dropped: list[str] = []
     for parent in PARTITIONED:
         if tables is not None and parent.table not in tables:
@@ -120,14 +128,19 @@ def _end(name: str) -> datetime:
 async def _partitions(connection: AsyncConnection[Any], parent: Partitioned) -> list[str]:
     async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(
-            "select inhrelid::regclass::text from pg_inherits where inhparent = %s::regclass order by 1",
+            "select inhrelid::regclass::text from pg_inherits where inhparent = %s::regclass order "
+            "by 1",
             (parent.table,),
         )
         return [name for (name,) in await cursor.fetchall() if _NAME.search(name)]
 
 
-async def _make(connection: AsyncConnection[Any], parent: Partitioned, name: str, start: date) -> None:
-    """Fill the new table from DEFAULT before it is attached: PostgreSQL refuses a week whose rows lie in DEFAULT."""
+async def _make(
+    connection: AsyncConnection[Any], parent: Partitioned, name: str, start: date
+) -> None:
+    """Fill the new table from DEFAULT before it is attached: PostgreSQL refuses a week whose rows
+    lie in DEFAULT.
+    """
     names = {
         "child": sql.Identifier(name),
         "parent": sql.Identifier(parent.table),
@@ -140,9 +153,11 @@ async def _make(connection: AsyncConnection[Any], parent: Partitioned, name: str
     async with connection.transaction():
         for statement in (
             "lock table {parent} in share update exclusive mode",
-            "create table {child} (like {parent} including defaults including constraints including storage) {with}",
+            "create table {child} (like {parent} including defaults including constraints "
+            "including storage) {with}",
             "lock table {default} in access exclusive mode",
-            "with moved as (delete from {default} where {column} >= {start} and {column} < {end} returning *) "
+            "with moved as (delete from {default} where {column} >= {start} and {column} < {end} "
+            "returning *) "
             "insert into {child} select * from moved",
             "alter table {parent} attach partition {child} for values from ({start}) to ({end})",
         ):

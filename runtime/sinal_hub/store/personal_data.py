@@ -1,9 +1,10 @@
 """Everything kept of a person in the tables: found, shown, or taken away.
 
-Finding reads whole tables of the tenant, because hashes lie inside of JSON as well; it holds no lock. Taking away is
-one transaction: all of it happens, with its place in the audit log, or nothing does. What counts (that an event was
-accepted, that a delivery was made, that an order was worth so much) stays without the person; that an order's Purchase
-was sent stays as a hash, so that being forgotten can't cause a second one.
+Finding reads whole tables of the tenant, because hashes lie inside of JSON as well; it holds no
+lock. Taking away is one transaction: all of it happens, with its place in the audit log, or nothing
+does. What counts (that an event was accepted, that a delivery was made, that an order was worth so
+much) stays without the person; that an order's Purchase was sent stays as a hash, so that being
+forgotten can't cause a second one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ class EventAt(msgspec.Struct, frozen=True):
 
 
 class ClickAt(msgspec.Struct, frozen=True):
-    """A row of clicks; `id` is None for a click id that is named elsewhere and has no row any more."""
+    """A row of clicks.
+
+    `id` is None for a click id that is named elsewhere and has no row any more.
+    """
 
     id: int | None
     ts: datetime | None
@@ -88,13 +92,18 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
             "delivery_ids": [delivery.id for delivery in self.deliveries],
             "letters": self.letters,
             "claims": [
-                *(f"Purchase:{order.gateway}:{order.order_id}" for order in self.orders if order.order_id),
+                *(
+                    f"Purchase:{order.gateway}:{order.order_id}"
+                    for order in self.orders
+                    if order.order_id
+                ),
                 *{delivery.claim for delivery in self.deliveries},
             ],
         }
 
 
-# Statement -> the rows that it takes as JSON, if any. What is being worked on comes first, what finds the rest last.
+# Statement -> the rows that it takes as JSON, if any. What is being worked on comes first, what
+# finds the rest last.
 _ERASE: dict[str, str] = {
     "erase_requests": "deliveries",
     "erase_deliveries": "deliveries",
@@ -142,7 +151,12 @@ _COUNTED: dict[str, str] = {
 async def find(connection: Connection, wanted: Forget) -> Footprint:
     """Where this person's data lies now."""
     found = Footprint(wanted=wanted)
-    for name, kind in (("orders", OrderAt), ("clicks", ClickAt), ("events", EventAt), ("deliveries", DeliveryAt)):
+    for name, kind in (
+        ("orders", OrderAt),
+        ("clicks", ClickAt),
+        ("events", EventAt),
+        ("deliveries", DeliveryAt),
+    ):
         rows = await (await connection.execute(_SQL[name], found.values)).fetchall()
         found = msgspec.structs.replace(found, **{name: [kind(**row) for row in rows]})
     letters = await (await connection.execute(_SQL["letters"], found.values)).fetchall()
@@ -169,14 +183,22 @@ async def show(database: Database, wanted: Forget) -> dict[str, list[Any]]:
 
 
 async def erase(connection: Connection, wanted: Forget) -> dict[str, int]:
-    """Take this person out of every table; returns rows touched by table. No batch of matching runs beside it."""
+    """Take this person out of every table; returns rows touched by table.
+
+    No batch of matching runs beside it.
+    """
     await connection.execute(_TIMEOUT)
     found = await find(connection, wanted)
     await connection.execute(_SQL["shut_out"], {"tenant": wanted.tenant})
     touched: dict[str, int] = {}
     for statement, rows in _ERASE.items():
-        touched[statement] = (await connection.execute(_SQL[statement], _with_rows(found, rows))).rowcount
-    return {table: touched[statement] for statement, table in sorted(_COUNTED.items(), key=lambda pair: pair[1])}
+        touched[statement] = (
+            await connection.execute(_SQL[statement], _with_rows(found, rows))
+        ).rowcount
+    return {
+        table: touched[statement]
+        for statement, table in sorted(_COUNTED.items(), key=lambda pair: pair[1])
+    }
 
 
 def _with_rows(found: Footprint, rows: str) -> Mapping[str, Any]:
@@ -192,5 +214,11 @@ def _with_rows(found: Footprint, rows: str) -> Mapping[str, Any]:
 
 def _order_pattern(order: str) -> str:
     """A LIKE pattern for an order's id inside of an event's JSON."""
-    quoted = msgspec.json.encode(order).decode().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    quoted = (
+        msgspec.json.encode(order)
+        .decode()
+        .replace("\\", "\\\\")
+        .replace("%", "\\%")
+        .replace("_", "\\_")
+    )
     return f'%order_id":{quoted}%'

@@ -1,6 +1,7 @@
 """Whether a tenant's rows are its plan's: asked by every role that reads plans and PostgreSQL.
 
-Departures are read before the slugs are claimed: a Tenant never gets rows that are on their way out.
+Departures are read before the slugs are claimed: a Tenant never gets rows that are on their way
+out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class OwnersGate:
     async def claim(self, plans: Sequence[TenantPlan]) -> dict[str, Holder]:
         """Plans whose rows are another Tenant's, by slug; raises BusError, StoreError."""
         leaving = {
-            one.slug: Holder(home(one.namespace, one.name), leaving=True) for one in await self._departures.all()
+            one.slug: Holder(home(one.namespace, one.name), leaving=True)
+            for one in await self._departures.all()
         }
         free = [plan for plan in plans if plan.slug not in leaving]
         taken = await self._owners.claim(free) if free else {}

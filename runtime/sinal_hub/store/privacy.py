@@ -1,7 +1,8 @@
-"""What people ask of their data: erasures on their way, the marks that matching obeys, consent withdrawn.
+"""What people ask of their data: erasures on their way, the marks that matching obeys, consent
+withdrawn.
 
-A mark is set while no batch of matching runs for the tenant, so every fact is either in the tables already, where the
-work that follows finds it, or meets the mark.
+A mark is set while no batch of matching runs for the tenant, so every fact is either in the tables
+already, where the work that follows finds it, or meets the mark.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from sinal_hub.store.operations import AuditEntry, write_audit
 
 _SQL = queries.load("sinal_hub.store", "privacy")
 _LOCK = queries.load("sinal_hub.store", "footprint")["shut_out"]
-MARKED_FOR = timedelta(days=30)  # gateways repeat for days, streams keep seven, a spool may have been switched off
+# gateways repeat for days, streams keep seven, a spool may have been switched off
+MARKED_FOR = timedelta(days=30)
 
 
 class NewErasure(msgspec.Struct, kw_only=True, frozen=True):
@@ -76,7 +78,10 @@ class PrivacyStore:
         self._database = database
 
     async def request(self, new: NewErasure) -> datetime:
-        """Take an erasure on: from now on matching drops what was queued of this person. Returns the time."""
+        """Take an erasure on: from now on matching drops what was queued of this person.
+
+        Returns the time.
+        """
         subject = new.subject
         values = {
             "id": new.id,
@@ -97,20 +102,29 @@ class PrivacyStore:
     async def gateways_of(self, tenant: str, order: str) -> list[str]:
         """Gateways of which an order has this number, by name."""
         async with self._database.transaction(tenant=tenant) as connection:
-            found = await connection.execute(_SQL["gateways_of"], {"tenant": tenant, "order": order})
+            found = await connection.execute(
+                _SQL["gateways_of"], {"tenant": tenant, "order": order}
+            )
             return [row["gateway"] for row in await found.fetchall()]
 
     async def erasure(self, tenant: str | None, erasure_id: str) -> Erasure | None:
         """One erasure of the tenant, or of any."""
         async with self._database.autocommit() as connection:
-            row = await (await connection.execute(_SQL["erasure"], {"id": erasure_id, "tenant": tenant})).fetchone()
-        return None if row is None else Erasure(**row | {"counts": msgspec.json.decode(row["counts"])})
+            row = await (
+                await connection.execute(_SQL["erasure"], {"id": erasure_id, "tenant": tenant})
+            ).fetchone()
+        return (
+            None if row is None else Erasure(**row | {"counts": msgspec.json.decode(row["counts"])})
+        )
 
     async def waiting(self, *, limit: int = 100) -> list[Waiting]:
         """Erasures to be done, oldest first."""
         async with self._database.autocommit() as connection:
             found = await (await connection.execute(_SQL["waiting"], {"limit": limit})).fetchall()
-        return [Waiting(**row | {"subject": msgspec.json.decode(row["subject"], type=Forget)}) for row in found]
+        return [
+            Waiting(**row | {"subject": msgspec.json.decode(row["subject"], type=Forget)})
+            for row in found
+        ]
 
     async def count_waiting(self) -> int:
         """How many erasures are to be done."""
@@ -126,10 +140,15 @@ class PrivacyStore:
             await _mark(connection, waiting.tenant, keys, "erased", at, at + MARKED_FOR)
 
     async def finish(self, waiting: Waiting, elsewhere: dict[str, int]) -> dict[str, int]:
-        """Take the person out of every table and close the erasure, all or nothing; returns all counts."""
+        """Take the person out of every table and close the erasure, all or nothing.
+
+        Returns all counts.
+        """
         async with self._database.transaction() as connection:
             counts = await personal_data.erase(connection, waiting.subject) | elsewhere
-            await connection.execute(_SQL["done"], {"id": waiting.id, "counts": msgspec.json.encode(counts).decode()})
+            await connection.execute(
+                _SQL["done"], {"id": waiting.id, "counts": msgspec.json.encode(counts).decode()}
+            )
             entry = AuditEntry(
                 tenant=waiting.tenant,
                 actor=waiting.actor,
@@ -146,8 +165,13 @@ class PrivacyStore:
         async with self._database.autocommit() as connection:
             await connection.execute(_SQL["failed"], {"id": erasure_id, "problem": problem})
 
-    async def consent(self, traces: Traces, *, granted: bool, at: datetime, audit: AuditEntry) -> dict[str, int]:
-        """Give or withdraw consent to ads from now on; withdrawing stops what waits. Returns rows by table."""
+    async def consent(
+        self, traces: Traces, *, granted: bool, at: datetime, audit: AuditEntry
+    ) -> dict[str, int]:
+        """Give or withdraw consent to ads from now on; withdrawing stops what waits.
+
+        Returns rows by table.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(_LOCK, {"tenant": traces.tenant})
             if granted:
@@ -156,7 +180,9 @@ class PrivacyStore:
             else:
                 await _mark(connection, traces.tenant, traces.keys, "no_consent", at, None)
             counts = await _apply(connection, traces, granted=granted)
-            await write_audit(connection, msgspec.structs.replace(audit, detail=audit.detail | {"counts": counts}))
+            await write_audit(
+                connection, msgspec.structs.replace(audit, detail=audit.detail | {"counts": counts})
+            )
         return counts
 
 
@@ -166,16 +192,34 @@ async def _apply(connection: Connection, traces: Traces, *, granted: bool) -> di
     values["external_keys"] = [f"{tenant}|{external}" for external in traces.externals]
     values["patterns"] = [f"%{digest}%" for digest in traces.digests]
     found = await (await connection.execute(_SQL["people"], values)).fetchone()
-    values |= {"orders": (found or {})["orders"], "clicks": (found or {})["clicks"], "consent": granted}
+    values |= {
+        "orders": (found or {})["orders"],
+        "clicks": (found or {})["clicks"],
+        "consent": granted,
+    }
     values["click_keys"] = [f"{tenant}|{click.lower()}" for click in values["clicks"]]
     statements = {"clicks": "word_of_clicks"}
     if not granted:
         statements |= {"events": "withdraw_events", "capi_events": "withdraw_deliveries"}
-    return {table: (await connection.execute(_SQL[name], values)).rowcount for table, name in statements.items()}
+    return {
+        table: (await connection.execute(_SQL[name], values)).rowcount
+        for table, name in statements.items()
+    }
 
 
 async def _mark(
-    connection: Connection, tenant: str, keys: Sequence[str], kind: str, at: datetime, expires_at: datetime | None
+    connection: Connection,
+    tenant: str,
+    keys: Sequence[str],
+    kind: str,
+    at: datetime,
+    expires_at: datetime | None,
 ) -> None:
-    values = {"tenant": tenant, "keys": list(keys), "kind": kind, "at": at, "expires_at": expires_at}
+    values = {
+        "tenant": tenant,
+        "keys": list(keys),
+        "kind": kind,
+        "at": at,
+        "expires_at": expires_at,
+    }
     await connection.execute(_SQL["add_marks"], values)

@@ -1,7 +1,8 @@
-"""Everything of a tenant taken out of the tables, a batch at a time, and a line in the audit log at the end.
+"""Everything of a tenant taken out of the tables, a batch at a time, and a line in the audit log at
+the end.
 
-Each batch is a transaction of its own, so that work which is stopped goes on where it was. Invariant: rows go only
-while they are the Tenant's that left; those that were handed over stay.
+Each batch is a transaction of its own, so that work which is stopped goes on where it was.
+Invariant: rows go only while they are the Tenant's that left; those that were handed over stay.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _LOCK = queries.load("sinal_hub.store", "footprint")["shut_out"]
 _json = msgspec.json.Encoder().encode
 BATCH = 5_000  # rows of a transaction
 
-# What holds anything of a tenant, children before what they refer to; `tenants` itself goes last. The audit log stays:
-# it is the platform's, and a tenant's key reads of it what is younger than the last purge.
+# What holds anything of a tenant, children before what they refer to; `tenants` itself goes last.
+# The audit log stays: it is the platform's, and a tenant's key reads of it what is younger than the
+# last purge.
 TABLES = (
     "matches", "open_orders", "order_names", "conversions", "dispatch_attempts", "dispatch_requests", "dead_letters",
     "capi_events",
@@ -63,19 +65,25 @@ class PurgeStore:
         return sum(counts.values())
 
     async def finish(self, departure: Departure, *, theirs: bool, quarantined: int) -> bool:
-        """Take out what came meanwhile, the tenant itself, and write it down; False where more is left than a batch.
+        """Take out what came meanwhile, the tenant itself, and write it down.
+
+        False where more is left than a batch.
 
         No batch of matching runs beside it.
         """
         async with self._database.transaction() as connection:
             await connection.execute(_LOCK, {"tenant": departure.slug})
             if theirs:
-                late = {table: await self._remove(connection, table, departure.slug) for table in TABLES}
+                late = {
+                    table: await self._remove(connection, table, departure.slug) for table in TABLES
+                }
                 await self._count(connection, departure, late)
                 if max(late.values()) >= self._batch:
                     return False
                 await connection.execute(_SQL["remove_tenant"], {"slug": departure.slug})
-            row = await (await connection.execute(_SQL["finish_purge"], {"id": _id(departure)})).fetchone()
+            row = await (
+                await connection.execute(_SQL["finish_purge"], {"id": _id(departure)})
+            ).fetchone()
             if row is None:
                 return True  # it was finished before
             counts = msgspec.json.decode(row["counts"]) | {"quarantine": quarantined}
@@ -91,17 +99,22 @@ class PurgeStore:
         return True
 
     async def _remove(self, connection: Connection, table: str, slug: str) -> int:
-        # a place in one partition may be a place in another, too: there as well only the tenant's rows go
+        # a place in one partition may be a place in another, too: there as well only the tenant's
+        # rows go
         statement = sql.SQL(
             "delete from {table} where tenant_id = %(slug)s and ctid = any(array("
             "select ctid from {table} where tenant_id = %(slug)s limit %(batch)s))"
         ).format(table=sql.Identifier(table))
         return (await connection.execute(statement, {"slug": slug, "batch": self._batch})).rowcount
 
-    async def _count(self, connection: Connection, departure: Departure, rows: dict[str, int]) -> None:
+    async def _count(
+        self, connection: Connection, departure: Departure, rows: dict[str, int]
+    ) -> None:
         found = {table: count for table, count in rows.items() if count}
         if found:
-            await connection.execute(_SQL["count_purged"], {"id": _id(departure), "rows": _json(found).decode()})
+            await connection.execute(
+                _SQL["count_purged"], {"id": _id(departure), "rows": _json(found).decode()}
+            )
 
 
 def _id(departure: Departure) -> str:

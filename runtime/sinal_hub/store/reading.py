@@ -1,7 +1,8 @@
-"""What became of events, for the operations API: one with its timeline, pages of many, and the ledger's totals.
+"""What became of events, for the operations API: one with its timeline, pages of many, and the
+ledger's totals.
 
-With a tenant every statement runs under that tenant's row-level security. Pages go from the newest back; a cursor names
-the last event seen, so that new arrivals never shift a page.
+With a tenant every statement runs under that tenant's row-level security. Pages go from the newest
+back; a cursor names the last event seen, so that new arrivals never shift a page.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class InvalidCursor(ValueError):
 class MatchDetail(msgspec.Struct, kw_only=True, frozen=True):
     """Why a sale belongs to a click, or to none; from `signals` on only in the detail of one event.
 
-    `visitors` used the sale's address around that time, `rivals` fit as well as the best. `click` and `runner_up_click`
-    are null where their data is gone.
+    `visitors` used the sale's address around that time, `rivals` fit as well as the best. `click`
+    and `runner_up_click` are null where their data is gone.
     """
 
     decision: Decision
@@ -52,7 +53,8 @@ class MatchDetail(msgspec.Struct, kw_only=True, frozen=True):
 class Attempt(msgspec.Struct, kw_only=True, frozen=True):
     """One try to deliver, with Meta's answer; null while it is under way.
 
-    `events` were in its request. `left_out` names fields of `sent` that Meta had refused in the request before.
+    `events` were in its request. `left_out` names fields of `sent` that Meta had refused in the
+    request before.
     """
 
     at: datetime
@@ -71,8 +73,9 @@ class Attempt(msgspec.Struct, kw_only=True, frozen=True):
 class Delivery(msgspec.Struct, kw_only=True, frozen=True):
     """One destination; from `attempts` on only in the detail of one event.
 
-    `sent` names the fields of the event, never a value of `user_data`. `waiting` says why it was not sent yet and
-    `next_at` when it is tried next; both are null where nothing waits, `next_at` also where that is any moment now.
+    `sent` names the fields of the event, never a value of `user_data`. `waiting` says why it was
+    not sent yet and `next_at` when it is tried next; both are null where nothing waits, `next_at`
+    also where that is any moment now.
     """
 
     destination: str
@@ -91,7 +94,10 @@ class OutcomeDetail(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class EventDetail(msgspec.Struct, kw_only=True, frozen=True):
-    """One event from its arrival to its deliveries; only the detail says `why`: what its match lacked."""
+    """One event from its arrival to its deliveries.
+
+    Only the detail says `why`: what its match lacked.
+    """
 
     id: str
     event_id: str | None
@@ -114,7 +120,8 @@ class EventDetail(msgspec.Struct, kw_only=True, frozen=True):
 class EventFilter(msgspec.Struct, kw_only=True, frozen=True):
     """Conditions of a list; they combine, None is not a condition. Times without a zone are UTC.
 
-    With `destination`, `outcome` and `reason` are those of the delivery to it and not of the event as a whole.
+    With `destination`, `outcome` and `reason` are those of the delivery to it and not of the event
+    as a whole.
     """
 
     tenant: str | None = None
@@ -173,11 +180,17 @@ class EventReader:
         conditions = ["where_ids"] + (["where_tenant"] if tenant is not None else [])
         values: dict[str, Any] = {"ids": list(ids), "tenant": tenant, "limit": len(ids)}
         async with self._database.transaction(tenant=tenant) as connection:
-            return await _detailed(connection, await _events(connection, conditions, values), whole=False)
+            return await _detailed(
+                connection, await _events(connection, conditions, values), whole=False
+            )
 
-    async def list_events(self, filters: EventFilter, *, cursor: str | None = None, limit: int = 50) -> Page:
+    async def list_events(
+        self, filters: EventFilter, *, cursor: str | None = None, limit: int = 50
+    ) -> Page:
         """A page of at most `limit` events, without attempts and signals; raises InvalidCursor."""
-        values: dict[str, Any] = {name: _zoned(value) for name, value in msgspec.structs.asdict(filters).items()}
+        values: dict[str, Any] = {
+            name: _zoned(value) for name, value in msgspec.structs.asdict(filters).items()
+        }
         conditions = _conditions(values)
         if cursor is not None:
             values["before_at"], values["before_id"] = _read_cursor(cursor)
@@ -200,18 +213,24 @@ def _conditions(values: Mapping[str, object]) -> list[str]:
     """Names of the fragments for what was given."""
     given = [name for name, value in values.items() if value is not None]
     if "destination" in given:
-        given = [name for name in given if name not in ("destination", "outcome", "reason")] + ["delivery"]
+        given = [name for name in given if name not in ("destination", "outcome", "reason")] + [
+            "delivery"
+        ]
     return [f"where_{name}" for name in given]
 
 
-async def _events(connection: Connection, conditions: list[str], values: dict[str, Any]) -> list[DictRow]:
+async def _events(
+    connection: Connection, conditions: list[str], values: dict[str, Any]
+) -> list[DictRow]:
     """Statements are put together from fragments of our own; what a caller said is a parameter."""
     where = b" and ".join(_SQL[name] for name in conditions)
     query = b" ".join((_SQL["events"], where, _SQL["newest_first"]))
     return await (await connection.execute(query, values)).fetchall()
 
 
-async def _detailed(connection: Connection, found: Sequence[DictRow], *, whole: bool) -> list[EventDetail]:
+async def _detailed(
+    connection: Connection, found: Sequence[DictRow], *, whole: bool
+) -> list[EventDetail]:
     if not found:
         return []
     scope = {
@@ -223,12 +242,16 @@ async def _detailed(connection: Connection, found: Sequence[DictRow], *, whole: 
     known = await _timelines(connection, deliveries, scope["since"]) if whole and deliveries else {}
     by_event: dict[str, list[Delivery]] = {}
     for row in deliveries:
-        delivery = Delivery(destination=row["destination"], state=row["state"], **known.get(row["id"], {}))
+        delivery = Delivery(
+            destination=row["destination"], state=row["state"], **known.get(row["id"], {})
+        )
         by_event.setdefault(row["source_event"], []).append(delivery)
     return [_event(row, by_event.get(row["id"], []), whole=whole) for row in found]
 
 
-async def _timelines(connection: Connection, deliveries: list[DictRow], since: datetime) -> dict[int, dict[str, Any]]:
+async def _timelines(
+    connection: Connection, deliveries: list[DictRow], since: datetime
+) -> dict[int, dict[str, Any]]:
     """By delivery what only the detail shows."""
     scope = {"ids": [row["id"] for row in deliveries], "since": since}
     attempts: dict[int, list[Attempt]] = {row["id"]: [] for row in deliveries}
@@ -237,7 +260,11 @@ async def _timelines(connection: Connection, deliveries: list[DictRow], since: d
         before = [one.subcode for one in tries if one.number == row["number"]]
         tries.append(Attempt(**row, left_out=left_out(before)))
     return {
-        row["id"]: {"attempts": attempts[row["id"]], "sent": sent(row["payload_json"]), "next_at": row["next_at"]}
+        row["id"]: {
+            "attempts": attempts[row["id"]],
+            "sent": sent(row["payload_json"]),
+            "next_at": row["next_at"],
+        }
         for row in await (await connection.execute(_SQL["payloads"], scope)).fetchall()
     }
 
@@ -254,7 +281,9 @@ def _event(row: DictRow, deliveries: list[Delivery], *, whole: bool) -> EventDet
 
 
 def _zoned(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+    return (
+        value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+    )
 
 
 def _cursor(event: EventDetail) -> str:

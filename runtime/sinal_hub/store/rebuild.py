@@ -1,7 +1,9 @@
-"""A database that was lost is made whole by the release itself: where PostgreSQL may come back without its data.
+"""A database that was lost is made whole by the release itself: where PostgreSQL may come back
+without its data.
 
-The evaluation's does, which has no replica and no backup. Whoever has the owner's URL makes tables and logins again;
-whoever remembers what was in the tables before finds out that they are others, and begins anew.
+The evaluation's does, which has no replica and no backup. Whoever has the owner's URL makes tables
+and logins again; whoever remembers what was in the tables before finds out that they are others,
+and begins anew.
 """
 
 from __future__ import annotations
@@ -23,14 +25,19 @@ log = structlog.get_logger(__name__)
 
 _HAS_TABLES = "select to_regclass('schema_migrations') is not null"
 _VERSION = "select coalesce(max(version), 0) from schema_migrations"
-_WITHOUT = "select count(*) from unnest(%s::text[]) u where u not in (select rolname from pg_roles where rolcanlogin)"
+_WITHOUT = (
+    "select count(*) from unnest(%s::text[]) u where u not in (select rolname from "
+    "pg_roles "
+    "where rolcanlogin)"
+)
 _BIRTH = "select min(applied_at) as at from schema_migrations"
 
 
 async def make_whole(owner_url: str, urls: Iterable[str]) -> bool:
     """Bring a database that is behind this release, or empty, to it; whether that was needed.
 
-    `urls` are those of the roles' logins. A newer database is left as it is. Raises MigrationError, StoreError.
+    `urls` are those of the roles' logins. A newer database is left as it is. Raises MigrationError,
+    StoreError.
     """
     urls = list(urls)
     users = [str(conninfo_to_dict(url).get("user")) for url in urls]
@@ -43,7 +50,10 @@ async def make_whole(owner_url: str, urls: Iterable[str]) -> bool:
 
 
 async def birth(database: Database) -> datetime | None:
-    """When the database got its first table: another moment is another database. None where it can't be asked."""
+    """When the database got its first table: another moment is another database.
+
+    None where it can't be asked.
+    """
     try:
         async with database.autocommit() as connection:
             row = await (await connection.execute(_BIRTH)).fetchone()

@@ -1,4 +1,6 @@
-"""What the edge tells of itself and no event holds: deliveries that it refused, and what waits on its disks."""
+"""What the edge tells of itself and no event holds: deliveries that it refused, and what waits on
+its disks.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,13 @@ _SQL = queries.load("sinal_hub.store", "refusals")
 
 
 class RefusalRow(msgspec.Struct, kw_only=True, frozen=True):
-    """Deliveries that were refused for one reason; null where a request named no tenant, integration or known gateway.
+    """Deliveries that were refused for one reason.
 
-    `missing` is the header or query parameter that should prove a delivery and was not there. `networks` are the
-    senders' (/24, or /48 of IPv6), a few of them. `in_a_row`: none of this integration's was taken since.
+    Null where a request named no tenant, integration or known gateway.
+
+    `missing` is the header or query parameter that should prove a delivery and was not there.
+    `networks` are the senders' (/24, or /48 of IPv6), a few of them. `in_a_row`: none of this
+    integration's was taken since.
     """
 
     tenant: str | None
@@ -56,7 +61,13 @@ class RefusalStore:
         limit: int = 100,
     ) -> list[RefusalRow]:
         """Of one tenant, or of all and of nobody; the latest first."""
-        values = {"tenant": tenant, "hours": hours, "integration": integration, "gateway": gateway, "limit": limit}
+        values = {
+            "tenant": tenant,
+            "hours": hours,
+            "integration": integration,
+            "gateway": gateway,
+            "limit": limit,
+        }
         async with self._database.transaction(tenant=tenant) as connection:
             found = await connection.execute(_SQL["listed"], values)
             return [RefusalRow(**row) for row in await found.fetchall()]

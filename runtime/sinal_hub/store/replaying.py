@@ -1,7 +1,8 @@
-"""What may be sent again: selections under a tenant's row-level security, and the one transaction that does it.
+"""What may be sent again: selections under a tenant's row-level security, and the one transaction
+that does it.
 
-Selections only look. The change is made by the worker to exactly the rows that were shown, each from the state it was
-shown in; a row that moved in between is left alone.
+Selections only look. The change is made by the worker to exactly the rows that were shown, each
+from the state it was shown in; a row that moved in between is left alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ import msgspec
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 from sinal_hub.store.matching_rows import Outbox
-from sinal_hub.store.operations import AuditEntry, KnownOperation, operation, save_operation, write_audit
+from sinal_hub.store.operations import (
+    AuditEntry,
+    KnownOperation,
+    operation,
+    save_operation,
+    write_audit,
+)
 
 _SQL = queries.load("sinal_hub.store", "replay")
 _json = msgspec.json.Encoder().encode
@@ -97,7 +104,9 @@ class Body(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, kw_only=True, frozen=True):
-    """What an operation does: rows to send again, events to judge again, letters to hand back to matching."""
+    """What an operation does: rows to send again, events to judge again, letters to hand back to
+    matching.
+    """
 
     rows: list[SentRow]
     events: list[UnsentRow]
@@ -118,7 +127,10 @@ class ReplayStore:
         self._database = database
 
     async def of_events(
-        self, tenant: str | None, events: Sequence[tuple[str, str, datetime]], destination: str | None
+        self,
+        tenant: str | None,
+        events: Sequence[tuple[str, str, datetime]],
+        destination: str | None,
     ) -> tuple[list[SentRow], list[UnsentRow]]:
         """Outbox rows of these events (id, tenant, received), and those of them that have none."""
         if not events:
@@ -145,10 +157,18 @@ class ReplayStore:
         self, tenant: str | None, cause: Cause, *, after: int, until: datetime, limit: int
     ) -> list[LetterRow]:
         """Open dead letters of one cause, oldest first, that were there at `until`."""
-        values = msgspec.structs.asdict(cause) | {"tenant": tenant, "after": after, "until": until, "limit": limit}
+        values = msgspec.structs.asdict(cause) | {
+            "tenant": tenant,
+            "after": after,
+            "until": until,
+            "limit": limit,
+        }
         query = b"%s %s" % (_SQL["letters"], _SQL["letters_of_group"])
         async with self._database.transaction(tenant=tenant) as connection:
-            return [LetterRow(**row) for row in await (await connection.execute(query, values)).fetchall()]
+            return [
+                LetterRow(**row)
+                for row in await (await connection.execute(query, values)).fetchall()
+            ]
 
     async def rows_of(self, tenant: str | None, letters: Sequence[LetterRow]) -> list[SentRow]:
         """Outbox rows that these letters are about."""
@@ -169,9 +189,17 @@ class ReplayStore:
         self, work: Work, *, actor: str, key: str, tenant: str | None, kind: str, request_sha256: str,
         audits: Sequence[AuditEntry], result: Callable[[Done], object],
     ) -> Done | KnownOperation:  # fmt: skip
-        """Do the work once and keep what `result` makes of it; of a key that was used, what it was used for."""
+        """Do the work once and keep what `result` makes of it.
+
+        Of a key that was used, what it was used for.
+        """
         async with operation(
-            self._database, actor=actor, key=key, tenant=tenant, kind=kind, request_sha256=request_sha256
+            self._database,
+            actor=actor,
+            key=key,
+            tenant=tenant,
+            kind=kind,
+            request_sha256=request_sha256,
         ) as (connection, known):
             if known is not None:
                 return known
@@ -180,7 +208,9 @@ class ReplayStore:
             for audit in audits:
                 await write_audit(connection, audit)
             done = Done(outbox=outbox, letters=letters)
-            await save_operation(connection, actor, key, done=not letters, letters=letters, result=result(done))
+            await save_operation(
+                connection, actor, key, done=not letters, letters=letters, result=result(done)
+            )
         return done
 
     async def bodies(self, letters: Sequence[int]) -> list[Body]:
@@ -200,8 +230,15 @@ async def _send_again(connection: Connection, rows: Sequence[SentRow]) -> list[O
     if not rows:
         return []
     moments = [row.created_at.astimezone(UTC) for row in rows]
-    values: dict[str, Any] = {"rows": _json(rows).decode(), "since": min(moments), "until": max(moments)}
-    return [Outbox(**row) for row in await (await connection.execute(_SQL["send_again"], values)).fetchall()]
+    values: dict[str, Any] = {
+        "rows": _json(rows).decode(),
+        "since": min(moments),
+        "until": max(moments),
+    }
+    return [
+        Outbox(**row)
+        for row in await (await connection.execute(_SQL["send_again"], values)).fetchall()
+    ]
 
 
 async def _judge_again(connection: Connection, events: Sequence[UnsentRow]) -> list[int]:

@@ -1,8 +1,9 @@
 """Retention of each tenant: what dropping partitions does not reach.
 
-Partitions hold all tenants and go with the most patient one; tenants that keep their data for less, and tables that are
-not partitioned, lose their rows here. Orders stay as amounts for 13 months, as rollups do; claims of purchases never
-go, but after the tenant's days they hold a hash in place of the order's id.
+Partitions hold all tenants and go with the most patient one; tenants that keep their data for less,
+and tables that are not partitioned, lose their rows here. Orders stay as amounts for 13 months, as
+rollups do; claims of purchases never go, but after the tenant's days they hold a hash in place of
+the order's id.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ _SQL = queries.load("sinal_hub.store", "retention")
 
 
 async def purge(database: Database, *, now: datetime | None = None) -> dict[str, int]:
-    """Take away what is older than its tenant keeps it; returns rows touched by statement. Raises StoreUnavailable.
+    """Take away what is older than its tenant keeps it; returns rows touched by statement.
+
+    Raises StoreUnavailable.
 
     One transaction a statement, so that a large first purge holds no lock on the others.
     """

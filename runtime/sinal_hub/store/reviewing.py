@@ -1,7 +1,8 @@
-"""Held matches: finding one under row-level security, and the transaction in which a person's word takes effect.
+"""Held matches: finding one under row-level security, and the transaction in which a person's word
+takes effect.
 
-The order is locked before its match is read, as matching does, so that two people, or a person and a late click, decide
-one after the other.
+The order is locked before its match is read, as matching does, so that two people, or a person and
+a late click, decide one after the other.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class ReviewTransaction:
         return None if row is None else msgspec.json.decode(row["explanation"], type=MatchDetail)
 
     async def decide(self, match: MatchDetail, audit: AuditEntry) -> None:
-        """Put a person's word over the score: as sure as can be, so that no later evidence turns it."""
+        """Put a person's word over the score: as sure as can be, so that no later evidence turns
+        it.
+        """
         row = MatchRow(
             conversion_id=self._held.conversion_id,
             click_id=match.click_id,
@@ -62,7 +65,10 @@ class ReviewTransaction:
 
     async def drop(self) -> None:
         """Nothing of this order that was held is sent."""
-        values: dict[str, Any] = {"conversion": self._held.conversion_id, "tenant": self._held.tenant}
+        values: dict[str, Any] = {
+            "conversion": self._held.conversion_id,
+            "tenant": self._held.tenant,
+        }
         await self._connection.execute(_SQL["drop_held"], values)
 
 

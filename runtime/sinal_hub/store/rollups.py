@@ -1,7 +1,8 @@
 """Rollups: counts by hour and day that outlive the events they were made of, and hold no person.
 
-An hour is computed again as a whole whenever something in it changed, so that a run may be repeated or overlap another
-and nothing is counted twice. Days are sums of hours, cut where the tenant's own day begins.
+An hour is computed again as a whole whenever something in it changed, so that a run may be repeated
+or overlap another and nothing is counted twice. Days are sums of hours, cut where the tenant's own
+day begins.
 """
 
 from __future__ import annotations
@@ -38,13 +39,16 @@ class _Kind(NamedTuple):
 _KINDS = (
     _Kind("changed_hours", ("delete_hours", "insert_hours", "delete_days", "insert_days")),
     _Kind(
-        "changed_order_hours", ("delete_order_hours", "insert_order_hours", "delete_order_days", "insert_order_days")
+        "changed_order_hours",
+        ("delete_order_hours", "insert_order_hours", "delete_order_days", "insert_order_days"),
     ),
 )
 
 
 async def roll_up(database: Database, *, since: datetime | None, zones: Mapping[str, str]) -> int:
-    """Bring the rollups up to date with what changed `since` (None: everything); returns hours computed.
+    """Bring the rollups up to date with what changed `since` (None: everything).
+
+    Returns hours computed.
 
     `zones` names each tenant's time zone. Raises StoreUnavailable.
     """
@@ -53,7 +57,9 @@ async def roll_up(database: Database, *, since: datetime | None, zones: Mapping[
     for kind in _KINDS:
         async with database.transaction() as connection:
             await connection.execute(_TIMEOUT)
-            found = await (await connection.execute(_SQL[kind.changed], {"since": start})).fetchall()
+            found = await (
+                await connection.execute(_SQL[kind.changed], {"since": start})
+            ).fetchall()
         hours = [Hour(**row, zone=zones.get(row["tenant"], "UTC")) for row in found]
         for at in range(0, len(hours), CHUNK):
             async with database.transaction() as connection:

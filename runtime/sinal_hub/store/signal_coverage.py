@@ -13,7 +13,10 @@ _SQL = queries.load("sinal_hub.store", "observing")
 
 
 class Coverage(msgspec.Struct, kw_only=True, frozen=True):
-    """How many of a tenant's conversions carry each signal; the words are those of the operations API."""
+    """How many of a tenant's conversions carry each signal.
+
+    The words are those of the operations API.
+    """
 
     tenant: str
     conversions: int
@@ -31,7 +34,9 @@ class Coverage(msgspec.Struct, kw_only=True, frozen=True):
         return {signal: counts[signal] / self.conversions for signal in SIGNALS}
 
 
-SIGNALS = tuple(name for name in Coverage.__struct_fields__ if name not in ("tenant", "conversions"))
+SIGNALS = tuple(
+    name for name in Coverage.__struct_fields__ if name not in ("tenant", "conversions")
+)
 
 
 class ObservingStore:

@@ -1,7 +1,7 @@
 """Changes of events in the order they happened: a new row, a new outcome, a settled delivery.
 
-A change shows its transaction's start, so a long one commits behind a cursor that has moved on: who follows reads the
-last seconds again and leaves out what it has seen.
+A change shows its transaction's start, so a long one commits behind a cursor that has moved on: who
+follows reads the last seconds again and leaves out what it has seen.
 """
 
 from __future__ import annotations
@@ -37,8 +37,13 @@ class TailStore:
         now: datetime = row["now"]
         return now
 
-    async def changes(self, tenant: str | None, after: tuple[datetime, str], *, limit: int) -> list[Change]:
+    async def changes(
+        self, tenant: str | None, after: tuple[datetime, str], *, limit: int
+    ) -> list[Change]:
         """Changes behind a cursor, oldest first; an event may be there more than once."""
         values = {"tenant": tenant, "at": after[0], "id": after[1], "limit": limit}
         async with self._database.transaction(tenant=tenant) as connection:
-            return [Change(**row) for row in await (await connection.execute(_SQL["changes"], values)).fetchall()]
+            return [
+                Change(**row)
+                for row in await (await connection.execute(_SQL["changes"], values)).fetchall()
+            ]

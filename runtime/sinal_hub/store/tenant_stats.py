@@ -1,4 +1,7 @@
-"""Figures of one tenant over a window that ends now; every statement runs under its row-level security."""
+"""Figures of one tenant over a window that ends now.
+
+Every statement runs under its row-level security.
+"""
 
 from __future__ import annotations
 
@@ -102,11 +105,15 @@ class FigureStore:
     async def coverage(self, tenant: str, *, window_s: float) -> list[CoverageRow]:
         """Signals of conversions by Meta event."""
         async with self._database.transaction(tenant=tenant) as connection:
-            found = await connection.execute(_SQL["coverage"], {"tenant": tenant, "window_s": window_s})
+            found = await connection.execute(
+                _SQL["coverage"], {"tenant": tenant, "window_s": window_s}
+            )
             return [CoverageRow(**row) for row in await found.fetchall()]
 
     async def pairing(self, tenant: str, *, window_s: float) -> list[PairingRow]:
         """Ids shared with the browser, by kind and source."""
         async with self._database.transaction(tenant=tenant) as connection:
-            found = await connection.execute(_SQL["pairing"], {"tenant": tenant, "window_s": window_s})
+            found = await connection.execute(
+                _SQL["pairing"], {"tenant": tenant, "window_s": window_s}
+            )
             return [PairingRow(**row) for row in await found.fetchall()]

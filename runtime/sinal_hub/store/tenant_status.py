@@ -1,4 +1,6 @@
-"""What statuses tell of tenants, asked of PostgreSQL for all of them at once; and what only other processes know.
+"""What statuses tell of tenants, asked of PostgreSQL for all of them at once.
+
+And what only other processes know.
 
 Rows are plain: what they mean is for `status.measurements` to say.
 """
@@ -55,7 +57,10 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tallied(msgspec.Struct, frozen=True, kw_only=True):
-    """What the edge could make no event of in 24 hours; `last_at` is the last that was believed all the same."""
+    """What the edge could make no event of in 24 hours.
+
+    `last_at` is the last that was believed all the same.
+    """
 
     tenant: str
     integration: str
@@ -65,7 +70,10 @@ class Tallied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """How a destination does; `open` is None while its breaker is closed, False when it may be tried again."""
+    """How a destination does.
+
+    `open` is None while its breaker is closed, False when it may be tried again.
+    """
 
     tenant: str
     destination: str
@@ -107,10 +115,15 @@ class FactStore:
             await connection.execute(_SQL["sight"], {"since": start})
         async with self._database.transaction() as connection:
             await connection.execute(_TIMEOUT)
-            found = {name: await _rows(connection, name) for name in ("sightings", "volumes", "decisions", "tallies")}
+            found = {
+                name: await _rows(connection, name)
+                for name in ("sightings", "volumes", "decisions", "tallies")
+            }
             quiet = await _rows(connection, "quiet")
             deliveries = await _deliveries(connection, lanes)
-        return msgspec.convert({**found, "deliveries": deliveries, "quiet": [row["tenant"] for row in quiet]}, Sights)
+        return msgspec.convert(
+            {**found, "deliveries": deliveries, "quiet": [row["tenant"] for row in quiet]}, Sights
+        )
 
     async def deliveries(self, lanes: Sequence[Lane]) -> list[Delivery]:
         """How these destinations do."""
@@ -130,14 +143,19 @@ class FactStore:
 
 
 class CircuitStore:
-    """Where dispatch processes say which of their breakers are not closed; raises StoreUnavailable."""
+    """Where dispatch processes say which of their breakers are not closed.
+
+    Raises StoreUnavailable.
+    """
 
     def __init__(self, database: Database, *, worker: str) -> None:
         self._database, self._worker = database, worker
 
     async def opened(self, tenant: str, destination: str, *, reason: str, wait_s: float) -> None:
         """This process sends nothing to it for so long."""
-        await self._run("note_circuit", tenant=tenant, destination=destination, reason=reason, wait_s=wait_s)
+        await self._run(
+            "note_circuit", tenant=tenant, destination=destination, reason=reason, wait_s=wait_s
+        )
 
     async def closed(self, tenant: str, destination: str) -> None:
         """This process sends to it again."""

@@ -23,7 +23,9 @@ def helm(*words: str, kubeconfig: Path | None = None) -> subprocess.CompletedPro
     """Any command, whatever comes of it."""
     environment = {**os.environ, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})}
     command = [str(locate(HELM)), *words]
-    return subprocess.run(command, text=True, capture_output=True, check=False, timeout=400, env=environment)
+    return subprocess.run(
+        command, text=True, capture_output=True, check=False, timeout=400, env=environment
+    )
 
 
 def combination(name: str) -> Path:
@@ -38,7 +40,9 @@ def render(*words: str, chart: Path = SINAL, namespace: str = NAMESPACE) -> str:
     return done.stdout
 
 
-def template(*words: str, chart: Path = SINAL, namespace: str = NAMESPACE) -> subprocess.CompletedProcess[str]:
+def template(
+    *words: str, chart: Path = SINAL, namespace: str = NAMESPACE
+) -> subprocess.CompletedProcess[str]:
     """`helm template` of any values."""
     scope = ("--namespace", namespace, "--kube-version", KUBERNETES)
     return helm("template", RELEASE, str(chart), *scope, *words)

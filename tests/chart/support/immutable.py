@@ -1,4 +1,5 @@
-"""What a cluster refuses to change in objects that are there, so that `helm upgrade` would stop half-way.
+"""What a cluster refuses to change in objects that are there, so that `helm upgrade` would stop
+half-way.
 
 Hooks are left out: Helm deletes them before it makes them anew.
 """
@@ -10,23 +11,35 @@ from typing import Any
 
 from tests.chart.support.helm import Manifest, name
 
-# Kubernetes' own list of what may change in a StatefulSet; all else may not, the templates of its claims above all.
+# Kubernetes' own list of what may change in a StatefulSet; all else may not, the templates of its
+# claims above all.
 _OF_STATEFUL_SETS = {
     "replicas", "ordinals", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy", "minReadySeconds",
     "revisionHistoryLimit",
 }  # fmt: skip
-_OF_JOBS = {"parallelism", "suspend", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"}
+_OF_JOBS = {
+    "parallelism",
+    "suspend",
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "ttlSecondsAfterFinished",
+}
 # Others hold their address or their data: they may not even go.
 KEPT = {"Service", "StatefulSet", "PersistentVolumeClaim", "CustomResourceDefinition"}
 
 
 def _without(mutable: set[str]) -> Callable[[Manifest], Any]:
-    return lambda manifest: {key: value for key, value in manifest["spec"].items() if key not in mutable}
+    return lambda manifest: {
+        key: value for key, value in manifest["spec"].items() if key not in mutable
+    }
 
 
 def _secret_like(manifest: Manifest) -> Any:
     frozen = manifest.get("immutable")
-    return manifest.get("type"), (manifest.get("data"), manifest.get("stringData")) if frozen else None
+    return manifest.get("type"), (
+        manifest.get("data"),
+        manifest.get("stringData"),
+    ) if frozen else None
 
 
 def _definition(manifest: Manifest) -> Any:
@@ -46,7 +59,9 @@ _FIXED: dict[str, Callable[[Manifest], Any]] = {
     "PriorityClass": lambda manifest: (manifest["value"], manifest.get("preemptionPolicy")),
     "Secret": _secret_like,
     "ConfigMap": _secret_like,
-    "StorageClass": lambda manifest: {k: v for k, v in manifest.items() if k not in {"metadata", "allowedTopologies"}},
+    "StorageClass": lambda manifest: {
+        k: v for k, v in manifest.items() if k not in {"metadata", "allowedTopologies"}
+    },
     "CustomResourceDefinition": _definition,
 }
 
@@ -61,9 +76,13 @@ def conflicts(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[str
             continue
         if key not in there:
             found += [f"{key} is gone"] if kind in KEPT else []
-        elif kind in _FIXED and (old := _FIXED[kind](manifest)) != (new := _FIXED[kind](there[key])):
+        elif kind in _FIXED and (old := _FIXED[kind](manifest)) != (
+            new := _FIXED[kind](there[key])
+        ):
             found.append(f"{key} can't change from {old} to {new}")
-        elif kind == "CustomResourceDefinition" and (lost := _versions(manifest) - _versions(there[key])):
+        elif kind == "CustomResourceDefinition" and (
+            lost := _versions(manifest) - _versions(there[key])
+        ):
             found.append(f"{key} is stored in versions that are gone: {sorted(lost)}")
     return found
 

@@ -26,5 +26,12 @@ def wheel() -> Path:
 def migrations() -> dict[int, str]:
     """SHA-256 of each of its migrations, by number."""
     with zipfile.ZipFile(wheel()) as archive:
-        names = [name for name in archive.namelist() if name.startswith(_MIGRATIONS) and name.endswith(".sql")]
-        return {int(Path(name).name[:4]): hashlib.sha256(archive.read(name)).hexdigest() for name in names}
+        names = [
+            name
+            for name in archive.namelist()
+            if name.startswith(_MIGRATIONS) and name.endswith(".sql")
+        ]
+        return {
+            int(Path(name).name[:4]): hashlib.sha256(archive.read(name)).hexdigest()
+            for name in names
+        }

@@ -1,7 +1,8 @@
-"""`sinal run metrics-adapter` as a process on a control plane, with the rights that the adapter asks for and no others.
+"""`sinal run metrics-adapter` as a process on a control plane, with the rights that the adapter
+asks for and no others.
 
-There is no cluster network: the Service is an ExternalName for this machine, and the API server finds the adapter's
-port in the APIService.
+There is no cluster network: the Service is an ExternalName for this machine, and the API server
+finds the adapter's port in the APIService.
 """
 
 from __future__ import annotations
@@ -34,11 +35,20 @@ Manifest = dict[str, Any]
 def rights(namespace: str) -> list[Manifest]:
     """RBAC of the adapter, and of the autoscaler that reads it."""
     account = {"kind": "ServiceAccount", "name": NAME, "namespace": namespace}
-    scaler = {"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"}
+    scaler = {
+        "kind": "ServiceAccount",
+        "name": "horizontal-pod-autoscaler",
+        "namespace": "kube-system",
+    }
     named = f"{NAME}-{namespace}"
     secrets = [
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [SECRET], "verbs": ["get", "update"]},
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": [SECRET],
+            "verbs": ["get", "update"],
+        },
     ]
     registrations = [
         {
@@ -55,8 +65,16 @@ def rights(namespace: str) -> list[Manifest]:
         _binding("RoleBinding", NAME, ("Role", NAME), account, namespace),
         _rules("ClusterRole", named, registrations),
         _binding("ClusterRoleBinding", named, ("ClusterRole", named), account),
-        _binding("ClusterRoleBinding", f"{named}-auth", ("ClusterRole", "system:auth-delegator"), account),
-        _binding("RoleBinding", named, ("Role", "extension-apiserver-authentication-reader"), account, "kube-system"),
+        _binding(
+            "ClusterRoleBinding", f"{named}-auth", ("ClusterRole", "system:auth-delegator"), account
+        ),
+        _binding(
+            "RoleBinding",
+            named,
+            ("Role", "extension-apiserver-authentication-reader"),
+            account,
+            "kube-system",
+        ),
         _rules("ClusterRole", f"{named}-read", reading),
         _binding("ClusterRoleBinding", f"{named}-read", ("ClusterRole", f"{named}-read"), scaler),
     ]
@@ -78,7 +96,12 @@ def registration(namespace: str, port: int, name: str = NAME) -> Manifest:
         "service": {"name": name, "namespace": namespace, "port": port},
     }
     metadata = {"name": API_SERVICE}
-    return {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": metadata, "spec": spec}
+    return {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": metadata,
+        "spec": spec,
+    }
 
 
 class AdapterProcess:
@@ -94,11 +117,17 @@ class AdapterProcess:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         user = f"system:serviceaccount:{namespace}:{NAME}"
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+        groups = [
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{namespace}",
+            "system:authenticated",
+        ]
         self.port, self._plain = free_port(), free_port()
         environment = {
             **os.environ,
-            "KUBECONFIG": str(plane.authority.kubeconfig(f"adapter-{self.port}", plane.url, user, groups)),
+            "KUBECONFIG": str(
+                plane.authority.kubeconfig(f"adapter-{self.port}", plane.url, user, groups)
+            ),
             "SINAL_NATS_URL": nats_url,
             "SINAL_PORT": str(self._plain),
             "SINAL_ADAPTER_PORT": str(self.port),
@@ -132,7 +161,9 @@ class AdapterProcess:
         try:
             until(lambda: self.plain("/readyz")[0] == 200, timeout_s=timeout_s)
         except TimeoutError as error:
-            raise TimeoutError(f"the adapter is not ready: {self.plain('/readyz')}\n{self.said}") from error
+            raise TimeoutError(
+                f"the adapter is not ready: {self.plain('/readyz')}\n{self.said}"
+            ) from error
 
     def wait_standing(self, word: str) -> tuple[int, dict[str, Any]]:
         """Status and body of its readiness once it has something to say of this."""
@@ -146,7 +177,9 @@ class AdapterProcess:
 
     def status(self, path: str, *, context: ssl.SSLContext) -> int:
         """Status over TLS of what is not JSON."""
-        with urllib.request.urlopen(f"https://127.0.0.1:{self.port}{path}", timeout=10, context=context) as answer:
+        with urllib.request.urlopen(
+            f"https://127.0.0.1:{self.port}{path}", timeout=10, context=context
+        ) as answer:
             return int(answer.status)
 
     def plain(self, path: str) -> tuple[int, dict[str, Any]]:
@@ -178,16 +211,22 @@ def registered(kubectl: Kubectl, *replicas: AdapterProcess) -> Iterator[None]:
             replica.start()
         for replica in replicas:
             replica.wait_ready()
-        kubectl.do("wait", f"apiservice/{API_SERVICE}", "--for=condition=Available", "--timeout=120s")
+        kubectl.do(
+            "wait", f"apiservice/{API_SERVICE}", "--for=condition=Available", "--timeout=120s"
+        )
         yield
     finally:
-        kubectl.run("delete", "apiservice", API_SERVICE, "--ignore-not-found")  # it would break every discovery
+        # it would break every discovery
+        kubectl.run("delete", "apiservice", API_SERVICE, "--ignore-not-found")
         for replica in replicas:
             replica.kill()
 
 
 def trusting(kubectl: Kubectl) -> ssl.SSLContext:
-    """A client that trusts what the adapter's Secret says; its name is not this machine's, so that is not compared."""
+    """A client that trusts what the adapter's Secret says.
+
+    Its name is not this machine's, so that is not compared.
+    """
     return trusting_in(kubectl.get("secret", SECRET))
 
 
@@ -203,7 +242,9 @@ def values(kubectl: Kubectl, selector: str, metric: str = "sinal_queue_depth") -
     """Values of a metric, asked through the API server."""
     path = f"/apis/{GROUP}/v1beta1/namespaces/{kubectl.namespace}/{metric}?labelSelector={selector}"
     done = kubectl.run("get", "--raw", path)
-    return [item["value"] for item in json.loads(done.stdout)["items"]] if done.returncode == 0 else []
+    return (
+        [item["value"] for item in json.loads(done.stdout)["items"]] if done.returncode == 0 else []
+    )
 
 
 def _ask(
@@ -229,7 +270,9 @@ def _rules(kind: str, name: str, rules: list[Manifest], namespace: str | None = 
     }
 
 
-def _binding(kind: str, name: str, role: tuple[str, str], subject: Manifest, namespace: str | None = None) -> Manifest:
+def _binding(
+    kind: str, name: str, role: tuple[str, str], subject: Manifest, namespace: str | None = None
+) -> Manifest:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,

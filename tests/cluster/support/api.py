@@ -38,7 +38,10 @@ class Api:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.session.close()
 
@@ -69,7 +72,9 @@ class Api:
         query = {"fieldManager": MANAGER, "force": "true"}
         async with (
             self._gate,
-            self.session.patch(path, params=query, headers=headers, data=json.dumps(manifest)) as answer,
+            self.session.patch(
+                path, params=query, headers=headers, data=json.dumps(manifest)
+            ) as answer,
         ):
             if answer.status >= 400:
                 raise RuntimeError(f"{path}: {await answer.text()}")

@@ -1,9 +1,10 @@
-"""The control plane's programs and Helm: given ones, or built from the Go modules in `tests/cluster/assets`.
+"""The control plane's programs and Helm: given ones, or built from the Go modules in
+`tests/cluster/assets`.
 
 The variables of envtest are honoured: `TEST_ASSET_ETCD`, `TEST_ASSET_KUBE_APISERVER` and
-`TEST_ASSET_KUBE_CONTROLLER_MANAGER` name one program each, `KUBEBUILDER_ASSETS` a folder; `HELM` names Helm, else PATH
-may have one. What they don't give is built once into a cache outside the checkout, keyed by what decides the result.
-Invariant: a program in the cache is whole.
+`TEST_ASSET_KUBE_CONTROLLER_MANAGER` name one program each, `KUBEBUILDER_ASSETS` a folder; `HELM`
+names Helm, else PATH may have one. What they don't give is built once into a cache outside the
+checkout, keyed by what decides the result. Invariant: a program in the cache is whole.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Program:
 PROGRAMS = (
     Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
     Program("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
-    Program("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    Program(
+        "kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"
+    ),
 )
 HELM = Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", on_path=True)
 
@@ -79,10 +82,15 @@ def _module(name: str, module: str) -> Path:
     """The text of a Go module, at the version of the folder of that name."""
     go = shutil.which("go")
     if go is None:
-        raise NoAssets(f"the definitions of {name} come from a Go module and there is no Go: install Go >= 1.25")
+        raise NoAssets(
+            f"the definitions of {name} come from a Go module and there is no Go: "
+            "install Go >= 1.25"
+        )
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     command = [go, "mod", "download", "-json", module]
-    done = subprocess.run(command, cwd=MODULES / name, env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        command, cwd=MODULES / name, env=environment, capture_output=True, check=False
+    )
     answer = json.loads(done.stdout or b"{}")
     if done.returncode != 0 or "Dir" not in answer:
         raise NoAssets(f"{module} can't be had: {answer.get('Error') or done.stderr.decode()}")
@@ -92,7 +100,9 @@ def _module(name: str, module: str) -> Path:
 def _given(program: Program) -> Path | None:
     if named := os.environ.get(program.variable):
         if not os.access(named, os.X_OK):
-            raise NoAssets(f"{program.variable}={named} is not a program; correct it, or unset it to build one")
+            raise NoAssets(
+                f"{program.variable}={named} is not a program; correct it, or unset it to build one"
+            )
         return Path(named)
     folder = os.environ.get("PATH" if program.on_path else "KUBEBUILDER_ASSETS")
     found = shutil.which(program.name, path=folder) if folder else None
@@ -116,20 +126,33 @@ def _build(program: Program, target: Path) -> None:
     go = shutil.which("go")
     if go is None:
         raise NoAssets(
-            f"{program.name} has to be built and there is no Go: install Go >= 1.24, or set {program.variable}"
-            + ("" if program.on_path else ", or KUBEBUILDER_ASSETS to what `setup-envtest use -p path` prints")
+            f"{program.name} has to be built and there is no Go: install Go >= 1.24, or set "
+            f"{program.variable}"
+            + (
+                ""
+                if program.on_path
+                else ", or KUBEBUILDER_ASSETS to what `setup-envtest use -p path` prints"
+            )
         )
-    print(f"building {program.name} from Go modules; minutes from cold, seconds from Go's cache", flush=True)
+    print(
+        f"building {program.name} from Go modules; minutes from cold, seconds from Go's cache",
+        flush=True,
+    )
     partial = target.with_suffix(".partial")
     command = [go, "build", "-ldflags", _linking(program), "-o", str(partial), program.package]
     done = subprocess.run(command, cwd=MODULES / program.module, env=_environment(), check=False)
     if done.returncode != 0:
-        raise NoAssets(f"`go build {program.package}` failed in {MODULES / program.module}; it said why above")
+        raise NoAssets(
+            f"`go build {program.package}` failed in {MODULES / program.module}; it said why above"
+        )
     partial.replace(target)
 
 
 def _environment() -> dict[str, str]:
-    """A static build with the toolchain at hand; flags that the caller set, such as -p=1, come on top."""
+    """A static build with the toolchain at hand.
+
+    Flags that the caller set, such as -p=1, come on top.
+    """
     flags = f"{FLAGS} {os.environ.get('GOFLAGS', '')}".strip()
     return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": flags}
 
@@ -148,10 +171,13 @@ def _stamps(program: Program) -> dict[str, str]:
             f"{place}.gitMajor": major,
             f"{place}.gitMinor": minor,
         }
-    if program is HELM:  # which Kubernetes it takes a chart to be rendered for: the one whose client it has
+    # which Kubernetes it takes a chart to be rendered for: the one whose client it has
+    if program is HELM:
         _, kubernetes, _ = _required(program, "k8s.io/client-go")
         places = ("pkg/chartutil", "pkg/lint/rules")
-        kubernetes_stamps = {f"helm.sh/helm/v3/{place}.k8sVersionMinor": kubernetes for place in places}
+        kubernetes_stamps = {
+            f"helm.sh/helm/v3/{place}.k8sVersionMinor": kubernetes for place in places
+        }
         version = "v" + ".".join(_required(program, "helm.sh/helm/v3"))
         return {"helm.sh/helm/v3/internal/version.version": version, **kubernetes_stamps}
     return {}
@@ -160,7 +186,9 @@ def _stamps(program: Program) -> dict[str, str]:
 def _required(program: Program, module: str) -> tuple[str, str, str]:
     found = re.search(rf"{re.escape(module)} v(\d+)\.(\d+)\.(\d+)", _text(program, "go.mod"))
     if found is None:
-        raise NoAssets(f"tests/cluster/assets/{program.module}/go.mod requires no version of {module}")
+        raise NoAssets(
+            f"tests/cluster/assets/{program.module}/go.mod requires no version of {module}"
+        )
     return found[1], found[2], found[3]
 
 

@@ -1,4 +1,6 @@
-"""etcd, kube-apiserver and kube-controller-manager as plain processes: a real control plane without nodes."""
+"""etcd, kube-apiserver and kube-controller-manager as plain processes: a real control plane without
+nodes.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from tests.cluster.support.pki import Authority, service_account_keys
 
 ETCD, API_SERVER, CONTROLLERS = PROGRAMS
 START_S = 180.0
-SERVICES = "127.42.0.0/24"  # of this machine: who listens on a Service's address is reached there without a kube-proxy
+# of this machine: who listens on a Service's address is reached there without a kube-proxy
+SERVICES = "127.42.0.0/24"
 _CONTROLLERS = (
     "garbage-collector-controller",
     "namespace-controller",
@@ -39,7 +42,9 @@ class Component:
     def start(self) -> None:
         """Start and wait until it answers; raises RuntimeError with the end of its log."""
         with self._log.open("ab") as out:
-            self._process = subprocess.Popen(self._command, stdout=out, stderr=out, start_new_session=True)
+            self._process = subprocess.Popen(
+                self._command, stdout=out, stderr=out, start_new_session=True
+            )
         deadline = time.monotonic() + START_S
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -72,7 +77,9 @@ class ControlPlane:
         folder.mkdir(parents=True, exist_ok=True)
         self.authority = Authority(folder / "pki")
         self.front = Authority(folder / "pki", "front-proxy-ca")
-        self._ports = {name: free_port() for name in ("etcd", "etcd-peer", "apiserver", "controllers")}
+        self._ports = {
+            name: free_port() for name in ("etcd", "etcd-peer", "apiserver", "controllers")
+        }
         self.url = f"https://127.0.0.1:{self._ports['apiserver']}"
         self.kubeconfig = self.authority.kubeconfig("admin", self.url, "admin", ["system:masters"])
         self._admin = ssl.create_default_context(cafile=str(self.authority.path))
@@ -116,7 +123,12 @@ class ControlPlane:
             f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync=true",
         ]
-        return Component("etcd", [str(locate(ETCD)), *options], self._log("etcd"), lambda: _answers(f"{url}/health"))
+        return Component(
+            "etcd",
+            [str(locate(ETCD)), *options],
+            self._log("etcd"),
+            lambda: _answers(f"{url}/health"),
+        )
 
     def _api_server(self) -> Component:
         self.authority.issue("apiserver", "kube-apiserver", server=True)
@@ -144,7 +156,9 @@ class ControlPlane:
             *self._more,
         ]
         ready = lambda: _answers(f"{self.url}/readyz", self._admin)  # noqa: E731 - a probe
-        return Component("kube-apiserver", [str(locate(API_SERVER)), *options], self._log("apiserver"), ready)
+        return Component(
+            "kube-apiserver", [str(locate(API_SERVER)), *options], self._log("apiserver"), ready
+        )
 
     def _controllers(self) -> Component:
         user = "system:kube-controller-manager"

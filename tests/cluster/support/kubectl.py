@@ -19,7 +19,11 @@ class Kubectl:
         if found is None:
             raise RuntimeError("kubectl is missing: install the dev extra")
         self.kubeconfig, self.namespace = kubeconfig, namespace
-        self._command = [found, f"--kubeconfig={kubeconfig}", f"--cache-dir={kubeconfig.parent / 'cache'}"]
+        self._command = [
+            found,
+            f"--kubeconfig={kubeconfig}",
+            f"--cache-dir={kubeconfig.parent / 'cache'}",
+        ]
 
     def in_namespace(self, namespace: str) -> Kubectl:
         """The same for another namespace."""
@@ -27,9 +31,12 @@ class Kubectl:
 
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Any command, whatever comes of it."""
-        scope = [f"--namespace={self.namespace}"] if self.namespace else []  # none: as the manifests say
+        # none: as the manifests say
+        scope = [f"--namespace={self.namespace}"] if self.namespace else []
         command = [*self._command, *scope, *words]
-        return subprocess.run(command, input=stdin, text=True, capture_output=True, check=False, timeout=400)
+        return subprocess.run(
+            command, input=stdin, text=True, capture_output=True, check=False, timeout=400
+        )
 
     def do(self, *words: str, stdin: str | None = None) -> str:
         """A command that must work; its output."""
@@ -43,7 +50,12 @@ class Kubectl:
             if isinstance(manifest, Path):
                 self.do("apply", "-f", str(manifest))
             else:
-                self.do("apply", "-f", "-", stdin=manifest if isinstance(manifest, str) else json.dumps(manifest))
+                self.do(
+                    "apply",
+                    "-f",
+                    "-",
+                    stdin=manifest if isinstance(manifest, str) else json.dumps(manifest),
+                )
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """One object; an empty one when it is not there."""
@@ -62,7 +74,9 @@ class Kubectl:
         conditions = self.get(kind, name).get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == type), {})
 
-    def wait(self, kind: str, *names: str, condition: str = "Ready", timeout_s: float = 120.0) -> None:
+    def wait(
+        self, kind: str, *names: str, condition: str = "Ready", timeout_s: float = 120.0
+    ) -> None:
         """`kubectl wait`, of the named objects or of all."""
         which = names or ("--all",)
         self.do("wait", kind, *which, f"--for=condition={condition}", f"--timeout={timeout_s}s")

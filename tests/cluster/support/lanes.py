@@ -40,11 +40,15 @@ class Lanes:
         return {info.name for info in await self.jetstream.consumers_info(names.stream(slug))}
 
     async def plans(self) -> dict[str, TenantPlan]:
-        """Plans that the runtime is given, by slug. (A watch for keys misses one that is just being replaced.)"""
+        """Plans that the runtime is given, by slug. (A watch for keys misses one that is just being
+        replaced.)
+        """
         prefix = f"$KV.{names.PLANS_BUCKET}."
         try:
             bucket = await self.jetstream.key_value(names.PLANS_BUCKET)
-            info = await self.jetstream.stream_info(f"KV_{names.PLANS_BUCKET}", subjects_filter=f"{prefix}>")
+            info = await self.jetstream.stream_info(
+                f"KV_{names.PLANS_BUCKET}", subjects_filter=f"{prefix}>"
+            )
         except nats.js.errors.NotFoundError:
             return {}
         found = {}

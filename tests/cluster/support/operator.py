@@ -1,4 +1,6 @@
-"""The operator as a process of its own, as a cluster runs it: it can be killed and started again."""
+"""The operator as a process of its own, as a cluster runs it: it can be killed and started
+again.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ class OperatorProcess:
     """`sinal run operator` on a kubeconfig."""
 
     def __init__(
-        self, folder: Path, *, kubeconfig: Path, nats_url: str, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        kubeconfig: Path,
+        nats_url: str,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._folder, self._kubeconfig, self._nats_url = folder, kubeconfig, nats_url
         self._settings = dict(settings or {})
@@ -61,7 +68,10 @@ class OperatorProcess:
     def twin(self) -> OperatorProcess:
         """Another one of the same installation."""
         return OperatorProcess(
-            self._folder, kubeconfig=self._kubeconfig, nats_url=self._nats_url, settings=self._settings
+            self._folder,
+            kubeconfig=self._kubeconfig,
+            nats_url=self._nats_url,
+            settings=self._settings,
         )
 
     def start(self) -> None:

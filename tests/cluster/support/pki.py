@@ -18,7 +18,10 @@ _SAME_MACHINE = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.de
 
 
 class Authority:
-    """A certificate authority in a folder; the name of each certificate is the stem of its two files."""
+    """A certificate authority in a folder.
+
+    The name of each certificate is the stem of its two files.
+    """
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self._folder = folder
@@ -35,17 +38,26 @@ class Authority:
         )
         self.path = self._write(name, self._certificate, self._key)
 
-    def issue(self, stem: str, user: str, groups: Sequence[str] = (), *, server: bool = False) -> Path:
-        """A certificate of a client, or of a server on this machine; returns the path of its `.crt`."""
+    def issue(
+        self, stem: str, user: str, groups: Sequence[str] = (), *, server: bool = False
+    ) -> Path:
+        """A certificate of a client, or of a server on this machine.
+
+        Returns the path of its `.crt`.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         name = x509.Name([*subject, x509.NameAttribute(NameOID.COMMON_NAME, user)])
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = self._builder(name, key.public_key()).add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        builder = self._builder(name, key.public_key()).add_extension(
+            x509.ExtendedKeyUsage([purpose]), critical=False
+        )
         if server:
             hosts = [x509.DNSName(host) for host in _SAME_MACHINE]
             addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            builder = builder.add_extension(x509.SubjectAlternativeName([*hosts, *addresses]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([*hosts, *addresses]), critical=False
+            )
         return self._write(stem, builder.sign(self._key, hashes.SHA256()), key)
 
     def kubeconfig(self, stem: str, server: str, user: str, groups: Sequence[str] = ()) -> Path:
@@ -54,7 +66,12 @@ class Authority:
         content = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": server, "certificate-authority": str(self.path)}}],
+            "clusters": [
+                {
+                    "name": "test",
+                    "cluster": {"server": server, "certificate-authority": str(self.path)},
+                }
+            ],
             "users": [
                 {
                     "name": user,
@@ -71,7 +88,9 @@ class Authority:
         path.write_text(yaml.safe_dump(content))
         return path
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -82,10 +101,15 @@ class Authority:
             .not_valid_before(now - timedelta(minutes=5))
             .not_valid_after(now + _LIFE)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
         )
 
-    def _write(self, stem: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Path:
+    def _write(
+        self, stem: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    ) -> Path:
         path = self._folder / f"{stem}.crt"
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         path.with_suffix(".key").write_bytes(
@@ -104,10 +128,14 @@ def service_account_keys(folder: Path) -> Path:
     path = folder / "sa.key"
     path.write_bytes(
         key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
         )
     )
     path.with_suffix(".pub").write_bytes(
-        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
     )
     return path

@@ -1,4 +1,6 @@
-"""The chart's rights, given for real in a control plane, and accounts of the release that have no others."""
+"""The chart's rights, given for real in a control plane, and accounts of the release that have no
+others.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,11 @@ class Release:
     @property
     def accounts(self) -> list[str]:
         """Names of its ServiceAccounts."""
-        return [manifest["metadata"]["name"] for manifest in self.objects if manifest["kind"] == "ServiceAccount"]
+        return [
+            manifest["metadata"]["name"]
+            for manifest in self.objects
+            if manifest["kind"] == "ServiceAccount"
+        ]
 
     def grant(self) -> None:
         """Install the roles and bindings, those of the hooks too."""
@@ -39,7 +45,9 @@ class Release:
 
     def revoke(self) -> None:
         """Take them away."""
-        self._kubectl.run("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=self._rights())
+        self._kubectl.run(
+            "delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=self._rights()
+        )
 
     def kubeconfig(self, role: str) -> Path:
         """Credentials of a role's ServiceAccount, with the groups that its token would have."""
@@ -47,10 +55,14 @@ class Release:
         assert account in self.accounts, self.accounts
         user = f"system:serviceaccount:{self.namespace}:{account}"
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{self.namespace}"]
-        return self._plane.authority.kubeconfig(f"{self.namespace}-{account}", self._plane.url, user, groups)
+        return self._plane.authority.kubeconfig(
+            f"{self.namespace}-{account}", self._plane.url, user, groups
+        )
 
     def _rights(self) -> str:
-        return json.dumps({"apiVersion": "v1", "kind": "List", "items": [*map(self._placed, self._roles())]})
+        return json.dumps(
+            {"apiVersion": "v1", "kind": "List", "items": [*map(self._placed, self._roles())]}
+        )
 
     def _roles(self) -> list[Manifest]:
         return [manifest for manifest in self.objects if manifest["kind"] in RIGHTS]

@@ -16,7 +16,9 @@ _PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 @dataclass(frozen=True, order=True)
 class Attempt:
-    """A verb on a resource (`group/resource/subresource`, the core's group empty), of any name or of one."""
+    """A verb on a resource (`group/resource/subresource`, the core's group empty), of any name or
+    of one.
+    """
 
     namespace: str  # empty: of the cluster
     resource: str
@@ -56,7 +58,11 @@ class Reviews:
             "verb": attempt.verb,
             "name": attempt.name,
         }
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{self._namespace}", "system:authenticated"]
+        groups = [
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{self._namespace}",
+            "system:authenticated",
+        ]
         user = f"system:serviceaccount:{self._namespace}:{account}"
         return {
             "apiVersion": "authorization.k8s.io/v1",

@@ -16,7 +16,10 @@ SENDERS, PAUSE_S = 4, 0.02
 
 
 class Sales:
-    """Senders that post one sale after another, as a gateway's queue does; each has an order of its own."""
+    """Senders that post one sale after another, as a gateway's queue does.
+
+    Each has an order of its own.
+    """
 
     def __init__(self, url: str) -> None:
         self._url, self._numbers = url, count(1)

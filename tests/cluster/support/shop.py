@@ -18,7 +18,9 @@ def _custom(kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> Mani
     }
 
 
-def tenant(name: str = "loja", *, annotations: dict[str, str] | None = None, **spec: Any) -> Manifest:
+def tenant(
+    name: str = "loja", *, annotations: dict[str, str] | None = None, **spec: Any
+) -> Manifest:
     """A Tenant."""
     return _custom("Tenant", name, spec, **({"annotations": annotations} if annotations else {}))
 
@@ -38,7 +40,12 @@ def funnel(name: str = "curso", *, of: str = "loja", to: str = "pixel") -> Manif
 
 def integration(name: str = "vendas", *, of: str = "loja", to: str = "curso") -> Manifest:
     """A GatewayIntegration of Hotmart whose proof is in the Secret `keys`."""
-    spec = {"tenantRef": of, "funnelRef": to, "gateway": "hotmart", "credentialsSecretRef": {"name": "keys"}}
+    spec = {
+        "tenantRef": of,
+        "funnelRef": to,
+        "gateway": "hotmart",
+        "credentialsSecretRef": {"name": "keys"},
+    }
     return _custom("GatewayIntegration", name, spec)
 
 

@@ -1,7 +1,8 @@
-"""What kube-state-metrics tells of the chart's autoscalers, served to a scraper: a page that it wrote, kept in a file.
+"""What kube-state-metrics tells of the chart's autoscalers, served to a scraper: a page that it
+wrote, kept in a file.
 
-To write it anew: `kube-state-metrics --kubeconfig=… --resources=horizontalpodautoscalers` over a control plane with the
-chart's autoscalers, and its `/metrics`.
+To write it anew: `kube-state-metrics --kubeconfig=… --resources=horizontalpodautoscalers` over a
+control plane with the chart's autoscalers, and its `/metrics`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,10 @@ Provider = Literal["kubernetesingress", "kubernetesgateway"]
 
 
 class TraefikProcess:
-    """One Traefik with one provider. It sends to a Service's ClusterIP, as it does where `nativeLB` is on."""
+    """One Traefik with one provider.
+
+    It sends to a Service's ClusterIP, as it does where `nativeLB` is on.
+    """
 
     def __init__(self, folder: Path, *, kubeconfig: Path, provider: Provider) -> None:
         beside = Path(sysconfig.get_path("scripts")) / "traefik"
@@ -52,7 +55,9 @@ class TraefikProcess:
         try:
             until(self._answers, timeout_s=120)
         except TimeoutError as error:
-            raise TimeoutError(f"Traefik does not answer\n{self.log.read_text()[-3000:]}") from error
+            raise TimeoutError(
+                f"Traefik does not answer\n{self.log.read_text()[-3000:]}"
+            ) from error
 
     def stop(self) -> None:
         """End it."""
@@ -62,7 +67,9 @@ class TraefikProcess:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._probe}/ping", timeout=2) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self._probe}/ping", timeout=2
+            ) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

@@ -13,8 +13,9 @@ T = TypeVar("T")
 def until(condition: Callable[[], T], *, timeout_s: float = 120.0, pause_s: float = 0.1) -> T:
     """The condition's first true value; raises TimeoutError with its last value.
 
-    A field that it asks for and that is not there is a no: objects and their conditions come and go. A condition that
-    takes long, as one that runs kubectl does, is asked less often: it must not keep busy those whom it waits for.
+    A field that it asks for and that is not there is a no: objects and their conditions come and
+    go. A condition that takes long, as one that runs kubectl does, is asked less often: it must not
+    keep busy those whom it waits for.
     """
     deadline = time.monotonic() + timeout_s
     while True:

@@ -1,12 +1,14 @@
-"""The cluster under test, whichever it is: a kubeconfig, a command that puts an image into it, an address.
+"""The cluster under test, whichever it is: a kubeconfig, a command that puts an image into it, an
+address.
 
-`SINAL_E2E_KUBECONFIG`   of an administrator; nothing is tested without it
-`SINAL_E2E_LOAD`         command that is given the name of each image; unset: the cluster pulls them itself
+`SINAL_E2E_KUBECONFIG`   of an administrator; nothing is tested without it `SINAL_E2E_LOAD`
+command that is given the name of each image; unset: the cluster pulls them itself
 `SINAL_E2E_ADDRESS`      where node ports answer; default: the first node's internal address
-`SINAL_E2E_NODE`         command that takes `stop COMPONENT`, `start COMPONENT` and `inside COMMAND`; unset: no
+`SINAL_E2E_NODE`         command that takes `stop COMPONENT`, `start COMPONENT` and `inside
+COMMAND`; unset: no
                          component is killed, and nobody looks into the node's store of images
-`SINAL_E2E_IMAGE`, `SINAL_E2E_SANDBOX_IMAGE`, `SINAL_E2E_SERVICES_IMAGE`, `SINAL_E2E_TRAEFIK_IMAGE`   images' names
-`SINAL_E2E_PREVIOUS_IMAGE`   the image that the charts of the version before run
+`SINAL_E2E_IMAGE`, `SINAL_E2E_SANDBOX_IMAGE`, `SINAL_E2E_SERVICES_IMAGE`, `SINAL_E2E_TRAEFIK_IMAGE`
+images' names `SINAL_E2E_PREVIOUS_IMAGE`   the image that the charts of the version before run
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class Images:
 class Cluster:
     """A cluster with its administrator's rights."""
 
-    def __init__(self, kubeconfig: Path, *, loader: str, address: str, node: str, images: Images) -> None:
+    def __init__(
+        self, kubeconfig: Path, *, loader: str, address: str, node: str, images: Images
+    ) -> None:
         self.kubeconfig, self.images = kubeconfig, images
         self._loader, self._address, self._node = loader, address, node
 
@@ -53,7 +57,8 @@ class Cluster:
         kubeconfig = given("SINAL_E2E_KUBECONFIG")
         if not kubeconfig:
             raise NoCluster(
-                "SINAL_E2E_KUBECONFIG names no cluster: `make e2e` makes one with kind, `make e2e-node` a node"
+                "SINAL_E2E_KUBECONFIG names no cluster: `make e2e` makes one with kind, `make "
+                "e2e-node` a node"
             )
         return cls(
             Path(kubeconfig),
@@ -84,7 +89,9 @@ class Cluster:
         if not self._address:
             nodes = json.loads(self.kubectl().do("get", "nodes", "-o", "json"))["items"]
             addresses = nodes[0]["status"]["addresses"]
-            self._address = next(entry["address"] for entry in addresses if entry["type"] == "InternalIP")
+            self._address = next(
+                entry["address"] for entry in addresses if entry["type"] == "InternalIP"
+            )
         return self._address
 
     def node_port(self, namespace: str, service: str) -> str:
@@ -104,7 +111,9 @@ class Cluster:
     def image_labels(self, image_id: str) -> dict[str, str]:
         """Labels of an image in the node's store, by the digest that a pod's status names."""
         inside = (*shlex.split(self._node), "inside", "ctr", "-n", "k8s.io", "content", "get")
-        found = subprocess.run([*inside, image_id], check=True, capture_output=True, text=True, timeout=60)
+        found = subprocess.run(
+            [*inside, image_id], check=True, capture_output=True, text=True, timeout=60
+        )
         labels: dict[str, str] = json.loads(found.stdout)["config"]["Labels"]
         return labels
 
@@ -115,7 +124,8 @@ class Cluster:
     def wait_settled(self, *, timeout_s: float = 300) -> None:
         """Everything on the cluster is ready, and has been for a while.
 
-        A kubelet that starts takes its pods for unready until it has asked them again, which is not at once.
+        A kubelet that starts takes its pods for unready until it has asked them again, which is not
+        at once.
         """
         deadline, since = time.monotonic() + timeout_s, None
         while since is None or time.monotonic() - since < SETTLED_S:
@@ -127,14 +137,19 @@ class Cluster:
 
     def _unready(self) -> list[str]:
         """Names of nodes and pods that are not ready; jobs' pods may have ended."""
-        got = self.kubectl().run("get", "nodes,pods", "--all-namespaces", "-o", "json", "--request-timeout=10s")
+        got = self.kubectl().run(
+            "get", "nodes,pods", "--all-namespaces", "-o", "json", "--request-timeout=10s"
+        )
         if got.returncode != 0:
             return ["the API server"]
         return [
             item["metadata"]["name"]
             for item in json.loads(got.stdout)["items"]
             if item["status"].get("phase") not in ("Succeeded", "Failed")
-            and not any(c["type"] == "Ready" and c["status"] == "True" for c in item["status"].get("conditions", []))
+            and not any(
+                c["type"] == "Ready" and c["status"] == "True"
+                for c in item["status"].get("conditions", [])
+            )
         ]
 
     def start_component(self, name: str) -> None:

@@ -1,4 +1,7 @@
-"""How pods ended. Kubernetes forgets a deleted pod; one with a finalizer stays until it was looked at."""
+"""How pods ended.
+
+Kubernetes forgets a deleted pod; one with a finalizer stays until it was looked at.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ class Ending:
     pod: str
     role: str
     exit_code: int  # 137: its grace was over, and it was killed
-    seconds: float | None  # from SIGTERM on, in whole seconds; None: the kubelet's event is not there any more
+    # from SIGTERM on, in whole seconds; None: the kubelet's event is not there any more
+    seconds: float | None
 
 
 class Endings:
@@ -36,7 +40,9 @@ class Endings:
     @contextlib.contextmanager
     def kept(self) -> Iterator[Endings]:
         """Keep the present pods of all Deployments; let them go at the end, whatever happened."""
-        self.pods = [pod["metadata"]["name"] for pod in self._kubectl.list("pods") if _of_a_deployment(pod)]
+        self.pods = [
+            pod["metadata"]["name"] for pod in self._kubectl.list("pods") if _of_a_deployment(pod)
+        ]
         self._finalizers([FINALIZER])
         try:
             yield self
@@ -44,7 +50,10 @@ class Endings:
             self._finalizers(None)
 
     def told(self, *, timeout_s: float = 180) -> list[Ending]:
-        """How each of them ended; raises TimeoutError while one has not been deleted or has not ended."""
+        """How each of them ended.
+
+        Raises TimeoutError while one has not been deleted or has not ended.
+        """
         until(lambda: not self._unended(), timeout_s=timeout_s, pause_s=1)
         asked = {
             event["involvedObject"]["uid"]: _time(event["lastTimestamp"])
@@ -65,7 +74,9 @@ class Endings:
 
 def _of_a_deployment(pod: dict[str, Any]) -> bool:
     owners = pod["metadata"].get("ownerReferences", [])
-    return "deletionTimestamp" not in pod["metadata"] and any(owner["kind"] == "ReplicaSet" for owner in owners)
+    return "deletionTimestamp" not in pod["metadata"] and any(
+        owner["kind"] == "ReplicaSet" for owner in owners
+    )
 
 
 def _has_ended(pod: dict[str, Any]) -> bool:

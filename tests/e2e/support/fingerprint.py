@@ -1,4 +1,5 @@
-"""Which code of Sinal is installed, as one digest: of this checkout, of a wheel, or inside a pod by `python -c`.
+"""Which code of Sinal is installed, as one digest: of this checkout, of a wheel, or inside a pod by
+`python -c`.
 
 It needs nothing but the standard library, because its text is what a pod is given to run.
 """
@@ -11,7 +12,8 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# Of the present version and of the one before, whose code is nearly all in sinal_runtime. The image has no sandbox.
+# Of the present version and of the one before, whose code is nearly all in sinal_runtime. The image
+# has no sandbox.
 _NAMES = "api cli core crds hub metrics_adapter operator runtime"
 PACKAGES = tuple(f"sinal_{name}" for name in _NAMES.split())
 KINDS = (".py", ".sql")

@@ -18,7 +18,9 @@ class Helm:
     def __init__(self, kubeconfig: Path, namespace: str, home: Path) -> None:
         self._program = assets.locate(assets.HELM)
         self._scope = [f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
-        folders = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+        folders = {
+            f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")
+        }
         self._environment = {**os.environ, **folders}
 
     def do(self, *words: str, timeout_s: float = 300, stdin: str | None = None) -> str:
@@ -36,7 +38,9 @@ class Helm:
         assert done.returncode == 0, f"helm {' '.join(words)}:\n{done.stderr or done.stdout}"
         return done.stdout
 
-    def upgrade(self, release: str, chart: Path, values: Mapping[str, Any], *, timeout_s: int = 240) -> str:
+    def upgrade(
+        self, release: str, chart: Path, values: Mapping[str, Any], *, timeout_s: int = 240
+    ) -> str:
         """`helm upgrade --install --wait`."""
         options = ("upgrade", "--install", "--wait", f"--timeout={timeout_s}s")
         return self._with_values(release, chart, values, *options, timeout_s=timeout_s + 60)
@@ -51,8 +55,15 @@ class Helm:
         return found
 
     def _with_values(
-        self, release: str, chart: Path, values: Mapping[str, Any], *words: str, timeout_s: float = 300
+        self,
+        release: str,
+        chart: Path,
+        values: Mapping[str, Any],
+        *words: str,
+        timeout_s: float = 300,
     ) -> str:
         """A command over a chart, with values as one JSON document."""
         given = json.dumps(values)
-        return self.do(*words, release, str(chart), "--values", "-", timeout_s=timeout_s, stdin=given)
+        return self.do(
+            *words, release, str(chart), "--values", "-", timeout_s=timeout_s, stdin=given
+        )

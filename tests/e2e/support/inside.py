@@ -30,7 +30,9 @@ def codes(kubectl: Kubectl) -> dict[str, set[str]]:
 
 def query(kubectl: Kubectl, statement: str) -> list[list[Any]]:
     """Rows of a statement that the tables' owner runs, as JSON has them."""
-    rows: list[list[Any]] = json.loads(python(kubectl, ready(kubectl, "housekeeping")[0], _QUERY, statement))
+    rows: list[list[Any]] = json.loads(
+        python(kubectl, ready(kubectl, "housekeeping")[0], _QUERY, statement)
+    )
     return rows
 
 
@@ -46,9 +48,14 @@ def ready(kubectl: Kubectl, role: str) -> list[str]:
         for pod in kubectl.list("pods")
         if pod["metadata"].get("labels", {}).get(ROLE) == role
         and "deletionTimestamp" not in pod["metadata"]
-        and any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", []))
+        and any(
+            one["type"] == "Ready" and one["status"] == "True"
+            for one in pod["status"].get("conditions", [])
+        )
     ]
 
 
 def _roles(kubectl: Kubectl) -> set[str]:
-    return {item["spec"]["template"]["metadata"]["labels"][ROLE] for item in kubectl.list("deployments")}
+    return {
+        item["spec"]["template"]["metadata"]["labels"][ROLE] for item in kubectl.list("deployments")
+    }

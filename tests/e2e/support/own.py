@@ -1,4 +1,6 @@
-"""A second installation, over services that are not its own, made as docs/operators/install.md says."""
+"""A second installation, over services that are not its own, made as docs/operators/install.md
+says.
+"""
 
 from __future__ import annotations
 
@@ -30,25 +32,36 @@ class Hook:
 
 
 class OwnServices:
-    """NATS, PostgreSQL and Redis that were there before, named by Secrets; and the release over them."""
+    """NATS, PostgreSQL and Redis that were there before, named by Secrets.
+
+    And the release over them.
+    """
 
     def __init__(self, cluster: Cluster, home: Path) -> None:
         self.kubectl: Kubectl = cluster.kubectl(NAMESPACE)
         self.helm = Helm(cluster.kubeconfig, NAMESPACE, home)
         self._admin, self._images = cluster.kubectl(), cluster.images
-        self._passwords = {name: secrets.token_hex(16) for name in ("nats", "postgres", "redis", "worker")}
+        self._passwords = {
+            name: secrets.token_hex(16) for name in ("nats", "postgres", "redis", "worker")
+        }
 
     def provide(self) -> None:
         """The services, which belong to no release, and Secrets that say where they are."""
-        self._admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        self._admin.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        )
         passwords = {f"{name}-password": password for name, password in self._passwords.items()}
         self.kubectl.apply(_secret(f"{SERVICES}-evaluation", passwords))
         self.kubectl.apply(self._services())
         word, host = self._passwords, f"{NAMESPACE}.svc"
         database = f"{SERVICES}-postgres.{host}:5432/sinal"
         self.kubectl.apply(
-            _secret("sinal-nats", {"url": f"nats://sinal:{word['nats']}@{SERVICES}-nats.{host}:4222"}),
-            _secret("sinal-redis", {"url": f"redis://:{word['redis']}@{SERVICES}-redis.{host}:6379/0"}),
+            _secret(
+                "sinal-nats", {"url": f"nats://sinal:{word['nats']}@{SERVICES}-nats.{host}:4222"}
+            ),
+            _secret(
+                "sinal-redis", {"url": f"redis://:{word['redis']}@{SERVICES}-redis.{host}:6379/0"}
+            ),
             _secret(
                 "sinal-postgres",
                 {
@@ -58,7 +71,9 @@ class OwnServices:
             ),
         )
         for service in ("nats", "postgres", "redis"):
-            self.kubectl.do("rollout", "status", f"statefulset/{SERVICES}-{service}", "--timeout=120s")
+            self.kubectl.do(
+                "rollout", "status", f"statefulset/{SERVICES}-{service}", "--timeout=120s"
+            )
 
     def install_previous(self) -> None:
         """The version before."""
@@ -104,17 +119,27 @@ class OwnServices:
             "postgres": {"image": services, "args": ["postgres"], "runAsUser": 65532},
             "redis": {"image": services},
         }
-        shown = [f"--show-only=templates/evaluation/{name}.yaml" for name in ("nats", "postgres", "redis")]
-        rest = {"evaluation": values, "image": image(self._images.sinal)}  # which no chart of ours does without
+        shown = [
+            f"--show-only=templates/evaluation/{name}.yaml"
+            for name in ("nats", "postgres", "redis")
+        ]
+        # which no chart of ours does without
+        rest = {"evaluation": values, "image": image(self._images.sinal)}
         return self.helm.template(SERVICES, CHARTS / "sinal", rest, *shown)
 
     def _values(self) -> dict[str, Any]:
         """Values for services of one's own, and for one namespace; a pod a role."""
         return {
             "image": image(self._images.sinal),
-            "config": {"publicUrl": "http://own.sinal.example", "graphUrl": "http://sandbox.meta.svc:80"},
+            "config": {
+                "publicUrl": "http://own.sinal.example",
+                "graphUrl": "http://sandbox.meta.svc:80",
+            },
             "nats": {"existingSecret": "sinal-nats", "replicas": 1},
-            "postgres": {"existingSecret": "sinal-postgres", "secretKeys": {"ownerUrl": "ownerUrl"}},
+            "postgres": {
+                "existingSecret": "sinal-postgres",
+                "secretKeys": {"ownerUrl": "ownerUrl"},
+            },
             "redis": {"existingSecret": "sinal-redis"},
             "migration": {"logins": True},
             "watchNamespaces": [NAMESPACE],

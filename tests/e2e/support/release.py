@@ -78,7 +78,9 @@ class Release:
 
 
 def values(images: Images) -> dict[str, Any]:
-    """Values of the tests: small pods, evaluation-grade services with volumes, quick autoscaling, Ingress routes."""
+    """Values of the tests: small pods, evaluation-grade services with volumes, quick autoscaling,
+    Ingress routes.
+    """
     services = image(images.services)
     volume = {"enabled": True, "size": "1Gi"}
     return {
@@ -91,12 +93,20 @@ def values(images: Images) -> dict[str, Any]:
         "evaluation": {
             "enabled": True,
             "nats": {"image": services, "command": ["nats-server"], "persistence": volume},
-            "postgres": {"image": services, "args": ["postgres"], "persistence": volume, "runAsUser": 65532},
+            "postgres": {
+                "image": services,
+                "args": ["postgres"],
+                "persistence": volume,
+                "runAsUser": 65532,
+            },
             "redis": {"image": services},
         },
         "networkPolicy": {"ports": {"web": [443, 80, 8082]}},
         **{role: {"resources": small()} for role in ("ingest", "match", "dispatch")},
-        "operator": {"resources": small(), "routes": {"mode": "ingress", "ingressClass": "traefik"}},
+        "operator": {
+            "resources": small(),
+            "routes": {"mode": "ingress", "ingressClass": "traefik"},
+        },
         "housekeeping": {"resources": small(), "replicas": 1},
         "api": {"resources": small(), "replicas": 1},
         "autoscaling": {
@@ -118,7 +128,13 @@ def small() -> dict[str, Any]:
 
 
 def _scaled(most: int) -> dict[str, Any]:
-    """One pod at rest, more for each 40 waiting messages; pods go again in seconds rather than minutes."""
-    policy = {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 4, "periodSeconds": 2}]}
+    """One pod at rest, more for each 40 waiting messages.
+
+    Pods go again in seconds rather than minutes.
+    """
+    policy = {
+        "stabilizationWindowSeconds": 0,
+        "policies": [{"type": "Pods", "value": 4, "periodSeconds": 2}],
+    }
     behavior = {"scaleUp": policy, "scaleDown": {**policy, "stabilizationWindowSeconds": 10}}
     return {"minReplicas": 1, "maxReplicas": most, "queueDepth": 40, "behavior": behavior}

@@ -1,4 +1,6 @@
-"""The shop of `examples/` as the installed release serves it: what was posted, what Meta got, what the ledger says."""
+"""The shop of `examples/` as the installed release serves it: what was posted, what Meta got, what
+the ledger says.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +42,19 @@ class Shop:
         self.ready = site.describe(ingest=edge, api=api, sandbox=sandbox)
 
     def traffic(self, *, per_second: float, clicks: bool = False) -> Traffic:
-        """Sales at the integration `hotmart`, through the ingress controller; with `clicks` each after its click."""
+        """Sales at the integration `hotmart`, through the ingress controller.
+
+        With `clicks` each after its click.
+        """
         loja = self.ready["tenants"]["loja"]
         keys = loja["funnels"]["curso"]
-        before = Clicks(f"{self.edge}/t/loja/api/v1/track/click", keys["public_key"], keys["server_key"])
+        before = Clicks(
+            f"{self.edge}/t/loja/api/v1/track/click", keys["public_key"], keys["server_key"]
+        )
         url = loja["webhooks"]["hotmart"]["url"]
-        return Traffic(url, host=self.host, per_second=per_second, clicks=before if clicks else None)
+        return Traffic(
+            url, host=self.host, per_second=per_second, clicks=before if clicks else None
+        )
 
     def ledger(self) -> dict[str, int]:
         """Totals of the ledger; empty while the API does not answer."""
@@ -53,11 +62,16 @@ class Shop:
         return totals
 
     def stored_clicks(self) -> set[str]:
-        """Event ids of all clicks that the operations API knows; of those before the first page that did not answer."""
+        """Event ids of all clicks that the operations API knows.
+
+        Of those before the first page that did not answer.
+        """
         found: set[str] = set()
         cursor = ""
         while True:
-            page = self._ask(f"/api/v1/events?kind=click&limit=500{cursor and f'&cursor={quote(cursor)}'}")
+            page = self._ask(
+                f"/api/v1/events?kind=click&limit=500{cursor and f'&cursor={quote(cursor)}'}"
+            )
             found.update(event["id"] for event in page.get("events", ()))
             if not page.get("next_cursor"):
                 return found
@@ -87,17 +101,27 @@ class Shop:
         return Arrived(missing, twice, repeated)
 
     def prove(self, traffic: Traffic, *, timeout_s: float = 120) -> Arrived:
-        """All that was answered 2xx comes to Meta, under one id each, and the ledger balances; else AssertionError."""
+        """All that was answered 2xx comes to Meta, under one id each, and the ledger balances.
+
+        Else AssertionError.
+        """
         assert traffic.accepted, f"nothing was taken: {traffic.refused}"
-        assert not traffic.given_up, f"never taken: {sorted(traffic.given_up)[:5]}; answers: {traffic.refused}"
+        assert not traffic.given_up, (
+            f"never taken: {sorted(traffic.given_up)[:5]}; answers: {traffic.refused}"
+        )
         with contextlib.suppress(TimeoutError):
-            until(lambda: not self.arrived(traffic.accepted).missing, timeout_s=timeout_s, pause_s=0.5)
+            until(
+                lambda: not self.arrived(traffic.accepted).missing, timeout_s=timeout_s, pause_s=0.5
+            )
             until(lambda: traffic.clicked <= self.stored_clicks(), timeout_s=timeout_s, pause_s=0.5)
         arrived, totals = self.arrived(traffic.accepted), self.ledger()
         assert arrived.missing == {}, f"lost: {arrived.missing}; ledger: {totals}"
         assert arrived.twice == {}, f"two ids: {arrived.twice}"
-        assert traffic.clicked <= (stored := self.stored_clicks()), f"clicks lost: {sorted(traffic.clicked - stored)}"
-        # The platform's own heartbeat is under way now and then: that all has ended is true at one moment, not at each.
+        assert traffic.clicked <= (stored := self.stored_clicks()), (
+            f"clicks lost: {sorted(traffic.clicked - stored)}"
+        )
+        # The platform's own heartbeat is under way now and then: that all has ended is true at one
+        # moment, not at each.
         with contextlib.suppress(TimeoutError):
             until(self._balanced, timeout_s=timeout_s, pause_s=0.5)
             return arrived
@@ -124,4 +148,7 @@ class Shop:
 
     async def _received(self) -> dict[str, dict[str, Counter[str]]]:
         async with aiohttp.ClientSession() as session:
-            return {name: await load.purchases(session, self.sandbox, pixel) for name, pixel in PIXELS.items()}
+            return {
+                name: await load.purchases(session, self.sandbox, pixel)
+                for name, pixel in PIXELS.items()
+            }

@@ -1,6 +1,8 @@
-"""An installed Sinal as people see it from outside: its URLs and keys, as `sinal up --ready-file` writes them.
+"""An installed Sinal as people see it from outside: its URLs and keys, as `sinal up --ready-file`
+writes them.
 
-`python -m tests.e2e.support.site --namespace sinal` prints that description of the cluster that KUBECONFIG leads to.
+`python -m tests.e2e.support.site --namespace sinal` prints that description of the cluster that
+KUBECONFIG leads to.
 """
 
 from __future__ import annotations
@@ -41,11 +43,16 @@ class Site:
         keyring = Keyring.from_json(self.secret("keyring", "keyring.json").encode())
         loaded = load_text(json.dumps(objects))
         minted = compile(loaded.objects, loaded.secrets, keyring).minted
-        integrations = {item["metadata"]["name"]: item for item in objects["items"] if "gateway" in item["spec"]}
+        integrations = {
+            item["metadata"]["name"]: item for item in objects["items"] if "gateway" in item["spec"]
+        }
         tenants = {}
         for slug, keys in minted.items():
             webhooks = {
-                name: {**hook, "url": ingest + urlsplit(integrations[name]["status"]["webhookURL"]).path}
+                name: {
+                    **hook,
+                    "url": ingest + urlsplit(integrations[name]["status"]["webhookURL"]).path,
+                }
                 for name, hook in keys["webhooks"].items()
             }
             tenants[slug] = {"funnels": keys["funnels"], "webhooks": webhooks}
@@ -63,14 +70,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     add = parser.add_argument
     add("--namespace", default="sinal", help="namespace of the release (default: %(default)s)")
-    add("--shop", default="default", help="namespace of the tenants' objects (default: %(default)s)")
-    add("--ingest", default="http://127.0.0.1:8080", help="where ingest answers (default: %(default)s)")
-    add("--api", default="http://127.0.0.1:8081", help="where the operations API answers (default: %(default)s)")
-    add("--sandbox", default="http://127.0.0.1:8082", help="where the sandbox answers (default: %(default)s)")
+    add(
+        "--shop", default="default", help="namespace of the tenants' objects (default: %(default)s)"
+    )
+    add(
+        "--ingest",
+        default="http://127.0.0.1:8080",
+        help="where ingest answers (default: %(default)s)",
+    )
+    add(
+        "--api",
+        default="http://127.0.0.1:8081",
+        help="where the operations API answers (default: %(default)s)",
+    )
+    add(
+        "--sandbox",
+        default="http://127.0.0.1:8082",
+        help="where the sandbox answers (default: %(default)s)",
+    )
     options = parser.parse_args()
     admin = Kubectl(Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config"))
     site = Site(admin.in_namespace(options.namespace), admin.in_namespace(options.shop))
-    json.dump(site.describe(ingest=options.ingest, api=options.api, sandbox=options.sandbox), sys.stdout, indent=2)
+    json.dump(
+        site.describe(ingest=options.ingest, api=options.api, sandbox=options.sandbox),
+        sys.stdout,
+        indent=2,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What took how long, and what was lost: figures of a run, printed as one JSON object at its end."""
+"""What took how long, and what was lost: figures of a run, printed as one JSON object at its
+end.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ class Timeline:
         self.note(name, time.monotonic() - began)
 
     def count(self, what: str, traffic: Traffic, arrived: Arrived) -> None:
-        """Keep how many events a disturbance met, and what they met with; `arrived` is proven, so none is lost."""
+        """Keep how many events a disturbance met, and what they met with.
+
+        `arrived` is proven, so none is lost.
+        """
         self.note(f"{what}_sales", len(traffic.accepted))
         self.note(f"{what}_lost", sum(map(len, arrived.missing.values())))
         self.note(f"{what}_repeated_at_meta_under_one_id", arrived.repeated)
@@ -40,4 +45,6 @@ class Timeline:
         self.note(f"{what}_answers_tried_again", why or 0)
 
     def __str__(self) -> str:
-        return json.dumps({**self._figures, "all_tests_s": round(time.monotonic() - self._began, 1)}, indent=2)
+        return json.dumps(
+            {**self._figures, "all_tests_s": round(time.monotonic() - self._began, 1)}, indent=2
+        )

@@ -1,6 +1,8 @@
-"""Sales as a gateway posts them, at a steady rate while something else happens, each until it is answered 2xx.
+"""Sales as a gateway posts them, at a steady rate while something else happens, each until it is
+answered 2xx.
 
-With `Clicks` each sale has a buyer who clicked an ad before: the shop's server says so, until it is answered 2xx.
+With `Clicks` each sale has a buyer who clicked an ad before: the shop's server says so, until it is
+answered 2xx.
 """
 
 from __future__ import annotations
@@ -39,14 +41,19 @@ class Clicks:
         client = {"ip": f"191.31.{number // 250 % 250}.{number % 250 + 1}", "user_agent": BROWSER}
         page = f"https://loja.example/curso?utm_source=fb&fbclid=IwAR{click_id}"
         body = {"funnel": self.public_key, "client": client, "click_id": click_id, "url": page}
-        headers = {"Authorization": f"Bearer {self.server_key}", "Content-Type": "text/plain;charset=UTF-8"}
+        headers = {
+            "Authorization": f"Bearer {self.server_key}",
+            "Content-Type": "text/plain;charset=UTF-8",
+        }
         return Delivery("", json.dumps(body).encode(), headers)
 
 
 class Traffic:
     """A context: posts while the block runs, and waits at its end until every sale was taken."""
 
-    def __init__(self, url: str, *, host: str, per_second: float, clicks: Clicks | None = None) -> None:
+    def __init__(
+        self, url: str, *, host: str, per_second: float, clicks: Clicks | None = None
+    ) -> None:
         self._url, self._host, self._pause, self._clicks = url, host, 1 / per_second, clicks
         self._run = secrets.token_hex(3)
         self._ending = threading.Event()
@@ -54,14 +61,18 @@ class Traffic:
         self.accepted: set[str] = set()
         self.clicked: set[str] = set()  # event ids of clicks that were answered 2xx
         self.given_up: set[str] = set()
-        self.refused: Counter[str] = Counter()  # answers that were no 2xx, and broken connections: tried again
+        # answers that were no 2xx, and broken connections: tried again
+        self.refused: Counter[str] = Counter()
 
     def __enter__(self) -> Traffic:
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._ending.set()
         self._thread.join()
@@ -71,7 +82,9 @@ class Traffic:
         goal, deadline = len(self.accepted) + count, time.monotonic() + timeout_s
         while len(self.accepted) < goal:
             if time.monotonic() > deadline:
-                missing = f"{goal - len(self.accepted)} of {count} sales not taken in {timeout_s:.0f} s"
+                missing = (
+                    f"{goal - len(self.accepted)} of {count} sales not taken in {timeout_s:.0f} s"
+                )
                 raise TimeoutError(f"{missing}; answers: {dict(self.refused)}")
             time.sleep(0.1)
 
@@ -90,18 +103,27 @@ class Traffic:
         order, click_id = f"HP{self._run}{number:06d}", None
         if self._clicks is not None:
             click_id = f"c-{order}"
-            told = await self._deliver(session, self._clicks.url, self._clicks.delivery(click_id, number))
+            told = await self._deliver(
+                session, self._clicks.url, self._clicks.delivery(click_id, number)
+            )
             if told is None:
                 self.given_up.add(click_id)
                 return
             self.clicked.update(Posted(202, told).ids)
-        buyer = Buyer("Comprador Teste", f"b{number}.{self._run}@example.com", f"119{80_000_000 + number}")
+        buyer = Buyer(
+            "Comprador Teste", f"b{number}.{self._run}@example.com", f"119{80_000_000 + number}"
+        )
         sale = deliveries.hotmart(order, buyer, token=HOTTOK, xcod=click_id)
         taken = await self._deliver(session, self._url, sale)
         (self.given_up if taken is None else self.accepted).add(order)
 
-    async def _deliver(self, session: aiohttp.ClientSession, url: str, delivery: Delivery) -> dict[str, Any] | None:
-        """What was answered when it was taken, after however many attempts; None when nobody took it."""
+    async def _deliver(
+        self, session: aiohttp.ClientSession, url: str, delivery: Delivery
+    ) -> dict[str, Any] | None:
+        """What was answered when it was taken, after however many attempts.
+
+        None when nobody took it.
+        """
         deadline = time.monotonic() + PATIENCE_S
         while True:
             told = await self._post(session, url, delivery)
@@ -112,7 +134,9 @@ class Traffic:
                 return None
             await asyncio.sleep(0.25)
 
-    async def _post(self, session: aiohttp.ClientSession, url: str, delivery: Delivery) -> dict[str, Any] | str:
+    async def _post(
+        self, session: aiohttp.ClientSession, url: str, delivery: Delivery
+    ) -> dict[str, Any] | str:
         """The answer, or in a word what was wrong."""
         try:
             async with session.post(url, data=delivery.body, headers=delivery.headers) as answer:

@@ -41,7 +41,8 @@ def _volume(number: int) -> dict[str, Any]:
 def _maker(image: str) -> dict[str, Any]:
     """A Job that makes the folders, writable by whoever the pods run as."""
     script = (
-        f"import os\nfor n in range({COUNT}):\n p = f'/e2e/{{n}}'; os.makedirs(p, exist_ok=True); os.chmod(p, 0o777)"
+        f"import os\nfor n in range({COUNT}):\n p = f'/e2e/{{n}}'; os.makedirs(p, exist_ok=True); "
+        f"os.chmod(p, 0o777)"
     )
     container = {
         "name": "make",

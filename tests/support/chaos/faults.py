@@ -1,7 +1,8 @@
 """What goes wrong and when: faults as data, drawn from the schedule's generator.
 
-Every schedule has one main fault, by turns of its seed, so that any run of `len(MAINS)` seeds in a row shows them all;
-the others are drawn. Windows of Graph faults are shorter than the waits of the breaker would need to grow long.
+Every schedule has one main fault, by turns of its seed, so that any run of `len(MAINS)` seeds in a
+row shows them all; the others are drawn. Windows of Graph faults are shorter than the waits of the
+breaker would need to grow long.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ FREEZE_S = (LEASE_S + 1.0, LEASE_S + 3.0)
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: `target` is a role, a service or a pixel; `script` is the sandbox's, for faults of the Graph API."""
+    """One fault: `target` is a role, a service or a pixel.
+
+    `script` is the sandbox's, for faults of the Graph API.
+    """
 
     kind: Kind
     target: str
@@ -62,7 +66,9 @@ def kill(role: str) -> Draw:
 
 def restart(service: str) -> Draw:
     """SIGKILL to a service, which comes back with what its disk has."""
-    return lambda drawing: Fault("restart", service, drawing.moment(), drawing.rng.uniform(0.1, 3.0))
+    return lambda drawing: Fault(
+        "restart", service, drawing.moment(), drawing.rng.uniform(0.1, 3.0)
+    )
 
 
 def freeze(role: str) -> Draw:
@@ -99,24 +105,36 @@ def graph(kind: str, **more: object) -> Draw:
 
 def poison(drawing: Drawing) -> Fault:
     """Meta refuses one event for ever; those beside it must not suffer."""
-    candidates = [o for o in drawing.orders if {model.SENT} == {ending.get("approved") for ending in model.endings(o)}]
+    candidates = [
+        o
+        for o in drawing.orders
+        if {model.SENT} == {ending.get("approved") for ending in model.endings(o)}
+    ]
     order = drawing.rng.choice(candidates)
     _, event_id = model.at_meta(order, "approved")
     pixel = drawing.rng.choice(order.shop.pixels)
-    refusal = {"kind": "error", "code": 100, "subcode": 2804003, "pixel": pixel.number, "event_id": event_id}
+    refusal = {
+        "kind": "error",
+        "code": 100,
+        "subcode": 2804003,
+        "pixel": pixel.number,
+        "event_id": event_id,
+    }
     return Fault("graph", pixel.name, 0.0, drawing.over_s, refusal)
 
 
 HIDING = frozenset({"latency", "accept_then_hang", "accept_then_reset", "answer_then_reset"})
 GRAPH: tuple[Draw, ...] = (
-    graph("latency", delay_ms=int(GRAPH_TIMEOUT_S * 1_400)),  # Meta takes the events and answers after our time-out
+    # Meta takes the events and answers after our time-out
+    graph("latency", delay_ms=int(GRAPH_TIMEOUT_S * 1_400)),
     graph("accept_then_hang"),
     graph("accept_then_reset"),
     graph("answer_then_reset"),
     graph("hang"),
     graph("reset"),
     graph("status_500"),
-    graph("error", code=4, status=429, retry_after_s=1),  # throttled; Meta's own headers know minutes only
+    # throttled; Meta's own headers know minutes only
+    graph("error", code=4, status=429, retry_after_s=1),
     graph("html"),
     poison,
 )
@@ -129,10 +147,17 @@ MAINS: tuple[Draw, ...] = (
     spool_full,
     *GRAPH,
 )
-OTHERS: tuple[Draw, ...] = (*(kill(role) for role in ROLES), *(restart(service) for service in SERVICES), *GRAPH)
+OTHERS: tuple[Draw, ...] = (
+    *(kill(role) for role in ROLES),
+    *(restart(service) for service in SERVICES),
+    *GRAPH,
+)
 
 
 def draw(drawing: Drawing, seed: int) -> list[Fault]:
     """The faults of a schedule, by their time."""
-    chosen = [MAINS[seed % len(MAINS)], *drawing.rng.choices(OTHERS, k=drawing.rng.choice((0, 1, 1, 2, 3)))]
+    chosen = [
+        MAINS[seed % len(MAINS)],
+        *drawing.rng.choices(OTHERS, k=drawing.rng.choice((0, 1, 1, 2, 3))),
+    ]
     return sorted((one(drawing) for one in chosen), key=lambda fault: fault.at_s)

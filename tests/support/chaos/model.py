@@ -1,8 +1,9 @@
-"""What must come of an order, said once more and without any code of the runtime: ranks, events and consent.
+"""What must come of an order, said once more and without any code of the runtime: ranks, events and
+consent.
 
-Retries and redelivery may change the sequence in which an order's facts are worked on, so the model plays every
-sequence: what a run shows of an order must be the ending of one of them. Where the sequence does not matter, which is
-most orders, one ending is left.
+Retries and redelivery may change the sequence in which an order's facts are worked on, so the model
+plays every sequence: what a run shows of an order must be the ending of one of them. Where the
+sequence does not matter, which is most orders, one ending is left.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ RANKS = (
     {"refund_requested"},
     {"refunded"},
 )
-EVENTS = {"approved": "Purchase", "pending": "AddPaymentInfo", "initiate_checkout": "InitiateCheckout"}
+EVENTS = {
+    "approved": "Purchase",
+    "pending": "AddPaymentInfo",
+    "initiate_checkout": "InitiateCheckout",
+}
 
 
 def endings(order: Order) -> list[Ending]:
@@ -50,7 +55,11 @@ def played(order: Order, sequence: Sequence[str]) -> Ending:
             ending[what] = "policy" if what == "click" else _sent_or_not(_consents(order, silent))
         elif order.is_test:
             ending[what] = "test"
-        elif state is not None and _rank(what) < _rank(state) and (what, state) != ("approved", "completed"):
+        elif (
+            state is not None
+            and _rank(what) < _rank(state)
+            and (what, state) != ("approved", "completed")
+        ):
             ending[what] = "out_of_order"
         else:
             state = what if state is None or _rank(what) >= _rank(state) else state
@@ -59,7 +68,10 @@ def played(order: Order, sequence: Sequence[str]) -> Ending:
 
 
 def _consents(order: Order, silent: bool) -> bool:
-    """A no that came after the sale is too late where silence means yes; a yes that comes late still counts."""
+    """A no that came after the sale is too late where silence means yes.
+
+    A yes that comes late still counts.
+    """
     if order.shop.silence_is_consent:
         return order.consent != "no" or silent
     return order.consent == "yes"
@@ -74,7 +86,9 @@ def _rank(status: str) -> int:
 
 
 def at_meta(order: Order, what: str) -> tuple[str, str]:
-    """Name and id under which Meta gets a fact: the checkout's own id, a sale's by the published formula."""
+    """Name and id under which Meta gets a fact: the checkout's own id, a sale's by the published
+    formula.
+    """
     name = EVENTS[what]
     if what == "initiate_checkout":
         return name, checkout_of(order.number)

@@ -1,4 +1,6 @@
-"""Play a schedule on a stage: the load and the faults together, then wait until all is settled, then judge."""
+"""Play a schedule on a stage: the load and the faults together, then wait until all is settled,
+then judge.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class Play:
         settled = time.monotonic()
         ids = set(self._senders.receipts.ids.values())
         found = verdict.judge(
-            self._schedule, self._senders.receipts, await records.read(self._stage, self._session, ids)
+            self._schedule,
+            self._senders.receipts,
+            await records.read(self._stage, self._session, ids),
         )
         found.faults += self._faults
         found.faults += await self._balance()
@@ -75,7 +79,9 @@ class Play:
         async with self._session.delete(f"{self._stage.sandbox_url}/_sandbox") as answer:
             assert answer.status == 204
         script = {"faults": [fault.script for fault in self._schedule.faults if fault.script]}
-        async with self._session.post(f"{self._stage.sandbox_url}/_sandbox/faults", json=script) as answer:
+        async with self._session.post(
+            f"{self._stage.sandbox_url}/_sandbox/faults", json=script
+        ) as answer:
             assert answer.status < 300, await answer.text()
 
     async def _inflict(self, fault: Fault) -> None:
@@ -103,7 +109,9 @@ class Play:
         await service.start()
 
     async def _wipe(self, fault: Fault) -> None:
-        """What only NATS has goes with its disk: what waits to be sent is in PostgreSQL, what was accepted must be."""
+        """What only NATS has goes with its disk: what waits to be sent is in PostgreSQL, what was
+        accepted must be.
+        """
         for role in DISPATCHERS:
             self._stage.kill_role(role)
         await self._senders.pause()
@@ -114,7 +122,9 @@ class Play:
         self._senders.resume()
 
     async def _fill_disk(self, fault: Fault) -> None:
-        """A nats-server that met a full disk refuses the stream until it starts again, whatever is freed."""
+        """A nats-server that met a full disk refuses the stream until it starts again, whatever is
+        freed.
+        """
         if self._stage.disk is not None:
             self._stage.disk.fill()
             await asyncio.sleep(fault.for_s)
@@ -123,7 +133,9 @@ class Play:
             await self._stage.nats.start()
 
     async def _fill_spool(self, fault: Fault) -> None:
-        """Neither broker nor spool can take an event: senders must be told so, and what they were told holds."""
+        """Neither broker nor spool can take an event: senders must be told so, and what they were
+        told holds.
+        """
         disk = self._stage.spool_disk
         if disk is None:
             return
@@ -166,9 +178,14 @@ class Play:
             return type(error).__name__
 
     async def _balance(self) -> list[str]:
-        """The ledger's own sum and production's own check of it, over everything that this stage has ever played."""
+        """The ledger's own sum and production's own check of it, over everything that this stage
+        has ever played.
+        """
         totals = await self._stage.settled(self._session, accepted=0)
         ended = totals["delivered"] + totals["withheld"] + totals["dead"]
         wrong = [] if totals["accepted"] == ended else [f"the ledger does not add up: {totals}"]
         async with await Database.open(self._stage.postgres.url(), max_size=1) as database:
-            return wrong + [f"ledger check: {fault}" for fault in await HousekeepingStore(database).faults(grace_s=0)]
+            return wrong + [
+                f"ledger check: {fault}"
+                for fault in await HousekeepingStore(database).faults(grace_s=0)
+            ]

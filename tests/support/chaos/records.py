@@ -26,7 +26,9 @@ select (select count(*) from events where id = any(%(ids)s)) as recorded,
 
 @dataclass(frozen=True)
 class Records:
-    """Rows by event, and at each pixel how often each (name, id) arrived and which ids each order's purchase has."""
+    """Rows by event, and at each pixel how often each (name, id) arrived and which ids each order's
+    purchase has.
+    """
 
     events: dict[str, list[dict[str, Any]]]
     deliveries: dict[str, dict[str, dict[str, Any]]]  # event -> destination -> row
@@ -35,8 +37,13 @@ class Records:
 
 
 async def unsettled(stage: Stage, ids: Collection[str]) -> str | None:
-    """What still has to happen, for people; None when everything came to its end. Raises psycopg.OperationalError."""
-    async with await psycopg.AsyncConnection.connect(stage.postgres.url(), row_factory=dict_row) as connection:
+    """What still has to happen, for people; None when everything came to its end.
+
+    Raises psycopg.OperationalError.
+    """
+    async with await psycopg.AsyncConnection.connect(
+        stage.postgres.url(), row_factory=dict_row
+    ) as connection:
         row = await (await connection.execute(_OPEN, {"ids": list(ids)})).fetchone()
     assert row is not None
     row["missing"] = len(ids) - row.pop("recorded")
@@ -47,7 +54,9 @@ async def read(stage: Stage, session: aiohttp.ClientSession, ids: Collection[str
     """Everything about these events, and all that is at Meta."""
     events: dict[str, list[dict[str, Any]]] = {}
     deliveries: dict[str, dict[str, dict[str, Any]]] = {}
-    async with await psycopg.AsyncConnection.connect(stage.postgres.url(), row_factory=dict_row) as connection:
+    async with await psycopg.AsyncConnection.connect(
+        stage.postgres.url(), row_factory=dict_row
+    ) as connection:
         async for row in await connection.execute(_EVENTS, [list(ids)]):
             events.setdefault(row["id"], []).append(row)
         async for row in await connection.execute(_DELIVERIES, [list(ids)]):
@@ -62,5 +71,7 @@ async def read(stage: Stage, session: aiohttp.ClientSession, ids: Collection[str
         for event in received:
             arrived[pixel.name][event["event_name"], event["event_id"]] += 1
             if event["event_name"] == "Purchase":
-                purchases[pixel.name].setdefault(event["custom_data"]["order_id"], set()).add(event["event_id"])
+                purchases[pixel.name].setdefault(event["custom_data"]["order_id"], set()).add(
+                    event["event_id"]
+                )
     return Records(events, deliveries, arrived, purchases)

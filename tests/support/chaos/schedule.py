@@ -29,11 +29,16 @@ class Schedule:
 
     @property
     def hides_answers(self) -> bool:
-        """Whether Meta is told to take events and to leave us without its answer: repeats are what that asks for."""
+        """Whether Meta is told to take events and to leave us without its answer: repeats are what
+        that asks for.
+        """
         return any(fault.script and fault.script["kind"] in faults.HIDING for fault in self.faults)
 
     def __str__(self) -> str:
-        told = [f"seed {self.seed}: {len(self.facts)} facts of {len(self.orders)} orders over {self.over_s:.1f} s"]
+        told = [
+            f"seed {self.seed}: {len(self.facts)} facts of {len(self.orders)} orders over "
+            f"{self.over_s:.1f} s"
+        ]
         return "\n".join([*told, *(f"  {fault}" for fault in self.faults)])
 
 
@@ -42,4 +47,6 @@ def schedule(seed: int) -> Schedule:
     rng = Random(seed)
     over_s = rng.uniform(*OVER_S)
     orders = stories.orders(rng, seed, facts=rng.randint(*FACTS), over_s=over_s)
-    return Schedule(seed, tuple(orders), tuple(faults.draw(Drawing(rng, orders, over_s), seed)), over_s)
+    return Schedule(
+        seed, tuple(orders), tuple(faults.draw(Drawing(rng, orders, over_s), seed)), over_s
+    )

@@ -1,7 +1,9 @@
-"""Senders of the load: each order's facts in their sequence, every delivery repeated until it is answered 2xx.
+"""Senders of the load: each order's facts in their sequence, every delivery repeated until it is
+answered 2xx.
 
-A sender believes a 2xx and nothing else, as gateways do. What it was told is kept: the id of each accepted fact, and
-every answer that no sender should get whatever is broken behind the edge (4xx, another id for a repeat).
+A sender believes a 2xx and nothing else, as gateways do. What it was told is kept: the id of each
+accepted fact, and every answer that no sender should get whatever is broken behind the edge (4xx,
+another id for a repeat).
 """
 
 from __future__ import annotations
@@ -109,5 +111,8 @@ class Senders:
         keys = self._stage.minted[fact.shop.slug]["funnels"][fact.shop.funnel]
         body = json.dumps({"funnel": keys["public_key"], **json.loads(delivery.body)}).encode()
         url = f"{self._stage.ingest}/t/{fact.shop.slug}/api/v1/track/{fact.door}"
-        headers = {"Authorization": f"Bearer {keys['server_key']}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {keys['server_key']}",
+            "Content-Type": "application/json",
+        }
         return url, body, headers

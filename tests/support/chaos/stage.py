@@ -1,7 +1,8 @@
-"""The platform that schedules play on: two workers of each kind, a small disk for NATS and one for the edge's spool.
+"""The platform that schedules play on: two workers of each kind, a small disk for NATS and one for
+the edge's spool.
 
-Waits are shorter than in production by settings that keep their order (request < lease < ack_wait); nothing else
-differs. One platform serves many schedules: each has orders of its own.
+Waits are shorter than in production by settings that keep their order (request < lease < ack_wait);
+nothing else differs. One platform serves many schedules: each has orders of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ SETTINGS = {
 
 
 class SmallDisk:
-    """A file system of a few megabytes that can be filled; None of it without the right to mount."""
+    """A file system of a few megabytes that can be filled.
+
+    None of it without the right to mount.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -76,8 +80,12 @@ class Stage(Platform):
         self.disk = SmallDisk(folder / "nats") if SmallDisk.possible() else None
         self.spool_disk = SmallDisk(folder / "edge") if SmallDisk.possible() else None
         # It syncs as in production: what a commit takes belongs to what is raced here.
-        self.postgres = Postgres(folder / "postgres", password="pg", log=folder / "logs" / "postgres.log")
-        self.nats = Nats(folder / "nats" / "store", password="nats", log=folder / "logs" / "nats.log")
+        self.postgres = Postgres(
+            folder / "postgres", password="pg", log=folder / "logs" / "postgres.log"
+        )
+        self.nats = Nats(
+            folder / "nats" / "store", password="nats", log=folder / "logs" / "nats.log"
+        )
         self.nats.monitor_port = free_port()
         for service in (self.nats, self.postgres, self.redis):
             service.port = free_port()
@@ -124,7 +132,11 @@ class Stage(Platform):
 
     def service(self, name: str) -> Nats | Postgres | Redis:
         """The service of that name."""
-        found: dict[str, Nats | Postgres | Redis] = {"nats": self.nats, "postgres": self.postgres, "redis": self.redis}
+        found: dict[str, Nats | Postgres | Redis] = {
+            "nats": self.nats,
+            "postgres": self.postgres,
+            "redis": self.redis,
+        }
         return found[name]
 
     async def wipe_nats(self, *, down_s: float) -> None:

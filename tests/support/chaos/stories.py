@@ -1,8 +1,9 @@
-"""What happens in a shop: orders as sequences of facts, each one HTTP delivery, all of it drawn from one generator.
+"""What happens in a shop: orders as sequences of facts, each one HTTP delivery, all of it drawn
+from one generator.
 
-A fact knows what it is; how it is sent is in its delivery, what must come of it is for `model` to say. Sequences are
-those that gateways really make: a card refused and then approved, a Pix issued and paid or not, a sale given back, a
-completion that overtakes its approval.
+A fact knows what it is; how it is sent is in its delivery, what must come of it is for `model` to
+say. Sequences are those that gateways really make: a card refused and then approved, a Pix issued
+and paid or not, a sale given back, a completion that overtakes its approval.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ SEQUENCES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("canceled", "approved"),
         ("approved", "refund_requested", "refunded"),
     ),
-    "kiwify": (("approved",), ("refused", "approved"), ("refused",), ("pending", "approved"), ("approved", "refunded")),
+    "kiwify": (
+        ("approved",),
+        ("refused", "approved"),
+        ("refused",),
+        ("pending", "approved"),
+        ("approved", "refunded"),
+    ),
     "stripe": (("approved",), ("approved", "refunded")),
 }
 _HOTMART = {
@@ -52,7 +59,10 @@ _KIWIFY = {
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that happened and the request that tells of it; `door` is a tracking kind or a gateway."""
+    """One thing that happened and the request that tells of it.
+
+    `door` is a tracking kind or a gateway.
+    """
 
     shop: Shop
     order: str
@@ -104,7 +114,8 @@ def _order(rng: Random, seed: int, number: int, over_s: float) -> Order:
     shop = LOJA if rng.random() < 0.6 else VIZINHA
     gateway = rng.choice(sorted(shop.integrations))
     name = f"{seed}x{number:04d}"
-    phone = f"119{seed % 10_000:04d}{number % 10_000:04d}"  # a phone that two buyers share would be a tie of clicks
+    # a phone that two buyers share would be a tie of clicks
+    phone = f"119{seed % 10_000:04d}{number % 10_000:04d}"
     order = _number(gateway, name)
     consent: Consent = rng.choices(("yes", "no", "silent"), (5, 2, 3))[0]
     is_test = gateway == "stripe" and rng.random() < 0.1
@@ -114,7 +125,9 @@ def _order(rng: Random, seed: int, number: int, over_s: float) -> Order:
     sequence = list(rng.choice(SEQUENCES[gateway]))
     if len(sequence) > 1 and rng.random() < 0.25:
         rng.shuffle(sequence)
-    sales = [_sale(shop, gateway, order, name, buyer, value, status, is_test) for status in sequence]
+    sales = [
+        _sale(shop, gateway, order, name, buyer, value, status, is_test) for status in sequence
+    ]
     visits = list(_visits(rng, shop, order, name, buyer, consent))
     told = [_played(rng, fact) for fact in (*visits, *sales)]
     return Order(shop, order, gateway, value, consent, is_test, tuple(told), rng.uniform(0, over_s))
@@ -130,7 +143,9 @@ def _number(gateway: str, name: str) -> str:
     return {"hotmart": f"HP{name}", "kiwify": f"kw-{name}", "stripe": f"pi_{name}"}[gateway]
 
 
-def _visits(rng: Random, shop: Shop, order: str, name: str, buyer: Buyer, consent: Consent) -> Iterator[Fact]:
+def _visits(
+    rng: Random, shop: Shop, order: str, name: str, buyer: Buyer, consent: Consent
+) -> Iterator[Fact]:
     """A click always; in half of the orders a checkout that left its e-mail."""
     said = {"yes": {"consent_ads": True}, "no": {"consent_ads": False}, "silent": {}}[consent]
     visit = {
@@ -160,7 +175,14 @@ def _visit(shop: Shop, order: str, kind: str, fields: dict[str, object]) -> Fact
 
 
 def _sale(
-    shop: Shop, gateway: str, order: str, name: str, buyer: Buyer, value: str, status: str, is_test: bool
+    shop: Shop,
+    gateway: str,
+    order: str,
+    name: str,
+    buyer: Buyer,
+    value: str,
+    status: str,
+    is_test: bool,
 ) -> Fact:
     click = click_of(name)
     if gateway == "hotmart":
@@ -189,7 +211,9 @@ def _kiwify(order: str, buyer: Buyer, value: str, status: str, click: str) -> De
     return deliveries.kiwify_signed(payload, KIWIFY_TOKEN)
 
 
-def _stripe(order: str, buyer: Buyer, value: str, status: str, click: str, is_test: bool) -> Delivery:
+def _stripe(
+    order: str, buyer: Buyer, value: str, status: str, click: str, is_test: bool
+) -> Delivery:
     made = (
         deliveries.stripe_completed(order, buyer, secret=STRIPE_SECRET, click_id=click)
         if status == "approved"
@@ -197,7 +221,11 @@ def _stripe(order: str, buyer: Buyer, value: str, status: str, click: str, is_te
     )
     payload = json.loads(made.body)
     payload["livemode"] = payload["data"]["object"]["livemode"] = not is_test
-    names = ("amount_total", "amount_subtotal") if status == "approved" else ("amount", "amount_captured")
+    names = (
+        ("amount_total", "amount_subtotal")
+        if status == "approved"
+        else ("amount", "amount_captured")
+    )
     payload["data"]["object"].update(dict.fromkeys(names, _cents(value)))
     if status == "refunded":
         payload["data"]["object"]["amount_refunded"] = _cents(value)

@@ -40,14 +40,19 @@ def judge(schedule: Schedule, receipts: Receipts, records: Records) -> Verdict:
             for pixel in order.shop.pixels:
                 if pixel.name in rows:
                     expected[pixel.name].add(model.at_meta(order, fact.what))
-                    verdict.faults += _delivery(schedule, order, fact, pixel, rows[pixel.name], records)
+                    verdict.faults += _delivery(
+                        schedule, order, fact, pixel, rows[pixel.name], records
+                    )
                     _count(verdict.counted, order, fact, pixel, rows[pixel.name], records)
     for name, arrived in records.arrived.items():
         verdict.faults += [
-            f"{name} has {what}, which nobody should have sent" for what in arrived.keys() - expected[name]
+            f"{name} has {what}, which nobody should have sent"
+            for what in arrived.keys() - expected[name]
         ]
         several = {order: ids for order, ids in records.purchases[name].items() if len(ids) > 1}
-        verdict.faults += [f"{name} has {order} under {len(ids)} ids" for order, ids in several.items()]
+        verdict.faults += [
+            f"{name} has {order} under {len(ids)} ids" for order, ids in several.items()
+        ]
     verdict.counted["facts"] = len(schedule.facts)
     return verdict
 
@@ -60,29 +65,50 @@ def _order(order: Order, receipts: Receipts, records: Records) -> Iterator[str]:
             yield f"{fact.name} ({receipts.ids.get(fact)}) has {len(rows)} rows in the ledger"
             return
         ending[fact.what] = rows[0]["reason"] or rows[0]["outcome"]
-        wanted = {pixel.name for pixel in order.shop.pixels} if ending[fact.what] == model.SENT else set()
+        wanted = (
+            {pixel.name for pixel in order.shop.pixels}
+            if ending[fact.what] == model.SENT
+            else set()
+        )
         found = records.deliveries.get(rows[0]["id"], {}).keys()
         if found != wanted:
             yield f"{fact.name} goes to {sorted(found)} instead of {sorted(wanted)}"
     allowed = model.endings(order)
     if ending not in allowed:
-        yield f"{order.shop.slug}/{order.number} (consent {order.consent}) ended as {ending}, allowed: {allowed}"
+        yield (
+            f"{order.shop.slug}/{order.number} (consent {order.consent}) ended as {ending}, "
+            f"allowed: {allowed}"
+        )
 
 
 def _delivery(
-    schedule: Schedule, order: Order, fact: Fact, pixel: Pixel, row: dict[str, Any], records: Records
+    schedule: Schedule,
+    order: Order,
+    fact: Fact,
+    pixel: Pixel,
+    row: dict[str, Any],
+    records: Records,
 ) -> Iterator[str]:
-    """One event at one pixel: its end must be the one that is due, and Meta must have it as often as that says."""
+    """One event at one pixel: its end must be the one that is due, and Meta must have it as often
+    as that says.
+    """
     times = records.arrived[pixel.name][model.at_meta(order, fact.what)]
-    what = f"{fact.name} at {pixel.name}: {row['status']} {row['reason'] or ''}, {times} times at Meta"
+    what = (
+        f"{fact.name} at {pixel.name}: {row['status']} {row['reason'] or ''}, {times} times at Meta"
+    )
     end = (row["status"], row["reason"])
     if _is_poisoned(schedule, order, fact, pixel):
-        if end not in {("dead", "rejected"), *([("dead", "in_doubt")] if pixel.parks else [])} or times:
+        if (
+            end not in {("dead", "rejected"), *([("dead", "in_doubt")] if pixel.parks else [])}
+            or times
+        ):
             yield f"{what}, which refuses it"
     elif end == ("dead", "in_doubt") and pixel.parks and row["in_doubt"]:
         if times > 1:
             yield f"{what}, though it was parked"
-    elif end == ("withheld", "no_consent") and order.consent == "no":  # the no came between the sale and its sending
+    elif (
+        end == ("withheld", "no_consent") and order.consent == "no"
+    ):  # the no came between the sale and its sending
         if times > row["in_doubt"]:
             yield f"{what}, in doubt {row['in_doubt']} times"
     elif end != ("delivered", None):
@@ -102,7 +128,12 @@ def _is_poisoned(schedule: Schedule, order: Order, fact: Fact, pixel: Pixel) -> 
 
 
 def _count(
-    counted: Counter[str], order: Order, fact: Fact, pixel: Pixel, row: dict[str, Any], records: Records
+    counted: Counter[str],
+    order: Order,
+    fact: Fact,
+    pixel: Pixel,
+    row: dict[str, Any],
+    records: Records,
 ) -> None:
     times = records.arrived[pixel.name][model.at_meta(order, fact.what)]
     counted["deliveries"] += 1

@@ -1,4 +1,6 @@
-"""The small world of the schedules, as `manifests/chaos.yaml` declares it: who sells, and where it must arrive."""
+"""The small world of the schedules, as `manifests/chaos.yaml` declares it: who sells, and where it
+must arrive.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,9 @@ async def test_before_the_front_proxy_is_known_nobody_is(access: Access) -> None
         await access.user(PROXIED, "front-proxy")
 
 
-async def test_a_token_is_asked_about_once_and_again_after_a_while(access: Access, server: Server) -> None:
+async def test_a_token_is_asked_about_once_and_again_after_a_while(
+    access: Access, server: Server
+) -> None:
     server.tokens["t1"] = User("ana", ("system:authenticated",))
     for _ in range(3):
         assert (await access.user(headers(("Authorization", "Bearer t1")), None)).name == "ana"
@@ -96,7 +98,9 @@ async def test_a_token_is_asked_about_once_and_again_after_a_while(access: Acces
         await access.user(headers(("Authorization", "Bearer t1")), None)
 
 
-async def test_who_is_remembered_is_not_written_down_with_the_token(access: Access, server: Server) -> None:
+async def test_who_is_remembered_is_not_written_down_with_the_token(
+    access: Access, server: Server
+) -> None:
     server.tokens["secret-token"] = User("ana")
     await access.user(headers(("Authorization", "Bearer secret-token")), None)
     assert "secret-token" not in repr(access._users._known)
@@ -108,12 +112,17 @@ async def test_masters_are_not_asked_about(access: Access, server: Server) -> No
     assert server.asked == []
 
 
-async def test_a_verdict_holds_for_this_user_and_this_wish_only(access: Access, server: Server) -> None:
+async def test_a_verdict_holds_for_this_user_and_this_wish_only(
+    access: Access, server: Server
+) -> None:
     ana = User("ana", ("a",))
     await access.allow(ana, WISH)
     server.allowed = False
     await access.allow(ana, WISH)
-    for user, wish in ((User("ana", ("b",)), WISH), (ana, Wish("/apis/x", "outra", "sinal_queue_depth"))):
+    for user, wish in (
+        (User("ana", ("b",)), WISH),
+        (ana, Wish("/apis/x", "outra", "sinal_queue_depth")),
+    ):
         with pytest.raises(Failure) as caught:
             await access.allow(user, wish)
         assert caught.value.status == 403 and "sinal_queue_depth" in str(caught.value)

@@ -1,4 +1,6 @@
-"""The API server trusts what any replica shows, at every moment and in whatever order the replicas work."""
+"""The API server trusts what any replica shows, at every moment and in whatever order the replicas
+work.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,8 @@ class World:
         return Replica(keeper, shown)
 
 
-# Every replica looks within the time that a step settles: the keeper sees to that with its interval.
+# Every replica looks within the time that a step settles: the keeper sees to that with its
+# interval.
 @settings(max_examples=10, deadline=None)
 @given(order=st.lists(st.integers(0, 2), min_size=30, max_size=50), hours=st.integers(24, 72))
 async def test_replicas_in_any_order_are_trusted_throughout(order: list[int], hours: int) -> None:
@@ -191,7 +194,9 @@ async def test_without_an_api_service_it_serves_and_waits() -> None:
     world = World(MemoryCluster(registered=None))
     replica = world.replica()
     await replica.keeper.tend()
-    assert replica.keeper.serving and not replica.keeper.registered and replica.keeper.refusal is None
+    assert (
+        replica.keeper.serving and not replica.keeper.registered and replica.keeper.refusal is None
+    )
 
 
 async def test_a_secret_of_another_is_never_written() -> None:

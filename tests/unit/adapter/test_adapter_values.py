@@ -1,4 +1,6 @@
-"""What the API says of queues: sums over tenants, explicit zeros, and errors for what there is not."""
+"""What the API says of queues: sums over tenants, explicit zeros, and errors for what there is
+not.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +51,16 @@ def items(metric: str, selector: str, of: Reading = BUSY) -> list[tuple[dict[str
         ("role=match,!tenant", [({"role": "match"}, "20")]),
         (
             "role=match,tenant notin (loja)",
-            [({"role": "match", "tenant": "outra"}, "15"), ({"role": "match", "tenant": "quieta"}, "0")],
+            [
+                ({"role": "match", "tenant": "outra"}, "15"),
+                ({"role": "match", "tenant": "quieta"}, "0"),
+            ],
         ),
     ],
 )
-def test_a_selector_chooses_series(selector: str, expected: list[tuple[dict[str, str], str]]) -> None:
+def test_a_selector_chooses_series(
+    selector: str, expected: list[tuple[dict[str, str], str]]
+) -> None:
     assert items(DEPTH, selector) == expected
 
 
@@ -108,7 +115,9 @@ _names = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z0-9]", fullmatch=True)
 
 
 @given(st.lists(st.tuples(_names, _names), min_size=1, max_size=4), st.booleans())
-def test_every_equality_that_can_be_written_is_read(pairs: list[tuple[str, str]], spaced: bool) -> None:
+def test_every_equality_that_can_be_written_is_read(
+    pairs: list[tuple[str, str]], spaced: bool
+) -> None:
     text = ("  ,  " if spaced else ",").join(f"{key}={value}" for key, value in pairs)
     assert parse(text) == [Requirement(key, "in", frozenset({value})) for key, value in pairs]
 
@@ -158,4 +167,5 @@ async def test_an_old_figure_is_never_told() -> None:
         with pytest.raises(BusUnavailable):
             await source.reading()
     broker.away = False
-    assert (await source.reading()).of_role("match").messages == 4  # a failed look is not remembered
+    # a failed look is not remembered
+    assert (await source.reading()).of_role("match").messages == 4

@@ -1,4 +1,6 @@
-"""What may be sent again is decided by state, age and what the caller has said, and by nothing else."""
+"""What may be sent again is decided by state, age and what the caller has said, and by nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,18 @@ from sinal_hub.store.replaying import LetterRow, SentRow, UnsentRow
 
 NOW = datetime(2026, 9, 21, 12, tzinfo=UTC)
 PLAN = TenantPlan(
-    slug="loja", namespace="n", name="loja", uid="u", destinations=(DestinationPlan(name="pixel", pixel_id="1"),)
+    slug="loja",
+    namespace="n",
+    name="loja",
+    uid="u",
+    destinations=(DestinationPlan(name="pixel", pixel_id="1"),),
 )
 STATES = ("pending", "sending", "delivered", "withheld", "dead")
 
 
-def row(status: str, *, event_age: timedelta = timedelta(hours=1), settled_age: timedelta | None = None) -> SentRow:
+def row(
+    status: str, *, event_age: timedelta = timedelta(hours=1), settled_age: timedelta | None = None
+) -> SentRow:
     return SentRow(
         tenant="loja",
         event="ev_1",
@@ -46,10 +54,22 @@ def reason(one: SentRow, options: Options | None = None) -> str | None:
         (row("pending"), Options(force=True), "in_flight"),
         (row("sending"), Options(force=True, confirm_duplicate=True), "in_flight"),
         (row("delivered", settled_age=timedelta(minutes=1)), Options(), "delivered"),
-        (row("delivered", settled_age=timedelta(minutes=1)), Options(confirm_duplicate=True), "delivered"),
+        (
+            row("delivered", settled_age=timedelta(minutes=1)),
+            Options(confirm_duplicate=True),
+            "delivered",
+        ),
         (row("delivered", settled_age=timedelta(hours=48)), Options(force=True), None),
-        (row("delivered", settled_age=timedelta(hours=48, seconds=1)), Options(force=True), "delivered_long_ago"),
-        (row("delivered", settled_age=timedelta(days=5)), Options(force=True, confirm_duplicate=True), None),
+        (
+            row("delivered", settled_age=timedelta(hours=48, seconds=1)),
+            Options(force=True),
+            "delivered_long_ago",
+        ),
+        (
+            row("delivered", settled_age=timedelta(days=5)),
+            Options(force=True, confirm_duplicate=True),
+            None,
+        ),
         (row("delivered"), Options(force=True), "delivered_long_ago"),
         (row("dead", event_age=timedelta(days=7)), Options(), "too_old"),
         (row("dead", event_age=timedelta(days=7, seconds=-60)), Options(), None),
@@ -62,7 +82,10 @@ def test_a_row_of_the_outbox(one: SentRow, options: Options, expected: str | Non
 def test_without_its_destination_or_tenant_it_goes_nowhere() -> None:
     gone = TenantPlan(slug="loja", namespace="n", name="loja", uid="u")
     for tenants in ({"loja": gone}, {}):
-        assert sent_reason(row("dead"), options=Options(), tenants=tenants, now=NOW) == "no_destination"
+        assert (
+            sent_reason(row("dead"), options=Options(), tenants=tenants, now=NOW)
+            == "no_destination"
+        )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +95,10 @@ def test_without_its_destination_or_tenant_it_goes_nowhere() -> None:
         ("dead", "internal_error", None, ("skip", "unreadable")),
         ("waiting", None, None, ("skip", "in_flight")),
         ("withheld", "review", None, ("skip", "review")),
-        *[("withheld", word, None, ("skip", "final")) for word in ("duplicate", "test", "ignored", "out_of_order")],
+        *[
+            ("withheld", word, None, ("skip", "final"))
+            for word in ("duplicate", "test", "ignored", "out_of_order")
+        ],
         *[
             ("withheld", word, None, ("judge", None))
             for word in ("no_consent", "no_destination", "suspended", "policy")
@@ -83,13 +109,21 @@ def test_an_event_that_was_never_sent(
     outcome: str, why: str | None, letter: int | None, expected: tuple[str, str | None]
 ) -> None:
     event = UnsentRow(
-        tenant="loja", event="ev_1", received_at=NOW, conversion_id=None, outcome=outcome, reason=why, letter=letter
+        tenant="loja",
+        event="ev_1",
+        received_at=NOW,
+        conversion_id=None,
+        outcome=outcome,
+        reason=why,
+        letter=letter,
     )
     assert unsent_action(event) == expected
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(STATES), st.integers(0, 10 * 86_400), st.integers(0, 10 * 86_400))),
+    st.lists(
+        st.tuples(st.sampled_from(STATES), st.integers(0, 10 * 86_400), st.integers(0, 10 * 86_400))
+    ),
     st.booleans(),
     st.booleans(),
 )

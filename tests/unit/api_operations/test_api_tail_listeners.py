@@ -1,4 +1,7 @@
-"""A listener that does not keep up is let go instead of filling the memory; followers show each state once."""
+"""A listener that does not keep up is let go instead of filling the memory.
+
+Followers show each state once.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ class Store:
     async def now(self) -> datetime:
         return self.clock
 
-    async def changes(self, tenant: str | None, after: tuple[datetime, str], *, limit: int) -> list[Change]:
+    async def changes(
+        self, tenant: str | None, after: tuple[datetime, str], *, limit: int
+    ) -> list[Change]:
         ordered = sorted(self.log, key=lambda change: (change.at, change.id))
         return [change for change in ordered if (change.at, change.id) > after][:limit]
 
@@ -98,7 +103,9 @@ async def test_what_was_read_is_not_asked_for_again_and_is_forgotten_in_time() -
 
 
 async def test_a_long_past_is_read_page_by_page_as_it_is_taken() -> None:
-    """Whoever names a cursor of years ago gets everything since, and the process never holds more than a page of it."""
+    """Whoever names a cursor of years ago gets everything since, and the process never holds more
+    than a page of it.
+    """
     store = Store()
     for number in range(5 * PAGE):
         store.change(f"ev_{number:04}", seconds=number - 10_000)
@@ -118,7 +125,9 @@ async def test_who_returns_is_shown_what_was_stored_late_while_he_was_away() -> 
     store.change("late", seconds=-3)
     items = Tail(store, store).follow(None, (T0, "shown"))
     async with asyncio.timeout(60):
-        found = [item.event.id for item in [await anext(items), await anext(items)] if item is not None]
+        found = [
+            item.event.id for item in [await anext(items), await anext(items)] if item is not None
+        ]
     assert found == ["late", "shown"]
     await items.aclose()
 

@@ -1,4 +1,6 @@
-"""The command line finds its API and key, and a call whose answer was lost is asked again under its own key."""
+"""The command line finds its API and key, and a call whose answer was lost is asked again under its
+own key.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def stack(folder: Path, pid: int) -> Path:
     return folder
 
 
-def test_the_command_line_goes_before_the_environment_and_that_before_a_running_stack(tmp_path: Path) -> None:
+def test_the_command_line_goes_before_the_environment_and_that_before_a_running_stack(
+    tmp_path: Path,
+) -> None:
     folder = stack(tmp_path, os.getpid())
     assert find(Said(api="http://said/", key="k"), ENVIRONMENT) == Target("http://said", "k")
     assert find(Said(), ENVIRONMENT) == Target("http://env", "env-key")
@@ -49,7 +53,9 @@ def test_a_stack_that_is_gone_tells_nothing(tmp_path: Path) -> None:
         find(Said(data=tmp_path / "none"), {})
 
 
-def test_a_stack_of_another_user_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_of_another_user_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = stack(tmp_path, os.getpid())
 
     def closed(path: Path) -> bytes:
@@ -75,7 +81,9 @@ def session(answers: list[Any], seen: list[httpx.Request]) -> Session:
 
 def stream(number: int) -> httpx.Response:
     """A stream of one event that then ends."""
-    return httpx.Response(200, text=f'id: cursor-{number}\nevent: event\ndata: {{"id":"ev_{number}"}}\n\n')
+    return httpx.Response(
+        200, text=f'id: cursor-{number}\nevent: event\ndata: {{"id":"ev_{number}"}}\n\n'
+    )
 
 
 def result(replayed: int, cursor: str | None = None) -> dict[str, Any]:
@@ -92,10 +100,17 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key(
     seen: list[httpx.Request] = []
     problem = {"status": 503, "detail": "the broker took 1 of 2"}
     answers = [(200, result(2, "next")), httpx.ReadError("lost"), (503, problem), (200, result(1))]
-    assert replays.many(session(answers, seen), Output(as_json=True), body={"reason": "rejected"}) == 0
+    assert (
+        replays.many(session(answers, seen), Output(as_json=True), body={"reason": "rejected"}) == 0
+    )
     keys = [request.headers["idempotency-key"] for request in seen]
     assert keys[1] == keys[2] == keys[3] != keys[0]
-    assert [msgspec.json.decode(request.content).get("cursor") for request in seen] == [None, "next", "next", "next"]
+    assert [msgspec.json.decode(request.content).get("cursor") for request in seen] == [
+        None,
+        "next",
+        "next",
+        "next",
+    ]
     assert msgspec.json.decode(capsys.readouterr().out)["replayed"] == 3
 
 
@@ -105,7 +120,10 @@ def test_groups_that_were_not_looked_at_are_said(capsys: pytest.CaptureFixture[s
              "destination": "pixel"}  # fmt: skip
     for more, code in ((True, 1), (False, 0)):
         answers = [(200, {"groups": [group], "more": more}), (200, result(1))]
-        assert replays.replay_letters(session(answers, []), Output(as_json=True), wanted={}, body={}) == code
+        assert (
+            replays.replay_letters(session(answers, []), Output(as_json=True), wanted={}, body={})
+            == code
+        )
         said = capsys.readouterr()
         assert msgspec.json.decode(said.out)["replayed"] == 1
         assert ("only the largest 500 groups" in said.err) is more
@@ -124,9 +142,14 @@ def test_a_refusal_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_field_at_fault_is_said() -> None:
-    errors = [{"field": "since", "message": "is not a time"}, {"field": "limit", "message": "is too large"}]
+    errors = [
+        {"field": "since", "message": "is not a time"},
+        {"field": "limit", "message": "is too large"},
+    ]
     with pytest.raises(Refused, match=r"since: is not a time\n  limit: is too large"):
-        session([(400, {"status": 400, "detail": "since: is not a time", "errors": errors})], []).get("/api/v1/events")
+        session(
+            [(400, {"status": 400, "detail": "since: is not a time", "errors": errors})], []
+        ).get("/api/v1/events")
 
 
 @pytest.mark.parametrize("text", ["2026-09-21T12:00:00Z", "last week", "5 h", "-2h"])
@@ -172,11 +195,19 @@ def test_an_id_is_asked_for_as_it_is_written() -> None:
 
 
 def test_a_tail_outlasts_an_api_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two processes a load balancer answers itself, and a new process may have no database yet."""
+    """Between two processes a load balancer answers itself, and a new process may have no database
+    yet.
+    """
     monkeypatch.setattr("sinal_cli.client.session.time.sleep", lambda _: None)
     seen: list[httpx.Request] = []
     away = {"status": 503, "detail": "PostgreSQL does not answer"}
-    answers = [stream(1), (503, away), httpx.Response(502, text="<html>"), httpx.ConnectError("gone"), stream(2)]
+    answers = [
+        stream(1),
+        (503, away),
+        httpx.Response(502, text="<html>"),
+        httpx.ConnectError("gone"),
+        stream(2),
+    ]
     events = session(answers, seen).tail()
     assert [next(events)["id"], next(events)["id"]] == ["ev_1", "ev_2"]
     assert [request.headers.get("last-event-id") for request in seen] == [None, *["cursor-1"] * 4]
@@ -184,7 +215,9 @@ def test_a_tail_outlasts_an_api_that_is_replaced(monkeypatch: pytest.MonkeyPatch
 
 def test_a_tail_ends_when_its_key_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinal_cli.client.session.time.sleep", lambda _: None)
-    events = session([stream(1), (401, {"status": 401, "detail": "a valid key is needed"})], []).tail()
+    events = session(
+        [stream(1), (401, {"status": 401, "detail": "a valid key is needed"})], []
+    ).tail()
     assert next(events)["id"] == "ev_1"
     with pytest.raises(Refused, match="valid key"):
         next(events)

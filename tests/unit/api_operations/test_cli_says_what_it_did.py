@@ -1,4 +1,6 @@
-"""Commands of people: a word on each event sent again, a tail without repeats, wrong words answered with choices."""
+"""Commands of people: a word on each event sent again, a tail without repeats, wrong words answered
+with choices.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ EVENT: dict[str, Any] = {
     "order_id": "HP1", "value": "297.00", "currency": "BRL", "received_at": "2026-09-21T12:00:00Z", "match": None,
     "outcome": {"state": "delivered", "reason": None},
 }  # fmt: skip
-LATER = EVENT | {"id": "ev_" + "b" * 26, "status": "refunded", "outcome": {"state": "withheld", "reason": "policy"}}
+LATER = EVENT | {
+    "id": "ev_" + "b" * 26,
+    "status": "refunded",
+    "outcome": {"state": "withheld", "reason": "policy"},
+}
 REPLAYED = {
     "operation": "op", "dry_run": False, "matched": 1, "replayed": 1, "skipped": {}, "why": {}, "sample": [],
     "next_cursor": None,
@@ -50,7 +56,11 @@ class Api:
         found = self.answers.get(name, (404, {"status": 404, "detail": f"no {name}"}))
         if isinstance(found, httpx.Response):
             return found
-        return httpx.Response(found[0], json=found[1]) if isinstance(found, tuple) else httpx.Response(200, json=found)
+        return (
+            httpx.Response(found[0], json=found[1])
+            if isinstance(found, tuple)
+            else httpx.Response(200, json=found)
+        )
 
 
 def page(*found: dict[str, Any]) -> dict[str, Any]:
@@ -67,11 +77,22 @@ def test_an_order_is_sent_again_whatever_became_of_it_and_each_event_has_its_wor
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     refused = (409, {"status": 409, "detail": "policy: the funnel sends nothing for it"})
-    api = Api(events=page(LATER, EVENT), **{f"replay_{EVENT['id']}": REPLAYED, f"replay_{LATER['id']}": refused})
-    assert replays.order(api.session, Output(as_json=True), filters={"order_id": "HP1"}, body={"force": True}) == 0
+    api = Api(
+        events=page(LATER, EVENT),
+        **{f"replay_{EVENT['id']}": REPLAYED, f"replay_{LATER['id']}": refused},
+    )
+    assert (
+        replays.order(
+            api.session, Output(as_json=True), filters={"order_id": "HP1"}, body={"force": True}
+        )
+        == 0
+    )
     first, second = (msgspec.json.decode(line) for line in capsys.readouterr().out.splitlines())
     assert (first["event"], first["replayed"], first["result"]) == (EVENT["id"], True, "sent again")
-    assert (second["what"], second["replayed"]) == ("refunded", False) and "sends nothing" in second["result"]
+    assert (second["what"], second["replayed"]) == (
+        "refunded",
+        False,
+    ) and "sends nothing" in second["result"]
     assert [msgspec.json.decode(one.content) for one in api.seen[1:]] == [{"force": True}] * 2
 
 
@@ -81,7 +102,12 @@ def test_an_order_of_which_nothing_is_sent_ends_with_1(capsys: pytest.CaptureFix
     assert replays.order(api.session, terminal(), filters={"order_id": "HP1"}, body={}) == 1
     assert EVENT["id"] in capsys.readouterr().out
     api = Api(events=page(), funnels=FUNNELS)
-    assert replays.order(api.session, terminal(), filters={"order_id": "HP1", "tenant": "nope"}, body={}) == 1
+    assert (
+        replays.order(
+            api.session, terminal(), filters={"order_id": "HP1", "tenant": "nope"}, body={}
+        )
+        == 1
+    )
     assert "no tenant 'nope'; there are: cursos, loja" in capsys.readouterr().err
 
 
@@ -99,7 +125,9 @@ def test_an_order_s_number_in_place_of_an_event_is_told_how_to_say_it() -> None:
         replays.one(Api().session, Output(as_json=True), event_id="HP1", body={})
 
 
-def test_a_tenant_that_there_is_not_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tenant_that_there_is_not_is_answered_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     api = Api(events=page(), funnels=FUNNELS)
     assert events.listing(api.session, terminal(), limit=5, filters={"tenant": "nope"}) == 2
     assert "there are: cursos, loja" in capsys.readouterr().err
@@ -107,7 +135,9 @@ def test_a_tenant_that_there_is_not_is_answered_with_those_there_are(capsys: pyt
         figures.summary(api.session, terminal(), tenant=None, hours=24)
 
 
-def test_a_tail_begins_with_what_came_before_and_repeats_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tail_begins_with_what_came_before_and_repeats_no_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     flying = EVENT | {"outcome": {"state": "in_flight", "reason": None}}
     stream = "".join(f"id: {n}\nevent: event\ndata: {msgspec.json.encode(one).decode()}\n\n"
                      for n, one in enumerate([LATER, flying, EVENT, EVENT, LATER | {"order_id": "HP2"}]))  # fmt: skip
@@ -121,9 +151,13 @@ def test_a_tail_begins_with_what_came_before_and_repeats_no_line(capsys: pytest.
     assert {len(line) <= 120 for line in said} == {True}
 
 
-def test_programs_get_every_event_of_a_tail_and_none_that_came_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_get_every_event_of_a_tail_and_none_that_came_before(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     line = f"event: event\ndata: {msgspec.json.encode(EVENT).decode()}\n\n"
-    api = Api(events=page(LATER), events_stream=httpx.Response(200, text=f"id: 1\n{line}id: 2\n{line}"))
+    api = Api(
+        events=page(LATER), events_stream=httpx.Response(200, text=f"id: 1\n{line}id: 2\n{line}")
+    )
     assert events.tail(api.session, Output(as_json=True), filters={}, most=2, before=None) == 0
     said = [msgspec.json.decode(found)["id"] for found in capsys.readouterr().out.splitlines()]
     assert said == [EVENT["id"], EVENT["id"]]
@@ -140,7 +174,9 @@ def test_an_email_is_hashed_before_it_leaves() -> None:
 def test_yesterday_is_its_midnight_here() -> None:
     midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     assert datetime.fromisoformat(moment_of("today")) == midnight
-    assert abs(datetime.fromisoformat(moment_of("yesterday")) - (midnight - timedelta(days=1))) <= timedelta(hours=1)
+    assert abs(
+        datetime.fromisoformat(moment_of("yesterday")) - (midnight - timedelta(days=1))
+    ) <= timedelta(hours=1)
 
 
 def test_the_words_that_are_offered_are_those_of_the_platform() -> None:
@@ -148,14 +184,18 @@ def test_the_words_that_are_offered_are_those_of_the_platform() -> None:
     assert get_args(options.Status) == get_args(Status)
 
 
-def test_a_new_key_is_shown_whole_and_a_list_never_shows_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_key_is_shown_whole_and_a_list_never_shows_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     made = {"key": "sak_secret", "id": "key_1", "name": "console", "tenant": "loja", "role": "viewer",
             "expires_at": None}  # fmt: skip
     keys._create(Api(keys=made).session, terminal(), {"name": "console"})
     assert "sak_secret" in capsys.readouterr().out
     row = {"id": "key_1", "name": "console", "tenant": None, "role": "viewer", "created_at": "2026-09-21T12:00:00Z",
            "last_used_at": None, "expires_at": None, "revoked_at": "2026-09-21T12:00:00Z"}  # fmt: skip
-    keys._list(Api(keys={"keys": [row], "next_cursor": None}).session, terminal(), tenant=None, limit=5)
+    keys._list(
+        Api(keys={"keys": [row], "next_cursor": None}).session, terminal(), tenant=None, limit=5
+    )
     said = capsys.readouterr().out
     assert "key_1" in said and "all" in said and "revoked" in said
 
@@ -170,11 +210,15 @@ def test_an_erasure_shows_what_it_would_forget_and_asks(
     assert privacy._erase(api.session, terminal(), body, wait=False, yes=False) == 1
     assert [request.url.path for request in api.seen] == ["/api/v1/privacy/exports"]
     said = capsys.readouterr()
-    assert "events  2" in said.out and "clicks" not in said.out and "nothing was forgotten" in said.err
+    assert (
+        "events  2" in said.out and "clicks" not in said.out and "nothing was forgotten" in said.err
+    )
 
 
 @pytest.mark.parametrize("width", [80, 60])
-def test_an_order_that_is_not_known_is_told_in_lines_that_fit(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_order_that_is_not_known_is_told_in_lines_that_fit(
+    width: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     row = {
         "reason": "proof_missing",
         "tenant": "loja",
@@ -185,7 +229,12 @@ def test_an_order_that_is_not_known_is_told_in_lines_that_fit(width: int, capsys
         "last_at": "2026-11-30T12:00:00Z",
         "networks": ["203.0.113.0/24"],
     }
-    api = Api(events=page(), refusals={"refusals": [row]}, status={"findings": []}, quarantine={"deliveries": [{}] * 2})
+    api = Api(
+        events=page(),
+        refusals={"refusals": [row]},
+        status={"findings": []},
+        quarantine={"deliveries": [{}] * 2},
+    )
     assert explain(api.session, terminal(width), order="HP404", tenant=None, as_json=False) == 1
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= width

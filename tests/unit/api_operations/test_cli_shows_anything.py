@@ -63,7 +63,11 @@ def test_an_id_is_whole_on_any_terminal(width: int, capsys: pytest.CaptureFixtur
     event = EVENT | {"order_id": "HP" + "0" * 40}
     terminal(width).items([event], EVENT_COLUMNS, event_row, empty="")
     said = capsys.readouterr().out
-    assert EVENT["id"] in said and event["order_id"] in said and "withheld no_destination" in " ".join(said.split())
+    assert (
+        EVENT["id"] in said
+        and event["order_id"] in said
+        and "withheld no_destination" in " ".join(said.split())
+    )
 
 
 def test_a_long_last_column_is_folded_into_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,11 @@ def sale() -> Callable[..., Sale]:
     """The one sale of a payload: of a tree, or of bytes."""
 
     def parse(gateway: str, payload: Any, **options: Any) -> Sale:
-        raw = payload if isinstance(payload, bytes) else json.dumps(payload, ensure_ascii=False).encode()
+        raw = (
+            payload
+            if isinstance(payload, bytes)
+            else json.dumps(payload, ensure_ascii=False).encode()
+        )
         (found,) = registry()[gateway].parse(raw, **options)
         return found
 

@@ -1,4 +1,6 @@
-"""Bodies as older senders and systems in between write them: other encodings, encoded twice, escaped, nested."""
+"""Bodies as older senders and systems in between write them: other encodings, encoded twice,
+escaped, nested.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,12 @@ def test_form_in_latin_1() -> None:
 FORM = urlencode(FIELDS)
 DOUBLED = urlencode({name: quote_plus(value) for name, value in FIELDS.items()})
 PARTS = "".join(
-    f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in FIELDS.items()
+    f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+    for name, value in FIELDS.items()
 )
 HTML = {
-    name: value.replace("ã", "&atilde;").replace("ç", "&#231;").replace("é", "&#xE9;") for name, value in FIELDS.items()
+    name: value.replace("ã", "&atilde;").replace("ç", "&#231;").replace("é", "&#xE9;")
+    for name, value in FIELDS.items()
 }
 
 
@@ -51,14 +55,20 @@ HTML = {
     [
         FORM.encode(),
         urlencode(FIELDS, encoding="cp1252").encode(),
-        "&".join(f"{name}={value}" for name, value in FIELDS.items()).replace(" ", "+").encode("latin-1"),
+        "&".join(f"{name}={value}" for name, value in FIELDS.items())
+        .replace(" ", "+")
+        .encode("latin-1"),
         "&".join(f"{name}={value}" for name, value in FIELDS.items()).replace(" ", "+").encode(),
         b"\xef\xbb\xbf" + FORM.encode(),
         DOUBLED.encode(),
         urlencode(HTML).encode(),
         urlencode({name: value.replace("&", "&amp;") for name, value in HTML.items()}).encode(),
-        urlencode({name: value.encode().decode("latin-1") for name, value in FIELDS.items()}).encode(),
-        urlencode({name: value.encode().decode("cp1252", "replace") for name, value in FIELDS.items()}).encode(),
+        urlencode(
+            {name: value.encode().decode("latin-1") for name, value in FIELDS.items()}
+        ).encode(),
+        urlencode(
+            {name: value.encode().decode("cp1252", "replace") for name, value in FIELDS.items()}
+        ).encode(),
         f"{PARTS}--x--\r\n".encode("cp1252"),
         f"{PARTS}--x--\r\n".encode(),
         urlencode({"payload": json.dumps(FIELDS)}).encode(),
@@ -152,12 +162,23 @@ def test_what_is_as_it_was_meant_stays(written: str) -> None:
 def test_no_portuguese_text_is_changed_and_each_is_found_again(name: str) -> None:
     assert text.mended(name) == name
     assert text.mended(name.encode().decode("latin-1")) == name
-    assert text.decode(name.encode("cp1252")) in (name, name.encode("cp1252").decode("utf-8", "replace"))
+    assert text.decode(name.encode("cp1252")) in (
+        name,
+        name.encode("cp1252").decode("utf-8", "replace"),
+    )
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(raw: bytes) -> None:
-    for body in (raw, b"{" + raw, b'"' + raw + b'"', b"a=" + raw, b"%7B" + raw, b"\xff\xfe" + raw, b"\0{" + raw):
+    for body in (
+        raw,
+        b"{" + raw,
+        b'"' + raw + b'"',
+        b"a=" + raw,
+        b"%7B" + raw,
+        b"\xff\xfe" + raw,
+        b"\0{" + raw,
+    ):
         with contextlib.suppress(NotThisGateway):
             _body.load(body).text("a")
     text.transcoded(raw, "text/plain; charset=iso-8859-15")
@@ -166,7 +187,9 @@ def test_no_bytes_raise_anything_else(raw: bytes) -> None:
 def test_a_field_that_lost_a_character_is_left_out_and_never_hashed() -> None:
     for name in ("Jo\ufffdo", "Jo?o", "JoÃ\ufffdo"):
         assert identity.normalise("fn", name) is None
-    raw = json.dumps({**ORDER, "Customer": {"full_name": "Jo\ufffdo Conceição", "city": "S?o Jos?"}}).encode()
+    raw = json.dumps(
+        {**ORDER, "Customer": {"full_name": "Jo\ufffdo Conceição", "city": "S?o Jos?"}}
+    ).encode()
     assert clear(kiwify, raw) == {"ln": "conceição"}
 
 
@@ -201,13 +224,20 @@ async def test_the_charset_of_the_content_type_is_honoured(
         else json.dumps({"name": "João Conceição"}, ensure_ascii=False).encode(encoding)
     )
     headers = {"x-signature": SECRET, "content-type": content_type}
-    assert (await edge_world.client().post(f"/api/v1/webhooks/signed/{TOKEN}", raw, headers=headers)).status == 202
+    assert (
+        await edge_world.client().post(f"/api/v1/webhooks/signed/{TOKEN}", raw, headers=headers)
+    ).status == 202
     assert seen == ["João Conceição"]
 
 
 async def test_a_server_s_event_in_latin_1_is_read(edge_world: EdgeWorld) -> None:
     event = {"funnel": "curso", "url": "https://curso.example/", "user": {"first_name": "João"}}
     raw = json.dumps(event, ensure_ascii=False).encode("latin-1")
-    headers = {"authorization": f"Bearer {SERVER_KEY}", "content-type": "application/json; charset=ISO-8859-1"}
-    assert (await edge_world.client().post("/t/loja/api/v1/track/lead", raw, headers=headers)).status == 202
+    headers = {
+        "authorization": f"Bearer {SERVER_KEY}",
+        "content-type": "application/json; charset=ISO-8859-1",
+    }
+    assert (
+        await edge_world.client().post("/t/loja/api/v1/track/lead", raw, headers=headers)
+    ).status == 202
     assert edge_world.bus.events[0].user.fn == [identity.hashed("fn", "João")]

@@ -1,4 +1,6 @@
-"""PagBank, Cartpanda, Appmax and others: several charges, refunds in part, renewals, tests, and which money it was."""
+"""PagBank, Cartpanda, Appmax and others: several charges, refunds in part, renewals, tests, and
+which money it was.
+"""
 
 from __future__ import annotations
 
@@ -30,27 +32,46 @@ class TestPagBank:
 
     def test_one_of_two_cards_given_back_is_a_refund_in_part(self, tree: Tree, sale: Parse) -> None:
         found = sale("pagbank", self.order(tree, ("PAID", 5000, 0), ("CANCELED", 2500, 2500)))
-        assert (found.status, found.value, found.refunded_value) == ("partially_refunded", "75.00", "25.00")
+        assert (found.status, found.value, found.refunded_value) == (
+            "partially_refunded",
+            "75.00",
+            "25.00",
+        )
 
     def test_both_cards_given_back_are_a_whole_one(self, tree: Tree, sale: Parse) -> None:
-        found = sale("pagbank", self.order(tree, ("CANCELED", 5000, 5000), ("CANCELED", 2500, 2500)))
+        found = sale(
+            "pagbank", self.order(tree, ("CANCELED", 5000, 5000), ("CANCELED", 2500, 2500))
+        )
         assert (found.status, found.value, found.refunded_value) == ("refunded", "75.00", "75.00")
 
     def test_a_refused_card_is_no_part_of_the_order(self, tree: Tree, sale: Parse) -> None:
         found = sale("pagbank", self.order(tree, ("DECLINED", 9000, 0), ("PAID", 5000, 1000)))
-        assert (found.status, found.value, found.refunded_value) == ("partially_refunded", "50.00", "10.00")
+        assert (found.status, found.value, found.refunded_value) == (
+            "partially_refunded",
+            "50.00",
+            "10.00",
+        )
 
     @pytest.mark.parametrize(("word", "renewal"), [("INITIAL", False), ("SUBSEQUENT", True)])
-    def test_later_charges_of_a_subscription(self, word: str, renewal: bool, tree: Tree, sale: Parse) -> None:
-        assert sale("pagbank", self.order(tree, ("PAID", 5000, 0), recurring={"type": word})).renewal is renewal
+    def test_later_charges_of_a_subscription(
+        self, word: str, renewal: bool, tree: Tree, sale: Parse
+    ) -> None:
+        assert (
+            sale("pagbank", self.order(tree, ("PAID", 5000, 0), recurring={"type": word})).renewal
+            is renewal
+        )
 
-    @pytest.mark.parametrize(("host", "test"), [("sandbox.api.pagseguro.com", True), ("api.pagseguro.com", False)])
+    @pytest.mark.parametrize(
+        ("host", "test"), [("sandbox.api.pagseguro.com", True), ("api.pagseguro.com", False)]
+    )
     def test_orders_of_the_sandbox(self, host: str, test: bool, tree: Tree, sale: Parse) -> None:
         links = [{"rel": "SELF", "href": f"https://{host}/orders/ORDE_1"}]
         assert sale("pagbank", self.order(tree, ("PAID", 5000, 0)) | {"links": links}).test is test
 
     def test_lines_are_no_more_than_what_was_paid(self, tree: Tree, sale: Parse) -> None:
-        assert [one.value for one in sale("pagbank", self.order(tree, ("PAID", 5000, 0))).products] == ["50.00"]
+        assert [
+            one.value for one in sale("pagbank", self.order(tree, ("PAID", 5000, 0))).products
+        ] == ["50.00"]
 
     def test_a_sale_at_a_card_machine(self) -> None:
         raw = (ANSWERS / "pagbank" / "transaction.paid.reconstructed.xml").read_bytes()
@@ -63,13 +84,22 @@ class TestPagBank:
 class TestCartpanda:
     @pytest.fixture
     def abroad(self, tree: Tree) -> Any:
-        """A shop of Brazil that sold in dollars; `order.currency` is not the currency of its totals."""
+        """A shop of Brazil that sold in dollars.
+
+        `order.currency` is not the currency of its totals.
+        """
         payload = tree("cartpanda/order.paid.reconstructed.json")
         payload["order"] |= {
             "currency": "USD",
             "total_price": 1115.07,
-            "payment": {"currency": "BRL", "actual_price_paid": 221.490277, "actual_price_paid_currency": "USD"},
-            "line_items": [{"product_id": 9, "price": 1042.12, "actual_price_paid": 207, "quantity": 1}],
+            "payment": {
+                "currency": "BRL",
+                "actual_price_paid": 221.490277,
+                "actual_price_paid_currency": "USD",
+            },
+            "line_items": [
+                {"product_id": 9, "price": 1042.12, "actual_price_paid": 207, "quantity": 1}
+            ],
         }
         return payload
 
@@ -83,13 +113,21 @@ class TestCartpanda:
         abroad["order"]["payment"] = {}
         abroad["order"]["shop_info"] = {"settings_general": {"base_currency": "BRL"}}
         found = sale("cartpanda", abroad)
-        assert (found.value, found.currency, found.products[0].value) == ("1115.07", "BRL", "207.00")
+        assert (found.value, found.currency, found.products[0].value) == (
+            "1115.07",
+            "BRL",
+            "207.00",
+        )
         abroad["order"]["total_price"] = "1.115,07"
         assert sale("cartpanda", abroad).value == "1115.07"
 
     @pytest.mark.parametrize(
         ("back", "status", "refunded"),
-        [(1115.07, "refunded", "221.49"), (557.54, "partially_refunded", "110.75"), (0, "refunded", None)],
+        [
+            (1115.07, "refunded", "221.49"),
+            (557.54, "partially_refunded", "110.75"),
+            (0, "refunded", None),
+        ],
     )
     def test_refunds_are_held_against_the_total(
         self, back: float, status: str, refunded: str | None, abroad: Any, sale: Parse
@@ -104,7 +142,11 @@ class TestCartpanda:
         first = sale("cartpanda", paid)
         paid["order"]["payment"]["actual_price_paid"] = 79.9
         upsell, again = (sale("cartpanda", paid | {"event": "order.upsell"}) for _ in range(2))
-        assert (upsell.status, upsell.order_id, upsell.value) == ("approved", first.order_id, "79.90")
+        assert (upsell.status, upsell.order_id, upsell.value) == (
+            "approved",
+            first.order_id,
+            "79.90",
+        )
         assert first.event_key != upsell.event_key == again.event_key
 
     def test_a_contested_order_whatever_the_event(self, tree: Tree, sale: Parse) -> None:
@@ -116,13 +158,19 @@ class TestCartpanda:
         payload = tree("cartpanda/order.paid.reconstructed.json")
         details = {"browser_ip": "203.0.113.9", "user_agent": "Mozilla/5.0 (Other)"}
         payload["order"] |= {"browser_ip": None, "user_agent": None, "client_details": details}
-        assert sale("cartpanda", payload).client == Client(ip="203.0.113.9", user_agent="Mozilla/5.0 (Other)")
+        assert sale("cartpanda", payload).client == Client(
+            ip="203.0.113.9", user_agent="Mozilla/5.0 (Other)"
+        )
 
 
 class TestAppmax:
     @pytest.mark.parametrize(
         ("back", "status", "refunded"),
-        [(0, "refunded", None), (100.5, "partially_refunded", "100.50"), (582.67, "refunded", "582.67")],
+        [
+            (0, "refunded", None),
+            (100.5, "partially_refunded", "100.50"),
+            (582.67, "refunded", "582.67"),
+        ],
     )
     def test_a_refund_that_says_how_much(
         self, back: float, status: str, refunded: str | None, tree: Tree, sale: Parse
@@ -135,7 +183,12 @@ class TestAppmax:
     def test_lines_are_no_more_than_what_was_paid(self, tree: Tree, sale: Parse) -> None:
         payload = tree("appmax/OrderApproved.json")
         products = [{"id": 1, "price": 200, "quantity": 1}, {"id": 2, "price": 165, "quantity": 1}]
-        payload["data"] |= {"products": products, "total": 267.48, "freight_value": 2.48, "discount": 100}
+        payload["data"] |= {
+            "products": products,
+            "total": 267.48,
+            "freight_value": 2.48,
+            "discount": 100,
+        }
         assert [one.value for one in sale("appmax", payload).products] == ["145.21", "119.79"]
 
     @pytest.mark.parametrize("name", ["OrderApproved", "CustomerInterested"])
@@ -143,12 +196,19 @@ class TestAppmax:
         payload = tree(f"appmax/{name}.json")
         customer = payload["data"].get("customer", payload["data"])
         customer |= {"ip": "177.10.20.30", "user_agent": "Mozilla/5.0 (Buyer)"}
-        assert sale("appmax", payload).client == Client(ip="177.10.20.30", user_agent="Mozilla/5.0 (Buyer)")
+        assert sale("appmax", payload).client == Client(
+            ip="177.10.20.30", user_agent="Mozilla/5.0 (Buyer)"
+        )
 
     @pytest.mark.parametrize(("word", "test"), [("production", False), ("PRODUCTION", False), ("live", False),
                                                 ("sandbox", True)])  # fmt: skip
-    def test_production_in_any_spelling_is_no_test(self, word: str, test: bool, tree: Tree, sale: Parse) -> None:
-        assert sale("appmax", tree("appmax/order_paid.old_legacy.json") | {"environment": word}).test is test
+    def test_production_in_any_spelling_is_no_test(
+        self, word: str, test: bool, tree: Tree, sale: Parse
+    ) -> None:
+        assert (
+            sale("appmax", tree("appmax/order_paid.old_legacy.json") | {"environment": word}).test
+            is test
+        )
 
 
 def test_nothing_with_a_sign_is_nothing(tree: Tree, sale: Parse) -> None:
@@ -158,7 +218,10 @@ def test_nothing_with_a_sign_is_nothing(tree: Tree, sale: Parse) -> None:
 
 def test_pushinpay_in_both_spellings(tree: Tree, sale: Parse) -> None:
     payload = tree("pushinpay/paid.shape.json")
-    found = [sale("pushinpay", payload | {"status": word}, now=0.0).status for word in ("canceled", "cancelled")]
+    found = [
+        sale("pushinpay", payload | {"status": word}, now=0.0).status
+        for word in ("canceled", "cancelled")
+    ]
     assert found == ["canceled", "canceled"]
 
 
@@ -204,7 +267,9 @@ def test_amounts_that_were_written_for_people(
         ("¥ 1.500", "1500.00", None),  # of Japan or of China
     ],
 )
-def test_signs_of_other_currencies(written: str, value: str, currency: str | None, tree: Tree, sale: Parse) -> None:
+def test_signs_of_other_currencies(
+    written: str, value: str, currency: str | None, tree: Tree, sale: Parse
+) -> None:
     found = sale("kirvano", tree("kirvano/SALE_APPROVED.json") | {"total_price": written})
     assert (found.value, found.currency) == (value, currency)
 
@@ -220,7 +285,9 @@ def test_signs_of_other_currencies(written: str, value: str, currency: str | Non
         ("31/02/2025 18:42:02", "1970-01-01T00:00:00Z"),  # a day that is none: the time of receipt
     ],
 )
-def test_dates_as_brazil_and_programs_write_them(written: str, moment: str, tree: Tree, sale: Parse) -> None:
+def test_dates_as_brazil_and_programs_write_them(
+    written: str, moment: str, tree: Tree, sale: Parse
+) -> None:
     payload = tree("kirvano/SALE_APPROVED.json") | {"created_at": written, "payment": {}}
     assert sale("kirvano", payload, now=0.0).occurred_at == moment
 

@@ -1,4 +1,6 @@
-"""Kirvano, Cakto, Monetizze, Eduzz, Ticto, Lastlink: each status, each trap, and keys that tell facts apart."""
+"""Kirvano, Cakto, Monetizze, Eduzz, Ticto, Lastlink: each status, each trap, and keys that tell
+facts apart.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class TestKirvano:
          ("R$\u00a049,90", "49.90"), ("R$ 0,00", "0.00"), (169.8, "169.80"), ("169.80", "169.80"),
          ("grátis", None), ("R$ 1,2,3", None), ("R$ 1.16,80", None), (None, None)],
     )  # fmt: skip
-    def test_prices_are_written_for_people(self, written: Any, value: str | None, tree: Tree, sale: Parse) -> None:
+    def test_prices_are_written_for_people(
+        self, written: Any, value: str | None, tree: Tree, sale: Parse
+    ) -> None:
         found = sale("kirvano", tree("kirvano/SALE_APPROVED.json") | {"total_price": written})
         assert (found.value, found.currency) == (value, None if value is None else "BRL")
 
@@ -59,7 +63,10 @@ class TestKirvano:
         assert found.value == "169.80"
 
     def test_an_approval_happened_when_it_was_paid(self, tree: Tree, sale: Parse) -> None:
-        assert sale("kirvano", tree("kirvano/SALE_APPROVED.json")).occurred_at == "2025-02-25T21:42:17Z"
+        assert (
+            sale("kirvano", tree("kirvano/SALE_APPROVED.json")).occurred_at
+            == "2025-02-25T21:42:17Z"
+        )
 
     def test_utm_come_back(self, tree: Tree, sale: Parse) -> None:
         found = sale("kirvano", tree("kirvano/ABANDONED_CART.json")).tracking
@@ -77,15 +84,30 @@ class TestCakto:
     )  # fmt: skip
     def test_events(self, event: str, status: str, tree: Tree, sale: Parse) -> None:
         found = sale("cakto", tree("cakto/purchase_approved.shape.json") | {"event": event})
-        assert (found.event, found.status, found.renewal) == (event, status, event == "subscription_renewed")
+        assert (found.event, found.status, found.renewal) == (
+            event,
+            status,
+            event == "subscription_renewed",
+        )
 
     @pytest.mark.parametrize("kind", ["bump", "upsell"])
-    def test_each_offer_is_an_order_that_names_its_parent(self, kind: str, tree: Tree, sale: Parse) -> None:
+    def test_each_offer_is_an_order_that_names_its_parent(
+        self, kind: str, tree: Tree, sale: Parse
+    ) -> None:
         main = tree("cakto/purchase_approved.shape.json")
         other = tree("cakto/purchase_approved.shape.json")
-        other["data"] |= {"id": "order-2", "offer_type": kind, "parent_order": "FAKEREF", "amount": 17.0}
+        other["data"] |= {
+            "id": "order-2",
+            "offer_type": kind,
+            "parent_order": "FAKEREF",
+            "amount": 17.0,
+        }
         first, second = sale("cakto", main), sale("cakto", other)
-        assert (second.order_id, second.parent_order_id, second.value) == ("order-2", "FAKEREF", "17.00")
+        assert (second.order_id, second.parent_order_id, second.value) == (
+            "order-2",
+            "FAKEREF",
+            "17.00",
+        )
         assert first.parent_order_id is None and first.event_key != second.event_key
 
     def test_tracking_is_the_query_of_the_checkout(self, tree: Tree, sale: Parse) -> None:
@@ -94,13 +116,21 @@ class TestCakto:
             "https://pay.cakto.com.br/x?sck=C1&src=C2&utm_campaign=A%7C1&fbclid=IwAR1&fbp=fb.1.1770000000000.12#top"
         )
         found = sale("cakto", payload).tracking
-        assert (found.click_id, found.src, found.utm_campaign, found.fbclid) == ("C1", "C2", "A|1", "IwAR1")
+        assert (found.click_id, found.src, found.utm_campaign, found.fbclid) == (
+            "C1",
+            "C2",
+            "A|1",
+            "IwAR1",
+        )
         assert found.fbp == "fb.1.1770000000000.12"
 
     def test_abandoned_checkouts_of_two_people_are_two_facts(self, tree: Tree, sale: Parse) -> None:
         cart = tree("cakto/purchase_approved.shape.json") | {"event": "checkout_abandonment"}
         del cart["data"]["id"], cart["data"]["customer"]
-        cart["data"] |= {"customerEmail": "comprador.teste@example.com", "customerCellphone": "11900000000"}
+        cart["data"] |= {
+            "customerEmail": "comprador.teste@example.com",
+            "customerCellphone": "11900000000",
+        }
         first = sale("cakto", cart)
         assert first.order_id is None and first.customer.em and first.customer.ph
         assert sale("cakto", cart).event_key == first.event_key
@@ -124,14 +154,20 @@ class TestMonetizze:
         payload = tree("monetizze/2_finalizada.shape_from_official_example.json")
         whole = urlencode(flattened(payload)).encode()
         with_json = urlencode(flattened(payload) | {"json": json.dumps(payload)}).encode()
-        assert monetizze.parse(whole) == monetizze.parse(with_json) == monetizze.parse(json.dumps(payload).encode())
+        assert (
+            monetizze.parse(whole)
+            == monetizze.parse(with_json)
+            == monetizze.parse(json.dumps(payload).encode())
+        )
 
     def test_what_stands_beside_the_proved_json_is_not_read(self, tree: Tree) -> None:
         payload = tree("monetizze/2_finalizada.shape_from_official_example.json")
         forged = flattened(payload) | {"venda[valor]": "1.00", "json": json.dumps(payload)}
         raw = urlencode(forged).encode()
         assert monetizze.parse(raw)[0].value == "1457.00"
-        stolen = urlencode({"chave_unica": "0" * 32, "json": json.dumps(payload | {"chave_unica": "guess"})}).encode()
+        stolen = urlencode(
+            {"chave_unica": "0" * 32, "json": json.dumps(payload | {"chave_unica": "guess"})}
+        ).encode()
         assert not monetizze.verify(stolen, {}, {}, {"chaveUnica": "0" * 32})
 
     def test_an_abandonment_has_no_sale(self, tree: Tree, sale: Parse) -> None:
@@ -156,7 +192,8 @@ class TestMonetizze:
         assert sale("monetizze", payload).event_key == key
 
     @pytest.mark.parametrize(
-        ("words", "method"), [("Cartão de crédito", "credit_card"), ("Boleto", "boleto"), ("Pix", "pix")]
+        ("words", "method"),
+        [("Cartão de crédito", "credit_card"), ("Boleto", "boleto"), ("Pix", "pix")],
     )
     def test_methods_in_portuguese(self, words: str, method: str, tree: Tree, sale: Parse) -> None:
         payload = tree("monetizze/2_finalizada.shape_from_official_example.json")
@@ -181,8 +218,13 @@ class TestEduzz:
         [(1, "pending"), (3, "approved"), (4, "canceled"), (6, "refund_requested"), (7, "refunded"),
          (9, "canceled"), (77, "ignored")],
     )  # fmt: skip
-    def test_codes_of_the_older_webhook(self, code: int, status: str, tree: Tree, sale: Parse) -> None:
-        assert sale("eduzz", tree("eduzz/old.paid.reconstructed.json") | {"trans_status": code}).status == status
+    def test_codes_of_the_older_webhook(
+        self, code: int, status: str, tree: Tree, sale: Parse
+    ) -> None:
+        assert (
+            sale("eduzz", tree("eduzz/old.paid.reconstructed.json") | {"trans_status": code}).status
+            == status
+        )
 
     def test_the_older_webhook_as_a_form(self, tree: Tree) -> None:
         payload = tree("eduzz/old.paid.reconstructed.json")
@@ -202,13 +244,21 @@ class TestEduzz:
         [("20260504", "10:02:00", "2026-05-04T13:02:00Z"), ("2026-05-04", "10:02:00", "2026-05-04T13:02:00Z"),
          ("2026-05-04 10:02:00", "10:02:00", "2026-05-04T13:02:00Z"), ("20260504", "", "2026-05-04T03:00:00Z")],
     )  # fmt: skip
-    def test_dates_and_times_apart(self, date: str, time: str, moment: str, tree: Tree, sale: Parse) -> None:
-        payload = tree("eduzz/old.paid.reconstructed.json") | {"trans_paiddate": date, "trans_paidtime": time}
+    def test_dates_and_times_apart(
+        self, date: str, time: str, moment: str, tree: Tree, sale: Parse
+    ) -> None:
+        payload = tree("eduzz/old.paid.reconstructed.json") | {
+            "trans_paiddate": date,
+            "trans_paidtime": time,
+        }
         assert sale("eduzz", payload).occurred_at == moment
 
     @pytest.mark.parametrize("data", [{}, {"message": "pong"}])
     def test_the_panels_ping_is_no_sale_and_no_drift(self, data: Any, sale: Parse) -> None:
-        found = sale("eduzz", {"id": "e1", "event": "ping", "data": data, "sentDate": "2026-05-04T13:01:35.000Z"})
+        found = sale(
+            "eduzz",
+            {"id": "e1", "event": "ping", "data": data, "sentDate": "2026-05-04T13:01:35.000Z"},
+        )
         assert (found.status, found.order_id) == ("ignored", None)
         assert not uses_unknown_word(registry()["eduzz"], found)
 
@@ -225,14 +275,22 @@ class TestEduzz:
         assert sale("eduzz", payload).parent_order_id is None
 
     @pytest.mark.parametrize(("number", "renewal"), [(1, False), ("2", True), (None, False)])
-    def test_the_next_slip_of_a_sale_is_a_renewal(self, number: Any, renewal: bool, tree: Tree, sale: Parse) -> None:
+    def test_the_next_slip_of_a_sale_is_a_renewal(
+        self, number: Any, renewal: bool, tree: Tree, sale: Parse
+    ) -> None:
         payload = tree("eduzz/v3.invoice_paid.reconstructed.json")
-        payload["data"]["bankSlipInstallment"] = {"installmentNumber": number, "totalInstallments": 3}
+        payload["data"]["bankSlipInstallment"] = {
+            "installmentNumber": number,
+            "totalInstallments": 3,
+        }
         assert sale("eduzz", payload).renewal == renewal
 
     def test_bumps_are_items(self, tree: Tree, sale: Parse) -> None:
         found = sale("eduzz", tree("eduzz/v3.invoice_paid.reconstructed.json"))
-        assert [(p.id, p.value) for p in found.products] == [("3000001", "150.00"), ("3000002", "47.50")]
+        assert [(p.id, p.value) for p in found.products] == [
+            ("3000001", "150.00"),
+            ("3000002", "47.50"),
+        ]
 
 
 class TestTicto:
@@ -252,7 +310,9 @@ class TestTicto:
     @pytest.mark.parametrize("nothing", ["Não Informado", "não informado", " NÃO INFORMADO "])
     def test_nao_informado_is_nothing(self, nothing: str, tree: Tree, sale: Parse) -> None:
         payload = tree("ticto/authorized.reconstructed.json")
-        payload["tracking"]["src"] = payload["customer"]["name"] = payload["payment_method"] = nothing
+        payload["tracking"]["src"] = payload["customer"]["name"] = payload["payment_method"] = (
+            nothing
+        )
         found = sale("ticto", payload)
         assert (found.tracking.click_id, found.tracking.utm_medium) == ("FROM_URL", None)
         assert (found.customer.fn, found.method) == ([], None)
@@ -297,18 +357,27 @@ class TestLastlink:
          ("Product_Access_Started", "ignored")],
     )  # fmt: skip
     def test_events(self, event: str, status: str, tree: Tree, sale: Parse) -> None:
-        found = sale("lastlink", tree("lastlink/Purchase_Order_Confirmed.reconstructed.json") | {"Event": event})
+        found = sale(
+            "lastlink",
+            tree("lastlink/Purchase_Order_Confirmed.reconstructed.json") | {"Event": event},
+        )
         assert (found.status, found.renewal) == (status, event == "Recurrent_Payment")
 
     def test_the_buyers_browser(self, tree: Tree, sale: Parse) -> None:
-        found = sale("lastlink", tree("lastlink/Purchase_Order_Confirmed.reconstructed.json")).client
+        found = sale(
+            "lastlink", tree("lastlink/Purchase_Order_Confirmed.reconstructed.json")
+        ).client
         assert (found.ip, found.user_agent) == ("203.0.113.10", "Mozilla/5.0 (Ficticio)")
 
     def test_names_with_capitals_are_read_as_utm(self, tree: Tree, sale: Parse) -> None:
-        found = sale("lastlink", tree("lastlink/Purchase_Order_Confirmed.reconstructed.json")).tracking
+        found = sale(
+            "lastlink", tree("lastlink/Purchase_Order_Confirmed.reconstructed.json")
+        ).tracking
         assert (found.utm_source, found.utm_medium, found.utm_campaign) == ("FB", "cpc", "C1")
 
-    def test_a_later_charge_is_a_renewal_and_a_test_is_a_test(self, tree: Tree, sale: Parse) -> None:
+    def test_a_later_charge_is_a_renewal_and_a_test_is_a_test(
+        self, tree: Tree, sale: Parse
+    ) -> None:
         payload = tree("lastlink/Purchase_Order_Confirmed.reconstructed.json") | {"IsTest": True}
         payload["Data"]["Purchase"]["Recurrency"] = 2
         found = sale("lastlink", payload)

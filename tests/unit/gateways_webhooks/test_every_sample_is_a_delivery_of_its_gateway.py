@@ -1,4 +1,6 @@
-"""What `sinal gateways send` plays is proved, read and matched as its gateway's own delivery would be."""
+"""What `sinal gateways send` plays is proved, read and matched as its gateway's own delivery would
+be.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ def test_a_sample_is_proved_and_read_as_what_it_says(gateway: str, event: str, k
     assert sale.status == kind and not sale.test
     assert kind == "initiate_checkout" or sale.order_id == given.order or gateway == "mercadopago"
     soonest = given.now - timedelta(minutes=1)  # some gateways write no seconds
-    assert soonest < datetime.fromisoformat(sale.occurred_at) <= datetime.now(UTC)  # others no time at all
+    # others no time at all
+    assert soonest < datetime.fromisoformat(sale.occurred_at) <= datetime.now(UTC)
     if gateway not in NO_CLICK and kind == "approved":
         assert sale.tracking.click_id == "click-12345678"
 
@@ -58,14 +61,19 @@ def test_the_buyer_is_the_one_that_was_asked_for(gateway: str) -> None:
     word, _ = sample.find(gateway, "approved")
     sent = delivery(gateway, word, filling(gateway), secrets(gateway))
     (sale,) = registry()[gateway].parse(sent.body, clear=True)
-    assert isinstance(sale.customer.clear, dict) and "maria@example.com" in sale.customer.clear.values()
+    assert (
+        isinstance(sale.customer.clear, dict)
+        and "maria@example.com" in sale.customer.clear.values()
+    )
     assert sale.tracking.click_id is None
 
 
 def test_the_same_order_and_event_are_the_same_fact_and_others_are_not() -> None:
     given = filling("hotmart")
     keys = [
-        registry()["hotmart"].parse(delivery("hotmart", word, given, {"hottok": "t"}).body)[0].event_key
+        registry()["hotmart"]
+        .parse(delivery("hotmart", word, given, {"hottok": "t"}).body)[0]
+        .event_key
         for word in ("approved", "PURCHASE_APPROVED", "PURCHASE_REFUNDED")
     ]
     assert keys[0] == keys[1] != keys[2]
@@ -76,7 +84,11 @@ def test_what_there_is_not_is_answered_with_what_there_is() -> None:
         sample.find("hubla")
     with pytest.raises(NoSample, match=r"no sample of 'paid'; there are: SALE_APPROVED"):
         sample.find("kirvano", "paid")
-    with pytest.raises(NoSample, match=r"appmax numbers its orders: give at most 18 digits, not 'A1'"):
+    with pytest.raises(
+        NoSample,
+        match=r"appmax numbers its orders: give at most 18 digits, not "
+        r"'A1'",
+    ):
         sample.check_order("appmax", "A1")
 
 

@@ -1,4 +1,6 @@
-"""Who may deliver: the right secret passes in every documented form, anything else is refused and nothing raises."""
+"""Who may deliver: the right secret passes in every documented form, anything else is refused and
+nothing raises.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +59,14 @@ class TestHotmart:
 
     def test_body_of_older_deliveries(self) -> None:
         assert hotmart.verify(self.RAW, {}, {}, {"hottok": "in-the-body"})
-        assert hotmart.verify(b"hottok=in-the-body&transaction=HP1", {}, {}, {"hottok": "in-the-body"})
+        assert hotmart.verify(
+            b"hottok=in-the-body&transaction=HP1", {}, {}, {"hottok": "in-the-body"}
+        )
 
     def test_a_body_does_not_repair_a_wrong_header(self) -> None:
-        assert not hotmart.verify(self.RAW, {"x-hotmart-hottok": "wrong"}, {}, {"hottok": "in-the-body"})
+        assert not hotmart.verify(
+            self.RAW, {"x-hotmart-hottok": "wrong"}, {}, {"hottok": "in-the-body"}
+        )
 
     @pytest.mark.parametrize("secret", [{}, {"hottok": ""}, {"hottok": "other"}, {"hottok": "TOK"}])
     def test_refused(self, secret: dict[str, str]) -> None:
@@ -78,7 +84,13 @@ class TestKiwify:
     ORDER = b'{ "order_id": "1",\n "order_status" :"paid", "note": "\xc3\xa7" }'
 
     def wrapped(self, signature: str) -> bytes:
-        return b'{"url":"https://x", "signature" : "' + signature.encode() + b'", "order" :  ' + self.ORDER + b"\n}"
+        return (
+            b'{"url":"https://x", "signature" : "'
+            + signature.encode()
+            + b'", "order" :  '
+            + self.ORDER
+            + b"\n}"
+        )
 
     def test_raw_body(self) -> None:
         query = {"signature": sha1(self.FLAT)}
@@ -94,18 +106,28 @@ class TestKiwify:
         assert kiwify.signature_form(self.wrapped("x"), query, {"token": TOKEN}) == "order"
 
     def test_bytes_of_the_order_by_the_wrapper(self) -> None:
-        assert kiwify.signature_form(self.wrapped(sha1(self.ORDER)), {}, {"token": TOKEN}) == "wrapper"
+        assert (
+            kiwify.signature_form(self.wrapped(sha1(self.ORDER)), {}, {"token": TOKEN}) == "wrapper"
+        )
 
     def test_the_order_written_anew_is_not_what_was_signed(self) -> None:
         again = json.dumps(json.loads(self.ORDER)).encode()
         assert not kiwify.verify(self.wrapped(sha1(again)), {}, {}, {"token": TOKEN})
 
     def test_a_signed_order_does_not_vouch_for_another(self) -> None:
-        forged = b'{"order": {"order_id":"2","order_status":"paid"}, "signature": "' + sha1(self.ORDER).encode() + b'"}'
+        forged = (
+            b'{"order": {"order_id":"2","order_status":"paid"}, "signature": "'
+            + sha1(self.ORDER).encode()
+            + b'"}'
+        )
         assert not kiwify.verify(forged, {}, {}, {"token": TOKEN})
 
     def test_of_two_orders_in_one_body_the_read_one_is_the_verified_one(self) -> None:
-        forged = b'{"order_id":"2","order":' + self.ORDER + b',"order":{"order_id":"2","order_status":"paid"}}'
+        forged = (
+            b'{"order_id":"2","order":'
+            + self.ORDER
+            + b',"order":{"order_id":"2","order_status":"paid"}}'
+        )
         query = {"signature": sha1(self.ORDER)}
         (read,) = kiwify.parse(forged)
         assert read.order_id == "2"
@@ -139,7 +161,14 @@ class TestKiwify:
 class TestStripe:
     RAW = b'{"id":"evt_1","object":"event"}'
 
-    def verify(self, headers: dict[str, str], *, raw: bytes = RAW, secret: str = "whsec_a", now: float = NOW) -> bool:
+    def verify(
+        self,
+        headers: dict[str, str],
+        *,
+        raw: bytes = RAW,
+        secret: str = "whsec_a",
+        now: float = NOW,
+    ) -> bool:
         return stripe.verify(raw, headers, {}, {"webhookSecret": secret}, now=now)
 
     def test_signed(self) -> None:
@@ -154,19 +183,33 @@ class TestStripe:
     def test_any_of_several_secrets(self, secrets: str) -> None:
         assert self.verify(stripe_header(self.RAW), secret=secrets)
 
-    @pytest.mark.parametrize(("age", "passes"), [(0, True), (300, True), (301, False), (-300, True), (-301, False)])
+    @pytest.mark.parametrize(
+        ("age", "passes"), [(0, True), (300, True), (301, False), (-300, True), (-301, False)]
+    )
     def test_tolerance_of_300_seconds(self, age: int, passes: bool) -> None:
         assert self.verify(stripe_header(self.RAW, at=NOW - age)) is passes
 
     def test_the_stamp_is_signed_too(self) -> None:
         old = stripe_header(self.RAW, at=NOW - 900)["stripe-signature"]
-        assert not self.verify({"stripe-signature": old.replace(f"t={int(NOW - 900)}", f"t={int(NOW)}")})
+        assert not self.verify(
+            {"stripe-signature": old.replace(f"t={int(NOW - 900)}", f"t={int(NOW)}")}
+        )
 
     def test_a_changed_body(self) -> None:
         assert not self.verify(stripe_header(self.RAW), raw=self.RAW + b" ")
 
     @pytest.mark.parametrize(
-        "header", ["", "t=", "v1=00", "t=x,v1=00", "t=1,t=2,v1=00", f"t={int(NOW)}", f"t={int(NOW)},v1=", "t=²,v1=é"]
+        "header",
+        [
+            "",
+            "t=",
+            "v1=00",
+            "t=x,v1=00",
+            "t=1,t=2,v1=00",
+            f"t={int(NOW)}",
+            f"t={int(NOW)},v1=",
+            "t=²,v1=é",
+        ],
     )
     def test_malformed_headers(self, header: str) -> None:
         assert not self.verify({"stripe-signature": header})
@@ -176,7 +219,9 @@ class TestStripe:
         assert not self.verify({"stripe-signature": header})
 
     def test_without_secret(self) -> None:
-        assert not stripe.verify(self.RAW, stripe_header(self.RAW, key=""), {}, {"webhookSecret": ""}, now=NOW)
+        assert not stripe.verify(
+            self.RAW, stripe_header(self.RAW, key=""), {}, {"webhookSecret": ""}, now=NOW
+        )
         assert not stripe.verify(self.RAW, stripe_header(self.RAW, key=""), {}, {}, now=NOW)
 
 
@@ -189,7 +234,9 @@ class TestSecretInTheBody:
         assert module.verify(json.dumps({field: "s3cret"}).encode(), {}, {}, {key: "s3cret"})
         assert module.verify(f"{field}=s3cret".encode(), {}, {}, {key: "s3cret"})
 
-    @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"<xml/>", b'{"token":null,"basic_authentication":{}}'])
+    @pytest.mark.parametrize(
+        "body", [b"", b"{}", b"[]", b"<xml/>", b'{"token":null,"basic_authentication":{}}']
+    )
     def test_none(self, module: Any, field: str, key: str, body: bytes) -> None:
         assert not module.verify(body, {}, {}, {key: "s3cret"})
 
@@ -238,7 +285,11 @@ def hmac256(message: bytes, key: str) -> bytes:
 
 @pytest.mark.parametrize(
     ("module", "field", "key"),
-    [(cakto, "secret", "secret"), (monetizze, "chave_unica", "chaveUnica"), (ticto, "token", "token")],
+    [
+        (cakto, "secret", "secret"),
+        (monetizze, "chave_unica", "chaveUnica"),
+        (ticto, "token", "token"),
+    ],
 )
 class TestMoreSecretsInTheBody:
     def test_the_right_one_and_no_other(self, module: Any, field: str, key: str) -> None:
@@ -247,11 +298,19 @@ class TestMoreSecretsInTheBody:
         assert module.verify(body, {}, {}, {key: "old\ns3cret"})
         for secret in ({}, {key: ""}, {key: "other"}):
             assert not module.verify(body, {}, {}, secret)
-        for other in (b"", b"{}", b"[]", json.dumps({field: None}).encode(), json.dumps({field: {}}).encode()):
+        for other in (
+            b"",
+            b"{}",
+            b"[]",
+            json.dumps({field: None}).encode(),
+            json.dumps({field: {}}).encode(),
+        ):
             assert not module.verify(other, {}, {}, {key: "s3cret"})
 
 
-@pytest.mark.parametrize(("module", "name"), [(pushinpay, "x-pushinpay-token"), (lastlink, "x-lastlink-token")])
+@pytest.mark.parametrize(
+    ("module", "name"), [(pushinpay, "x-pushinpay-token"), (lastlink, "x-lastlink-token")]
+)
 class TestTokenInAHeader:
     def test_the_right_one_and_no_other(self, module: Any, name: str) -> None:
         assert module.verify(b"{}", {name: "tok"}, {}, {"token": "tok"})
@@ -261,7 +320,9 @@ class TestTokenInAHeader:
         assert not module.verify(b"{}", {name: ""}, {}, {"token": ""})
 
 
-@pytest.mark.parametrize(("module", "name"), [(shopify, "x-shopify-hmac-sha256"), (yampi, "x-yampi-hmac-sha256")])
+@pytest.mark.parametrize(
+    ("module", "name"), [(shopify, "x-shopify-hmac-sha256"), (yampi, "x-yampi-hmac-sha256")]
+)
 class TestSignedInBase64:
     RAW = b'{ "id": 1, "name": "\xc3\xa7" }'
 
@@ -312,17 +373,29 @@ class TestMercadoPago:
         given = {"x-signature": f"ts=1704908010,v1={hmac256(manifest.encode(), 's').hex()}"}
         return given | ({"x-request-id": request} if request else {})
 
-    def verify(self, raw: bytes, headers: dict[str, str], query: dict[str, str], *, now: float = 1_704_908_060) -> bool:
+    def verify(
+        self,
+        raw: bytes,
+        headers: dict[str, str],
+        query: dict[str, str],
+        *,
+        now: float = 1_704_908_060,
+    ) -> bool:
         return mercadopago.verify(raw, headers, query, self.SECRET, now=now)
 
     @pytest.mark.parametrize(
-        ("stamp", "taken"), [("1704908010", True), ("1704908010123", True), ("1", False), ("x", False)]
+        ("stamp", "taken"),
+        [("1704908010", True), ("1704908010123", True), ("1", False), ("x", False)],
     )
-    def test_a_stamp_may_be_a_day_off_in_seconds_or_milliseconds(self, stamp: str, taken: bool) -> None:
+    def test_a_stamp_may_be_a_day_off_in_seconds_or_milliseconds(
+        self, stamp: str, taken: bool
+    ) -> None:
         signature = hmac256(f"id:123;request-id:req-1;ts:{stamp};".encode(), "s").hex()
         headers = {"x-signature": f"ts={stamp},v1={signature}", "x-request-id": "req-1"}
         assert self.verify(self.RAW, headers, {}) is taken
-        assert not self.verify(self.RAW, headers, {}, now=1_704_908_010 + mercadopago.TOLERANCE_S + 1)
+        assert not self.verify(
+            self.RAW, headers, {}, now=1_704_908_010 + mercadopago.TOLERANCE_S + 1
+        )
 
     def test_the_manifest_of_id_request_and_time(self) -> None:
         headers = self.headers("id:123;request-id:req-1;ts:1704908010;")
@@ -354,7 +427,9 @@ class TestPagBank:
     def test_the_token_before_the_raw_body(self) -> None:
         given = hashlib.sha256(b"tok-" + self.RAW).hexdigest()
         assert pagbank.verify(self.RAW, {"x-authenticity-token": given}, {}, {"token": "tok"})
-        assert not pagbank.verify(self.RAW + b" ", {"x-authenticity-token": given}, {}, {"token": "tok"})
+        assert not pagbank.verify(
+            self.RAW + b" ", {"x-authenticity-token": given}, {}, {"token": "tok"}
+        )
         assert not pagbank.verify(self.RAW, {"x-authenticity-token": given}, {}, {"token": "other"})
         unsigned = hashlib.sha256(b"-" + self.RAW).hexdigest()
         assert not pagbank.verify(self.RAW, {"x-authenticity-token": unsigned}, {}, {"token": ""})
@@ -363,7 +438,9 @@ class TestPagBank:
         assert not pagbank.verify(self.RAW, {}, {}, {"token": "tok"})
 
     def test_an_older_notice_is_only_a_code_and_never_enough_on_a_shared_address(self) -> None:
-        notice = b"notificationCode=766B9C-AD4B044B04DA-77742F5FA653-E1AB24&notificationType=transaction"
+        notice = (
+            b"notificationCode=766B9C-AD4B044B04DA-77742F5FA653-E1AB24&notificationType=transaction"
+        )
         assert pagbank.verify(notice, {}, {}, {"token": "tok"})
         assert not pagbank.verify(notice, {}, {}, {})
         assert not pagbank.verify(notice, {"x-authenticity-token": "00"}, {}, {"token": "tok"})

@@ -1,7 +1,8 @@
 """Every captured delivery becomes the sale that a person reads in it.
 
-Expected values are read from the payloads and the gateways' documented rules: naive times plus three hours (Brazil has
-had no daylight saving time since 2019), cents over a hundred, `price` without instalment interest.
+Expected values are read from the payloads and the gateways' documented rules: naive times plus
+three hours (Brazil has had no daylight saving time since 2019), cents over a hundred, `price`
+without instalment interest.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from sinal_hub.model.sale import Sale
 
 ROOT = Path(__file__).parents[2] / "fixtures" / "gateways"
 
-# file: status, order, parent, value, currency, method, installments, occurred_at, test, renewal, click, product, offer
+# file: status, order, parent, value, currency, method, installments, occurred_at, test, renewal,
+# click, product, offer
 EXPECTED: dict[str, tuple[Any, ...]] = {
     "hotmart/CLUB_FIRST_ACCESS.json": (
         "ignored", None, None, None, None, None, None, "2025-04-30T17:16:34Z", False, False, None, "1234567", None),
     "hotmart/PURCHASE_APPROVED.origin_src_sck.json": (
         "approved", "HP0000000001", None, "124.75", "BRL", "credit_card", 1, "2025-05-10T13:27:56Z", False, True,
         "vendedor-x", "1234567", "v3gy3sekDRP"),
-    "hotmart/PURCHASE_APPROVED.origin_xcod.reconstructed.json": (  # full_price with interest is 1194
+    # full_price with interest is 1194
+    "hotmart/PURCHASE_APPROVED.origin_xcod.reconstructed.json": (
         "approved", "HP0000000001", None, "939.81", "BRL", "credit_card", 12, "2025-05-06T19:54:09Z", False, True,
         "live-001", "1234567", "ffwqvtyv"),
     "hotmart/PURCHASE_APPROVED.panel_test_button_2025.json": (
@@ -355,13 +358,18 @@ def test_the_buyer_is_hashed_as_meta_wants(
     name: str, person: dict[str, str], body: Callable[[str], bytes], sale: Callable[..., Sale]
 ) -> None:
     customer = sale(name.partition("/")[0], body(name)).customer
-    found = {field: getattr(customer, field) for field in ("em", "ph", "fn", "ln", "ct", "st", "zp", "country")}
+    found = {
+        field: getattr(customer, field)
+        for field in ("em", "ph", "fn", "ln", "ct", "st", "zp", "country")
+    }
     assert {field: values for field, values in found.items() if values} == {
         field: [sha256(value)] for field, value in person.items()
     }
 
 
-def test_clear_text_only_for_who_asks(body: Callable[[str], bytes], sale: Callable[..., Sale]) -> None:
+def test_clear_text_only_for_who_asks(
+    body: Callable[[str], bytes], sale: Callable[..., Sale]
+) -> None:
     found = sale("hotmart", body("hotmart/PURCHASE_APPROVED.pix.json"), clear=True)
     assert isinstance(found.customer.clear, dict)
     assert found.customer.clear["em"] == "comprador.teste@example.com"

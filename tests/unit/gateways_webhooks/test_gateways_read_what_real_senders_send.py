@@ -1,4 +1,6 @@
-"""What senders were seen to send beside their documentation: money, trials, renewals, parts, tests, addresses, UTMs."""
+"""What senders were seen to send beside their documentation: money, trials, renewals, parts, tests,
+addresses, UTMs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,15 @@ from urllib.parse import urlencode
 import pytest
 from msgspec import UNSET
 
-from sinal_hub.gateways import _money, _tracking, eduzz, hotmart, monetizze, registry, uses_unknown_word
+from sinal_hub.gateways import (
+    _money,
+    _tracking,
+    eduzz,
+    hotmart,
+    monetizze,
+    registry,
+    uses_unknown_word,
+)
 from sinal_hub.gateways._body import Node
 from sinal_hub.gateways._reading import with_country
 from sinal_hub.model.sale import Sale
@@ -66,17 +76,27 @@ class TestMoney:
          ("R$ 1,2,3", None, None), ("-5,00", None, None), ("grátis", None, None), ("", None, None), (None, None, None),
          (True, None, None), (["97"], None, None)],
     )  # fmt: skip
-    def test_an_amount_is_read_as_its_writer_meant_it(self, written: Any, value: Any, currency: Any) -> None:
+    def test_an_amount_is_read_as_its_writer_meant_it(
+        self, written: Any, value: Any, currency: Any
+    ) -> None:
         node = Node({"it": Decimal(str(written)) if isinstance(written, float) else written})
         assert _money.price(node, "it", default="BRL") == (value, currency)
 
-    def test_three_digits_behind_a_dot_are_thousands_of_reais(self, tree: Tree, sale: Parse) -> None:
+    def test_three_digits_behind_a_dot_are_thousands_of_reais(
+        self, tree: Tree, sale: Parse
+    ) -> None:
         payload = tree(APPROVED["kirvano"]) | {"total_price": "1.169"}
         payload["products"] = [payload["products"][0] | {"price": "1.169"}]
         found = sale("kirvano", payload)
-        assert (found.value, found.currency, found.products[0].value) == ("1169.00", "BRL", "1169.00")
+        assert (found.value, found.currency, found.products[0].value) == (
+            "1169.00",
+            "BRL",
+            "1169.00",
+        )
 
-    def test_a_currency_that_stands_in_the_amount_is_its_currency(self, tree: Tree, sale: Parse) -> None:
+    def test_a_currency_that_stands_in_the_amount_is_its_currency(
+        self, tree: Tree, sale: Parse
+    ) -> None:
         found = sale("kirvano", tree(APPROVED["kirvano"]) | {"total_price": "US$ 1,297.00"})
         assert (found.value, found.currency) == ("1297.00", "USD")
 
@@ -93,7 +113,9 @@ class TestMoney:
         assert (found.value, found.currency) == ("1169.00", "BRL")
 
     @pytest.mark.parametrize("gateway", sorted(APPROVED.keys() - {"hotmart"}))
-    def test_a_gateway_that_sells_in_reais_means_reais(self, gateway: str, tree: Tree, sale: Parse) -> None:
+    def test_a_gateway_that_sells_in_reais_means_reais(
+        self, gateway: str, tree: Tree, sale: Parse
+    ) -> None:
         text = json.dumps(tree(APPROVED[gateway]))
         for told in ('"BRL"', '"currency_enum": 1'):
             text = text.replace(told, "null" if told == '"BRL"' else '"currency_enum": null')
@@ -102,10 +124,21 @@ class TestMoney:
 
     @pytest.mark.parametrize(
         ("gateway", "path"),
-        [("kiwify", "Commissions.charge_amount"), ("ticto", "order.paid_amount"), ("braip", "trans_value")],
+        [
+            ("kiwify", "Commissions.charge_amount"),
+            ("ticto", "order.paid_amount"),
+            ("braip", "trans_value"),
+        ],
     )
     @pytest.mark.parametrize(
-        ("told", "value"), [(3990, "39.90"), ("3990", "39.90"), (3990.0, "39.90"), (39.9, "39.90"), ("39.90", "39.90")]
+        ("told", "value"),
+        [
+            (3990, "39.90"),
+            ("3990", "39.90"),
+            (3990.0, "39.90"),
+            (39.9, "39.90"),
+            ("39.90", "39.90"),
+        ],
     )
     def test_there_is_no_part_of_a_cent(
         self, gateway: str, path: str, told: Any, value: str, tree: Tree, sale: Parse
@@ -114,28 +147,48 @@ class TestMoney:
 
     def test_lines_come_down_to_what_was_paid(self) -> None:
         assert _money.shared(["119.90", "49.90"], "150.00", "BRL") == ["105.92", "44.08"]
-        assert _money.shared(["10.00", "10.00", "10.00"], "20.00", "BRL") == ["6.68", "6.66", "6.66"]
-        assert _money.shared(["119.90", "49.90"], "189.80", "BRL") == ["119.90", "49.90"]  # delivery is in the total
+        assert _money.shared(["10.00", "10.00", "10.00"], "20.00", "BRL") == [
+            "6.68",
+            "6.66",
+            "6.66",
+        ]
+        # delivery is in the total
+        assert _money.shared(["119.90", "49.90"], "189.80", "BRL") == ["119.90", "49.90"]
         assert _money.shared(["119.90", None], "100.00", "BRL") == ["119.90", None]
         assert _money.shared(["100"], "80", "JPY") == ["80"]
         assert _money.lines(["10.00", "5.00"], [2, 1], "25.00", "BRL") == ["20.00", "5.00"]
         assert _money.lines(["20.00", "5.00"], [2, 1], "25.00", "BRL") == ["20.00", "5.00"]
 
-    def test_a_discount_on_the_whole_is_a_discount_on_each_item(self, tree: Tree, sale: Parse) -> None:
+    def test_a_discount_on_the_whole_is_a_discount_on_each_item(
+        self, tree: Tree, sale: Parse
+    ) -> None:
         kirvano = sale("kirvano", tree(APPROVED["kirvano"]) | {"total_price": "R$ 150,00"})
         assert [product.value for product in kirvano.products] == ["105.92", "44.08"]
         v3 = put(tree(APPROVED["eduzz"]), "data.price.value", 158)
         assert [product.value for product in sale("eduzz", v3).products] == ["120.00", "38.00"]
-        old = tree(OLD_EDUZZ) | {"trans_items": [{"item_id": "1", "item_product_id": "7", "item_value": "100.00"}]}
+        old = tree(OLD_EDUZZ) | {
+            "trans_items": [{"item_id": "1", "item_product_id": "7", "item_value": "100.00"}]
+        }
         assert sale("eduzz", old).products[0].value == "97.00"
         braip = tree(APPROVED["braip"]) | {"trans_value": 49600, "trans_discount_value": 2000}
-        assert sum(Decimal(product.value or 0) for product in sale("braip", braip).products) == Decimal("496.00")
+        assert sum(
+            Decimal(product.value or 0) for product in sale("braip", braip).products
+        ) == Decimal("496.00")
         ticto = put(tree(APPROVED["ticto"]), "order.paid_amount", 15000)
-        assert (sale("ticto", ticto).value, sale("ticto", ticto).products[0].value) == ("150.00", "150.00")
+        assert (sale("ticto", ticto).value, sale("ticto", ticto).products[0].value) == (
+            "150.00",
+            "150.00",
+        )
         lastlink = tree(APPROVED["lastlink"])
-        lastlink["Data"]["Products"] = [{"Id": "a", "Price": 80}, {"Id": "b", "Price": {"Value": 40}}]
+        lastlink["Data"]["Products"] = [
+            {"Id": "a", "Price": 80},
+            {"Id": "b", "Price": {"Value": 40}},
+        ]
         lastlink["Data"]["Purchase"]["Price"]["Value"] = 90
-        assert [product.value for product in sale("lastlink", lastlink).products] == ["60.00", "30.00"]
+        assert [product.value for product in sale("lastlink", lastlink).products] == [
+            "60.00",
+            "30.00",
+        ]
 
 
 class TestHotmartsCurrency:
@@ -144,7 +197,11 @@ class TestHotmartsCurrency:
         """A purchase of 150.60 whose price has no currency, nor anything else of the body."""
         payload = tree(APPROVED["hotmart"])
         purchase = payload["data"]["purchase"]
-        purchase |= {"price": {"value": 150.6}, "full_price": {"value": 180.1}, "original_offer_price": None}
+        purchase |= {
+            "price": {"value": 150.6},
+            "full_price": {"value": 180.1},
+            "original_offer_price": None,
+        }
         purchase["checkout_country"] = {}
         payload["data"]["commissions"] = [
             {"source": "MARKETPLACE", "value": 14.9},
@@ -177,16 +234,25 @@ class TestHotmartsCurrency:
          ("BRL USD", [14.9, 135.7], "BR", None)],
     )  # fmt: skip
     def test_commissions_tell_it_where_they_come_to_the_price(
-        self, codes: str, values: list[float], country: str | None, currency: str | None, bare: Any, sale: Parse
+        self,
+        codes: str,
+        values: list[float],
+        country: str | None,
+        currency: str | None,
+        bare: Any,
+        sale: Parse,
     ) -> None:
         told = zip(codes.split(), values, strict=True)
-        bare["data"]["commissions"] = [{"value": value, "currency_value": code} for code, value in told]
+        bare["data"]["commissions"] = [
+            {"value": value, "currency_value": code} for code, value in told
+        ]
         bare["data"]["purchase"]["checkout_country"] = {"iso": country}
         assert sale("hotmart", bare).currency == currency
 
 
 class TestSubscriptions:
-    # What makes an approval of each gateway one of a subscription S that costs nothing, and then its second charge.
+    # What makes an approval of each gateway one of a subscription S that costs nothing, and then
+    # its second charge.
     TRIALS = (
         ("hotmart", {"data.purchase.price.value": 0, "data.subscription": {"subscriber": {"code": "S"}},
                      "data.purchase.recurrence_number": 1},
@@ -216,11 +282,20 @@ class TestSubscriptions:
         for path, value in trial.items():
             put(payload, path, value)
         begun = sale(gateway, payload)
-        assert (begun.status, begun.trial, begun.subscription_id) == ("subscription_changed", True, "S")
+        assert (begun.status, begun.trial, begun.subscription_id) == (
+            "subscription_changed",
+            True,
+            "S",
+        )
         for path, value in charge.items():
             put(payload, path, value)
         later = sale(gateway, payload)
-        assert (later.status, later.renewal, later.subscription_id, later.trial) == ("approved", True, "S", UNSET)
+        assert (later.status, later.renewal, later.subscription_id, later.trial) == (
+            "approved",
+            True,
+            "S",
+            UNSET,
+        )
 
     @pytest.mark.parametrize(("gateway", "trial", "charge"), TRIALS)
     def test_a_later_cycle_of_nothing_begins_no_trial(
@@ -228,8 +303,15 @@ class TestSubscriptions:
     ) -> None:
         payload = tree(APPROVED[gateway])
         for path, value in (trial | charge).items():
-            put(payload, path, trial.get(path, value) if str(trial.get(path)) in ("0", "0.00") else value)
-        assert (sale(gateway, payload).status, sale(gateway, payload).trial) == ("subscription_changed", UNSET)
+            put(
+                payload,
+                path,
+                trial.get(path, value) if str(trial.get(path)) in ("0", "0.00") else value,
+            )
+        assert (sale(gateway, payload).status, sale(gateway, payload).trial) == (
+            "subscription_changed",
+            UNSET,
+        )
 
     @pytest.mark.parametrize(
         ("gateway", "changes"),
@@ -253,7 +335,11 @@ class TestSubscriptions:
     def test_eduzzs_invoice_of_a_trial_has_its_later_price(
         self, paid: str, contract: Any, status: str, tree: Tree, sale: Parse
     ) -> None:
-        payload = tree(OLD_EDUZZ) | {"trans_paid": paid, "recurrence_cod": "7", "recurrence_status": contract}
+        payload = tree(OLD_EDUZZ) | {
+            "trans_paid": paid,
+            "recurrence_cod": "7",
+            "recurrence_status": contract,
+        }
         assert sale("eduzz", payload).status == status
 
     @pytest.mark.parametrize("word", ["trial", "trial_started", "trial_ended", "trial_extended"])
@@ -271,7 +357,9 @@ class TestSubscriptions:
     def test_perfectpay_counts_its_charges(
         self, made: Any, event: str | None, renewal: bool, tree: Tree, sale: Parse
     ) -> None:
-        payload = tree(APPROVED["perfectpay"]) | {"subscription": {"charges_made": made, "status_event": event}}
+        payload = tree(APPROVED["perfectpay"]) | {
+            "subscription": {"charges_made": made, "status_event": event}
+        }
         assert sale("perfectpay", payload).renewal is renewal
 
     @pytest.mark.parametrize(
@@ -291,7 +379,10 @@ class TestSubscriptions:
 
     def test_caktos_later_charge_names_the_first_order(self, tree: Tree, sale: Parse) -> None:
         payload = tree(APPROVED["cakto"])
-        payload["data"] |= {"parent_order": "SHORT", "subscription": {"parent_order": "first-order"}}
+        payload["data"] |= {
+            "parent_order": "SHORT",
+            "subscription": {"parent_order": "first-order"},
+        }
         assert sale("cakto", payload).parent_order_id == "first-order"
         payload["data"]["subscription"]["parent_order"] = payload["data"]["id"]
         assert sale("cakto", payload).parent_order_id == "SHORT"
@@ -301,12 +392,19 @@ class TestSubscriptions:
         self, amount: int, renewal: bool, tree: Tree, sale: Parse
     ) -> None:
         payload = tree(APPROVED["kiwify"])
-        payload["Subscription"]["charges"]["completed"].append({"order_id": "earlier", "amount": amount})
+        payload["Subscription"]["charges"]["completed"].append(
+            {"order_id": "earlier", "amount": amount}
+        )
         assert sale("kiwify", payload).renewal is renewal
 
     @pytest.mark.parametrize(("number", "renewal"), [(1, False), (2, True), ("3", True)])
-    def test_kirvano_numbers_its_charges(self, number: Any, renewal: bool, tree: Tree, sale: Parse) -> None:
-        payload = tree(APPROVED["kirvano"]) | {"type": "RECURRING", "plan": {"charge_number": number}}
+    def test_kirvano_numbers_its_charges(
+        self, number: Any, renewal: bool, tree: Tree, sale: Parse
+    ) -> None:
+        payload = tree(APPROVED["kirvano"]) | {
+            "type": "RECURRING",
+            "plan": {"charge_number": number},
+        }
         assert sale("kirvano", payload).renewal is renewal
 
     def test_monetizzes_later_parts_are_renewals(self, tree: Tree, sale: Parse) -> None:
@@ -314,18 +412,25 @@ class TestSubscriptions:
         assert sale("monetizze", payload).renewal
 
     def test_lastlinks_renewal_by_its_newer_word(self, tree: Tree, sale: Parse) -> None:
-        found = sale("lastlink", tree(APPROVED["lastlink"]) | {"Event": "Subscription_Renewal_Approved"})
+        found = sale(
+            "lastlink", tree(APPROVED["lastlink"]) | {"Event": "Subscription_Renewal_Approved"}
+        )
         assert (found.status, found.renewal) == ("subscription_renewed", True)
 
 
 class TestItems:
     def items(self, *told: tuple[str, str, str, str]) -> list[dict[str, str]]:
         names = ("produto", "valor", "principal", "quantidade")
-        return [dict(zip(names, one, strict=True)) | {"nome": one[0], "codPlano": f"p{one[0]}"} for one in told]
+        return [
+            dict(zip(names, one, strict=True)) | {"nome": one[0], "codPlano": f"p{one[0]}"}
+            for one in told
+        ]
 
     def test_monetizze_lists_bumps_beside_the_main_item(self, tree: Tree, sale: Parse) -> None:
         payload = put(tree(APPROVED["monetizze"]), "venda.valor", "268.90")
-        payload["venda_item_order_bump"] = self.items(("9", "69.90", "0", "1"), ("8", "199.00", "1", "1"))
+        payload["venda_item_order_bump"] = self.items(
+            ("9", "69.90", "0", "1"), ("8", "199.00", "1", "1")
+        )
         found = sale("monetizze", payload)
         assert found.value == "268.90"
         assert [(p.id, p.offer_id, p.quantity, p.value) for p in found.products] == [
@@ -335,16 +440,24 @@ class TestItems:
 
     @pytest.mark.parametrize(
         ("total", "values"),
-        [("268.90", ["199.00", "69.90"]), ("240.90", ["178.28", "62.62"]), ("467.90", ["398.00", "69.90"])],
+        [
+            ("268.90", ["199.00", "69.90"]),
+            ("240.90", ["178.28", "62.62"]),
+            ("467.90", ["398.00", "69.90"]),
+        ],
     )
     def test_monetizzes_items_come_to_what_was_paid(
         self, total: str, values: list[str], tree: Tree, sale: Parse
     ) -> None:
         payload = put(tree(APPROVED["monetizze"]), "venda.valor", total)
-        payload["venda_item_order_bump"] = self.items(("8", "199.00", "1", "2"), ("9", "69.90", "0", "1"))
+        payload["venda_item_order_bump"] = self.items(
+            ("8", "199.00", "1", "2"), ("9", "69.90", "0", "1")
+        )
         assert [product.value for product in sale("monetizze", payload).products] == values
 
-    @pytest.mark.parametrize(("told", "parent"), [("777", "777"), (777, "777"), ("", None), ("0", None), (None, None)])
+    @pytest.mark.parametrize(
+        ("told", "parent"), [("777", "777"), (777, "777"), ("", None), ("0", None), (None, None)]
+    )
     def test_monetizzes_upsell_names_its_first_sale(
         self, told: Any, parent: str | None, tree: Tree, sale: Parse
     ) -> None:
@@ -383,7 +496,9 @@ class TestRefunds:
         ("total", "refunded"),
                              ("", "refunded"), (None, "refunded")],
     )  # fmt: skip
-    def test_eduzz_says_that_a_refund_is_in_part(self, kind: Any, status: str, tree: Tree, sale: Parse) -> None:
+    def test_eduzz_says_that_a_refund_is_in_part(
+        self, kind: Any, status: str, tree: Tree, sale: Parse
+    ) -> None:
         payload = tree(OLD_EDUZZ) | {"trans_status": "7", "refund_type": kind}
         assert sale("eduzz", payload).status == status
 
@@ -392,19 +507,29 @@ class TestRefunds:
         [{"refund": {"type": "partial"}}, {"refund": {"partial": True}}, {"refundType": "PARTIAL_REFUND"},
          {"isPartialRefund": "true"}, {"refundType": "Reembolso parcial"}],
     )  # fmt: skip
-    def test_a_word_or_a_flag_says_that_a_refund_is_in_part(self, told: Any, tree: Tree, sale: Parse) -> None:
+    def test_a_word_or_a_flag_says_that_a_refund_is_in_part(
+        self, told: Any, tree: Tree, sale: Parse
+    ) -> None:
         payload = tree(APPROVED["eduzz"]) | {"event": "myeduzz.invoice_refunded"}
         assert sale("eduzz", payload).status == "refunded"
         payload["data"] |= told
         assert sale("eduzz", payload).status == "partially_refunded"
 
-    def test_the_kind_of_a_refund_says_nothing_of_an_invoice_that_stands(self, tree: Tree, sale: Parse) -> None:
+    def test_the_kind_of_a_refund_says_nothing_of_an_invoice_that_stands(
+        self, tree: Tree, sale: Parse
+    ) -> None:
         assert sale("eduzz", tree(OLD_EDUZZ) | {"refund_type": "parcial"}).status == "approved"
 
     def test_two_parts_are_two_facts(self, tree: Tree, sale: Parse) -> None:
-        payload = tree(APPROVED["kirvano"]) | {"event": "SALE_REFUNDED", "refund_amount": "R$ 10,00"}
+        payload = tree(APPROVED["kirvano"]) | {
+            "event": "SALE_REFUNDED",
+            "refund_amount": "R$ 10,00",
+        }
         assert sale("kirvano", payload).event_key == sale("kirvano", payload).event_key
-        assert sale("kirvano", payload).event_key != sale("kirvano", payload | {"refund_amount": "R$ 20,00"}).event_key
+        assert (
+            sale("kirvano", payload).event_key
+            != sale("kirvano", payload | {"refund_amount": "R$ 20,00"}).event_key
+        )
 
     def test_a_whole_refund_says_how_much(self, tree: Tree, sale: Parse) -> None:
         payload = tree(APPROVED["perfectpay"]) | {"sale_status_enum": 7, "refund_amount": 385}
@@ -414,13 +539,20 @@ class TestRefunds:
         )
 
     @pytest.mark.parametrize("state", ["pending_refund", "refund_requested"])
-    def test_a_refund_that_is_asked_for_is_not_done(self, state: str, tree: Tree, sale: Parse) -> None:
-        payload = tree(APPROVED["kiwify"]) | {"order_status": state, "webhook_event_type": "order_refunded"}
+    def test_a_refund_that_is_asked_for_is_not_done(
+        self, state: str, tree: Tree, sale: Parse
+    ) -> None:
+        payload = tree(APPROVED["kiwify"]) | {
+            "order_status": state,
+            "webhook_event_type": "order_refunded",
+        }
         assert sale("kiwify", payload).status == "refund_requested"
         del payload["webhook_event_type"]
         assert sale("kiwify", payload).status == "refund_requested"
 
-    def test_eduzzs_nine_is_a_duplicate_that_is_never_charged(self, tree: Tree, sale: Parse) -> None:
+    def test_eduzzs_nine_is_a_duplicate_that_is_never_charged(
+        self, tree: Tree, sale: Parse
+    ) -> None:
         found = sale("eduzz", tree(OLD_EDUZZ) | {"trans_status": "9"})
         assert (found.event, found.status) == ("duplicated", "canceled")
 
@@ -474,7 +606,10 @@ class TestTestButtons:
 
     def test_kirvanos_own_sale_is_a_test(self, tree: Tree, sale: Parse) -> None:
         payload = tree(APPROVED["kirvano"])
-        assert sale("kirvano", payload).test and sale("kirvano", tree("kirvano/ABANDONED_CART.json")).test
+        assert (
+            sale("kirvano", payload).test
+            and sale("kirvano", tree("kirvano/ABANDONED_CART.json")).test
+        )
         assert not sale("kirvano", payload | {"sale_id": "A1B2C3D4"}).test
         assert not sale("kirvano", payload | {"checkout_id": "A1B2C3D4"}).test
 
@@ -485,7 +620,9 @@ class TestTestButtons:
         assert sale("hotmart", form | {"transaction": "HP16015479281022"}).test
 
     @pytest.mark.parametrize("email", ["webhook@eduzz.com", "Webhook@Eduzz.com"])
-    def test_what_eduzz_sends_to_try_a_url_is_a_test(self, email: str, tree: Tree, sale: Parse) -> None:
+    def test_what_eduzz_sends_to_try_a_url_is_a_test(
+        self, email: str, tree: Tree, sale: Parse
+    ) -> None:
         assert sale("eduzz", tree(OLD_EDUZZ) | {"cus_email": email}).test
         assert not sale("eduzz", tree(OLD_EDUZZ)).test
 
@@ -509,7 +646,9 @@ class TestTheBuyer:
          ("55", "011987650031", "+5511987650031"),
          ("55", None, None)],
     )  # fmt: skip
-    def test_a_country_code_beside_the_number(self, code: Any, number: Any, whole: str | None) -> None:
+    def test_a_country_code_beside_the_number(
+        self, code: Any, number: Any, whole: str | None
+    ) -> None:
         assert with_country(code, number) == whole
 
     @pytest.mark.parametrize(
@@ -523,7 +662,9 @@ class TestTheBuyer:
     def test_a_phone_from_abroad_with_its_code_beside_it(
         self, gateway: str, place: str, code: str, number: str, tree: Tree, sale: Parse
     ) -> None:
-        payload = put(put(tree(APPROVED[gateway]), f"{place}.{code}", "351"), f"{place}.{number}", "912345678")
+        payload = put(
+            put(tree(APPROVED[gateway]), f"{place}.{code}", "351"), f"{place}.{number}", "912345678"
+        )
         if gateway == "hotmart":
             payload["data"]["buyer"]["checkout_phone_code"] = None
         assert clear_of(sale(gateway, payload, clear=True))["ph"] == "351912345678"
@@ -535,7 +676,14 @@ class TestTheBuyer:
          (None, None, None, "+55(43) 99835-5104", "5543998355104")],
     )  # fmt: skip
     def test_perfectpays_phone_in_three_parts(
-        self, extension: Any, area: Any, number: Any, formatted: Any, phone: str, tree: Tree, sale: Parse
+        self,
+        extension: Any,
+        area: Any,
+        number: Any,
+        formatted: Any,
+        phone: str,
+        tree: Tree,
+        sale: Parse,
     ) -> None:
         payload = tree(APPROVED["perfectpay"])
         payload["customer"] |= {
@@ -611,20 +759,35 @@ class TestCampaigns:
         for name in above:
             target = target.setdefault(name, {})
         kept = target.get(last) if last in ("data", "venda") else {}
-        target[last] = {name: value for name, value in kept.items() if not name.startswith("utm")} | spelling
+        target[last] = {
+            name: value for name, value in kept.items() if not name.startswith("utm")
+        } | spelling
         found = sale(gateway, payload).tracking
         assert (found.utm_source, found.utm_campaign) == ("fb", "c-1")
 
-    @pytest.mark.parametrize(("gateway", "link"), [("kirvano", "checkout_url"), ("monetizze", "url_recuperacao")])
-    def test_the_link_of_the_checkout_is_read_at_last(self, gateway: str, link: str, tree: Tree, sale: Parse) -> None:
-        payload = tree(APPROVED[gateway]) | {link: "https://pay.example/x?utm_source=fb&fbclid=IwAR1&src=click-1"}
+    @pytest.mark.parametrize(
+        ("gateway", "link"), [("kirvano", "checkout_url"), ("monetizze", "url_recuperacao")]
+    )
+    def test_the_link_of_the_checkout_is_read_at_last(
+        self, gateway: str, link: str, tree: Tree, sale: Parse
+    ) -> None:
+        payload = tree(APPROVED[gateway]) | {
+            link: "https://pay.example/x?utm_source=fb&fbclid=IwAR1&src=click-1"
+        }
         payload.pop("utm", None)
         put(payload, "venda.src", "")
         found = sale(gateway, payload).tracking
         assert (found.utm_source, found.fbclid, found.click_id) == ("fb", "IwAR1", "click-1")
 
     def test_metas_ids_and_the_click_in_every_spelling(self) -> None:
-        source = Node({"clickId": "c-1", "fbClid": "IwAR1", "_Fbp": "fb.1.1700000000000.12", "externalId": "p-1"})
+        source = Node(
+            {
+                "clickId": "c-1",
+                "fbClid": "IwAR1",
+                "_Fbp": "fb.1.1700000000000.12",
+                "externalId": "p-1",
+            }
+        )
         found = _tracking.read([source], trust=("click_id",))
         assert (found.click_id, found.fbclid, found.external_id) == ("c-1", "IwAR1", "p-1")
         assert found.fbp == "fb.1.1700000000000.12"
@@ -636,7 +799,9 @@ class TestCampaigns:
         assert _tracking.read([Node(deep)], trust=()).utm_source is None
 
     def test_the_first_spelling_that_says_something_counts(self) -> None:
-        found = _tracking.read([Node({"utm_source": "", "utmSource": "fb", "UTM_SOURCE": "ig"})], trust=())
+        found = _tracking.read(
+            [Node({"utm_source": "", "utmSource": "fb", "UTM_SOURCE": "ig"})], trust=()
+        )
         assert found.utm_source == "fb"
 
 
@@ -656,11 +821,19 @@ class TestEduzzsOlderWebhook:
     }
 
     def shapes(self) -> list[bytes]:
-        flat, dotted = self.CART, {name.replace("[", ".").replace("]", ""): value for name, value in self.CART.items()}
+        flat, dotted = (
+            self.CART,
+            {name.replace("[", ".").replace("]", ""): value for name, value in self.CART.items()},
+        )
         nested = {name: value for name, value in flat.items() if "[" not in name}
         nested |= {"product": {"id": 1, "title": "Curso"}}
-        nested |= {"customer": {key: flat[f"customer[{key}]"] for key in ("name", "phone", "email")}}
-        return [urlencode(flat).encode(), *(json.dumps(shape).encode() for shape in (flat, dotted, nested))]
+        nested |= {
+            "customer": {key: flat[f"customer[{key}]"] for key in ("name", "phone", "email")}
+        }
+        return [
+            urlencode(flat).encode(),
+            *(json.dumps(shape).encode() for shape in (flat, dotted, nested)),
+        ]
 
     def test_an_abandoned_cart_is_read_in_every_shape(self) -> None:
         for raw in self.shapes():
@@ -677,30 +850,48 @@ class TestEduzzsOlderWebhook:
             assert (found.tracking.utm_source, found.tracking.click_id) == ("fb", "click-1")
             assert not found.test and not uses_unknown_word(registry()["eduzz"], found)
 
-    def test_the_cart_that_tries_a_url_has_no_key_and_is_one_test_for_ever(self, sale: Parse) -> None:
+    def test_the_cart_that_tries_a_url_has_no_key_and_is_one_test_for_ever(
+        self, sale: Parse
+    ) -> None:
         tried = self.CART | {"customer[email]": "emaildocliente@provedor.com"}
         del tried["origin_secret"]
         secret = {"secret": "s3cret"}
         assert eduzz.verify(json.dumps(tried).encode(), {}, {}, secret)
         assert sale("eduzz", tried).test
-        assert sale("eduzz", tried).event_key == sale("eduzz", tried | {"identifier": "another"}).event_key
+        assert (
+            sale("eduzz", tried).event_key
+            == sale("eduzz", tried | {"identifier": "another"}).event_key
+        )
         assert not eduzz.verify(json.dumps(tried).encode(), {}, {}, {"secret": ""})
-        assert not eduzz.verify(json.dumps(tried | {"origin_secret": "guess"}).encode(), {}, {}, secret)
-        assert not eduzz.verify(json.dumps(tried | {"customer[email]": "ana@example.com"}).encode(), {}, {}, secret)
+        assert not eduzz.verify(
+            json.dumps(tried | {"origin_secret": "guess"}).encode(), {}, {}, secret
+        )
+        assert not eduzz.verify(
+            json.dumps(tried | {"customer[email]": "ana@example.com"}).encode(), {}, {}, secret
+        )
         assert not eduzz.verify(json.dumps(tried).encode(), {"x-signature": "00"}, {}, secret)
 
     def test_two_carts_are_two_facts_and_a_repeat_is_one(self, sale: Parse) -> None:
         key = sale("eduzz", self.CART).event_key
-        assert sale("eduzz", self.CART | {"checkoutUrl": "https://sun.eduzz.com/1"}).event_key == key
+        assert (
+            sale("eduzz", self.CART | {"checkoutUrl": "https://sun.eduzz.com/1"}).event_key == key
+        )
         assert sale("eduzz", self.CART | {"identifier": "another"}).event_key != key
 
     @pytest.mark.parametrize("name", ["origin_secret", "origin", "api_key"])
     @pytest.mark.parametrize("kind", ["invoice", "cart"])
-    def test_the_key_may_stand_in_each_of_its_fields(self, name: str, kind: str, tree: Tree) -> None:
-        payload = {field: value for field, value in (tree(OLD_EDUZZ) if kind == "invoice" else self.CART).items()}
+    def test_the_key_may_stand_in_each_of_its_fields(
+        self, name: str, kind: str, tree: Tree
+    ) -> None:
+        payload = {
+            field: value
+            for field, value in (tree(OLD_EDUZZ) if kind == "invoice" else self.CART).items()
+        }
         for field in ("origin_secret", "origin", "api_key"):
             payload.pop(field, None)
-        proved, guessed = (json.dumps(payload | {name: key}).encode() for key in ("s3cret", "guess"))
+        proved, guessed = (
+            json.dumps(payload | {name: key}).encode() for key in ("s3cret", "guess")
+        )
         assert eduzz.verify(proved, {}, {}, {"secret": "s3cret"})
         assert not eduzz.verify(guessed, {}, {}, {"secret": "s3cret"})
         assert not eduzz.verify(json.dumps(payload).encode(), {}, {}, {"secret": "s3cret"})
@@ -712,22 +903,36 @@ class TestEduzzsOlderWebhook:
             "trans_items[0][item_value]": "57.00", "trans_items[1][item_product_id]": "8",
             "trans_items[1][item_value]": "40.00",
         }  # fmt: skip
-        assert [(p.id, p.value) for p in sale("eduzz", payload).products] == [("7", "57.00"), ("8", "40.00")]
+        assert [(p.id, p.value) for p in sale("eduzz", payload).products] == [
+            ("7", "57.00"),
+            ("8", "40.00"),
+        ]
 
 
 def test_a_form_of_hotmart_writes_money_for_people(tree: Tree) -> None:
-    fields = tree("hotmart/v1.0.0_form.approved.reconstructed.json") | {"price": "R$ 1.297,00", "currency": ""}
+    fields = tree("hotmart/v1.0.0_form.approved.reconstructed.json") | {
+        "price": "R$ 1.297,00",
+        "currency": "",
+    }
     (found,) = hotmart.parse(urlencode(fields).encode())
     assert (found.value, found.currency) == ("1297.00", "BRL")
 
 
 def test_monetizzes_bumps_in_a_form(tree: Tree) -> None:
     payload = put(tree(APPROVED["monetizze"]), "venda.valor", "268.90")
-    flat = {f"venda[{name}]": value for name, value in payload["venda"].items()} | {"tipoEvento[codigo]": "2"}
+    flat = {f"venda[{name}]": value for name, value in payload["venda"].items()} | {
+        "tipoEvento[codigo]": "2"
+    }
     for at, (product, price) in enumerate((("8", "199.00"), ("9", "69.90"))):
-        flat |= {f"venda_item_order_bump[{at}][produto]": product, f"venda_item_order_bump[{at}][valor]": price}
+        flat |= {
+            f"venda_item_order_bump[{at}][produto]": product,
+            f"venda_item_order_bump[{at}][valor]": price,
+        }
     (found,) = monetizze.parse(urlencode(flat).encode())
-    assert [(product.id, product.value) for product in found.products] == [("8", "199.00"), ("9", "69.90")]
+    assert [(product.id, product.value) for product in found.products] == [
+        ("8", "199.00"),
+        ("9", "69.90"),
+    ]
 
 
 def test_caktos_order_may_have_its_short_reference_alone(tree: Tree, sale: Parse) -> None:

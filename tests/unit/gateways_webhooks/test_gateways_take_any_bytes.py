@@ -1,4 +1,6 @@
-"""Nothing a sender can put into a body makes a gateway raise anything but NotThisGateway, or leak a person's data."""
+"""Nothing a sender can put into a body makes a gateway raise anything but NotThisGateway, or leak a
+person's data.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,24 @@ UNSIGNED = {"appmax", "kirvano", "syncpay", "cartpanda"}
 KEY = re.compile(r"[a-z]+(:[A-Za-z0-9_.-]+)+")
 
 junk = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=40),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=40),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 slow = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
 
 def parse(gateway: str, raw: bytes) -> list[Sale]:
-    """The sales, or none for a body that is refused as it should be; anything else raised fails the test."""
+    """The sales, or none for a body that is refused as it should be.
+
+    Anything else raised fails the test.
+    """
     try:
         sales = registry()[gateway].parse(raw)
     except NotThisGateway as refusal:
@@ -62,7 +73,13 @@ def assert_well_formed(one: Sale) -> None:
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Paths of every field of a tree."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, below in items:
         yield (*path, key)
         yield from places(below, (*path, key))
@@ -124,7 +141,9 @@ def test_numbers_as_text_mean_the_same(name: str) -> None:
             return {key: texts(below) for key, below in value.items()}
         if isinstance(value, list):
             return [texts(below) for below in value]
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return (
+            str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        )
 
     (before,) = registry()[gateway].parse(json.dumps(TREES[name]).encode(), now=0.0)  # type: ignore[call-arg]
     (after,) = registry()[gateway].parse(json.dumps(texts(TREES[name])).encode(), now=0.0)  # type: ignore[call-arg]
@@ -143,15 +162,24 @@ def test_an_amount_with_a_comma_is_an_amount(written: str, value: str | None) ->
     assert [one.value for one in parse("monetizze", json.dumps(payload).encode())] == [value]
 
 
-@given(st.sampled_from(sorted(registry())), st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@given(
+    st.sampled_from(sorted(registry())),
+    st.binary(max_size=200) | st.text(max_size=200).map(str.encode),
+)
 @slow
 def test_arbitrary_bytes(gateway: str, raw: bytes) -> None:
     parse(gateway, raw)
     assert registry()[gateway].verify(raw, {}, {"signature": "00"}, {}) is (gateway in UNSIGNED)
 
 
-@pytest.mark.parametrize("gateway", sorted(name for name, one in registry().items() if isinstance(one, ReadsBack)))
-@given(raw=st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | junk.map(json.dumps).map(str.encode))
+@pytest.mark.parametrize(
+    "gateway", sorted(name for name, one in registry().items() if isinstance(one, ReadsBack))
+)
+@given(
+    raw=st.binary(max_size=200)
+    | st.text(max_size=200).map(str.encode)
+    | junk.map(json.dumps).map(str.encode)
+)
 @slow
 def test_arbitrary_answers_and_notices_of_an_api(gateway: str, raw: bytes) -> None:
     module = registry()[gateway]
@@ -166,7 +194,10 @@ def test_arbitrary_answers_and_notices_of_an_api(gateway: str, raw: bytes) -> No
         assert_well_formed(one)
 
 
-@given(st.sampled_from(sorted(registry())), st.dictionaries(st.text(max_size=12), st.text(max_size=20), max_size=8))
+@given(
+    st.sampled_from(sorted(registry())),
+    st.dictionaries(st.text(max_size=12), st.text(max_size=20), max_size=8),
+)
 @slow
 def test_arbitrary_forms(gateway: str, fields: dict[str, str]) -> None:
     parse(gateway, urlencode(fields).encode())
@@ -174,7 +205,10 @@ def test_arbitrary_forms(gateway: str, fields: dict[str, str]) -> None:
 
 def in_parts(fields: dict[str, str], boundary: str = "------------------------a1b2") -> bytes:
     """multipart/form-data as curl writes it."""
-    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'
+        for k, v in fields.items()
+    ]
     return ("".join(parts) + f"--{boundary}--\r\n").encode()
 
 
@@ -187,14 +221,22 @@ def test_a_form_in_parts_is_the_same_form(name: str) -> None:
 
 
 def test_a_form_in_parts_is_proved_by_what_is_read() -> None:
-    fields = {"chave_unica": "k" * 32, "tipoEvento[codigo]": "2", "venda[codigo]": "77", "venda[valor]": "97,00"}
+    fields = {
+        "chave_unica": "k" * 32,
+        "tipoEvento[codigo]": "2",
+        "venda[codigo]": "77",
+        "venda[valor]": "97,00",
+    }
     gateway, raw = registry()["monetizze"], in_parts(fields)
     assert gateway.verify(raw, {}, {}, {"chaveUnica": "k" * 32})
     assert not gateway.verify(raw, {}, {}, {"chaveUnica": "x" * 32})
     assert [(one.order_id, one.value) for one in parse("monetizze", raw)] == [("77", "97.00")]
 
 
-@given(st.sampled_from(sorted(registry())), st.dictionaries(st.text(max_size=12), st.text(max_size=20), max_size=8))
+@given(
+    st.sampled_from(sorted(registry())),
+    st.dictionaries(st.text(max_size=12), st.text(max_size=20), max_size=8),
+)
 @slow
 def test_arbitrary_forms_in_parts(gateway: str, fields: dict[str, str]) -> None:
     parse(gateway, in_parts(fields))
@@ -251,7 +293,9 @@ def test_a_repeated_delivery_has_the_same_key(name: str, body: Callable[[str], b
 
 @pytest.mark.parametrize("other", sorted(registry()))
 @pytest.mark.parametrize("name", [*FILES, *FORMS])
-def test_no_gateway_takes_anothers_delivery(name: str, other: str, body: Callable[[str], bytes]) -> None:
+def test_no_gateway_takes_anothers_delivery(
+    name: str, other: str, body: Callable[[str], bytes]
+) -> None:
     if other == name.partition("/")[0]:
         assert len(registry()[other].parse(body(name))) == 1
     else:
@@ -294,7 +338,15 @@ def test_no_clear_personal_data_leaves_an_adapter(name: str) -> None:
             holder[key] = PERSONAL[key]
     (found,) = registry()[name.partition("/")[0]].parse(json.dumps(tree).encode())
     shown = msgspec.json.encode(found).decode() + repr(found)
-    for secret in ("secreta", "Secretissima", "Mariazinha", "987654321", "52998224725", "11222333", "Escondida"):
+    for secret in (
+        "secreta",
+        "Secretissima",
+        "Mariazinha",
+        "987654321",
+        "52998224725",
+        "11222333",
+        "Escondida",
+    ):
         assert secret.lower() not in shown.lower()
     for secret in ("Petropolis", "25600123"):
         assert secret not in shown
@@ -303,10 +355,17 @@ def test_no_clear_personal_data_leaves_an_adapter(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_refusals_name_fields_and_no_values(name: str) -> None:
-    values = {value for path in places(TREES[name]) if isinstance(value := owner(TREES[name], path)[path[-1]], str)}
+    values = {
+        value
+        for path in places(TREES[name])
+        if isinstance(value := owner(TREES[name], path)[path[-1]], str)
+    }
     for other in registry().values():
         try:
             other.parse(json.dumps(TREES[name]).encode())
         except NotThisGateway as refusal:
             said = str(refusal).replace("`", " ").split()
-            assert not {value for value in values if len(value) > 5 and value in said} - {"version", "status"}
+            assert not {value for value in values if len(value) > 5 and value in said} - {
+                "version",
+                "status",
+            }

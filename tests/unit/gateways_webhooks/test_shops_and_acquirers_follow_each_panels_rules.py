@@ -1,4 +1,6 @@
-"""Shopify, Yampi, Cartpanda, PushinPay, SyncPay, PagBank, Mercado Pago: statuses, traps, and keys of facts."""
+"""Shopify, Yampi, Cartpanda, PushinPay, SyncPay, PagBank, Mercado Pago: statuses, traps, and keys
+of facts.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from sinal_hub.gateways import NotThisGateway, mercadopago, pagbank, pushinpay, shopify, uses_unknown_word
+from sinal_hub.gateways import (
+    NotThisGateway,
+    mercadopago,
+    pagbank,
+    pushinpay,
+    shopify,
+    uses_unknown_word,
+)
 from sinal_hub.model.readback import MissingCredential, ReadBack
 from sinal_hub.model.sale import Sale
 
@@ -35,7 +44,10 @@ class TestShopify:
         self, state: str, cancelled: str | None, status: str, tree: Tree, sale: Parse
     ) -> None:
         changed = {"financial_status": state, "cancelled_at": cancelled}
-        assert sale("shopify", tree("shopify/orders_paid.reconstructed.json") | changed).status == status
+        assert (
+            sale("shopify", tree("shopify/orders_paid.reconstructed.json") | changed).status
+            == status
+        )
 
     def test_created_paid_and_updated_are_one_approval(self, tree: Tree, sale: Parse) -> None:
         order = tree("shopify/orders_paid.reconstructed.json")
@@ -61,7 +73,10 @@ class TestShopify:
     def test_items_taken_out_of_an_order_give_no_money_back(
         self, transactions: Any, status: str, refunded: str | None, tree: Tree, sale: Parse
     ) -> None:
-        found = sale("shopify", tree("shopify/refunds_create.reconstructed.json") | {"transactions": transactions})
+        found = sale(
+            "shopify",
+            tree("shopify/refunds_create.reconstructed.json") | {"transactions": transactions},
+        )
         assert (found.status, found.refunded_value or None) == (status, refunded)
         assert not uses_unknown_word(shopify, found)
 
@@ -72,7 +87,9 @@ class TestShopify:
             ("632910393", "808950811", 1, "100.00"),
         ]
 
-    def test_the_click_comes_from_the_cart_and_else_from_the_landing_page(self, tree: Tree, sale: Parse) -> None:
+    def test_the_click_comes_from_the_cart_and_else_from_the_landing_page(
+        self, tree: Tree, sale: Parse
+    ) -> None:
         order = tree("shopify/orders_paid.reconstructed.json")
         found = sale("shopify", order).tracking
         assert (found.click_id, found.fbp) == ("CLICKID_FAKE", "fb.1.1770000000000.1234567890")
@@ -87,7 +104,9 @@ class TestShopify:
     def test_a_test_order(self, tree: Tree, sale: Parse) -> None:
         assert sale("shopify", tree("shopify/orders_paid.reconstructed.json") | {"test": True}).test
 
-    @pytest.mark.parametrize("body", [b'{"id": 1, "title": "Camiseta", "variants": []}', b'{"order_id": 1}'])
+    @pytest.mark.parametrize(
+        "body", [b'{"id": 1, "title": "Camiseta", "variants": []}', b'{"order_id": 1}']
+    )
     def test_other_resources_are_refused(self, body: bytes) -> None:
         with pytest.raises(NotThisGateway):
             shopify.parse(body)
@@ -110,7 +129,10 @@ class TestYampi:
 
     def test_paid_and_updated_to_paid_are_one_fact(self, tree: Tree, sale: Parse) -> None:
         paid = tree("yampi/order.paid.reconstructed.json")
-        assert sale("yampi", paid).event_key == sale("yampi", paid | {"event": "order.status.updated"}).event_key
+        assert (
+            sale("yampi", paid).event_key
+            == sale("yampi", paid | {"event": "order.status.updated"}).event_key
+        )
 
     def test_value_is_the_total_without_the_cards_interest(self, tree: Tree, sale: Parse) -> None:
         assert sale("yampi", tree("yampi/order.paid.reconstructed.json")).value == "136.29"
@@ -129,14 +151,19 @@ class TestCartpanda:
          ("order.cancelled", "canceled"), ("order.updated", "ignored")],
     )  # fmt: skip
     def test_events(self, event: str, status: str, tree: Tree, sale: Parse) -> None:
-        found = sale("cartpanda", tree("cartpanda/order.paid.reconstructed.json") | {"event": event})
+        found = sale(
+            "cartpanda", tree("cartpanda/order.paid.reconstructed.json") | {"event": event}
+        )
         assert (found.status, found.value, found.currency) == (status, "49.90", "USD")
 
     def test_parameters_by_name(self, tree: Tree, sale: Parse) -> None:
         found = sale("cartpanda", tree("cartpanda/order.paid.reconstructed.json"))
         assert (found.tracking.utm_source, found.tracking.external_id) == ("FB", "visitor-1")
         assert found.tracking.fbp == "fb.1.1770000000000.1234567890"
-        assert (found.client.ip, found.client.user_agent) == ("203.0.113.13", "Mozilla/5.0 (Ficticio)")
+        assert (found.client.ip, found.client.user_agent) == (
+            "203.0.113.13",
+            "Mozilla/5.0 (Ficticio)",
+        )
 
 
 class TestPushinPay:
@@ -145,7 +172,9 @@ class TestPushinPay:
         [("created", "pending"), ("paid", "approved"), ("expired", "expired"), ("canceled", "canceled"),
          ("weird", "ignored")],
     )  # fmt: skip
-    def test_statuses_as_json_and_as_a_form(self, word: str, status: str, tree: Tree, sale: Parse) -> None:
+    def test_statuses_as_json_and_as_a_form(
+        self, word: str, status: str, tree: Tree, sale: Parse
+    ) -> None:
         payload = tree("pushinpay/paid.shape.json") | {"status": word}
         (form,) = pushinpay.parse(urlencode(payload).encode(), now=0.0)
         assert (form.status, form.value) == (status, "35.00")
@@ -164,17 +193,27 @@ class TestSyncPay:
          ("med", "chargeback"), ("new_word", "ignored")],
     )  # fmt: skip
     @pytest.mark.parametrize("wrapped", [True, False])
-    def test_statuses_of_the_new_api(self, word: str, status: str, wrapped: bool, tree: Tree, sale: Parse) -> None:
+    def test_statuses_of_the_new_api(
+        self, word: str, status: str, wrapped: bool, tree: Tree, sale: Parse
+    ) -> None:
         data = tree("syncpay/new_api.completed.shape.json")["data"] | {"status": word}
         found = sale("syncpay", {"data": data} if wrapped else data)
         assert (found.event, found.status, found.value) == (word, status, "97.00")
 
-    @pytest.mark.parametrize(("word", "status"), [("WAITING_FOR_APPROVAL", "pending"), ("PAID_OUT", "approved")])
+    @pytest.mark.parametrize(
+        ("word", "status"), [("WAITING_FOR_APPROVAL", "pending"), ("PAID_OUT", "approved")]
+    )
     @pytest.mark.parametrize("wrapped", [True, False])
-    def test_statuses_of_the_old_api(self, word: str, status: str, wrapped: bool, tree: Tree, sale: Parse) -> None:
+    def test_statuses_of_the_old_api(
+        self, word: str, status: str, wrapped: bool, tree: Tree, sale: Parse
+    ) -> None:
         data = tree("syncpay/old_api.PAID_OUT.shape.json")["data"] | {"status": word}
         found = sale("syncpay", {"data": data} if wrapped else data)
-        assert (found.status, found.order_id, found.tracking.click_id) == (status, "00000000", "ref-1")
+        assert (found.status, found.order_id, found.tracking.click_id) == (
+            status,
+            "00000000",
+            "ref-1",
+        )
 
     def test_a_wrapped_notice_needs_no_buyer(self, sale: Parse) -> None:
         data = {"id": "u-1", "status": "completed", "amount": "97.00", "currency": "BRL"}
@@ -210,7 +249,9 @@ class TestPagBank:
          ("PAID", 5000, 0, "approved"), ("DECLINED", 0, 0, "refused"), ("CANCELED", 0, 0, "canceled"),
          ("CANCELED", 5000, 5000, "refunded"), ("PAID", 5000, 1000, "partially_refunded"), ("NEW", 0, 0, "ignored")],
     )  # fmt: skip
-    def test_charges(self, status: str, paid: int, refunded: int, expected: str, tree: Tree, sale: Parse) -> None:
+    def test_charges(
+        self, status: str, paid: int, refunded: int, expected: str, tree: Tree, sale: Parse
+    ) -> None:
         found = sale("pagbank", self.order(tree, (status, 5000, paid, refunded)))
         assert (found.status, found.value) == (expected, "50.00")
 
@@ -219,7 +260,12 @@ class TestPagBank:
         assert (found.status, found.value) == ("approved", "50.00")
 
     def test_two_cards_pay_one_order(self, tree: Tree, sale: Parse) -> None:
-        assert sale("pagbank", self.order(tree, ("PAID", 5000, 5000, 0), ("PAID", 2550, 2550, 0))).value == "75.50"
+        assert (
+            sale(
+                "pagbank", self.order(tree, ("PAID", 5000, 5000, 0), ("PAID", 2550, 2550, 0))
+            ).value
+            == "75.50"
+        )
 
     def test_an_order_that_waits_for_its_pix(self, tree: Tree, sale: Parse) -> None:
         payload = self.order(tree)
@@ -227,7 +273,9 @@ class TestPagBank:
         found = sale("pagbank", payload)
         assert (found.status, found.value, found.method) == ("pending", "50.00", "pix")
 
-    def test_an_older_notice_names_the_call_and_no_credential(self, body: Callable[[str], bytes]) -> None:
+    def test_an_older_notice_names_the_call_and_no_credential(
+        self, body: Callable[[str], bytes]
+    ) -> None:
         raw = body("pagbank/old.notice.reconstructed.form.txt")
         call = pagbank.readback(raw, {}, {})
         assert call == ReadBack(
@@ -255,8 +303,14 @@ class TestPagBank:
         raw = (ANSWERS / "pagbank" / "transaction.paid.reconstructed.xml").read_bytes()
         (found,) = pagbank.parse_readback(raw.replace(b"<status>3<", f"<status>{number}<".encode()))
         assert (found.status, found.order_id) == (status, "9E884542-81B3-4419-9A75-BCC6FB495EF1")
-        assert (found.value, found.method, found.tracking.click_id) == ("97.00", "pix", "CLICKID_FAKE")
-        assert found.occurred_at == ("2026-09-01T12:00:00Z" if status == "pending" else "2026-09-01T12:05:00Z")
+        assert (found.value, found.method, found.tracking.click_id) == (
+            "97.00",
+            "pix",
+            "CLICKID_FAKE",
+        )
+        assert found.occurred_at == (
+            "2026-09-01T12:00:00Z" if status == "pending" else "2026-09-01T12:05:00Z"
+        )
 
     @pytest.mark.parametrize(
         "raw",
@@ -272,7 +326,9 @@ class TestPagBank:
 class TestMercadoPago:
     @pytest.fixture
     def payment(self) -> Any:
-        return json.loads((ANSWERS / "mercadopago" / "payment.approved.reconstructed.json").read_text())
+        return json.loads(
+            (ANSWERS / "mercadopago" / "payment.approved.reconstructed.json").read_text()
+        )
 
     @pytest.mark.parametrize(
         ("word", "detail", "status"),
@@ -284,13 +340,23 @@ class TestMercadoPago:
          ("new_word", "", "ignored")],
     )  # fmt: skip
     def test_statuses_of_a_payment(self, word: str, detail: str, status: str, payment: Any) -> None:
-        (found,) = mercadopago.parse_readback(encoded(payment | {"status": word, "status_detail": detail}))
+        (found,) = mercadopago.parse_readback(
+            encoded(payment | {"status": word, "status_detail": detail})
+        )
         assert (found.status, found.order_id, found.value) == (status, "1320000001", "97.50")
 
     def test_what_a_payment_tells(self, payment: Any) -> None:
         (found,) = mercadopago.parse_readback(encoded(payment))
-        assert (found.method, found.installments, found.occurred_at) == ("credit_card", 6, "2026-08-01T11:59:30Z")
-        assert (found.tracking.click_id, found.client.ip, found.test) == ("CLICKID_FAKE", "203.0.113.14", False)
+        assert (found.method, found.installments, found.occurred_at) == (
+            "credit_card",
+            6,
+            "2026-08-01T11:59:30Z",
+        )
+        assert (found.tracking.click_id, found.client.ip, found.test) == (
+            "CLICKID_FAKE",
+            "203.0.113.14",
+            False,
+        )
         assert found.customer.em and found.customer.ph and found.customer.zp
         payment["metadata"], payment["external_reference"] = {}, "click-2"
         assert mercadopago.parse_readback(encoded(payment))[0].tracking.click_id == "click-2"
@@ -308,14 +374,20 @@ class TestMercadoPago:
         with pytest.raises(NotThisGateway):
             mercadopago.parse(encoded(payment))
 
-    def test_the_id_that_is_signed_is_the_one_that_is_read(self, body: Callable[[str], bytes]) -> None:
+    def test_the_id_that_is_signed_is_the_one_that_is_read(
+        self, body: Callable[[str], bytes]
+    ) -> None:
         raw = body("mercadopago/payment.updated.reconstructed.json")
         call = mercadopago.readback(raw, {}, {"data.id": "777"})
-        assert call == ReadBack(path="/v1/payments/777", headers={"Authorization": "Bearer {accessToken}"})
+        assert call == ReadBack(
+            path="/v1/payments/777", headers={"Authorization": "Bearer {accessToken}"}
+        )
         own = mercadopago.readback(raw, {}, {})
         assert own is not None and own.path == "/v1/payments/1320000001"
 
-    @pytest.mark.parametrize("subject", ["1/../../users/me", "1?access_token=x", "abc", "9" * 21, "１２３"])
+    @pytest.mark.parametrize(
+        "subject", ["1/../../users/me", "1?access_token=x", "abc", "9" * 21, "１２３"]
+    )
     def test_an_id_cannot_lead_elsewhere(self, subject: str, body: Callable[[str], bytes]) -> None:
         raw = body("mercadopago/payment.updated.reconstructed.json")
         assert mercadopago.readback(raw, {}, {"data.id": subject}) is None
@@ -324,7 +396,9 @@ class TestMercadoPago:
         notice = tree("mercadopago/payment.updated.reconstructed.json") | {"type": "merchant_order"}
         assert mercadopago.readback(encoded(notice), {}, {}) is None
 
-    def test_two_notices_of_one_payment_are_two_and_a_repeat_is_one(self, tree: Tree, sale: Parse) -> None:
+    def test_two_notices_of_one_payment_are_two_and_a_repeat_is_one(
+        self, tree: Tree, sale: Parse
+    ) -> None:
         notice = tree("mercadopago/payment.updated.reconstructed.json")
         first = sale("mercadopago", notice)
         assert sale("mercadopago", notice).event_key == first.event_key

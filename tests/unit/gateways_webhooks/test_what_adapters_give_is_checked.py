@@ -1,4 +1,6 @@
-"""Types of Python promise nothing about another's package: what is not a sale is told by its field, early."""
+"""Types of Python promise nothing about another's package: what is not a sale is told by its field,
+early.
+"""
 
 from __future__ import annotations
 

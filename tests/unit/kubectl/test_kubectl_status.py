@@ -13,11 +13,22 @@ from sinal_cli.kubectl.cluster import Kubectl, Place
 from sinal_cli.kubectl.status import arranged, status
 
 
-def condition(type: str = "Ready", status: str = "True", reason: str = "Ready", **more: Any) -> dict[str, Any]:
-    return {"type": type, "status": status, "reason": reason, "message": "", "observedGeneration": 2, **more}
+def condition(
+    type: str = "Ready", status: str = "True", reason: str = "Ready", **more: Any
+) -> dict[str, Any]:
+    return {
+        "type": type,
+        "status": status,
+        "reason": reason,
+        "message": "",
+        "observedGeneration": 2,
+        **more,
+    }
 
 
-def found(kind: str, name: str, *conditions: dict[str, Any], namespace: str = "shop", **status: Any) -> dict[str, Any]:
+def found(
+    kind: str, name: str, *conditions: dict[str, Any], namespace: str = "shop", **status: Any
+) -> dict[str, Any]:
     return {
         "kind": kind,
         "metadata": {"name": name, "namespace": namespace, "generation": 2},
@@ -48,7 +59,9 @@ def test_members_follow_their_tenant_and_strangers_come_last() -> None:
 
 
 def test_a_row_says_what_the_object_says() -> None:
-    tenant = found("Tenant", "loja", backlog=12, matchPercent=81.25, lastEvent="2026-03-01T12:00:00Z")
+    tenant = found(
+        "Tenant", "loja", backlog=12, matchPercent=81.25, lastEvent="2026-03-01T12:00:00Z"
+    )
     (row,) = arranged([tenant])
     assert row == {
         "kind": "Tenant",
@@ -71,7 +84,10 @@ def test_a_row_says_what_the_object_says() -> None:
         ([condition(status="False", reason="SecretNotFound")], ("False", "SecretNotFound")),
         ([condition(observedGeneration=1)], ("Unknown", "Outdated")),
         ([condition("Provisioned")], ("Unknown", "Pending")),
-        ([condition(), condition("Delivering", "False", "TokenInvalid")], ("True", "Delivering: TokenInvalid")),
+        (
+            [condition(), condition("Delivering", "False", "TokenInvalid")],
+            ("True", "Delivering: TokenInvalid"),
+        ),
         ([condition(), condition("Paused", "True", "Asked")], ("True", "Ready, paused")),
         ([condition(), condition("Paused", "False", "Running")], ("True", "Ready")),
     ],
@@ -102,12 +118,16 @@ def test_the_exit_code_is_for_scripts(capsys: pytest.CaptureFixture[str]) -> Non
     assert [line["name"] for line in lines] == ["loja", "loja", "pixel"]
 
 
-def test_a_table_has_a_namespace_only_where_several_are_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_has_a_namespace_only_where_several_are_looked_at(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     out = Output(as_json=False)
     out.lines = False
     for everywhere in (False, True):
         status(
-            Cluster(found("Tenant", "loja"), found("Destination", "pixel", breaker="Open")), out, everywhere=everywhere
+            Cluster(found("Tenant", "loja"), found("Destination", "pixel", breaker="Open")),
+            out,
+            everywhere=everywhere,
         )
         table = capsys.readouterr().out
         assert "dest/pixel" in table and "Open" in table

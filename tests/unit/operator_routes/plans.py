@@ -29,7 +29,12 @@ def plan(
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "uid": uid or f"uid-{name}"}
     metadata |= {"annotations": annotations or {}, "labels": labels or {}}
     spec: dict[str, Any] = {"ingest": {"hosts": list(hosts)}, **({"slug": slug} if slug else {})}
-    body = {"apiVersion": "sinal.dev/v1alpha1", "kind": "Tenant", "metadata": metadata, "spec": spec}
+    body = {
+        "apiVersion": "sinal.dev/v1alpha1",
+        "kind": "Tenant",
+        "metadata": metadata,
+        "spec": spec,
+    }
     (found,) = compile(Objects.of([parse(body)]), Secrets({}), KEYRING).plans
     return found
 

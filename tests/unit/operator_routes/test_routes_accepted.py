@@ -21,25 +21,49 @@ from tests.unit.test_operator_statuses import TENANT, mirror_of, world
 
 GATEWAY = Gateway("infra", "public")
 FINE = Finding("True", findings.MADE, "fine")
-PARENT = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "infra", "name": "public"}
+PARENT = {
+    "group": "gateway.networking.k8s.io",
+    "kind": "Gateway",
+    "namespace": "infra",
+    "name": "public",
+}
 
 
 def route(*parents: dict[str, Any], generation: int = 2) -> ObservedRoutes:
     """An HTTPRoute of ours with what Gateways say of it."""
     (wanted,) = desired.routes(plan(), options("gateway"))
-    metadata = {**wanted.body["metadata"], "uid": "u", "resourceVersion": "1", "generation": generation}
+    metadata = {
+        **wanted.body["metadata"],
+        "uid": "u",
+        "resourceVersion": "1",
+        "generation": generation,
+    }
     return see(
-        wanted.resource, {**wanted.body, "metadata": metadata, "status": {"parents": parents}}, namespace="sinal"
+        wanted.resource,
+        {**wanted.body, "metadata": metadata, "status": {"parents": parents}},
+        namespace="sinal",
     )
 
 
-def says(accepted: str = "True", resolved: str = "True", *, generation: int = 2, **parent: Any) -> dict[str, Any]:
+def says(
+    accepted: str = "True", resolved: str = "True", *, generation: int = 2, **parent: Any
+) -> dict[str, Any]:
     """What a Gateway's controller writes."""
     conditions = [
-        {"type": type, "status": status, "reason": "Because", "message": "of it", "observedGeneration": generation}
+        {
+            "type": type,
+            "status": status,
+            "reason": "Because",
+            "message": "of it",
+            "observedGeneration": generation,
+        }
         for type, status in (("Accepted", accepted), ("ResolvedRefs", resolved))
     ]
-    return {"parentRef": {**PARENT, **parent}, "controllerName": "example/gateway", "conditions": conditions}
+    return {
+        "parentRef": {**PARENT, **parent},
+        "controllerName": "example/gateway",
+        "conditions": conditions,
+    }
 
 
 @pytest.mark.parametrize(
@@ -50,7 +74,10 @@ def says(accepted: str = "True", resolved: str = "True", *, generation: int = 2,
         (route(says(generation=1)), ("Unknown", findings.PENDING)),
         (route(says(name="other")), ("Unknown", findings.PENDING)),
         (route(says(sectionName="https")), ("Unknown", findings.PENDING)),
-        (route({"parentRef": PARENT, "controllerName": "example/gateway"}), ("Unknown", findings.PENDING)),
+        (
+            route({"parentRef": PARENT, "controllerName": "example/gateway"}),
+            ("Unknown", findings.PENDING),
+        ),
         (route(says("False")), ("False", findings.GATEWAY_REFUSED)),
         (route(says(resolved="False")), ("False", findings.GATEWAY_REFUSED)),
         (route(says(name="other", accepted="False"), says()), ("True", findings.ACCEPTED)),
@@ -69,7 +96,11 @@ def test_a_refusal_is_told_in_the_gateways_words() -> None:
 
 
 def test_the_worst_is_told_with_all_that_is_as_bad() -> None:
-    bad = [Finding("False", "HostTaken", "a"), Finding("False", "HostClaimed", "b"), Finding("False", "HostTaken", "a")]
+    bad = [
+        Finding("False", "HostTaken", "a"),
+        Finding("False", "HostClaimed", "b"),
+        Finding("False", "HostTaken", "a"),
+    ]
     found = findings.verdict([Finding("Unknown", "RoutesPending", "wait"), *bad], when_fine=FINE)
     assert found == Verdict(ROUTES, "False", "HostTaken", "a; b")
     assert findings.verdict([], when_fine=FINE).state == "True"
@@ -85,8 +116,12 @@ def judged(routes: Verdict | None, *, was_ready: str = "Unknown") -> dict[str, V
     mirror = mirror_of()
     seen = mirror.get(TENANT)
     assert seen is not None
-    seen = dataclasses.replace(seen, status={"conditions": [{"type": "Ready", "status": was_ready}]})
-    there: World = dataclasses.replace(world(mirror), routes={TENANT: routes} if routes is not None else {})
+    seen = dataclasses.replace(
+        seen, status={"conditions": [{"type": "Ready", "status": was_ready}]}
+    )
+    there: World = dataclasses.replace(
+        world(mirror), routes={TENANT: routes} if routes is not None else {}
+    )
     judgement = judge(seen, there)
     assert judgement is not None
     return {verdict.type: verdict for verdict in judgement.verdicts}
@@ -107,8 +142,12 @@ def test_a_contested_host_is_told_but_works() -> None:
     assert (found["Ready"].state, found[ROUTES].state) == ("True", "False")
 
 
-@pytest.mark.parametrize(("was_ready", "ready"), [("Unknown", "Unknown"), ("False", "Unknown"), ("True", "True")])
-def test_a_new_tenant_waits_for_its_gateway_and_a_ready_one_stays_ready(was_ready: str, ready: str) -> None:
+@pytest.mark.parametrize(
+    ("was_ready", "ready"), [("Unknown", "Unknown"), ("False", "Unknown"), ("True", "True")]
+)
+def test_a_new_tenant_waits_for_its_gateway_and_a_ready_one_stays_ready(
+    was_ready: str, ready: str
+) -> None:
     pending = Verdict(ROUTES, "Unknown", findings.PENDING, "wait")
     assert judged(pending, was_ready=was_ready)["Ready"].state == ready
 
@@ -117,7 +156,9 @@ def test_the_condition_goes_when_routes_are_switched_off() -> None:
     mirror = mirror_of()
     seen = mirror.get(TENANT)
     assert seen is not None
-    made = dataclasses.replace(world(mirror), routes={TENANT: Verdict(ROUTES, "True", findings.MADE, "")})
+    made = dataclasses.replace(
+        world(mirror), routes={TENANT: Verdict(ROUTES, "True", findings.MADE, "")}
+    )
     now = datetime(2026, 11, 24, tzinfo=UTC)
     judgement = judge(seen, made)
     assert judgement is not None
@@ -125,4 +166,6 @@ def test_the_condition_goes_when_routes_are_switched_off() -> None:
     assert ROUTES in {condition["type"] for condition in seen.status["conditions"]}
     judgement = judge(seen, world(mirror))
     assert judgement is not None
-    assert ROUTES not in {condition["type"] for condition in patch(seen, judgement, now=now)["conditions"]}
+    assert ROUTES not in {
+        condition["type"] for condition in patch(seen, judgement, now=now)["conditions"]
+    }

@@ -39,7 +39,9 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 def test_manifests_are_as_they_were_agreed(name: str) -> None:
     loja = plan(hosts=("track.loja.example", "go.loja.example"))
     found = [*desired.of_installation(CASES[name]), *desired.routes(loja, CASES[name])]
-    assert list(yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text())) == [one.body for one in found]
+    assert list(yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text())) == [
+        one.body for one in found
+    ]
 
 
 def test_nothing_of_the_tenants_metadata_is_copied() -> None:
@@ -51,7 +53,9 @@ def test_nothing_of_the_tenants_metadata_is_copied() -> None:
         },
         labels={"app.kubernetes.io/instance": "shops"},
     )
-    assert desired.routes(theirs, options()) == desired.routes(plan(hosts=("track.loja.example",)), options())
+    assert desired.routes(theirs, options()) == desired.routes(
+        plan(hosts=("track.loja.example",)), options()
+    )
 
 
 def test_every_public_path_of_the_edge_is_routed_and_its_metrics_are_not() -> None:
@@ -73,7 +77,8 @@ def test_every_public_path_of_the_edge_is_routed_and_its_metrics_are_not() -> No
         assert edge.find(path) is not None
         assert path in exact or path.startswith(prefixes)
     for path in ("/metrics", "/readyz", "/healthz"):
-        assert (edge.find(path) is not None) == (path == "/healthz")  # the others have a listener of their own
+        # the others have a listener of their own
+        assert (edge.find(path) is not None) == (path == "/healthz")
         assert path not in exact
         assert not path.startswith(prefixes)
 
@@ -87,7 +92,11 @@ def test_the_shared_hosts_certificate_has_one_owner() -> None:
     tls = CASES["ingress-tls"]
     asking = [
         one.place
-        for one in (*desired.of_installation(tls), *desired.routes(plan(), tls), *desired.routes(plan("other"), tls))
+        for one in (
+            *desired.of_installation(tls),
+            *desired.routes(plan(), tls),
+            *desired.routes(plan("other"), tls),
+        )
         if "cert-manager.io/cluster-issuer" in one.body["metadata"]["annotations"]
     ]
     assert asking == [desired.Place("in.example")]
@@ -96,7 +105,10 @@ def test_the_shared_hosts_certificate_has_one_owner() -> None:
 @given(st.lists(hosts, unique=True, max_size=20), st.lists(labels, unique=True, max_size=20))
 @example([LONG, f"b.{LONG}", f"{LONG}.b"], ["a", "a-a"])
 def test_names_are_valid_and_each_place_has_its_own(found: list[str], slugs: list[str]) -> None:
-    places = [*map(desired.Place, found), *(desired.Place("in.example", f"/t/{slug}/") for slug in slugs)]
+    places = [
+        *map(desired.Place, found),
+        *(desired.Place("in.example", f"/t/{slug}/") for slug in slugs),
+    ]
     names = {place: desired.object_name(place) for place in places}
     assert len(set(names.values())) == len(names)
     for name in [*names.values(), *map(desired.secret_name, found)]:
@@ -106,5 +118,8 @@ def test_names_are_valid_and_each_place_has_its_own(found: list[str], slugs: lis
 
 @given(st.sampled_from(sorted(CASES)), st.lists(hosts, unique=True, max_size=4))
 def test_the_same_plan_gives_the_same_bytes(case: str, found: list[str]) -> None:
-    bodies = [json.dumps([one.body for one in desired.routes(plan(hosts=tuple(found)), CASES[case])]) for _ in range(2)]
+    bodies = [
+        json.dumps([one.body for one in desired.routes(plan(hosts=tuple(found)), CASES[case])])
+        for _ in range(2)
+    ]
     assert bodies[0] == bodies[1]

@@ -1,4 +1,6 @@
-"""What is done about routes: what differs and no more, nothing of other people's, and nothing twice."""
+"""What is done about routes: what differs and no more, nothing of other people's, and nothing
+twice.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,12 @@ def there(wanted: Wanted, *, resource: Resource | None = None, **metadata: Any) 
 
 
 def somebodys(
-    host: str = HOST, path: str = "/", *, name: str = "site", namespace: str = "web", ingress_class: str = ""
+    host: str = HOST,
+    path: str = "/",
+    *,
+    name: str = "site",
+    namespace: str = "web",
+    ingress_class: str = "",
 ) -> ObservedRoutes:
     """Somebody else's Ingress."""
     rule = {"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": {}}]}}
@@ -43,7 +50,11 @@ def somebodys(
 
 def somebodys_http_route(host: str = HOST, *, gateway: str = "public") -> ObservedRoutes:
     """Somebody else's HTTPRoute; without a path, which stands for all."""
-    spec = {"hostnames": [host], "parentRefs": [{"name": gateway, "namespace": "infra"}], "rules": [{}]}
+    spec = {
+        "hostnames": [host],
+        "parentRefs": [{"name": gateway, "namespace": "infra"}],
+        "rules": [{}],
+    }
     metadata = {"name": "site", "namespace": "web", "uid": "theirs", "resourceVersion": "1"}
     return see(HTTP_ROUTES, {"metadata": metadata, "spec": spec}, namespace="sinal")
 
@@ -69,10 +80,15 @@ def test_what_is_there_as_it_is_wanted_is_left() -> None:
 
 
 def test_what_is_missing_is_made_and_what_is_wanted_no_more_goes() -> None:
-    before, after = desired.routes(LOJA, INGRESS), desired.routes(plan(hosts=("go.loja.example",)), INGRESS)
+    before, after = (
+        desired.routes(LOJA, INGRESS),
+        desired.routes(plan(hosts=("go.loja.example",)), INGRESS),
+    )
     decision = decide(INGRESS, after, map(there, before))
     assert [live.name for live in decision.remove] == [f"sinal-h-{HOST}"]
-    assert [step.wanted.name for step in decision.steps if step.differs] == ["sinal-h-go.loja.example"]
+    assert [step.wanted.name for step in decision.steps if step.differs] == [
+        "sinal-h-go.loja.example"
+    ]
 
 
 def test_an_edited_route_is_put_right_and_an_added_field_is_left_to_who_added_it() -> None:
@@ -87,7 +103,9 @@ def test_an_edited_route_is_put_right_and_an_added_field_is_left_to_who_added_it
 def test_a_setting_that_is_unset_is_taken_back() -> None:
     (before, after) = (desired.routes(LOJA, one) for one in (TLS, INGRESS))
     decision = decide(INGRESS, after, map(there, before))
-    assert all(step.differs for step in decision.steps), "nothing that is wanted is missing, but tls is too much"
+    assert all(step.differs for step in decision.steps), (
+        "nothing that is wanted is missing, but tls is too much"
+    )
 
 
 def test_what_the_api_server_makes_of_it_is_not_written_again_until_it_changes() -> None:
@@ -138,14 +156,18 @@ def test_the_shared_host_may_have_other_paths_of_other_people() -> None:
     for path in ("/", "/t", "/t/other/", "/t/lo", "/api"):
         assert reasons(decide(INGRESS, wanted, [somebodys("in.example", path)])) == []
     for path in ("/t/loja", "/t/loja/", "/t/loja/api"):
-        assert reasons(decide(INGRESS, wanted, [somebodys("in.example", path)])) == [findings.HOST_CLAIMED]
+        assert reasons(decide(INGRESS, wanted, [somebodys("in.example", path)])) == [
+            findings.HOST_CLAIMED
+        ]
 
 
 def test_only_who_may_meet_us_at_a_proxy_is_a_rival() -> None:
     traefik = options(ingress_class="traefik")
     wanted = desired.routes(LOJA, traefik)
     assert reasons(decide(traefik, wanted, [somebodys(ingress_class="internal")])) == []
-    assert reasons(decide(traefik, wanted, [somebodys(ingress_class="traefik")])) == [findings.HOST_CLAIMED]
+    assert reasons(decide(traefik, wanted, [somebodys(ingress_class="traefik")])) == [
+        findings.HOST_CLAIMED
+    ]
     assert reasons(decide(traefik, wanted, [somebodys()])) == [findings.HOST_CLAIMED]
     attached = desired.routes(LOJA, GATEWAY)
     assert reasons(decide(GATEWAY, attached, [somebodys_http_route(gateway="internal")])) == []
@@ -171,7 +193,10 @@ def test_routes_of_a_tenant_that_is_left_alone_are_neither_removed_nor_given_awa
 
 
 def test_a_slug_that_another_tenant_has_now_leads_to_that_one() -> None:
-    old, new = desired.routes(plan(uid="first"), INGRESS), desired.routes(plan(uid="second"), INGRESS)
+    old, new = (
+        desired.routes(plan(uid="first"), INGRESS),
+        desired.routes(plan(uid="second"), INGRESS),
+    )
     decision = decide(INGRESS, new, map(there, old))
     assert decision.remove == (), "the place does not go dark"
     assert [step.wanted.uid for step in decision.steps if step.differs] == ["second"]
@@ -212,13 +237,20 @@ def _hosts_once(found: list[Any]) -> list[Any]:
     taken: set[str] = set()
     once = []
     for one in found:
-        once.append(plan(one.name, uid=one.uid, hosts=tuple(host for host in one.hosts if host not in taken)))
+        once.append(
+            plan(
+                one.name, uid=one.uid, hosts=tuple(host for host in one.hosts if host not in taken)
+            )
+        )
         taken |= set(one.hosts)
     return once
 
 
 def wanted_of(found: Iterable[Any], mode: RouteOptions) -> list[Wanted]:
-    return [*desired.of_installation(mode), *(one for t in found for one in desired.routes(t, mode))]
+    return [
+        *desired.of_installation(mode),
+        *(one for t in found for one in desired.routes(t, mode)),
+    ]
 
 
 def done(decision: Decision, lives: Iterable[ObservedRoutes]) -> list[ObservedRoutes]:

@@ -37,7 +37,10 @@ def test_no_routes_need_no_settings() -> None:
         ({"mode": "gateway"}, "SINAL_GATEWAY is '': write namespace/name"),
         ({"mode": "gateway", "gateway": "public"}, "SINAL_GATEWAY is 'public'"),
         ({"mode": "gateway", "gateway": "infra/public/https/443"}, "SINAL_GATEWAY"),
-        ({"mode": "gateway", "gateway": "infra/public", "issuer": "ca"}, "annotate Gateway infra/public"),
+        (
+            {"mode": "gateway", "gateway": "infra/public", "issuer": "ca"},
+            "annotate Gateway infra/public",
+        ),
         ({"issuer": "ca", "cluster_issuer": "letsencrypt"}, "keep one"),
         ({"annotations": {"sinal.dev/route": "x"}}, "SINAL_ROUTES_ANNOTATIONS has sinal.dev/route"),
     ],

@@ -1,4 +1,6 @@
-"""A route that is spoilt again and again is put right ever more slowly, and another wish begins anew."""
+"""A route that is spoilt again and again is put right ever more slowly, and another wish begins
+anew.
+"""
 
 from __future__ import annotations
 

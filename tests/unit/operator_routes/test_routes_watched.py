@@ -1,4 +1,6 @@
-"""What a watch makes of listings, events and troubles: never an older object, never one that is gone."""
+"""What a watch makes of listings, events and troubles: never an older object, never one that is
+gone.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,17 @@ def ingress(name: str = "loja", version: int = 5, **spec: Any) -> Body:
     """An Ingress of ours."""
     (wanted,) = desired.routes(plan(name), options())
     frame = {"uid": f"uid-{name}", "resourceVersion": str(version)}
-    return {**wanted.body, "metadata": {**wanted.body["metadata"], **frame}, "spec": {**wanted.body["spec"], **spec}}
+    return {
+        **wanted.body,
+        "metadata": {**wanted.body["metadata"], **frame},
+        "spec": {**wanted.body["spec"], **spec},
+    }
 
 
 class Server(Client):
-    """Listings and watches as a script: each listing is answered with the next, then come the next events."""
+    """Listings and watches as a script: each listing is answered with the next, then come the next
+    events.
+    """
 
     def __init__(self, *script: tuple[Iterable[Body] | Exception, list[Event]]) -> None:
         super().__init__()
@@ -53,7 +61,9 @@ class Server(Client):
             raise listing
         yield list(listing), "10"
 
-    async def watch(self, resource: Any, version: int, *, namespace: str = "") -> AsyncIterator[tuple[str, Body]]:
+    async def watch(
+        self, resource: Any, version: int, *, namespace: str = ""
+    ) -> AsyncIterator[tuple[str, Body]]:
         self.since.append(version)
         self.scopes.append(namespace)
         while self._events:
@@ -92,18 +102,27 @@ BOTH = {"sinal-t-loja", "sinal-t-clube"}
 async def test_changes_are_told_and_what_tells_nothing_new_is_not() -> None:
     bookmark = {"metadata": {"resourceVersion": "20"}}
     events: list[Event] = [
-        ("MODIFIED", {**ingress(version=11), "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}),
+        (
+            "MODIFIED",
+            {**ingress(version=11), "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}},
+        ),
         ("ADDED", ingress("clube", version=12)),
         ("BOOKMARK", bookmark),
         ("DELETED", ingress(version=21)),
     ]
     _, shown = await watched(Server(([ingress()], events)))
-    assert shown == [(State.SEEN, {"sinal-t-loja"}), (State.SEEN, BOTH), (State.SEEN, {"sinal-t-clube"})]
+    assert shown == [
+        (State.SEEN, {"sinal-t-loja"}),
+        (State.SEEN, BOTH),
+        (State.SEEN, {"sinal-t-clube"}),
+    ]
 
 
 async def test_a_kind_that_is_missing_or_forbidden_is_a_state_that_ends_by_itself() -> None:
     missing, forbidden = Refused(404, "/apis", "not found"), Refused(403, "/apis", "cannot list")
-    server = Server((missing, []), (missing, []), (forbidden, []), (forbidden, []), ([ingress()], []))
+    server = Server(
+        (missing, []), (missing, []), (forbidden, []), (forbidden, []), ([ingress()], [])
+    )
     found, shown = await watched(server)
     states = [state for state, _ in shown]
     assert states == [State.MISSING, State.FORBIDDEN, State.SEEN], "each told once"
@@ -133,7 +152,12 @@ async def test_a_watch_that_the_server_ends_goes_on_where_it_was() -> None:
 
 async def test_our_own_late_answer_never_brings_back_what_is_gone_or_older() -> None:
     found, _ = await watched(
-        Server(([ingress(version=5)], [("MODIFIED", ingress(version=12)), ("DELETED", ingress(version=14))]))
+        Server(
+            (
+                [ingress(version=5)],
+                [("MODIFIED", ingress(version=12)), ("DELETED", ingress(version=14))],
+            )
+        )
     )
     assert not found.put(ingress(version=13)), "written before it was deleted, answered after"
     assert set(found) == set()

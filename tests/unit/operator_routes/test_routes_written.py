@@ -1,4 +1,6 @@
-"""How routes are written: never over somebody's head, never in vain, and with a true word on what stood in the way."""
+"""How routes are written: never over somebody's head, never in vain, and with a true word on what
+stood in the way.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,11 @@ class Server(Client):
         if self.trouble is not None:
             raise self.trouble
         frame = {"uid": "uid", "resourceVersion": str(len(self.asked) + 10)}
-        return {**body, "metadata": {**body["metadata"], **frame}, "spec": {**body["spec"], **self.changes}}
+        return {
+            **body,
+            "metadata": {**body["metadata"], **frame},
+            "spec": {**body["spec"], **self.changes},
+        }
 
     async def delete(self, resource: Any, namespace: str, name: str, *, uid: str) -> None:
         self.asked.append(({"delete": (name, uid)}, False))
@@ -51,7 +57,9 @@ class Desk:
     def __init__(self) -> None:
         self.server, self.later, self.now = Server(), [], 0.0  # type: ignore[var-annotated]
         self.watch = Watch(self.server, INGRESSES, namespace="sinal", on_change=lambda: None)
-        self.writer = Writer(self.server, {INGRESSES: self.watch}, later=self.later.append, clock=lambda: self.now)
+        self.writer = Writer(
+            self.server, {INGRESSES: self.watch}, later=self.later.append, clock=lambda: self.now
+        )
 
     def step(self) -> Step:
         """What a round decides now."""
@@ -69,7 +77,9 @@ def desk() -> Desk:
     return Desk()
 
 
-async def test_what_is_not_there_is_made_without_force_and_what_is_there_changed_as_it_was_seen(desk: Desk) -> None:
+async def test_what_is_not_there_is_made_without_force_and_what_is_there_changed_as_it_was_seen(
+    desk: Desk,
+) -> None:
     assert isinstance(await desk.round(), ObservedRoutes)
     assert not desk.step().differs
     (spoilt,) = desk.watch
@@ -82,8 +92,16 @@ async def test_what_is_not_there_is_made_without_force_and_what_is_there_changed
 
 
 def _body(live: ObservedRoutes, *, version: int, **spec: Any) -> Body:
-    metadata = {"name": live.name, "namespace": live.namespace, "uid": live.uid, "resourceVersion": str(version)}
-    return {"metadata": {**live.body["metadata"], **metadata}, "spec": {**live.body["spec"], **spec}}
+    metadata = {
+        "name": live.name,
+        "namespace": live.namespace,
+        "uid": live.uid,
+        "resourceVersion": str(version),
+    }
+    return {
+        "metadata": {**live.body["metadata"], **metadata},
+        "spec": {**live.body["spec"], **spec},
+    }
 
 
 async def test_what_an_admission_webhook_changes_is_not_written_again_and_again(desk: Desk) -> None:
@@ -155,7 +173,10 @@ async def test_refusals_are_no_quarrel_but_lasting_edits_are(desk: Desk) -> None
 
 
 async def test_a_route_that_can_not_be_removed_is_tried_again(desk: Desk) -> None:
-    body = {**WANTED.body, "metadata": {**WANTED.body["metadata"], "uid": "uid", "resourceVersion": "1"}}
+    body = {
+        **WANTED.body,
+        "metadata": {**WANTED.body["metadata"], "uid": "uid", "resourceVersion": "1"},
+    }
     desk.server.trouble = Refused(403, "/apis", "cannot delete")
     await desk.writer.remove(see(INGRESSES, body, namespace="sinal"))
     assert desk.server.asked == [({"delete": ("sinal-t-loja", "uid")}, False)]

@@ -1,8 +1,10 @@
-"""What differs between the routes that are wanted and those that are there, and what to do about it. Pure.
+"""What differs between the routes that are wanted and those that are there, and what to do about
+it. Pure.
 
-Who has a place first keeps it: a route of ours is not made where somebody else routes the same host, and stays where
-somebody came later. Invariants: nothing that is not ours is changed or removed, routes of tenants that are left alone
-stay as they are, and doing what was decided leaves nothing to decide.
+Who has a place first keeps it: a route of ours is not made where somebody else routes the same
+host, and stays where somebody came later. Invariants: nothing that is not ours is changed or
+removed, routes of tenants that are left alone stay as they are, and doing what was decided leaves
+nothing to decide.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from sinal_operator.cluster.routes.observed import ObservedRoutes, covers
 from sinal_operator.cluster.routes.options import RouteOptions
 
 Key = tuple[str, str, str]
-Settled = Mapping[Key, tuple[str, str]]  # mark that was applied, and the digest of what the API server made of it
+# mark that was applied, and the digest of what the API server made of it
+Settled = Mapping[Key, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ def decide(
         for key, live in there.items()
         if live.ours and key not in keys and not live.deleting and live.tenant_uid not in left_alone
     )
-    steps = tuple(_step(options, one, there.get(key_of(one)), claims, left_alone, settled or {}) for one in wanted)
+    steps = tuple(
+        _step(options, one, there.get(key_of(one)), claims, left_alone, settled or {})
+        for one in wanted
+    )
     return Decision(remove, steps)
 
 
@@ -99,7 +105,9 @@ def _step(
         message = f"{live} is there and was not made by the operator: remove or rename it"
         return _blocked(wanted, live, findings.ROUTE_FOREIGN, message)
     if live is not None and live.tenant_uid in left_alone and live.tenant_uid != wanted.uid:
-        message = f"{wanted.place} is still routed for another Tenant, which is left as it is for now"
+        message = (
+            f"{wanted.place} is still routed for another Tenant, which is left as it is for now"
+        )
         return _blocked(wanted, live, HOST_TAKEN, message)
     rivals = [] if not wanted.uid else _rivals(options, wanted, claims)
     if rivals and live is None:
@@ -107,16 +115,22 @@ def _step(
         return _blocked(wanted, live, findings.HOST_CLAIMED, message)
     contested = None
     if rivals:
-        message = f"{wanted.place} is also claimed by {rivals[0]}, which came later: remove it there"
+        message = (
+            f"{wanted.place} is also claimed by {rivals[0]}, which came later: remove it there"
+        )
         contested = Finding("False", findings.HOST_CONTESTED, message)
     return Step(wanted, live, _differs(wanted, live, settled), contested)
 
 
 def _blocked(wanted: Wanted, live: ObservedRoutes | None, reason: str, message: str) -> Step:
-    return Step(wanted, live, differs=False, finding=Finding("False", reason, message), blocked=True)
+    return Step(
+        wanted, live, differs=False, finding=Finding("False", reason, message), blocked=True
+    )
 
 
-def _rivals(options: RouteOptions, wanted: Wanted, claims: Mapping[str, list[tuple[str, ObservedRoutes]]]) -> list[str]:
+def _rivals(
+    options: RouteOptions, wanted: Wanted, claims: Mapping[str, list[tuple[str, ObservedRoutes]]]
+) -> list[str]:
     """Other people's routes that catch requests meant for this one."""
     found = {
         str(live)

@@ -1,9 +1,9 @@
 """The routes that a tenant is to have, as manifests. Pure and deterministic.
 
-One object for each first-party host, and one for the tenant's path on the shared host: so a host's certificate, its
-acceptance by a Gateway and a quarrel about it stay its own. Only what the edge serves to the public is routed, not its
-probes and metrics. Nothing is copied from the Tenant but its name: what Argo CD or kubectl note there is not for
-routes.
+One object for each first-party host, and one for the tenant's path on the shared host: so a host's
+certificate, its acceptance by a Gateway and a quarrel about it stay its own. Only what the edge
+serves to the public is routed, not its probes and metrics. Nothing is copied from the Tenant but
+its name: what Argo CD or kubectl note there is not for routes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ROUTE: Final = f"{GROUP}/route"  # what the object is for: host, path or certifi
 TENANT_NAMESPACE: Final = f"{GROUP}/tenant-namespace"
 TENANT_NAME: Final = f"{GROUP}/tenant-name"
 TENANT_UID: Final = f"{GROUP}/tenant-uid"
-MARK: Final = f"{GROUP}/applied"  # a digest of what was applied, so that a field that is wanted no more is noticed
+# a digest of what was applied, so that a field that is wanted no more is noticed
+MARK: Final = f"{GROUP}/applied"
 
 PUBLIC_PREFIXES: Final = ("/api/v1/track/", "/api/v1/webhooks/")
 PUBLIC_PATHS: Final = ("/s.js",)
@@ -86,13 +87,19 @@ def routes(plan: TenantPlan, options: RouteOptions) -> tuple[Wanted, ...]:
     for place in places:
         if place.host != options.shared_host or place.prefix:
             paths = tuple(_paths(place, plan.slug))
-            body = _body(place, options, paths, labels={ROUTE: "path" if place.prefix else "host", **labels})
-            found.append(Wanted(_resource(options), place, plan.uid, (plan.namespace, plan.name), body))
+            body = _body(
+                place, options, paths, labels={ROUTE: "path" if place.prefix else "host", **labels}
+            )
+            found.append(
+                Wanted(_resource(options), place, plan.uid, (plan.namespace, plan.name), body)
+            )
     return tuple(found)
 
 
 def of_installation(options: RouteOptions) -> tuple[Wanted, ...]:
-    """What holds the shared host's certificate: cert-manager wants one owner for it, and tenants come and go."""
+    """What holds the shared host's certificate: cert-manager wants one owner for it, and tenants
+    come and go.
+    """
     if not options.issuer:
         return ()
     place = Place(options.shared_host)
@@ -103,7 +110,11 @@ def of_installation(options: RouteOptions) -> tuple[Wanted, ...]:
 
 def object_name(place: Place) -> str:
     """The name of a place's object: readable, and another one for another place."""
-    name = f"sinal-t-{place.prefix.strip('/').removeprefix('t/')}" if place.prefix else f"sinal-h-{place.host}"
+    name = (
+        f"sinal-t-{place.prefix.strip('/').removeprefix('t/')}"
+        if place.prefix
+        else f"sinal-h-{place.host}"
+    )
     return _short(name)
 
 
@@ -127,11 +138,17 @@ def _body(place: Place, options: RouteOptions, paths: Paths, *, labels: Mapping[
     own_certificate = {} if place.prefix else options.issuer
     body = _metadata(place, options, labels, own_certificate)
     gateway = options.gateway
-    body["spec"] = _ingress(place, options, paths) if gateway is None else _http_route(place, gateway, options, paths)
+    body["spec"] = (
+        _ingress(place, options, paths)
+        if gateway is None
+        else _http_route(place, gateway, options, paths)
+    )
     return _marked(body)
 
 
-def _metadata(place: Place, options: RouteOptions, labels: Mapping[str, str], extra: Mapping[str, str]) -> Body:
+def _metadata(
+    place: Place, options: RouteOptions, labels: Mapping[str, str], extra: Mapping[str, str]
+) -> Body:
     resource = _resource(options)
     return {
         "apiVersion": resource.api_version,
@@ -158,7 +175,10 @@ def _paths(place: Place, slug: str) -> Iterator[tuple[str, bool]]:
 
 def _ingress(place: Place, options: RouteOptions, wanted: Paths) -> Body:
     backend = {"service": {"name": options.service, "port": {"number": options.port}}}
-    paths = [{"path": path, "pathType": "Prefix" if below else "Exact", "backend": backend} for path, below in wanted]
+    paths = [
+        {"path": path, "pathType": "Prefix" if below else "Exact", "backend": backend}
+        for path, below in wanted
+    ]
     tls = {"tls": _tls(place)} if options.issuer else {}
     return {**_class(options), "rules": [{"host": place.host, "http": {"paths": paths}}], **tls}
 
@@ -173,10 +193,24 @@ def _tls(place: Place) -> list[Body]:
 
 def _http_route(place: Place, gateway: Gateway, options: RouteOptions, paths: Paths) -> Body:
     """With the values that the API server would fill in, so that it has nothing to add."""
-    parent = {"group": HTTP_ROUTES.group, "kind": "Gateway", "namespace": gateway.namespace, "name": gateway.name}
+    parent = {
+        "group": HTTP_ROUTES.group,
+        "kind": "Gateway",
+        "namespace": gateway.namespace,
+        "name": gateway.name,
+    }
     section = {"sectionName": gateway.section} if gateway.section else {}
-    matches = [{"path": {"type": "PathPrefix" if below else "Exact", "value": path}} for path, below in paths]
-    backend = {"group": "", "kind": "Service", "name": options.service, "port": options.port, "weight": 1}
+    matches = [
+        {"path": {"type": "PathPrefix" if below else "Exact", "value": path}}
+        for path, below in paths
+    ]
+    backend = {
+        "group": "",
+        "kind": "Service",
+        "name": options.service,
+        "port": options.port,
+        "weight": 1,
+    }
     return {
         "parentRefs": [{**parent, **section}],
         "hostnames": [place.host],

@@ -1,4 +1,7 @@
-"""What became of each route, and the condition `RoutesAccepted` that a tenant's routes come to. Pure."""
+"""What became of each route, and the condition `RoutesAccepted` that a tenant's routes come to.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +43,23 @@ class Finding:
 
 def verdict(findings: Iterable[Finding], *, when_fine: Finding) -> Verdict:
     """The condition: the worst of what was found, with all that is as bad."""
-    bad = sorted((one for one in findings if one.state != "True"), key=lambda one: _ORDER.index(one.state))
+    bad = sorted(
+        (one for one in findings if one.state != "True"), key=lambda one: _ORDER.index(one.state)
+    )
     if not bad:
         return Verdict(ROUTES, when_fine.state, when_fine.reason, when_fine.message)
     worst = [one for one in bad if one.state == bad[0].state]
-    return Verdict(ROUTES, worst[0].state, worst[0].reason, "; ".join(dict.fromkeys(one.message for one in worst)))
+    return Verdict(
+        ROUTES,
+        worst[0].state,
+        worst[0].reason,
+        "; ".join(dict.fromkeys(one.message for one in worst)),
+    )
 
 
-def all_fine(places: Iterable[str], resource: Resource, namespace: str, gateway: Gateway | None) -> Finding:
+def all_fine(
+    places: Iterable[str], resource: Resource, namespace: str, gateway: Gateway | None
+) -> Finding:
     """What to say where nothing is wrong."""
     names = sorted(places)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -62,9 +74,12 @@ def of_gateway(live: ObservedRoutes, gateway: Gateway) -> Finding:
     pending = Finding(
         "Unknown",
         PENDING,
-        f"Gateway {gateway} has not judged {live} yet; if that lasts, see that it exists and that its controller runs",
+        f"Gateway {gateway} has not judged {live} yet; if that lasts, see that it exists and that "
+        "its controller runs",
     )
-    verdicts = [parent for parent in live.parents if _is_for(parent.get("parentRef") or {}, live, gateway)]
+    verdicts = [
+        parent for parent in live.parents if _is_for(parent.get("parentRef") or {}, live, gateway)
+    ]
     if not verdicts:
         return pending
     conditions = {c["type"]: c for parent in verdicts for c in parent.get("conditions") or ()}
@@ -73,7 +88,9 @@ def of_gateway(live: ObservedRoutes, gateway: Gateway) -> Finding:
         if found is None or found.get("observedGeneration", live.generation) < live.generation:
             return pending
         if found.get("status") == "False":
-            message = f"Gateway {gateway} refuses {live}: {found.get('reason')}: {found.get('message')}"
+            message = (
+                f"Gateway {gateway} refuses {live}: {found.get('reason')}: {found.get('message')}"
+            )
             return Finding("False", GATEWAY_REFUSED, message)
         if found.get("status") != "True":
             return pending
@@ -81,5 +98,9 @@ def of_gateway(live: ObservedRoutes, gateway: Gateway) -> Finding:
 
 
 def _is_for(parent: Body, live: ObservedRoutes, gateway: Gateway) -> bool:
-    named = (parent.get("namespace") or live.namespace, parent.get("name"), parent.get("sectionName") or "")
+    named = (
+        parent.get("namespace") or live.namespace,
+        parent.get("name"),
+        parent.get("sectionName") or "",
+    )
     return named == (gateway.namespace, gateway.name, gateway.section)

@@ -45,7 +45,8 @@ class ObservedRoutes:
     ours: bool
     tenant_uid: str  # empty for others' and for what belongs to the installation
     claims: tuple[Claim, ...]
-    via: frozenset[str]  # its ingress class, or the Gateways it attaches to; empty where it does not say
+    # its ingress class, or the Gateways it attaches to; empty where it does not say
+    via: frozenset[str]
     body: Body = field(default_factory=dict, repr=False)  # of ours: labels, annotations, spec
     parents: tuple[Body, ...] = field(default=(), repr=False)  # of ours: what Gateways say of it
     version: int = field(default=0, compare=False)
@@ -78,7 +79,9 @@ def see(resource: Resource, body: Body, *, namespace: str) -> ObservedRoutes:
     """Read one object of the API server; ours are in that namespace, with our labels."""
     metadata = body["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    ours = metadata["namespace"] == namespace and labels.get(MANAGED_BY) == MANAGER and ROUTE in labels
+    ours = (
+        metadata["namespace"] == namespace and labels.get(MANAGED_BY) == MANAGER and ROUTE in labels
+    )
     spec = body.get("spec") or {}
     is_http_route = resource == HTTP_ROUTES
     kept = {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
@@ -93,18 +96,27 @@ def see(resource: Resource, body: Body, *, namespace: str) -> ObservedRoutes:
         ours=ours,
         tenant_uid=labels.get(TENANT_UID, "") if ours else "",
         claims=tuple(_http_route_claims(spec) if is_http_route else _ingress_claims(spec)),
-        via=_gateways(metadata["namespace"], spec) if is_http_route else _ingress_class(annotations, spec),
+        via=_gateways(metadata["namespace"], spec)
+        if is_http_route
+        else _ingress_class(annotations, spec),
         body=kept if ours else {},
         parents=tuple((body.get("status") or {}).get("parents") or ()) if ours else (),
     )
 
 
 def covers(live: object, wanted: object) -> bool:
-    """Whether all that is wanted is there; beside it there may be what the API server or other people added."""
+    """Whether all that is wanted is there.
+
+    Beside it there may be what the API server or other people added.
+    """
     if isinstance(wanted, dict):
-        return isinstance(live, dict) and all(key in live and covers(live[key], wanted[key]) for key in wanted)
+        return isinstance(live, dict) and all(
+            key in live and covers(live[key], wanted[key]) for key in wanted
+        )
     if isinstance(wanted, list):
-        return isinstance(live, list) and len(live) == len(wanted) and all(map(covers, live, wanted))
+        return (
+            isinstance(live, list) and len(live) == len(wanted) and all(map(covers, live, wanted))
+        )
     return live == wanted
 
 
@@ -117,7 +129,9 @@ def _ingress_claims(spec: Body) -> Iterator[Claim]:
 
 def _http_route_claims(spec: Body) -> Iterator[Claim]:
     nothing: list[Body] = [{}]
-    matches = [match for rule in spec.get("rules") or nothing for match in rule.get("matches") or nothing]
+    matches = [
+        match for rule in spec.get("rules") or nothing for match in rule.get("matches") or nothing
+    ]
     paths = [(match.get("path") or {}).get("value") or "/" for match in matches]
     for host in spec.get("hostnames") or ():
         yield from (Claim(host, path) for path in paths)
@@ -129,4 +143,6 @@ def _ingress_class(annotations: Body, spec: Body) -> frozenset[str]:
 
 def _gateways(namespace: str, spec: Body) -> frozenset[str]:
     parents = spec.get("parentRefs") or ()
-    return frozenset(f"{parent.get('namespace') or namespace}/{parent['name']}" for parent in parents)
+    return frozenset(
+        f"{parent.get('namespace') or namespace}/{parent['name']}" for parent in parents
+    )

@@ -1,4 +1,7 @@
-"""How routes are to be made, from the operator's settings. Pure, but for the pod's own namespace."""
+"""How routes are to be made, from the operator's settings.
+
+Pure, but for the pod's own namespace.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,8 @@ class RouteOptions:
     gateway: Gateway | None = None  # none: an Ingress each
     ingress_class: str = ""  # empty: the cluster's default
     annotations: Mapping[str, str] = field(default_factory=dict)
-    issuer: Mapping[str, str] = field(default_factory=dict)  # cert-manager's annotation; empty: routes ask for no TLS
+    # cert-manager's annotation; empty: routes ask for no TLS
+    issuer: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(
@@ -79,13 +83,17 @@ def read(
 
 def _name(setting: str, value: str) -> str:
     if not re.match(NAME_PATTERN, value):
-        raise BadOptions(f"{setting} is {value!r}, which is not a name of Kubernetes: use a-z, 0-9 and -")
+        raise BadOptions(
+            f"{setting} is {value!r}, which is not a name of Kubernetes: use a-z, 0-9 and -"
+        )
     return value
 
 
 def _own_namespace() -> str:
     if (found := pod_namespace()) is None:
-        raise BadOptions("SINAL_ROUTES_NAMESPACE is needed outside a pod: name the namespace of ingest's Service")
+        raise BadOptions(
+            "SINAL_ROUTES_NAMESPACE is needed outside a pod: name the namespace of ingest's Service"
+        )
     return found
 
 
@@ -94,24 +102,33 @@ def _shared_host(public_url: str) -> str:
     host = (parts.hostname or "").rstrip(".")
     if not re.match(HOST_PATTERN, host) or re.fullmatch(r"[\d.]+", host):
         raise BadOptions(
-            f"SINAL_PUBLIC_URL is {public_url!r}: routes need a DNS name in it, such as https://in.example"
+            f"SINAL_PUBLIC_URL is {public_url!r}: routes need a DNS name in it, such as "
+            "https://in.example"
         )
     if parts.path.strip("/"):
-        raise BadOptions(f"SINAL_PUBLIC_URL is {public_url!r}: routes need it without a path, as ingest does")
+        raise BadOptions(
+            f"SINAL_PUBLIC_URL is {public_url!r}: routes need it without a path, as ingest does"
+        )
     return host
 
 
 def _gateway(text: str) -> Gateway:
     parts = text.split("/")
     if len(parts) not in (2, 3) or not all(re.match(HOST_PATTERN, part) for part in parts):
-        raise BadOptions(f"SINAL_GATEWAY is {text!r}: write namespace/name or namespace/name/section of a Gateway")
+        raise BadOptions(
+            f"SINAL_GATEWAY is {text!r}: write namespace/name or "
+            "namespace/name/section of a Gateway"
+        )
     return Gateway(*parts)
 
 
 def _annotations(given: Mapping[str, str]) -> Mapping[str, str]:
     taken = [key for key in given if key.startswith(f"{GROUP}/")]
     if taken:
-        raise BadOptions(f"SINAL_ROUTES_ANNOTATIONS has {taken[0]}: {GROUP}/ is the operator's own prefix, remove it")
+        raise BadOptions(
+            f"SINAL_ROUTES_ANNOTATIONS has {taken[0]}: {GROUP}/ is the operator's own "
+            "prefix, remove it"
+        )
     return dict(given)
 
 
@@ -122,7 +139,8 @@ def _issuer(issuer: str, cluster_issuer: str, gateway: Gateway | None) -> Mappin
         raise BadOptions("SINAL_CERT_ISSUER and SINAL_CERT_CLUSTER_ISSUER are both set: keep one")
     if gateway is not None:
         raise BadOptions(
-            f"SINAL_CERT_ISSUER and SINAL_CERT_CLUSTER_ISSUER are for Ingresses: a Gateway has its certificates at its "
+            "SINAL_CERT_ISSUER and SINAL_CERT_CLUSTER_ISSUER are for Ingresses: a Gateway has its "
+            "certificates at its "
             f"listeners, so annotate Gateway {gateway.namespace}/{gateway.name} and unset them"
         )
     return {ISSUER: issuer} if issuer else {CLUSTER_ISSUER: cluster_issuer}

@@ -1,4 +1,7 @@
-"""How often a route is put right that somebody spoils again and again. Pure, but for the clock that it is given."""
+"""How often a route is put right that somebody spoils again and again.
+
+Pure, but for the clock that it is given.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ class Patience:
         """Note that it was written."""
         record, now = self._records.get(key), self._clock()
         lasting = record is not None and record.mark == mark and now - record.at < FORGIVEN_S
-        self._records[key] = _Record(mark, record.count + 1 if record is not None and lasting else 1, now)
+        self._records[key] = _Record(
+            mark, record.count + 1 if record is not None and lasting else 1, now
+        )
 
     def keep(self, keys: set[Key]) -> None:
         """Forget all others."""

@@ -1,8 +1,10 @@
-"""Brings routes to what is declared, and says what became of them. Level-based, as all of the operator.
+"""Brings routes to what is declared, and says what became of them.
 
-Its watches only tell that something changed; each round compares everything that is wanted with everything that is
-there. Invariants: a route that is as wanted is not written, and trouble with routes never stops what is done for
-tenants at NATS.
+Level-based, as all of the operator.
+
+Its watches only tell that something changed; each round compares everything that is wanted with
+everything that is there. Invariants: a route that is as wanted is not written, and trouble with
+routes never stops what is done for tenants at NATS.
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ class Router:
         return self._writer.news()
 
     async def _looked(self) -> bool:
-        """Whether the kind that routes are made of has been asked for, so that nothing is decided blindly."""
+        """Whether the kind that routes are made of has been asked for, so that nothing is decided
+        blindly.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK_S):
                 await asyncio.gather(*(watch.asked.wait() for watch in self._watches.values()))
@@ -80,7 +84,8 @@ class Router:
         match self._main.state:
             case State.MISSING:
                 message = (
-                    f"the API server has no {resource.kind} of {resource.api_version}: install the Gateway API's "
+                    f"the API server has no {resource.kind} of {resource.api_version}: install the "
+                    "Gateway API's "
                     "definitions and a controller, or set SINAL_ROUTES to ingress or none"
                 )
                 return Finding("False", findings.GATEWAY_API_MISSING, message)
@@ -107,7 +112,9 @@ class Router:
             tenant, facts = (plan.namespace, plan.name), (plan.uid, plan.slug, plan.hosts)
             known = self._built.get(tenant)
             fresh = known is None or known[0] != facts
-            built[tenant] = (facts, desired.routes(plan, self._options)) if known is None or fresh else known
+            built[tenant] = (
+                (facts, desired.routes(plan, self._options)) if known is None or fresh else known
+            )
         self._built = built
         return [one for _, several in built.values() for one in several]
 
@@ -138,8 +145,12 @@ class Router:
                 for problem in declared.problems.get(key, ())
                 if problem.reason in (HOST_TAKEN, HOST_RESERVED)
             ]
-            places = [str(one.place) for one in self._built[tenant][1]] if tenant in self._built else []
-            fine = findings.all_fine(places, self._main.resource, self._options.namespace, self._options.gateway)
+            places = (
+                [str(one.place) for one in self._built[tenant][1]] if tenant in self._built else []
+            )
+            fine = findings.all_fine(
+                places, self._main.resource, self._options.namespace, self._options.gateway
+            )
             several = [*taken, *found.get(tenant, ())]
             verdicts[key] = findings.verdict(several, when_fine=fine)
         return verdicts
@@ -158,7 +169,8 @@ class Router:
 
 
 def _left_alone(declared: Declared) -> frozenset[str]:
-    """UIDs of tenants whose routes stay as they are: paused ones, and those with a part that can't be read.
+    """UIDs of tenants whose routes stay as they are: paused ones, and those with a part that can't
+    be read.
 
     Those whose finalizer somebody took away too: Kopf puts it back.
     """

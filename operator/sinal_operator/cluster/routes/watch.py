@@ -1,10 +1,12 @@
 """One kind of route in the whole cluster, as a watch shows it; it may be missing or forbidden.
 
-Where only the own namespace may be read, that is enough to make routes; what others claim elsewhere is not seen then.
+Where only the own namespace may be read, that is enough to make routes; what others claim elsewhere
+is not seen then.
 
-Kopf ends the whole operator where it may not watch a kind, and HTTPRoutes are a kind that many clusters do not have.
-Here both are states that a condition tells and that end by themselves. Invariant: an older version of an object never
-takes the place of a newer one, not even of one that is gone.
+Kopf ends the whole operator where it may not watch a kind, and HTTPRoutes are a kind that many
+clusters do not have. Here both are states that a condition tells and that end by themselves.
+Invariant: an older version of an object never takes the place of a newer one, not even of one that
+is gone.
 """
 
 from __future__ import annotations
@@ -42,14 +44,17 @@ class State(Enum):
 class Watch:
     """Keeps the routes of one kind."""
 
-    def __init__(self, client: Client, resource: Resource, *, namespace: str, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, client: Client, resource: Resource, *, namespace: str, on_change: Callable[[], None]
+    ) -> None:
         self.resource = resource
         self.state, self.message = State.UNKNOWN, ""
         self.asked = asyncio.Event()  # set by the first answer, whatever it was
         self._client, self._namespace, self._on_change = client, namespace, on_change
         self._scope = ""  # empty: the whole cluster
         self._lives: dict[Key, ObservedRoutes] = {}
-        self._gone: dict[Key, int] = {}  # versions at which objects of ours vanished: our own answer may be late
+        # versions at which objects of ours vanished: our own answer may be late
+        self._gone: dict[Key, int] = {}
 
     def __iter__(self) -> Iterator[ObservedRoutes]:
         return iter(tuple(self._lives.values()))
@@ -94,7 +99,10 @@ class Watch:
         return True
 
     async def _list(self) -> int:
-        """List the whole cluster, or where that is not allowed the own namespace; the version it was made at."""
+        """List the whole cluster, or where that is not allowed the own namespace.
+
+        The version it was made at.
+        """
         try:
             return await self._take("")
         except Refused as error:
@@ -112,8 +120,12 @@ class Watch:
             bodies += page
             at = max(at, int(version))
         news = [self.put(body) for body in bodies]
-        listed = {(self.resource.kind, b["metadata"]["namespace"], b["metadata"]["name"]) for b in bodies}
-        lost = [key for key, live in self._lives.items() if key not in listed and live.version <= at]
+        listed = {
+            (self.resource.kind, b["metadata"]["namespace"], b["metadata"]["name"]) for b in bodies
+        }
+        lost = [
+            key for key, live in self._lives.items() if key not in listed and live.version <= at
+        ]
         for key in lost:
             del self._lives[key]
         self._scope = scope
@@ -122,9 +134,14 @@ class Watch:
         return at
 
     async def _follow(self, version: int) -> None:
-        """Take events as they come; raises Gone when the server has forgotten what came after a version."""
+        """Take events as they come.
+
+        Raises Gone when the server has forgotten what came after a version.
+        """
         while True:
-            async for type, body in self._client.watch(self.resource, version, namespace=self._scope):
+            async for type, body in self._client.watch(
+                self.resource, version, namespace=self._scope
+            ):
                 version = int(body["metadata"]["resourceVersion"])
                 if type == "BOOKMARK":
                     continue
@@ -132,7 +149,9 @@ class Watch:
                     self._on_change()
 
     def _refused(self, error: Refused) -> None:
-        state = {404: State.MISSING, 401: State.FORBIDDEN, FORBIDDEN: State.FORBIDDEN}.get(error.status)
+        state = {404: State.MISSING, 401: State.FORBIDDEN, FORBIDDEN: State.FORBIDDEN}.get(
+            error.status
+        )
         if state is None:
             log.warning("the watch of %s waits: %s", self.resource.plural, error)
             return

@@ -1,7 +1,8 @@
 """Writes and removes routes, and says what came of it.
 
-Invariants: a route that is not there is made without force, so that nobody's is taken over in the same moment; one that
-is there is changed only as it was seen; and what is spoilt again and again is put right ever more slowly.
+Invariants: a route that is not there is made without force, so that nobody's is taken over in the
+same moment; one that is there is changed only as it was seen; and what is spoilt again and again is
+put right ever more slowly.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Writer:
         self._patience = Patience(clock)
         self._settled: dict[Key, tuple[str, str]] = {}
         self._news: dict[TenantKey, list[str]] = {}
-        self._denied = ""  # what was said when a write was forbidden in this round: no use to go on asking
+        # what was said when a write was forbidden in this round: no use to go on asking
+        self._denied = ""
 
     @property
     def settled(self) -> Settled:
@@ -80,7 +82,10 @@ class Writer:
         wait_s = self._patience.wait_s(step.key, step.wanted.mark)
         if wait_s > 0:
             self._later(wait_s)
-            message = f"{step.wanted.place}: somebody changes the route again and again; see its managedFields"
+            message = (
+                f"{step.wanted.place}: somebody changes the route again and again; see its "
+                "managedFields"
+            )
             return Finding("False", findings.ROUTE_EDITED, message)
         if self._denied:
             return Finding("False", findings.FORBIDDEN, self._denied)
@@ -98,7 +103,9 @@ class Writer:
         if live is not None:
             this = {"uid": live.uid, "resourceVersion": str(live.version)}
             body = {**body, "metadata": {**body["metadata"], **this}}
-        answer = await self._client.apply(wanted.resource, body, manager=MANAGER, force=live is not None)
+        answer = await self._client.apply(
+            wanted.resource, body, manager=MANAGER, force=live is not None
+        )
         self._patience.wrote(step.key, wanted.mark)
         self._watches[wanted.resource].put(answer)
         made = see(wanted.resource, answer, namespace=wanted.namespace)
