@@ -7,6 +7,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,3 +106,25 @@ def test_a_file_of_something_else_is_named_with_the_way_out(tmp_path: Path) -> N
     (tmp_path / "ports.json").write_text('{"ingest": "eight"}')
     with pytest.raises(PortError, match=r"ports\.json.*remove the file"):
         ports.choose(tmp_path, None)
+
+
+CHOOSES = """
+import sys, pathlib
+from sinal_cli.local import ports
+print(ports.choose(pathlib.Path(sys.argv[1]), None, first=int(sys.argv[2])).ports.ingest, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_of_two_that_choose_at_once_each_has_ports_of_its_own(tmp_path: Path) -> None:
+    first = free_port(in_a_row=4)
+    command = [sys.executable, "-c", CHOOSES, str(tmp_path), str(first)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:  # type: ignore[call-overload]
+        chosen = [int(process.stdout.readline()) for process in (one, other)]
+        assert sorted(chosen)[0] == first and len(set(chosen)) == 2
+        with pytest.raises(PortError, match=f"port {first} is taken"):
+            ports.asked(first)
+        for process in (one, other):
+            process.stdin.close()
+    assert ports.asked(first).ingest == first  # who claimed it has ended

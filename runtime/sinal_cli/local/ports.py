@@ -1,6 +1,9 @@
 """Ports of ingest, API, sandbox and metrics: chosen once for a data folder, kept there, and whoever
 holds one is named.
 
+From the choice to the end of the process a port is claimed by a lock, so that of two stacks that
+start at the same moment one passes over what the other is about to listen on.
+
 Webhook URLs hold ingest's port and stand in gateways' panels, so a port that was used is never
 changed without a word. Nobody has the port of metrics written down: where it is taken, another
 does.
@@ -9,7 +12,10 @@ does.
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import socket
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -73,12 +79,12 @@ def choose(folder: Path, wanted: int | None, *, first: int = FIRST) -> Choice:
         return Choice(
             _with_metrics(_usable(kept._replace(metrics=0), way_out=way_out), kept.metrics)
         )
-    taken = next((port for port in Ports.from_first(first) if not free(port)), None)
+    taken = _first_taken(Ports.from_first(first))
     if taken is None:
         return Choice(Ports.from_first(first))
     for start in range(first + STEP, LAST - STEP, STEP):
         ports = Ports.from_first(start)
-        if all(map(free, ports)):
+        if _first_taken(ports) is None:
             return Choice(
                 ports,
                 f"Port {taken} is taken{by(taken)}: using {start} to {start + 3}, now and later.",
@@ -155,12 +161,62 @@ def _usable(ports: Ports, *, way_out: str) -> Ports:
 
 
 def free(port: int) -> bool:
-    """Whether this user may listen there now."""
+    """Whether this user may listen there now; if so, it is claimed."""
     return not _trouble(port)
 
 
+def _first_taken(ports: Ports) -> int | None:
+    """The first of the ports that is not free; None where all are, and claimed then."""
+    taken = next((port for port in ports if not free(port)), None)
+    if taken is not None:
+        for port in ports:
+            _let_go(port)
+    return taken
+
+
 def _trouble(port: int) -> int:
-    """What speaks against listening there, as an errno; 0 for nothing."""
+    """What speaks against listening there, as an errno; 0 for nothing, and it is claimed."""
+    if port and not _claim(port):
+        return errno.EADDRINUSE
+    trouble = _bound(port)
+    if trouble:
+        _let_go(port)
+    return trouble
+
+
+_claims: dict[int, int] = {}  # file descriptors of locks, by port; the kernel ends them with us
+
+
+def _lock(port: int) -> Path:
+    return Path(tempfile.gettempdir()) / f"sinal-ports-{os.getuid()}" / str(port)
+
+
+def _claim(port: int) -> bool:
+    """Whether no other process of this user has claimed the port; it is ours then."""
+    if port in _claims:
+        return True
+    path = _lock(port)
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return True  # a folder that is not ours: then only who listens already is passed over
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return False
+    _claims[port] = handle
+    return True
+
+
+def _let_go(port: int) -> None:
+    if (handle := _claims.pop(port, None)) is not None:
+        os.close(handle)
+
+
+def _bound(port: int) -> int:
+    """Why nobody can bind there, as an errno; 0 where one can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
