@@ -129,11 +129,12 @@ class Stack:
         tunnel lets in.
         """
         from sinal_core.http import health
+        from sinal_core.http.readiness import Readiness
         from sinal_core.http.server import HttpServer
 
-        async def standing() -> health.Standing:
+        async def standing() -> Readiness:
             edge, behind = await ingest.standing(), await api.standing()
-            return health.Standing(edge.ready and behind.ready, {**edge.told, "api": behind.told})
+            return Readiness(edge.ready and behind.ready, {**edge.told, "api": behind.told})
 
         server = HttpServer(
             health.build(standing, observe=ingest.observe),

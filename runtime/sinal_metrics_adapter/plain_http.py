@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sinal_core.http import health
+from sinal_core.http.readiness import Readiness
 from sinal_core.nats import BusError
 from sinal_hub.status.depths import ROLES, DepthSource, Reading
 
@@ -43,9 +44,9 @@ class AdapterHealth:
 def build(source: DepthSource, standing: Callable[[], AdapterHealth]) -> Starlette:
     """The ASGI application; a depth that is not known now is answered 503."""
 
-    async def told() -> health.Standing:
+    async def told() -> Readiness:
         now = standing()
-        return health.Standing(now.ready, now.document())
+        return Readiness(now.ready, now.document())
 
     async def all_roles(_: Request) -> Response:
         return await _answer(

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from sinal_core.http import health
+from sinal_core.http.readiness import Readiness
 from sinal_core.http.server import HttpServer
 from sinal_hub.ingest.server import IngestServer
 
@@ -36,7 +37,7 @@ class ProbedClient(httpx.AsyncClient):
 async def probed(server: IngestServer) -> AsyncIterator[str]:
     """The URL of the probes of a started edge."""
 
-    async def standing() -> health.Standing:
+    async def standing() -> Readiness:
         return server.health.standing()
 
     listener = HttpServer(

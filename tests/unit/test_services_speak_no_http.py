@@ -5,10 +5,13 @@ The API answers each as a problem, with its fields and its time to wait.
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 from fastapi import FastAPI
 
 from sinal_api import problems
@@ -26,8 +29,11 @@ from sinal_hub.services.errors import (
     Unprocessable,
     invalid,
 )
+from sinal_hub.services.funnels import FunnelService
+from sinal_hub.services.manifest_sink import FolderSink
 from sinal_hub.services.replays import KeyReused, Unfinished
 from sinal_hub.services.reviews import NotInReview
+from sinal_hub.services.suspensions import SuspensionService
 
 PLATFORM = Caller(actor="admin_key", role="admin", tenant=None)
 OF_LOJA = Caller(actor="key_1", role="admin", tenant="loja")
@@ -96,3 +102,42 @@ def test_a_caller_reaches_one_tenant_without_any_door() -> None:
     for caller, wanted in ((PLATFORM, "outra"), (OF_LOJA, "outra")):
         with pytest.raises(NotFound, match="no tenant 'outra'"):
             caller.plan(PLANS, wanted)
+
+
+def kept_in(folder: Path) -> list[Any]:
+    """Manifests of a folder."""
+    return [yaml.safe_load(path.read_text()) for path in folder.rglob("*.yaml")]
+
+
+class Audit:
+    """Keeps what was written down."""
+
+    def __init__(self) -> None:
+        self.written: list[Any] = []
+
+    async def write(self, entry: Any) -> None:
+        self.written.append(entry)
+
+
+async def test_a_funnel_is_declared_by_a_function_and_kept_in_a_folder(tmp_path: Path) -> None:
+    audit = Audit()
+    service = FunnelService(PLANS, FolderSink(tmp_path), audit)  # type: ignore[arg-type]
+    made = await service.declare(OF_LOJA, tenant=None, name="curso", spec={})
+    assert (made.tenant, made.manifest["spec"]) == ("loja", {"tenantRef": "loja"})
+    assert kept_in(tmp_path) == [made.manifest]
+    assert [(one.action, one.target) for one in audit.written] == [("funnel.create", "curso")]
+    with pytest.raises(Invalid, match=r"spec\.destinationRefs\[0\]: no Destination 'p'") as caught:
+        await service.declare(OF_LOJA, tenant=None, name="x", spec={"destinationRefs": ["p"]})
+    assert [fault.field for fault in caught.value.faults] == ["spec.destinationRefs[0]"]
+    without = FunnelService(PLANS, None, audit)  # type: ignore[arg-type]
+    with pytest.raises(NotConfigured, match="SINAL_MANIFEST_FOLDER"):
+        await without.declare(OF_LOJA, tenant=None, name="outro", spec={})
+
+
+async def test_a_tenant_is_suspended_by_the_platform_alone() -> None:
+    service = SuspensionService(PLANS, None, Audit())  # type: ignore[arg-type]
+    with pytest.raises(Forbidden, match="a key of the platform"):
+        await service.change(OF_LOJA, tenant=None, kind="Tenant", name="loja", suspended=True)
+    with pytest.raises(NotFound, match="no Funnel 'curso' of tenant 'loja'; there is none yet"):
+        await service.change(PLATFORM, tenant="loja", kind="Funnel", name="curso", suspended=True)
+    assert service.listed(PLATFORM, None).suspended == []

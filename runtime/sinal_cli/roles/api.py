@@ -10,7 +10,7 @@ from sinal_core.http.server import HttpServer
 
 if TYPE_CHECKING:
     from sinal_core.http.drain import Leaving
-    from sinal_core.http.health import Standing
+    from sinal_core.http.readiness import Readiness
     from sinal_hub.services.manifest_sink import ManifestSink
 
 CONNECTIONS = 5  # of each login
@@ -74,7 +74,7 @@ class Api(Base):
         except MigrationError as error:
             raise BadSettings(str(error)) from None
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> Readiness:
         """Whether a write could happen now."""
         from sinal_hub.services import dependencies as checked
 

@@ -21,7 +21,7 @@ from sinal_crds.keyring import Keyring
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sinal_core.http.health import Standing
+    from sinal_core.http.readiness import Readiness
     from sinal_core.nats import Bus
     from sinal_core.plans import Plans
     from sinal_core.plans.cache import PlanCache
@@ -58,7 +58,7 @@ class Role(Protocol):
         """Each dependency by name, and whether it answers."""
         ...
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> Readiness:
         """Whether it can do its work, and what probes are told."""
         ...
 
@@ -122,9 +122,9 @@ class Keyless:
         """Each dependency by name, and whether it answers."""
         return {name: await check() for name, check in self._checks.items()}
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> Readiness:
         """Whether it can do its work, and what probes are told."""
-        from sinal_core.http.health import of_answers
+        from sinal_core.http.readiness import of_answers
 
         return of_answers(await self.readiness())
 

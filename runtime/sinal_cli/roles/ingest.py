@@ -8,7 +8,7 @@ from sinal_cli.roles.base import Background, Base
 from sinal_core.aio.periodic import PeriodicTask
 
 if TYPE_CHECKING:
-    from sinal_core.http.health import Standing
+    from sinal_core.http.readiness import Readiness
     from sinal_hub.ingest.server import IngestServer
 
 TALLY_INTERVAL_S = 5.0
@@ -43,7 +43,7 @@ class Ingest(Base):
         background.schedule(PeriodicTask("tallies", TALLY_INTERVAL_S, lambda _: server.tell(bus)))
         self._server, self.url = server, server.url
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> Readiness:
         """Whether an event could be accepted now; the disk does for a broker that is away."""
         return await super().standing() if self._server is None else self._server.health.standing()
 

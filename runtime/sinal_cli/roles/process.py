@@ -24,7 +24,7 @@ from sinal_crds.keyring import Keyring, Part
 log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
-    from sinal_core.http.health import Standing
+    from sinal_core.http.readiness import Readiness
 
 T = TypeVar("T")
 
@@ -146,9 +146,9 @@ class Starting:
         self._started = True
         return True
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> Readiness:
         """Whether the role can do its work, and what it says of itself."""
-        from sinal_core.http.health import of_answers
+        from sinal_core.http.readiness import of_answers
 
         return await self.role.standing() if self._started else of_answers({"started": False})
 

@@ -8,8 +8,7 @@ world have neither.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -18,24 +17,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sinal_core.http.readiness import Readiness
+
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-class Standing(NamedTuple):
-    """Whether a role can do its work, and what `/readyz` tells of it."""
-
-    ready: bool
-    told: Mapping[str, object]
-
-
-def of_answers(answers: Mapping[str, bool]) -> Standing:
-    """Of a role that needs each of its dependencies."""
-    ready = all(answers.values())
-    return Standing(ready, {"status": "ready" if ready else "not ready", **answers})
-
-
 def build(
-    standing: Callable[[], Awaitable[Standing]], *, observe: Callable[[], None] = lambda: None
+    standing: Callable[[], Awaitable[Readiness]], *, observe: Callable[[], None] = lambda: None
 ) -> Starlette:
     """The ASGI application.
 

@@ -6,7 +6,7 @@ Its own listener tells that it lives; the rest is for probes and scrapers alone.
 from __future__ import annotations
 
 from sinal_core.http.exchange import Answer, Request, json_answer
-from sinal_core.http.health import Standing
+from sinal_core.http.readiness import Readiness
 from sinal_hub.intake.ports import Bus, Detour, Plans
 
 _NO_STORE = ((b"cache-control", b"no-store"),)
@@ -29,7 +29,7 @@ class Health:
         """`GET /healthz`: the event loop turns."""
         return json_answer(200, {"status": "ok"}, headers=_NO_STORE)
 
-    def standing(self) -> Standing:
+    def standing(self) -> Readiness:
         """Ready when an event could be accepted now; else it says what is missing."""
         spool = self._detour.state if self._detour is not None else None
         state: dict[str, object] = {
@@ -43,7 +43,7 @@ class Health:
             state["spool"] = spool
         accepts = self._bus.connected if spool is None else spool.accepts
         ready = accepts and not self._draining
-        return Standing(ready, {"ready": ready, **state})
+        return Readiness(ready, {"ready": ready, **state})
 
     def observe(self) -> None:
         """Look at what metrics tell of the spool."""

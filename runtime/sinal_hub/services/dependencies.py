@@ -1,4 +1,4 @@
-"""Health and readiness that tell the truth: each dependency by name, and 503 when a write could not
+"""Whether the API can do its work: each dependency by name, and not ready when a write could not
 happen.
 
 `/healthz` says that the process turns, and is all that the API's own listener tells. Readiness asks
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 
 from sinal_core.http.drain import Leaving
-from sinal_core.http.health import Standing
+from sinal_core.http.readiness import Readiness
 from sinal_core.nats.client import Bus
 from sinal_core.plans import Plans
 from sinal_core.postgres.database import Database
@@ -72,12 +72,12 @@ async def ask(checks: Mapping[str, Check]) -> dict[str, bool]:
     return dict(zip(checks, answers, strict=True))
 
 
-async def standing(checks: Mapping[str, Check], leaving: Leaving) -> Standing:
+async def standing(checks: Mapping[str, Check], leaving: Leaving) -> Readiness:
     """Ready when a write could happen, and the process is not on its way out."""
     answers = await ask(checks)
     works = all(fine for name, fine in answers.items() if name not in OPTIONAL)
     ready = works and not leaving.draining
-    return Standing(
+    return Readiness(
         ready,
         {
             "status": "draining" if leaving.draining else "ready" if ready else "not ready",
