@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_crds.plan import DestinationPlan
 from sinal_hub.meta.answer import GraphAnswer
 from sinal_hub.store.ledger import Answered, Claim, Ref, Request, Result, Row
 
@@ -17,24 +17,6 @@ class Graph(Protocol):
         self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]
     ) -> GraphAnswer:
         """Send; a failure is an answer too, nothing is raised for one."""
-        ...
-
-
-class Snapshot(Protocol):
-    """An immutable view of all plans."""
-
-    @property
-    def tenants(self) -> Mapping[str, TenantPlan]:
-        """Plans by slug."""
-        ...
-
-
-class Plans(Protocol):
-    """The current plans."""
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """What holds now; look once a batch."""
         ...
 
 

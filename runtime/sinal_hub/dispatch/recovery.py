@@ -17,11 +17,12 @@ from collections.abc import Callable, Mapping
 import msgspec
 import structlog
 
+from sinal_core.plans.ports import Snapshot
 from sinal_core.postgres.errors import StoreError
 from sinal_crds.names import RECOVERED_SUBJECT, STOPPED_SUBJECT
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.dispatch.destination_health import News
-from sinal_hub.dispatch.ports import Bus, Ledger, Snapshot
+from sinal_hub.dispatch.ports import Bus, Ledger
 
 log = structlog.get_logger(__name__)
 

@@ -16,6 +16,7 @@ import structlog
 
 from sinal_core.aio.breaker import Policy, State
 from sinal_core.aio.clock import Clock
+from sinal_core.plans.ports import Plans
 from sinal_core.settings import LEASE_SHARE, Settings
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.tracing import Tracer
@@ -25,7 +26,7 @@ from sinal_hub.dispatch.batches import Inbox
 from sinal_hub.dispatch.breaker_report import BreakerReport
 from sinal_hub.dispatch.destination_health import POLICY, Circuit, News
 from sinal_hub.dispatch.destination_metrics import NO_TOKEN, DestinationMetrics
-from sinal_hub.dispatch.ports import Circuits, Graph, Lane, Ledger, Message, Plans
+from sinal_hub.dispatch.ports import Circuits, Graph, Lane, Ledger, Message
 from sinal_hub.dispatch.round import SHORT_WAIT_S, Round
 from sinal_hub.store.ledger import Ref
 

@@ -8,6 +8,7 @@ import socket
 from datetime import datetime
 
 from sinal_core.aio.periodic import PeriodicTask, Scheduler
+from sinal_core.plans.ports import Plans
 from sinal_core.postgres.database import Database
 from sinal_core.telemetry import metrics
 from sinal_crds.keyring import Keyring
@@ -19,7 +20,7 @@ from sinal_hub.privacy.spools import BroadcastSpools
 from sinal_hub.status.heartbeat import Heartbeat
 from sinal_hub.status.ledger import LedgerCheck
 from sinal_hub.status.lost_messages import Stranded
-from sinal_hub.status.ports import Bus, Plans
+from sinal_hub.status.ports import Bus
 from sinal_hub.status.surveys import Surveyor
 from sinal_hub.status.tenant_status import Facts
 from sinal_hub.store.backups import last_good

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from sinal_core.nats.client import Publisher
+from sinal_core.plans.ports import Plans
 from sinal_core.postgres.errors import StoreError, StoreUnavailable
 from sinal_core.telemetry import metrics
 from sinal_crds.plan import TenantPlan
 from sinal_hub.matching.batch import Batch, Result
 from sinal_hub.matching.outbox import publish
-from sinal_hub.matching.ports import Plans
 from sinal_hub.store.matching import MatchStore, MatchTransaction
 
 log = structlog.get_logger(__name__)

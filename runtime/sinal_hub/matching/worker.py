@@ -22,6 +22,7 @@ from sinal_core.nats.adaptive_linger import nak_delay_s
 from sinal_core.nats.client import Publisher
 from sinal_core.nats.lane import Lane
 from sinal_core.nats.message import Message
+from sinal_core.plans.ports import Plans
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import Contended, StoreError, StoreRejected, StoreUnavailable
 from sinal_core.telemetry import metrics
@@ -29,7 +30,6 @@ from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.plan import TenantPlan
 from sinal_hub.matching.batch import Batch, Result
 from sinal_hub.matching.outbox import publish
-from sinal_hub.matching.ports import Plans
 from sinal_hub.matching.sweep import Sweeper, count, words
 from sinal_hub.model.events import Event, decode_event
 from sinal_hub.model.times import moment

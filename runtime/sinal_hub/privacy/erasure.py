@@ -17,13 +17,14 @@ from collections import defaultdict
 import structlog
 
 from sinal_core.nats.errors import BusError, where
+from sinal_core.plans.ports import Plans
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreError
 from sinal_core.telemetry import metrics
 from sinal_hub.model.events import Forget
 from sinal_hub.privacy.data_subject import keys_of
 from sinal_hub.privacy.queues import Incoming, Quarantine, Searched, shown
-from sinal_hub.status.ports import Plans, Spools
+from sinal_hub.status.ports import Spools
 from sinal_hub.store import personal_data
 from sinal_hub.store.matching_rows import Mark
 from sinal_hub.store.privacy import PrivacyStore, Waiting

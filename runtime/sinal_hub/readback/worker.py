@@ -23,6 +23,7 @@ from sinal_core.nats.client import Publisher
 from sinal_core.nats.errors import BusError, where
 from sinal_core.nats.lane import Lane
 from sinal_core.nats.message import Message
+from sinal_core.plans.ports import Plans
 from sinal_core.telemetry import metrics
 from sinal_crds import names
 from sinal_crds.plan import IntegrationPlan, TenantPlan
@@ -57,20 +58,6 @@ class Api(Protocol):
     ) -> bytes:
         """The answer's body; raises Busy, Denied, NotThere, MissingCredential."""
         ...
-
-
-class Snapshot(Protocol):
-    """What of a plan snapshot read-back needs."""
-
-    @property
-    def tenants(self) -> Mapping[str, TenantPlan]: ...
-
-
-class Plans(Protocol):
-    """Where the current snapshot is found."""
-
-    @property
-    def snapshot(self) -> Snapshot: ...
 
 
 class ReadBackWorker:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from sinal_core.nats.client import Publisher
 from sinal_core.nats.depth import Depth
-from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_core.plans.snapshot import Held
+from sinal_crds.plan import DestinationPlan
+from sinal_hub.intake import ports as intake
 from sinal_hub.meta.tokens import TokenState
 from sinal_hub.store.reading import EventDetail, EventFilter, Ledger, Page
 
@@ -34,18 +36,18 @@ class Events(Protocol):
         ...
 
 
-class Snapshot(Protocol):
-    """What of a plan snapshot the API reads."""
+class Snapshot(intake.Snapshot, Protocol):
+    """All plans with their look-ups, and those that wait for a slug which another owner has."""
 
     @property
-    def tenants(self) -> Mapping[str, TenantPlan]: ...
+    def held(self) -> Mapping[str, Held]: ...
 
 
 class Plans(Protocol):
     """Where the current snapshot is found."""
 
     @property
-    def snapshot(self) -> Any: ...
+    def snapshot(self) -> Snapshot: ...
 
 
 class Bus(Publisher, Protocol):

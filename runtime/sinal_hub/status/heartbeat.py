@@ -12,10 +12,11 @@ import itertools
 import time
 from uuid import uuid4
 
+from sinal_core.plans.ports import Plans
 from sinal_core.telemetry import metrics
 from sinal_crds import names
 from sinal_hub.model.events import Event, encode, event_row_id
-from sinal_hub.status.ports import Bus, Plans
+from sinal_hub.status.ports import Bus
 from sinal_hub.store.housekeeping import HousekeepingStore
 
 MOST_TENANTS = 60  # that take turns: each is heard of once an hour

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import structlog
 
+from sinal_core.plans.ports import Plans
 from sinal_core.telemetry import metrics
-from sinal_hub.status.ports import Plans
 from sinal_hub.store.housekeeping import Fault, HousekeepingStore
 
 log = structlog.get_logger(__name__)

@@ -16,10 +16,11 @@ from datetime import datetime
 import structlog
 
 from sinal_core.nats import stream_reader
+from sinal_core.plans.ports import Plans
 from sinal_core.telemetry import metrics
 from sinal_crds import names
 from sinal_hub.matching.outbox import publish
-from sinal_hub.status.ports import Bus, Plans
+from sinal_hub.status.ports import Bus
 from sinal_hub.status.surveys import Surveyor
 from sinal_hub.store.housekeeping import Birth, HousekeepingStore, StrandedLane
 from sinal_hub.store.matching import MatchStore

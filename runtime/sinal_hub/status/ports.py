@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from sinal_core.nats.client import Outgoing, Published
 from sinal_core.nats.errors import BusError
-from sinal_crds.plan import TenantPlan
 from sinal_hub.model.events import Forget
-
-
-class Snapshot(Protocol):
-    """What of a plan snapshot housekeeping reads."""
-
-    @property
-    def tenants(self) -> Mapping[str, TenantPlan]: ...
-
-
-class Plans(Protocol):
-    """Where the current snapshot is found."""
-
-    @property
-    def snapshot(self) -> Snapshot: ...
 
 
 class Bus(Protocol):

@@ -9,27 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from typing import Protocol
 
 from sinal_core.aio.clock import WallClock
+from sinal_core.plans.ports import Plans
 from sinal_core.telemetry import metrics
 from sinal_crds.plan import TenantPlan
 from sinal_hub.status.depths import Lane, Queue, by_role
 from sinal_hub.status.surveys import Surveyor
-
-
-class Snapshot(Protocol):
-    """Of the plans, the tenants that there are."""
-
-    @property
-    def tenants(self) -> Mapping[str, TenantPlan]: ...
-
-
-class Plans(Protocol):
-    """Where the current snapshot is found."""
-
-    @property
-    def snapshot(self) -> Snapshot: ...
 
 
 class Queues:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
+from sinal_core.plans.ports import Plans
 from sinal_crds.facts import (
     ORPHANS_KEY,
     PULSE_KEY,
@@ -25,7 +26,6 @@ from sinal_crds.facts import (
     encode,
 )
 from sinal_hub.status import measurements
-from sinal_hub.status.ports import Plans
 from sinal_hub.status.surveys import Surveyor
 from sinal_hub.store.tenant_status import FactStore
 
