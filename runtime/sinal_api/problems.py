@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from sinal_api.browsers import ANSWER
-from sinal_core.nats.errors import BusError, where
+from sinal_core.nats.errors import BusError
 from sinal_core.postgres.errors import StoreRejected, StoreUnavailable
+from sinal_core.telemetry.places import where
 from sinal_hub.services.cursors import bad_cursor
 from sinal_hub.services.errors import (
     Conflict,

@@ -15,8 +15,8 @@ from collections.abc import Callable
 import nats.errors
 import structlog
 
-from sinal_core.nats.errors import where
 from sinal_core.nats.fast_client import FastClient
+from sinal_core.telemetry.places import where
 from sinal_crds import trust
 
 log = structlog.get_logger(__name__)

@@ -17,13 +17,13 @@ from nats.aio.msg import Msg
 from sinal_core.nats import wire
 from sinal_core.nats.adaptive_linger import AdaptiveLinger, nak_delay_s
 from sinal_core.nats.client import Bus
-from sinal_core.nats.errors import where
 from sinal_core.nats.fair_queue import FairQueue
 from sinal_core.nats.lane import Lane
 from sinal_core.nats.message import Message
 from sinal_core.nats.parking import Parking
 from sinal_core.nats.pulls import FIRST_WINDOW, Flow, Puller
 from sinal_core.nats.work import Work
+from sinal_core.telemetry.places import where
 
 log = structlog.get_logger(__name__)
 

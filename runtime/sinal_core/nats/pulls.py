@@ -24,8 +24,8 @@ from nats.aio.subscription import Subscription
 from sinal_core.aio.backoff import Backoff, Jitter
 from sinal_core.nats import wire
 from sinal_core.nats.client import Bus
-from sinal_core.nats.errors import where
 from sinal_core.nats.lane import Lane
+from sinal_core.telemetry.places import where
 
 log = structlog.get_logger(__name__)
 

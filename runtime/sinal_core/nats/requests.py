@@ -19,8 +19,9 @@ import nats.errors
 import structlog
 from nats.aio.msg import Msg
 
-from sinal_core.nats.errors import BusError, BusUnavailable, MessageTooLarge, where
+from sinal_core.nats.errors import BusError, BusUnavailable, MessageTooLarge
 from sinal_core.nats.fast_client import FastClient
+from sinal_core.telemetry.places import where
 
 log = structlog.get_logger(__name__)
 

@@ -18,10 +18,10 @@ from typing import Protocol
 import structlog
 
 from sinal_core.nats.client import Bus
-from sinal_core.nats.errors import where
 from sinal_core.nats.kv import Bucket
 from sinal_core.plans.cache import Cached, PlanCache
 from sinal_core.plans.snapshot import Held, Holder, Snapshot
+from sinal_core.telemetry.places import where
 from sinal_crds import names
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import TenantPlan

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import structlog
 
 from sinal_core.aio.periodic import LeaseLost, Run
-from sinal_core.nats.errors import where
 from sinal_core.telemetry import metrics
+from sinal_core.telemetry.places import where
 
 log = structlog.get_logger(__name__)
 

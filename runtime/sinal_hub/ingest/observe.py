@@ -15,6 +15,7 @@ import structlog
 from sinal_core.http.exchange import Request
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.bounded import Counter
+from sinal_core.telemetry.places import where
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.refusal import Refusal
 
@@ -107,15 +108,5 @@ class Observer:
             route=template,
             tenant=request.tenant or None,
             error=type(error).__name__,
-            at=_where(error),
+            at=where(error),
         )
-
-
-def _where(error: BaseException) -> str:
-    trace = error.__traceback__
-    if trace is None:
-        return "unknown"
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    return f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}"

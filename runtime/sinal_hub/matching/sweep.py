@@ -15,6 +15,7 @@ from sinal_core.nats.client import Publisher
 from sinal_core.plans.ports import Plans
 from sinal_core.postgres.errors import StoreError, StoreUnavailable
 from sinal_core.telemetry import metrics
+from sinal_core.telemetry.places import where
 from sinal_crds.plan import TenantPlan
 from sinal_hub.matching.batch import Batch, Result
 from sinal_hub.matching.outbox import publish
@@ -110,8 +111,5 @@ def words(error: Exception) -> str:
     """
     if isinstance(error, StoreError):
         return str(error)
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""
-    return type(error).__name__ + place
+    place = where(error)
+    return f"{type(error).__name__} at {place}" if place else type(error).__name__

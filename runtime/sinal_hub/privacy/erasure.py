@@ -16,11 +16,12 @@ from collections import defaultdict
 
 import structlog
 
-from sinal_core.nats.errors import BusError, where
+from sinal_core.nats.errors import BusError
 from sinal_core.plans.ports import Plans
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreError
 from sinal_core.telemetry import metrics
+from sinal_core.telemetry.places import where
 from sinal_hub.model.events import Forget
 from sinal_hub.privacy.data_subject import keys_of
 from sinal_hub.privacy.queues import Incoming, Quarantine, Searched, shown

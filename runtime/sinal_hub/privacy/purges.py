@@ -11,8 +11,9 @@ from __future__ import annotations
 import structlog
 
 from sinal_core.nats.departures import DepartureBucket
-from sinal_core.nats.errors import BusError, where
+from sinal_core.nats.errors import BusError
 from sinal_core.postgres.errors import StoreError
+from sinal_core.telemetry.places import where
 from sinal_crds.departures import Departure
 from sinal_hub.intake.ids import moment_ms
 from sinal_hub.quarantine.queue import QuarantineBucket

@@ -20,11 +20,12 @@ import structlog
 
 from sinal_core.nats.adaptive_linger import nak_delay_s
 from sinal_core.nats.client import Publisher
-from sinal_core.nats.errors import BusError, where
+from sinal_core.nats.errors import BusError
 from sinal_core.nats.lane import Lane
 from sinal_core.nats.message import Message
 from sinal_core.plans.ports import Plans
 from sinal_core.telemetry import metrics
+from sinal_core.telemetry.places import where
 from sinal_crds import names
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_hub.gateways import Gateway, NotThisGateway

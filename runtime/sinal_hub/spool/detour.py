@@ -16,8 +16,9 @@ import msgspec
 import structlog
 
 from sinal_core.aio.clock import WallClock
-from sinal_core.nats.errors import LaneFull, where
+from sinal_core.nats.errors import LaneFull
 from sinal_core.telemetry import metrics
+from sinal_core.telemetry.places import where
 from sinal_hub.spool.circuit import Circuit
 from sinal_hub.spool.disk import Keep
 from sinal_hub.spool.errors import SpoolError

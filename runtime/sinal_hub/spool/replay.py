@@ -19,8 +19,9 @@ import structlog
 
 from sinal_core.aio.backoff import EQUAL, Backoff
 from sinal_core.aio.clock import WallClock
-from sinal_core.nats.errors import BusError, BusUnavailable, LaneFull, LaneMissing, where
+from sinal_core.nats.errors import BusError, BusUnavailable, LaneFull, LaneMissing
 from sinal_core.telemetry import metrics
+from sinal_core.telemetry.places import where
 from sinal_hub.spool.circuit import Circuit
 from sinal_hub.spool.record import Entry, Owner
 from sinal_hub.spool.spool import Spool
