@@ -8,6 +8,7 @@ the page script as the edge does, and keeps whatever is posted to the batch endp
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -26,6 +27,8 @@ import pytest
 from sinal_cli.embedded.process import free_port
 from sinal_hub.ingest.script import Config, Rendered
 
+from tests.support.firefox import Firefox
+
 KEY = "fk_curso"
 TRACKER = "track.loja.example"
 FLAGS = (
@@ -43,6 +46,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-popup-blocking",
 )
+FIREFOX = os.environ.get("SINAL_BROWSER") == "firefox"
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the WebDriver standard's name of a reference
 
 
@@ -312,6 +316,11 @@ def open_browser(driver: str, world: World, tmp_path: Path) -> Iterator[BrowserS
 
     def start(*flags: str) -> Browser:
         profile = tmp_path / f"profile{len(opened)}"
+        if FIREFOX:
+            assert not flags, "flags are Chromium's"
+            hosts = ["loja.example", "lp.loja.example"]
+            opened.append(Firefox(profile, secure=hosts))  # type: ignore[arg-type]  # the same methods
+            return opened[-1]
         secure = ",".join(
             world.url(host).rstrip("/") for host in ("loja.example", "lp.loja.example")
         )
