@@ -38,6 +38,8 @@ PREFERENCES: dict[str, object] = {
     "network.connectivity-service.enabled": False,
     "services.settings.server": "http://127.0.0.1:9/",
     "toolkit.telemetry.server": "http://127.0.0.1:9/",
+    # hosts of `secure` send forms to plain ones: no prompt, nobody answers it
+    "security.warn_submit_secure_to_insecure": False,
     "remote.active-protocols": 1,  # BiDi alone
 }
 
@@ -190,6 +192,14 @@ class Firefox:
         """Local storage of the page's origin."""
         found: dict[str, str] = self.run("return {...localStorage}")
         return found
+
+    def offline(self, yes: bool) -> None:
+        """Lose the network, or have it back."""
+        conditions = {"type": "offline"} if yes else None
+        self._call(
+            "emulation.setNetworkConditions",
+            {"networkConditions": conditions, "contexts": [self._tab]},
+        )
 
     def faults(self) -> list[str]:
         """What the page's own error handler has seen (see `World.page`)."""
