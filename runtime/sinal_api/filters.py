@@ -30,7 +30,8 @@ def _written_out(value: object) -> object:
     return value
 
 
-Moment = Annotated[datetime, BeforeValidator(_written_out)]
+# JSON has no times: a body gives them as text too, whatever else it is strict about
+Moment = Annotated[datetime, BeforeValidator(_written_out), Field(strict=False)]
 Word = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_storable)]
 Slug = Annotated[str, Field(pattern=SLUG_PATTERN)]  # goes into subjects, where `*` is every tenant
 Hash = Annotated[

@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sinal_api.access import Admin, Viewer
 from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Word
+from sinal_api.request_body import RequestBody
 from sinal_hub.services.funnels import CreatedFunnel, Funnels, FunnelService
 
 
-class NewFunnel(BaseModel):
+class NewFunnel(RequestBody):
     """Body: a Funnel's `spec` as in its manifest, without `tenantRef`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tenant: Word | None = Field(None, description="Slug of its tenant; a tenant's key needs none.")
     name: Word
-    spec: dict[str, Any] = {}
+    spec: dict[str, Any] = Field(default_factory=dict)
 
 
 def routes(service: FunnelService) -> APIRouter:

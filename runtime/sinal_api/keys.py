@@ -6,20 +6,19 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sinal_api.access import Admin
 from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Slug, Word
+from sinal_api.request_body import RequestBody
 from sinal_hub.services.cursors import cursor_of, read_cursor
 from sinal_hub.services.keys import CreatedKey, make_key, revoke_key
 from sinal_hub.store.operations import AuditRow, KeyRow, OperationsStore
 
 
-class NewKey(BaseModel):
+class NewKey(RequestBody):
     """Body: whom the key is for."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tenant: Slug | None = Field(
         None, description="Slug of its tenant; without one it is a key of the platform."

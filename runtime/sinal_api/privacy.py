@@ -7,21 +7,20 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sinal_api.access import Admin, Operator
 from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Word
+from sinal_api.request_body import RequestBody
 from sinal_hub.services.privacy import ConsentKept, Exported, PrivacyService
 from sinal_hub.store.privacy import Erasure
 
 Text = Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\x00]+$")]
 
 
-class WhoseData(BaseModel):
+class WhoseData(RequestBody):
     """Body: whose data it is; what is given together is taken as one person."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tenant: Word | None = Field(None, description="Needed with a key of the platform.")
     email: Text | None = Field(
@@ -35,10 +34,8 @@ class WhoseData(BaseModel):
         return self.model_dump(exclude={"tenant"})
 
 
-class WhoseConsent(BaseModel):
+class WhoseConsent(RequestBody):
     """Body: who consents to ads or no longer does."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tenant: Word | None = Field(None, description="Needed with a key of the platform.")
     email: Text | None = None

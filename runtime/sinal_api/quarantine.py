@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sinal_api.access import Operator, Viewer
 from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Slug, Word
+from sinal_api.request_body import RequestBody
 from sinal_core.http.problem import Problem
 from sinal_hub.quarantine.release import KeptDelivery, KeptPage, Quarantined, Reparsed, ReparsedPage
 from sinal_hub.services.errors import NotFound
@@ -25,10 +26,8 @@ SCHEMAS = (KeptPage, KeptDelivery, Reparsed, ReparsedPage)
 _ABSENT = "no such delivery in quarantine; it was released, or it expired after 30 days"
 
 
-class ReparseGateway(BaseModel):
+class ReparseGateway(RequestBody):
     """Body: which deliveries to read again."""
-
-    model_config = ConfigDict(extra="forbid")
 
     gateway: Word
     tenant: Slug | None = None

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Header, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sinal_api.access import Operator
 from sinal_api.answers import answer, says
 from sinal_api.filters import Filters, Word
+from sinal_api.request_body import RequestBody
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.ports import Events
 from sinal_hub.services.replay_rules import Options
@@ -26,10 +27,8 @@ IdempotencyKey = Annotated[
 ]
 
 
-class Choice(BaseModel):
+class Choice(RequestBody):
     """What a replay may do."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dry_run: bool = Field(False, description="Only say what would be replayed.")
     force: bool = Field(False, description="Also what was delivered.")
@@ -52,6 +51,8 @@ class ReplayOne(Choice):
 
 class ReplayMany(Filters, Choice):
     """Body of a bulk replay: a filter. Without `outcome` it takes what is dead."""
+
+    model_config = RequestBody.model_config
 
     destination: Word | None = Field(
         None,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sinal_api.access import Operator, Viewer
 from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Word as Text
+from sinal_api.request_body import RequestBody
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.ports import Events
 from sinal_hub.services.replays import no_event
@@ -17,10 +18,8 @@ from sinal_hub.services.reviews import Reviewed, Reviewer, Word
 from sinal_hub.store.reading import EventFilter, Page
 
 
-class Rejection(BaseModel):
+class Rejection(RequestBody):
     """Body of a rejection; may be absent."""
-
-    model_config = ConfigDict(extra="forbid")
 
     then: Literal["send", "drop"] = Field(
         "send",

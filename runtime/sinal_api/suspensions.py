@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sinal_api.access import Admin, Viewer
 from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Word
+from sinal_api.request_body import RequestBody
 from sinal_hub.services.suspensions import Changed, Kind, SuspendedPage, SuspensionService
 
 
-class Change(BaseModel):
+class Change(RequestBody):
     """Body: which object, and whether it shall stand still."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tenant: Word | None = Field(None, description="Slug of its tenant; a tenant's key needs none.")
     kind: Kind

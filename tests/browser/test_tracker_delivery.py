@@ -156,8 +156,7 @@ def test_a_leaving_page_takes_the_sites_cookies_along_and_back(
     ]
     # said when the page is already leaving: no timer can send it before the beacon does
     browser.run(
-        "addEventListener('pagehide', () => sinal.track('lead'), true);"
-        f" location.href = '{away}'"
+        f"addEventListener('pagehide', () => sinal.track('lead'), true); location.href = '{away}'"
     )
     world.got("lead")
     [beacon] = [one for one in world.deliveries if "lead" in {e["type"] for e in one.events}]
