@@ -5,7 +5,7 @@ ARGS ?=
 SCHEDULES ?= 30
 SEED ?= 1
 
-.PHONY: cli-page demo up test tracker browser lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts site lock matrix images e2e e2e-node clean help
+.PHONY: cli-page demo up test tracker browser firefox lint types unit integration acceptance cluster cluster-assets chaos bench docs dashboards gitops monitoring manifests chart charts site lock matrix images e2e e2e-node clean help
 
 USERS := demo up test clean help
 
@@ -76,6 +76,9 @@ browser: .venv/dev.stamp tracker/node_modules/.stamp  ## the page script: its un
 	npm --prefix tracker run types
 	npm --prefix tracker test
 	$(BIN)/pytest tests/browser -n 2 $(ARGS)
+
+firefox: .venv/dev.stamp  ## what browsers differ in: leaving pages, forms, storage and cookies in a real Firefox
+	SINAL_BROWSER=firefox $(BIN)/pytest -n 2 $(addprefix tests/browser/test_tracker_,delivery.py loses_no_visit.py visits.py) $(ARGS)
 
 dashboards: .venv/dev.stamp  ## regenerate Grafana dashboards and Prometheus rules from dashboards/
 	$(BIN)/python -m dashboards

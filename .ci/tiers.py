@@ -365,6 +365,7 @@ def lanes(*, node: bool, day: int) -> list[list[Tier]]:
                 )
             ]
         )
+    builds.append(make("firefox", nice=10))
     # last in its lane: nobody waits for it
     builds.append(make("matrix", "ARGS=--demo-only", nice=10))
     return found
