@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { minify } from "terser";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const [target = join(here, "../runtime/sinal_hub/ingest")] = process.argv.slice(2);
+const [target = join(here, "../runtime/sinal_hub/ingest/tracking")] = process.argv.slice(2);
 // Members of our own interfaces, which the minifier can't tell from the browser's by itself. None of them is on the wire,
 // in storage, in the page's API or a member of anything of the browser's that the sources use.
 const internal = `

@@ -17,7 +17,7 @@ def test_the_committed_scripts_are_what_the_sources_build(tmp_path: Path) -> Non
     )
     subprocess.run([node, "build.mjs", str(tmp_path)], cwd=TRACKER, check=True)
     for name in ("s.min.js", "s2.min.js"):
-        committed = files("sinal_hub.ingest").joinpath(name).read_bytes()
+        committed = files("sinal_hub.ingest.tracking").joinpath(name).read_bytes()
         assert (tmp_path / name).read_bytes() == committed, (
             f"the sources have changed: run `make tracker`, commit {name}"
         )

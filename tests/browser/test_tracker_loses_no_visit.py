@@ -14,11 +14,11 @@ import msgspec
 import pytest
 
 from sinal_crds.names import own_path
-from sinal_hub.ingest.script import Rendered
+from sinal_hub.ingest.tracking.script import Rendered
 
 from tests.support.fix_browser import KEY, TRACKER, Browser, World
 
-PROGRAM = files("sinal_hub.ingest").joinpath("s.min.js").read_bytes()
+PROGRAM = files("sinal_hub.ingest.tracking").joinpath("s.min.js").read_bytes()
 AD = "?fbclid=IwAR1abc&utm_source=fb"
 FBQ = "window.pixel=[];window.fbq=function(){pixel.push([].slice.call(arguments))}"
 # Rules of public lists (EasyPrivacy) that first parties meet, too.

@@ -22,8 +22,9 @@ from sinal_core.nats.errors import BusError
 from sinal_core.plans.testing import StaticPlans
 from sinal_core.settings import Settings
 from sinal_crds.plan import Limits
-from sinal_hub.ingest import app, glance, tracking
+from sinal_hub.ingest import app
 from sinal_hub.ingest.testing import Client
+from sinal_hub.ingest.tracking import door, glance
 from sinal_hub.intake import tracking_schema
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SECRET, TOKEN, EdgeWorld, a_tenant
@@ -93,7 +94,7 @@ async def test_what_is_inflated_has_a_ceiling_of_its_own(
     packed = gzip.compress(raw)
     edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=5_000)),)
     client = edge_world.client()
-    fits = tracking.MIN_INFLATED_PER_MINUTE // len(raw)
+    fits = door.MIN_INFLATED_PER_MINUTE // len(raw)
     answers = [
         await client.post("/api/v1/track/batch", packed, headers=headers) for _ in range(fits + 3)
     ]
@@ -171,7 +172,7 @@ async def test_many_small_values_weigh_more_than_their_bytes(
     edge_world.tenants = (a_tenant(limits=Limits(events_per_minute=1_000)),)
     client, headers = edge_world.client(), PAGE | {"content-encoding": "gzip"}
     raw = packed(head=f'"funnel":"{PUBLIC_KEY}",', item="0", count=250_000)
-    fits = tracking.MIN_INFLATED_PER_MINUTE // (250_000 * glance.VALUE_BYTES)
+    fits = door.MIN_INFLATED_PER_MINUTE // (250_000 * glance.VALUE_BYTES)
     answers = [
         await client.post("/api/v1/track/lead", raw, headers=headers) for _ in range(fits + 2)
     ]

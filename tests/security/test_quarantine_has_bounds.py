@@ -23,7 +23,7 @@ from sinal_core.plans.testing import StaticPlans
 from sinal_core.telemetry import metrics
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
-from sinal_hub.ingest.webhooks import UNREADABLE_PER_MINUTE
+from sinal_hub.ingest.webhooks.door import UNREADABLE_PER_MINUTE
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.publisher import EventPublisher
 from sinal_hub.model.events import Forget

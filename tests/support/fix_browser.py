@@ -25,7 +25,7 @@ import httpx
 import pytest
 
 from sinal_cli.embedded.process import free_port
-from sinal_hub.ingest.script import Config, Rendered
+from sinal_hub.ingest.tracking.script import Config, Rendered
 
 from tests.support.firefox import Firefox
 
@@ -205,7 +205,8 @@ class World:
 
 def _handler(world: World) -> type[BaseHTTPRequestHandler]:
     program, second = (
-        files("sinal_hub.ingest").joinpath(name).read_bytes() for name in ("s.min.js", "s2.min.js")
+        files("sinal_hub.ingest.tracking").joinpath(name).read_bytes()
+        for name in ("s.min.js", "s2.min.js")
     )
 
     class Handler(BaseHTTPRequestHandler):

@@ -308,8 +308,8 @@ def test_every_word_that_the_platform_says_has_a_sentence() -> None:
     judged = "".join(
         (RUNTIME / f"{name}.py").read_text()
         for name in (
-            "sinal_hub/ingest/refusals",
-            "sinal_hub/ingest/webhooks",
+            "sinal_hub/ingest/webhooks/refusals",
+            "sinal_hub/ingest/webhooks/door",
             "sinal_core/http/problem",
             "sinal_hub/quarantine/keeping",
         )

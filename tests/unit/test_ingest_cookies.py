@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from sinal_crds.plan import ConsentPlan
-from sinal_hub.ingest.cookies import site
+from sinal_hub.ingest.tracking.cookies import site
 
 from tests.support.fix_ingest import PUBLIC_KEY, SERVER_KEY, EdgeWorld, a_tenant
 

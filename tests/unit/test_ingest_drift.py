@@ -16,8 +16,9 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from sinal_hub.gateways import carries_contact, registry
-from sinal_hub.ingest.drift import SHARE, Drift, field_names
-from sinal_hub.ingest.known_fields import KNOWN
+from sinal_hub.ingest.drift.fields import field_names
+from sinal_hub.ingest.drift.known import KNOWN
+from sinal_hub.ingest.drift.watch import SHARE, Drift
 from sinal_hub.model.readback import ReadsBack
 from sinal_hub.model.sale import Customer
 
@@ -151,7 +152,7 @@ def test_captured_deliveries_raise_no_alarm(gateway: str) -> None:
         if path.is_file() and ".form" not in path.name
         for name in field_names(path.read_bytes()) - KNOWN[gateway] - made_up
     }
-    assert not new, "add these names to sinal_hub/ingest/known_fields.py"
+    assert not new, "add these names to sinal_hub/ingest/drift/known.py"
     assert gateway in registry()
 
 

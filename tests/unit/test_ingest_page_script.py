@@ -15,12 +15,12 @@ import pytest
 from sinal_core.http.exchange import Request
 from sinal_crds.names import own_path
 from sinal_crds.plan import ConsentPlan
-from sinal_hub.ingest.script import PLACE, Config, Rendered, base_of
+from sinal_hub.ingest.tracking.script import PLACE, Config, Rendered, base_of
 
 from tests.support.fix_ingest import OTHER, OTHER_PUBLIC_KEY, PUBLIC_KEY, EdgeWorld, a_tenant
 
-PROGRAM = files("sinal_hub.ingest").joinpath("s.min.js").read_bytes()
-SECOND = files("sinal_hub.ingest").joinpath("s2.min.js").read_bytes()
+PROGRAM = files("sinal_hub.ingest.tracking").joinpath("s.min.js").read_bytes()
+SECOND = files("sinal_hub.ingest.tracking").joinpath("s2.min.js").read_bytes()
 SIX_KB = 6 * 1024  # as served, with its configuration
 
 

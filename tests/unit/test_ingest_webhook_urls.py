@@ -16,8 +16,8 @@ import pytest
 
 from sinal_crds.plan import IntegrationPlan
 from sinal_hub.gateways import answers, eduzz, kiwify, mercadopago, registry, yampi
-from sinal_hub.ingest import webhooks as doors
 from sinal_hub.ingest.testing import sha256
+from sinal_hub.ingest.webhooks import door
 from sinal_hub.intake import publisher
 
 from tests.support.fix_ingest import (
@@ -167,7 +167,7 @@ def test_every_gateway_s_expectation_is_known_and_the_edge_keeps_to_it() -> None
     assert {name: one.code for name, one in answers.EXPECTED.items() if one.code != 202} == {
         "eduzz": 200, "mercadopago": 200, "yampi": 200,
     }  # fmt: skip
-    most = publisher.SPOOL_AFTER_S + doors.COPY_S
+    most = publisher.SPOOL_AFTER_S + door.COPY_S
     assert [
         name
         for name, one in answers.EXPECTED.items()
@@ -192,7 +192,7 @@ async def test_a_copy_that_is_slow_to_be_kept_does_not_hold_up_the_answer(
         return "kept-late"
 
     monkeypatch.setattr(edge_world.quarantine, "keep", slow)
-    monkeypatch.setattr(doors, "COPY_S", 0.01)
+    monkeypatch.setattr(door, "COPY_S", 0.01)
     new_word = body(
         event="PURCHASE_SETTLED", status="ignored", event_key="signed:HP1:ignored:PURCHASE_SETTLED"
     )

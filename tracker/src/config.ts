@@ -6,7 +6,7 @@
 import { params } from "./query";
 import { quiet } from "./quiet";
 
-/** The edge writes the funnel's configuration here, in the order of `runtime/sinal_hub/ingest/script.py`. */
+/** The edge writes the funnel's configuration here, in the order of `runtime/sinal_hub/ingest/tracking/script.py`. */
 declare const SINAL_CONFIG: [
   key: string, // the funnel's public key
   tenant: string, // slug

@@ -21,19 +21,20 @@ from sinal_core.settings import Settings
 from sinal_core.telemetry.tracing import HEADER, Tracer
 from sinal_hub import gateways as gateway_registry
 from sinal_hub.gateways import Gateway
-from sinal_hub.ingest import routes
-from sinal_hub.ingest.cors import Cors
-from sinal_hub.ingest.drift import Drift
-from sinal_hub.ingest.health import Health
-from sinal_hub.ingest.observe import Observer
-from sinal_hub.ingest.origins import LandingHosts
-from sinal_hub.ingest.pixel import Pixel
-from sinal_hub.ingest.script import Script
-from sinal_hub.ingest.tracking import KINDS, Receipt, Tracking
-from sinal_hub.ingest.webhooks import Webhooks
+from sinal_hub.ingest.drift.watch import Drift
+from sinal_hub.ingest.http import routes
+from sinal_hub.ingest.http.health import Health
+from sinal_hub.ingest.http.observe import Observer
+from sinal_hub.ingest.tracking.cors import Cors
+from sinal_hub.ingest.tracking.door import Receipt, Tracking
+from sinal_hub.ingest.tracking.origins import LandingHosts
+from sinal_hub.ingest.tracking.pixel import Pixel
+from sinal_hub.ingest.tracking.script import Script
+from sinal_hub.ingest.webhooks.door import Webhooks
 from sinal_hub.intake import ports
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.publisher import EventPublisher
+from sinal_hub.intake.tracking_schema import KINDS
 
 LOOK = (
     b"Webhooks are posted here. Whether the address is right, the answer to the first one says.\n"

@@ -15,7 +15,7 @@ from sinal_core.settings import Settings
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.keyring import Keyring
 from sinal_hub.ingest import app
-from sinal_hub.ingest.health import Health
+from sinal_hub.ingest.http.health import Health
 from sinal_hub.intake import ports
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.quarantine.keeping import SealedQuarantine

@@ -11,7 +11,7 @@ refuses the event. Personal data is hashed while it is read: a draft holds none 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from sinal_core.http import client_ip
@@ -21,7 +21,7 @@ from sinal_hub import identity
 from sinal_hub.intake import urls
 from sinal_hub.intake.fields import Fields
 from sinal_hub.model import placeholders
-from sinal_hub.model.events import Item, Utm
+from sinal_hub.model.events import TRACKING_KINDS, Item, Kind, Utm
 
 MAX_URL = 4_096
 MAX_LONG_URL = 4 * MAX_URL  # what is read of its ad all the same
@@ -30,6 +30,7 @@ MAX_FUTURE_MS = 5 * 60_000  # clocks of browsers
 _ANY_MS = 1_700_000_000_000  # to ask whether an fbclid can stand in an fbc
 MAX_AGE_MS = 7 * 86_400_000  # Meta takes nothing older
 
+KINDS: Mapping[str, Kind] = {kind: kind for kind in TRACKING_KINDS}
 KNOWN = frozenset(
     [
         "type",

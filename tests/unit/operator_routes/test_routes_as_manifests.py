@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sinal_crds.names import own_path
-from sinal_hub.ingest import routes as edge
-from sinal_hub.ingest.tracking import KINDS
+from sinal_hub.ingest.http import routes as edge
+from sinal_hub.intake.tracking_schema import KINDS
 from sinal_operator.cluster.routes import RouteOptions, desired
 
 from tests.unit.operator_routes.plans import options, plan

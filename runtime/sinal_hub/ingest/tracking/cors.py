@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from sinal_core.http.exchange import Answer, Header, Request
 from sinal_core.http.problem import Problem
-from sinal_hub.ingest import admission
-from sinal_hub.ingest.origins import LandingHosts, host_of_origin, may_be_named
+from sinal_hub.ingest.http import mount
+from sinal_hub.ingest.tracking.origins import LandingHosts, host_of_origin, may_be_named
 from sinal_hub.intake.ports import Plans
 
 MAX_AGE_S = 600
@@ -57,7 +57,7 @@ class Cors:
     def _permits(self, request: Request, slug: str | None, origin: str) -> bool:
         snapshot = self._plans.snapshot
         try:
-            tenant = admission.place(snapshot, request, slug).tenant
+            tenant = mount.place(snapshot, request, slug).tenant
         except Problem:
             return False
         hosts = self._hosts.of_tenant(snapshot, tenant) if tenant else self._hosts.of_all(snapshot)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import structlog
 
@@ -18,11 +18,10 @@ from sinal_core.telemetry.bounded import Counter
 from sinal_core.telemetry.places import where
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.refusal import Refusal
-
-if TYPE_CHECKING:
-    from sinal_hub.ingest.tracking import Understood
+from sinal_hub.model.events import Event
 
 UNAUTHORIZED = 401
+LOGGER = "sinal_hub.ingest.observe"  # the word that shipped lines are filtered by
 TELL_AGAIN_S = 3_600.0
 MOST_TOLD = 10_000
 
@@ -33,19 +32,21 @@ class Observer:
     def __init__(self, tally: IntegrationCounters | None = None) -> None:
         self._tally = tally
         # bound once: a lazy logger is assembled again at every call
-        self._log = structlog.get_logger(__name__).bind()
+        self._log = structlog.get_logger(LOGGER).bind()
         self._told: dict[tuple[str, str, str], float] = {}
         self._counters: dict[tuple[str, str, int], Counter] = {}
 
-    def understood(self, tenant: str, found: Understood) -> None:
+    def understood(
+        self, tenant: str, events: Iterable[Event], *, unknown: int, warnings: int
+    ) -> None:
         """Of tracking events: fields that nothing reads, fields that could not be used, those of
         programs.
         """
-        if found.unknown:
-            metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(found.unknown)
-        if found.warnings:
-            metrics.INGEST_WARNINGS.labels(tenant).inc(len(found.warnings))
-        for event in found.events:
+        if unknown:
+            metrics.INGEST_UNKNOWN_FIELDS.labels(tenant).inc(unknown)
+        if warnings:
+            metrics.INGEST_WARNINGS.labels(tenant).inc(warnings)
+        for event in events:
             if event.crawler:
                 metrics.INGEST_CRAWLERS.labels(tenant).inc()
 

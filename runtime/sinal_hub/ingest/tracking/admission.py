@@ -1,45 +1,21 @@
-"""Who is asking: host or path name a tenant, a key names a funnel, a page's origin proves a
-browser.
+"""Who is asking: a key names a funnel, a page's origin proves a browser.
 
-Keys and tokens are looked up by digest in the snapshot, so a look-up tells nothing by its timing.
-Every way not to be known ends in the same words.
+Keys are looked up by digest in the snapshot, so a look-up tells nothing by its timing. Every way
+not to be known ends in the same words.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 from sinal_core.http import problem
 from sinal_core.http.exchange import Request
 from sinal_core.http.problem import FieldError
 from sinal_core.plans.snapshot import sha256
 from sinal_crds.plan import TenantPlan
-from sinal_hub.ingest import origins
+from sinal_hub.ingest.http import mount
+from sinal_hub.ingest.tracking import origins
 from sinal_hub.intake.ports import Caller, Snapshot
 
-MAX_CREDENTIAL = 200  # characters; longer ones are not worth a digest
 SERVER_KEY = "sk_"
-
-
-class Mount(NamedTuple):
-    """Where a request arrived: a tenant's own host or path, or nobody's (the shared host)."""
-
-    tenant: TenantPlan | None
-    own_host: bool
-
-
-def place(snapshot: Snapshot, request: Request, slug: str | None) -> Mount:
-    """The tenant that host or path name.
-
-    Raises Problem 404 for a slug of nobody or of another than the host's.
-    """
-    of_host = snapshot.by_host(request.host)
-    if slug is None:
-        return Mount(of_host, own_host=of_host is not None)
-    tenant = snapshot.tenants.get(slug)
-    if tenant is None or (of_host is not None and of_host.slug != slug):
-        raise problem.unknown_tenant()
-    return Mount(tenant, own_host=False)
 
 
 class Admission:
@@ -51,7 +27,7 @@ class Admission:
         snapshot: Snapshot,
         landing_hosts: origins.LandingHosts,
         request: Request,
-        where: Mount,
+        where: mount.Mount,
     ) -> None:
         self._snapshot = snapshot
         self._hosts = landing_hosts
@@ -86,7 +62,7 @@ class Admission:
         if (
             scheme.lower() != "bearer"
             or not key.startswith(SERVER_KEY)
-            or len(key) > MAX_CREDENTIAL
+            or len(key) > mount.MAX_CREDENTIAL
         ):
             raise problem.unauthorized()
         found = self._snapshot.by_server_key(key)
@@ -106,7 +82,9 @@ class Admission:
         return self._server
 
     def _admit_browser(self, funnel: str) -> Caller:
-        found = self._snapshot.by_public_key(funnel) if len(funnel) <= MAX_CREDENTIAL else None
+        found = (
+            self._snapshot.by_public_key(funnel) if len(funnel) <= mount.MAX_CREDENTIAL else None
+        )
         if found is None or not self._is_here(found[0]):
             raise problem.unknown_tenant()
         if self._page not in self._hosts.of_funnel(self._snapshot, *found):

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sinal_crds.names import SLUG_PATTERN, is_own_path
-from sinal_hub.ingest.tracking import KINDS
+from sinal_hub.intake.tracking_schema import KINDS
 
 _SLUG = re.compile(SLUG_PATTERN)
 _TENANT_PREFIX = "/t/{slug}"

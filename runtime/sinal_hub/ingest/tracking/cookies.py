@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from sinal_core.http.exchange import Header, Request
 from sinal_hub import identity
-from sinal_hub.ingest import admission
+from sinal_hub.ingest.tracking import admission
 from sinal_hub.intake.ports import Caller
 from sinal_hub.model.events import Event
 

@@ -21,8 +21,9 @@ from sinal_core.http.exchange import Answer, Request, json_answer
 from sinal_core.plans.snapshot import sha256
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_hub.gateways import Gateway, NotThisGateway, answers, is_test, text
-from sinal_hub.ingest import admission, refusals
-from sinal_hub.ingest.drift import Drift
+from sinal_hub.ingest.drift.watch import Drift
+from sinal_hub.ingest.http import mount
+from sinal_hub.ingest.webhooks import refusals
 from sinal_hub.intake import events_from, publisher
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.intake.events_from import takes
@@ -33,7 +34,7 @@ from sinal_hub.model.sale import MalformedSale, Sale, checked, marked_test
 from sinal_hub.quarantine import keeping as quarantine
 from sinal_hub.quarantine.new_words import NewWords
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger(__package__)
 
 MAX_BODY = 1024 * 1024
 # Protects the process against a flood, not the tenant's quota: far above what any shop sells.
@@ -199,7 +200,7 @@ class Webhooks:
         """
         found = (
             self._plans.snapshot.by_token(token)
-            if token and len(token) <= admission.MAX_CREDENTIAL
+            if token and len(token) <= mount.MAX_CREDENTIAL
             else None
         )
         return found is not None and found[1].gateway == name
@@ -210,13 +211,13 @@ class Webhooks:
         snapshot = self._plans.snapshot
         found = (
             snapshot.by_token(token)
-            if token is not None and len(token) <= admission.MAX_CREDENTIAL
+            if token is not None and len(token) <= mount.MAX_CREDENTIAL
             else None
         )
         if found is not None and slug in (None, found[0].slug):
             # a right token is a better proof than the host that a sender was told to call
             return [found]
-        where = admission.place(snapshot, request, slug)
+        where = mount.place(snapshot, request, slug)
         if token is None:
             if where.tenant is None:
                 raise problem.unknown_tenant()

@@ -22,7 +22,7 @@ from sinal_core.http import client_ip, problem
 from sinal_core.http.exchange import Answer, Header, Request
 from sinal_crds.names import own_path
 from sinal_crds.plan import FunnelPlan, TenantPlan
-from sinal_hub.ingest import admission
+from sinal_hub.ingest.http import mount
 from sinal_hub.intake.ports import Plans
 
 MEDIA_TYPE = b"text/javascript; charset=utf-8"
@@ -84,7 +84,7 @@ class Script:
 
     def __init__(self, *, plans: Plans, country: client_ip.Country, trusted_proxies: int) -> None:
         self._plans, self._country, self._trusted_proxies = plans, country, trusted_proxies
-        folder = files("sinal_hub.ingest")
+        folder = files(__package__)
         self._program = folder.joinpath("s.min.js").read_bytes()
         self._second = Rendered(folder.joinpath("s2.min.js").read_bytes(), None)
         self._rendered: dict[Config, Rendered] = {}
@@ -117,10 +117,10 @@ class Script:
         snapshot = self._plans.snapshot
         key = request.query.get("f", "")
         try:
-            where = admission.place(snapshot, request, slug)
+            where = mount.place(snapshot, request, slug)
         except problem.Problem:
             return None
-        found = snapshot.by_public_key(key) if 0 < len(key) <= admission.MAX_CREDENTIAL else None
+        found = snapshot.by_public_key(key) if 0 < len(key) <= mount.MAX_CREDENTIAL else None
         if found is None or (where.tenant is not None and where.tenant.slug != found[0].slug):
             return None
         request.differs_by_country = bool(found[1].consent.required_in)

@@ -11,25 +11,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl
 
-import msgspec
 import structlog
 
 from sinal_core.telemetry import metrics
 from sinal_hub.gateways import Gateway, carries_contact, uses_unknown_word
-from sinal_hub.ingest.known_fields import KNOWN
+from sinal_hub.ingest.drift.fields import field_names
+from sinal_hub.ingest.drift.known import KNOWN
 from sinal_hub.model.sale import Sale
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger(__package__)
 
-MAX_FIELDS = 2_000  # of a form that is looked at
 # names that a tenant may teach or have said: one that makes names up fills no memory and silences
 # nobody
 SHARE = 200
-LIKE_JSON = (b"{", b"[")
-# Objects whose names are data: the shop, the buyer or an account chose them.
-_FREE = frozenset({"metadata", "previous_attributes", "custom_fields", "marketplaces"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\- ]{0,79}")
 
 
@@ -75,48 +70,6 @@ class Drift:
             self._spent[tenant] += 1
             log.warning("gateway.drift", gateway=gateway, what=what, name=said[2] or None)
         return 1
-
-
-def field_names(raw: bytes) -> set[str]:
-    """Names of the two outer levels of a JSON object or of a form.
-
-    Empty for anything else, as for a form in parts.
-    """
-    body = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not body.startswith(LIKE_JSON):
-        return set() if body.startswith(b"--") else _form_names(body)
-    try:
-        return _json_names(body)
-    except (
-        msgspec.MsgspecError,
-        UnicodeDecodeError,
-        RecursionError,
-    ):  # what an adapter of its own could yet read
-        return set()
-
-
-def _json_names(body: bytes) -> set[str]:
-    outer = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    names = set(outer)
-    for name, value in outer.items():
-        if name not in _FREE and bytes(value).startswith(b"{"):
-            names |= {
-                f"{name}.{inner}"
-                for inner in msgspec.json.decode(value, type=dict[str, msgspec.Raw])
-            }
-    return names
-
-
-def _form_names(raw: bytes) -> set[str]:
-    try:
-        return {
-            name
-            for name, _ in parse_qsl(
-                raw.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS
-            )
-        }
-    except ValueError:
-        return set()
 
 
 def _missing(gateway: Gateway, sale: Sale) -> list[str]:

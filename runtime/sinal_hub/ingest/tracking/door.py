@@ -18,13 +18,15 @@ from sinal_core.http.problem import SUSPENDED, FieldError
 from sinal_core.nats.errors import BusError
 from sinal_crds.plan import TenantPlan
 from sinal_hub.gateways import text
-from sinal_hub.ingest import admission, cookies
-from sinal_hub.ingest.glance import glance
-from sinal_hub.ingest.observe import Observer
-from sinal_hub.ingest.origins import LandingHosts
+from sinal_hub.ingest.http import mount
+from sinal_hub.ingest.http.observe import Observer
+from sinal_hub.ingest.tracking import admission, cookies
+from sinal_hub.ingest.tracking.glance import glance
+from sinal_hub.ingest.tracking.origins import LandingHosts
 from sinal_hub.intake import events_from, ports, publisher, tracking_schema
 from sinal_hub.intake.fields import Fields
 from sinal_hub.intake.ports import Limiter, Plans, Published
+from sinal_hub.intake.tracking_schema import KINDS
 from sinal_hub.model.events import TRACKING_KINDS, Event, Kind
 
 MAX_BODY = 256 * 1024
@@ -34,8 +36,6 @@ MAX_BATCH = 500
 # megabytes of work.
 INFLATED_PER_EVENT = 1024
 MIN_INFLATED_PER_MINUTE = 4 * MAX_INFLATED
-
-KINDS: Mapping[str, Kind] = {kind: kind for kind in TRACKING_KINDS}
 
 
 class Entry(NamedTuple):
@@ -164,7 +164,12 @@ class Tracking:
             event, lambda result: done(Receipt(event, dropped, warnings, baked, result))
         ):
             return False
-        self._observer.understood(event.tenant, understood)
+        self._observer.understood(
+            event.tenant,
+            understood.events,
+            unknown=understood.unknown,
+            warnings=len(understood.warnings),
+        )
         return True
 
     def accepted(self, receipt: Receipt) -> Answer:
@@ -202,7 +207,12 @@ class Tracking:
         await self._admit_rate(callers[0].tenant, len(found))
         understood = self._understand(request, found, callers)
         events, dropped, _, warnings = understood
-        self._observer.understood(request.tenant, understood)
+        self._observer.understood(
+            request.tenant,
+            understood.events,
+            unknown=understood.unknown,
+            warnings=len(understood.warnings),
+        )
         baked = cookies.headers(request, callers[-1], events[-1])
         return _answer(events, await self._stored(self._out.put(events)), dropped, warnings, baked)
 
@@ -256,7 +266,7 @@ class Tracking:
                 True,
             )
             return [known]
-        where = admission.place(snapshot, request, slug)
+        where = mount.place(snapshot, request, slug)
         gate = admission.Admission(
             snapshot=snapshot, landing_hosts=self._hosts, request=request, where=where
         )
@@ -265,7 +275,7 @@ class Tracking:
         for entry in found:
             errors: list[FieldError] = []
             funnel = Fields(entry.source, path=entry.path, errors=errors).text(
-                "funnel", admission.MAX_CREDENTIAL
+                "funnel", mount.MAX_CREDENTIAL
             )
             if errors:
                 raise problem.invalid(errors)

@@ -14,7 +14,7 @@ from sinal_core.http import client_ip
 from sinal_core.http.exchange import Request
 from sinal_core.http.problem import Problem
 from sinal_crds.plan import IntegrationPlan, TenantPlan
-from sinal_hub.ingest import admission
+from sinal_hub.ingest.http import mount
 from sinal_hub.intake.ports import Snapshot
 from sinal_hub.intake.refusal import Refusal
 
@@ -115,13 +115,13 @@ def _whose(
 ) -> tuple[TenantPlan | None, Sequence[IntegrationPlan]]:
     """By the URL's token where place and token go together, else the tenant of its path or host."""
     try:
-        tenant, own_host = admission.place(snapshot, request, slug)
+        tenant, own_host = mount.place(snapshot, request, slug)
     except Problem:
         return None, ()
     if token is None:
         found = () if tenant is None or not own_host else tenant.integrations
         return tenant, [one for one in found if one.gateway == gateway]
-    known = snapshot.by_token(token) if len(token) <= admission.MAX_CREDENTIAL else None
+    known = snapshot.by_token(token) if len(token) <= mount.MAX_CREDENTIAL else None
     if known is None or (tenant is not None and tenant.slug != known[0].slug):
         return tenant, ()
     return known[0], known[1:]

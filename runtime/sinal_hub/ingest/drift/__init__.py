@@ -1,0 +1,1 @@
+"""Whether gateways still speak as their adapters expect."""

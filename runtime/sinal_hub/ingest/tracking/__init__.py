@@ -1,0 +1,1 @@
+"""The doors for page scripts and shop servers, and what pages load."""
