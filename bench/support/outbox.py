@@ -8,8 +8,9 @@ import msgspec
 import psycopg
 
 from sinal_core.nats import Bus, Outgoing
+from sinal_core.outbox.messages import Pointer
 from sinal_crds import names
-from sinal_hub.model.events import Dispatch, encode
+from sinal_hub.model.events import encode
 
 _HASH = "a" * 64
 # What a matched sale comes to; event_id and event_time differ.
@@ -68,7 +69,7 @@ async def fill(database: str, nats: str, *, slug: str, destination: str, rows: i
     for start in range(0, rows, _CHUNK):
         part = made[start : start + _CHUNK]
         bodies = [
-            (id_, encode(Dispatch(id=id_, created_at=round(at.timestamp() * 1000))))
+            (id_, encode(Pointer(id=id_, created_at=round(at.timestamp() * 1000))))
             for id_, at in part
         ]
         answers = await bus.publish_many(

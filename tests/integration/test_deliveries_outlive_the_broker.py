@@ -11,12 +11,13 @@ import pytest
 from nats.aio.client import Client
 
 from sinal_core.nats import Bus
+from sinal_core.outbox.ledger import Ref
+from sinal_core.outbox.messages import Pointer
 from sinal_crds import names
-from sinal_hub.model.events import Dispatch, encode
+from sinal_hub.model.events import encode
 from sinal_hub.status import lost_messages
 from sinal_hub.status.lost_messages import Stranded
 from sinal_hub.store.housekeeping import HousekeepingStore
-from sinal_hub.store.ledger import Ref
 from sinal_hub.store.matching import MatchStore
 
 from tests.support.fix_bus import MakeTenant
@@ -40,7 +41,7 @@ class Broker:
 
     async def publish(self, name: str, *, age_s: float) -> Ref:
         ref = await self.rig.add(name)
-        body = encode(Dispatch(id=ref.id, created_at=ref.created_ms))
+        body = encode(Pointer(id=ref.id, created_at=ref.created_ms))
         await self._bus.publish(SUBJECT, body, msg_id=f"{name}:principal:0")
         moment = (
             "update capi_events set published_at = now() - make_interval(secs => %s) where id = %s"

@@ -14,9 +14,10 @@ from typing import TypeVar
 import psycopg
 import pytest
 
+from sinal_core.outbox.ledger import Answered, Claim, Ref, Result
 from sinal_core.postgres.database import Database
 from sinal_hub.store.delivery import DeliveryStore
-from sinal_hub.store.ledger import Answered, Claim, Ref, Result
+from sinal_hub.store.delivery_rows import Row
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ async def test_rows_are_claimed_while_matching_marks_them_published(
 ) -> None:
     async with await Database.open(postgres) as database:
         store = DeliveryStore(database)
-        claim: Claim = await while_marked_published(
+        claim: Claim[Row] = await while_marked_published(
             postgres, store.claim("loja", "pixel", refs, lease_s=30)
         )
         assert len(claim.rows) == len(refs)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sinal_core.aio.breaker import Policy
+from sinal_core.outbox.ledger import Ref
+from sinal_core.outbox.testing import FakeMessage
 from sinal_crds.plan import Batch, ConsentPlan, DataProcessing
-from sinal_hub.dispatch.testing import FakeMessage
-from sinal_hub.store.ledger import Ref
 
 from tests.support.fix_dispatch import PATIENT_S, TOKEN, DispatchRig
 

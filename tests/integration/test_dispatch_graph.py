@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import aiohttp
 import pytest
 
+from sinal_core.outbox.answers import Kind
 from sinal_crds.plan import DestinationPlan, FunnelPlan, TenantPlan
 from sinal_hub.meta.client import GraphClient
-from sinal_hub.meta.errors import Kind
 from sinal_hub.meta.payload import ClickData, build
 from sinal_hub.meta.validation import check
 from sinal_hub.model.events import Event, Item, UserData

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
+from sinal_core.outbox.ledger import Ref, Result
 from sinal_core.telemetry import metrics
 from sinal_hub.model.sale import Tracking
 from sinal_hub.status.ledger import LedgerCheck
 from sinal_hub.store.delivery import DeliveryStore
 from sinal_hub.store.housekeeping import HousekeepingStore
-from sinal_hub.store.ledger import Ref, Result
 
 from tests.support.fix_matching import Room
 

@@ -15,12 +15,13 @@ import pytest
 from nats.aio.client import Client
 
 from sinal_core.nats import Bus, Lanes, Survey, stream_reader
+from sinal_core.outbox.ledger import Ref
+from sinal_core.outbox.messages import Pointer
 from sinal_core.plans.testing import StaticPlans
 from sinal_crds import names
-from sinal_hub.model.events import Dispatch, encode
+from sinal_hub.model.events import encode
 from sinal_hub.status.lost_messages import Stranded
 from sinal_hub.store.housekeeping import HousekeepingStore
-from sinal_hub.store.ledger import Ref
 from sinal_hub.store.matching import MatchStore
 
 from tests.support.fix_bus import MakeTenant
@@ -58,7 +59,7 @@ class Loss:
 
     async def publish(self, ref: Ref, event_id: str) -> None:
         """As matching would, and time passes."""
-        body = encode(Dispatch(id=ref.id, created_at=ref.created_ms))
+        body = encode(Pointer(id=ref.id, created_at=ref.created_ms))
         await self.bus.publish(SUBJECT, body, msg_id=f"{event_id}:principal:0")
         self.rig.rows(
             "update capi_events set published_at = now() - interval '2 minutes' where id = %s",

@@ -13,10 +13,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from sinal_core.outbox.ledger import Answered, Claim, Ref, Request, Result
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreRejected
 from sinal_hub.store.delivery import DeliveryStore
-from sinal_hub.store.ledger import Answered, Claim, Ref, Request, Result, Row
+from sinal_hub.store.delivery_rows import Row
 
 INSERT = """
 insert into capi_events (created_at, tenant_id, source_event, funnel, destination, event_name, event_id, event_time,
@@ -47,7 +48,7 @@ class Room:
         ) as connection:
             return await (await connection.execute(query.encode())).fetchall()
 
-    async def claims(self, asked: Sequence[tuple[str, str, Sequence[Ref]]]) -> list[Claim]:
+    async def claims(self, asked: Sequence[tuple[str, str, Sequence[Ref]]]) -> list[Claim[Row]]:
         return await asyncio.gather(*(self.store.claim(*one, lease_s=30) for one in asked))
 
 
@@ -118,12 +119,12 @@ FATES = (
 )
 
 
-def results_of(rows: Sequence[Row], rng: random.Random) -> list[Result]:
+def results_of(rows: Sequence[Row], rng: random.Random) -> list[Result[Row]]:
     fates: list[dict[str, Any]] = [dict(rng.choice(FATES)) for _ in rows]
     return [Result(row=row, **fate) for row, fate in zip(rows, fates, strict=True)]
 
 
-def answer_of(results: Sequence[Result], number: int) -> Answered:
+def answer_of(results: Sequence[Result[Row]], number: int) -> Answered:
     sent = sum(result.outcome is not None for result in results)
     return Answered(
         sent=sent,
@@ -131,7 +132,7 @@ def answer_of(results: Sequence[Result], number: int) -> Answered:
         http_status=400 + number,
         code=100,
         subcode=number,
-        fbtrace_id=f"t{number}",
+        trace_id=f"t{number}",
         answer=f"answer {number}\0",
         latency_ms=number,
     )
@@ -187,7 +188,7 @@ async def test_a_settlement_that_postgresql_refuses_harms_no_other(room: Room) -
     claims = await room.claims(asked)
     bad = 7  # not among the first, which go alone
 
-    async def settle(place: int, tenant: str, claim: Claim) -> set[int]:
+    async def settle(place: int, tenant: str, claim: Claim[Row]) -> set[int]:
         fate: dict[str, Any] = {
             "outcome": "delivered",
             "status": "nonsense" if place == bad else "delivered",

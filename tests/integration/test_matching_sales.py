@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from sinal_core.nats.lane import match_lane
+from sinal_core.outbox.messages import Pointer, decode
 from sinal_crds.plan import ConsentPlan, DestinationPlan, ValuePlan
-from sinal_hub.model.events import Dispatch, Event, UserData, decode_dispatch, meta_event_id
+from sinal_hub.model.events import Event, UserData, meta_event_id
 from sinal_hub.model.sale import Client, Customer, Product, Tracking
 
 from tests.support.fix_matching import AGENT, BUYER, EMAIL, PHONE, Room
@@ -46,7 +47,7 @@ async def test_the_outbox_names_row_destination_and_generation(room: Room) -> No
     [(msg_id, message)] = room.bus.messages.items()
     assert msg_id == f"{row['event_id']}:pixel:0"
     assert message.subject == "t.loja.out.pixel"
-    assert decode_dispatch(message.body) == Dispatch(
+    assert decode(message.body) == Pointer(
         id=row["id"], created_at=round(row["created_at"].timestamp() * 1000)
     )
     assert row["created_at"].microsecond % 1000 == 0

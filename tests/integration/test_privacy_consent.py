@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from sinal_core.outbox.ledger import Ref
 from sinal_crds.plan import MatchingPlan
 from sinal_hub.model.events import UserData
 from sinal_hub.model.sale import Customer, Tracking
 from sinal_hub.store.delivery import DeliveryStore
-from sinal_hub.store.ledger import Ref
 
 from tests.support.fix_matching import EMAIL, PHONE, Room
 from tests.support.fix_operations import ApiRig

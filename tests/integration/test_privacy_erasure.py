@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from sinal_api.app import Parts, build
 from sinal_core.nats import Bus, stream_reader
+from sinal_core.outbox.ledger import Ref, Result
 from sinal_core.plans.testing import StaticPlans
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
@@ -33,7 +34,6 @@ from sinal_hub.status.ledger import LedgerCheck
 from sinal_hub.status.ports import Bus as Streams
 from sinal_hub.store.delivery import DeliveryStore
 from sinal_hub.store.housekeeping import HousekeepingStore
-from sinal_hub.store.ledger import Ref, Result
 from sinal_hub.store.matching import MatchStore
 from sinal_hub.store.privacy import PrivacyStore
 

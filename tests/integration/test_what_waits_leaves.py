@@ -15,11 +15,13 @@ import pytest
 
 from sinal_core.aio.breaker import Policy
 from sinal_core.nats import Bus, Lanes, dispatch_lane
+from sinal_core.outbox.ledger import Ref
+from sinal_core.outbox.messages import Pointer
+from sinal_core.outbox.recovery import Recovery
 from sinal_crds import names
 from sinal_crds.plan import Batch, RateLimit
-from sinal_hub.dispatch.recovery import Recovery
-from sinal_hub.model.events import Dispatch, encode
-from sinal_hub.store.ledger import Ref
+from sinal_hub.dispatch import recovery as dispatchers
+from sinal_hub.model.events import encode
 
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.fix_bus import MakeTenant
@@ -55,7 +57,7 @@ class Shop:
         """A plan is in force, and every dispatcher sees it."""
         self.rig.plan(**(ONE_BY_ONE | changes))
         for recovery in self._recoveries:
-            recovery.follow(self.rig.plans)
+            recovery.follow(dispatchers.terms(self.rig.plans))
 
     async def publish(self, bus: Bus, *event_ids: str) -> list[Ref]:
         """Rows and their messages, as matching makes them."""
@@ -65,7 +67,7 @@ class Shop:
             self.rig.rows(
                 "update capi_events set created_at = date_trunc('milliseconds', created_at)"
             )
-            body = encode(Dispatch(id=refs[-1].id, created_at=refs[-1].created_ms))
+            body = encode(Pointer(id=refs[-1].id, created_at=refs[-1].created_ms))
             await bus.publish(SUBJECT, body, msg_id=f"{event_id}:principal:0")
         return refs
 
@@ -96,7 +98,7 @@ class Shop:
     @asynccontextmanager
     async def _dispatching(self) -> AsyncIterator[None]:
         bus = await Bus.connect(self._nats_url, name="dispatch")
-        recovery = Recovery(
+        recovery = dispatchers.recovery(
             self.rig.store,
             bus,
             wake=lambda *key: lanes.wake(dispatch_lane(*key).id),
@@ -105,7 +107,7 @@ class Shop:
         worker = self.rig.new_worker(self.policy, herald=recovery.told)
         lanes = Lanes(bus, worker.handle, batch=100, concurrency=4, in_flight=100)
         lanes.set([dispatch_lane("loja", "principal", batch=1, concurrency=1)])
-        recovery.follow(self.rig.plans)
+        recovery.follow(dispatchers.terms(self.rig.plans))
         self._recoveries.append(recovery)
         await recovery.start()
         tasks = [asyncio.create_task(lanes.run()), asyncio.create_task(recovery.run())]

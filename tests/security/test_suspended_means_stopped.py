@@ -21,15 +21,16 @@ from nats.aio.client import Client as NatsClient
 from prometheus_client import REGISTRY
 
 from sinal_core.nats import Bus, dispatch_lane
+from sinal_core.outbox.messages import Pointer
 from sinal_core.plans.testing import StaticPlans
 from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.names import dispatch_consumer, out_subject
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
-from sinal_hub.dispatch.recovery import Recovery
+from sinal_hub.dispatch import recovery as dispatchers
 from sinal_hub.ingest.server import IngestServer
 from sinal_hub.ingest.testing import sha256
-from sinal_hub.model.events import Dispatch, decode_event, encode
+from sinal_hub.model.events import decode_event, encode
 from sinal_hub.quarantine.queue import QuarantineBucket
 
 from tests.support.eventually import eventually
@@ -261,18 +262,18 @@ async def test_a_suspended_destination_waits_while_the_others_go_on(
     refs = {name: await rig.add(f"e-{name}", destination=name) for name in both}
     for name, ref in refs.items():
         rig.rows("update capi_events set created_at = date_trunc('milliseconds', created_at)")
-        body = encode(Dispatch(id=ref.id, created_at=ref.created_ms))
+        body = encode(Pointer(id=ref.id, created_at=ref.created_ms))
         await bus.publish(out_subject("loja", name), body, msg_id=f"{name}:0")
     async with run_lanes(
         rig.worker.handle, *(dispatch_lane("loja", name) for name in both)
     ) as lanes:
-        recovery = Recovery(
+        recovery = dispatchers.recovery(
             rig.store,
             bus,
             wake=lambda *key: lanes.wake(dispatch_lane(*key).id),
             try_now=rig.worker.try_now,
         )
-        recovery.follow(rig.plans)
+        recovery.follow(dispatchers.terms(rig.plans))
         await recovery.start()
         running = asyncio.create_task(recovery.run())
         await eventually(lambda: rig.row(refs["outro"])["status"] == "delivered")
@@ -280,7 +281,7 @@ async def test_a_suspended_destination_waits_while_the_others_go_on(
         row = rig.row(refs["principal"])
         assert (row["status"], row["attempts"]) == ("pending", 0)
         suspend(rig, False)
-        recovery.follow(rig.plans)
+        recovery.follow(dispatchers.terms(rig.plans))
         await eventually(lambda: rig.row(refs["principal"])["status"] == "delivered")
         running.cancel()
     assert sample("sinal_breaker_reason", **resting) == 0

@@ -17,6 +17,10 @@ from psycopg.rows import dict_row
 
 from sinal_core.aio.breaker import Policy
 from sinal_core.nats.lane import Lane, dispatch_lane
+from sinal_core.outbox.ledger import Ref
+from sinal_core.outbox.messages import Pointer
+from sinal_core.outbox.ports import News
+from sinal_core.outbox.testing import FakeMessage
 from sinal_core.postgres.database import Database
 from sinal_core.settings import Settings
 from sinal_crds.plan import (
@@ -27,13 +31,10 @@ from sinal_crds.plan import (
     TenantPlan,
     WithheldField,
 )
-from sinal_hub.dispatch.destination_health import News
-from sinal_hub.dispatch.testing import FakeMessage, StaticPlans
 from sinal_hub.dispatch.worker import DispatchWorker
 from sinal_hub.meta.client import GraphClient
 from sinal_hub.model import events
 from sinal_hub.store.delivery import DeliveryStore
-from sinal_hub.store.ledger import Ref
 from sinal_hub.store.tenant_status import CircuitStore
 
 TOKEN = "EAAB-secret-token"
@@ -57,6 +58,18 @@ class Emulator(Protocol):
     url: str
 
 
+class PlansInForce:
+    """Plans that a test replaces by setting `tenants`."""
+
+    def __init__(self) -> None:
+        self.tenants: dict[str, TenantPlan] = {}
+
+    @property
+    def snapshot(self) -> PlansInForce:
+        """Itself."""
+        return self
+
+
 class DispatchRig:
     """One worker and what it works on.
 
@@ -71,7 +84,7 @@ class DispatchRig:
         self._graphs: list[GraphClient] = []
         self._beside: psycopg.Connection[dict[str, Any]] | None = None
         self.pixels = {name: str(next(_pixels)) for name in ("principal", "outro")}
-        self.plans = StaticPlans()
+        self.plans = PlansInForce()
         self.plan()
         self.wait_for_meta(PATIENT_S)
 
@@ -182,8 +195,7 @@ class DispatchRig:
     async def handle(self, *refs: Ref, destination: str = "principal") -> list[FakeMessage]:
         """Give the worker one batch of messages."""
         messages = [
-            FakeMessage(events.encode(events.Dispatch(id=r.id, created_at=r.created_ms)))
-            for r in refs
+            FakeMessage(events.encode(Pointer(id=r.id, created_at=r.created_ms))) for r in refs
         ]
         await self.worker.handle(self.lane(destination), messages)
         return messages

@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from sinal_hub.meta.errors import GraphVerdict, Kind, NoAnswer, NotSent, classify
-from sinal_hub.meta.usage import Usage
+from sinal_core.outbox.answers import Kind, Usage, Verdict
+from sinal_hub.meta.errors import NoAnswer, NotSent, classify
 
 
 def graph_error(
@@ -21,7 +21,7 @@ def graph_error(
     transient: bool = False,
     sent: int = 10,
     **more: object,
-) -> GraphVerdict:
+) -> Verdict:
     error = {
         "message": "Invalid parameter",
         "type": "OAuthException",
@@ -85,7 +85,7 @@ def graph_error(
 )
 def test_code_and_subcode_decide(code: int, subcode: int | None, status: int, kind: Kind) -> None:
     verdict = graph_error(code, subcode, status=status)
-    assert (verdict.kind, verdict.code, verdict.subcode, verdict.fbtrace_id) == (
+    assert (verdict.kind, verdict.code, verdict.subcode, verdict.trace_id) == (
         kind,
         code,
         subcode,

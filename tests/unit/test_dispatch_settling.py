@@ -11,10 +11,11 @@ from typing import Any, cast
 
 import pytest
 
+from sinal_core.outbox.ledger import Ref, Request, Result
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreUnavailable
 from sinal_hub.store.delivery import DeliveryStore
-from sinal_hub.store.ledger import Ref, Request, Result, Row
+from sinal_hub.store.delivery_rows import Row
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ROW = Row(

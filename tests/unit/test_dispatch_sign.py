@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from sinal_core.aio.breaker import State
+from sinal_core.outbox.answers import Answer, Verdict
+from sinal_core.outbox.health import POLICY, DestinationHealth
 from sinal_core.telemetry import metrics
 from sinal_crds.plan import DestinationPlan
-from sinal_hub.dispatch.destination_health import POLICY, Circuit
 from sinal_hub.dispatch.destination_metrics import NO_TOKEN, DestinationMetrics
-from sinal_hub.meta.answer import GraphAnswer
-from sinal_hub.meta.errors import GraphVerdict
+from sinal_hub.dispatch.meta_destination import terms
 
 NAMES = ("signed", "pixel")
 
@@ -41,8 +41,8 @@ def sign() -> Iterator[DestinationMetrics]:
 
 def test_a_dead_token_is_told_as_the_reason(sign: DestinationMetrics) -> None:
     plan = DestinationPlan(name="pixel", pixel_id="1")
-    circuit = Circuit(NAMES[0], plan, policy=POLICY, rng=random.Random(1), sign=sign)
-    circuit.learn(GraphAnswer(verdict=GraphVerdict(kind="credential")), 0.0)
+    health = DestinationHealth(NAMES, terms(plan), policy=POLICY, rng=random.Random(1), gauge=sign)
+    health.learn(Answer(verdict=Verdict(kind="credential")), 0.0)
     assert series(metrics.BREAKER_REASON) == {("pixel", "credential"): 1}
 
 
@@ -55,9 +55,9 @@ def test_a_closed_breaker_has_no_reason(sign: DestinationMetrics) -> None:
 
 
 def test_answers_are_counted_by_what_they_meant(sign: DestinationMetrics) -> None:
-    sign.answered("retry", 100.0)
+    sign.answered("retry", 100.0, 0.1)
     assert series(metrics.CAPI_LAST_SUCCESS) == {}
-    sign.answered("delivered", 200.0)
+    sign.answered("delivered", 200.0, 0.1)
     assert series(metrics.CAPI_REQUESTS) == {("pixel", "retry"): 1, ("pixel", "delivered"): 1}
     assert series(metrics.CAPI_LAST_SUCCESS) == {("pixel",): 200.0}
 
@@ -65,7 +65,7 @@ def test_answers_are_counted_by_what_they_meant(sign: DestinationMetrics) -> Non
 def test_a_destination_that_is_gone_leaves_no_gauge() -> None:
     sign = DestinationMetrics(*NAMES)
     sign.show(State.OPEN, NO_TOKEN)
-    sign.answered("delivered", 1.0)
+    sign.answered("delivered", 1.0, 0.1)
     sign.take_down()
     assert not series(metrics.BREAKER_STATE) and not series(metrics.BREAKER_REASON)
     assert not series(metrics.CAPI_LAST_SUCCESS)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_hub.dispatch.pacing import Pacer, spacing_s
-from sinal_hub.meta.usage import Usage, read
+from sinal_core.outbox.answers import Usage
+from sinal_core.outbox.pacing import Pacer, spacing_s
+from sinal_hub.meta.usage import read
 
 
 def test_the_fullest_bucket_counts() -> None:

@@ -21,7 +21,7 @@ class Dispatch(Base):
     async def start(self) -> None:
         """Connect and work on every destination's lane."""
         from sinal_core.nats import Lanes, dispatch_lane
-        from sinal_hub.dispatch.recovery import Recovery
+        from sinal_hub.dispatch.recovery import recovery, terms
         from sinal_hub.dispatch.worker import DispatchWorker
         from sinal_hub.meta.client import GraphClient
         from sinal_hub.store.delivery import SESSION, DeliveryStore
@@ -37,7 +37,7 @@ class Dispatch(Base):
             database, worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         )
         store = DeliveryStore(database)
-        recovery = Recovery(
+        follower = recovery(
             store,
             bus,
             wake=lambda *key: lanes.wake(dispatch_lane(*key).id),
@@ -50,7 +50,7 @@ class Dispatch(Base):
             settings,
             tracer=self._tracer,
             circuits=circuits,
-            herald=recovery.told,
+            herald=follower.told,
         )
         lanes = Lanes(
             bus,
@@ -61,14 +61,15 @@ class Dispatch(Base):
             ack_wait_s=settings.lane_ack_wait_s,
         )
         plans.subscribe(lambda snapshot: lanes.set(snapshot.lanes("dispatch")))
-        plans.subscribe(recovery.follow)  # after the lanes, so that those it calls are there
-        await recovery.start()
+        # after the lanes, so that those it calls are there
+        plans.subscribe(lambda snapshot: follower.follow(terms(snapshot)))
+        await follower.start()
         background = Background()
         self._stack.push_async_callback(background.stop)
         background.run(lanes.run())
-        background.run(recovery.run())
+        background.run(follower.run())
         background.schedule(
-            PeriodicTask("dispatch recovery", REMIND_INTERVAL_S, lambda _: recovery.remind()),
+            PeriodicTask("dispatch recovery", REMIND_INTERVAL_S, lambda _: follower.remind()),
             PeriodicTask("dispatch sweep", EXPIRE_INTERVAL_S, lambda _: worker.sweep()),
         )
         self._stack.push_async_callback(lanes.drain, DRAIN_S)

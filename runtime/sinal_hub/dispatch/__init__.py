@@ -1,1 +1,1 @@
-"""CAPI payloads, batching, pacing, error classes, breaker, ledger."""
+"""Sending to Meta: what the outbox of `sinal_core` asks of a product, answered for Meta."""

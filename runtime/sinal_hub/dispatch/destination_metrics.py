@@ -4,8 +4,12 @@ an event last.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from sinal_core.aio.breaker import State
+from sinal_core.outbox.answers import Kind
 from sinal_core.telemetry import metrics
+from sinal_hub.store.delivery_rows import Row
 
 SUSPENDED = "suspended"  # a reason that nobody has to act on: somebody said so
 NO_TOKEN = "no_token"  # noqa: S105 - a reason: the plan has no token for it
@@ -44,11 +48,33 @@ class DestinationMetrics:
             metrics.BREAKER_REASON.labels(*self._labels, reason).set(1)
         self._reason = reason
 
-    def answered(self, verdict: str, at: float) -> None:
+    def answered(self, kind: Kind, at: float, latency_s: float) -> None:
         """One request was answered, or ended without an answer; `at` is wall time."""
-        metrics.CAPI_REQUESTS.labels(*self._labels, verdict).inc()
-        if verdict == "delivered":
+        metrics.CAPI_REQUESTS.labels(*self._labels, kind).inc()
+        metrics.CAPI_REQUEST_SECONDS.labels(self._labels[1]).observe(latency_s)
+        if kind == "delivered":
             metrics.CAPI_LAST_SUCCESS.labels(*self._labels).set(at)
+
+    def doubted(self) -> None:
+        """A lost worker may have sent an event."""
+        metrics.CAPI_EVENTS.labels(*self._labels, "in_doubt").inc()
+
+    def settled(
+        self,
+        outcomes: Mapping[str, int],
+        dead: Mapping[str, int],
+        delivered: Sequence[Row],
+        now: float,
+    ) -> None:
+        """Events by outcome, those given up by reason, those that arrived; `now` is wall time."""
+        tenant = self._labels[0]
+        for outcome, events in outcomes.items():
+            metrics.CAPI_EVENTS.labels(*self._labels, outcome).inc(events)
+        for reason, events in dead.items():
+            metrics.DEAD_LETTERS.labels(tenant, reason).inc(events)
+        latency = metrics.EVENT_LATENCY.labels(tenant, "delivered")
+        for row in delivered:
+            latency.observe(max(0.0, now - row.received_at.timestamp()))
 
     def take_down(self) -> None:
         """The destination is gone: so are its gauges."""

@@ -13,9 +13,10 @@ import structlog
 
 from sinal_core.nats.client import Outgoing, Publisher
 from sinal_core.nats.errors import BusError, LaneMissing
+from sinal_core.outbox.messages import Pointer
 from sinal_core.telemetry.tracing import HEADER
 from sinal_crds import names
-from sinal_hub.model.events import Dispatch, encode
+from sinal_hub.model.events import encode
 from sinal_hub.store.matching import MatchStore
 from sinal_hub.store.matching_rows import Outbox
 
@@ -58,7 +59,7 @@ def _message(row: Outbox, traces: Mapping[str, str] | None) -> Outgoing:
     trace = traces.get(row.source_event) if traces else None
     return Outgoing(
         subject=names.out_subject(row.tenant_id, row.destination),
-        body=encode(Dispatch(id=row.id, created_at=round(row.created_at.timestamp() * 1000))),
+        body=encode(Pointer(id=row.id, created_at=round(row.created_at.timestamp() * 1000))),
         msg_id=f"{row.event_id}:{row.destination}:{row.generation}",
         headers=None if trace is None else {HEADER: trace},
     )

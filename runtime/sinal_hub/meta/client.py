@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from sinal_core.outbox.answers import Answer, Usage
 from sinal_crds.plan import DestinationPlan
 from sinal_hub.meta import usage
-from sinal_hub.meta.answer import GraphAnswer
 from sinal_hub.meta.errors import GraphFailure, NoAnswer, NotSent, classify
 
 ANSWER_BYTES = 65_536  # more of an answer is not read
@@ -41,20 +41,20 @@ class GraphClient:
 
     async def send(
         self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]
-    ) -> GraphAnswer:
+    ) -> Answer:
         """One request with all `events` (1 to 1,000).
 
         A failure is an answer, nothing is raised for one.
         """
         started = time.monotonic()
         status: int | None = None
-        seen = usage.Usage()
+        seen = Usage()
         body: bytes | GraphFailure
         try:
             status, body, seen = await self._post(destination, events)
         except GraphFailure as failure:
             body = failure
-        return GraphAnswer(
+        return Answer(
             verdict=classify(
                 status, body, sent=len(events), usage=seen, secret=destination.access_token
             ),
@@ -70,7 +70,7 @@ class GraphClient:
 
     async def _post(
         self, destination: DestinationPlan, events: Sequence[Mapping[str, Any]]
-    ) -> tuple[int, bytes, usage.Usage]:
+    ) -> tuple[int, bytes, Usage]:
         flight = SimpleNamespace(left=False)
         url = f"{self._base_url}/{destination.api_version}/{destination.pixel_id}/events"
         try:

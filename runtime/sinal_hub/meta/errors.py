@@ -4,41 +4,18 @@ Decided by error code, subcode and `is_transient` alone: HTTP status and wording
 with 400 and 401, messages are translated, `type` is OAuthException for nearly everything). The
 invariant: an answer that does not prove that Meta took the events is never `delivered`, and one
 that may hide that it did is never a plain `retry`.
-
-| kind            | what it says                                   | what the worker does                        |
-| --------------- | ---------------------------------------------- | ------------------------------------------- |
-| `delivered`     | Meta counted every event                       | close                                       |
-| `retry`         | the service failed, nothing was taken          | again later                                 |
-| `throttle`      | too many requests                              | stop the destination until the time given   |
-| `credential`    | token dead or without permission               | pause the destination, probe                |
-| `configuration` | pixel, version or linkage is wrong             | pause the destination, probe                |
-| `data`          | one of the events breaks a rule                | bisect, dead letter for the culprit         |
-| `request`       | the request as a whole was not understood      | bisect, it may be too large                 |
-| `in_doubt`      | it may have arrived                            | as the destination's `onDoubt` says         |
-| `unknown`       | refused for a reason not known here            | a few more times, then a dead letter        |
+The kinds stand in `sinal_core.outbox.answers`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from sinal_core.outbox.answers import Kind, Usage, Verdict, by_status
 from sinal_core.telemetry.masking import without_secret
-from sinal_hub.meta.usage import Usage
-
-Kind = Literal[
-    "delivered",
-    "retry",
-    "throttle",
-    "credential",
-    "configuration",
-    "data",
-    "request",
-    "in_doubt",
-    "unknown",
-]
 
 TRANSIENT = frozenset({1, 2, 341, 5000, 21009, 3910001})
 THROTTLED = frozenset({4, 17, 32, 613, *range(80000, 80015)})
@@ -70,22 +47,6 @@ class NoAnswer(GraphFailure):
     """The request may have arrived, its answer did not."""
 
 
-class GraphVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The meaning of one answer.
-
-    `blame` holds indexes of events that Meta named, a hint and no proof.
-    """
-
-    kind: Kind
-    http_status: int | None = None
-    code: int | None = None
-    subcode: int | None = None
-    retry_after_s: float | None = None
-    fbtrace_id: str | None = None
-    blame: tuple[int, ...] = ()
-    answer: str = ""
-
-
 def classify(
     http_status: int | None,
     body: bytes | GraphFailure,
@@ -93,7 +54,7 @@ def classify(
     sent: int,
     usage: Usage | None = None,
     secret: str = "",
-) -> GraphVerdict:
+) -> Verdict:
     """The verdict on a request of `sent` events, from its answer or from the failure to get one.
 
     The answer is judged as it came; the text of it that is kept is without the `secret`, which Meta
@@ -101,7 +62,7 @@ def classify(
     """
     if isinstance(body, GraphFailure):
         kind: Kind = "retry" if isinstance(body, NotSent) else "in_doubt"
-        return GraphVerdict(kind=kind, answer=f"{type(body).__name__}: {body}"[:ANSWER_LIMIT])
+        return Verdict(kind=kind, answer=f"{type(body).__name__}: {body}"[:ANSWER_LIMIT])
     status = http_status or 0
     text = without_secret(body.decode(errors="replace"), secret, limit=ANSWER_LIMIT)
     answer = _object(body)
@@ -110,57 +71,35 @@ def classify(
         return _accepted(status, answer, text, sent)
     error = answer.get("error")
     if not isinstance(error, dict):
-        return _without_error(status, text, regain_s)
+        return by_status(status, text, wait_s=regain_s)
     return _refused(status, error, text, regain_s)
 
 
-def _accepted(status: int, answer: dict[str, Any], text: str, sent: int) -> GraphVerdict:
+def _accepted(status: int, answer: dict[str, Any], text: str, sent: int) -> Verdict:
     """Anything but a full count on a 2xx proves nothing: a proxy's page, a changed answer, a
     part.
     """
     received = answer.get("events_received")
     whole = isinstance(received, int) and received >= sent
     trace = _text(answer.get("fbtrace_id"))
-    return GraphVerdict(
-        kind="delivered" if whole else "in_doubt", http_status=status, fbtrace_id=trace, answer=text
+    return Verdict(
+        kind="delivered" if whole else "in_doubt", http_status=status, trace_id=trace, answer=text
     )
 
 
-def _without_error(status: int, text: str, regain_s: float | None) -> GraphVerdict:
-    """No Graph error object: somebody between us and Meta spoke.
-
-    502 and 504 may hide an accepted request.
-    """
-    kind: Kind = "unknown"
-    if status == 429:
-        kind = "throttle"
-    elif status in (502, 504):
-        kind = "in_doubt"
-    elif status >= 500 or status == 408:
-        kind = "retry"
-    elif status == 413:
-        kind = "request"
-    return GraphVerdict(
-        kind=kind,
-        http_status=status,
-        retry_after_s=regain_s if status in (429, 503) else None,
-        answer=text,
-    )
-
-
-def _refused(status: int, error: dict[str, Any], text: str, regain_s: float | None) -> GraphVerdict:
+def _refused(status: int, error: dict[str, Any], text: str, regain_s: float | None) -> Verdict:
     code, subcode = _int(error.get("code")), _int(error.get("error_subcode"))
     kind = _kind(status, code, subcode, error.get("is_transient") is True)
     wait_s = regain_s if kind in ("throttle", "retry") else None
     if code == BLOCKED:
         wait_s = max(wait_s or 0.0, BLOCKED_WAIT_S)
-    return GraphVerdict(
+    return Verdict(
         kind=kind,
         http_status=status,
         code=code,
         subcode=subcode,
         retry_after_s=wait_s,
-        fbtrace_id=_text(error.get("fbtrace_id")),
+        trace_id=_text(error.get("fbtrace_id")),
         blame=_blame(error.get("error_data")) if kind in ("data", "request") else (),
         answer=text,
     )

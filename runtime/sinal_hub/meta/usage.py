@@ -10,24 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
-SLOW_DOWN_PERCENT = 75.0  # from here on requests are spaced out
+from sinal_core.outbox.answers import Usage, retry_after_s
+
 _COUNTS = ("call_count", "total_cputime", "total_time")
-
-
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one answer's headers say.
-
-    `regain_s` is None when nothing tells how long to stay away.
-    """
-
-    percent: float = 0.0
-    regain_s: float | None = None
-    version_warning: str | None = None
 
 
 def read(headers: Mapping[str, str], *, now: float | None = None) -> Usage:
@@ -40,7 +29,7 @@ def read(headers: Mapping[str, str], *, now: float | None = None) -> Usage:
         percents.append(percent)
         if wait_s > 0:
             waits.append(wait_s)
-    retry_after = _retry_after(headers.get("retry-after"), time.time() if now is None else now)
+    retry_after = retry_after_s(headers.get("retry-after"), time.time() if now is None else now)
     if retry_after is not None:
         waits.append(retry_after)
     return Usage(
@@ -78,14 +67,3 @@ def _percent(bucket: Mapping[str, Any]) -> float:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
-
-
-def _retry_after(text: str | None, now: float) -> float | None:
-    if text is None:
-        return None
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
-        return None

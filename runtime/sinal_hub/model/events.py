@@ -107,17 +107,6 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     readback: ReadBack | None = None
 
 
-class Dispatch(msgspec.Struct, kw_only=True, frozen=True):
-    """One row of `capi_events` to send.
-
-    The payload stays in PostgreSQL, so that erasure and consent reach it.
-    """
-
-    id: int
-    created_at: int  # Unix ms of the row, to find its partition
-    v: int = 1
-
-
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 # 130 bits, two characters at a time: half the time of base64.b32encode
@@ -218,5 +207,4 @@ def meta_event_id(
 decode_event = msgspec.json.Decoder(Event).decode
 decode_forget = msgspec.json.Decoder(Forget).decode
 decode_tallies = msgspec.json.Decoder(Tallies).decode
-decode_dispatch = msgspec.json.Decoder(Dispatch).decode
 encode = msgspec.json.Encoder().encode

@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from sinal_core.aio.coalesce import Coalescer
+from sinal_core.outbox.ledger import Answered, Claim, ClaimLost, Ref, Request, Result
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreRejected, StoreUnavailable
 from sinal_hub.store.delivery_params import Settlement, Wanted, keys, of_claim, of_settlement, span
-from sinal_hub.store.ledger import Answered, Claim, Ref, Request, Result, Row
+from sinal_hub.store.delivery_rows import Row
 
 _SQL = queries.load("sinal_hub.store", "delivery")
 # Batches are joined by hashing: a nested loop over a thousand rows of each side costs more than
@@ -34,10 +35,6 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 
-class LeaseLost(Exception):
-    """Another worker took over some of the rows; this one must not send them."""
-
-
 class DeliveryStore:
     """Outbox and ledger; raises StoreUnavailable, StoreRejected."""
 
@@ -46,7 +43,7 @@ class DeliveryStore:
     ) -> None:
         self._database = database
         self._settle_waits_s = settle_waits_s
-        self._claims: Coalescer[Wanted, Claim | StoreRejected] = Coalescer(
+        self._claims: Coalescer[Wanted, Claim[Row] | StoreRejected] = Coalescer(
             apart(self._claim), slots=SLOTS, most=MOST, apart_s=APART_S
         )
         self._settlements: Coalescer[Settlement, set[int] | StoreRejected] = Coalescer(
@@ -55,7 +52,7 @@ class DeliveryStore:
 
     async def claim(
         self, tenant: str, destination: str, refs: Sequence[Ref], *, lease_s: float
-    ) -> Claim:
+    ) -> Claim[Row]:
         """Take the rows that are due and open their attempts.
 
         1 to 1,000 refs of one destination.
@@ -73,7 +70,7 @@ class DeliveryStore:
     ) -> Request:
         """Write down a further request for `rows` and prolong the leases of all `unresolved`.
 
-        Raises LeaseLost.
+        Raises ClaimLost.
         """
         found = await self._run(
             "reopen",
@@ -85,13 +82,13 @@ class DeliveryStore:
             **span(unresolved),
         )
         if not found:
-            raise LeaseLost(f"{destination} of {tenant}: a lease of {len(unresolved)} rows is gone")
+            raise ClaimLost(f"{destination} of {tenant}: a lease of {len(unresolved)} rows is gone")
         return Request(found[0]["request_id"], found[0]["request_at"])
 
     async def settle(
         self,
         tenant: str,
-        results: Sequence[Result],
+        results: Sequence[Result[Row]],
         *,
         request: Request | None,
         answered: Answered | None = None,
@@ -148,7 +145,7 @@ class DeliveryStore:
         found = await self._run("expire", most=most)
         return {row["tenant_id"]: row["events"] for row in found}
 
-    async def _claim(self, wanted: Sequence[Wanted]) -> list[Claim]:
+    async def _claim(self, wanted: Sequence[Wanted]) -> list[Claim[Row]]:
         """Claims of different destinations as one statement."""
         found: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         for line in await self._run("claim", **of_claim(wanted)):
@@ -206,7 +203,9 @@ def _others(refs: Sequence[Ref], found: Sequence[dict[str, Any]]) -> list[Ref]:
     return [ref for ref in refs if ref.id not in taken]
 
 
-def _claimed(refs: Sequence[Ref], found: Sequence[dict[str, Any]], due: dict[int, float]) -> Claim:
+def _claimed(
+    refs: Sequence[Ref], found: Sequence[dict[str, Any]], due: dict[int, float]
+) -> Claim[Row]:
     by_id = {ref.id: ref for ref in refs}
     others = sorted(by_id.keys() - {line["id"] for line in found})
     return Claim(

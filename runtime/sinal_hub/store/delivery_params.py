@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from sinal_hub.store.ledger import Answered, Ref, Request, Result, Row
+from sinal_core.outbox.ledger import Answered, Ref, Request, Result
+from sinal_hub.store.delivery_rows import Row
 
 _MS = timedelta(milliseconds=1)
 _ANSWER_LIMIT = 2_000
@@ -49,7 +50,7 @@ class Settlement(msgspec.Struct, frozen=True):
     """What became of the rows of one request, or of rows that were never sent."""
 
     tenant: str
-    results: Sequence[Result]
+    results: Sequence[Result[Row]]
     request: Request | None
     answered: Answered
 
@@ -123,7 +124,7 @@ def span(rows: Sequence[Row]) -> dict[str, datetime]:
     return {"since": min(moments), "until": max(moments) + _MS}
 
 
-def _fates(results: Sequence[Result]) -> dict[str, object]:
+def _fates(results: Sequence[Result[Row]]) -> dict[str, object]:
     """Each distinct fate once, and for every row the place of its own."""
     places: dict[tuple[object, ...], int] = {}
     of_row = [
@@ -149,7 +150,7 @@ def _answers(answered: Sequence[Answered]) -> dict[str, object]:
             a.http_status,
             a.code,
             a.subcode,
-            a.fbtrace_id,
+            a.trace_id,
             _text(a.answer),
             a.latency_ms,
         )

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_hub.dispatch.bisect import isolate, splits
-from sinal_hub.meta.errors import GraphVerdict, Kind
+from sinal_core.outbox.answers import Kind, Verdict
+from sinal_core.outbox.bisect import isolate, splits
 
 
 class Meta:
@@ -27,12 +27,12 @@ class Meta:
         self.delivered: Counter[int] = Counter()
         self.refused: Counter[int] = Counter()
 
-    async def send(self, part: Sequence[int]) -> GraphVerdict:
+    async def send(self, part: Sequence[int]) -> Verdict:
         self.requests += 1
         if not self.culprits & set(part):
             self.delivered.update(part)
-            return GraphVerdict(kind="delivered")
-        verdict = GraphVerdict(kind=self.kind, blame=tuple(self.lies or ()))
+            return Verdict(kind="delivered")
+        verdict = Verdict(kind=self.kind, blame=tuple(self.lies or ()))
         if not splits(verdict, len(part)):
             self.refused.update(part)
         return verdict
@@ -87,9 +87,9 @@ async def test_a_spent_budget_leaves_the_rest_for_later_and_loses_nobody(
 async def test_a_failing_destination_ends_the_search(kind: Kind) -> None:
     sent: list[list[int]] = []
 
-    async def send(part: Sequence[int]) -> GraphVerdict:
+    async def send(part: Sequence[int]) -> Verdict:
         sent.append(list(part))
-        return GraphVerdict(kind="data" if len(sent) == 1 else kind)
+        return Verdict(kind="data" if len(sent) == 1 else kind)
 
     spare = await isolate(range(8), send, may_go_on=always)
     assert sent == [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3]]

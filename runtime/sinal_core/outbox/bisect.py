@@ -1,7 +1,7 @@
-"""Find the events that make Meta refuse a request, and deliver all others.
+"""Find the entries that make a destination refuse a request, and deliver all others.
 
-Meta refuses a whole request for one bad event and does not reliably say which. The refused part is
-split and its pieces are sent again until each culprit stands alone. Invariant: an event is part of
+Who takes batches may refuse a whole one for one bad entry and not reliably say which. The refused part is
+split and its pieces are sent again until each culprit stands alone. Invariant: an entry is part of
 no further request once one with it was delivered, and none is condemned by a request it shared. One
 culprit of n costs at most 2·log2(n) + 2 further requests.
 """
@@ -13,17 +13,17 @@ from typing import TypeVar
 
 import msgspec
 
-from sinal_hub.meta.errors import GraphVerdict, Kind
+from sinal_core.outbox.answers import Kind, Verdict
 
 T = TypeVar("T")
 
-BLAMES_AN_EVENT: frozenset[Kind] = frozenset({"data", "request", "unknown"})
-FINE: frozenset[Kind] = BLAMES_AN_EVENT | {"delivered"}
+BLAMES_AN_ENTRY: frozenset[Kind] = frozenset({"data", "request", "unknown"})
+FINE: frozenset[Kind] = BLAMES_AN_ENTRY | {"delivered"}
 
 
-def splits(verdict: GraphVerdict, size: int) -> bool:
+def splits(verdict: Verdict, size: int) -> bool:
     """Whether a part of that size is sent again in pieces."""
-    return size > 1 and verdict.kind in BLAMES_AN_EVENT
+    return size > 1 and verdict.kind in BLAMES_AN_ENTRY
 
 
 def budget_for(size: int) -> int:
@@ -36,7 +36,7 @@ def budget_for(size: int) -> int:
 
 async def isolate(
     items: Sequence[T],
-    send: Callable[[Sequence[T]], Awaitable[GraphVerdict]],
+    send: Callable[[Sequence[T]], Awaitable[Verdict]],
     *,
     may_go_on: Callable[[], Awaitable[bool]],
     budget: int | None = None,
@@ -73,8 +73,8 @@ async def isolate(
     return spare
 
 
-def _pieces(part: Sequence[T], verdict: GraphVerdict) -> tuple[Sequence[T], Sequence[T]]:
-    """Those that Meta did not name and those it did; halves where it named none or all."""
+def _pieces(part: Sequence[T], verdict: Verdict) -> tuple[Sequence[T], Sequence[T]]:
+    """Those that the answer did not name and those it did; halves where it named none or all."""
     named = {index for index in verdict.blame if index < len(part)}
     if 0 < len(named) < len(part):
         rest = [item for index, item in enumerate(part) if index not in named]

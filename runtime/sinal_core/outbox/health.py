@@ -8,15 +8,14 @@ never "wait here".
 from __future__ import annotations
 
 import random
-from typing import Literal
 
 import structlog
 
 from sinal_core.aio.breaker import Breaker, Opening, Policy, State
-from sinal_crds.plan import DestinationPlan
-from sinal_hub.dispatch.destination_metrics import DestinationMetrics
-from sinal_hub.dispatch.pacing import Pacer
-from sinal_hub.meta.answer import GraphAnswer
+from sinal_core.outbox.answers import Answer
+from sinal_core.outbox.pacing import Pacer
+from sinal_core.outbox.ports import Gauge, Key, News
+from sinal_core.outbox.terms import Terms
 
 log = structlog.get_logger(__name__)
 
@@ -28,44 +27,42 @@ POLICY = Policy(
     probe_timeout_s=60.0,
 )
 
-News = Literal["well", "stopped"]
 
-
-class Circuit:
+class DestinationHealth:
     """Breaker and pacer of one destination; times are monotonic seconds."""
 
     def __init__(
         self,
-        tenant: str,
-        plan: DestinationPlan,
+        key: Key,
+        terms: Terms,
         *,
         policy: Policy,
         rng: random.Random,
-        sign: DestinationMetrics | None = None,
+        gauge: Gauge,
     ) -> None:
-        self._tenant = tenant
-        self.sign = sign or DestinationMetrics(tenant, plan.name)
+        self._tenant, self._name = key
+        self._gauge = gauge
         self._breaker = Breaker(policy, rng)
         self._warned: str | None = None
         self._news: News | None = None
-        self._adopt(plan)
+        self._adopt(terms)
 
-    def follow(self, plan: DestinationPlan, now: float) -> None:
-        """Take a changed plan over: a new token, pixel or version deserves a try at once."""
-        if plan is self._plan:
+    def follow(self, terms: Terms, now: float) -> None:
+        """Take changed terms over: another identity deserves a try at once."""
+        if terms == self._terms:
             return
-        if _identity(plan) != _identity(self._plan):
+        if terms.identity != self._terms.identity:
             if self._breaker.state(now) is not State.CLOSED:
                 log.info(
                     "destination.breaker",
                     tenant=self._tenant,
-                    destination=plan.name,
+                    destination=self._name,
                     state="closed",
                     why="changed",
                 )
             self._breaker.reset()
-        rate_changed = plan.rate_limit != self._plan.rate_limit
-        self._adopt(plan, keep_pacer=not rate_changed)
+        rate = self._terms.requests_per_second
+        self._adopt(terms, keep_pacer=terms.requests_per_second == rate)
         self._show(now)
 
     def wait_s(self, now: float) -> float:
@@ -106,20 +103,18 @@ class Circuit:
         """What was begun did not need a request."""
         self._breaker.release()
 
-    def learn(
-        self, answer: GraphAnswer, now: float, *, asked: DestinationPlan | None = None
-    ) -> None:
+    def learn(self, answer: Answer, now: float, *, asked: Terms | None = None) -> None:
         """Take one answer into account.
 
-        What an older token or pixel was `asked` with says nothing of today's.
+        What was `asked` under an older identity says nothing of today's.
         """
-        if asked is not None and _identity(asked) != _identity(self._plan):
+        if asked is not None and asked.identity != self._terms.identity:
             return
         verdict = answer.verdict
         before = self._breaker.state(now)
         self._pacer.observed(now, answer.usage)
         match verdict.kind:
-            case "delivered" | "data" | "request":  # it judged our events: it is well
+            case "delivered" | "data" | "request":  # it judged our entries: it is well
                 self._breaker.succeeded()
                 self._news = "well"
             case "throttle":
@@ -139,21 +134,21 @@ class Circuit:
             self._news = "stopped"
         self._warn(answer)
 
-    def _adopt(self, plan: DestinationPlan, *, keep_pacer: bool = False) -> None:
-        self._plan = plan
+    def _adopt(self, terms: Terms, *, keep_pacer: bool = False) -> None:
+        self._terms = terms
         if not keep_pacer:
-            self._pacer = Pacer(plan.rate_limit.requests_per_second)
+            self._pacer = Pacer(terms.requests_per_second)
 
     def _show(self, now: float) -> None:
-        self.sign.show(self._breaker.state(now), self._breaker.reason)
+        self._gauge.show(self._breaker.state(now), self._breaker.reason)
 
-    def _tell(self, answer: GraphAnswer, now: float) -> None:
+    def _tell(self, answer: Answer, now: float) -> None:
         state, verdict = self._breaker.state(now), answer.verdict
         level = log.warning if state is State.OPEN else log.info
         level(
             "destination.breaker",
             tenant=self._tenant,
-            destination=self._plan.name,
+            destination=self._name,
             state=state.name.lower(),
             why=verdict.kind,
             code=verdict.code,
@@ -161,17 +156,13 @@ class Circuit:
             wait_s=round(self._breaker.wait_s(now), 1),
         )
 
-    def _warn(self, answer: GraphAnswer) -> None:
+    def _warn(self, answer: Answer) -> None:
         warning = answer.usage.version_warning
         if warning and warning != self._warned:
             log.warning(
                 "destination.api_version",
                 tenant=self._tenant,
-                destination=self._plan.name,
+                destination=self._name,
                 warning=warning[:200],
             )
         self._warned = warning or self._warned
-
-
-def _identity(plan: DestinationPlan) -> tuple[str, str, str]:
-    return plan.pixel_id, plan.api_version, plan.access_token

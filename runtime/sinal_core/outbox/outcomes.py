@@ -1,20 +1,18 @@
 """From the verdict on a request to what becomes of each row: one place that decides retry, dead
 letter and delay.
 
-Invariant: nothing is retried for ever. A refused event dies at once, one refused for an unknown
-reason after `MOST_REFUSALS`, everything else when it is too old for Meta; a pause of the
-destination counts against no event.
+Invariant: nothing is retried for ever. A refused entry dies at once, one refused for an unknown
+reason after `most_refusals`, everything else after `most_tries` or when it is too old; a pause of the
+destination counts against no entry.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from sinal_crds.plan import OnDoubt
-from sinal_hub.meta.errors import GraphVerdict, Kind
-from sinal_hub.store.ledger import Outcome, Result, Row
-
-MOST_REFUSALS = 8  # of one event alone, for a reason this release does not know
+from sinal_core.outbox.answers import Kind, Verdict
+from sinal_core.outbox.ledger import EXHAUSTED, IN_DOUBT, REJECTED, E, Outcome, Result
+from sinal_core.outbox.terms import Terms
 
 OUTCOMES: dict[Kind, Outcome] = {
     "delivered": "delivered",
@@ -31,28 +29,26 @@ _PAUSES: frozenset[Kind] = frozenset({"throttle", "credential", "configuration"}
 _REFUSES: frozenset[Kind] = frozenset({"data", "request"})
 
 
-def split(row: Row) -> Result:
+def split(row: E) -> Result[E]:
     """The row stays claimed: it is sent again in a smaller request."""
     return Result(row=row, outcome="retry")
 
 
 def stopped(
-    row: Row, status: Literal["withheld", "dead"], reason: str, detail: str | None = None
-) -> Result:
+    row: E, status: Literal["withheld", "dead"], reason: str, detail: str | None = None
+) -> Result[E]:
     """The row ends before any request."""
     return Result(row=row, status=status, reason=reason, detail=detail, doubts=int(row.doubted))
 
 
-def put_back(row: Row, delay_s: float) -> Result:
+def put_back(row: E, delay_s: float) -> Result[E]:
     """The row was part of no last request and waits for the next round."""
     return Result(
         row=row, status="pending", delay_s=delay_s, counted=False, doubts=int(row.doubted)
     )
 
 
-def final(
-    row: Row, verdict: GraphVerdict, *, on_doubt: OnDoubt, refusals: int, delay_s: float
-) -> Result:
+def final(row: E, verdict: Verdict, *, terms: Terms, refusals: int, delay_s: float) -> Result[E]:
     """What a request's verdict makes of one of its rows.
 
     `refusals` counts earlier ones of this row alone.
@@ -61,7 +57,7 @@ def final(
     doubts = int(row.doubted) + (verdict.kind == "in_doubt")
     if verdict.kind == "delivered":
         return Result(row=row, outcome=outcome, status="delivered", doubts=doubts)
-    reason = _end(verdict.kind, on_doubt, refusals)
+    reason = _end(verdict.kind, terms, refusals, row.attempts)
     if reason is not None:
         return Result(
             row=row,
@@ -77,11 +73,13 @@ def final(
     )
 
 
-def _end(kind: Kind, on_doubt: OnDoubt, refusals: int) -> str | None:
+def _end(kind: Kind, terms: Terms, refusals: int, attempts: int) -> str | None:
     if kind in _REFUSES:
-        return "rejected"
-    if kind == "in_doubt" and on_doubt == "Park":
-        return "in_doubt"
-    if kind == "unknown" and refusals + 1 >= MOST_REFUSALS:
-        return "exhausted"
+        return REJECTED
+    if kind == "in_doubt" and terms.on_doubt == "Park":
+        return IN_DOUBT
+    if kind == "unknown" and refusals + 1 >= terms.most_refusals:
+        return EXHAUSTED
+    if kind not in _PAUSES and terms.most_tries is not None and attempts >= terms.most_tries:
+        return EXHAUSTED
     return None

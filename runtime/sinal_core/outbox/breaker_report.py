@@ -9,12 +9,10 @@ from __future__ import annotations
 import structlog
 
 from sinal_core.aio.breaker import Opening
+from sinal_core.outbox.ports import Circuits, Key
 from sinal_core.postgres.errors import StoreError
-from sinal_hub.dispatch.ports import Circuits
 
 log = structlog.get_logger(__name__)
-
-Key = tuple[str, str]  # tenant, destination
 
 
 class BreakerReport:

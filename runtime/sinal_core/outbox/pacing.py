@@ -1,18 +1,19 @@
-"""How fast one destination may be asked: the plan's rate, Meta's usage headers, and a stop when
-Meta says so.
+"""How fast one destination may be asked: the plan's rate, what the answers say of the quota,
+and a stop when one of them says so.
 
 A token bucket of one second keeps the plan's rate; from 75 % of the quota on, requests are spaced
-out, the more the closer to the end; a throttle verdict stops the destination until the time Meta
+out, the more the closer to the end; a throttle verdict stops the destination until the time it
 gave. Time is the caller's monotonic clock.
 """
 
 from __future__ import annotations
 
-from sinal_hub.meta.usage import SLOW_DOWN_PERCENT, Usage
+from sinal_core.outbox.answers import Usage
 
+SLOW_DOWN_PERCENT = 75.0  # from here on requests are spaced out
 SPACING_MIN_S = 0.25  # between requests at 75 % of the quota
 SPACING_MAX_S = 30.0  # at 100 %
-THROTTLE_DEFAULT_S = 60.0  # where Meta throttles without saying for how long
+THROTTLE_DEFAULT_S = 60.0  # where nothing says for how long
 THROTTLE_CAP_S = 3_600.0
 
 
@@ -39,7 +40,7 @@ class Pacer:
         self._next_at = now + self._spacing_s
 
     def observed(self, now: float, usage: Usage) -> None:
-        """Take an answer's usage headers into account."""
+        """Take into account what an answer says of the quota."""
         self._spacing_s = spacing_s(usage.percent)
         self._next_at = max(self._next_at, now + self._spacing_s)
         if usage.percent >= 100 and usage.regain_s:
