@@ -120,7 +120,7 @@ matrix: .venv/dev.stamp  ## a wheel for each package on each promised platform; 
 lock: .venv/dev.stamp  ## resolve dependencies anew: hashes, no addresses
 	$(COMPILE) --all-extras pyproject.toml -o requirements/dev.lock
 	$(COMPILE) --extra runtime --extra embedded --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
-	$(COMPILE) --extra runtime --extra operator --extra tracing -c requirements/dev.lock pyproject.toml -o requirements/image.lock
+	$(COMPILE) --extra runtime --extra operator --extra tracing --extra reports -c requirements/dev.lock pyproject.toml -o requirements/image.lock
 	for name in image-tools services e2e; do \
 	  $(COMPILE) -c requirements/dev.lock requirements/$$name.in -o requirements/$$name.lock || exit 1; done
 

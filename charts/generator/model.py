@@ -14,6 +14,15 @@ from charts.generator.scaling import Autoscaling
 from charts.generator.services import Evaluation, Nats, Postgres, Redis
 
 
+class ErrorReports(Values):
+    """The receiver of faults."""
+
+    existing_secret: str = Field(
+        "", description="Secret that holds the address (DSN) of the project; empty: nobody is told."
+    )
+    secret_key: str = Field("dsn", description="Key of the address in that Secret.")
+
+
 class Config(Values):
     """What all roles are told; more through `extraEnv` of each role."""
 
@@ -58,6 +67,10 @@ class Config(Values):
         "", description="OpenTelemetry collector, OTLP over HTTP; empty: no traces."
     )
     trace_ratio: float = Field(1.0, ge=0, le=1, description="Share of requests that start a trace.")
+    error_reports: ErrorReports = Field(
+        default_factory=ErrorReports,
+        description="Who is told of faults of every role: Sentry, or what speaks its protocol.",
+    )
 
 
 class Keyring(Values):
@@ -383,6 +396,9 @@ class Ports(Values):
     )
     otlp: list[int] = Field(
         default_factory=lambda: [4318], description="Ports of the OpenTelemetry collector."
+    )
+    error_reports: list[int] = Field(
+        default_factory=lambda: [443], description="Ports of the receiver of faults."
     )
 
 

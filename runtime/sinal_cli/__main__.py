@@ -17,12 +17,14 @@ def main() -> None:
 
 
 def _run() -> object:
-    wanted = lean.understood(sys.argv[1:])
+    words = sys.argv[1:]
+    wanted = lean.understood(words)
     if wanted is not None:
         return lean.run(wanted)
     from sinal_cli.app import app
+    from sinal_cli.reporting import named, reported
 
-    return app(result_action="return_value")
+    return reported(named(words), lambda: app(result_action="return_value"))
 
 
 if __name__ == "__main__":

@@ -41,16 +41,18 @@ def understood(words: Sequence[str]) -> Run | None:
     return Run(words[1], tuple(files))
 
 
-def run(wanted: Run) -> int:
+def run(wanted: Run) -> object:
     """The role until it ends; its exit code."""
     with away("rich", "aiohttp"):
         import nats
         import structlog
 
         del nats, structlog
+    from sinal_cli.reporting import named, reported
     from sinal_cli.roles.process import run_role
 
-    return run_role(wanted.role, files=wanted.files)
+    role = named(("run", wanted.role))
+    return reported(role, lambda: run_role(wanted.role, files=wanted.files))
 
 
 @contextmanager

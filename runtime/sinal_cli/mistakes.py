@@ -37,6 +37,13 @@ def guarded(work: Callable[[], object]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def is_mistake(error: Exception) -> bool:
+    """Whether an error is told in one line, rather than a fault of ours."""
+    return isinstance(error, OSError) or (
+        isinstance(error, ValueError) and any(True for _ in _settings(error))
+    )
+
+
 def in_words(error: OSError) -> str:
     """The file, or whatever it is about, and what the system says of it."""
     said = (error.strerror or str(error) or type(error).__name__).lower()

@@ -261,6 +261,11 @@ class Settings(BaseSettings):
         "asks for a trace; "
         "one that asks for none gets none.",
     )
+    error_reports_dsn: SecretStr = Field(
+        SecretStr(""),
+        description="Address of a project of Sentry, or of what speaks its protocol, that is told "
+        "of faults: https://KEY@HOST/NUMBER. Empty: nobody is.",
+    )
     match_batch: int = Field(
         200, ge=1, le=1_000, description="Messages of one lane in one transaction."
     )

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from sinal_core.nats import BusError
 from sinal_core.telemetry import metrics
+from sinal_core.telemetry.places import where
 from sinal_hub.status.depths import DepthSource
 from sinal_metrics_adapter.access import Access
 from sinal_metrics_adapter.discovery import DOCUMENTS
@@ -60,7 +61,7 @@ class Api:
         except web.HTTPException as error:
             answer = _json(_of_http(error, request.path).document(), HTTPStatus(error.status))
         except Exception as error:
-            log.error("adapter.request_failed", error=type(error).__name__)
+            log.error("adapter.request_failed", error=type(error).__name__, at=where(error))
             broken = Failure(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "InternalError",

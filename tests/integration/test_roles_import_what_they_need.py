@@ -69,6 +69,7 @@ NEVER = {
     "kubernetes": "for roles that ask an API server; none of these does",
     "httpx": "for commands, which ask the operations API",
     "opentelemetry.exporter": "for SINAL_OTLP_ENDPOINT",
+    "sentry_sdk": "for SINAL_ERROR_REPORTS_DSN",
     "sinal_cli.demo": "a command of its own",
     "sinal_cli.embedded": "services of `sinal up`",
     "sinal_cli.up": "a command of its own",

@@ -31,12 +31,14 @@ def extras(*names: str) -> set[str]:
 
 def test_the_image_has_what_roles_need_at_the_versions_that_were_tested() -> None:
     image, tested = pins("image"), pins("dev")
-    assert extras("runtime", "operator", "adapter", "tracing") <= image.keys()
+    assert extras("runtime", "operator", "adapter", "tracing", "reports") <= image.keys()
     assert {name: tested.get(name) for name in image} == image
 
 
 def test_the_image_has_no_services_and_no_tools() -> None:
-    unwanted = extras("embedded", "dev", "build") - extras("runtime", "operator", "tracing")
+    unwanted = extras("embedded", "dev", "build") - extras(
+        "runtime", "operator", "tracing", "reports"
+    )
     assert unwanted & pins("image").keys() == set()
 
 

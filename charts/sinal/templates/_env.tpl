@@ -5,6 +5,16 @@
 - {name: SINAL_PORT, value: "8080"}
 - {name: SINAL_METRICS_PORT, value: "8081"}
 - {name: SINAL_LOG_LEVEL, value: {{ .Values.config.logLevel | quote }}}
+{{- include "sinal.env.errorReports" . }}
+{{- end -}}
+
+{{/* Where faults are reported: its own lines, each begun by a line's end, or nothing. */}}
+{{- define "sinal.env.errorReports" -}}
+{{- with .Values.config.errorReports }}
+{{- if .existingSecret }}
+{{ include "sinal.env.secret" (dict "name" "SINAL_ERROR_REPORTS_DSN" "secret" .existingSecret "key" .secretKey) }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "sinal.env.runtime" -}}

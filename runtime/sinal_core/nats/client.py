@@ -25,6 +25,7 @@ from sinal_core.nats.depth import Depth, Survey, survey
 from sinal_core.nats.errors import BusError, BusUnavailable, LaneMissing
 from sinal_core.nats.kv import Bucket, watch_bucket
 from sinal_core.nats.requests import Reply, RequestMultiplexer
+from sinal_core.telemetry.places import where
 from sinal_core.telemetry.tracing import HEADER, Tracer
 from sinal_crds import names
 
@@ -141,8 +142,9 @@ class Bus:
 
     def _finished(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("bus.task_failed", error=type(task.exception()).__name__)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("bus.task_failed", error=type(error).__name__, at=where(error), fault=error)
 
     @property
     def connected(self) -> bool:

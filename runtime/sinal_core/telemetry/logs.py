@@ -54,6 +54,10 @@ _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 
 
+class Kept(logging.Handler):
+    """A handler that stays where lines are configured anew."""
+
+
 class Redact:
     """A structlog processor that masks secrets and personal data."""
 
@@ -109,6 +113,7 @@ def configure(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _without_fault,
                 Redact(),
                 _renderer(
                     json=json,
@@ -118,8 +123,14 @@ def configure(
         )
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, *(one for one in root.handlers if isinstance(one, Kept))]
     root.setLevel(number)
+
+
+def _without_fault(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """An exception that is handed to reports (`telemetry.faults`) and stands in no line."""
+    event.pop("fault", None)
+    return event
 
 
 # Fields that this module writes itself.

@@ -25,7 +25,11 @@ def record(run: Run) -> None:
         log.warning("chore.lease_lost", chore=run.task)
     else:
         log.error(
-            "chore.failed", chore=run.task, error=type(run.error).__name__, at=where(run.error)
+            "chore.failed",
+            chore=run.task,
+            error=type(run.error).__name__,
+            at=where(run.error),
+            fault=run.error,
         )
 
 

@@ -73,7 +73,9 @@ class Sweeper:
             raise
         except Exception as error:
             if len(left) == 1:
-                log.error("match.sweep_failed", tenant=left[0].slug, error=words(error))
+                log.error(
+                    "match.sweep_failed", tenant=left[0].slug, error=words(error), fault=error
+                )
                 return
             for plan in left:
                 await self._release([plan], now)

@@ -212,6 +212,7 @@ class MatchWorker:
             event_row=event.id,
             deliveries=message.deliveries,
             error=detail,
+            fault=error,
         )
         if message.deliveries < GIVE_UP_AFTER:
             await _nak(batch)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import structlog
 
 from sinal_core.nats.client import Bus
+from sinal_core.telemetry.places import where
 from sinal_crds import names
 from sinal_hub.model.events import Forget, decode_forget, encode
 from sinal_hub.spool import Detour
@@ -47,7 +48,7 @@ async def obey(bus: Bus, detour: Detour) -> None:
             )
             gone = await detour.erase(keep)
         except Exception as error:
-            log.error("privacy.spool_not_searched", error=type(error).__name__)
+            log.error("privacy.spool_not_searched", error=type(error).__name__, at=where(error))
         else:
             log.info("privacy.spool_searched", tenant=wanted.tenant, records=gone)
 

@@ -127,9 +127,8 @@ class ReadBackWorker:
         await asyncio.gather(*late, return_exceptions=True)
         failed = {task for task in finished if task.exception() is not None}
         for task in failed:
-            log.error(
-                "readback.fault", tenant=lane.tenant, at=where(task.exception() or Exception())
-            )
+            fault = task.exception() or Exception()
+            log.error("readback.fault", tenant=lane.tenant, at=where(fault), fault=fault)
         for task in late | failed:
             await tasks[task].nak(nak_delay_s(tasks[task].deliveries))
         return [tasks[task] for task in finished - failed if task.result()]

@@ -19,6 +19,7 @@ from sinal_core.aio.clock import WallClock
 from sinal_core.http import body, problem
 from sinal_core.http.exchange import Answer, Request, json_answer
 from sinal_core.plans.snapshot import sha256
+from sinal_core.telemetry.places import where
 from sinal_crds.plan import IntegrationPlan, TenantPlan
 from sinal_hub.gateways import Gateway, NotThisGateway, answers, is_test, text
 from sinal_hub.ingest.drift.watch import Drift
@@ -147,7 +148,13 @@ class Webhooks:
             return await self._set_aside(request, believed, name, raw, f"adapter fault: {error}")
         except Exception as error:  # an adapter's fault must not cost the delivery
             self._drift.unreadable(gateway, tenant=believed[0][0].slug)
-            log.error("webhook.adapter_fault", gateway=name, error=type(error).__name__)
+            log.error(
+                "webhook.adapter_fault",
+                tenant=believed[0][0].slug,
+                gateway=name,
+                error=type(error).__name__,
+                at=where(error),
+            )
             return await self._set_aside(
                 request, believed, name, raw, f"adapter fault: {type(error).__name__}"
             )
@@ -371,7 +378,12 @@ def _verify(
     try:
         return gateway.verify(raw, headers, query, secret)
     except Exception as error:  # a delivery that confuses the check is not believed
-        log.error("webhook.verify_fault", gateway=gateway.NAME, error=type(error).__name__)
+        log.error(
+            "webhook.verify_fault",
+            gateway=gateway.NAME,
+            error=type(error).__name__,
+            at=where(error),
+        )
         return False
 
 
