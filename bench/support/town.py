@@ -16,7 +16,7 @@ import msgspec
 
 from sinal_hub.gateways._tracking import click_id
 from sinal_hub.model.events import Event, UserData, Utm, event_row_id
-from sinal_hub.model.sale import Client, Customer, Product, Sale, Status, Tracking
+from sinal_hub.model.sale import Client, Customer, Product, Sale, Status, Tracking, details_of
 
 TENANT, FUNNEL, INTEGRATION = "loja", "curso", "hotmart-principal"
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -327,10 +327,18 @@ class Town:
                         integration=INTEGRATION,
                         user=UserData(em=about.emails, ph=about.phones),
                         click_id=told.click_id,
+                        session_id=told.session_id,
+                        external_id=told.external_id,
                         fbclid=told.fbclid,
                         fbc=told.fbc,
                         fbp=told.fbp,
-                        sale=sale,
+                        ip=sale.client.ip,
+                        user_agent=sale.client.user_agent,
+                        value=sale.value,
+                        currency=sale.currency,
+                        order_id=sale.order_id,
+                        v=2,
+                        sale=details_of(sale),
                     ),
                 )
             )

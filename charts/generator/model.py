@@ -71,6 +71,11 @@ class Config(Values):
         default_factory=ErrorReports,
         description="Who is told of faults of every role: Sentry, or what speaks its protocol.",
     )
+    event_version: Literal[1, 2] = Field(
+        1,
+        description="Version in which sales are written. 2 is shorter and read by this release and "
+        "later ones: set it when no pod of 0.2 is left and you will not go back to it.",
+    )
 
 
 class Keyring(Values):

@@ -41,6 +41,7 @@ from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.keyring import Keyring
 from sinal_hub.gateways import registry
 from sinal_hub.intake.publisher import EventPublisher
+from sinal_hub.model.event_versions import NEWEST
 from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_hub.quarantine.release import Quarantined
 from sinal_hub.services.explaining import Explainer
@@ -88,6 +89,7 @@ class Parts:
     streams: Streams | None = None  # to look into queues and quarantine, with the keys that open it
     keyring: Keyring | None = None
     tracer: Tracer | None = None
+    event_version: int = NEWEST  # in which deliveries that leave quarantine are written
 
 
 def build(parts: Parts) -> FastAPI:
@@ -167,7 +169,8 @@ def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
 
 
 def _quarantined(parts: Parts, keyring: Keyring) -> Quarantined:
-    bucket, out = QuarantineBucket(parts.bus), EventPublisher(bus=parts.bus)
+    bucket = QuarantineBucket(parts.bus)
+    out = EventPublisher(bus=parts.bus, event_version=parts.event_version)
     return Quarantined(
         bucket=bucket, keyring=keyring, plans=parts.plans, gateways=registry(), out=out
     )

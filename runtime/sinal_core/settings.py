@@ -266,6 +266,11 @@ class Settings(BaseSettings):
         description="Address of a project of Sentry, or of what speaks its protocol, that is told "
         "of faults: https://KEY@HOST/NUMBER. Empty: nobody is.",
     )
+    event_version: Literal[1, 2] = Field(
+        2,
+        description="Version in which sales are written onto the bus. 1 while pods of release 0.2 "
+        "run beside these, or may be gone back to; the chart's default is 1 in this release.",
+    )
     match_batch: int = Field(
         200, ge=1, le=1_000, description="Messages of one lane in one transaction."
     )

@@ -104,6 +104,23 @@ def test_going_back_and_forth_under_load_loses_nothing(
     assert declarations(shop) == declared
 
 
+def test_sales_are_written_in_the_newer_version_and_back_under_load(
+    release: Release, shop: Shop, timeline: Timeline
+) -> None:
+    """What `config.eventVersion` changes: the same workers read sales of both at once."""
+    assert versions_of_sales(release) <= {1}, "the release before has to read them"
+    config = release.values["config"]
+    with shop.traffic(per_second=10) as traffic:
+        traffic.wait_for(20)
+        with timeline.seconds("event_version_s"):
+            release.install(config={**config, "eventVersion": 2})
+        traffic.wait_for(20)
+        release.install()
+        traffic.wait_for(20)
+    timeline.count("event_version", traffic, shop.prove(traffic))
+    assert versions_of_sales(release) == {1, 2}
+
+
 @contextlib.contextmanager
 def later_database(release: Release) -> Iterator[None]:
     """Tables as a release to come may leave them when it is taken back."""
@@ -127,6 +144,12 @@ def migrated(release: Release) -> dict[int, str]:
     """Checksum of each migration that the database has."""
     rows = inside.query(release.kubectl, "select version, checksum from schema_migrations")
     return {version: checksum for version, checksum in rows}
+
+
+def versions_of_sales(release: Release) -> set[int]:
+    """In which versions the sales that are stored were written."""
+    versions = "select distinct coalesce((body ->> 'v')::int, 1) from events where kind = 'sale'"
+    return {version for (version,) in inside.query(release.kubectl, versions + " and body <> '{}'")}
 
 
 def declarations(shop: Shop) -> dict[tuple[str, str], tuple[str, Any]]:

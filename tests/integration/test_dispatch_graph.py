@@ -20,6 +20,7 @@ from sinal_hub.model.events import Event, Item, UserData
 from sinal_hub.model.sale import Customer, Product, Sale
 
 from tests.support.eventually import PATIENCE_S
+from tests.support.sales import fields_of
 
 EMAIL = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 UA = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)"
@@ -123,11 +124,11 @@ CLICK = ClickData(
         ("InitiateCheckout", fact("initiate_checkout"), None, "20.00"),
         ("Lead", fact("lead", user=UserData(em=[EMAIL])), None, None),
         ("QuizFinished", fact("lead"), None, None),
-        ("Purchase", fact("sale", source="webhook", sale=SALE, order_id="K1"), CLICK, "97.00"),
-        ("Purchase", fact("sale", source="webhook", sale=SALE, order_id="K1"), None, "97.00"),
+        ("Purchase", fact("sale", source="webhook", **fields_of(SALE)), CLICK, "97.00"),
+        ("Purchase", fact("sale", source="webhook", **fields_of(SALE)), None, "97.00"),
         (
             "AddPaymentInfo",
-            fact("sale", source="webhook", sale=SALE, order_id="K1"),
+            fact("sale", source="webhook", **fields_of(SALE)),
             CLICK,
             "97.00",
         ),

@@ -10,6 +10,7 @@ from sinal_hub.spool import Entry
 
 from tests.support.eventually import eventually
 from tests.support.fix_spool import SpoolWorld
+from tests.support.sales import fields_of
 
 ANA, BIA = "a" * 64, "b" * 64
 
@@ -33,7 +34,7 @@ def spooled(order: str, email: str) -> Entry:
         received_at=0,
         occurred_at=0,
         source="webhook",
-        sale=sale,
+        **fields_of(sale),
     )
     return Entry("loja", "t.loja.in.sale", order, 0, encode(event))
 

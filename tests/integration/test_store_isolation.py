@@ -110,6 +110,7 @@ async def test_no_table_with_a_tenant_is_without_policy(api: AsyncConnection[Tup
     [
         "select * from events_default",
         "select * from schema_migrations",
+        "select * from claims",
         "delete from events",
         "update capi_events set status = 'delivered'",
         "insert into events (id) values ('x')",
@@ -145,7 +146,7 @@ async def test_the_api_role_writes_into_no_table(api: AsyncConnection[TupleRow])
     found = await api.execute(
         "select c.relname, p.privilege from pg_class c, unnest(array['insert', 'update', 'delete', "
         "'truncate']) "
-        "as p (privilege) where c.relkind in ('r', 'p') and c.relnamespace = "
+        "as p (privilege) where c.relkind in ('r', 'p', 'v') and c.relnamespace = "
         "'public'::regnamespace "
         "and has_table_privilege('sinal_api', c.oid, p.privilege)"
     )
@@ -174,6 +175,8 @@ async def test_the_worker_role_works_on_every_tenant(postgres: str) -> None:
         await connection.execute("set role sinal_worker")
         for table in TABLES:
             assert await _tenants(connection, table) == {"loja", "outra"}
+        assert await _tenants(connection, "claims") == {"loja", "outra"}
+        await connection.execute("update claims set owner = 'e2'")
         await connection.execute("update events set repeats = 1")
 
 

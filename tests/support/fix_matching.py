@@ -29,6 +29,8 @@ from sinal_hub.model.events import Event, encode, event_row_id
 from sinal_hub.model.sale import Client, Customer, Product, Sale, Tracking
 from sinal_hub.store.reading import EventReader
 
+from tests.support.sales import fields_of
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 EMAIL = hashlib.sha256(b"ana@example.com").hexdigest()
 PHONE = hashlib.sha256(b"5511987654321").hexdigest()
@@ -216,7 +218,7 @@ class Room:
             natural_key=True,
             consent_ads=consent,
             integration="hotmart-principal",
-            sale=sale,
+            **fields_of(sale),
         )
 
     def message(

@@ -18,6 +18,8 @@ from sinal_hub.meta.validation import check
 from sinal_hub.model.events import Event, Item, UserData
 from sinal_hub.model.sale import Client, Customer, Product, Sale, Tracking
 
+from tests.support.sales import fields_of
+
 AT_MS = 1_795_348_800_123  # 2026-11-22T12:00:00.123Z
 AT_S = 1_795_348_800
 CLICKED_MS = AT_MS - 3_600_000
@@ -67,11 +69,7 @@ SALE = Sale(
 
 def sale_event(**changes: Any) -> Event:
     sale = msgspec.structs.replace(SALE, **changes.pop("sale", {}))
-    fields: dict[str, Any] = {
-        "order_id": sale.order_id,
-        "ip": "52.1.2.3",
-        "user_agent": "Hotmart/1.0",
-    } | changes
+    fields = fields_of(sale) | changes
     return Event(
         id="ev_1",
         key=sale.event_key,
@@ -81,7 +79,6 @@ def sale_event(**changes: Any) -> Event:
         received_at=AT_MS + 900,
         occurred_at=AT_MS,
         source="webhook",
-        sale=sale,
         **fields,
     )
 

@@ -25,6 +25,8 @@ from sinal_hub.model.events import Event, UserData
 from sinal_hub.model.evidence import fbclid_of, subject_of
 from sinal_hub.model.sale import Customer, Sale, Tracking
 
+from tests.support.sales import fields_of
+
 EMAIL = hashlib.sha256(b"ana@example.com").hexdigest()
 FUNNEL = FunnelPlan(
     name="curso",
@@ -62,7 +64,7 @@ def sale_event(status: str = "approved", **fields: Any) -> Event:
     )
     return Event(
         id="ev_1", key="k", kind="sale", tenant="loja", funnel="curso", received_at=1_746_191_045_000,
-        occurred_at=1_746_191_045_000, source="webhook", sale=sale,
+        occurred_at=1_746_191_045_000, source="webhook", **fields_of(sale),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from sinal_hub.matching.decision import sale_rules
 from sinal_hub.model.events import Event
 
 from tests.support.fix_ingest import a_sale, a_tenant
+from tests.support.sales import fields_of
 
 
 def ruled(
@@ -31,7 +32,7 @@ def ruled(
     sale = a_sale(value=value, status=status)
     event = Event(
         id="e1", tenant="loja", funnel="curso", kind="sale", source="webhook", key="k", natural_key=True,
-        occurred_at=1, received_at=1, sale=sale,
+        occurred_at=1, received_at=1, **fields_of(sale),
     )  # fmt: skip
     verdict = sale_rules(tenant, plan, event)
     return verdict.action, verdict.reason

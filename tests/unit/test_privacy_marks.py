@@ -17,6 +17,8 @@ from sinal_hub.model.sale import Customer, Sale, Tracking
 from sinal_hub.privacy.data_subject import NoSuchPerson, Person, mentions
 from sinal_hub.store.matching_rows import Mark
 
+from tests.support.sales import fields_of
+
 EMAIL = hashlib.sha256(b"ana@example.com").hexdigest()
 PHONE = hashlib.sha256(b"5511987654321").hexdigest()
 
@@ -70,8 +72,8 @@ def test_an_erased_person_s_past_is_dropped_and_a_new_start_is_not(
 
 def test_an_erased_order_stays_erased() -> None:
     for late in (
-        event(kind="sale", sale=sale(), at=9_999),
-        event(kind="sale", sale=sale("HP2", "HP1"), at=9_999),
+        event(kind="sale", **fields_of(sale()), at=9_999),
+        event(kind="sale", **fields_of(sale("HP2", "HP1")), at=9_999),
     ):
         assert marked(late, "erased", "order", "HP1", 1).erased(late)
 
@@ -88,7 +90,7 @@ def test_an_erased_order_stays_erased() -> None:
     ],
 )
 def test_a_sale_is_known_by_all_it_tells(trait: Trait, value: str) -> None:
-    one = event(kind="sale", sale=sale())
+    one = event(kind="sale", **fields_of(sale()))
     assert (trait, value) in traits(one)
     assert marked(one, "erased", trait, value, 1_000).erased(one)
     assert not marked(one, "erased", trait, value, 1_000, tenant="outra").erased(one)
@@ -113,9 +115,7 @@ def test_a_withdrawn_consent_stands_until_an_event_says_yes_later(
 
 
 def test_the_row_of_a_dropped_event_tells_nothing_of_anybody() -> None:
-    row = blank_row(
-        event(kind="sale", sale=sale(), order_id="HP1", click_id="c1", user=UserData(em=[EMAIL]))
-    )
+    row = blank_row(event(kind="sale", **fields_of(sale())))
     assert (row.outcome, row.reason, bytes(row.body)) == ("withheld", "erased", b"{}")
     # without the address in memory that the body's repr has
     told = repr(row).replace(repr(row.body), "")

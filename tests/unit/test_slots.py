@@ -11,6 +11,8 @@ from sinal_hub.model.evidence import Subject, subject_of
 from sinal_hub.model.sale import Sale, Tracking
 from sinal_hub.model.slots import ids_in, ours_in
 
+from tests.support.sales import fields_of
+
 ID = "Ab3dEfGh1jKlMn0pQrStUv"
 SCRATCHED = [
     f" {ID} ",
@@ -64,8 +66,7 @@ def _subject(tracking: Tracking) -> Subject:
             received_at=0,
             occurred_at=0,
             source="webhook",
-            click_id=tracking.click_id,
-            sale=sale,
+            **fields_of(sale),
         )
     )
 

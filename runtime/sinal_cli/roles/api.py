@@ -56,6 +56,7 @@ class Api(Base):
                 streams=bus,
                 keyring=self._keyring,
                 tracer=self._tracer,
+                event_version=settings.event_version,
             )
         )
         server = HttpServer(app, host=settings.host, port=settings.port)

@@ -222,7 +222,13 @@ def build(
     landing_hosts = LandingHosts()
     observer = Observer(tally)
     country = client_ip.Country(settings.country_header, trusted_proxies=settings.trusted_proxies)
-    out = EventPublisher(bus=bus, detour=detour, beginner=beginner, timeout_s=ack_timeout_s)
+    out = EventPublisher(
+        bus=bus,
+        detour=detour,
+        beginner=beginner,
+        timeout_s=ack_timeout_s,
+        event_version=settings.event_version,
+    )
     tracking = Tracking(
         plans=plans,
         out=out,

@@ -18,9 +18,10 @@ from sinal_hub.intake.fields import instant_ms
 from sinal_hub.intake.ports import Caller
 from sinal_hub.intake.tracking_schema import Draft, private_id
 from sinal_hub.model.crawlers import is_crawler
+from sinal_hub.model.event_versions import NEWEST
 from sinal_hub.model.events import Event, Kind, UserData, Utm, event_row_id
 from sinal_hub.model.readback import ReadBack
-from sinal_hub.model.sale import Sale
+from sinal_hub.model.sale import Sale, details_of
 
 
 class Visitor(msgspec.Struct, kw_only=True, frozen=True):
@@ -85,8 +86,11 @@ def sale_event(
     received_ms: int,
     told_ms: int | None = None,
     readback: ReadBack | None = None,
+    version: int = NEWEST,
 ) -> Event:
     """One normalised sale of a webhook as a fact, or a notice with the call that tells its sale.
+
+    `version` is that in which it is written, see `model/event_versions.py`.
 
     What is told has happened: a time after `told_ms` (default: the receipt) is a clock that is
     fast, or a local time whose zone was guessed wrong, and Meta would refuse the sale for it.
@@ -105,6 +109,7 @@ def sale_event(
         received_at=received_ms,
         occurred_at=min(instant_ms(sale.occurred_at) or told_ms, told_ms),
         source="webhook",
+        v=version,
         natural_key=True,
         click_id=tracking.click_id,
         session_id=tracking.session_id,
@@ -120,7 +125,7 @@ def sale_event(
         currency=sale.currency,
         order_id=sale.order_id,
         integration=integration,
-        sale=_private(sale),
+        sale=details_of(sale),
         readback=readback,
     )
 
@@ -140,19 +145,6 @@ def visitor(
         fbp=_if_fbp(cookies.get("_fbp")),
         country=country,
     )
-
-
-def _private(sale: Sale) -> Sale:
-    """The sale without clear text, whatever the adapter left in it."""
-    if sale.customer.clear is not msgspec.UNSET:
-        sale = msgspec.structs.replace(
-            sale, customer=msgspec.structs.replace(sale.customer, clear=msgspec.UNSET)
-        )
-    if (safe := private_id(sale.tracking.external_id)) != sale.tracking.external_id:
-        sale = msgspec.structs.replace(
-            sale, tracking=msgspec.structs.replace(sale.tracking, external_id=safe)
-        )
-    return sale
 
 
 def _new_id(purpose: str, row_id: str, natural: bool) -> str:

@@ -17,7 +17,8 @@ from sinal_core.nats.client import Outgoing
 from sinal_core.nats.errors import BusError, BusUnavailable, LaneFull, LaneMissing, MessageTooLarge
 from sinal_crds import names
 from sinal_hub.intake.ports import Beginner, Bus, Detour, Published
-from sinal_hub.model.events import Event, encode
+from sinal_hub.model.event_versions import NEWEST, encode_event
+from sinal_hub.model.events import Event
 from sinal_hub.spool import Entry, SpoolError
 
 ACK_TIMEOUT_S = 5.0
@@ -46,12 +47,15 @@ class EventPublisher:
         beginner: Beginner | None = None,
         timeout_s: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
+        event_version: int = NEWEST,
     ) -> None:
+        """`event_version` is the newest that is written, see `model/event_versions.py`."""
         self._bus = bus
         self._detour = detour
         self._beginner = beginner
         self._timeout_s = timeout_s or (SPOOL_AFTER_S if detour else ACK_TIMEOUT_S)
         self._max_in_flight = max_in_flight
+        self._event_version = event_version
         self._in_flight = 0
 
     async def put(self, events: Sequence[Event]) -> list[bool]:
@@ -62,7 +66,7 @@ class EventPublisher:
         Raises Problem 429 or 503 when any of them was not stored (others may have been),
         EventTooLarge.
         """
-        bodies = list(map(encode_safe, events))
+        bodies = [encode_safe(event, self._event_version) for event in events]
         if self._detour is not None and events and await self._must_spool(self._detour, events):
             await self._spool(events, bodies)
             return [False] * len(events)
@@ -104,7 +108,7 @@ class EventPublisher:
         try:
             sent = self._beginner.begin(
                 names.in_subject(event.tenant, event.kind),
-                encode_safe(event),
+                encode_safe(event, self._event_version),
                 msg_id=event.key,
                 timeout_s=self._timeout_s,
                 done=ended,
@@ -220,9 +224,9 @@ class EventPublisher:
         )
 
 
-def encode_safe(event: Event) -> bytes:
+def encode_safe(event: Event, at_most: int = NEWEST) -> bytes:
     """The event as JSON without NUL characters, which PostgreSQL's text does not take."""
-    body = encode(event)
+    body = encode_event(event, at_most)
     if b"\\u0000" not in body:
         return body
     return msgspec.json.encode(_without_nul(msgspec.json.decode(body)))

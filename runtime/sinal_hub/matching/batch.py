@@ -19,7 +19,8 @@ from sinal_hub.matching.orders import Draft, Order, merged, new_order, order_key
 from sinal_hub.matching.outbox_rows import OutboxEntry, meta_id, pack
 from sinal_hub.matching.suppression import SuppressionList, blank_row
 from sinal_hub.meta.payload import Unidentifiable
-from sinal_hub.model.events import TRACKING_KINDS, Event, encode
+from sinal_hub.model.event_versions import encode_event
+from sinal_hub.model.events import TRACKING_KINDS, Event
 from sinal_hub.model.signals import OWN
 from sinal_hub.model.times import moment
 from sinal_hub.store.matching import MatchTransaction
@@ -367,7 +368,6 @@ def _proven(orders: list[Order]) -> Iterable[tuple[str, list[str], list[str], in
 
 def _event_row(draft: Draft) -> EventRow:
     event, sale = draft.event, draft.event.sale
-    hashes = sale.customer.em if sale is not None else event.user.em
     return EventRow(
         id=event.id,
         received_at=moment(event.received_at),
@@ -379,16 +379,16 @@ def _event_row(draft: Draft) -> EventRow:
         status=sale.status if sale else None,
         gateway=sale.gateway if sale else None,
         integration=event.integration,
-        order_id=sale.order_id if sale else event.order_id,
-        click_id=event.click_id or (sale.tracking.click_id if sale else None),
-        value=sale.value if sale else event.value,
-        currency=sale.currency if sale else event.currency,
-        email_hash=next(iter(hashes or event.user.em), None),
+        order_id=event.order_id,
+        click_id=event.click_id,
+        value=event.value,
+        currency=event.currency,
+        email_hash=next(iter(event.user.em), None),
         consent_ads=event.consent_ads,
         conversion_id=draft.conversion_id,
         outcome=_OUTCOMES[draft.verdict.action],
         reason=draft.verdict.reason,
-        body=msgspec.Raw(encode(event)),
+        body=msgspec.Raw(encode_event(event)),
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, MatchingPlan, TenantPlan
 from sinal_hub.model.events import Event
-from sinal_hub.model.sale import Sale
+from sinal_hub.model.sale import SaleDetails
 
 Decision = Literal["match", "review", "unmatched"]
 Action = Literal["send", "wait", "withhold"]
@@ -60,7 +60,7 @@ def uses_click(decision: Decision, plan: MatchingPlan) -> bool:
 
 
 def set_aside(
-    sale: Sale, funnel: FunnelPlan | None, integration: IntegrationPlan | None
+    sale: SaleDetails, funnel: FunnelPlan | None, integration: IntegrationPlan | None
 ) -> Verdict | None:
     """Sales that are recorded but touch no order: test button, notices, unknown funnels, products
     of another funnel.
@@ -76,12 +76,12 @@ def set_aside(
     return None
 
 
-def _accepted(sale: Sale, integration: IntegrationPlan) -> bool:
+def _accepted(sale: SaleDetails, integration: IntegrationPlan) -> bool:
     named = _named(sale)
     return not integration.products or not named or not named.isdisjoint(integration.products)
 
 
-def follows(sale: Sale, integration: IntegrationPlan | None) -> bool:
+def follows(sale: SaleDetails, integration: IntegrationPlan | None) -> bool:
     """Whether only its order can tell that a sale is this integration's: products decide, and it
     names none.
 
@@ -90,7 +90,7 @@ def follows(sale: Sale, integration: IntegrationPlan | None) -> bool:
     return integration is not None and bool(integration.products) and not _named(sale)
 
 
-def _named(sale: Sale) -> set[str]:
+def _named(sale: SaleDetails) -> set[str]:
     return {product.id for product in sale.products if product.id}
 
 
@@ -102,14 +102,14 @@ def sale_rules(tenant: TenantPlan, funnel: FunnelPlan, event: Event) -> Verdict:
     renewal = sale.renewal or sale.status == "subscription_renewed"
     if name is None or (renewal and not funnel.send_renewals):
         return withhold("policy")
-    if name == "Purchase" and not funnel.send_free_orders and _is_free(sale):
+    if name == "Purchase" and not funnel.send_free_orders and _is_free(event):
         return withhold("policy")
     return _common_rules(tenant, funnel, event, name)
 
 
-def _is_free(sale: Sale) -> bool:
+def _is_free(event: Event) -> bool:
     """Whether nothing was paid; a sale whose value is not told may have cost something."""
-    return sale.value is not None and not sale.value.strip("0.")
+    return event.value is not None and not event.value.strip("0.")
 
 
 def visit_rules(tenant: TenantPlan, funnel: FunnelPlan | None, event: Event) -> Verdict:

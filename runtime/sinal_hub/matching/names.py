@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import msgspec
 
 from sinal_hub.model.events import Event
-from sinal_hub.model.sale import Sale
+from sinal_hub.model.sale import SaleDetails
 from sinal_hub.store.matching import MatchTransaction
 from sinal_hub.store.matching_rows import Alias, FirstCharge, Named, NameRow
 
@@ -32,9 +32,7 @@ async def learned(transaction: MatchTransaction, events: list[Event]) -> list[Ev
     rows = {(row.gateway, row.kind, row.name): row for row in _names(sales)}
     await transaction.learn_names([rows[key] for key in sorted(rows)])
     wanted = {
-        (event.sale.gateway, event.sale.order_id)
-        for event in sales
-        if event.sale and event.sale.order_id
+        (event.sale.gateway, event.order_id) for event in sales if event.sale and event.order_id
     }
     orders = await transaction.orders_of([Named(*key) for key in sorted(wanted)])
     named = {event.id: _renamed(event, orders) for event in sales}
@@ -49,16 +47,16 @@ async def learned(transaction: MatchTransaction, events: list[Event]) -> list[Ev
 def aliases(events: Iterable[Event]) -> list[Alias]:
     """What orders of these sales are called besides."""
     found = {
-        (event.sale.gateway, name): Alias(event.sale.gateway, name, event.sale.order_id)
+        (event.sale.gateway, name): Alias(event.sale.gateway, name, event.order_id)
         for event in events
-        if event.sale is not None and event.sale.order_id and not event.sale.test
+        if event.sale is not None and event.order_id and not event.sale.test
         for name in event.sale.names or []
-        if name != event.sale.order_id
+        if name != event.order_id
     }
     return [found[key] for key in sorted(found)]
 
 
-def _may_be_named(sale: Sale) -> bool:
+def _may_be_named(sale: SaleDetails) -> bool:
     return not sale.test and (
         sale.names is not msgspec.UNSET or sale.subscription_id is not msgspec.UNSET
     )
@@ -77,23 +75,19 @@ def _names(sales: list[Event]) -> Iterable[NameRow]:
 
 def _renamed(event: Event, orders: dict[tuple[str, str], str]) -> Event:
     sale = event.sale
-    target = (
-        orders.get((sale.gateway, sale.order_id)) if sale is not None and sale.order_id else None
-    )
-    if sale is None or target is None or target == sale.order_id:
+    if sale is None or not event.order_id:
         return event
-    return msgspec.structs.replace(
-        event, order_id=target, sale=msgspec.structs.replace(sale, order_id=target)
-    )
+    target = orders.get((sale.gateway, event.order_id))
+    return event if target is None else msgspec.structs.replace(event, order_id=target)
 
 
 def _charge(event: Event) -> FirstCharge | None:
     sale = event.sale
     if sale is None or not (
-        sale.renewal and sale.subscription_id and sale.order_id and sale.status == "approved"
+        sale.renewal and sale.subscription_id and event.order_id and sale.status == "approved"
     ):
         return None
-    return FirstCharge(sale.gateway, sale.subscription_id, sale.order_id)
+    return FirstCharge(sale.gateway, sale.subscription_id, event.order_id)
 
 
 def _as_first(event: Event, first: set[tuple[str, str]]) -> Event:

@@ -104,19 +104,18 @@ class Order:
 
     def take(self, draft: Draft) -> None:
         """One more sale of this order: its state moves by rank, its evidence grows."""
-        sale = draft.event.sale
-        assert sale is not None  # noqa: S101 - orders take sales
-        said = subject_of(draft.event)
+        event = draft.event
+        said = subject_of(event)
         self.subject = said if self.subject is None else self.subject.merged(said)
-        if sale.value is not None and self.cost is None:
-            self.amount, self.currency = Decimal(sale.value), sale.currency
+        if event.value is not None and self.cost is None:
+            self.amount, self.currency = Decimal(event.value), event.currency
         self._give_back(draft)
         self.state, move = advance(self.state, draft.status, draft.event.occurred_at)
         self.state = self.refunds.settled(self.state, self.cost)
         if move == "out_of_order":
             draft.verdict = rules.withhold("out_of_order")
-        elif sale.value is not None and (move == "moved" or self.row.amount is None):
-            self.amount, self.currency = Decimal(sale.value), sale.currency
+        elif event.value is not None and (move == "moved" or self.row.amount is None):
+            self.amount, self.currency = Decimal(event.value), event.currency
         # Its funnel may have been renamed since the order began; the latest sale knows where it
         # belongs.
         self.row = msgspec.structs.replace(
@@ -140,11 +139,11 @@ class Order:
         """
         sale = draft.event.sale
         assert sale is not None  # noqa: S101 - orders take sales
-        self.refunds = self.refunds.plus(sale)
+        self.refunds = self.refunds.plus(draft.event)
         # What an order cost may be told after its refund: the state that the refund left is looked
         # at again.
         self.state = self.refunds.settled(self.state, self.cost)
-        if is_part(sale) and self.refunds.leave(self.cost):
+        if is_part(draft.event) and self.refunds.leave(self.cost):
             draft.event = msgspec.structs.replace(
                 draft.event, sale=msgspec.structs.replace(sale, status="partially_refunded")
             )
@@ -287,7 +286,7 @@ def order_key(event: Event) -> tuple[str, str]:
     """Gateway and order of a sale; one without an order id stands for itself."""
     sale = event.sale
     assert sale is not None  # noqa: S101 - callers pass sales
-    return sale.gateway, sale.order_id or event.id
+    return sale.gateway, event.order_id or event.id
 
 
 def new_order(event: Event) -> NewOrder:
@@ -298,7 +297,7 @@ def new_order(event: Event) -> NewOrder:
     return NewOrder(
         gateway=gateway,
         order_key=key,
-        order_id=sale.order_id,
+        order_id=event.order_id,
         parent_order_id=sale.parent_order_id,
         funnel=event.funnel,
         integration=event.integration,

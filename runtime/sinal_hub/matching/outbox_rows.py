@@ -17,7 +17,6 @@ from sinal_hub.matching.values import worth
 from sinal_hub.meta import payload
 from sinal_hub.model.events import Event, encode, meta_event_id
 from sinal_hub.model.evidence import Candidate
-from sinal_hub.model.sale import Sale
 from sinal_hub.model.times import moment
 from sinal_hub.store.matching_rows import CapiRow, Claim
 
@@ -50,13 +49,12 @@ def pack(
     namesake: bool = False,
 ) -> OutboxEntry:
     """The parcel of an event that is to be sent; raises payload.Unidentifiable."""
-    sale = event.sale
     event_id = meta_id(tenant.slug, event, verdict.event_name, namesake=namesake)
     value, currency = event.value, event.currency
-    if value is not None and currency is None:
+    if event.sale is not None:
+        value, currency = worth(value, currency, funnel.value)
+    elif value is not None and currency is None:
         currency = funnel.value.currency
-    if sale is not None:
-        value, currency = worth(sale.value, sale.currency, funnel.value)
     built = payload.build(
         tenant=tenant,
         funnel=funnel,
@@ -95,25 +93,24 @@ def meta_id(slug: str, event: Event, event_name: str, *, namesake: bool = False)
     is, since Meta would take two gateways' orders of one number and value for one.
     """
     sale = event.sale
-    if sale is not None and sale.order_id is not None:
-        order = f"{sale.gateway}:{sale.order_id}" if namesake else sale.order_id
-        return meta_event_id(slug, order, event_name, sale.value, sale.currency)
+    if sale is not None and event.order_id is not None:
+        order = f"{sale.gateway}:{event.order_id}" if namesake else event.order_id
+        return meta_event_id(slug, order, event_name, event.value, event.currency)
     return event.event_id or event.id
 
 
 def _claim(event: Event, event_name: str, event_id: str, now: datetime) -> Claim | None:
-    sale = event.sale
-    if sale is not None:
-        return Claim(key=_sale_key(sale, event_name, event_id), source="meta", owner=event.id)
+    if event.sale is not None:
+        return Claim(key=_sale_key(event, event_name, event_id), source="meta", owner=event.id)
     if event.event_id is None:
         return None
     key = f"{event_name}:{event_id}"
     return Claim(key=key, source="meta", owner=event.id, expires_at=now + VISIT_CLAIM)
 
 
-def _sale_key(sale: Sale, event_name: str, event_id: str) -> str:
-    if event_name == PURCHASE and sale.order_id is not None:
-        return f"{PURCHASE}:{sale.gateway}:{sale.order_id}"
+def _sale_key(event: Event, event_name: str, event_id: str) -> str:
+    if event.sale is not None and event_name == PURCHASE and event.order_id is not None:
+        return f"{PURCHASE}:{event.sale.gateway}:{event.order_id}"
     return f"{event_name}:{event_id}"
 
 

@@ -113,8 +113,7 @@ def completing(click: Candidate, event: Event) -> UserData:
     """What the click's forms add to an event's own data: never another e-mail or phone, nothing
     where both differ.
     """
-    customer = event.user if event.sale is None else event.sale.customer
-    emails, phones = {*customer.em, *event.user.em}, {*customer.ph, *event.user.ph}
+    emails, phones = {*event.user.em}, {*event.user.ph}
     theirs = {*click.user.em, *click.emails}, {*click.user.ph, *click.phones}
     both = [
         (ours, told) for ours, told in zip((emails, phones), theirs, strict=True) if ours and told

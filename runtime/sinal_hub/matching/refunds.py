@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from sinal_hub.matching.order_state import OrderState
-from sinal_hub.model.sale import Sale
+from sinal_hub.model.events import Event
 
 _GIVEN_BACK = ("refunded", "partially_refunded")
 
@@ -34,12 +34,13 @@ class Refunds(msgspec.Struct, frozen=True):
         """
         return max(self.parts or Decimal(0), self.total or Decimal(0))
 
-    def plus(self, sale: Sale) -> Refunds:
+    def plus(self, event: Event) -> Refunds:
         """With what one more sale tells of."""
-        if sale.status not in _GIVEN_BACK or not sale.refunded_value:
+        sale = event.sale
+        if sale is None or sale.status not in _GIVEN_BACK or not sale.refunded_value:
             return self
         amount = Decimal(sale.refunded_value)
-        if is_part(sale):
+        if is_part(event):
             return Refunds((self.parts or Decimal(0)) + amount, self.total)
         return Refunds(self.parts, max(self.total or Decimal(0), amount))
 
@@ -65,6 +66,9 @@ class Refunds(msgspec.Struct, frozen=True):
         return OrderState("partially_refunded" if self.leave(cost) else "refunded", state.at)
 
 
-def is_part(sale: Sale) -> bool:
+def is_part(event: Event) -> bool:
     """Whether a refund tells what it alone gave back, and nothing of what the order cost."""
-    return sale.status in _GIVEN_BACK and sale.value is None and bool(sale.refunded_value)
+    sale = event.sale
+    if sale is None or event.value is not None:
+        return False
+    return sale.status in _GIVEN_BACK and bool(sale.refunded_value)

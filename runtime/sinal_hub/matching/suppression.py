@@ -28,25 +28,16 @@ def key_of(tenant: str, trait: Trait, value: str) -> str:
 
 
 def traits(event: Event) -> list[tuple[Trait, str]]:
-    """What an event says of who it is about; sales also by what came back through the gateway."""
-    sale = event.sale
+    """What an event says of who it is about."""
+    parent = None if event.sale is None else event.sale.parent_order_id
     told: list[tuple[Trait, Iterable[str | None]]] = [
         ("em", event.user.em),
         ("ph", event.user.ph),
-        ("order", [event.order_id]),
+        ("order", [event.order_id, parent]),
         ("click", [event.click_id]),
         ("session", [event.session_id]),
         ("external", [event.external_id]),
     ]
-    if sale is not None:
-        told += [
-            ("em", sale.customer.em),
-            ("ph", sale.customer.ph),
-            ("order", [sale.order_id, sale.parent_order_id]),
-            ("click", [sale.tracking.click_id]),
-            ("session", [sale.tracking.session_id]),
-            ("external", [sale.tracking.external_id]),
-        ]
     return [(trait, value) for trait, values in told for value in values if value]
 
 

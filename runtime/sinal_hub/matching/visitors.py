@@ -191,10 +191,9 @@ def taught_keys(sales: list[Event]) -> list[OpenKey]:
     """
     found: dict[str, int] = {}
     for event in sales:
-        sale = event.sale
-        if sale is not None and (sale.tracking.click_id or sale.tracking.session_id):
-            for key in [f"em:{digest}" for digest in sale.customer.em] + [
-                f"ph:{digest}" for digest in sale.customer.ph
+        if event.sale is not None and (event.click_id or event.session_id):
+            for key in [f"em:{digest}" for digest in event.user.em] + [
+                f"ph:{digest}" for digest in event.user.ph
             ]:
                 found[key] = event.occurred_at - SURE_SKEW_MS
     return [OpenKey(key, moment(at)) for key, at in sorted(found.items())]

@@ -31,9 +31,8 @@ def custom_data(
         found["currency"] = code
     elif amount is not None and event_name == "Purchase":
         found["value"] = amount
-    order_id = event.order_id or (event.sale.order_id if event.sale else None)
-    if order_id:
-        found["order_id"] = order_id
+    if event.order_id:
+        found["order_id"] = event.order_id
     contents = _contents(event)
     if contents:
         found["contents"] = contents

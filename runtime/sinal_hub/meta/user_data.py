@@ -19,7 +19,6 @@ import msgspec
 
 from sinal_hub import identity
 from sinal_hub.model.events import Event, UserData
-from sinal_hub.model.sale import Customer
 
 CLOCK_SKEW_MS = 600_000  # a gateway's clock may run behind the one that saw the click
 HASHED = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country")
@@ -65,8 +64,7 @@ def user_data(event: Event, click: ClickData | None, country: str, seen: Browser
     `country` (ISO alpha-2) stands in where nobody told the buyer's, `seen` is their browser.
     """
     found: dict[str, Any] = {}
-    people: list[UserData | Customer] = [] if event.sale is None else [event.sale.customer]
-    people += [
+    people = [
         user for user in (event.user, _NOBODY if click is None else click.user) if user != _NOBODY
     ]
     for field in HASHED if people else ():
@@ -75,12 +73,7 @@ def user_data(event: Event, click: ClickData | None, country: str, seen: Browser
             found[field] = digests
     if "country" not in found and country:
         found["country"] = [_digest(country.lower())]
-    tracking = None if event.sale is None else event.sale.tracking
-    ids = (
-        event.external_id,
-        tracking.external_id if tracking else None,
-        click.external_id if click else None,
-    )
+    ids = (event.external_id, click.external_id if click else None)
     # Hashed, as Meta recommends: some shops use an e-mail or a document as their id.
     external = [identity.hashed("external_id", told, country=country) for told in ids if told]
     if any(external):
@@ -110,12 +103,9 @@ def identifies(user: dict[str, Any]) -> bool:
 def browser(event: Event, click: ClickData | None) -> Browser:
     """Address and user agent of the buyer's browser, from one source where one has both.
 
-    A webhook's own connection is the gateway's, so a sale only counts what the gateway told of its
-    buyer.
+    A sale has those that its gateway told of the buyer, never the gateway's own.
     """
     sources = [(event.ip, event.user_agent)]
-    if event.sale is not None:
-        sources = [(event.sale.client.ip, event.sale.client.user_agent)]
     if click is not None:
         sources.append((click.ip, click.user_agent))
     pairs = [(public_ip(ip), (agent or "").strip() or None) for ip, agent in sources]
@@ -147,19 +137,17 @@ def _union(lists: Iterable[list[str]]) -> list[str]:
 
 
 def _fbc(event: Event, click: ClickData | None) -> str | None:
-    tracking = None if event.sale is None else event.sale.tracking
-    told = (event.fbc, tracking.fbc if tracking else None, click.fbc if click else None)
+    told = (event.fbc, click.fbc if click else None)
     usable = (identity.usable_fbc(fbc, event.occurred_at + CLOCK_SKEW_MS) for fbc in told)
     kept = next((fbc for fbc in usable if fbc), None)
     if kept is not None:
         return kept
     # No cookie: Meta wants the time the click id was first observed, and this event is where it
     # was.
-    fbclid = event.fbclid or (tracking.fbclid if tracking else None)
-    return identity.build_fbc(fbclid, min(event.occurred_at, event.received_at)) if fbclid else None
+    observed = min(event.occurred_at, event.received_at)
+    return identity.build_fbc(event.fbclid, observed) if event.fbclid else None
 
 
 def _fbp(event: Event, click: ClickData | None) -> str | None:
-    tracking = None if event.sale is None else event.sale.tracking
-    told = (event.fbp, tracking.fbp if tracking else None, click.fbp if click else None)
+    told = (event.fbp, click.fbp if click else None)
     return next((fbp for fbp in told if fbp and identity.is_fbp(fbp)), None)

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from sinal_hub.model.readback import ReadBack
-from sinal_hub.model.sale import Sale
+from sinal_hub.model.sale import SaleDetails
 
 Kind = Literal[
     "click",
@@ -78,6 +78,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     received_at: int  # Unix ms
     occurred_at: int  # Unix ms
     source: Literal["browser", "server", "webhook", "internal"]
+    # How `sale` is written (model/event_versions.py); other events are the same in both versions.
     v: int = 1
     # the key comes from the sender: a repeat may arrive long after the broker's window
     natural_key: bool = False
@@ -102,7 +103,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     items: list[Item] = []
     order_id: str | None = None
     integration: str | None = None  # name of the GatewayIntegration, for sales
-    sale: Sale | None = None
+    sale: SaleDetails | None = None
     # the call that tells which sale this notice is about; `sale` is `ignored` then
     readback: ReadBack | None = None
 

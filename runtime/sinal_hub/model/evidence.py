@@ -12,7 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from sinal_hub.model.events import Event, UserData, Utm
-from sinal_hub.model.sale import Tracking
+from sinal_hub.model.sale import SaleDetails
 from sinal_hub.model.slots import ids_in, ours_in
 
 
@@ -90,37 +90,26 @@ class Candidate(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def subject_of(event: Event) -> Subject:
-    """What one sale event says.
-
-    Its own connection is the gateway's and says nothing of the buyer.
-    """
+    """What one sale event says. Raises ValueError for an event that is not a sale."""
     sale = event.sale
     if sale is None:
         raise ValueError(f"event {event.id} is not a sale")
-    tracking = sale.tracking
-    utms = {
-        "source": tracking.utm_source or event.utm.source,
-        "medium": tracking.utm_medium or event.utm.medium,
-        "campaign": tracking.utm_campaign or event.utm.campaign,
-        "content": tracking.utm_content or event.utm.content,
-        "term": tracking.utm_term or event.utm.term,
-    }
-    fbcs = _sorted([tracking.fbc, event.fbc])
+    utms = {name: getattr(event.utm, name) for name in Utm.__struct_fields__}
     told_at = _latest(event)
     return Subject(
         first_at=told_at,
         last_at=told_at,
         approved_at=told_at if sale.status in _BOUGHT else None,
-        click_ids=_click_ids(event, tracking),
-        session_ids=_sorted([tracking.session_id, event.session_id]),
-        external_ids=_sorted([tracking.external_id, event.external_id]),
-        fbclids=_sorted([tracking.fbclid, event.fbclid], [fbclid_of(fbc) for fbc in fbcs]),
-        fbcs=fbcs,
-        fbps=_sorted([tracking.fbp, event.fbp]),
-        emails=_sorted(sale.customer.em, event.user.em),
-        phones=_sorted(sale.customer.ph, event.user.ph),
-        ips=_sorted([sale.client.ip]),
-        user_agents=_sorted([sale.client.user_agent]),
+        click_ids=_click_ids(event, sale),
+        session_ids=_sorted([event.session_id]),
+        external_ids=_sorted([event.external_id]),
+        fbclids=_sorted([event.fbclid, fbclid_of(event.fbc)]),
+        fbcs=_sorted([event.fbc]),
+        fbps=_sorted([event.fbp]),
+        emails=_sorted(event.user.em),
+        phones=_sorted(event.user.ph),
+        ips=_sorted([event.ip]),
+        user_agents=_sorted([event.user_agent]),
         products=_sorted([product.id for product in sale.products]),
         utms=_sorted([f"{name}={value}" for name, value in utms.items() if value]),
     )
@@ -138,17 +127,17 @@ def _latest(event: Event) -> int:
     return max(at, min(at + unit - 1, event.received_at))
 
 
-def _click_ids(event: Event, tracking: Tracking) -> list[str]:
+def _click_ids(event: Event, sale: SaleDetails) -> list[str]:
     """Our ids that came back.
 
     Where none has the page script's form, what else in the slots may be a damaged one.
     """
-    told = [one for text in (tracking.click_id, event.click_id) for one in ids_in(text, least=PART)]
+    told = ids_in(event.click_id, least=PART)
     if any(ours_in(one) == one for one in told):
         return _sorted(told)
     slots = [
         one
-        for text in (tracking.src, tracking.sck)
+        for text in (sale.slots.src, sale.slots.sck)
         for one in ids_in(text, least=PART)
         if len(one) >= PART
     ]

@@ -147,6 +147,43 @@ class Sale(msgspec.Struct, kw_only=True, frozen=True):
     in_person: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class Slots(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What stood in the checkout link's slots, as it came back; a damaged id may be in them."""
+
+    src: str | None = None
+    sck: str | None = None
+
+
+class SaleDetails(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What only a sale has: everything else that is known of it stands in its `Event`."""
+
+    gateway: str
+    event: str  # the gateway's own word
+    status: Status
+    parent_order_id: str | None = None
+    method: str | None = None
+    installments: int | None = None
+    test: bool = False
+    renewal: bool = False
+    products: list[Product] = []
+    # `tracking` in JSON: version 1 has the slots there, beside what version 2 keeps in the event
+    slots: Slots = msgspec.field(default=Slots(), name="tracking")
+    refunded_value: str | msgspec.UnsetType = msgspec.UNSET
+    names: list[str] | msgspec.UnsetType = msgspec.UNSET
+    subscription_id: str | msgspec.UnsetType = msgspec.UNSET
+    trial: bool | msgspec.UnsetType = msgspec.UNSET
+    in_person: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+_OWN = tuple(name for name in SaleDetails.__struct_fields__ if name != "slots")
+
+
+def details_of(sale: Sale) -> SaleDetails:
+    """The part of a normalised sale that no other event has."""
+    slots = Slots(src=sale.tracking.src, sck=sale.tracking.sck)
+    return SaleDetails(slots=slots, **{name: getattr(sale, name) for name in _OWN})
+
+
 def marked_test(sales: list[Sale]) -> list[Sale]:
     """The same sales, as those of a test button."""
     return [msgspec.structs.replace(sale, test=True) for sale in sales]

@@ -189,6 +189,7 @@ class ReadBackWorker:
                 integration=integration.name,
                 received_ms=notice.received_at,
                 told_ms=round(time.time() * 1000),
+                version=notice.v,
             )
             await self._bus.publish(
                 names.in_subject(plan.slug, event.kind), encode_safe(event), msg_id=event.key

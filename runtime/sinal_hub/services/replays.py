@@ -19,7 +19,8 @@ from sinal_core.nats.client import Outgoing, Publisher
 from sinal_core.nats.errors import BusError
 from sinal_crds import names
 from sinal_hub.matching import outbox
-from sinal_hub.model.events import decode_event, encode
+from sinal_hub.model.event_versions import encode_event
+from sinal_hub.model.events import decode_event
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.cursors import cursor_of
 from sinal_hub.services.errors import Conflict, NotFound, Unavailable
@@ -225,7 +226,9 @@ class Replayer:
             event = decode_event(one.body)
             subject = names.in_subject(one.tenant, event.kind)
             messages.append(
-                Outgoing(subject=subject, body=encode(event), msg_id=f"{event.key}:replay:{one.id}")
+                Outgoing(
+                    subject=subject, body=encode_event(event), msg_id=f"{event.key}:replay:{one.id}"
+                )
             )
         answers = await self._bus.publish_many(messages)
         taken = [

@@ -12,8 +12,7 @@ from collections.abc import Collection
 import msgspec
 
 from sinal_crds import names
-from sinal_hub.model.events import Event, UserData, decode_event
-from sinal_hub.model.sale import Customer
+from sinal_hub.model.events import Event, decode_event
 from sinal_hub.spool.disk import Keep
 from sinal_hub.spool.record import Entry
 
@@ -38,12 +37,10 @@ def keep_others(
             event = decode_event(entry.body)
         except msgspec.MsgspecError:
             return True
-        people: list[UserData | Customer] = (
-            [event.user] if event.sale is None else [event.user, event.sale.customer]
-        )
         return not (
             order_ids & _orders(event)
-            or any(mails.intersection(one.em) or numbers.intersection(one.ph) for one in people)
+            or mails.intersection(event.user.em)
+            or numbers.intersection(event.user.ph)
         )
 
     return keep
@@ -52,5 +49,5 @@ def keep_others(
 def _orders(event: Event) -> frozenset[str]:
     found = {event.order_id}
     if event.sale is not None:
-        found |= {event.sale.order_id, event.sale.parent_order_id}
+        found.add(event.sale.parent_order_id)
     return frozenset(order for order in found if order)

@@ -134,13 +134,13 @@ where tenant_id = %(tenant)s
     and (email_hash = any(%(emails)s) or phone_hash = any(%(phones)s) or click_id = any(%(clicks)s))
 
 -- name: hash_claims
-insert into dedupe_registry (tenant_id, event_id, source, owner)
-select tenant_id, sinal_hashed_claim(tenant_id, event_id), source, owner from dedupe_registry
-where tenant_id = %(tenant)s and event_id = any(%(claims)s) and expires_at is null
-on conflict (tenant_id, event_id) do nothing
+insert into claims (tenant_id, claim_key, source, owner)
+select tenant_id, sinal_hashed_claim(tenant_id, claim_key), source, owner from claims
+where tenant_id = %(tenant)s and claim_key = any(%(claims)s) and expires_at is null
+on conflict (tenant_id, claim_key) do nothing
 
 -- name: drop_claims
-delete from dedupe_registry where tenant_id = %(tenant)s and event_id = any(%(claims)s)
+delete from claims where tenant_id = %(tenant)s and claim_key = any(%(claims)s)
 
 -- name: erase_orders
 update conversions set order_key = 'gone:' || id, order_id = null, parent_order_id = null, email_hash = null,

@@ -9,22 +9,22 @@
 -- name: claim
 -- Rows are sorted, so that concurrent batches wait for each other in one order. A claim that ran out is taken over. One
 -- that lasts for ever may have been hashed since, when its order was erased or grew old.
-insert into dedupe_registry as held (tenant_id, event_id, source, owner, expires_at)
+insert into claims as held (tenant_id, claim_key, source, owner, expires_at)
 select r.tenant, r.key, r.source, r.owner, r.expires_at
 from unnest(
     %(tenant)s::text[], %(key)s::text[], %(source)s::text[], %(owner)s::text[], %(expires_at)s::timestamptz[]
 ) as r (tenant, key, source, owner, expires_at)
 left join lateral (
-    select true as taken from dedupe_registry h
-    where r.expires_at is null and h.tenant_id = r.tenant and h.event_id = sinal_hashed_claim(r.tenant, r.key)
+    select true as taken from claims h
+    where r.expires_at is null and h.tenant_id = r.tenant and h.claim_key = sinal_hashed_claim(r.tenant, r.key)
     limit 1
 ) h on true
 where h.taken is null
 order by r.tenant, r.key
-on conflict (tenant_id, event_id) do update
+on conflict (tenant_id, claim_key) do update
     set source = excluded.source, owner = excluded.owner, expires_at = excluded.expires_at, first_seen_at = now()
     where held.expires_at < now()
-returning tenant_id, event_id as key
+returning tenant_id, claim_key as key
 
 -- name: known_events
 select r.tenant as tenant_id, e.id
@@ -210,7 +210,8 @@ with r as (
 ), moved as (
     update events e set conversion_id = r.target, order_id = r.order_key,
         body = case when e.body = '{}' then e.body
-            else jsonb_set(e.body || jsonb_build_object('order_id', r.order_key), '{sale,order_id}', to_jsonb(r.order_key))
+            else jsonb_set(e.body || jsonb_build_object('order_id', r.order_key), '{sale,order_id}', to_jsonb(r.order_key),
+                false)
             end
     from r
     where e.conversion_id = any(array(select source from r)) and e.conversion_id = r.source and e.tenant_id = r.tenant
@@ -219,16 +220,16 @@ with r as (
     update capi_events c set conversion_id = m.target
     from moved m
     where c.source_event = any(array(select id from moved)) and c.source_event = m.id and c.tenant_id = m.tenant_id
-), claims as (
-    insert into dedupe_registry (tenant_id, event_id, source, owner)
+), carried as (
+    insert into claims (tenant_id, claim_key, source, owner)
     select d.tenant_id, 'Purchase:' || r.gateway || ':' || r.order_key, d.source, d.owner
     from r, lateral (
-        select * from dedupe_registry d
-        where d.tenant_id = r.tenant and d.expires_at is null and d.event_id in (
+        select * from claims d
+        where d.tenant_id = r.tenant and d.expires_at is null and d.claim_key in (
             'Purchase:' || r.gateway || ':' || r.name,
             sinal_hashed_claim(r.tenant, 'Purchase:' || r.gateway || ':' || r.name))
         limit 1) as d
-    on conflict (tenant_id, event_id) do nothing
+    on conflict (tenant_id, claim_key) do nothing
 ), opened as (
     delete from open_orders o using r where o.tenant_id = r.tenant and o.conversion_id = r.source
 ), matched as (

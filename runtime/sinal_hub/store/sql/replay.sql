@@ -95,8 +95,8 @@ with again as (
         and e.reason = r.reason
     returning e.id, e.tenant_id, e.body::text as body
 ), freed as (
-    delete from dedupe_registry d using again a
-    where d.tenant_id = a.tenant_id and d.event_id = 'in:' || a.id and d.source = 'event'
+    delete from claims d using again a
+    where d.tenant_id = a.tenant_id and d.claim_key = 'in:' || a.id and d.source = 'event'
 )
 insert into dead_letters as l (tenant_id, stage, event_row, reason, detail, body)
 select tenant_id, 'match', id, 'replay', 'asked to be judged again', body from again

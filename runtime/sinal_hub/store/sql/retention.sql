@@ -54,17 +54,17 @@ delete from conversions where last_at < %(now)s - interval '13 months'
 -- name: claims_hashed
 -- In two steps, so that a batch of matching that is under way finds one of the two: first the hash beside the claim,
 -- a later run takes the claim away.
-insert into dedupe_registry (tenant_id, event_id, source, owner, first_seen_at)
-select d.tenant_id, sinal_hashed_claim(d.tenant_id, d.event_id), d.source, d.owner, %(now)s
-from dedupe_registry d join tenants t on t.id = d.tenant_id
-where d.expires_at is null and d.event_id like 'Purchase:%%:%%' and d.first_seen_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
-on conflict (tenant_id, event_id) do nothing
+insert into claims (tenant_id, claim_key, source, owner, first_seen_at)
+select d.tenant_id, sinal_hashed_claim(d.tenant_id, d.claim_key), d.source, d.owner, %(now)s
+from claims d join tenants t on t.id = d.tenant_id
+where d.expires_at is null and d.claim_key like 'Purchase:%%:%%' and d.first_seen_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
+on conflict (tenant_id, claim_key) do nothing
 
 -- name: claims_in_clear
-delete from dedupe_registry d using dedupe_registry h, tenants t
-where d.tenant_id = t.id and d.expires_at is null and d.event_id like 'Purchase:%%:%%'
+delete from claims d using claims h, tenants t
+where d.tenant_id = t.id and d.expires_at is null and d.claim_key like 'Purchase:%%:%%'
     and d.first_seen_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90)) and h.tenant_id = d.tenant_id
-    and h.event_id = sinal_hashed_claim(d.tenant_id, d.event_id) and h.first_seen_at < %(now)s - interval '10 minutes'
+    and h.claim_key = sinal_hashed_claim(d.tenant_id, d.claim_key) and h.first_seen_at < %(now)s - interval '10 minutes'
 
 -- name: dead_letters
 delete from dead_letters d using tenants t
@@ -75,7 +75,7 @@ delete from setup_sessions d using tenants t
 where d.tenant_id = t.id and d.updated_at < %(now)s - make_interval(days => coalesce((t.plan ->> 'retention_days')::int, 90))
 
 -- name: dedupe_registry
-delete from dedupe_registry where expires_at < %(now)s
+delete from claims where expires_at < %(now)s
 
 -- name: privacy_marks
 delete from privacy_marks where expires_at < %(now)s
