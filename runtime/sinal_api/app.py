@@ -15,7 +15,6 @@ from sinal_api import (
     dead_letters,
     events,
     funnels,
-    health,
     keys,
     owners,
     page,
@@ -31,10 +30,11 @@ from sinal_api import (
     tenants,
 )
 from sinal_api.access import Access
-from sinal_api.body import Bounded
 from sinal_api.browsers import Strict
 from sinal_api.tail import Tail
 from sinal_api.traced import Traced
+from sinal_core.http import health
+from sinal_core.http.bounded import Bounded
 from sinal_core.http.drain import Leaving
 from sinal_core.postgres.database import Database
 from sinal_core.telemetry.tracing import Tracer
@@ -103,7 +103,7 @@ def build(parts: Parts) -> FastAPI:
         # a replay of one event whose id is empty must not become one of all
         redirect_slashes=False,
     )
-    app.add_middleware(Bounded)
+    app.add_middleware(Bounded, refusal=problems.refusal)
     if parts.tracer is not None:
         app.add_middleware(Traced, tracer=parts.tracer)
     app.add_middleware(Strict)
@@ -113,7 +113,7 @@ def build(parts: Parts) -> FastAPI:
     problems.install(app)
     for router in (*_events(parts, operations, leaving), *_platform(parts, operations)):
         app.include_router(router)
-    health.add(app)
+    app.add_api_route("/healthz", health.alive, include_in_schema=False)
     page.add(app)
     answers.document(app, *SCHEMAS)
     return app

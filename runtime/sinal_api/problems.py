@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import structlog
 from fastapi import FastAPI, Request
@@ -13,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from sinal_api.browsers import ANSWER
+from sinal_core.http.problem import KIND, FieldError, Problem, document
 from sinal_core.nats.errors import BusError
 from sinal_core.postgres.errors import StoreRejected, StoreUnavailable
 from sinal_core.telemetry.places import where
@@ -31,7 +30,6 @@ from sinal_hub.store.reading import InvalidCursor
 
 log = structlog.get_logger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_S = "2"
 
 
@@ -39,19 +37,18 @@ def problem(
     status: int,
     detail: str,
     *,
-    errors: list[dict[str, str]] | None = None,
+    errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """One problem document."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if errors:
-        body["errors"] = errors
-    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    body = document(status, detail, errors=errors)
+    return JSONResponse(body, status_code=status, media_type=KIND, headers=headers)
+
+
+def refusal(error: Problem) -> HTTPException:
+    """A refusal of the shell, as FastAPI hands it on to this module unchanged."""
+    headers = {name.decode(): value.decode() for name, value in error.headers}
+    return HTTPException(error.status, error.detail, headers=headers)
 
 
 _STATUS: dict[type[ServiceError], int] = {
@@ -91,17 +88,17 @@ def install(app: FastAPI) -> None:
                 "read as JSON",
             )
         errors = [
-            {
-                "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
-                "message": item["msg"].removeprefix("Value error, "),
-            }
+            FieldError(
+                ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
+                item["msg"].removeprefix("Value error, "),
+            )
             for item in error.errors()
         ]
-        return problem(400, f"{errors[0]['field']}: {errors[0]['message']}", errors=errors)
+        return problem(400, f"{errors[0].field}: {errors[0].message}", errors=errors)
 
     @app.exception_handler(ServiceError)
     async def on_service_error(_: Request, error: ServiceError) -> Response:
-        errors = [one._asdict() for one in error.faults]
+        errors = [FieldError(*one) for one in error.faults]
         headers = (
             {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else None
         )

@@ -8,8 +8,7 @@ known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sinal_core.http import health
+from sinal_core.http.problem import KIND, document
 from sinal_core.http.readiness import Readiness
 from sinal_core.nats import BusError
 from sinal_hub.status.depths import ROLES, DepthSource, Reading
@@ -25,28 +25,8 @@ from sinal_hub.status.depths import ROLES, DepthSource, Reading
 Shape = Callable[[Reading], dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class AdapterHealth:
-    """How the adapter stands: whether it can do its work, each thing it needs, and what a person
-    has to know.
-    """
-
-    ready: bool
-    needs: Mapping[str, bool]
-    reason: str | None = None
-
-    def document(self) -> dict[str, Any]:
-        """As `/readyz` tells it."""
-        said = {} if self.reason is None else {"reason": self.reason}
-        return {"status": "ready" if self.ready else "not ready", **self.needs, **said}
-
-
-def build(source: DepthSource, standing: Callable[[], AdapterHealth]) -> Starlette:
+def build(source: DepthSource, standing: Callable[[], Awaitable[Readiness]]) -> Starlette:
     """The ASGI application; a depth that is not known now is answered 503."""
-
-    async def told() -> Readiness:
-        now = standing()
-        return Readiness(now.ready, now.document())
 
     async def all_roles(_: Request) -> Response:
         return await _answer(
@@ -62,7 +42,7 @@ def build(source: DepthSource, standing: Callable[[], AdapterHealth]) -> Starlet
         return await _answer(source, lambda reading: _of(reading, role))
 
     own = [Route("/depth", all_roles), Route("/depth/{role}", one_role)]
-    return Starlette(routes=[*own, *health.build(told).routes])
+    return Starlette(routes=[*own, *health.build(standing).routes])
 
 
 async def _answer(source: DepthSource, shape: Shape) -> Response:
@@ -83,5 +63,4 @@ def _of(reading: Reading, role: str) -> dict[str, Any]:
 
 
 def _problem(status: int, detail: str) -> Response:
-    body = {"type": "about:blank", "status": status, "detail": detail}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+    return JSONResponse(document(status, detail), status_code=status, media_type=KIND)

@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinal_api import body, problems
+from sinal_api import problems
 from sinal_cli import reference
+from sinal_core.http import bounded
 
 from tests.support.fix_operations import ApiRig, RunningApi
 
@@ -220,7 +221,7 @@ async def test_a_body_of_any_length_takes_no_memory_of_a_sender_without_a_key(
     answer = await api_rig.call("POST", "/api/v1/keys", key="sak_wrong", content=endless())
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
     assert answer.headers["connection"] == "close"
-    assert sent * 65_536 <= body.MAX_BYTES + 65_536
+    assert sent * 65_536 <= bounded.MAX_BYTES + 65_536
 
 
 async def test_a_body_that_never_comes_is_not_waited_for() -> None:
@@ -230,7 +231,7 @@ async def test_a_body_that_never_comes_is_not_waited_for() -> None:
 
     app = FastAPI()
     problems.install(app)
-    app.add_middleware(body.Bounded, patience_s=0.05)
+    app.add_middleware(bounded.Bounded, refusal=problems.refusal, patience_s=0.05)
 
     @app.post("/")
     async def read(_: dict[str, str]) -> None:

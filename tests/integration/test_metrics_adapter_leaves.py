@@ -68,6 +68,7 @@ def test_it_is_unready_at_once_and_answers_until_it_has_drained(adapter: Adapter
     os.kill(adapter.process.pid, signal.SIGTERM)
     ended = time.monotonic()
     until(lambda: adapter.ask("/readyz")[0] == 503)
+    assert adapter.ask("/readyz")[1]["status"] == "draining"
     assert adapter.ask("/depth/match")[0] == 200
     while (told := adapter.ask("/readyz")[0]) != GONE:
         assert told == 503

@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sinal_cli.roles.base import CONNECT_S, Background, Keyless
+from sinal_core.http.drain import Leaving
+from sinal_core.http.readiness import Readiness, of_answers
 from sinal_core.settings import Settings
 
 if TYPE_CHECKING:
     from sinal_core.nats import Bus
     from sinal_hub.status.depths import DepthSource
     from sinal_metrics_adapter.certificate_reconciler import CertificateReconciler
-    from sinal_metrics_adapter.plain_http import AdapterHealth
 
 
 class MetricsAdapter(Keyless):
@@ -30,7 +31,7 @@ class MetricsAdapter(Keyless):
         super().__init__(settings)
         self._nats: Bus | None = None
         self._keeper: CertificateReconciler | None = None
-        self._stopping = False
+        self._leaving = Leaving()
 
     async def start(self) -> None:
         """Listen; what is waited for is told by `/readyz`."""
@@ -42,7 +43,7 @@ class MetricsAdapter(Keyless):
         self._nats = await self._bus("sinal-metrics-adapter", wait_s=CONNECT_S)
         source = DepthSource(self._nats)
         server = HttpServer(
-            plain_http.build(source, self._standing), host=settings.host, port=settings.port
+            plain_http.build(source, self.standing), host=settings.host, port=settings.port
         )
         await server.start()
         self._stack.push_async_callback(server.stop)
@@ -52,13 +53,33 @@ class MetricsAdapter(Keyless):
 
     async def stop(self) -> None:
         """Be unready for as long as load balancers need, then release everything."""
-        self._stopping = True
+        self._leaving.drain()
         await asyncio.sleep(self._settings.drain_s)
         await super().stop()
 
     async def readiness(self) -> Mapping[str, bool]:
         """Each dependency by name, and whether it answers."""
-        return self._standing().needs
+        nats = {"nats": self._nats is not None and self._nats.connected}
+        keeper = self._keeper
+        if keeper is None:
+            return nats
+        return {**nats, "certificate": keeper.serving, "apiservice": keeper.registered}
+
+    async def standing(self) -> Readiness:
+        """It works without the broker, for the API server's sake.
+
+        Not without a certificate, nor beside another.
+        """
+        needs, draining = await self.readiness(), self._leaving.draining
+        keeper = self._keeper
+        if keeper is None:
+            return of_answers(needs, draining=draining)
+        return of_answers(
+            needs,
+            ready=keeper.serving and keeper.refusal is None,
+            draining=draining,
+            reason=keeper.refusal or keeper.trouble,
+        )
 
     async def _extend(self, source: DepthSource) -> None:
         """Answer the API server, and keep what that takes."""
@@ -100,19 +121,4 @@ class MetricsAdapter(Keyless):
         background.run(self._keeper.run(every_s))
 
     async def _ready(self) -> bool:
-        return self._standing().ready
-
-    def _standing(self) -> AdapterHealth:
-        """It works without the broker, for the API server's sake.
-
-        Not without a certificate, nor beside another.
-        """
-        from sinal_metrics_adapter.plain_http import AdapterHealth
-
-        nats = self._nats is not None and self._nats.connected
-        keeper = self._keeper
-        if keeper is None:
-            return AdapterHealth(nats and not self._stopping, {"nats": nats})
-        needs = {"nats": nats, "certificate": keeper.serving, "apiservice": keeper.registered}
-        ready = keeper.serving and keeper.refusal is None and not self._stopping
-        return AdapterHealth(ready, needs, keeper.refusal or keeper.trouble)
+        return (await self.standing()).ready

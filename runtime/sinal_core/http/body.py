@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import msgspec
 
-from sinal_core.http.exchange import CLOSE, Request
-from sinal_core.http.problem import FieldError, Problem, invalid, too_large
+from sinal_core.http.exchange import Request
+from sinal_core.http.problem import FieldError, Problem, invalid, too_large, too_slow
 
 _GZIP = 16 + zlib.MAX_WBITS
 # Decimal keeps prices as they were written; the default float would not.
@@ -36,9 +36,7 @@ async def read(request: Request, *, limit: int, deadline_s: float) -> bytes:
         async with asyncio.timeout(deadline_s):
             return await _collect(request, limit)
     except TimeoutError:
-        raise Problem(
-            408, f"The body did not arrive within {deadline_s:g} s.", headers=[CLOSE]
-        ) from None
+        raise too_slow(deadline_s) from None
 
 
 async def _collect(request: Request, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""How the API leaves a load balancer: unready first, then its endless answers end, then it stops
+"""How a process leaves a load balancer: unready first, then its endless answers end, then it stops
 listening.
 """
 

@@ -22,6 +22,11 @@ from sinal_core.http.readiness import Readiness
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
+async def alive(_: Request) -> Response:
+    """That the event loop turns: all that anybody may hear."""
+    return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+
+
 def build(
     standing: Callable[[], Awaitable[Readiness]], *, observe: Callable[[], None] = lambda: None
 ) -> Starlette:
@@ -29,9 +34,6 @@ def build(
 
     `observe` is called before each scrape, for gauges that are only true when looked at.
     """
-
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
     async def readyz(_: Request) -> Response:
         now = await standing()
@@ -44,5 +46,5 @@ def build(
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
     return Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+        routes=[Route("/healthz", alive), Route("/readyz", readyz), Route("/metrics", metrics)]
     )

@@ -1,4 +1,4 @@
-"""Errors of the edge as RFC 9457 problem documents.
+"""Errors of every server as RFC 9457 problem documents.
 
 A `Problem` is raised wherever a request cannot go on and answered in one place. Its words name
 fields and ways out, never a value the sender gave, so that it can be logged and shown.
@@ -15,6 +15,7 @@ import msgspec
 from sinal_core.http.exchange import CLOSE
 
 MEDIA_TYPE = b"application/problem+json"
+KIND = MEDIA_TYPE.decode()
 MAX_ERRORS = 20  # of one document; a batch can have thousands
 SUSPENDED = "suspended"
 SUSPENDED_S = 3_600  # a gateway is asked to come again after that
@@ -30,6 +31,23 @@ class FieldError(NamedTuple):
 
     field: str
     message: str
+
+
+def document(
+    status: int, detail: str, *, errors: Sequence[FieldError] = (), word: str = ""
+) -> dict[str, object]:
+    """The problem document; `word` is its `error`, for programs that tell refusals apart."""
+    found: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if word:
+        found["error"] = word
+    if errors:
+        found["errors"] = [error._asdict() for error in errors]
+    return found
 
 
 class Problem(Exception):
@@ -59,17 +77,10 @@ class Problem(Exception):
 
     def body(self) -> bytes:
         """The problem document as JSON."""
-        document: dict[str, object] = {
-            "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-        }
-        if self.word:
-            document["error"] = self.word
-        if self.errors:
-            document["errors"] = [error._asdict() for error in self.errors[:MAX_ERRORS]]
-        return msgspec.json.encode(document)
+        errors = self.errors[:MAX_ERRORS]
+        return msgspec.json.encode(
+            document(self.status, self.detail, errors=errors, word=self.word)
+        )
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
@@ -127,6 +138,11 @@ def suspended_gateway() -> Problem:
 def too_large(limit: int) -> Problem:
     """413; the connection ends because the rest of the body is not read."""
     return Problem(413, f"The body is larger than {limit} bytes.", headers=[CLOSE])
+
+
+def too_slow(deadline_s: float) -> Problem:
+    """408 for a body that is not there in time; the connection ends with it."""
+    return Problem(408, f"The body did not arrive within {deadline_s:g} s.", headers=[CLOSE])
 
 
 def retry(status: int, detail: str, after_s: float, *, reason: str = "") -> Problem:

@@ -13,7 +13,18 @@ class Readiness(NamedTuple):
     told: Mapping[str, object]
 
 
-def of_answers(answers: Mapping[str, bool]) -> Readiness:
-    """Of a role that needs each of its dependencies."""
-    ready = all(answers.values())
-    return Readiness(ready, {"status": "ready" if ready else "not ready", **answers})
+def of_answers(
+    answers: Mapping[str, bool],
+    *,
+    ready: bool | None = None,
+    draining: bool = False,
+    reason: str | None = None,
+) -> Readiness:
+    """Of a role that needs each of its dependencies, or is `ready` by a rule of its own.
+
+    One that drains is not ready. `reason` is what a person has to know.
+    """
+    works = (all(answers.values()) if ready is None else ready) and not draining
+    status = "draining" if draining else "ready" if works else "not ready"
+    said = {} if reason is None else {"reason": reason}
+    return Readiness(works, {"status": status, **answers, **said})

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 
 from sinal_core.http.drain import Leaving
-from sinal_core.http.readiness import Readiness
+from sinal_core.http.readiness import Readiness, of_answers
 from sinal_core.nats.client import Bus
 from sinal_core.plans import Plans
 from sinal_core.postgres.database import Database
@@ -76,11 +76,4 @@ async def standing(checks: Mapping[str, Check], leaving: Leaving) -> Readiness:
     """Ready when a write could happen, and the process is not on its way out."""
     answers = await ask(checks)
     works = all(fine for name, fine in answers.items() if name not in OPTIONAL)
-    ready = works and not leaving.draining
-    return Readiness(
-        ready,
-        {
-            "status": "draining" if leaving.draining else "ready" if ready else "not ready",
-            **answers,
-        },
-    )
+    return of_answers(answers, ready=works, draining=leaving.draining)

@@ -1,4 +1,4 @@
-"""Bounds of a request's body.
+"""Bounds of a request's body, for servers that are made with a framework.
 
 It is read before its sender's key is looked at, so anybody may send one.
 
@@ -9,24 +9,34 @@ have.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sinal_core.http.problem import Problem, too_large, too_slow
 
 MAX_BYTES = 1 << 20  # the largest is a funnel's manifest, and etcd takes no object that is larger
 PATIENCE_S = 10.0
-_CLOSE = {"Connection": "close"}  # the rest of the body is not read
+Refusal = Callable[[Problem], Exception]
 
 
 class Bounded:
     """Middleware: a body above `limit` bytes is 413, one that takes longer than `patience_s` is
     408.
+
+    `refusal` makes of either what the framework lets through to its own answers.
     """
 
     def __init__(
-        self, app: ASGIApp, *, limit: int = MAX_BYTES, patience_s: float = PATIENCE_S
+        self,
+        app: ASGIApp,
+        *,
+        refusal: Refusal,
+        limit: int = MAX_BYTES,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        self._app, self._limit, self._patience_s = app, limit, patience_s
+        self._app, self._refusal = app, refusal
+        self._limit, self._patience_s = limit, patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on with its body watched."""
@@ -44,14 +54,11 @@ class Bounded:
                 async with asyncio.timeout_at(due):
                     message = await receive()
             except TimeoutError:
-                detail = f"the body did not arrive within {self._patience_s:g} s"
-                raise HTTPException(408, detail, headers=_CLOSE) from None
+                raise self._refusal(too_slow(self._patience_s)) from None
             size += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if size > self._limit:
-                raise HTTPException(
-                    413, f"the body is larger than {self._limit} bytes", headers=_CLOSE
-                )
+                raise self._refusal(too_large(self._limit))
             return message
 
         return watched
