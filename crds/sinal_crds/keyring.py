@@ -255,12 +255,17 @@ def is_of_edge(key_id: str) -> bool:
 
 def _of_edge(key: bytes) -> bytes:
     """The key that the edge has of it; nobody comes back from that one."""
+    return derived(key, b"sinal edge v1")
+
+
+def derived(key: bytes, purpose: bytes) -> bytes:
+    """A key for one purpose (HKDF-SHA256), from which nobody comes back to the first."""
     # Here, because a process that derives nothing, such as the metrics adapter, has no use for the
     # package.
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=b"sinal edge v1").derive(key)
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=purpose).derive(key)
 
 
 def _minted(key: bytes, purpose: str, *parts: str) -> str:

@@ -11,14 +11,13 @@ access tokens are not in it, nor are a release's that knows no edge. Invariant: 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from base64 import b64decode, b64encode
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sinal_crds import envelope as envelopes
 from sinal_crds.credentials import optional_keys
+from sinal_crds.envelope import Envelope
 from sinal_crds.keyring import InvalidKeyring, Keyring, UnknownKey, is_of_edge
 from sinal_crds.plan import PLAN_VERSION, TenantPlan
 
@@ -40,7 +39,6 @@ __all__ = [
     "unseal",
 ]
 
-_NONCE_BYTES = 12
 _FOR_EDGE = "sinal plan for the edge"
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
@@ -156,14 +154,15 @@ def unseal(raw: bytes, keyring: Keyring) -> TenantPlan:
     # who has the other keys can derive the edge's, and must not believe it
     if is_of_edge(sealed.kid) is not is_edge:
         raise TamperedPlan(f"plan of {envelope.slug!r} names a key that is not for this envelope")
-    key = keyring.key(sealed.kid)
     purpose = _FOR_EDGE if is_edge else "sinal plan"
     bound = _bound(purpose, envelope.version, envelope.slug, envelope.hash, bytes(envelope.plan))
     try:
-        nonce, ciphertext = _bytes(sealed.nonce), _bytes(sealed.ciphertext)
-        hidden = msgspec.json.decode(AESGCM(key).decrypt(nonce, ciphertext, bound), type=_Hidden)
+        locked = Envelope(sealed.kid, _bytes(sealed.nonce), _bytes(sealed.ciphertext))
+        hidden = msgspec.json.decode(
+            envelopes.unseal(locked, keyring=keyring, bound=bound), type=_Hidden
+        )
         plan = msgspec.json.decode(envelope.plan, type=TenantPlan)
-    except (InvalidTag, ValueError, msgspec.MsgspecError) as error:
+    except (ValueError, msgspec.MsgspecError) as error:
         raise TamperedPlan(
             f"plan of {envelope.slug!r} was changed after sealing ({type(error).__name__})"
         ) from None
@@ -227,10 +226,11 @@ def _is_current(envelope: _Envelope, keyring: Keyring) -> bool:
 
 
 def _lock(hidden: _Hidden, keyring: Keyring, kid: str, bound: bytes) -> _Sealed:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    ciphertext = AESGCM(keyring.key(kid)).encrypt(nonce, _canonical(hidden), bound)
+    locked = envelopes.seal(_canonical(hidden), keyring=keyring, key_id=kid, bound=bound)
     return _Sealed(
-        kid=kid, nonce=b64encode(nonce).decode(), ciphertext=b64encode(ciphertext).decode()
+        kid=kid,
+        nonce=b64encode(locked.nonce).decode(),
+        ciphertext=b64encode(locked.ciphertext).decode(),
     )
 
 

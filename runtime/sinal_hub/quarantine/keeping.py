@@ -1,8 +1,8 @@
 """Verified deliveries that no adapter understands: kept under the tenant's key until somebody looks
 or they expire.
 
-They hold personal data in clear, so they are sealed before they leave the process: AES-256-GCM
-under a key derived per tenant (HKDF-SHA256 from the keyring), bound to tenant and id. The bucket's
+They hold personal data in clear, so they are sealed before they leave the process, under a key
+derived per tenant and bound to tenant and id. The bucket's
 expiry is the retention. A tenant whose share of the bucket is used up has only heads and digests
 kept: a sender that goes on must cost nobody else a place.
 """
@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 import time
 import zlib
 
 import msgspec
 import structlog
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sinal_core.aio.clock import WallClock
 from sinal_core.nats.errors import BusError, BusUnavailable
 from sinal_core.telemetry import metrics
+from sinal_crds import envelope
+from sinal_crds.envelope import Envelope, TamperedEnvelope
 from sinal_crds.keyring import Keyring
 from sinal_hub.intake import ids
 from sinal_hub.intake.counters import IntegrationCounters
@@ -37,7 +34,6 @@ from sinal_hub.spool import Entry, SpoolError
 
 log = structlog.get_logger(__name__)
 
-_NONCE_BYTES = 12
 INLINE_BYTES = 1536  # a body that is no larger stands in its head: one message, and one to read
 APART = 2  # version of heads whose body stands behind them, or nowhere
 MAX_RAW = 1024 * 1024  # what a webhook may hold; opening never inflates beyond it
@@ -107,7 +103,7 @@ class SealedQuarantine:
                 reason=reason[:500],
                 received_at=now_ms,
                 kid=self._keyring.edge_primary,
-                nonce=secrets.token_bytes(_NONCE_BYTES),
+                nonce=b"",
                 ciphertext=b"",
             ),
         )
@@ -166,10 +162,14 @@ def seal(raw: bytes, *, head: Kept, keyring: Keyring) -> Kept:
     """`head` with the body compressed and sealed into it."""
     packed = zlib.compress(raw)
     head = msgspec.structs.replace(head, v=APART if len(packed) > INLINE_BYTES else head.v)
-    key = _tenant_key(keyring, head.kid, head.tenant)
-    return msgspec.structs.replace(
-        head, ciphertext=AESGCM(key).encrypt(head.nonce, packed, _bound(head))
+    sealed = envelope.seal(
+        packed,
+        keyring=keyring,
+        key_id=head.kid,
+        bound=_bound(head),
+        purpose=_purpose(head.tenant),
     )
+    return msgspec.structs.replace(head, nonce=sealed.nonce, ciphertext=sealed.ciphertext)
 
 
 def _behind(kept: Kept) -> bytes:
@@ -198,10 +198,12 @@ def join(head: bytes, body: bytes) -> Kept:
 
 def open_kept(kept: Kept, keyring: Keyring) -> bytes:
     """The raw body of a delivery with a body; raises TamperedDelivery, UnknownKey."""
-    key = _tenant_key(keyring, kept.kid, kept.tenant)
+    sealed = Envelope(kept.kid, kept.nonce, kept.ciphertext)
     try:
-        packed = AESGCM(key).decrypt(kept.nonce, kept.ciphertext, _bound(kept))
-    except (InvalidTag, ValueError):
+        packed = envelope.unseal(
+            sealed, keyring=keyring, bound=_bound(kept), purpose=_purpose(kept.tenant)
+        )
+    except TamperedEnvelope:
         raise TamperedDelivery(f"delivery {kept.id} was changed after sealing") from None
     return zlib.decompressobj().decompress(packed, MAX_RAW)
 
@@ -217,11 +219,8 @@ def read_head(blob: bytes) -> Kept:
         raise TamperedDelivery("not a kept delivery") from None
 
 
-def _tenant_key(keyring: Keyring, kid: str, tenant: str) -> bytes:
-    derive = HKDF(
-        algorithm=SHA256(), length=32, salt=None, info=b"sinal quarantine v1\0" + tenant.encode()
-    )
-    return derive.derive(keyring.key(kid))
+def _purpose(tenant: str) -> bytes:
+    return b"sinal quarantine v1\0" + tenant.encode()
 
 
 def _bound(head: Kept) -> bytes:
