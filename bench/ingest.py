@@ -44,12 +44,12 @@ from sinal_core.aio import gc_tuning
 from sinal_core.http.server import HttpServer
 from sinal_core.nats import Bus
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_core.telemetry import logs
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import FunnelPlan, Limits, TenantPlan
 from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.settings import ServerSettings
 from sinal_hub.intake.ids import uuid7
 
 from tests.support.nats_process import NatsProcess
@@ -174,7 +174,7 @@ def edge(bus: Bus, spool: Path | None = None) -> IngestServer:
         limits=Limits(events_per_minute=100_000_000),
         funnels=(funnel,),
     )
-    settings = Settings(port=0, redis_url=None, spool_dir=spool, drain_s=0)
+    settings = ServerSettings(port=0, redis_url=None, spool_dir=spool, drain_s=0)
     return IngestServer(settings, bus, StaticPlans(tenant), keyring=Keyring.generate())
 
 

@@ -16,8 +16,9 @@ from sinal_cli.offline import complain
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from sinal_cli.settings import BackupSettings
     from sinal_core.nats import Bus
-    from sinal_core.settings import Settings
+    from sinal_core.postgres.settings import OwnerSettings
     from sinal_hub.backup.archive import Manifest
 
 CONNECT_S = 10.0
@@ -59,7 +60,7 @@ def backup(
     began = time.monotonic()
     said: list[str] = []
 
-    async def work(bus: Bus, settings: Settings) -> Manifest:
+    async def work(bus: Bus, settings: BackupSettings) -> Manifest:
         url = _owner(settings)
         manifest = await making.make(bus, url, path, manifests=settings.manifest_folder)
         if check:
@@ -115,7 +116,7 @@ def restore(
     """
     from sinal_hub.backup import restoring
 
-    async def work(bus: Bus, settings: Settings) -> Manifest:
+    async def work(bus: Bus, settings: BackupSettings) -> Manifest:
         if check:
             return await restoring.check(bus, _owner(settings), file)
         return await restoring.restore(
@@ -155,8 +156,8 @@ def forget(folder: Path, keep: int) -> list[Path]:
     return old
 
 
-def _owner(settings: Settings) -> str:
-    return (settings.maintenance_database_url or settings.database_url).get_secret_value()
+def _owner(settings: OwnerSettings) -> str:
+    return settings.owner_url.get_secret_value()
 
 
 def _next(data: Path | None) -> str:
@@ -169,7 +170,7 @@ def _next(data: Path | None) -> str:
 
 
 def _done(
-    data: Path | None, work: Callable[[Bus, Settings], Awaitable[Manifest]], *, beside: bool
+    data: Path | None, work: Callable[[Bus, BackupSettings], Awaitable[Manifest]], *, beside: bool
 ) -> Manifest | None:
     """What the work gives; None, with a word on the error, where it fails."""
     from sinal_cli.data_folder import FolderUnusable
@@ -200,16 +201,16 @@ def _done(
 
 
 @asynccontextmanager
-async def _reached(data: Path | None, *, beside: bool) -> AsyncIterator[tuple[Bus, Settings]]:
+async def _reached(data: Path | None, *, beside: bool) -> AsyncIterator[tuple[Bus, BackupSettings]]:
     """NATS, and the settings that lead to it and to PostgreSQL."""
     from sinal_cli.local.at_hand import at_hand
+    from sinal_cli.settings import BackupSettings
     from sinal_core.nats import Bus
-    from sinal_core.settings import Settings
     from sinal_core.telemetry.logs import configure
 
-    configure(level="warning", json=Settings().log_json)
+    configure(level="warning", json=BackupSettings().log_json)
     async with (
-        nullcontext(Settings()) if data is None else at_hand(data, beside=beside) as settings
+        nullcontext(BackupSettings()) if data is None else at_hand(data, beside=beside) as settings
     ):
         bus = await Bus.connect(
             settings.nats_url,

@@ -7,7 +7,7 @@ import time
 
 from sinal_cli.offline import complain
 from sinal_cli.roles.process import run_loop
-from sinal_core.settings import Settings
+from sinal_core.postgres.settings import OwnerSettings
 
 PAUSE_S = 1.0
 
@@ -17,11 +17,12 @@ def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
 
     1 with a message when the database refuses or does not answer.
     """
+    from sinal_cli.settings import MigrateSettings
     from sinal_core.postgres.errors import StoreError, StoreUnavailable
     from sinal_hub.store.logins import allow_logins, api_url
 
-    settings = Settings()
-    owner = (settings.maintenance_database_url or settings.database_url).get_secret_value()
+    settings = MigrateSettings()
+    owner = settings.owner_url.get_secret_value()
     users = [settings.database_url.get_secret_value()]
     said: list[str] = []
 
@@ -47,7 +48,7 @@ def migrate_database(*, wait_s: float = 0, logins: bool = False) -> int:
     return 0
 
 
-def _variable(settings: Settings) -> str:
+def _variable(settings: OwnerSettings) -> str:
     """Where the owner's URL was read."""
     return (
         "SINAL_MAINTENANCE_DATABASE_URL"

@@ -57,7 +57,7 @@ def _settings(error: ValueError) -> Iterator[str]:
     pydantic = sys.modules.get("pydantic")
     if settings is None or pydantic is None or not isinstance(error, pydantic.ValidationError):
         return
-    if error.title != settings.Settings.__name__:
+    if error.title != settings.TITLE:
         return
     for one in error.errors(include_input=False, include_url=False):
         name = "_".join(map(str, one["loc"])).upper()

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sinal_cli import roles
 from sinal_cli.daily import DailyBackup
 from sinal_cli.data_folder import Instance, write_private
 from sinal_cli.departures import Departures
@@ -24,14 +23,24 @@ from sinal_cli.local.provisioning import LocalProvisioning
 from sinal_cli.local.services import Services, Watch
 from sinal_cli.local.statuses import Statuses
 from sinal_cli.local.urls import Outside
+from sinal_cli.roles.api import Api, ApiSettings
 from sinal_cli.roles.base import Role
+from sinal_cli.roles.dispatch import Dispatch, DispatchSettings
+from sinal_cli.roles.housekeeping import Housekeeping, HousekeepingSettings
+from sinal_cli.roles.ingest import Ingest, IngestSettings
+from sinal_cli.roles.match import Match, MatchSettings
 from sinal_cli.roles.process import unless
-from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 
 GRACE_S = 60.0
 FACTS_S = 5.0  # people look at one tenant here, not at a thousand
+
+
+class StackSettings(
+    IngestSettings, MatchSettings, DispatchSettings, HousekeepingSettings, ApiSettings
+):
+    """What `sinal up` reads, as far as it does not decide itself."""
 
 
 class Stack:
@@ -108,11 +117,9 @@ class Stack:
         settings, keyring = self._settings(services), self._keyring()
         reached = at_hand.settings_of(services.nats, services.postgres, self._instance.folder)
         await self._provision(settings, keyring)
-        ingest = roles.Ingest(settings, keyring)
-        api = roles.Api(settings.model_copy(update={"port": self._ports[1]}), keyring)
-        workers = [
-            make(settings, keyring) for make in (roles.Match, roles.Dispatch, roles.Housekeeping)
-        ]
+        ingest = Ingest(settings, keyring)
+        api = Api(settings.model_copy(update={"port": self._ports[1]}), keyring)
+        workers = [make(settings, keyring) for make in (Match, Dispatch, Housekeeping)]
         for role in (*workers, api, ingest):
             self._exit.push_async_callback(role.stop)
             await role.start()
@@ -145,7 +152,7 @@ class Stack:
         self._exit.push_async_callback(server.stop)
         self._metrics_url = server.url
 
-    async def _provision(self, settings: Settings, keyring: Keyring) -> None:
+    async def _provision(self, settings: StackSettings, keyring: Keyring) -> None:
         """Be the operator, over the files and what is declared through the API."""
         made = self._instance.folder / "manifests"
         made.mkdir(exist_ok=True)
@@ -155,7 +162,7 @@ class Stack:
             files=self._files,
             made=made,
             ack_wait_s=settings.lane_ack_wait_s,
-            reserved=roles.reserved_hosts(settings),
+            reserved=settings.reserved,
             departures=Departures(self._grace_s, file=self._instance.folder / "tenants.json"),
             statuses=Statuses(self._instance.folder, ingest_url=self._public_url),
             say=self._say,
@@ -182,9 +189,9 @@ class Stack:
             write_private(path, Keyring.generate().to_json())
         return Keyring.from_json(path.read_bytes())
 
-    def _settings(self, services: Services) -> Settings:
+    def _settings(self, services: Services) -> StackSettings:
         secrets = self._instance.secrets
-        return Settings.model_validate(
+        return StackSettings.model_validate(
             {
                 "nats_url": services.nats.url,
                 "database_url": services.postgres.url(user="sinal_worker", password=secrets.worker),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sinal_cli.reference import readers
 from sinal_crds.rights import RIGHTS
 
 from tests.chart.support.helm import SINAL, Manifest, combination, name, objects, render
@@ -266,6 +267,25 @@ def test_a_role_mounts_the_keys_that_it_needs(
     whole = runtime.removesuffix("-runtime")
     workers = dict.fromkeys(("match", "dispatch", "api", "housekeeping"), runtime)
     assert mounted == {"operator": whole, "ingest": edge, **workers}
+
+
+@pytest.mark.parametrize("which", COMBINATIONS)
+def test_a_pod_is_given_no_variable_that_it_does_not_read(which: str) -> None:
+    more = ("--set", "config.otlpEndpoint=http://collector:4318")
+    given: dict[str, set[str]] = {}
+    for manifest in objects(render("--values", str(combination(which)), *more)):
+        spec = manifest.get("spec", {})
+        pod = spec.get("jobTemplate", {"spec": spec})["spec"].get("template", {}).get("spec", {})
+        for container in pod.get("containers", []):
+            words = container.get("args") or [""]
+            command = " ".join(words[:2]) if words[0] == "run" else words[0]
+            variables = {one["name"] for one in container.get("env", [])}
+            given[command] = {one for one in variables if one.startswith("SINAL_")}
+    for command, settings in readers().items():
+        read = {f"SINAL_{variable.upper()}" for variable in settings.model_fields}
+        assert given.get(command, set()) <= read, command
+    assert "SINAL_OTLP_ENDPOINT" in given["run match"]
+    assert given["migrate"]
 
 
 def nats_of(*words: str) -> dict[str, tuple[str, str]]:

@@ -19,13 +19,13 @@ from sinal_cli.samples import sample
 from sinal_cli.samples.send import Wanted, send
 from sinal_core.nats import Bus
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.names import API_VERSION
 from sinal_crds.plan import IntegrationPlan
 from sinal_hub.gateways import registry
 from sinal_hub.gateways.answers import EXPECTED
 from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.settings import ServerSettings
 from sinal_hub.ingest.testing import sha256
 from sinal_hub.model.events import decode_event
 
@@ -86,7 +86,7 @@ async def stack(bus: Bus, make_tenant: MakeTenant, tmp_path: Path) -> AsyncItera
         for gateway in GATEWAYS
     )  # fmt: skip
     plans = StaticPlans(a_tenant(integrations=integrations))
-    server = IngestServer(Settings(port=0), bus, plans, keyring=Keyring.generate())
+    server = IngestServer(ServerSettings(port=0), bus, plans, keyring=Keyring.generate())
     await server.start()
     (tmp_path / "loja.yaml").write_text(manifests())
     webhooks = {

@@ -20,10 +20,10 @@ from sinal_core.http import protocol
 from sinal_core.http.server import GRACE_S
 from sinal_core.nats import Bus
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import IntegrationPlan
 from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.settings import ServerSettings
 from sinal_hub.ingest.testing import sha256
 from sinal_hub.model.events import decode_event
 from sinal_hub.quarantine.keeping import open_kept, read_head
@@ -75,7 +75,7 @@ async def serving(
     bus: Bus, *, ack_timeout_s: float | None = None, grace_s: int = GRACE_S, **settings: Any
 ) -> AsyncIterator[IngestServer]:
     plans = StaticPlans(a_tenant(integrations=(HOTMART,)))
-    configured = Settings(port=0, **settings)
+    configured = ServerSettings(port=0, **settings)
     server = IngestServer(
         configured, bus, plans, keyring=KEYRING, ack_timeout_s=ack_timeout_s, grace_s=grace_s
     )

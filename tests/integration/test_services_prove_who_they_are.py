@@ -18,9 +18,10 @@ from structlog.testing import capture_logs
 from sinal_cli.embedded.redis import Redis as RedisServer
 from sinal_core import limiter
 from sinal_core.nats import Bus
+from sinal_core.nats.settings import NatsSettings
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreUnavailable
-from sinal_core.settings import Settings
+from sinal_core.redis_settings import RedisSettings
 from sinal_operator.provision import Connection
 
 from tests.support.eventually import eventually
@@ -53,7 +54,9 @@ def nats_tls(tmp_path: Path, ours: Authority) -> Iterator[NatsProcess]:
 
 
 async def test_nats_with_the_right_authority(nats_tls: NatsProcess, ours: Authority) -> None:
-    settings = Settings(nats_url=nats_tls.url.replace("nats://", "tls://"), nats_ca_file=ours.ca)
+    settings = NatsSettings(
+        nats_url=nats_tls.url.replace("nats://", "tls://"), nats_ca_file=ours.ca
+    )
     bus = await Bus.connect(settings.nats_url, name="test", authority=settings.nats_authority)
     assert b"account_info_response" in await bus.api("INFO")
     await bus.close()
@@ -66,7 +69,7 @@ async def test_nats_with_the_right_authority(nats_tls: NatsProcess, ours: Author
 async def test_nats_with_a_wrong_authority_is_refused_and_says_so(
     nats_tls: NatsProcess, other: Authority
 ) -> None:
-    settings = Settings(nats_url=nats_tls.url, nats_ca_file=other.ca)
+    settings = NatsSettings(nats_url=nats_tls.url, nats_ca_file=other.ca)
     with capture_logs() as logs:
         bus = await Bus.connect(
             settings.nats_url, name="test", authority=settings.nats_authority, wait_s=0.0
@@ -93,7 +96,7 @@ async def test_nothing_is_said_to_a_nats_that_offers_no_tls(ours: Authority) -> 
 
     server = await asyncio.start_server(plain, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    settings = Settings(nats_url=f"tls://sinal:secret@127.0.0.1:{port}", nats_ca_file=ours.ca)
+    settings = NatsSettings(nats_url=f"tls://sinal:secret@127.0.0.1:{port}", nats_ca_file=ours.ca)
     with capture_logs() as logs:
         bus = await Bus.connect(
             settings.nats_url, name="test", authority=settings.nats_authority, wait_s=0.0
@@ -156,7 +159,7 @@ async def test_redis(tmp_path: Path, ours: Authority, other: Authority, right: b
     await server.start()
     async with ending(ours.server(), to=server.port) as port:
         ca = (ours if right else other).ca
-        settings = Settings(redis_url=f"rediss://:test@127.0.0.1:{port}/0", redis_ca_file=ca)
+        settings = RedisSettings(redis_url=f"rediss://:test@127.0.0.1:{port}/0", redis_ca_file=ca)
         limits = limiter.connect(settings.redis, clock=time, timeout_s=20.0)
         with capture_logs() as logs:
             # by itself, where Redis is not to be had
@@ -169,10 +172,10 @@ async def test_redis(tmp_path: Path, ours: Authority, other: Authority, right: b
 
 def test_settings_that_would_protect_nobody_are_refused(tmp_path: Path, ours: Authority) -> None:
     with pytest.raises(ValidationError, match="redis_url doesn't begin with rediss://"):
-        Settings(redis_url="redis://cache:6379/0", redis_ca_file=ours.ca)
+        RedisSettings(redis_url="redis://cache:6379/0", redis_ca_file=ours.ca)
     empty = tmp_path / "empty.crt"
     empty.write_text("no certificate\n")
     with pytest.raises(ValidationError, match="holds no certificate in PEM"):
-        Settings(nats_ca_file=empty)
+        NatsSettings(nats_ca_file=empty)
     with pytest.raises(ValidationError, match="holds no certificate in PEM"):
-        Settings(nats_ca_file=tmp_path / "missing.crt")
+        NatsSettings(nats_ca_file=tmp_path / "missing.crt")

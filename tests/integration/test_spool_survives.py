@@ -17,10 +17,10 @@ from nats.aio.client import Client as NatsClient
 
 from sinal_core.nats import Bus
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import IntegrationPlan
 from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.settings import ServerSettings
 from sinal_hub.ingest.testing import sha256
 from sinal_hub.intake import publisher
 from sinal_hub.model.events import Event, decode_event
@@ -46,7 +46,7 @@ HOTMART = IntegrationPlan(
 
 @asynccontextmanager
 async def serving(bus: Bus, spool: Path) -> AsyncIterator[ProbedClient]:
-    settings = Settings(port=0, spool_dir=spool, spool_free_bytes=0)
+    settings = ServerSettings(port=0, spool_dir=spool, spool_free_bytes=0)
     server = IngestServer(
         settings, bus, StaticPlans(a_tenant(integrations=(HOTMART,))), keyring=KEYRING
     )

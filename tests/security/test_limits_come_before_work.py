@@ -20,9 +20,9 @@ from sinal_core.limiter import LocalLimiter
 from sinal_core.nats.client import Published
 from sinal_core.nats.errors import BusError
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_crds.plan import Limits
 from sinal_hub.ingest import app
+from sinal_hub.ingest.settings import EdgeSettings
 from sinal_hub.ingest.testing import Client
 from sinal_hub.ingest.tracking import door, glance
 from sinal_hub.intake import tracking_schema
@@ -186,7 +186,7 @@ def short_way(world: EdgeWorld) -> tuple[app.Edge, list[int]]:
         plans=StaticPlans(*world.tenants),
         limiter=LocalLimiter(clock=world.clock),
         quarantine=world.quarantine,
-        settings=Settings(),
+        settings=EdgeSettings(),
         clock=world.clock,
         beginner=Acks(),
     )
@@ -242,7 +242,7 @@ async def test_a_webhook_s_rate_is_asked_before_its_body_is_parsed(edge_world: E
         plans=StaticPlans(*edge_world.tenants),
         limiter=Empty(clock=edge_world.clock),
         quarantine=edge_world.quarantine,
-        settings=Settings(),
+        settings=EdgeSettings(),
         gateways=edge_world.gateways,
         clock=edge_world.clock,
     )

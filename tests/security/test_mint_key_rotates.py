@@ -18,11 +18,11 @@ from nats.aio.client import Client
 
 from sinal_core.nats import Bus
 from sinal_core.plans import Plans
-from sinal_core.settings import Settings
 from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load_text
 from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.settings import ServerSettings
 from sinal_operator.provision import Provisioner
 
 from tests.support.eventually import eventually
@@ -114,7 +114,7 @@ async def site(bus: Bus, client: Client) -> AsyncIterator[Site]:
     )
     plans = Plans(bus, KNOWN)
     await plans.start()
-    server = IngestServer(Settings(port=0), bus, plans, keyring=KNOWN)
+    server = IngestServer(ServerSettings(port=0), bus, plans, keyring=KNOWN)
     await server.start()
     async with probed(server) as probes, ProbedClient(server.url, probes) as http:
         yield Site(client, plans, http)

@@ -13,12 +13,12 @@ import pytest
 from sinal_core.limiter import LocalLimiter
 from sinal_core.plans.snapshot import Snapshot
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_crds.compile import compile
 from sinal_crds.hosts import ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load_text
 from sinal_hub.ingest import app
+from sinal_hub.ingest.settings import EdgeSettings
 from sinal_hub.ingest.testing import Client
 
 from tests.support.fix_ingest import (
@@ -81,7 +81,7 @@ def client_of(world: EdgeWorld, *, reserved: ReservedHosts, host: str = SHARED) 
         plans=StaticPlans(a_tenant(), rival, reserved=reserved),
         limiter=LocalLimiter(clock=world.clock),
         quarantine=world.quarantine,
-        settings=Settings(),
+        settings=EdgeSettings(),
         gateways=world.gateways,
         clock=world.clock,
         tally=world.tally,

@@ -23,12 +23,12 @@ from prometheus_client import REGISTRY
 from sinal_core.nats import Bus, dispatch_lane
 from sinal_core.outbox.messages import Pointer
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring
 from sinal_crds.names import dispatch_consumer, out_subject
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
 from sinal_hub.dispatch import recovery as dispatchers
 from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.settings import ServerSettings
 from sinal_hub.ingest.testing import sha256
 from sinal_hub.model.events import decode_event, encode
 from sinal_hub.quarantine.queue import QuarantineBucket
@@ -127,7 +127,7 @@ class Door:
 async def door(bus: Bus, client: NatsClient, make_tenant: MakeTenant) -> AsyncIterator[Door]:
     await make_tenant("loja")
     plans = StaticPlans(shop())
-    server = IngestServer(Settings(port=0), bus, plans, keyring=Keyring.generate())
+    server = IngestServer(ServerSettings(port=0), bus, plans, keyring=Keyring.generate())
     await server.start()
     try:
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:

@@ -26,10 +26,10 @@ import pytest
 from sinal_cli.embedded.process import Service, free_port
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreRejected
-from sinal_core.settings import Settings
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_hub.store.logins import api_url
+from sinal_hub.store.settings import ApiLoginSettings
 
 from tests.cluster.support.waiting import until
 from tests.support.nats_process import NatsProcess
@@ -169,7 +169,7 @@ def asked(port: int) -> bytes:
 
 
 def test_the_password_is_enough() -> None:
-    settings = Settings.model_validate(
+    settings = ApiLoginSettings.model_validate(
         {
             "database_url": "postgresql://sinal_worker:w@db.example:6432/sinal?sslmode=require",
             "api_database_password": "p w",
@@ -180,7 +180,7 @@ def test_the_password_is_enough() -> None:
     assert found == {
         "user": "sinal_api", "password": "p w", "host": "db.example", "port": "6432", "dbname": "sinal",
     }  # fmt: skip
-    assert api_url(Settings()) is None
+    assert api_url(ApiLoginSettings()) is None
 
 
 def test_the_page_names_what_the_migrations_grant(postgres: str) -> None:

@@ -22,7 +22,6 @@ from sinal_core.outbox.messages import Pointer
 from sinal_core.outbox.ports import News
 from sinal_core.outbox.testing import FakeMessage
 from sinal_core.postgres.database import Database
-from sinal_core.settings import Settings
 from sinal_crds.plan import (
     Batch,
     ConsentPlan,
@@ -31,6 +30,7 @@ from sinal_crds.plan import (
     TenantPlan,
     WithheldField,
 )
+from sinal_hub.dispatch.settings import DeliverySettings
 from sinal_hub.dispatch.worker import DispatchWorker
 from sinal_hub.meta.client import GraphClient
 from sinal_hub.model import events
@@ -114,7 +114,7 @@ class DispatchRig:
         """
         policy = policy or Policy(threshold=3, base_s=0.6, cap_s=2.0, pause_base_s=0.8)
         circuits = CircuitStore(self.database, worker=f"worker-{next(_workers)}")
-        settings = Settings(graph_timeout_s=self._timeout_s)
+        settings = DeliverySettings(graph_timeout_s=self._timeout_s)
         return DispatchWorker(
             self.store,
             self.plans,

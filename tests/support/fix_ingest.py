@@ -11,10 +11,10 @@ import pytest
 
 from sinal_core.limiter import LocalLimiter
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, Limits, TenantPlan
 from sinal_hub.gateways import Gateway, NotThisGateway
 from sinal_hub.ingest import app
+from sinal_hub.ingest.settings import EdgeSettings
 from sinal_hub.ingest.testing import Client, MemoryBus, MemoryQuarantine, sha256
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.model.sale import Client as Buyer
@@ -188,7 +188,7 @@ class EdgeWorld:
             plans=StaticPlans(*self.tenants),
             limiter=LocalLimiter(clock=self.clock),
             quarantine=self.quarantine,
-            settings=Settings(**self.settings),  # type: ignore[arg-type]  # by name, as a test wants it
+            settings=EdgeSettings(**self.settings),  # type: ignore[arg-type]  # by name, as a test wants it
             gateways=self.gateways,
             clock=self.clock,
             tally=self.tally,

@@ -19,10 +19,10 @@ import uvloop
 
 from sinal_core.nats import Bus
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_core.telemetry import logs
 from sinal_crds.keyring import Keyring
 from sinal_hub.ingest.server import IngestServer
+from sinal_hub.ingest.settings import ServerSettings
 
 from tests.support.fix_ingest import a_tenant
 from tests.support.probes import probed
@@ -56,7 +56,7 @@ class SpoolEdge:
 async def serve(nats_url: str, spool: str) -> None:
     """Run the edge until SIGTERM."""
     bus = await Bus.connect(nats_url, name="spool-edge", wait_s=0.2)
-    settings = Settings(port=0, spool_dir=Path(spool), spool_free_bytes=0)
+    settings = ServerSettings(port=0, spool_dir=Path(spool), spool_free_bytes=0)
     server = IngestServer(settings, bus, StaticPlans(a_tenant()), keyring=Keyring.generate())
     await server.start()
     async with probed(server) as probes:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_cli.reporting import ROLES, named
-from sinal_cli.roles import DATA_PLANE
+from sinal_cli.roles import process
 from sinal_core.telemetry import logs
 from sinal_core.telemetry.faults import (
     AGAIN_S,
@@ -141,7 +141,7 @@ def test_an_address_that_can_not_be_meant_is_refused_and_not_shown(dsn: str) -> 
 
 
 def test_a_report_is_named_by_role_or_command_and_by_no_other_word() -> None:
-    assert {*DATA_PLANE, "operator", "metrics-adapter"} == ROLES
+    assert set(process.ROLES) == ROLES
     assert named(["run", "match", "--file", "maria"]) == "match"
     assert named(["migrate", "--wait", "3"]) == "migrate"
     assert [named(words) for words in ([], ["maria"], ["run", "maria"])] == ["cli"] * 3

@@ -22,8 +22,8 @@ from sinal_core.limiter import LocalLimiter
 from sinal_core.nats.client import Published
 from sinal_core.nats.errors import BusError
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_hub.ingest import app
+from sinal_hub.ingest.settings import EdgeSettings
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, EdgeWorld, a_tenant
 
@@ -81,7 +81,7 @@ def connection(world: EdgeWorld) -> tuple[Guarded, Wire]:
         plans=StaticPlans(a_tenant()),
         limiter=LocalLimiter(clock=world.clock),
         quarantine=world.quarantine,
-        settings=Settings(),
+        settings=EdgeSettings(),
         clock=world.clock,
         beginner=Acks(),
     )

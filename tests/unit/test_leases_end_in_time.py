@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sinal_core.settings import Settings
+from sinal_hub.dispatch.settings import DeliverySettings
 from sinal_hub.dispatch.worker import lease_s
 from sinal_operator.provision import desired
 
@@ -19,7 +19,7 @@ def test_every_accepted_setting_keeps_request_lease_and_ack_wait_in_order(
     ack_wait_s: float, timeout_s: float
 ) -> None:
     try:
-        settings = Settings(lane_ack_wait_s=ack_wait_s, graph_timeout_s=timeout_s)
+        settings = DeliverySettings(lane_ack_wait_s=ack_wait_s, graph_timeout_s=timeout_s)
     except ValidationError:
         assert timeout_s * 2 > ack_wait_s * 0.9
         return
@@ -28,8 +28,8 @@ def test_every_accepted_setting_keeps_request_lease_and_ack_wait_in_order(
 
 def test_a_request_that_may_outlive_its_claim_is_refused_with_the_way_out() -> None:
     with pytest.raises(ValidationError, match=r"graph_timeout_s is 10 and may be 3\.66"):
-        Settings(lane_ack_wait_s=8, graph_timeout_s=10)
+        DeliverySettings(lane_ack_wait_s=8, graph_timeout_s=10)
 
 
 def test_operator_and_workers_agree_on_the_default() -> None:
-    assert Settings.model_fields["lane_ack_wait_s"].default == desired.ACK_WAIT_S
+    assert DeliverySettings.model_fields["lane_ack_wait_s"].default == desired.ACK_WAIT_S

@@ -14,7 +14,8 @@ import pytest
 
 from sinal_cli.app import app
 from sinal_cli.kubectl.commands import app as plugin
-from sinal_core.settings import Settings
+from sinal_cli.roles.operator import OperatorSettings
+from sinal_cli.stack import StackSettings
 
 from dashboards import alerts
 from dashboards.alerts.rule import Alert
@@ -79,7 +80,9 @@ def test_its_commands_and_settings_are_there(page: Path) -> None:
             # as the list of pages promises
             plugin.parse_args(words, print_error=False, exit_on_error=False)
     variables = {name.lower() for name in re.findall(r"SINAL_([A-Z_]+[A-Z])", text)}
-    assert variables - OF_THE_CLIENT <= set(Settings.model_fields)
+    assert variables - OF_THE_CLIENT <= set(StackSettings.model_fields) | set(
+        OperatorSettings.model_fields
+    )
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)

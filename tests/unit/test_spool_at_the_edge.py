@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY
 from sinal_core.limiter import LocalLimiter
 from sinal_core.nats.errors import BusUnavailable, LaneFull, LaneMissing
 from sinal_core.plans.testing import StaticPlans
-from sinal_core.settings import Settings
 from sinal_hub.ingest import app
+from sinal_hub.ingest.settings import EdgeSettings
 from sinal_hub.ingest.testing import Ack, Client, MemoryBus
 from sinal_hub.intake.publisher import MAX_SPOOLED
 from sinal_hub.model.events import decode_event
@@ -48,7 +48,7 @@ class Edge:
             plans=StaticPlans(*world.tenants),
             limiter=LocalLimiter(clock=world.clock),
             quarantine=world.quarantine,
-            settings=Settings(),
+            settings=EdgeSettings(),
             detour=self.detour,
             gateways=world.gateways,
             clock=world.clock,

@@ -3,7 +3,6 @@
 {{- define "sinal.env.common" -}}
 - {name: SINAL_HOST, value: "0.0.0.0"}
 - {name: SINAL_PORT, value: "8080"}
-- {name: SINAL_METRICS_PORT, value: "8081"}
 - {name: SINAL_LOG_LEVEL, value: {{ .Values.config.logLevel | quote }}}
 {{- include "sinal.env.errorReports" . }}
 {{- end -}}
@@ -17,8 +16,16 @@
 {{- end }}
 {{- end -}}
 
+{{/* Of roles with a listener for the world: probes and scrapers have another port. */}}
+{{- define "sinal.env.probes" -}}
+- {name: SINAL_METRICS_PORT, value: "8081"}
+{{- end -}}
+
 {{- define "sinal.env.runtime" -}}
 - {name: SINAL_METRICS_TENANTS, value: {{ .Values.config.metricsTenants | quote }}}
+{{- end -}}
+
+{{- define "sinal.env.traces" -}}
 {{- with .Values.config.otlpEndpoint }}
 - {name: SINAL_OTLP_ENDPOINT, value: {{ . | quote }}}
 - {name: SINAL_TRACE_RATIO, value: {{ $.Values.config.traceRatio | quote }}}
@@ -103,13 +110,19 @@
 {{- if .Values.evaluation.enabled }}
 {{- include "sinal.env.secret" (dict "name" "WORKER_PASSWORD" "secret" (include "sinal.evaluationSecret" .) "key" "worker-password") }}
 - {name: SINAL_DATABASE_URL, value: "postgresql://sinal_worker:$(WORKER_PASSWORD)@{{ include "sinal.fullname" . }}-postgres:5432/sinal"}
-- {name: SINAL_DATABASE_MAY_BE_LOST, value: "true"}
 {{- else }}
 {{- include "sinal.env.secret" (dict "name" "SINAL_DATABASE_URL" "secret" .Values.postgres.existingSecret "key" .Values.postgres.secretKeys.url) }}
 {{- end }}
 {{- if contains "postgres " (include "sinal.authorities" .) }}
 - {name: PGSSLMODE, value: verify-full}
 - {name: PGSSLROOTCERT, value: /etc/sinal/authorities/postgres.crt}
+{{- end }}
+{{- end -}}
+
+{{/* Of roles that live on while the evaluation's database is made anew. */}}
+{{- define "sinal.env.losable" -}}
+{{- if .Values.evaluation.enabled }}
+- {name: SINAL_DATABASE_MAY_BE_LOST, value: "true"}
 {{- end }}
 {{- end -}}
 

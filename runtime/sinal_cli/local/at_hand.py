@@ -18,7 +18,7 @@ import msgspec
 from sinal_cli.data_folder import FolderUnusable, Instance, write_private
 from sinal_cli.embedded.nats import Nats
 from sinal_cli.embedded.postgres import Postgres
-from sinal_core.settings import Settings
+from sinal_cli.settings import BackupSettings
 
 FILE = "services.json"
 
@@ -50,7 +50,7 @@ def settings_of(nats: Nats, postgres: Postgres, folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def at_hand(data: Path, *, beside: bool) -> AsyncIterator[Settings]:
+async def at_hand(data: Path, *, beside: bool) -> AsyncIterator[BackupSettings]:
     """Settings that reach them; `beside` a running stack, or else alone.
 
     Raises FolderUnusable, ServiceError.
@@ -83,7 +83,7 @@ def _running(data: Path) -> dict[str, str] | None:
     return running.environment
 
 
-def _settings(environment: Mapping[str, str]) -> Settings:
-    return Settings.model_validate(
+def _settings(environment: Mapping[str, str]) -> BackupSettings:
+    return BackupSettings.model_validate(
         {name.removeprefix("SINAL_").lower(): value for name, value in environment.items()}
     )

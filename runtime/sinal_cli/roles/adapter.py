@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import CONNECT_S, Background, Keyless
+from sinal_cli.roles.base import CONNECT_S, Background, RoleBase, RoleSettings
 from sinal_core.http.drain import Leaving
 from sinal_core.http.readiness import Readiness, of_answers
-from sinal_core.settings import Settings
+from sinal_core.http.settings import DrainSettings
+from sinal_metrics_adapter.settings import ExternalMetricsSettings
 
 if TYPE_CHECKING:
     from sinal_core.nats import Bus
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from sinal_metrics_adapter.certificate_reconciler import CertificateReconciler
 
 
-class MetricsAdapter(Keyless):
+class AdapterSettings(ExternalMetricsSettings, DrainSettings, RoleSettings):
+    """What `sinal run metrics-adapter` reads."""
+
+
+class MetricsAdapter(RoleBase[AdapterSettings]):
     """Depths as JSON, and as `external.metrics.k8s.io` unless that is left to somebody else.
 
     It holds credentials of Kubernetes, and therefore no keys of plans and no database.
@@ -27,7 +32,7 @@ class MetricsAdapter(Keyless):
     role = "metrics-adapter"
     url = ""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: AdapterSettings) -> None:
         super().__init__(settings)
         self._nats: Bus | None = None
         self._keeper: CertificateReconciler | None = None

@@ -5,8 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import BadSettings, Base
+from sinal_api.settings import AccessSettings
+from sinal_cli.roles.base import BadSettings
+from sinal_cli.roles.plan_role import StoreRole, StoreSettings, TracedSettings
 from sinal_core.http.server import HttpServer
+from sinal_core.http.settings import DrainSettings, ProbeSettings
+from sinal_core.redis_settings import RedisSettings
+from sinal_hub.intake.settings import EventSettings
+from sinal_hub.meta.settings import GraphSettings
+from sinal_hub.services.settings import ManifestSettings
+from sinal_hub.store.settings import ApiLoginSettings
 
 if TYPE_CHECKING:
     from sinal_core.http.drain import Leaving
@@ -22,7 +30,22 @@ _NOT_BOUND = (
 )
 
 
-class Api(Base):
+class ApiSettings(
+    AccessSettings,
+    ManifestSettings,
+    ApiLoginSettings,
+    GraphSettings,
+    EventSettings,
+    RedisSettings,
+    DrainSettings,
+    ProbeSettings,
+    StoreSettings,
+    TracedSettings,
+):
+    """What `sinal run api` reads."""
+
+
+class Api(StoreRole[ApiSettings]):
     """The operations API."""
 
     role = "api"
@@ -36,7 +59,7 @@ class Api(Base):
         from sinal_hub.services.dependencies import dependencies
 
         settings = self._settings
-        self._trace("sinal-api")
+        self._trace("sinal-api", settings)
         database = await self._database(
             settings.database_url, tenants=self._login(), max_size=CONNECTIONS
         )

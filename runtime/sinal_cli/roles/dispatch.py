@@ -6,14 +6,20 @@ import os
 import secrets
 import socket
 
-from sinal_cli.roles.base import DRAIN_S, Background, Base
+from sinal_cli.roles.base import DRAIN_S, Background
+from sinal_cli.roles.plan_role import StoreRole, StoreSettings, TracedSettings
 from sinal_core.aio.periodic import PeriodicTask
+from sinal_hub.dispatch.settings import DeliverySettings
 
 EXPIRE_INTERVAL_S = 60.0
 REMIND_INTERVAL_S = 10.0
 
 
-class Dispatch(Base):
+class DispatchSettings(DeliverySettings, StoreSettings, TracedSettings):
+    """What `sinal run dispatch` reads."""
+
+
+class Dispatch(StoreRole[DispatchSettings]):
     """Delivers to Meta."""
 
     role = "dispatch"
@@ -28,7 +34,7 @@ class Dispatch(Base):
         from sinal_hub.store.tenant_status import CircuitStore
 
         settings = self._settings
-        self._trace("sinal-dispatch")
+        self._trace("sinal-dispatch", settings)
         database = await self._database(settings.database_url, session=SESSION)
         bus, plans = await self._bus_and_plans("sinal-dispatch", database=database)
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)

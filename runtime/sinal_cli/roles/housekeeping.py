@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from sinal_cli.roles.base import Background, Base
+from sinal_cli.roles.base import Background
+from sinal_cli.roles.plan_role import StoreRole, StoreSettings
 from sinal_core.aio.periodic import PeriodicTask
+from sinal_core.postgres.settings import OwnerSettings
+from sinal_hub.housekeeping.settings import StatusSettings
+from sinal_hub.store.settings import ApiLoginSettings
 
 # a look asks the broker some questions for each busy tenant
 DEPTH_INTERVAL_S, MOST_DEPTH_INTERVAL_S = 10.0, 30.0
@@ -11,7 +15,11 @@ COVERAGE_INTERVAL_S = 60.0
 WHOLE_S = 5.0  # between two looks whether the database has its tables
 
 
-class Housekeeping(Base):
+class HousekeepingSettings(StatusSettings, OwnerSettings, ApiLoginSettings, StoreSettings):
+    """What `sinal run housekeeping` reads."""
+
+
+class Housekeeping(StoreRole[HousekeepingSettings]):
     """Partitions, retention, rollups, lost messages, erasures, the ledger's check.
 
     Queues and signals for metrics.
@@ -34,9 +42,7 @@ class Housekeeping(Base):
         settings = self._settings
         if settings.database_may_be_lost:
             self._keep_whole()
-        owner = await self._database(
-            settings.maintenance_database_url or settings.database_url, max_size=2
-        )
+        owner = await self._database(settings.owner_url, max_size=2)
         database = await self._database(settings.database_url, max_size=6)
         bus, plans = await self._bus_and_plans("sinal-housekeeping", database=database)
         background = Background()
@@ -83,7 +89,7 @@ class Housekeeping(Base):
             for url in (settings.database_url.get_secret_value(), api_url(settings))
             if url is not None
         ]
-        owner = (settings.maintenance_database_url or settings.database_url).get_secret_value()
+        owner = settings.owner_url.get_secret_value()
         background = Background()
         background.schedule(
             PeriodicTask("a database that was lost", WHOLE_S, lambda _: make_whole(owner, urls))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import Background, Base
+from sinal_cli.roles.base import Background
+from sinal_cli.roles.plan_role import PlanRole, TracedSettings
 from sinal_core.aio.periodic import PeriodicTask
+from sinal_core.http.settings import ProbeSettings
+from sinal_core.plans.settings import HostSettings
+from sinal_hub.ingest.settings import ServerSettings
 
 if TYPE_CHECKING:
     from sinal_core.http.readiness import Readiness
@@ -14,7 +18,11 @@ if TYPE_CHECKING:
 TALLY_INTERVAL_S = 5.0
 
 
-class Ingest(Base):
+class IngestSettings(ServerSettings, ProbeSettings, HostSettings, TracedSettings):
+    """What `sinal run ingest` reads."""
+
+
+class Ingest(PlanRole[IngestSettings]):
     """The HTTP edge."""
 
     role = "ingest"
@@ -27,10 +35,12 @@ class Ingest(Base):
         from sinal_hub.ingest.server import IngestServer
         from sinal_hub.privacy import spools
 
-        self._trace("sinal-ingest")
+        self._trace("sinal-ingest", self._settings)
         folder = self._settings.spool_dir
         cache = None if folder is None else PlanCache(folder / "plans.json")
-        bus, plans = await self._bus_and_plans("sinal-ingest", cache=cache)
+        bus, plans = await self._bus_and_plans(
+            "sinal-ingest", cache=cache, reserved=self._settings.reserved
+        )
         server = IngestServer(
             self._settings, bus, plans, keyring=self._keyring, tracer=self._tracer
         )

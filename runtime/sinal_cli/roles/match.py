@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from sinal_cli.roles.base import DRAIN_S, Background, Base
+from sinal_cli.roles.base import DRAIN_S, Background
+from sinal_cli.roles.plan_role import StoreRole, StoreSettings, TracedSettings
 from sinal_core.aio.periodic import PeriodicTask
+from sinal_core.nats.settings import LaneReaderSettings
+from sinal_hub.matching.settings import MatchingSettings
+from sinal_hub.readback.settings import ReadBackSettings
 
 SWEEP_INTERVAL_S = 1.0
 LANES_A_TRANSACTION = 128  # small tenants share one
 BATCHES_A_LANE = 2  # one is published while the next is in its transaction
 
 
-class Match(Base):
+class MatchSettings(
+    MatchingSettings, ReadBackSettings, LaneReaderSettings, StoreSettings, TracedSettings
+):
+    """What `sinal run match` reads."""
+
+
+class Match(StoreRole[MatchSettings]):
     """Joins sales and clicks."""
 
     role = "match"
@@ -24,7 +34,7 @@ class Match(Base):
         from sinal_hub.store.matching import MatchStore
 
         settings = self._settings
-        self._trace("sinal-match")
+        self._trace("sinal-match", settings)
         database = await self._database(settings.database_url)
         bus, plans = await self._bus_and_plans("sinal-match", database=database)
         worker = MatchWorker(

@@ -9,20 +9,38 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sinal_cli.roles.base import BadSettings, Base, Role, reserved_hosts
-from sinal_core.settings import Settings
+from sinal_cli.roles.base import BadSettings, Role
+from sinal_cli.roles.plan_role import PlanRole, PlanSettings
+from sinal_core.nats.settings import LaneSettings, StreamSettings
+from sinal_core.plans.settings import HostSettings
 from sinal_crds.keyring import Keyring
+from sinal_hub.services.settings import ManifestFolderSettings
+from sinal_operator.cluster.settings import ClusterSettings, RouteSettings
 
 if TYPE_CHECKING:
     from sinal_operator.cluster.routes import RouteOptions
 
 
-class Operator(Base):
+class OperatorSettings(
+    ClusterSettings,
+    RouteSettings,
+    ManifestFolderSettings,
+    HostSettings,
+    StreamSettings,
+    LaneSettings,
+    PlanSettings,
+):
+    """What `sinal run operator` reads: from files, neither the cluster's nor the routes'."""
+
+
+class Operator(PlanRole[OperatorSettings]):
     """Provisions lanes and plans from manifests in files."""
 
     role = "operator"
 
-    def __init__(self, settings: Settings, keyring: Keyring, *, files: Sequence[Path]) -> None:
+    def __init__(
+        self, settings: OperatorSettings, keyring: Keyring, *, files: Sequence[Path]
+    ) -> None:
         super().__init__(settings, keyring)
         self._files = files
 
@@ -37,7 +55,7 @@ class Operator(Base):
             files=self._files,
             made=self._settings.manifest_folder,
             ack_wait_s=self._settings.lane_ack_wait_s,
-            reserved=reserved_hosts(self._settings),
+            reserved=self._settings.reserved,
         )
         from sinal_crds.loading import InvalidManifests
 
@@ -48,7 +66,7 @@ class Operator(Base):
         self._stack.push_async_callback(provisioning.stop)
 
 
-class ClusterOperator(Base):
+class ClusterOperator(PlanRole[OperatorSettings]):
     """Provisions lanes and plans from the custom resources of a cluster.
 
     Where there is a Lease, as one of several.
@@ -56,7 +74,7 @@ class ClusterOperator(Base):
 
     role = "operator"
 
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+    def __init__(self, settings: OperatorSettings, keyring: Keyring) -> None:
         super().__init__(settings, keyring)
         self._routes = _routes(settings)
         self._readiness: Callable[[], Mapping[str, bool]] = lambda: {
@@ -82,7 +100,7 @@ class ClusterOperator(Base):
             status_interval_s=settings.status_interval_s,
             routes=self._routes,
             namespaces=settings.watch_namespaces,
-            reserved_hosts=reserved_hosts(settings),
+            reserved_hosts=settings.reserved,
         )
         namespace = settings.lease_namespace or pod_namespace()
         operator = (
@@ -105,7 +123,7 @@ class ClusterOperator(Base):
         return self._readiness()
 
 
-def _routes(settings: Settings) -> RouteOptions | None:
+def _routes(settings: OperatorSettings) -> RouteOptions | None:
     """How routes are to be made; raises BadSettings."""
     from sinal_operator.cluster import routes
 
@@ -136,7 +154,7 @@ def _vanish() -> None:
     os._exit(1)
 
 
-def operator(settings: Settings, keyring: Keyring, files: Sequence[Path]) -> Role:
+def operator(settings: OperatorSettings, keyring: Keyring, files: Sequence[Path]) -> Role:
     """From files where there are some, else from the cluster that KUBECONFIG or the pod's account
     leads to.
     """

@@ -7,26 +7,26 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import signal
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from sinal_cli.roles import DATA_PLANE, Role
-from sinal_cli.roles.base import BadSettings
-from sinal_cli.roles.operator import operator
 from sinal_core.aio import gc_tuning
 from sinal_core.http.server import HttpServer, ListenError
-from sinal_core.settings import Settings
 from sinal_crds.keyring import Keyring, Part
 
 log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
+    from sinal_cli.roles.base import Role, RoleSettings
+    from sinal_cli.roles.plan_role import PlanSettings
     from sinal_core.http.readiness import Readiness
 
 T = TypeVar("T")
+P = TypeVar("P", bound="PlanSettings")
 
 # Parts of a keyring that a role can work with: each is meant to have the least of them.
 _OF_THE_RUNTIME: frozenset[Part] = frozenset({"whole", "runtime"})
@@ -34,6 +34,7 @@ _ENOUGH: Mapping[str, frozenset[Part]] = {
     "operator": frozenset({"whole"}),
     "ingest": frozenset({"whole", "runtime", "edge"}),
 }
+ROLES = ("ingest", "match", "dispatch", "api", "housekeeping", "operator", "metrics-adapter")
 
 
 def run_role(name: str, *, files: Sequence[Path]) -> int:
@@ -42,25 +43,68 @@ def run_role(name: str, *, files: Sequence[Path]) -> int:
     2 for an unknown role, missing files, bad settings or a bad keyring.
     """
     from sinal_cli.offline import complain
+
+    if name not in ROLES:
+        complain(f"unknown role {name!r}; known: {', '.join(ROLES)}")
+        return 2
+    if name == "metrics-adapter":
+        return _run_adapter()
+    settings, make = _role(name, files)
+    _begin_log(settings)
+    return _run_with_keyring(name, settings, make)
+
+
+def _role(name: str, files: Sequence[Path]) -> tuple[PlanSettings, Callable[[Keyring], Role]]:
+    """The settings of a role, read from the environment, and how it is made of a keyring.
+
+    No other role's modules are imported: each has libraries that another starts without.
+    """
+    match name:
+        case "ingest":
+            from sinal_cli.roles.ingest import Ingest, IngestSettings
+
+            return _made(IngestSettings(), Ingest)
+        case "match":
+            from sinal_cli.roles.match import Match, MatchSettings
+
+            return _made(MatchSettings(), Match)
+        case "dispatch":
+            from sinal_cli.roles.dispatch import Dispatch, DispatchSettings
+
+            return _made(DispatchSettings(), Dispatch)
+        case "api":
+            from sinal_cli.roles.api import Api, ApiSettings
+
+            return _made(ApiSettings(), Api)
+        case "housekeeping":
+            from sinal_cli.roles.housekeeping import Housekeeping, HousekeepingSettings
+
+            return _made(HousekeepingSettings(), Housekeeping)
+        case _:
+            from sinal_cli.roles.operator import OperatorSettings, operator
+
+            return _made(OperatorSettings(), partial(operator, files=files))
+
+
+def _made(
+    settings: P, make: Callable[[P, Keyring], Role]
+) -> tuple[PlanSettings, Callable[[Keyring], Role]]:
+    return settings, partial(make, settings)
+
+
+def _begin_log(settings: RoleSettings) -> None:
     from sinal_core.telemetry.logs import configure
 
-    settings = Settings()
     configure(level=settings.log_level, json=settings.log_json)
-    known = [*DATA_PLANE, "operator", "metrics-adapter"]
-    if name not in known:
-        complain(f"unknown role {name!r}; known: {', '.join(known)}")
-        return 2
-    return (
-        _run_adapter(settings)
-        if name == "metrics-adapter"
-        else _run_with_keyring(name, settings, files)
-    )
 
 
-def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> int:
+def _run_with_keyring(name: str, settings: PlanSettings, make: Callable[[Keyring], Role]) -> int:
     """A role that reads plans; 1 where it ends by what it met, 2 where it can't begin."""
     from sinal_cli.offline import complain
+    from sinal_cli.roles.base import BadSettings
     from sinal_core.http.health import build
+    from sinal_core.http.settings import ProbeSettings
+    from sinal_core.telemetry.settings import TraceSettings
     from sinal_core.telemetry.tracing import installed
 
     try:
@@ -74,22 +118,22 @@ def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> i
             f"enough for {name}"
         )
         return 2
-    if settings.otlp_endpoint is not None and not installed():
+    if (
+        isinstance(settings, TraceSettings)
+        and settings.otlp_endpoint is not None
+        and not installed()
+    ):
         complain(
             "SINAL_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install sinal[tracing]"
         )
         return 2
     try:
-        role = (
-            operator(settings, keyring, files)
-            if name == "operator"
-            else DATA_PLANE[name](settings, keyring)
-        )
+        role = make(keyring)
     except BadSettings as error:
         complain(str(error))
         return 2
     starting = Starting(role)
-    port = settings.port_of_probes if hasattr(role, "url") else settings.port
+    port = settings.port_of_probes if isinstance(settings, ProbeSettings) else settings.port
     health = HttpServer(
         build(starting.standing, observe=role.observe), host=settings.host, port=port
     )
@@ -101,12 +145,14 @@ def _run_with_keyring(name: str, settings: Settings, files: Sequence[Path]) -> i
     return 0
 
 
-def _run_adapter(settings: Settings) -> int:
+def _run_adapter() -> int:
     """The one role without a keyring; 2 where it can't begin."""
     from sinal_cli.offline import complain
-    from sinal_cli.roles.adapter import MetricsAdapter
+    from sinal_cli.roles.adapter import AdapterSettings, MetricsAdapter
     from sinal_metrics_adapter.errors import ClusterRefused
 
+    settings = AdapterSettings()
+    _begin_log(settings)
     if settings.adapter_external_metrics and importlib.util.find_spec("kubernetes") is None:
         complain("the client of Kubernetes is not installed: install sinal[adapter]")
         return 2

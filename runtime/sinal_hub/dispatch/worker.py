@@ -16,16 +16,16 @@ from sinal_core.outbox.ports import Circuits, Key, Lane, Message, News
 from sinal_core.outbox.round import Spans
 from sinal_core.outbox.worker import OutboxWorker
 from sinal_core.plans.ports import Plans
-from sinal_core.settings import LEASE_SHARE, Settings
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.dispatch.destination_metrics import NO_TOKEN, DestinationMetrics
 from sinal_hub.dispatch.meta_destination import Graph, MetaDestination, Payload
+from sinal_hub.dispatch.settings import LEASE_SHARE, DeliverySettings
 from sinal_hub.store.delivery_rows import Row
 
 
-def lease_s(settings: Settings) -> float:
+def lease_s(settings: DeliverySettings) -> float:
     """How long a claim holds: longer than one request may take, shorter than the lanes'
     ack_wait.
     """
@@ -85,7 +85,7 @@ class DispatchWorker:
         ledger: Ledger[Row],
         plans: Plans,
         graph: Graph,
-        settings: Settings,
+        settings: DeliverySettings,
         *,
         clock: Clock = time,
         policy: Policy = POLICY,

@@ -17,7 +17,6 @@ from sinal_core.http.body import SenderGone
 from sinal_core.http.exchange import Answer, Reply, Request, headers_of, send
 from sinal_core.http.problem import MEDIA_TYPE, Problem
 from sinal_core.nats.errors import BusError
-from sinal_core.settings import Settings
 from sinal_core.telemetry.tracing import HEADER, Tracer
 from sinal_hub import gateways as gateway_registry
 from sinal_hub.gateways import Gateway
@@ -25,6 +24,7 @@ from sinal_hub.ingest.drift.watch import Drift
 from sinal_hub.ingest.http import routes
 from sinal_hub.ingest.http.health import Health
 from sinal_hub.ingest.http.observe import Observer
+from sinal_hub.ingest.settings import EdgeSettings
 from sinal_hub.ingest.tracking.cors import Cors
 from sinal_hub.ingest.tracking.door import Receipt, Tracking
 from sinal_hub.ingest.tracking.origins import LandingHosts
@@ -204,7 +204,7 @@ def build(
     plans: ports.Plans,
     limiter: ports.Limiter,
     quarantine: ports.Quarantine,
-    settings: Settings,
+    settings: EdgeSettings,
     detour: ports.Detour | None = None,
     beginner: ports.Beginner | None = None,
     gateways: Mapping[str, Gateway] | None = None,

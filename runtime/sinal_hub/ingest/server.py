@@ -11,16 +11,17 @@ import time
 from sinal_core import limiter
 from sinal_core.http.server import GRACE_S, HttpServer
 from sinal_core.nats.client import Bus, Published
-from sinal_core.settings import Settings
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.keyring import Keyring
 from sinal_hub.ingest import app
 from sinal_hub.ingest.http.health import Health
+from sinal_hub.ingest.settings import ServerSettings
 from sinal_hub.intake import ports
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.quarantine.keeping import SealedQuarantine
 from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_hub.spool import Detour, Entry, Limits, Owner
+from sinal_hub.spool.settings import SpoolSettings
 
 
 class IngestServer:
@@ -28,7 +29,7 @@ class IngestServer:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ServerSettings,
         bus: Bus,
         plans: ports.Plans,
         *,
@@ -103,7 +104,7 @@ class IngestServer:
 
 
 def _detour(
-    settings: Settings, bus: Bus, plans: ports.Plans, bucket: QuarantineBucket
+    settings: SpoolSettings, bus: Bus, plans: ports.Plans, bucket: QuarantineBucket
 ) -> Detour | None:
     if settings.spool_dir is None:
         return None

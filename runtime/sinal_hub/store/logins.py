@@ -14,8 +14,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sinal_core.postgres.errors import MigrationError, translated
-from sinal_core.settings import Settings
 from sinal_hub.store.migrate import LOCK
+from sinal_hub.store.settings import ApiLoginSettings
 
 API_LOGIN = "sinal_api"
 
@@ -31,7 +31,7 @@ def as_api(url: str, password: str) -> str:
         raise MigrationError(f"the URL of the database can't be read: {error}") from None
 
 
-def api_url(settings: Settings) -> str | None:
+def api_url(settings: ApiLoginSettings) -> str | None:
     """Where the operations API has a login of its own; None where it has the worker's alone."""
     if settings.api_database_url is not None:
         return settings.api_database_url.get_secret_value()
