@@ -57,11 +57,6 @@ class LocalLimiter:
         """Take `cost` tokens where that needs no waiting; False when none was taken."""
         return not self._take(bucket, cost, per_minute)
 
-    def give_back(self, bucket: str, cost: int) -> None:
-        """Return what `spend` took and nothing was done for."""
-        tokens, at = self._buckets[bucket]
-        self._buckets[bucket] = (tokens + cost, at)
-
     def _take(self, bucket: str, cost: int, per_minute: int) -> float:
         capacity = float(max(1, per_minute))
         now = self._clock.monotonic()
@@ -145,10 +140,6 @@ class RedisLimiter:
             return self._rests() and self._local.spend(bucket, cost, per_minute=per_minute)
         self._leases[bucket] = held - cost
         return True
-
-    def give_back(self, bucket: str, cost: int) -> None:
-        """Return what `spend` took and nothing was done for."""
-        self._leases[bucket] = self._leases.get(bucket, 0) + cost
 
     def _rests(self) -> bool:
         return self._clock.monotonic() < self._rest_until

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import msgspec
 
 from sinal_core.aio.clock import WallClock
 from sinal_core.http import asgi, client_ip
 from sinal_core.http.body import SenderGone
-from sinal_core.http.exchange import Answer, Reply, Request, headers_of, send
+from sinal_core.http.exchange import Answer, Header, Reply, Request, headers_of, send
 from sinal_core.http.problem import MEDIA_TYPE, Problem
-from sinal_core.nats.errors import BusError
 from sinal_core.telemetry.tracing import HEADER, Tracer
 from sinal_hub import gateways as gateway_registry
 from sinal_hub.gateways import Gateway
@@ -25,8 +27,9 @@ from sinal_hub.ingest.http import routes
 from sinal_hub.ingest.http.health import Health
 from sinal_hub.ingest.http.observe import Observer
 from sinal_hub.ingest.settings import EdgeSettings
+from sinal_hub.ingest.tracking.accept import Acceptance
 from sinal_hub.ingest.tracking.cors import Cors
-from sinal_hub.ingest.tracking.door import Receipt, Tracking
+from sinal_hub.ingest.tracking.door import Ending, Tracking
 from sinal_hub.ingest.tracking.origins import LandingHosts
 from sinal_hub.ingest.tracking.pixel import Pixel
 from sinal_hub.ingest.tracking.script import Script
@@ -41,6 +44,19 @@ LOOK = (
 )
 
 Endpoint = Callable[[Request, routes.Route], Awaitable[Answer]]
+
+
+class _Visit(msgspec.Struct, frozen=True):
+    """A request on the way to its answer."""
+
+    request: Request
+    route: routes.Route | None
+    started: float  # of the performance counter
+
+    @property
+    def template(self) -> str:
+        """The path as logs may show it."""
+        return self.route.template if self.route is not None else "(none)"
 
 
 class Edge:
@@ -63,14 +79,14 @@ class Edge:
         self._observer = observer
         pixel = Pixel(tracking)
         self._tracking = tracking
-        # answers to events that the broker did not confirm
+        # answers that had to be awaited after all
         self._late: set[asyncio.Task[None]] = set()
         self._endpoints: dict[str, Endpoint] = {
-            "track": lambda request, route: tracking.one(request, route.slug, KINDS[route.name]),
-            "batch": lambda request, route: tracking.batch(request, route.slug),
+            "track": lambda request, route: tracking.post(request, route.slug, KINDS[route.name]),
+            "batch": lambda request, route: tracking.post(request, route.slug, None),
             "pixel": lambda request, route: pixel.get(request, route.slug),
             "own": lambda request, route: (
-                tracking.batch(request, route.slug)
+                tracking.post(request, route.slug, None)
                 if request.method == "POST"
                 else pixel.get(request, route.slug)
             ),
@@ -110,73 +126,70 @@ class Edge:
             or route.endpoint not in ("track", "batch", "own")
         ):
             return False
-        started = time.perf_counter()
-
-        def done(receipt: Receipt) -> None:
-            if isinstance(receipt.result, BusError):
-                late = asyncio.get_running_loop().create_task(
-                    self._reply_late(request, route, receipt, reply, started)
-                )
-                self._late.add(late)
-                late.add_done_callback(self._late.discard)
-            else:
-                self._reply(request, route, self._tracking.accepted(receipt), reply, started)
-
+        visit = _Visit(request, route, time.perf_counter())
+        done = partial(self._ended, visit, reply)
         try:
             return self._tracking.begin(request, route.slug, KINDS.get(route.name), done)
-        except Exception:  # the usual way meets the same fault, and answers and tells of it
-            return False
+        except Exception as error:
+            self._reply(visit, reply, self._failed(visit, error))
+            return True
 
-    async def _reply_late(
-        self, request: Request, route: routes.Route, receipt: Receipt, reply: Reply, started: float
-    ) -> None:
-        answer = await self._guarded(request, route.template, self._tracking.rescue(receipt))
-        self._reply(request, route, answer, reply, started)
+    def _ended(self, visit: _Visit, reply: Reply, ending: Ending) -> None:
+        if isinstance(ending, Answer):
+            self._reply(visit, reply, ending)
+        else:
+            late = asyncio.get_running_loop().create_task(self._reply_late(visit, reply, ending))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
 
-    def _reply(
-        self, request: Request, route: routes.Route, answer: Answer, reply: Reply, started: float
-    ) -> None:
-        extra = self._cors.headers(request, route.slug, status=answer.status)
-        reply(answer.status, headers_of(answer, extra), answer.body)
-        seconds = time.perf_counter() - started
-        self._observer.done(request, template=route.template, status=answer.status, seconds=seconds)
+    async def _reply_late(self, visit: _Visit, reply: Reply, rest: Awaitable[Answer]) -> None:
+        self._reply(visit, reply, await self._guarded(visit, rest))
+
+    def _reply(self, visit: _Visit, reply: Reply, answer: Answer) -> None:
+        reply(answer.status, headers_of(answer, self._extra(visit, answer)), answer.body)
+        self._done(visit, answer)
 
     async def _respond(
         self, request: Request, route: routes.Route | None, send_message: asgi.Send
     ) -> int:
         """Answer and observe; the answer's status, or 499 where the sender had gone."""
-        started = time.perf_counter()
-        template = route.template if route else "(none)"
+        visit = _Visit(request, route, time.perf_counter())
         try:
-            answer = await self._guarded(request, template, self._answer(request, route))
+            answer = await self._guarded(visit, self._answer(request, route))
         except SenderGone:
             return 499
-        extra = (
-            self._cors.headers(request, route.slug, status=answer.status)
-            if route and route.is_tracking
-            else ()
-        )
-        await send(answer, request, send_message, extra=extra)
-        self._observer.done(
-            request, template=template, status=answer.status, seconds=time.perf_counter() - started
-        )
+        await send(answer, request, send_message, extra=self._extra(visit, answer))
+        self._done(visit, answer)
         return answer.status
 
-    async def _guarded(
-        self, request: Request, template: str, answering: Awaitable[Answer]
-    ) -> Answer:
+    async def _guarded(self, visit: _Visit, answering: Awaitable[Answer]) -> Answer:
         """The answer, whatever happens inside; raises SenderGone."""
         try:
             return await answering
-        except Problem as error:
-            return Answer(error.status, error.body(), MEDIA_TYPE, error.headers)
         except SenderGone:
             raise
         except Exception as error:
-            self._observer.failed(request, template, error)
-            return Answer(
-                500, Problem(500, "The edge failed; the fault is logged.").body(), MEDIA_TYPE
-            )
+            return self._failed(visit, error)
+
+    def _failed(self, visit: _Visit, error: Exception) -> Answer:
+        """The answer to a refusal, and to a fault of ours."""
+        if isinstance(error, Problem):
+            return Answer(error.status, error.body(), MEDIA_TYPE, error.headers)
+        self._observer.failed(visit.request, visit.template, error)
+        fault = Problem(500, "The edge failed; the fault is logged.")
+        return Answer(500, fault.body(), MEDIA_TYPE)
+
+    def _extra(self, visit: _Visit, answer: Answer) -> tuple[Header, ...]:
+        route = visit.route
+        if route is None or not route.is_tracking:
+            return ()
+        return self._cors.headers(visit.request, route.slug, status=answer.status)
+
+    def _done(self, visit: _Visit, answer: Answer) -> None:
+        seconds = time.perf_counter() - visit.started
+        self._observer.done(
+            visit.request, template=visit.template, status=answer.status, seconds=seconds
+        )
 
     async def _answer(self, request: Request, route: routes.Route | None) -> Answer:
         if route is None:
@@ -217,7 +230,7 @@ def build(
 
     `gateways` defaults to every registered one, without a `detour` nothing is spooled.
 
-    With a `beginner`, requests of one event take `Edge.begin`.
+    With a `beginner`, requests that come whole take `Edge.begin`.
     """
     landing_hosts = LandingHosts()
     observer = Observer(tally)
@@ -229,15 +242,18 @@ def build(
         timeout_s=ack_timeout_s,
         event_version=settings.event_version,
     )
-    tracking = Tracking(
+    rules = Acceptance(
         plans=plans,
-        out=out,
-        limiter=limiter,
         landing_hosts=landing_hosts,
-        observer=observer,
-        clock=clock,
         trusted_proxies=settings.trusted_proxies,
         country=country,
+    )
+    tracking = Tracking(
+        rules=rules,
+        out=out,
+        limiter=limiter,
+        observer=observer,
+        clock=clock,
         body_timeout_s=settings.body_timeout_s,
     )
     webhooks = Webhooks(

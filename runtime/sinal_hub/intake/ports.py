@@ -109,10 +109,6 @@ class Limiter(Protocol):
         """Take tokens where that needs no waiting; False when none was taken."""
         ...
 
-    def give_back(self, bucket: str, cost: int) -> None:
-        """Return what `spend` took and nothing was done for."""
-        ...
-
     async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
         """Take `cost` tokens.
 

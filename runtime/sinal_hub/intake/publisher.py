@@ -77,7 +77,7 @@ class EventPublisher:
             results = await self._publish(events, bodies)
         finally:
             self._in_flight -= len(events)
-        return await self.settle(events, bodies, results)
+        return await self._settle(events, bodies, results)
 
     @property
     def is_direct(self) -> bool:
@@ -89,7 +89,7 @@ class EventPublisher:
 
         False where it takes `put`, unsent.
 
-        An error that `done` gets is for `settle`.
+        An error that `done` gets is for `rescue`.
         """
         if (
             self._beginner is None
@@ -119,6 +119,15 @@ class EventPublisher:
             if not sent:
                 self._in_flight -= 1
         return sent
+
+    async def rescue(self, event: Event, error: BusError) -> list[bool]:
+        """What becomes of an event that `begin` ended with an error for: it is spooled, as by
+        `put`.
+
+        Raises as `put`.
+        """
+        body = encode_safe(event, self._event_version)
+        return await self._settle([event], [body], [error])
 
     def _tell_detour(self, result: Published | BusError) -> None:
         if self._detour is not None:
@@ -161,7 +170,7 @@ class EventPublisher:
             self._tell_detour(result)
         return results
 
-    async def settle(
+    async def _settle(
         self,
         events: Sequence[Event],
         bodies: Sequence[bytes],

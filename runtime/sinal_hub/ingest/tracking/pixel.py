@@ -12,7 +12,8 @@ from base64 import b64decode
 from sinal_core.http import problem
 from sinal_core.http.exchange import Answer, Request
 from sinal_core.http.problem import FieldError
-from sinal_hub.ingest.tracking.door import Entry, Tracking
+from sinal_hub.ingest.tracking.accept import Entry
+from sinal_hub.ingest.tracking.door import Tracking
 from sinal_hub.intake.tracking_schema import KINDS
 from sinal_hub.model.events import TRACKING_KINDS
 
