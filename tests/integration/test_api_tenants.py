@@ -54,7 +54,7 @@ async def traffic(rig: ApiRig) -> None:
         room.sale(order="HP1"),
         room.visit("lead", event_id="pixel-1", user=UserData(em=[EMAIL])),
         tracking_event(
-            Draft({"user": UserData(em=[EMAIL])}, (), 0),
+            Draft(user=UserData(em=[EMAIL])),
             kind="lead",
             caller=page,
             visitor=NOBODY,

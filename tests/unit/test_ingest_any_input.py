@@ -16,8 +16,10 @@ from sinal_core.http.problem import FieldError
 from sinal_hub.gateways import registry
 from sinal_hub.ingest.testing import sha256
 from sinal_hub.intake import tracking_schema
+from sinal_hub.intake.events_from import NOBODY, tracking_event
 from sinal_hub.intake.fields import Fields
-from sinal_hub.model.events import Event, decode_event, encode
+from sinal_hub.intake.ports import Caller
+from sinal_hub.model.events import decode_event, encode
 
 from tests.support.fix_ingest import (
     LANDING,
@@ -89,6 +91,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.dictionaries(st.sampled_from(sorted(tracking_schema.KNOWN)), JSON, max_size=8)
+CALLER = Caller(a_tenant(), a_tenant().funnels[0], is_server=True)
 LENIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -185,9 +188,7 @@ def test_a_draft_without_errors_fits_the_bus(fields: dict[str, Any]) -> None:
         believe_client=True,
     )
     if not errors:
-        required = {name: "x" for name in ("id", "key", "tenant", "funnel")} | {
-            "kind": "lead",
-            "source": "server",
-        }
-        event = Event(**required | {"received_at": 1, "occurred_at": 1} | drafted.said)
+        event = tracking_event(
+            drafted, kind="lead", caller=CALLER, visitor=NOBODY, now_ms=int(NOW * 1000)
+        )
         assert decode_event(encode(event)) == event

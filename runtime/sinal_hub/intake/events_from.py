@@ -41,29 +41,16 @@ def tracking_event(
     draft: Draft, *, kind: Kind, caller: Caller, visitor: Visitor, now_ms: int
 ) -> Event:
     """One tracking event as a fact."""
-    tenant, funnel, said = caller.tenant.slug, caller.funnel.name, draft.said
-    event_id, fbclid = said.get("event_id"), said.get("fbclid")
+    tenant, funnel = caller.tenant.slug, caller.funnel.name
+    event_id, fbclid = draft.event_id, draft.fbclid
     natural = event_id is not None
     key = ids.header_safe(f"{funnel}:{kind}:{event_id}") if natural else ids.uuid7(now_ms)
     row_id = event_row_id(tenant, key)
-    occurred_at = min(said.get("occurred_at") or now_ms, now_ms)
-    wants_click = kind == "click" or fbclid is not None
-    user_agent = said.get("user_agent") or visitor.user_agent
-    own = {
-        "occurred_at": occurred_at,
-        "event_id": event_id or row_id,
-        "click_id": said.get("click_id")
-        or (_new_id("click", row_id, natural) if wants_click else None),
-        "session_id": said.get("session_id") or _new_id("session", row_id, natural),
-        "fbc": _in_time(said.get("fbc"), now_ms)
-        or _fbc(fbclid, _in_time(visitor.fbc, now_ms), occurred_at),
-        "fbp": said.get("fbp") or visitor.fbp,
-        "ip": said.get("ip") or visitor.ip,
-        "user_agent": user_agent,
-        "consent_required": visitor.country is not None
-        and visitor.country in caller.funnel.consent.required_in,
-        "crawler": is_crawler(user_agent),
-    }
+    occurred_at = min(draft.occurred_at or now_ms, now_ms)
+    click_id = draft.click_id
+    if not click_id and (kind == "click" or fbclid is not None):
+        click_id = _new_id("click", row_id, natural)
+    user_agent = draft.user_agent or visitor.user_agent
     return Event(
         id=row_id,
         key=key,
@@ -71,9 +58,30 @@ def tracking_event(
         tenant=tenant,
         funnel=funnel,
         received_at=now_ms,
+        occurred_at=occurred_at,
         source="server" if caller.is_server else "browser",
         natural_key=natural,
-        **said | own,
+        event_id=event_id or row_id,
+        click_id=click_id,
+        session_id=draft.session_id or _new_id("session", row_id, natural),
+        external_id=draft.external_id,
+        fbclid=fbclid,
+        fbc=_in_time(draft.fbc, now_ms) or _fbc(fbclid, _in_time(visitor.fbc, now_ms), occurred_at),
+        fbp=draft.fbp or visitor.fbp,
+        url=draft.url,
+        referrer=draft.referrer,
+        utm=draft.utm,
+        user=draft.user,
+        ip=draft.ip or visitor.ip,
+        user_agent=user_agent,
+        consent_ads=draft.consent_ads,
+        consent_required=visitor.country is not None
+        and visitor.country in caller.funnel.consent.required_in,
+        crawler=is_crawler(user_agent),
+        value=draft.value,
+        currency=draft.currency,
+        items=draft.items,
+        order_id=draft.order_id,
     )
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+
+import msgspec
 
 from sinal_core.http import client_ip
 from sinal_core.http.exchange import MAX_USER_AGENT, clean_user_agent
@@ -21,7 +22,7 @@ from sinal_hub import identity
 from sinal_hub.intake import urls
 from sinal_hub.intake.fields import Fields
 from sinal_hub.model import placeholders
-from sinal_hub.model.events import TRACKING_KINDS, Item, Kind, Utm
+from sinal_hub.model.events import NO_USER, NO_UTM, TRACKING_KINDS, Item, Kind, UserData, Utm
 
 MAX_URL = 4_096
 MAX_LONG_URL = 4 * MAX_URL  # what is read of its ad all the same
@@ -68,13 +69,33 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAY_TELL = re.compile(r"@|^[\s+(]*\d(?:[\s.\-/()]*\d){9,13}\s*$")
 
 
-class Draft(NamedTuple):
-    """What the sender said, in our types."""
+class Draft(msgspec.Struct):
+    """What the sender said, in our types, as fields of an `Event`; times are Unix ms.
 
-    # fields of an `Event` by their names, those alone that were given; times are Unix ms
-    said: dict[str, Any]
-    dropped: tuple[str, ...]
-    unknown_fields: int
+    What was not given has the event's own default.
+    """
+
+    occurred_at: int | None = None
+    event_id: str | None = None
+    click_id: str | None = None
+    session_id: str | None = None
+    external_id: str | None = None
+    fbclid: str | None = None
+    fbc: str | None = None
+    fbp: str | None = None
+    url: str | None = None
+    referrer: str | None = None
+    utm: Utm = NO_UTM
+    user: UserData = NO_USER
+    ip: str | None = None
+    user_agent: str | None = None
+    consent_ads: bool | None = None
+    value: str | None = None
+    currency: str | None = None
+    items: list[Item] = []
+    order_id: str | None = None
+    dropped: tuple[str, ...] = ()  # malformed ids that were left out
+    unknown_fields: int = 0
 
 
 # Fields that depend on no other.
@@ -101,25 +122,22 @@ def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> 
 
     `believe_client`: the sender proved to be a server.
     """
-    said: dict[str, Any] = {}
-    unknown = fields.unknown(KNOWN) + _page(fields, said)
+    draft = Draft()
+    unknown = fields.unknown(KNOWN) + _page(fields, draft)
     if "user" in fields:
-        unknown += _user(fields, said, country)
+        unknown += _user(fields, draft, country)
     if "client" in fields:
-        unknown += _client(fields, said if believe_client else {})
-    dropped = _click(fields, said)
-    if "occurred_at" in fields and (at := _occurred_at(fields, now_ms, believe_client)) is not None:
-        said["occurred_at"] = at
+        unknown += _client(fields, draft if believe_client else Draft())
+    draft.dropped = _click(fields, draft)
+    if "occurred_at" in fields:
+        draft.occurred_at = _occurred_at(fields, now_ms, believe_client)
     if "value" in fields:
-        amount, currency = fields.amount("value")
-        if amount is not None:
-            said["value"] = amount
-        if currency is not None:
-            said["currency"] = currency
+        draft.value, draft.currency = fields.amount("value")
     for name in fields:
         if (reader := _PLAIN.get(name)) is not None and (value := reader(fields)) is not None:
-            said[name] = value
-    return Draft(said, dropped, unknown)
+            setattr(draft, name, value)
+    draft.unknown_fields = unknown
+    return draft
 
 
 def private_id(value: str | None) -> str | None:
@@ -158,18 +176,17 @@ def _occurred_at(fields: Fields, now_ms: int, of_server: bool) -> int | None:
     return at
 
 
-def _page(fields: Fields, said: dict[str, Any]) -> int:
+def _page(fields: Fields, draft: Draft) -> int:
     """Where the visitor is and what led there; returns how many fields nobody reads."""
     utm: dict[str, str] = {}
     if url := fields.text("url", MAX_LONG_URL):
-        said["url"], fbclid, utm = urls.read(url)
-        if fbclid is not None:
-            said["fbclid"] = fbclid
-        if len(said["url"]) > MAX_URL:
+        page, draft.fbclid, utm = urls.read(url)
+        if len(page) > MAX_URL:
             fields.fail("url", f"is longer than {MAX_URL} characters: it is kept without its query")
-            said["url"] = said["url"].partition("?")[0][:MAX_URL]
+            page = page.partition("?")[0][:MAX_URL]
+        draft.url = page
     if referrer := fields.text("referrer", MAX_URL):
-        said["referrer"] = urls.scrub(referrer)
+        draft.referrer = urls.scrub(referrer)
     unknown = 0
     if (section := fields.section("utm")) is not None:
         said_apart = {
@@ -179,11 +196,11 @@ def _page(fields: Fields, said: dict[str, Any]) -> int:
         utm |= {name: text for name, text in said_apart.items() if text}
         unknown = section.unknown(_UTM)
     if utm:  # without what a mailing filled with an address
-        said["utm"] = Utm(**{name: text for name, text in utm.items() if not personal.tells(text)})
+        draft.utm = Utm(**{name: text for name, text in utm.items() if not personal.tells(text)})
     return unknown
 
 
-def _click(fields: Fields, said: dict[str, Any]) -> tuple[str, ...]:
+def _click(fields: Fields, draft: Draft) -> tuple[str, ...]:
     """Meta's ids; a malformed one is left out and named."""
     dropped: list[str] = []
     for name, limit, is_well_formed in _META_IDS:
@@ -192,7 +209,7 @@ def _click(fields: Fields, said: dict[str, Any]) -> tuple[str, ...]:
             if (not well_formed or "__" in text) and placeholders.is_no_id(text):
                 continue  # a well-formed one can only be a macro of underscores
             if well_formed:
-                said[name] = text
+                setattr(draft, name, text)
             else:
                 dropped.append(name)
                 fields.fail(name, "is malformed: send it as Meta made it, without a change")
@@ -206,7 +223,7 @@ _META_IDS: tuple[tuple[str, int, Callable[[str], bool]], ...] = (
 )
 
 
-def _user(fields: Fields, said: dict[str, Any], country: str) -> int:
+def _user(fields: Fields, draft: Draft, country: str) -> int:
     """Who the visitor is, hashed; returns how many fields nobody reads."""
     section = fields.section("user")
     if section is None:
@@ -222,20 +239,20 @@ def _user(fields: Fields, said: dict[str, Any], country: str) -> int:
         zip=section.text("zip", 32, numbers=True),
         country=section.text("country", 64),
     )
-    said["user"] = identity.hash_user(clear, country=country)
+    draft.user = identity.hash_user(clear, country=country)
     return section.unknown(_USER)
 
 
-def _client(fields: Fields, said: dict[str, Any]) -> int:
+def _client(fields: Fields, draft: Draft) -> int:
     """What a server knows of the visitor's browser; returns how many fields nobody reads."""
     section = fields.section("client")
     if section is None:
         return 0
     ip = section.text("ip", 64)
-    said["ip"] = parsed = client_ip.parse(ip) if ip else None
+    draft.ip = parsed = client_ip.parse(ip) if ip else None
     if ip and parsed is None:
         section.fail("ip", "must be an IPv4 or IPv6 address")
-    said["user_agent"] = clean_user_agent(section.text("user_agent", 4 * MAX_USER_AGENT))
+    draft.user_agent = clean_user_agent(section.text("user_agent", 4 * MAX_USER_AGENT))
     return section.unknown(_CLIENT)
 
 

@@ -67,6 +67,10 @@ class Utm(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     term: str | None = None
 
 
+# One object each: what is this very one is left out of a message.
+NO_UTM, NO_USER = Utm(), UserData()
+
+
 class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One accepted fact: a visit, a checkout, a lead, or one sale of a webhook."""
 
@@ -91,8 +95,8 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     fbp: str | None = None
     url: str | None = None
     referrer: str | None = None
-    utm: Utm = Utm()
-    user: UserData = UserData()
+    utm: Utm = NO_UTM
+    user: UserData = NO_USER
     ip: str | None = None
     user_agent: str | None = None
     consent_ads: bool | None = None
