@@ -342,9 +342,7 @@ def lanes(*, node: bool, day: int) -> list[list[Tier]]:
     """
     turn = 27  # schedules in which each main fault comes once
     builds = [make("cluster-assets", nice=5)]
-    parts = [
-        make(name, nice=10) for name in ("lint", "types", "unit", "site", "browser", "integration")
-    ]
+    parts = [make(name, nice=10) for name in ("lint", "types", "site", "integration")]
     cluster = [make(name, after=["cluster-assets"]) for name in ("charts", "cluster")]
     whole = [
         make("acceptance"),
@@ -352,20 +350,15 @@ def lanes(*, node: bool, day: int) -> list[list[Tier]]:
         make("monitoring"),
     ]
     whole += [make("demo", "ARGS=--json")]
-    found = [builds, parts, cluster, whole]
+    # What only computes: the node leaves most of the machine to it, and its pods come first.
+    others = ["cluster", "demo", "integration", "matrix"] if node else []
+    computes = [make(name, behind=others, nice=10) for name in ("unit", "browser", "firefox")]
+    found = [builds, parts, cluster, whole, computes]
     if node:
         builds.append(Tier("node-build", ("tests/e2e/on-node.sh", "build"), nice=5))
-        # Its pods start under probes and time limits of a cluster: it has the machine to itself.
-        found.append(
-            [
-                make(
-                    "e2e-node",
-                    after=["node-build"],
-                    behind=["cluster", "demo", "integration", "matrix"],
-                )
-            ]
-        )
-    builds.append(make("firefox", nice=10))
+        # Its pods start under probes and time limits of a cluster: nothing is beside it that starts
+        # services, or goes before it.
+        found.append([make("e2e-node", after=["node-build"], behind=others)])
     # last in its lane: nobody waits for it
     builds.append(make("matrix", "ARGS=--demo-only", nice=10))
     return found
