@@ -31,7 +31,6 @@ from sinal_api import (
 )
 from sinal_api.access import Access
 from sinal_api.browsers import Strict
-from sinal_api.tail import Tail
 from sinal_api.traced import Traced
 from sinal_core.http import health
 from sinal_core.http.bounded import Bounded
@@ -39,38 +38,24 @@ from sinal_core.http.drain import Leaving
 from sinal_core.postgres.database import Database
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.keyring import Keyring
-from sinal_hub.gateways import registry
-from sinal_hub.intake.publisher import EventPublisher
 from sinal_hub.model.event_versions import NEWEST
-from sinal_hub.quarantine.queue import QuarantineBucket
-from sinal_hub.quarantine.release import Quarantined
-from sinal_hub.services.explaining import Explainer
-from sinal_hub.services.funnels import CreatedFunnel, Funnels, FunnelService
-from sinal_hub.services.inspection import Inspector, Status
-from sinal_hub.services.keys import CreatedKey
+from sinal_hub.services.assembly import Services, assemble
+from sinal_hub.services.funnels import CreatedFunnel, Funnels
+from sinal_hub.services.inspection import Status
+from sinal_hub.services.keys import AuditPage, CreatedKey, KeyPage
 from sinal_hub.services.manifest_sink import ManifestSink
 from sinal_hub.services.ports import Bus, Check, Plans, Tokens
-from sinal_hub.services.privacy import PrivacyService
-from sinal_hub.services.replays import Replayed, Replayer
-from sinal_hub.services.reviews import Reviewed, Reviewer
-from sinal_hub.services.suspensions import Changed, SuspendedPage, SuspensionService
+from sinal_hub.services.refusals import Refusals
+from sinal_hub.services.replays import Groups, Replayed
+from sinal_hub.services.reviews import Reviewed
+from sinal_hub.services.shapes import EventDetail, HandedOver, KeyRow, Ledger, Page
+from sinal_hub.services.suspensions import Changed, SuspendedPage
 from sinal_hub.status.ports import Bus as Streams
-from sinal_hub.store.evidence import EvidenceStore
-from sinal_hub.store.matching import MatchStore
-from sinal_hub.store.operations import KeyRow, OperationsStore
-from sinal_hub.store.owners import HandedOver, OwnerStore
-from sinal_hub.store.reading import EventDetail, EventReader, Ledger, Page
-from sinal_hub.store.refusals import RefusalStore
-from sinal_hub.store.replaying import ReplayStore
-from sinal_hub.store.reviewing import ReviewStore
-from sinal_hub.store.tailing import TailStore
-from sinal_hub.store.tenant_stats import FigureStore
-from sinal_hub.store.tenant_status import FactStore
 
 SCHEMAS = (
-    Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, CreatedKey, keys.KeyPage, keys.AuditPage, HandedOver,
-    dead_letters.Groups, Funnels, CreatedFunnel, tenants.Summary, tenants.Coverage, tenants.Pairing,
-    SuspendedPage, Changed, Status, refusals.Refusals,
+    Page, EventDetail, Ledger, Replayed, Reviewed, KeyRow, CreatedKey, KeyPage, AuditPage, HandedOver,
+    Groups, Funnels, CreatedFunnel, *tenants.SCHEMAS,
+    SuspendedPage, Changed, Status, Refusals,
     *privacy.SCHEMAS, *quarantine.SCHEMAS,
 )  # fmt: skip
 
@@ -108,10 +93,20 @@ def build(parts: Parts) -> FastAPI:
         app.add_middleware(Traced, tracer=parts.tracer)
     app.add_middleware(Strict)
     leaving = app.state.leaving = Leaving()
-    operations = OperationsStore(parts.database)
-    app.state.access = Access(parts.admin_key, operations)
+    services = assemble(
+        parts.database,
+        parts.bus,
+        parts.plans,
+        admin_key=parts.admin_key,
+        checks=parts.checks,
+        sink=parts.sink,
+        tokens=parts.tokens,
+        streams=parts.streams,
+        keyring=parts.keyring,
+    )
+    app.state.access = Access(services.access)
     problems.install(app)
-    for router in (*_events(parts, operations, leaving), *_platform(parts, operations)):
+    for router in (*_events(services, leaving), *_platform(services)):
         app.include_router(router)
     app.add_api_route("/healthz", health.alive, include_in_schema=False)
     page.add(app)
@@ -119,58 +114,28 @@ def build(parts: Parts) -> FastAPI:
     return app
 
 
-def _events(parts: Parts, operations: OperationsStore, leaving: Leaving) -> list[APIRouter]:
+def _events(services: Services, leaving: Leaving) -> list[APIRouter]:
     """What became of events, and what people do about it; the stream comes before events by id."""
-    reader, matching, replays = (
-        EventReader(parts.database),
-        MatchStore(parts.database),
-        ReplayStore(parts.database),
-    )
-    replayer = Replayer(replays, operations, matching, reader, parts.bus, parts.plans)
-    explainer = Explainer(EvidenceStore(parts.database), FactStore(parts.database), parts.plans)
-    reviewer = Reviewer(ReviewStore(parts.database), matching, reader, parts.bus, parts.plans)
     return [
-        stream.routes(Tail(TailStore(parts.database), reader), leaving),
-        events.routes(reader, explainer),
-        replay.routes(replayer, reader),
-        dead_letters.routes(replays, replayer),
-        review.routes(reviewer, reader),
+        stream.routes(services.tail, leaving),
+        events.routes(services.events),
+        replay.routes(services.replays),
+        dead_letters.routes(services.replays),
+        review.routes(services.reviews),
     ]
 
 
-def _platform(parts: Parts, operations: OperationsStore) -> list[APIRouter]:
+def _platform(services: Services) -> list[APIRouter]:
     """Tenants, funnels, keys and the state of the platform."""
-    refused = RefusalStore(parts.database)
-    inspector = Inspector(
-        parts.checks,
-        operations,
-        FactStore(parts.database),
-        refused,
-        parts.bus,
-        parts.plans,
-        parts.tokens,
-    )
-    kept = (
-        []
-        if parts.keyring is None
-        else [quarantine.routes(_quarantined(parts, parts.keyring), operations)]
-    )
+    kept = services.quarantine
     return [
-        tenants.routes(FigureStore(parts.database), parts.bus, parts.plans),
-        funnels.routes(FunnelService(parts.plans, parts.sink, operations)),
-        suspensions.routes(SuspensionService(parts.plans, parts.sink, operations)),
-        keys.routes(operations),
-        owners.routes(OwnerStore(parts.database), parts.plans),
-        status.routes(inspector),
-        refusals.routes(refused),
-        privacy.routes(PrivacyService(parts.database, parts.streams, parts.plans, parts.keyring)),
-        *kept,
+        tenants.routes(services.figures),
+        funnels.routes(services.funnels),
+        suspensions.routes(services.suspensions),
+        keys.routes(services.keys),
+        owners.routes(services.owners),
+        status.routes(services.inspector),
+        refusals.routes(services.refusals),
+        privacy.routes(services.privacy),
+        *([] if kept is None else [quarantine.routes(kept)]),
     ]
-
-
-def _quarantined(parts: Parts, keyring: Keyring) -> Quarantined:
-    bucket = QuarantineBucket(parts.bus)
-    out = EventPublisher(bus=parts.bus, event_version=parts.event_version)
-    return Quarantined(
-        bucket=bucket, keyring=keyring, plans=parts.plans, gateways=registry(), out=out
-    )

@@ -9,13 +9,11 @@ from fastapi import APIRouter, Query, Request, Response
 from sinal_api.access import Viewer
 from sinal_api.answers import shows, tagged
 from sinal_api.filters import ListQuery, Word
-from sinal_hub.services.explaining import Explainer
-from sinal_hub.services.ports import Events
-from sinal_hub.services.replays import no_event
-from sinal_hub.store.reading import EventDetail, Ledger, Page
+from sinal_hub.services.events import EventService
+from sinal_hub.services.shapes import EventDetail, Ledger, Page
 
 
-def routes(events: Events, explainer: Explainer) -> APIRouter:
+def routes(events: EventService) -> APIRouter:
     """What became of events."""
     router = APIRouter(prefix="/api/v1", tags=["events"])
 
@@ -27,9 +25,9 @@ def routes(events: Events, explainer: Explainer) -> APIRouter:
 
         Attempts and signals are in the detail.
         """
-        filters = query.events(caller.scope(query.tenant))
+        filters = query.events(query.tenant)
         return tagged(
-            request, await events.list_events(filters, cursor=query.cursor, limit=query.limit)
+            request, await events.listed(caller, filters, cursor=query.cursor, limit=query.limit)
         )
 
     @router.get(
@@ -41,14 +39,11 @@ def routes(events: Events, explainer: Explainer) -> APIRouter:
         """The whole timeline of one event: what was sent and answered, what its match lacked, what
         it waits for.
         """
-        found = await events.get_event(caller.tenant, event_id)
-        if found is None:
-            raise no_event(event_id)
-        return tagged(request, await explainer.explain(found))
+        return tagged(request, await events.explained(caller, event_id))
 
     @router.get("/ledger", responses=shows(Ledger), summary="How the accepted events ended")
     async def ledger(request: Request, caller: Viewer, tenant: Word | None = None) -> Response:
         """accepted = delivered + withheld + dead + in_flight."""
-        return tagged(request, await events.ledger(caller.scope(tenant)))
+        return tagged(request, await events.ledger(caller, tenant))
 
     return router

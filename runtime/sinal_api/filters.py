@@ -9,7 +9,7 @@ from fastapi import Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from sinal_crds.names import SLUG_PATTERN
-from sinal_hub.store.reading import EventFilter
+from sinal_hub.services.shapes import EventFilter
 
 Outcome = Literal["in_flight", "delivered", "withheld", "dead"]
 Decision = Literal["match", "review", "unmatched"]

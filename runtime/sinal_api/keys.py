@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
@@ -12,9 +11,8 @@ from sinal_api.access import Admin
 from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Slug, Word
 from sinal_api.request_body import RequestBody
-from sinal_hub.services.cursors import cursor_of, read_cursor
-from sinal_hub.services.keys import CreatedKey, make_key, revoke_key
-from sinal_hub.store.operations import AuditRow, KeyRow, OperationsStore
+from sinal_hub.services.keys import AuditPage, CreatedKey, KeyPage, KeyService
+from sinal_hub.services.shapes import KeyRow
 
 
 class NewKey(RequestBody):
@@ -32,21 +30,7 @@ class NewKey(RequestBody):
     expires_in_days: int | None = Field(None, ge=1, le=3_650)
 
 
-class KeyPage(msgspec.Struct, kw_only=True, frozen=True):
-    """Keys, newest first."""
-
-    keys: list[KeyRow]
-    next_cursor: str | None
-
-
-class AuditPage(msgspec.Struct, kw_only=True, frozen=True):
-    """Changes, newest first."""
-
-    audit: list[AuditRow]
-    next_cursor: str | None
-
-
-def routes(store: OperationsStore) -> APIRouter:
+def routes(service: KeyService) -> APIRouter:
     """Keys and the audit trail, for administrators."""
     router = APIRouter(prefix="/api/v1", tags=["keys"])
 
@@ -55,8 +39,7 @@ def routes(store: OperationsStore) -> APIRouter:
     )
     async def create(caller: Admin, body: NewKey) -> Response:
         """A tenant's administrator makes keys of that tenant only."""
-        made = await make_key(
-            store,
+        made = await service.make(
             caller,
             tenant=body.tenant,
             role=body.role,
@@ -68,13 +51,13 @@ def routes(store: OperationsStore) -> APIRouter:
     @router.delete("/keys/{key_id}", responses=says(KeyRow), summary="End a key")
     async def revoke(caller: Admin, key_id: Word) -> Response:
         """At once and for good; doing it again changes nothing."""
-        return answer(await revoke_key(store, caller, key_id))
+        return answer(await service.revoke(caller, key_id))
 
-    _add_lists(router, store)
+    _add_lists(router, service)
     return router
 
 
-def _add_lists(router: APIRouter, store: OperationsStore) -> None:
+def _add_lists(router: APIRouter, service: KeyService) -> None:
     @router.get("/keys", responses=shows(KeyPage), summary="Keys, newest first")
     async def listing(
         request: Request,
@@ -84,14 +67,7 @@ def _add_lists(router: APIRouter, store: OperationsStore) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         """Revoked ones too; never the key itself."""
-        before = None if cursor is None else read_cursor(cursor)
-        found = await store.keys(caller.scope(tenant), before=before, limit=limit + 1)
-        more = (
-            cursor_of(found[limit - 1].created_at, found[limit - 1].id)
-            if len(found) > limit
-            else None
-        )
-        return tagged(request, KeyPage(keys=found[:limit], next_cursor=more))
+        return tagged(request, await service.listed(caller, tenant, cursor=cursor, limit=limit))
 
     @router.get("/audit", responses=shows(AuditPage), summary="Who changed what, newest first")
     async def audit(
@@ -103,8 +79,5 @@ def _add_lists(router: APIRouter, store: OperationsStore) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         """Every change made through this API."""
-        found = await store.audit(
-            caller.scope(tenant), action=action, before=cursor, limit=limit + 1
-        )
-        more = str(found[limit - 1].id) if len(found) > limit else None
-        return tagged(request, AuditPage(audit=found[:limit], next_cursor=more))
+        page = await service.audit(caller, tenant, action=action, before=cursor, limit=limit)
+        return tagged(request, page)

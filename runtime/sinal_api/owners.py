@@ -9,12 +9,11 @@ from fastapi import APIRouter, Response
 from sinal_api.access import Admin
 from sinal_api.answers import answer, says
 from sinal_api.filters import Word
-from sinal_hub.services import owners
-from sinal_hub.services.ports import Plans
-from sinal_hub.store.owners import HandedOver, OwnerStore
+from sinal_hub.services.owners import OwnerService
+from sinal_hub.services.shapes import HandedOver
 
 
-def routes(store: OwnerStore, plans: Plans) -> APIRouter:
+def routes(owners: OwnerService) -> APIRouter:
     """Handing a slug over."""
     router = APIRouter(prefix="/api/v1/tenants/{slug}", tags=["tenants"])
 
@@ -28,6 +27,6 @@ def routes(store: OwnerStore, plans: Plans) -> APIRouter:
 
         Keys of the tenant before end; the new one works within seconds.
         """
-        return answer(await owners.hand_over(store, plans, caller, slug))
+        return answer(await owners.hand_over(caller, slug))
 
     return router

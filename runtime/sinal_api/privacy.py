@@ -14,7 +14,7 @@ from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Word
 from sinal_api.request_body import RequestBody
 from sinal_hub.services.privacy import ConsentKept, Exported, PrivacyService
-from sinal_hub.store.privacy import Erasure
+from sinal_hub.services.shapes import Erasure
 
 Text = Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\x00]+$")]
 

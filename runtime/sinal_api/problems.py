@@ -18,6 +18,7 @@ from sinal_core.telemetry.places import where
 from sinal_hub.services.cursors import bad_cursor
 from sinal_hub.services.errors import (
     Conflict,
+    Exhausted,
     Forbidden,
     Invalid,
     NotConfigured,
@@ -58,6 +59,7 @@ _STATUS: dict[type[ServiceError], int] = {
     Conflict: 409,
     Unprocessable: 422,
     NotConfigured: 501,
+    Exhausted: 429,
     Unavailable: 503,
 }
 

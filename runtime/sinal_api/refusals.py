@@ -6,23 +6,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from sinal_api.access import Viewer
 from sinal_api.answers import shows, tagged
 from sinal_api.filters import Word
-from sinal_hub.store.refusals import RefusalRow, RefusalStore
+from sinal_hub.services.refusals import Refusals, RefusalService
 
 
-class Refusals(msgspec.Struct, kw_only=True, frozen=True):
-    """Refused deliveries by reason, the latest first."""
-
-    hours: int
-    refusals: list[RefusalRow]
-
-
-def routes(store: RefusalStore) -> APIRouter:
+def routes(service: RefusalService) -> APIRouter:
     """Refused deliveries."""
     router = APIRouter(prefix="/api/v1/refusals", tags=["refusals"])
 
@@ -46,10 +38,9 @@ def routes(store: RefusalStore) -> APIRouter:
 
         A key of the platform also sees those whose URL or host names no tenant.
         """
-        scope = caller.scope(tenant)
-        rows = await store.listed(
-            scope, hours=hours, integration=integration, gateway=gateway, limit=limit
+        found = await service.listed(
+            caller, tenant, hours=hours, integration=integration, gateway=gateway, limit=limit
         )
-        return tagged(request, Refusals(hours=hours, refusals=rows))
+        return tagged(request, found)
 
     return router

@@ -12,10 +12,8 @@ from sinal_api.access import Operator
 from sinal_api.answers import answer, says
 from sinal_api.filters import Filters, Word
 from sinal_api.request_body import RequestBody
-from sinal_hub.services.callers import Caller
-from sinal_hub.services.ports import Events
 from sinal_hub.services.replay_rules import Options
-from sinal_hub.services.replays import Replayed, Replayer, Request, no_event
+from sinal_hub.services.replays import Replayed, Replayer, Terms
 
 IdempotencyKey = Annotated[
     str | None,
@@ -38,9 +36,15 @@ class Choice(RequestBody):
         "count twice at Meta.",
     )
 
-    def options(self) -> Options:
-        """As the rules take it."""
-        return Options(force=self.force, confirm_duplicate=self.confirm_duplicate)
+    def terms(self, key: str | None) -> Terms:
+        """As the service takes it."""
+        choice = {"dry_run", "force", "confirm_duplicate"}
+        return Terms(
+            asked=self.model_dump(mode="json", exclude_none=True, exclude=choice),
+            options=Options(force=self.force, confirm_duplicate=self.confirm_duplicate),
+            key=key,
+            dry_run=self.dry_run,
+        )
 
 
 class ReplayOne(Choice):
@@ -65,7 +69,7 @@ class ReplayMany(Filters, Choice):
     limit: int = Field(200, ge=1, le=500, description="Events looked at by one call.")
 
 
-def routes(replayer: Replayer, events: Events) -> APIRouter:
+def routes(replayer: Replayer) -> APIRouter:
     """Replays of one event and of many."""
     router = APIRouter(prefix="/api/v1/replay", tags=["replay"])
 
@@ -78,11 +82,8 @@ def routes(replayer: Replayer, events: Events) -> APIRouter:
         Nothing is sent then.
         """
         wanted = body or ReplayOne()
-        found = await events.get_event(caller.tenant, event_id)
-        if found is None:
-            raise no_event(event_id)
-        request = _request(caller, found.tenant, "replay.one", wanted, key, event=event_id)
-        return answer(await replayer.one(request, found, wanted.destination))
+        terms = wanted.terms(key)
+        return answer(await replayer.one(caller, event_id, terms, destination=wanted.destination))
 
     @router.post("", responses=says(Replayed), summary="Send many events again")
     async def many(caller: Operator, body: ReplayMany, key: IdempotencyKey = None) -> Response:
@@ -90,35 +91,10 @@ def routes(replayer: Replayer, events: Events) -> APIRouter:
 
         `dry_run` only counts.
         """
-        tenant = caller.scope(body.tenant)
-        request = _request(caller, tenant, "replay.many", body, key)
-        filters = body.model_copy(update={"outcome": body.outcome or "dead"}).events(tenant)
-        filters = msgspec.structs.replace(filters, destination=body.destination)
-        return answer(await replayer.many(request, filters, cursor=body.cursor, limit=body.limit))
+        filters = msgspec.structs.replace(body.events(body.tenant), destination=body.destination)
+        terms = body.terms(key)
+        return answer(
+            await replayer.many(caller, filters, terms, cursor=body.cursor, limit=body.limit)
+        )
 
     return router
-
-
-def _request(
-    caller: Caller, tenant: str | None, kind: str, body: Choice, key: str | None, **more: object
-) -> Request:
-    """What was asked, as it is hashed and written down: without the choice of a dry run, e-mail
-    hashes cut short.
-    """
-    asked = (
-        body.model_dump(
-            mode="json", exclude_none=True, exclude={"dry_run", "force", "confirm_duplicate"}
-        )
-        | more
-    )
-    if isinstance(asked.get("email_sha256"), str):
-        asked["email_sha256"] = asked["email_sha256"][:8] + "…"
-    return Request(
-        caller=caller,
-        tenant=tenant,
-        kind=kind,
-        asked=asked,
-        options=body.options(),
-        key=key,
-        dry_run=body.dry_run,
-    )

@@ -11,11 +11,8 @@ from sinal_api.access import Operator, Viewer
 from sinal_api.answers import answer, says, shows, tagged
 from sinal_api.filters import Word as Text
 from sinal_api.request_body import RequestBody
-from sinal_hub.services.callers import Caller
-from sinal_hub.services.ports import Events
-from sinal_hub.services.replays import no_event
 from sinal_hub.services.reviews import Reviewed, Reviewer, Word
-from sinal_hub.store.reading import EventFilter, Page
+from sinal_hub.services.shapes import Page
 
 
 class Rejection(RequestBody):
@@ -28,7 +25,7 @@ class Rejection(RequestBody):
     )
 
 
-def routes(reviewer: Reviewer, events: Events) -> APIRouter:
+def routes(reviewer: Reviewer) -> APIRouter:
     """Sales that wait for a person."""
     router = APIRouter(prefix="/api/v1/review", tags=["review"])
 
@@ -45,19 +42,13 @@ def routes(reviewer: Reviewer, events: Events) -> APIRouter:
 
         Signals are in the detail.
         """
-        waiting = EventFilter(
-            tenant=caller.scope(tenant),
-            funnel=funnel,
-            decision="review",
-            outcome="withheld",
-            reason="review",
-        )
-        return tagged(request, await events.list_events(waiting, cursor=cursor, limit=limit))
+        page = await reviewer.queue(caller, tenant, funnel=funnel, cursor=cursor, limit=limit)
+        return tagged(request, page)
 
     @router.post("/{event_id}/accept", responses=says(Reviewed), summary="It is this click's sale")
     async def accept(caller: Operator, event_id: Text) -> Response:
         """Everything of the order that was held goes to Meta with the click's data."""
-        return await _say(reviewer, caller, event_id, "accept")
+        return answer(await reviewer.say(caller, event_id, "accept"))
 
     @router.post(
         "/{event_id}/reject", responses=says(Reviewed), summary="It is not this click's sale"
@@ -67,13 +58,7 @@ def routes(reviewer: Reviewer, events: Events) -> APIRouter:
         nowhere.
         """
         dropped = body is not None and body.then == "drop"
-        return await _say(reviewer, caller, event_id, "drop" if dropped else "reject")
+        word: Word = "drop" if dropped else "reject"
+        return answer(await reviewer.say(caller, event_id, word))
 
     return router
-
-
-async def _say(reviewer: Reviewer, caller: Caller, event_id: str, word: Word) -> Response:
-    said = await reviewer.say(caller, event_id, word)
-    if said is None:
-        raise no_event(event_id)
-    return answer(said)

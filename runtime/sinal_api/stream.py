@@ -20,11 +20,11 @@ from starlette.types import Receive, Scope, Send
 from sinal_api.access import Access, Viewer
 from sinal_api.filters import Outcome, Word
 from sinal_api.problems import problem
-from sinal_api.tail import Item, Tail
 from sinal_core.http.drain import Leaving
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.cursors import read_cursor
-from sinal_hub.store.reading import EventDetail
+from sinal_hub.services.shapes import EventDetail
+from sinal_hub.services.tail import Item, Tail
 
 HEARTBEAT_S = 10.0  # so often the key is looked up again, too
 PER_KEY, PER_TENANT, PER_PROCESS = 20, 60, 500  # streams at once

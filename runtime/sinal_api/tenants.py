@@ -4,141 +4,20 @@ the browser's.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from sinal_api.access import Viewer
 from sinal_api.answers import shows, tagged
 from sinal_api.filters import Word
-from sinal_core.nats import status_bucket
-from sinal_core.nats.errors import BusError
-from sinal_crds import facts
-from sinal_crds.facts import Breaker, Trouble
-from sinal_crds.plan import TenantPlan
-from sinal_hub.services.callers import Caller, no_tenant
-from sinal_hub.services.ports import Bus, Plans
-from sinal_hub.store.tenant_stats import (
-    CoverageRow,
-    DestinationCount,
-    Figures,
-    FigureStore,
-    Latency,
-    OutcomeCount,
-)
+from sinal_hub.services.figures import Coverage, FigureService, Pairing, Summary
 
 Hours = Annotated[int, Query(ge=1, le=168, description="Length of the window that ends now.")]
+SCHEMAS = (Summary, Coverage, Pairing)
 
 
-class Waiting(msgspec.Struct, kw_only=True, frozen=True):
-    """What waits in one lane."""
-
-    consumer: str
-    role: str
-    pending: int
-    in_flight: int
-
-
-class DestinationNow(msgspec.Struct, kw_only=True, frozen=True):
-    """How a destination does.
-
-    `trouble` is null while its events arrive, `code` is Meta's where that is the trouble.
-    """
-
-    breaker: Breaker
-    trouble: Trouble | None
-    code: int | None
-    last_success_at: datetime | None
-    dead_letters: int
-    suspended: bool
-
-
-class IntegrationNow(msgspec.Struct, kw_only=True, frozen=True):
-    """What a gateway sent in 24 hours that failed its check, or was not fully understood."""
-
-    last_delivery_at: datetime | None
-    rejects: int
-    drift: int
-    suspended: bool
-
-
-class Runtime(msgspec.Struct, kw_only=True, frozen=True):
-    """What housekeeping saw last, by name; the same as in the statuses of a cluster.
-
-    Times are whole minutes.
-    """
-
-    silent: bool
-    destinations: dict[str, DestinationNow]
-    integrations: dict[str, IntegrationNow]
-
-
-class Summary(msgspec.Struct, kw_only=True, frozen=True):
-    """A tenant's last hours.
-
-    `backlog` is null when the broker did not say; `match_rate` without a decided sale.
-
-    `runtime` is null where housekeeping has not looked at the tenant yet.
-    """
-
-    tenant: str
-    hours: int
-    suspended: bool
-    events: dict[str, int]
-    outcomes: dict[str, int]
-    reasons: dict[str, dict[str, int]]
-    by_kind: list[OutcomeCount]
-    decisions: dict[str, int]
-    match_rate: float | None
-    latency_s: Latency
-    destinations: list[DestinationCount]
-    backlog: list[Waiting] | None
-    last_event_at: datetime | None
-    runtime: Runtime | None
-
-
-class EventCoverage(msgspec.Struct, kw_only=True, frozen=True):
-    """Shares from 0 to 1 of the conversions of one Meta event that carry each signal."""
-
-    event_name: str
-    conversions: int
-    signals: dict[str, float]
-
-
-class Coverage(msgspec.Struct, kw_only=True, frozen=True):
-    """Signals of a tenant's conversions; `all` is null without any conversion."""
-
-    tenant: str
-    hours: int
-    all: EventCoverage | None
-    events: list[EventCoverage]
-
-
-class Pair(msgspec.Struct, kw_only=True, frozen=True):
-    """Events of a kind that were sent, and how many of them carry an id that the browser gave."""
-
-    kind: str
-    events: int
-    paired: int
-    share: float
-
-
-class Pairing(msgspec.Struct, kw_only=True, frozen=True):
-    """What Meta can pair with its pixel; `share` is null without any event of a page.
-
-    Sales that come by webhook have an id that the hub computes; a page that shows it to its pixel
-    pairs too, unseen.
-    """
-
-    tenant: str
-    hours: int
-    share: float | None
-    kinds: list[Pair]
-
-
-def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
+def routes(figures: FigureService) -> APIRouter:
     """One tenant's figures."""
     router = APIRouter(prefix="/api/v1/tenants/{slug}", tags=["tenants"])
 
@@ -147,14 +26,7 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
         """Events by kind and outcome, match rate, latency from received to delivered, what
         waits.
         """
-        tenant = _known(caller, plans, slug)
-        figures = await store.figures(tenant, window_s=hours * 3600)
-        plan = plans.snapshot.tenants[tenant]
-        backlog, runtime = await _backlog(bus, tenant), await _runtime(bus, plan)
-        found = _summary(
-            figures, tenant, hours=hours, suspended=plan.suspended, backlog=backlog, runtime=runtime
-        )
-        return tagged(request, found)
+        return tagged(request, await figures.summary(caller, slug, hours=hours))
 
     @router.get(
         "/signal-coverage", responses=shows(Coverage), summary="Which signals its conversions carry"
@@ -164,9 +36,7 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
 
         `ip_and_user_agent` counts only where both are there.
         """
-        tenant = _known(caller, plans, slug)
-        rows = await store.coverage(tenant, window_s=hours * 3600)
-        return tagged(request, _coverage(rows, tenant, hours))
+        return tagged(request, await figures.coverage(caller, slug, hours=hours))
 
     @router.get(
         "/pixel-pairing",
@@ -175,140 +45,6 @@ def routes(store: FigureStore, bus: Bus, plans: Plans) -> APIRouter:
     )
     async def pairing(request: Request, caller: Viewer, slug: Word, hours: Hours = 24) -> Response:
         """Without a shared event id Meta counts a browser's and a server's event as two."""
-        tenant = _known(caller, plans, slug)
-        rows = [
-            row
-            for row in await store.pairing(tenant, window_s=hours * 3600)
-            if row.source != "webhook"
-        ]
-        kinds: dict[str, tuple[int, int]] = {}
-        for row in rows:
-            events, paired = kinds.get(row.kind, (0, 0))
-            kinds[row.kind] = (events + row.events, paired + row.paired)
-        total = sum(row.events for row in rows)
-        share = sum(row.paired for row in rows) / total if total else None
-        pairs = [
-            Pair(kind=kind, events=n, paired=p, share=p / n)
-            for kind, (n, p) in sorted(kinds.items())
-        ]
-        return tagged(request, Pairing(tenant=tenant, hours=hours, share=share, kinds=pairs))
+        return tagged(request, await figures.pairing(caller, slug, hours=hours))
 
     return router
-
-
-def _known(caller: Caller, plans: Plans, slug: str) -> str:
-    tenant = caller.scope(slug)
-    if tenant is None or tenant not in plans.snapshot.tenants:
-        raise no_tenant(slug)
-    return tenant
-
-
-async def _backlog(bus: Bus, tenant: str) -> list[Waiting] | None:
-    try:
-        depths = await bus.depths()
-    except BusError:
-        return None
-    return [
-        Waiting(consumer=one.consumer, role=one.role, pending=one.pending, in_flight=one.in_flight)
-        for one in depths
-        if one.tenant == tenant
-    ]
-
-
-async def _runtime(bus: Bus, plan: TenantPlan) -> Runtime | None:
-    try:
-        entry = await status_bucket.read(bus.api, plan.slug)
-        told = None if entry is None else facts.decode(entry)
-    except (BusError, facts.UnknownFacts):
-        return None
-    if told is None:
-        return None
-    resting = {one.name for one in plan.destinations if plan.rests(one)}
-    shut = {one.name for one in plan.integrations if plan.refuses(one)}
-    return Runtime(
-        silent=told.silent,
-        destinations={
-            name: DestinationNow(
-                breaker=one.breaker,
-                trouble=one.trouble,
-                code=one.code,
-                last_success_at=_moment(one.last_success),
-                dead_letters=one.dead_letters,
-                suspended=name in resting,
-            )
-            for name, one in told.destinations.items()
-        },
-        integrations={
-            name: IntegrationNow(
-                last_delivery_at=_moment(one.last_delivery),
-                rejects=one.rejects,
-                drift=one.drift,
-                suspended=name in shut,
-            )
-            for name, one in told.integrations.items()
-        },
-    )
-
-
-def _moment(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _summary(
-    figures: Figures,
-    tenant: str,
-    *,
-    hours: int,
-    suspended: bool,
-    backlog: list[Waiting] | None,
-    runtime: Runtime | None,
-) -> Summary:
-    events: dict[str, int] = {}
-    outcomes: dict[str, int] = dict.fromkeys(("delivered", "withheld", "dead", "in_flight"), 0)
-    reasons: dict[str, dict[str, int]] = {}
-    for row in figures.outcomes:
-        events[row.kind] = events.get(row.kind, 0) + row.events
-        outcomes[row.state] = outcomes.get(row.state, 0) + row.events
-        if row.reason is not None:
-            words = reasons.setdefault(row.state, {})
-            words[row.reason] = words.get(row.reason, 0) + row.events
-    decided = sum(figures.decisions.values())
-    return Summary(
-        tenant=tenant,
-        hours=hours,
-        suspended=suspended,
-        events=events,
-        outcomes=outcomes,
-        reasons=reasons,
-        by_kind=figures.outcomes,
-        decisions=figures.decisions,
-        match_rate=figures.decisions.get("match", 0) / decided if decided else None,
-        latency_s=figures.latency,
-        destinations=figures.destinations,
-        backlog=backlog,
-        last_event_at=figures.last_event_at,
-        runtime=runtime,
-    )
-
-
-def _coverage(rows: list[CoverageRow], tenant: str, hours: int) -> Coverage:
-    counts = [msgspec.structs.asdict(row) for row in rows]
-    total = (
-        {name: sum(row[name] for row in counts) for name in counts[0] if name != "event_name"}
-        if counts
-        else None
-    )
-    return Coverage(
-        tenant=tenant,
-        hours=hours,
-        all=None if total is None else _shares("all", total),
-        events=[_shares(str(row.pop("event_name")), row) for row in counts],
-    )
-
-
-def _shares(name: str, counts: dict[str, int]) -> EventCoverage:
-    conversions = counts["conversions"]
-    signals = {
-        signal: count / conversions for signal, count in counts.items() if signal != "conversions"
-    }
-    return EventCoverage(event_name=name, conversions=conversions, signals=signals)

@@ -16,9 +16,10 @@ from fastapi import FastAPI
 
 from sinal_api import problems, stream
 from sinal_api.access import Access
-from sinal_api.tail import Tail
 from sinal_core.http.drain import Leaving
 from sinal_core.http.server import HttpServer
+from sinal_hub.services.keys import KeyCheck
+from sinal_hub.services.tail import Tail
 from sinal_hub.store.operations import OperationsStore
 from sinal_hub.store.reading import EventReader
 from sinal_hub.store.tailing import TailStore
@@ -77,7 +78,7 @@ async def _event(messages: AsyncIterator[dict[str, str]]) -> tuple[str, dict[str
 async def live(api_rig: ApiRig) -> AsyncIterator[Live]:
     """The stream over real HTTP, polling fast."""
     app = FastAPI()
-    app.state.access = Access(api_rig.secret, OperationsStore(api_rig.database))
+    app.state.access = Access(KeyCheck(api_rig.secret, OperationsStore(api_rig.database)))
     problems.install(app)
     tail = Tail(TailStore(api_rig.database), EventReader(api_rig.database), poll_s=0.05)
     leaving = Leaving()

@@ -28,6 +28,8 @@ from sinal_hub.model.sale import Sale
 from sinal_hub.quarantine.keeping import SealedQuarantine
 from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_hub.quarantine.release import Quarantined
+from sinal_hub.services.keys import KeyCheck
+from sinal_hub.services.quarantined import QuarantineService
 from sinal_hub.store.operations import AuditEntry, KeyOwner
 
 from tests.support.fix_bus import MakeTenant
@@ -88,9 +90,10 @@ class World:
             out=EventPublisher(bus=bus),
         )
         app = FastAPI()
-        app.state.access = Access(SecretStr("sak_admin"), self.operations)
+        app.state.access = Access(KeyCheck(SecretStr("sak_admin"), self.operations))
         problems.install(app)
-        app.include_router(quarantine.routes(self.quarantined, self.operations))  # type: ignore[arg-type]
+        service = QuarantineService(self.quarantined, self.operations)  # type: ignore[arg-type]
+        app.include_router(quarantine.routes(service))
         self._app = app
 
     async def keep(

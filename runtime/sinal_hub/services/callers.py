@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 
 from sinal_crds.plan import TenantPlan
-from sinal_hub.services.errors import Invalid, NotFound
+from sinal_hub.services.errors import Forbidden, Invalid, NotFound
 from sinal_hub.services.ports import Plans
 from sinal_hub.store.operations import AuditEntry, Role
+
+RANK: dict[Role, int] = {"viewer": 1, "operator": 2, "admin": 3}
 
 
 class Caller(msgspec.Struct, kw_only=True, frozen=True):
@@ -22,6 +24,11 @@ class Caller(msgspec.Struct, kw_only=True, frozen=True):
     actor: str
     role: Role
     tenant: str | None
+
+    def needs(self, role: Role) -> None:
+        """Raise Forbidden for a caller of a lesser role."""
+        if RANK[self.role] < RANK[role]:
+            raise Forbidden(f"this needs a key of role {role}; yours is of role {self.role}")
 
     def scope(self, wanted: str | None) -> str | None:
         """The tenant to work on; raises NotFound for one that this caller must not know of."""

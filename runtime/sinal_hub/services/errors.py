@@ -56,6 +56,10 @@ class Unavailable(ServiceError):
         self.retry_after_s = retry_after_s
 
 
+class Exhausted(Unavailable):
+    """What it takes is used up for now: asking again after `retry_after_s` makes sense."""
+
+
 def invalid(*faults: FieldFault) -> Invalid:
     """The error of these fields, told by the first."""
     return Invalid(f"{faults[0].field}: {faults[0].message}", faults)

@@ -15,8 +15,18 @@ def taken_over(slug: str) -> str:
     return f"the slug {slug} is wanted by another Tenant than the one whose data are under it"
 
 
-async def hand_over(store: OwnerStore, plans: Plans, caller: Caller, slug: str) -> HandedOver:
-    """Give a slug's data to the Tenant that took the slug; raises Forbidden, NotFound, Conflict."""
+class OwnerService:
+    """Handing slugs over; raises StoreUnavailable and errors of services."""
+
+    def __init__(self, store: OwnerStore, plans: Plans) -> None:
+        self._store, self._plans = store, plans
+
+    async def hand_over(self, caller: Caller, slug: str) -> HandedOver:
+        """Give a slug's data to the Tenant that took the slug."""
+        return await _hand_over(self._store, self._plans, caller, slug)
+
+
+async def _hand_over(store: OwnerStore, plans: Plans, caller: Caller, slug: str) -> HandedOver:
     if caller.tenant is not None:
         raise Forbidden(
             "a slug is handed over by the platform's administrator, not with a tenant's key"

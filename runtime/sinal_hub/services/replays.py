@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -22,14 +22,14 @@ from sinal_hub.matching import outbox
 from sinal_hub.model.event_versions import encode_event
 from sinal_hub.model.events import decode_event
 from sinal_hub.services.callers import Caller
-from sinal_hub.services.cursors import cursor_of
+from sinal_hub.services.cursors import bad_cursor, cursor_of, read_cursor
 from sinal_hub.services.errors import Conflict, NotFound, Unavailable
 from sinal_hub.services.ports import Events, Plans
 from sinal_hub.services.replay_rules import SAMPLE, WHY, Judged, Options, Sample, judge
 from sinal_hub.store.matching import MatchStore
 from sinal_hub.store.operations import AuditEntry, KnownOperation, OperationsStore
 from sinal_hub.store.reading import EventDetail, EventFilter
-from sinal_hub.store.replaying import Cause, Done, ReplayStore
+from sinal_hub.store.replaying import Cause, Done, LetterGroup, ReplayStore
 
 
 class Replayed(msgspec.Struct, kw_only=True, frozen=True):
@@ -48,6 +48,16 @@ class Replayed(msgspec.Struct, kw_only=True, frozen=True):
     next_cursor: str | None = None
 
 
+class Groups(msgspec.Struct, kw_only=True, frozen=True):
+    """Open dead letters by cause, the largest groups first.
+
+    `more` when there are groups beyond the limit.
+    """
+
+    groups: list[LetterGroup]
+    more: bool
+
+
 class KeyReused(Conflict):
     """The Idempotency-Key belongs to another request."""
 
@@ -61,6 +71,34 @@ class Unfinished(Unavailable):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retry_after_s=2)
+
+
+class Terms(msgspec.Struct, kw_only=True, frozen=True):
+    """How a replay was asked for.
+
+    `asked` is its words, as they are hashed and written down: without the choice of a dry run.
+    """
+
+    asked: Mapping[str, object]
+    options: Options
+    key: str | None = None
+    dry_run: bool = False
+
+    def request(self, caller: Caller, tenant: str | None, kind: str, **more: object) -> Request:
+        """The request of a caller; e-mail hashes are cut short."""
+        asked = {**self.asked, **more}
+        hashed = asked.get("email_sha256")
+        if isinstance(hashed, str):
+            asked["email_sha256"] = hashed[:8] + "…"
+        return Request(
+            caller=caller,
+            tenant=tenant,
+            kind=kind,
+            asked=asked,
+            options=self.options,
+            key=self.key,
+            dry_run=self.dry_run,
+        )
 
 
 class Request(msgspec.Struct, kw_only=True, frozen=True):
@@ -94,7 +132,9 @@ def utc_now() -> datetime:
 
 
 class Replayer:
-    """Raises StoreUnavailable, StoreRejected, KeyReused, Unfinished."""
+    """Raises StoreUnavailable, StoreRejected, KeyReused, Unfinished, and NotFound for what is not
+    the caller's.
+    """
 
     def __init__(
         self,
@@ -110,8 +150,14 @@ class Replayer:
         self._store, self._operations, self._matching = store, operations, matching
         self._events, self._bus, self._plans, self._clock = events, bus, plans, clock
 
-    async def one(self, request: Request, event: EventDetail, destination: str | None) -> Replayed:
+    async def one(
+        self, caller: Caller, event_id: str, terms: Terms, *, destination: str | None
+    ) -> Replayed:
         """One event; raises NothingToDo."""
+        event = await self._events.get_event(caller.tenant, event_id)
+        if event is None:
+            raise no_event(event_id)
+        request = terms.request(caller, event.tenant, "replay.one", event=event_id)
         known = await self._known(request)
         if known is not None:
             return known
@@ -128,12 +174,15 @@ class Replayer:
         return await self._do(request, judged, None)
 
     async def many(
-        self, request: Request, filters: EventFilter, *, cursor: str | None, limit: int
+        self, caller: Caller, filters: EventFilter, terms: Terms, *, cursor: str | None, limit: int
     ) -> Replayed:
         """A page of events of a list, their deliveries to the filter's destination only.
 
-        Raises InvalidCursor.
+        Without an outcome in the filter those that are dead. Raises InvalidCursor.
         """
+        tenant = caller.scope(filters.tenant)
+        request = terms.request(caller, tenant, "replay.many")
+        filters = msgspec.structs.replace(filters, tenant=tenant, outcome=filters.outcome or "dead")
         known = await self._known(request)
         if known is not None:
             return known
@@ -141,10 +190,30 @@ class Replayer:
         judged = await self._judge_events(request, page.events, filters.destination)
         return await self._do(request, judged, page.next_cursor)
 
+    async def groups(self, caller: Caller, tenant: str | None, *, limit: int) -> Groups:
+        """What was given up and not replayed, by cause."""
+        found = await self._store.groups(caller.scope(tenant), limit=limit + 1)
+        return Groups(groups=found[:limit], more=len(found) > limit)
+
     async def group(
-        self, request: Request, cause: Cause, *, after: int, until: datetime, limit: int
+        self,
+        caller: Caller,
+        tenant: str | None,
+        cause: Cause,
+        terms: Terms,
+        *,
+        cursor: str | None,
+        limit: int,
     ) -> Replayed:
-        """Dead letters of one cause, oldest first, as far as they were there at `until`."""
+        """Dead letters of one cause, oldest first, as far as they were there at the first call.
+
+        Raises Invalid for a cursor of nobody.
+        """
+        request = terms.request(caller, caller.scope(tenant), "replay.dead_letters")
+        until, after = self._clock().astimezone(UTC), 0
+        if cursor is not None:
+            until, last = read_cursor(cursor)
+            after = _letter(last)
         known = await self._known(request)
         if known is not None:
             return known
@@ -160,8 +229,8 @@ class Replayer:
             tenants=self._plans.snapshot.tenants,
             now=self._clock(),
         )
-        cursor = cursor_of(until, str(found[-1].letter)) if len(found) == limit else None
-        return await self._do(request, judged, cursor)
+        more = cursor_of(until, str(found[-1].letter)) if len(found) == limit else None
+        return await self._do(request, judged, more)
 
     async def _judge_events(
         self, request: Request, events: Sequence[EventDetail], destination: str | None
@@ -243,6 +312,12 @@ class Replayer:
                 f"call again with Idempotency-Key: {key}"
             )
         await self._operations.finish(caller.actor, key)
+
+
+def _letter(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or len(text) > 18:
+        raise bad_cursor()
+    return int(text)
 
 
 def _moved(done: Done) -> int:

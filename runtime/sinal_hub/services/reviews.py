@@ -21,10 +21,10 @@ from sinal_hub.matching.batch import Batch
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.errors import Conflict
 from sinal_hub.services.ports import Events, Plans
-from sinal_hub.services.replays import utc_now
+from sinal_hub.services.replays import no_event, utc_now
 from sinal_hub.store.matching import MatchStore
 from sinal_hub.store.matching_rows import Outbox
-from sinal_hub.store.reading import EventDetail, MatchDetail
+from sinal_hub.store.reading import EventDetail, EventFilter, MatchDetail, Page
 from sinal_hub.store.reviewing import Held, ReviewStore, ReviewTransaction
 
 Word = Literal["accept", "reject", "drop"]
@@ -63,18 +63,36 @@ class Reviewer:
         self._store, self._matching, self._events = store, matching, events
         self._bus, self._plans, self._clock = bus, plans, clock
 
-    async def say(self, caller: Caller, event_id: str, word: Word) -> Reviewed | None:
-        """Decide about an event's match; None when the caller has no such sale.
+    async def queue(
+        self,
+        caller: Caller,
+        tenant: str | None,
+        *,
+        funnel: str | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page:
+        """Sales that wait for a person, newest first; raises InvalidCursor."""
+        waiting = EventFilter(
+            tenant=caller.scope(tenant),
+            funnel=funnel,
+            decision="review",
+            outcome="withheld",
+            reason="review",
+        )
+        return await self._events.list_events(waiting, cursor=cursor, limit=limit)
 
-        Raises NotInReview.
-        """
+    async def say(self, caller: Caller, event_id: str, word: Word) -> Reviewed:
+        """Decide about an event's match; raises NotFound, NotInReview."""
         held = await self._store.find(caller.tenant, event_id)
         if held is None:
-            return None
+            raise no_event(event_id)
         changed, rows = await self._decide(caller, held, word)
         await outbox.publish(self._bus, self._matching, rows)
         event = await self._events.get_event(held.tenant, event_id)
-        return None if event is None else Reviewed(word=word, changed=changed, event=event)
+        if event is None:
+            raise no_event(event_id)
+        return Reviewed(word=word, changed=changed, event=event)
 
     async def _decide(self, caller: Caller, held: Held, word: Word) -> tuple[bool, list[Outbox]]:
         plan = self._plans.snapshot.tenants.get(held.tenant)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from sinal_api.tail import PAGE, QUEUE, Follower, Item, Listener, Tail
+from sinal_hub.services.tail import PAGE, QUEUE, Follower, Item, Listener, Tail
 from sinal_hub.store.reading import EventDetail, OutcomeDetail
 from sinal_hub.store.tailing import Change
 
