@@ -309,6 +309,7 @@ def test_every_word_that_the_platform_says_has_a_sentence() -> None:
         (RUNTIME / f"{name}.py").read_text()
         for name in (
             "sinal_hub/ingest/webhooks/refusals",
+            "sinal_hub/ingest/webhooks/accept",
             "sinal_hub/ingest/webhooks/door",
             "sinal_core/http/problem",
             "sinal_hub/quarantine/keeping",
