@@ -10,6 +10,8 @@ from importlib.metadata import version
 
 from sinal_cli.mistakes import is_mistake
 
+# Read before `FaultSettings`, which declares it: whoever does not set it imports nothing for it, and a
+# fault while settings are read is a fault as well.
 DSN = "SINAL_ERROR_REPORTS_DSN"
 ROLES = frozenset(
     {"api", "dispatch", "housekeeping", "ingest", "match", "metrics-adapter", "operator"}

@@ -10,8 +10,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_cli.reporting import ROLES, named
+from sinal_cli.reporting import DSN, ROLES, named
 from sinal_cli.roles import process
+from sinal_core.settings import PREFIX
 from sinal_core.telemetry import logs
 from sinal_core.telemetry.faults import (
     AGAIN_S,
@@ -23,6 +24,7 @@ from sinal_core.telemetry.faults import (
     connect,
 )
 from sinal_core.telemetry.places import where
+from sinal_core.telemetry.settings import FaultSettings
 
 
 class Sent(list[Fault]):
@@ -138,6 +140,11 @@ def test_an_address_that_can_not_be_meant_is_refused_and_not_shown(dsn: str) -> 
         connect(dsn, role="api", release="1")
     assert "SINAL_ERROR_REPORTS_DSN" in str(refused.value)
     assert "secretkey" not in str(refused.value)
+
+
+def test_the_variable_is_the_settings() -> None:
+    [name] = FaultSettings.model_fields
+    assert f"{PREFIX}{name.upper()}" == DSN
 
 
 def test_a_report_is_named_by_role_or_command_and_by_no_other_word() -> None:
