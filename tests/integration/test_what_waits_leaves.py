@@ -110,6 +110,7 @@ class Shop:
         recovery.follow(dispatchers.terms(self.rig.plans))
         self._recoveries.append(recovery)
         await recovery.start()
+        await bus.link.client.flush()  # the broker knows that it listens
         tasks = [asyncio.create_task(lanes.run()), asyncio.create_task(recovery.run())]
         try:
             yield
