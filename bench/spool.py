@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from sinal_core.nats import Bus, Published
 from sinal_core.telemetry import logs
 from sinal_crds import names
-from sinal_hub.spool import Detour, Entry, Limits, Owner
+from sinal_hub.spool import Detour, Owner, SpoolEntry, SpoolLimits
 
 from tests.support.nats_process import NatsProcess
 
@@ -42,7 +42,7 @@ class Broker:
     def __init__(self, bus: Bus) -> None:
         self.bus, self.there = bus, False
 
-    async def publish(self, entry: Entry, *, timeout_s: float) -> Published:
+    async def publish(self, entry: SpoolEntry, *, timeout_s: float) -> Published:
         """As the edge does."""
         return await self.bus.publish(
             entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s
@@ -52,7 +52,7 @@ class Broker:
         """A spool in front of it."""
         return Detour(
             folder,
-            limits=Limits(max_bytes=8 << 30),
+            limits=SpoolLimits(max_bytes=8 << 30),
             connected=lambda: self.there,
             publish=self.publish,
             request_provision=self.bus.request_provision,
@@ -67,7 +67,7 @@ async def fill(detour: Detour, *, events: int, senders: int) -> dict[str, float]
 
     async def sender() -> None:
         for number in numbers:
-            entry = Entry(
+            entry = SpoolEntry(
                 TENANT,
                 names.in_subject(TENANT, "pageview"),
                 str(number),

@@ -19,11 +19,11 @@ from sinal_crds.compile import compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import Loaded, ManifestError
 from sinal_crds.models import KINDS
-from sinal_crds.references import SECRET_REASONS, Problem
+from sinal_crds.references import SECRET_REASONS, ReferenceProblem
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What a check found."""
 
     errors: tuple[ManifestError, ...]
@@ -50,12 +50,12 @@ class Report:
         return not self.errors
 
 
-def check(paths: Iterable[str | Path]) -> Report:
+def check(paths: Iterable[str | Path]) -> CheckReport:
     """Read files and folders and judge each object and how they fit together."""
     return judge(loading.load(paths))
 
 
-def judge(loaded: Loaded) -> Report:
+def judge(loaded: Loaded) -> CheckReport:
     """The same for what is already read."""
     problems = [
         p
@@ -64,14 +64,14 @@ def judge(loaded: Loaded) -> Report:
     ]
     errors = [_error(p, loaded) for p in problems if p.reason not in SECRET_REASONS]
     notices = [str(_error(p, loaded)) for p in problems if p.reason in SECRET_REASONS]
-    return Report(
+    return CheckReport(
         errors=(*loaded.errors, *loaded.duplicates, *errors),
         notices=(*loaded.notices, *notices, *_silent(loaded)),
         counts=_counts(loaded),
     )
 
 
-def _echo(found: Problem, loaded: Loaded) -> bool:
+def _echo(found: ReferenceProblem, loaded: Loaded) -> bool:
     """A reference to an object whose own errors are reported already, if only as to how it writes
     its name.
     """
@@ -89,7 +89,7 @@ def _bare(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _error(found: Problem, loaded: Loaded) -> ManifestError:
+def _error(found: ReferenceProblem, loaded: Loaded) -> ManifestError:
     origin = loaded.origins[found.kind, found.namespace, found.name]
     title = f"{found.kind} {found.namespace}/{found.name}"
     return ManifestError(

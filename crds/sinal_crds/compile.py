@@ -3,7 +3,7 @@
 Pure and deterministic.
 
 A broken part never takes its tenant down: it is compiled with its `problem`, or left out with a
-`Problem`. Keys and tokens are minted from the keyring, so that compiling twice gives the same ones;
+`ReferenceProblem`. Keys and tokens are minted from the keyring, so that compiling twice gives the same ones;
 the annotation `sinal.dev/rotate` on a Funnel or GatewayIntegration, with any new value, replaces
 that object's. What mint keys of before made of the same words is in the plan as well, until they
 are retired.
@@ -26,7 +26,7 @@ from sinal_crds.models.funnel import NOTHING
 from sinal_crds.models.integration import OUTSIDE, is_outside
 from sinal_crds.plan import (
     DEFAULT_EVENTS,
-    Batch,
+    BatchPlan,
     ConsentPlan,
     DataProcessing,
     DestinationPlan,
@@ -43,7 +43,7 @@ from sinal_crds.references import (
     SECRET_KEY_MISSING,
     SECRET_NOT_FOUND,
     Holdings,
-    Problem,
+    ReferenceProblem,
     Resolved,
     problem,
     resolve,
@@ -61,7 +61,7 @@ class Compilation:
     """
 
     plans: tuple[TenantPlan, ...]  # by slug
-    problems: tuple[Problem, ...]
+    problems: tuple[ReferenceProblem, ...]
     minted: Mapping[str, Any] = field(repr=False)
     minted_at: int | None = None  # since when these are, while what was minted before is taken too
 
@@ -115,7 +115,7 @@ class _TenantCompiler:
         self._secrets = secrets
         self._keyring = keyring
         self.slug = part.tenant.slug
-        self.problems: list[Problem] = []
+        self.problems: list[ReferenceProblem] = []
         self.funnel_keys: dict[str, dict[str, str]] = {}
         self.webhooks: dict[str, dict[str, str]] = {}
 
@@ -148,7 +148,7 @@ class _TenantCompiler:
             api_version=spec.meta.api_version,
             access_token=data.get(ref.key, ""),
             test_event_code=spec.meta.test_event_code,
-            batch=Batch(max_events=spec.batch.max_events, max_age_ms=spec.batch.max_age_millis),
+            batch=BatchPlan(max_events=spec.batch.max_events, max_age_ms=spec.batch.max_age_millis),
             rate_limit=RateLimit(
                 requests_per_second=spec.rate_limit.requests_per_second,
                 concurrency=spec.rate_limit.concurrency,

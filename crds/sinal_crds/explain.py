@@ -16,13 +16,13 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from sinal_crds.models.common import PATTERN_HELP
-from sinal_crds.yamldoc import Fault, Path
+from sinal_crds.yamldoc import Path, YamlFault
 
 _AS_BOOLEAN = "YAML reads a bare yes, no, on or off as true or false"
 _SHOWN = 40  # characters of a wrong value
 
 
-def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+def faults(error: ValidationError, model: type[BaseModel]) -> list[YamlFault]:
     """Every fault in the order of the document's fields."""
     return [fault for item in error.errors(include_url=False) for fault in _faults(item, model)]
 
@@ -40,16 +40,18 @@ def path_text(path: Path) -> str:
     return text
 
 
-def _faults(item: Any, model: type[BaseModel]) -> Iterator[Fault]:
+def _faults(item: Any, model: type[BaseModel]) -> Iterator[YamlFault]:
     path: Path = tuple(item["loc"])
     if item["type"] == "rules":
         for rule in item["ctx"]["broken"]:
-            yield Fault((*path, *rule.field.split(".")), rule.message)
+            yield YamlFault((*path, *rule.field.split(".")), rule.message)
     elif item["type"] == "extra_forbidden":
-        yield Fault(path, _unknown_field(str(path[-1]), _fields(model, path[:-1])))
+        yield YamlFault(path, _unknown_field(str(path[-1]), _fields(model, path[:-1])))
     else:
         describe = _DESCRIBE.get(item["type"])
-        yield Fault(path, describe(item) if describe else item["msg"][:1].lower() + item["msg"][1:])
+        yield YamlFault(
+            path, describe(item) if describe else item["msg"][:1].lower() + item["msg"][1:]
+        )
 
 
 def suggestion(word: str, known: list[str]) -> str:

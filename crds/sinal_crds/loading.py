@@ -20,7 +20,7 @@ from sinal_crds.models import KINDS, Destination, Funnel, GatewayIntegration, Ma
 from sinal_crds.models.common import Metadata
 from sinal_crds.names import API_VERSION, GROUP
 from sinal_crds.secrets import BadSecret, Secrets, secret_data
-from sinal_crds.yamldoc import Document, Fault
+from sinal_crds.yamldoc import Document, YamlFault
 
 SUFFIXES = (".yaml", ".yml", ".json")
 ObjectKey = tuple[str, str, str]  # kind, namespace, name
@@ -277,14 +277,16 @@ class _Collector:
             values = secret_data(data)
         except ValidationError as error:
             inner = explain.faults(error, Metadata)
-            self._fail_all(origin, data, [Fault(("metadata", *f.path), f.message) for f in inner])
+            self._fail_all(
+                origin, data, [YamlFault(("metadata", *f.path), f.message) for f in inner]
+            )
         except BadSecret as error:
-            self._fail_all(origin, data, [Fault(error.path, str(error))])
+            self._fail_all(origin, data, [YamlFault(error.path, str(error))])
         else:
             if self._is_new(origin, ("Secret", metadata.namespace, metadata.name)):
                 self.secrets[metadata.namespace, metadata.name] = values
 
-    def _fail_all(self, origin: Origin, data: Any, faults: list[Fault]) -> None:
+    def _fail_all(self, origin: Origin, data: Any, faults: list[YamlFault]) -> None:
         title = _title(data) if isinstance(data, dict) else ""
         if title:
             kind, _, name = title.partition(" ")
@@ -320,7 +322,7 @@ class _Collector:
             )
         elif group == GROUP or (not group and kind in KINDS):
             self._fail_all(
-                origin, data, [Fault(("apiVersion",), f"must be {API_VERSION} (got {version})")]
+                origin, data, [YamlFault(("apiVersion",), f"must be {API_VERSION} (got {version})")]
             )
         else:
             self.notices.append(

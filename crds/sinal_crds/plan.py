@@ -61,7 +61,7 @@ class Limits(Frozen, frozen=True, kw_only=True):
     retention_days: int = 90  # matching data
 
 
-class Batch(Frozen, frozen=True, kw_only=True):
+class BatchPlan(Frozen, frozen=True, kw_only=True):
     """When a destination's batch leaves: whichever comes first."""
 
     max_events: int = 200  # 1..1000, Meta's limit
@@ -94,7 +94,7 @@ class DestinationPlan(Frozen, frozen=True, kw_only=True):
     api_version: str = "v26.0"
     access_token: str = ""  # sealed in transit; empty when the Secret is missing (see `problem`)
     test_event_code: str | None = None
-    batch: Batch = Batch()
+    batch: BatchPlan = BatchPlan()
     rate_limit: RateLimit = RateLimit()
     on_doubt: OnDoubt = "Retry"
     data_processing: DataProcessing | None = None  # None: events say nothing of it

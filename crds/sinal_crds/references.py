@@ -37,7 +37,7 @@ _Owned = TypeVar("_Owned", Destination, Funnel, GatewayIntegration)
 
 
 @dataclass(frozen=True)
-class Problem:
+class ReferenceProblem:
     """Why an object does not work as declared, for its conditions and for a person."""
 
     kind: str
@@ -54,14 +54,16 @@ class Problem:
 
 def problem(
     manifest: Manifest, field: str, reason: str, message: str, *, target: str = ""
-) -> Problem:
+) -> ReferenceProblem:
     """A problem of that object.
 
     `target` is `Kind name` of the one in its namespace that it refers to in vain.
     """
     kind, _, name = target.partition(" ")
     key = (kind, manifest.namespace, name) if target else None
-    return Problem(manifest.kind, manifest.namespace, manifest.name, field, reason, message, key)
+    return ReferenceProblem(
+        manifest.kind, manifest.namespace, manifest.name, field, reason, message, key
+    )
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,14 @@ class Resolved:
     integrations: tuple[GatewayIntegration, ...]
     # what of the declared references can be used; the rest has a problem
     funnel_destinations: dict[str, tuple[str, ...]]
-    integration_problems: dict[str, Problem]
+    integration_problems: dict[str, ReferenceProblem]
 
 
 def resolve(
     objects: Objects, reserved: ReservedHosts = NOTHING_RESERVED, held: Holdings = NOTHING_HELD
-) -> tuple[list[Resolved], list[Problem]]:
+) -> tuple[list[Resolved], list[ReferenceProblem]]:
     """Tenants in the order of their slugs, and what does not fit."""
-    problems: list[Problem] = []
+    problems: list[ReferenceProblem] = []
     tenants = _unique_slugs(objects.tenants, held, problems)
     known = {(t.namespace, t.name) for t in tenants}
     losers = {(t.namespace, t.name) for t in objects.tenants} - known
@@ -133,7 +135,7 @@ def _age(tenant: Tenant) -> str:
 
 
 def _unique_slugs(
-    tenants: Sequence[Tenant], held: Holdings, problems: list[Problem]
+    tenants: Sequence[Tenant], held: Holdings, problems: list[ReferenceProblem]
 ) -> list[Tenant]:
     def rank(tenant: Tenant) -> tuple[bool, str]:
         return not _has(tenant, held.slugs.get(tenant.slug)), _age(tenant)
@@ -156,7 +158,7 @@ def _has(tenant: Tenant, holder: str | None) -> bool:
 
 
 def _own_hosts(
-    tenants: list[Tenant], reserved: ReservedHosts, held: Holdings, problems: list[Problem]
+    tenants: list[Tenant], reserved: ReservedHosts, held: Holdings, problems: list[ReferenceProblem]
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Each tenant's hosts without the platform's own and without those that another had before."""
     owner = {
@@ -184,7 +186,7 @@ def _own_hosts(
     return hosts
 
 
-def _timezone(tenant: Tenant, problems: list[Problem]) -> str:
+def _timezone(tenant: Tenant, problems: list[ReferenceProblem]) -> str:
     # holds even where no time zone database is installed
     if tenant.spec.timezone == DEFAULT_TIMEZONE:
         return DEFAULT_TIMEZONE
@@ -203,7 +205,7 @@ def _owned(
     items: Iterable[_Owned],
     known: set[tuple[str, str]],
     losers: set[tuple[str, str]],
-    problems: list[Problem],
+    problems: list[ReferenceProblem],
 ) -> dict[tuple[str, str], list[_Owned]]:
     """Objects by tenant; one whose tenant is not there gets a problem."""
     by_tenant: dict[tuple[str, str], list[_Owned]] = defaultdict(list)
@@ -230,7 +232,7 @@ def _destinations_of(
     funnels: list[Funnel],
     own: list[Destination],
     everyone: Iterable[Destination],
-    problems: list[Problem],
+    problems: list[ReferenceProblem],
 ) -> dict[str, tuple[str, ...]]:
     names = {d.name for d in own}
     result = {}
@@ -250,8 +252,8 @@ def _lost(
     integrations: list[GatewayIntegration],
     own: list[Funnel],
     everyone: Iterable[Funnel],
-    problems: list[Problem],
-) -> dict[str, Problem]:
+    problems: list[ReferenceProblem],
+) -> dict[str, ReferenceProblem]:
     """Problems of integrations whose funnel can't be used, by the integration's name."""
     names = {f.name for f in own}
     lost = {
@@ -272,7 +274,7 @@ def _dangling(
     name: str,
     everyone: Iterable[Destination | Funnel],
     reason: str,
-) -> Problem:
+) -> ReferenceProblem:
     owner = next(
         (o.spec.tenant_ref for o in everyone if (o.namespace, o.name) == (item.namespace, name)),
         None,

@@ -22,10 +22,10 @@ from sinal_crds.keyring import InvalidKeyring, Keyring, UnknownKey, is_of_edge
 from sinal_crds.plan import PLAN_VERSION, TenantPlan
 
 __all__ = [
-    "Holder",
     "InvalidKeyring",
     "Keyring",
     "NotForTheEdge",
+    "PlanHolder",
     "TamperedPlan",
     "UnknownKey",
     "UnsupportedPlanVersion",
@@ -74,7 +74,7 @@ class _Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     edge: _Sealed | None = None
 
 
-class Holder(msgspec.Struct, frozen=True):
+class PlanHolder(msgspec.Struct, frozen=True):
     """Whose plan it is, and what nobody else can have meanwhile."""
 
     slug: str
@@ -194,10 +194,10 @@ def sealed_key_id(raw: bytes) -> str:
     return _open(raw).sealed.kid
 
 
-def holder(raw: bytes) -> Holder | None:
+def holder(raw: bytes) -> PlanHolder | None:
     """Whose plan that is, read without any key; None where this release can't read it."""
     try:
-        return msgspec.json.decode(_open(raw).plan, type=Holder)
+        return msgspec.json.decode(_open(raw).plan, type=PlanHolder)
     except (TamperedPlan, UnsupportedPlanVersion, msgspec.MsgspecError):
         return None
 

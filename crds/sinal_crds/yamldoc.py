@@ -56,7 +56,7 @@ _resolves("merge", r"^<<$", "<")
 
 
 @dataclass(frozen=True)
-class Fault:
+class YamlFault:
     """Something wrong at a place of a document."""
 
     path: Path
@@ -71,7 +71,7 @@ class Document:
     data: Any
     line: int
     lines: dict[Path, int] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[YamlFault, ...] = ()
 
     def line_of(self, path: Path) -> int:
         """Line of the field, or of the nearest field around it."""
@@ -149,7 +149,7 @@ def _line(node: Node | Event) -> int:
 
 
 def _broken(line: int, message: str) -> Document:
-    return Document(data=None, line=line, faults=(Fault((), message, line),))
+    return Document(data=None, line=line, faults=(YamlFault((), message, line),))
 
 
 def _document(node: Node) -> Document:
@@ -167,7 +167,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}
-        self.faults: list[Fault] = []
+        self.faults: list[YamlFault] = []
         self._nodes = 0
 
     def read(self, node: Node, path: Path, depth: int = 0) -> Any:
@@ -199,7 +199,7 @@ class _Reader:
             key = self._key(key_node)
             line = _line(key_node)
             if key in data:
-                self.faults.append(Fault((*path, key), "is set twice; keep one", line))
+                self.faults.append(YamlFault((*path, key), "is set twice; keep one", line))
             self.lines[(*path, key)] = line
             data[key] = self.read(value_node, (*path, key), depth + 1)
         return merged | data

@@ -316,7 +316,7 @@ def send(
     if gateway is None:
         complain("say which gateway: `sinal gateways send --list` shows them and their events")
         return 2
-    wanted = samples_of.Wanted(
+    wanted = samples_of.SendOptions(
         gateway=gateway, event=event, order=order, click=click, email=email, phone=phone, tenant=tenant,
         integration=integration, url=url, secret=secret, files=file, data=data, wait=wait,
     )  # fmt: skip

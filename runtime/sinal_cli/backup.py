@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sinal_cli.settings import BackupSettings
     from sinal_core.nats import Bus
     from sinal_core.postgres.settings import OwnerSettings
-    from sinal_hub.backup.archive import Manifest
+    from sinal_hub.backup.archive import BackupManifest
 
 CONNECT_S = 10.0
 SUFFIX = ".sinal-backup"
@@ -60,7 +60,7 @@ def backup(
     began = time.monotonic()
     said: list[str] = []
 
-    async def work(bus: Bus, settings: BackupSettings) -> Manifest:
+    async def work(bus: Bus, settings: BackupSettings) -> BackupManifest:
         url = _owner(settings)
         manifest = await making.make(bus, url, path, manifests=settings.manifest_folder)
         if check:
@@ -116,7 +116,7 @@ def restore(
     """
     from sinal_hub.backup import restoring
 
-    async def work(bus: Bus, settings: BackupSettings) -> Manifest:
+    async def work(bus: Bus, settings: BackupSettings) -> BackupManifest:
         if check:
             return await restoring.check(bus, _owner(settings), file)
         return await restoring.restore(
@@ -170,18 +170,21 @@ def _next(data: Path | None) -> str:
 
 
 def _done(
-    data: Path | None, work: Callable[[Bus, BackupSettings], Awaitable[Manifest]], *, beside: bool
-) -> Manifest | None:
+    data: Path | None,
+    work: Callable[[Bus, BackupSettings], Awaitable[BackupManifest]],
+    *,
+    beside: bool,
+) -> BackupManifest | None:
     """What the work gives; None, with a word on the error, where it fails."""
     from sinal_cli.data_folder import FolderUnusable
-    from sinal_cli.embedded.process import ServiceError
+    from sinal_cli.embedded.process import ServiceStartError
     from sinal_cli.roles.process import run_loop
     from sinal_core.nats import BusError
     from sinal_core.postgres.errors import StoreError
     from sinal_hub.backup.archive import BadArchive
     from sinal_hub.backup.restoring import NotEmpty
 
-    found: list[Manifest] = []
+    found: list[BackupManifest] = []
 
     async def run() -> None:
         async with _reached(data, beside=beside) as (bus, settings):
@@ -189,7 +192,7 @@ def _done(
 
     try:
         run_loop(run())
-    except (BadArchive, NotEmpty, FolderUnusable, ServiceError) as error:
+    except (BadArchive, NotEmpty, FolderUnusable, ServiceStartError) as error:
         complain(str(error))
     except StoreError as error:
         complain(f"PostgreSQL: {error}")
@@ -224,7 +227,9 @@ async def _reached(data: Path | None, *, beside: bool) -> AsyncIterator[tuple[Bu
             await bus.close()
 
 
-async def _noted(url: str, manifest: Manifest, *, size: int, took_s: float, checked: bool) -> None:
+async def _noted(
+    url: str, manifest: BackupManifest, *, size: int, took_s: float, checked: bool
+) -> None:
     """Leave word in the database, for metrics; a backup is good without it."""
     from sinal_core.postgres.errors import StoreError
     from sinal_hub.store.backups import note
@@ -235,7 +240,7 @@ async def _noted(url: str, manifest: Manifest, *, size: int, took_s: float, chec
         complain(f"the backup is good, but could not be noted in PostgreSQL: {error}")
 
 
-def _tell(manifest: Manifest) -> None:
+def _tell(manifest: BackupManifest) -> None:
     from sinal_hub.backup import making
 
     def items(folder: str, end: str = "") -> int:

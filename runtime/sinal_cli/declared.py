@@ -12,7 +12,7 @@ from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import SUFFIXES, ManifestError, ObjectKey, Objects, load
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Manifest
-from sinal_crds.references import Problem
+from sinal_crds.references import ReferenceProblem
 from sinal_crds.secrets import Secrets
 
 
@@ -34,9 +34,9 @@ class Declared:
         return {key_of(one): one for one in self.objects}
 
     @property
-    def problems(self) -> Mapping[ObjectKey, Sequence[Problem]]:
+    def problems(self) -> Mapping[ObjectKey, Sequence[ReferenceProblem]]:
         """What is wrong with how objects fit together, by object."""
-        found: dict[ObjectKey, list[Problem]] = {}
+        found: dict[ObjectKey, list[ReferenceProblem]] = {}
         for problem in self.compilation.problems:
             found.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
         return found

@@ -21,7 +21,7 @@ from sinal_crds.plan import TenantPlan
 from sinal_operator.provision import Retired
 
 
-class Leaving(NamedTuple):
+class DepartingTenant(NamedTuple):
     """A tenant on its way out."""
 
     tenant: Retired
@@ -58,7 +58,7 @@ class Departures:
     ) -> None:
         self.grace_s, self._file, self._clock = grace_s, file, clock
         self._known: dict[str, Retired] = {one.slug: one for one in _read(file)}
-        self._leaving: dict[str, Leaving] = {}
+        self._leaving: dict[str, DepartingTenant] = {}
         self._ended: dict[str, Retired] = {}
 
     def look(self, plans: Iterable[TenantPlan]) -> News:
@@ -74,7 +74,7 @@ class Departures:
             if slug not in there.keys() | self._leaving.keys()
         ]
         ends_at = self._clock() + self.grace_s
-        self._leaving |= {one.slug: Leaving(one, ends_at) for one in gone}
+        self._leaving |= {one.slug: DepartingTenant(one, ends_at) for one in gone}
         self._remember(there)
         ended = self.due().ended
         return News(tuple(one.slug for one in gone if one.slug in self._leaving), stayed, ended)
@@ -91,7 +91,7 @@ class Departures:
         return News(ended=tuple(one.tenant.slug for one in ended))
 
     @property
-    def leaving(self) -> tuple[Leaving, ...]:
+    def leaving(self) -> tuple[DepartingTenant, ...]:
         """Tenants that still go on."""
         return tuple(self._leaving.values())
 

@@ -20,7 +20,7 @@ from sinal_cli.offline import complain
 
 if TYPE_CHECKING:
     from sinal_crds.keyring import Keyring
-    from sinal_operator.cluster.client import Client
+    from sinal_operator.cluster.client import ApiServerClient
 
 install = App(
     name="install", help="Before and after an installation in a cluster; the chart's Jobs run this."
@@ -86,7 +86,7 @@ def prepare(
         **({passwords: dict.fromkeys(PASSWORDS, _password)} if passwords else {}),
     }
 
-    async def work(client: Client) -> None:
+    async def work(client: ApiServerClient) -> None:
         if definitions:
             await cluster.definitions_served(client)
         if external_metrics:
@@ -308,7 +308,7 @@ class _Place:
         if self.file is not None:
             return _change_file(self.file, change, said)
 
-        async def work(client: Client) -> None:
+        async def work(client: ApiServerClient) -> None:
             from sinal_operator.install import change_keyring
 
             changed = await change_keyring(
@@ -333,7 +333,7 @@ class _Place:
                 return 1
             return 0
 
-        async def work(client: Client) -> None:
+        async def work(client: ApiServerClient) -> None:
             from sinal_operator.install import read_keyring
 
             print(told(await read_keyring(client, self.namespace, str(self.secret), self.key)))
@@ -357,13 +357,17 @@ def _change_file(
     return 0
 
 
-def _with_cluster(work: Callable[[Client], Awaitable[None]]) -> int:
+def _with_cluster(work: Callable[[ApiServerClient], Awaitable[None]]) -> int:
     """Do it with a client; 0, or 1 with a message that says what helps."""
-    from sinal_operator.cluster.client import Client, Refused, Unreachable
+    from sinal_operator.cluster.client import (
+        ApiServerClient,
+        ApiServerRefused,
+        ApiServerUnreachable,
+    )
     from sinal_operator.install import Malformed, Unfit
 
     async def whole() -> None:
-        client = Client()
+        client = ApiServerClient()
         try:
             await work(client)
         finally:
@@ -371,7 +375,7 @@ def _with_cluster(work: Callable[[Client], Awaitable[None]]) -> int:
 
     try:
         asyncio.run(whole())
-    except (Malformed, Unfit, Refused, Unreachable) as error:
+    except (Malformed, Unfit, ApiServerRefused, ApiServerUnreachable) as error:
         complain(str(error))
         return 1
     return 0

@@ -18,14 +18,14 @@ from typing import NamedTuple
 FILE = ("--file", "-f")
 
 
-class Run(NamedTuple):
+class RunCommand(NamedTuple):
     """The role that shall run, and its files."""
 
     role: str
     files: tuple[Path, ...]
 
 
-def understood(words: Sequence[str]) -> Run | None:
+def understood(words: Sequence[str]) -> RunCommand | None:
     """A plain `run ROLE [--file PATH]…`.
 
     None for anything else, which the whole command line reads.
@@ -38,10 +38,10 @@ def understood(words: Sequence[str]) -> Run | None:
             return None
         files.append(Path(options[1]))
         del options[:2]
-    return Run(words[1], tuple(files))
+    return RunCommand(words[1], tuple(files))
 
 
-def run(wanted: Run) -> object:
+def run(wanted: RunCommand) -> object:
     """The role until it ends; its exit code."""
     with away("rich", "aiohttp"):
         import nats

@@ -20,7 +20,7 @@ from sinal_cli.departures import Departures
 from sinal_cli.local import at_hand
 from sinal_cli.local.bulletin import Say, silent
 from sinal_cli.local.provisioning import LocalProvisioning
-from sinal_cli.local.services import Services, Watch
+from sinal_cli.local.services import Services, ServiceWatch
 from sinal_cli.local.statuses import Statuses
 from sinal_cli.local.urls import Outside
 from sinal_cli.roles.api import Api, ApiSettings
@@ -111,7 +111,7 @@ class Stack:
         if services.redis.missing is not None:
             self._say("problem", services.redis.missing)
         await self._prepare_database(services)
-        watch = Watch(services.all, self._say)
+        watch = ServiceWatch(services.all, self._say)
         self._exit.push_async_callback(watch.stop)
         watch.begin()
         settings, keyring = self._settings(services), self._keyring()

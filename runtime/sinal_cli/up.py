@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from sinal_cli.data_folder import FolderUnusable, Instance, write_private
-from sinal_cli.embedded.process import ServiceError
+from sinal_cli.embedded.process import ServiceStartError
 from sinal_cli.local import environment, first_use, ports
 from sinal_cli.local.bulletin import Bulletin
 from sinal_cli.local.journal import journal
@@ -25,7 +25,7 @@ from sinal_crds.loading import InvalidManifests
 STOP_S = 9.0  # a supervisor that waits ten seconds sees an orderly end
 PRIVATE = 0o077  # umask: what we and our services write is nobody else's
 
-EXPECTED = (ServiceError, FolderUnusable, InvalidManifests, ListenError, ports.PortError)
+EXPECTED = (ServiceStartError, FolderUnusable, InvalidManifests, ListenError, ports.PortError)
 
 
 def run_up(

@@ -52,7 +52,7 @@ class Memory(Generic[T]):
         return answer
 
 
-class Access:
+class Authorizer:
     """Knows callers and what they may."""
 
     def __init__(self, reviews: Reviews, *, clock: MonotonicClock = time) -> None:

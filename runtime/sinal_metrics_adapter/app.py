@@ -18,7 +18,7 @@ from sinal_core.nats import BusError
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.places import where
 from sinal_hub.status.depths import DepthSource
-from sinal_metrics_adapter.access import Access
+from sinal_metrics_adapter.access import Authorizer
 from sinal_metrics_adapter.discovery import DOCUMENTS
 from sinal_metrics_adapter.errors import Failure, not_found, not_now
 from sinal_metrics_adapter.ports import GROUP, VERSION, Wish
@@ -32,10 +32,10 @@ OPEN = frozenset({"/healthz", "/livez", "/readyz"})
 VALUES = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/{{metric}}"
 
 
-class Api:
+class MetricsApi:
     """Routes of the extension API."""
 
-    def __init__(self, access: Access, source: DepthSource, *, ready: Ready) -> None:
+    def __init__(self, access: Authorizer, source: DepthSource, *, ready: Ready) -> None:
         self._access, self._source, self._ready = access, source, ready
 
     def build(self) -> web.Application:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from sinal_core.telemetry import metrics
-from sinal_metrics_adapter.certificates import Maker, Pair, Ring, Unusable, utc_now
+from sinal_metrics_adapter.certificates import KeyPair, Maker, Ring, Unusable, utc_now
 from sinal_metrics_adapter.errors import ClusterRefused, ClusterUnavailable
 from sinal_metrics_adapter.ports import API_SERVICE, FrontProxy, Keeping, Registration
 
@@ -25,7 +25,7 @@ LOOKS_A_LIFE = 36  # at least so many looks in a certificate's life
 EAGER_S = 2.0  # while there is nothing to serve with
 ATTEMPTS = 5  # against replicas that are faster
 
-Present = Callable[[Pair, FrontProxy], None]
+Present = Callable[[KeyPair, FrontProxy], None]
 
 
 def look_s(life: timedelta) -> float:
@@ -49,7 +49,7 @@ class CertificateReconciler:
     ) -> None:
         self._keeping, self._maker, self._present, self._now = keeping, maker, present, now
         self._namespace, self._service, self._secret = namespace, service, secret
-        self._shown: tuple[Pair, FrontProxy] | None = None
+        self._shown: tuple[KeyPair, FrontProxy] | None = None
         self.registered = False  # the API server sends to us and trusts us
         self.refusal: str | None = None  # why it does not, where it is somebody else's
         self.trouble: str | None = None  # why the last look came to nothing
@@ -152,7 +152,7 @@ class CertificateReconciler:
         )
         return ring
 
-    def _show(self, pair: Pair, front: FrontProxy) -> None:
+    def _show(self, pair: KeyPair, front: FrontProxy) -> None:
         if (pair, front) != self._shown:
             self._present(pair, front)
             self._shown = (pair, front)

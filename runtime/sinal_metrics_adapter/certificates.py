@@ -30,7 +30,7 @@ class Unusable(ValueError):
 
 
 @dataclass(frozen=True)
-class Pair:
+class KeyPair:
     """A certificate with its key, in PEM."""
 
     certificate: bytes
@@ -62,8 +62,8 @@ class Pair:
 class Ring:
     """What is served now, what will be, and every authority that is trusted meanwhile."""
 
-    current: Pair
-    upcoming: Pair | None
+    current: KeyPair
+    upcoming: KeyPair | None
     authorities: tuple[bytes, ...]  # PEM each, the newest first
 
     @property
@@ -86,8 +86,8 @@ class Ring:
     def of(cls, data: Mapping[str, bytes]) -> Self:
         """From a Secret's data; raises Unusable."""
         try:
-            current = Pair(data["tls.crt"], data["tls.key"])
-            upcoming = Pair(data["next.crt"], data["next.key"]) if "next.crt" in data else None
+            current = KeyPair(data["tls.crt"], data["tls.key"])
+            upcoming = KeyPair(data["next.crt"], data["next.key"]) if "next.crt" in data else None
             authorities = x509.load_pem_x509_certificates(data["ca.crt"])
             for pair in filter(None, (current, upcoming)):
                 _check(pair)
@@ -132,7 +132,7 @@ class Maker:
         pair, authority = self._pair(now)
         return replace(ring, upcoming=pair, authorities=(authority, *ring.authorities))
 
-    def _pair(self, now: datetime) -> tuple[Pair, bytes]:
+    def _pair(self, now: datetime) -> tuple[KeyPair, bytes]:
         """A new pair and its authority, which signs nothing else."""
         signing, serving = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         issuer = x509.Name(
@@ -161,7 +161,7 @@ class Maker:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        return Pair(_pem(certificate), key), _pem(authority)
+        return KeyPair(_pem(certificate), key), _pem(authority)
 
     def _builder(
         self,
@@ -201,7 +201,7 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
     )
 
 
-def _check(pair: Pair) -> None:
+def _check(pair: KeyPair) -> None:
     """Raise ValueError for a key of another certificate."""
     key = serialization.load_pem_private_key(pair.key, password=None)
     if key.public_key() != pair.parsed.public_key() or not pair.hosts:

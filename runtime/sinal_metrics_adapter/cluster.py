@@ -19,7 +19,7 @@ from sinal_metrics_adapter.ports import (
     VERSION,
     FrontProxy,
     Registration,
-    Stored,
+    StoredSecret,
     User,
     Wish,
 )
@@ -68,7 +68,7 @@ class Cluster:
         found = await self._do(f"configmaps {name} of {namespace}", "GET", where)
         return front_proxy(found.get("data") or {})
 
-    async def secret(self) -> Stored | None:
+    async def secret(self) -> StoredSecret | None:
         """The Secret with our certificate."""
         where = self._secrets + path(self._secret)
         found = await self._maybe(
@@ -78,7 +78,7 @@ class Cluster:
             return None
         ours = (found["metadata"].get("annotations") or {}).get(MARK) == MAKER
         data = {name: _decoded(value) for name, value in (found.get("data") or {}).items()}
-        return Stored(data, found["metadata"]["resourceVersion"], ours)
+        return StoredSecret(data, found["metadata"]["resourceVersion"], ours)
 
     async def create_secret(self, data: Mapping[str, bytes]) -> bool:
         """Make it; False when somebody has just done so."""

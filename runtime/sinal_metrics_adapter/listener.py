@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from sinal_core.http.server import ListenError
-from sinal_metrics_adapter.certificates import Pair
+from sinal_metrics_adapter.certificates import KeyPair
 
 GRACE_S = 3.0
 
@@ -30,7 +30,7 @@ class TlsListener:
         self._host, self.port = host, port
         self._current: ssl.SSLContext | None = None
 
-    def present(self, pair: Pair, authorities: bytes) -> None:
+    def present(self, pair: KeyPair, authorities: bytes) -> None:
         """Show this certificate to new connections, and believe client certificates of these
         authorities.
         """

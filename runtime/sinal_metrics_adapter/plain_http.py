@@ -20,9 +20,9 @@ from sinal_core.http import health
 from sinal_core.http.problem import KIND, document
 from sinal_core.http.readiness import Readiness
 from sinal_core.nats import BusError
-from sinal_hub.status.depths import ROLES, DepthSource, Reading
+from sinal_hub.status.depths import ROLES, DepthSource, QueueDepths
 
-Shape = Callable[[Reading], dict[str, Any]]
+Shape = Callable[[QueueDepths], dict[str, Any]]
 
 
 def build(source: DepthSource, standing: Callable[[], Awaitable[Readiness]]) -> Starlette:
@@ -52,7 +52,7 @@ async def _answer(source: DepthSource, shape: Shape) -> Response:
         return _problem(503, "the depths are not known now: the broker does not answer")
 
 
-def _of(reading: Reading, role: str) -> dict[str, Any]:
+def _of(reading: QueueDepths, role: str) -> dict[str, Any]:
     queue = reading.of_role(role)
     return {
         "role": role,

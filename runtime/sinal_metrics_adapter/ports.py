@@ -48,7 +48,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredSecret:
     """A Secret's data, and the version that it has."""
 
     data: Mapping[str, bytes]
@@ -75,7 +75,7 @@ class Keeping(Protocol):
         """How to know the API server."""
         ...
 
-    async def secret(self) -> Stored | None:
+    async def secret(self) -> StoredSecret | None:
         """The Secret with our certificate."""
         ...
 

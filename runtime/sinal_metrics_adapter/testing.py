@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sinal_metrics_adapter.ports import FrontProxy, Registration, Stored
+from sinal_metrics_adapter.ports import FrontProxy, Registration, StoredSecret
 
 FRONT = FrontProxy(
     b"CA", ("front-proxy",), ("X-Remote-User",), ("X-Remote-Group",), ("X-Remote-Extra-",)
@@ -19,7 +19,7 @@ class MemoryCluster:
     """`Keeping`, shared by all replicas of a test."""
 
     front: FrontProxy = FRONT
-    stored: Stored | None = None
+    stored: StoredSecret | None = None
     registered: Registration | None = field(
         default_factory=lambda: Registration("sinal", "sinal-metrics-adapter", b"", "1")
     )
@@ -29,7 +29,7 @@ class MemoryCluster:
         """How to know the API server."""
         return self.front
 
-    async def secret(self) -> Stored | None:
+    async def secret(self) -> StoredSecret | None:
         """The Secret."""
         return self.stored
 
@@ -61,5 +61,5 @@ class MemoryCluster:
 
     def _store(self, data: Mapping[str, bytes]) -> None:
         before = 0 if self.stored is None else int(self.stored.version)
-        self.stored = Stored(dict(data), str(before + 1), ours=True)
+        self.stored = StoredSecret(dict(data), str(before + 1), ours=True)
         self.writes.append("secret")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sinal_hub.status.depths import ROLES, Queue, Reading
+from sinal_hub.status.depths import ROLES, QueueDepth, QueueDepths
 from sinal_metrics_adapter.errors import bad_request, not_found
 from sinal_metrics_adapter.ports import GROUP, VERSION
 from sinal_metrics_adapter.selectors import Requirement, parse
@@ -25,7 +25,7 @@ class Metric:
     """One metric: its name, and what it says of a queue at a time, as a Kubernetes quantity."""
 
     name: str
-    quantity: Callable[[Queue, float], str]
+    quantity: Callable[[QueueDepth, float], str]
 
 
 METRICS = {
@@ -38,7 +38,7 @@ METRICS = {
 
 
 @dataclass(frozen=True)
-class Question:
+class MetricQuery:
     """A metric of some labels, understood."""
 
     metric: Metric
@@ -49,7 +49,7 @@ class Question:
         """Whether tenants are told apart: only who asks for the label gets it."""
         return any(one.key == "tenant" and one.operator != "absent" for one in self.requirements)
 
-    def answer(self, reading: Reading) -> dict[str, Any]:
+    def answer(self, reading: QueueDepths) -> dict[str, Any]:
         """The list of values; raises Failure when nothing fits."""
         items = [
             {
@@ -73,7 +73,7 @@ class Question:
             "items": items,
         }
 
-    def _series(self, reading: Reading) -> Iterator[tuple[Labels, Queue]]:
+    def _series(self, reading: QueueDepths) -> Iterator[tuple[Labels, QueueDepth]]:
         for role in ROLES:
             if not self.by_tenant:
                 yield {"role": role}, reading.of_role(role)
@@ -85,7 +85,7 @@ class Question:
         return ", and the tenant has to be one that there is" if self.by_tenant else ""
 
 
-def understood(metric: str, selector: str) -> Question:
+def understood(metric: str, selector: str) -> MetricQuery:
     """What is asked; raises Failure for what there is not."""
     known = METRICS.get(metric)
     if known is None:
@@ -96,7 +96,7 @@ def understood(metric: str, selector: str) -> Question:
             raise bad_request(
                 f"{metric} has no label {requirement.key!r}; it has {' and '.join(LABELS)}"
             )
-    return Question(known, requirements)
+    return MetricQuery(known, requirements)
 
 
 def _milli(seconds: float) -> str:

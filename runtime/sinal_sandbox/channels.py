@@ -18,7 +18,7 @@ from sinal_sandbox.refusals import (
     NO_PAGE,
     NO_WHATSAPP_ACCOUNT,
     WEB_FIELD_IN_MESSAGING,
-    Refusal,
+    EventRefusal,
 )
 
 _LIVE = frozenset({"Purchase", "LeadSubmitted", "InitiateCheckout", "ViewContent"})
@@ -45,20 +45,20 @@ def check_messaging(event: dict[str, Any], names: frozenset[str]) -> None:
     """Refuse a `business_messaging` event that lacks its channel's ids or carries web fields."""
     channel = event.get("messaging_channel")
     if not channel:
-        raise Refusal(
+        raise EventRefusal(
             "messaging_channel",
             "is required for action_source business_messaging",
             subcode=NO_MESSAGING_CHANNEL,
         )
     if event["event_name"] not in names:
-        raise Refusal(
+        raise EventRefusal(
             "event_name",
             f"is not allowed for business_messaging; use one of {', '.join(sorted(names))}",
             subcode=EVENT_NOT_FOR_MESSAGING,
         )
     user_data = event.get("user_data")
     if not isinstance(user_data, dict):
-        raise Refusal("user_data", "is required and must be an object")
+        raise EventRefusal("user_data", "is required and must be an object")
     _check_no_web_fields(event, user_data)
     if channel == "whatsapp":
         _check_whatsapp(user_data)
@@ -68,23 +68,23 @@ def check_messaging(event: dict[str, Any], names: frozenset[str]) -> None:
     elif channel == "instagram":
         _check_instagram(user_data)
     else:
-        raise Refusal("messaging_channel", "must be whatsapp, messenger or instagram")
+        raise EventRefusal("messaging_channel", "must be whatsapp, messenger or instagram")
 
 
 def check_app(app_data: Any) -> None:
     """Refuse an `app` event without its device and tracking flags."""
     if not isinstance(app_data, dict):
-        raise Refusal("app_data", "is required for action_source app")
+        raise EventRefusal("app_data", "is required for action_source app")
     for flag in ("advertiser_tracking_enabled", "application_tracking_enabled"):
         if app_data.get(flag) not in (True, False, 0, 1, "0", "1"):
-            raise Refusal(f"app_data.{flag}", "is required and must be a boolean")
+            raise EventRefusal(f"app_data.{flag}", "is required and must be a boolean")
     extinfo = app_data.get("extinfo")
     if (
         not isinstance(extinfo, list)
         or len(extinfo) != _EXTINFO_SLOTS
         or extinfo[0] not in ("a2", "i2")
     ):
-        raise Refusal(
+        raise EventRefusal(
             "app_data.extinfo",
             f"must be an array of {_EXTINFO_SLOTS} values that starts with a2 (Android) or i2 "
             "(iOS)",
@@ -94,19 +94,19 @@ def check_app(app_data: Any) -> None:
 
 def _check_no_web_fields(event: dict[str, Any], user_data: dict[str, Any]) -> None:
     if user_data.get("fbc"):
-        raise Refusal(
+        raise EventRefusal(
             "user_data.fbc",
             "is not valid for business_messaging events",
             subcode=WEB_FIELD_IN_MESSAGING,
         )
     for name in ("fbp", "client_ip_address", "client_user_agent"):
         if user_data.get(name):
-            raise Refusal(
+            raise EventRefusal(
                 f"user_data.{name}",
                 "is a web parameter and must not be sent with business_messaging",
             )
     if event.get("event_source_url"):
-        raise Refusal(
+        raise EventRefusal(
             "event_source_url", "is a web parameter and must not be sent with business_messaging"
         )
 
@@ -127,4 +127,8 @@ def _require(user_data: dict[str, Any], name: str, *, subcode: int | None = None
     if user_data.get(name):
         return
     field, detail = f"user_data.{name}", "is required for this messaging channel"
-    raise Refusal(field, detail) if subcode is None else Refusal(field, detail, subcode=subcode)
+    raise (
+        EventRefusal(field, detail)
+        if subcode is None
+        else EventRefusal(field, detail, subcode=subcode)
+    )

@@ -14,7 +14,7 @@ from sinal_sandbox.refusals import (
     PURCHASE_WITHOUT_CURRENCY,
     PURCHASE_WITHOUT_VALUE,
     VALUE_WITHOUT_CURRENCY,
-    Refusal,
+    EventRefusal,
 )
 
 STANDARD_EVENTS = frozenset(
@@ -54,7 +54,7 @@ def check(event_name: str, custom_data: Any) -> str | None:
     if custom_data is None:
         custom_data = {}
     if not isinstance(custom_data, dict):
-        raise Refusal("custom_data", "must be an object")
+        raise EventRefusal("custom_data", "must be an object")
     if event_name in STANDARD_EVENTS:
         _check_money(event_name, custom_data)
     contents = custom_data.get("contents")
@@ -65,34 +65,34 @@ def check(event_name: str, custom_data: Any) -> str | None:
     check_segment("custom_data.customer_segmentation", custom_data.get("customer_segmentation"))
     order_id = custom_data.get("order_id")
     if order_id is not None and type(order_id) not in (str, int):
-        raise Refusal("custom_data.order_id", "must be a string")
+        raise EventRefusal("custom_data.order_id", "must be a string")
     return None if order_id is None else str(order_id)
 
 
 def check_segment(field: str, value: Any) -> None:
     """Refuse a customer segment that is none of Meta's words."""
     if value is not None and (type(value) is not str or value not in SEGMENTS):
-        raise Refusal(field, f"must be one of {', '.join(sorted(SEGMENTS))}")
+        raise EventRefusal(field, f"must be one of {', '.join(sorted(SEGMENTS))}")
 
 
 def _check_money(event_name: str, custom_data: dict[str, Any]) -> None:
     value, currency = custom_data.get("value"), custom_data.get("currency")
     if value is None:
         if event_name == "Purchase":
-            raise Refusal(
+            raise EventRefusal(
                 "custom_data.value", "is required for Purchase", subcode=PURCHASE_WITHOUT_VALUE
             )
     elif not _is_number(value):
-        raise Refusal("custom_data.value", "must be a number")
+        raise EventRefusal("custom_data.value", "must be a number")
     if currency is None or currency == "":
         if event_name == "Purchase":
-            raise Refusal(
+            raise EventRefusal(
                 "custom_data.currency",
                 "is required for Purchase",
                 subcode=PURCHASE_WITHOUT_CURRENCY,
             )
         if value is not None:
-            raise Refusal(
+            raise EventRefusal(
                 "custom_data.currency", "is required with value", subcode=VALUE_WITHOUT_CURRENCY
             )
     elif not (
@@ -101,7 +101,7 @@ def _check_money(event_name: str, custom_data: dict[str, Any]) -> None:
         and currency.isascii()
         and currency.isalpha()
     ):
-        raise Refusal("custom_data.currency", "must be a three-letter ISO 4217 code")
+        raise EventRefusal("custom_data.currency", "must be a three-letter ISO 4217 code")
 
 
 def _is_number(value: Any) -> bool:
@@ -114,16 +114,16 @@ def _is_number(value: Any) -> bool:
 
 def _check_contents(contents: Any) -> None:
     if not isinstance(contents, list):
-        raise Refusal("custom_data.contents", "must be an array of objects")
+        raise EventRefusal("custom_data.contents", "must be an array of objects")
     for place, item in enumerate(contents):
         field = f"custom_data.contents[{place}]"
         if not isinstance(item, dict):
-            raise Refusal(field, "must be an object")
+            raise EventRefusal(field, "must be an object")
         if item.get("id") in (None, ""):
-            raise Refusal(f"{field}.id", "is required", subcode=CONTENT_WITHOUT_ID)
+            raise EventRefusal(f"{field}.id", "is required", subcode=CONTENT_WITHOUT_ID)
         _one_of(f"{field}.delivery_category", item.get("delivery_category"), _DELIVERY)
 
 
 def _one_of(field: str, value: Any, words: tuple[str, ...]) -> None:
     if value is not None and value not in words:
-        raise Refusal(field, f"must be one of {', '.join(words)}")
+        raise EventRefusal(field, f"must be one of {', '.join(words)}")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from sinal_sandbox import faults, quality
 from sinal_sandbox.journal import Journal
-from sinal_sandbox.records import EventLog, Filter, Record, RequestEntry, RequestLog
+from sinal_sandbox.records import EventLog, Record, RecordFilter, RequestEntry, RequestLog
 from sinal_sandbox.transport import json_answer
 
 DEFAULT_LIMIT = 1_000  # of events or requests in one answer, the newest
@@ -43,7 +43,7 @@ class Control:
     async def events(self, request: Request) -> Response:
         """The newest `limit` events that pass the filters, newest last, and how many pass."""
         query = request.query_params
-        wanted = Filter(**{name: query.get(name) for name in Filter.__struct_fields__})
+        wanted = RecordFilter(**{name: query.get(name) for name in RecordFilter.__struct_fields__})
         try:
             records, total = self._log.find(wanted, limit=_limit(request))
         except BadQuery as problem:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
-from sinal_sandbox.refusals import BAD_FBC, BAD_LEAD_ID, TOO_LITTLE_CUSTOMER_DATA, Refusal
+from sinal_sandbox.refusals import BAD_FBC, BAD_LEAD_ID, TOO_LITTLE_CUSTOMER_DATA, EventRefusal
 
 HASHED = ("em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country")
 PLAIN = (
@@ -71,7 +71,7 @@ def check(user_data: Any) -> int:
     Raises Refusal for a malformed value or too few of them.
     """
     if not isinstance(user_data, dict):
-        raise Refusal("user_data", "is required and must be an object")
+        raise EventRefusal("user_data", "is required and must be an object")
     mask = 0
     for name, value in user_data.items():
         rule = _RULES.get(name)
@@ -79,7 +79,7 @@ def check(user_data: Any) -> int:
             mask |= BITS[name]
     for outside in _TOO_BROAD:
         if not mask & outside:
-            raise Refusal(
+            raise EventRefusal(
                 "user_data",
                 "not enough customer information to match a person; add em, ph, external_id, fbc, "
                 "fbp or an IP address",
@@ -96,7 +96,7 @@ def _hashed(name: str, value: Any) -> bool:
     found = False
     for item in value if type(value) is list else (value,):
         if type(item) is not str or not _HASH(item):
-            raise Refusal(
+            raise EventRefusal(
                 f"user_data.{name}",
                 "must be the SHA-256 of the normalised value, 64 lower-case hexadecimal digits; "
                 "clear values are not accepted",
@@ -107,7 +107,7 @@ def _hashed(name: str, value: Any) -> bool:
 
 def _text(name: str, value: Any) -> bool:
     if type(value) is not str or not value.strip():
-        raise Refusal(f"user_data.{name}", "must be a string")
+        raise EventRefusal(f"user_data.{name}", "must be a string")
     return True
 
 
@@ -125,7 +125,7 @@ def _identifier(name: str, value: Any) -> bool:
 
 def _lead_id(name: str, value: Any) -> bool:
     if type(value) not in (int, str) or not _LEAD_ID(str(value)):
-        raise Refusal(
+        raise EventRefusal(
             f"user_data.{name}", "must be a number of 15 or 16 digits", subcode=BAD_LEAD_ID
         )
     return True
@@ -133,7 +133,7 @@ def _lead_id(name: str, value: Any) -> bool:
 
 def _ip(name: str, value: Any) -> bool:
     if type(value) is not str or not _is_ip(value):
-        raise Refusal(
+        raise EventRefusal(
             f"user_data.{name}", "must be an IPv4 or IPv6 address in clear, without spaces"
         )
     return True
@@ -141,7 +141,7 @@ def _ip(name: str, value: Any) -> bool:
 
 def _fbc(name: str, value: Any) -> bool:
     if not _is_browser_id(value):
-        raise Refusal(
+        raise EventRefusal(
             f"user_data.{name}",
             "must be fb.<subdomain index>.<milliseconds>.<fbclid>, unmodified",
             subcode=BAD_FBC,
@@ -151,7 +151,7 @@ def _fbc(name: str, value: Any) -> bool:
 
 def _fbp(name: str, value: Any) -> bool:
     if not _is_browser_id(value):
-        raise Refusal(
+        raise EventRefusal(
             f"user_data.{name}", "must be fb.<subdomain index>.<milliseconds>.<random number>"
         )
     return True

@@ -18,7 +18,7 @@ from sinal_sandbox import bodies, versions
 from sinal_sandbox.config import SandboxConfig
 from sinal_sandbox.endings import ending
 from sinal_sandbox.errors import GraphError, missing_object, trace_id
-from sinal_sandbox.faults import Fault, FaultBoard
+from sinal_sandbox.faults import FaultBoard, ScriptedFault
 from sinal_sandbox.intake import Intake
 from sinal_sandbox.records import RequestEntry, RequestLog
 from sinal_sandbox.transport import Closing, json_answer
@@ -97,7 +97,7 @@ class EventsEdge:
 
     def _fail(
         self,
-        fault: Fault,
+        fault: ScriptedFault,
         pixel: str,
         submission: bodies.Submission,
         entry: RequestEntry,

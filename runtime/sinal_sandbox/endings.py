@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 from sinal_sandbox.errors import GraphError
-from sinal_sandbox.faults import Fault
+from sinal_sandbox.faults import ScriptedFault
 from sinal_sandbox.records import RequestEntry
 from sinal_sandbox.transport import Closing, Dribble, Hang, Late, Reset, json_answer
 from sinal_sandbox.usage import throttled_headers
@@ -23,7 +23,7 @@ _PAGE = (
 
 
 def ending(
-    fault: Fault,
+    fault: ScriptedFault,
     *,
     pixel: str,
     answer: Response | None,
@@ -48,7 +48,9 @@ def ending(
     return _delayed(_error(fault, pixel, entry, headers), fault, closing)
 
 
-def _error(fault: Fault, pixel: str, entry: RequestEntry, headers: dict[str, str]) -> Response:
+def _error(
+    fault: ScriptedFault, pixel: str, entry: RequestEntry, headers: dict[str, str]
+) -> Response:
     if fault.kind == "html":
         entry.status = fault.status or 502
         return HTMLResponse(_PAGE, status_code=entry.status)
@@ -61,7 +63,7 @@ def _error(fault: Fault, pixel: str, entry: RequestEntry, headers: dict[str, str
     return json_answer(error.body(), status=error.status, headers=headers)
 
 
-def _delayed(answer: ASGIApp, fault: Fault, closing: Closing) -> ASGIApp:
+def _delayed(answer: ASGIApp, fault: ScriptedFault, closing: Closing) -> ASGIApp:
     return (
         answer
         if fault.delay_ms is None

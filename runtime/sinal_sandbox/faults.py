@@ -72,7 +72,7 @@ Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
 
 
-class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class ScriptedFault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """One line of a script.
 
     `pixel`, `event_name` and `event_id` choose requests (one such event is enough).
@@ -122,10 +122,10 @@ class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
         )
 
 
-class Script(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class FaultScript(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /_sandbox/faults`: replaces the script in force, or adds to its end."""
 
-    faults: list[Fault]
+    faults: list[ScriptedFault]
     append: bool = False
 
 
@@ -137,12 +137,12 @@ class InvalidScript(ValueError):
         self.field = field
 
 
-_decode_script = msgspec.json.Decoder(Script).decode
+_decode_script = msgspec.json.Decoder(FaultScript).decode
 _PATH = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`")
 
 
-def parse(body: bytes) -> Script:
+def parse(body: bytes) -> FaultScript:
     """A script of JSON; raises InvalidScript naming the field."""
     try:
         script = _decode_script(body)
@@ -168,7 +168,7 @@ def _invalid(message: str) -> InvalidScript:
 class ActiveFault:
     """A fault in force and how often it was met."""
 
-    def __init__(self, fault: Fault, *, posted_at_s: float) -> None:
+    def __init__(self, fault: ScriptedFault, *, posted_at_s: float) -> None:
         self.fault = fault
         self.matched = 0
         self.applied = 0
@@ -213,7 +213,7 @@ class FaultBoard:
         self._faults: list[ActiveFault] = []
         self._pixels: dict[str, set[str]] = {}  # by the token that came with requests for them
 
-    def post(self, script: Script) -> None:
+    def post(self, script: FaultScript) -> None:
         """Put a script in force; its windows count from now."""
         added = [ActiveFault(fault, posted_at_s=self._clock()) for fault in script.faults]
         self._faults = [*self._faults, *added] if script.append else added
@@ -222,7 +222,7 @@ class FaultBoard:
         """No faults from here on."""
         self._faults = []
 
-    def choose(self, pixel: str, events: list[object]) -> Fault | None:
+    def choose(self, pixel: str, events: list[object]) -> ScriptedFault | None:
         """The fault of this request, or None."""
         if not self._faults:
             return None
@@ -235,7 +235,7 @@ class FaultBoard:
         if token and len(self._pixels) < MOST_TOKENS:
             self._pixels.setdefault(token, set()).add(pixel)
 
-    def invalidates(self, token: str | None) -> Fault | None:
+    def invalidates(self, token: str | None) -> ScriptedFault | None:
         """The `auth` fault in force for whatever is sent with this token to its pixels.
 
         Counts nothing.

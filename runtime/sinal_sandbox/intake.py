@@ -15,7 +15,7 @@ from sinal_sandbox.config import SandboxConfig
 from sinal_sandbox.errors import missing_object, token_invalid, token_missing
 from sinal_sandbox.journal import Journal
 from sinal_sandbox.records import EventLog, Record
-from sinal_sandbox.refusals import Refusal
+from sinal_sandbox.refusals import EventRefusal
 
 
 class Intake:
@@ -73,21 +73,21 @@ class Intake:
         if self._journal is not None:
             self._journal.append(records, self._log)
 
-    def _verdicts(self, events: list[object], now_s: float) -> list[rules.Verdict]:
+    def _verdicts(self, events: list[object], now_s: float) -> list[rules.AcceptedEvent]:
         verdicts = []
         for index, event in enumerate(events):
             try:
                 verdicts.append(
                     rules.check(event, now_s=now_s, messaging_names=self._messaging_names)
                 )
-            except Refusal as refusal:
+            except EventRefusal as refusal:
                 raise refusal.as_error(index) from refusal
         return verdicts
 
     def _record(
         self,
         pixel: str,
-        verdict: rules.Verdict,
+        verdict: rules.AcceptedEvent,
         raw: bytes,
         now_ms: int,
         test_event_code: str | None,

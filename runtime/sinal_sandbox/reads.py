@@ -23,7 +23,7 @@ from sinal_sandbox.errors import GraphError, bad_parameter, missing_object
 from sinal_sandbox.faults import FaultBoard
 from sinal_sandbox.fields import select
 from sinal_sandbox.intake import Intake
-from sinal_sandbox.records import EventLog, Filter, Record
+from sinal_sandbox.records import EventLog, Record, RecordFilter
 from sinal_sandbox.transport import json_answer
 
 QUALITY_WINDOW_MS = 48 * 3_600_000
@@ -109,7 +109,7 @@ class Reads:
             return json_answer(error.body(), status=error.status)
 
     def _pixel_info(self, pixel: str, fields: str | None) -> dict[str, Any]:
-        newest, _ = self._log.find(Filter(pixel=pixel), limit=1)
+        newest, _ = self._log.find(RecordFilter(pixel=pixel), limit=1)
         info: dict[str, Any] = {"id": pixel, "name": f"Sandbox pixel {pixel}"}
         if newest:
             info["last_fired_time"] = datetime.fromtimestamp(

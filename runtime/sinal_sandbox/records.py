@@ -52,7 +52,7 @@ class RequestEntry(msgspec.Struct, kw_only=True):
     fault: str | None = None
 
 
-class Filter(msgspec.Struct, kw_only=True, frozen=True):
+class RecordFilter(msgspec.Struct, kw_only=True, frozen=True):
     """Which events to show; None means any."""
 
     pixel: str | None = None
@@ -140,12 +140,12 @@ class EventLog:
             self._bytes -= len(self._records.popleft().raw)
             self.dropped += 1
 
-    def find(self, wanted: Filter, *, limit: int) -> tuple[list[Record], int]:
+    def find(self, wanted: RecordFilter, *, limit: int) -> tuple[list[Record], int]:
         """The newest `limit` records that pass, oldest first, and how many pass in all."""
         found = [record for record in self._candidates(wanted) if wanted.admits(record)]
         return found[-limit:] if limit else [], len(found)
 
-    def _candidates(self, wanted: Filter) -> Iterable[Record]:
+    def _candidates(self, wanted: RecordFilter) -> Iterable[Record]:
         """The records with the most telling field.
 
         Tests poll for one order while a load test runs.

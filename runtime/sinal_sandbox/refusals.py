@@ -52,7 +52,7 @@ _TITLES: dict[int, str] = {
 }
 
 
-class Refusal(Exception):
+class EventRefusal(Exception):
     """One event is not acceptable.
 
     `field` is its JSON path inside the event, empty for the event as a whole.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sinal_sandbox import channels, commerce, customer
-from sinal_sandbox.refusals import IN_FUTURE, TOO_OLD, Refusal
+from sinal_sandbox.refusals import IN_FUTURE, TOO_OLD, EventRefusal
 
 MAX_AGE_S = 7 * 86_400
 MAX_AGE_STORE_S = 62 * 86_400  # physical_store
@@ -32,7 +32,7 @@ ACTION_SOURCES = frozenset(
 _STATES = frozenset({0, *range(1000, 1014)})
 
 
-class Verdict(NamedTuple):
+class AcceptedEvent(NamedTuple):
     """What the emulator keeps of an acceptable event besides its bytes."""
 
     event_name: str
@@ -43,36 +43,40 @@ class Verdict(NamedTuple):
     identifiers: int  # mask, see `customer.BITS`
 
 
-def check(event: Any, *, now_s: float, messaging_names: frozenset[str]) -> Verdict:
+def check(event: Any, *, now_s: float, messaging_names: frozenset[str]) -> AcceptedEvent:
     """The verdict on one event; raises Refusal naming the field."""
     if not isinstance(event, dict):
-        raise Refusal("", "must be an object")
+        raise EventRefusal("", "must be an object")
     name, source = event.get("event_name"), event.get("action_source")
     if not isinstance(name, str) or not name.strip():
-        raise Refusal("event_name", "is required and must be a string")
+        raise EventRefusal("event_name", "is required and must be a string")
     if not isinstance(source, str) or source not in ACTION_SOURCES:
-        raise Refusal(
+        raise EventRefusal(
             "action_source", f"is required and must be one of {', '.join(sorted(ACTION_SOURCES))}"
         )
     event_time = _check_time(event.get("event_time"), source, now_s)
     event_id = event.get("event_id")
     if event_id is not None and not isinstance(event_id, str):
-        raise Refusal("event_id", "must be a string")
+        raise EventRefusal("event_id", "must be a string")
     _check_source(event, source, messaging_names)
     identifiers = customer.check(event.get("user_data"))
     order_id = commerce.check(name, event.get("custom_data"))
     _check_flags(event)
-    return Verdict(name, event_id or None, order_id, event_time, source == "website", identifiers)
+    return AcceptedEvent(
+        name, event_id or None, order_id, event_time, source == "website", identifiers
+    )
 
 
 def _check_time(event_time: Any, source: str, now_s: float) -> int:
     if type(event_time) is not int:
-        raise Refusal("event_time", "is required and must be an integer, Unix time in seconds")
+        raise EventRefusal("event_time", "is required and must be an integer, Unix time in seconds")
     limit = MAX_AGE_STORE_S if source == "physical_store" else MAX_AGE_S
     if event_time < now_s - limit:
-        raise Refusal("event_time", f"is more than {limit // 86_400} days old", subcode=TOO_OLD)
+        raise EventRefusal(
+            "event_time", f"is more than {limit // 86_400} days old", subcode=TOO_OLD
+        )
     if event_time > now_s + MAX_AHEAD_S:
-        raise Refusal(
+        raise EventRefusal(
             "event_time", "is in the future (Unix time in seconds is expected)", subcode=IN_FUTURE
         )
     return event_time
@@ -82,12 +86,14 @@ def _check_source(event: dict[str, Any], source: str, messaging_names: frozenset
     if source == "website":
         url = event.get("event_source_url")
         if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-            raise Refusal(
+            raise EventRefusal(
                 "event_source_url", "is required for action_source website and must be a URL"
             )
         user_data = event.get("user_data")
         if isinstance(user_data, dict) and not user_data.get("client_user_agent"):
-            raise Refusal("user_data.client_user_agent", "is required for action_source website")
+            raise EventRefusal(
+                "user_data.client_user_agent", "is required for action_source website"
+            )
     elif source == "business_messaging":
         channels.check_messaging(event, messaging_names)
     elif source == "app":
@@ -97,7 +103,7 @@ def _check_source(event: dict[str, Any], source: str, messaging_names: frozenset
 def _check_flags(event: dict[str, Any]) -> None:
     opt_out = event.get("opt_out")
     if opt_out is not None and type(opt_out) is not bool:
-        raise Refusal("opt_out", "must be a boolean")
+        raise EventRefusal("opt_out", "must be a boolean")
     if "customer_segmentation" in event:
         commerce.check_segment("customer_segmentation", event["customer_segmentation"])
     if "data_processing_options" in event:
@@ -110,12 +116,14 @@ def _check_processing(event: dict[str, Any]) -> None:
     if options in (None, []):
         return
     if options != ["LDU"]:
-        raise Refusal("data_processing_options", 'must be [] or ["LDU"]')
+        raise EventRefusal("data_processing_options", 'must be [] or ["LDU"]')
     country, state = (event.get(f"data_processing_options_{part}") for part in ("country", "state"))
     if type(country) is not int or country not in (0, 1):
-        raise Refusal("data_processing_options_country", "is required with LDU and must be 0 or 1")
+        raise EventRefusal(
+            "data_processing_options_country", "is required with LDU and must be 0 or 1"
+        )
     has_ip = bool(event["user_data"].get("client_ip_address"))
     if state is None and has_ip and country == 0:
         return
     if type(state) is not int or state not in _STATES:
-        raise Refusal("data_processing_options_state", "must be 0 or 1000 to 1013")
+        raise EventRefusal("data_processing_options_state", "must be 0 or 1000 to 1013")

@@ -24,7 +24,7 @@ import redis.asyncio
 from psycopg import sql
 
 from sinal_cli.demo import deliveries
-from sinal_cli.demo.deliveries import Buyer, Delivery
+from sinal_cli.demo.deliveries import Buyer, DemoRequest
 from sinal_cli.embedded.postgres import Postgres
 
 from tests.support import canaries
@@ -123,7 +123,7 @@ class Doors:
             "buyer": {"name": person.name, "email": person.email, "document": person.cpf},
         }
         hottok = {"X-HOTMART-HOTTOK": SECRETS["hotmart-loja"]["hottok"]}
-        hook = self._hook(Delivery("hotmart", b""))
+        hook = self._hook(DemoRequest("hotmart", b""))
         await self._send("POST", hook, 202, data=json.dumps(odd).encode(), headers=hottok)
         await self._send(
             "POST", hook, 202, data=f"{person.name} {person.phone}".encode(), headers=hottok
@@ -173,7 +173,7 @@ class Doors:
         told = f"email={quote(person.email)}&nome={quote(person.name)}&cpf={person.cpf_printed}&tel={person.phone}"
         return f"{ORIGIN}/curso?utm_campaign={VISIBLE}&{told}#email={person.email}"
 
-    def deliveries(self, prefix: str = "") -> Iterator[Delivery]:
+    def deliveries(self, prefix: str = "") -> Iterator[DemoRequest]:
         """One sale of each of the six gateways."""
         key = {name: next(iter(values.values())) for name, values in SECRETS.items()}
         order = f"{prefix}{time.time_ns()}"
@@ -200,22 +200,22 @@ class Doors:
         )
         yield self._filled(deliveries.braip(f"ven{order}", buyer("braip"), key=key["braip-loja"]))
 
-    def _filled(self, delivery: Delivery) -> Delivery:
+    def _filled(self, delivery: DemoRequest) -> DemoRequest:
         """With document and street, signed again."""
         body = deliveries.encode(canaries.fill(json.loads(delivery.body), self.people[-1]))
         if delivery.gateway == "kiwify":
             token = SECRETS["kiwify-loja"]["token"].encode()
-            return Delivery(
+            return DemoRequest(
                 "kiwify", body, query=f"signature={hmac.new(token, body, hashlib.sha1).hexdigest()}"
             )
         if delivery.gateway == "stripe":
             stamp = str(int(time.time()))
             token = SECRETS["stripe-loja"]["webhookSecret"].encode()
             signature = hmac.new(token, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-            return Delivery("stripe", body, {"Stripe-Signature": f"t={stamp},v1={signature}"})
-        return Delivery(delivery.gateway, body, delivery.headers, delivery.query)
+            return DemoRequest("stripe", body, {"Stripe-Signature": f"t={stamp},v1={signature}"})
+        return DemoRequest(delivery.gateway, body, delivery.headers, delivery.query)
 
-    def _hook(self, delivery: Delivery, *, token: str | None = None) -> str:
+    def _hook(self, delivery: DemoRequest, *, token: str | None = None) -> str:
         minted = self._platform.minted["loja"]["webhooks"][delivery.gateway]["token"]
         path = f"{self._base}/api/v1/webhooks/{delivery.gateway}/{token or minted}"
         return f"{path}?{delivery.query}" if delivery.query else path

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from sinal_cli.embedded.process import free_port
-from sinal_cli.embedded.sandbox import Sandbox
+from sinal_cli.embedded.sandbox import SandboxService
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PUBLIC = "https://track.loja.example"
@@ -29,7 +29,7 @@ WAIT_S = 120
 @pytest.fixture
 def graph(tmp_path: Path) -> Iterator[str]:
     """A Graph API that the stack did not start."""
-    sandbox = Sandbox(tmp_path / "graph.jsonl", port=free_port(), log=tmp_path / "graph.log")
+    sandbox = SandboxService(tmp_path / "graph.jsonl", port=free_port(), log=tmp_path / "graph.log")
     asyncio.run(sandbox.start())
     yield sandbox.url
     asyncio.run(sandbox.stop())

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sinal_crds.facts import Orphan
 from sinal_crds.schema import MANIFESTS
+from sinal_crds.tenant_status import Orphan
 
 from tests.cluster.support import shop
 from tests.cluster.support.control_plane import ControlPlane

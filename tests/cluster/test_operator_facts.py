@@ -17,7 +17,7 @@ import nats
 import pytest
 
 from sinal_cli.demo import deliveries
-from sinal_cli.demo.deliveries import Buyer, Delivery
+from sinal_cli.demo.deliveries import Buyer, DemoRequest
 from sinal_crds.names import STATUS_BUCKET
 
 from tests.cluster.support import shop
@@ -66,7 +66,7 @@ class World:
         """A sale of the gateway; the status of its answer."""
         return await self.post(deliveries.hotmart(order, ANA, token=hottok, xcod=click))
 
-    async def post(self, delivery: Delivery) -> int:
+    async def post(self, delivery: DemoRequest) -> int:
         """A delivery to the URL in the status."""
         url = self.kubectl.get("gwi", "hotmart")["status"]["webhookURL"]
         async with self.http.post(url, data=delivery.body, headers=delivery.headers) as answer:

@@ -12,7 +12,7 @@ import httpx
 from sinal_cli.demo import report
 from sinal_cli.demo.command import balanced
 from sinal_cli.demo.journey import Journey
-from sinal_cli.demo.shop import World
+from sinal_cli.demo.shop import RunningStack
 
 from tests.cluster.support.waiting import until
 from tests.e2e.support.release import Release
@@ -40,7 +40,7 @@ def test_every_event_of_the_demos_journey_ends_as_it_should(shop: Shop) -> None:
     async def play() -> tuple[list[dict[str, object]], dict[str, int]]:
         # The Host header is the ingress controller's; the other doors do not look at it.
         async with httpx.AsyncClient(timeout=120, headers={"Host": shop.host}) as client:
-            world = World(shop.ready, client)
+            world = RunningStack(shop.ready, client)
             rows = await report.examine(world, await Journey(world).play())
             return rows, await world.ledger()
 

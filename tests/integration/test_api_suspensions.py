@@ -15,8 +15,8 @@ import pytest
 from sinal_api.app import Parts, build
 from sinal_core.nats.depth import Depth
 from sinal_core.plans.testing import StaticPlans
-from sinal_crds.facts import DestinationFacts, IntegrationFacts, TenantFacts
 from sinal_crds.plan import TenantPlan
+from sinal_crds.tenant_status import ObservedDestination, ObservedIntegration, ObservedTenant
 from sinal_hub.meta.tokens import TokenState
 from sinal_hub.model.events import Refused, Tallies
 from sinal_hub.services.manifest_sink import FolderSink
@@ -137,9 +137,9 @@ async def test_who_may_not_or_names_nothing_is_refused(api_rig: ApiRig, tmp_path
 @pytest.mark.parametrize("kind", ["Tenant", *PART])
 async def test_what_is_suspended_is_shown(api_rig: ApiRig, kind: str) -> None:
     rig = api_rig
-    rig.bus.facts = TenantFacts(
-        destinations={"pixel": DestinationFacts()},
-        integrations={"hotmart-principal": IntegrationFacts()},
+    rig.bus.facts = ObservedTenant(
+        destinations={"pixel": ObservedDestination()},
+        integrations={"hotmart-principal": ObservedIntegration()},
     )
     rebuilt(rig, stopped(kind))
     name = "loja" if kind == "Tenant" else PART[kind][1]

@@ -17,8 +17,8 @@ from sinal_core.http.drain import Leaving
 from sinal_core.nats.depth import Depth
 from sinal_core.plans.testing import StaticPlans
 from sinal_crds.check import check
-from sinal_crds.facts import DestinationFacts, IntegrationFacts, TenantFacts
 from sinal_crds.plan import DestinationPlan
+from sinal_crds.tenant_status import ObservedDestination, ObservedIntegration, ObservedTenant
 from sinal_hub.intake.events_from import NOBODY, tracking_event
 from sinal_hub.intake.ports import Caller
 from sinal_hub.intake.tracking_schema import Draft
@@ -95,11 +95,11 @@ async def test_the_summary_counts_what_happened(api_rig: ApiRig) -> None:
 async def test_the_summary_has_what_statuses_show(api_rig: ApiRig) -> None:
     page = "/api/v1/tenants/loja/summary"
     assert (await api_rig.call("GET", page)).json()["runtime"] is None, "nobody has looked yet"
-    api_rig.bus.facts = TenantFacts(
+    api_rig.bus.facts = ObservedTenant(
         destinations={
-            "pixel": DestinationFacts(breaker="Open", trouble="token", code=190, dead_letters=2)
+            "pixel": ObservedDestination(breaker="Open", trouble="token", code=190, dead_letters=2)
         },
-        integrations={"hotmart": IntegrationFacts(last_delivery=1_764_014_400, rejects=3)},
+        integrations={"hotmart": ObservedIntegration(last_delivery=1_764_014_400, rejects=3)},
     )
     found = (await api_rig.call("GET", page)).json()["runtime"]
     pixel = {

@@ -23,7 +23,7 @@ from sinal_core.nats.departures import DepartureBucket
 from sinal_crds.departures import Departure, encode
 from sinal_crds.names import DEPARTURES_BUCKET
 from sinal_hub.backup import queues
-from sinal_hub.backup.archive import BadArchive, Reader, Writer
+from sinal_hub.backup.archive import ArchiveReader, ArchiveWriter, BadArchive
 from sinal_operator.provision import desired
 
 from tests.support import load
@@ -213,12 +213,12 @@ def test_each_bucket_is_in_a_backup_or_is_made_anew() -> None:
 
 def test_a_damaged_backup_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
     path = tmp_path / f"sinal-20261130T000000Z{SUFFIX}"
-    with Writer(path) as archive, archive.part("postgres/tenants.copy") as part:
+    with ArchiveWriter(path) as archive, archive.part("postgres/tenants.copy") as part:
         part.write(b"id\n")
     assert list(tmp_path.iterdir()) == []  # it was never finished
     path.write_bytes(b"no archive")
     with pytest.raises(BadArchive, match="not a whole backup"):
-        Reader(path)
+        ArchiveReader(path)
 
 
 def test_the_newest_backups_are_kept_and_nothing_else_is_touched(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from sinal_cli.client import quarantine as words
-from sinal_cli.client.session import Refused, Session
+from sinal_cli.client.session import ApiRefused, Session
 from sinal_cli.client.show import Output
 from sinal_cli.client.target import Target
 
@@ -107,7 +107,7 @@ def test_one_or_a_gateway_must_be_named(sinal: Cli, tokens: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("word", ["show", "reparse"])
 def test_one_that_is_not_there_is_said_to_be_gone(sinal: Cli, word: str) -> None:
-    with pytest.raises(Refused, match="released, or it expired"):
+    with pytest.raises(ApiRefused, match="released, or it expired"):
         sinal(word, "00000000-0000-4000-8000-000000000000")
-    with pytest.raises(Refused):
+    with pytest.raises(ApiRefused):
         sinal(word, "../keys")

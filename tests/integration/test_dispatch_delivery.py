@@ -13,7 +13,7 @@ import pytest
 from sinal_core.aio.breaker import Policy
 from sinal_core.outbox.ledger import Ref
 from sinal_core.outbox.testing import FakeMessage
-from sinal_crds.plan import Batch, ConsentPlan, DataProcessing
+from sinal_crds.plan import BatchPlan, ConsentPlan, DataProcessing
 
 from tests.support.fix_dispatch import PATIENT_S, TOKEN, DispatchRig
 
@@ -73,7 +73,7 @@ async def test_a_thousand_events_share_a_request_and_more_are_split(
     dispatch_rig: DispatchRig,
 ) -> None:
     rig = dispatch_rig
-    rig.plan(batch=Batch(max_events=400))
+    rig.plan(batch=BatchPlan(max_events=400))
     refs = [await rig.add(f"e{n}") for n in range(1_000)]
     messages = await rig.handle(*refs)
     assert {message.settlement for message in messages} == {"ack"}

@@ -15,15 +15,15 @@ from nats.js.api import KeyValueConfig
 
 from sinal_core.nats import Bus, status_bucket
 from sinal_core.nats.status_bucket import StatusBucket
-from sinal_crds.facts import PULSE_KEY, TenantFacts, decode, decode_pulse
 from sinal_crds.names import STATUS_BUCKET
+from sinal_crds.tenant_status import PULSE_KEY, ObservedTenant, decode, decode_pulse
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.model.events import Tallies, Tally
 from sinal_hub.model.sale import Customer, Tracking
 from sinal_hub.status import reject_counts
-from sinal_hub.status.tenant_status import Facts
+from sinal_hub.status.tenant_status import TenantStatusReporter
 from sinal_hub.store.rollups import roll_up
-from sinal_hub.store.tenant_status import FactStore, Lane
+from sinal_hub.store.tenant_status import DestinationKey, FactStore
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_dispatch import DispatchRig
@@ -41,17 +41,17 @@ class Teller:
         self.now = datetime.now(UTC).timestamp()
         self.facts = self.another()
 
-    def another(self) -> Facts:
+    def another(self) -> TenantStatusReporter:
         """As a process that takes over would have it."""
         store = FactStore(self.room.database)
-        return Facts(
+        return TenantStatusReporter(
             store, StatusBucket(self.bus), self.bus, self.room.plans, clock=lambda: self.now
         )
 
     async def tell(self, *, since: datetime | None = None) -> int:
         return await self.facts.tell(since)
 
-    async def told(self, slug: str = "loja") -> TenantFacts:
+    async def told(self, slug: str = "loja") -> ObservedTenant:
         bucket = await self.client.jetstream().key_value(STATUS_BUCKET)
         return decode((await bucket.get(slug)).value or b"")
 
@@ -210,7 +210,7 @@ async def test_a_tenant_that_never_was_silent_and_is_now(room: Room) -> None:
 
 async def breaker(rig: DispatchRig) -> Any:
     store = FactStore(rig.database)
-    (found,) = (await store.look([Lane("loja", "principal")], since=None)).deliveries
+    (found,) = (await store.look([DestinationKey("loja", "principal")], since=None)).deliveries
     return found
 
 

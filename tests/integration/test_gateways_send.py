@@ -16,7 +16,7 @@ from nats.aio.client import Client as NatsClient
 
 from sinal_cli.client.show import Output
 from sinal_cli.samples import sample
-from sinal_cli.samples.send import Wanted, send
+from sinal_cli.samples.send import SendOptions, send
 from sinal_core.nats import Bus
 from sinal_core.plans.testing import StaticPlans
 from sinal_crds.keyring import Keyring
@@ -109,7 +109,7 @@ async def test_every_sample_is_accepted_and_stored_as_its_kind(
 ) -> None:
     samples = list(sample.listed())
     for one in samples:
-        wanted = Wanted(gateway=one["gateway"], event=one["event"], data=stack)
+        wanted = SendOptions(gateway=one["gateway"], event=one["event"], data=stack)
         assert await asyncio.to_thread(send, wanted, Output(as_json=True)) == 0, one
     answers = told(capsys)
     assert {(answer["gateway"], answer["status"]) for answer in answers} == {
@@ -131,12 +131,12 @@ async def test_every_sample_is_accepted_and_stored_as_its_kind(
 async def test_the_same_again_is_told_as_a_repeat_and_another_secret_is_refused(
     stack: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = Wanted(gateway="kirvano", order="D2RP8RQ7", data=stack)
+    wanted = SendOptions(gateway="kirvano", order="D2RP8RQ7", data=stack)
     codes = [await asyncio.to_thread(send, wanted, Output(as_json=True)) for _ in range(2)]
     first, second = told(capsys)
     assert codes == [0, 0]
     assert [one["answer"]["events"][0]["duplicate"] for one in (first, second)] == [False, True]
-    forged = Wanted(gateway="stripe", secret="whsec_guessed", data=stack)
+    forged = SendOptions(gateway="stripe", secret="whsec_guessed", data=stack)
     assert await asyncio.to_thread(send, forged, Output(as_json=True)) == 1
     assert [one["status"] for one in told(capsys)] == [401]
 
@@ -145,9 +145,9 @@ async def test_what_cannot_be_sent_says_what_there_is(
     stack: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = Output(as_json=True)
-    assert send(Wanted(gateway="hotmart", integration="outra", data=stack), out) == 2
+    assert send(SendOptions(gateway="hotmart", integration="outra", data=stack), out) == 2
     assert "hotmart (hotmart, tenant loja)" in capsys.readouterr().err
-    assert send(Wanted(gateway="hotmart", files=[stack / "none.yaml"], data=stack), out) == 2
+    assert send(SendOptions(gateway="hotmart", files=[stack / "none.yaml"], data=stack), out) == 2
     assert "its key 'hottok'" in capsys.readouterr().err
-    assert send(Wanted(gateway="hotmart", data=stack / "nowhere"), out) == 2
+    assert send(SendOptions(gateway="hotmart", data=stack / "nowhere"), out) == 2
     assert "--data" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused, ApiServerUnreachable
 from sinal_operator.cluster.resources import CUSTOM
 
 FUNNELS = CUSTOM["Funnel"]
@@ -72,28 +72,28 @@ async def api() -> AsyncIterator[tuple[ApiServer, TestServer]]:
 @pytest.fixture
 async def client(
     api: tuple[ApiServer, TestServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Client]:
+) -> AsyncIterator[ApiServerClient]:
     path = tmp_path / "config"
     kubeconfig(path, str(api[1].make_url("")), "first")
     monkeypatch.setenv("KUBECONFIG", str(path))
-    found = Client()
+    found = ApiServerClient()
     yield found
     await found.close()
 
 
-async def names(client: Client) -> list[str]:
+async def names(client: ApiServerClient) -> list[str]:
     return [item["metadata"]["name"] async for page, _ in client.pages(FUNNELS) for item in page]
 
 
 async def test_a_listing_is_read_to_its_end(
-    client: Client, api: tuple[ApiServer, TestServer]
+    client: ApiServerClient, api: tuple[ApiServer, TestServer]
 ) -> None:
     assert await names(client) == ["a", "b", "c"]
     assert api[0].asked == [None, "more"]
 
 
 async def test_a_token_that_was_replaced_is_read_again(
-    client: Client, api: tuple[ApiServer, TestServer], tmp_path: Path
+    client: ApiServerClient, api: tuple[ApiServer, TestServer], tmp_path: Path
 ) -> None:
     await names(client)
     api[0].token = "second"
@@ -102,29 +102,29 @@ async def test_a_token_that_was_replaced_is_read_again(
 
 
 async def test_a_token_that_is_no_good_is_refused_and_not_tried_for_ever(
-    client: Client, api: tuple[ApiServer, TestServer]
+    client: ApiServerClient, api: tuple[ApiServer, TestServer]
 ) -> None:
     api[0].token = "unknown to us"
-    with pytest.raises(Refused, match="Unauthorized") as caught:
+    with pytest.raises(ApiServerRefused, match="Unauthorized") as caught:
         await names(client)
     assert caught.value.status == 401
     assert "first" not in str(caught.value)
 
 
-async def test_what_the_server_says_is_in_the_error(client: Client) -> None:
-    with pytest.raises(Refused, match="etcd is unwell"):
+async def test_what_the_server_says_is_in_the_error(client: ApiServerClient) -> None:
+    with pytest.raises(ApiServerRefused, match="etcd is unwell"):
         await client.get(FUNNELS, "default", "broken")
 
 
-async def test_an_object_that_is_not_there_is_none(client: Client) -> None:
+async def test_an_object_that_is_not_there_is_none(client: ApiServerClient) -> None:
     assert await client.get(FUNNELS, "default", "nobody") is None
 
 
 async def test_a_server_that_is_away_is_unreachable(
-    client: Client, api: tuple[ApiServer, TestServer]
+    client: ApiServerClient, api: tuple[ApiServer, TestServer]
 ) -> None:
     await api[1].close()
-    with pytest.raises(Unreachable):
+    with pytest.raises(ApiServerUnreachable):
         await names(client)
 
 
@@ -132,7 +132,7 @@ async def test_without_credentials_the_way_out_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
-    client = Client()
-    with pytest.raises(Unreachable, match="set KUBECONFIG, or run in a pod"):
+    client = ApiServerClient()
+    with pytest.raises(ApiServerUnreachable, match="set KUBECONFIG, or run in a pod"):
         await names(client)
     await client.close()

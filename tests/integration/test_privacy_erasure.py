@@ -25,8 +25,8 @@ from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_hub.model.events import Event, UserData, encode
 from sinal_hub.model.sale import Client, Customer, Tracking
-from sinal_hub.privacy.erasure import Eraser, Unfinished
-from sinal_hub.privacy.queues import Incoming, Quarantine
+from sinal_hub.privacy.erasure import Eraser, ErasureUnfinished
+from sinal_hub.privacy.queues import Incoming, QuarantineReader
 from sinal_hub.privacy.spools import BroadcastSpools
 from sinal_hub.quarantine.keeping import SealedQuarantine
 from sinal_hub.quarantine.queue import QuarantineBucket
@@ -137,7 +137,7 @@ async def rig(room: Room, bus: Bus, make_tenant: MakeTenant) -> AsyncIterator[Ri
         room.database,
         PrivacyStore(room.database),
         Incoming(bus, matching),
-        Quarantine(bus, keyring),
+        QuarantineReader(bus, keyring),
         BroadcastSpools(bus),
         plans,
     )
@@ -366,7 +366,7 @@ async def test_one_that_cannot_be_done_waits_and_is_done_later(
     erasure = await rig.ask(email=CLEAR_EMAIL)
     with monkeypatch.context() as patch:
         patch.setattr(type(rig.bus.link), "connected", property(lambda _: False))
-        with pytest.raises(Unfinished):
+        with pytest.raises(ErasureUnfinished):
             await rig.eraser.run()
     answer = (await rig.api.get(f"/api/v1/privacy/erasures/{erasure}")).json()
     assert (answer["state"], answer["tries"], answer["problem"]) == ("waiting", 1, "BusUnavailable")

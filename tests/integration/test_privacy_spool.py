@@ -6,7 +6,7 @@ from sinal_core.nats import Bus
 from sinal_hub.model.events import Event, Forget, encode
 from sinal_hub.model.sale import Customer, Sale
 from sinal_hub.privacy.spools import BroadcastSpools, obey
-from sinal_hub.spool import Entry
+from sinal_hub.spool import SpoolEntry
 
 from tests.support.eventually import eventually
 from tests.support.fix_spool import SpoolWorld
@@ -15,7 +15,7 @@ from tests.support.sales import fields_of
 ANA, BIA = "a" * 64, "b" * 64
 
 
-def spooled(order: str, email: str) -> Entry:
+def spooled(order: str, email: str) -> SpoolEntry:
     sale = Sale(
         gateway="hotmart",
         event="X",
@@ -36,7 +36,7 @@ def spooled(order: str, email: str) -> Entry:
         source="webhook",
         **fields_of(sale),
     )
-    return Entry("loja", "t.loja.in.sale", order, 0, encode(event))
+    return SpoolEntry("loja", "t.loja.in.sale", order, 0, encode(event))
 
 
 async def test_a_buyer_is_taken_out_of_the_spool_and_others_stay(

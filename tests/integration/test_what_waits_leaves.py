@@ -19,7 +19,7 @@ from sinal_core.outbox.ledger import Ref
 from sinal_core.outbox.messages import Pointer
 from sinal_core.outbox.recovery import Recovery
 from sinal_crds import names
-from sinal_crds.plan import Batch, RateLimit
+from sinal_crds.plan import BatchPlan, RateLimit
 from sinal_hub.dispatch import recovery as dispatchers
 from sinal_hub.model.events import encode
 
@@ -30,7 +30,7 @@ from tests.support.nats_process import NatsProcess
 
 LONG_S = 100 * PATIENCE_S
 POLICY = Policy(threshold=2, base_s=LONG_S, cap_s=2 * LONG_S, pause_base_s=LONG_S)
-ONE_BY_ONE = {"batch": Batch(max_events=1), "rate_limit": RateLimit(concurrency=1)}
+ONE_BY_ONE = {"batch": BatchPlan(max_events=1), "rate_limit": RateLimit(concurrency=1)}
 SUBJECT = names.out_subject("loja", "principal")
 
 

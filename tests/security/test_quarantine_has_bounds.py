@@ -31,10 +31,10 @@ from sinal_hub.intake.publisher import EventPublisher
 from sinal_hub.model.events import Forget
 from sinal_hub.privacy import queues
 from sinal_hub.privacy.data_subject import MAX_FOUND, Person, TooManyPeople, mentions
-from sinal_hub.privacy.erasure import Eraser, Unfinished
-from sinal_hub.privacy.queues import Incoming, Quarantine
+from sinal_hub.privacy.erasure import Eraser, ErasureUnfinished
+from sinal_hub.privacy.queues import Incoming, QuarantineReader
 from sinal_hub.privacy.spools import BroadcastSpools
-from sinal_hub.quarantine.keeping import Kept, SealedQuarantine, _bound, seal
+from sinal_hub.quarantine.keeping import QuarantinedDelivery, SealedQuarantine, _bound, seal
 from sinal_hub.quarantine.queue import HEAD_BYTES, PART_BYTES, QuarantineBucket
 from sinal_hub.quarantine.release import Quarantined
 from sinal_hub.quarantine.shares import Shares
@@ -193,7 +193,7 @@ async def test_what_an_older_release_kept_in_parts_is_listed_and_searched(bus: B
     # makes the bucket
     kept_id = await keep(SealedQuarantine(bucket=bucket, keyring=KEYRING), b"<html>")
     older = kept_id[:-4] + "0000"
-    head = Kept(
+    head = QuarantinedDelivery(
         id=older, tenant="loja", integration="vendas", gateway="open", reason="r", received_at=1,
         kid=KEYRING.primary, nonce=secrets.token_bytes(12), ciphertext=b"",
     )  # fmt: skip
@@ -206,11 +206,11 @@ async def test_what_an_older_release_kept_in_parts_is_listed_and_searched(bus: B
     page = await quarantined(bus, bucket).page("loja")
     sizes = {one.id: one.sealed_bytes for one in page.deliveries}
     assert set(sizes) == {kept_id, older} and sizes[older] > 890_000
-    found = await Quarantine(bus, KEYRING).find(ANA.forget("loja"), country="BR")
+    found = await QuarantineReader(bus, KEYRING).find(ANA.forget("loja"), country="BR")
     assert [(kept.id, body == raw) for kept, body in found] == [(older, True)]
 
 
-def seal_as_before(raw: bytes, head: Kept) -> Kept:
+def seal_as_before(raw: bytes, head: QuarantinedDelivery) -> QuarantinedDelivery:
     """Version 1 with the whole body in it."""
     assert seal(b"small", head=head, keyring=KEYRING).v == 1  # what fits a head is still sealed so
     info = b"sinal quarantine v1\0" + head.tenant.encode()
@@ -263,7 +263,7 @@ async def test_an_erasure_with_much_to_search_holds_up_no_other_tenant_s_and_goe
     store, matching = PrivacyStore(room.database), MatchStore(room.database)
 
     def eraser(budget_s: float) -> Eraser:
-        quarantine = Quarantine(bus, KEYRING)
+        quarantine = QuarantineReader(bus, KEYRING)
         spools, plans = BroadcastSpools(bus), StaticPlans(*tenants())
         incoming = Incoming(bus, matching)
         return Eraser(room.database, store, incoming, quarantine, spools, plans, budget_s=budget_s)
@@ -276,7 +276,7 @@ async def test_an_erasure_with_much_to_search_holds_up_no_other_tenant_s_and_goe
             NewErasure(id=f"era_{slug}", subject=ANA.forget(slug), keys=[], audit=audit)
         )
     one = eraser(budget_s=-1)
-    with pytest.raises(Unfinished, match="1 of 2"):
+    with pytest.raises(ErasureUnfinished, match="1 of 2"):
         await one.run()
     loja, outra = [await store.erasure(slug, f"era_{slug}") for slug in ("loja", "outra")]
     assert loja is not None and outra is not None
@@ -302,7 +302,7 @@ async def test_a_search_goes_on_where_its_time_was_up(
 
     monkeypatch.setattr(queues, "mentions", look)
     monkeypatch.setattr(queues, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    quarantine = Quarantine(bus, KEYRING)
+    quarantine = QuarantineReader(bus, KEYRING)
     done = await quarantine.erase(ANA.forget("loja"), queues.Searched(), country="BR", until=4)
     assert (done.deleted, done.after, done.finished) == (2, sorted(ids)[3], False)
     done = await quarantine.erase(ANA.forget("loja"), done, country="BR", until=9)

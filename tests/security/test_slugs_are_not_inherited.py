@@ -25,9 +25,9 @@ from sinal_core.nats import Bus, Lanes
 from sinal_core.nats.departures import DepartureBucket
 from sinal_core.plans import Plans
 from sinal_crds import names
-from sinal_crds.facts import ORPHANS_KEY, Orphan, encode_orphans
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import Limits, TenantPlan
+from sinal_crds.tenant_status import ORPHANS_KEY, Orphan, encode_orphans
 from sinal_hub.matching.worker import MatchWorker
 from sinal_hub.model.events import Event, encode
 from sinal_hub.privacy.purges import Purger

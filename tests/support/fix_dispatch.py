@@ -23,7 +23,7 @@ from sinal_core.outbox.ports import News
 from sinal_core.outbox.testing import FakeMessage
 from sinal_core.postgres.database import Database
 from sinal_crds.plan import (
-    Batch,
+    BatchPlan,
     ConsentPlan,
     DestinationPlan,
     FunnelPlan,
@@ -136,7 +136,7 @@ class DispatchRig:
         """Put a plan in force; other keywords change both destinations."""
         fields: dict[str, Any] = {
             "access_token": TOKEN,
-            "batch": Batch(max_events=1_000),
+            "batch": BatchPlan(max_events=1_000),
         } | destination
         destinations = tuple(
             DestinationPlan(name=name, pixel_id=pixel, **fields)

@@ -24,10 +24,10 @@ from sinal_core.nats.depth import Depth
 from sinal_core.nats.errors import LaneMissing
 from sinal_core.plans.testing import StaticPlans
 from sinal_core.postgres.database import Database
-from sinal_crds import facts, names
-from sinal_crds.facts import ORPHANS_KEY, TenantFacts
+from sinal_crds import names, tenant_status
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
+from sinal_crds.tenant_status import ORPHANS_KEY, ObservedTenant
 from sinal_hub.quarantine.keeping import SealedQuarantine
 from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_hub.services.manifest_sink import FolderSink
@@ -46,7 +46,7 @@ class ApiBus(MemoryPublisher):
         super().__init__()
         self.waiting: list[Depth] = []
         self.consumers = ["match", "dispatch-pixel"]
-        self.facts: TenantFacts | None = None  # what hangs of any tenant
+        self.facts: ObservedTenant | None = None  # what hangs of any tenant
 
     async def depths(self, *, ages: bool = False) -> list[Depth]:
         return list(self.waiting)
@@ -55,7 +55,7 @@ class ApiBus(MemoryPublisher):
         if path.startswith("STREAM.MSG.GET"):
             if self.facts is None or ORPHANS_KEY in body.decode():
                 raise LaneMissing(path)
-            return msgspec.json.encode({"message": {"data": facts.encode(self.facts)}})
+            return msgspec.json.encode({"message": {"data": tenant_status.encode(self.facts)}})
         if path == "STREAM.LIST":
             return msgspec.json.encode({"total": 0, "streams": None})
         return msgspec.json.encode({"consumers": self.consumers})

@@ -15,15 +15,15 @@ import pytest
 
 from sinal_core.nats import BusUnavailable, Published
 from sinal_core.nats.testing import MemoryBus
-from sinal_hub.spool import Detour, Entry, Limits, Owner
+from sinal_hub.spool import Detour, Owner, SpoolEntry, SpoolLimits
 
-SMALL = Limits(max_bytes=1 << 20, free_bytes=0, segment_bytes=4_096)
+SMALL = SpoolLimits(max_bytes=1 << 20, free_bytes=0, segment_bytes=4_096)
 
 
-def entry(tenant: str, number: int, *, size: int = 20) -> Entry:
+def entry(tenant: str, number: int, *, size: int = 20) -> SpoolEntry:
     """Entry `number` of a tenant, with a body of at least `size` bytes."""
     body = f"{tenant}-{number}".encode().ljust(size, b".")
-    return Entry(
+    return SpoolEntry(
         tenant, f"t.{tenant}.in.lead", f"{tenant}:{number}", 1_789_997_600_000 + number, body
     )
 
@@ -37,7 +37,7 @@ class SpoolBroker:
     loses_acks: bool = False  # stores, and the ack does not arrive
     calls: int = 0
 
-    async def publish(self, one: Entry, *, timeout_s: float) -> Published:
+    async def publish(self, one: SpoolEntry, *, timeout_s: float) -> Published:
         """As the bus does, with this broker's faults."""
         self.calls += 1
         await asyncio.sleep(0)
@@ -70,7 +70,9 @@ class SpoolWorld:
         return sorted(self.folder.glob("*.seg"))
 
     @asynccontextmanager
-    async def running(self, *, limits: Limits = SMALL, **options: Any) -> AsyncIterator[Detour]:
+    async def running(
+        self, *, limits: SpoolLimits = SMALL, **options: Any
+    ) -> AsyncIterator[Detour]:
         """A started detour."""
         detour = Detour(
             self.folder,

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 import aiohttp
 
 from sinal_cli.demo import deliveries
-from sinal_cli.demo.deliveries import Buyer, Delivery
+from sinal_cli.demo.deliveries import Buyer, DemoRequest
 
 HOTTOK = "demo-hottok"
 
 
-def hotmart_sales(prefix: str, count: int) -> list[tuple[str, Delivery]]:
+def hotmart_sales(prefix: str, count: int) -> list[tuple[str, DemoRequest]]:
     """So many approved sales, each of another order and buyer: (order id, delivery)."""
     sales = []
     for number in range(count):
@@ -38,7 +38,7 @@ def hotmart_sale(order: str = "HP0000000001") -> bytes:
 async def post_until_accepted(
     session: aiohttp.ClientSession,
     url: str,
-    sales: Iterable[tuple[str, Delivery]],
+    sales: Iterable[tuple[str, DemoRequest]],
     *,
     concurrency: int = 40,
 ) -> set[str]:
@@ -60,7 +60,7 @@ async def post_until_accepted(
     return accepted
 
 
-async def _post(session: aiohttp.ClientSession, url: str, delivery: Delivery) -> bool:
+async def _post(session: aiohttp.ClientSession, url: str, delivery: DemoRequest) -> bool:
     try:
         async with session.post(url, data=delivery.body, headers=delivery.headers) as answer:
             await answer.read()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sinal_core.aio.backoff import NONE
-from sinal_core.aio.breaker import Breaker, Policy, State
+from sinal_core.aio.breaker import Breaker, BreakerState, Policy
 
 POLICY = Policy(threshold=3, base_s=5.0, cap_s=100.0, pause_base_s=15.0, probe_timeout_s=60.0)
 
@@ -24,16 +24,16 @@ def test_failures_in_a_row_open_it_and_a_success_between_does_not() -> None:
     b.succeeded()
     b.failed(0, "retry")
     b.failed(0, "retry")
-    assert b.state(0) is State.CLOSED
+    assert b.state(0) is BreakerState.CLOSED
     b.failed(0, "retry")
-    assert b.state(0) is State.OPEN
+    assert b.state(0) is BreakerState.OPEN
     assert not b.begin(0)
 
 
 def test_a_dead_token_opens_it_at_once() -> None:
     b = breaker()
     b.pause(0, "credential")
-    assert b.state(0) is State.OPEN
+    assert b.state(0) is BreakerState.OPEN
     assert 7.5 <= b.wait_s(0) <= 15
 
 
@@ -41,12 +41,12 @@ def test_half_open_lets_one_probe_pass_and_its_success_closes() -> None:
     b = breaker()
     b.pause(0, "credential")
     later = b.wait_s(0)
-    assert b.state(later) is State.HALF_OPEN
+    assert b.state(later) is BreakerState.HALF_OPEN
     assert b.begin(later)
     assert not b.begin(later)
     b.succeeded()
     assert b.begin(later)
-    assert b.state(later) is State.CLOSED
+    assert b.state(later) is BreakerState.CLOSED
 
 
 def test_failed_probes_wait_longer_each_time_up_to_the_cap() -> None:
@@ -75,7 +75,7 @@ def test_a_success_elsewhere_lets_the_next_request_be_the_probe() -> None:
     b = breaker()
     b.pause(0, "credential")
     b.try_now(1)
-    assert b.state(1) is State.HALF_OPEN
+    assert b.state(1) is BreakerState.HALF_OPEN
     assert b.begin(1)
     assert not b.begin(1)
 
@@ -111,8 +111,10 @@ class BreakerMachine(RuleBasedStateMachine):
             self.probe_since is not None and self.now - self.probe_since < POLICY.probe_timeout_s
         )
         passed = self.breaker.begin(self.now)
-        assert passed == (state is State.CLOSED or (state is State.HALF_OPEN and not probing))
-        if passed and state is State.HALF_OPEN:
+        assert passed == (
+            state is BreakerState.CLOSED or (state is BreakerState.HALF_OPEN and not probing)
+        )
+        if passed and state is BreakerState.HALF_OPEN:
             self.probe_since = self.now
 
     @rule(kind=st.sampled_from(["failed", "pause"]))
@@ -120,11 +122,11 @@ class BreakerMachine(RuleBasedStateMachine):
         before = self.breaker.state(self.now)
         getattr(self.breaker, kind)(self.now, "retry")
         after = self.breaker.state(self.now)
-        assert after is State.OPEN or (before is State.CLOSED and kind == "failed")
-        if before is not State.OPEN:
+        assert after is BreakerState.OPEN or (before is BreakerState.CLOSED and kind == "failed")
+        if before is not BreakerState.OPEN:
             self.probe_since = None
 
-    @precondition(lambda self: self.breaker.state(self.now) is not State.OPEN)
+    @precondition(lambda self: self.breaker.state(self.now) is not BreakerState.OPEN)
     @rule()
     def succeed(self) -> None:
         self.breaker.succeeded()
@@ -139,11 +141,11 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule()
     def try_now(self) -> None:
         self.breaker.try_now(self.now)
-        assert self.breaker.state(self.now) is not State.OPEN
+        assert self.breaker.state(self.now) is not BreakerState.OPEN
 
     @invariant()
     def closed_is_said_in_one_way(self) -> None:
-        closed = self.breaker.state(self.now) is State.CLOSED
+        closed = self.breaker.state(self.now) is BreakerState.CLOSED
         assert (
             closed
             == self.breaker.closed

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import pytest
 
-from sinal_core.aio.periodic import LeaseLost, PeriodicTask, Run, Scheduler, Taken
+from sinal_core.aio.periodic import Lease, LeaseLost, PeriodicTask, Run, Scheduler
 
 from tests.support import virtual_time
 
@@ -91,9 +91,9 @@ class Lent:
             raise ConnectionError("away")
         return dict.fromkeys(names, 0.0)
 
-    async def take(self, name: str, holder: str, *, lease_s: float) -> Taken | None:
+    async def take(self, name: str, holder: str, *, lease_s: float) -> Lease | None:
         self.taken += 1
-        return Taken(None)
+        return Lease(None)
 
     async def renew(self, name: str, holder: str, *, lease_s: float) -> bool:
         return self.taken > 1

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from sinal_cli.lean import Run, understood
+from sinal_cli.lean import RunCommand, understood
 
 
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        (["run", "match"], Run("match", ())),
-        (["run", "operator", "--file", "a", "-f", "b"], Run("operator", (Path("a"), Path("b")))),
-        (["run", "nothing-of-ours"], Run("nothing-of-ours", ())),
+        (["run", "match"], RunCommand("match", ())),
+        (
+            ["run", "operator", "--file", "a", "-f", "b"],
+            RunCommand("operator", (Path("a"), Path("b"))),
+        ),
+        (["run", "nothing-of-ours"], RunCommand("nothing-of-ours", ())),
         (["run"], None),
         (["run", "--help"], None),
         (["run", "match", "--help"], None),
@@ -28,7 +31,7 @@ from sinal_cli.lean import Run, understood
         ([], None),
     ],
 )
-def test_only_plain_words_are_understood(words: list[str], wanted: Run | None) -> None:
+def test_only_plain_words_are_understood(words: list[str], wanted: RunCommand | None) -> None:
     assert understood(words) == wanted
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from sinal_cli.client.session import Refused, Session
+from sinal_cli.client.session import ApiRefused, Session
 from sinal_cli.client.show import Output
 from sinal_cli.client.suspending import KINDS, Word, change
 from sinal_cli.client.target import Target
@@ -69,7 +69,7 @@ def test_the_api_is_asked_and_the_person_told(
 def test_of_several_tenants_one_is_named() -> None:
     api = Api("loja", "outra")
     with talking(api) as session:
-        with pytest.raises(Refused, match="--tenant; there are: loja, outra"):
+        with pytest.raises(ApiRefused, match="--tenant; there are: loja, outra"):
             change(session, terminal(), "destination", "pixel", None, suspended=True)
         change(session, terminal(), "destination", "pixel", "outra", suspended=True)
         change(session, terminal(), "tenant", "loja", None, suspended=True)

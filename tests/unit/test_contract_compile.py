@@ -17,7 +17,7 @@ from sinal_crds.compile import Compilation, compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import Objects, load_text, parse
 from sinal_crds.plan import DataProcessing, TenantPlan
-from sinal_crds.references import NOTHING_HELD, Holdings, Problem
+from sinal_crds.references import NOTHING_HELD, Holdings, ReferenceProblem
 from sinal_crds.secrets import Secrets
 
 KEYRING = Keyring.generate()
@@ -401,7 +401,7 @@ def test_an_unknown_time_zone_does_not_reach_the_runtime() -> None:
 
 def test_problems_read_as_one_line() -> None:
     (problem,) = compiled(funnel()).problems
-    assert isinstance(problem, Problem)
+    assert isinstance(problem, ReferenceProblem)
     assert str(problem).startswith(
         "Funnel default/curso: spec.tenantRef: Tenant loja does not exist"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sinal_core.aio.breaker import State
+from sinal_core.aio.breaker import BreakerState
 from sinal_core.outbox.answers import Answer, Verdict
 from sinal_core.outbox.health import POLICY, DestinationHealth
 from sinal_core.telemetry import metrics
@@ -47,10 +47,10 @@ def test_a_dead_token_is_told_as_the_reason(sign: DestinationMetrics) -> None:
 
 
 def test_a_closed_breaker_has_no_reason(sign: DestinationMetrics) -> None:
-    sign.show(State.OPEN, NO_TOKEN)
-    sign.show(State.HALF_OPEN, "retry")
+    sign.show(BreakerState.OPEN, NO_TOKEN)
+    sign.show(BreakerState.HALF_OPEN, "retry")
     assert series(metrics.BREAKER_REASON) == {("pixel", "retry"): 1}
-    sign.show(State.CLOSED, "retry")
+    sign.show(BreakerState.CLOSED, "retry")
     assert series(metrics.BREAKER_REASON) == {}
 
 
@@ -64,7 +64,7 @@ def test_answers_are_counted_by_what_they_meant(sign: DestinationMetrics) -> Non
 
 def test_a_destination_that_is_gone_leaves_no_gauge() -> None:
     sign = DestinationMetrics(*NAMES)
-    sign.show(State.OPEN, NO_TOKEN)
+    sign.show(BreakerState.OPEN, NO_TOKEN)
     sign.answered("delivered", 1.0, 0.1)
     sign.take_down()
     assert not series(metrics.BREAKER_STATE) and not series(metrics.BREAKER_REASON)

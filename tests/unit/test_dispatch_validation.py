@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sinal_hub.meta.repairs import without_culprit
-from sinal_hub.meta.validation import Invalid, check
+from sinal_hub.meta.validation import InvalidEvent, check
 
 NOW = 1_795_348_800.0
 DAY = 86_400
@@ -76,7 +76,7 @@ def test_a_good_event_passes_unchanged() -> None:
 def test_what_meta_would_refuse_is_stopped_with_a_stable_reason(
     path: str, value: Any, reason: str
 ) -> None:
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         check(event(path, value), NOW)
     assert caught.value.reason == reason
     assert "ana@x.com" not in str(caught.value)
@@ -92,7 +92,7 @@ def test_almost_seven_days_is_not_too_old() -> None:
 def test_a_store_visit_may_be_two_months_old() -> None:
     old = event("event_time", int(NOW) - 61 * DAY) | {"action_source": "physical_store"}
     assert check(old, NOW)["event_time"] == old["event_time"]
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidEvent):
         check(old | {"event_time": int(NOW) - 63 * DAY}, NOW)
 
 

@@ -13,10 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_core.nats.depth import Depth
-from sinal_crds.facts import DestinationFacts, TenantFacts, UnknownFacts, decode, encode
 from sinal_crds.plan import DestinationPlan, FunnelPlan, IntegrationPlan, TenantPlan
+from sinal_crds.tenant_status import (
+    ObservedDestination,
+    ObservedTenant,
+    UnknownFacts,
+    decode,
+    encode,
+)
 from sinal_hub.status.measurements import coarse, compose, lanes
-from sinal_hub.store.tenant_status import Decided, Delivery, Lane, Sighting, Sights, Tallied, Volume
+from sinal_hub.store.tenant_status import (
+    Decided,
+    DestinationDelivery,
+    DestinationKey,
+    Sighting,
+    Sights,
+    Tallied,
+    Volume,
+)
 
 NOW = datetime(2026, 11, 24, 20, 15, 40, tzinfo=UTC)
 MINUTE = int(NOW.timestamp()) // 60 * 60
@@ -36,14 +50,14 @@ PLAN = TenantPlan(
 )
 
 
-def told(*, plan: TenantPlan = PLAN, depths: tuple[Depth, ...] = (), **rows: Any) -> TenantFacts:
+def told(*, plan: TenantPlan = PLAN, depths: tuple[Depth, ...] = (), **rows: Any) -> ObservedTenant:
     return compose({plan.slug: plan}, Sights(**rows), depths, now=NOW)[plan.slug]
 
 
 def destination(
     *, depths: tuple[Depth, ...] = (), plan: TenantPlan = PLAN, **row: Any
-) -> DestinationFacts:
-    delivery = Delivery(tenant="loja", destination="pixel", **row)
+) -> ObservedDestination:
+    delivery = DestinationDelivery(tenant="loja", destination="pixel", **row)
     return told(plan=plan, depths=depths, deliveries=[delivery]).destinations["pixel"]
 
 
@@ -83,7 +97,7 @@ def test_every_figure_stands_with_its_object_and_the_tenant_has_the_sums() -> No
             Tallied(tenant="loja", integration="vendas", rejects=4, drift=1, last_at=ago(minutes=2))
         ],
         deliveries=[
-            Delivery(
+            DestinationDelivery(
                 tenant="loja", destination="pixel", last_success=ago(minutes=1), dead_letters=7
             )
         ],
@@ -167,7 +181,7 @@ def test_a_suspended_tenant_has_no_trouble_and_is_not_silent() -> None:
 
 
 def test_every_destination_that_is_planned_is_looked_at() -> None:
-    assert lanes({"loja": PLAN}) == [Lane("loja", "pixel")]
+    assert lanes({"loja": PLAN}) == [DestinationKey("loja", "pixel")]
 
 
 @given(st.integers(0, 10**12))
@@ -181,7 +195,7 @@ def test_a_coarse_count_is_near_never_more_and_changes_rarely(count: int) -> Non
 
 @given(st.integers(0, 50), st.integers(0, 50), st.floats(0, 59))
 def test_seconds_within_a_minute_are_no_news(waiting: int, events: int, later: float) -> None:
-    def at(moment: datetime) -> TenantFacts:
+    def at(moment: datetime) -> ObservedTenant:
         last = moment.replace(second=0) + timedelta(seconds=later)
         rows = Sights(
             sightings=[Sighting(tenant="loja", funnel="curso", integration="", last_at=last)],
@@ -196,7 +210,9 @@ def test_seconds_within_a_minute_are_no_news(waiting: int, events: int, later: f
 
 def test_an_entry_comes_back_as_it_was_and_one_of_another_version_is_refused() -> None:
     facts = told(
-        deliveries=[Delivery(tenant="loja", destination="pixel", verdict="credential", code=190)]
+        deliveries=[
+            DestinationDelivery(tenant="loja", destination="pixel", verdict="credential", code=190)
+        ]
     )
     assert decode(encode(facts)) == facts
     assert decode(encode(facts)[:-1] + b',"later":[1]}') == facts

@@ -36,7 +36,7 @@ from sinal_hub.ingest.settings import EdgeSettings
 from sinal_hub.ingest.testing import Client, MemoryBus, Reply
 from sinal_hub.intake.ports import Published
 from sinal_hub.model.events import decode_event
-from sinal_hub.spool import Entry, SpoolFull, State
+from sinal_hub.spool import SpoolEntry, SpoolFull, SpoolState
 
 from tests.support.fix_ingest import LANDING, PUBLIC_KEY, SERVER_KEY, EdgeWorld
 from tests.unit.test_ingest_any_input import FIELDS
@@ -72,12 +72,12 @@ class Bus(MemoryBus):
 class Disk:
     """A spool: `due` where a tenant's events wait there, `full` where nothing more fits."""
 
-    state = State(spooling=False, accepts=True, records=0, bytes=0, oldest_s=0.0)
+    state = SpoolState(spooling=False, accepts=True, records=0, bytes=0, oldest_s=0.0)
 
     def __init__(self, *, due: bool, clears: bool, full: bool) -> None:
         self._due, self._clears, self._full = due, clears, full
         self.told: list[str] = []
-        self.entries: list[Entry] = []
+        self.entries: list[SpoolEntry] = []
 
     def is_due(self, tenant: str) -> bool:
         return self._due
@@ -85,7 +85,7 @@ class Disk:
     async def clears(self, tenant: str) -> bool:
         return self._clears
 
-    async def take(self, entries: Sequence[Entry]) -> None:
+    async def take(self, entries: Sequence[SpoolEntry]) -> None:
         if self._full:
             raise SpoolFull
         self.entries += entries

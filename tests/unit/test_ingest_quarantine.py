@@ -26,7 +26,7 @@ from sinal_hub.quarantine.keeping import (
     read_head,
 )
 from sinal_hub.quarantine.queue import HEAD_BYTES, PART_BYTES, QuarantineBucket
-from sinal_hub.spool import Entry
+from sinal_hub.spool import SpoolEntry
 
 from tests.support.fix_ingest import Clock
 
@@ -138,7 +138,7 @@ class Disk:
     """A detour that takes everything."""
 
     def __init__(self) -> None:
-        self.taken: list[Entry] = []
+        self.taken: list[SpoolEntry] = []
         self.failures = 0
 
     def is_due(self, _tenant: str) -> bool:
@@ -147,7 +147,7 @@ class Disk:
     def failed(self) -> None:
         self.failures += 1
 
-    async def take(self, entries: Sequence[Entry]) -> None:
+    async def take(self, entries: Sequence[SpoolEntry]) -> None:
         self.taken += entries
 
 

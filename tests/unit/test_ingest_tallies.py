@@ -19,7 +19,7 @@ from sinal_hub.intake.refusal_counters import (
     RefusalCounters,
 )
 from sinal_hub.model.events import Refused, Spooled, Tally, decode_tallies, encode
-from sinal_hub.spool import State
+from sinal_hub.spool import SpoolState
 
 from tests.support.fix_ingest import SECRET, TOKEN, EdgeWorld, a_sale, a_tenant
 
@@ -240,7 +240,7 @@ def test_whoever_is_refused_all_day_fills_nothing_and_hides_nobody() -> None:
 
 async def test_what_waits_on_the_disk_is_told_while_it_waits_and_once_when_it_is_gone() -> None:
     tally, _, listener = tallying()
-    empty, full = State(False, True, 0, 0, 0.0), State(True, True, 3, 900, 12.0)
+    empty, full = SpoolState(False, True, 0, 0, 0.0), SpoolState(True, True, 3, 900, 12.0)
     for state in (empty, full, full, empty, empty):
         await tally.tell(listener, state)
     assert [one and (one.records, one.bytes) for one in listener.spools] == [

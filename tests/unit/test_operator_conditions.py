@@ -15,7 +15,7 @@ from sinal_operator.cluster.conditions import (
     PAUSED,
     PROVISIONED,
     READY,
-    Verdict,
+    ConditionVerdict,
     find,
     merged,
 )
@@ -33,7 +33,7 @@ ALIEN = {
 
 verdicts = st.lists(
     st.builds(
-        Verdict,
+        ConditionVerdict,
         type=st.sampled_from([READY, PROVISIONED, CREDENTIALS, PAUSED]),
         state=st.sampled_from(["True", "False", "Unknown"]),
         reason=st.sampled_from(["Ready", "SlugTaken", "TenantNotFound"]),
@@ -43,32 +43,34 @@ verdicts = st.lists(
 )
 
 
-def ready(state: Any = "True", reason: str = "Ready", message: str = "fine") -> Verdict:
-    return Verdict(READY, state, reason, message)
+def ready(state: Any = "True", reason: str = "Ready", message: str = "fine") -> ConditionVerdict:
+    return ConditionVerdict(READY, state, reason, message)
 
 
 def write(
-    current: list[dict[str, Any]], *found: Verdict, at: datetime = NOW, **options: Any
+    current: list[dict[str, Any]], *found: ConditionVerdict, at: datetime = NOW, **options: Any
 ) -> list[dict[str, Any]]:
     return merged(current, found, **{"generation": 1, "now": at, **options})
 
 
 @given(verdicts, st.booleans())
-def test_the_same_verdicts_later_give_the_same_list(found: list[Verdict], partial: bool) -> None:
+def test_the_same_verdicts_later_give_the_same_list(
+    found: list[ConditionVerdict], partial: bool
+) -> None:
     once = write([ALIEN], *found)
     assert write(once, *found, at=LATER, partial=partial) == once
 
 
 @given(verdicts, verdicts)
 def test_conditions_of_other_writers_are_never_touched(
-    first: list[Verdict], then: list[Verdict]
+    first: list[ConditionVerdict], then: list[ConditionVerdict]
 ) -> None:
     assert ALIEN in write(write([ALIEN], *first), *then, at=LATER)
 
 
 @given(verdicts, verdicts)
 def test_the_transition_time_moves_exactly_with_the_status(
-    first: list[Verdict], then: list[Verdict]
+    first: list[ConditionVerdict], then: list[ConditionVerdict]
 ) -> None:
     before = write([], *first)
     for condition in write(before, *then, at=LATER):
@@ -85,9 +87,9 @@ def test_a_condition_says_which_generation_it_judged() -> None:
 
 
 def test_what_is_not_found_any_more_goes_and_stays_in_a_partial_judgement() -> None:
-    both = write([], ready(), Verdict(PAUSED, "True", "Paused", ""))
+    both = write([], ready(), ConditionVerdict(PAUSED, "True", "Paused", ""))
     assert [c["type"] for c in write(both, ready())] == [READY]
-    paused = Verdict(PAUSED, "True", "Paused", "")
+    paused = ConditionVerdict(PAUSED, "True", "Paused", "")
     assert [c["type"] for c in write(write([], ready()), paused, partial=True)] == [READY, PAUSED]
 
 

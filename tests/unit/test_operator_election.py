@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinal_operator.cluster.client import Client, Refused, Unreachable
-from sinal_operator.cluster.leader_election import LeaderElection, Terms
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused, ApiServerUnreachable
+from sinal_operator.cluster.leader_election import LeaderElection, LeaseTerms
 
 from tests.support import virtual_time
 
 Body = dict[str, Any]
-TERMS = Terms()
+TERMS = LeaseTerms()
 
 
 class Server:
@@ -39,12 +39,12 @@ class Server:
     def put(self, body: Body, *, new: bool) -> Body:
         self.requests += 1
         if new == (self.lease is not None):
-            raise Refused(409 if new else 404, "lease", "exists" if new else "not found")
+            raise ApiServerRefused(409 if new else 404, "lease", "exists" if new else "not found")
         if (
             self.lease
             and body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]
         ):
-            raise Refused(409, "lease", "the object has been modified")
+            raise ApiServerRefused(409, "lease", "the object has been modified")
         version = str(next(self._versions))
         self.lease = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
         return self.lease
@@ -61,7 +61,7 @@ class Server:
         return spec
 
 
-class Wire(Client):
+class Wire(ApiServerClient):
     """A candidate's way to the server; `trouble` says what happens to the next request."""
 
     def __init__(
@@ -74,13 +74,13 @@ class Wire(Client):
         delay_s, fate = self.trouble()
         await asyncio.sleep(delay_s)
         if fate == "lost":
-            raise Unreachable("lease: ClientConnectorError")
+            raise ApiServerUnreachable("lease: ClientConnectorError")
         if fate == "refused":
-            raise Refused(500, "lease", "etcdserver: request timed out")
+            raise ApiServerRefused(500, "lease", "etcdserver: request timed out")
         found = work()
         await asyncio.sleep(delay_s)
         if fate == "unanswered":
-            raise Unreachable("lease: ServerDisconnectedError")
+            raise ApiServerUnreachable("lease: ServerDisconnectedError")
         return found
 
     async def get(self, resource: Any, namespace: str, name: str) -> Any:
@@ -258,7 +258,9 @@ def test_a_lease_that_cannot_be_used_is_told_once_with_the_way_out(
 ) -> None:
     class Closed(Wire):
         async def create(self, resource: Any, namespace: str, body: Body) -> Any:
-            raise Refused(status, "/apis/coordination.k8s.io/v1/namespaces/sinal/leases", "no")
+            raise ApiServerRefused(
+                status, "/apis/coordination.k8s.io/v1/namespaces/sinal/leases", "no"
+            )
 
     async def work() -> None:
         waiting = asyncio.create_task(candidate(Closed(Server())).win())

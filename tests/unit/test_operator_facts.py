@@ -11,17 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_crds.facts import (
-    PULSE_KEY,
-    SILENT_S,
-    DestinationFacts,
-    FunnelFacts,
-    IntegrationFacts,
-    Pulse,
-    TenantFacts,
-    Trouble,
-    encode,
-)
 from sinal_crds.models.destination import DestinationStatus
 from sinal_crds.models.funnel import FunnelStatus
 from sinal_crds.models.integration import IntegrationStatus
@@ -29,8 +18,26 @@ from sinal_crds.models.manifest import Status
 from sinal_crds.models.tenant import TenantStatus
 from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_crds.secrets import Secrets
+from sinal_crds.tenant_status import (
+    PULSE_KEY,
+    SILENT_S,
+    ObservedDestination,
+    ObservedFunnel,
+    ObservedIntegration,
+    ObservedTenant,
+    Pulse,
+    Trouble,
+    encode,
+)
 from sinal_operator.cluster import tenant_status
-from sinal_operator.cluster.conditions import DELIVERING, READY, RECEIVING, Verdict, find, merged
+from sinal_operator.cluster.conditions import (
+    DELIVERING,
+    READY,
+    RECEIVING,
+    ConditionVerdict,
+    find,
+    merged,
+)
 from sinal_operator.cluster.event_recorder import turns
 from sinal_operator.cluster.status import judge, patch
 from sinal_operator.cluster.status_feed import StatusFeed
@@ -44,21 +51,21 @@ SHOWN = "2025-11-24T20:00:00Z"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def tenant_facts(**pixel: Any) -> TenantFacts:
-    return TenantFacts(
+def tenant_facts(**pixel: Any) -> ObservedTenant:
+    return ObservedTenant(
         backlog=7,
         events_24h=40,
         match_percent=66.7,
         last_event=AT,
         destinations={
-            "pixel": DestinationFacts(backlog=5, dead_letters=2, **{"last_success": AT, **pixel})
+            "pixel": ObservedDestination(backlog=5, dead_letters=2, **{"last_success": AT, **pixel})
         },
-        funnels={"curso": FunnelFacts(events_24h=40, match_percent=66.7, last_event=AT)},
-        integrations={"vendas": IntegrationFacts(last_delivery=AT, rejects=3, drift=1)},
+        funnels={"curso": ObservedFunnel(events_24h=40, match_percent=66.7, last_event=AT)},
+        integrations={"vendas": ObservedIntegration(last_delivery=AT, rejects=3, drift=1)},
     )
 
 
-def told(found: TenantFacts | None = None, *, fresh: bool = True, **pixel: Any) -> Told:
+def told(found: ObservedTenant | None = None, *, fresh: bool = True, **pixel: Any) -> Told:
     return Told({"loja": found or tenant_facts(**pixel)}, fresh)
 
 
@@ -175,12 +182,12 @@ def test_the_tenant_says_which_destinations_fail() -> None:
 def test_a_tenant_that_falls_silent_is_told() -> None:
     mirror = mirror_of()
 
-    def receiving(found: TenantFacts) -> tuple[str, str]:
+    def receiving(found: ObservedTenant) -> tuple[str, str]:
         return said(judged("Tenant", mirror, world(mirror, told=told(found))))[RECEIVING]
 
     assert receiving(tenant_facts()) == ("True", "EventsArrive")
     assert receiving(msgspec.structs.replace(tenant_facts(), silent=True)) == ("False", "Silent")
-    assert receiving(TenantFacts()) == ("Unknown", "NoEventsYet")
+    assert receiving(ObservedTenant()) == ("Unknown", "NoEventsYet")
 
 
 def test_a_suspended_tenant_is_no_failure() -> None:
@@ -251,7 +258,7 @@ def test_a_tenant_without_a_plan_shows_no_figures_of_another() -> None:
 
 
 pixels = st.builds(
-    DestinationFacts,
+    ObservedDestination,
     backlog=st.integers(0, 10),
     breaker=st.sampled_from(["Closed", "HalfOpen", "Open"]),
     trouble=st.sampled_from([None, *get_args(Trouble)]),
@@ -260,7 +267,7 @@ pixels = st.builds(
 )
 tellings = st.builds(
     lambda pixel, events, fresh: Told(
-        {"loja": TenantFacts(events_24h=events, destinations={"pixel": pixel})}, fresh=fresh
+        {"loja": ObservedTenant(events_24h=events, destinations={"pixel": pixel})}, fresh=fresh
     ),
     pixels,
     st.integers(0, 5),
@@ -285,7 +292,7 @@ def test_whatever_is_told_is_written_once(first: Told, then: Told) -> None:
 
 
 @given(pixels)
-def test_messages_hold_no_figure_that_moves(pixel: DestinationFacts) -> None:
+def test_messages_hold_no_figure_that_moves(pixel: ObservedDestination) -> None:
     plan = TenantPlan(
         slug="loja",
         namespace="n",
@@ -294,9 +301,9 @@ def test_messages_hold_no_figure_that_moves(pixel: DestinationFacts) -> None:
         destinations=(DestinationPlan(name="pixel", pixel_id="12345678", access_token="t"),),
     )
 
-    def verdicts(found: DestinationFacts) -> tuple[Verdict, ...]:
+    def verdicts(found: ObservedDestination) -> tuple[ConditionVerdict, ...]:
         return tenant_status.said(
-            "Destination", "pixel", plan, told(TenantFacts(destinations={"pixel": found}))
+            "Destination", "pixel", plan, told(ObservedTenant(destinations={"pixel": found}))
         ).verdicts
 
     moved = msgspec.structs.replace(pixel, backlog=999, dead_letters=999)
@@ -304,7 +311,7 @@ def test_messages_hold_no_figure_that_moves(pixel: DestinationFacts) -> None:
 
 
 def conditions(state: Any, reason: str, type: str = DELIVERING) -> list[dict[str, Any]]:
-    return merged([], (Verdict(type, state, reason, "so"),), generation=1, now=NOW)
+    return merged([], (ConditionVerdict(type, state, reason, "so"),), generation=1, now=NOW)
 
 
 def test_events_tell_of_a_delivery_that_fails_and_works_again_and_of_nothing_else() -> None:
@@ -329,7 +336,7 @@ def board() -> tuple[StatusFeed, Clock]:
     return StatusFeed(lambda: None, StatusThrottle(0.0), clock=clock), clock
 
 
-def entries(**found: TenantFacts) -> dict[str, bytes]:
+def entries(**found: ObservedTenant) -> dict[str, bytes]:
     return {slug: encode(one) for slug, one in found.items()} | {PULSE_KEY: encode(Pulse(at=AT))}
 
 
@@ -346,7 +353,7 @@ def test_the_same_content_is_no_news() -> None:
     found, _ = board()
     assert found.read(entries(loja=tenant_facts()))
     assert not found.read(entries(loja=tenant_facts()))
-    assert found.read(entries(loja=TenantFacts()))
+    assert found.read(entries(loja=ObservedTenant()))
 
 
 def test_a_bucket_that_was_lost_takes_nothing_away_until_the_runtime_fills_it() -> None:
@@ -354,10 +361,10 @@ def test_a_bucket_that_was_lost_takes_nothing_away_until_the_runtime_fills_it() 
     found.read(entries(loja=tenant_facts()))
     found.release()
     assert not found.read({})
-    assert not found.read({"other": encode(TenantFacts())}), "half of it is there"
+    assert not found.read({"other": encode(ObservedTenant())}), "half of it is there"
     found.release()
     assert set(heard(found).facts) == {"loja"}
-    found.read(entries(other=TenantFacts()))
+    found.read(entries(other=ObservedTenant()))
     found.release()
     assert set(heard(found).facts) == {"other"}
 

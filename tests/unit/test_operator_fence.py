@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from sinal_operator.cluster.client import Client, Unreachable
+from sinal_operator.cluster.client import ApiServerClient, ApiServerUnreachable
 from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.provision.api import JetStream, Unavailable
 
 
-class Open(Client):
+class Open(ApiServerClient):
     """Has a session that would be used, and counts."""
 
     sent = 0
@@ -43,7 +43,7 @@ async def test_the_api_server_gets_reads_only() -> None:
         client.post_event("default", {}),
         client.replace(tenants, "default", "loja", {}),
     ):
-        with pytest.raises(Unreachable, match="another operator may lead"):
+        with pytest.raises(ApiServerUnreachable, match="another operator may lead"):
             await work
     assert client.sent == 1
 

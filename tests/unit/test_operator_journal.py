@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.client import ApiServerClient
 from sinal_operator.cluster.event_recorder import EventRecorder
 from sinal_operator.cluster.object_cache import Seen, see
 from sinal_operator.cluster.resources import Resource
 from sinal_operator.cluster.restraint import BURST, REFILL_S, SAME_S
 
 
-class Server(Client):
+class Server(ApiServerClient):
     """Holds events."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_operator.cluster.object_cache import Change, ObjectCache
+from sinal_operator.cluster.object_cache import ObjectCache, WatchChange
 
 
 def funnel(
@@ -46,15 +46,17 @@ def test_the_newest_version_stays_in_any_order(order: list[int]) -> None:
 
 def test_only_what_plans_are_made_of_is_a_declaration() -> None:
     object_cache = ObjectCache()
-    assert object_cache.put(funnel(1)) is Change.DECLARED
-    assert object_cache.put(funnel(2)) is Change.NOTHING
-    assert object_cache.put({**funnel(3), "status": {"publicKey": "fk_1"}}) is Change.STATUS
-    assert object_cache.put(funnel(4, annotations={"note": "x"})) is not Change.DECLARED
-    assert object_cache.put(funnel(5, annotations={"sinal.dev/rotate": "1"})) is Change.DECLARED
-    assert object_cache.put(funnel(6, generation=2)) is Change.DECLARED
+    assert object_cache.put(funnel(1)) is WatchChange.DECLARED
+    assert object_cache.put(funnel(2)) is WatchChange.NOTHING
+    assert object_cache.put({**funnel(3), "status": {"publicKey": "fk_1"}}) is WatchChange.STATUS
+    assert object_cache.put(funnel(4, annotations={"note": "x"})) is not WatchChange.DECLARED
+    assert (
+        object_cache.put(funnel(5, annotations={"sinal.dev/rotate": "1"})) is WatchChange.DECLARED
+    )
+    assert object_cache.put(funnel(6, generation=2)) is WatchChange.DECLARED
     assert (
         object_cache.put(funnel(7, generation=2, deletionTimestamp="2026-11-22T12:00:00Z"))
-        is Change.DECLARED
+        is WatchChange.DECLARED
     )
 
 
@@ -68,7 +70,9 @@ def test_a_listing_takes_away_what_no_watch_told_of() -> None:
     object_cache = ObjectCache()
     for name in ("stays", "vanished"):
         object_cache.put(funnel(1, name=name))
-    assert object_cache.replace("Funnel", [funnel(1, name="stays")], version=9) is Change.DECLARED
+    assert (
+        object_cache.replace("Funnel", [funnel(1, name="stays")], version=9) is WatchChange.DECLARED
+    )
     assert versions(object_cache) == {"stays": 1}
 
 
@@ -101,7 +105,7 @@ def test_a_late_word_of_a_deletion_does_not_take_the_namesake() -> None:
     again = funnel(20)
     again["metadata"]["uid"] = "another"
     object_cache.put(again)
-    assert object_cache.remove(funnel(12)) is Change.NOTHING
+    assert object_cache.remove(funnel(12)) is WatchChange.NOTHING
     assert versions(object_cache) == {"curso": 20}
 
 

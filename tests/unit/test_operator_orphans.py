@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from sinal_crds.sealing import Holder
+from sinal_crds.sealing import PlanHolder
 from sinal_operator.cluster.orphans import Orphans
 from sinal_operator.metrics import ORPHANED_PLANS
 
-LEFT = Holder(slug="left", uid="uid-1", namespace="a", name="left")
-KEPT = Holder(slug="kept", uid="uid-2", namespace="a", name="kept")
-ELSEWHERE = Holder(slug="else", uid="uid-3", namespace="b", name="else")
+LEFT = PlanHolder(slug="left", uid="uid-1", namespace="a", name="left")
+KEPT = PlanHolder(slug="kept", uid="uid-2", namespace="a", name="kept")
+ELSEWHERE = PlanHolder(slug="else", uid="uid-3", namespace="b", name="else")
 
 
 def count() -> float:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinal_crds.facts import DestinationFacts, TenantFacts
+from sinal_crds.tenant_status import ObservedDestination, ObservedTenant
 from sinal_operator.cluster.status_throttle import BURST, MOST_PER_S, OBJECTS, StatusThrottle
 
 INTERVAL_S = 30.0
@@ -24,9 +24,9 @@ class Clock:
         return self.now
 
 
-def facts(events: int = 0, *, trouble: bool = False) -> TenantFacts:
-    pixel = DestinationFacts(trouble="token", code=190) if trouble else DestinationFacts()
-    return TenantFacts(events_24h=events, destinations={"pixel": pixel})
+def facts(events: int = 0, *, trouble: bool = False) -> ObservedTenant:
+    pixel = ObservedDestination(trouble="token", code=190) if trouble else ObservedDestination()
+    return ObservedTenant(events_24h=events, destinations={"pixel": pixel})
 
 
 def pace() -> tuple[StatusThrottle, Clock]:
@@ -94,8 +94,8 @@ def test_whatever_comes_nothing_flaps_and_nothing_is_shown_twice(
     found: list[tuple[float, str, int, bool]],
 ) -> None:
     paced, clock = pace()
-    latest: dict[str, TenantFacts] = {}
-    shows: dict[str, list[tuple[float, TenantFacts]]] = defaultdict(list)
+    latest: dict[str, ObservedTenant] = {}
+    shows: dict[str, list[tuple[float, ObservedTenant]]] = defaultdict(list)
     for wait_s, slug, events, trouble in found:
         clock.now += wait_s
         latest = {**latest, slug: facts(events, trouble=trouble)}

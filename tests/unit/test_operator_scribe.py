@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sinal_operator.cluster.client import Client, Refused
-from sinal_operator.cluster.conditions import READY, Verdict
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused
+from sinal_operator.cluster.conditions import READY, ConditionVerdict
 from sinal_operator.cluster.event_recorder import EventRecorder
 from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.cluster.status import Judgement
 from sinal_operator.cluster.status_writer import StatusWriter
 
 
-class Recording(Client):
+class Recording(ApiServerClient):
     """Takes statuses and events, or refuses them."""
 
     def __init__(self, refusal: int = 0) -> None:
@@ -27,7 +27,7 @@ class Recording(Client):
         self, resource: Any, namespace: str, name: str, status: Any, *, version: int
     ) -> dict[str, Any]:
         if self.refusal:
-            raise Refused(self.refusal, "path", "no")
+            raise ApiServerRefused(self.refusal, "path", "no")
         self.patches.append((name, version))
         return funnel(version + 1, status)
 
@@ -48,7 +48,7 @@ def funnel(version: int, status: dict[str, Any] | None = None) -> dict[str, Any]
     return {**kind, "metadata": metadata, "spec": spec, "status": status or {}}
 
 
-LOST = Judgement((Verdict(READY, "False", "TenantNotFound", "create it"),))
+LOST = Judgement((ConditionVerdict(READY, "False", "TenantNotFound", "create it"),))
 
 
 async def write(client: Recording, object_cache: ObjectCache) -> bool:

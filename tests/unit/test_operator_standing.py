@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinal_operator import metrics
-from sinal_operator.cluster.conditions import READY, Verdict
+from sinal_operator.cluster.conditions import READY, ConditionVerdict
 from sinal_operator.cluster.object_cache import Seen, see
 from sinal_operator.cluster.readiness_metrics import ReadinessMetrics
 from sinal_operator.cluster.status import Judgement
@@ -39,7 +39,7 @@ def ready(status: str, reason: str, since: str = "2026-11-24T10:00:00Z") -> dict
 
 
 def judged(state: Any, reason: str) -> Judgement:
-    return Judgement((Verdict(READY, state, reason, ""),))
+    return Judgement((ConditionVerdict(READY, state, reason, ""),))
 
 
 def shown() -> dict[tuple[str, str], float]:

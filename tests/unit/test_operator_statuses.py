@@ -14,10 +14,10 @@ import msgspec
 from sinal_crds.compile import compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.loading import ObjectKey
-from sinal_crds.references import Problem
+from sinal_crds.references import ReferenceProblem
 from sinal_crds.secrets import Secrets
 from sinal_operator.cluster.object_cache import ObjectCache, Seen
-from sinal_operator.cluster.status import Judgement, World, judge, patch
+from sinal_operator.cluster.status import Judgement, StatusInputs, judge, patch
 from sinal_operator.provision import TenantReport
 
 KEYRING = Keyring.generate()
@@ -61,10 +61,10 @@ def mirror_of(*objects: dict[str, Any]) -> ObjectCache:
 
 def world(
     object_cache: ObjectCache, *, secrets: Secrets = SECRETS, provisioned: bool = True, **found: Any
-) -> World:
+) -> StatusInputs:
     """The world after a round in which everything worked, but for what is given."""
     compilation = compile(object_cache.objects(), secrets, KEYRING)
-    problems: dict[ObjectKey, list[Problem]] = {}
+    problems: dict[ObjectKey, list[ReferenceProblem]] = {}
     for problem in compilation.problems:
         problems.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
     plans = {plan.slug: plan for plan in compilation.plans}
@@ -73,7 +73,7 @@ def world(
         "active": plans if provisioned else {},
         "ingest_url": "https://in.example",
     }
-    return World(
+    return StatusInputs(
         plans=plans,
         minted=compilation.minted,
         problems=problems,
@@ -87,7 +87,7 @@ def seen_in(object_cache: ObjectCache, kind: str) -> Seen:
     return found
 
 
-def judged(kind: str, object_cache: ObjectCache, found: World) -> Judgement:
+def judged(kind: str, object_cache: ObjectCache, found: StatusInputs) -> Judgement:
     judgement = judge(seen_in(object_cache, kind), found)
     assert judgement is not None
     return judgement

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sinal_crds.keyring import Keyring
-from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.client import ApiServerClient
 from sinal_operator.cluster.desired_state import APART_S, RESYNC_S, DesiredState
 from sinal_operator.cluster.object_cache import ObjectCache
 
@@ -25,7 +25,7 @@ class Clock:
         return self.now
 
 
-class Listing(Client):
+class Listing(ApiServerClient):
     """Answers every listing with the objects of its kind and counts them."""
 
     def __init__(self) -> None:

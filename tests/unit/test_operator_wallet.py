@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from sinal_crds.loading import Objects, parse
-from sinal_crds.references import SECRET_KEY_MISSING, Problem
-from sinal_operator.cluster.client import Client
+from sinal_crds.references import SECRET_KEY_MISSING, ReferenceProblem
+from sinal_operator.cluster.client import ApiServerClient
 from sinal_operator.cluster.secret_cache import MANY, SecretCache
 
 
-class FewRequests(Client):
+class FewRequests(ApiServerClient):
     """Answers from memory and counts."""
 
     def __init__(self, *bodies: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ async def test_events_of_used_secrets_change_plans_and_no_others_do() -> None:
 async def test_a_value_that_is_no_text_spoils_itself_only_and_is_named() -> None:
     secret_cache = SecretCache(FewRequests(secret("keys", accessToken=b"t", keystore=b"\xff")))
     assert (await secret_cache.fetch(using("keys"))).get("default", "keys") == {"accessToken": "t"}
-    missing = Problem(
+    missing = ReferenceProblem(
         "Destination",
         "default",
         "d",

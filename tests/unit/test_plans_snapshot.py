@@ -7,7 +7,7 @@ import pytest
 from sinal_core.nats import Lane
 from sinal_core.plans import Snapshot
 from sinal_core.plans.testing import StaticPlans
-from sinal_crds.plan import Batch, DestinationPlan, RateLimit, TenantPlan
+from sinal_crds.plan import BatchPlan, DestinationPlan, RateLimit, TenantPlan
 
 from tests.support.fix_plans import make_plan
 
@@ -59,7 +59,7 @@ def test_lanes_are_one_a_tenant_for_matching_and_one_a_destination_for_dispatch(
             DestinationPlan(
                 name="pixel",
                 pixel_id="1",
-                batch=Batch(max_events=50, max_age_ms=250),
+                batch=BatchPlan(max_events=50, max_age_ms=250),
                 rate_limit=RateLimit(concurrency=3),
             ),
         ),

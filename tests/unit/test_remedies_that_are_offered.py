@@ -17,7 +17,7 @@ from sinal_crds.keyring import Keyring
 from sinal_crds.loading import load
 from sinal_crds.plan import ValuePlan
 from sinal_hub.meta.pricing import completed
-from sinal_hub.meta.validation import SET_CURRENCY, SET_VALUE, Invalid, check
+from sinal_hub.meta.validation import SET_CURRENCY, SET_VALUE, InvalidEvent, check
 
 NOW = 1_789_997_600.0
 PERSON = {"em": ["a" * 64]}
@@ -42,7 +42,7 @@ def event(name: str = "Purchase", **custom: Any) -> dict[str, Any]:
 
 
 def refused(payload: dict[str, Any]) -> str:
-    with pytest.raises(Invalid) as error:
+    with pytest.raises(InvalidEvent) as error:
         check(payload, NOW)
     assert error.value.reason == "rejected"
     return str(error.value)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinal_sandbox import customer, quality
-from sinal_sandbox.refusals import Refusal
+from sinal_sandbox.refusals import EventRefusal
 
 # The documentation's own vectors.
 DOCUMENTED = {
@@ -43,7 +43,7 @@ def test_the_documented_vectors_are_taken(as_list: bool) -> None:
     ],
 )
 def test_clear_or_misshapen_contact_data_is_refused(field: str, value: Any) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EventRefusal) as refused:
         customer.check({"external_id": "x", field: value})
     assert refused.value.field == f"user_data.{field}"
     assert "john_smith" not in refused.value.detail
@@ -67,7 +67,7 @@ def test_a_hash_may_carry_the_parameter_builders_appendix(appendix: str) -> None
     ],
 )
 def test_too_broad_data_is_refused(names: tuple[str, ...]) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EventRefusal) as refused:
         customer.check({name: HASH for name in names})
     assert refused.value.subcode == 2804050
 
@@ -90,7 +90,7 @@ def test_enough_data_is_taken(user_data: dict[str, Any]) -> None:
 
 def test_blank_fields_and_hashes_of_nothing_identify_nobody() -> None:
     nothing = hashlib.sha256(b"").hexdigest()
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EventRefusal) as refused:
         customer.check({"em": [nothing], "ph": [], "fn": "", "external_id": None})
     assert refused.value.subcode == 2804050
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_sandbox import channels, rules
-from sinal_sandbox.refusals import Refusal
+from sinal_sandbox.refusals import EventRefusal
 
 from tests.support.fix_sandbox import EventFactory
 
@@ -18,12 +18,12 @@ DAY = 86_400
 DOCUMENTED = channels.MESSAGING_NAMES["documented"]
 
 
-def check(event: Any, names: frozenset[str] = DOCUMENTED) -> rules.Verdict:
+def check(event: Any, names: frozenset[str] = DOCUMENTED) -> rules.AcceptedEvent:
     return rules.check(event, now_s=NOW, messaging_names=names)
 
 
-def refusal_of(event: Any, names: frozenset[str] = DOCUMENTED) -> Refusal:
-    with pytest.raises(Refusal) as refused:
+def refusal_of(event: Any, names: frozenset[str] = DOCUMENTED) -> EventRefusal:
+    with pytest.raises(EventRefusal) as refused:
         check(event, names)
     return refused.value
 
@@ -286,5 +286,5 @@ def test_no_json_breaks_the_rules(path: str, value: Any, source: str) -> None:
         event[name] = value
     try:
         check(event)
-    except Refusal as refusal:
+    except EventRefusal as refusal:
         assert refusal.detail

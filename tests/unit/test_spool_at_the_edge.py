@@ -20,7 +20,7 @@ from sinal_hub.ingest.settings import EdgeSettings
 from sinal_hub.ingest.testing import Ack, Client, MemoryBus
 from sinal_hub.intake.publisher import MAX_SPOOLED
 from sinal_hub.model.events import decode_event
-from sinal_hub.spool import Detour, Entry, Limits
+from sinal_hub.spool import Detour, SpoolEntry, SpoolLimits
 from sinal_hub.spool.circuit import POLICY
 
 from tests.support.eventually import eventually
@@ -33,7 +33,7 @@ LEAD, PAGE = "/api/v1/track/lead", {"origin": LANDING}
 class Edge:
     """An edge with a spool over a bus in memory."""
 
-    def __init__(self, world: EdgeWorld, spool: SpoolWorld, limits: Limits) -> None:
+    def __init__(self, world: EdgeWorld, spool: SpoolWorld, limits: SpoolLimits) -> None:
         self.bus: MemoryBus = world.bus
         self.detour = Detour(
             spool.folder,
@@ -55,7 +55,7 @@ class Edge:
         )
         self.client, self.health = Client(edge), edge.health
 
-    async def _publish(self, entry: Entry, *, timeout_s: float) -> Ack:
+    async def _publish(self, entry: SpoolEntry, *, timeout_s: float) -> Ack:
         return await self.bus.publish(
             entry.subject, entry.body, msg_id=entry.msg_id, timeout_s=timeout_s
         )
@@ -72,14 +72,14 @@ class Edge:
 
 
 @pytest.fixture
-def limits() -> Limits:
+def limits() -> SpoolLimits:
     """The room of the edge's spool."""
-    return Limits(free_bytes=0)
+    return SpoolLimits(free_bytes=0)
 
 
 @pytest.fixture
 async def edge(
-    edge_world: EdgeWorld, spool_world: SpoolWorld, limits: Limits
+    edge_world: EdgeWorld, spool_world: SpoolWorld, limits: SpoolLimits
 ) -> AsyncIterator[Edge]:
     """A started edge with a spool."""
     made = Edge(edge_world, spool_world, limits)
@@ -151,7 +151,7 @@ async def test_readiness_says_that_it_spools(edge: Edge) -> None:
     assert REGISTRY.get_sample_value("sinal_spool_events") == 1
 
 
-@pytest.mark.parametrize("limits", [Limits(max_bytes=4_000, free_bytes=0)])
+@pytest.mark.parametrize("limits", [SpoolLimits(max_bytes=4_000, free_bytes=0)])
 async def test_neither_broker_nor_spool_is_503_and_unready(edge: Edge) -> None:
     edge.away()
     replies = [

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from sinal_core.nats.errors import LaneFull
-from sinal_hub.spool import Detour, Limits, Owner, SpoolFull
+from sinal_hub.spool import Detour, Owner, SpoolFull, SpoolLimits
 from sinal_hub.spool.circuit import POLICY
 from sinal_hub.spool.erasure import keep_others
 
@@ -226,7 +226,7 @@ async def test_a_record_of_a_release_that_named_no_tenant_goes_to_who_has_the_sl
 
 async def test_full_spool_is_refused_and_says_so(spool_world: SpoolWorld) -> None:
     spool_world.broker.bus.connected = False
-    async with spool_world.running(limits=Limits(max_bytes=5_000, free_bytes=0)) as detour:
+    async with spool_world.running(limits=SpoolLimits(max_bytes=5_000, free_bytes=0)) as detour:
         assert detour.state.accepts
         with pytest.raises(SpoolFull):
             for number in range(100):
@@ -257,9 +257,9 @@ async def test_metrics_tell_events_bytes_and_age(spool_world: SpoolWorld) -> Non
 
 async def test_erasure_takes_a_persons_events_of_one_tenant_only(spool_world: SpoolWorld) -> None:
     from sinal_hub.model.events import Event, UserData, encode
-    from sinal_hub.spool import Entry
+    from sinal_hub.spool import SpoolEntry
 
-    def event(tenant: str, key: str, **changes: object) -> Entry:
+    def event(tenant: str, key: str, **changes: object) -> SpoolEntry:
         fields = {
             "id": key,
             "key": key,
@@ -269,7 +269,7 @@ async def test_erasure_takes_a_persons_events_of_one_tenant_only(spool_world: Sp
             "source": "server",
         }
         made = Event(**fields, received_at=0, occurred_at=0, **changes)  # type: ignore[arg-type]
-        return Entry(tenant, f"t.{tenant}.in.lead", key, 0, encode(made))
+        return SpoolEntry(tenant, f"t.{tenant}.in.lead", key, 0, encode(made))
 
     spool_world.broker.bus.connected = False
     person = UserData(em=["e" * 64])

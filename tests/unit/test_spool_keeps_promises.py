@@ -13,24 +13,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinal_hub.spool import Entry, Limits, Spool, SpoolBroken, SpoolFull, SpoolLocked
-from sinal_hub.spool.backlog import Place, Queue
+from sinal_hub.spool import Spool, SpoolBroken, SpoolEntry, SpoolFull, SpoolLimits, SpoolLocked
+from sinal_hub.spool.backlog import RecordPlace, TenantBacklog
 from sinal_hub.spool.record import pack
 from sinal_hub.spool.segment import Segment
 
 from tests.support.fix_spool import SMALL, SpoolWorld, entry
 
 
-async def opened(world: SpoolWorld, limits: Limits = SMALL) -> Spool:
+async def opened(world: SpoolWorld, limits: SpoolLimits = SMALL) -> Spool:
     spool = Spool(world.folder, limits=limits, on_stored=lambda _: None)
     await spool.open()
     return spool
 
 
-async def everything(spool: Spool, tenant: str, *, settle: bool = True) -> list[Entry]:
-    taken: list[Entry] = []
+async def everything(spool: Spool, tenant: str, *, settle: bool = True) -> list[SpoolEntry]:
+    taken: list[SpoolEntry] = []
 
-    async def deliver(entries: Sequence[Entry]) -> list[bool]:
+    async def deliver(entries: Sequence[SpoolEntry]) -> list[bool]:
         taken.extend(entries)
         return [settle] * len(entries)
 
@@ -62,7 +62,7 @@ async def test_settled_records_are_not_offered_again_after_a_restart(
     first = await opened(spool_world)
     await first.append([entry("loja", number) for number in range(10)])
 
-    async def every_other(entries: Sequence[Entry]) -> list[bool]:
+    async def every_other(entries: Sequence[SpoolEntry]) -> list[bool]:
         return [at % 2 == 0 for at in range(len(entries))]
 
     assert await first.offer("loja", 6, every_other) == (6, 3)
@@ -159,7 +159,9 @@ async def test_second_process_is_told_that_the_folder_is_taken(spool_world: Spoo
 async def test_full_spool_refuses_and_a_flood_leaves_room_for_others(
     spool_world: SpoolWorld,
 ) -> None:
-    spool = await opened(spool_world, Limits(max_bytes=50_000, free_bytes=0, segment_bytes=8_192))
+    spool = await opened(
+        spool_world, SpoolLimits(max_bytes=50_000, free_bytes=0, segment_bytes=8_192)
+    )
     stored = 0
     with pytest.raises(SpoolFull, match="share"):
         while True:
@@ -173,7 +175,7 @@ async def test_full_spool_refuses_and_a_flood_leaves_room_for_others(
 
 
 async def test_disk_below_its_floor_is_left_alone(spool_world: SpoolWorld) -> None:
-    spool = await opened(spool_world, Limits(free_bytes=1 << 60))
+    spool = await opened(spool_world, SpoolLimits(free_bytes=1 << 60))
     with pytest.raises(SpoolFull, match="left"):
         await spool.append([entry("loja", 1)])
     assert spool.records == 0
@@ -242,7 +244,7 @@ async def test_erasure_rewrites_what_waits_and_what_was_settled(spool_world: Spo
     spool = await opened(spool_world)
     await spool.append([entry("loja", 1), entry("loja", 2), entry("outra", 1), entry("loja", 3)])
 
-    async def first_only(entries: Sequence[Entry]) -> list[bool]:
+    async def first_only(entries: Sequence[SpoolEntry]) -> list[bool]:
         return [True] + [False] * (len(entries) - 1)
 
     await spool.offer("loja", 1, first_only)
@@ -265,7 +267,9 @@ async def test_erasing_everything_leaves_no_file(spool_world: SpoolWorld) -> Non
 async def test_one_waiting_record_does_not_pin_the_room_of_settled_ones(
     spool_world: SpoolWorld,
 ) -> None:
-    spool = await opened(spool_world, Limits(max_bytes=60_000, free_bytes=0, segment_bytes=8_192))
+    spool = await opened(
+        spool_world, SpoolLimits(max_bytes=60_000, free_bytes=0, segment_bytes=8_192)
+    )
     for number in range(30):
         await spool.append([entry("loja", number, size=1_000), entry("outra", number)])
     await everything(spool, "loja")
@@ -289,11 +293,11 @@ steps = st.lists(
 @settings(max_examples=200)
 @given(steps)
 def test_queue_is_a_list_of_places(taken: list[tuple[str, object]]) -> None:
-    queue, model, segment, offset = Queue(), list[Place](), 0, 16
+    queue, model, segment, offset = TenantBacklog(), list[RecordPlace](), 0, 16
     for what, how in taken:
         if what == "push" and isinstance(how, int):
             segment, offset = segment + (how == 5), 16 if how == 5 else offset + 50
-            model.append(Place(segment, offset, how))
+            model.append(RecordPlace(segment, offset, how))
             queue.push(model[-1], at_s=len(model))
         elif what == "drop" and isinstance(how, set):
             indexes = {at for at in how if at < len(model)}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sinal_cli.embedded.process import Managed, ServiceError
+from sinal_cli.embedded.process import Managed, ServiceStartError
 from sinal_cli.local import services
 from sinal_cli.local.bulletin import Verb
-from sinal_cli.local.services import PAUSE, Watch, pause_s
+from sinal_cli.local.services import PAUSE, ServiceWatch, pause_s
 from sinal_core.aio.backoff import Backoff
 
 
@@ -39,7 +39,7 @@ class Frail(Managed):
     async def start(self) -> None:
         if self.failures:
             self.failures -= 1
-            raise ServiceError("not yet")
+            raise ServiceStartError("not yet")
         self.starts += 1
         self.ended = False
 
@@ -55,7 +55,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def watched(service: Frail, said: Said, work: Callable[[], bool]) -> None:
     """Watch until the work says that it is done."""
-    watch = Watch((service,), lambda verb, what: said.append((verb, what)))
+    watch = ServiceWatch((service,), lambda verb, what: said.append((verb, what)))
     watch.begin()
     async with asyncio.timeout(10):
         while not work():

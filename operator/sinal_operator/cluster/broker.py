@@ -17,11 +17,11 @@ import nats.errors
 from nats.aio.client import Client
 
 from sinal_crds import trust
-from sinal_crds.facts import ORPHANS_KEY, Orphan, encode_orphans
 from sinal_crds.keyring import Keyring
 from sinal_crds.names import STATUS_BUCKET
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Holder
+from sinal_crds.sealing import PlanHolder
+from sinal_crds.tenant_status import ORPHANS_KEY, Orphan, encode_orphans
 from sinal_operator.provision import Connection, Provisioner, Report, Retired, Unavailable
 from sinal_operator.provision.api import JetStream, Refused
 
@@ -31,7 +31,7 @@ GRACE_S = 10.0
 RETRY_S = 1
 
 
-class Broker:
+class BrokerSession:
     """The provisioner with its connection."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Broker:
         self._on_change: Callable[[], None] = lambda: None
         self._client: Client | None = None
         self._provisioner: Provisioner | None = None
-        self._holders: tuple[Holder, ...] | None = None
+        self._holders: tuple[PlanHolder, ...] | None = None
         self._away_since: float | None = time.monotonic()
         self._why = "there has been no connection yet"
         self._told = b""
@@ -77,7 +77,7 @@ class Broker:
             return ""
         return f"NATS is away: {self._why}; what is provisioned stays as it is, and changes wait"
 
-    async def holders(self) -> tuple[Holder, ...] | None:
+    async def holders(self) -> tuple[PlanHolder, ...] | None:
         """Whose plans the runtime has, as last known.
 
         None where NATS has not told since we started.
@@ -104,7 +104,7 @@ class Broker:
         self.works()
         return report
 
-    async def tell_orphans(self, orphans: Collection[Holder]) -> None:
+    async def tell_orphans(self, orphans: Collection[PlanHolder]) -> None:
         """Tell the runtime which plans have no Tenant, where that is another answer than before."""
         said = encode_orphans(Orphan(one.slug, one.namespace, one.name) for one in orphans)
         if self._client is None or not self.connected or said == self._told:

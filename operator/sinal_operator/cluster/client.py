@@ -35,11 +35,11 @@ _APPLY = "application/apply-patch+yaml"  # of which JSON is a part
 Body = dict[str, Any]
 
 
-class Unreachable(Exception):
+class ApiServerUnreachable(Exception):
     """The API server can't be reached or did not answer in time."""
 
 
-class Refused(Exception):
+class ApiServerRefused(Exception):
     """The API server answered with an error."""
 
     def __init__(self, status: int, path: str, message: str) -> None:
@@ -61,7 +61,7 @@ class Gone(Exception):
     """The API server has forgotten what happened since a version: list again."""
 
 
-class Client:
+class ApiServerClient:
     """One session with the API server."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Client:
         """One object, or None when there is none; raises Unreachable or Refused."""
         try:
             return await self._request("GET", resource.path(namespace, name))
-        except Refused as error:
+        except ApiServerRefused as error:
             if error.gone:
                 return None
             raise
@@ -162,7 +162,7 @@ class Client:
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             await self._request("DELETE", resource.path(namespace, name), body=body)
-        except Refused as error:
+        except ApiServerRefused as error:
             if not (error.gone or error.outdated):
                 raise
 
@@ -188,7 +188,7 @@ class Client:
             ) as answer:
                 if answer.status == 401:
                     await self._connected(instead_of=session)
-                    raise Unreachable(f"{path}: the credentials had to be read again")
+                    raise ApiServerUnreachable(f"{path}: the credentials had to be read again")
                 if answer.status >= 400:
                     raise _refusal(answer.status, path, await answer.read(), answer.reason)
                 async for line in answer.content:
@@ -199,7 +199,7 @@ class Client:
                         )
                     yield event["type"], {**event["object"], "kind": resource.kind}
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"{path}: {type(error).__name__}") from error
+            raise ApiServerUnreachable(f"{path}: {type(error).__name__}") from error
 
     async def post_event(self, namespace: str, event: Body) -> None:
         """Record an event; raises Unreachable or Refused."""
@@ -222,10 +222,10 @@ class Client:
         async with self._gate:
             session = await self._connected()
             if method != "GET" and not self._allowed():
-                raise Unreachable(f"{path}: another operator may lead now")
+                raise ApiServerUnreachable(f"{path}: another operator may lead now")
             try:
                 return await self._exchange(session, method, path, query, body, content)
-            except Refused as error:
+            except ApiServerRefused as error:
                 if error.status != 401:
                     raise
             session = await self._connected(instead_of=session)
@@ -248,13 +248,13 @@ class Client:
             ) as answer:
                 raw = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{path}: {type(error).__name__}") from error
+            raise ApiServerUnreachable(f"{path}: {type(error).__name__}") from error
         if answer.status >= 400:
-            raise Refused(answer.status, path, _message(raw) or str(answer.reason))
+            raise ApiServerRefused(answer.status, path, _message(raw) or str(answer.reason))
         try:
             found: Body = json.loads(raw)
         except ValueError as error:
-            raise Unreachable(f"{path}: the answer is not JSON") from error
+            raise ApiServerUnreachable(f"{path}: the answer is not JSON") from error
         return found
 
     async def _connected(
@@ -270,7 +270,7 @@ class Client:
                 try:
                     info = await login()
                 except kopf.LoginError as error:
-                    raise Unreachable(str(error)) from error
+                    raise ApiServerUnreachable(str(error)) from error
                 self._server = info.server.rstrip("/")
                 self._session = aiohttp.ClientSession(
                     connector=aiohttp.TCPConnector(
@@ -294,7 +294,11 @@ def _proxy(server: str) -> str | None:
 
 
 def _refusal(status: int, path: str, raw: bytes, reason: str | None) -> Exception:
-    return Gone(path) if status == 410 else Refused(status, path, _message(raw) or str(reason))
+    return (
+        Gone(path)
+        if status == 410
+        else ApiServerRefused(status, path, _message(raw) or str(reason))
+    )
 
 
 def _message(raw: bytes) -> str:

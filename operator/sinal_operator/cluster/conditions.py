@@ -27,7 +27,7 @@ Condition = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ConditionVerdict:
     """What the operator finds on one aspect of an object."""
 
     type: str
@@ -35,14 +35,14 @@ class Verdict:
     reason: str  # one CamelCase word for programs; stable
     message: str  # a sentence for people
 
-    def of(self, type: str) -> Verdict:
+    def of(self, type: str) -> ConditionVerdict:
         """The same finding on another aspect."""
-        return Verdict(type, self.state, self.reason, self.message)
+        return ConditionVerdict(type, self.state, self.reason, self.message)
 
 
 def merged(
     current: Sequence[Condition],
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[ConditionVerdict],
     *,
     generation: int,
     now: datetime,
@@ -75,7 +75,7 @@ def find(current: Sequence[Condition], type: str) -> Condition:
 
 
 def _condition(
-    before: Condition | None, verdict: Verdict, generation: int, now: datetime
+    before: Condition | None, verdict: ConditionVerdict, generation: int, now: datetime
 ) -> Condition:
     unchanged = before is not None and before.get("status") == verdict.state
     since = before["lastTransitionTime"] if before is not None and unchanged else _rfc3339(now)

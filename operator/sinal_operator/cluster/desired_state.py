@@ -19,11 +19,11 @@ from sinal_crds.keyring import Keyring
 from sinal_crds.loading import ObjectKey
 from sinal_crds.models import Tenant
 from sinal_crds.plan import TenantPlan
-from sinal_crds.references import Holdings, Problem
-from sinal_crds.sealing import Holder
-from sinal_operator.cluster.client import Client, Refused
+from sinal_crds.references import Holdings, ReferenceProblem
+from sinal_crds.sealing import PlanHolder
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused
 from sinal_operator.cluster.definitions import Definitions
-from sinal_operator.cluster.object_cache import Change, ObjectCache, Seen
+from sinal_operator.cluster.object_cache import ObjectCache, Seen, WatchChange
 from sinal_operator.cluster.resources import CUSTOM
 from sinal_operator.cluster.secret_cache import SecretCache
 
@@ -36,12 +36,12 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declarations:
     """Everything declared at one moment."""
 
     seen: tuple[Seen, ...]  # what this speaks of; the object cache goes on
     compilation: Compilation
-    problems: Mapping[ObjectKey, Sequence[Problem]]
+    problems: Mapping[ObjectKey, Sequence[ReferenceProblem]]
     # what NATS is to be brought to; the compilation has those of tenants left alone too
     plans: tuple[TenantPlan, ...]
     # tenants left alone because a part of them can't be read, and why
@@ -54,7 +54,7 @@ class DesiredState:
 
     def __init__(
         self,
-        client: Client,
+        client: ApiServerClient,
         object_cache: ObjectCache,
         keyring: Keyring,
         definitions: Definitions | None = None,
@@ -98,7 +98,7 @@ class DesiredState:
             and self._listed_at is not None
             and self._list_after(self._listed_at + APART_S)
         )
-        return change is not Change.NOTHING or relisted
+        return change is not WatchChange.NOTHING or relisted
 
     def _list_after(self, moment: float) -> bool:
         """Have a listing by then at the latest; whether that is sooner than it was to be."""
@@ -110,7 +110,7 @@ class DesiredState:
         """Note an event of a Secret's watch; whether plans may change by it."""
         return self._secret_cache.event(body, gone=event_type == "DELETED")
 
-    async def take(self, holders: Iterable[Holder] | None) -> Declared:
+    async def take(self, holders: Iterable[PlanHolder] | None) -> Declarations:
         """Everything as it is now; raises Unreachable or Refused.
 
         `holders` are None while NATS has not told.
@@ -123,7 +123,7 @@ class DesiredState:
         compilation = compile(
             objects, secrets, self._keyring, reserved=self._reserved, held=holding
         )
-        problems: dict[ObjectKey, list[Problem]] = {}
+        problems: dict[ObjectKey, list[ReferenceProblem]] = {}
         for problem in self._secret_cache.explained(compilation.problems):
             problems.setdefault((problem.kind, problem.namespace, problem.name), []).append(problem)
         tenants = [one for one in seen if one.key[0] == "Tenant"]
@@ -132,7 +132,7 @@ class DesiredState:
         plans = tuple(
             p for p in compilation.plans if ("Tenant", p.namespace, p.name) not in left_alone
         )
-        return Declared(seen, compilation, problems, plans, held, paused)
+        return Declarations(seen, compilation, problems, plans, held, paused)
 
     async def _list(self) -> None:
         """Take full listings for what there is."""
@@ -145,7 +145,7 @@ class DesiredState:
                 async for page, at in self._client.pages(resource):
                     bodies += page
                     versions.append(int(at))
-            except Refused as error:
+            except ApiServerRefused as error:
                 if not (error.gone and self._definitions.gone(kind)):
                     raise
                 versions = [_NEWEST]
@@ -155,7 +155,7 @@ class DesiredState:
         self._list_at = self._listed_at + RESYNC_S * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
 
-def holdings(holders: Iterable[Holder]) -> Holdings:
+def holdings(holders: Iterable[PlanHolder]) -> Holdings:
     """What Tenants have by the plans in force."""
     found = tuple(holders)
     return Holdings(

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused, ApiServerUnreachable
 from sinal_operator.cluster.conditions import DELIVERING, READY, RECEIVING, Condition, find
 from sinal_operator.cluster.object_cache import Seen
 from sinal_operator.cluster.resources import CUSTOM, EVENTS
@@ -74,7 +74,9 @@ def turn(
 class EventRecorder:
     """Writes events, a few at a time; one that can't be written is logged and lost."""
 
-    def __init__(self, client: Client, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: ApiServerClient, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._restraint = Restraint(clock)
         self._waiting: deque[tuple[Seen, Event]] = deque()
@@ -122,7 +124,7 @@ class EventRecorder:
                 await self._client.post_event(seen.key[1], event)
                 self._recorded.add(name)
                 self._recorded &= self._restraint.names() | {name}
-        except (Refused, Unreachable) as error:
+        except (ApiServerRefused, ApiServerUnreachable) as error:
             self._recorded.discard(name)
             log.info("event %s of %s %s/%s was not recorded: %s", event["reason"], *seen.key, error)
 

@@ -13,11 +13,16 @@ import logging
 import time
 from collections.abc import Callable
 
-from sinal_operator.cluster.client import Body, Client, Refused, Unreachable
+from sinal_operator.cluster.client import (
+    ApiServerClient,
+    ApiServerRefused,
+    ApiServerUnreachable,
+    Body,
+)
 from sinal_operator.cluster.definitions import Definitions
 from sinal_operator.cluster.event_recorder import EventRecorder
 from sinal_operator.cluster.finalization import Finalization
-from sinal_operator.cluster.object_cache import FINALIZER, Change, ObjectCache, Seen
+from sinal_operator.cluster.object_cache import FINALIZER, ObjectCache, Seen, WatchChange
 from sinal_operator.cluster.resources import CUSTOM
 
 log = logging.getLogger(__name__)
@@ -32,7 +37,7 @@ class Finalizers:
 
     def __init__(
         self,
-        client: Client,
+        client: ApiServerClient,
         object_cache: ObjectCache,
         departures: Finalization,
         definitions: Definitions,
@@ -55,7 +60,7 @@ class Finalizers:
                 if self._definitions.leaving("Tenant") and await self._list():
                     on_news()
                 await self.look()
-            except (Unreachable, Refused) as error:
+            except (ApiServerUnreachable, ApiServerRefused) as error:
                 log.info("Tenants that leave wait for the API server: %s", error)
 
     async def look(self) -> None:
@@ -78,10 +83,10 @@ class Finalizers:
                 await self._take_off(leaving[uid])
 
     async def _list(self) -> bool:
-        changes: list[Change] = []
+        changes: list[WatchChange] = []
         async for page, _ in self._client.pages(_TENANTS):
             changes += [self._object_cache.put(body) for body in page]
-        return Change.DECLARED in changes
+        return WatchChange.DECLARED in changes
 
     async def _take_off(self, seen: Seen) -> None:
         _, namespace, name = seen.key
@@ -96,7 +101,7 @@ class Finalizers:
         }
         try:
             left = {**await self._client.patch(_TENANTS, namespace, name, change), "kind": "Tenant"}
-        except Refused as error:
+        except ApiServerRefused as error:
             if not (error.gone or error.outdated):
                 raise
             return  # the next look sees it as it is

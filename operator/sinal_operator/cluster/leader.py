@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 
 from sinal_crds.keyring import Keyring
 from sinal_operator import metrics
-from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.client import ApiServerClient
 from sinal_operator.cluster.leader_election import LeaderElection
-from sinal_operator.cluster.operator import ClusterOperator, Options
+from sinal_operator.cluster.operator import OperatorOptions, SingleOperator
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +30,20 @@ class LeaderState:
     def __init__(
         self,
         keyring: Keyring,
-        options: Options,
+        options: OperatorOptions,
         *,
         lease: tuple[str, str],
         on_exit: Callable[[], None],
         on_lost: Callable[[], None],
     ) -> None:
         namespace, name = lease
-        self._client = Client()
+        self._client = ApiServerClient()
         # the pod's name, and which process of it
         identity = f"{socket.gethostname()}_{secrets.token_hex(6)}"
         self._election = LeaderElection(
             self._client, namespace=namespace, name=name, identity=identity
         )
-        self._operator = ClusterOperator(
+        self._operator = SingleOperator(
             keyring, options, on_exit=on_exit, allowed=lambda: self._election.holding
         )
         self._on_lost = on_lost

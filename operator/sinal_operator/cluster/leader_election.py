@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused, ApiServerUnreachable
 from sinal_operator.cluster.resources import LEASES
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _NEVER = float("-inf")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class LeaseTerms:
     """Seconds, as client-go has them."""
 
     duration_s: int = 15  # others wait so long for a holder that says nothing
@@ -58,12 +58,12 @@ class LeaderElection:
 
     def __init__(
         self,
-        client: Client,
+        client: ApiServerClient,
         *,
         namespace: str,
         name: str,
         identity: str,
-        terms: Terms | None = None,
+        terms: LeaseTerms | None = None,
         clock: Callable[[], float] = boot_time,
     ) -> None:
         self._client, self._namespace, self._name, self._identity = (
@@ -72,7 +72,7 @@ class LeaderElection:
             name,
             identity,
         )
-        self._terms, self._clock = terms or Terms(), clock
+        self._terms, self._clock = terms or LeaseTerms(), clock
         self._lease: Body | None = None  # as last seen
         self._observed: tuple[object, ...] = ()
         self._unchanged_since = _NEVER
@@ -112,7 +112,7 @@ class LeaderElection:
                 await self._client.replace(
                     LEASES, self._namespace, self._name, self._renewed("", duration_s=1)
                 )
-        except (Unreachable, Refused, TimeoutError) as error:
+        except (ApiServerUnreachable, ApiServerRefused, TimeoutError) as error:
             log.info(
                 "the lease was not released and runs out in %d s: %s", self._terms.duration_s, error
             )
@@ -122,7 +122,7 @@ class LeaderElection:
         try:
             async with asyncio.timeout(self._terms.request_s):
                 await self._take()
-        except (Unreachable, Refused, TimeoutError) as error:
+        except (ApiServerUnreachable, ApiServerRefused, TimeoutError) as error:
             self._lease = None  # whatever was written or not: look first
             self.reachable = False
             self._say(self._explained(error))
@@ -144,7 +144,7 @@ class LeaderElection:
                 self._lease = await self._client.create(LEASES, self._namespace, body)
             else:
                 self._lease = await self._client.replace(LEASES, self._namespace, self._name, body)
-        except Refused as error:
+        except ApiServerRefused as error:
             if not error.outdated:
                 raise
             self._lease = None  # another candidate was faster, or somebody edited it: look again
@@ -200,9 +200,9 @@ class LeaderElection:
         where = f"Lease {self._namespace}/{self._name}"
         if isinstance(error, TimeoutError):
             return f"{where}: the API server does not answer"
-        if isinstance(error, Refused) and error.status == 403:
+        if isinstance(error, ApiServerRefused) and error.status == 403:
             return f"{where} can't be used: {error}; grant get, create and update of leases there"
-        if isinstance(error, Refused) and error.gone:
+        if isinstance(error, ApiServerRefused) and error.gone:
             return f"{where} can't be made: {error}; correct SINAL_LEASE_NAMESPACE"
         return f"{where}: {error}"
 

@@ -27,7 +27,7 @@ _READ = (PAUSED, ROTATE, HEIR)
 Body = dict[str, Any]
 
 
-class Change(Enum):
+class WatchChange(Enum):
     """What an event meant."""
 
     NOTHING = 0
@@ -121,33 +121,33 @@ class ObjectCache:
         """The object as last seen, or None."""
         return self._seen.get(key)
 
-    def put(self, body: Body) -> Change:
+    def put(self, body: Body) -> WatchChange:
         """Note an object."""
         seen = see(body)
         before = self._seen.get(seen.key)
         if before is not None and before.version > seen.version:
-            return Change.NOTHING
+            return WatchChange.NOTHING
         self._seen[seen.key] = seen
         if before is None or not seen.declares_as(before):
             self._declared_at[seen.key] = time.monotonic()
-            return Change.DECLARED
-        return Change.NOTHING if seen.status == before.status else Change.STATUS
+            return WatchChange.DECLARED
+        return WatchChange.NOTHING if seen.status == before.status else WatchChange.STATUS
 
-    def remove(self, body: Body) -> Change:
+    def remove(self, body: Body) -> WatchChange:
         """Note that an object is gone."""
         key, version = key_of(body), int(body["metadata"]["resourceVersion"])
         before = self._seen.get(key)
         if before is None or before.version > version:  # deleted and created again meanwhile
-            return Change.NOTHING
+            return WatchChange.NOTHING
         self._forget(key)
         self._removed[key] = version
-        return Change.DECLARED
+        return WatchChange.DECLARED
 
     def listing(self) -> None:
         """A listing begins: what is removed from now on must not come back with it."""
         self._removed.clear()
 
-    def replace(self, kind: str, bodies: Iterable[Body], version: int) -> Change:
+    def replace(self, kind: str, bodies: Iterable[Body], version: int) -> WatchChange:
         """Take a listing of one kind, made at that version, for what there is."""
         changes = []
         listed = set()
@@ -159,8 +159,8 @@ class ObjectCache:
         for key, seen in list(self._seen.items()):
             if key[0] == kind and key not in listed and seen.version <= version:
                 self._forget(key)
-                changes.append(Change.DECLARED)
-        return max(changes, key=lambda change: change.value, default=Change.NOTHING)
+                changes.append(WatchChange.DECLARED)
+        return max(changes, key=lambda change: change.value, default=WatchChange.NOTHING)
 
     def declared_since(self, age_s: float) -> frozenset[ObjectKey]:
         """Objects that came, or were declared otherwise, within the last so many seconds."""

@@ -20,8 +20,8 @@ import kopf
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
 from sinal_operator.cluster import handlers
-from sinal_operator.cluster.broker import Broker
-from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.broker import BrokerSession
+from sinal_operator.cluster.client import ApiServerClient
 from sinal_operator.cluster.definitions import Definitions
 from sinal_operator.cluster.desired_state import DesiredState
 from sinal_operator.cluster.event_recorder import EventRecorder
@@ -42,7 +42,7 @@ STOP_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class OperatorOptions:
     """What the operator needs to know beside its keyring."""
 
     nats_url: str = field(repr=False)  # may hold a password
@@ -58,7 +58,7 @@ class Options:
     reserved_hosts: ReservedHosts = NOTHING_RESERVED  # that no Tenant may have
 
 
-class ClusterOperator:
+class SingleOperator:
     """Watches the API server that KUBECONFIG or the pod's account leads to, in all namespaces or in
     some.
     """
@@ -66,7 +66,7 @@ class ClusterOperator:
     def __init__(
         self,
         keyring: Keyring,
-        options: Options,
+        options: OperatorOptions,
         *,
         on_exit: Callable[[], None],
         allowed: Callable[[], bool] = lambda: True,
@@ -130,14 +130,14 @@ class ClusterOperator:
                     task.result()
             return stopping.done()
 
-    def _client(self) -> Client:
-        return Client(allowed=self._allowed, namespaces=self._options.namespaces)
+    def _client(self) -> ApiServerClient:
+        return ApiServerClient(allowed=self._allowed, namespaces=self._options.namespaces)
 
     def _parts(self, stack: contextlib.AsyncExitStack) -> tuple[asyncio.Task[None], ...]:
         """The parts, started; the stack ends them, the watches last but for the connections."""
         options, client, object_cache = self._options, self._client(), ObjectCache()
         stack.push_async_callback(client.close)
-        broker = Broker(
+        broker = BrokerSession(
             options.nats_url,
             self._keyring,
             authority=options.nats_authority,

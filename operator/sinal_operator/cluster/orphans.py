@@ -12,7 +12,7 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 
 from sinal_crds.names import PLANS_BUCKET
-from sinal_crds.sealing import Holder
+from sinal_crds.sealing import PlanHolder
 from sinal_operator import metrics
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,11 @@ class Orphans:
 
     def __init__(self, namespaces: Sequence[str] = ()) -> None:
         self._namespaces = frozenset(namespaces)
-        self._told: frozenset[Holder] = frozenset()
+        self._told: frozenset[PlanHolder] = frozenset()
 
-    def look(self, holders: Iterable[Holder], tenants: Collection[str]) -> frozenset[Holder]:
+    def look(
+        self, holders: Iterable[PlanHolder], tenants: Collection[str]
+    ) -> frozenset[PlanHolder]:
         """The plans of none of these Tenants, which are told by UID.
 
         Warns of new ones and sets the metric.

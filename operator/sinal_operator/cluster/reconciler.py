@@ -20,17 +20,17 @@ from sinal_core.aio.backoff import Backoff, Jitter
 from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
 from sinal_operator import metrics
-from sinal_operator.cluster.broker import Broker
-from sinal_operator.cluster.client import Refused, Unreachable
-from sinal_operator.cluster.conditions import Verdict
-from sinal_operator.cluster.desired_state import Declared, DesiredState
+from sinal_operator.cluster.broker import BrokerSession
+from sinal_operator.cluster.client import ApiServerRefused, ApiServerUnreachable
+from sinal_operator.cluster.conditions import ConditionVerdict
+from sinal_operator.cluster.desired_state import Declarations, DesiredState
 from sinal_operator.cluster.event_recorder import EventRecorder
 from sinal_operator.cluster.finalization import Finalization
 from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.cluster.orphans import Orphans
 from sinal_operator.cluster.readiness_metrics import ReadinessMetrics
 from sinal_operator.cluster.routes import Router
-from sinal_operator.cluster.status import World, judge
+from sinal_operator.cluster.status import StatusInputs, judge
 from sinal_operator.cluster.status_feed import StatusFeed
 from sinal_operator.cluster.status_writer import StatusWriter
 from sinal_operator.cluster.tenant_status import Told
@@ -56,7 +56,7 @@ class Reconciler:
         self,
         *,
         survey: DesiredState,
-        broker: Broker,
+        broker: BrokerSession,
         ingest_url: str,
         object_cache: ObjectCache,
         departures: Finalization,
@@ -73,12 +73,12 @@ class Reconciler:
         self._writer, self._recorder, self._router = writer, recorder, router
         self._board = board
         self._unwritten: frozenset[str] = frozenset()  # slugs whose facts statuses do not all show
-        self._routes: Mapping[ObjectKey, Verdict] = {}
+        self._routes: Mapping[ObjectKey, ConditionVerdict] = {}
         self._standing = ReadinessMetrics()
         self._wake = asyncio.Event()
         self._round_due = False  # what woke it asks for a whole round, not for facts alone
         self._failures = 0
-        self._world = World(plans={})
+        self._world = StatusInputs(plans={})
         self._plans: tuple[TenantPlan, ...] = ()  # what NATS is to be brought to
         # to the drift loop
         self._offered: tuple[tuple[TenantPlan, ...], tuple[Retired, ...]] = ((), ())
@@ -110,7 +110,7 @@ class Reconciler:
             self._round_due = False
             try:
                 done = await self.round()
-            except (Unreachable, Refused) as error:
+            except (ApiServerUnreachable, ApiServerRefused) as error:
                 log.warning("the round waits for the API server: %s", error)
                 done = False
             except Exception:
@@ -200,7 +200,7 @@ class Reconciler:
             if len(self._plans) < len(plans):
                 self.wake()
 
-    async def _route(self, declared: Declared) -> None:
+    async def _route(self, declared: Declarations) -> None:
         if self._router is not None:
             self._routes = await self._router.bring(declared)
 
@@ -241,9 +241,9 @@ class Reconciler:
                 self._reports.pop(tenant.slug, None)
                 self._active.pop(tenant.slug, None)
 
-    def _look(self, declared: Declared) -> World:
+    def _look(self, declared: Declarations) -> StatusInputs:
         plans = declared.compilation.plans
-        return World(
+        return StatusInputs(
             plans={plan.slug: plan for plan in plans},
             minted=declared.compilation.minted,
             minted_at=declared.compilation.minted_at,

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sinal_crds.loading import Objects
-from sinal_crds.references import SECRET_KEY_MISSING, SECRET_MALFORMED, Problem
+from sinal_crds.references import SECRET_KEY_MISSING, SECRET_MALFORMED, ReferenceProblem
 from sinal_crds.secrets import BadSecret, Key, Secrets, secret_data
-from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.client import ApiServerClient
 from sinal_operator.cluster.resources import SECRETS, SECRETS_SELECTOR
 
 MANY = 50  # from so many missing on, one listing is cheaper than a request for each
@@ -23,7 +23,7 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Held:
+class CachedSecret:
     """One Secret; `data` is None where there is none."""
 
     version: int
@@ -31,7 +31,7 @@ class Held:
     faults: tuple[str, ...] = ()
 
 
-def read(body: Body) -> Held:
+def read(body: Body) -> CachedSecret:
     """The values that are text, and what is wrong with the others."""
     data: dict[str, str] = {}
     faults = []
@@ -40,7 +40,7 @@ def read(body: Body) -> Held:
             data |= secret_data({"data": {key: value}})
         except BadSecret:
             faults.append(f"data.{key} is not UTF-8 text")
-    return Held(int(body["metadata"]["resourceVersion"]), data, tuple(faults))
+    return CachedSecret(int(body["metadata"]["resourceVersion"]), data, tuple(faults))
 
 
 def references(objects: Objects) -> set[Key]:
@@ -55,10 +55,10 @@ def references(objects: Objects) -> set[Key]:
 class SecretCache:
     """Secrets in use."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: ApiServerClient) -> None:
         self._client = client
         self._wanted: set[Key] = set()
-        self._held: dict[Key, Held] = {}
+        self._held: dict[Key, CachedSecret] = {}
 
     def event(self, body: Body, *, gone: bool) -> bool:
         """Note a Secret's event; returns whether plans may change by it."""
@@ -66,7 +66,7 @@ class SecretCache:
         if key not in self._wanted:
             return False
         fresh = read(body)
-        return self._put(key, Held(fresh.version, None) if gone else fresh)
+        return self._put(key, CachedSecret(fresh.version, None) if gone else fresh)
 
     def forget(self) -> None:
         """Fetch everything anew next time: events may have been missed."""
@@ -85,11 +85,11 @@ class SecretCache:
             {key: held.data for key, held in self._held.items() if held.data is not None}
         )
 
-    def explained(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    def explained(self, problems: Iterable[ReferenceProblem]) -> tuple[ReferenceProblem, ...]:
         """The problems, with the true reason where a value is missing because it can't be read."""
         return tuple(map(self._explain, problems))
 
-    def _explain(self, problem: Problem) -> Problem:
+    def _explain(self, problem: ReferenceProblem) -> ReferenceProblem:
         if problem.reason != SECRET_KEY_MISSING or problem.target is None:
             return problem
         _, namespace, name = problem.target
@@ -101,18 +101,18 @@ class SecretCache:
 
     async def _get(self, key: Key) -> None:
         body = await self._client.get(SECRETS, *key)
-        self._put(key, Held(0, None) if body is None else read(body))
+        self._put(key, CachedSecret(0, None) if body is None else read(body))
 
     async def _list(self, missing: set[Key]) -> None:
         for key in missing:
-            self._put(key, Held(0, None))
+            self._put(key, CachedSecret(0, None))
         async for bodies, _ in self._client.pages(SECRETS, fields=SECRETS_SELECTOR):
             for body in bodies:
                 key = (body["metadata"]["namespace"], body["metadata"]["name"])
                 if key in missing:
                     self._put(key, read(body))
 
-    def _put(self, key: Key, fresh: Held) -> bool:
+    def _put(self, key: Key, fresh: CachedSecret) -> bool:
         before = self._held.get(key)
         if before is not None and before.version > fresh.version:
             return False

@@ -17,14 +17,14 @@ from sinal_crds import names
 from sinal_crds.loading import ObjectKey
 from sinal_crds.models import Destination, Funnel, GatewayIntegration, Tenant
 from sinal_crds.plan import TenantPlan
-from sinal_crds.references import SECRET_MALFORMED, SECRET_REASONS, Problem
+from sinal_crds.references import SECRET_MALFORMED, SECRET_REASONS, ReferenceProblem
 from sinal_operator.cluster import tenant_status
 from sinal_operator.cluster.conditions import (
     CREDENTIALS,
     PAUSED,
     PROVISIONED,
     READY,
-    Verdict,
+    ConditionVerdict,
     find,
     merged,
 )
@@ -66,7 +66,7 @@ class Judgement:
     A `partial` one leaves what it does not speak of as it is, the observed generation included.
     """
 
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[ConditionVerdict, ...]
     fields: Fields = field(default_factory=dict)
     partial: bool = False
     # conditions that stay as they are though no verdict speaks of them
@@ -74,13 +74,13 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class World:
+class StatusInputs:
     """Everything that statuses are made of, at one moment."""
 
     plans: Mapping[str, TenantPlan]  # as compiled now, by slug
     minted: Mapping[str, Any] = field(default_factory=dict, repr=False)
     minted_at: int | None = None  # since when, while what was minted before is taken too
-    problems: Mapping[ObjectKey, Sequence[Problem]] = field(default_factory=dict)
+    problems: Mapping[ObjectKey, Sequence[ReferenceProblem]] = field(default_factory=dict)
     reports: Mapping[str, TenantReport] = field(default_factory=dict)
     # what the runtime was given, by slug
     active: Mapping[str, TenantPlan] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class World:
     ingest_url: str = ""
     slugs: Mapping[ObjectKey, str] = field(default_factory=dict)  # of tenants that have a plan
     # of tenants, where routes are made
-    routes: Mapping[ObjectKey, Verdict] = field(default_factory=dict)
+    routes: Mapping[ObjectKey, ConditionVerdict] = field(default_factory=dict)
     told: Told | None = None  # by the runtime; None while nothing was heard yet
 
     def plan(self, tenant: ObjectKey) -> TenantPlan | None:
@@ -100,11 +100,11 @@ class World:
         return self.plans.get(self.slugs.get(tenant, ""))
 
 
-def judge(seen: Seen, world: World) -> Judgement | None:
+def judge(seen: Seen, world: StatusInputs) -> Judgement | None:
     """What to say of an object; None leaves its status as it is."""
     if seen.manifest is None:
         fault = f"this release of the operator can't read it: {seen.fault}"
-        return Judgement((Verdict(READY, "False", INVALID, fault),))
+        return Judgement((ConditionVerdict(READY, "False", INVALID, fault),))
     if seen.tenant in world.paused and not seen.deleting:
         return _with_facts(seen, Judgement((_paused(seen),), partial=True), world)
     if seen.key in world.young and any(
@@ -133,7 +133,7 @@ def patch(seen: Seen, judgement: Judgement, *, now: datetime) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if current.get(name) != value}
 
 
-def _with_facts(seen: Seen, judgement: Judgement, world: World) -> Judgement:
+def _with_facts(seen: Seen, judgement: Judgement, world: StatusInputs) -> Judgement:
     """The judgement with what the runtime tells.
 
     As long as it has told nothing, what was said before stays.
@@ -155,16 +155,16 @@ def _with_facts(seen: Seen, judgement: Judgement, world: World) -> Judgement:
     )
 
 
-def _paused(seen: Seen) -> Verdict:
+def _paused(seen: Seen) -> ConditionVerdict:
     whose = "" if seen.key[0] == "Tenant" else "the Tenant has "
     message = (
         f"{whose}the annotation {PAUSED_ANNOTATION}: what is provisioned stays as it is "
         "until it is removed"
     )
-    return Verdict(PAUSED, "True", "Paused", message)
+    return ConditionVerdict(PAUSED, "True", "Paused", message)
 
 
-def _tenant(seen: Seen, world: World) -> Judgement | None:
+def _tenant(seen: Seen, world: StatusInputs) -> Judgement | None:
     if seen.deleting:
         return Judgement((_leaving(world),))
     problems = world.problems.get(seen.key, ())
@@ -188,18 +188,18 @@ def _tenant(seen: Seen, world: World) -> Judgement | None:
         else {}
     )
     if provisioned.state != "True":
-        ready = Verdict(READY, "False", provisioned.reason, provisioned.message)
+        ready = ConditionVerdict(READY, "False", provisioned.reason, provisioned.message)
         return Judgement((ready, provisioned, *routed), known)
     ready = _of_problems(problems) if problems else _reached(seen, _ready(seen), routes)
     return Judgement((ready, provisioned, *routed), known)
 
 
-def _leaving(world: World) -> Verdict:
+def _leaving(world: StatusInputs) -> ConditionVerdict:
     message = (
         "it is being deleted: its plan is taken away, then its deletionPolicy decides about "
         "its queue"
     )
-    return Verdict(
+    return ConditionVerdict(
         READY,
         "False",
         DELETING,
@@ -207,18 +207,20 @@ def _leaving(world: World) -> Verdict:
     )
 
 
-def _ready(seen: Seen) -> Verdict:
+def _ready(seen: Seen) -> ConditionVerdict:
     if isinstance(seen.manifest, Tenant) and seen.manifest.spec.suspended:
-        return Verdict(
+        return ConditionVerdict(
             READY,
             "True",
             SUSPENDED,
             "provisioned, and by spec.suspended it takes and sends no events",
         )
-    return Verdict(READY, "True", IS_READY, "events can flow")
+    return ConditionVerdict(READY, "True", IS_READY, "events can flow")
 
 
-def _reached(seen: Seen, ready: Verdict, routes: Verdict | None) -> Verdict:
+def _reached(
+    seen: Seen, ready: ConditionVerdict, routes: ConditionVerdict | None
+) -> ConditionVerdict:
     """Ready of a tenant that is provisioned: its routes must be there too.
 
     While nothing is known of them, one that was ready stays so: a Gateway judges each change anew.
@@ -229,26 +231,26 @@ def _reached(seen: Seen, ready: Verdict, routes: Verdict | None) -> Verdict:
     return ready if routes.state == "Unknown" and was_ready else routes.of(READY)
 
 
-def _provisioning(key: ObjectKey, slug: str, world: World) -> Verdict | None:
+def _provisioning(key: ObjectKey, slug: str, world: StatusInputs) -> ConditionVerdict | None:
     """What became of a tenant's stream, consumers and plan."""
     if held := world.held.get(key):
-        return Verdict(PROVISIONED, "False", MEMBER_INVALID, held)
+        return ConditionVerdict(PROVISIONED, "False", MEMBER_INVALID, held)
     if world.broker_trouble:
-        return Verdict(PROVISIONED, "Unknown", BROKER_UNAVAILABLE, world.broker_trouble)
+        return ConditionVerdict(PROVISIONED, "Unknown", BROKER_UNAVAILABLE, world.broker_trouble)
     report = world.reports.get(slug)
     if report is None or (report.ready and world.active.get(slug) != world.plans.get(slug)):
         return None
     notes = "; ".join(report.reasons)
     if not report.ready:
-        return Verdict(PROVISIONED, "False", _TROUBLES.get(report.result, FAILED), notes)
+        return ConditionVerdict(PROVISIONED, "False", _TROUBLES.get(report.result, FAILED), notes)
     lanes = len(report.consumers)
     message = f"stream {report.stream} with {lanes} consumers, and the plan"
-    return Verdict(
+    return ConditionVerdict(
         PROVISIONED, "True", PROVISIONED_AS_DECLARED, f"{message}; {notes}" if notes else message
     )
 
 
-def _destination(seen: Seen, world: World) -> Judgement | None:
+def _destination(seen: Seen, world: StatusInputs) -> Judgement | None:
     name = seen.key[2]
 
     def part(plan: TenantPlan) -> object:
@@ -262,7 +264,7 @@ def _destination(seen: Seen, world: World) -> Judgement | None:
         return Judgement((ready,), {"consumer": None})
     consumer = names.dispatch_consumer(name)
     lacking = _lacking(seen, world, part)
-    provisioned = lacking or Verdict(
+    provisioned = lacking or ConditionVerdict(
         PROVISIONED, "True", PROVISIONED_AS_DECLARED, f"consumer {consumer}"
     )
     secret = _credentials(seen, world, "the access token is there")
@@ -270,7 +272,7 @@ def _destination(seen: Seen, world: World) -> Judgement | None:
     return Judgement((ready, provisioned.of(PROVISIONED), secret), fields)
 
 
-def _funnel(seen: Seen, world: World) -> Judgement | None:
+def _funnel(seen: Seen, world: StatusInputs) -> Judgement | None:
     name = seen.key[2]
     ready = _member(
         seen, world, lambda plan: plan.funnel(name), "its pages and sales are known to the runtime"
@@ -286,7 +288,7 @@ def _funnel(seen: Seen, world: World) -> Judgement | None:
     )
 
 
-def _integration(seen: Seen, world: World) -> Judgement | None:
+def _integration(seen: Seen, world: StatusInputs) -> Judgement | None:
     name = seen.key[2]
 
     def part(plan: TenantPlan) -> object:
@@ -306,7 +308,7 @@ def _integration(seen: Seen, world: World) -> Judgement | None:
     return Judgement((ready, secret), fields)
 
 
-def _also_taken(what: str, world: World) -> str | None:
+def _also_taken(what: str, world: StatusInputs) -> str | None:
     """That what was minted before a rotation is not over yet.
 
     None where there is nothing of the kind.
@@ -317,13 +319,15 @@ def _also_taken(what: str, world: World) -> str | None:
     return f"the {what} of before {since}, until `sinal keyring retire --mint`"
 
 
-def webhook_url(slug: str, integration: str, world: World) -> str:
+def webhook_url(slug: str, integration: str, world: StatusInputs) -> str:
     """Where a gateway posts, with the unguessable segment."""
     hook = world.minted[slug]["webhooks"][integration]
     return f"{world.ingest_url}/t/{slug}/api/v1/webhooks/{hook['gateway']}/{hook['token']}"
 
 
-def _member(seen: Seen, world: World, part: Part, when_ready: str) -> Verdict | None:
+def _member(
+    seen: Seen, world: StatusInputs, part: Part, when_ready: str
+) -> ConditionVerdict | None:
     """Ready of an object that belongs to a tenant; None while nothing new is known."""
     if problems := world.problems.get(seen.key):
         return _of_problems(problems)
@@ -332,7 +336,9 @@ def _member(seen: Seen, world: World, part: Part, when_ready: str) -> Verdict | 
     lacking = _lacking(seen, world, part)
     if lacking is None:
         stopped = _stopped(seen)
-        return Verdict(READY, "True", SUSPENDED if stopped else IS_READY, stopped or when_ready)
+        return ConditionVerdict(
+            READY, "True", SUSPENDED if stopped else IS_READY, stopped or when_ready
+        )
     if lacking.state == "Unknown" and seen.status.get("observedGeneration") == seen.generation:
         return None  # it was judged before NATS went away, and nothing says that it changed
     return lacking
@@ -353,7 +359,7 @@ def _stopped(seen: Seen) -> str:
     return ""
 
 
-def _lacking(seen: Seen, world: World, part: Part) -> Verdict | None:
+def _lacking(seen: Seen, world: StatusInputs, part: Part) -> ConditionVerdict | None:
     """Why the runtime does not have the object as it stands; None when it does."""
     slug = world.slugs[seen.tenant]
     active, wanted = world.active.get(slug), world.plans[slug]
@@ -361,26 +367,28 @@ def _lacking(seen: Seen, world: World, part: Part) -> Verdict | None:
         return None
     tenant = _provisioning(seen.tenant, slug, world)
     if tenant is None or tenant.state == "True":
-        return Verdict(READY, "Unknown", TENANT_NOT_READY, "its Tenant is not provisioned yet")
+        return ConditionVerdict(
+            READY, "Unknown", TENANT_NOT_READY, "its Tenant is not provisioned yet"
+        )
     message = f"Tenant {seen.tenant[2]}: {tenant.message}"
     if tenant.state == "Unknown":
-        return Verdict(READY, "Unknown", tenant.reason, message)
-    return Verdict(READY, "False", TENANT_NOT_READY, message)
+        return ConditionVerdict(READY, "Unknown", tenant.reason, message)
+    return ConditionVerdict(READY, "False", TENANT_NOT_READY, message)
 
 
-def _credentials(seen: Seen, world: World, fine: str) -> Verdict:
+def _credentials(seen: Seen, world: StatusInputs, fine: str) -> ConditionVerdict:
     problems = [p for p in world.problems.get(seen.key, ()) if p.reason in _CREDENTIAL_REASONS]
     if problems:
         return _of_problems(problems).of(CREDENTIALS)
-    return Verdict(CREDENTIALS, "True", SECRET_FOUND, fine)
+    return ConditionVerdict(CREDENTIALS, "True", SECRET_FOUND, fine)
 
 
-def _of_problems(problems: Sequence[Problem]) -> Verdict:
+def _of_problems(problems: Sequence[ReferenceProblem]) -> ConditionVerdict:
     message = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
-    return Verdict(READY, "False", problems[0].reason, message)
+    return ConditionVerdict(READY, "False", problems[0].reason, message)
 
 
-_JUDGES: dict[str, Callable[[Seen, World], Judgement | None]] = {
+_JUDGES: dict[str, Callable[[Seen, StatusInputs], Judgement | None]] = {
     "Tenant": _tenant,
     "Destination": _destination,
     "Funnel": _funnel,

@@ -20,16 +20,16 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from sinal_crds.facts import (
+from sinal_crds.names import STATUS_BUCKET
+from sinal_crds.tenant_status import (
     ORPHANS_KEY,
     PULSE_KEY,
     SILENT_S,
-    TenantFacts,
+    ObservedTenant,
     UnknownFacts,
     decode,
     decode_pulse,
 )
-from sinal_crds.names import STATUS_BUCKET
 from sinal_operator.cluster.status_throttle import StatusThrottle
 from sinal_operator.cluster.tenant_status import Told
 from sinal_operator.provision import buckets
@@ -64,7 +64,7 @@ class StatusFeed:
         self._client, self._pace, self._clock = client, pace, clock
         self._dirty = asyncio.Event()
         self._mark: _Mark | None = None
-        self._known: dict[str, tuple[bytes, TenantFacts]] = {}
+        self._known: dict[str, tuple[bytes, ObservedTenant]] = {}
         self._pulse = 0.0
         self._loaded = False
         self._fresh = False
@@ -146,7 +146,7 @@ class StatusFeed:
         self._pace.take(latest)
         return first or latest != before
 
-    def _decoded(self, slug: str, entry: bytes) -> tuple[bytes, TenantFacts] | None:
+    def _decoded(self, slug: str, entry: bytes) -> tuple[bytes, ObservedTenant] | None:
         known = self._known.get(slug)
         if known is not None and known[0] == entry:
             return known

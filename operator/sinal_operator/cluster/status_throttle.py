@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from sinal_crds.facts import TenantFacts
+from sinal_crds.tenant_status import ObservedTenant
 
 OBJECTS = 4  # that one tenant's facts are written into, about
 MOST_PER_S = 40.0  # writes, of all tenants together
@@ -23,12 +23,12 @@ class StatusThrottle:
 
     def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s, self._clock = interval_s, clock
-        self.shown: dict[str, TenantFacts] = {}
+        self.shown: dict[str, ObservedTenant] = {}
         self._shown_at: dict[str, float] = {}
-        self._latest: Mapping[str, TenantFacts] = {}
+        self._latest: Mapping[str, ObservedTenant] = {}
         self._allowance, self._counted_at = float(BURST), clock()
 
-    def take(self, latest: Mapping[str, TenantFacts]) -> None:
+    def take(self, latest: Mapping[str, ObservedTenant]) -> None:
         """Know the newest facts."""
         self._latest = latest
 

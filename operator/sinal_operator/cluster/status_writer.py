@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused, ApiServerUnreachable
 from sinal_operator.cluster.event_recorder import EventRecorder, turns
 from sinal_operator.cluster.object_cache import ObjectCache, Seen
 from sinal_operator.cluster.resources import CUSTOM
@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 class StatusWriter:
     """Statuses and their events."""
 
-    def __init__(self, client: Client, object_cache: ObjectCache, recorder: EventRecorder) -> None:
+    def __init__(
+        self, client: ApiServerClient, object_cache: ObjectCache, recorder: EventRecorder
+    ) -> None:
         self._client, self._object_cache, self._recorder = client, object_cache, recorder
 
     async def write(self, judgements: Iterable[tuple[Seen, Judgement]]) -> bool:
@@ -46,10 +48,10 @@ class StatusWriter:
             body = await self._client.patch_status(
                 CUSTOM[kind], namespace, name, change, version=seen.version
             )
-        except Unreachable as error:
+        except ApiServerUnreachable as error:
             log.info("status of %s %s/%s waits: %s", *seen.key, error)
             return False
-        except Refused as error:
+        except ApiServerRefused as error:
             if not (error.gone or error.outdated):
                 log.warning("status of %s %s/%s was refused: %s", *seen.key, error)
             return error.gone

@@ -12,9 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sinal_crds.facts import DestinationFacts, FunnelFacts, IntegrationFacts, TenantFacts, Trouble
 from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_operator.cluster.conditions import DELIVERING, RECEIVING, State, Verdict
+from sinal_crds.tenant_status import (
+    ObservedDestination,
+    ObservedFunnel,
+    ObservedIntegration,
+    ObservedTenant,
+    Trouble,
+)
+from sinal_operator.cluster.conditions import DELIVERING, RECEIVING, ConditionVerdict, State
 
 # Reasons
 DELIVERS: Final = "Delivering"
@@ -77,47 +83,47 @@ Fields = dict[str, Any]
 class Told:
     """What the runtime says, by slug; where it is not `fresh` nobody says it any more."""
 
-    facts: Mapping[str, TenantFacts]
+    facts: Mapping[str, ObservedTenant]
     fresh: bool
 
 
 @dataclass(frozen=True)
-class Said:
+class StatusPart:
     """What follows for one object."""
 
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[ConditionVerdict, ...] = ()
     fields: Fields | None = None
 
 
-def said(kind: str, name: str, plan: TenantPlan | None, told: Told) -> Said:
+def said(kind: str, name: str, plan: TenantPlan | None, told: Told) -> StatusPart:
     """What to say of an object of a tenant.
 
     Of one without a plan nothing, and what was said goes.
     """
     if plan is None:
-        return Said(fields=_FIELDS[kind](None, True))
+        return StatusPart(fields=_FIELDS[kind](None, True))
     facts = told.facts.get(plan.slug) if told.fresh else None
     if kind == "Tenant":
-        return Said(_of_tenant(plan, facts, told), _FIELDS[kind](facts, told.fresh))
+        return StatusPart(_of_tenant(plan, facts, told), _FIELDS[kind](facts, told.fresh))
     if kind == "Destination":
         mine = facts.destinations.get(name) if facts else None
         declared = plan.destination(name)
         verdicts = (_delivering(plan, declared, mine, told),) if declared is not None else ()
-        return Said(verdicts, _FIELDS[kind](mine, told.fresh))
-    parts: Mapping[str, FunnelFacts] | Mapping[str, IntegrationFacts] = {}
+        return StatusPart(verdicts, _FIELDS[kind](mine, told.fresh))
+    parts: Mapping[str, ObservedFunnel] | Mapping[str, ObservedIntegration] = {}
     if facts is not None:
         parts = facts.funnels if kind == "Funnel" else facts.integrations
-    return Said(fields=_FIELDS[kind](parts.get(name), told.fresh))
+    return StatusPart(fields=_FIELDS[kind](parts.get(name), told.fresh))
 
 
 def _delivering(
-    plan: TenantPlan, declared: DestinationPlan, facts: DestinationFacts | None, told: Told
-) -> Verdict:
+    plan: TenantPlan, declared: DestinationPlan, facts: ObservedDestination | None, told: Told
+) -> ConditionVerdict:
     """Whether a destination's events arrive."""
     if not told.fresh:
         return _unknown(RUNTIME_SILENT, _SILENCE)
     if declared.problem is not None:
-        return Verdict(DELIVERING, "False", NO_CREDENTIALS, declared.problem)
+        return ConditionVerdict(DELIVERING, "False", NO_CREDENTIALS, declared.problem)
     if plan.rests(declared):
         whose = "the Tenant's " if plan.suspended else ""
         return _unknown(
@@ -126,13 +132,15 @@ def _delivering(
         )
     if facts is not None and facts.trouble is not None:
         reason, text = _TROUBLES[facts.trouble]
-        return Verdict(DELIVERING, "False", reason, text.format(code=_code(facts)))
+        return ConditionVerdict(DELIVERING, "False", reason, text.format(code=_code(facts)))
     if facts is None or facts.last_success is None:
         return _unknown(NO_EVENTS, "nothing has been sent yet")
-    return Verdict(DELIVERING, "True", DELIVERS, "Meta takes its events")
+    return ConditionVerdict(DELIVERING, "True", DELIVERS, "Meta takes its events")
 
 
-def _of_tenant(plan: TenantPlan, facts: TenantFacts | None, told: Told) -> tuple[Verdict, ...]:
+def _of_tenant(
+    plan: TenantPlan, facts: ObservedTenant | None, told: Told
+) -> tuple[ConditionVerdict, ...]:
     found = {
         one.name: _delivering(plan, one, facts.destinations.get(one.name) if facts else None, told)
         for one in plan.destinations
@@ -140,20 +148,20 @@ def _of_tenant(plan: TenantPlan, facts: TenantFacts | None, told: Told) -> tuple
     return (*((_summary(found),) if found else ()), _receiving(plan, facts, told))
 
 
-def _summary(found: Mapping[str, Verdict]) -> Verdict:
+def _summary(found: Mapping[str, ConditionVerdict]) -> ConditionVerdict:
     failing = sorted(name for name, verdict in found.items() if verdict.state == "False")
     if failing:
         told = ", ".join(f"{name} ({found[name].reason})" for name in failing)
-        return Verdict(DELIVERING, "False", FAILING, f"events do not arrive at {told}")
+        return ConditionVerdict(DELIVERING, "False", FAILING, f"events do not arrive at {told}")
     if any(verdict.state == "True" for verdict in found.values()):
-        return Verdict(DELIVERING, "True", DELIVERS, "Meta takes its events")
+        return ConditionVerdict(DELIVERING, "True", DELIVERS, "Meta takes its events")
     return next(
         (verdict for verdict in found.values() if verdict.reason != SUSPENDED),
         next(iter(found.values())),
     )
 
 
-def _receiving(plan: TenantPlan, facts: TenantFacts | None, told: Told) -> Verdict:
+def _receiving(plan: TenantPlan, facts: ObservedTenant | None, told: Told) -> ConditionVerdict:
     """Whether events come in as they use to."""
     state: State = "Unknown"
     if not told.fresh:
@@ -173,14 +181,14 @@ def _receiving(plan: TenantPlan, facts: TenantFacts | None, told: Told) -> Verdi
         )
     else:
         state, reason, message = "True", EVENTS_ARRIVE, "events come in"
-    return Verdict(RECEIVING, state, reason, message)
+    return ConditionVerdict(RECEIVING, state, reason, message)
 
 
-def _unknown(reason: str, message: str) -> Verdict:
-    return Verdict(DELIVERING, "Unknown", reason, message)
+def _unknown(reason: str, message: str) -> ConditionVerdict:
+    return ConditionVerdict(DELIVERING, "Unknown", reason, message)
 
 
-def _code(facts: DestinationFacts) -> str:
+def _code(facts: ObservedDestination) -> str:
     if facts.code is None:
         return ""
     return f" (code {facts.code}{f', subcode {facts.subcode}' if facts.subcode else ''})"
@@ -195,7 +203,7 @@ def moment(seconds: int | None) -> str | None:
     )
 
 
-def _tenant_fields(facts: TenantFacts | None, fresh: bool) -> Fields:
+def _tenant_fields(facts: ObservedTenant | None, fresh: bool) -> Fields:
     lasting = {"lastEvent": moment(facts.last_event if facts else None)} if fresh else {}
     return {
         "backlog": facts.backlog if facts else None,
@@ -205,7 +213,7 @@ def _tenant_fields(facts: TenantFacts | None, fresh: bool) -> Fields:
     }
 
 
-def _destination_fields(facts: DestinationFacts | None, fresh: bool) -> Fields:
+def _destination_fields(facts: ObservedDestination | None, fresh: bool) -> Fields:
     lasting = {"lastSuccess": moment(facts.last_success if facts else None)} if fresh else {}
     return {
         "backlog": facts.backlog if facts else None,
@@ -215,7 +223,7 @@ def _destination_fields(facts: DestinationFacts | None, fresh: bool) -> Fields:
     }
 
 
-def _funnel_fields(facts: FunnelFacts | None, fresh: bool) -> Fields:
+def _funnel_fields(facts: ObservedFunnel | None, fresh: bool) -> Fields:
     lasting = {"lastEvent": moment(facts.last_event if facts else None)} if fresh else {}
     return {
         "events24h": facts.events_24h if facts else None,
@@ -224,7 +232,7 @@ def _funnel_fields(facts: FunnelFacts | None, fresh: bool) -> Fields:
     }
 
 
-def _integration_fields(facts: IntegrationFacts | None, fresh: bool) -> Fields:
+def _integration_fields(facts: ObservedIntegration | None, fresh: bool) -> Fields:
     lasting = {"lastDelivery": moment(facts.last_delivery if facts else None)} if fresh else {}
     return {
         "rejects": facts.rejects if facts else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sinal_crds.names import GROUP, VERSION
 from sinal_crds.schema import FACES
-from sinal_operator.cluster.client import Client
+from sinal_operator.cluster.client import ApiServerClient
 from sinal_operator.cluster.resources import Resource
 
 EXTERNAL_METRICS = "v1beta1.external.metrics.k8s.io"
@@ -22,7 +22,7 @@ class Unfit(Exception):
     """The cluster does not take this installation; the message says what helps."""
 
 
-async def definitions_served(client: Client) -> None:
+async def definitions_served(client: ApiServerClient) -> None:
     """Every kind of ours is served in our version; raises Unfit, Unreachable or Refused."""
     for face in FACES.values():
         name = f"{face.plural}.{GROUP}"
@@ -39,7 +39,7 @@ async def definitions_served(client: Client) -> None:
             )
 
 
-async def external_metrics_ours(client: Client, namespace: str, service: str) -> None:
+async def external_metrics_ours(client: ApiServerClient, namespace: str, service: str) -> None:
     """Nobody else serves external metrics: a cluster has one such API.
 
     Raises Unfit, Unreachable or Refused.

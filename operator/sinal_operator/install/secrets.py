@@ -14,7 +14,7 @@ from typing import Any
 
 from sinal_crds.keyring import PARTS, Keyring, Part
 from sinal_crds.names import GROUP
-from sinal_operator.cluster.client import Client, Refused
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused
 from sinal_operator.cluster.resources import SECRETS
 
 
@@ -23,7 +23,7 @@ class Malformed(Exception):
 
 
 async def ensure(
-    client: Client,
+    client: ApiServerClient,
     namespace: str,
     name: str,
     contents: Mapping[str, Callable[[], bytes]],
@@ -38,7 +38,7 @@ async def ensure(
     if found is None:
         try:
             await client.create(SECRETS, namespace, _secret(name, contents, release))
-        except Refused as error:
+        except ApiServerRefused as error:
             if not error.outdated:  # another one has just made it
                 raise
         else:
@@ -54,7 +54,11 @@ async def ensure(
 
 
 async def change_keyring(
-    client: Client, namespace: str, name: str, key: str, change: Callable[[Keyring], Keyring]
+    client: ApiServerClient,
+    namespace: str,
+    name: str,
+    key: str,
+    change: Callable[[Keyring], Keyring],
 ) -> Keyring:
     """Put another keyring, and parts of it, in the place of what is there.
 
@@ -78,7 +82,7 @@ async def change_keyring(
 
 
 async def ensure_parts(
-    client: Client, namespace: str, name: str, key: str, *, release: str
+    client: ApiServerClient, namespace: str, name: str, key: str, *, release: str
 ) -> Mapping[str, bool]:
     """Make the Secrets with the keyring's parts that are not there.
 
@@ -99,7 +103,7 @@ async def ensure_parts(
     return made
 
 
-async def read_keyring(client: Client, namespace: str, name: str, key: str) -> Keyring:
+async def read_keyring(client: ApiServerClient, namespace: str, name: str, key: str) -> Keyring:
     """The keyring in a Secret; raises Malformed, Unreachable or Refused."""
     return (await _keyring(client, namespace, name, key))[1]
 
@@ -110,7 +114,7 @@ def part_name(name: str, part: Part) -> str:
 
 
 async def _keyring(
-    client: Client, namespace: str, name: str, key: str
+    client: ApiServerClient, namespace: str, name: str, key: str
 ) -> tuple[dict[str, Any], Keyring]:
     """A Secret and the keyring in it; raises Malformed."""
     found = await client.get(SECRETS, namespace, name)
@@ -124,7 +128,12 @@ async def _keyring(
 
 
 async def _replace(
-    client: Client, namespace: str, name: str, found: dict[str, Any], key: str, keyring: Keyring
+    client: ApiServerClient,
+    namespace: str,
+    name: str,
+    found: dict[str, Any],
+    key: str,
+    keyring: Keyring,
 ) -> None:
     data = {**(found.get("data") or {}), key: _encoded(keyring.to_json())}
     await client.replace(

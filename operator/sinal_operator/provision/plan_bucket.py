@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Holder, Keyring, holder, needs_sealing, plan_hash, resealed, seal
+from sinal_crds.sealing import Keyring, PlanHolder, holder, needs_sealing, plan_hash, resealed, seal
 from sinal_operator.provision import buckets
 from sinal_operator.provision.api import JetStream, StreamInfo
 
@@ -36,7 +36,7 @@ class PlanBucket:
         self._last_seq = -1
         # plans that are known to be in the bucket
         self._written: dict[str, tuple[TenantPlan, str]] = {}
-        self._holders: dict[str, tuple[bytes, Holder | None]] = {}  # read from these very bytes
+        self._holders: dict[str, tuple[bytes, PlanHolder | None]] = {}  # read from these very bytes
 
     async def open(self, info: StreamInfo | None) -> None:
         """Know what is in the bucket; `info` is None for one that was made just now.
@@ -77,7 +77,7 @@ class PlanBucket:
             len(self._known),
         )
 
-    def holder(self, slug: str) -> Holder | None:
+    def holder(self, slug: str) -> PlanHolder | None:
         """Whose plan is there; None where there is none, or one that this release can't read."""
         raw = self._known.get(slug)
         if raw is None:
@@ -88,7 +88,7 @@ class PlanBucket:
             known = self._holders[slug] = raw, holder(raw)
         return known[1]
 
-    def holders(self) -> tuple[Holder, ...]:
+    def holders(self) -> tuple[PlanHolder, ...]:
         """Whose plans there are."""
         return tuple(one for slug in sorted(self._known) if (one := self.holder(slug)) is not None)
 

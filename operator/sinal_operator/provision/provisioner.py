@@ -17,7 +17,7 @@ from nats.aio.client import Client
 
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
-from sinal_crds.sealing import Holder, Keyring
+from sinal_crds.sealing import Keyring, PlanHolder
 from sinal_operator import metrics
 from sinal_operator.provision import desired, drift
 from sinal_operator.provision.api import JetStream, Refused, StreamInfo, Unavailable
@@ -77,7 +77,7 @@ class Provisioner:
         async with self._lock:
             return await self._reconcile(plans, retired, deep=deep, abandon=abandon or {})
 
-    async def holders(self) -> tuple[Holder, ...]:
+    async def holders(self) -> tuple[PlanHolder, ...]:
         """Whose plans the runtime has, by slug; raises Unavailable."""
         async with self._lock:
             try:

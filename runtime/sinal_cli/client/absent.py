@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sinal_cli.client.reasons import refusal
-from sinal_cli.client.session import Refused, Session
+from sinal_cli.client.session import ApiRefused, Session
 from sinal_cli.client.show import Output
 
 HOURS = 48  # the edge's refusals are kept so long
@@ -81,5 +81,5 @@ def _elsewhere(session: Session, order: str) -> list[dict[str, Any]]:
 def _quarantined(session: Session, tenant: str | None) -> int:
     try:
         return len(session.get("/api/v1/quarantine", tenant=tenant, limit=MOST)["deliveries"])
-    except Refused:  # an API without the keys that open it
+    except ApiRefused:  # an API without the keys that open it
         return 0

@@ -11,29 +11,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from sinal_cli.client.options import NO_API, NO_FILTER, Api, Filter, Kind, Outcome
+from sinal_cli.client.options import NO_API, NO_FILTER, ApiOptions, FilterOptions, Kind, Outcome
 
 if TYPE_CHECKING:
     from sinal_cli.client.session import Session
     from sinal_cli.client.show import Output
 
 
-def run(api: Api, work: Callable[[Session, Output], int]) -> int:
+def run(api: ApiOptions, work: Callable[[Session, Output], int]) -> int:
     """Do the work with a session; its errors become one line and an exit code."""
     from sinal_cli.client.options import BadEmail
-    from sinal_cli.client.session import Refused, Session, Unreachable
+    from sinal_cli.client.session import ApiRefused, ApiUnreachable, Session
     from sinal_cli.client.show import Output
-    from sinal_cli.client.target import REACH, NoTarget, Said
+    from sinal_cli.client.target import REACH, NoTarget, TargetOptions
     from sinal_cli.offline import complain
 
     try:
-        said = Said(api=api.api, key=api.key, data=api.data)
+        said = TargetOptions(api=api.api, key=api.key, data=api.data)
         with REACH.get()(said) as target, Session(target) as session:
             return work(session, Output(as_json=api.json))
-    except Refused as error:
+    except ApiRefused as error:
         complain(str(error))
         return 1
-    except (BadEmail, NoTarget, Unreachable) as error:
+    except (BadEmail, NoTarget, ApiUnreachable) as error:
         complain(str(error))
         return 2
     except BrokenPipeError:
@@ -48,7 +48,9 @@ review = App(name="review", help="Sales whose match waits for a person.")
 
 
 @events.command(name="list")
-def list_events(*, where: Filter = NO_FILTER, limit: int = 50, api: Api = NO_API) -> int:
+def list_events(
+    *, where: FilterOptions = NO_FILTER, limit: int = 50, api: ApiOptions = NO_API
+) -> int:
     """Events, newest first.
 
     Parameters
@@ -64,7 +66,7 @@ def list_events(*, where: Filter = NO_FILTER, limit: int = 50, api: Api = NO_API
 
 
 @events.command
-def show(event: str, /, *, api: Api = NO_API) -> int:
+def show(event: str, /, *, api: ApiOptions = NO_API) -> int:
     """One event: received, matched with its evidence, every delivery and Meta's answers."""
     from sinal_cli.client import events as commands
 
@@ -80,7 +82,7 @@ def tail(
     outcome: Outcome | None = None,
     last: Annotated[int | None, Parameter(name=["--last", "-n"])] = None,
     limit: int | None = None,
-    api: Api = NO_API,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Events as they come, and again when their outcome changes, until Ctrl-C.
 
@@ -102,7 +104,12 @@ def tail(
 
 
 def explain(
-    order: str, /, *, tenant: str | None = None, gateway: str | None = None, api: Api = NO_API
+    order: str,
+    /,
+    *,
+    tenant: str | None = None,
+    gateway: str | None = None,
+    api: ApiOptions = NO_API,
 ) -> int:
     """What became of an order and why, in a person's words: match, attempts, outcome.
 
@@ -131,12 +138,12 @@ def replay(
     event: str | None = None,
     /,
     *,
-    where: Filter = NO_FILTER,
+    where: FilterOptions = NO_FILTER,
     destination: str | None = None,
     dry_run: bool = False,
     force: bool = False,
     confirm_duplicate: bool = False,
-    api: Api = NO_API,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Send an event again, an order's events whatever became of them, or all that fit a filter
     (else: dead ones).
@@ -176,7 +183,7 @@ def replay(
 
 
 @letters.command(name="list")
-def list_letters(*, tenant: str | None = None, api: Api = NO_API) -> int:
+def list_letters(*, tenant: str | None = None, api: ApiOptions = NO_API) -> int:
     """Dead letters by cause, the largest groups first."""
     from sinal_cli.client import replays
 
@@ -194,7 +201,7 @@ def replay_letters(
     destination: str | None = None,
     every: Annotated[bool, Parameter(name="--all", negative=())] = False,
     dry_run: bool = False,
-    api: Api = NO_API,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Send dead letters again: the groups that fit.
 
@@ -226,7 +233,7 @@ def replay_letters(
 
 
 @review.command(name="list")
-def list_review(*, tenant: str | None = None, limit: int = 100, api: Api = NO_API) -> int:
+def list_review(*, tenant: str | None = None, limit: int = 100, api: ApiOptions = NO_API) -> int:
     """Sales that wait for a person, newest first."""
     from sinal_cli.client import reviews
 
@@ -234,7 +241,7 @@ def list_review(*, tenant: str | None = None, limit: int = 100, api: Api = NO_AP
 
 
 @review.command
-def accept(event: str, /, *, api: Api = NO_API) -> int:
+def accept(event: str, /, *, api: ApiOptions = NO_API) -> int:
     """It is this click's sale: send it with the click's data."""
     from sinal_cli.client import reviews
 
@@ -242,7 +249,7 @@ def accept(event: str, /, *, api: Api = NO_API) -> int:
 
 
 @review.command
-def reject(event: str, /, *, drop: bool = False, api: Api = NO_API) -> int:
+def reject(event: str, /, *, drop: bool = False, api: ApiOptions = NO_API) -> int:
     """It is not this click's sale: send it without the click's data.
 
     Parameters
@@ -258,7 +265,7 @@ def reject(event: str, /, *, drop: bool = False, api: Api = NO_API) -> int:
     )
 
 
-def doctor(*, tenant: str | None = None, tokens: bool = True, api: Api = NO_API) -> int:
+def doctor(*, tenant: str | None = None, tokens: bool = True, api: ApiOptions = NO_API) -> int:
     """Look at services, plans, lanes, destinations, refusals, clocks, tokens; say what to do.
 
     Exit 1: something is wrong, or something is not delivered that should be.
@@ -277,7 +284,7 @@ def doctor(*, tenant: str | None = None, tokens: bool = True, api: Api = NO_API)
     )
 
 
-def summary(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
+def summary(*, tenant: str | None = None, hours: int = 24, api: ApiOptions = NO_API) -> int:
     """A tenant's last hours: how its events ended, match rate, what waits, how destinations and
     integrations do.
 
@@ -293,7 +300,7 @@ def summary(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) ->
     return run(api, lambda session, out: figures.summary(session, out, tenant=tenant, hours=hours))
 
 
-def coverage(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
+def coverage(*, tenant: str | None = None, hours: int = 24, api: ApiOptions = NO_API) -> int:
     """Share of a tenant's conversions that carry each signal, by Meta's event: more signals, better
     matching there.
 
@@ -309,7 +316,7 @@ def coverage(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -
     return run(api, lambda session, out: figures.coverage(session, out, tenant=tenant, hours=hours))
 
 
-def pairing(*, tenant: str | None = None, hours: int = 24, api: Api = NO_API) -> int:
+def pairing(*, tenant: str | None = None, hours: int = 24, api: ApiOptions = NO_API) -> int:
     """Share of the pages' events whose id the browser's pixel knows too: Meta counts the others
     twice.
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from sinal_cli.client.reasons import refusal
-from sinal_cli.client.session import Session, Unreachable
+from sinal_cli.client.session import ApiUnreachable, Session
 from sinal_cli.client.show import GRADES, Output, text
 from sinal_cli.client.table import Column, folded
 from sinal_cli.client.ways_out import advice
@@ -56,7 +56,7 @@ def _disk(session: Session, findings: list[dict[str, Any]]) -> list[dict[str, An
         return []
     try:
         _, state = session.probe(f"{session.target.metrics}/readyz")
-    except Unreachable:
+    except ApiUnreachable:
         detail, hint = (
             "does not answer",
             "stop `sinal up` and start it again; gateways send again what was refused",

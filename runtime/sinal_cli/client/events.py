@@ -18,7 +18,7 @@ from sinal_cli.client.show import (
     text,
     when,
 )
-from sinal_cli.client.table import Cell, Column, Stream
+from sinal_cli.client.table import Cell, Column, RowStream
 from sinal_cli.client.tenants import unknown
 from sinal_cli.offline import complain
 
@@ -107,7 +107,7 @@ class _Shown:
 
     def __init__(self, out: Output) -> None:
         self._out, self._last = out, dict[str, tuple[Cell, ...]]()
-        self._stream = None if out.lines else Stream(EVENT_COLUMNS, TYPICAL, out.console.width)
+        self._stream = None if out.lines else RowStream(EVENT_COLUMNS, TYPICAL, out.console.width)
         if self._stream is not None:
             out.write(self._stream.head())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from sinal_cli.client.session import Refused, Session
+from sinal_cli.client.session import ApiRefused, Session
 from sinal_cli.client.show import Output, moment, text, when
 from sinal_cli.client.table import Column
 from sinal_cli.client.tenants import chosen, unknown
@@ -128,7 +128,7 @@ def percent(share: float | None) -> str:
 def _asked(session: Session, tenant: str | None, what: str, hours: int) -> dict[str, Any]:
     slug = chosen(session, tenant)
     if wrong := unknown(session, slug):
-        raise Refused(404, wrong)
+        raise ApiRefused(404, wrong)
     return session.get(f"/api/v1/tenants/{quote(slug, safe='')}/{what}", hours=hours)
 
 

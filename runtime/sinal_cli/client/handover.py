@@ -10,7 +10,7 @@ from urllib.parse import quote
 from cyclopts import App
 
 from sinal_cli.client.commands import run
-from sinal_cli.client.options import NO_API, Api
+from sinal_cli.client.options import NO_API, ApiOptions
 
 if TYPE_CHECKING:
     from sinal_cli.client.session import Session
@@ -22,7 +22,7 @@ tenants = App(
 
 
 @tenants.command
-def handover(slug: str, /, *, api: Api = NO_API) -> int:
+def handover(slug: str, /, *, api: ApiOptions = NO_API) -> int:
     """Give the data under a slug to the Tenant that took the slug.
 
     Keys of the Tenant before end. What came in meanwhile has waited, and is worked on within

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from cyclopts import App
 
 from sinal_cli.client.commands import run
-from sinal_cli.client.options import NO_API, Api
+from sinal_cli.client.options import NO_API, ApiOptions
 from sinal_cli.client.table import Cell, Column
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ keys = App(name="keys", help="Keys of the operations API; they need an admin's k
 
 
 @keys.command(name="list")
-def listing(*, tenant: str | None = None, limit: int = 100, api: Api = NO_API) -> int:
+def listing(*, tenant: str | None = None, limit: int = 100, api: ApiOptions = NO_API) -> int:
     """Keys, newest first; never the key itself.
 
     Parameters
@@ -49,7 +49,7 @@ def create(
     tenant: str | None = None,
     role: Literal["viewer", "operator", "admin"] = "viewer",
     expires_in_days: int | None = None,
-    api: Api = NO_API,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Make a key and print it, this once: it is kept nowhere.
 
@@ -70,7 +70,7 @@ def create(
 
 
 @keys.command
-def revoke(key: str, /, *, api: Api = NO_API) -> int:
+def revoke(key: str, /, *, api: ApiOptions = NO_API) -> int:
     """End a key, at once and for good.
 
     Parameters

@@ -40,7 +40,7 @@ class BadEmail(ValueError):
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Api:
+class ApiOptions:
     """Which API, and how to print what it says."""
 
     api: Annotated[
@@ -58,7 +58,7 @@ class Api:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Filter:
+class FilterOptions:
     """Conditions on events; they combine."""
 
     tenant: Annotated[str | None, Parameter(help="Slug of a tenant.")] = None
@@ -105,7 +105,7 @@ def hashed_email(email: str) -> str:
     return found
 
 
-NO_API, NO_FILTER = Api(), Filter()
+NO_API, NO_FILTER = ApiOptions(), FilterOptions()
 
 
 def moment_of(text: str) -> str:

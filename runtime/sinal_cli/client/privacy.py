@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from sinal_cli.client.commands import run
-from sinal_cli.client.options import CLICK, NO_API, ORDER, Api
+from sinal_cli.client.options import CLICK, NO_API, ORDER, ApiOptions
 from sinal_cli.offline import complain
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def export(
     email: str | None = None,
     phone: str | None = None,
     order: Annotated[str | None, Parameter(name=ORDER)] = None,
-    api: Api = NO_API,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Print everything kept of a person as one JSON object.
 
@@ -62,7 +62,7 @@ def erase(
     wait: Annotated[bool, Parameter(negative="--no-wait")] = True,
     yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative=())] = False,
     dry_run: bool = False,
-    api: Api = NO_API,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Forget a person: in every table, queue, quarantine and spool.
 
@@ -100,7 +100,7 @@ def consent(
     phone: str | None = None,
     click: Annotated[str | None, Parameter(name=CLICK)] = None,
     external_id: str | None = None,
-    api: Api = NO_API,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Withdraw a person's consent to ads, which also stops what waits, or give it again.
 
@@ -130,7 +130,7 @@ def _body(tenant: str | None, **person: str | None) -> dict[str, Any]:
     return told | ({"tenant": tenant} if tenant and told else {})
 
 
-def _asked(body: dict[str, Any], api: Api, work: Any) -> int:
+def _asked(body: dict[str, Any], api: ApiOptions, work: Any) -> int:
     if not body:
         complain("say whose data: --email, --phone, …; `--help` lists them")
         return 2

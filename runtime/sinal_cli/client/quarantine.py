@@ -10,7 +10,7 @@ from urllib.parse import quote
 from cyclopts import App
 
 from sinal_cli.client.commands import run
-from sinal_cli.client.options import NO_API, Api
+from sinal_cli.client.options import NO_API, ApiOptions
 from sinal_cli.client.table import Column
 from sinal_cli.offline import complain
 
@@ -44,7 +44,11 @@ quarantine = App(
 
 @quarantine.command(name="list")
 def listing(
-    *, tenant: str | None = None, gateway: str | None = None, limit: int = 50, api: Api = NO_API
+    *,
+    tenant: str | None = None,
+    gateway: str | None = None,
+    limit: int = 50,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Kept deliveries, newest first; where they are from and why, never what they hold.
 
@@ -59,7 +63,7 @@ def listing(
 
 
 @quarantine.command
-def show(delivery: str, /, *, api: Api = NO_API) -> int:
+def show(delivery: str, /, *, api: ApiOptions = NO_API) -> int:
     """One kept delivery, without its body."""
     return run(api, lambda session, out: _show(session, out, delivery))
 
@@ -71,7 +75,7 @@ def reparse(
     *,
     gateway: str | None = None,
     tenant: str | None = None,
-    api: Api = NO_API,
+    api: ApiOptions = NO_API,
 ) -> int:
     """Read one again, or all of a gateway; what is understood now becomes events.
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sinal_cli.client.messages import meta_said
-from sinal_cli.client.session import Refused, Session, Unreachable
+from sinal_cli.client.session import ApiRefused, ApiUnreachable, Session
 from sinal_cli.client.show import Output, text, what, when
 from sinal_cli.client.table import Cell, Column
 from sinal_cli.client.tenants import unknown
@@ -77,9 +77,9 @@ def one(session: Session, out: Output, *, event_id: str, body: dict[str, Any]) -
     totals = Totals(dry_run=bool(body.get("dry_run")))
     try:
         totals.add(_once(session, event_id, body))
-    except Refused as error:
+    except ApiRefused as error:
         if error.status == 404 and not event_id.startswith("ev_"):
-            raise Refused(
+            raise ApiRefused(
                 404, f"{error}. Of an order it is: sinal replay --order {event_id}"
             ) from None
         raise
@@ -127,7 +127,7 @@ def _tried(session: Session, event: dict[str, Any], body: dict[str, Any]) -> dic
         said = _once(session, event["id"], body)
         replayed = said["replayed"] > 0
         result = verb if replayed else "; ".join(said["why"].values()) or "nothing to send"
-    except Refused as error:
+    except ApiRefused as error:
         if error.status != 409:
             raise
         replayed, result = False, str(error)
@@ -220,7 +220,7 @@ def _insist(session: Session, path: str, body: dict[str, Any], key: str) -> dict
     for number in range(1, TRIES + 1):
         try:
             return session.post(path, body, key=key)
-        except (Unreachable, Refused) as error:
+        except (ApiUnreachable, ApiRefused) as error:
             if not error.passing or number == TRIES:
                 raise
             time.sleep(PAUSE.full_s(number))

@@ -15,7 +15,7 @@ from sinal_cli.client.target import Target
 RETRY_S = 2.0
 
 
-class Refused(Exception):
+class ApiRefused(Exception):
     """The API refuses; the message is its own."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -28,7 +28,7 @@ class Refused(Exception):
         return self.status in (429, 503)
 
 
-class Unreachable(Exception):
+class ApiUnreachable(Exception):
     """Nobody answers there, or not as the operations API does.
 
     `arrived` when the request may have been read.
@@ -129,7 +129,7 @@ class Session:
                     raise self._unreachable(error) from error
             except httpx.HTTPError:
                 pass  # a stream that broke goes on
-            except (Refused, Unreachable) as error:
+            except (ApiRefused, ApiUnreachable) as error:
                 if first or not error.passing:
                     raise
             first = False
@@ -173,8 +173,8 @@ class Session:
             raise self._unreachable(error) from error
         return found
 
-    def _unreachable(self, error: Exception) -> Unreachable:
-        return Unreachable(
+    def _unreachable(self, error: Exception) -> ApiUnreachable:
+        return ApiUnreachable(
             f"{self.target.url}: no operations API answers there ({type(error).__name__}); is it "
             "running? "
             "--api or SINAL_API_URL says where it is",
@@ -190,6 +190,6 @@ def _refusal(answer: httpx.Response) -> Exception:
         detail, errors = str(problem["detail"]), problem.get("errors", [])
     except (ValueError, KeyError, TypeError):
         words = f"{answer.url.host}: answered {answer.status_code}, not as an operations API does"
-        return Unreachable(words, arrived=answer.status_code >= 500)
+        return ApiUnreachable(words, arrived=answer.status_code >= 500)
     more = "".join(f"\n  {one['field']}: {one['message']}" for one in errors[1:])
-    return Refused(answer.status_code, detail + more)
+    return ApiRefused(answer.status_code, detail + more)

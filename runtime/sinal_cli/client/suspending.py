@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from sinal_cli.client.commands import run
-from sinal_cli.client.options import NO_API, Api
+from sinal_cli.client.options import NO_API, ApiOptions
 
 if TYPE_CHECKING:
     from sinal_cli.client.session import Session
@@ -30,7 +30,9 @@ STOPPED: dict[Word, str] = {
 }
 
 
-def suspend(kind: Word, name: str, /, *, tenant: str | None = None, api: Api = NO_API) -> int:
+def suspend(
+    kind: Word, name: str, /, *, tenant: str | None = None, api: ApiOptions = NO_API
+) -> int:
     """Stop a tenant, funnel, destination or integration and leave everything in place.
 
     `sinal resume` lets it go on.
@@ -47,7 +49,7 @@ def suspend(kind: Word, name: str, /, *, tenant: str | None = None, api: Api = N
     return run(api, lambda session, out: change(session, out, kind, name, tenant, suspended=True))
 
 
-def resume(kind: Word, name: str, /, *, tenant: str | None = None, api: Api = NO_API) -> int:
+def resume(kind: Word, name: str, /, *, tenant: str | None = None, api: ApiOptions = NO_API) -> int:
     """Let what was suspended go on: what waits leaves at once.
 
     Parameters

@@ -248,7 +248,7 @@ class Table:
         yield from record([(title, cell) for title, cell in pairs if cell.plain], width)
 
 
-class Stream:
+class RowStream:
     """Rows that come one by one, under one head; `typical` is as wide as they will be."""
 
     def __init__(self, columns: Sequence[Column], typical: Sequence[Cell], width: int) -> None:

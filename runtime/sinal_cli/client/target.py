@@ -23,7 +23,7 @@ class NoTarget(Exception):
 
 
 @dataclass(frozen=True)
-class Said:
+class TargetOptions:
     """What the command line says."""
 
     api: str | None = None
@@ -49,7 +49,7 @@ class _Ready(msgspec.Struct, frozen=True):
     metrics: str | None = None
 
 
-def find(said: Said, environment: Mapping[str, str] = os.environ) -> Target:
+def find(said: TargetOptions, environment: Mapping[str, str] = os.environ) -> Target:
     """The command line goes before the environment, that before a running stack.
 
     Raises NoTarget.
@@ -102,12 +102,12 @@ def _runs(pid: int) -> bool:
 
 
 @contextmanager
-def near(said: Said) -> Iterator[Target]:
+def near(said: TargetOptions) -> Iterator[Target]:
     """What words, environment or a running stack say, for one command; raises NoTarget."""
     yield find(said)
 
 
 # How a command reaches its API; `kubectl sinal` goes through the cluster.
-REACH: ContextVar[Callable[[Said], AbstractContextManager[Target]]] = ContextVar(
+REACH: ContextVar[Callable[[TargetOptions], AbstractContextManager[Target]]] = ContextVar(
     "REACH", default=near
 )

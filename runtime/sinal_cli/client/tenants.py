@@ -16,14 +16,14 @@ def known(session: Session) -> list[str]:
 def chosen(session: Session, tenant: str | None) -> str:
     """The tenant that was named, else the only one; raises Refused with the choices."""
     # late: commands import this, and httpx with it takes its time
-    from sinal_cli.client.session import Refused
+    from sinal_cli.client.session import ApiRefused
 
     if tenant is not None:
         return tenant
     there = known(session)
     if len(there) == 1:
         return there[0]
-    raise Refused(400, f"which tenant? Say --tenant; {_choices(there)}")
+    raise ApiRefused(400, f"which tenant? Say --tenant; {_choices(there)}")
 
 
 def unknown(session: Session, tenant: str | None) -> str | None:

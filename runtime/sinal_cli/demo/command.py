@@ -16,7 +16,7 @@ import msgspec
 from sinal_cli.data_folder import Instance
 from sinal_cli.demo import report
 from sinal_cli.demo.journey import Journey
-from sinal_cli.demo.shop import TENANT, DemoError, World
+from sinal_cli.demo.shop import TENANT, DemoError, RunningStack
 from sinal_cli.embedded.process import free_port
 from sinal_cli.local.ports import asked
 from sinal_cli.offline import complain
@@ -129,7 +129,7 @@ async def _told(ready: dict[str, Any], began: float, *, as_json: bool) -> bool:
 
 async def _play(ready: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, int]]:
     async with httpx.AsyncClient(timeout=60) as client:
-        world = World(ready, client)
+        world = RunningStack(ready, client)
         journey = Journey(world)
         complain("Playing visits, checkouts and webhooks of six gateways …")
         steps = await journey.play()

@@ -24,7 +24,7 @@ class Buyer:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class DemoRequest:
     """One HTTP request as the gateway would make it."""
 
     gateway: str
@@ -48,7 +48,7 @@ def hotmart(
     token: str,
     event: str = "PURCHASE_APPROVED",
     xcod: str | None = None,
-) -> Delivery:
+) -> DemoRequest:
     """Hotmart 2.0.0.
 
     `event` is PURCHASE_APPROVED or PURCHASE_BILLET_PRINTED (which is Pix and boleto alike).
@@ -64,42 +64,42 @@ def kiwify(
     event: str = "order_approved",
     ip: str = "203.0.113.10",
     sck: str | None = None,
-) -> Delivery:
+) -> DemoRequest:
     """Kiwify; `event` is order_approved or order_rejected; signed over the raw body."""
     return _sample("kiwify", event, order, buyer, token, click=sck, ip=ip)
 
 
-def kiwify_signed(payload: dict[str, Any], token: str) -> Delivery:
+def kiwify_signed(payload: dict[str, Any], token: str) -> DemoRequest:
     """The payload as Kiwify sends it, signed over the raw body."""
     return _signed("kiwify", encode(payload), token)
 
 
-def stripe_completed(order: str, buyer: Buyer, *, secret: str, click_id: str | None) -> Delivery:
+def stripe_completed(order: str, buyer: Buyer, *, secret: str, click_id: str | None) -> DemoRequest:
     """Stripe checkout.session.completed, paid, live mode."""
     return _sample("stripe", "checkout.session.completed", order, buyer, secret, click=click_id)
 
 
-def stripe_refunded(order: str, *, secret: str) -> Delivery:
+def stripe_refunded(order: str, *, secret: str) -> DemoRequest:
     """Stripe charge.refunded of the whole amount."""
     return _sample("stripe", "charge.refunded", order, NOBODY, secret)
 
 
-def stripe_signed(payload: dict[str, Any], secret: str) -> Delivery:
+def stripe_signed(payload: dict[str, Any], secret: str) -> DemoRequest:
     """The payload as Stripe sends it now."""
     return _signed("stripe", encode(payload), secret)
 
 
-def perfectpay(order: str, buyer: Buyer, *, token: str, src: str | None = None) -> Delivery:
+def perfectpay(order: str, buyer: Buyer, *, token: str, src: str | None = None) -> DemoRequest:
     """Perfect Pay, approved."""
     return _sample("perfectpay", "approved", order, buyer, token, click=src)
 
 
-def appmax(order: str, buyer: Buyer, *, event: str) -> Delivery:
+def appmax(order: str, buyer: Buyer, *, event: str) -> DemoRequest:
     """Appmax standard model; `event` is OrderApproved or OrderPaid; Appmax signs nothing."""
     return _sample("appmax", event, order, buyer, "")
 
 
-def braip(order: str, buyer: Buyer, *, key: str, src: str | None = None) -> Delivery:
+def braip(order: str, buyer: Buyer, *, key: str, src: str | None = None) -> DemoRequest:
     """Braip, payment approved."""
     return _sample("braip", "approved", order, buyer, key, click=src)
 
@@ -113,7 +113,7 @@ def _sample(
     *,
     click: str | None = None,
     ip: str = "",
-) -> Delivery:
+) -> DemoRequest:
     filling = Filling(
         order,
         event,
@@ -128,10 +128,10 @@ def _sample(
     return _delivery(gateway, made)
 
 
-def _signed(gateway: str, body: bytes, secret: str) -> Delivery:
+def _signed(gateway: str, body: bytes, secret: str) -> DemoRequest:
     headers, query = delivery.SIGNERS[gateway](body, secret)
-    return _delivery(gateway, delivery.Delivery(body, headers, query))
+    return _delivery(gateway, delivery.SampleRequest(body, headers, query))
 
 
-def _delivery(gateway: str, made: delivery.Delivery) -> Delivery:
-    return Delivery(gateway, made.body, made.headers, urlencode(made.query))
+def _delivery(gateway: str, made: delivery.SampleRequest) -> DemoRequest:
+    return DemoRequest(gateway, made.body, made.headers, urlencode(made.query))

@@ -15,7 +15,7 @@ from typing import Any
 
 from sinal_cli.demo import deliveries
 from sinal_cli.demo.deliveries import Buyer
-from sinal_cli.demo.shop import DemoError, Posted, World
+from sinal_cli.demo.shop import DemoError, Posted, RunningStack
 
 HOTTOK = "demo-hottok"
 KIWIFY_TOKEN = "demo-kiwify-token"  # noqa: S105 - published in examples/, for the sandbox only
@@ -50,7 +50,7 @@ class Step:
 class Journey:
     """Plays all scenes and collects their steps."""
 
-    world: World
+    world: RunningStack
     run: str = field(default_factory=lambda: secrets.token_hex(4))
     steps: list[Step] = field(default_factory=list)
     _people: int = 0
@@ -251,7 +251,7 @@ class Journey:
         self.add(
             "A checkout event of eight days ago", posted, Expected("refused", "400"), status=400
         )
-        odd = deliveries.Delivery(
+        odd = deliveries.DemoRequest(
             "hotmart", b'{"event": 7, "data": []}', {"X-HOTMART-HOTTOK": HOTTOK}
         )
         self.add(

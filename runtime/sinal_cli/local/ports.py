@@ -48,7 +48,7 @@ class Ports(NamedTuple):
         return cls(first, first + 1, first + 2, first + 3)
 
 
-class Choice(NamedTuple):
+class PortChoice(NamedTuple):
     """What was chosen, and a word on it where it is not what people expect."""
 
     ports: Ports
@@ -63,29 +63,29 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     metrics: int = 0
 
 
-def choose(folder: Path, wanted: int | None, *, first: int = FIRST) -> Choice:
+def choose(folder: Path, wanted: int | None, *, first: int = FIRST) -> PortChoice:
     """Ports for the stack of a folder: the wanted ones, else those it had, else 8080 ff., else the
     next free four.
 
     Raises PortError.
     """
     if wanted is not None:
-        return Choice(asked(wanted))
+        return PortChoice(asked(wanted))
     kept = remembered(folder)
     if kept is not None:
         way_out = (
             "this folder's webhook URLs have it. Stop that process, or choose others with --port"
         )
-        return Choice(
+        return PortChoice(
             _with_metrics(_usable(kept._replace(metrics=0), way_out=way_out), kept.metrics)
         )
     taken = _first_taken(Ports.from_first(first))
     if taken is None:
-        return Choice(Ports.from_first(first))
+        return PortChoice(Ports.from_first(first))
     for start in range(first + STEP, LAST - STEP, STEP):
         ports = Ports.from_first(start)
         if _first_taken(ports) is None:
-            return Choice(
+            return PortChoice(
                 ports,
                 f"Port {taken} is taken{by(taken)}: using {start} to {start + 3}, now and later.",
             )

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from sinal_cli.data_folder import Instance
 from sinal_cli.embedded.nats import Nats
 from sinal_cli.embedded.postgres import Postgres
-from sinal_cli.embedded.process import Managed, ServiceError
+from sinal_cli.embedded.process import Managed, ServiceStartError
 from sinal_cli.embedded.redis import Redis
-from sinal_cli.embedded.sandbox import Sandbox
+from sinal_cli.embedded.sandbox import SandboxService
 from sinal_cli.local.bulletin import Say
 from sinal_core.aio.backoff import NONE, Backoff
 
@@ -33,9 +33,11 @@ class Services:
         )
         self.nats = Nats(folder / "nats", password=secrets.nats, log=log("nats"))
         self.redis = Redis(folder / "redis", password=secrets.redis, log=log("redis"))
-        self.sandbox: Sandbox | None = None
+        self.sandbox: SandboxService | None = None
         if sandbox_port is not None:
-            self.sandbox = Sandbox(folder / "sandbox.jsonl", port=sandbox_port, log=log("sandbox"))
+            self.sandbox = SandboxService(
+                folder / "sandbox.jsonl", port=sandbox_port, log=log("sandbox")
+            )
         self.all: tuple[Managed, ...] = tuple(
             one for one in (self.postgres, self.nats, self.redis, self.sandbox) if one is not None
         )
@@ -54,7 +56,7 @@ class Services:
         await asyncio.gather(*(one.stop() for one in self.all))
 
 
-class Watch:
+class ServiceWatch:
     """Starts services again that ended by themselves, and says so."""
 
     def __init__(self, services: tuple[Managed, ...], say: Say) -> None:
@@ -90,7 +92,7 @@ class Watch:
             await asyncio.sleep(pause_s(ends))
             try:
                 await service.start()
-            except (ServiceError, OSError):
+            except (ServiceStartError, OSError):
                 await service.stop()
                 failures += 1
                 if failures == 2:

@@ -29,7 +29,7 @@ import msgspec
 
 from sinal_cli.data_folder import write_private
 from sinal_cli.declared import Declared
-from sinal_cli.departures import Leaving
+from sinal_cli.departures import DepartingTenant
 from sinal_cli.local.changes import spec
 from sinal_crds.compile import uid_of
 from sinal_crds.loading import ObjectKey
@@ -37,7 +37,7 @@ from sinal_crds.models import Manifest
 from sinal_crds.names import API_VERSION
 from sinal_crds.plan import TenantPlan
 from sinal_operator.cluster.object_cache import Seen
-from sinal_operator.cluster.status import World, judge, patch
+from sinal_operator.cluster.status import StatusInputs, judge, patch
 from sinal_operator.cluster.tenant_status import Told
 from sinal_operator.provision import TenantReport
 
@@ -60,10 +60,10 @@ class Statuses:
         reports: Mapping[str, TenantReport],
         active: Mapping[str, TenantPlan],
         told: Told | None,
-        leaving: Sequence[Leaving] = (),
+        leaving: Sequence[DepartingTenant] = (),
     ) -> None:
         """Judge everything, and write what differs."""
-        world = World(
+        world = StatusInputs(
             plans={plan.slug: plan for plan in declared.compilation.plans},
             minted=declared.compilation.minted,
             minted_at=declared.compilation.minted_at,
@@ -106,7 +106,7 @@ class Statuses:
             manifest=manifest,
         )
 
-    def _write(self, leaving: Sequence[Leaving]) -> None:
+    def _write(self, leaving: Sequence[DepartingTenant]) -> None:
         body = {
             "version": 1,
             "pid": os.getpid(),
@@ -122,7 +122,7 @@ class Statuses:
             self._written = text
 
 
-def _judged(seen: Seen, world: World, now: datetime) -> Seen:
+def _judged(seen: Seen, world: StatusInputs, now: datetime) -> Seen:
     """The object with the status that is to be written."""
     judgement = judge(seen, world)
     if judgement is None:

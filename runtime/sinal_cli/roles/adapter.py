@@ -88,10 +88,10 @@ class MetricsAdapter(RoleBase[AdapterSettings]):
 
     async def _extend(self, source: DepthSource) -> None:
         """Answer the API server, and keep what that takes."""
-        from sinal_metrics_adapter.access import Access
-        from sinal_metrics_adapter.app import Api
+        from sinal_metrics_adapter.access import Authorizer
+        from sinal_metrics_adapter.app import MetricsApi
         from sinal_metrics_adapter.certificate_reconciler import CertificateReconciler, look_s
-        from sinal_metrics_adapter.certificates import Maker, Pair
+        from sinal_metrics_adapter.certificates import KeyPair, Maker
         from sinal_metrics_adapter.cluster import Cluster, pod_namespace
         from sinal_metrics_adapter.listener import TlsListener
         from sinal_metrics_adapter.ports import FrontProxy
@@ -101,14 +101,14 @@ class MetricsAdapter(RoleBase[AdapterSettings]):
         service, secret = settings.adapter_service, settings.adapter_secret
         cluster = await Cluster.connect(namespace=namespace, secret=secret)
         self._stack.push_async_callback(cluster.close)
-        access = Access(cluster)
+        access = Authorizer(cluster)
         listener = TlsListener(
-            Api(access, source, ready=self._ready).build(),
+            MetricsApi(access, source, ready=self._ready).build(),
             host=settings.host,
             port=settings.adapter_port,
         )
 
-        def present(pair: Pair, front: FrontProxy) -> None:
+        def present(pair: KeyPair, front: FrontProxy) -> None:
             listener.present(pair, front.authorities)
             access.front = front
 

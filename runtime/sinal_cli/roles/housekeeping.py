@@ -35,7 +35,7 @@ class Housekeeping(StoreRole[HousekeepingSettings]):
         from sinal_hub.status.coverage import SignalCoverage
         from sinal_hub.status.queues import Queues
         from sinal_hub.status.surveys import Surveys
-        from sinal_hub.status.tenant_status import Facts
+        from sinal_hub.status.tenant_status import TenantStatusReporter
         from sinal_hub.store.signal_coverage import ObservingStore
         from sinal_hub.store.tenant_status import FactStore
 
@@ -51,7 +51,7 @@ class Housekeeping(StoreRole[HousekeepingSettings]):
         every_s = settings.facts_interval_s
         surveys = Surveys(bus)
         recent = surveys.within(min(DEPTH_INTERVAL_S, every_s))
-        facts = Facts(store, StatusBucket(bus), recent, plans, apart_s=2 * every_s)
+        facts = TenantStatusReporter(store, StatusBucket(bus), recent, plans, apart_s=2 * every_s)
         keeper = Housekeeper(
             database,
             owner,

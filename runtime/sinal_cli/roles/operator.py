@@ -66,7 +66,7 @@ class Operator(PlanRole[OperatorSettings]):
         self._stack.push_async_callback(provisioning.stop)
 
 
-class ClusterOperator(PlanRole[OperatorSettings]):
+class SingleOperator(PlanRole[OperatorSettings]):
     """Provisions lanes and plans from the custom resources of a cluster.
 
     Where there is a Lease, as one of several.
@@ -86,11 +86,11 @@ class ClusterOperator(PlanRole[OperatorSettings]):
         """Watch; what it waits for is told by readiness."""
         from sinal_operator.cluster.leader import LeaderState
         from sinal_operator.cluster.login import pod_namespace
-        from sinal_operator.cluster.operator import ClusterOperator as Alone
-        from sinal_operator.cluster.operator import Options
+        from sinal_operator.cluster.operator import OperatorOptions
+        from sinal_operator.cluster.operator import SingleOperator as Alone
 
         settings = self._settings
-        options = Options(
+        options = OperatorOptions(
             nats_url=settings.nats_url,
             nats_authority=settings.nats_authority,
             ingest_url=settings.public_url,
@@ -158,4 +158,4 @@ def operator(settings: OperatorSettings, keyring: Keyring, files: Sequence[Path]
     """From files where there are some, else from the cluster that KUBECONFIG or the pod's account
     leads to.
     """
-    return Operator(settings, keyring, files=files) if files else ClusterOperator(settings, keyring)
+    return Operator(settings, keyring, files=files) if files else SingleOperator(settings, keyring)

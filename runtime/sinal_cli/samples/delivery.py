@@ -23,7 +23,7 @@ Proof = tuple[dict[str, str], dict[str, str]]  # headers and query
 
 
 @dataclass(frozen=True)
-class Delivery:
+class SampleRequest:
     """One POST; the URL is the integration's."""
 
     body: bytes
@@ -35,7 +35,7 @@ class Delivery:
         return f"{base}?{urlencode(self.query)}" if self.query else base
 
 
-def delivery(gateway: str, word: str, filling: Filling, secret: Mapping[str, str]) -> Delivery:
+def delivery(gateway: str, word: str, filling: Filling, secret: Mapping[str, str]) -> SampleRequest:
     """A signed sample of this event; raises NoSample.
 
     `secret` is what the integration's Secret holds.
@@ -47,7 +47,7 @@ def delivery(gateway: str, word: str, filling: Filling, secret: Mapping[str, str
     body = sample.body(gateway, event, replace(filling, event=word, secret=key))
     sign = SIGNERS.get(gateway)
     headers, query = sign(body, key) if sign else ({}, {})
-    return Delivery(body, {"Content-Type": "application/json", **headers}, query)
+    return SampleRequest(body, {"Content-Type": "application/json", **headers}, query)
 
 
 def secret_of(secret: Mapping[str, str], key: str) -> str:

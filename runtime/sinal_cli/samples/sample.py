@@ -39,7 +39,7 @@ class NoSample(ValueError):
     """
 
 
-class Event(msgspec.Struct, frozen=True):
+class SampleEvent(msgspec.Struct, frozen=True):
     """One event of a gateway: its normalised kind, its body, and what it says otherwise, by
     path.
     """
@@ -49,12 +49,12 @@ class Event(msgspec.Struct, frozen=True):
     set: dict[str, Any]
 
 
-class Gateway(msgspec.Struct, frozen=True):
+class GatewaySamples(msgspec.Struct, frozen=True):
     """Everything that is sampled of a gateway."""
 
     order: str
     bodies: dict[str, Any]
-    events: dict[str, Event]
+    events: dict[str, SampleEvent]
 
     @property
     def numbered(self) -> bool:
@@ -110,7 +110,7 @@ class Filling:
 
 
 @cache
-def sampled() -> Mapping[str, Gateway]:
+def sampled() -> Mapping[str, GatewaySamples]:
     """Every gateway with samples, by name."""
     folder = resources.files(__package__) / "payloads"
     files = sorted(
@@ -118,12 +118,12 @@ def sampled() -> Mapping[str, Gateway]:
         key=lambda file: file.name,
     )
     return {
-        file.name.removesuffix(".json"): msgspec.json.decode(file.read_bytes(), type=Gateway)
+        file.name.removesuffix(".json"): msgspec.json.decode(file.read_bytes(), type=GatewaySamples)
         for file in files
     }
 
 
-def find(gateway: str, event: str | None = None) -> tuple[str, Event]:
+def find(gateway: str, event: str | None = None) -> tuple[str, SampleEvent]:
     """An event by the gateway's word or by its normalised kind, without one the first.
 
     Raises NoSample.
@@ -158,7 +158,7 @@ def check_order(gateway: str, order: str) -> None:
         raise NoSample(f"{gateway} numbers its orders: give at most 18 digits, not {order!r}")
 
 
-def body(gateway: str, event: Event, filling: Filling) -> bytes:
+def body(gateway: str, event: SampleEvent, filling: Filling) -> bytes:
     """The bytes of a delivery."""
     known = sampled()[gateway]
     tree = json.loads(json.dumps(known.bodies[event.body]))

@@ -37,7 +37,7 @@ class NoDoor(Exception):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SendOptions:
     """What the command line says."""
 
     gateway: str
@@ -56,7 +56,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Door:
+class IntegrationUrl:
     """One integration of a running stack; its URL is a secret."""
 
     tenant: str | None
@@ -72,14 +72,14 @@ def list_samples(out: Output, gateway: str | None) -> int:
     return 0 if found else 2
 
 
-def send(wanted: Wanted, out: Output) -> int:
+def send(wanted: SendOptions, out: Output) -> int:
     """0: the door took it; 1: it refused; 2: nothing was sent."""
     try:
         word, event = sample.find(wanted.gateway, wanted.event)
         order = wanted.order or sample.fresh_order(wanted.gateway)
         sample.check_order(wanted.gateway, order)
         stack = _stack(wanted.data or DATA) if wanted.url is None else {}
-        door = Door(None, None, wanted.url) if wanted.url else _door(stack, wanted)
+        door = IntegrationUrl(None, None, wanted.url) if wanted.url else _door(stack, wanted)
         sent = delivery(wanted.gateway, word, _filling(wanted, order), _secret(stack, door, wanted))
         answer = httpx.post(
             sent.url(door.url), content=sent.body, headers=sent.headers, timeout=TIMEOUT_S
@@ -121,7 +121,7 @@ def _settled(stack: dict[str, Any], answer: Any) -> dict[str, Any] | None:
     return None
 
 
-def _filling(wanted: Wanted, order: str) -> Filling:
+def _filling(wanted: SendOptions, order: str) -> Filling:
     fresh = secrets.token_hex(4)
     phone = "".join(char for char in wanted.phone or "" if char.isdigit()).removeprefix("55")
     if wanted.phone is not None and len(phone) not in (10, 11):
@@ -146,9 +146,9 @@ def _stack(folder: Path) -> dict[str, Any]:
         ) from None
 
 
-def _door(stack: dict[str, Any], wanted: Wanted) -> Door:
+def _door(stack: dict[str, Any], wanted: SendOptions) -> IntegrationUrl:
     doors = [
-        (hook["gateway"], Door(slug, name, hook["url"]))
+        (hook["gateway"], IntegrationUrl(slug, name, hook["url"]))
         for slug, tenant in stack["tenants"].items()
         for name, hook in tenant["webhooks"].items()
     ]
@@ -179,7 +179,7 @@ def _door(stack: dict[str, Any], wanted: Wanted) -> Door:
     )
 
 
-def _secret(stack: dict[str, Any], door: Door, wanted: Wanted) -> Mapping[str, str]:
+def _secret(stack: dict[str, Any], door: IntegrationUrl, wanted: SendOptions) -> Mapping[str, str]:
     """What the door's Secret holds, from --secret or from the manifests that the stack runs."""
     key = needs(wanted.gateway)
     if key is None:

@@ -18,7 +18,7 @@ from sinal_core.aio.backoff import EQUAL, Backoff, Dice, Jitter
 _PROBED_S = 1.0  # until somebody who finds a probe under way asks again
 
 
-class State(enum.IntEnum):
+class BreakerState(enum.IntEnum):
     """Where a breaker stands; metrics show the number."""
 
     CLOSED = 0
@@ -70,11 +70,11 @@ class Breaker:
         """Whether requests pass as always."""
         return self._open_until is None
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> BreakerState:
         """Tell where it stands."""
         if self._open_until is None:
-            return State.CLOSED
-        return State.OPEN if now < self._open_until else State.HALF_OPEN
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now < self._open_until else BreakerState.HALF_OPEN
 
     def opening(self) -> Opening | None:
         """What opened it and until when; None while it is closed."""
@@ -83,12 +83,12 @@ class Breaker:
     def wait_s(self, now: float) -> float:
         """0 when a request may leave now, else how long to wait before asking again."""
         match self.state(now):
-            case State.CLOSED:
+            case BreakerState.CLOSED:
                 return 0.0
-            case State.OPEN:
+            case BreakerState.OPEN:
                 assert self._open_until is not None  # noqa: S101 - what open means
                 return self._open_until - now
-            case State.HALF_OPEN if self._probing(now):
+            case BreakerState.HALF_OPEN if self._probing(now):
                 return _PROBED_S
             case _:
                 return 0.0
@@ -97,7 +97,7 @@ class Breaker:
         """Take the right to send one request; in half-open only one holder at a time."""
         if self.wait_s(now) > 0:
             return False
-        if self.state(now) is State.HALF_OPEN:
+        if self.state(now) is BreakerState.HALF_OPEN:
             self._probe_since = now
         return True
 
@@ -117,7 +117,7 @@ class Breaker:
     def failed(self, now: float, reason: str) -> None:
         """Take a failure; opens after `threshold` in a row, or at once when this was the probe."""
         self._failures += 1
-        if self.state(now) is not State.OPEN and (
+        if self.state(now) is not BreakerState.OPEN and (
             self._open_until is not None or self._failures >= self._policy.threshold
         ):
             self._open(now, reason, self._policy.base_s)
@@ -125,7 +125,7 @@ class Breaker:
     def pause(self, now: float, reason: str) -> None:
         """Open at once: nothing can work before somebody acts, as with a dead credential."""
         base_s = self._policy.pause_base_s
-        if self.state(now) is not State.OPEN:
+        if self.state(now) is not BreakerState.OPEN:
             self._open(now, reason, self._policy.base_s if base_s is None else base_s)
 
     def _open(self, now: float, reason: str, base_s: float) -> None:

@@ -33,7 +33,7 @@ class LeaseLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Lease:
     """A task that is ours now, and when it succeeded last, whoever did it."""
 
     last_success_at: datetime | None
@@ -44,7 +44,7 @@ class Leases(Protocol):
 
     async def due_in_s(self, names: Sequence[str]) -> dict[str, float]: ...
 
-    async def take(self, name: str, holder: str, *, lease_s: float) -> Taken | None: ...
+    async def take(self, name: str, holder: str, *, lease_s: float) -> Lease | None: ...
 
     async def renew(self, name: str, holder: str, *, lease_s: float) -> bool: ...
 
@@ -150,7 +150,7 @@ class Scheduler:
             return task.due_in_s(run.took_s)
         return min(task.every_s, self._retry_s)
 
-    async def _held(self, task: PeriodicTask, taken: Taken) -> None:
+    async def _held(self, task: PeriodicTask, taken: Lease) -> None:
         """Work while the lease holds; raises LeaseLost, and what the work raises."""
 
         async def work() -> None:
@@ -199,8 +199,8 @@ class _OwnLeases:
         now = asyncio.get_running_loop().time()
         return {name: self._due.get(name, now) - now for name in names}
 
-    async def take(self, name: str, holder: str, *, lease_s: float) -> Taken:
-        return Taken(self._succeeded.get(name))
+    async def take(self, name: str, holder: str, *, lease_s: float) -> Lease:
+        return Lease(self._succeeded.get(name))
 
     async def renew(self, name: str, holder: str, *, lease_s: float) -> bool:
         return True

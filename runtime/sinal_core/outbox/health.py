@@ -11,7 +11,7 @@ import random
 
 import structlog
 
-from sinal_core.aio.breaker import Breaker, Opening, Policy, State
+from sinal_core.aio.breaker import Breaker, BreakerState, Opening, Policy
 from sinal_core.outbox.answers import Answer
 from sinal_core.outbox.pacing import Pacer
 from sinal_core.outbox.ports import Gauge, Key, News
@@ -52,7 +52,7 @@ class DestinationHealth:
         if terms == self._terms:
             return
         if terms.identity != self._terms.identity:
-            if self._breaker.state(now) is not State.CLOSED:
+            if self._breaker.state(now) is not BreakerState.CLOSED:
                 log.info(
                     "destination.breaker",
                     tenant=self._tenant,
@@ -71,7 +71,7 @@ class DestinationHealth:
 
     def probing(self, now: float) -> bool:
         """Whether the next request is a probe and should risk little."""
-        return self._breaker.state(now) is not State.CLOSED
+        return self._breaker.state(now) is not BreakerState.CLOSED
 
     def begin(self, now: float) -> bool:
         """Take the right to send one request."""
@@ -130,7 +130,7 @@ class DestinationHealth:
         after = self._breaker.state(now)
         if before is not after:
             self._tell(answer, now)
-        if after is State.OPEN:
+        if after is BreakerState.OPEN:
             self._news = "stopped"
         self._warn(answer)
 
@@ -144,7 +144,7 @@ class DestinationHealth:
 
     def _tell(self, answer: Answer, now: float) -> None:
         state, verdict = self._breaker.state(now), answer.verdict
-        level = log.warning if state is State.OPEN else log.info
+        level = log.warning if state is BreakerState.OPEN else log.info
         level(
             "destination.breaker",
             tenant=self._tenant,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
-from sinal_core.aio.breaker import State
+from sinal_core.aio.breaker import BreakerState
 from sinal_core.outbox.answers import Answer, Kind, Verdict
 from sinal_core.outbox.ledger import Entry
 from sinal_core.outbox.terms import Terms
@@ -61,7 +61,7 @@ class Message(Protocol):
 class Gauge(Protocol):
     """Where the state of one destination's breaker is shown."""
 
-    def show(self, state: State, reason: str | None) -> None:
+    def show(self, state: BreakerState, reason: str | None) -> None:
         """As it stands; a closed breaker has no reason."""
         ...
 

@@ -20,7 +20,7 @@ import structlog
 from sinal_core.nats.client import Bus
 from sinal_core.nats.kv import Bucket
 from sinal_core.plans.cache import Cached, PlanCache
-from sinal_core.plans.snapshot import Held, Holder, Snapshot
+from sinal_core.plans.snapshot import HeldPlan, SlugHolder, Snapshot
 from sinal_core.telemetry.places import where
 from sinal_crds import names
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
@@ -49,7 +49,7 @@ class Gate(Protocol):
     `store.plan_owners.OwnersGate` in production.
     """
 
-    async def claim(self, plans: Sequence[TenantPlan]) -> Mapping[str, Holder]:
+    async def claim(self, plans: Sequence[TenantPlan]) -> Mapping[str, SlugHolder]:
         """Those that are another Tenant's, by slug.
 
         May raise: then none of them is admitted yet.
@@ -73,7 +73,7 @@ class Plans:
         self._gate = gate
         # slug -> UID, namespace and name of the plan that was
         self._admitted: dict[str, tuple[str, ...]] = {}
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldPlan] = {}
         self._judging = asyncio.Lock()
         self._again: asyncio.Task[None] | None = None
         self._bus = bus
@@ -224,7 +224,7 @@ class Plans:
                     continue  # it changed meanwhile: who changed it asks next
                 if plan.slug in taken:
                     self._admitted.pop(plan.slug, None)
-                    self._held[plan.slug] = Held(plan, taken[plan.slug])
+                    self._held[plan.slug] = HeldPlan(plan, taken[plan.slug])
                 else:
                     self._held.pop(plan.slug, None)
                     self._admitted[plan.slug] = _identity(plan)

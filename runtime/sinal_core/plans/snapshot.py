@@ -41,7 +41,7 @@ def _first(pairs: Iterable[tuple[str, T]]) -> Mapping[str, T]:
     return MappingProxyType(found)
 
 
-class Holder(msgspec.Struct, frozen=True):
+class SlugHolder(msgspec.Struct, frozen=True):
     """The Tenant whose rows are under a slug, by namespace/name.
 
     `leaving` while they are being removed.
@@ -51,11 +51,11 @@ class Holder(msgspec.Struct, frozen=True):
     leaving: bool = False
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldPlan(msgspec.Struct, frozen=True):
     """A plan that nobody works by: the rows under its slug are another Tenant's."""
 
     plan: TenantPlan
-    owner: Holder
+    owner: SlugHolder
 
 
 class Snapshot:
@@ -73,9 +73,9 @@ class Snapshot:
         plans: Iterable[TenantPlan] = (),
         *,
         reserved: ReservedHosts = NOTHING_RESERVED,
-        held: Mapping[str, Held] | None = None,
+        held: Mapping[str, HeldPlan] | None = None,
     ) -> None:
-        self.held: Mapping[str, Held] = MappingProxyType(dict(held or {}))
+        self.held: Mapping[str, HeldPlan] = MappingProxyType(dict(held or {}))
         ordered = sorted(plans, key=lambda plan: plan.slug)
         self.tenants: Mapping[str, TenantPlan] = MappingProxyType(
             {plan.slug: plan for plan in ordered}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sinal_core.plans.snapshot import Held, Snapshot
+from sinal_core.plans.snapshot import HeldPlan, Snapshot
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.plan import TenantPlan
 
@@ -16,7 +16,7 @@ class StaticPlans:
         self,
         *plans: TenantPlan,
         reserved: ReservedHosts = NOTHING_RESERVED,
-        held: Mapping[str, Held] | None = None,
+        held: Mapping[str, HeldPlan] | None = None,
     ) -> None:
         self._reserved = reserved
         self.snapshot = Snapshot(plans, reserved=reserved, held=held)

@@ -34,7 +34,7 @@ class BadArchive(Exception):
     """It is not a backup, or not whole; the message says what is wrong and what to do."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class ArchiveEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One part: what it holds, as the reader must find it."""
 
     name: str
@@ -43,7 +43,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     items: int  # rows of a table, messages of a queue, keys of a bucket
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup holds and what it was made of."""
 
     format: int = FORMAT
@@ -51,13 +51,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     schema: int  # the newest migration
     began_at: datetime  # everything accepted before is in it
     snapshot_at: datetime  # of PostgreSQL
-    entries: Sequence[Entry]
+    entries: Sequence[ArchiveEntry]
     weeks: Sequence[str] = ()  # partitions
     sequences: dict[str, int] = {}
     left_out: Sequence[str] = LEFT_OUT
 
 
-class Part:
+class ArchivePart:
     """An entry that is being written."""
 
     def __init__(self, out: IO[bytes]) -> None:
@@ -72,17 +72,19 @@ class Part:
         self.bytes += len(data)
         self.items += items
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> ArchiveEntry:
         """What the manifest says of it."""
-        return Entry(name=name, sha256=self._digest.hexdigest(), bytes=self.bytes, items=self.items)
+        return ArchiveEntry(
+            name=name, sha256=self._digest.hexdigest(), bytes=self.bytes, items=self.items
+        )
 
 
-class Writer:
+class ArchiveWriter:
     """A new archive; without `finish` nothing is left of it."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._temporary = path, path.with_name(path.name + ".new")
-        self._entries: list[Entry] = []
+        self._entries: list[ArchiveEntry] = []
 
     def __enter__(self) -> Self:
         descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -97,16 +99,16 @@ class Writer:
         self._temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def part(self, name: str) -> Iterator[Part]:
+    def part(self, name: str) -> Iterator[ArchivePart]:
         """Write one entry; one at a time."""
         with self._zip.open(name, "w", force_zip64=True) as out:
-            part = Part(out)
+            part = ArchivePart(out)
             yield part
         self._entries.append(part.entry(name))
 
-    def finish(self, **about: object) -> Manifest:
+    def finish(self, **about: object) -> BackupManifest:
         """Write the manifest, and give the file its name once it is on disk."""
-        manifest = Manifest(entries=tuple(self._entries), **about)  # type: ignore[arg-type]
+        manifest = BackupManifest(entries=tuple(self._entries), **about)  # type: ignore[arg-type]
         self._zip.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         self._zip.close()
         self._file.flush()
@@ -115,13 +117,13 @@ class Writer:
         return manifest
 
 
-class Reader:
+class ArchiveReader:
     """An archive that is there; raises BadArchive."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
-            self.manifest = msgspec.json.decode(self._zip.read(MANIFEST), type=Manifest)
+            self.manifest = msgspec.json.decode(self._zip.read(MANIFEST), type=BackupManifest)
         except FileNotFoundError as error:
             raise BadArchive(f"{path}: no such file") from error
         except (OSError, zipfile.BadZipFile, KeyError, msgspec.MsgspecError) as error:
@@ -141,11 +143,11 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._zip.close()
 
-    def under(self, folder: str) -> list[Entry]:
+    def under(self, folder: str) -> list[ArchiveEntry]:
         """Entries of a folder."""
         return [entry for entry in self.manifest.entries if entry.name.startswith(folder)]
 
-    def chunks(self, entry: Entry) -> Iterator[bytes]:
+    def chunks(self, entry: ArchiveEntry) -> Iterator[bytes]:
         """The bytes of an entry.
 
         Raises BadArchive after the last where they are not those that were written.
@@ -165,7 +167,7 @@ class Reader:
                 f"{entry.name}: its checksum is not the manifest's; take another backup"
             )
 
-    def lines(self, entry: Entry) -> Iterator[bytes]:
+    def lines(self, entry: ArchiveEntry) -> Iterator[bytes]:
         """The same, line by line."""
         rest = b""
         for chunk in self.chunks(entry):

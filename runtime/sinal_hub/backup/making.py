@@ -18,7 +18,7 @@ import msgspec
 from sinal_core.nats import Bus
 from sinal_crds import names
 from sinal_hub.backup import queues
-from sinal_hub.backup.archive import Manifest, Part, Writer
+from sinal_hub.backup.archive import ArchivePart, ArchiveWriter, BackupManifest
 from sinal_hub.store.dump import Source
 
 STREAM = "stream.json"
@@ -31,13 +31,13 @@ MANIFESTS = "manifests/"
 
 async def make(
     bus: Bus, database_url: str, path: Path, *, manifests: Path | None = None
-) -> Manifest:
+) -> BackupManifest:
     """Write a backup to `path`; raises BusError, StoreError, OSError, and leaves no file then.
 
     `manifests` is the folder of what was declared through the API, where there is one.
     """
     began_at = datetime.now(UTC)
-    with Writer(path) as archive:
+    with ArchiveWriter(path) as archive:
         for bucket in queues.BUCKETS:
             stream = f"KV_{bucket}"
             await _queue(archive, bus, stream, f"$KV.{bucket}.>", f"{KEYS}{bucket}/")
@@ -60,7 +60,7 @@ async def make(
             )
 
 
-async def _queue(archive: Writer, bus: Bus, stream: str, subject: str, folder: str) -> None:
+async def _queue(archive: ArchiveWriter, bus: Bus, stream: str, subject: str, folder: str) -> None:
     described = await queues.describe(bus, stream)
     if described is None:
         return
@@ -71,7 +71,7 @@ async def _queue(archive: Writer, bus: Bus, stream: str, subject: str, folder: s
             part.write(msgspec.json.encode(kept) + b"\n", items=1)
 
 
-async def _rows(part: Part, chunks: AsyncIterator[bytes]) -> None:
+async def _rows(part: ArchivePart, chunks: AsyncIterator[bytes]) -> None:
     """The first chunk is the columns' names, then every line is a row: within one, COPY escapes
     line feeds.
     """
@@ -80,7 +80,7 @@ async def _rows(part: Part, chunks: AsyncIterator[bytes]) -> None:
         part.write(chunk, items=chunk.count(b"\n"))
 
 
-def _files(archive: Writer, folder: Path | None) -> None:
+def _files(archive: ArchiveWriter, folder: Path | None) -> None:
     for path in sorted(folder.glob("*.y*ml")) if folder is not None and folder.is_dir() else ():
         with archive.part(MANIFESTS + path.name) as part:
             part.write(path.read_bytes(), items=1)

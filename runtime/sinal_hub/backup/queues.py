@@ -30,7 +30,7 @@ STORE_S = 30.0
 LEFT_OVER = timedelta(hours=6)
 
 
-class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+class QueuedMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message: where it lies, its body, and the id by which the broker knows a repeat."""
 
     subject: str
@@ -54,12 +54,12 @@ class _Info(msgspec.Struct, frozen=True):
     state: _State
 
 
-class NotEmpty(Exception):
+class QueuesNotEmpty(Exception):
     """Something is there already; the message names it."""
 
 
 _info = msgspec.json.Decoder(_Info).decode
-_kept = msgspec.json.Decoder(Kept).decode
+_kept = msgspec.json.Decoder(QueuedMessage).decode
 
 
 async def queues(bus: Bus) -> list[str]:
@@ -74,7 +74,7 @@ async def describe(bus: Bus, stream: str) -> Described | None:
     return None if info is None else Described(info.config)
 
 
-async def messages(bus: Bus, stream: str, subject: str) -> AsyncIterator[Kept]:
+async def messages(bus: Bus, stream: str, subject: str) -> AsyncIterator[QueuedMessage]:
     """All messages on a subject that are there now, oldest first."""
     info = await _look(bus, stream)
     if info is None or not info.state.messages:
@@ -83,7 +83,9 @@ async def messages(bus: Bus, stream: str, subject: str) -> AsyncIterator[Kept]:
         if found.seq > info.state.last_seq:
             return
         if found.headers.get("KV-Operation") is None:  # else a mark that a key was removed
-            yield Kept(found.subject, b64encode(found.body).decode(), found.headers.get(MSG_ID, ""))
+            yield QueuedMessage(
+                found.subject, b64encode(found.body).decode(), found.headers.get(MSG_ID, "")
+            )
 
 
 async def require_empty(bus: Bus) -> None:
@@ -94,7 +96,7 @@ async def require_empty(bus: Bus) -> None:
     for stream in [*await queues(bus), f"KV_{names.QUARANTINE_BUCKET}"]:
         info = await _look(bus, stream)
         if info is not None and info.state.messages:
-            raise NotEmpty(f"the stream {stream} holds {info.state.messages} messages")
+            raise QueuesNotEmpty(f"the stream {stream} holds {info.state.messages} messages")
 
 
 async def clear(bus: Bus) -> None:

@@ -15,9 +15,9 @@ import msgspec
 
 from sinal_core.nats import Bus
 from sinal_hub.backup import making, queues
-from sinal_hub.backup.archive import BadArchive, Entry, Manifest, Reader
+from sinal_hub.backup.archive import ArchiveEntry, ArchiveReader, BackupManifest, BadArchive
 from sinal_hub.store import dump
-from sinal_hub.store.dump import Target
+from sinal_hub.store.dump import DumpTarget
 
 SCRATCH = "sinal_backup_check"
 _described = msgspec.json.Decoder(queues.Described).decode
@@ -36,14 +36,14 @@ async def restore(
     with_queues: bool = True,
     replicas: int = 1,
     manifests: Path | None = None,
-) -> Manifest:
+) -> BackupManifest:
     """Restore into an empty installation, with `force` over one.
 
     Raises NotEmpty, BadArchive, BusError, StoreError.
 
     Without `with_queues` NATS is left as it is.
     """
-    with Reader(path) as archive:
+    with ArchiveReader(path) as archive:
         archive.verify()  # nothing is touched for a backup that is damaged
         await _refuse(bus, database_url, force=force, with_queues=with_queues)
         tenants = await _rows(archive, database_url)
@@ -58,14 +58,14 @@ async def restore(
         return archive.manifest
 
 
-async def check(bus: Bus, database_url: str, path: Path) -> Manifest:
+async def check(bus: Bus, database_url: str, path: Path) -> BackupManifest:
     """Restore into a database and streams of its own, compare, and remove them.
 
     Raises as `restore`.
     """
     name = f"{SCRATCH}_{uuid4().hex[:8]}"
     await queues.remove_left_over(bus, f"{SCRATCH}_")
-    with Reader(path) as archive:
+    with ArchiveReader(path) as archive:
         archive.verify()
         async with dump.scratch(database_url, name) as url:
             await _rows(archive, url)
@@ -86,7 +86,7 @@ async def _refuse(bus: Bus, database_url: str, *, force: bool, with_queues: bool
     try:
         if with_queues:
             await queues.require_empty(bus)
-    except queues.NotEmpty as error:
+    except queues.QueuesNotEmpty as error:
         raise NotEmpty(
             f"{error}: restore beside an empty NATS, or replace all of it with --force"
         ) from error
@@ -97,13 +97,13 @@ async def _refuse(bus: Bus, database_url: str, *, force: bool, with_queues: bool
         )
 
 
-async def _rows(archive: Reader, url: str) -> Mapping[str, str]:
+async def _rows(archive: ArchiveReader, url: str) -> Mapping[str, str]:
     manifest = archive.manifest
     entries = {
         entry.name.removeprefix(making.ROWS).removesuffix(".copy"): entry
         for entry in archive.under(making.ROWS)
     }
-    async with Target.open(
+    async with DumpTarget.open(
         url, version=manifest.schema, weeks=manifest.weeks, at=manifest.snapshot_at
     ) as target:
         for table in await target.sequence(list(entries)):
@@ -115,7 +115,7 @@ async def _rows(archive: Reader, url: str) -> Mapping[str, str]:
         return await target.tenants()
 
 
-async def _buckets(archive: Reader, bus: Bus, replicas: int) -> None:
+async def _buckets(archive: ArchiveReader, bus: Bus, replicas: int) -> None:
     for bucket in queues.BUCKETS:
         described = _description(archive, f"{making.KEYS}{bucket}/")
         if described is not None:
@@ -124,7 +124,9 @@ async def _buckets(archive: Reader, bus: Bus, replicas: int) -> None:
             await queues.put(bus, bucket, archive.lines(entry))
 
 
-async def _queues(archive: Reader, bus: Bus, replicas: int, tenants: Mapping[str, str]) -> None:
+async def _queues(
+    archive: ArchiveReader, bus: Bus, replicas: int, tenants: Mapping[str, str]
+) -> None:
     for entry in archive.under(making.QUEUES):
         slug = entry.name.split("/")[1]
         if entry.name.endswith(making.STREAM):
@@ -138,7 +140,7 @@ async def _queues(archive: Reader, bus: Bus, replicas: int, tenants: Mapping[str
             )
 
 
-async def _trial(bus: Bus, archive: Reader, entry: Entry, name: str) -> None:
+async def _trial(bus: Bus, archive: ArchiveReader, entry: ArchiveEntry, name: str) -> None:
     """A queue of its own that takes the messages of one backup's queue; nobody reads it."""
     config = {
         "name": name,
@@ -159,7 +161,7 @@ async def _trial(bus: Bus, archive: Reader, entry: Entry, name: str) -> None:
         await bus.api(f"STREAM.DELETE.{name}")
 
 
-def _description(archive: Reader, folder: str) -> queues.Described | None:
+def _description(archive: ArchiveReader, folder: str) -> queues.Described | None:
     found = archive.under(folder + making.STREAM)
     return _described(b"".join(archive.chunks(found[0]))) if found else None
 

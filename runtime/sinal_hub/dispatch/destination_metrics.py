@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sinal_core.aio.breaker import State
+from sinal_core.aio.breaker import BreakerState
 from sinal_core.outbox.answers import Kind
 from sinal_core.telemetry import metrics
 from sinal_hub.store.delivery_rows import Row
@@ -22,16 +22,16 @@ class DestinationMetrics:
         self._labels = (tenant, destination)
         self._reason: str | None = None
 
-    def show(self, state: State, reason: str | None) -> None:
+    def show(self, state: BreakerState, reason: str | None) -> None:
         """As it stands; a closed breaker has no reason."""
         metrics.BREAKER_STATE.labels(*self._labels).set(state)
-        self._because(None if state is State.CLOSED else reason)
+        self._because(None if state is BreakerState.CLOSED else reason)
 
     def rest(self) -> None:
         """Nothing is sent because it is suspended: whatever was wrong before is not shown
         meanwhile.
         """
-        metrics.BREAKER_STATE.labels(*self._labels).set(State.CLOSED)
+        metrics.BREAKER_STATE.labels(*self._labels).set(BreakerState.CLOSED)
         self._because(SUSPENDED)
 
     def rise(self) -> None:
@@ -78,6 +78,6 @@ class DestinationMetrics:
 
     def take_down(self) -> None:
         """The destination is gone: so are its gauges."""
-        self.show(State.CLOSED, None)
+        self.show(BreakerState.CLOSED, None)
         metrics.BREAKER_STATE.remove(*self._labels)
         metrics.CAPI_LAST_SUCCESS.remove(*self._labels)

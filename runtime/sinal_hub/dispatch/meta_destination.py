@@ -18,7 +18,7 @@ from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.dispatch.destination_metrics import DestinationMetrics
 from sinal_hub.meta import limits, repairs
 from sinal_hub.meta.pricing import completed
-from sinal_hub.meta.validation import Invalid, check
+from sinal_hub.meta.validation import InvalidEvent, check
 from sinal_hub.store.delivery_rows import ERASED, Row
 
 META_MAX_EVENTS = 1_000
@@ -82,7 +82,7 @@ class MetaDestination:
                 payload = limits.without(payload, funnel.withheld)
         try:
             checked = check(payload, self._clock.time())
-        except Invalid as error:
+        except InvalidEvent as error:
             raise Unsendable(error.reason, str(error)) from error
         return checked | limits.told(self._plan.data_processing)
 

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from sinal_core.aio.breaker import Policy, State
+from sinal_core.aio.breaker import BreakerState, Policy
 from sinal_core.aio.clock import Clock
 from sinal_core.outbox.health import POLICY
 from sinal_core.outbox.ledger import TOO_OLD, Ledger
@@ -152,4 +152,4 @@ def _show_unusable(
     if tenant.rests(destination):
         shown.rest()
     else:
-        shown.show(State.OPEN, NO_TOKEN)
+        shown.show(BreakerState.OPEN, NO_TOKEN)

@@ -25,7 +25,7 @@ _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z]*[a-z][A-Za-z]*", re.ASCII)
 _FOREIGN = ("version", "creation_date", "creationDate")
 
 
-class Delivery:
+class AppmaxDelivery:
     """One delivery: its event, and order and customer whatever the model."""
 
     def __init__(self, body: Node) -> None:

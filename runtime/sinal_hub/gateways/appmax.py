@@ -31,7 +31,7 @@ from msgspec import UNSET, UnsetType
 
 from sinal_hub import identity
 from sinal_hub.gateways import NotThisGateway, _basket, _body, _methods, _money, _time, _tracking
-from sinal_hub.gateways._appmax_models import Delivery
+from sinal_hub.gateways._appmax_models import AppmaxDelivery
 from sinal_hub.gateways._body import Node
 from sinal_hub.gateways._reading import Reading, phones
 from sinal_hub.model import keys
@@ -93,7 +93,10 @@ def parse(
     raw: bytes, *, country: str = "BR", clear: bool = False, now: float | None = None
 ) -> list[Sale]:
     """One normalised sale; raises NotThisGateway for a body that is not a delivery of Appmax."""
-    delivery, reading = Delivery(_body.load(raw)), Reading(country=country, clear=clear, now=now)
+    delivery, reading = (
+        AppmaxDelivery(_body.load(raw)),
+        Reading(country=country, clear=clear, now=now),
+    )
     status = _status(delivery)
     if status == "ignored":
         return [_ignored(raw, delivery, reading)]
@@ -104,7 +107,7 @@ def parse(
     return [_of_order(delivery, status, reading)]
 
 
-def _status(delivery: Delivery) -> Status:
+def _status(delivery: AppmaxDelivery) -> Status:
     status = EVENTS.get(delivery.word, "ignored")
     if (
         delivery.word == "orderpaid"
@@ -114,7 +117,7 @@ def _status(delivery: Delivery) -> Status:
     return status
 
 
-def _of_order(delivery: Delivery, status: Status, reading: Reading) -> Sale:
+def _of_order(delivery: AppmaxDelivery, status: Status, reading: Reading) -> Sale:
     order, value, refunded = (
         delivery.order,
         _value(delivery.order),
@@ -181,7 +184,7 @@ def _moment(order: Node, status: Status) -> datetime | None:
     return _time.first(order.raw(special) if special else None, order.raw("created_at"))
 
 
-def _of_customer(raw: bytes, delivery: Delivery, status: Status, reading: Reading) -> Sale:
+def _of_customer(raw: bytes, delivery: AppmaxDelivery, status: Status, reading: Reading) -> Sale:
     """A lead, an abandoned cart or a subscription's notice: the customer's id is not an order's."""
     data, subscription = delivery.data, delivery.data.node("subscription")
     who = data.ident("id") or keys.body_fingerprint(raw)
@@ -209,7 +212,7 @@ def _of_customer(raw: bytes, delivery: Delivery, status: Status, reading: Readin
     )
 
 
-def _ignored(raw: bytes, delivery: Delivery, reading: Reading) -> Sale:
+def _ignored(raw: bytes, delivery: AppmaxDelivery, reading: Reading) -> Sale:
     """An event without meaning to us, or one that is new: who it is about is not kept."""
     order_id, customer = delivery.order.ident("id"), delivery.data.ident("id")
     who = order_id or (f"customer-{customer}" if customer else keys.body_fingerprint(raw))
@@ -226,7 +229,7 @@ def _ignored(raw: bytes, delivery: Delivery, reading: Reading) -> Sale:
     )
 
 
-def _is_test(delivery: Delivery) -> bool:
+def _is_test(delivery: AppmaxDelivery) -> bool:
     """The 2020 format names its environment; the others say nothing."""
     return delivery.environment is not None and delivery.environment.lower() not in _PRODUCTION
 
@@ -266,7 +269,7 @@ def _buyer(customer: Node) -> identity.ClearUser:
     )
 
 
-def _returned(delivery: Delivery) -> Tracking:
+def _returned(delivery: AppmaxDelivery) -> Tracking:
     customer = delivery.customer
     last = customer.node("last_visit")
     links = [

@@ -15,14 +15,14 @@ from sinal_crds.keyring import Keyring
 from sinal_hub.housekeeping import runs
 from sinal_hub.privacy.erasure import Eraser
 from sinal_hub.privacy.purges import Purger
-from sinal_hub.privacy.queues import Incoming, Quarantine
+from sinal_hub.privacy.queues import Incoming, QuarantineReader
 from sinal_hub.privacy.spools import BroadcastSpools
 from sinal_hub.status.heartbeat import Heartbeat
 from sinal_hub.status.ledger import LedgerCheck
 from sinal_hub.status.lost_messages import Stranded
 from sinal_hub.status.ports import Bus
 from sinal_hub.status.surveys import Surveyor
-from sinal_hub.status.tenant_status import Facts
+from sinal_hub.status.tenant_status import TenantStatusReporter
 from sinal_hub.store.backups import last_good
 from sinal_hub.store.housekeeping import HousekeepingStore, Leases
 from sinal_hub.store.matching import MatchStore
@@ -57,7 +57,7 @@ class Housekeeper:
         plans: Plans,
         keyring: Keyring,
         *,
-        facts: Facts,
+        facts: TenantStatusReporter,
         surveys: Surveyor,
         facts_every_s: float,
     ) -> None:
@@ -72,7 +72,7 @@ class Housekeeper:
             database,
             PrivacyStore(database),
             Incoming(bus, outbox),
-            Quarantine(bus, keyring),
+            QuarantineReader(bus, keyring),
             BroadcastSpools(bus),
             plans,
         )

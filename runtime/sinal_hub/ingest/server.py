@@ -20,7 +20,7 @@ from sinal_hub.intake import ports
 from sinal_hub.intake.counters import IntegrationCounters
 from sinal_hub.quarantine.keeping import SealedQuarantine
 from sinal_hub.quarantine.queue import QuarantineBucket
-from sinal_hub.spool import Detour, Entry, Limits, Owner
+from sinal_hub.spool import Detour, Owner, SpoolEntry, SpoolLimits
 from sinal_hub.spool.settings import SpoolSettings
 
 
@@ -109,7 +109,7 @@ def _detour(
     if settings.spool_dir is None:
         return None
 
-    async def publish(entry: Entry, *, timeout_s: float) -> Published:
+    async def publish(entry: SpoolEntry, *, timeout_s: float) -> Published:
         if entry.subject.startswith(bucket.PREFIX):
             return await bucket.write(entry.subject, entry.body, timeout_s=timeout_s)
         return await bus.publish(
@@ -125,7 +125,7 @@ def _detour(
 
     return Detour(
         settings.spool_dir,
-        limits=Limits(max_bytes=settings.spool_bytes, free_bytes=settings.spool_free_bytes),
+        limits=SpoolLimits(max_bytes=settings.spool_bytes, free_bytes=settings.spool_free_bytes),
         connected=lambda: bus.connected,
         publish=publish,
         request_provision=bus.request_provision,

@@ -20,7 +20,7 @@ from sinal_crds.names import TALLY_SUBJECT
 from sinal_hub.intake.refusal import Refusal
 from sinal_hub.intake.refusal_counters import HOUR_S, RefusalCounters
 from sinal_hub.model.events import Spooled, Tallies, Tally, encode
-from sinal_hub.spool import State
+from sinal_hub.spool import SpoolState
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class IntegrationCounters:
         now = int(self._clock.time())
         self._counts[key] = msgspec.structs.replace(tally, drift=tally.drift + 1, last_at=now)
 
-    async def tell(self, bus: Caller, spool: State | None = None) -> None:
+    async def tell(self, bus: Caller, spool: SpoolState | None = None) -> None:
         """Tell what was counted since the last time, and how the disk stands.
 
         What nobody takes is told again.
@@ -88,7 +88,7 @@ class IntegrationCounters:
         self._forget()
         self._refusing.forget()
 
-    def _waits(self, spool: State | None) -> Spooled | None:
+    def _waits(self, spool: SpoolState | None) -> Spooled | None:
         """An empty disk is told once, after one that was not."""
         if spool is None or (not spool.records and self._spool is None):
             return None

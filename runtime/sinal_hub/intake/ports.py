@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from sinal_core.nats.client import Outgoing
 from sinal_core.nats.errors import BusError
 from sinal_crds.plan import FunnelPlan, IntegrationPlan, TenantPlan
-from sinal_hub.spool import Entry, State
+from sinal_hub.spool import SpoolEntry, SpoolState
 
 
 class Published(Protocol):
@@ -61,7 +61,7 @@ class Detour(Protocol):
     """The way round a broker that is away; `spool.Detour` in production."""
 
     @property
-    def state(self) -> State: ...
+    def state(self) -> SpoolState: ...
 
     def is_due(self, tenant: str) -> bool: ...
 
@@ -69,7 +69,7 @@ class Detour(Protocol):
         """Whether the direct way becomes free within a moment."""
         ...
 
-    async def take(self, entries: Sequence[Entry]) -> None:
+    async def take(self, entries: Sequence[SpoolEntry]) -> None:
         """Store on disk, all or none; raises SpoolError, LaneFull."""
         ...
 

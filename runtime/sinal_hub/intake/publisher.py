@@ -19,7 +19,7 @@ from sinal_crds import names
 from sinal_hub.intake.ports import Beginner, Bus, Detour, Published
 from sinal_hub.model.event_versions import NEWEST, encode_event
 from sinal_hub.model.events import Event
-from sinal_hub.spool import Entry, SpoolError
+from sinal_hub.spool import SpoolEntry, SpoolError
 
 ACK_TIMEOUT_S = 5.0
 # an event whose ack is not there by then goes to the disk, with the same message id
@@ -196,7 +196,7 @@ class EventPublisher:
         if any(len(body) > MAX_SPOOLED for body in bodies):
             raise EventTooLarge
         entries = [
-            Entry(
+            SpoolEntry(
                 event.tenant,
                 names.in_subject(event.tenant, event.kind),
                 event.key,

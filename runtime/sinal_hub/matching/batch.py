@@ -26,9 +26,9 @@ from sinal_hub.model.times import moment
 from sinal_hub.store.matching import MatchTransaction
 from sinal_hub.store.matching_rows import (
     CapiRow,
-    Claim,
     Delivered,
     EventRow,
+    KeyClaim,
     OpenKey,
     Outbox,
     Outcome,
@@ -42,7 +42,7 @@ VISIT_KEY = timedelta(days=8)
 _OUTCOMES: dict[rules.Action, Outcome] = {"send": "sent", "wait": "waiting", "withhold": "withheld"}
 
 
-class Result(msgspec.Struct, frozen=True):
+class BatchResult(msgspec.Struct, frozen=True):
     """What a batch left: rows to publish, decisions (rule, decision) to count, events handled for
     the first time.
     """
@@ -65,7 +65,7 @@ class Batch:
         self._taught: list[OpenKey] = []
         self._doubled: dict[str, int] = {}  # events that came more than once in this very batch
 
-    async def run(self, events: list[Event]) -> Result:
+    async def run(self, events: list[Event]) -> BatchResult:
         """Handle delivered events.
 
         Those that were handled before only get their unpublished rows published.
@@ -84,24 +84,24 @@ class Batch:
         )
         known = {event.id for event in events} - {event.id for event in fresh}
         outbox += await self._tx.unpublished_of(sorted(known))
-        return Result(outbox, decisions, fresh)
+        return BatchResult(outbox, decisions, fresh)
 
-    async def run_due(self, limit: int) -> Result:
+    async def run_due(self, limit: int) -> BatchResult:
         """Look again at orders whose wait is over or that may have missed a click."""
         rows = await self._tx.lock_due_orders(self._now, limit)
         known = await self._tx.matches_of([row.id for row in rows])
         orders = [Order.of(row, known.get(row.id)) for row in rows]
         outbox, decisions = await self._settle(orders, [])
-        return Result(outbox, decisions, [], len(rows))
+        return BatchResult(outbox, decisions, [], len(rows))
 
-    async def run_again(self, order: int) -> Result:
+    async def run_again(self, order: int) -> BatchResult:
         """Look again at one order, whose decision a person has just changed."""
         rows = await self._tx.lock_orders([order])
         known = await self._tx.matches_of([order])
         outbox, decisions = await self._settle(
             [Order.of(row, known.get(row.id)) for row in rows], []
         )
-        return Result(outbox, decisions, [])
+        return BatchResult(outbox, decisions, [])
 
     async def _fresh(self, events: list[Event]) -> list[Event]:
         times = Counter(event.id for event in events)
@@ -303,7 +303,7 @@ class Batch:
 
     async def _send(self, drafts: list[Draft]) -> list[Outbox]:
         parcels = {draft.event.id: parcel for draft in drafts if (parcel := self._pack(draft))}
-        claims: dict[str, Claim] = {}
+        claims: dict[str, KeyClaim] = {}
         for draft in drafts:
             parcel = parcels.get(draft.event.id)
             if parcel is not None and parcel.claim is not None:

@@ -26,8 +26,8 @@ from sinal_hub.store.matching_rows import (
     Misnamed,
     NewOrder,
     OpenOrder,
+    OrderQuery,
     OrderRow,
-    Wanted,
 )
 
 # Two workers may handle a click and its sale at the same moment, neither seeing the other; a second
@@ -164,13 +164,13 @@ class Order:
         self.row = msgspec.structs.replace(self.row, hold_until=min(held, default=None))
         self.fresh = True
 
-    def question(self, plan: MatchingPlan) -> Wanted:
+    def question(self, plan: MatchingPlan) -> OrderQuery:
         """What to look for: the evidence, and the click that was chosen before, whose data is
         needed again.
         """
         assert self.subject is not None  # noqa: S101 - callers ask orders that have evidence
         window_s = max(plan.click_window_s, plan.view_window_s)
-        return Wanted(self.subject, self.known.click_id if self.known else None, window_s)
+        return OrderQuery(self.subject, self.known.click_id if self.known else None, window_s)
 
     def look(self, funnel: FunnelPlan, candidates: list[Candidate]) -> None:
         """Choose the click by all that is known now, so that the sequence in which it came does not

@@ -18,7 +18,7 @@ from sinal_hub.meta import payload
 from sinal_hub.model.events import Event, encode, meta_event_id
 from sinal_hub.model.evidence import Candidate
 from sinal_hub.model.times import moment
-from sinal_hub.store.matching_rows import CapiRow, Claim
+from sinal_hub.store.matching_rows import CapiRow, KeyClaim
 
 PURCHASE = "Purchase"
 # A browser's event is too old for Meta after 7 days; its claim needs to live no longer than a
@@ -33,7 +33,7 @@ class OutboxEntry(msgspec.Struct, kw_only=True, frozen=True):
     """
 
     event_id: str
-    claim: Claim | None
+    claim: KeyClaim | None
     rows: list[CapiRow]
 
 
@@ -99,13 +99,13 @@ def meta_id(slug: str, event: Event, event_name: str, *, namesake: bool = False)
     return event.event_id or event.id
 
 
-def _claim(event: Event, event_name: str, event_id: str, now: datetime) -> Claim | None:
+def _claim(event: Event, event_name: str, event_id: str, now: datetime) -> KeyClaim | None:
     if event.sale is not None:
-        return Claim(key=_sale_key(event, event_name, event_id), source="meta", owner=event.id)
+        return KeyClaim(key=_sale_key(event, event_name, event_id), source="meta", owner=event.id)
     if event.event_id is None:
         return None
     key = f"{event_name}:{event_id}"
-    return Claim(key=key, source="meta", owner=event.id, expires_at=now + VISIT_CLAIM)
+    return KeyClaim(key=key, source="meta", owner=event.id, expires_at=now + VISIT_CLAIM)
 
 
 def _sale_key(event: Event, event_name: str, event_id: str) -> str:

@@ -17,7 +17,7 @@ from sinal_core.postgres.errors import StoreError, StoreUnavailable
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.places import where
 from sinal_crds.plan import TenantPlan
-from sinal_hub.matching.batch import Batch, Result
+from sinal_hub.matching.batch import Batch, BatchResult
 from sinal_hub.matching.outbox import publish
 from sinal_hub.store.matching import MatchStore, MatchTransaction
 
@@ -85,7 +85,7 @@ class Sweeper:
     ) -> list[TenantPlan]:
         """One transaction; returns those that may have more orders due."""
 
-        async def due(place: int, transaction: MatchTransaction) -> Result:
+        async def due(place: int, transaction: MatchTransaction) -> BatchResult:
             return await Batch(plans[place], transaction, now=now).run_due(limit)
 
         results = await self._store.in_one_transaction([plan.slug for plan in plans], due)
@@ -95,7 +95,7 @@ class Sweeper:
         return [plan for plan, result in zip(plans, results, strict=True) if result.orders >= limit]
 
 
-def count(tenant: str, result: Result, now: datetime) -> None:
+def count(tenant: str, result: BatchResult, now: datetime) -> None:
     """Metrics of what a batch did."""
     for (rule, decision), times in Counter(result.decisions).items():
         metrics.MATCH_TOTAL.labels(tenant, rule, decision).inc(times)

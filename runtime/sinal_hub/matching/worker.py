@@ -28,7 +28,7 @@ from sinal_core.postgres.errors import Contended, StoreError, StoreRejected, Sto
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.plan import TenantPlan
-from sinal_hub.matching.batch import Batch, Result
+from sinal_hub.matching.batch import Batch, BatchResult
 from sinal_hub.matching.outbox import publish
 from sinal_hub.matching.sweep import Sweeper, count, words
 from sinal_hub.model.events import Event, decode_event
@@ -48,7 +48,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Part(msgspec.Struct, frozen=True):
+class TenantBatch(msgspec.Struct, frozen=True):
     """A batch of one tenant: its messages and what they say."""
 
     plan: TenantPlan
@@ -71,7 +71,7 @@ class Part(msgspec.Struct, frozen=True):
 class Committed(msgspec.Struct, frozen=True):
     """What a batch left, and the traces that go on in what it publishes, by event."""
 
-    result: Result
+    result: BatchResult
     traces: Mapping[str, str] | None
 
 
@@ -93,7 +93,7 @@ class MatchWorker:
         transactions: int = 2,
         most: int = 200,
     ) -> None:
-        self._together: Coalescer[Part, Committed | None] = Coalescer(
+        self._together: Coalescer[TenantBatch, Committed | None] = Coalescer(
             self._share, slots=transactions, most=most, apart_s=APART_S
         )
         self._store = MatchStore(database)
@@ -122,14 +122,14 @@ class MatchWorker:
             else:
                 readable.append((message, event))
         if readable:
-            part = Part(plan, readable)
+            part = TenantBatch(plan, readable)
             await self._finish(part, await self._together.run(part))
 
     async def sweep(self) -> None:
         """Work on what no message brings; called about once a second."""
         await self._sweeper.sweep()
 
-    async def _share(self, parts: Sequence[Part]) -> list[Committed | None]:
+    async def _share(self, parts: Sequence[TenantBatch]) -> list[Committed | None]:
         """Commit the batches of several tenants as one.
 
         When that is refused, each for itself: one pays for no other.
@@ -152,7 +152,7 @@ class MatchWorker:
                 await self._divide(parts[0], error)
         return [None] * len(parts)
 
-    async def _run(self, parts: Sequence[Part]) -> list[Committed]:
+    async def _run(self, parts: Sequence[TenantBatch]) -> list[Committed]:
         """One transaction, traced where anything is."""
         if self._tracer is None:
             return [Committed(result, None) for result in await self._commit(parts)]
@@ -164,7 +164,7 @@ class MatchWorker:
         ) as goes_on:
             return [Committed(result, goes_on) for result in await self._commit(parts)]
 
-    async def _finish(self, part: Part, done: Committed | None) -> None:
+    async def _finish(self, part: TenantBatch, done: Committed | None) -> None:
         """Publish what a batch left, then ack it.
 
         It comes again where the broker did not take all.
@@ -178,13 +178,13 @@ class MatchWorker:
             whole = False
         await (_ack if whole else _nak)(part.batch)
 
-    async def _commit(self, parts: Sequence[Part]) -> list[Result]:
+    async def _commit(self, parts: Sequence[TenantBatch]) -> list[BatchResult]:
         await self._record(
             [part.plan for part in parts if self._recorded.get(part.tenant) is not part.plan]
         )
         now = self._clock()
 
-        async def batch(place: int, transaction: MatchTransaction) -> Result:
+        async def batch(place: int, transaction: MatchTransaction) -> BatchResult:
             return await Batch(parts[place].plan, transaction, now=now).run(
                 [event for _, event in parts[place].batch]
             )
@@ -195,12 +195,12 @@ class MatchWorker:
             count(part.tenant, result, self._clock())
         return results
 
-    async def _divide(self, part: Part, error: Exception) -> None:
+    async def _divide(self, part: TenantBatch, error: Exception) -> None:
         """Halve a refused batch; a single message is tried again, then given up."""
         plan, batch = part.plan, part.batch
         if len(batch) > 1:
             half = len(batch) // 2
-            for some in (Part(plan, batch[:half]), Part(plan, batch[half:])):
+            for some in (TenantBatch(plan, batch[:half]), TenantBatch(plan, batch[half:])):
                 [done] = await self._share([some])
                 await self._finish(some, done)
             return

@@ -45,7 +45,7 @@ SET_CURRENCY = (
 Reason = Literal["too_old", "rejected", "unidentifiable"]
 
 
-class Invalid(ValueError):
+class InvalidEvent(ValueError):
     """Meta would refuse the event; `reason` is the stable word.
 
     The message names the field and never its value, and the way out where there is one.
@@ -64,16 +64,16 @@ def check(payload: Mapping[str, Any], now: float) -> dict[str, Any]:
     event = dict(payload)
     for field in ("event_name", "event_id"):
         if not isinstance(event.get(field), str) or not event[field]:
-            raise Invalid("rejected", f"{field} is missing")
+            raise InvalidEvent("rejected", f"{field} is missing")
     event["event_time"] = _time(event, now)
     user = event.get("user_data")
     if not isinstance(user, dict):
-        raise Invalid("rejected", "user_data is missing")
+        raise InvalidEvent("rejected", "user_data is missing")
     event["user_data"] = _user(user, now)
     _source(event)
     custom = event.get("custom_data", {})
     if not isinstance(custom, dict):
-        raise Invalid("rejected", "custom_data is not an object")
+        raise InvalidEvent("rejected", "custom_data is not an object")
     _money(event["event_name"], custom)
     _contents(custom)
     return event
@@ -82,26 +82,26 @@ def check(payload: Mapping[str, Any], now: float) -> dict[str, Any]:
 def _time(event: Mapping[str, Any], now: float) -> int:
     at = event.get("event_time")
     if not isinstance(at, int) or isinstance(at, bool):
-        raise Invalid("rejected", "event_time is not a whole number of seconds")
+        raise InvalidEvent("rejected", "event_time is not a whole number of seconds")
     limit_s = MAX_AGE_STORE_S if event.get("action_source") == "physical_store" else MAX_AGE_S
     if now - at > limit_s - AGE_MARGIN_S:
-        raise Invalid("too_old", f"event_time is older than {limit_s // 86_400} days")
+        raise InvalidEvent("too_old", f"event_time is older than {limit_s // 86_400} days")
     if at - now > MAX_AHEAD_S:
-        raise Invalid("rejected", f"event_time is {int(at - now)} s in the future")
+        raise InvalidEvent("rejected", f"event_time is {int(at - now)} s in the future")
     return min(at, int(now))
 
 
 def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
     for field in HASHED:
         if (digests := user.get(field)) is not None and not _are_digests(digests):
-            raise Invalid(
+            raise InvalidEvent(
                 "rejected", f"user_data.{field} holds a value that is not a SHA-256 digest"
             )
     fbc = user.get("fbc")
     if fbc is not None and identity.usable_fbc(fbc, int(now * 1000)) is None:
         user = {field: value for field, value in user.items() if field != "fbc"}
     if not identifies(user):
-        raise Invalid(
+        raise InvalidEvent(
             "unidentifiable",
             "user_data identifies nobody: it needs an e-mail, a phone, a click "
             "or address and browser",
@@ -120,15 +120,15 @@ def _are_digests(value: Any) -> bool:
 def _source(event: Mapping[str, Any]) -> None:
     source = event.get("action_source")
     if source not in ACTION_SOURCES:
-        raise Invalid("rejected", "action_source is missing or unknown")
+        raise InvalidEvent("rejected", "action_source is missing or unknown")
     if source == "website":
         if not event.get("event_source_url"):
-            raise Invalid(
+            raise InvalidEvent(
                 "rejected",
                 "event_source_url is missing, a website event needs it: send the page's `url`",
             )
         if not event["user_data"].get("client_user_agent"):
-            raise Invalid(
+            raise InvalidEvent(
                 "rejected",
                 "user_data.client_user_agent is missing, a website event needs it: send the "
                 "visitor's "
@@ -139,23 +139,25 @@ def _source(event: Mapping[str, Any]) -> None:
 def _money(event_name: str, custom: Mapping[str, Any]) -> None:
     value, currency = custom.get("value"), custom.get("currency")
     if value is not None and not (_is_number(value) and math.isfinite(value)):
-        raise Invalid("rejected", "custom_data.value is not a number")
+        raise InvalidEvent("rejected", "custom_data.value is not a number")
     if currency is not None and not (isinstance(currency, str) and _CURRENCY.fullmatch(currency)):
-        raise Invalid("rejected", "custom_data.currency is not three letters")
+        raise InvalidEvent("rejected", "custom_data.currency is not three letters")
     if event_name == "Purchase" and value is None:
-        raise Invalid("rejected", f"custom_data.value is missing, a Purchase needs it: {SET_VALUE}")
+        raise InvalidEvent(
+            "rejected", f"custom_data.value is missing, a Purchase needs it: {SET_VALUE}"
+        )
     if currency is None and (value is not None or event_name == "Purchase"):
-        raise Invalid(
+        raise InvalidEvent(
             "rejected", f"custom_data.currency is missing, a value needs it: {SET_CURRENCY}"
         )
     if event_name == "Purchase" and value is not None and value < 0:
-        raise Invalid("rejected", "custom_data.value is negative, Meta knows no refund event")
+        raise InvalidEvent("rejected", "custom_data.value is negative, Meta knows no refund event")
 
 
 def _contents(custom: Mapping[str, Any]) -> None:
     for place, item in enumerate(custom.get("contents", ())):
         if not isinstance(item, dict) or not item.get("id"):
-            raise Invalid("rejected", f"custom_data.contents[{place}].id is missing")
+            raise InvalidEvent("rejected", f"custom_data.contents[{place}].id is missing")
 
 
 def _is_number(value: object) -> bool:

@@ -24,11 +24,11 @@ from sinal_core.telemetry import metrics
 from sinal_core.telemetry.places import where
 from sinal_hub.model.events import Forget
 from sinal_hub.privacy.data_subject import keys_of
-from sinal_hub.privacy.queues import Incoming, Quarantine, Searched, shown
+from sinal_hub.privacy.queues import Incoming, QuarantineReader, Searched, shown
 from sinal_hub.status.ports import Spools
 from sinal_hub.store import personal_data
 from sinal_hub.store.matching_rows import Mark
-from sinal_hub.store.privacy import PrivacyStore, Waiting
+from sinal_hub.store.privacy import PendingErasure, PrivacyStore
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class TimeIsUp(Exception):
     """An erasure has not come to its end within its tenant's time; it goes on in the next run."""
 
 
-class Unfinished(Exception):
+class ErasureUnfinished(Exception):
     """Some erasures could not be done now; they are tried again."""
 
 
@@ -55,7 +55,7 @@ class Eraser:
         database: Database,
         store: PrivacyStore,
         incoming: Incoming,
-        quarantine: Quarantine,
+        quarantine: QuarantineReader,
         spools: Spools,
         plans: Plans,
         *,
@@ -75,7 +75,7 @@ class Eraser:
         self._searched = {
             one.id: self._searched[one.id] for one in waiting if one.id in self._searched
         }
-        of_tenants: defaultdict[str, list[Waiting]] = defaultdict(list)
+        of_tenants: defaultdict[str, list[PendingErasure]] = defaultdict(list)
         for one in waiting:
             of_tenants[one.tenant].append(one)
         gate = asyncio.Semaphore(AT_ONCE)
@@ -84,10 +84,10 @@ class Eraser:
         if waiting:
             await self.observe()
         if left := sum(task.result() for task in tasks):
-            raise Unfinished(f"{left} of {len(waiting)} erasures")
+            raise ErasureUnfinished(f"{left} of {len(waiting)} erasures")
         return len(waiting)
 
-    async def _serve(self, waiting: list[Waiting], gate: asyncio.Semaphore) -> int:
+    async def _serve(self, waiting: list[PendingErasure], gate: asyncio.Semaphore) -> int:
         """Do those of one tenant, the oldest first; returns how many are left."""
         left = 0
         async with gate:
@@ -113,7 +113,7 @@ class Eraser:
         """Show how many wait."""
         metrics.ERASURES_WAITING.set(await self._store.count_waiting())
 
-    async def _erase(self, waiting: Waiting, until: float) -> dict[str, int]:
+    async def _erase(self, waiting: PendingErasure, until: float) -> dict[str, int]:
         wanted = waiting.subject
         keys = keys_of(await personal_data.look(self._database, wanted))
         await self._store.mark(waiting, keys)
@@ -142,7 +142,9 @@ class Eraser:
 class Exporter:
     """Shows a person what is kept of them."""
 
-    def __init__(self, database: Database, incoming: Incoming, quarantine: Quarantine) -> None:
+    def __init__(
+        self, database: Database, incoming: Incoming, quarantine: QuarantineReader
+    ) -> None:
         self._database, self._incoming, self._quarantine = database, incoming, quarantine
 
     async def export(self, wanted: Forget, *, country: str) -> dict[str, list[object]]:

@@ -24,8 +24,8 @@ from sinal_hub.matching.suppression import SuppressionList, blank_row
 from sinal_hub.model.events import Event, Forget, decode_event
 from sinal_hub.model.times import moment
 from sinal_hub.privacy.data_subject import TooManyPeople, mentions
-from sinal_hub.quarantine.keeping import Kept, TamperedDelivery, join, open_kept
-from sinal_hub.quarantine.queue import Held, QuarantineBucket
+from sinal_hub.quarantine.keeping import QuarantinedDelivery, TamperedDelivery, join, open_kept
+from sinal_hub.quarantine.queue import HeldDelivery, QuarantineBucket
 from sinal_hub.status.ports import Bus
 from sinal_hub.store.matching import MatchStore
 from sinal_hub.store.matching_rows import Delivered, Mark
@@ -84,13 +84,15 @@ class Searched(NamedTuple):
     finished: bool = False
 
 
-class Quarantine:
+class QuarantineReader:
     """Deliveries that nobody understood, opened with the platform's keys to be searched."""
 
     def __init__(self, bus: Bus, keyring: Keyring) -> None:
         self._bucket, self._keyring = QuarantineBucket(bus), keyring
 
-    async def find(self, wanted: Forget, *, country: str) -> list[tuple[Kept, bytes]]:
+    async def find(
+        self, wanted: Forget, *, country: str
+    ) -> list[tuple[QuarantinedDelivery, bytes]]:
         """Deliveries that hold this person, and their clear bodies; raises BusError."""
         found = []
         for blob_id, held in await self._ids(wanted.tenant):
@@ -127,14 +129,16 @@ class Quarantine:
             after = blob_id
         return Searched(deleted=count, after=after, finished=True)
 
-    async def _ids(self, tenant: str) -> list[tuple[str, Held]]:
+    async def _ids(self, tenant: str) -> list[tuple[str, HeldDelivery]]:
         """Oldest first: ids begin with their time."""
         held = await self._bucket.held(tenant)
         return sorted(
             ((blob_id, one) for (_, blob_id), one in held.items()), key=lambda pair: pair[0]
         )
 
-    async def _open(self, tenant: str, blob_id: str, held: Held) -> tuple[Kept, bytes] | None:
+    async def _open(
+        self, tenant: str, blob_id: str, held: HeldDelivery
+    ) -> tuple[QuarantinedDelivery, bytes] | None:
         """A delivery and its clear body; None where there is none (any more) that can be opened."""
         head = await self._bucket.head(tenant, blob_id)
         body = await self._bucket.body(tenant, blob_id, held)
@@ -166,7 +170,7 @@ def _holds(body: bytes, wanted: Forget) -> bool:
     return any(value.encode() in body for value in (*wanted.emails, *wanted.phones, *wanted.orders))
 
 
-def shown(kept: Kept, raw: bytes) -> dict[str, Any]:
+def shown(kept: QuarantinedDelivery, raw: bytes) -> dict[str, Any]:
     """A quarantined delivery as its person may see it."""
     return {
         "id": kept.id,

@@ -30,7 +30,7 @@ from sinal_hub.intake.publisher import SPOOL_AFTER_S
 from sinal_hub.intake.refusal import Refusal
 from sinal_hub.quarantine.queue import HEAD_BYTES, QuarantineBucket
 from sinal_hub.quarantine.shares import Shares
-from sinal_hub.spool import Entry, SpoolError
+from sinal_hub.spool import SpoolEntry, SpoolError
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class TamperedDelivery(ValueError):
     """A kept delivery that was changed, or belongs to another tenant or id."""
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class QuarantinedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """What lies in the bucket: who and why in clear, the body sealed."""
 
     v: int = 1
@@ -95,7 +95,7 @@ class SealedQuarantine:
         kept = seal(
             raw,
             keyring=self._keyring,
-            head=Kept(
+            head=QuarantinedDelivery(
                 id=ids.uuid7(now_ms),
                 tenant=tenant,
                 integration=integration,
@@ -113,7 +113,7 @@ class SealedQuarantine:
             raise CannotKeep from error
         return kept.id
 
-    async def _admit(self, kept: Kept, raw: bytes) -> None:
+    async def _admit(self, kept: QuarantinedDelivery, raw: bytes) -> None:
         """Store what the tenant's share has room for."""
         room = await self._shares.take(kept.tenant, HEAD_BYTES + len(_behind(kept)))
         if room == "body":
@@ -136,7 +136,7 @@ class SealedQuarantine:
                 msgspec.structs.replace(kept, v=APART, ciphertext=b"", digest=digest.digest())
             )
 
-    async def _store(self, kept: Kept) -> None:
+    async def _store(self, kept: QuarantinedDelivery) -> None:
         head, body = _split(kept)
         detour = self._detour
         if detour is None:
@@ -152,13 +152,13 @@ class SealedQuarantine:
         parts = self._bucket.parts(kept.tenant, kept.id, head, body)
         return await detour.take(
             [
-                Entry(kept.tenant, subject, f"quarantine:{subject}", kept.received_at, part)
+                SpoolEntry(kept.tenant, subject, f"quarantine:{subject}", kept.received_at, part)
                 for subject, part in parts
             ]
         )
 
 
-def seal(raw: bytes, *, head: Kept, keyring: Keyring) -> Kept:
+def seal(raw: bytes, *, head: QuarantinedDelivery, keyring: Keyring) -> QuarantinedDelivery:
     """`head` with the body compressed and sealed into it."""
     packed = zlib.compress(raw)
     head = msgspec.structs.replace(head, v=APART if len(packed) > INLINE_BYTES else head.v)
@@ -172,12 +172,12 @@ def seal(raw: bytes, *, head: Kept, keyring: Keyring) -> Kept:
     return msgspec.structs.replace(head, nonce=sealed.nonce, ciphertext=sealed.ciphertext)
 
 
-def _behind(kept: Kept) -> bytes:
+def _behind(kept: QuarantinedDelivery) -> bytes:
     """What of a sealed delivery does not stand in its head."""
     return kept.ciphertext if kept.v >= APART else b""
 
 
-def _split(kept: Kept) -> tuple[bytes, bytes]:
+def _split(kept: QuarantinedDelivery) -> tuple[bytes, bytes]:
     """Head and body as the bucket keeps them."""
     body = _behind(kept)
     if body:
@@ -185,7 +185,7 @@ def _split(kept: Kept) -> tuple[bytes, bytes]:
     return msgspec.msgpack.encode(kept), body
 
 
-def join(head: bytes, body: bytes) -> Kept:
+def join(head: bytes, body: bytes) -> QuarantinedDelivery:
     """The delivery out of what the bucket has of it; raises TamperedDelivery."""
     if not body:
         return read_head(head)
@@ -196,7 +196,7 @@ def join(head: bytes, body: bytes) -> Kept:
     return msgspec.structs.replace(kept, ciphertext=body)
 
 
-def open_kept(kept: Kept, keyring: Keyring) -> bytes:
+def open_kept(kept: QuarantinedDelivery, keyring: Keyring) -> bytes:
     """The raw body of a delivery with a body; raises TamperedDelivery, UnknownKey."""
     sealed = Envelope(kept.kid, kept.nonce, kept.ciphertext)
     try:
@@ -208,13 +208,13 @@ def open_kept(kept: Kept, keyring: Keyring) -> bytes:
     return zlib.decompressobj().decompress(packed, MAX_RAW)
 
 
-def read_head(blob: bytes) -> Kept:
+def read_head(blob: bytes) -> QuarantinedDelivery:
     """What stands in clear; unproved until `open_kept` opened it.
 
     Raises TamperedDelivery for what is no such blob.
     """
     try:
-        return msgspec.msgpack.decode(blob, type=Kept)
+        return msgspec.msgpack.decode(blob, type=QuarantinedDelivery)
     except msgspec.MsgspecError:
         raise TamperedDelivery("not a kept delivery") from None
 
@@ -223,7 +223,7 @@ def _purpose(tenant: str) -> bytes:
     return b"sinal quarantine v1\0" + tenant.encode()
 
 
-def _bound(head: Kept) -> bytes:
+def _bound(head: QuarantinedDelivery) -> bytes:
     return msgspec.json.encode(
         [
             head.v,

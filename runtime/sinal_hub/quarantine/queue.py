@@ -54,7 +54,7 @@ _got = msgspec.json.Decoder(_Got).decode
 _info = msgspec.json.Decoder(_Info).decode
 
 
-class Held(NamedTuple):
+class HeldDelivery(NamedTuple):
     """What there is of one delivery."""
 
     parts: tuple[str, ...] = ()  # names of its parts behind the head's, in their order
@@ -108,7 +108,7 @@ class QuarantineBucket:
 
     async def held(
         self, slug: str | None = None, blob_id: str | None = None
-    ) -> dict[tuple[str, str], Held]:
+    ) -> dict[tuple[str, str], HeldDelivery]:
         """What there is by tenant and id; raises BusError. Without a tenant of all tenants."""
         found: dict[tuple[str, str], list[str]] = {}
         seen, total = 0, 1
@@ -143,7 +143,7 @@ class QuarantineBucket:
         """The head of one delivery, None when it is gone; raises BusError."""
         return await self._get(f"{self.PREFIX}{slug}.{blob_id}")
 
-    async def body(self, slug: str, blob_id: str, held: Held) -> bytes | None:
+    async def body(self, slug: str, blob_id: str, held: HeldDelivery) -> bytes | None:
         """What stands behind the head, None when some of it is gone; raises BusError."""
         subject = f"{self.PREFIX}{slug}.{blob_id}"
         values = [await self._get(f"{subject}.{part}") for part in held.parts]
@@ -188,9 +188,9 @@ class QuarantineBucket:
                 raise
 
 
-def _held(parts: list[str]) -> Held:
+def _held(parts: list[str]) -> HeldDelivery:
     """A name that says no size is of an older release, which cut at `PART_BYTES`."""
     ordered = tuple(sorted(parts, key=lambda part: int(part.partition(".")[0])))
-    return Held(
+    return HeldDelivery(
         ordered, HEAD_BYTES + sum(int(part.partition(".")[2] or PART_BYTES) for part in ordered)
     )

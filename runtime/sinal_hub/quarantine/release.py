@@ -29,9 +29,15 @@ from sinal_hub.intake.publisher import EventPublisher, EventTooLarge
 from sinal_hub.model.events import Event
 from sinal_hub.model.readback import ReadsBack
 from sinal_hub.model.sale import MalformedSale, checked
-from sinal_hub.quarantine.keeping import Kept, TamperedDelivery, join, open_kept, read_head
+from sinal_hub.quarantine.keeping import (
+    QuarantinedDelivery,
+    TamperedDelivery,
+    join,
+    open_kept,
+    read_head,
+)
 from sinal_hub.quarantine.new_words import awaits_fix
-from sinal_hub.quarantine.queue import KEEP_S, Held, QuarantineBucket
+from sinal_hub.quarantine.queue import KEEP_S, HeldDelivery, QuarantineBucket
 
 log = structlog.get_logger(__name__)
 
@@ -164,14 +170,14 @@ class Quarantined:
 
     async def _page(
         self, tenant: str | None, gateway: str | None, before: str | None, limit: int
-    ) -> tuple[list[tuple[Kept, Held]], str | None]:
+    ) -> tuple[list[tuple[QuarantinedDelivery, HeldDelivery]], str | None]:
         there = await self._bucket.held(tenant)
         ids = sorted(
             (key for key in there if before is None or key[1] < before),
             key=lambda key: key[1],
             reverse=True,
         )
-        found: list[tuple[Kept, Held]] = []
+        found: list[tuple[QuarantinedDelivery, HeldDelivery]] = []
         for start in range(0, len(ids), AT_ONCE):
             if start >= MAX_LOOKED:
                 return found, ids[start - 1][1]
@@ -184,17 +190,23 @@ class Quarantined:
                     return found, found[-1][0].id if at < len(ids) else None
         return found, None
 
-    async def _find(self, tenant: str | None, kept_id: str) -> tuple[Kept, Held] | None:
+    async def _find(
+        self, tenant: str | None, kept_id: str
+    ) -> tuple[QuarantinedDelivery, HeldDelivery] | None:
         if not _ID.fullmatch(kept_id):
             return None
         heads = await self._bucket.held(tenant, kept_id)
         for slug, _ in heads:
-            held = (await self._bucket.held(slug, f"{kept_id}.>")).get((slug, kept_id), Held())
+            held = (await self._bucket.held(slug, f"{kept_id}.>")).get(
+                (slug, kept_id), HeldDelivery()
+            )
             kept = await self._read(slug, kept_id, held)
             return None if kept is None else (kept, held)
         return None
 
-    async def _read(self, slug: str, kept_id: str, held: Held) -> Kept | None:
+    async def _read(
+        self, slug: str, kept_id: str, held: HeldDelivery
+    ) -> QuarantinedDelivery | None:
         """What may be shown of one; its body is not read."""
         head = await self._bucket.head(slug, kept_id)
         if head is None:
@@ -205,7 +217,9 @@ class Quarantined:
             return await self._read_older(slug, kept_id, head, held)
         return kept if (kept.tenant, kept.id) == (slug, kept_id) else None
 
-    async def _read_older(self, slug: str, kept_id: str, head: bytes, held: Held) -> Kept | None:
+    async def _read_older(
+        self, slug: str, kept_id: str, head: bytes, held: HeldDelivery
+    ) -> QuarantinedDelivery | None:
         """The head of one that an older release cut in two: it is read whole, and no other
         meanwhile.
         """
@@ -220,7 +234,7 @@ class Quarantined:
             return None
         return msgspec.structs.replace(kept, ciphertext=b"", apart=len(kept.ciphertext))
 
-    async def _whole(self, kept: Kept, held: Held) -> Kept:
+    async def _whole(self, kept: QuarantinedDelivery, held: HeldDelivery) -> QuarantinedDelivery:
         """The same with its body; raises _Stays, BusError."""
         if kept.digest is not None:
             raise _Stays(
@@ -236,7 +250,7 @@ class Quarantined:
         except TamperedDelivery as error:
             raise _Stays("cannot_open", str(error)) from error
 
-    async def _release(self, kept: Kept, held: Held) -> Reparsed:
+    async def _release(self, kept: QuarantinedDelivery, held: HeldDelivery) -> Reparsed:
         result = await self._publish(kept, held)
         if result.result == "released":
             await self._bucket.remove(kept.tenant, kept.id)
@@ -249,7 +263,7 @@ class Quarantined:
         )
         return result
 
-    async def _publish(self, kept: Kept, held: Held) -> Reparsed:
+    async def _publish(self, kept: QuarantinedDelivery, held: HeldDelivery) -> Reparsed:
         try:
             events = self._understand(await self._whole(kept, held))
             duplicates = await self._out.put(events)
@@ -269,7 +283,7 @@ class Quarantined:
             duplicates=sum(duplicates),
         )
 
-    def _understand(self, kept: Kept) -> list[Event]:
+    def _understand(self, kept: QuarantinedDelivery) -> list[Event]:
         gateway, place = self._gateways.get(kept.gateway), self._place(kept)
         if gateway is None:
             raise _Stays("gateway_unknown", "this release has no adapter of that name")
@@ -295,7 +309,7 @@ class Quarantined:
         except Exception as error:  # an adapter's fault: the next release may read it
             raise _Stays("not_understood", f"adapter fault: {type(error).__name__}") from error
 
-    def _place(self, kept: Kept) -> tuple[TenantPlan, IntegrationPlan] | None:
+    def _place(self, kept: QuarantinedDelivery) -> tuple[TenantPlan, IntegrationPlan] | None:
         tenant = self._plans.snapshot.tenants.get(kept.tenant)
         for integration in tenant.integrations if tenant is not None else ():
             if tenant is not None and (integration.name, integration.gateway) == (
@@ -308,7 +322,7 @@ class Quarantined:
     def _events(
         self,
         gateway: Gateway,
-        kept: Kept,
+        kept: QuarantinedDelivery,
         raw: bytes,
         tenant: TenantPlan,
         integration: IntegrationPlan,
@@ -333,7 +347,7 @@ class Quarantined:
         ]
 
 
-def _shown(kept: Kept) -> KeptDelivery:
+def _shown(kept: QuarantinedDelivery) -> KeptDelivery:
     received = datetime.fromtimestamp(kept.received_at / 1000, UTC)
     return KeptDelivery(
         id=kept.id,

@@ -17,7 +17,7 @@ from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.meta.tokens import TokenState
 from sinal_hub.services.findings import Finding
 from sinal_hub.status.measurements import trouble
-from sinal_hub.store.tenant_status import Delivery, FactStore, Lane
+from sinal_hub.store.tenant_status import DestinationDelivery, DestinationKey, FactStore
 
 PATIENCE_S = 5.0
 _ADVICE = {
@@ -66,7 +66,11 @@ async def look(
     try:
         async with asyncio.timeout(PATIENCE_S):
             rows = await store.deliveries(
-                [Lane(plan.slug, one.name) for plan in chosen for one in plan.destinations]
+                [
+                    DestinationKey(plan.slug, one.name)
+                    for plan in chosen
+                    for one in plan.destinations
+                ]
             )
     except (StoreUnavailable, TimeoutError):
         return []  # said of PostgreSQL already
@@ -92,7 +96,7 @@ def blames_token(finding: Finding) -> bool:
 def judge(
     plan: TenantPlan,
     destination: DestinationPlan,
-    row: Delivery,
+    row: DestinationDelivery,
     depth: Depth | None,
     token: TokenState | None,
     now: datetime,
@@ -125,7 +129,9 @@ def judge(
     )
 
 
-def _broken(subject: str, row: Delivery, token: TokenState | None, figures: str) -> Finding:
+def _broken(
+    subject: str, row: DestinationDelivery, token: TokenState | None, figures: str
+) -> Finding:
     code = f", code {row.code}" if row.code is not None else ""
     detail = f"its breaker is {'open' if row.open else 'half open'}: {row.reason}{code}"
     advice = _ADVICE.get(row.reason or "", _ELSE)
@@ -146,7 +152,7 @@ def _failed(subject: str, detail: str, advice: str) -> Finding:
     )
 
 
-def _figures(row: Delivery, depth: Depth | None, now: datetime) -> str:
+def _figures(row: DestinationDelivery, depth: Depth | None, now: datetime) -> str:
     waiting = depth.messages if depth is not None else 0
     oldest = f", the oldest for {age(now - depth.oldest_at)}" if depth and depth.oldest_at else ""
     last = (

@@ -17,8 +17,8 @@ from sinal_hub.services import why
 from sinal_hub.services.ports import Plans
 from sinal_hub.store.evidence import Evidence, EvidenceStore
 from sinal_hub.store.reading import Delivery, EventDetail, MatchDetail
-from sinal_hub.store.tenant_status import Delivery as Facts
-from sinal_hub.store.tenant_status import FactStore, Lane
+from sinal_hub.store.tenant_status import DestinationDelivery as Facts
+from sinal_hub.store.tenant_status import DestinationKey, FactStore
 
 PATIENCE_S = 5.0
 
@@ -55,7 +55,7 @@ class Explainer:
         Nothing for a login that may not read it.
         """
         lanes = [
-            Lane(event.tenant, one.destination)
+            DestinationKey(event.tenant, one.destination)
             for one in event.deliveries
             if one.state in why.WAITING
         ]

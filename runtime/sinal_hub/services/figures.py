@@ -10,9 +10,9 @@ import msgspec
 
 from sinal_core.nats import status_bucket
 from sinal_core.nats.errors import BusError
-from sinal_crds import facts
-from sinal_crds.facts import Breaker, Trouble
+from sinal_crds import tenant_status
 from sinal_crds.plan import TenantPlan
+from sinal_crds.tenant_status import Breaker, Trouble
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.ports import Bus, Plans
 from sinal_hub.store.tenant_stats import (
@@ -192,8 +192,8 @@ async def _backlog(bus: Bus, tenant: str) -> list[Waiting] | None:
 async def _runtime(bus: Bus, plan: TenantPlan) -> Runtime | None:
     try:
         entry = await status_bucket.read(bus.api, plan.slug)
-        told = None if entry is None else facts.decode(entry)
-    except (BusError, facts.UnknownFacts):
+        told = None if entry is None else tenant_status.decode(entry)
+    except (BusError, tenant_status.UnknownFacts):
         return None
     if told is None:
         return None

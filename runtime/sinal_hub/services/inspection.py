@@ -14,7 +14,7 @@ import msgspec
 
 from sinal_core.nats.depth import Depth
 from sinal_core.nats.errors import BusError, BusRefused, LaneMissing
-from sinal_core.plans.snapshot import Held
+from sinal_core.plans.snapshot import HeldPlan
 from sinal_core.postgres.errors import StoreError
 from sinal_crds import names
 from sinal_crds.plan import DestinationPlan, TenantPlan
@@ -320,7 +320,7 @@ def _plans(
     return [_failed("plans", scope, "there is no tenant of this name", advice)]
 
 
-def _held(held: Held) -> Finding:
+def _held(held: HeldPlan) -> Finding:
     """A Tenant that took the slug of another one's data: nothing of it is worked on."""
     slug, taker = held.plan.slug, home(held.plan.namespace, held.plan.name)
     if held.owner.leaving:

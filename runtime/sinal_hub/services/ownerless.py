@@ -13,8 +13,8 @@ from sinal_core.nats import status_bucket, streams
 from sinal_core.nats.errors import BusError
 from sinal_core.nats.streams import Stream
 from sinal_core.postgres.errors import StoreError
-from sinal_crds.facts import ORPHANS_KEY, Orphan, UnknownFacts, decode_orphans
 from sinal_crds.names import OWNER, PLANS_BUCKET, RETAINED, slug_of_stream
+from sinal_crds.tenant_status import ORPHANS_KEY, Orphan, UnknownFacts, decode_orphans
 from sinal_hub.services.findings import Finding
 from sinal_hub.services.ports import Bus
 from sinal_hub.store.operations import KeyRow, OperationsStore

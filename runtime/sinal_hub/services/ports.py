@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sinal_core.nats.client import Publisher
 from sinal_core.nats.depth import Depth
-from sinal_core.plans.snapshot import Held
+from sinal_core.plans.snapshot import HeldPlan
 from sinal_crds.plan import DestinationPlan
 from sinal_hub.intake import ports as intake
 from sinal_hub.meta.tokens import TokenState
@@ -40,7 +40,7 @@ class Snapshot(intake.Snapshot, Protocol):
     """All plans with their look-ups, and those that wait for a slug which another owner has."""
 
     @property
-    def held(self) -> Mapping[str, Held]: ...
+    def held(self) -> Mapping[str, HeldPlan]: ...
 
 
 class Plans(Protocol):

@@ -16,7 +16,7 @@ from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_hub.privacy.data_subject import NoSuchPerson, Person
 from sinal_hub.privacy.erasure import Exporter
-from sinal_hub.privacy.queues import Incoming, Quarantine
+from sinal_hub.privacy.queues import Incoming, QuarantineReader
 from sinal_hub.services.callers import Caller, no_tenant
 from sinal_hub.services.errors import Conflict, FieldFault, Invalid, NotConfigured, NotFound
 from sinal_hub.services.ports import Plans
@@ -57,7 +57,7 @@ class PrivacyService:
         self._exporter = None
         if bus is not None and keyring is not None:
             self._exporter = Exporter(
-                database, Incoming(bus, MatchStore(database)), Quarantine(bus, keyring)
+                database, Incoming(bus, MatchStore(database)), QuarantineReader(bus, keyring)
             )
 
     async def forget(self, caller: Caller, tenant: str | None, told: Told) -> Erasure:

@@ -17,7 +17,7 @@ import msgspec
 
 from sinal_crds.plan import TenantPlan
 from sinal_hub.meta.validation import AGE_MARGIN_S, MAX_AGE_S
-from sinal_hub.store.replaying import LetterRow, SentRow, UnsentRow, Work
+from sinal_hub.store.replaying import LetterRow, ReplayWork, SentRow, UnsentRow
 
 DUPLICATE_AFTER = timedelta(hours=48)
 SAMPLE = 20
@@ -66,7 +66,7 @@ class Sample(msgspec.Struct, kw_only=True, frozen=True):
 class Judged(msgspec.Struct, kw_only=True, frozen=True):
     """A selection with its verdicts."""
 
-    work: Work
+    work: ReplayWork
     samples: list[Sample]
 
     @property
@@ -94,7 +94,7 @@ def judge(
     now: datetime,
 ) -> Judged:
     """What may be done with each of them."""
-    work = Work(rows=[], events=[], letters=[])
+    work = ReplayWork(rows=[], events=[], letters=[])
     samples: list[Sample] = []
     for row in rows:
         reason = sent_reason(row, options=options, tenants=tenants, now=now)

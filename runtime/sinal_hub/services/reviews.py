@@ -25,7 +25,7 @@ from sinal_hub.services.replays import no_event, utc_now
 from sinal_hub.store.matching import MatchStore
 from sinal_hub.store.matching_rows import Outbox
 from sinal_hub.store.reading import EventDetail, EventFilter, MatchDetail, Page
-from sinal_hub.store.reviewing import Held, ReviewStore, ReviewTransaction
+from sinal_hub.store.reviewing import HeldSale, ReviewStore, ReviewTransaction
 
 Word = Literal["accept", "reject", "drop"]
 RULES: dict[Word, str] = {
@@ -94,7 +94,9 @@ class Reviewer:
             raise no_event(event_id)
         return Reviewed(word=word, changed=changed, event=event)
 
-    async def _decide(self, caller: Caller, held: Held, word: Word) -> tuple[bool, list[Outbox]]:
+    async def _decide(
+        self, caller: Caller, held: HeldSale, word: Word
+    ) -> tuple[bool, list[Outbox]]:
         plan = self._plans.snapshot.tenants.get(held.tenant)
         if plan is None:
             raise NotInReview(f"tenant {held.tenant!r} is not in the plans any more")
@@ -109,7 +111,7 @@ class Reviewer:
             return True, await self._apply(review, held, word, plan)
 
     async def _apply(
-        self, review: ReviewTransaction, held: Held, word: Word, plan: TenantPlan
+        self, review: ReviewTransaction, held: HeldSale, word: Word, plan: TenantPlan
     ) -> list[Outbox]:
         if word == "drop":
             await review.drop()

@@ -21,7 +21,7 @@ import structlog
 from sinal_core.postgres.errors import StoreError
 from sinal_hub.services.cursors import cursor_of
 from sinal_hub.store.reading import EventDetail
-from sinal_hub.store.tailing import Change
+from sinal_hub.store.tailing import EventChange
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,9 @@ class Changes(Protocol):
 
     async def now(self) -> datetime: ...
 
-    async def changes(self, tenant: str | None, after: Cursor, *, limit: int) -> list[Change]: ...
+    async def changes(
+        self, tenant: str | None, after: Cursor, *, limit: int
+    ) -> list[EventChange]: ...
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -111,7 +113,7 @@ class Follower:
         self._read = {one for one in self._read if one[0] >= before}
         self._seen = {key: one for key, one in self._seen.items() if one[0] >= before}
 
-    async def _new(self, page: Sequence[Change]) -> list[Item]:
+    async def _new(self, page: Sequence[EventChange]) -> list[Item]:
         last = {change.id: change for change in page if (change.at, change.id) not in self._read}
         events = (
             {event.id: event for event in await self._reader.get_events(self._tenant, list(last))}

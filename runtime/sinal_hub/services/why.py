@@ -14,7 +14,7 @@ from sinal_hub.model.evidence import Agreement, Subject
 from sinal_hub.model.signals import ADDRESS_WINDOW_MS, HOUR_MS, OWN
 from sinal_hub.store.evidence import Evidence, Note, Param
 from sinal_hub.store.reading import Delivery, EventDetail, MatchDetail
-from sinal_hub.store.tenant_status import Delivery as Facts
+from sinal_hub.store.tenant_status import DestinationDelivery as Facts
 
 DAY_S = 86_400
 BY_PERSON = "review_"  # how rules begin that a person's word made

@@ -6,20 +6,20 @@ what the edge sees of it. The room's invariant: what was promised is on disk unt
 acked it, and what cannot be promised is refused.
 """
 
-from sinal_hub.spool.detour import Detour, State
+from sinal_hub.spool.detour import Detour, SpoolState
 from sinal_hub.spool.errors import SpoolBroken, SpoolError, SpoolFull, SpoolLocked
-from sinal_hub.spool.record import Entry, Owner
-from sinal_hub.spool.spool import Limits, Spool
+from sinal_hub.spool.record import Owner, SpoolEntry
+from sinal_hub.spool.spool import Spool, SpoolLimits
 
 __all__ = [
     "Detour",
-    "Entry",
-    "Limits",
     "Owner",
     "Spool",
     "SpoolBroken",
+    "SpoolEntry",
     "SpoolError",
     "SpoolFull",
+    "SpoolLimits",
     "SpoolLocked",
-    "State",
+    "SpoolState",
 ]

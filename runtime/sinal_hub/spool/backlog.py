@@ -14,7 +14,7 @@ from typing import NamedTuple
 _SHRINK = 1_024  # settled places at a queue's head before they are given back
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """Where a record lies."""
 
     segment: int
@@ -22,7 +22,7 @@ class Place(NamedTuple):
     size: int
 
 
-class Queue:
+class TenantBacklog:
     """One tenant's waiting records, oldest first."""
 
     def __init__(self) -> None:
@@ -35,14 +35,14 @@ class Queue:
     def __len__(self) -> int:
         return len(self._at) - self._head
 
-    def push(self, place: Place, at_s: int) -> None:
+    def push(self, place: RecordPlace, at_s: int) -> None:
         """Add behind the others."""
         self._at.append(place.segment << 32 | place.offset)
         self._sizes.append(place.size)
         self._times.append(at_s)
         self.bytes += place.size
 
-    def first(self, count: int) -> list[Place]:
+    def first(self, count: int) -> list[RecordPlace]:
         """The oldest ones, at most `count`."""
         return [self._place(at) for at in range(self._head, min(self._head + count, len(self._at)))]
 
@@ -51,7 +51,7 @@ class Queue:
         """Unix seconds of the oldest; raises IndexError when there is none."""
         return self._times[self._head]
 
-    def of_segment(self, number: int) -> list[Place]:
+    def of_segment(self, number: int) -> list[RecordPlace]:
         """The records that lie in one segment."""
         return [self._place(at) for at in self._run(number)]
 
@@ -86,8 +86,8 @@ class Queue:
         self._cut(run.start + len(kept), run.stop)
         return len(run) - len(kept)
 
-    def _place(self, at: int) -> Place:
-        return Place(self._at[at] >> 32, self._at[at] & 0xFFFFFFFF, self._sizes[at])
+    def _place(self, at: int) -> RecordPlace:
+        return RecordPlace(self._at[at] >> 32, self._at[at] & 0xFFFFFFFF, self._sizes[at])
 
     def _run(self, number: int) -> range:
         start = bisect_left(self._at, number << 32, lo=self._head)
@@ -102,21 +102,21 @@ class Backlog:
     """The queues of all tenants, and how many waiting records each segment holds."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, Queue] = {}
+        self._queues: dict[str, TenantBacklog] = {}
         self._live: dict[int, list[int]] = {}  # segment -> records, bytes
         self.records = 0
 
-    def push(self, tenant: str, place: Place, at_s: int) -> None:
+    def push(self, tenant: str, place: RecordPlace, at_s: int) -> None:
         """A record was written."""
-        self._queues.setdefault(tenant, Queue()).push(place, at_s)
+        self._queues.setdefault(tenant, TenantBacklog()).push(place, at_s)
         self._count(place, 1)
 
-    def first(self, tenant: str, count: int) -> list[Place]:
+    def first(self, tenant: str, count: int) -> list[RecordPlace]:
         """A tenant's oldest records."""
         queue = self._queues.get(tenant)
         return queue.first(count) if queue is not None else []
 
-    def drop(self, tenant: str, places: Sequence[Place], indexes: Collection[int]) -> None:
+    def drop(self, tenant: str, places: Sequence[RecordPlace], indexes: Collection[int]) -> None:
         """Of a tenant's oldest records, these are settled."""
         queue = self._queues[tenant]
         queue.drop(indexes)
@@ -145,7 +145,7 @@ class Backlog:
         """Tenants with records in a segment, in a fixed order."""
         return sorted(tenant for tenant, queue in self._queues.items() if queue.of_segment(number))
 
-    def places_of(self, number: int) -> list[Place]:
+    def places_of(self, number: int) -> list[RecordPlace]:
         """Every waiting record of a segment, in the segment's order."""
         return sorted(
             place for queue in self._queues.values() for place in queue.of_segment(number)
@@ -175,7 +175,7 @@ class Backlog:
         """Unix seconds of the oldest record, None when there is none."""
         return min((queue.oldest_s for queue in self._queues.values()), default=None)
 
-    def _count(self, place: Place, by: int) -> None:
+    def _count(self, place: RecordPlace, by: int) -> None:
         live = self._live.setdefault(place.segment, [0, 0])
         live[0] += by
         live[1] += by * place.size

@@ -22,9 +22,9 @@ from sinal_core.telemetry.places import where
 from sinal_hub.spool.circuit import Circuit
 from sinal_hub.spool.disk import Keep
 from sinal_hub.spool.errors import SpoolError
-from sinal_hub.spool.record import Entry, Owner
-from sinal_hub.spool.replay import Publish, Replayer
-from sinal_hub.spool.spool import Limits, Spool
+from sinal_hub.spool.record import Owner, SpoolEntry
+from sinal_hub.spool.replay import Publish, SpoolReplayer
+from sinal_hub.spool.spool import Spool, SpoolLimits
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ HAND_OVER, HAND_OVER_S = 512, 0.5  # so few records are waited for, and so long
 DISTRUST_S = 5.0  # after a refusal by the disk
 
 
-class State(msgspec.Struct, frozen=True):
+class SpoolState(msgspec.Struct, frozen=True):
     """What probes and people are told."""
 
     spooling: bool  # events go to the disk, or wait there
@@ -50,7 +50,7 @@ class Detour:
         self,
         folder: Path,
         *,
-        limits: Limits,
+        limits: SpoolLimits,
         connected: Callable[[], bool],
         publish: Publish,
         request_provision: Callable[[str], None],
@@ -61,7 +61,7 @@ class Detour:
         metrics.SPOOL_LIMIT_BYTES.set(limits.max_bytes)
         self._circuit = Circuit(connected)
         self._spool = Spool(folder, limits=limits, on_stored=self._stored)
-        self._replayer = Replayer(
+        self._replayer = SpoolReplayer(
             spool=self._spool,
             circuit=self._circuit,
             publish=publish,
@@ -115,7 +115,7 @@ class Detour:
                 return False
         return True
 
-    async def take(self, entries: Sequence[Entry]) -> None:
+    async def take(self, entries: Sequence[SpoolEntry]) -> None:
         """Store events of one tenant on the disk, all or none.
 
         Raises SpoolFull, SpoolBroken, LaneFull.
@@ -157,11 +157,11 @@ class Detour:
         return gone
 
     @property
-    def state(self) -> State:
+    def state(self) -> SpoolState:
         """How it stands."""
         now = self._clock.time()
         oldest = self._spool.oldest_s
-        return State(
+        return SpoolState(
             spooling=self._circuit.is_open or self._spool.records > 0,
             accepts=not self._circuit.is_open
             or self._refused_at is None

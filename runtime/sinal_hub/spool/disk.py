@@ -15,22 +15,22 @@ from typing import NamedTuple
 
 import structlog
 
-from sinal_hub.spool.backlog import Place
+from sinal_hub.spool.backlog import RecordPlace
 from sinal_hub.spool.errors import SpoolBroken, SpoolFull, SpoolLocked
-from sinal_hub.spool.record import MAGIC, Entry, Found, scan
+from sinal_hub.spool.record import MAGIC, Found, SpoolEntry, scan
 from sinal_hub.spool.segment import SUFFIX, Segment
 
 log = structlog.get_logger(__name__)
 
 LOCK = "lock"
-Keep = Callable[[Entry], bool]
+Keep = Callable[[SpoolEntry], bool]
 
 
 class Recovered(NamedTuple):
     """One waiting record found at start."""
 
     tenant: str
-    place: Place
+    place: RecordPlace
     at_s: int
 
 
@@ -92,7 +92,7 @@ class Disk:
                 f"spool folder {self._folder}: {error.strerror}; give another SINAL_SPOOL_DIR"
             ) from error
 
-    def append(self, frames: Sequence[bytes]) -> list[Place]:
+    def append(self, frames: Sequence[bytes]) -> list[RecordPlace]:
         """Write records and wait for the disk.
 
         Raises SpoolFull, SpoolBroken with none of them kept.
@@ -106,17 +106,17 @@ class Disk:
         except OSError as error:
             self.seal()
             raise SpoolBroken(f"spool folder {self._folder}: {error.strerror}") from error
-        places: list[Place] = []
+        places: list[RecordPlace] = []
         for frame in frames:
-            places.append(Place(segment.number, start, len(frame)))
+            places.append(RecordPlace(segment.number, start, len(frame)))
             start += len(frame)
         return places
 
-    def read(self, places: Iterable[Place]) -> list[Found | None]:
+    def read(self, places: Iterable[RecordPlace]) -> list[Found | None]:
         """The records at these places; None for a damaged one."""
         return [self._segments[place.segment].read(place.offset, place.size) for place in places]
 
-    def mark_done(self, places: Iterable[Place]) -> None:
+    def mark_done(self, places: Iterable[RecordPlace]) -> None:
         """Say of these records that the broker has them."""
         for place in places:
             try:
@@ -206,7 +206,7 @@ class Disk:
         return [
             Recovered(
                 one.entry.tenant,
-                Place(segment.number, one.offset, one.size),
+                RecordPlace(segment.number, one.offset, one.size),
                 one.entry.at_ms // 1000,
             )
             for one in found.records

@@ -14,7 +14,7 @@ import msgspec
 from sinal_crds import names
 from sinal_hub.model.events import Event, decode_event
 from sinal_hub.spool.disk import Keep
-from sinal_hub.spool.record import Entry
+from sinal_hub.spool.record import SpoolEntry
 
 
 def keep_others(
@@ -30,7 +30,7 @@ def keep_others(
     mails, numbers, order_ids = frozenset(emails), frozenset(phones), frozenset(orders)
     prefix = names.in_subject(tenant, "")
 
-    def keep(entry: Entry) -> bool:
+    def keep(entry: SpoolEntry) -> bool:
         if entry.tenant != tenant or not entry.subject.startswith(prefix):
             return True
         try:

@@ -28,7 +28,7 @@ HEAD_BYTES = _HEAD.size
 _LENGTH = struct.Struct("<I")
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class SpoolEntry(msgspec.Struct, frozen=True, array_like=True):
     """One message that the broker shall get."""
 
     tenant: str
@@ -48,7 +48,7 @@ class Owner(NamedTuple):
     home: str
     legacy: str = ""
 
-    def has(self, entry: Entry) -> bool:
+    def has(self, entry: SpoolEntry) -> bool:
         """Whether a record was taken for it."""
         return not entry.owner or entry.owner == self.uid or entry.home in (self.home, self.legacy)
 
@@ -59,7 +59,7 @@ class Found(NamedTuple):
     offset: int
     size: int  # with its head
     done: bool
-    entry: Entry
+    entry: SpoolEntry
 
 
 class Scan(NamedTuple):
@@ -71,10 +71,10 @@ class Scan(NamedTuple):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Entry).decode
+_decode = msgspec.msgpack.Decoder(SpoolEntry).decode
 
 
-def pack(entry: Entry) -> bytes:
+def pack(entry: SpoolEntry) -> bytes:
     """The entry as one record; raises ValueError when it is larger than MAX_PAYLOAD."""
     payload = _encode(entry)
     if len(payload) > MAX_PAYLOAD:

@@ -23,7 +23,7 @@ from sinal_core.nats.errors import BusError, BusUnavailable, LaneFull, LaneMissi
 from sinal_core.telemetry import metrics
 from sinal_core.telemetry.places import where
 from sinal_hub.spool.circuit import Circuit
-from sinal_hub.spool.record import Entry, Owner
+from sinal_hub.spool.record import Owner, SpoolEntry
 from sinal_hub.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -46,10 +46,10 @@ class Published(Protocol):
 class Publish(Protocol):
     """Stores one record at the broker; raises a BusError."""
 
-    async def __call__(self, entry: Entry, /, *, timeout_s: float) -> Published: ...
+    async def __call__(self, entry: SpoolEntry, /, *, timeout_s: float) -> Published: ...
 
 
-class Replayer:
+class SpoolReplayer:
     """Empties the spool."""
 
     def __init__(
@@ -139,10 +139,10 @@ class Replayer:
             seconds=round(self._clock.time() - began, 1),
         )
 
-    async def _send(self, entries: Sequence[Entry]) -> list[bool]:
+    async def _send(self, entries: Sequence[SpoolEntry]) -> list[bool]:
         return list(await asyncio.gather(*map(self._one, entries)))
 
-    async def _one(self, entry: Entry) -> bool:
+    async def _one(self, entry: SpoolEntry) -> bool:
         owner = self._tenant_of(entry.tenant)
         if owner is not None and not owner.has(entry):
             return self._given_up(entry, "its slug is another Tenant's")
@@ -154,7 +154,7 @@ class Replayer:
         metrics.SPOOL_RECORDS.labels("duplicate" if ack.duplicate else "replayed").inc()
         return True
 
-    def _refused(self, entry: Entry, error: BusError) -> bool:
+    def _refused(self, entry: SpoolEntry, error: BusError) -> bool:
         """Whether the record is given up."""
         kind = type(error).__name__
         if isinstance(error, BusUnavailable):
@@ -174,7 +174,7 @@ class Replayer:
         return False
 
     @staticmethod
-    def _given_up(entry: Entry, why: str) -> bool:
+    def _given_up(entry: SpoolEntry, why: str) -> bool:
         log.error("spool.orphaned", tenant=entry.tenant, why=why)
         metrics.SPOOL_RECORDS.labels("orphaned").inc()
         return True

@@ -19,10 +19,10 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from sinal_hub.spool.backlog import Backlog, Place
+from sinal_hub.spool.backlog import Backlog, RecordPlace
 from sinal_hub.spool.disk import Disk, Keep
 from sinal_hub.spool.errors import SpoolBroken, SpoolError, SpoolFull
-from sinal_hub.spool.record import Entry, pack
+from sinal_hub.spool.record import SpoolEntry, pack
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +33,11 @@ WAITING_BYTES = 64 * 1024 * 1024  # gathered for the next sync
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Deliver = Callable[[Sequence[Entry]], Awaitable[Sequence[bool]]]
+Deliver = Callable[[Sequence[SpoolEntry]], Awaitable[Sequence[bool]]]
 
 
 @dataclass(frozen=True)
-class Limits:
+class SpoolLimits:
     """How much of the disk the spool may take, in bytes."""
 
     max_bytes: int = 1 << 30
@@ -53,7 +53,7 @@ class Offered(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    entries: Sequence[Entry]
+    entries: Sequence[SpoolEntry]
     frames: Sequence[bytes]
     size: int
     done: asyncio.Future[None]
@@ -62,7 +62,9 @@ class _Batch(NamedTuple):
 class Spool:
     """Records on disk, by tenant. Use from one event loop."""
 
-    def __init__(self, folder: Path, *, limits: Limits, on_stored: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, *, limits: SpoolLimits, on_stored: Callable[[str], None]
+    ) -> None:
         self._disk = Disk(folder, segment_bytes=limits.segment_bytes, free_bytes=limits.free_bytes)
         self._limits = limits
         self._on_stored = on_stored
@@ -90,7 +92,7 @@ class Spool:
         await self._run(self._disk.close)
         self._thread.shutdown()
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[SpoolEntry]) -> None:
         """Store all entries durably, or none; raises SpoolFull, SpoolBroken."""
         frames = [pack(entry) for entry in entries]
         size = sum(map(len, frames))
@@ -207,7 +209,7 @@ class Spool:
                 await self._sweep()
         self._committer = None
 
-    def _index(self, batches: Sequence[_Batch], places: Sequence[Place]) -> None:
+    def _index(self, batches: Sequence[_Batch], places: Sequence[RecordPlace]) -> None:
         at = iter(places)
         for batch in batches:
             self._count_unwritten(batch, -1)
@@ -273,7 +275,7 @@ class Spool:
         )
 
 
-def _within(places: list[Place], limit: int) -> list[Place]:
+def _within(places: list[RecordPlace], limit: int) -> list[RecordPlace]:
     size = 0
     for at, place in enumerate(places):
         size += place.size

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from sinal_core.telemetry import metrics
-from sinal_hub.store.signal_coverage import SIGNALS, Coverage
+from sinal_hub.store.signal_coverage import SIGNALS, SignalCounts
 
 WINDOW = timedelta(hours=24)
 
@@ -17,7 +17,7 @@ WINDOW = timedelta(hours=24)
 class Store(Protocol):
     """Where conversions are counted; `ObservingStore` is one."""
 
-    async def coverage(self, *, since: datetime) -> list[Coverage]:
+    async def coverage(self, *, since: datetime) -> list[SignalCounts]:
         """Signals by tenant; raises StoreUnavailable."""
         ...
 

@@ -15,7 +15,7 @@ import structlog
 
 from sinal_core.plans.ports import Plans
 from sinal_core.telemetry import metrics
-from sinal_hub.store.housekeeping import Fault, HousekeepingStore
+from sinal_hub.store.housekeeping import HousekeepingStore, LedgerFault
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class LedgerCheck:
         self._wrong: set[str] = set()  # tenants of which a difference is shown
         self._at = 0.0  # when it was found
 
-    async def check(self) -> list[Fault]:
+    async def check(self) -> list[LedgerFault]:
         """Look, show and tell; returns what was found. Raises StoreUnavailable."""
         faults = await self._store.faults(grace_s=self._grace_s)
         wrong = dict.fromkeys(self._plans.snapshot.tenants, 0)

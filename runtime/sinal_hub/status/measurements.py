@@ -12,16 +12,16 @@ from typing import TypeVar
 
 from sinal_core.nats.depth import Depth
 from sinal_crds import names
-from sinal_crds.facts import (
+from sinal_crds.plan import DestinationPlan, TenantPlan
+from sinal_crds.tenant_status import (
     Breaker,
-    DestinationFacts,
-    FunnelFacts,
-    IntegrationFacts,
-    TenantFacts,
+    ObservedDestination,
+    ObservedFunnel,
+    ObservedIntegration,
+    ObservedTenant,
     Trouble,
 )
-from sinal_crds.plan import DestinationPlan, TenantPlan
-from sinal_hub.store.tenant_status import Delivery, Lane, Sights
+from sinal_hub.store.tenant_status import DestinationDelivery, DestinationKey, Sights
 
 EXACT = 1_000  # smaller counts are told as they are, larger ones with three digits
 TOKEN_CODES = frozenset({102, 104, 190})
@@ -33,14 +33,16 @@ K = TypeVar("K")
 _VERDICTS: dict[str, Trouble] = {"credential": "permission", "configuration": "setup"}
 
 
-def lanes(plans: Mapping[str, TenantPlan]) -> list[Lane]:
+def lanes(plans: Mapping[str, TenantPlan]) -> list[DestinationKey]:
     """Every destination that there is."""
-    return [Lane(slug, one.name) for slug, plan in plans.items() for one in plan.destinations]
+    return [
+        DestinationKey(slug, one.name) for slug, plan in plans.items() for one in plan.destinations
+    ]
 
 
 def compose(
     plans: Mapping[str, TenantPlan], sights: Sights, depths: Iterable[Depth], *, now: datetime
-) -> dict[str, TenantFacts]:
+) -> dict[str, ObservedTenant]:
     """What to tell of every tenant that there is."""
     rows = _Rows(sights, depths)
     return {slug: _tenant(plan, rows, now=now) for slug, plan in plans.items()}
@@ -99,9 +101,9 @@ def _later(known: dict[K, datetime], key: K, at: datetime) -> None:
     known[key] = max(at, known.get(key, at))
 
 
-def _tenant(plan: TenantPlan, rows: _Rows, *, now: datetime) -> TenantFacts:
+def _tenant(plan: TenantPlan, rows: _Rows, *, now: datetime) -> ObservedTenant:
     events, matched, decided = rows.totals.get(plan.slug, (0, 0, 0))
-    return TenantFacts(
+    return ObservedTenant(
         backlog=coarse(rows.waiting.get(plan.slug, 0)),
         events_24h=coarse(events),
         match_percent=percent(matched, decided),
@@ -122,20 +124,20 @@ def _is_shut(plan: TenantPlan) -> bool:
     return plan.suspended or (bool(plan.funnels) and all(one.suspended for one in plan.funnels))
 
 
-def _funnel(slug: str, name: str, rows: _Rows) -> FunnelFacts:
+def _funnel(slug: str, name: str, rows: _Rows) -> ObservedFunnel:
     key = (slug, name)
     matched, decided = rows.decisions.get(key, (0, 0))
-    return FunnelFacts(
+    return ObservedFunnel(
         events_24h=coarse(rows.volumes.get(key, 0)),
         match_percent=percent(matched, decided),
         last_event=minute(rows.funnels.get(key)),
     )
 
 
-def _integration(slug: str, name: str, rows: _Rows) -> IntegrationFacts:
+def _integration(slug: str, name: str, rows: _Rows) -> ObservedIntegration:
     tally = rows.tallies.get((slug, name))
     heard = [at for at in (rows.integrations.get((slug, name)), tally and tally.last_at) if at]
-    return IntegrationFacts(
+    return ObservedIntegration(
         last_delivery=minute(max(heard, default=None)),
         rejects=coarse(tally.rejects) if tally else 0,
         drift=coarse(tally.drift) if tally else 0,
@@ -144,13 +146,15 @@ def _integration(slug: str, name: str, rows: _Rows) -> IntegrationFacts:
 
 def _destination(
     plan: TenantPlan, declared: DestinationPlan, rows: _Rows, *, now: datetime
-) -> DestinationFacts:
+) -> ObservedDestination:
     name = declared.name
-    row = rows.deliveries.get((plan.slug, name)) or Delivery(tenant=plan.slug, destination=name)
+    row = rows.deliveries.get((plan.slug, name)) or DestinationDelivery(
+        tenant=plan.slug, destination=name
+    )
     depth = rows.depths.get((plan.slug, names.dispatch_consumer(name)))
     found = None if plan.rests(declared) else trouble(row, depth, now=now)
     blamed = found in ("token", "permission", "setup", "throttled")
-    return DestinationFacts(
+    return ObservedDestination(
         backlog=coarse(depth.messages) if depth else 0,
         breaker=_breaker(row),
         trouble=found,
@@ -161,13 +165,13 @@ def _destination(
     )
 
 
-def _breaker(row: Delivery) -> Breaker:
+def _breaker(row: DestinationDelivery) -> Breaker:
     if row.open is None:
         return "Closed"
     return "Open" if row.open else "HalfOpen"
 
 
-def trouble(row: Delivery, depth: Depth | None, *, now: datetime) -> Trouble | None:
+def trouble(row: DestinationDelivery, depth: Depth | None, *, now: datetime) -> Trouble | None:
     """The first that holds: what Meta said last, then what follows from how it went."""
     if row.verdict == "credential" and row.code in TOKEN_CODES:
         return "token"

@@ -14,7 +14,7 @@ from sinal_core.aio.clock import WallClock
 from sinal_core.plans.ports import Plans
 from sinal_core.telemetry import metrics
 from sinal_crds.plan import TenantPlan
-from sinal_hub.status.depths import Lane, Queue, by_role
+from sinal_hub.status.depths import Lane, QueueDepth, by_role
 from sinal_hub.status.surveys import Surveyor
 
 
@@ -23,7 +23,7 @@ class Queues:
 
     def __init__(self, bus: Surveyor, plans: Plans, *, clock: WallClock = time) -> None:
         self._bus, self._plans, self._clock = bus, plans, clock
-        self._shown: dict[Lane, Queue] = {}
+        self._shown: dict[Lane, QueueDepth] = {}
         self._resting: set[str] = set()
 
     async def look(self) -> None:
@@ -33,7 +33,7 @@ class Queues:
         self._forget(self._plans.snapshot.tenants)
         self._rest(self._plans.snapshot.tenants)
         emptied = {
-            lane: Queue()
+            lane: QueueDepth()
             for lane, queue in self._shown.items()
             if queue.messages and lane not in waiting
         }

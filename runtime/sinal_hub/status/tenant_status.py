@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from sinal_core.plans.ports import Plans
-from sinal_crds.facts import (
+from sinal_crds.tenant_status import (
     ORPHANS_KEY,
     PULSE_KEY,
     PULSE_S,
+    ObservedTenant,
     Pulse,
-    TenantFacts,
     UnknownFacts,
     decode,
     decode_pulse,
@@ -42,7 +42,7 @@ class Board(Protocol):
     async def take_down(self, keys: set[str]) -> None: ...
 
 
-class Facts:
+class TenantStatusReporter:
     """The teller of one process; its pace is its own, what hangs there is everybody's."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Facts:
         return len(news)
 
     def _is_due(
-        self, slug: str, fresh: TenantFacts, hanging: Mapping[str, bytes], now: float
+        self, slug: str, fresh: ObservedTenant, hanging: Mapping[str, bytes], now: float
     ) -> bool:
         entry = hanging.get(slug)
         if entry is not None and entry == encode(fresh):

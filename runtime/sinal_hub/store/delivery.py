@@ -18,7 +18,14 @@ from sinal_core.outbox.ledger import Answered, Claim, ClaimLost, Ref, Request, R
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreRejected, StoreUnavailable
-from sinal_hub.store.delivery_params import Settlement, Wanted, keys, of_claim, of_settlement, span
+from sinal_hub.store.delivery_params import (
+    ClaimRequest,
+    Settlement,
+    keys,
+    of_claim,
+    of_settlement,
+    span,
+)
 from sinal_hub.store.delivery_rows import Row
 
 _SQL = queries.load("sinal_hub.store", "delivery")
@@ -43,7 +50,7 @@ class DeliveryStore:
     ) -> None:
         self._database = database
         self._settle_waits_s = settle_waits_s
-        self._claims: Coalescer[Wanted, Claim[Row] | StoreRejected] = Coalescer(
+        self._claims: Coalescer[ClaimRequest, Claim[Row] | StoreRejected] = Coalescer(
             apart(self._claim), slots=SLOTS, most=MOST, apart_s=APART_S
         )
         self._settlements: Coalescer[Settlement, set[int] | StoreRejected] = Coalescer(
@@ -57,7 +64,7 @@ class DeliveryStore:
 
         1 to 1,000 refs of one destination.
         """
-        return _accepted(await self._claims.run(Wanted(tenant, destination, refs, lease_s)))
+        return _accepted(await self._claims.run(ClaimRequest(tenant, destination, refs, lease_s)))
 
     async def reopen(
         self,
@@ -145,13 +152,13 @@ class DeliveryStore:
         found = await self._run("expire", most=most)
         return {row["tenant_id"]: row["events"] for row in found}
 
-    async def _claim(self, wanted: Sequence[Wanted]) -> list[Claim[Row]]:
+    async def _claim(self, wanted: Sequence[ClaimRequest]) -> list[Claim[Row]]:
         """Claims of different destinations as one statement."""
         found: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         for line in await self._run("claim", **of_claim(wanted)):
             found[line["place"]].append(line)
         missed = [
-            Wanted(one.tenant, one.destination, left, one.lease_s)
+            ClaimRequest(one.tenant, one.destination, left, one.lease_s)
             for place, one in enumerate(wanted, 1)
             if (left := _others(one.refs, found[place]))
         ]

@@ -29,7 +29,7 @@ _ANSWERS = (
 )
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class ClaimRequest(msgspec.Struct, frozen=True):
     """Rows of one destination that somebody wants to send."""
 
     tenant: str
@@ -63,7 +63,7 @@ class Settlement(msgspec.Struct, frozen=True):
         return len(self.results)
 
 
-def of_claim(wanted: Sequence[Wanted]) -> dict[str, object]:
+def of_claim(wanted: Sequence[ClaimRequest]) -> dict[str, object]:
     """Parameters of `claim`; the keys of `wanted` differ."""
     placed = sorted((ref.id, place) for place, one in enumerate(wanted, 1) for ref in one.refs)
     moments = [ref.created_ms for one in wanted for ref in one.refs]

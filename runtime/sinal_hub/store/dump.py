@@ -139,7 +139,7 @@ async def others(url: str) -> int:
             return int((await _column(connection, _OTHERS))[0])
 
 
-class Target:
+class DumpTarget:
     """A database that is filled in one transaction.
 
     Raises StoreUnavailable, StoreRejected, MigrationError.
@@ -152,7 +152,7 @@ class Target:
     @asynccontextmanager
     async def open(
         cls, url: str, *, version: int, weeks: Sequence[str], at: datetime
-    ) -> AsyncIterator[Target]:
+    ) -> AsyncIterator[DumpTarget]:
         """Tables of that version and nothing in them; what is of Sinal now goes.
 
         Later migrations follow at the end.

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from psycopg.rows import DictRow
 
-from sinal_core.aio.periodic import Taken
+from sinal_core.aio.periodic import Lease
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
 from sinal_hub.store.matching_rows import Outbox
@@ -45,7 +45,7 @@ class LastBeat(msgspec.Struct, frozen=True):
     age_s: float
 
 
-class Fault(msgspec.Struct, frozen=True):
+class LedgerFault(msgspec.Struct, frozen=True):
     """Rows that keep a tenant's ledger from adding up, with ids of some of their events."""
 
     tenant: str
@@ -66,10 +66,10 @@ class Leases:
             found = await (await connection.execute(_SQL["due"], {"names": list(names)})).fetchall()
         return {row["name"]: row["in_s"] for row in found}
 
-    async def take(self, name: str, holder: str, *, lease_s: float) -> Taken | None:
+    async def take(self, name: str, holder: str, *, lease_s: float) -> Lease | None:
         """The chore, if it is due and nobody has it."""
         row = await self._one("take", name=name, holder=holder, lease_s=lease_s)
-        return None if row is None else Taken(row["last_success_at"])
+        return None if row is None else Lease(row["last_success_at"])
 
     async def renew(self, name: str, holder: str, *, lease_s: float) -> bool:
         """Hold it for longer; False when it was lost."""
@@ -153,12 +153,12 @@ class HousekeepingStore:
         found = await self._ask("last_beat")
         return LastBeat(**found[0]) if found else None
 
-    async def faults(self, *, grace_s: float) -> list[Fault]:
+    async def faults(self, *, grace_s: float) -> list[LedgerFault]:
         """What keeps the ledger of the last eight days from adding up."""
         async with self._database.transaction() as connection:
             await connection.execute(_CHECK_TIMEOUT)
             cursor = await connection.execute(_SQL["faults"], {"grace_s": grace_s})
-            return [Fault(**row) for row in await cursor.fetchall()]
+            return [LedgerFault(**row) for row in await cursor.fetchall()]
 
     async def _ask(self, statement: str, **values: Any) -> list[DictRow]:
         async with self._database.autocommit() as connection:

@@ -157,7 +157,7 @@ class MatchTransaction:
         Repeats of the others are counted on their rows.
         """
         natural = [
-            matching_rows.Claim(
+            matching_rows.KeyClaim(
                 key=f"in:{one.id}", source="event", owner=one.id, expires_at=one.expires_at
             )
             for one in delivered
@@ -174,7 +174,7 @@ class MatchTransaction:
         stage = "repeats_before" if before else "count_repeats"
         await self._ask(stage, [matching_rows.Repeats(key, times[key]) for key in sorted(times)])
 
-    async def claim(self, claims: Sequence[matching_rows.Claim]) -> set[str]:
+    async def claim(self, claims: Sequence[matching_rows.KeyClaim]) -> set[str]:
         """Keys won by this batch; each key may be in `claims` once."""
         return {row["key"] for row in await self._ask("claim", claims)}
 
@@ -277,7 +277,7 @@ class MatchTransaction:
         }
 
     async def candidates(
-        self, wanted: dict[int, matching_rows.Wanted]
+        self, wanted: dict[int, matching_rows.OrderQuery]
     ) -> dict[int, list[Candidate]]:
         """Visits that share anything with each order, other ad clicks of their browsers, and the
         click that stands.
@@ -481,9 +481,9 @@ def _click_key(click: ClickRow) -> matching_rows.ClickKey:
     return matching_rows.ClickKey(click.click_id, click.ts)
 
 
-def _question(order: int, wanted: matching_rows.Wanted) -> matching_rows.Question:
+def _question(order: int, wanted: matching_rows.OrderQuery) -> matching_rows.VisitQuery:
     subject = wanted.subject
-    return matching_rows.Question(
+    return matching_rows.VisitQuery(
         **{name: getattr(subject, name) for name in _ASKED},
         id=order,
         chosen=wanted.chosen,

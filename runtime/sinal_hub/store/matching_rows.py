@@ -35,7 +35,7 @@ class Repeats(msgspec.Struct, frozen=True):
     times: int
 
 
-class Claim(msgspec.Struct, kw_only=True, frozen=True):
+class KeyClaim(msgspec.Struct, kw_only=True, frozen=True):
     """A wish to be the only one with this key; without `expires_at` for ever."""
 
     key: str
@@ -188,7 +188,7 @@ class Due(msgspec.Struct, frozen=True):
     most: int
 
 
-class Question(msgspec.Struct, kw_only=True, frozen=True):
+class VisitQuery(msgspec.Struct, kw_only=True, frozen=True):
     """What an order's visits may share with it, and when they were: addresses in a span of their
     own.
 
@@ -214,7 +214,7 @@ class Question(msgspec.Struct, kw_only=True, frozen=True):
     networks: list[str]
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class OrderQuery(msgspec.Struct, frozen=True):
     """What an order asks: what its events told, the click that stands, and its widest window in
     seconds.
     """

@@ -47,7 +47,7 @@ class Erasure(msgspec.Struct, kw_only=True, frozen=True):
     finished_at: datetime | None
 
 
-class Waiting(msgspec.Struct, kw_only=True, frozen=True):
+class PendingErasure(msgspec.Struct, kw_only=True, frozen=True):
     """An erasure to be done."""
 
     id: str
@@ -117,12 +117,12 @@ class PrivacyStore:
             None if row is None else Erasure(**row | {"counts": msgspec.json.decode(row["counts"])})
         )
 
-    async def waiting(self, *, limit: int = 100) -> list[Waiting]:
+    async def waiting(self, *, limit: int = 100) -> list[PendingErasure]:
         """Erasures to be done, oldest first."""
         async with self._database.autocommit() as connection:
             found = await (await connection.execute(_SQL["waiting"], {"limit": limit})).fetchall()
         return [
-            Waiting(**row | {"subject": msgspec.json.decode(row["subject"], type=Forget)})
+            PendingErasure(**row | {"subject": msgspec.json.decode(row["subject"], type=Forget)})
             for row in found
         ]
 
@@ -132,14 +132,14 @@ class PrivacyStore:
             row = await (await connection.execute(_SQL["count_waiting"])).fetchone()
         return int((row or {})["waiting"])
 
-    async def mark(self, waiting: Waiting, keys: Sequence[str]) -> None:
+    async def mark(self, waiting: PendingErasure, keys: Sequence[str]) -> None:
         """Mark what was found of a person too: browsers, sessions, orders."""
         async with self._database.transaction() as connection:
             await connection.execute(_LOCK, {"tenant": waiting.tenant})
             at = waiting.requested_at
             await _mark(connection, waiting.tenant, keys, "erased", at, at + MARKED_FOR)
 
-    async def finish(self, waiting: Waiting, elsewhere: dict[str, int]) -> dict[str, int]:
+    async def finish(self, waiting: PendingErasure, elsewhere: dict[str, int]) -> dict[str, int]:
         """Take the person out of every table and close the erasure, all or nothing.
 
         Returns all counts.

@@ -103,7 +103,7 @@ class Body(msgspec.Struct, frozen=True):
     body: str
 
 
-class Work(msgspec.Struct, kw_only=True, frozen=True):
+class ReplayWork(msgspec.Struct, kw_only=True, frozen=True):
     """What an operation does: rows to send again, events to judge again, letters to hand back to
     matching.
     """
@@ -186,7 +186,7 @@ class ReplayStore:
             return [SentRow(**row) for row in await found.fetchall()]
 
     async def run(
-        self, work: Work, *, actor: str, key: str, tenant: str | None, kind: str, request_sha256: str,
+        self, work: ReplayWork, *, actor: str, key: str, tenant: str | None, kind: str, request_sha256: str,
         audits: Sequence[AuditEntry], result: Callable[[Done], object],
     ) -> Done | KnownOperation:  # fmt: skip
         """Do the work once and keep what `result` makes of it.

@@ -24,7 +24,7 @@ from sinal_hub.store.reading import MatchDetail
 _SQL = queries.load("sinal_hub.store", "review")
 
 
-class Held(msgspec.Struct, kw_only=True, frozen=True):
+class HeldSale(msgspec.Struct, kw_only=True, frozen=True):
     """A sale and the order whose match is in question."""
 
     id: str
@@ -38,7 +38,7 @@ class Held(msgspec.Struct, kw_only=True, frozen=True):
 class ReviewTransaction:
     """One decision about one order, which is locked."""
 
-    def __init__(self, connection: Connection, held: Held) -> None:
+    def __init__(self, connection: Connection, held: HeldSale) -> None:
         self._connection, self._held = connection, held
         self.matching = MatchTransaction(held.tenant, DirectQueue(connection))
 
@@ -78,15 +78,15 @@ class ReviewStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, tenant: str | None, event_id: str) -> Held | None:
+    async def find(self, tenant: str | None, event_id: str) -> HeldSale | None:
         """A sale of the tenant, or of any; None when there is none."""
         async with self._database.transaction(tenant=tenant) as connection:
             found = await connection.execute(_SQL["held"], {"id": event_id, "tenant": tenant})
             row = await found.fetchone()
-        return None if row is None else Held(**row)
+        return None if row is None else HeldSale(**row)
 
     @asynccontextmanager
-    async def transaction(self, held: Held) -> AsyncIterator[ReviewTransaction]:
+    async def transaction(self, held: HeldSale) -> AsyncIterator[ReviewTransaction]:
         """The order locked, as the worker."""
         async with self._database.transaction() as connection:
             review = ReviewTransaction(connection, held)

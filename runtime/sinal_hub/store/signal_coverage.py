@@ -12,7 +12,7 @@ from sinal_core.postgres.database import Database
 _SQL = queries.load("sinal_hub.store", "observing")
 
 
-class Coverage(msgspec.Struct, kw_only=True, frozen=True):
+class SignalCounts(msgspec.Struct, kw_only=True, frozen=True):
     """How many of a tenant's conversions carry each signal.
 
     The words are those of the operations API.
@@ -35,7 +35,7 @@ class Coverage(msgspec.Struct, kw_only=True, frozen=True):
 
 
 SIGNALS = tuple(
-    name for name in Coverage.__struct_fields__ if name not in ("tenant", "conversions")
+    name for name in SignalCounts.__struct_fields__ if name not in ("tenant", "conversions")
 )
 
 
@@ -45,8 +45,8 @@ class ObservingStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def coverage(self, *, since: datetime) -> list[Coverage]:
+    async def coverage(self, *, since: datetime) -> list[SignalCounts]:
         """Signals of the conversions that were made Meta events since then, by tenant."""
         async with self._database.transaction() as connection:
             found = await connection.execute(_SQL["coverage"], {"since": since})
-            return [Coverage(**row) for row in await found.fetchall()]
+            return [SignalCounts(**row) for row in await found.fetchall()]

@@ -16,7 +16,7 @@ from sinal_core.postgres.database import Database
 _SQL = queries.load("sinal_hub.store", "tail")
 
 
-class Change(msgspec.Struct, frozen=True):
+class EventChange(msgspec.Struct, frozen=True):
     """An event has come or changed."""
 
     at: datetime
@@ -39,11 +39,11 @@ class TailStore:
 
     async def changes(
         self, tenant: str | None, after: tuple[datetime, str], *, limit: int
-    ) -> list[Change]:
+    ) -> list[EventChange]:
         """Changes behind a cursor, oldest first; an event may be there more than once."""
         values = {"tenant": tenant, "at": after[0], "id": after[1], "limit": limit}
         async with self._database.transaction(tenant=tenant) as connection:
             return [
-                Change(**row)
+                EventChange(**row)
                 for row in await (await connection.execute(_SQL["changes"], values)).fetchall()
             ]

@@ -23,7 +23,7 @@ _EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(minutes=5)  # a transaction shows up after the time it writes down
 
 
-class Lane(msgspec.Struct, frozen=True):
+class DestinationKey(msgspec.Struct, frozen=True):
     """One destination of a tenant."""
 
     tenant: str
@@ -69,7 +69,7 @@ class Tallied(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime | None
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class DestinationDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """How a destination does.
 
     `open` is None while its breaker is closed, False when it may be tried again.
@@ -97,7 +97,7 @@ class Sights(msgspec.Struct, frozen=True, kw_only=True):
     volumes: Sequence[Volume] = ()
     decisions: Sequence[Decided] = ()
     tallies: Sequence[Tallied] = ()
-    deliveries: Sequence[Delivery] = ()
+    deliveries: Sequence[DestinationDelivery] = ()
     quiet: frozenset[str] = frozenset()
 
 
@@ -107,7 +107,7 @@ class FactStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def look(self, lanes: Sequence[Lane], *, since: datetime | None) -> Sights:
+    async def look(self, lanes: Sequence[DestinationKey], *, since: datetime | None) -> Sights:
         """Everything as it is now; `since` says when the last look was (None: there was none)."""
         start = since - OVERLAP if since is not None else _EVERYTHING
         async with self._database.transaction() as connection:
@@ -125,11 +125,11 @@ class FactStore:
             {**found, "deliveries": deliveries, "quiet": [row["tenant"] for row in quiet]}, Sights
         )
 
-    async def deliveries(self, lanes: Sequence[Lane]) -> list[Delivery]:
+    async def deliveries(self, lanes: Sequence[DestinationKey]) -> list[DestinationDelivery]:
         """How these destinations do."""
         async with self._database.transaction() as connection:
             await connection.execute(_TIMEOUT)
-            return msgspec.convert(await _deliveries(connection, lanes), list[Delivery])
+            return msgspec.convert(await _deliveries(connection, lanes), list[DestinationDelivery])
 
     async def note(self, told: Tallies) -> None:
         """Keep what a process of the edge has counted; to keep it twice changes nothing."""
@@ -166,7 +166,9 @@ class CircuitStore:
             await connection.execute(_SQL[statement], {"worker": self._worker, **values})
 
 
-async def _deliveries(connection: Connection, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
+async def _deliveries(
+    connection: Connection, lanes: Sequence[DestinationKey]
+) -> list[dict[str, Any]]:
     return await _rows(connection, "deliveries", lanes=msgspec.json.encode(lanes).decode())
 
 

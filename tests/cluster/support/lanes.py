@@ -9,10 +9,10 @@ import nats
 import nats.js.errors
 
 from sinal_crds import names
-from sinal_crds.facts import ORPHANS_KEY, Orphan, decode_orphans
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import unseal
+from sinal_crds.tenant_status import ORPHANS_KEY, Orphan, decode_orphans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

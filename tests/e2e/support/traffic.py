@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 
 from sinal_cli.demo import deliveries
-from sinal_cli.demo.deliveries import Buyer, Delivery
+from sinal_cli.demo.deliveries import Buyer, DemoRequest
 from sinal_cli.demo.shop import BROWSER, Posted
 
 from tests.support.load import HOTTOK
@@ -36,7 +36,7 @@ class Clicks:
     public_key: str
     server_key: str
 
-    def delivery(self, click_id: str, number: int) -> Delivery:
+    def delivery(self, click_id: str, number: int) -> DemoRequest:
         """One buyer's click on an ad."""
         client = {"ip": f"191.31.{number // 250 % 250}.{number % 250 + 1}", "user_agent": BROWSER}
         page = f"https://loja.example/curso?utm_source=fb&fbclid=IwAR{click_id}"
@@ -45,7 +45,7 @@ class Clicks:
             "Authorization": f"Bearer {self.server_key}",
             "Content-Type": "text/plain;charset=UTF-8",
         }
-        return Delivery("", json.dumps(body).encode(), headers)
+        return DemoRequest("", json.dumps(body).encode(), headers)
 
 
 class Traffic:
@@ -118,7 +118,7 @@ class Traffic:
         (self.given_up if taken is None else self.accepted).add(order)
 
     async def _deliver(
-        self, session: aiohttp.ClientSession, url: str, delivery: Delivery
+        self, session: aiohttp.ClientSession, url: str, delivery: DemoRequest
     ) -> dict[str, Any] | None:
         """What was answered when it was taken, after however many attempts.
 
@@ -135,7 +135,7 @@ class Traffic:
             await asyncio.sleep(0.25)
 
     async def _post(
-        self, session: aiohttp.ClientSession, url: str, delivery: Delivery
+        self, session: aiohttp.ClientSession, url: str, delivery: DemoRequest
     ) -> dict[str, Any] | str:
         """The answer, or in a word what was wrong."""
         try:

@@ -15,7 +15,7 @@ from random import Random
 from typing import Literal
 
 from sinal_cli.demo import deliveries
-from sinal_cli.demo.deliveries import Buyer, Delivery
+from sinal_cli.demo.deliveries import Buyer, DemoRequest
 
 from tests.support.chaos.world import HOTTOK, KIWIFY_TOKEN, LOJA, STRIPE_SECRET, VIZINHA, Shop
 
@@ -68,7 +68,7 @@ class Fact:
     order: str
     what: str  # click, initiate_checkout, or the status of a sale
     door: str
-    delivery: Delivery = field(compare=False)
+    delivery: DemoRequest = field(compare=False)
     repeats: int = 0  # how often its sender delivers it again though it was accepted
     pause_s: float = 0.0  # from the fact before it
 
@@ -171,7 +171,7 @@ def checkout_of(order: str) -> str:
 
 
 def _visit(shop: Shop, order: str, kind: str, fields: dict[str, object]) -> Fact:
-    return Fact(shop, order, kind, kind, Delivery(kind, json.dumps(fields).encode()))
+    return Fact(shop, order, kind, kind, DemoRequest(kind, json.dumps(fields).encode()))
 
 
 def _sale(
@@ -194,16 +194,16 @@ def _sale(
     return Fact(shop, order, status, gateway, delivery)
 
 
-def _hotmart(order: str, buyer: Buyer, value: str, status: str, click: str) -> Delivery:
+def _hotmart(order: str, buyer: Buyer, value: str, status: str, click: str) -> DemoRequest:
     made = deliveries.hotmart(order, buyer, token=HOTTOK, xcod=click)
     payload = json.loads(made.body)
     payload["event"], payload["data"]["purchase"]["status"] = _HOTMART[status]
     price = {"currency_value": "BRL", "value": float(value)}
     payload["data"]["purchase"].update(price=price, full_price=price)
-    return Delivery("hotmart", deliveries.encode(payload), made.headers)
+    return DemoRequest("hotmart", deliveries.encode(payload), made.headers)
 
 
-def _kiwify(order: str, buyer: Buyer, value: str, status: str, click: str) -> Delivery:
+def _kiwify(order: str, buyer: Buyer, value: str, status: str, click: str) -> DemoRequest:
     made = deliveries.kiwify(order, buyer, token=KIWIFY_TOKEN, sck=click)
     payload = json.loads(made.body)
     payload["webhook_event_type"], payload["order_status"] = _KIWIFY[status]
@@ -213,7 +213,7 @@ def _kiwify(order: str, buyer: Buyer, value: str, status: str, click: str) -> De
 
 def _stripe(
     order: str, buyer: Buyer, value: str, status: str, click: str, is_test: bool
-) -> Delivery:
+) -> DemoRequest:
     made = (
         deliveries.stripe_completed(order, buyer, secret=STRIPE_SECRET, click_id=click)
         if status == "approved"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from sinal_metrics_adapter.access import REMEMBER_S, Access
+from sinal_metrics_adapter.access import REMEMBER_S, Authorizer
 from sinal_metrics_adapter.errors import ClusterUnavailable, Failure
 from sinal_metrics_adapter.ports import User, Wish
 from sinal_metrics_adapter.testing import FRONT
@@ -47,8 +47,8 @@ def server() -> Server:
 
 
 @pytest.fixture
-def access(server: Server) -> Access:
-    found = Access(server, clock=server)
+def access(server: Server) -> Authorizer:
+    found = Authorizer(server, clock=server)
     found.front = FRONT
     return found
 
@@ -65,7 +65,7 @@ PROXIED = headers(
 )
 
 
-async def test_the_front_proxy_says_for_whom_it_asks(access: Access) -> None:
+async def test_the_front_proxy_says_for_whom_it_asks(access: Authorizer) -> None:
     user = await access.user(PROXIED, "front-proxy")
     assert user.name == "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
     assert user.groups == ("system:serviceaccounts", "b", "system:authenticated")
@@ -73,20 +73,20 @@ async def test_the_front_proxy_says_for_whom_it_asks(access: Access) -> None:
 
 
 @pytest.mark.parametrize("name", [None, "somebody"])
-async def test_nobody_else_is_believed(access: Access, name: str | None) -> None:
+async def test_nobody_else_is_believed(access: Authorizer, name: str | None) -> None:
     with pytest.raises(Failure) as caught:
         await access.user(PROXIED, name)
     assert caught.value.status == 401
 
 
-async def test_before_the_front_proxy_is_known_nobody_is(access: Access) -> None:
+async def test_before_the_front_proxy_is_known_nobody_is(access: Authorizer) -> None:
     access.front = None
     with pytest.raises(Failure):
         await access.user(PROXIED, "front-proxy")
 
 
 async def test_a_token_is_asked_about_once_and_again_after_a_while(
-    access: Access, server: Server
+    access: Authorizer, server: Server
 ) -> None:
     server.tokens["t1"] = User("ana", ("system:authenticated",))
     for _ in range(3):
@@ -99,21 +99,21 @@ async def test_a_token_is_asked_about_once_and_again_after_a_while(
 
 
 async def test_who_is_remembered_is_not_written_down_with_the_token(
-    access: Access, server: Server
+    access: Authorizer, server: Server
 ) -> None:
     server.tokens["secret-token"] = User("ana")
     await access.user(headers(("Authorization", "Bearer secret-token")), None)
     assert "secret-token" not in repr(access._users._known)
 
 
-async def test_masters_are_not_asked_about(access: Access, server: Server) -> None:
+async def test_masters_are_not_asked_about(access: Authorizer, server: Server) -> None:
     server.away = True
     await access.allow(User("admin", ("system:masters",)), WISH)
     assert server.asked == []
 
 
 async def test_a_verdict_holds_for_this_user_and_this_wish_only(
-    access: Access, server: Server
+    access: Authorizer, server: Server
 ) -> None:
     ana = User("ana", ("a",))
     await access.allow(ana, WISH)
@@ -131,7 +131,7 @@ async def test_a_verdict_holds_for_this_user_and_this_wish_only(
         await access.allow(ana, WISH)
 
 
-async def test_an_api_server_that_is_away_is_no_verdict(access: Access, server: Server) -> None:
+async def test_an_api_server_that_is_away_is_no_verdict(access: Authorizer, server: Server) -> None:
     server.away = True
     with pytest.raises(Failure) as caught:
         await access.allow(User("ana"), WISH)
@@ -140,7 +140,7 @@ async def test_an_api_server_that_is_away_is_no_verdict(access: Access, server: 
     await access.allow(User("ana"), WISH)
 
 
-async def test_memory_is_bounded(access: Access, server: Server) -> None:
+async def test_memory_is_bounded(access: Authorizer, server: Server) -> None:
     for number in range(1_200):
         await access.allow(User(f"u{number}"), WISH)
     assert len(access._verdicts._known) == 1_000

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinal_metrics_adapter.certificate_reconciler import CertificateReconciler
-from sinal_metrics_adapter.certificates import Maker, Pair, Ring, Unusable
+from sinal_metrics_adapter.certificates import KeyPair, Maker, Ring, Unusable
 from sinal_metrics_adapter.errors import ClusterRefused
-from sinal_metrics_adapter.ports import FrontProxy, Registration, Stored
+from sinal_metrics_adapter.ports import FrontProxy, Registration, StoredSecret
 from sinal_metrics_adapter.testing import MemoryCluster
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -26,7 +26,7 @@ HOST = "sinal-metrics-adapter.sinal.svc"
 MAKER = Maker([HOST], LIFE, SETTLE)
 
 
-def _signed_by(pair: Pair, bundle: bytes) -> bool:
+def _signed_by(pair: KeyPair, bundle: bytes) -> bool:
     """Whether an authority of the bundle signed the pair's certificate."""
     found = pair.parsed
     for authority in x509.load_pem_x509_certificates(bundle):
@@ -100,7 +100,7 @@ class Replica:
     """One adapter: its keeper, and what it shows."""
 
     keeper: CertificateReconciler
-    shown: list[Pair]
+    shown: list[KeyPair]
 
 
 class World:
@@ -111,9 +111,9 @@ class World:
 
     def replica(self) -> Replica:
         """One more."""
-        shown: list[Pair] = []
+        shown: list[KeyPair] = []
 
-        def present(pair: Pair, _: FrontProxy) -> None:
+        def present(pair: KeyPair, _: FrontProxy) -> None:
             shown.append(pair)
 
         keeper = CertificateReconciler(
@@ -200,7 +200,7 @@ async def test_without_an_api_service_it_serves_and_waits() -> None:
 
 
 async def test_a_secret_of_another_is_never_written() -> None:
-    theirs = Stored({"tls.crt": b"theirs"}, "1", ours=False)
+    theirs = StoredSecret({"tls.crt": b"theirs"}, "1", ours=False)
     world = World(MemoryCluster(stored=theirs))
     with pytest.raises(ClusterRefused, match="SINAL_ADAPTER_SECRET"):
         await world.replica().keeper.tend()
@@ -208,7 +208,7 @@ async def test_a_secret_of_another_is_never_written() -> None:
 
 
 async def test_a_broken_secret_of_ours_is_made_anew() -> None:
-    world = World(MemoryCluster(stored=Stored({"tls.crt": b"broken"}, "1", ours=True)))
+    world = World(MemoryCluster(stored=StoredSecret({"tls.crt": b"broken"}, "1", ours=True)))
     replica = world.replica()
     await replica.keeper.tend()
     assert replica.keeper.serving and replica.keeper.registered

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinal_core.nats import BusUnavailable, Depth, Survey
-from sinal_hub.status.depths import DepthSource, Reading, by_role
+from sinal_hub.status.depths import DepthSource, QueueDepths, by_role
 from sinal_metrics_adapter.errors import Failure
 from sinal_metrics_adapter.selectors import Requirement, parse
 from sinal_metrics_adapter.values import understood
@@ -21,8 +21,8 @@ DEPTH = "sinal_queue_depth"
 AGE = "sinal_queue_oldest_seconds"
 
 
-def reading(*depths: Depth, tenants: tuple[str, ...] = ("loja", "outra", "quieta")) -> Reading:
-    return Reading(NOW.timestamp(), frozenset(tenants), by_role(depths))
+def reading(*depths: Depth, tenants: tuple[str, ...] = ("loja", "outra", "quieta")) -> QueueDepths:
+    return QueueDepths(NOW.timestamp(), frozenset(tenants), by_role(depths))
 
 
 BUSY = reading(
@@ -33,7 +33,7 @@ BUSY = reading(
 )
 
 
-def items(metric: str, selector: str, of: Reading = BUSY) -> list[tuple[dict[str, str], str]]:
+def items(metric: str, selector: str, of: QueueDepths = BUSY) -> list[tuple[dict[str, str], str]]:
     found = understood(metric, selector).answer(of)
     return [(item["metricLabels"], item["value"]) for item in found["items"]]
 

@@ -13,7 +13,7 @@ import msgspec
 
 from sinal_hub.services.tail import PAGE, QUEUE, Follower, Item, Listener, Tail
 from sinal_hub.store.reading import EventDetail, OutcomeDetail
-from sinal_hub.store.tailing import Change
+from sinal_hub.store.tailing import EventChange
 
 T0 = datetime(2026, 9, 21, 12, tzinfo=UTC)
 
@@ -31,12 +31,12 @@ class Store:
 
     def __init__(self) -> None:
         self.clock = T0
-        self.log: list[Change] = []
+        self.log: list[EventChange] = []
         self.events: dict[str, EventDetail] = {}
         self.asked = 0  # for so many events
 
     def change(self, key: str, state: str = "in_flight", *, seconds: float = 0) -> None:
-        self.log.append(Change(self.clock + timedelta(seconds=seconds), key))
+        self.log.append(EventChange(self.clock + timedelta(seconds=seconds), key))
         self.events[key] = event(key, state)
 
     async def now(self) -> datetime:
@@ -44,7 +44,7 @@ class Store:
 
     async def changes(
         self, tenant: str | None, after: tuple[datetime, str], *, limit: int
-    ) -> list[Change]:
+    ) -> list[EventChange]:
         ordered = sorted(self.log, key=lambda change: (change.at, change.id))
         return [change for change in ordered if (change.at, change.id) > after][:limit]
 

@@ -15,9 +15,9 @@ import pytest
 
 from sinal_cli.client import replays, show
 from sinal_cli.client.options import moment_of
-from sinal_cli.client.session import Refused, Session, Unreachable
+from sinal_cli.client.session import ApiRefused, ApiUnreachable, Session
 from sinal_cli.client.show import Output
-from sinal_cli.client.target import NoTarget, Said, Target, find
+from sinal_cli.client.target import NoTarget, Target, TargetOptions, find
 
 ENVIRONMENT = {"SINAL_API_URL": "http://env", "SINAL_API_KEY": "env-key"}
 
@@ -33,24 +33,26 @@ def test_the_command_line_goes_before_the_environment_and_that_before_a_running_
     tmp_path: Path,
 ) -> None:
     folder = stack(tmp_path, os.getpid())
-    assert find(Said(api="http://said/", key="k"), ENVIRONMENT) == Target("http://said", "k")
-    assert find(Said(), ENVIRONMENT) == Target("http://env", "env-key")
-    assert find(Said(data=folder), ENVIRONMENT) == Target("http://up:8081", "up-key")
-    assert find(Said(data=folder, key="mine"), {}) == Target("http://up:8081", "mine")
+    assert find(TargetOptions(api="http://said/", key="k"), ENVIRONMENT) == Target(
+        "http://said", "k"
+    )
+    assert find(TargetOptions(), ENVIRONMENT) == Target("http://env", "env-key")
+    assert find(TargetOptions(data=folder), ENVIRONMENT) == Target("http://up:8081", "up-key")
+    assert find(TargetOptions(data=folder, key="mine"), {}) == Target("http://up:8081", "mine")
 
 
 def test_a_stacks_key_is_for_its_own_api_only(tmp_path: Path) -> None:
     folder = stack(tmp_path, os.getpid())
     with pytest.raises(NoTarget, match="no key"):
-        find(Said(api="http://elsewhere", data=folder), {})
+        find(TargetOptions(api="http://elsewhere", data=folder), {})
 
 
 def test_a_stack_that_is_gone_tells_nothing(tmp_path: Path) -> None:
     folder = stack(tmp_path, 2**22 + 1)
     with pytest.raises(NoTarget, match="sinal up"):
-        find(Said(data=folder), {})
+        find(TargetOptions(data=folder), {})
     with pytest.raises(NoTarget, match="--key"):
-        find(Said(data=tmp_path / "none"), {})
+        find(TargetOptions(data=tmp_path / "none"), {})
 
 
 def test_a_stack_of_another_user_is_told_as_such(
@@ -63,7 +65,7 @@ def test_a_stack_of_another_user_is_told_as_such(
 
     monkeypatch.setattr(Path, "read_bytes", closed)
     with pytest.raises(NoTarget, match="another user's"):
-        find(Said(data=folder), {})
+        find(TargetOptions(data=folder), {})
 
 
 def session(answers: list[Any], seen: list[httpx.Request]) -> Session:
@@ -132,10 +134,10 @@ def test_groups_that_were_not_looked_at_are_said(capsys: pytest.CaptureFixture[s
 def test_a_refusal_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinal_cli.client.replays.time.sleep", lambda _: pytest.fail("waited"))
     seen: list[httpx.Request] = []
-    with pytest.raises(Refused, match="in_flight"):
+    with pytest.raises(ApiRefused, match="in_flight"):
         refusing = session([(409, {"status": 409, "detail": "in_flight: …"})], seen)
         replays.one(refusing, Output(as_json=True), event_id="ev_1", body={})
-    with pytest.raises(Unreachable, match="SINAL_API_URL"):
+    with pytest.raises(ApiUnreachable, match="SINAL_API_URL"):
         nobody = session([httpx.ConnectError("refused")], seen)
         replays.one(nobody, Output(as_json=True), event_id="ev_1", body={})
     assert len(seen) == 2
@@ -146,7 +148,7 @@ def test_every_field_at_fault_is_said() -> None:
         {"field": "since", "message": "is not a time"},
         {"field": "limit", "message": "is too large"},
     ]
-    with pytest.raises(Refused, match=r"since: is not a time\n  limit: is too large"):
+    with pytest.raises(ApiRefused, match=r"since: is not a time\n  limit: is too large"):
         session(
             [(400, {"status": 400, "detail": "since: is not a time", "errors": errors})], []
         ).get("/api/v1/events")
@@ -186,7 +188,7 @@ def test_an_id_is_asked_for_as_it_is_written() -> None:
     seen: list[httpx.Request] = []
     absent = (404, {"status": 404, "detail": "no event"})
     for name in ("a/../../keys", "", "é ?x=1#y"):
-        with pytest.raises(Refused, match="no event"):
+        with pytest.raises(ApiRefused, match="no event"):
             replays.one(session([absent], seen), Output(as_json=True), event_id=name, body={})
     paths = [request.url.raw_path.decode() for request in seen]
     assert paths == [
@@ -219,5 +221,5 @@ def test_a_tail_ends_when_its_key_is_revoked(monkeypatch: pytest.MonkeyPatch) ->
         [stream(1), (401, {"status": 401, "detail": "a valid key is needed"})], []
     ).tail()
     assert next(events)["id"] == "ev_1"
-    with pytest.raises(Refused, match="valid key"):
+    with pytest.raises(ApiRefused, match="valid key"):
         next(events)

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from sinal_cli.client import events, figures, keys, options, privacy, replays
 from sinal_cli.client.explain import explain
-from sinal_cli.client.options import BadEmail, Filter, moment_of
-from sinal_cli.client.session import Refused, Session
+from sinal_cli.client.options import BadEmail, FilterOptions, moment_of
+from sinal_cli.client.session import ApiRefused, Session
 from sinal_cli.client.show import Output
 from sinal_cli.client.target import Target
 from sinal_hub.model.events import Kind
@@ -121,7 +121,7 @@ def test_a_number_that_orders_of_two_gateways_have_sends_nothing_until_one_is_na
 
 
 def test_an_order_s_number_in_place_of_an_event_is_told_how_to_say_it() -> None:
-    with pytest.raises(Refused, match="sinal replay --order HP1"):
+    with pytest.raises(ApiRefused, match="sinal replay --order HP1"):
         replays.one(Api().session, Output(as_json=True), event_id="HP1", body={})
 
 
@@ -131,7 +131,7 @@ def test_a_tenant_that_there_is_not_is_answered_with_those_there_are(
     api = Api(events=page(), funnels=FUNNELS)
     assert events.listing(api.session, terminal(), limit=5, filters={"tenant": "nope"}) == 2
     assert "there are: cursos, loja" in capsys.readouterr().err
-    with pytest.raises(Refused, match=r"which tenant.*cursos, loja"):
+    with pytest.raises(ApiRefused, match=r"which tenant.*cursos, loja"):
         figures.summary(api.session, terminal(), tenant=None, hours=24)
 
 
@@ -165,10 +165,10 @@ def test_programs_get_every_event_of_a_tail_and_none_that_came_before(
 
 def test_an_email_is_hashed_before_it_leaves() -> None:
     digest = hashlib.sha256(b"maria@example.com").hexdigest()
-    assert Filter(email=" Maria@Example.com ").query() == {"email_sha256": digest}
-    assert Filter(email=digest.upper()).query() == {"email_sha256": digest}
+    assert FilterOptions(email=" Maria@Example.com ").query() == {"email_sha256": digest}
+    assert FilterOptions(email=digest.upper()).query() == {"email_sha256": digest}
     with pytest.raises(BadEmail, match="'maria' is not an e-mail address"):
-        Filter(email="maria").query()
+        FilterOptions(email="maria").query()
 
 
 def test_yesterday_is_its_midnight_here() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sinal_cli.client.show import Output
 from sinal_cli.client.target import NoTarget
-from sinal_cli.kubectl.cluster import Kubectl, Place
+from sinal_cli.kubectl.cluster import Kubectl, NamespacedName
 from sinal_cli.kubectl.status import arranged, status
 
 
@@ -137,4 +137,4 @@ def test_a_table_has_a_namespace_only_where_several_are_looked_at(
 @pytest.mark.parametrize("text", ["api", "a/b/c", "/api", "sinal/"])
 def test_a_place_is_a_namespace_and_a_name(text: str) -> None:
     with pytest.raises(NoTarget, match="--service"):
-        Place.of(text, option="--service")
+        NamespacedName.of(text, option="--service")

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from sinal_operator.cluster.conditions import ROUTES, Verdict
+from sinal_operator.cluster.conditions import ROUTES, ConditionVerdict
 from sinal_operator.cluster.resources import INGRESSES
 from sinal_operator.cluster.routes import desired, findings
-from sinal_operator.cluster.routes.findings import Finding
+from sinal_operator.cluster.routes.findings import RouteFinding
 from sinal_operator.cluster.routes.observed import ObservedRoutes, see
-from sinal_operator.cluster.routes.options import Gateway
-from sinal_operator.cluster.status import World, judge, patch
+from sinal_operator.cluster.routes.options import GatewayRef
+from sinal_operator.cluster.status import StatusInputs, judge, patch
 
 from tests.unit.operator_routes.plans import options, plan
 from tests.unit.test_operator_statuses import TENANT, mirror_of, world
 
-GATEWAY = Gateway("infra", "public")
-FINE = Finding("True", findings.MADE, "fine")
+GATEWAY = GatewayRef("infra", "public")
+FINE = RouteFinding("True", findings.MADE, "fine")
 PARENT = {
     "group": "gateway.networking.k8s.io",
     "kind": "Gateway",
@@ -97,12 +97,14 @@ def test_a_refusal_is_told_in_the_gateways_words() -> None:
 
 def test_the_worst_is_told_with_all_that_is_as_bad() -> None:
     bad = [
-        Finding("False", "HostTaken", "a"),
-        Finding("False", "HostClaimed", "b"),
-        Finding("False", "HostTaken", "a"),
+        RouteFinding("False", "HostTaken", "a"),
+        RouteFinding("False", "HostClaimed", "b"),
+        RouteFinding("False", "HostTaken", "a"),
     ]
-    found = findings.verdict([Finding("Unknown", "RoutesPending", "wait"), *bad], when_fine=FINE)
-    assert found == Verdict(ROUTES, "False", "HostTaken", "a; b")
+    found = findings.verdict(
+        [RouteFinding("Unknown", "RoutesPending", "wait"), *bad], when_fine=FINE
+    )
+    assert found == ConditionVerdict(ROUTES, "False", "HostTaken", "a; b")
     assert findings.verdict([], when_fine=FINE).state == "True"
 
 
@@ -111,7 +113,9 @@ def test_a_message_names_some_places_and_counts_the_others() -> None:
     assert found.message.endswith("h4.example and 4 more")
 
 
-def judged(routes: Verdict | None, *, was_ready: str = "Unknown") -> dict[str, Verdict]:
+def judged(
+    routes: ConditionVerdict | None, *, was_ready: str = "Unknown"
+) -> dict[str, ConditionVerdict]:
     """Verdicts on a tenant that is well but for its routes."""
     mirror = mirror_of()
     seen = mirror.get(TENANT)
@@ -119,7 +123,7 @@ def judged(routes: Verdict | None, *, was_ready: str = "Unknown") -> dict[str, V
     seen = dataclasses.replace(
         seen, status={"conditions": [{"type": "Ready", "status": was_ready}]}
     )
-    there: World = dataclasses.replace(
+    there: StatusInputs = dataclasses.replace(
         world(mirror), routes={TENANT: routes} if routes is not None else {}
     )
     judgement = judge(seen, there)
@@ -132,13 +136,15 @@ def test_without_routes_nothing_is_said_of_them() -> None:
 
 
 def test_a_tenant_whose_routes_are_refused_is_not_ready() -> None:
-    found = judged(Verdict(ROUTES, "False", "HostClaimed", "somebody has it"))
+    found = judged(ConditionVerdict(ROUTES, "False", "HostClaimed", "somebody has it"))
     assert (found["Ready"].state, found["Ready"].reason) == ("False", "HostClaimed")
     assert found["Provisioned"].state == "True"
 
 
 def test_a_contested_host_is_told_but_works() -> None:
-    found = judged(Verdict(ROUTES, "False", findings.HOST_CONTESTED, "somebody came later"))
+    found = judged(
+        ConditionVerdict(ROUTES, "False", findings.HOST_CONTESTED, "somebody came later")
+    )
     assert (found["Ready"].state, found[ROUTES].state) == ("True", "False")
 
 
@@ -148,7 +154,7 @@ def test_a_contested_host_is_told_but_works() -> None:
 def test_a_new_tenant_waits_for_its_gateway_and_a_ready_one_stays_ready(
     was_ready: str, ready: str
 ) -> None:
-    pending = Verdict(ROUTES, "Unknown", findings.PENDING, "wait")
+    pending = ConditionVerdict(ROUTES, "Unknown", findings.PENDING, "wait")
     assert judged(pending, was_ready=was_ready)["Ready"].state == ready
 
 
@@ -157,7 +163,7 @@ def test_the_condition_goes_when_routes_are_switched_off() -> None:
     seen = mirror.get(TENANT)
     assert seen is not None
     made = dataclasses.replace(
-        world(mirror), routes={TENANT: Verdict(ROUTES, "True", findings.MADE, "")}
+        world(mirror), routes={TENANT: ConditionVerdict(ROUTES, "True", findings.MADE, "")}
     )
     now = datetime(2026, 11, 24, tzinfo=UTC)
     judgement = judge(seen, made)

@@ -99,15 +99,15 @@ def test_the_shared_hosts_certificate_has_one_owner() -> None:
         )
         if "cert-manager.io/cluster-issuer" in one.body["metadata"]["annotations"]
     ]
-    assert asking == [desired.Place("in.example")]
+    assert asking == [desired.HostPath("in.example")]
 
 
 @given(st.lists(hosts, unique=True, max_size=20), st.lists(labels, unique=True, max_size=20))
 @example([LONG, f"b.{LONG}", f"{LONG}.b"], ["a", "a-a"])
 def test_names_are_valid_and_each_place_has_its_own(found: list[str], slugs: list[str]) -> None:
     places = [
-        *map(desired.Place, found),
-        *(desired.Place("in.example", f"/t/{slug}/") for slug in slugs),
+        *map(desired.HostPath, found),
+        *(desired.HostPath("in.example", f"/t/{slug}/") for slug in slugs),
     ]
     names = {place: desired.object_name(place) for place in places}
     assert len(set(names.values())) == len(names)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sinal_operator.cluster.resources import HTTP_ROUTES, INGRESSES, Resource
 from sinal_operator.cluster.routes import RouteOptions, desired, findings
 from sinal_operator.cluster.routes.decision import Decision, decide, key_of
-from sinal_operator.cluster.routes.desired import Wanted
+from sinal_operator.cluster.routes.desired import DesiredRoute
 from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 
 from tests.unit.operator_routes.plans import options, plan
@@ -25,7 +25,9 @@ HOST = "track.loja.example"
 LOJA = plan(hosts=(HOST,))
 
 
-def there(wanted: Wanted, *, resource: Resource | None = None, **metadata: Any) -> ObservedRoutes:
+def there(
+    wanted: DesiredRoute, *, resource: Resource | None = None, **metadata: Any
+) -> ObservedRoutes:
     """A route as the API server has it once it was applied."""
     frame = {"uid": f"uid-of-{wanted.name}", "resourceVersion": "7", "generation": 1}
     body = copy.deepcopy(wanted.body)
@@ -246,7 +248,7 @@ def _hosts_once(found: list[Any]) -> list[Any]:
     return once
 
 
-def wanted_of(found: Iterable[Any], mode: RouteOptions) -> list[Wanted]:
+def wanted_of(found: Iterable[Any], mode: RouteOptions) -> list[DesiredRoute]:
     return [
         *desired.of_installation(mode),
         *(one for t in found for one in desired.routes(t, mode)),

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from sinal_operator.cluster.client import Client, Gone, Refused, Unreachable
+from sinal_operator.cluster.client import (
+    ApiServerClient,
+    ApiServerRefused,
+    ApiServerUnreachable,
+    Gone,
+)
 from sinal_operator.cluster.resources import INGRESSES
 from sinal_operator.cluster.routes import desired, watch
-from sinal_operator.cluster.routes.watch import State, Watch
+from sinal_operator.cluster.routes.watch import RouteWatch, WatchState
 
 from tests.support.eventually import PATIENCE_S
 from tests.unit.operator_routes.plans import options, plan
@@ -33,7 +38,7 @@ def ingress(name: str = "loja", version: int = 5, **spec: Any) -> Body:
     }
 
 
-class Server(Client):
+class Server(ApiServerClient):
     """Listings and watches as a script: each listing is answered with the next, then come the next
     events.
     """
@@ -52,7 +57,7 @@ class Server(Client):
     ) -> AsyncIterator[tuple[list[Body], str]]:
         self.scopes.append(namespace)
         if not namespace and self.narrow:
-            raise Refused(403, "/apis", "cannot list at the cluster scope")
+            raise ApiServerRefused(403, "/apis", "cannot list at the cluster scope")
         if not self._script:
             self.over.set()
             await asyncio.Event().wait()
@@ -80,10 +85,10 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "RETRY_S", 0.0)
 
 
-async def watched(server: Server) -> tuple[Watch, list[tuple[State, set[str]]]]:
+async def watched(server: Server) -> tuple[RouteWatch, list[tuple[WatchState, set[str]]]]:
     """The watch once the script is over, and what it showed whenever it told of a change."""
-    shown: list[tuple[State, set[str]]] = []
-    found = Watch(
+    shown: list[tuple[WatchState, set[str]]] = []
+    found = RouteWatch(
         server,
         INGRESSES,
         namespace="sinal",
@@ -112,36 +117,42 @@ async def test_changes_are_told_and_what_tells_nothing_new_is_not() -> None:
     ]
     _, shown = await watched(Server(([ingress()], events)))
     assert shown == [
-        (State.SEEN, {"sinal-t-loja"}),
-        (State.SEEN, BOTH),
-        (State.SEEN, {"sinal-t-clube"}),
+        (WatchState.SEEN, {"sinal-t-loja"}),
+        (WatchState.SEEN, BOTH),
+        (WatchState.SEEN, {"sinal-t-clube"}),
     ]
 
 
 async def test_a_kind_that_is_missing_or_forbidden_is_a_state_that_ends_by_itself() -> None:
-    missing, forbidden = Refused(404, "/apis", "not found"), Refused(403, "/apis", "cannot list")
+    missing, forbidden = (
+        ApiServerRefused(404, "/apis", "not found"),
+        ApiServerRefused(403, "/apis", "cannot list"),
+    )
     server = Server(
         (missing, []), (missing, []), (forbidden, []), (forbidden, []), ([ingress()], [])
     )
     found, shown = await watched(server)
     states = [state for state, _ in shown]
-    assert states == [State.MISSING, State.FORBIDDEN, State.SEEN], "each told once"
+    assert states == [WatchState.MISSING, WatchState.FORBIDDEN, WatchState.SEEN], "each told once"
     assert found.asked.is_set()
 
 
 async def test_what_was_seen_stays_while_the_server_is_away_and_goes_with_its_kind() -> None:
-    away = Unreachable("/apis: TimeoutError")
+    away = ApiServerUnreachable("/apis: TimeoutError")
     found, _ = await watched(Server(([ingress()], [away]), (away, [])))
-    assert (found.state, {live.name for live in found}) == (State.SEEN, {"sinal-t-loja"})
+    assert (found.state, {live.name for live in found}) == (WatchState.SEEN, {"sinal-t-loja"})
     found, _ = await watched(
-        Server(([ingress()], [Refused(404, "/apis", "gone")]), (Refused(404, "/apis", "gone"), []))
+        Server(
+            ([ingress()], [ApiServerRefused(404, "/apis", "gone")]),
+            (ApiServerRefused(404, "/apis", "gone"), []),
+        )
     )
-    assert (found.state, set(found)) == (State.MISSING, set())
+    assert (found.state, set(found)) == (WatchState.MISSING, set())
 
 
 async def test_what_vanished_while_nobody_told_is_found_by_the_next_listing() -> None:
     _, shown = await watched(Server(([ingress(), ingress("clube")], []), ([ingress()], [])))
-    assert shown == [(State.SEEN, BOTH), (State.SEEN, {"sinal-t-loja"})]
+    assert shown == [(WatchState.SEEN, BOTH), (WatchState.SEEN, {"sinal-t-loja"})]
 
 
 async def test_a_watch_that_the_server_ends_goes_on_where_it_was() -> None:
@@ -172,4 +183,4 @@ async def test_the_own_namespace_is_enough_where_no_more_may_be_read() -> None:
     server.narrow = True
     _, shown = await watched(server)
     assert server.scopes[:3] == ["", "sinal", "sinal"]
-    assert shown[:2] == [(State.SEEN, {"sinal-t-loja"}), (State.SEEN, BOTH)]
+    assert shown[:2] == [(WatchState.SEEN, {"sinal-t-loja"}), (WatchState.SEEN, BOTH)]

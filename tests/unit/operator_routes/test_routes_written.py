@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused, ApiServerUnreachable
 from sinal_operator.cluster.resources import INGRESSES
 from sinal_operator.cluster.routes import desired, findings
-from sinal_operator.cluster.routes.decision import Step, decide
-from sinal_operator.cluster.routes.findings import Finding
+from sinal_operator.cluster.routes.decision import RouteStep, decide
+from sinal_operator.cluster.routes.findings import RouteFinding
 from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 from sinal_operator.cluster.routes.patience import FREE
-from sinal_operator.cluster.routes.watch import Watch
-from sinal_operator.cluster.routes.writer import RETRY_S, SOON_S, Writer
+from sinal_operator.cluster.routes.watch import RouteWatch
+from sinal_operator.cluster.routes.writer import RETRY_S, SOON_S, RouteWriter
 
 from tests.unit.operator_routes.plans import options, plan
 
@@ -25,7 +25,7 @@ OPTIONS = options()
 (WANTED,) = desired.routes(plan(), OPTIONS)
 
 
-class Server(Client):
+class Server(ApiServerClient):
     """Takes what is applied, or refuses it, and notes how it was asked."""
 
     def __init__(self) -> None:
@@ -56,17 +56,17 @@ class Desk:
 
     def __init__(self) -> None:
         self.server, self.later, self.now = Server(), [], 0.0  # type: ignore[var-annotated]
-        self.watch = Watch(self.server, INGRESSES, namespace="sinal", on_change=lambda: None)
-        self.writer = Writer(
+        self.watch = RouteWatch(self.server, INGRESSES, namespace="sinal", on_change=lambda: None)
+        self.writer = RouteWriter(
             self.server, {INGRESSES: self.watch}, later=self.later.append, clock=lambda: self.now
         )
 
-    def step(self) -> Step:
+    def step(self) -> RouteStep:
         """What a round decides now."""
         (step,) = decide(OPTIONS, [WANTED], self.watch, settled=self.writer.settled).steps
         return step
 
-    async def round(self) -> ObservedRoutes | Finding | None:
+    async def round(self) -> ObservedRoutes | RouteFinding | None:
         """Do it."""
         self.writer.begin({self.step().key})
         return await self.writer.write(self.step())
@@ -111,23 +111,23 @@ async def test_what_an_admission_webhook_changes_is_not_written_again_and_again(
 
 
 async def test_what_changed_in_this_moment_is_no_fault(desk: Desk) -> None:
-    desk.server.trouble = Refused(409, "/apis", "conflict")
+    desk.server.trouble = ApiServerRefused(409, "/apis", "conflict")
     found = await desk.round()
-    assert isinstance(found, Finding)
+    assert isinstance(found, RouteFinding)
     assert (found.state, found.reason, desk.later) == ("Unknown", findings.PENDING, [SOON_S])
     desk.server.trouble = None
     await desk.round()
     (live,) = desk.watch
     desk.watch.put(_body(live, version=30, rules=[]))
-    desk.server.trouble = Refused(409, "/apis", "the object has been modified")
+    desk.server.trouble = ApiServerRefused(409, "/apis", "the object has been modified")
     assert await desk.round() is None
 
 
 async def test_one_refusal_for_want_of_rights_is_enough_for_a_round(desk: Desk) -> None:
-    desk.server.trouble = Refused(403, "/apis", "cannot patch")
+    desk.server.trouble = ApiServerRefused(403, "/apis", "cannot patch")
     for _ in range(3):
         found = await desk.writer.write(desk.step())
-        assert isinstance(found, Finding)
+        assert isinstance(found, RouteFinding)
         assert found.reason == findings.FORBIDDEN
     assert len(desk.server.asked) == 1
     desk.writer.begin({desk.step().key})
@@ -138,9 +138,9 @@ async def test_one_refusal_for_want_of_rights_is_enough_for_a_round(desk: Desk) 
 @pytest.mark.parametrize(
     ("trouble", "state", "reason"),
     [
-        (Refused(422, "/apis", "host is an IP address"), "False", findings.REFUSED),
-        (Refused(404, "/apis", "namespaces sinal not found"), "False", findings.REFUSED),
-        (Unreachable("/apis: TimeoutError"), "Unknown", findings.UNREACHABLE),
+        (ApiServerRefused(422, "/apis", "host is an IP address"), "False", findings.REFUSED),
+        (ApiServerRefused(404, "/apis", "namespaces sinal not found"), "False", findings.REFUSED),
+        (ApiServerUnreachable("/apis: TimeoutError"), "Unknown", findings.UNREACHABLE),
     ],
 )
 async def test_what_the_server_says_is_told_and_it_is_tried_again(
@@ -148,16 +148,16 @@ async def test_what_the_server_says_is_told_and_it_is_tried_again(
 ) -> None:
     desk.server.trouble = trouble
     found = await desk.round()
-    assert isinstance(found, Finding)
+    assert isinstance(found, RouteFinding)
     assert (found.state, found.reason, desk.later) == (state, reason, [RETRY_S])
     assert str(trouble) in found.message
 
 
 async def test_refusals_are_no_quarrel_but_lasting_edits_are(desk: Desk) -> None:
-    desk.server.trouble = Refused(422, "/apis", "no")
+    desk.server.trouble = ApiServerRefused(422, "/apis", "no")
     for _ in range(10):
         found = await desk.round()
-        assert isinstance(found, Finding)
+        assert isinstance(found, RouteFinding)
         assert found.reason == findings.REFUSED
     desk.server.trouble = None
     for n in range(FREE + 1):
@@ -166,7 +166,7 @@ async def test_refusals_are_no_quarrel_but_lasting_edits_are(desk: Desk) -> None
         desk.watch.put(_body(live, version=100 + n, rules=[]))
         desk.now += 1
     found = await desk.round()
-    assert isinstance(found, Finding)
+    assert isinstance(found, RouteFinding)
     assert found.reason == findings.ROUTE_EDITED
     desk.now += desk.later[-1]
     assert isinstance(await desk.round(), ObservedRoutes)
@@ -177,7 +177,7 @@ async def test_a_route_that_can_not_be_removed_is_tried_again(desk: Desk) -> Non
         **WANTED.body,
         "metadata": {**WANTED.body["metadata"], "uid": "uid", "resourceVersion": "1"},
     }
-    desk.server.trouble = Refused(403, "/apis", "cannot delete")
+    desk.server.trouble = ApiServerRefused(403, "/apis", "cannot delete")
     await desk.writer.remove(see(INGRESSES, body, namespace="sinal"))
     assert desk.server.asked == [({"delete": ("sinal-t-loja", "uid")}, False)]
     assert desk.later == [RETRY_S]

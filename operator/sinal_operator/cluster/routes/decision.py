@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from sinal_crds.references import HOST_TAKEN
 from sinal_operator.cluster.routes import findings
-from sinal_operator.cluster.routes.desired import Wanted
-from sinal_operator.cluster.routes.findings import Finding
+from sinal_operator.cluster.routes.desired import DesiredRoute
+from sinal_operator.cluster.routes.findings import RouteFinding
 from sinal_operator.cluster.routes.observed import ObservedRoutes, covers
 from sinal_operator.cluster.routes.options import RouteOptions
 
@@ -26,13 +26,13 @@ Settled = Mapping[Key, tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Step:
+class RouteStep:
     """One wanted route: what is there in its place, and what stands in its way."""
 
-    wanted: Wanted
+    wanted: DesiredRoute
     live: ObservedRoutes | None
     differs: bool
-    finding: Finding | None = None
+    finding: RouteFinding | None = None
     blocked: bool = False
 
     @property
@@ -46,7 +46,7 @@ class Decision:
     """What to take away first, then one step for each wanted route."""
 
     remove: tuple[ObservedRoutes, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[RouteStep, ...]
 
     @property
     def quiet(self) -> bool:
@@ -54,14 +54,14 @@ class Decision:
         return not self.remove and not any(step.differs for step in self.steps)
 
 
-def key_of(wanted: Wanted) -> Key:
+def key_of(wanted: DesiredRoute) -> Key:
     """Kind, namespace and name of a wanted route."""
     return wanted.resource.kind, wanted.namespace, wanted.name
 
 
 def decide(
     options: RouteOptions,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[DesiredRoute],
     lives: Iterable[ObservedRoutes],
     *,
     left_alone: frozenset[str] = frozenset(),
@@ -95,12 +95,12 @@ def _claims(lives: Iterable[ObservedRoutes]) -> Mapping[str, list[tuple[str, Obs
 
 def _step(
     options: RouteOptions,
-    wanted: Wanted,
+    wanted: DesiredRoute,
     live: ObservedRoutes | None,
     claims: Mapping[str, list[tuple[str, ObservedRoutes]]],
     left_alone: frozenset[str],
     settled: Settled,
-) -> Step:
+) -> RouteStep:
     if live is not None and not live.ours:
         message = f"{live} is there and was not made by the operator: remove or rename it"
         return _blocked(wanted, live, findings.ROUTE_FOREIGN, message)
@@ -118,18 +118,22 @@ def _step(
         message = (
             f"{wanted.place} is also claimed by {rivals[0]}, which came later: remove it there"
         )
-        contested = Finding("False", findings.HOST_CONTESTED, message)
-    return Step(wanted, live, _differs(wanted, live, settled), contested)
+        contested = RouteFinding("False", findings.HOST_CONTESTED, message)
+    return RouteStep(wanted, live, _differs(wanted, live, settled), contested)
 
 
-def _blocked(wanted: Wanted, live: ObservedRoutes | None, reason: str, message: str) -> Step:
-    return Step(
-        wanted, live, differs=False, finding=Finding("False", reason, message), blocked=True
+def _blocked(
+    wanted: DesiredRoute, live: ObservedRoutes | None, reason: str, message: str
+) -> RouteStep:
+    return RouteStep(
+        wanted, live, differs=False, finding=RouteFinding("False", reason, message), blocked=True
     )
 
 
 def _rivals(
-    options: RouteOptions, wanted: Wanted, claims: Mapping[str, list[tuple[str, ObservedRoutes]]]
+    options: RouteOptions,
+    wanted: DesiredRoute,
+    claims: Mapping[str, list[tuple[str, ObservedRoutes]]],
 ) -> list[str]:
     """Other people's routes that catch requests meant for this one."""
     found = {
@@ -140,7 +144,7 @@ def _rivals(
     return sorted(found)
 
 
-def _meets(options: RouteOptions, wanted: Wanted, live: ObservedRoutes) -> bool:
+def _meets(options: RouteOptions, wanted: DesiredRoute, live: ObservedRoutes) -> bool:
     """Whether both may be served by the same proxy; of different kinds they may."""
     if live.resource != wanted.resource:
         return True
@@ -149,7 +153,7 @@ def _meets(options: RouteOptions, wanted: Wanted, live: ObservedRoutes) -> bool:
     return not options.ingress_class or not live.via or options.ingress_class in live.via
 
 
-def _differs(wanted: Wanted, live: ObservedRoutes | None, settled: Settled) -> bool:
+def _differs(wanted: DesiredRoute, live: ObservedRoutes | None, settled: Settled) -> bool:
     if live is None:
         return True
     if live.deleting:
@@ -159,7 +163,7 @@ def _differs(wanted: Wanted, live: ObservedRoutes | None, settled: Settled) -> b
     return settled.get(live.key) != (wanted.mark, live.digest())
 
 
-def _comparable(wanted: Wanted) -> dict[str, object]:
+def _comparable(wanted: DesiredRoute) -> dict[str, object]:
     metadata = wanted.body["metadata"]
     return {
         "metadata": {"labels": metadata["labels"], "annotations": metadata["annotations"]},

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from sinal_crds.names import GROUP, own_path
 from sinal_crds.plan import TenantPlan
 from sinal_operator.cluster.resources import HTTP_ROUTES, INGRESSES, Resource
-from sinal_operator.cluster.routes.options import Gateway, RouteOptions
+from sinal_operator.cluster.routes.options import GatewayRef, RouteOptions
 
 MANAGER: Final = "sinal-operator"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -39,7 +39,7 @@ TenantKey = tuple[str, str]  # namespace and name
 Paths = tuple[tuple[str, bool], ...]  # and whether each stands for all below it
 
 
-class Place(NamedTuple):
+class HostPath(NamedTuple):
     """What a route catches: all paths of a host, or those below a prefix that ends with a slash."""
 
     host: str
@@ -54,11 +54,11 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredRoute:
     """A route as it is to be; `uid` is empty for what belongs to the installation."""
 
     resource: Resource
-    place: Place
+    place: HostPath
     uid: str
     tenant: TenantKey
     body: Body = field(repr=False)
@@ -79,9 +79,9 @@ class Wanted:
         return str(self.body["metadata"]["annotations"][MARK])
 
 
-def routes(plan: TenantPlan, options: RouteOptions) -> tuple[Wanted, ...]:
+def routes(plan: TenantPlan, options: RouteOptions) -> tuple[DesiredRoute, ...]:
     """The routes of a tenant; a host that is the shared one is left out."""
-    places = (Place(options.shared_host, f"/t/{plan.slug}/"), *map(Place, plan.hosts))
+    places = (HostPath(options.shared_host, f"/t/{plan.slug}/"), *map(HostPath, plan.hosts))
     labels = {TENANT_NAMESPACE: plan.namespace, TENANT_NAME: plan.name, TENANT_UID: plan.uid}
     found = []
     for place in places:
@@ -91,24 +91,24 @@ def routes(plan: TenantPlan, options: RouteOptions) -> tuple[Wanted, ...]:
                 place, options, paths, labels={ROUTE: "path" if place.prefix else "host", **labels}
             )
             found.append(
-                Wanted(_resource(options), place, plan.uid, (plan.namespace, plan.name), body)
+                DesiredRoute(_resource(options), place, plan.uid, (plan.namespace, plan.name), body)
             )
     return tuple(found)
 
 
-def of_installation(options: RouteOptions) -> tuple[Wanted, ...]:
+def of_installation(options: RouteOptions) -> tuple[DesiredRoute, ...]:
     """What holds the shared host's certificate: cert-manager wants one owner for it, and tenants
     come and go.
     """
     if not options.issuer:
         return ()
-    place = Place(options.shared_host)
+    place = HostPath(options.shared_host)
     body = _metadata(place, options, {ROUTE: "certificate"}, options.issuer)
     body["spec"] = {**_class(options), "rules": [{"host": place.host}], "tls": _tls(place)}
-    return (Wanted(_resource(options), place, "", ("", ""), _marked(body)),)
+    return (DesiredRoute(_resource(options), place, "", ("", ""), _marked(body)),)
 
 
-def object_name(place: Place) -> str:
+def object_name(place: HostPath) -> str:
     """The name of a place's object: readable, and another one for another place."""
     name = (
         f"sinal-t-{place.prefix.strip('/').removeprefix('t/')}"
@@ -134,7 +134,9 @@ def _resource(options: RouteOptions) -> Resource:
     return INGRESSES if options.gateway is None else HTTP_ROUTES
 
 
-def _body(place: Place, options: RouteOptions, paths: Paths, *, labels: Mapping[str, str]) -> Body:
+def _body(
+    place: HostPath, options: RouteOptions, paths: Paths, *, labels: Mapping[str, str]
+) -> Body:
     own_certificate = {} if place.prefix else options.issuer
     body = _metadata(place, options, labels, own_certificate)
     gateway = options.gateway
@@ -147,7 +149,7 @@ def _body(place: Place, options: RouteOptions, paths: Paths, *, labels: Mapping[
 
 
 def _metadata(
-    place: Place, options: RouteOptions, labels: Mapping[str, str], extra: Mapping[str, str]
+    place: HostPath, options: RouteOptions, labels: Mapping[str, str], extra: Mapping[str, str]
 ) -> Body:
     resource = _resource(options)
     return {
@@ -162,7 +164,7 @@ def _metadata(
     }
 
 
-def _paths(place: Place, slug: str) -> Iterator[tuple[str, bool]]:
+def _paths(place: HostPath, slug: str) -> Iterator[tuple[str, bool]]:
     """Paths, and whether each stands for all below it."""
     if place.prefix:
         yield place.prefix, True
@@ -173,7 +175,7 @@ def _paths(place: Place, slug: str) -> Iterator[tuple[str, bool]]:
         yield path, False
 
 
-def _ingress(place: Place, options: RouteOptions, wanted: Paths) -> Body:
+def _ingress(place: HostPath, options: RouteOptions, wanted: Paths) -> Body:
     backend = {"service": {"name": options.service, "port": {"number": options.port}}}
     paths = [
         {"path": path, "pathType": "Prefix" if below else "Exact", "backend": backend}
@@ -187,11 +189,11 @@ def _class(options: RouteOptions) -> Body:
     return {"ingressClassName": options.ingress_class} if options.ingress_class else {}
 
 
-def _tls(place: Place) -> list[Body]:
+def _tls(place: HostPath) -> list[Body]:
     return [{"hosts": [place.host], "secretName": secret_name(place.host)}]
 
 
-def _http_route(place: Place, gateway: Gateway, options: RouteOptions, paths: Paths) -> Body:
+def _http_route(place: HostPath, gateway: GatewayRef, options: RouteOptions, paths: Paths) -> Body:
     """With the values that the API server would fill in, so that it has nothing to add."""
     parent = {
         "group": HTTP_ROUTES.group,

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sinal_operator.cluster.conditions import ROUTES, State, Verdict
+from sinal_operator.cluster.conditions import ROUTES, ConditionVerdict, State
 from sinal_operator.cluster.resources import Resource
 from sinal_operator.cluster.routes.observed import Body, ObservedRoutes
-from sinal_operator.cluster.routes.options import Gateway
+from sinal_operator.cluster.routes.options import GatewayRef
 
 MADE: Final = "RoutesMade"
 ACCEPTED: Final = "RoutesAcceptedByGateway"
@@ -33,7 +33,7 @@ _SHOWN = 5  # places named in a message
 
 
 @dataclass(frozen=True)
-class Finding:
+class RouteFinding:
     """What became of one route."""
 
     state: State
@@ -41,15 +41,15 @@ class Finding:
     message: str
 
 
-def verdict(findings: Iterable[Finding], *, when_fine: Finding) -> Verdict:
+def verdict(findings: Iterable[RouteFinding], *, when_fine: RouteFinding) -> ConditionVerdict:
     """The condition: the worst of what was found, with all that is as bad."""
     bad = sorted(
         (one for one in findings if one.state != "True"), key=lambda one: _ORDER.index(one.state)
     )
     if not bad:
-        return Verdict(ROUTES, when_fine.state, when_fine.reason, when_fine.message)
+        return ConditionVerdict(ROUTES, when_fine.state, when_fine.reason, when_fine.message)
     worst = [one for one in bad if one.state == bad[0].state]
-    return Verdict(
+    return ConditionVerdict(
         ROUTES,
         worst[0].state,
         worst[0].reason,
@@ -58,20 +58,20 @@ def verdict(findings: Iterable[Finding], *, when_fine: Finding) -> Verdict:
 
 
 def all_fine(
-    places: Iterable[str], resource: Resource, namespace: str, gateway: Gateway | None
-) -> Finding:
+    places: Iterable[str], resource: Resource, namespace: str, gateway: GatewayRef | None
+) -> RouteFinding:
     """What to say where nothing is wrong."""
     names = sorted(places)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     what = f"{resource.kind} in namespace {namespace} for {', '.join(names[:_SHOWN])}{more}"
     if gateway is None:
-        return Finding("True", MADE, what)
-    return Finding("True", ACCEPTED, f"{what}, accepted by Gateway {gateway}")
+        return RouteFinding("True", MADE, what)
+    return RouteFinding("True", ACCEPTED, f"{what}, accepted by Gateway {gateway}")
 
 
-def of_gateway(live: ObservedRoutes, gateway: Gateway) -> Finding:
+def of_gateway(live: ObservedRoutes, gateway: GatewayRef) -> RouteFinding:
     """What the Gateway says of a route as it stands."""
-    pending = Finding(
+    pending = RouteFinding(
         "Unknown",
         PENDING,
         f"Gateway {gateway} has not judged {live} yet; if that lasts, see that it exists and that "
@@ -91,13 +91,13 @@ def of_gateway(live: ObservedRoutes, gateway: Gateway) -> Finding:
             message = (
                 f"Gateway {gateway} refuses {live}: {found.get('reason')}: {found.get('message')}"
             )
-            return Finding("False", GATEWAY_REFUSED, message)
+            return RouteFinding("False", GATEWAY_REFUSED, message)
         if found.get("status") != "True":
             return pending
-    return Finding("True", ACCEPTED, "")
+    return RouteFinding("True", ACCEPTED, "")
 
 
-def _is_for(parent: Body, live: ObservedRoutes, gateway: Gateway) -> bool:
+def _is_for(parent: Body, live: ObservedRoutes, gateway: GatewayRef) -> bool:
     named = (
         parent.get("namespace") or live.namespace,
         parent.get("name"),

@@ -25,7 +25,7 @@ _OLD_CLASS: Final = "kubernetes.io/ingress.class"  # an annotation, from before 
 Body = dict[str, Any]
 
 
-class Claim(NamedTuple):
+class PathClaim(NamedTuple):
     """A path of a host that a route catches."""
 
     host: str
@@ -44,7 +44,7 @@ class ObservedRoutes:
     deleting: bool
     ours: bool
     tenant_uid: str  # empty for others' and for what belongs to the installation
-    claims: tuple[Claim, ...]
+    claims: tuple[PathClaim, ...]
     # its ingress class, or the Gateways it attaches to; empty where it does not say
     via: frozenset[str]
     body: Body = field(default_factory=dict, repr=False)  # of ours: labels, annotations, spec
@@ -120,21 +120,21 @@ def covers(live: object, wanted: object) -> bool:
     return live == wanted
 
 
-def _ingress_claims(spec: Body) -> Iterator[Claim]:
+def _ingress_claims(spec: Body) -> Iterator[PathClaim]:
     for rule in spec.get("rules") or ():
         paths = (rule.get("http") or {}).get("paths") or [{}]
         if host := rule.get("host"):
-            yield from (Claim(host, path.get("path") or "/") for path in paths)
+            yield from (PathClaim(host, path.get("path") or "/") for path in paths)
 
 
-def _http_route_claims(spec: Body) -> Iterator[Claim]:
+def _http_route_claims(spec: Body) -> Iterator[PathClaim]:
     nothing: list[Body] = [{}]
     matches = [
         match for rule in spec.get("rules") or nothing for match in rule.get("matches") or nothing
     ]
     paths = [(match.get("path") or {}).get("value") or "/" for match in matches]
     for host in spec.get("hostnames") or ():
-        yield from (Claim(host, path) for path in paths)
+        yield from (PathClaim(host, path) for path in paths)
 
 
 def _ingress_class(annotations: Body, spec: Body) -> frozenset[str]:

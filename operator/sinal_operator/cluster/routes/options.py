@@ -26,7 +26,7 @@ class BadOptions(ValueError):
 
 
 @dataclass(frozen=True)
-class Gateway:
+class GatewayRef:
     """The Gateway that routes attach to; without a section to all of its listeners."""
 
     namespace: str
@@ -45,7 +45,7 @@ class RouteOptions:
     service: str
     port: int
     shared_host: str
-    gateway: Gateway | None = None  # none: an Ingress each
+    gateway: GatewayRef | None = None  # none: an Ingress each
     ingress_class: str = ""  # empty: the cluster's default
     annotations: Mapping[str, str] = field(default_factory=dict)
     # cert-manager's annotation; empty: routes ask for no TLS
@@ -112,14 +112,14 @@ def _shared_host(public_url: str) -> str:
     return host
 
 
-def _gateway(text: str) -> Gateway:
+def _gateway(text: str) -> GatewayRef:
     parts = text.split("/")
     if len(parts) not in (2, 3) or not all(re.match(HOST_PATTERN, part) for part in parts):
         raise BadOptions(
             f"SINAL_GATEWAY is {text!r}: write namespace/name or "
             "namespace/name/section of a Gateway"
         )
-    return Gateway(*parts)
+    return GatewayRef(*parts)
 
 
 def _annotations(given: Mapping[str, str]) -> Mapping[str, str]:
@@ -132,7 +132,7 @@ def _annotations(given: Mapping[str, str]) -> Mapping[str, str]:
     return dict(given)
 
 
-def _issuer(issuer: str, cluster_issuer: str, gateway: Gateway | None) -> Mapping[str, str]:
+def _issuer(issuer: str, cluster_issuer: str, gateway: GatewayRef | None) -> Mapping[str, str]:
     if not issuer and not cluster_issuer:
         return {}
     if issuer and cluster_issuer:

@@ -18,37 +18,39 @@ from typing import Any
 from sinal_crds.loading import ObjectKey
 from sinal_crds.plan import TenantPlan
 from sinal_crds.references import HOST_RESERVED, HOST_TAKEN, SLUG_TAKEN
-from sinal_operator.cluster.client import Client
-from sinal_operator.cluster.conditions import ROUTES, Verdict, find
-from sinal_operator.cluster.desired_state import Declared
+from sinal_operator.cluster.client import ApiServerClient
+from sinal_operator.cluster.conditions import ROUTES, ConditionVerdict, find
+from sinal_operator.cluster.desired_state import Declarations
 from sinal_operator.cluster.resources import HTTP_ROUTES, INGRESSES
 from sinal_operator.cluster.routes import desired, findings
-from sinal_operator.cluster.routes.decision import Decision, Step, decide, key_of
-from sinal_operator.cluster.routes.desired import TenantKey, Wanted
-from sinal_operator.cluster.routes.findings import Finding
+from sinal_operator.cluster.routes.decision import Decision, RouteStep, decide, key_of
+from sinal_operator.cluster.routes.desired import DesiredRoute, TenantKey
+from sinal_operator.cluster.routes.findings import RouteFinding
 from sinal_operator.cluster.routes.observed import ObservedRoutes
 from sinal_operator.cluster.routes.options import RouteOptions
-from sinal_operator.cluster.routes.watch import State, Watch
-from sinal_operator.cluster.routes.writer import Writer
+from sinal_operator.cluster.routes.watch import RouteWatch, WatchState
+from sinal_operator.cluster.routes.writer import RouteWriter
 
 FIRST_LOOK_S = 10.0  # how long the first round waits for the watches' first answers
 
-_Found = Mapping[TenantKey, list[Finding]]
+_Found = Mapping[TenantKey, list[RouteFinding]]
 
 
 class Router:
     """Routes of all tenants."""
 
-    def __init__(self, client: Client, options: RouteOptions) -> None:
+    def __init__(self, client: ApiServerClient, options: RouteOptions) -> None:
         self._options = options
         self._on_change: Callable[[], None] = lambda: None
         self._watches = {
-            resource: Watch(client, resource, namespace=options.namespace, on_change=self._changed)
+            resource: RouteWatch(
+                client, resource, namespace=options.namespace, on_change=self._changed
+            )
             for resource in (INGRESSES, HTTP_ROUTES)
         }
         self._main = self._watches[INGRESSES if options.gateway is None else HTTP_ROUTES]
-        self._writer = Writer(client, self._watches, later=self._later)
-        self._built: dict[TenantKey, tuple[object, tuple[Wanted, ...]]] = {}
+        self._writer = RouteWriter(client, self._watches, later=self._later)
+        self._built: dict[TenantKey, tuple[object, tuple[DesiredRoute, ...]]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def watches(self, on_change: Callable[[], None]) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -56,7 +58,7 @@ class Router:
         self._on_change = on_change
         return tuple(watch.run() for watch in self._watches.values())
 
-    async def bring(self, declared: Declared) -> Mapping[ObjectKey, Verdict]:
+    async def bring(self, declared: Declarations) -> Mapping[ObjectKey, ConditionVerdict]:
         """Make, change and remove routes; the verdict on each tenant that has some."""
         if not await self._looked():
             return _as_before(declared)
@@ -77,24 +79,24 @@ class Router:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK_S):
                 await asyncio.gather(*(watch.asked.wait() for watch in self._watches.values()))
-        return self._main.state is not State.UNKNOWN
+        return self._main.state is not WatchState.UNKNOWN
 
-    def _trouble(self) -> Finding | None:
+    def _trouble(self) -> RouteFinding | None:
         resource = self._main.resource
         match self._main.state:
-            case State.MISSING:
+            case WatchState.MISSING:
                 message = (
                     f"the API server has no {resource.kind} of {resource.api_version}: install the "
                     "Gateway API's "
                     "definitions and a controller, or set SINAL_ROUTES to ingress or none"
                 )
-                return Finding("False", findings.GATEWAY_API_MISSING, message)
-            case State.FORBIDDEN:
+                return RouteFinding("False", findings.GATEWAY_API_MISSING, message)
+            case WatchState.FORBIDDEN:
                 message = f"the operator may not read {resource.plural}: {self._main.message}"
-                return Finding("False", findings.FORBIDDEN, message)
+                return RouteFinding("False", findings.FORBIDDEN, message)
         return None
 
-    def _decide(self, declared: Declared) -> Decision:
+    def _decide(self, declared: Declarations) -> Decision:
         wanted = [*desired.of_installation(self._options), *self._wanted(declared.plans)]
         self._writer.begin({key_of(one) for one in wanted})
         return decide(
@@ -105,9 +107,9 @@ class Router:
             settled=self._writer.settled,
         )
 
-    def _wanted(self, plans: Iterable[TenantPlan]) -> list[Wanted]:
+    def _wanted(self, plans: Iterable[TenantPlan]) -> list[DesiredRoute]:
         """Of all tenants; built anew only where something of it changed."""
-        built: dict[TenantKey, tuple[object, tuple[Wanted, ...]]] = {}
+        built: dict[TenantKey, tuple[object, tuple[DesiredRoute, ...]]] = {}
         for plan in plans:
             tenant, facts = (plan.namespace, plan.name), (plan.uid, plan.slug, plan.hosts)
             known = self._built.get(tenant)
@@ -122,26 +124,26 @@ class Router:
         """Do what was decided; removals first, because a place may change hands."""
         await asyncio.gather(*map(self._writer.remove, decision.remove))
         outcomes = await asyncio.gather(*map(self._take, decision.steps))
-        found: dict[TenantKey, list[Finding]] = defaultdict(list)
+        found: dict[TenantKey, list[RouteFinding]] = defaultdict(list)
         for step, outcome in zip(decision.steps, outcomes, strict=True):
             found[step.wanted.tenant] += [one for one in (step.finding, outcome) if one is not None]
         return found
 
-    async def _take(self, step: Step) -> Finding | None:
+    async def _take(self, step: RouteStep) -> RouteFinding | None:
         """Do a step; what is to be said of its route now."""
         if step.blocked:
             return None
         route = await self._writer.write(step) if step.differs else step.live
         if isinstance(route, ObservedRoutes) and self._options.gateway is not None:
             return findings.of_gateway(route, self._options.gateway)
-        return route if isinstance(route, Finding) else None
+        return route if isinstance(route, RouteFinding) else None
 
-    def _verdicts(self, declared: Declared, found: _Found) -> dict[ObjectKey, Verdict]:
-        verdicts: dict[ObjectKey, Verdict] = {}
+    def _verdicts(self, declared: Declarations, found: _Found) -> dict[ObjectKey, ConditionVerdict]:
+        verdicts: dict[ObjectKey, ConditionVerdict] = {}
         for plan in declared.plans:
             key, tenant = ("Tenant", plan.namespace, plan.name), (plan.namespace, plan.name)
             taken = [
-                Finding("False", problem.reason, problem.message)
+                RouteFinding("False", problem.reason, problem.message)
                 for problem in declared.problems.get(key, ())
                 if problem.reason in (HOST_TAKEN, HOST_RESERVED)
             ]
@@ -168,7 +170,7 @@ class Router:
         self._timer = loop.call_later(wait_s, self._changed)
 
 
-def _left_alone(declared: Declared) -> frozenset[str]:
+def _left_alone(declared: Declarations) -> frozenset[str]:
     """UIDs of tenants whose routes stay as they are: paused ones, and those with a part that can't
     be read.
 
@@ -179,26 +181,30 @@ def _left_alone(declared: Declared) -> frozenset[str]:
     return frozenset(seen.uid for seen in tenants if seen.key in alone or not seen.kept)
 
 
-def _as_before(declared: Declared) -> dict[ObjectKey, Verdict]:
+def _as_before(declared: Declarations) -> dict[ObjectKey, ConditionVerdict]:
     """What statuses say already."""
     known = {seen.key: find(seen.status.get("conditions") or (), ROUTES) for seen in declared.seen}
     return {
-        key: Verdict(ROUTES, condition["status"], condition["reason"], condition["message"])
+        key: ConditionVerdict(
+            ROUTES, condition["status"], condition["reason"], condition["message"]
+        )
         for key, condition in known.items()
         if condition
     }
 
 
-def _without_plan(declared: Declared) -> dict[ObjectKey, Verdict]:
+def _without_plan(declared: Declarations) -> dict[ObjectKey, ConditionVerdict]:
     """The verdict on tenants that nothing is done for now."""
     lost = {
-        key: Verdict(ROUTES, "False", SLUG_TAKEN, problem.message)
+        key: ConditionVerdict(ROUTES, "False", SLUG_TAKEN, problem.message)
         for key, problems in declared.problems.items()
         for problem in problems
         if problem.reason == SLUG_TAKEN
     }
     held = {
-        key: Verdict(ROUTES, "Unknown", findings.LEFT_ALONE, f"its routes stay as they are: {why}")
+        key: ConditionVerdict(
+            ROUTES, "Unknown", findings.LEFT_ALONE, f"its routes stay as they are: {why}"
+        )
         for key, why in declared.held.items()
     }
     return {**lost, **held}

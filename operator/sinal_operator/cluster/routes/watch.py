@@ -18,7 +18,13 @@ import random
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from sinal_operator.cluster.client import Body, Client, Gone, Refused, Unreachable
+from sinal_operator.cluster.client import (
+    ApiServerClient,
+    ApiServerRefused,
+    ApiServerUnreachable,
+    Body,
+    Gone,
+)
 from sinal_operator.cluster.resources import Resource
 from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 
@@ -32,7 +38,7 @@ FORBIDDEN = 403
 Key = tuple[str, str, str]
 
 
-class State(Enum):
+class WatchState(Enum):
     """What is known of a kind."""
 
     UNKNOWN = "not asked yet"
@@ -41,14 +47,19 @@ class State(Enum):
     FORBIDDEN = "the operator may not read it"
 
 
-class Watch:
+class RouteWatch:
     """Keeps the routes of one kind."""
 
     def __init__(
-        self, client: Client, resource: Resource, *, namespace: str, on_change: Callable[[], None]
+        self,
+        client: ApiServerClient,
+        resource: Resource,
+        *,
+        namespace: str,
+        on_change: Callable[[], None],
     ) -> None:
         self.resource = resource
-        self.state, self.message = State.UNKNOWN, ""
+        self.state, self.message = WatchState.UNKNOWN, ""
         self.asked = asyncio.Event()  # set by the first answer, whatever it was
         self._client, self._namespace, self._on_change = client, namespace, on_change
         self._scope = ""  # empty: the whole cluster
@@ -67,10 +78,10 @@ class Watch:
                 await self._follow(await self._list())
             except Gone:
                 pass  # what happened since is not told any more: list again
-            except Refused as error:
+            except ApiServerRefused as error:
                 pause_s = RETRY_S
                 self._refused(error)
-            except Unreachable as error:
+            except ApiServerUnreachable as error:
                 log.info("the watch of %s waits: %s", self.resource.plural, error)
             self.asked.set()
             await asyncio.sleep(pause_s * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
@@ -105,10 +116,10 @@ class Watch:
         """
         try:
             return await self._take("")
-        except Refused as error:
+        except ApiServerRefused as error:
             if error.status != FORBIDDEN:
                 raise
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(ApiServerRefused):
                 return await self._take(self._namespace)
             raise
 
@@ -129,7 +140,7 @@ class Watch:
         for key in lost:
             del self._lives[key]
         self._scope = scope
-        if self._turn(State.SEEN, "") or lost or any(news):
+        if self._turn(WatchState.SEEN, "") or lost or any(news):
             self._on_change()
         return at
 
@@ -148,20 +159,22 @@ class Watch:
                 if self.remove(body) if type == "DELETED" else self.put(body):
                     self._on_change()
 
-    def _refused(self, error: Refused) -> None:
-        state = {404: State.MISSING, 401: State.FORBIDDEN, FORBIDDEN: State.FORBIDDEN}.get(
-            error.status
-        )
+    def _refused(self, error: ApiServerRefused) -> None:
+        state = {
+            404: WatchState.MISSING,
+            401: WatchState.FORBIDDEN,
+            FORBIDDEN: WatchState.FORBIDDEN,
+        }.get(error.status)
         if state is None:
             log.warning("the watch of %s waits: %s", self.resource.plural, error)
             return
-        if state is State.MISSING:
+        if state is WatchState.MISSING:
             self._lives.clear()
         if self._turn(state, str(error)):
             log.info("%s: %s", self.resource.plural, error)
             self._on_change()
 
-    def _turn(self, state: State, message: str) -> bool:
+    def _turn(self, state: WatchState, message: str) -> bool:
         before = self.state, self.message
         self.state, self.message = state, message
         self.asked.set()

@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable, Mapping
 
 from sinal_operator import metrics
-from sinal_operator.cluster.client import Client, Refused, Unreachable
+from sinal_operator.cluster.client import ApiServerClient, ApiServerRefused, ApiServerUnreachable
 from sinal_operator.cluster.resources import Resource
 from sinal_operator.cluster.routes import findings
-from sinal_operator.cluster.routes.decision import Key, Settled, Step
+from sinal_operator.cluster.routes.decision import Key, RouteStep, Settled
 from sinal_operator.cluster.routes.desired import MANAGER, TenantKey
-from sinal_operator.cluster.routes.findings import Finding
+from sinal_operator.cluster.routes.findings import RouteFinding
 from sinal_operator.cluster.routes.observed import ObservedRoutes, see
 from sinal_operator.cluster.routes.patience import Patience
-from sinal_operator.cluster.routes.watch import Watch
+from sinal_operator.cluster.routes.watch import RouteWatch
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +29,13 @@ SOON_S = 1.0
 _FORBIDDEN = (401, 403)
 
 
-class Writer:
+class RouteWriter:
     """Takes steps; `later` is told in how many seconds there is something to try again."""
 
     def __init__(
         self,
-        client: Client,
-        watches: Mapping[Resource, Watch],
+        client: ApiServerClient,
+        watches: Mapping[Resource, RouteWatch],
         *,
         later: Callable[[float], None],
         clock: Callable[[], float] = time.monotonic,
@@ -67,14 +67,14 @@ class Writer:
         """Remove a route of ours."""
         try:
             await self._client.delete(live.resource, live.namespace, live.name, uid=live.uid)
-        except (Refused, Unreachable) as error:
+        except (ApiServerRefused, ApiServerUnreachable) as error:
             log.error("%s is to go and can't be removed: %s", live, error)
             self._count("failed")
             self._later(RETRY_S)
         else:
             self._did("removed", live, live.tenant)
 
-    async def write(self, step: Step) -> ObservedRoutes | Finding | None:
+    async def write(self, step: RouteStep) -> ObservedRoutes | RouteFinding | None:
         """Make a route, or put it right: the route as it is now, or what stood in the way.
 
         None where it changed in this very moment, of which the watch tells.
@@ -86,18 +86,18 @@ class Writer:
                 f"{step.wanted.place}: somebody changes the route again and again; see its "
                 "managedFields"
             )
-            return Finding("False", findings.ROUTE_EDITED, message)
+            return RouteFinding("False", findings.ROUTE_EDITED, message)
         if self._denied:
-            return Finding("False", findings.FORBIDDEN, self._denied)
+            return RouteFinding("False", findings.FORBIDDEN, self._denied)
         try:
             return await self._apply(step)
-        except Refused as error:
+        except ApiServerRefused as error:
             return self._refused(step, error)
-        except Unreachable as error:
+        except ApiServerUnreachable as error:
             self._later(RETRY_S)
-            return Finding("Unknown", findings.UNREACHABLE, str(error))
+            return RouteFinding("Unknown", findings.UNREACHABLE, str(error))
 
-    async def _apply(self, step: Step) -> ObservedRoutes:
+    async def _apply(self, step: RouteStep) -> ObservedRoutes:
         wanted, live = step.wanted, step.live
         body = wanted.body
         if live is not None:
@@ -118,17 +118,21 @@ class Writer:
         self._news.setdefault(tenant, []).append(f"{live} {what}")
         self._count(what)
 
-    def _refused(self, step: Step, error: Refused) -> Finding | None:
+    def _refused(self, step: RouteStep, error: ApiServerRefused) -> RouteFinding | None:
         if error.outdated:
             self._later(SOON_S)
             message = f"{step.wanted.place}: somebody else makes an object of this name"
-            return None if step.live is not None else Finding("Unknown", findings.PENDING, message)
+            return (
+                None
+                if step.live is not None
+                else RouteFinding("Unknown", findings.PENDING, message)
+            )
         self._count("failed")
         self._later(RETRY_S)
         if error.status in _FORBIDDEN:
             self._denied = str(error)
-            return Finding("False", findings.FORBIDDEN, self._denied)
-        return Finding("False", findings.REFUSED, f"{step.wanted.place}: {error}")
+            return RouteFinding("False", findings.FORBIDDEN, self._denied)
+        return RouteFinding("False", findings.REFUSED, f"{step.wanted.place}: {error}")
 
     @staticmethod
     def _count(result: str) -> None:

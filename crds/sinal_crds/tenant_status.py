@@ -2,7 +2,7 @@
 `sinal_status` into statuses.
 
 Counts, names of objects and times: never a person, never a value of an event. Figures are coarse,
-so that noise is no news. A reader takes no entry of a version it does not know. `FACTS_VERSION`
+so that noise is no news. A reader takes no entry of a version it does not know. `STATUS_VERSION`
 rises when a field changes its meaning; fields that come later are ignored by older readers.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-FACTS_VERSION = 1
+STATUS_VERSION = 1
 PULSE_KEY = "_pulse"  # beside the slugs, none of which begins so: says that the runtime still looks
 ORPHANS_KEY = "_orphans"  # the operator's: plans in force whose Tenant it does not find
 PULSE_S = 60  # it is written no more often
@@ -31,11 +31,11 @@ Breaker = Literal["Closed", "HalfOpen", "Open"]
 Trouble = Literal["token", "permission", "setup", "service", "throttled", "rejected", "stalled"]
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Observed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base: times are Unix seconds, whole minutes; None is never."""
 
 
-class DestinationFacts(Facts, frozen=True, kw_only=True):
+class ObservedDestination(Observed, frozen=True, kw_only=True):
     """One destination."""
 
     backlog: int = 0
@@ -47,7 +47,7 @@ class DestinationFacts(Facts, frozen=True, kw_only=True):
     dead_letters: int = 0  # that wait for a person
 
 
-class FunnelFacts(Facts, frozen=True, kw_only=True):
+class ObservedFunnel(Observed, frozen=True, kw_only=True):
     """One funnel."""
 
     events_24h: int = 0
@@ -55,7 +55,7 @@ class FunnelFacts(Facts, frozen=True, kw_only=True):
     last_event: int | None = None
 
 
-class IntegrationFacts(Facts, frozen=True, kw_only=True):
+class ObservedIntegration(Observed, frozen=True, kw_only=True):
     """One gateway integration."""
 
     last_delivery: int | None = None
@@ -63,7 +63,7 @@ class IntegrationFacts(Facts, frozen=True, kw_only=True):
     drift: int = 0  # of 24 hours: deliveries that the adapter did not fully understand
 
 
-class TenantFacts(Facts, frozen=True, kw_only=True, tag_field="v", tag=FACTS_VERSION):
+class ObservedTenant(Observed, frozen=True, kw_only=True, tag_field="v", tag=STATUS_VERSION):
     """One tenant and all that belongs to it, by name."""
 
     backlog: int = 0
@@ -71,9 +71,9 @@ class TenantFacts(Facts, frozen=True, kw_only=True, tag_field="v", tag=FACTS_VER
     match_percent: float | None = None
     last_event: int | None = None
     silent: bool = False  # nothing for a day, after a week in which every day had events
-    destinations: dict[str, DestinationFacts] = {}
-    funnels: dict[str, FunnelFacts] = {}
-    integrations: dict[str, IntegrationFacts] = {}
+    destinations: dict[str, ObservedDestination] = {}
+    funnels: dict[str, ObservedFunnel] = {}
+    integrations: dict[str, ObservedIntegration] = {}
 
     @property
     def urgent(self) -> object:
@@ -104,7 +104,7 @@ class Orphan(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_facts = msgspec.json.Decoder(TenantFacts).decode
+_facts = msgspec.json.Decoder(ObservedTenant).decode
 _pulse = msgspec.json.Decoder(Pulse).decode
 _orphans = msgspec.json.Decoder(list[Orphan]).decode
 
@@ -122,12 +122,12 @@ def decode_orphans(entry: bytes) -> list[Orphan]:
         raise UnknownFacts(str(error)) from error
 
 
-def encode(entry: TenantFacts | Pulse) -> bytes:
+def encode(entry: ObservedTenant | Pulse) -> bytes:
     """An entry as the bucket holds it; the same facts give the same bytes."""
     return _encode(entry)
 
 
-def decode(entry: bytes) -> TenantFacts:
+def decode(entry: bytes) -> ObservedTenant:
     """A tenant's entry; raises UnknownFacts."""
     try:
         return _facts(entry)
