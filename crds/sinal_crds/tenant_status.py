@@ -91,7 +91,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     at: int  # Unix seconds
 
 
-class UnknownFacts(ValueError):
+class UnknownStatusVersion(ValueError):
     """An entry of another version, or of something else."""
 
 
@@ -119,7 +119,7 @@ def decode_orphans(entry: bytes) -> list[Orphan]:
     try:
         return _orphans(entry)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UnknownFacts(str(error)) from error
+        raise UnknownStatusVersion(str(error)) from error
 
 
 def encode(entry: ObservedTenant | Pulse) -> bytes:
@@ -132,7 +132,7 @@ def decode(entry: bytes) -> ObservedTenant:
     try:
         return _facts(entry)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UnknownFacts(str(error)) from error
+        raise UnknownStatusVersion(str(error)) from error
 
 
 def decode_pulse(entry: bytes) -> Pulse:
@@ -140,4 +140,4 @@ def decode_pulse(entry: bytes) -> Pulse:
     try:
         return _pulse(entry)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UnknownFacts(str(error)) from error
+        raise UnknownStatusVersion(str(error)) from error

@@ -34,7 +34,7 @@ from sinal_api.browsers import Strict
 from sinal_api.traced import Traced
 from sinal_core.http import health
 from sinal_core.http.bounded import Bounded
-from sinal_core.http.drain import Leaving
+from sinal_core.http.drain import Drain
 from sinal_core.postgres.database import Database
 from sinal_core.telemetry.tracing import Tracer
 from sinal_crds.keyring import Keyring
@@ -92,7 +92,7 @@ def build(parts: Parts) -> FastAPI:
     if parts.tracer is not None:
         app.add_middleware(Traced, tracer=parts.tracer)
     app.add_middleware(Strict)
-    leaving = app.state.leaving = Leaving()
+    leaving = app.state.leaving = Drain()
     services = assemble(
         parts.database,
         parts.bus,
@@ -114,7 +114,7 @@ def build(parts: Parts) -> FastAPI:
     return app
 
 
-def _events(services: Services, leaving: Leaving) -> list[APIRouter]:
+def _events(services: Services, leaving: Drain) -> list[APIRouter]:
     """What became of events, and what people do about it; the stream comes before events by id."""
     return [
         stream.routes(services.tail, leaving),

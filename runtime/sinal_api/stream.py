@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from sinal_api.access import Access, Viewer
 from sinal_api.filters import Outcome, Word
 from sinal_api.problems import problem
-from sinal_core.http.drain import Leaving
+from sinal_core.http.drain import Drain
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.cursors import read_cursor
 from sinal_hub.services.shapes import EventDetail
@@ -115,7 +115,7 @@ class Stream(StreamingResponse):
 
 
 def routes(
-    tail: Tail, leaving: Leaving, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE_S
+    tail: Tail, leaving: Drain, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE_S
 ) -> APIRouter:
     """The live tail."""
     seats = Seats()
@@ -155,7 +155,7 @@ def routes(
 async def _lines(
     items: AsyncGenerator[Item | None, None],
     query: Wanted,
-    leaving: Leaving,
+    leaving: Drain,
     good: Callable[[], Awaitable[bool]],
     *,
     heartbeat_s: float,

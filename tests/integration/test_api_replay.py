@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from sinal_hub.model.events import Event, decode_event
-from sinal_hub.store.operations import KnownOperation, OperationsStore
+from sinal_hub.store.idempotency import IdempotencyStore, KnownOperation
 
 from tests.support.fix_operations import ApiRig
 
@@ -103,12 +103,12 @@ async def test_a_call_overtaken_by_its_twin_gets_the_twins_result(
     sale = await dead_sale(api_rig, "HP1")
     headers = {"Idempotency-Key": "twins"}
     first = await api_rig.call("POST", f"/api/v1/replay/{sale.id}", headers=headers)
-    known, asked = OperationsStore.known, itertools.count()
+    known, asked = IdempotencyStore.known, itertools.count()
 
-    async def not_yet(store: OperationsStore, actor: str, key: str) -> KnownOperation | None:
+    async def not_yet(store: IdempotencyStore, actor: str, key: str) -> KnownOperation | None:
         return None if next(asked) == 0 else await known(store, actor, key)
 
-    monkeypatch.setattr(OperationsStore, "known", not_yet)
+    monkeypatch.setattr(IdempotencyStore, "known", not_yet)
     second = await api_rig.call("POST", f"/api/v1/replay/{sale.id}", headers=headers)
     assert (second.status_code, second.text) == (200, first.text)
 

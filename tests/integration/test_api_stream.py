@@ -16,11 +16,11 @@ from fastapi import FastAPI
 
 from sinal_api import problems, stream
 from sinal_api.access import Access
-from sinal_core.http.drain import Leaving
+from sinal_core.http.drain import Drain
 from sinal_core.http.server import HttpServer
 from sinal_hub.services.keys import KeyCheck
 from sinal_hub.services.tail import Tail
-from sinal_hub.store.operations import OperationsStore
+from sinal_hub.store.api_keys import KeyStore
 from sinal_hub.store.reading import EventReader
 from sinal_hub.store.tailing import TailStore
 
@@ -37,7 +37,7 @@ values (%s, now(), now(), %s, 'f', 'lead', 'browser', 'withheld', '{}')
 class Live:
     """A listening server of the stream, and its tail."""
 
-    def __init__(self, tail: Tail, leaving: Leaving, url: str) -> None:
+    def __init__(self, tail: Tail, leaving: Drain, url: str) -> None:
         self.tail, self.leaving, self.url = tail, leaving, url
 
     @asynccontextmanager
@@ -78,10 +78,10 @@ async def _event(messages: AsyncIterator[dict[str, str]]) -> tuple[str, dict[str
 async def live(api_rig: ApiRig) -> AsyncIterator[Live]:
     """The stream over real HTTP, polling fast."""
     app = FastAPI()
-    app.state.access = Access(KeyCheck(api_rig.secret, OperationsStore(api_rig.database)))
+    app.state.access = Access(KeyCheck(api_rig.secret, KeyStore(api_rig.database)))
     problems.install(app)
     tail = Tail(TailStore(api_rig.database), EventReader(api_rig.database), poll_s=0.05)
-    leaving = Leaving()
+    leaving = Drain()
     app.include_router(stream.routes(tail, leaving, heartbeat_s=0.2))
     server = HttpServer(app, host="127.0.0.1", port=0, grace_s=1)
     await server.start()

@@ -20,7 +20,7 @@ from sinal_crds.tenant_status import ObservedDestination, ObservedIntegration, O
 from sinal_hub.meta.tokens import TokenState
 from sinal_hub.model.events import Refused, Tallies
 from sinal_hub.services.manifest_sink import FolderSink
-from sinal_hub.store.tenant_status import CircuitStore, FactStore
+from sinal_hub.store.tenant_status import DestinationHealthStore, TenantStatusStore
 
 from tests.support.fix_operations import ApiRig, tenants
 
@@ -163,7 +163,7 @@ async def test_the_doctor_notes_it_and_does_not_fail(api_rig: ApiRig, kind: str)
     rig, now = api_rig, int(time.time())
     await note_refused(rig, now)
     if kind in ("Tenant", "Destination"):
-        await CircuitStore(rig.database, worker="dispatch-1").opened(
+        await DestinationHealthStore(rig.database, worker="dispatch-1").opened(
             "loja", "pixel", reason="credential", wait_s=60
         )
         rig.bus.waiting = [Depth("loja", "dispatch-pixel", 20_000, 0)]
@@ -190,7 +190,7 @@ async def note_refused(rig: ApiRig, now: int) -> None:
         first_at=now - 60,
         last_at=now,
     )
-    await FactStore(rig.room.database).note(Tallies(tallies=[], refused=[refused]))
+    await TenantStatusStore(rig.room.database).note(Tallies(tallies=[], refused=[refused]))
 
 
 @pytest.mark.parametrize("kind", ["Tenant", "Destination"])

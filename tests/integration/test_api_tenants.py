@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from sinal_api.app import Parts, build
-from sinal_core.http.drain import Leaving
+from sinal_core.http.drain import Drain
 from sinal_core.nats.depth import Depth
 from sinal_core.plans.testing import StaticPlans
 from sinal_crds.check import check
@@ -27,7 +27,7 @@ from sinal_hub.model.events import Refused, Spooled, Tallies, UserData
 from sinal_hub.model.sale import Client, Customer, Tracking
 from sinal_hub.services import dependencies
 from sinal_hub.services.manifest_sink import FolderSink
-from sinal_hub.store.tenant_status import CircuitStore, FactStore
+from sinal_hub.store.tenant_status import DestinationHealthStore, TenantStatusStore
 
 from tests.support.fix_matching import AGENT, EMAIL
 from tests.support.fix_operations import ADMIN_KEY, ApiRig
@@ -287,7 +287,7 @@ async def test_the_status_names_what_is_wrong_and_the_way_out(api_rig: ApiRig) -
         )
     )
     api_rig.bus.consumers = ["match"]
-    ready, told = await dependencies.standing(checks, Leaving())
+    ready, told = await dependencies.standing(checks, Drain())
     assert (ready, told) == (
         False,
         {"status": "not ready", "nats": False, "postgres": True, "redis": False},
@@ -354,7 +354,7 @@ async def test_a_missing_cache_keeps_nobody_out() -> None:
     async def away() -> bool:
         return False
 
-    ready, told = await dependencies.standing({"redis": away}, Leaving())
+    ready, told = await dependencies.standing({"redis": away}, Drain())
     assert (ready, told["redis"]) == (True, False)
 
 
@@ -381,7 +381,7 @@ async def test_the_status_tells_of_a_destination_that_takes_nothing(api_rig: Api
     """`sinal doctor` called all well while a breaker was open: Meta may call a token valid and
     refuse its events.
     """
-    circuits = CircuitStore(api_rig.database, worker="dispatch-1")
+    circuits = DestinationHealthStore(api_rig.database, worker="dispatch-1")
     await circuits.opened("loja", "pixel", reason="credential", wait_s=60)
     stranger = await api_rig.key(tenant="outra", role="viewer")
     figures = "0 wait, no success yet"
@@ -450,7 +450,7 @@ async def test_refusals_in_a_row_fail_and_single_ones_warn(api_rig: ApiRig) -> N
         network="", worker="w", deliveries=2, first_at=at - 9, last_at=at, hour=at // 3600 * 3600,
     )  # fmt: skip
     spool = Spooled(worker="w", records=3, bytes=900, oldest_at=at - 5)
-    store = FactStore(api_rig.database)
+    store = TenantStatusStore(api_rig.database)
 
     async def doors() -> list[tuple[str, str, str]]:
         found = (await api_rig.call("GET", "/api/v1/status")).json()["findings"]

@@ -11,7 +11,7 @@ import msgspec
 
 from sinal_hub.model.events import Event, Utm
 from sinal_hub.model.sale import Client, Customer, Tracking
-from sinal_hub.store.tenant_status import CircuitStore
+from sinal_hub.store.tenant_status import DestinationHealthStore
 
 from tests.support.fix_matching import AGENT, EMAIL, NOW
 from tests.support.fix_operations import ApiRig
@@ -131,7 +131,7 @@ async def test_what_waits_says_for_what_and_until_when(api_rig: ApiRig) -> None:
     )
     code, at = await waiting()
     assert code == "backing_off" and at is not None
-    await CircuitStore(room.database, worker="w").opened(
+    await DestinationHealthStore(room.database, worker="w").opened(
         "loja", "pixel", reason="credential", wait_s=600
     )
     (delivery,) = (await detail(api_rig, sale))["deliveries"]

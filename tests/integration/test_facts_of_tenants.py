@@ -23,7 +23,7 @@ from sinal_hub.model.sale import Customer, Tracking
 from sinal_hub.status import reject_counts
 from sinal_hub.status.tenant_status import TenantStatusReporter
 from sinal_hub.store.rollups import roll_up
-from sinal_hub.store.tenant_status import DestinationKey, FactStore
+from sinal_hub.store.tenant_status import DestinationKey, TenantStatusStore
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_dispatch import DispatchRig
@@ -43,7 +43,7 @@ class Teller:
 
     def another(self) -> TenantStatusReporter:
         """As a process that takes over would have it."""
-        store = FactStore(self.room.database)
+        store = TenantStatusStore(self.room.database)
         return TenantStatusReporter(
             store, StatusBucket(self.bus), self.bus, self.room.plans, clock=lambda: self.now
         )
@@ -177,7 +177,7 @@ async def test_nothing_of_a_person_is_told(teller: Teller) -> None:
 
 async def test_times_are_kept_when_their_events_are_no_news(room: Room) -> None:
     await fill(room)
-    store = FactStore(room.database)
+    store = TenantStatusStore(room.database)
     before = (await store.look([], since=None)).sightings
     assert (await store.look([], since=datetime.now(UTC) + timedelta(hours=1))).sightings == before
     assert len(before) == 2, "from pages, and from the integration"
@@ -185,7 +185,7 @@ async def test_times_are_kept_when_their_events_are_no_news(room: Room) -> None:
 
 async def test_a_tenant_that_never_was_silent_and_is_now(room: Room) -> None:
     await fill(room)
-    store = FactStore(room.database)
+    store = TenantStatusStore(room.database)
     await store.look([], since=None)
 
     async def quiet(*days: int, last_days_ago: float) -> bool:
@@ -209,7 +209,7 @@ async def test_a_tenant_that_never_was_silent_and_is_now(room: Room) -> None:
 
 
 async def breaker(rig: DispatchRig) -> Any:
-    store = FactStore(rig.database)
+    store = TenantStatusStore(rig.database)
     (found,) = (await store.look([DestinationKey("loja", "principal")], since=None)).deliveries
     return found
 
@@ -267,7 +267,7 @@ class Clock:
 async def test_what_the_edge_counts_is_kept_once_however_often_it_is_told(
     room: Room, bus: Bus
 ) -> None:
-    store = FactStore(room.database)
+    store = TenantStatusStore(room.database)
     await reject_counts.keep(bus, store)
     await bus.flush()
     first, second = (
@@ -289,7 +289,7 @@ async def test_what_the_edge_counts_is_kept_once_however_often_it_is_told(
 async def test_what_nobody_takes_is_told_later(
     room: Room, bus: Bus, nats_server: NatsProcess
 ) -> None:
-    store = FactStore(room.database)
+    store = TenantStatusStore(room.database)
     tally = IntegrationCounters(worker="a", clock=Clock())
     tally.rejected("loja", "hotmart")
     await tally.tell(bus)  # nobody listens yet
@@ -301,7 +301,7 @@ async def test_what_nobody_takes_is_told_later(
 
 
 async def test_counts_of_an_hour_end_with_the_day(room: Room) -> None:
-    store = FactStore(room.database)
+    store = TenantStatusStore(room.database)
     old = int((datetime.now(UTC) - timedelta(hours=30)).timestamp()) // 3600 * 3600
     await store.note(
         Tallies(

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from sinal_hub.model.sale import Client, Customer, Tracking
 from sinal_hub.status.coverage import SignalCoverage
-from sinal_hub.store.signal_coverage import SIGNALS, ObservingStore
+from sinal_hub.store.signal_coverage import SIGNALS, SignalCoverageStore
 
 from tests.support.fix_matching import AGENT
 from tests.support.fix_operations import ApiRig
@@ -46,7 +46,7 @@ async def sales(rig: ApiRig) -> None:
 
 async def test_shares_of_sales_are_those_of_the_api(api_rig: ApiRig) -> None:
     await sales(api_rig)
-    coverage = SignalCoverage(ObservingStore(api_rig.database))
+    coverage = SignalCoverage(SignalCoverageStore(api_rig.database))
     await coverage.look()
     found = shown()
     assert found["em"] == 1.0
@@ -62,7 +62,7 @@ async def test_shares_of_sales_are_those_of_the_api(api_rig: ApiRig) -> None:
 async def test_a_tenant_without_sales_in_the_window_has_no_share(api_rig: ApiRig) -> None:
     await sales(api_rig)
     now = [datetime.now(UTC)]
-    coverage = SignalCoverage(ObservingStore(api_rig.database), clock=lambda: now[0])
+    coverage = SignalCoverage(SignalCoverageStore(api_rig.database), clock=lambda: now[0])
     await coverage.look()
     assert shown()["em"] == 1.0
     now[0] += timedelta(hours=25)

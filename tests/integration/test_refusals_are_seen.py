@@ -13,7 +13,7 @@ from sinal_core.postgres.errors import StoreRejected
 from sinal_hub.model.events import Refused, Spooled, Tallies
 from sinal_hub.store.refusals import RefusalStore
 from sinal_hub.store.retention import purge
-from sinal_hub.store.tenant_status import FactStore
+from sinal_hub.store.tenant_status import TenantStatusStore
 
 from tests.support.fix_operations import ApiRig
 
@@ -41,7 +41,9 @@ def refused(
 
 
 async def note(rig: ApiRig, *rows: Refused, spool: Spooled | None = None) -> None:
-    await FactStore(rig.room.database).note(Tallies(tallies=[], refused=list(rows), spool=spool))
+    await TenantStatusStore(rig.room.database).note(
+        Tallies(tallies=[], refused=list(rows), spool=spool)
+    )
 
 
 async def listed(rig: ApiRig, query: str = "", *, key: str | None = None) -> list[dict[str, Any]]:

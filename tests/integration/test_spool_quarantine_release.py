@@ -30,7 +30,8 @@ from sinal_hub.quarantine.queue import QuarantineBucket
 from sinal_hub.quarantine.release import Quarantined
 from sinal_hub.services.keys import KeyCheck
 from sinal_hub.services.quarantined import QuarantineService
-from sinal_hub.store.operations import AuditEntry, KeyOwner
+from sinal_hub.store.api_keys import KeyOwner
+from sinal_hub.store.audit import AuditEntry
 
 from tests.support.fix_bus import MakeTenant
 from tests.support.fix_ingest import OTHER, SignedGateway, a_sale, a_tenant

@@ -38,8 +38,8 @@ from sinal_hub.quarantine.keeping import QuarantinedDelivery, SealedQuarantine, 
 from sinal_hub.quarantine.queue import HEAD_BYTES, PART_BYTES, QuarantineBucket
 from sinal_hub.quarantine.release import Quarantined
 from sinal_hub.quarantine.shares import Shares
+from sinal_hub.store.audit import AuditEntry
 from sinal_hub.store.matching import MatchStore
-from sinal_hub.store.operations import AuditEntry
 from sinal_hub.store.privacy import NewErasure, PrivacyStore
 from sinal_operator.provision import desired
 from sinal_operator.provision.provisioner import Provisioner

@@ -35,7 +35,7 @@ from sinal_hub.dispatch.worker import DispatchWorker
 from sinal_hub.meta.client import GraphClient
 from sinal_hub.model import events
 from sinal_hub.store.delivery import DeliveryStore
-from sinal_hub.store.tenant_status import CircuitStore
+from sinal_hub.store.tenant_status import DestinationHealthStore
 
 TOKEN = "EAAB-secret-token"
 # the longest time-out that settings allow: a slow machine shall not look like a Meta that hangs
@@ -113,7 +113,7 @@ class DispatchRig:
         It is quick to try again unless told otherwise.
         """
         policy = policy or Policy(threshold=3, base_s=0.6, cap_s=2.0, pause_base_s=0.8)
-        circuits = CircuitStore(self.database, worker=f"worker-{next(_workers)}")
+        circuits = DestinationHealthStore(self.database, worker=f"worker-{next(_workers)}")
         settings = DeliverySettings(graph_timeout_s=self._timeout_s)
         return DispatchWorker(
             self.store,

@@ -17,7 +17,7 @@ from sinal_crds.plan import DestinationPlan, FunnelPlan, IntegrationPlan, Tenant
 from sinal_crds.tenant_status import (
     ObservedDestination,
     ObservedTenant,
-    UnknownFacts,
+    UnknownStatusVersion,
     decode,
     encode,
 )
@@ -217,7 +217,7 @@ def test_an_entry_comes_back_as_it_was_and_one_of_another_version_is_refused() -
     assert decode(encode(facts)) == facts
     assert decode(encode(facts)[:-1] + b',"later":[1]}') == facts
     for entry in (b'{"v":2}', b"", b"[]", b"\xff"):
-        with pytest.raises(UnknownFacts):
+        with pytest.raises(UnknownStatusVersion):
             decode(entry)
 
 

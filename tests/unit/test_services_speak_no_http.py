@@ -42,7 +42,7 @@ from sinal_hub.services.replay_rules import Options
 from sinal_hub.services.replays import KeyReused, Terms, Unfinished
 from sinal_hub.services.reviews import NotInReview
 from sinal_hub.services.suspensions import SuspensionService
-from sinal_hub.store.operations import KeyOwner
+from sinal_hub.store.api_keys import KeyOwner
 
 PLATFORM = Caller(actor="admin_key", role="admin", tenant=None)
 OF_LOJA = Caller(actor="key_1", role="admin", tenant="loja")

@@ -26,7 +26,7 @@ from sinal_crds.tenant_status import (
     PULSE_KEY,
     SILENT_S,
     ObservedTenant,
-    UnknownFacts,
+    UnknownStatusVersion,
     decode,
     decode_pulse,
 )
@@ -134,7 +134,7 @@ class StatusFeed:
         pulse = entries.pop(PULSE_KEY, None)
         if pulse is None:
             return first
-        with contextlib.suppress(UnknownFacts):
+        with contextlib.suppress(UnknownStatusVersion):
             self._pulse = float(decode_pulse(pulse).at)
         before = {slug: facts for slug, (_, facts) in self._known.items()}
         self._known = {
@@ -152,7 +152,7 @@ class StatusFeed:
             return known
         try:
             return entry, decode(entry)
-        except UnknownFacts as error:
+        except UnknownStatusVersion as error:
             log.debug("facts of %s are not understood: %s", slug, error)
             return known
 

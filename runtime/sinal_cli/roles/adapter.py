@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sinal_cli.roles.base import CONNECT_S, Background, RoleBase, RoleSettings
-from sinal_core.http.drain import Leaving
+from sinal_core.http.drain import Drain
 from sinal_core.http.readiness import Readiness, of_answers
 from sinal_core.http.settings import DrainSettings
 from sinal_metrics_adapter.settings import ExternalMetricsSettings
@@ -36,7 +36,7 @@ class MetricsAdapter(RoleBase[AdapterSettings]):
         super().__init__(settings)
         self._nats: Bus | None = None
         self._keeper: CertificateReconciler | None = None
-        self._leaving = Leaving()
+        self._leaving = Drain()
 
     async def start(self) -> None:
         """Listen; what is waited for is told by `/readyz`."""

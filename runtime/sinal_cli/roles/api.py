@@ -17,7 +17,7 @@ from sinal_hub.services.settings import ManifestSettings
 from sinal_hub.store.settings import ApiLoginSettings
 
 if TYPE_CHECKING:
-    from sinal_core.http.drain import Leaving
+    from sinal_core.http.drain import Drain
     from sinal_core.http.readiness import Readiness
     from sinal_hub.services.manifest_sink import ManifestSink
 
@@ -50,7 +50,7 @@ class Api(StoreRole[ApiSettings]):
 
     role = "api"
     url = ""
-    _leaving: Leaving | None = None
+    _leaving: Drain | None = None
 
     async def start(self) -> None:
         """Connect and listen."""

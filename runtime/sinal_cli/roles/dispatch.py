@@ -31,7 +31,7 @@ class Dispatch(StoreRole[DispatchSettings]):
         from sinal_hub.dispatch.worker import DispatchWorker
         from sinal_hub.meta.client import GraphClient
         from sinal_hub.store.delivery import SESSION, DeliveryStore
-        from sinal_hub.store.tenant_status import CircuitStore
+        from sinal_hub.store.tenant_status import DestinationHealthStore
 
         settings = self._settings
         self._trace("sinal-dispatch", settings)
@@ -39,7 +39,7 @@ class Dispatch(StoreRole[DispatchSettings]):
         bus, plans = await self._bus_and_plans("sinal-dispatch", database=database)
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
-        circuits = CircuitStore(
+        circuits = DestinationHealthStore(
             database, worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         )
         store = DeliveryStore(database)

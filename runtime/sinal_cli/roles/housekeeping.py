@@ -36,8 +36,8 @@ class Housekeeping(StoreRole[HousekeepingSettings]):
         from sinal_hub.status.queues import Queues
         from sinal_hub.status.surveys import Surveys
         from sinal_hub.status.tenant_status import TenantStatusReporter
-        from sinal_hub.store.signal_coverage import ObservingStore
-        from sinal_hub.store.tenant_status import FactStore
+        from sinal_hub.store.signal_coverage import SignalCoverageStore
+        from sinal_hub.store.tenant_status import TenantStatusStore
 
         settings = self._settings
         if settings.database_may_be_lost:
@@ -47,7 +47,7 @@ class Housekeeping(StoreRole[HousekeepingSettings]):
         bus, plans = await self._bus_and_plans("sinal-housekeeping", database=database)
         background = Background()
         self._stack.push_async_callback(background.stop)
-        store = FactStore(database)
+        store = TenantStatusStore(database)
         every_s = settings.facts_interval_s
         surveys = Surveys(bus)
         recent = surveys.within(min(DEPTH_INTERVAL_S, every_s))
@@ -65,7 +65,7 @@ class Housekeeping(StoreRole[HousekeepingSettings]):
         await reject_counts.keep(bus, store)
         background.run(keeper.run())
         queues = Queues(surveys.within(0), plans)
-        coverage = SignalCoverage(ObservingStore(database))
+        coverage = SignalCoverage(SignalCoverageStore(database))
         background.schedule(
             PeriodicTask(
                 "queue depths",

@@ -104,6 +104,7 @@ class Coalescer(Generic[B, R]):
             if done.cancelled():
                 self._size -= len(batch)
                 continue
+            # a batch that is larger than `most` goes alone: it would wait for ever otherwise
             if batch.key in self._keys or (share and size + len(batch) > self._most):
                 left.append((batch, done))
                 continue
@@ -111,6 +112,7 @@ class Coalescer(Generic[B, R]):
             share.append((batch, done))
             size += len(batch)
             self._size -= len(batch)
+        # back to the front and in their sequence: of one key, who came first goes first
         self._waiting.extendleft(reversed(left))
         return share
 
@@ -119,12 +121,13 @@ class Coalescer(Generic[B, R]):
         results: Sequence[R] = ()
         try:
             results = await self._work([batch for batch, _ in share])
-        except BaseException as caught:
+        except BaseException as caught:  # a cancellation too: others wait for this call
             error = caught
+        # before the results are given out: who wakes up may bring the next batch at once
         self._running.discard(asyncio.current_task())
         for place, (batch, done) in enumerate(share):
             self._keys.discard(batch.key)
-            if done.done():
+            if done.done():  # who waited for it was cancelled meanwhile
                 continue
             if error is None:
                 done.set_result(results[place])

@@ -131,6 +131,7 @@ class Scheduler:
         try:
             await self._held(task, taken)
         except asyncio.CancelledError:
+            # the lease is given back at once: without that, nobody works until it has run out
             await asyncio.shield(
                 self._leases.finish(task.name, self._holder, succeeded=False, due_in_s=0)
             )
@@ -158,6 +159,7 @@ class Scheduler:
 
         running = asyncio.create_task(work())
         try:
+            # a third, so that one renewal may fail or be late before another replica may begin
             while not (await asyncio.wait({running}, timeout=self._lease_s / 3))[0]:
                 if not await self._leases.renew(task.name, self._holder, lease_s=self._lease_s):
                     raise LeaseLost

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 
 
-class Leaving:
+class Drain:
     """Where a process is on its way out."""
 
     def __init__(self) -> None:

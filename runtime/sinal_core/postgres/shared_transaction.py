@@ -85,7 +85,7 @@ async def together(connection: Connection, members: Sequence[Coroutine[Any, Any,
     def step(number: int, answer: list[DictRow] | None) -> None:
         try:
             question = members[number].send(answer)
-        except StopIteration as end:
+        except StopIteration as end:  # how a coroutine that is driven by hand returns
             results[number] = end.value
             return
         if not isinstance(question, _Question):
@@ -98,11 +98,14 @@ async def together(connection: Connection, members: Sequence[Coroutine[Any, Any,
         for number in range(len(members)):
             step(number, None)
         while waiting:
+            # The earliest stage first, also when a batch has only now come to it: two transactions
+            # that lock rows of the same tables in different orders would end in a deadlock.
             asked = waiting.pop(min(waiting))
             found = await _run(connection, [question for _, question in asked])
             for (number, _), answer in zip(asked, found, strict=True):
                 step(number, answer)
     finally:
+        # of an error, those that still wait: a coroutine that is dropped would only warn
         for member in members:
             member.close()
     return [results[number] for number in range(len(members))]
@@ -119,5 +122,6 @@ async def _run(connection: Connection, questions: Sequence[_Question]) -> list[l
     cursor = await connection.execute(stage.statement, {**values, **stage.constants})
     found: dict[str, list[DictRow]] = {one.tenant: [] for one in questions}
     for row in await cursor.fetchall() if cursor.description else ():
+        # the only wall between batches here: a row reaches the batch of its own tenant or none
         found[row.pop("tenant_id")].append(row)
     return list(found.values())

@@ -48,6 +48,7 @@ class Sweeper:
         now = self._clock()
         tenants = self._plans.snapshot.tenants
         left = await self._store.left_over(now, older_than_s=STALE_OUTBOX_S)
+        # rows of a tenant without a plan stay: by which rules they would be judged is not known
         due = [tenants[slug] for slug in left.due if slug in tenants]
         for start in range(0, len(due), TENANTS):
             await self._release(due[start : start + TENANTS], now)
@@ -77,6 +78,7 @@ class Sweeper:
                     "match.sweep_failed", tenant=left[0].slug, error=words(error), fault=error
                 )
                 return
+            # one tenant's fault ended the transaction of all: alone, only its own fails again
             for plan in left:
                 await self._release([plan], now)
 
@@ -90,6 +92,7 @@ class Sweeper:
 
         results = await self._store.in_one_transaction([plan.slug for plan in plans], due)
         for plan, result in zip(plans, results, strict=True):
+            # after the commit: a row that is published before could be asked for and not be there
             count(plan.slug, result, self._clock())
             await publish(self._bus, self._store, result.outbox)
         return [plan for plan, result in zip(plans, results, strict=True) if result.orders >= limit]

@@ -15,7 +15,7 @@ import msgspec
 from sinal_hub import identity
 from sinal_hub.matching.suppression import Trait, key_of
 from sinal_hub.model.events import Forget
-from sinal_hub.store.personal_data import Footprint
+from sinal_hub.store.personal_data import PersonalData
 
 # What may be an e-mail or a phone in a body of unknown form; each is normalised and hashed before
 # it is compared. Both are bounded, so that the time of a search grows with the body and nothing
@@ -92,7 +92,7 @@ class Person(msgspec.Struct, kw_only=True, frozen=True):
         return [*self.emails, *self.phones, *(digest for digest in hashed if digest)]
 
 
-def keys_of(found: Footprint) -> list[str]:
+def keys_of(found: PersonalData) -> list[str]:
     """The marks of everything found of a person."""
     wanted = found.wanted
     orders = {order.order_id for order in found.orders if order.order_id} | set(wanted.orders)

@@ -30,17 +30,20 @@ from sinal_hub.services.reviews import Reviewer
 from sinal_hub.services.suspensions import SuspensionService
 from sinal_hub.services.tail import Tail
 from sinal_hub.status.ports import Bus as Streams
+from sinal_hub.store.api_keys import KeyStore
+from sinal_hub.store.audit import AuditStore
 from sinal_hub.store.evidence import EvidenceStore
+from sinal_hub.store.idempotency import IdempotencyStore
 from sinal_hub.store.matching import MatchStore
-from sinal_hub.store.operations import OperationsStore
 from sinal_hub.store.owners import OwnerStore
 from sinal_hub.store.reading import EventReader
 from sinal_hub.store.refusals import RefusalStore
 from sinal_hub.store.replaying import ReplayStore
 from sinal_hub.store.reviewing import ReviewStore
+from sinal_hub.store.schema import SchemaStore
 from sinal_hub.store.tailing import TailStore
-from sinal_hub.store.tenant_stats import FigureStore
-from sinal_hub.store.tenant_status import FactStore
+from sinal_hub.store.tenant_stats import TenantStatsStore
+from sinal_hub.store.tenant_status import TenantStatusStore
 
 
 @dataclass(frozen=True)
@@ -76,30 +79,32 @@ def assemble(
     keyring: Keyring | None = None,
 ) -> Services:
     """The services of a process."""
-    operations, matching = OperationsStore(database), MatchStore(database)
-    reader, statuses = EventReader(database), FactStore(database)
+    keys, audit, matching = KeyStore(database), AuditStore(database), MatchStore(database)
+    reader, statuses = EventReader(database), TenantStatusStore(database)
     refused = RefusalStore(database)
     return Services(
-        access=KeyCheck(admin_key, operations),
+        access=KeyCheck(admin_key, keys),
         events=EventService(reader, Explainer(EvidenceStore(database), statuses, plans)),
         tail=Tail(TailStore(database), reader),
-        replays=Replayer(ReplayStore(database), operations, matching, reader, bus, plans),
+        replays=Replayer(
+            ReplayStore(database), IdempotencyStore(database), matching, reader, bus, plans
+        ),
         reviews=Reviewer(ReviewStore(database), matching, reader, bus, plans),
-        figures=FigureService(FigureStore(database), bus, plans),
-        funnels=FunnelService(plans, sink, operations),
-        suspensions=SuspensionService(plans, sink, operations),
-        keys=KeyService(operations),
+        figures=FigureService(TenantStatsStore(database), bus, plans),
+        funnels=FunnelService(plans, sink, audit),
+        suspensions=SuspensionService(plans, sink, audit),
+        keys=KeyService(keys, audit),
         owners=OwnerService(OwnerStore(database), plans),
-        inspector=Inspector(checks, operations, statuses, refused, bus, plans, tokens),
+        inspector=Inspector(
+            checks, keys, SchemaStore(database), statuses, refused, bus, plans, tokens
+        ),
         refusals=RefusalService(refused),
         privacy=PrivacyService(database, streams, plans, keyring),
-        quarantine=None if keyring is None else _quarantine(bus, plans, keyring, operations),
+        quarantine=None if keyring is None else _quarantine(bus, plans, keyring, audit),
     )
 
 
-def _quarantine(
-    bus: Bus, plans: Plans, keyring: Keyring, operations: OperationsStore
-) -> QuarantineService:
+def _quarantine(bus: Bus, plans: Plans, keyring: Keyring, audit: AuditStore) -> QuarantineService:
     kept = Quarantined(
         bucket=QuarantineBucket(bus),
         keyring=keyring,
@@ -107,4 +112,4 @@ def _quarantine(
         gateways=registry(),
         out=EventPublisher(bus=bus),
     )
-    return QuarantineService(kept, operations)
+    return QuarantineService(kept, audit)

@@ -13,7 +13,8 @@ import msgspec
 from sinal_crds.plan import TenantPlan
 from sinal_hub.services.errors import Forbidden, Invalid, NotFound
 from sinal_hub.services.ports import Plans
-from sinal_hub.store.operations import AuditEntry, Role
+from sinal_hub.store.api_keys import Role
+from sinal_hub.store.audit import AuditEntry
 
 RANK: dict[Role, int] = {"viewer": 1, "operator": 2, "admin": 3}
 

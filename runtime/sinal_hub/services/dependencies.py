@@ -13,14 +13,14 @@ from collections.abc import Mapping
 
 from redis.asyncio import Redis
 
-from sinal_core.http.drain import Leaving
+from sinal_core.http.drain import Drain
 from sinal_core.http.readiness import Readiness, of_answers
 from sinal_core.nats.client import Bus
 from sinal_core.plans import Plans
 from sinal_core.postgres.database import Database
 from sinal_hub.services.ports import Check
 from sinal_hub.store.migrate import load_migrations
-from sinal_hub.store.operations import OperationsStore
+from sinal_hub.store.schema import SchemaStore
 
 PATIENCE_S = 2.0
 # a limiter of the edge: everything works without it, so it is only told
@@ -33,13 +33,13 @@ def dependencies(
     """The checks of a running API: can it write, are the tables of this release, does JetStream
     answer.
     """
-    store, newest = OperationsStore(database), load_migrations()[-1].version
+    store, newest = SchemaStore(database), load_migrations()[-1].version
 
     async def postgres() -> bool:
-        return (await store.schema()).writable
+        return (await store.read()).writable
 
     async def migrations() -> bool:
-        return (await store.schema()).version >= newest
+        return (await store.read()).version >= newest
 
     async def nats() -> bool:
         await bus.api("INFO")
@@ -72,7 +72,7 @@ async def ask(checks: Mapping[str, Check]) -> dict[str, bool]:
     return dict(zip(checks, answers, strict=True))
 
 
-async def standing(checks: Mapping[str, Check], leaving: Leaving) -> Readiness:
+async def standing(checks: Mapping[str, Check], leaving: Drain) -> Readiness:
     """Ready when a write could happen, and the process is not on its way out."""
     answers = await ask(checks)
     works = all(fine for name, fine in answers.items() if name not in OPTIONAL)

@@ -17,7 +17,7 @@ from sinal_crds.plan import DestinationPlan, TenantPlan
 from sinal_hub.meta.tokens import TokenState
 from sinal_hub.services.findings import Finding
 from sinal_hub.status.measurements import trouble
-from sinal_hub.store.tenant_status import DestinationDelivery, DestinationKey, FactStore
+from sinal_hub.store.tenant_status import DestinationDelivery, DestinationKey, TenantStatusStore
 
 PATIENCE_S = 5.0
 _ADVICE = {
@@ -56,7 +56,7 @@ Pair = tuple[str, str]  # tenant, destination
 
 
 async def look(
-    store: FactStore,
+    store: TenantStatusStore,
     plans: Iterable[TenantPlan],
     depths: Iterable[Depth],
     asked: Mapping[Pair, TokenState | None],

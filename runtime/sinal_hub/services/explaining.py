@@ -18,7 +18,7 @@ from sinal_hub.services.ports import Plans
 from sinal_hub.store.evidence import Evidence, EvidenceStore
 from sinal_hub.store.reading import Delivery, EventDetail, MatchDetail
 from sinal_hub.store.tenant_status import DestinationDelivery as Facts
-from sinal_hub.store.tenant_status import DestinationKey, FactStore
+from sinal_hub.store.tenant_status import DestinationKey, TenantStatusStore
 
 PATIENCE_S = 5.0
 
@@ -26,7 +26,7 @@ PATIENCE_S = 5.0
 class Explainer:
     """Adds to an event what other tables and the plan know of it; raises StoreUnavailable."""
 
-    def __init__(self, evidence: EvidenceStore, facts: FactStore, plans: Plans) -> None:
+    def __init__(self, evidence: EvidenceStore, facts: TenantStatusStore, plans: Plans) -> None:
         self._evidence, self._facts, self._plans = evidence, facts, plans
 
     async def explain(self, event: EventDetail) -> EventDetail:

@@ -19,9 +19,9 @@ from sinal_hub.store.tenant_stats import (
     CoverageRow,
     DestinationCount,
     Figures,
-    FigureStore,
     Latency,
     OutcomeCount,
+    TenantStatsStore,
 )
 
 
@@ -134,7 +134,7 @@ class Pairing(msgspec.Struct, kw_only=True, frozen=True):
 class FigureService:
     """Figures of the last hours; raises NotFound for a tenant that is not the caller's."""
 
-    def __init__(self, store: FigureStore, bus: Bus, plans: Plans) -> None:
+    def __init__(self, store: TenantStatsStore, bus: Bus, plans: Plans) -> None:
         self._store, self._bus, self._plans = store, bus, plans
 
     async def summary(self, caller: Caller, slug: str, *, hours: int) -> Summary:
@@ -193,7 +193,7 @@ async def _runtime(bus: Bus, plan: TenantPlan) -> Runtime | None:
     try:
         entry = await status_bucket.read(bus.api, plan.slug)
         told = None if entry is None else tenant_status.decode(entry)
-    except (BusError, tenant_status.UnknownFacts):
+    except (BusError, tenant_status.UnknownStatusVersion):
         return None
     if told is None:
         return None

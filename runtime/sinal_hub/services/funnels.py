@@ -15,7 +15,7 @@ from sinal_hub.services.errors import Conflict, FieldFault, invalid
 from sinal_hub.services.keeping import keeping, place
 from sinal_hub.services.manifest_sink import ManifestSink
 from sinal_hub.services.ports import Plans
-from sinal_hub.store.operations import OperationsStore
+from sinal_hub.store.audit import AuditStore
 
 
 class FunnelView(msgspec.Struct, kw_only=True, frozen=True):
@@ -55,10 +55,8 @@ class CreatedFunnel(msgspec.Struct, kw_only=True, frozen=True):
 class FunnelService:
     """What may be done with funnels."""
 
-    def __init__(
-        self, plans: Plans, sink: ManifestSink | None, operations: OperationsStore
-    ) -> None:
-        self._plans, self._sink, self._operations = plans, sink, operations
+    def __init__(self, plans: Plans, sink: ManifestSink | None, audit: AuditStore) -> None:
+        self._plans, self._sink, self._audit = plans, sink, audit
 
     def listed(self, caller: Caller, tenant: str | None) -> Funnels:
         """From the compiled plans, without any secret; raises NotFound."""
@@ -82,7 +80,7 @@ class FunnelService:
         _new_in_its_namespace(self._plans, plan, name)
         with keeping():
             kept_as = await place(self._sink).put(manifest)
-        await self._operations.write(
+        await self._audit.write(
             caller.entry("funnel.create", name, tenant=plan.slug, kept_as=kept_as)
         )
         return CreatedFunnel(tenant=plan.slug, name=name, kept_as=kept_as, manifest=manifest)

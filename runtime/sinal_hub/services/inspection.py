@@ -24,11 +24,12 @@ from sinal_hub.services.callers import Caller
 from sinal_hub.services.findings import Area, Finding, Grade
 from sinal_hub.services.ports import Bus, Check, Plans, Tokens
 from sinal_hub.status.measurements import UNHEARD
+from sinal_hub.store.api_keys import KeyStore
 from sinal_hub.store.migrate import load_migrations
-from sinal_hub.store.operations import OperationsStore, Schema
 from sinal_hub.store.owners import home
 from sinal_hub.store.refusals import RefusalStore
-from sinal_hub.store.tenant_status import FactStore
+from sinal_hub.store.schema import Schema, SchemaStore
+from sinal_hub.store.tenant_status import TenantStatusStore
 
 MOST_TENANTS = 50  # looked at by one call; `tenant` asks for one of more
 CLOCK_S = 2.0
@@ -68,14 +69,16 @@ class Inspector:
     def __init__(
         self,
         checks: Mapping[str, Check],
-        operations: OperationsStore,
-        facts: FactStore,
+        keys: KeyStore,
+        schema: SchemaStore,
+        facts: TenantStatusStore,
         refusals: RefusalStore,
         bus: Bus,
         plans: Plans,
         tokens: Tokens | None,
     ) -> None:
-        self._checks, self._operations, self._facts = checks, operations, facts
+        self._checks, self._facts = checks, facts
+        self._keys, self._schema = keys, schema
         self._refusals, self._bus, self._plans, self._tokens = refusals, bus, plans, tokens
 
     async def look(self, caller: Caller, tenant: str | None, *, tokens: bool) -> Status:
@@ -126,7 +129,7 @@ class Inspector:
         found = await asyncio.gather(
             ownerless.plans(self._bus) if has_broker else _nothing(),
             ownerless.queues(self._bus, known) if has_broker else _nothing(),
-            ownerless.keys(self._operations) if has_database else _nothing(),
+            ownerless.keys(self._keys) if has_database else _nothing(),
         )
         return [finding for part in found for finding in part]
 
@@ -140,7 +143,7 @@ class Inspector:
     async def _clock(self) -> list[Finding]:
         try:
             async with asyncio.timeout(dependencies.PATIENCE_S):
-                schema = await self._operations.schema()
+                schema = await self._schema.read()
         except (StoreError, TimeoutError):
             return []
         return [_clock(schema, datetime.now(UTC)), _schema(schema)]

@@ -16,7 +16,8 @@ from sinal_hub.services.callers import Caller
 from sinal_hub.services.cursors import cursor_of, read_cursor
 from sinal_hub.services.errors import Conflict, NotFound
 from sinal_hub.services.owners import taken_over
-from sinal_hub.store.operations import AuditRow, KeyOwner, KeyRow, OperationsStore, Role
+from sinal_hub.store.api_keys import KeyOwner, KeyRow, KeyStore, Role
+from sinal_hub.store.audit import AuditRow, AuditStore
 
 KEY_PREFIX = "sak_"
 
@@ -47,7 +48,7 @@ class AuditPage(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Keys(Protocol):
-    """Where keys are looked up; `store.operations.OperationsStore` in production."""
+    """Where keys are looked up; `store.api_keys.KeyStore` in production."""
 
     async def owner_of(self, key_sha256: str) -> KeyOwner | None:
         """Whose key it is, if it is one and still good."""
@@ -81,8 +82,8 @@ class KeyCheck:
 class KeyService:
     """Keys and the audit trail; raises StoreUnavailable and errors of services."""
 
-    def __init__(self, store: OperationsStore) -> None:
-        self._store = store
+    def __init__(self, store: KeyStore, audit: AuditStore) -> None:
+        self._store, self._audit = store, audit
 
     async def make(
         self,
@@ -127,7 +128,7 @@ class KeyService:
         limit: int,
     ) -> AuditPage:
         """What was changed, by whom."""
-        found = await self._store.audit(
+        found = await self._audit.read(
             caller.scope(tenant), action=action, before=before, limit=limit + 1
         )
         more = str(found[limit - 1].id) if len(found) > limit else None
@@ -146,7 +147,7 @@ def digest(key: str) -> str:
 
 
 async def make_key(
-    store: OperationsStore,
+    store: KeyStore,
     caller: Caller,
     *,
     tenant: str | None,
@@ -184,7 +185,7 @@ async def make_key(
     )
 
 
-async def revoke_key(store: OperationsStore, caller: Caller, key_id: str) -> KeyRow:
+async def revoke_key(store: KeyStore, caller: Caller, key_id: str) -> KeyRow:
     """The key as it ended; raises NotFound."""
     ended = await store.revoke_key(key_id, caller.tenant, audit=caller.entry("key.revoke", key_id))
     if ended is None:

@@ -14,10 +14,10 @@ from sinal_core.nats.errors import BusError
 from sinal_core.nats.streams import Stream
 from sinal_core.postgres.errors import StoreError
 from sinal_crds.names import OWNER, PLANS_BUCKET, RETAINED, slug_of_stream
-from sinal_crds.tenant_status import ORPHANS_KEY, Orphan, UnknownFacts, decode_orphans
+from sinal_crds.tenant_status import ORPHANS_KEY, Orphan, UnknownStatusVersion, decode_orphans
 from sinal_hub.services.findings import Finding
 from sinal_hub.services.ports import Bus
-from sinal_hub.store.operations import KeyRow, OperationsStore
+from sinal_hub.store.api_keys import KeyRow, KeyStore
 
 NAMED = 20  # of each kind
 
@@ -27,7 +27,7 @@ async def plans(bus: Bus) -> list[Finding]:
     try:
         entry = await status_bucket.read(bus.api, ORPHANS_KEY)
         found = decode_orphans(entry) if entry else []
-    except (BusError, UnknownFacts):
+    except (BusError, UnknownStatusVersion):
         return []
     return [_plan(one) for one in found[:NAMED]]
 
@@ -44,10 +44,10 @@ async def queues(bus: Bus, tenants: Collection[str]) -> list[Finding]:
     ]
 
 
-async def keys(operations: OperationsStore) -> list[Finding]:
+async def keys(store: KeyStore) -> list[Finding]:
     """Keys whose tenant is not there any more, or is another one."""
     try:
-        found: Sequence[KeyRow] = await operations.ownerless_keys(limit=NAMED)
+        found: Sequence[KeyRow] = await store.ownerless_keys(limit=NAMED)
     except StoreError:
         return []
     return [_key(one) for one in found]

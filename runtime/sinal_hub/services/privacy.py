@@ -21,8 +21,8 @@ from sinal_hub.services.callers import Caller, no_tenant
 from sinal_hub.services.errors import Conflict, FieldFault, Invalid, NotConfigured, NotFound
 from sinal_hub.services.ports import Plans
 from sinal_hub.status import ports
+from sinal_hub.store.audit import AuditStore
 from sinal_hub.store.matching import MatchStore
-from sinal_hub.store.operations import OperationsStore
 from sinal_hub.store.privacy import Erasure, NewErasure, PrivacyStore, Traces
 
 Told = Mapping[str, str | None]  # what is said of a person, by the field it was said in
@@ -53,7 +53,7 @@ class PrivacyService:
         self, database: Database, bus: ports.Bus | None, plans: Plans, keyring: Keyring | None
     ) -> None:
         self._store, self._plans = PrivacyStore(database), plans
-        self._audit = OperationsStore(database)
+        self._audit = AuditStore(database)
         self._exporter = None
         if bus is not None and keyring is not None:
             self._exporter = Exporter(

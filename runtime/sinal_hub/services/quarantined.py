@@ -9,7 +9,7 @@ from sinal_core.http.problem import Problem
 from sinal_hub.quarantine.release import KeptDelivery, KeptPage, Quarantined, Reparsed, ReparsedPage
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.errors import Exhausted, NotFound, Unavailable, Unprocessable
-from sinal_hub.store.operations import OperationsStore
+from sinal_hub.store.audit import AuditStore
 
 __all__ = ["KeptDelivery", "KeptPage", "QuarantineService", "Reparsed", "ReparsedPage"]
 
@@ -19,8 +19,8 @@ AGAIN_S = 2  # where the edge does not say when
 class QuarantineService:
     """Kept deliveries; raises BusError, StoreUnavailable and errors of services."""
 
-    def __init__(self, quarantined: Quarantined, operations: OperationsStore) -> None:
-        self._quarantined, self._operations = quarantined, operations
+    def __init__(self, quarantined: Quarantined, audit: AuditStore) -> None:
+        self._quarantined, self._audit = quarantined, audit
 
     async def page(
         self,
@@ -49,7 +49,7 @@ class QuarantineService:
             done = await self._quarantined.reparse(caller.tenant, kept_id)
         if done is None:
             raise _absent()
-        await self._operations.write(
+        await self._audit.write(
             caller.entry(
                 "quarantine.reparse", done.id, tenant=done.tenant, results={done.result: 1}
             )
@@ -65,7 +65,7 @@ class QuarantineService:
             done = await self._quarantined.reparse_all(
                 scope, gateway=gateway, before=cursor, limit=limit
             )
-        await self._operations.write(
+        await self._audit.write(
             caller.entry("quarantine.reparse", gateway, tenant=scope, results=done.results)
         )
         return done

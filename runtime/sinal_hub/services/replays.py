@@ -26,8 +26,9 @@ from sinal_hub.services.cursors import bad_cursor, cursor_of, read_cursor
 from sinal_hub.services.errors import Conflict, NotFound, Unavailable
 from sinal_hub.services.ports import Events, Plans
 from sinal_hub.services.replay_rules import SAMPLE, WHY, Judged, Options, Sample, judge
+from sinal_hub.store.audit import AuditEntry
+from sinal_hub.store.idempotency import IdempotencyStore, KnownOperation
 from sinal_hub.store.matching import MatchStore
-from sinal_hub.store.operations import AuditEntry, KnownOperation, OperationsStore
 from sinal_hub.store.reading import EventDetail, EventFilter
 from sinal_hub.store.replaying import Cause, Done, LetterGroup, ReplayStore
 
@@ -139,7 +140,7 @@ class Replayer:
     def __init__(
         self,
         store: ReplayStore,
-        operations: OperationsStore,
+        operations: IdempotencyStore,
         matching: MatchStore,
         events: Events,
         bus: Publisher,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sinal_hub.store.operations import AuditRow, KeyRow, Role
+from sinal_hub.store.api_keys import KeyRow, Role
+from sinal_hub.store.audit import AuditRow
 from sinal_hub.store.owners import HandedOver
 from sinal_hub.store.privacy import Erasure
 from sinal_hub.store.reading import EventDetail, EventFilter, Ledger, Page

@@ -18,7 +18,7 @@ from sinal_hub.services.errors import Forbidden, Invalid, NotFound
 from sinal_hub.services.keeping import keeping, place
 from sinal_hub.services.manifest_sink import ManifestSink, ObjectRef
 from sinal_hub.services.ports import Plans
-from sinal_hub.store.operations import OperationsStore
+from sinal_hub.store.audit import AuditStore
 
 Kind = Literal["Tenant", "Funnel", "Destination", "GatewayIntegration"]
 
@@ -50,10 +50,8 @@ class Changed(msgspec.Struct, kw_only=True, frozen=True):
 class SuspensionService:
     """What may be suspended and resumed."""
 
-    def __init__(
-        self, plans: Plans, sink: ManifestSink | None, operations: OperationsStore
-    ) -> None:
-        self._plans, self._sink, self._operations = plans, sink, operations
+    def __init__(self, plans: Plans, sink: ManifestSink | None, audit: AuditStore) -> None:
+        self._plans, self._sink, self._audit = plans, sink, audit
 
     def listed(self, caller: Caller, tenant: str | None) -> SuspendedPage:
         """From the compiled plans; raises NotFound."""
@@ -79,7 +77,7 @@ class SuspensionService:
         with keeping():
             kept_as = await place(self._sink).set_suspended(ref, suspended)
         action = f"{kind.lower()}.{'suspend' if suspended else 'resume'}"
-        await self._operations.write(caller.entry(action, name, tenant=plan.slug, kept_as=kept_as))
+        await self._audit.write(caller.entry(action, name, tenant=plan.slug, kept_as=kept_as))
         return Changed(tenant=plan.slug, kind=kind, name=name, suspended=suspended, kept_as=kept_as)
 
 

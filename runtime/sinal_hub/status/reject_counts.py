@@ -15,14 +15,14 @@ from sinal_core.nats.client import Bus
 from sinal_core.postgres.errors import StoreError
 from sinal_crds.names import TALLY_SUBJECT
 from sinal_hub.model.events import decode_tallies
-from sinal_hub.store.tenant_status import FactStore
+from sinal_hub.store.tenant_status import TenantStatusStore
 
 log = structlog.get_logger(__name__)
 
 QUEUE = "housekeeping"
 
 
-async def keep(bus: Bus, store: FactStore) -> None:
+async def keep(bus: Bus, store: TenantStatusStore) -> None:
     """Take tellings for the life of the connection."""
 
     async def told(body: bytes) -> bytes | None:

@@ -20,14 +20,14 @@ from sinal_crds.tenant_status import (
     PULSE_S,
     ObservedTenant,
     Pulse,
-    UnknownFacts,
+    UnknownStatusVersion,
     decode,
     decode_pulse,
     encode,
 )
 from sinal_hub.status import measurements
 from sinal_hub.status.surveys import Surveyor
-from sinal_hub.store.tenant_status import FactStore
+from sinal_hub.store.tenant_status import TenantStatusStore
 
 APART_S = 30.0
 
@@ -47,7 +47,7 @@ class TenantStatusReporter:
 
     def __init__(
         self,
-        store: FactStore,
+        store: TenantStatusStore,
         board: Board,
         bus: Surveyor,
         plans: Plans,
@@ -95,7 +95,7 @@ class TenantStatusReporter:
     def _pulse(hanging: Mapping[str, bytes], now: float) -> dict[str, bytes]:
         try:
             last = decode_pulse(hanging.get(PULSE_KEY, b"")).at
-        except UnknownFacts:
+        except UnknownStatusVersion:
             last = 0
         # a few seconds early, so that the rhythm of looks makes no pulse a whole look late
         return {PULSE_KEY: encode(Pulse(at=int(now)))} if abs(now - last) >= PULSE_S - 5 else {}
@@ -104,5 +104,5 @@ class TenantStatusReporter:
 def _urgent(entry: bytes | None) -> object:
     try:
         return None if entry is None else decode(entry).urgent
-    except UnknownFacts:
+    except UnknownStatusVersion:
         return None

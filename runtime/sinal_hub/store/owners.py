@@ -15,7 +15,7 @@ import msgspec
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
 from sinal_crds.plan import TenantPlan
-from sinal_hub.store.operations import AuditEntry, write_audit
+from sinal_hub.store.audit import AuditEntry, write_audit
 
 _SQL = queries.load("sinal_hub.store", "owners")
 _json = msgspec.json.Encoder().encode

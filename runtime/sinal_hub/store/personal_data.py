@@ -19,7 +19,7 @@ from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 from sinal_hub.model.events import Forget
 
-_SQL = queries.load("sinal_hub.store", "footprint")
+_SQL = queries.load("sinal_hub.store", "personal_data")
 _TIMEOUT = "set local statement_timeout = '600s'"
 
 
@@ -59,7 +59,7 @@ class OrderAt(msgspec.Struct, frozen=True):
     order_id: str | None
 
 
-class Footprint(msgspec.Struct, frozen=True, kw_only=True):
+class PersonalData(msgspec.Struct, frozen=True, kw_only=True):
     """Where somebody's data lies."""
 
     wanted: Forget
@@ -148,9 +148,9 @@ _COUNTED: dict[str, str] = {
 }
 
 
-async def find(connection: Connection, wanted: Forget) -> Footprint:
+async def find(connection: Connection, wanted: Forget) -> PersonalData:
     """Where this person's data lies now."""
-    found = Footprint(wanted=wanted)
+    found = PersonalData(wanted=wanted)
     for name, kind in (
         ("orders", OrderAt),
         ("clicks", ClickAt),
@@ -163,7 +163,7 @@ async def find(connection: Connection, wanted: Forget) -> Footprint:
     return msgspec.structs.replace(found, letters=[row["id"] for row in letters])
 
 
-async def look(database: Database, wanted: Forget) -> Footprint:
+async def look(database: Database, wanted: Forget) -> PersonalData:
     """The same, by itself; raises StoreUnavailable."""
     async with database.transaction() as connection:
         await connection.execute(_TIMEOUT)
@@ -201,7 +201,7 @@ async def erase(connection: Connection, wanted: Forget) -> dict[str, int]:
     }
 
 
-def _with_rows(found: Footprint, rows: str) -> Mapping[str, Any]:
+def _with_rows(found: PersonalData, rows: str) -> Mapping[str, Any]:
     if not rows:
         return found.values
     lists: dict[str, Sequence[object]] = {

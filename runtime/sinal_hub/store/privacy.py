@@ -17,10 +17,10 @@ from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 from sinal_hub.model.events import Forget
 from sinal_hub.store import personal_data
-from sinal_hub.store.operations import AuditEntry, write_audit
+from sinal_hub.store.audit import AuditEntry, write_audit
 
 _SQL = queries.load("sinal_hub.store", "privacy")
-_LOCK = queries.load("sinal_hub.store", "footprint")["shut_out"]
+_LOCK = queries.load("sinal_hub.store", "personal_data")["shut_out"]
 # gateways repeat for days, streams keep seven, a spool may have been switched off
 MARKED_FOR = timedelta(days=30)
 

@@ -15,11 +15,11 @@ from psycopg import sql
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 from sinal_crds.departures import Departure
-from sinal_hub.store.operations import AuditEntry, write_audit
+from sinal_hub.store.audit import AuditEntry, write_audit
 from sinal_hub.store.owners import home
 
 _SQL = queries.load("sinal_hub.store", "owners")
-_LOCK = queries.load("sinal_hub.store", "footprint")["shut_out"]
+_LOCK = queries.load("sinal_hub.store", "personal_data")["shut_out"]
 _json = msgspec.json.Encoder().encode
 BATCH = 5_000  # rows of a transaction
 

@@ -15,14 +15,9 @@ import msgspec
 
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
+from sinal_hub.store.audit import AuditEntry, write_audit
+from sinal_hub.store.idempotency import KnownOperation, operation, save_operation
 from sinal_hub.store.matching_rows import Outbox
-from sinal_hub.store.operations import (
-    AuditEntry,
-    KnownOperation,
-    operation,
-    save_operation,
-    write_audit,
-)
 
 _SQL = queries.load("sinal_hub.store", "replay")
 _json = msgspec.json.Encoder().encode

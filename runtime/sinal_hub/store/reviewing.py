@@ -16,9 +16,9 @@ import msgspec
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 from sinal_core.postgres.shared_transaction import DirectQueue
+from sinal_hub.store.audit import AuditEntry, write_audit
 from sinal_hub.store.matching import MatchTransaction, enter
 from sinal_hub.store.matching_rows import MatchRow
-from sinal_hub.store.operations import AuditEntry, write_audit
 from sinal_hub.store.reading import MatchDetail
 
 _SQL = queries.load("sinal_hub.store", "review")

@@ -9,7 +9,7 @@ import msgspec
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
 
-_SQL = queries.load("sinal_hub.store", "observing")
+_SQL = queries.load("sinal_hub.store", "signal_coverage")
 
 
 class SignalCounts(msgspec.Struct, kw_only=True, frozen=True):
@@ -39,7 +39,7 @@ SIGNALS = tuple(
 )
 
 
-class ObservingStore:
+class SignalCoverageStore:
     """Every method raises StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
 
-_SQL = queries.load("sinal_hub.store", "figures")
+_SQL = queries.load("sinal_hub.store", "tenant_stats")
 
 
 class OutcomeCount(msgspec.Struct, kw_only=True, frozen=True):
@@ -79,7 +79,7 @@ class Figures(msgspec.Struct, kw_only=True, frozen=True):
     last_event_at: datetime | None
 
 
-class FigureStore:
+class TenantStatsStore:
     """Every method raises StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:

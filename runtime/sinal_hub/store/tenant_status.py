@@ -17,7 +17,7 @@ from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 from sinal_hub.model.events import Tallies
 
-_SQL = queries.load("sinal_hub.store", "facts")
+_SQL = queries.load("sinal_hub.store", "tenant_status")
 _TIMEOUT = "set local statement_timeout = '60s'"
 _EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(minutes=5)  # a transaction shows up after the time it writes down
@@ -101,7 +101,7 @@ class Sights(msgspec.Struct, frozen=True, kw_only=True):
     quiet: frozenset[str] = frozenset()
 
 
-class FactStore:
+class TenantStatusStore:
     """Every method raises StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:
@@ -142,7 +142,7 @@ class FactStore:
                 await connection.execute(_SQL["note_spool"], msgspec.structs.asdict(told.spool))
 
 
-class CircuitStore:
+class DestinationHealthStore:
     """Where dispatch processes say which of their breakers are not closed.
 
     Raises StoreUnavailable.

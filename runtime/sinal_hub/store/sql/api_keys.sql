@@ -1,4 +1,4 @@
--- Keys of the operations API, its audit, and results by Idempotency-Key.
+-- Keys of the operations API.
 
 -- name: key_by_hash
 -- A tenant's key is good while the Tenant that it was made for has the slug; that its plan is away ends no key.
@@ -37,45 +37,3 @@ order by k.created_at limit %(limit)s
 update api_keys set revoked_at = coalesce(revoked_at, now())
 where id = %(id)s and (%(tenant)s::text is null or tenant_id = %(tenant)s)
 returning id, tenant_id, role, name, created_at, created_by, expires_at, last_used_at, revoked_at
-
--- name: add_audit
-insert into audit_log (tenant_id, actor, role, action, target, detail)
-values (%(tenant)s, %(actor)s, %(role)s, %(action)s, %(target)s, %(detail)s::jsonb)
-
--- name: audit
-select id, at, tenant_id, actor, role, action, target, detail::text as detail
-from audit_log
-where (%(tenant)s::text is null or tenant_id = %(tenant)s and at > coalesce(
-        (select max(finished_at) from purges where tenant_id = %(tenant)s), '-infinity'))
-    and (%(action)s::text is null or action = %(action)s)
-    and (%(before)s::bigint is null or id < %(before)s)
-order by id desc limit %(limit)s
-
--- name: begin_operation
--- Whoever comes second with the same key waits here until the first has committed, and then gets no row.
-insert into operations (actor, key, tenant_id, kind, request_sha256, state)
-values (%(actor)s, %(key)s, %(tenant)s, %(kind)s, %(request)s, 'prepared')
-on conflict (actor, key) do nothing
-returning key
-
--- name: known_operation
-select kind, request_sha256, state, letters, result::text as result
-from operations where actor = %(actor)s and key = %(key)s
-
--- name: save_operation
-update operations set state = %(state)s, letters = %(letters)s::bigint[], result = %(result)s::jsonb
-where actor = %(actor)s and key = %(key)s
-
--- name: finish_operation
-update operations set state = 'done' where actor = %(actor)s and key = %(key)s
-
--- name: forget_operations
-delete from operations where (actor, key) in (
-    select actor, key from operations where created_at < now() - interval '30 days' and state = 'done'
-    order by created_at limit 100 for update skip locked)
-
--- name: schema
--- A standby and a server set to read only answer every question and take no write.
-select coalesce(max(version), 0)::int as version, clock_timestamp() as now,
-    not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable
-from schema_migrations
