@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sinal_core.aio.backoff import Backoff
-from sinal_core.aio.breaker import Policy, State
+from sinal_core.aio.breaker import BreakerState, Policy
 from sinal_core.outbox.answers import Answer, Kind, Usage, Verdict, by_status, retry_after_s
 from sinal_core.outbox.ports import Key, News, Unsendable
 from sinal_core.outbox.postgres import NewEntry, Pending, PostgresLedger, StoredEntry, schema
@@ -92,10 +92,10 @@ class Seen:
         self.dead: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.doubts = 0
-        self.state = State.CLOSED
+        self.state = BreakerState.CLOSED
 
-    def show(self, state: State, reason: str | None) -> None:
-        assert reason or state is State.CLOSED
+    def show(self, state: BreakerState, reason: str | None) -> None:
+        assert reason or state is BreakerState.CLOSED
         self.state = state
 
     def answered(self, kind: Kind, at: float, latency_s: float) -> None:
