@@ -21,6 +21,7 @@ from sinal_core.nats import (
     Outgoing,
     Published,
 )
+from sinal_core.nats.errors import StreamFull
 from sinal_crds import names
 
 from tests.support.eventually import PATIENCE_S, eventually
@@ -52,7 +53,7 @@ async def test_a_full_stream_refuses_and_keeps_what_it_has(
     await make_tenant("loja", max_msgs=3)
     subject = names.in_subject("loja", "click")
     results = await bus.publish_many([Outgoing(subject, b"x", str(n)) for n in range(5)])
-    assert [type(r) for r in results] == [Published] * 3 + [LaneFull] * 2
+    assert [type(r) for r in results] == [Published] * 3 + [StreamFull] * 2
     with pytest.raises(LaneFull):
         await bus.publish(subject, b"x", msg_id="later")
 

@@ -13,29 +13,35 @@ from sinal_core.nats import (
     LaneFull,
     LaneMissing,
     MessageTooLarge,
+    errors,
     wire,
 )
 from sinal_core.nats.adaptive_linger import nak_delay_s
 
 
 @pytest.mark.parametrize(
-    ("code", "err_code", "expected"),
+    ("code", "err_code", "expected", "advice"),
     [
-        (503, 10077, LaneFull),
-        (404, 10059, LaneMissing),
-        (404, 10014, LaneMissing),
-        (400, 10054, MessageTooLarge),
-        (503, 10076, BusUnavailable),
-        (500, 10047, BusUnavailable),
-        (400, 10071, BusRefused),
+        (503, 10077, errors.StreamFull, LaneFull),
+        (404, 10059, errors.StreamMissing, LaneMissing),
+        (404, 10014, errors.ConsumerMissing, LaneMissing),
+        (400, 10054, errors.PayloadTooLarge, MessageTooLarge),
+        (503, 10076, errors.BrokerBusy, BusUnavailable),
+        (500, 10047, errors.StorageExhausted, BusUnavailable),
+        (404, 10037, errors.MessageMissing, BusRefused),
+        (400, 10058, errors.NameTaken, BusRefused),
+        (400, 10065, errors.SubjectsTaken, BusRefused),
+        (400, 10071, BusRefused, BusRefused),
     ],
 )
 def test_an_error_number_decides_the_type(
-    code: int, err_code: int, expected: type[BusError]
+    code: int, err_code: int, expected: type[BusRefused], advice: type[BusError]
 ) -> None:
     error = wire.error_of(wire.ApiError(code, err_code, "any words"), "t.loja.in.click")
     assert type(error) is expected
-    assert str(error)
+    assert isinstance(error, advice)
+    assert error.err_code == err_code
+    assert str(error) == f"t.loja.in.click: any words (error {err_code})"
 
 
 def test_an_ack_says_where_the_message_is() -> None:

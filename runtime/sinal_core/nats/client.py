@@ -23,6 +23,7 @@ from sinal_core.nats import wire
 from sinal_core.nats.connection import BrokerConnection
 from sinal_core.nats.depth import Depth, Survey, survey
 from sinal_core.nats.errors import BusError, BusUnavailable, LaneMissing
+from sinal_core.nats.jetstream import API, API_TIMEOUT_S, JetStream
 from sinal_core.nats.kv import Bucket, watch_bucket
 from sinal_core.nats.requests import Reply, RequestMultiplexer
 from sinal_core.telemetry.places import where
@@ -270,12 +271,12 @@ class Bus:
             await self._replies.call(subject, body, headers=headers, timeout_s=timeout_s), subject
         )
 
-    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = 5.0) -> bytes:
+    async def api(self, path: str, body: bytes = b"", *, timeout_s: float = API_TIMEOUT_S) -> bytes:
         """One call of the JetStream API (`path` after `$JS.API.`).
 
         Raises as `call`, and BusRefused.
         """
-        answer = await self.call(f"$JS.API.{path}", body, timeout_s=timeout_s)
+        answer = await self.call(API + path, body, timeout_s=timeout_s)
         error = wire.decode_answer(answer.data).error
         if error is not None:
             raise wire.error_of(error, path)
@@ -362,7 +363,7 @@ class Bus:
 
     async def survey(self, *, ages: bool = False) -> Survey:
         """As `depths`, with the names of all tenants."""
-        return await survey(self.api, ages=ages)
+        return await survey(JetStream(self.api), ages=ages)
 
     def watch(self, bucket: str) -> AsyncIterator[Bucket]:
         """The whole content of a KV bucket, again after every change, for ever."""

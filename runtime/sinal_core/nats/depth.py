@@ -21,9 +21,7 @@ from datetime import datetime
 
 import msgspec
 
-from sinal_core.nats import streams
-from sinal_core.nats.errors import BusRefused, LaneMissing
-from sinal_core.nats.streams import Api, Stream
+from sinal_core.nats.jetstream import JetStream, StreamInfo
 from sinal_crds import names
 
 PARALLEL = 32
@@ -76,46 +74,22 @@ class Survey(msgspec.Struct, frozen=True):
         return frozenset(self.births)
 
 
-class _Consumer(msgspec.Struct, frozen=True):
-    name: str
-    num_pending: int = 0
-    num_ack_pending: int = 0
+def tenant_of(stream: StreamInfo) -> str | None:
+    """Whose queue it is; None where it is not a living tenant's."""
+    try:
+        slug = names.slug_of_stream(stream.name)
+    except ValueError:
+        return None
+    return None if stream.metadata.get(names.OWNER, "").startswith(names.RETAINED) else slug
 
 
-class _ConsumerPage(msgspec.Struct, frozen=True):
-    total: int
-    consumers: list[_Consumer] | None = None
-
-
-class _Stored(msgspec.Struct, frozen=True):
-    time: datetime
-
-
-class _Got(msgspec.Struct, frozen=True):
-    message: _Stored
-
-
-_consumer_page = msgspec.json.Decoder(_ConsumerPage).decode
-_got = msgspec.json.Decoder(_Got).decode
-
-
-async def _consumers(api: Api, stream: str) -> list[_Consumer]:
-    found: list[_Consumer] = []
-    while True:
-        page = _consumer_page(await api(f"CONSUMER.LIST.{stream}", b'{"offset":%d}' % len(found)))
-        found.extend(page.consumers or [])
-        if not page.consumers or len(found) >= page.total:
-            return found
-
-
-async def _complete(api: Api, stream: Stream, depths: list[Depth], tenant: str) -> list[Depth]:
+async def _complete(
+    jetstream: JetStream, stream: StreamInfo, depths: list[Depth], tenant: str
+) -> list[Depth]:
     """The lanes with what no consumer counts; lanes without a consumer too."""
     if sum(depth.messages for depth in depths) >= stream.state.messages:
         return depths
-    try:
-        held = await streams.held(api, stream.config.name, ">")
-    except LaneMissing:
-        return []
+    held = await jetstream.subjects(stream.name, ">")
     lanes: Counter[str] = Counter()
     for subject, messages in held.items():
         if (consumer := _consumer_of(subject, tenant)) is not None:
@@ -136,47 +110,42 @@ def _consumer_of(subject: str, tenant: str) -> str | None:
     return names.dispatch_consumer(subject.removeprefix(out)) if subject.startswith(out) else None
 
 
-async def _dated(api: Api, stream: Stream, depth: Depth, *, alone: bool) -> Depth:
+async def _dated(jetstream: JetStream, stream: StreamInfo, depth: Depth, *, alone: bool) -> Depth:
     """The lane with the time of its oldest message."""
     if not depth.messages or (alone and stream.state.first_ts is None):
         return depth
     if alone:
         return msgspec.structs.replace(depth, oldest_at=stream.state.first_ts)
-    wanted = msgspec.json.encode({"next_by_subj": depth.subject})
-    try:
-        got = _got(await api(f"STREAM.MSG.GET.{stream.config.name}", wanted))
-    except (LaneMissing, BusRefused):  # the last one was acked between the two requests
+    oldest = await jetstream.next_message(stream.name, depth.subject)
+    if oldest is None:  # the last one was acked between the two requests
         return depth
-    return msgspec.structs.replace(depth, oldest_at=got.message.time)
+    return msgspec.structs.replace(depth, oldest_at=oldest.time)
 
 
-async def survey(api: Api, *, ages: bool = False) -> Survey:
+async def survey(jetstream: JetStream, *, ages: bool = False) -> Survey:
     """All tenants, and every lane with work, with the time of its oldest message if asked.
 
     Raises BusError.
     """
     gate = asyncio.Semaphore(PARALLEL)
 
-    async def one(tenant: str, stream: Stream) -> list[Depth]:
+    async def one(tenant: str, stream: StreamInfo) -> list[Depth]:
         async with gate:
-            try:
-                consumers = await _consumers(api, stream.config.name)
-            except LaneMissing:  # removed between the two requests
-                return []
+            consumers = (await jetstream.consumers(stream.name)).values()
             counted = [Depth(tenant, c.name, c.num_pending, c.num_ack_pending) for c in consumers]
-            found = await _complete(api, stream, counted, tenant)
+            found = await _complete(jetstream, stream, counted, tenant)
             if not ages:
                 return found
             alone = sum(depth.messages > 0 for depth in found) == 1
-            return [await _dated(api, stream, depth, alone=alone) for depth in found]
+            return [await _dated(jetstream, stream, depth, alone=alone) for depth in found]
 
     living = {
         tenant: stream
-        for stream in await streams.listed(api)
-        if (tenant := stream.tenant) is not None
+        for stream in (await jetstream.streams()).values()
+        if (tenant := tenant_of(stream)) is not None
     }
     found = await asyncio.gather(
         *(one(tenant, stream) for tenant, stream in living.items() if stream.state.messages)
     )
-    births = {tenant: stream.created for tenant, stream in living.items()}
+    births = {tenant: stream.created_at for tenant, stream in living.items()}
     return Survey(births, [depth for depths in found for depth in depths])

@@ -1,7 +1,8 @@
 """Errors of the bus: the type says what to do, the message says it to a person.
 
 `BusUnavailable` means *in doubt*: the broker may hold the message. Publishing it again with the
-same `msg_id` is safe.
+same `msg_id` is safe. Whatever the broker itself answered with is a `BusRefused`, and where that
+says what to do, of that type as well.
 """
 
 from __future__ import annotations
@@ -30,9 +31,46 @@ class MessageTooLarge(BusError):
 
 
 class BusRefused(BusError):
-    """The broker answered with an error that no other type describes."""
+    """The broker answered with an error. `err_code` is JetStream's stable number of it."""
 
-    def __init__(self, code: int, err_code: int, description: str) -> None:
-        super().__init__(f"the broker refused with error {err_code} ({code}): {description}")
+    def __init__(self, code: int, err_code: int, description: str, *, about: str = "") -> None:
+        what = f"{about}: " if about else ""
+        super().__init__(f"{what}{description} (error {err_code})")
         self.code = code
         self.err_code = err_code
+
+
+class StreamMissing(BusRefused, LaneMissing):
+    """There is no such stream."""
+
+
+class ConsumerMissing(BusRefused, LaneMissing):
+    """There is no such consumer."""
+
+
+class StreamFull(BusRefused, LaneFull):
+    """A limit of the stream is reached, and it takes nothing new."""
+
+
+class PayloadTooLarge(BusRefused, MessageTooLarge):
+    """The stream takes no message of that size."""
+
+
+class BrokerBusy(BusRefused, BusUnavailable):
+    """The broker can't do it now: it has no leader, or starts."""
+
+
+class StorageExhausted(BusRefused, BusUnavailable):
+    """The storage of the account or server is used up or reserved."""
+
+
+class MessageMissing(BusRefused):
+    """There is no such message, or not any longer."""
+
+
+class NameTaken(BusRefused):
+    """A stream of that name exists with another configuration."""
+
+
+class SubjectsTaken(BusRefused):
+    """Another stream, or another consumer of the work queue, reads the same subjects."""

@@ -20,6 +20,7 @@ from nats.aio.msg import Msg
 
 from sinal_core.nats import wire
 from sinal_core.nats.errors import BusError, LaneMissing
+from sinal_core.nats.jetstream import API, ConsumerInfo, JetStream
 
 if TYPE_CHECKING:
     from sinal_core.nats.client import Bus
@@ -50,19 +51,6 @@ class Bucket(msgspec.Struct, frozen=True):
     values: Mapping[str, bytes | None]
 
 
-class _Info(msgspec.Struct, frozen=True):
-    created: str
-
-
-class _Consumer(msgspec.Struct, frozen=True):
-    name: str
-    num_pending: int = 0
-
-
-_info = msgspec.json.Decoder(_Info).decode
-_consumer = msgspec.json.Decoder(_Consumer).decode
-
-
 class _SessionLost(Exception):
     """The session can't vouch for its content any longer."""
 
@@ -72,6 +60,7 @@ class _Session:
 
     def __init__(self, bus: Bus, bucket: str) -> None:
         self._bus = bus
+        self._jetstream = JetStream(bus.api)
         self._stream = f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
         self._inbox = bus.link.client.new_inbox()
@@ -88,7 +77,7 @@ class _Session:
             self._inbox, cb=received, pending_msgs_limit=0, pending_bytes_limit=0
         )
         try:
-            created = _info(await self._bus.api(f"STREAM.INFO.{self._stream}")).created
+            created = (await self._jetstream.stream_info(self._stream)).created
             consumer = await self._consumer()
             missing = consumer.num_pending
             while True:
@@ -100,7 +89,7 @@ class _Session:
             if not self._bus.link.client.is_closed:
                 await subscription.unsubscribe()
 
-    async def _consumer(self) -> _Consumer:
+    async def _consumer(self) -> ConsumerInfo:
         config = {
             "deliver_policy": "last_per_subject",
             "ack_policy": "none",
@@ -110,8 +99,7 @@ class _Session:
             "mem_storage": True,
             "num_replicas": 1,
         }
-        body = msgspec.json.encode({"stream_name": self._stream, "config": config})
-        return _consumer(await self._bus.api(f"CONSUMER.CREATE.{self._stream}", body))
+        return await self._jetstream.create_ephemeral(self._stream, config)
 
     async def _step(self, consumer: str) -> int:
         """Wait for at least one entry and take all that are there; returns how many."""
@@ -130,7 +118,7 @@ class _Session:
     async def _pull(self, consumer: str) -> None:
         self._credit = BATCH
         await self._bus.send(
-            f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}", _PULL, reply=self._inbox
+            f"{API}CONSUMER.MSG.NEXT.{self._stream}.{consumer}", _PULL, reply=self._inbox
         )
 
     def _apply(self, message: Msg | None) -> int:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
-
-import msgspec
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from sinal_core.nats import wire
-from sinal_core.nats.errors import BusRefused, BusUnavailable, LaneMissing
-from sinal_core.nats.streams import Api
+from sinal_core.nats.errors import BusUnavailable, LaneMissing
+from sinal_core.nats.jetstream import Api, JetStream
 from sinal_crds.names import STATUS_BUCKET
 
 if TYPE_CHECKING:
@@ -28,29 +26,14 @@ if TYPE_CHECKING:
 LOAD_S = 10.0
 _STREAM = f"KV_{STATUS_BUCKET}"
 _SUBJECT = f"$KV.{STATUS_BUCKET}."
-_NO_MESSAGE = 10037
 
 
-class _State(msgspec.Struct, frozen=True):
-    last_seq: int = 0
-    messages: int = 0
+class _Mark(NamedTuple):
+    """What changes whenever the bucket does."""
 
-
-class _Info(msgspec.Struct, frozen=True):
     created: str
-    state: _State
-
-
-class _Stored(msgspec.Struct, frozen=True):
-    data: bytes = b""  # base64 on the wire
-
-
-class _Got(msgspec.Struct, frozen=True):
-    message: _Stored
-
-
-_info = msgspec.json.Decoder(_Info).decode
-_got = msgspec.json.Decoder(_Got).decode
+    last_seq: int
+    messages: int
 
 
 class StatusBucket:
@@ -58,19 +41,20 @@ class StatusBucket:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._jetstream = JetStream(bus.api)
         self._values: dict[str, bytes] = {}
-        self._left: _Info | None = None
+        self._left: _Mark | None = None
 
     async def look(self) -> Mapping[str, bytes]:
         """What hangs there now, by key."""
         try:
-            info = await self._info()
+            mark = await self._mark()
         except LaneMissing:
             self._bus.request_provision()
             raise
-        if info != self._left:
-            self._values = await self._load() if info.state.messages else {}
-            self._left = info
+        if mark != self._left:
+            self._values = await self._load() if mark.messages else {}
+            self._left = mark
         return self._values
 
     async def put(self, entries: Mapping[str, bytes]) -> None:
@@ -78,7 +62,7 @@ class StatusBucket:
         if entries:
             self._left = None  # until all of it is known to hang there
             await asyncio.gather(*(self._put(key, value) for key, value in entries.items()))
-            self._left = await self._info()
+            self._left = await self._mark()
 
     async def _put(self, key: str, value: bytes) -> None:
         answer = wire.decode_puback((await self._bus.call(_SUBJECT + key, value)).data)
@@ -89,14 +73,13 @@ class StatusBucket:
     async def take_down(self, keys: set[str]) -> None:
         """Take entries away."""
         for key in keys:
-            await self._bus.api(
-                f"STREAM.PURGE.{_STREAM}", msgspec.json.encode({"filter": _SUBJECT + key})
-            )
+            await self._jetstream.purge(_STREAM, _SUBJECT + key)
             self._values.pop(key, None)
-        self._left = await self._info()
+        self._left = await self._mark()
 
-    async def _info(self) -> _Info:
-        return _info(await self._bus.api(f"STREAM.INFO.{_STREAM}"))
+    async def _mark(self) -> _Mark:
+        info = await self._jetstream.stream_info(_STREAM)
+        return _Mark(info.created, info.state.last_seq, info.state.messages)
 
     async def _load(self) -> dict[str, bytes]:
         watch = cast("AsyncGenerator[Bucket]", self._bus.watch(STATUS_BUCKET))
@@ -113,12 +96,5 @@ class StatusBucket:
 
 async def read(api: Api, key: str) -> bytes | None:
     """One entry as it is now, for a reader; raises BusError."""
-    wanted = msgspec.json.encode({"last_by_subj": _SUBJECT + key})
-    try:
-        return _got(await api(f"STREAM.MSG.GET.{_STREAM}", wanted)).message.data
-    except LaneMissing:
-        return None
-    except BusRefused as error:
-        if error.err_code != _NO_MESSAGE:
-            raise
-        return None
+    found = await JetStream(api).last_message(_STREAM, _SUBJECT + key)
+    return None if found is None else found.body

@@ -10,19 +10,34 @@ from __future__ import annotations
 import msgspec
 
 from sinal_core.nats.errors import (
-    BusError,
+    BrokerBusy,
     BusRefused,
-    BusUnavailable,
-    LaneFull,
-    LaneMissing,
-    MessageTooLarge,
+    ConsumerMissing,
+    MessageMissing,
+    NameTaken,
+    PayloadTooLarge,
+    StorageExhausted,
+    StreamFull,
+    StreamMissing,
+    SubjectsTaken,
 )
 
-CONSUMER_NOT_FOUND = 10014
-STREAM_NOT_FOUND = 10059
-STORE_FAILED = 10077  # a limit of the stream under discard=new: maximum bytes or messages exceeded
-TOO_LARGE = 10054
-NO_STORAGE = frozenset({10023, 10028, 10047})  # the account's or server's storage is used up
+_TYPES: dict[int, type[BusRefused]] = {
+    10014: ConsumerMissing,
+    10023: StorageExhausted,  # insufficient resources
+    10028: StorageExhausted,  # memory of the account or server
+    10037: MessageMissing,
+    10043: MessageMissing,  # a sequence that the stream has not
+    10047: StorageExhausted,  # disk of the account or server
+    10054: PayloadTooLarge,
+    10057: MessageMissing,  # deleted before
+    10058: NameTaken,
+    10059: StreamMissing,
+    10065: SubjectsTaken,  # of another stream
+    10077: StreamFull,  # maximum bytes or messages under discard=new
+    10099: SubjectsTaken,  # of another consumer that reads all of the work queue
+    10100: SubjectsTaken,  # of another consumer of the work queue
+}
 
 STATUS = "Status"
 NO_RESPONDERS = "503"
@@ -76,17 +91,10 @@ def nak(delay_s: float) -> bytes:
     return b"-NAK" if delay_s <= 0 else b'-NAK {"delay":%d}' % int(delay_s * 1e9)
 
 
-def error_of(error: ApiError, subject: str) -> BusError:
+def error_of(error: ApiError, subject: str) -> BusRefused:
     """The typed error of a JetStream error on `subject`."""
-    if error.err_code == STORE_FAILED:
-        return LaneFull(f"{subject}: the stream is full ({error.description})")
-    if error.err_code in (STREAM_NOT_FOUND, CONSUMER_NOT_FOUND):
-        return LaneMissing(f"{subject}: {error.description}")
-    if error.err_code == TOO_LARGE:
-        return MessageTooLarge(f"{subject}: {error.description}")
-    if error.code == 503 or error.err_code in NO_STORAGE:
-        return BusUnavailable(f"{subject}: {error.description}")
-    return BusRefused(error.code, error.err_code, error.description)
+    type_ = _TYPES.get(error.err_code) or (BrokerBusy if error.code == 503 else BusRefused)
+    return type_(error.code, error.err_code, error.description, about=subject)
 
 
 def parse_reply(reply: str) -> Delivery | None:

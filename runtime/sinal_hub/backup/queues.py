@@ -15,16 +15,15 @@ from typing import Any
 
 import msgspec
 
-from sinal_core.nats import Bus, Outgoing, stream_reader, streams
+from sinal_core.nats import Bus, Outgoing
 from sinal_core.nats.client import MSG_ID, Published
-from sinal_core.nats.errors import BusRefused, LaneMissing
+from sinal_core.nats.jetstream import JetStream
 from sinal_crds import names
 
 # Read before PostgreSQL: a departure stays until the data that it names are gone, and must not
 # outlive its backup.
 BUCKETS = (names.QUARANTINE_BUCKET, names.PLANS_BUCKET, names.DEPARTURES_BUCKET)
 MADE_ANEW = frozenset({names.STATUS_BUCKET})  # what statuses tell is looked up again within seconds
-_ABSENT = frozenset({10037, 10059})
 BATCH = 500
 STORE_S = 30.0
 LEFT_OVER = timedelta(hours=6)
@@ -44,48 +43,36 @@ class Described(msgspec.Struct, frozen=True):
     config: dict[str, Any]
 
 
-class _State(msgspec.Struct, frozen=True):
-    messages: int = 0
-    last_seq: int = 0
-
-
-class _Info(msgspec.Struct, frozen=True):
-    config: dict[str, Any]
-    state: _State
-
-
 class QueuesNotEmpty(Exception):
     """Something is there already; the message names it."""
 
 
-_info = msgspec.json.Decoder(_Info).decode
 _kept = msgspec.json.Decoder(QueuedMessage).decode
 
 
 async def queues(bus: Bus) -> list[str]:
     """Streams of all tenants, also of those that are gone and whose queue is retained."""
-    found = [stream.config.name for stream in await streams.listed(bus.api)]
+    found = await JetStream(bus.api).streams()
     return sorted(name for name in found if name.startswith(names.STREAM_PREFIX))
 
 
 async def describe(bus: Bus, stream: str) -> Described | None:
     """A stream's configuration; None where it is not there."""
-    info = await _look(bus, stream)
+    info = await JetStream(bus.api).stream(stream)
     return None if info is None else Described(info.config)
 
 
 async def messages(bus: Bus, stream: str, subject: str) -> AsyncIterator[QueuedMessage]:
     """All messages on a subject that are there now, oldest first."""
-    info = await _look(bus, stream)
+    info = await JetStream(bus.api).stream(stream)
     if info is None or not info.state.messages:
         return
-    async for found in stream_reader.scan(bus, stream, subject):
+    async for found in JetStream(bus.api).scan(stream, subject):
         if found.seq > info.state.last_seq:
             return
-        if found.headers.get("KV-Operation") is None:  # else a mark that a key was removed
-            yield QueuedMessage(
-                found.subject, b64encode(found.body).decode(), found.headers.get(MSG_ID, "")
-            )
+        headers = found.headers
+        if headers.get("KV-Operation") is None:  # else a mark that a key was removed
+            yield QueuedMessage(found.subject, b64encode(found.body).decode(), headers.get(MSG_ID, ""))
 
 
 async def require_empty(bus: Bus) -> None:
@@ -94,18 +81,19 @@ async def require_empty(bus: Bus) -> None:
     Plans may be there already.
     """
     for stream in [*await queues(bus), f"KV_{names.QUARANTINE_BUCKET}"]:
-        info = await _look(bus, stream)
+        info = await JetStream(bus.api).stream(stream)
         if info is not None and info.state.messages:
             raise QueuesNotEmpty(f"the stream {stream} holds {info.state.messages} messages")
 
 
 async def clear(bus: Bus) -> None:
     """Remove all tenants' queues and what is in the buckets."""
+    jetstream = JetStream(bus.api)
     for stream in await queues(bus):
-        await bus.api(f"STREAM.DELETE.{stream}")
+        await jetstream.delete_stream(stream)
     for bucket in BUCKETS:
-        if await _look(bus, f"KV_{bucket}") is not None:
-            await bus.api(f"STREAM.PURGE.KV_{bucket}")
+        if await jetstream.stream(f"KV_{bucket}") is not None:
+            await jetstream.purge(f"KV_{bucket}")
 
 
 async def remove_left_over(bus: Bus, prefix: str) -> None:
@@ -113,9 +101,10 @@ async def remove_left_over(bus: Bus, prefix: str) -> None:
     killed.
     """
     old = datetime.now(UTC) - LEFT_OVER
-    for stream in await streams.listed(bus.api):
-        if stream.config.name.startswith(prefix) and stream.created < old:
-            await bus.api(f"STREAM.DELETE.{stream.config.name}")
+    jetstream = JetStream(bus.api)
+    for name, stream in (await jetstream.streams()).items():
+        if name.startswith(prefix) and stream.created_at < old:
+            await jetstream.delete_stream(name)
 
 
 async def prepare(bus: Bus, described: Described, *, replicas: int) -> None:
@@ -124,13 +113,12 @@ async def prepare(bus: Bus, described: Described, *, replicas: int) -> None:
     A tenant's belongs to whoever has its name now, with whatever UID.
     """
     config = {**described.config, "num_replicas": replicas}
-    if await _look(bus, config["name"]) is None:
+    jetstream = JetStream(bus.api)
+    if await jetstream.stream(config["name"]) is None:
         metadata = {
             k: v for k, v in (config.get("metadata") or {}).items() if not k.startswith("_nats.")
         }
-        await bus.api(
-            f"STREAM.CREATE.{config['name']}", msgspec.json.encode({**config, "metadata": metadata})
-        )
+        await jetstream.create_stream({**config, "metadata": metadata})
 
 
 def handed_over(described: Described, tenant: str) -> Described:
@@ -176,14 +164,3 @@ async def put(bus: Bus, bucket: str, lines: Iterator[bytes]) -> int:
         await bus.put(bucket, kept.subject.removeprefix(f"$KV.{bucket}."), b64decode(kept.body))
         count += 1
     return count
-
-
-async def _look(bus: Bus, stream: str) -> _Info | None:
-    try:
-        return _info(await bus.api(f"STREAM.INFO.{stream}"))
-    except LaneMissing:
-        return None
-    except BusRefused as error:
-        if error.err_code in _ABSENT:
-            return None
-        raise

@@ -14,6 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from sinal_core.nats import Bus
+from sinal_core.nats.jetstream import JetStream
 from sinal_hub.backup import making, queues
 from sinal_hub.backup.archive import ArchiveEntry, ArchiveReader, BackupManifest, BadArchive
 from sinal_hub.store import dump
@@ -158,7 +159,7 @@ async def _trial(bus: Bus, archive: ArchiveReader, entry: ArchiveEntry, name: st
                 f"{entry.name}: {stored} messages, and the manifest says {entry.items}"
             )
     finally:
-        await bus.api(f"STREAM.DELETE.{name}")
+        await JetStream(bus.api).delete_stream(name)
 
 
 def _description(archive: ArchiveReader, folder: str) -> queues.Described | None:

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from sinal_core.nats import stream_reader
-from sinal_core.nats.stream_reader import Content
+from sinal_core.nats.jetstream import StoredMessage
 from sinal_crds import names
 from sinal_crds.keyring import Keyring, UnknownKey
 from sinal_hub.matching.batch import SALE_KEY
@@ -41,7 +41,7 @@ class Incoming:
 
     async def find(
         self, wanted: Forget, marks: list[Mark]
-    ) -> AsyncIterator[tuple[Content, Event | None]]:
+    ) -> AsyncIterator[tuple[StoredMessage, Event | None]]:
         """Messages of this person; without an event where it can't be read. Raises BusError."""
         async for content in stream_reader.scan(self._bus, *stream_reader.incoming(wanted.tenant)):
             try:

@@ -10,48 +10,19 @@ tenant takes up. Older releases cut head and body together: `<slug>.<id>`, `<slu
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-import msgspec
-
 from sinal_core.nats import client
-from sinal_core.nats.errors import BusRefused, LaneMissing
+from sinal_core.nats.errors import LaneMissing, NameTaken
+from sinal_core.nats.jetstream import JetStream
 from sinal_crds.names import QUARANTINE_BUCKET
 
 KEEP_S = 30 * 86_400
 PART_BYTES = 512 * 1024  # well under the broker's default message limit of 1 MiB
 HEAD_BYTES = 4 * 1024  # the most that a head takes
-_NAME_IN_USE = 10058  # the bucket exists with other settings: somebody configured it
-_NO_MESSAGE = 10037
 _STREAM = f"KV_{QUARANTINE_BUCKET}"
 _EVERY = "*"
-
-
-class _Stored(msgspec.Struct, frozen=True):
-    data: bytes = b""  # base64 on the wire
-
-
-class _Got(msgspec.Struct, frozen=True):
-    message: _Stored
-
-
-class _State(msgspec.Struct, frozen=True):
-    subjects: dict[str, int] = {}
-    bytes: int = 0
-
-
-class _Config(msgspec.Struct, frozen=True):
-    max_bytes: int = -1
-
-
-class _Info(msgspec.Struct, frozen=True):
-    state: _State
-    config: _Config = _Config()
-    total: int = 0  # subjects there are; a page holds as many as the broker likes
-
-
-_got = msgspec.json.Decoder(_Got).decode
-_info = msgspec.json.Decoder(_Info).decode
 
 
 class HeldDelivery(NamedTuple):
@@ -78,6 +49,10 @@ class QuarantineBucket:
 
     def __init__(self, bus: Broker) -> None:
         self._bus = bus
+
+    @property
+    def _jetstream(self) -> JetStream:
+        return JetStream(self._bus.api)
 
     async def put(self, slug: str, blob_id: str, head: bytes, body: bytes = b"") -> None:
         """Store one delivery durably; raises BusError."""
@@ -111,33 +86,18 @@ class QuarantineBucket:
     ) -> dict[tuple[str, str], HeldDelivery]:
         """What there is by tenant and id; raises BusError. Without a tenant of all tenants."""
         found: dict[tuple[str, str], list[str]] = {}
-        seen, total = 0, 1
-        while seen < total:
-            query = {
-                "subjects_filter": f"{self.PREFIX}{slug or _EVERY}.{blob_id or '>'}",
-                "offset": seen,
-            }
-            try:
-                info = _info(
-                    await self._bus.api(f"STREAM.INFO.{_STREAM}", msgspec.json.encode(query))
-                )
-            except LaneMissing:
-                return {}  # nothing was ever kept
-            for subject in info.state.subjects:
-                tenant, kept, *part = subject.removeprefix(self.PREFIX).split(".", 2)
-                found.setdefault((tenant, kept), []).extend(part)
-            seen, total = seen + max(1, len(info.state.subjects)), info.total
+        pattern = f"{self.PREFIX}{slug or _EVERY}.{blob_id or '>'}"
+        for subject in await self._jetstream.subjects(_STREAM, pattern):
+            tenant, kept, *part = subject.removeprefix(self.PREFIX).split(".", 2)
+            found.setdefault((tenant, kept), []).extend(part)
         return {key: _held(parts) for key, parts in found.items()}
 
     async def free(self) -> int | None:
         """How many bytes more the bucket takes, None where it has no bound; raises BusError."""
-        try:
-            info = _info(await self._bus.api(f"STREAM.INFO.{_STREAM}"))
-        except LaneMissing:
+        info = await self._jetstream.stream(_STREAM)
+        if info is None or info.max_bytes < 0:
             return None
-        return (
-            None if info.config.max_bytes < 0 else max(0, info.config.max_bytes - info.state.bytes)
-        )
+        return max(0, info.max_bytes - info.state.bytes)
 
     async def head(self, slug: str, blob_id: str) -> bytes | None:
         """The head of one delivery, None when it is gone; raises BusError."""
@@ -153,20 +113,11 @@ class QuarantineBucket:
         """Forget one blob, its head first; raises BusError."""
         subject = f"{self.PREFIX}{slug}.{blob_id}"
         for each in (subject, f"{subject}.>"):
-            await self._bus.api(f"STREAM.PURGE.{_STREAM}", msgspec.json.encode({"filter": each}))
+            await self._jetstream.purge(_STREAM, each)
 
     async def _get(self, subject: str) -> bytes | None:
-        try:
-            answer = await self._bus.api(
-                f"STREAM.MSG.GET.{_STREAM}", msgspec.json.encode({"last_by_subj": subject})
-            )
-        except LaneMissing:
-            return None
-        except BusRefused as error:
-            if error.err_code != _NO_MESSAGE:
-                raise
-            return None
-        return _got(answer).message.data
+        found = await self._jetstream.last_message(_STREAM, subject)
+        return None if found is None else found.body
 
     async def _create(self) -> None:
         config = {
@@ -181,11 +132,8 @@ class QuarantineBucket:
             "deny_delete": True,
             "allow_direct": True,
         }
-        try:
-            await self._bus.api(f"STREAM.CREATE.{config['name']}", msgspec.json.encode(config))
-        except BusRefused as error:
-            if error.err_code != _NAME_IN_USE:
-                raise
+        with suppress(NameTaken):  # it exists with other settings: somebody configured it
+            await self._jetstream.create_stream(config)
 
 
 def _held(parts: list[str]) -> HeldDelivery:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from sinal_core.http.drain import Drain
 from sinal_core.http.readiness import Readiness, of_answers
 from sinal_core.nats.client import Bus
+from sinal_core.nats.jetstream import JetStream
 from sinal_core.plans import Plans
 from sinal_core.postgres.database import Database
 from sinal_hub.services.ports import Check
@@ -42,7 +43,7 @@ def dependencies(
         return (await store.read()).version >= newest
 
     async def nats() -> bool:
-        await bus.api("INFO")
+        await JetStream(bus.api).account()
         return True
 
     async def plans_loaded() -> bool:

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from sinal_core.nats.depth import Depth
-from sinal_core.nats.errors import BusError, BusRefused, LaneMissing
+from sinal_core.nats.errors import BusError
+from sinal_core.nats.jetstream import JetStream
 from sinal_core.plans.snapshot import HeldPlan
 from sinal_core.postgres.errors import StoreError
 from sinal_crds import names
@@ -44,10 +45,6 @@ class Status(msgspec.Struct, kw_only=True, frozen=True):
     ok: bool
     now: datetime
     findings: list[Finding]
-
-
-class _Names(msgspec.Struct, frozen=True):
-    consumers: list[str] | None = None
 
 
 ADVICE = {
@@ -175,10 +172,9 @@ class Inspector:
             *(names.dispatch_consumer(one.name) for one in plan.destinations),
         }
         try:
-            said = await self._bus.api(f"CONSUMER.NAMES.{names.stream(plan.slug)}")
-            missing = wanted - set(msgspec.json.decode(said, type=_Names).consumers or [])
-        except (LaneMissing, BusRefused):
-            missing = wanted
+            missing = wanted - await JetStream(self._bus.api).consumer_names(
+                names.stream(plan.slug)
+            )
         except BusError:
             return _failed("lanes", plan.slug, "the broker does not answer", ADVICE["nats"])
         if missing:

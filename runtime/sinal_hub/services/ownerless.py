@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sinal_core.nats import status_bucket, streams
+from sinal_core.nats import status_bucket
 from sinal_core.nats.errors import BusError
-from sinal_core.nats.streams import Stream
+from sinal_core.nats.jetstream import JetStream, StreamInfo
 from sinal_core.postgres.errors import StoreError
 from sinal_crds.names import OWNER, PLANS_BUCKET, RETAINED, slug_of_stream
 from sinal_crds.tenant_status import ORPHANS_KEY, Orphan, UnknownStatusVersion, decode_orphans
@@ -35,7 +35,7 @@ async def plans(bus: Bus) -> list[Finding]:
 async def queues(bus: Bus, tenants: Collection[str]) -> list[Finding]:
     """Queues of no tenant that has a plan, where something waits in them."""
     try:
-        found = await streams.listed(bus.api)
+        found = (await JetStream(bus.api).streams()).values()
     except BusError:
         return []
     waiting = ((_slug(one), one) for one in found if one.state.messages)
@@ -66,16 +66,16 @@ def _plan(orphan: Orphan) -> Finding:
     )
 
 
-def _slug(stream: Stream) -> str | None:
+def _slug(stream: StreamInfo) -> str | None:
     try:
-        return slug_of_stream(stream.config.name)
+        return slug_of_stream(stream.name)
     except ValueError:
         return None
 
 
-def _queue(slug: str, stream: Stream) -> Finding:
+def _queue(slug: str, stream: StreamInfo) -> Finding:
     owner, waiting = (
-        stream.config.metadata.get(OWNER, ""),
+        stream.metadata.get(OWNER, ""),
         f"{stream.state.messages} messages wait in it",
     )
     if owner.startswith(RETAINED):
@@ -83,13 +83,13 @@ def _queue(slug: str, stream: Stream) -> Finding:
         detail = f"its queue is retained for the Tenant {home}, which is not there: {waiting}"
         advice = (
             f"create the Tenant again, or take its place with the annotation sinal.dev/heir-of; or remove the \
-queue: nats stream rm {stream.config.name}"
+queue: nats stream rm {stream.name}"
         )
     else:
         detail = f"it has a queue and no plan: {waiting}"
         advice = (
             f"start the operator, which makes the plan of a Tenant that is declared; of one that is not, remove \
-the queue: nats stream rm {stream.config.name}"
+the queue: nats stream rm {stream.name}"
         )
     return Finding(area="lanes", subject=slug, grade="warning", detail=detail, advice=advice)
 
