@@ -16,6 +16,7 @@ from nats.aio.client import Client
 
 from sinal_cli.declared import Declared, fingerprint, keeping, read
 from sinal_cli.departures import Departures, News
+from sinal_core.nats.errors import BusUnavailable
 from sinal_crds import trust
 from sinal_crds.hosts import NOTHING_RESERVED, ReservedHosts
 from sinal_crds.keyring import Keyring
@@ -29,7 +30,6 @@ from sinal_operator.provision import (
     Report,
     Retired,
     TenantReport,
-    Unavailable,
 )
 
 log = structlog.get_logger(__name__)
@@ -189,7 +189,7 @@ class FileProvisioning:
     async def _provision(self) -> bool:
         try:
             report = await self._provisioner.reconcile(self.plans(), self.retired())
-        except Unavailable as error:
+        except BusUnavailable as error:
             if not self._waiting:
                 self._waiting = True
                 self.note_waiting(str(error))

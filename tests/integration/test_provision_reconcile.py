@@ -14,12 +14,13 @@ from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
 from nats.js.errors import KeyNotFoundError, NotFoundError
 
+from sinal_core.nats.errors import BusUnavailable
 from sinal_crds import names
 from sinal_crds.keyring import Keyring
 from sinal_crds.plan import Limits
 from sinal_crds.sealing import sealed_key_id, unseal
 from sinal_operator.metrics import NATS_SECONDS
-from sinal_operator.provision import Provisioner, Retired, Unavailable
+from sinal_operator.provision import Provisioner, Retired
 
 from tests.support.fix_plans import make_plan
 from tests.support.nats_process import NatsProcess
@@ -448,5 +449,5 @@ async def test_without_a_broker_it_says_so(
 ) -> None:
     await provisioner.reconcile([make_plan("loja")])
     nats_server.kill()
-    with pytest.raises(Unavailable):
+    with pytest.raises(BusUnavailable):
         await provisioner.reconcile([make_plan("loja")])

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from sinal_core.nats.errors import BusUnavailable
 from sinal_operator.cluster.client import ApiServerClient, ApiServerUnreachable
 from sinal_operator.cluster.resources import CUSTOM
-from sinal_operator.provision.api import JetStream, Unavailable
+from sinal_operator.provision.jetstream import FencedJetStream
 
 
 class Open(ApiServerClient):
@@ -49,8 +50,8 @@ async def test_the_api_server_gets_reads_only() -> None:
 
 
 async def test_nats_gets_nothing() -> None:
-    jetstream = JetStream(Connected(), allowed=lambda: False)  # type: ignore[arg-type]
-    with pytest.raises(Unavailable, match="another operator may lead"):
+    jetstream = FencedJetStream(Connected(), allowed=lambda: False)  # type: ignore[arg-type]
+    with pytest.raises(BusUnavailable, match="another operator may lead"):
         await jetstream.create_stream({"name": "T-loja"})
-    with pytest.raises(Unavailable, match="another operator may lead"):
+    with pytest.raises(BusUnavailable, match="another operator may lead"):
         await jetstream.store("$KV.sinal_plans.loja", b"")

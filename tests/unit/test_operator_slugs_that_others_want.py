@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client as Nats
 
+from sinal_core.nats.jetstream import ConsumerInfo, StreamInfo, StreamState
 from sinal_crds.compile import compile
 from sinal_crds.keyring import Keyring
 from sinal_crds.secrets import Secrets
@@ -19,8 +20,8 @@ from sinal_operator.cluster.desired_state import holdings
 from sinal_operator.cluster.finalization import Finalization
 from sinal_operator.cluster.object_cache import ObjectCache
 from sinal_operator.provision import TenantReport
-from sinal_operator.provision.api import ConsumerInfo, JetStream, StreamInfo, StreamState
 from sinal_operator.provision.desired import Config
+from sinal_operator.provision.jetstream import FencedJetStream
 from sinal_operator.provision.plan_bucket import PlanBucket
 from sinal_operator.provision.tenant import Tenant, retire
 
@@ -28,7 +29,7 @@ KEYRING = Keyring.generate()
 NAMES = ("a", "b", "c")
 
 
-class Broker(JetStream):
+class Broker(FencedJetStream):
     """JetStream's management as far as one tenant needs it, in memory; it outlives the operator."""
 
     def __init__(self) -> None:

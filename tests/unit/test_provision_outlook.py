@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sinal_operator.provision.api import Account
+from sinal_core.nats.jetstream import Account
 from sinal_operator.provision.resync_schedule import SWEEP_S, TURNS, ResyncSchedule
 
 CALM = Account(streams=5, consumers=9)

@@ -16,14 +16,15 @@ from collections.abc import Callable, Collection, Iterable
 import nats.errors
 from nats.aio.client import Client
 
+from sinal_core.nats.errors import BusError, BusUnavailable
 from sinal_crds import trust
 from sinal_crds.keyring import Keyring
 from sinal_crds.names import STATUS_BUCKET
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import PlanHolder
 from sinal_crds.tenant_status import ORPHANS_KEY, Orphan, encode_orphans
-from sinal_operator.provision import Connection, Provisioner, Report, Retired, Unavailable
-from sinal_operator.provision.api import JetStream, Refused
+from sinal_operator.provision import Connection, Provisioner, Report, Retired
+from sinal_operator.provision.jetstream import FencedJetStream
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class BrokerSession:
             try:
                 self._holders = await self._provisioner.holders()
                 self.works()
-            except Unavailable as error:
+            except BusUnavailable as error:
                 self._gone(str(error))
         return self._holders
 
@@ -98,7 +99,7 @@ class BrokerSession:
             return None
         try:
             report = await self._provisioner.reconcile(plans, retired, deep=deep)
-        except Unavailable as error:
+        except BusUnavailable as error:
             self._gone(str(error))
             return None
         self.works()
@@ -110,8 +111,8 @@ class BrokerSession:
         if self._client is None or not self.connected or said == self._told:
             return
         try:
-            await JetStream(self._client).store(f"$KV.{STATUS_BUCKET}.{ORPHANS_KEY}", said)
-        except (Unavailable, Refused) as error:  # the next round tells it
+            await FencedJetStream(self._client).store(f"$KV.{STATUS_BUCKET}.{ORPHANS_KEY}", said)
+        except BusError as error:  # the next round tells it
             log.debug("plans without a Tenant are not told: %s", error)
         else:
             self._told = said

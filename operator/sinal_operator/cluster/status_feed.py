@@ -20,6 +20,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from sinal_core.nats.errors import BusError
 from sinal_crds.names import STATUS_BUCKET
 from sinal_crds.tenant_status import (
     ORPHANS_KEY,
@@ -33,7 +34,7 @@ from sinal_crds.tenant_status import (
 from sinal_operator.cluster.status_throttle import StatusThrottle
 from sinal_operator.cluster.tenant_status import Told
 from sinal_operator.provision import buckets
-from sinal_operator.provision.api import JetStream, Refused, Unavailable
+from sinal_operator.provision.jetstream import FencedJetStream
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class StatusFeed:
                 self._dirty.clear()
                 if await self._look(client):
                     on_news()
-            except (Unavailable, Refused, nats.errors.Error, OSError) as error:
+            except (BusError, nats.errors.Error, OSError) as error:
                 log.debug("facts wait: %s", error)
                 await asyncio.sleep(RETRY_S)
                 continue
@@ -117,7 +118,7 @@ class StatusFeed:
 
     async def _look(self, client: Client) -> bool:
         """Read the bucket if it is another than before; whether that is news."""
-        info = await JetStream(client).stream(f"KV_{STATUS_BUCKET}")
+        info = await FencedJetStream(client).stream(f"KV_{STATUS_BUCKET}")
         if info is None:
             return False  # the provisioner makes it
         mark = _Mark(info.created, info.state.last_seq, info.state.messages)

@@ -3,7 +3,6 @@
 Knows no Kubernetes, so that files can take the place of a cluster.
 """
 
-from sinal_operator.provision.api import Unavailable
 from sinal_operator.provision.connection import Connection
 from sinal_operator.provision.provisioner import Provisioner
 from sinal_operator.provision.report import Report, Result, Retired, TenantReport
@@ -15,5 +14,4 @@ __all__ = [
     "Result",
     "Retired",
     "TenantReport",
-    "Unavailable",
 ]

@@ -8,13 +8,13 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
-from sinal_operator.provision.api import Unavailable
+from sinal_core.nats.errors import BusUnavailable
 
 LOAD_TIMEOUT_S = 10.0
 
 
 async def read(client: Client, name: str) -> dict[str, bytes | None]:
-    """Every key and its value, None for one that was removed; raises Unavailable."""
+    """Every key and its value, None for one that was removed; raises BusUnavailable."""
     found: dict[str, bytes | None] = {}
     try:
         async with asyncio.timeout(LOAD_TIMEOUT_S):
@@ -26,5 +26,5 @@ async def read(client: Client, name: str) -> dict[str, bytes | None]:
                 found[entry.key] = None if entry.operation else entry.value
             await watcher.stop()  # type: ignore[no-untyped-call]
     except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise Unavailable(f"reading the bucket {name}: {type(error).__name__}") from error
+        raise BusUnavailable(f"reading the bucket {name}: {type(error).__name__}") from error
     return found

@@ -11,11 +11,12 @@ import logging
 
 from nats.aio.client import Client
 
+from sinal_core.nats.jetstream import StreamInfo
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import Keyring, PlanHolder, holder, needs_sealing, plan_hash, resealed, seal
 from sinal_operator.provision import buckets
-from sinal_operator.provision.api import JetStream, StreamInfo
+from sinal_operator.provision.jetstream import FencedJetStream
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ _PURGE = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
 class PlanBucket:
     """Sealed plans by slug; None marks a plan that was removed."""
 
-    def __init__(self, client: Client, jetstream: JetStream, keyring: Keyring) -> None:
+    def __init__(self, client: Client, jetstream: FencedJetStream, keyring: Keyring) -> None:
         self._client = client
         self._jetstream = jetstream
         self._keyring = keyring
@@ -41,7 +42,7 @@ class PlanBucket:
     async def open(self, info: StreamInfo | None) -> None:
         """Know what is in the bucket; `info` is None for one that was made just now.
 
-        Raises Unavailable.
+        Raises BusUnavailable.
         """
         if self.knows(info):
             return

@@ -15,16 +15,18 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 
 from nats.aio.client import Client
 
+from sinal_core.nats.errors import BusRefused, BusUnavailable, StorageExhausted
+from sinal_core.nats.jetstream import StreamInfo
 from sinal_crds import names
 from sinal_crds.plan import TenantPlan
 from sinal_crds.sealing import Keyring, PlanHolder
 from sinal_operator import metrics
 from sinal_operator.provision import desired, drift
-from sinal_operator.provision.api import JetStream, Refused, StreamInfo, Unavailable
+from sinal_operator.provision.jetstream import FencedJetStream
 from sinal_operator.provision.plan_bucket import PlanBucket
 from sinal_operator.provision.report import ENDED, Report, Retired, TenantReport
 from sinal_operator.provision.resync_schedule import Look, ResyncSchedule
-from sinal_operator.provision.tenant import NO_STORAGE, Tenant, retire
+from sinal_operator.provision.tenant import Tenant, retire
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class Provisioner:
         allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client = client
-        self._jetstream = JetStream(client, allowed=allowed)
+        self._jetstream = FencedJetStream(client, allowed=allowed)
         self._vault = PlanBucket(client, self._jetstream, keyring)
         self._replicas = replicas
         self._ack_wait_s = ack_wait_s
@@ -68,7 +70,7 @@ class Provisioner:
     ) -> Report:
         """Bring every tenant to its plan and report on each.
 
-        Raises Unavailable when the broker is away.
+        Raises BusUnavailable when the broker is away.
 
         `deep` looks at consumers of all tenants, or of those named. `abandon` names, by slug,
         removed destinations whose waiting messages may be thrown away. A tenant that is neither
@@ -78,12 +80,12 @@ class Provisioner:
             return await self._reconcile(plans, retired, deep=deep, abandon=abandon or {})
 
     async def holders(self) -> tuple[PlanHolder, ...]:
-        """Whose plans the runtime has, by slug; raises Unavailable."""
+        """Whose plans the runtime has, by slug; raises BusUnavailable."""
         async with self._lock:
             try:
                 bucket = await self._jetstream.stream(f"KV_{names.PLANS_BUCKET}")
-            except Refused as error:
-                raise Unavailable(str(error)) from error
+            except BusRefused as error:
+                raise BusUnavailable(str(error)) from error
             if bucket is None:
                 return ()
             await self._vault.open(bucket)
@@ -140,7 +142,7 @@ class Provisioner:
             )
             look = deep if isinstance(deep, bool) else slug in deep
             return await tenant.reconcile(info, deep=look, abandoned=abandon.get(slug, ()))
-        except Refused as error:
+        except BusRefused as error:
             return TenantReport(
                 slug=slug, result="failed", reasons=(str(error),), stream=names.stream(slug)
             )
@@ -152,8 +154,8 @@ class Provisioner:
         wanted = [*map(names.stream, slugs), *(f"KV_{name}" for name in desired.BUCKETS)]
         try:
             found = await asyncio.gather(*map(self._jetstream.stream, wanted))
-        except Refused as error:
-            raise Unavailable(str(error)) from error
+        except BusRefused as error:
+            raise BusUnavailable(str(error)) from error
         return {info.name: info for info in found if info is not None}
 
     async def _ensure_buckets(self, streams: Mapping[str, StreamInfo]) -> None:
@@ -162,23 +164,23 @@ class Provisioner:
             if found is None:
                 try:
                     await self._create_bucket(name)
-                except Refused as error:
-                    raise Unavailable(f"bucket {name}: {error}") from error
+                except BusRefused as error:
+                    raise BusUnavailable(f"bucket {name}: {error}") from error
             elif name in desired.MAX_BYTES:
                 await self._bound_bucket(name, found)
         await self._vault.open(streams.get(f"KV_{names.PLANS_BUCKET}"))
         try:
             await self._vault.seal_again()
-        except Refused as error:
+        except BusRefused as error:
             log.warning("plans could not be sealed again: %s", error)
 
     async def _create_bucket(self, name: str) -> None:
-        """Without its bound where the broker has not so much to reserve; raises Refused."""
+        """Without its bound where the broker has not so much to reserve; raises BusRefused."""
         config = desired.bucket(name, replicas=self._replicas)
         try:
             await self._jetstream.create_stream(config)
-        except Refused as error:
-            if error.err_code not in NO_STORAGE or name not in desired.MAX_BYTES:
+        except BusRefused as error:
+            if not isinstance(error, StorageExhausted) or name not in desired.MAX_BYTES:
                 raise
             await self._jetstream.create_stream(config | {"max_bytes": -1})
             self._left_unbounded(name, str(error))
@@ -202,7 +204,7 @@ class Provisioner:
             )
         try:
             await self._jetstream.update_stream(drift.merged({"max_bytes": limit}, config))
-        except Refused as error:
+        except BusRefused as error:
             self._left_unbounded(name, str(error))
 
     def _left_unbounded(self, name: str, why: str) -> None:
@@ -295,7 +297,7 @@ class Provisioner:
         asked: Collection[str],
         outlook: ResyncSchedule,
     ) -> Look:
-        """What to look at now; raises Unavailable or Refused."""
+        """What to look at now; raises BusUnavailable or BusRefused."""
         bucket = await self._jetstream.stream(f"KV_{names.PLANS_BUCKET}")
         if not self._vault.knows(bucket):
             return outlook.everything(None)
@@ -310,7 +312,7 @@ class Provisioner:
         metrics.RECONCILE_TOTAL.labels("Tenant", "failed").inc()
         if type(error).__name__ != self._trouble:
             self._trouble = type(error).__name__
-            if isinstance(error, Unavailable):
+            if isinstance(error, BusUnavailable):
                 log.warning("provisioning waits for the broker: %s", error)
             else:
                 log.error("provisioning failed: %s", type(error).__name__, exc_info=error)

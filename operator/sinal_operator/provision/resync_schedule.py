@@ -20,9 +20,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from sinal_core.nats.jetstream import Account
 from sinal_crds import names
 from sinal_operator.provision import desired
-from sinal_operator.provision.api import Account
 
 SWEEP_S = 60.0  # everything is listed so often
 TURNS = 30  # sweeps in which every tenant's consumers are looked at once

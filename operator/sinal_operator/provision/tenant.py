@@ -9,30 +9,26 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
+from sinal_core.nats.errors import BusRefused, NameTaken, StorageExhausted, SubjectsTaken
+from sinal_core.nats.jetstream import ConsumerInfo, StreamInfo
 from sinal_crds import names
 from sinal_crds.departures import Departure, encode
 from sinal_crds.plan import TenantPlan
 from sinal_operator.provision import desired, drift
-from sinal_operator.provision.api import ConsumerInfo, JetStream, Refused, StreamInfo
+from sinal_operator.provision.jetstream import FencedJetStream
 from sinal_operator.provision.plan_bucket import PlanBucket
 from sinal_operator.provision.report import Result, Retired, TenantReport
 
-_OVERLAP = 10065  # subjects overlap with an existing stream
-_TAKEN = 10058  # a stream of that name with another configuration, made since it was looked for
-# another consumer of the work queue reads the same subjects
-_FILTER_TAKEN = frozenset({10099, 10100})
-NO_STORAGE = frozenset({10023, 10028, 10047})
 
-
-def _verdict(error: Refused) -> tuple[Result, str]:
+def _verdict(error: BusRefused) -> tuple[Result, str]:
     """Whether a refusal needs a person, and what to tell them."""
-    if error.err_code in NO_STORAGE:
+    if isinstance(error, StorageExhausted):
         return "blocked", (
             f"{error}: the broker reserves max_bytes of every stream, and the sum is over its "
             "limit; "
             "raise JetStream's max_file_store or lower the tenants' limits"
         )
-    if error.err_code in _FILTER_TAKEN or error.err_code in (_OVERLAP, _TAKEN):
+    if isinstance(error, NameTaken | SubjectsTaken):
         return "blocked", f"{error}: remove or rename what has the same subjects or name"
     return "failed", str(error)
 
@@ -44,7 +40,7 @@ class Tenant:
         self,
         plan: TenantPlan,
         *,
-        jetstream: JetStream,
+        jetstream: FencedJetStream,
         vault: PlanBucket,
         replicas: int,
         ack_wait_s: float,
@@ -77,7 +73,7 @@ class Tenant:
         try:
             await self._reconcile_stream(info)
             consumers = await self._reconcile_consumers(info, deep=deep, abandoned=abandoned)
-        except Refused as error:
+        except BusRefused as error:
             result, reason = _verdict(error)
             return self._report(result, info, reason=reason)
         written, digest = await self._vault.put(self._plan)
@@ -212,7 +208,7 @@ class Tenant:
         self._changes.append(f"consumer {consumer.name} removed")
 
 
-async def _depart(retired: Retired, jetstream: JetStream) -> None:
+async def _depart(retired: Retired, jetstream: FencedJetStream) -> None:
     """Tell the runtime to remove the data of a tenant."""
     departure = Departure(
         slug=retired.slug,
@@ -225,7 +221,7 @@ async def _depart(retired: Retired, jetstream: JetStream) -> None:
 
 
 async def retire(
-    retired: Retired, info: StreamInfo | None, *, jetstream: JetStream, vault: PlanBucket
+    retired: Retired, info: StreamInfo | None, *, jetstream: FencedJetStream, vault: PlanBucket
 ) -> TenantReport:
     """Take a tenant's plan away and, where its policy says Delete, its stream and data.
 

@@ -72,7 +72,9 @@ async def messages(bus: Bus, stream: str, subject: str) -> AsyncIterator[QueuedM
             return
         headers = found.headers
         if headers.get("KV-Operation") is None:  # else a mark that a key was removed
-            yield QueuedMessage(found.subject, b64encode(found.body).decode(), headers.get(MSG_ID, ""))
+            yield QueuedMessage(
+                found.subject, b64encode(found.body).decode(), headers.get(MSG_ID, "")
+            )
 
 
 async def require_empty(bus: Bus) -> None:
