@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from sinal_core.outbox.ledger import Answered, Claim, Ref, Request, Result
+from sinal_core.outbox.ledger import Answered, Claim, ClaimLost, Ref, Request, Result
 from sinal_core.postgres.database import Database
 from sinal_core.postgres.errors import StoreRejected
 from sinal_hub.store.delivery import DeliveryStore
@@ -106,6 +106,23 @@ async def test_what_is_not_due_waits_and_what_is_done_is_done(room: Room) -> Non
         assert claim.settled == refs[:1]
         assert list(claim.waiting) == refs[1:2]
         assert 30 < claim.waiting[refs[1]] <= 60
+
+
+async def test_a_settlement_that_comes_twice_takes_no_row_from_the_next_worker(room: Room) -> None:
+    """The first was committed and its answer lost; the row has as many attempts as before."""
+    refs = await room.add("loja", "pixel", 1)
+    first = await room.store.claim("loja", "pixel", refs, lease_s=30)
+    thrown_back = Result(row=first.rows[0], outcome="throttled", status="pending", counted=False)
+    assert await room.store.settle("loja", [thrown_back], request=first.request)
+    second = await room.store.claim("loja", "pixel", refs, lease_s=30)
+    assert [row.attempts for row in second.rows] == [row.attempts for row in first.rows]
+    assert await room.store.settle("loja", [thrown_back], request=first.request) == set()
+    [row] = await room.rows("select status, attempts from capi_events")
+    assert (row["status"], row["attempts"]) == ("sending", 1)
+    with pytest.raises(ClaimLost):
+        await room.store.reopen("loja", "pixel", first.rows, first.rows, lease_s=30)
+    delivered = Result(row=second.rows[0], outcome="delivered", status="delivered")
+    assert await room.store.settle("loja", [delivered], request=second.request) == {refs[0].id}
 
 
 FATES = (

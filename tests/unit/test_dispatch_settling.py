@@ -23,6 +23,7 @@ ROW = Row(
     id=1,
     created_at=NOW,
     attempts=1,
+    fence=1,
     source_event="ev",
     funnel="f",
     payload_json="{}",

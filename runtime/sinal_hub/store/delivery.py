@@ -228,10 +228,12 @@ def _row(ref: Ref, line: dict[str, Any]) -> Row:
         "id",
         "created_at",
         "attempts",
+        "fence",
         "source_event",
         "funnel",
         "payload_json",
         "consent_ads",
         "received_at",
     )
-    return Row(ref=ref, doubted=line["doubted"], **{name: line[name] for name in columns})
+    plain = {name: line[name] for name in columns}
+    return Row(ref=ref, doubted=line["doubted"], **plain)

@@ -115,6 +115,7 @@ def keys(rows: Iterable[Row]) -> dict[str, str]:
     return {
         "ids": numbers(row.id for row in rows),
         "attempts": numbers(row.attempts for row in rows),
+        "fences": numbers(row.fence for row in rows),
     }
 
 

@@ -12,12 +12,13 @@ ERASED = "{}"  # payload of a row whose person was erased: it is never sent
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A claimed row; `attempts` is the fencing token of the claim."""
+    """A claimed row; `fence` is the fencing token of the claim."""
 
     ref: Ref
     id: int
     created_at: datetime
     attempts: int
+    fence: int
     source_event: str
     funnel: str
     payload_json: str

@@ -1,9 +1,10 @@
 -- Statements of delivery. Rows are named by their id, which is one over all partitions; `since` and `until` bound
--- created_at, so that only the partitions concerned are touched. `attempts` of the claim is the fencing token of
--- everything after it. Each statement changes rows by conditions asked of the rows themselves: one that another session
--- changed in between is looked at again as it has become, which a join with an earlier look at it would not do. Ids are
--- sorted, so that two workers lock in one order. Tables are read by `= any(array)` on an index and joined with the
--- batch by hashing (`delivery.SESSION`): what the planner believes of young tables can make nothing quadratic.
+-- created_at, so that only the partitions concerned are touched. `fence` of the row, which only goes up, is the fencing
+-- token of everything after a claim; `attempts` stands beside it because a release before knows that alone. Each
+-- statement changes rows by conditions asked of the rows themselves: one that another session changed in between is
+-- looked at again as it has become, which a join with an earlier look at it would not do. Ids are sorted, so that two
+-- workers lock in one order. Tables are read by `= any(array)` on an index and joined with the batch by hashing
+-- (`delivery.SESSION`): what the planner believes of young tables can make nothing quadratic.
 
 -- name: claim
 -- Takes what is due and writes the attempts in the same statement, for many destinations at once: `places` says of each
@@ -11,7 +12,7 @@
 -- as in doubt; a row's first claim finds none.
 with taken as (
     update capi_events e set
-        status = 'sending', attempts = e.attempts + 1, next_attempt_at = null,
+        status = 'sending', attempts = e.attempts + 1, fence = e.fence + 1, next_attempt_at = null,
         lease_until = now() + make_interval(secs => (%(leases)s::float8[])[w.place])
     from unnest(%(ids)s::bigint[], %(places)s::int[]) as w (id, place)
     where e.id = any(%(ids)s::bigint[]) and e.id = w.id and e.created_at >= %(since)s and e.created_at < %(until)s
@@ -21,7 +22,7 @@ with taken as (
             when 'sending' then coalesce(e.lease_until, '-infinity') < now()
             else false end
     returning e.id, e.created_at, e.tenant_id, e.destination, e.source_event, e.funnel, e.payload_json, e.consent_ads,
-        e.received_at, e.attempts, w.place
+        e.received_at, e.attempts, e.fence, w.place
 ), doubted as (
     update dispatch_attempts a set outcome = 'in_doubt', finished_at = now()
     where a.capi_event_id = any(array(select id from taken where attempts > 1)) and a.outcome is null
@@ -38,7 +39,8 @@ with taken as (
     select tenant_id, id, created_at, attempts, request_id from placed
 )
 select id, created_at, id = any(array(select capi_event_id from doubted)) as doubted,
-    source_event, funnel, payload_json, consent_ads, received_at, attempts, place, request_id, request_at
+    source_event, funnel, payload_json, consent_ads, received_at, attempts, fence, place, request_id,
+    request_at
 from placed
 order by id;
 
@@ -58,9 +60,9 @@ where e.id = any(%(ids)s::bigint[]) and e.created_at >= %(since)s and e.created_
 -- unless every lease is still ours.
 with held as (
     update capi_events e set lease_until = now() + make_interval(secs => %(lease_s)s)
-    from unnest(%(all_ids)s::bigint[], %(all_attempts)s::int[]) as u (id, attempts)
+    from unnest(%(all_ids)s::bigint[], %(all_attempts)s::int[], %(all_fences)s::int[]) as u (id, attempts, fence)
     where e.id = any(%(all_ids)s::bigint[]) and e.id = u.id and e.created_at >= %(since)s and e.created_at < %(until)s
-        and e.status = 'sending' and e.attempts = u.attempts
+        and e.status = 'sending' and e.attempts = u.attempts and e.fence = u.fence
     returning e.id, e.created_at
 ), request as (
     insert into dispatch_requests (tenant_id, destination, events)
@@ -81,13 +83,13 @@ select id as request_id, created_at as request_at from request;
 -- part of its request, and its attempt is taken back. Who lost the lease moves nothing. Most rows share their fate:
 -- `fates` holds for every row the place of its own among the distinct ones, `places` that of its request.
 with result as (
-    select w.id, w.attempts, w.place, (%(requests)s::bigint[])[w.place] as request_id,
+    select w.id, w.attempts, w.fence, w.place, (%(requests)s::bigint[])[w.place] as request_id,
         (%(outcomes)s::text[])[w.fate] as outcome, (%(statuses)s::text[])[w.fate] as status,
         (%(reasons)s::text[])[w.fate] as reason, (%(details)s::text[])[w.fate] as detail,
         (%(delays)s::float8[])[w.fate] as delay_s, (%(counted)s::boolean[])[w.fate] as counted,
         (%(doubts)s::int[])[w.fate] as doubts
-    from unnest(%(ids)s::bigint[], %(attempts)s::int[], %(fates)s::int[], %(places)s::int[])
-        as w (id, attempts, fate, place)
+    from unnest(%(ids)s::bigint[], %(attempts)s::int[], %(fences)s::int[], %(fates)s::int[], %(places)s::int[])
+        as w (id, attempts, fence, fate, place)
 ), answer as (
     select * from unnest(%(requests)s::bigint[], %(sent)s::int[], %(verdicts)s::text[], %(http_statuses)s::int[],
         %(codes)s::int[], %(subcodes)s::int[], %(traces)s::text[], %(answers)s::text[], %(latencies)s::int[])
@@ -100,7 +102,7 @@ with result as (
         settled_at = case when r.status <> 'pending' then now() end
     from result r
     where e.id = any(%(ids)s::bigint[]) and e.id = r.id and e.created_at >= %(since)s and e.created_at < %(until)s
-        and r.status is not null and e.status = 'sending' and e.attempts = r.attempts
+        and r.status is not null and e.status = 'sending' and e.attempts = r.attempts and e.fence = r.fence
     returning e.id, e.created_at, e.status, e.reason, e.source_event, e.destination, e.attempts,
         case when e.status = 'dead' then e.payload_json end as payload_json, r.detail, r.place
 ), closed as (
