@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 from html.entities import html5
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode
 
@@ -161,6 +162,7 @@ def _recoded(raw: bytes, name: str) -> bytes:
         return raw
 
 
+@lru_cache(maxsize=128)  # senders have few, and send them with every request
 def _charset(content_type: str) -> str | None:
     """The charset that a Content-Type names, in Python's spelling.
 

@@ -46,7 +46,7 @@ LOOK = (
 Endpoint = Callable[[Request, routes.Route], Awaitable[Answer]]
 
 
-class _Visit(msgspec.Struct, frozen=True):
+class _Visit(msgspec.Struct, frozen=True, gc=False):
     """A request on the way to its answer."""
 
     request: Request

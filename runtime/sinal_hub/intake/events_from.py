@@ -80,7 +80,7 @@ def tracking_event(
         crawler=is_crawler(user_agent),
         value=draft.value,
         currency=draft.currency,
-        items=draft.items,
+        items=draft.items or [],
         order_id=draft.order_id,
     )
 

@@ -69,7 +69,7 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAY_TELL = re.compile(r"@|^[\s+(]*\d(?:[\s.\-/()]*\d){9,13}\s*$")
 
 
-class Draft(msgspec.Struct):
+class Draft(msgspec.Struct, gc=False):
     """What the sender said, in our types, as fields of an `Event`; times are Unix ms.
 
     What was not given has the event's own default.
@@ -92,7 +92,7 @@ class Draft(msgspec.Struct):
     consent_ads: bool | None = None
     value: str | None = None
     currency: str | None = None
-    items: list[Item] = []
+    items: list[Item] | None = None
     order_id: str | None = None
     dropped: tuple[str, ...] = ()  # malformed ids that were left out
     unknown_fields: int = 0

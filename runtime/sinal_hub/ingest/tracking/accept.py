@@ -38,7 +38,7 @@ INFLATED_PER_EVENT = 1024
 MIN_INFLATED_PER_MINUTE = 4 * MAX_INFLATED
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One event of a request before it is understood."""
 
     kind: Kind
@@ -55,7 +55,7 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     refusal: str
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """Events whose senders are known, each beside its own."""
 
     entries: list[Entry]
@@ -73,7 +73,7 @@ class Asked(msgspec.Struct, frozen=True):
         )
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The decision: the events to publish, and what their sender is told once they are stored."""
 
     events: list[Event]
