@@ -66,7 +66,7 @@ class Operator(PlanRole[OperatorSettings]):
         self._stack.push_async_callback(provisioning.stop)
 
 
-class SingleOperator(PlanRole[OperatorSettings]):
+class ClusterOperator(PlanRole[OperatorSettings]):
     """Provisions lanes and plans from the custom resources of a cluster.
 
     Where there is a Lease, as one of several.
@@ -158,4 +158,4 @@ def operator(settings: OperatorSettings, keyring: Keyring, files: Sequence[Path]
     """From files where there are some, else from the cluster that KUBECONFIG or the pod's account
     leads to.
     """
-    return Operator(settings, keyring, files=files) if files else SingleOperator(settings, keyring)
+    return Operator(settings, keyring, files=files) if files else ClusterOperator(settings, keyring)
