@@ -46,6 +46,8 @@ def test_the_reset_of_an_account_is_told_in_seconds_and_waited_for_only_when_not
         ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0),
         ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
         ("soon", None),
+        ("\u00b2", None),
+        ("\u0663", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
@@ -55,7 +57,9 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> 
 
 @given(
     st.dictionaries(
-        st.sampled_from(["x-app-usage", "x-business-use-case-usage", "x-ad-account-usage"]),
+        st.sampled_from(
+            ["x-app-usage", "x-business-use-case-usage", "x-ad-account-usage", "retry-after"]
+        ),
         st.text(),
     )
 )

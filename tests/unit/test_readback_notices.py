@@ -188,6 +188,15 @@ async def test_a_busy_api_is_asked_again(world: World) -> None:
     assert await world.deliver() == [("ignored", "1320000001"), ("approved", "1320000001")]
 
 
+async def test_an_api_that_answers_between_is_not_busy_in_a_row(world: World) -> None:
+    await world.post()
+    busy, answers = Busy("TimeoutError"), NotThere("HTTP 404")
+    for answer in (busy, busy, answers, busy, json.dumps(PAYMENT).encode()):
+        world.api.answer = answer
+        await world.lanes.deliver()
+    assert len(world.api.calls) == 5
+
+
 async def test_a_busy_api_is_left_alone_for_a_while(world: World) -> None:
     world.api.answer = Busy("TimeoutError")
     await world.post()

@@ -30,6 +30,7 @@ COLUMNS = (Column("gateway"), Column("event"), Column("becomes"))
 TIMEOUT_S = 30.0
 POLL_S = 0.1
 PATIENCE_S = 60.0
+_LOCAL_DIGITS = 11  # area code and number of a mobile phone
 
 
 class NoDoor(Exception):
@@ -80,7 +81,9 @@ def send(wanted: SendOptions, out: Output) -> int:
         sample.check_order(wanted.gateway, order)
         stack = _stack(wanted.data or DATA) if wanted.url is None else {}
         door = IntegrationUrl(None, None, wanted.url) if wanted.url else _door(stack, wanted)
-        sent = delivery(wanted.gateway, word, _filling(wanted, order), _secret(stack, door, wanted))
+        sent = delivery(
+            wanted.gateway, word, filling_of(wanted, order), _secret(stack, door, wanted)
+        )
         answer = httpx.post(
             sent.url(door.url), content=sent.body, headers=sent.headers, timeout=TIMEOUT_S
         )
@@ -121,9 +124,12 @@ def _settled(stack: dict[str, Any], answer: Any) -> dict[str, Any] | None:
     return None
 
 
-def _filling(wanted: SendOptions, order: str) -> Filling:
+def filling_of(wanted: SendOptions, order: str) -> Filling:
+    """What is put into the sample; raises NoDoor for a phone that is not Brazilian."""
     fresh = secrets.token_hex(4)
-    phone = "".join(char for char in wanted.phone or "" if char.isdigit()).removeprefix("55")
+    phone = "".join(char for char in wanted.phone or "" if char.isdecimal())
+    if len(phone) > _LOCAL_DIGITS:  # 55 is an area code, too
+        phone = phone.removeprefix("55")
     if wanted.phone is not None and len(phone) not in (10, 11):
         raise NoDoor(
             f"--phone: give area code and number, such as 11987654321, not {wanted.phone!r}"

@@ -102,9 +102,11 @@ def retry_after_s(text: str | None, now: float) -> float | None:
     """
     if text is None:
         return None
-    if text.strip().isdigit():
-        return float(text)
+    plain = text.strip()
+    # digits of other scripts and raised ones are digits, and are not numbers
+    if plain.isascii() and plain.isdigit():
+        return float(plain)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

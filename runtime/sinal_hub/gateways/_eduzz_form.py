@@ -188,7 +188,7 @@ def _texts(*moments: datetime | None) -> list[str]:
 
 def _local(body: Node, which: str) -> datetime | None:
     date, clock = body.text(f"trans_{which}date"), body.text(f"trans_{which}time")
-    if date is not None and len(date) == _COMPACT_DATE and date.isdigit():
+    if date is not None and len(date) == _COMPACT_DATE and date.isdecimal():
         date = f"{date[:4]}-{date[4:6]}-{date[6:]}"
     if date is None or clock is None or ":" in date:
         return _time.instant(date)

@@ -173,6 +173,9 @@ class ReadBackWorker:
             if self._busy[name] >= REST_AFTER:
                 self._resting[name] = self._clock() + REST_S
             raise
+        except (Denied, NotThere):
+            self._busy.pop(name, None)  # it answered, so that the calls before were not in a row
+            raise
         self._busy.pop(name, None)
         return raw
 
