@@ -70,18 +70,28 @@ class Batch:
 
         Those that were handled before only get their unpublished rows published.
         """
+        # A heartbeat leaves its time in `heartbeats` and gets no row in `events`: there it would be
+        # counted as an accepted event.
         await self._tx.heard([event.id for event in events if event.kind == "heartbeat"])
         events = [event for event in events if event.kind != "heartbeat"]
         fresh = await self._fresh(events)
+        # Erased events are left out first, so that they teach no names. Names come before drafts,
+        # because an order's id decides its state, its match and its claims.
         kept = await names.learned(self._tx, await self._obey(fresh))
+        # A crawler's visit gets its row and teaches nothing: no sale may be matched with it.
         seen = [event for event in kept if event.kind in TRACKING_KINDS and not event.crawler]
         drafts = [self._draft(event) for event in kept]
+        # Visits are stored before orders look for them: a click and its sale may share a batch.
         late = await self._learn(seen, drafts)
         orders = await self._orders(drafts, late)
         outbox, decisions = await self._settle(orders, drafts)
+        # After the outbox is filled, so that rows of this very batch are withheld too. Their
+        # messages find nothing to send.
         await self._tx.withdraw_clicks(
             [visitors.click_key(event) for event in seen if event.consent_ads is False]
         )
+        # A known event may be here again because its worker died between commit and publish. Its
+        # rows count as published, and the broker may have none of them.
         known = {event.id for event in events} - {event.id for event in fresh}
         outbox += await self._tx.unpublished_of(sorted(known))
         return BatchResult(outbox, decisions, fresh)
@@ -105,6 +115,7 @@ class Batch:
 
     async def _fresh(self, events: list[Event]) -> list[Event]:
         times = Counter(event.id for event in events)
+        # Reversed, so that of deliveries with one id the first one stays.
         first = {event.id: event for event in reversed(events)}
         new = await self._tx.new_events(
             [
@@ -120,6 +131,7 @@ class Batch:
         await self._tx.count_repeats(
             {key: n for key, n in times.items() if key not in new}, before=True
         )
+        # These are counted after `insert_events`: their rows are not there yet.
         self._doubled = {key: n - 1 for key, n in times.items() if key in new and n > 1}
         return [first[key] for key in times if key in new]
 
@@ -128,6 +140,8 @@ class Batch:
 
         Of the rest only the fact that it came is recorded.
         """
+        # Keys of marks are digests over every trait of every event: none is made for a tenant of
+        # whom nothing was ever asked.
         if not fresh or not await self._tx.is_marked():
             return fresh
         marks = SuppressionList(fresh)
@@ -172,17 +186,22 @@ class Batch:
         sales = [
             draft for draft in drafts if draft.event.sale is not None and draft.funnel is not None
         ]
+        # The first sale of an order opens its row: reversed, so that it stays.
         wanted = {
             order_key(draft.event): new_order(draft.event)
             for draft in reversed(sales)
             if not draft.follows
         }
         misnamed = await self._tx.misnamed_orders(names.aliases(draft.event for draft in drafts))
+        # An order that stands under another name gets a row under its own id. Where a sale of this
+        # batch opens that row, the sale goes before: it tells more.
         wanted = {(one.gateway, one.target): renamed_order(one) for one in misnamed} | wanted
         ids = await self._tx.order_ids([wanted[key] for key in sorted(wanted)])
         followed = {order_key(draft.event) for draft in sales if draft.follows} - wanted.keys()
         followed |= {(one.gateway, one.order_key) for one in misnamed}
         ids += await self._tx.known_orders(sorted(followed))
+        # One statement locks the orders of sales and those that late clicks open, by ascending id:
+        # with two statements, two batches could each hold what the other wants.
         rows = await self._tx.lock_orders(sorted({*ids, *late}))
         merges = merged({(row.gateway, row.order_key): row.id for row in rows}, misnamed)
         await self._tx.merge_orders(merges)
@@ -190,6 +209,8 @@ class Batch:
         orders = {(row.gateway, row.order_key): Order.of(row, known.get(row.id)) for row in rows}
         for merge in merges:
             orders[merge.gateway, merge.order_key].absorb(orders.pop((merge.gateway, merge.name)))
+        # What these sales prove is stored at the end of the batch, when candidates were looked for
+        # already: other orders of the same people get a second look.
         taught = {told.key for told in self._taught}
         for other in orders.values() if taught else ():
             other.taught = other.subject is not None and not taught.isdisjoint(
@@ -197,6 +218,8 @@ class Batch:
             )
         for draft in sales:
             order = orders.get(order_key(draft.event))
+            # Two integrations of one gateway may hear of the same order. A sale without products
+            # counts for the integration that has the order, and for no other.
             if order is None or (
                 draft.follows and order.row.integration != draft.event.integration
             ):
@@ -229,6 +252,7 @@ class Batch:
             if funnel is not None:
                 self._judge(order, funnel)
         stored = [draft for order in orders for draft in order.drafts if draft.stored]
+        # Earlier sales go first: of two that may be the order's Purchase, the first one claims it.
         outbox = await self._send([*stored, *drafts])
         await self._tx.save_orders(
             [
@@ -245,6 +269,8 @@ class Batch:
         )
         await self._tx.save_matches([order.match for order in orders if order.match])
         await self._tx.learn_identities(visitors.identity_rows(list(_proven(orders))), proven=True)
+        # Rows come late, because outcome and order are known only now. A worker that has one of
+        # these events too is noticed here at the latest, and the batch is given back as a whole.
         await self._tx.insert_events([_event_row(draft) for draft in drafts])
         await self._tx.count_repeats(self._doubled)
         await self._tx.update_outcomes([_outcome_row(draft) for draft in stored])
@@ -278,13 +304,18 @@ class Batch:
             )
             draft = Draft(
                 found.event,
+                # The buyer has the money again: a late click must not send the sale now.
                 rules.withhold("out_of_order") if order.state.given_back else verdict,
                 funnel,
                 found.conversion_id,
                 stored=True,
+                # What waits goes on waiting until its time; what was withheld does not begin to
+                # wait again.
                 may_wait=found.waiting and hold is not None and hold > self._now,
                 namesake=order.row.namesake,
             )
+            # Stored sales stand before those of this batch, in the sequence they came in: `_send`
+            # lets the first of them claim.
             order.drafts.insert(sum(1 for other in order.drafts if other.stored), draft)
 
     def _judge(self, order: Order, funnel: FunnelPlan) -> None:
@@ -308,6 +339,8 @@ class Batch:
             parcel = parcels.get(draft.event.id)
             if parcel is not None and parcel.claim is not None:
                 claims.setdefault(parcel.claim.key, parcel.claim)
+        # Claims are asked for once all verdicts are known: a sale that is withheld must not take
+        # the order's only Purchase.
         won = await self._tx.claim([claims[key] for key in sorted(claims)])
         rows: list[CapiRow] = []
         for draft in drafts:
@@ -316,6 +349,8 @@ class Batch:
                 continue
             claim = parcel.claim
             if claim is None or (claim.key in won and claims[claim.key].owner == draft.event.id):
+                # No message brings a stored sale again after a crash. So its row counts as
+                # published only once the broker has it, and the sweep finds it until then.
                 rows += [
                     msgspec.structs.replace(row, delivered=not draft.stored) for row in parcel.rows
                 ]

@@ -99,6 +99,7 @@ def sale_rules(tenant: TenantPlan, funnel: FunnelPlan, event: Event) -> Verdict:
     sale = event.sale
     assert sale is not None  # noqa: S101 - callers pass sales
     name = funnel.events.get(sale.status)
+    # Gateways tell of a renewal by a status of its own, or by an approval that is marked as one.
     renewal = sale.renewal or sale.status == "subscription_renewed"
     if name is None or (renewal and not funnel.send_renewals):
         return withhold("policy")
@@ -132,6 +133,8 @@ def visit_rules(tenant: TenantPlan, funnel: FunnelPlan | None, event: Event) -> 
 def _common_rules(tenant: TenantPlan, funnel: FunnelPlan, event: Event, name: str) -> Verdict:
     if tenant.suspended:
         return withhold("suspended")
+    # Only the event's own no counts here. Its silence is judged by `consent_rules`, when the click
+    # and its consent are known.
     if event.consent_ads is False:
         return withhold("no_consent")
     if not destinations(tenant, funnel):
@@ -153,6 +156,7 @@ def match_rules(
     verdict: Verdict, decision: Decision, plan: MatchingPlan, *, may_wait: bool
 ) -> Verdict:
     """What the match makes of a sale that its own rules let through."""
+    # Waiting goes before the policy: the click may still come, and with it another decision.
     if decision == "unmatched" and may_wait and plan.wait_for_click_s > 0:
         return msgspec.structs.replace(verdict, action="wait")
     if decision == "unmatched" and plan.unmatched == "Drop":

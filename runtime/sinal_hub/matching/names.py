@@ -28,6 +28,7 @@ async def learned(transaction: MatchTransaction, events: list[Event]) -> list[Ev
     sales = [event for event in events if event.sale is not None and _may_be_named(event.sale)]
     if not sales:
         return events
+    # A batch beside this one may be learning that two ids are one order: each would open its own.
     await transaction.lock_names()
     rows = {(row.gateway, row.kind, row.name): row for row in _names(sales)}
     await transaction.learn_names([rows[key] for key in sorted(rows)])
@@ -37,6 +38,8 @@ async def learned(transaction: MatchTransaction, events: list[Event]) -> list[Ev
     orders = await transaction.orders_of([Named(*key) for key in sorted(wanted)])
     named = {event.id: _renamed(event, orders) for event in sales}
     charges: dict[tuple[str, str], FirstCharge] = {}
+    # Of several charges in a batch the earliest by its own time is the first: deliveries come in
+    # any sequence.
     for event in sorted(named.values(), key=lambda event: event.occurred_at):
         if (charge := _charge(event)) is not None:
             charges.setdefault((charge.gateway, charge.name), charge)
@@ -94,4 +97,5 @@ def _as_first(event: Event, first: set[tuple[str, str]]) -> Event:
     charge, sale = _charge(event), event.sale
     if charge is None or sale is None or (charge.gateway, charge.order_key) not in first:
         return event
+    # A funnel that sends no renewals must still send the first payment after a trial.
     return msgspec.structs.replace(event, sale=msgspec.structs.replace(sale, renewal=False))

@@ -90,6 +90,7 @@ class Order:
             row.status, 0 if row.status_at is None else round(row.status_at.timestamp() * 1000)
         )
         subject = (
+            # Erasure and retention leave `{}`: there is nobody left to look for.
             msgspec.json.decode(row.signals, type=Subject) if bytes(row.signals) != b"{}" else None
         )
         return cls(
@@ -107,6 +108,8 @@ class Order:
         event = draft.event
         said = subject_of(event)
         self.subject = said if self.subject is None else self.subject.merged(said)
+        # Before refunds are counted: whether one gives all of it back depends on what the order
+        # cost.
         if event.value is not None and self.cost is None:
             self.amount, self.currency = Decimal(event.value), event.currency
         self._give_back(draft)
@@ -114,6 +117,8 @@ class Order:
         self.state = self.refunds.settled(self.state, self.cost)
         if move == "out_of_order":
             draft.verdict = rules.withhold("out_of_order")
+        # The amount is that of the state that stands: a delivery that moved nothing does not change
+        # one that is stored.
         elif event.value is not None and (move == "moved" or self.row.amount is None):
             self.amount, self.currency = Decimal(event.value), event.currency
         # Its funnel may have been renamed since the order began; the latest sale knows where it
@@ -160,6 +165,7 @@ class Order:
         if other.state.status is not None:
             self.state, _ = advance(self.state, other.state.status, other.state.at)
         self.state = self.refunds.settled(self.state, self.cost)
+        # Both waits are those of one sale: the order is due when the earlier of them ends.
         held = [until for until in (self.row.hold_until, other.row.hold_until) if until is not None]
         self.row = msgspec.structs.replace(self.row, hold_until=min(held, default=None))
         self.fresh = True
@@ -217,6 +223,7 @@ class Order:
         subject = self.subject
         assert subject is not None  # noqa: S101 - an order has at least one sale
         waiting = any(draft.verdict.action == "wait" for draft in self.drafts)
+        # A wait that runs is not begun anew: each further sale of the order would prolong it.
         held = self.row.hold_until if self.row.hold_until and self.row.hold_until > now else None
         return msgspec.structs.replace(
             self.row,

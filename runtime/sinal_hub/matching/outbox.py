@@ -41,6 +41,8 @@ async def publish(
         row for row, answer in zip(outbox, answers, strict=True) if not isinstance(answer, BusError)
     ]
     for row, answer in zip(outbox, answers, strict=True):
+        # Workers publish to streams and never make one: that is the provisioner's, which knows
+        # whose a stream is and what its limits are.
         if isinstance(answer, LaneMissing):
             bus.request_provision(row.tenant_id)
     refused = [
@@ -59,7 +61,11 @@ def _message(row: Outbox, traces: Mapping[str, str] | None) -> Outgoing:
     trace = traces.get(row.source_event) if traces else None
     return Outgoing(
         subject=names.out_subject(row.tenant_id, row.destination),
+        # The row's time has no more than milliseconds (`add_capi_events`): by it and the id,
+        # dispatch finds the row without looking into every partition.
         body=encode(Pointer(id=row.id, created_at=round(row.created_at.timestamp() * 1000))),
+        # The generation is part of the id: within its window for duplicates the broker would drop
+        # what is published again on purpose, as after a replay.
         msg_id=f"{row.event_id}:{row.destination}:{row.generation}",
         headers=None if trace is None else {HEADER: trace},
     )

@@ -49,10 +49,14 @@ def pack(
     namesake: bool = False,
 ) -> OutboxEntry:
     """The parcel of an event that is to be sent; raises payload.Unidentifiable."""
+    # The id is made of the sale's own value and not of what the funnel's rules make of it: a page
+    # can compute it, and a changed rule makes no second id.
     event_id = meta_id(tenant.slug, event, verdict.event_name, namesake=namesake)
     value, currency = event.value, event.currency
     if event.sale is not None:
         value, currency = worth(value, currency, funnel.value)
+    # Rules of value are for sales. What a page says its visit is worth stays, and gets the currency
+    # that it lacks: Meta refuses a value without one.
     elif value is not None and currency is None:
         currency = funnel.value.currency
     built = payload.build(

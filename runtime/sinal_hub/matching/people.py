@@ -32,6 +32,7 @@ def same_person(one: Candidate, other: Candidate) -> bool:
         or set(one.phones) & set(other.phones)
     ):
         return True
+    # An fbclid alone proves nobody: links of ads are passed on with it.
     same_click = one.fbclid is not None and one.fbclid == other.fbclid
     return same_click and one.ip == other.ip and one.user_agent == other.user_agent
 
@@ -61,6 +62,8 @@ def _people(digest: str, using: Sequence[Candidate]) -> int:
         ]
         browsers = [browser for browser in browsers if browser not in own]
         browsers.append([candidate, *(one for browser in own for one in browser)])
+    # Who is counted as a further person depends on who was counted before. In a fixed sequence the
+    # same rows give the same score at every look.
     told = sorted(
         (_told(digest, browser) for browser in browsers),
         key=lambda names: sorted(map(sorted, names)),

@@ -144,6 +144,8 @@ def rate(
     agreeing = [found for found in agreements if found.agrees]
     strong = [found for found in agreeing if table.BY_NAME[found.name].strength != "hint"]
     top = max(strong, key=lambda found: (found.weight, -table.ORDER[found.name]), default=None)
+    # However much agrees: only a signal that is strong by itself reaches a match under the default
+    # threshold.
     together = min(_combined(agreeing), table.HINTS_AT_MOST)
     if top is not None and top.weight >= together:
         rule, score = top.name, top.weight
@@ -235,12 +237,14 @@ def _agreements(
     found = [
         Agreement(name, table.BY_NAME[name].weight, bool(set(ours) & set(theirs)))
         for name, ours, theirs in _comparable(subject, candidate)
+        # A side that says nothing is not evidence against the click.
         if ours and theirs
     ]
     if shared:
         found = [_named(one, subject, candidate, shared) for one in found]
     found.extend(_damaged(subject, candidate))
     found.extend(_network(subject, candidate, visitors))
+    # Time says nothing alone: on a busy page somebody was always there within the hour.
     if any(agreement.agrees for agreement in found):
         found.append(_weighed("hour", age_ms(subject, candidate) <= table.HOUR_MS))
     return sorted(found, key=lambda agreement: table.ORDER[agreement.name])

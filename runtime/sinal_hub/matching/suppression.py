@@ -33,6 +33,7 @@ def traits(event: Event) -> list[tuple[Trait, str]]:
     told: list[tuple[Trait, Iterable[str | None]]] = [
         ("em", event.user.em),
         ("ph", event.user.ph),
+        # A sale that names a parent order is of the same buyer: who erases the parent means both.
         ("order", [event.order_id, parent]),
         ("click", [event.click_id]),
         ("session", [event.session_id]),
@@ -76,6 +77,7 @@ class SuppressionList:
     def _marked(self, event: Event, kind: str, *, always: str = "", later: bool = False) -> bool:
         if not self._found:
             return False
+        # A gateway's clock may be ahead: what was received before the erasure is older than it.
         happened = min(event.occurred_at, event.received_at)
         return any(
             at is not None and (later or trait == always or happened <= at)

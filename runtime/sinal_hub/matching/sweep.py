@@ -67,10 +67,13 @@ class Sweeper:
         left = plans
         try:
             for _ in range(ROUNDS):
+                # However many tenants share the transaction, it locks no more orders than one may.
                 left = await self._released(left, now, LIMIT // len(left))
                 if not left:
                     return
         except StoreUnavailable:
+            # PostgreSQL that is away is away for each tenant alone, too: the next sweep tries
+            # again.
             raise
         except Exception as error:
             if len(left) == 1:

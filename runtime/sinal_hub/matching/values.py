@@ -26,4 +26,5 @@ def worth(
 
 
 def _cents(amount: Decimal) -> str:
+    # As people round money, and as `meta_event_id` does: Decimal's own way rounds half to even.
     return str(amount.quantize(_CENT, rounding=ROUND_HALF_UP))

@@ -77,6 +77,7 @@ def _is_ad_click(event: Event) -> bool:
     return at is not None and at >= event.occurred_at - HOUR_MS
 
 
+# The first page says where a visitor came from; most else is what was told last.
 _FIRST_WINS = ("ts", "url", "referrer", "funnel")
 
 
@@ -161,6 +162,8 @@ _TOLD = (
     ("fbclid", "fbclid"),
     ("fbp", "fbp"),
 )
+# `fbc` and `fbclid` are not among them: they name an ad's click, and whoever was sent its link has
+# them too.
 _BROWSER = ("session_id", "external_id", "fbp")
 
 

@@ -109,6 +109,8 @@ class MatchWorker:
         dead.
         """
         plan = self._plans.snapshot.tenants.get(lane.tenant)
+        # Nobody knows by which rules to judge. The plan may be on its way, or held back because the
+        # slug's data are another Tenant's: events wait in the stream meanwhile.
         if plan is None:
             await asyncio.gather(*(message.nak(NO_PLAN_DELAY_S) for message in messages))
             return
@@ -176,6 +178,8 @@ class MatchWorker:
         except StoreError as error:
             log.warning("match.store_unavailable", messages=len(part), error=str(error))
             whole = False
+        # The batch is committed in either case: what comes again is known by then, does nothing a
+        # second time and only publishes what the broker has not taken.
         await (_ack if whole else _nak)(part.batch)
 
     async def _commit(self, parts: Sequence[TenantBatch]) -> list[BatchResult]:
@@ -232,6 +236,8 @@ class MatchWorker:
             event=None if event is None else _head(event),
         )
         try:
+            # Before `term`, which takes the message from the broker: its only copy must not go with
+            # a process that dies in between.
             await self._store.dead_letter(letter)
         except StoreError as error:
             log.error("match.dead_letter_failed", tenant=tenant, error=str(error))
@@ -258,6 +264,7 @@ class MatchWorker:
                     await self._record([plan])
                 return
             log.error("match.plan_not_recorded", tenant=plans[0].slug, error=str(error))
+        # Also of a plan that was refused: it would be refused again at every batch.
         self._recorded.update({plan.slug: plan for plan in plans})
 
 
