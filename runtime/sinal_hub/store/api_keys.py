@@ -64,6 +64,7 @@ class KeyStore:
             ).fetchone()
             if row is None:
                 return None
+            # Nobody needs a finer time, and a write at every request would be a round trip more.
             if row.pop("stale"):
                 await connection.execute(_SQL["key_used"], {"id": row["id"]})
         return KeyOwner(**row)
@@ -126,6 +127,7 @@ class KeyStore:
             ).fetchone()
             if row is None:
                 return None
+            # A key of the platform may end a tenant's: the line belongs where that tenant reads it.
             await write_audit(connection, msgspec.structs.replace(audit, tenant=row["tenant_id"]))
         return _key(row)
 

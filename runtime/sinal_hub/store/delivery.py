@@ -89,6 +89,8 @@ class DeliveryStore:
             **span(unresolved),
         )
         if not found:
+            # Another worker may be sending these rows now: one more request would be a second event
+            # to Meta.
             raise ClaimLost(f"{destination} of {tenant}: a lease of {len(unresolved)} rows is gone")
         return Request(found[0]["request_id"], found[0]["request_at"])
 
@@ -163,6 +165,7 @@ class DeliveryStore:
             if (left := _others(one.refs, found[place]))
         ]
         due = {}
+        # Mostly every row is claimed, and this second question is spared.
         if missed:
             due = {
                 line["id"]: line["due_in_s"]
@@ -219,6 +222,8 @@ def _claimed(
         rows=[_row(by_id[line["id"]], line) for line in found],
         request=Request(found[0]["request_id"], found[0]["request_at"]) if found else None,
         waiting={by_id[id_]: due[id_] for id_ in others if id_ in due},
+        # Neither claimed nor to be claimed later: the row has come to its end, or is gone with its
+        # week. Its message is only to be acknowledged.
         settled=[by_id[id_] for id_ in others if id_ not in due],
     )
 

@@ -65,6 +65,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
 def of_claim(wanted: Sequence[ClaimRequest]) -> dict[str, object]:
     """Parameters of `claim`; the keys of `wanted` differ."""
+    # By id, so that concurrent claims lock rows in one order.
     placed = sorted((ref.id, place) for place, one in enumerate(wanted, 1) for ref in one.refs)
     moments = [ref.created_ms for one in wanted for ref in one.refs]
     return {
@@ -80,6 +81,7 @@ def of_claim(wanted: Sequence[ClaimRequest]) -> dict[str, object]:
 
 def of_settlement(settlements: Sequence[Settlement]) -> dict[str, object]:
     """Parameters of `settle`."""
+    # By id for the same reason: settlements of several requests share this statement.
     lines = sorted(
         ((result, place) for place, one in enumerate(settlements, 1) for result in one.results),
         key=lambda line: line[0].row.id,

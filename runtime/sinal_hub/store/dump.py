@@ -74,6 +74,8 @@ class Source:
         """Everything that is asked here is of the moment of the first question."""
         with translated():
             async with await _connect(url) as connection:
+                # By PostgreSQL's default each COPY would see a moment of its own, and rows could
+                # refer to others that are not in the backup.
                 await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
                 await connection.set_read_only(True)
                 async with connection.transaction():
@@ -166,11 +168,16 @@ class DumpTarget:
         with translated():
             async with await _connect(url) as connection:
                 await _clear(connection)
+            # Not yet up to this release: a later migration may change rows, and must find them.
             await migrate(url, migrations=known[:version], now=at)
             async with await _connect(url) as connection, connection.transaction():
+                # Weeks as old as the backup's: rows of no week land in DEFAULT, where retention
+                # deletes them one by one in place of dropping their table.
                 await ensure_partitions(
                     connection, now=at, behind=_age(weeks, at), ahead=timedelta(days=21)
                 )
+                # FORCE binds a table's owner to its policies, and it is the owner who restores. All
+                # of this is one transaction, so that no failure leaves a table without it.
                 forced = await _column(connection, _FORCED)
                 await _force(connection, forced, "no force")
                 yield cls(connection)
@@ -182,6 +189,8 @@ class DumpTarget:
         references = await (await self._connection.execute(_REFERENCES)).fetchall()
         left, found = list(tables), list[str]()
         while left:
+            # Where tables refer to one another in a ring, no sequence helps: they go as they are,
+            # and the foreign key says so if a row is missing.
             free = [t for t in left if not any(a == t and b in left for a, b in references)] or left
             found += free
             left = [t for t in left if t not in free]
@@ -211,6 +220,7 @@ class DumpTarget:
     async def set_sequences(self, values: dict[str, int]) -> None:
         """New ids come after those that are there."""
         for name, last in values.items():
+            # A sequence that gave nothing yet stays as it was made: `setval` refuses 0.
             if last:
                 await self._connection.execute("select setval(%s::regclass, %s)", (name, last))
 
@@ -233,6 +243,7 @@ async def scratch(url: str, name: str) -> AsyncIterator[str]:
             yield psycopg.conninfo.make_conninfo(url, dbname=name)
         finally:
             async with await _connect(url) as connection:
+                # Connections to it may still be there after an error: without FORCE they keep it.
                 await connection.execute(
                     sql.SQL("drop database if exists {} with (force)").format(identifier)
                 )
@@ -242,6 +253,8 @@ async def _connect(url: str) -> Connection:
     connection = await psycopg.AsyncConnection.connect(
         url, autocommit=True, application_name="sinal-backup"
     )
+    # COPY writes times in the session's zone: this way a backup does not depend on where it was
+    # made.
     await connection.execute("set timezone = 'UTC'")
     return connection
 

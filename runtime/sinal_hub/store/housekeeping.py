@@ -20,6 +20,7 @@ from sinal_core.postgres.database import Database
 from sinal_hub.store.matching_rows import Outbox
 
 _SQL = queries.load("sinal_hub.store", "housekeeping")
+# A connection allows 30 s for a statement: too little for eight days of all tenants at once.
 _CHECK_TIMEOUT = "set local statement_timeout = '300s'"
 
 

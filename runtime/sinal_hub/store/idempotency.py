@@ -64,6 +64,8 @@ async def operation(
         if began is None:
             yield connection, await _known(connection, actor, key)
             return
+        # A few old results go with each new one: their table stays small without a chore of its
+        # own.
         await connection.execute(_SQL["forget_operations"])
         yield connection, None
 

@@ -49,6 +49,7 @@ async def allow_logins(owner_url: str, urls: Iterable[str]) -> list[str]:
     Raises MigrationError, StoreError.
     """
     owner = conninfo_to_dict(owner_url).get("user")
+    # The owner's password is the one that this very connection uses: it is not changed under it.
     users = {
         str(user): str(password)
         for user, password in map(_login, urls)
@@ -71,6 +72,7 @@ def _login(url: str) -> tuple[object, object]:
 async def _allow(
     connection: psycopg.AsyncConnection[tuple[object, ...]], user: str, password: str
 ) -> None:
+    # Statements may end up in the server's log. With a SCRAM verifier alone nobody can log in.
     verifier = connection.pgconn.encrypt_password(
         password.encode(), user.encode(), b"scram-sha-256"
     ).decode()

@@ -156,6 +156,9 @@ class MatchTransaction:
 
         Repeats of the others are counted on their rows.
         """
+        # A sender's own key may come again months later, when its row may be in another week or
+        # gone: only a claim tells. Any other id comes again with its time, and is looked up by
+        # both.
         natural = [
             matching_rows.KeyClaim(
                 key=f"in:{one.id}", source="event", owner=one.id, expires_at=one.expires_at
@@ -180,6 +183,8 @@ class MatchTransaction:
 
     async def learn_clicks(self, clicks: Sequence[ClickRow]) -> None:
         """Store what visitors showed of themselves."""
+        # `clicks` is partitioned by time, where PostgreSQL has no unique key over click ids alone.
+        # Two workers may store a visitor twice: `merge_candidates` makes one of the two rows.
         found = {
             row["click_id"]: row
             for row in await self._ask("known_clicks", list(map(_click_key, clicks)))
@@ -397,6 +402,8 @@ class MatchStore:
         self, taken: Sequence[matching_rows.Outbox], refused: Sequence[matching_rows.Outbox] = ()
     ) -> None:
         """Remember which of these rows the bus has, where their mark says otherwise."""
+        # Rows of delivered events were marked when they were written: mostly nothing is to be done
+        # here.
         wrong = [(row, True) for row in taken if not row.marked] + [
             (row, False) for row in refused if row.marked
         ]

@@ -78,6 +78,8 @@ async def migrate(
         async with await psycopg.AsyncConnection.connect(
             database_url, autocommit=True
         ) as connection:
+            # A lock of the session and not of a transaction: each migration commits by itself, and
+            # the next replica must wait for the last of them.
             await connection.execute("select pg_advisory_lock(%s)", (LOCK,))
             try:
                 return await _migrate(connection, wanted, now or datetime.now(UTC))
@@ -98,8 +100,11 @@ async def require_schema(database: Database) -> None:
             )
             row = await cursor.fetchone()
     except StoreRejected as error:
+        # The table or the right to read it is not there yet. Both come with the migrations, so it
+        # is worth waiting for them.
         raise StoreUnavailable(f"no migrations to be read: {error}") from error
     found = 0 if row is None else int(row["version"])
+    # A newer database will do: during an upgrade pods of two releases work on one.
     if found < newest:
         raise StoreUnavailable(
             f"migrations are at {found}, this release needs {newest}: sinal migrate"
@@ -117,6 +122,8 @@ async def _migrate(
     for migration in pending:
         await _apply(connection, migration)
     if wanted:
+        # A table that was just made has no weeks: until housekeeping runs, all would land in
+        # DEFAULT.
         await ensure_partitions(connection, now=now)
     return [f"{migration.version:04d}_{migration.name}" for migration in pending]
 
@@ -141,6 +148,8 @@ def _pending(wanted: list[Migration], applied: Sequence[TupleRow]) -> list[Migra
 
 async def _apply(connection: psycopg.AsyncConnection[TupleRow], migration: Migration) -> None:
     async with connection.transaction():
+        # Without parameters psycopg takes the simple query protocol: the only one in which a file
+        # of many statements can be sent at once.
         await connection.execute(migration.sql.encode())
         await connection.execute(
             "insert into schema_migrations (version, name, checksum) values (%s, %s, %s)",

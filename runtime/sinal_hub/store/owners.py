@@ -61,6 +61,8 @@ class OwnerStore:
             if plan.heir_of
         ]
         async with self._database.transaction() as connection:
+            # Before the claim, which would take an heir for a stranger and let it wait for its own
+            # rows.
             if heirs:
                 await connection.execute(_SQL["inherit"], {"plans": _json(heirs).decode()})
             await connection.execute(_SQL["claim"], {"plans": _json(claims).decode()})

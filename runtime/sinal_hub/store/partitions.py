@@ -78,6 +78,7 @@ async def ensure_partitions(
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         for parent in PARTITIONED:
+            # Read under the lock: whoever had it before may have made these weeks.
             existing = set(await _partitions(connection, parent))
             for start in _weeks(now - behind, now + ahead):
                 name = f"{parent.table}_p{start:%Y%m%d}"
@@ -151,6 +152,8 @@ async def _make(
         "end": sql.Literal(datetime(start.year, start.month, start.day, tzinfo=UTC) + _WEEK),
     }
     async with connection.transaction():
+        # DEFAULT is locked before its rows move: one that landed there in between would make ATTACH
+        # fail. Indexes are not copied, because ATTACH adds those of the parent.
         for statement in (
             "lock table {parent} in share update exclusive mode",
             "create table {child} (like {parent} including defaults including constraints "

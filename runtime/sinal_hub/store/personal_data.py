@@ -20,6 +20,7 @@ from sinal_core.postgres.database import Connection, Database
 from sinal_hub.model.events import Forget
 
 _SQL = queries.load("sinal_hub.store", "personal_data")
+# Whole tables are read, for which the 30 s of a connection are too little.
 _TIMEOUT = "set local statement_timeout = '600s'"
 
 
@@ -151,6 +152,8 @@ _COUNTED: dict[str, str] = {
 async def find(connection: Connection, wanted: Forget) -> PersonalData:
     """Where this person's data lies now."""
     found = PersonalData(wanted=wanted)
+    # Each look uses what the ones before it found: orders lead to browsers, both to events, and
+    # these to deliveries.
     for name, kind in (
         ("orders", OrderAt),
         ("clicks", ClickAt),
@@ -189,6 +192,8 @@ async def erase(connection: Connection, wanted: Forget) -> dict[str, int]:
     """
     await connection.execute(_TIMEOUT)
     found = await find(connection, wanted)
+    # The lock comes after the long look, so that matching stands still for the short part only.
+    # What came in meanwhile of this person has met the marks.
     await connection.execute(_SQL["shut_out"], {"tenant": wanted.tenant})
     touched: dict[str, int] = {}
     for statement, rows in _ERASE.items():
@@ -207,6 +212,7 @@ def _with_rows(found: PersonalData, rows: str) -> Mapping[str, Any]:
     lists: dict[str, Sequence[object]] = {
         "events": found.events,
         "deliveries": found.deliveries,
+        # A click id without a row is known from elsewhere: it finds other rows and has none to go.
         "clicks": [click for click in found.clicks if click.id is not None],
     }
     return found.values | {"rows": msgspec.json.encode(lists[rows]).decode()}

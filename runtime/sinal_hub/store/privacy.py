@@ -178,6 +178,7 @@ class PrivacyStore:
                 values = {"tenant": traces.tenant, "kind": "no_consent", "keys": traces.keys}
                 await connection.execute(_SQL["drop_marks"], values)
             else:
+                # A withdrawal has no end: it holds until the person says otherwise.
                 await _mark(connection, traces.tenant, traces.keys, "no_consent", at, None)
             counts = await _apply(connection, traces, granted=granted)
             await write_audit(
@@ -197,6 +198,7 @@ async def _apply(connection: Connection, traces: Traces, *, granted: bool) -> di
         "clicks": (found or {})["clicks"],
         "consent": granted,
     }
+    # As the index over clicks writes them: with the tenant, and in small letters.
     values["click_keys"] = [f"{tenant}|{click.lower()}" for click in values["clicks"]]
     statements = {"clicks": "word_of_clicks"}
     if not granted:

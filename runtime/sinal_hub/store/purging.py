@@ -78,6 +78,8 @@ class PurgeStore:
                     table: await self._remove(connection, table, departure.slug) for table in TABLES
                 }
                 await self._count(connection, departure, late)
+                # As many as a batch may mean that there are more. While any are left the tenant's
+                # row stays, because it says whose they are.
                 if max(late.values()) >= self._batch:
                     return False
                 await connection.execute(_SQL["remove_tenant"], {"slug": departure.slug})

@@ -257,6 +257,7 @@ async def _timelines(
     attempts: dict[int, list[Attempt]] = {row["id"]: [] for row in deliveries}
     for row in await (await connection.execute(_SQL["attempts"], scope)).fetchall():
         tries = attempts[row.pop("capi_event_id")]
+        # Of the same claim only: a later claim begins again with the event as it is stored.
         before = [one.subcode for one in tries if one.number == row["number"]]
         tries.append(Attempt(**row, left_out=left_out(before)))
     return {
@@ -296,6 +297,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(at)
     except ValueError:
         raise InvalidCursor("cursor: not one that this list gave") from None
+    # PostgreSQL refuses a NUL in text: the caller's fault would look like one of the store.
     if moment.tzinfo is None or not event_id or "\x00" in event_id:
         raise InvalidCursor("cursor: not one that this list gave")
     return moment, event_id

@@ -21,6 +21,8 @@ from sinal_hub.store.matching_rows import Outbox
 
 _SQL = queries.load("sinal_hub.store", "replay")
 _json = msgspec.json.Encoder().encode
+# Between the clock of the edge, which `received_at` is of, and PostgreSQL's, which `created_at` is
+# of.
 _CLOCKS = timedelta(days=1)
 
 
@@ -203,6 +205,8 @@ class ReplayStore:
             for audit in audits:
                 await write_audit(connection, audit)
             done = Done(outbox=outbox, letters=letters)
+            # Letters are not done before the broker has them: until then the same key goes on with
+            # them.
             await save_operation(
                 connection, actor, key, done=not letters, letters=letters, result=result(done)
             )

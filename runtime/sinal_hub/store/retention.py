@@ -26,6 +26,8 @@ async def purge(database: Database, *, now: datetime | None = None) -> dict[str,
     moment, deleted = now or datetime.now(UTC), {}
     for table, statement in _SQL.items():
         async with database.transaction() as connection:
+            # The first purge of a large tenant takes longer than the 30 s of a connection. Cut off,
+            # it would begin anew at each run and never come to its end.
             await connection.execute("set local statement_timeout = 0")
             deleted[table] = (await connection.execute(statement, {"now": moment})).rowcount
     return deleted

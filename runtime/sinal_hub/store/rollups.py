@@ -17,6 +17,8 @@ from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
 
 _SQL = queries.load("sinal_hub.store", "rollups")
+# The first run has no `since`: two weeks of all tenants may take longer than the 30 s of a
+# connection.
 _TIMEOUT = "set local statement_timeout = '300s'"
 _EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(minutes=10)  # a transaction shows up after the time it writes down

@@ -18,6 +18,8 @@ from sinal_core.postgres.database import Connection, Database
 from sinal_hub.model.events import Tallies
 
 _SQL = queries.load("sinal_hub.store", "tenant_status")
+# Longer than a connection allows: after a while without housekeeping a look may have much to catch
+# up.
 _TIMEOUT = "set local statement_timeout = '60s'"
 _EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(minutes=5)  # a transaction shows up after the time it writes down
@@ -113,6 +115,7 @@ class TenantStatusStore:
         async with self._database.transaction() as connection:
             await connection.execute(_TIMEOUT)
             await connection.execute(_SQL["sight"], {"since": start})
+        # Apart from the write, whose row locks would be held through all of these reads.
         async with self._database.transaction() as connection:
             await connection.execute(_TIMEOUT)
             found = {
