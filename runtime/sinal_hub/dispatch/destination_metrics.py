@@ -78,6 +78,8 @@ class DestinationMetrics:
 
     def take_down(self) -> None:
         """The destination is gone: so are its gauges."""
+        # Shown as closed first, which takes the series of its reason away: left behind, it would
+        # blame a destination that is gone.
         self.show(BreakerState.CLOSED, None)
         metrics.BREAKER_STATE.remove(*self._labels)
         metrics.CAPI_LAST_SUCCESS.remove(*self._labels)

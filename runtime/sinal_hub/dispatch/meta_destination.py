@@ -21,6 +21,7 @@ from sinal_hub.meta.pricing import completed
 from sinal_hub.meta.validation import InvalidEvent, check
 from sinal_hub.store.delivery_rows import ERASED, Row
 
+# Meta documents 1,000 events as the most of one request, whatever a plan says.
 META_MAX_EVENTS = 1_000
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -84,6 +85,8 @@ class MetaDestination:
             checked = check(payload, self._clock.time())
         except InvalidEvent as error:
             raise Unsendable(error.reason, str(error)) from error
+        # How data may be processed is the tenant's word at the moment of sending: what waited must
+        # not leave under an older one.
         return checked | limits.told(self._plan.data_processing)
 
     async def send(self, payloads: Sequence[Payload]) -> Answer:

@@ -34,6 +34,8 @@ def terms(snapshot: Snapshot) -> dict[Key, object]:
 
 def _terms(tenant: TenantPlan, destination: DestinationPlan) -> object:
     return (
+        # Also what stops a destination without any request, such as a suspension: its end must wake
+        # what waits as a new token does.
         tenant.rests(destination),
         destination.problem,
         destination.pixel_id,
