@@ -78,6 +78,7 @@ class GraphClient:
                 url,
                 data=_body(destination, events),
                 trace_request_ctx=flight,
+                # A redirect that keeps the body would carry the token to wherever it points.
                 allow_redirects=False,
             ) as response:
                 answer = await _read(response)
@@ -92,12 +93,16 @@ class GraphClient:
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_leaving)
             self._session = aiohttp.ClientSession(
+                # No limit here, where aiohttp's own is 100: `dispatch_concurrency` bounds what is
+                # under way, and may be larger.
                 connector=aiohttp.TCPConnector(
                     limit=0, ttl_dns_cache=60, keepalive_timeout=KEEPALIVE_S
                 ),
                 timeout=self._timeout,
                 headers=_HEADERS,
                 trace_configs=[trace],
+                # One session serves all tenants: a cookie would tie their requests together at
+                # Meta.
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session

@@ -38,6 +38,7 @@ def custom_data(
         found["contents"] = contents
         found["content_ids"] = list(dict.fromkeys(item["id"] for item in contents))
         found["content_type"] = "product"
+        # Meta documents `num_items` for this event alone.
         if event_name == "InitiateCheckout":
             found["num_items"] = sum(item["quantity"] for item in contents)
     found.update(_of_sale(event))

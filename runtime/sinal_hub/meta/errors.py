@@ -18,10 +18,13 @@ from sinal_core.outbox.answers import Kind, Usage, Verdict, by_status
 from sinal_core.telemetry.masking import without_secret
 
 TRANSIENT = frozenset({1, 2, 341, 5000, 21009, 3910001})
+# From 80000 on: quotas of Meta's business use cases. Each of them asks for a pause.
 THROTTLED = frozenset({4, 17, 32, 613, *range(80000, 80015)})
 BLOCKED = 368  # temporarily blocked for policy violations: wait long
 BLOCKED_WAIT_S = 900.0
+# Session (102), proof of the app's secret (104), token (190); all others are permissions.
 CREDENTIAL = frozenset({3, 10, 102, 104, 190, *range(200, 300)})
+# 2500: no such path; 2635: a version of the API that has ended.
 CONFIGURATION = frozenset({2500, 2635})
 PARAMETER = 100
 # 33: no such object, or no permission to see it; the rest: dataset, page and WhatsApp account do
@@ -90,6 +93,8 @@ def _accepted(status: int, answer: dict[str, Any], text: str, sent: int) -> Verd
 def _refused(status: int, error: dict[str, Any], text: str, regain_s: float | None) -> Verdict:
     code, subcode = _int(error.get("code")), _int(error.get("error_subcode"))
     kind = _kind(status, code, subcode, error.get("is_transient") is True)
+    # Usage headers may come with any refusal. Where an event or the token is the trouble, their
+    # time is not what to wait for.
     wait_s = regain_s if kind in ("throttle", "retry") else None
     if code == BLOCKED:
         wait_s = max(wait_s or 0.0, BLOCKED_WAIT_S)
@@ -114,6 +119,8 @@ def _kind(status: int, code: int | None, subcode: int | None, transient: bool) -
         (code in CONFIGURATION or subcode in CONFIGURATION_SUBCODES, "configuration"),
         (transient or code in TRANSIENT, "retry"),
         (code in DATA or meta_data, "data"),
+        # Code 100 without a subcode of events may be the fault of one event or of the whole
+        # request: bisect finds out which.
         (code == PARAMETER or status == 413, "request"),
         (status == 429, "throttle"),
         (status >= 500, "retry"),

@@ -68,6 +68,7 @@ def build(
         payload["custom_data"] = custom
     if funnel.withheld:
         payload = without(payload, funnel.withheld)
+    # Asked after fields are withheld: they may be all that named the person.
     if not identifies(payload["user_data"]):
         raise Unidentifiable(
             f"{event_name} of funnel {funnel.name}: no field of user_data identifies a person"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 # Subcode -> path of the field to leave out.
+# 2804001 is a malformed `fbc`, 2804036 an invalid `lead_id`.
 DROPPED_FIELD: dict[int, tuple[str, str]] = {
     2804001: ("user_data", "fbc"),
     2804036: ("user_data", "lead_id"),

@@ -72,6 +72,7 @@ def _state(said: _Answer, token: str) -> TokenState | None:
         )
     if said.data is None:
         return None
+    # Meta says 0 of a token that does not end, as those of system users.
     expires = (
         datetime.fromtimestamp(said.data.expires_at, UTC) if said.data.expires_at > 0 else None
     )

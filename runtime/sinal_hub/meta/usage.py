@@ -42,6 +42,7 @@ def read(headers: Mapping[str, str], *, now: float | None = None) -> Usage:
 def _entries(headers: Mapping[str, str]) -> Iterator[tuple[float, float]]:
     """(percent, seconds to wait) of every bucket that any header names."""
     app = _object(headers.get("x-app-usage"))
+    # This header tells how much is used, and nothing of when it is free again.
     yield _percent(app), 0.0
     for buckets in _object(headers.get("x-business-use-case-usage")).values():
         for bucket in buckets if isinstance(buckets, list) else []:

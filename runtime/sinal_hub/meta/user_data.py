@@ -71,6 +71,7 @@ def user_data(event: Event, click: ClickData | None, country: str, seen: Browser
         told = [digests for person in people if (digests := getattr(person, field))]
         if told and (digests := _union(told)):
             found[field] = digests
+    # Meta asks for the country always, also where all buyers are of the same one.
     if "country" not in found and country:
         found["country"] = [_digest(country.lower())]
     ids = (event.external_id, click.external_id if click else None)
@@ -126,8 +127,10 @@ def public_ip(text: str | None) -> str | None:
         address = ipaddress.ip_address((text or "").strip())
     except ValueError:
         return None
+    # A listener for both protocols sees IPv4 browsers like this.
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
+    # Python counts some multicast addresses as global; no browser has one.
     return str(address) if address.is_global and not address.is_multicast else None
 
 

@@ -88,6 +88,8 @@ def _time(event: Mapping[str, Any], now: float) -> int:
         raise InvalidEvent("too_old", f"event_time is older than {limit_s // 86_400} days")
     if at - now > MAX_AHEAD_S:
         raise InvalidEvent("rejected", f"event_time is {int(at - now)} s in the future")
+    # Meta does not document how far ahead of its clock it takes a time, so no event leaves with a
+    # time that is ahead.
     return min(at, int(now))
 
 
@@ -98,6 +100,7 @@ def _user(user: dict[str, Any], now: float) -> dict[str, Any]:
                 "rejected", f"user_data.{field} holds a value that is not a SHA-256 digest"
             )
     fbc = user.get("fbc")
+    # The field goes and the event stays: Meta would refuse all of it, with its batch (2804001).
     if fbc is not None and identity.usable_fbc(fbc, int(now * 1000)) is None:
         user = {field: value for field, value in user.items() if field != "fbc"}
     if not identifies(user):
