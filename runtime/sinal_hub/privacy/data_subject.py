@@ -116,11 +116,13 @@ def mentions(raw: bytes, wanted: Forget, *, country: str) -> bool:
     Raises TooManyPeople for a body that was made to be slow to search.
     """
     text = raw.decode("utf-8", "replace")
+    # Gateways send JSON or forms: the same person may be written plainly, escaped or encoded.
     texts = {text, unquote_plus(text), _ESCAPED.sub(_unescaped, text)}
     if any(_word(order).search(one) for one in texts for order in wanted.orders):
         return True
     emails, phones = set(wanted.emails), set(wanted.phones)
     return any(
+        # Some senders hash people themselves.
         any(digest in one for digest in (*emails, *phones))
         or not emails.isdisjoint(_hashes("em", _emails(one), country))
         or not phones.isdisjoint(

@@ -72,6 +72,7 @@ class Eraser:
         One that fails costs no other; raises Unfinished then.
         """
         waiting = await self._store.waiting()
+        # Another replica may have done some of them: what does not wait any more is forgotten here.
         self._searched = {
             one.id: self._searched[one.id] for one in waiting if one.id in self._searched
         }
@@ -116,6 +117,8 @@ class Eraser:
     async def _erase(self, waiting: PendingErasure, until: float) -> dict[str, int]:
         wanted = waiting.subject
         keys = keys_of(await personal_data.look(self._database, wanted))
+        # Before anything is taken out: what else comes in of these browsers and orders meets a
+        # mark.
         await self._store.mark(waiting, keys)
         at_ms = round(waiting.requested_at.timestamp() * 1000)
         marks = [Mark(key=key, kind="erased", at_ms=at_ms) for key in keys]
@@ -128,6 +131,8 @@ class Eraser:
         if not searched.finished:
             raise TimeIsUp
         await self._spools.erase(wanted)
+        # Tables come last, with the end of the erasure: a step before that fails leaves it waiting,
+        # and what finds the rest of the person is still there.
         done = await self._store.finish(
             waiting, {"queued_events": queued, "quarantine": searched.deleted}
         )
@@ -151,6 +156,7 @@ class Exporter:
         """Everything, by where it lies; raises StoreUnavailable, BusError."""
         everything: dict[str, list[object]] = dict(await personal_data.show(self._database, wanted))
         keys = keys_of(await personal_data.look(self._database, wanted))
+        # As if erased in a far future, so that every event of theirs counts, however late it is.
         marks = [Mark(key=key, kind="erased", at_ms=2**62) for key in keys]
         everything["queued_events"] = [
             event async for _, event in self._incoming.find(wanted, marks) if event

@@ -72,6 +72,8 @@ class Incoming:
             expires_at=moment(event.received_at) + SALE_KEY,
         )
         async with self._matching.transaction(event.tenant) as transaction:
+            # Matching may have handled it meanwhile: then it has its row, and the tables' part
+            # finds it.
             if await transaction.new_events([known]):
                 await transaction.insert_events([blank_row(event)])
 
@@ -146,6 +148,7 @@ class QuarantineReader:
             return None
         try:
             kept = join(head, body)
+            # Beyond a tenant's share only a digest of a delivery is kept: nobody is in it.
             if kept.tenant != tenant or kept.digest is not None:
                 return None
             return kept, open_kept(kept, self._keyring)
@@ -159,6 +162,8 @@ class QuarantineReader:
         try:
             return (
                 "held"
+                # In a thread: a large body takes a while, and the loop has leases to renew
+                # meanwhile.
                 if await asyncio.to_thread(mentions, raw, wanted, country=country)
                 else "absent"
             )
