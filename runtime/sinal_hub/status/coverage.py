@@ -37,6 +37,7 @@ class SignalCoverage:
     async def look(self) -> None:
         """Count and show; raises StoreUnavailable."""
         rows = await self._store.coverage(since=self._clock() - WINDOW)
+        # A gauge that is not removed goes on showing its last value.
         for tenant in self._shown - {row.tenant for row in rows}:
             for signal in SIGNALS:
                 metrics.SIGNAL_COVERAGE.remove(tenant, signal)

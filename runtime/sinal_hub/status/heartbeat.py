@@ -50,6 +50,8 @@ class Heartbeat:
             occurred_at=now_ms,
             source="internal",
         )
+        # Noted before it leaves: matching may have it sooner than the broker's answer is here, and
+        # looks for this id.
         await self._store.beat(tenant, event.id)
         await self._bus.publish(names.in_subject(tenant, event.kind), encode(event), msg_id=key)
         return tenant

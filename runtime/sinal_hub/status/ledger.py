@@ -51,6 +51,8 @@ class LedgerCheck:
                 rows=fault.rows,
                 events=fault.examples,
             )
+        # Also tenants that left the plans since the last check: their difference would be shown for
+        # ever.
         for tenant, rows in (dict.fromkeys(self._wrong, 0) | wrong).items():
             metrics.LEDGER_DIFFERENCE.labels(tenant).set(rows)
         self._wrong, self._at = {tenant for tenant, rows in wrong.items() if rows}, self._clock()

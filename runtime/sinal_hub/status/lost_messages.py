@@ -81,6 +81,8 @@ class Stranded:
             page = len(rows)
         for tenant, count in published.items():
             log.warning("stranded.stream_lost", tenant=tenant, rows=count)
+        # A row that a worker held was passed over: its tenant is asked about again until none is
+        # left.
         left = await self._store.have_lost(births)
         self._reborn |= {birth.tenant: birth.born for birth in births if birth.tenant not in left}
         return published.total()
@@ -99,6 +101,8 @@ class Stranded:
             names.stream(lane.tenant),
             names.out_subject(lane.tenant, lane.destination),
         )
+        # The stream itself is asked: its consumer may be missing after a restart of NATS, and what
+        # it had to give out is still there.
         if await stream_reader.count(self._bus, stream, subject):
             return 0
         rows = await self._store.requeue(lane, idle_s=self._idle_s, limit=LIMIT)

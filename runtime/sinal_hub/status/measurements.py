@@ -24,6 +24,8 @@ from sinal_crds.tenant_status import (
 from sinal_hub.store.tenant_status import DestinationDelivery, DestinationKey, Sights
 
 EXACT = 1_000  # smaller counts are told as they are, larger ones with three digits
+# Session, signature, token: a new token is the way out. Other codes of this verdict are
+# permissions.
 TOKEN_CODES = frozenset({102, 104, 190})
 UNHEARD = timedelta(minutes=15)  # throttled, or not worked on, for so long is a trouble
 MANY_DEAD = 10  # in an hour, and more than what arrived

@@ -29,6 +29,7 @@ class Queues:
     async def look(self) -> None:
         """Read the depths and show them; raises BusError."""
         waiting, now = by_role((await self._bus.survey(ages=True)).depths), self._clock.time()
+        # Figures stay while the broker is away: by this time an alert sees that they are old.
         metrics.QUEUE_READ.set(now)
         self._forget(self._plans.snapshot.tenants)
         self._rest(self._plans.snapshot.tenants)

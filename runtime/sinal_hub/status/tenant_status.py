@@ -78,6 +78,7 @@ class TenantStatusReporter:
         gone = hanging.keys() - plans.keys() - {PULSE_KEY, ORPHANS_KEY}
         if gone:
             await self._board.take_down(set(gone))
+        # After the bucket took them: what could not be written is due again at the next look.
         self._written_at |= dict.fromkeys(news, now)
         return len(news)
 
