@@ -22,6 +22,7 @@ def record(run: Run) -> None:
         return
     metrics.CHORE_FAILURES.labels(run.task).inc()
     if isinstance(run.error, LeaseLost):
+        # Not a fault: another replica has the chore, and chores may run twice.
         log.warning("chore.lease_lost", chore=run.task)
     else:
         log.error(

@@ -81,9 +81,11 @@ class Housekeeper:
             self._chores(),
             ended=runs.record,
             leases=self._leases,
+            # Pods differ by host name, processes of one machine by number.
             holder=f"{socket.gethostname()}:{os.getpid()}",
             retry_s=RETRY_S,
         )
+        # Without leases: each replica is scraped for itself, and shows what any of them has done.
         self._observer = Scheduler(
             [PeriodicTask("observe", OBSERVE_S, lambda _: self._observe())], ended=runs.note
         )
@@ -96,6 +98,7 @@ class Housekeeper:
 
     def _chores(self) -> list[PeriodicTask]:
         return [
+            # By the owner's login: PostgreSQL lets nobody else make or drop partitions.
             PeriodicTask("tables", TABLES_S, lambda _: maintain(self._owner)),
             PeriodicTask("stranded", STRANDED_S, lambda _: self._stranded.rescue()),
             PeriodicTask(
