@@ -87,12 +87,14 @@ class ArchiveWriter:
         self._entries: list[ArchiveEntry] = []
 
     def __enter__(self) -> Self:
+        # Personal data is in it: nobody else may read the file, not even while it is written.
         descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file = os.fdopen(descriptor, "wb")
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
         return self
 
     def __exit__(self, *_: object) -> None:
+        # After an error an entry may still be open, and then `ZipFile` refuses to close.
         with contextlib.suppress(ValueError):
             self._zip.close()
         self._file.close()
@@ -101,6 +103,7 @@ class ArchiveWriter:
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[ArchivePart]:
         """Write one entry; one at a time."""
+        # Sizes are not known before the end. Without this, an entry beyond 2 GiB ends in an error.
         with self._zip.open(name, "w", force_zip64=True) as out:
             part = ArchivePart(out)
             yield part
@@ -112,6 +115,8 @@ class ArchiveWriter:
         self._zip.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         self._zip.close()
         self._file.flush()
+        # Before the name: after a power cut a file of that name would look like a backup and be
+        # empty.
         os.fsync(self._file.fileno())
         self._temporary.replace(self._path)
         return manifest

@@ -68,6 +68,7 @@ async def messages(bus: Bus, stream: str, subject: str) -> AsyncIterator[QueuedM
     if info is None or not info.state.messages:
         return
     async for found in JetStream(bus.api).scan(stream, subject):
+        # What has come since the beginning is not waited for: a busy stream would never end.
         if found.seq > info.state.last_seq:
             return
         headers = found.headers
@@ -114,9 +115,12 @@ async def prepare(bus: Bus, described: Described, *, replicas: int) -> None:
 
     A tenant's belongs to whoever has its name now, with whatever UID.
     """
+    # NATS here may have another number of servers than where the backup was made.
     config = {**described.config, "num_replicas": replicas}
     jetstream = JetStream(bus.api)
     if await jetstream.stream(config["name"]) is None:
+        # The server adds keys of this prefix by itself: its version, and what level of the API it
+        # needs.
         metadata = {
             k: v for k, v in (config.get("metadata") or {}).items() if not k.startswith("_nats.")
         }
@@ -142,6 +146,8 @@ async def publish(bus: Bus, lines: Iterator[bytes], *, prefix: str = "") -> int:
             Outgoing(
                 prefix + kept.subject,
                 b64decode(kept.body),
+                # Each publish needs an id: a message that had none gets one of its place in the
+                # backup.
                 kept.id or f"restored-{stored}-{len(batch)}",
             )
         )

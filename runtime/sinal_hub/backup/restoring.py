@@ -50,11 +50,14 @@ async def restore(
         tenants = await _rows(archive, database_url)
         if with_queues:
             if force:
+                # Only now: had PostgreSQL failed, the queues would still be what they were.
                 await queues.clear(bus)
             await _buckets(archive, bus, replicas)
             await _queues(archive, bus, replicas, tenants)
         for entry in archive.under(making.MANIFESTS):
             if manifests is not None:
+                # The last part of the name only: a forged archive must not write outside of this
+                # folder.
                 _write(manifests / Path(entry.name).name, b"".join(archive.chunks(entry)))
         return archive.manifest
 
@@ -150,6 +153,7 @@ async def _trial(bus: Bus, archive: ArchiveReader, entry: ArchiveEntry, name: st
         "retention": "limits",
         "num_replicas": 1,
     }
+    # Gone after an hour by itself: copies of personal data must not stay where a trial was killed.
     described = queues.Described({**config, "max_consumers": 1, "max_age": 3_600 * 10**9})
     await queues.prepare(bus, described, replicas=1)
     try:
@@ -169,5 +173,6 @@ def _description(archive: ArchiveReader, folder: str) -> queues.Described | None
 
 def _write(path: Path, body: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Closed to others before anything is in it.
     path.touch(mode=0o600)
     path.write_bytes(body)
