@@ -35,6 +35,7 @@ class Caller(msgspec.Struct, kw_only=True, frozen=True):
         """The tenant to work on; raises NotFound for one that this caller must not know of."""
         if self.tenant is None or wanted is None or wanted == self.tenant:
             return self.tenant or wanted
+        # Not Forbidden, which would say that this tenant exists.
         raise no_tenant(wanted)
 
     def entry(

@@ -20,6 +20,7 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise bad_cursor() from None
+    # PostgreSQL refuses a NUL in text: the caller's fault would look like one of the store.
     if at.tzinfo is None or not key or "\x00" in key:
         raise bad_cursor()
     return at, key

@@ -40,9 +40,12 @@ def dependencies(
         return (await store.read()).writable
 
     async def migrations() -> bool:
+        # A newer database will do: during an upgrade pods of two releases work on one.
         return (await store.read()).version >= newest
 
     async def nats() -> bool:
+        # A connection alone says little: a server without JetStream keeps nothing that is
+        # published.
         await JetStream(bus.api).account()
         return True
 

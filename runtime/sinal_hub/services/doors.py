@@ -31,6 +31,7 @@ async def look(
     try:
         async with asyncio.timeout(PATIENCE_S):
             rows = await store.listed(scope)
+            # What waits on a disk is told of all tenants together: that is the platform's to know.
             spool = await store.spooled() if scope is None else None
     except (StoreError, TimeoutError):
         return []

@@ -62,6 +62,7 @@ class Explainer:
         if not lanes:
             return {}
         try:
+            # An addition: the event is worth showing without what its destinations do now.
             async with asyncio.timeout(PATIENCE_S):
                 return {row.destination: row for row in await self._facts.deliveries(lanes)}
         except (StoreError, TimeoutError):

@@ -193,6 +193,7 @@ async def _runtime(bus: Bus, plan: TenantPlan) -> Runtime | None:
     try:
         entry = await status_bucket.read(bus.api, plan.slug)
         told = None if entry is None else tenant_status.decode(entry)
+    # During an upgrade housekeeping of another release may have written the entry.
     except (BusError, tenant_status.UnknownStatusVersion):
         return None
     if told is None:

@@ -80,6 +80,8 @@ class FunnelService:
         _new_in_its_namespace(self._plans, plan, name)
         with keeping():
             kept_as = await place(self._sink).put(manifest)
+        # After the sink has taken it: a line in the audit trail says what was done and not what was
+        # tried.
         await self._audit.write(
             caller.entry("funnel.create", name, tenant=plan.slug, kept_as=kept_as)
         )
@@ -108,6 +110,8 @@ def _valid(plan: TenantPlan, name: str, spec: Mapping[str, Any]) -> dict[str, An
     if "tenantRef" in spec and spec["tenantRef"] != plan.name:
         raise invalid(FieldFault("spec.tenantRef", "is given by `tenant`; leave it out"))
     try:
+        # By the models that the CRDs are generated from: the operator would refuse it later, when
+        # nobody is looking.
         parse(manifest)
     except InvalidManifests as error:
         raise invalid(*(FieldFault(one.field, one.message) for one in error.errors)) from None

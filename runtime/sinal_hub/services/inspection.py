@@ -85,6 +85,8 @@ class Inspector:
         chosen = [plan for slug, plan in everyone.items() if scope is None or slug == scope][
             :MOST_TENANTS
         ]
+        # First who answers at all. A service that is away would be told once more by all that needs
+        # it.
         services, depths, asked = await asyncio.gather(
             dependencies.ask(self._checks), self._depths(), self._asked(chosen if tokens else [])
         )
@@ -102,6 +104,8 @@ class Inspector:
             for slug, one in self._plans.snapshot.held.items()
             if scope is None or slug == scope
         ]
+        # A tenant's key must not learn the names of others from a guess: only the platform's gets
+        # them.
         plans = held or _plans(chosen, scope, everyone if caller.tenant is None else {})
         plans += _plans(chosen, scope, {}) if held and chosen else []
         told = {one.subject for one in delivering if destinations.blames_token(one)}
@@ -193,6 +197,7 @@ class Inspector:
             for one in plan.destinations
             if one.access_token and not plan.rests(one)
         ]
+        # Each question opens a connection of its own to Meta, and fifty tenants have many tokens.
         gate = asyncio.Semaphore(8)
 
         async def one(destination: DestinationPlan) -> TokenState | None:

@@ -111,9 +111,11 @@ class FolderSink:
             manifest = yaml.safe_load(text)
         except yaml.YAMLError:  # somebody is at it, or has left it half done
             return False
+        # What is written otherwise is a person's, and its comments and layout would be lost.
         if not isinstance(manifest, dict) or _text(manifest) != text:
             return False
         manifest["spec"] = {**manifest["spec"], "suspended": suspended}
+        # It does not end as manifests do, so whoever watches the folder reads none half written.
         temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
         temporary.write_text(_text(manifest), encoding="utf-8")
         temporary.replace(path)

@@ -54,6 +54,8 @@ class PrivacyService:
     ) -> None:
         self._store, self._plans = PrivacyStore(database), plans
         self._audit = AuditStore(database)
+        # Without keys nothing is exported at all: an export that leaves quarantine out looks
+        # complete.
         self._exporter = None
         if bus is not None and keyring is not None:
             self._exporter = Exporter(

@@ -82,6 +82,7 @@ def _refusals() -> Iterator[None]:
         yield
     except Problem as error:
         said = dict(error.headers).get(b"retry-after", b"")
+        # HTTP allows a date here as well: then any short wait will do.
         again_s = int(said) if said.isdigit() else AGAIN_S
         if error.status == 429:
             raise Exhausted(error.detail, retry_after_s=again_s) from error

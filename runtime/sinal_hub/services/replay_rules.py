@@ -109,6 +109,8 @@ def judge(
             work.letters.append(event.letter)
         samples.append(_sample(event.tenant, event.event, None, action, reason))
     for letter in letters:
+        # Of dispatch only letters without a row come here: their message named none, so none can be
+        # sent.
         readable = letter.event is not None and letter.has_body and letter.stage == "match"
         if readable:
             work.letters.append(letter.letter)
@@ -139,6 +141,7 @@ def sent_reason(
         return None
     if not options.force:
         return "delivered"
+    # Without a time it counts as long ago, for that asks the caller once more.
     long_ago = row.settled_at is None or now - row.settled_at > DUPLICATE_AFTER
     return "delivered_long_ago" if long_ago and not options.confirm_duplicate else None
 

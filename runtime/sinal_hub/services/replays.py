@@ -116,6 +116,7 @@ class Request(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def sha256(self) -> str:
         """What the key stands for."""
+        # Sorted, so that the same request with its fields in another sequence is the same one.
         text = msgspec.json.encode(
             [self.kind, self.tenant, self.asked, self.options], order="sorted"
         )
@@ -211,6 +212,8 @@ class Replayer:
         Raises Invalid for a cursor of nobody.
         """
         request = terms.request(caller, caller.scope(tenant), "replay.dead_letters")
+        # The end is that of the first page: what dies again while pages are replayed must not come
+        # back on a later one.
         until, after = self._clock().astimezone(UTC), 0
         if cursor is not None:
             until, last = read_cursor(cursor)
@@ -225,6 +228,8 @@ class Replayer:
         judged = judge(
             rows,
             [],
+            # The others are judged as the rows that they are about: their state decides, not the
+            # letter.
             [letter for letter in found if letter.capi_event_id is None],
             options=request.options,
             tenants=self._plans.snapshot.tenants,
@@ -263,6 +268,7 @@ class Replayer:
         return result
 
     async def _do(self, request: Request, judged: Judged, cursor: str | None) -> Replayed:
+        # A caller without a key gets one: should the broker be away, it is how to go on.
         key = None if request.dry_run else request.key or uuid.uuid4().hex
         result = _result(judged, key=key, dry_run=request.dry_run, cursor=cursor)
         if key is None:
@@ -279,6 +285,8 @@ class Replayer:
         )
         if isinstance(done, KnownOperation):
             return await self._again(request, done)
+        # Whether the broker took them does not matter to the caller: matching's sweep finds the
+        # rest.
         await outbox.publish(self._bus, self._matching, done.outbox)
         await self._hand_back(request.caller, key, done.letters)
         return msgspec.structs.replace(result, replayed=_moved(done))
@@ -295,6 +303,7 @@ class Replayer:
         for one in bodies:
             event = decode_event(one.body)
             subject = names.in_subject(one.tenant, event.kind)
+            # An id of its own: under the event's key the broker may drop it as a repeat.
             messages.append(
                 Outgoing(
                     subject=subject, body=encode_event(event), msg_id=f"{event.key}:replay:{one.id}"

@@ -87,6 +87,7 @@ class Reviewer:
         held = await self._store.find(caller.tenant, event_id)
         if held is None:
             raise no_event(event_id)
+        # The transaction is over when rows are published: dispatch must find them.
         changed, rows = await self._decide(caller, held, word)
         await outbox.publish(self._bus, self._matching, rows)
         event = await self._events.get_event(held.tenant, event_id)

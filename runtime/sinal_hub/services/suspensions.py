@@ -104,6 +104,8 @@ def _meant(plan: TenantPlan, kind: Kind, name: str) -> ObjectRef:
     if kind == "Tenant":
         if name != plan.slug:
             raise Invalid(f"name: is another than the tenant's slug, {plan.slug!r}")
+        # With its UID: server-side apply makes an object that is missing, and a Tenant that was
+        # deleted meanwhile must not come back.
         return ObjectRef("Tenant", plan.namespace, plan.name, plan.uid)
     if name not in (there := _parts(plan)[kind]):
         choices = f"there are: {', '.join(sorted(there)[:20])}" if there else "there is none yet"

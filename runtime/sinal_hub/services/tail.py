@@ -64,6 +64,7 @@ class Item(msgspec.Struct, frozen=True):
 
 def state_of(event: EventDetail) -> State:
     """What makes a repeat of an event worth showing."""
+    # A delivery that is being sent is not news: each try would show its event again.
     deliveries = tuple(
         (one.destination, one.state) for one in event.deliveries if one.state not in ("sending",)
     )
@@ -104,6 +105,7 @@ class Follower:
             if len(page) < PAGE:
                 break
             at = (page[-1].at, page[-1].id)
+            # Between pages too: who comes back after hours reads many of them.
             self._forget(min(at, again)[0] - AGAIN)
         self._at = again
         self._forget(again[0] - AGAIN)
@@ -144,6 +146,8 @@ class Listener:
         if self.lagged:
             return
         if self.queue.full():
+            # What it has not taken goes, so that there is room for the end and it hears of it at
+            # once.
             self.lagged = True
             while not self.queue.empty():
                 self.queue.get_nowait()
@@ -170,6 +174,7 @@ class Tail:
     ) -> AsyncGenerator[Item | None, None]:
         """What comes, at first what came since `after`; None when the listener was too slow."""
         listener = Listener(returns=after is not None)
+        # Listening begins before the past is read: what changes meanwhile waits in the queue.
         with self._listening(tenant, listener):
             shown: dict[str, State] = {}  # of the last seconds: what the poller may show too
             if after is not None:
@@ -212,6 +217,7 @@ class Tail:
                     follower = Follower(self._store, self._reader, tenant, _before((start, "")))
                 async for item in follower.step():
                     for listener in tuple(self._listeners.get(tenant, ())):
+                        # Who only begins to look has asked for nothing that was before.
                         if start is None or item.at >= start or listener.returns:
                             listener.give(item)
                 start = None

@@ -149,6 +149,7 @@ def waiting(
         if isinstance(delivery.next_at, datetime) and delivery.next_at > now
         else None
     )
+    # What only a person can end goes before any time: a time would promise what does not come.
     if (held := _held(delivery, tenant)) is not None:
         return held, None
     if facts is not None and facts.open is not None:
