@@ -108,6 +108,8 @@ class Breaker:
     def try_now(self, now: float) -> None:
         """Somebody else's request went well: while it is open, the next request is the probe."""
         if self._open_until is not None:
+            # not closed outright: what another was answered does not prove that this process gets
+            # through, so one probe finds out
             self._open_until = min(self._open_until, now)
 
     def release(self) -> None:
@@ -117,6 +119,8 @@ class Breaker:
     def failed(self, now: float, reason: str) -> None:
         """Take a failure; opens after `threshold` in a row, or at once when this was the probe."""
         self._failures += 1
+        # Requests that had left before it opened still come back as failures. They must not open it
+        # again: each opening doubles the wait.
         if self.state(now) is not BreakerState.OPEN and (
             self._open_until is not None or self._failures >= self._policy.threshold
         ):

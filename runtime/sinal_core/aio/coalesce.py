@@ -80,12 +80,14 @@ class Coalescer(Generic[B, R]):
 
     def _may_start(self) -> bool:
         """Whether the last start was long enough ago; if not, the next look is set."""
+        # a full call gains nothing by waiting: what comes later does not fit into it
         if self._apart_s <= 0 or self._size >= self._most:
             return True
         loop = asyncio.get_running_loop()
         due = self._started_at + self._apart_s
         if loop.time() >= due:
             return True
+        # one timer for all that wait; each batch of a busy moment would set one of its own
         if self._later is None:
             self._later = loop.call_at(due, self._look_again)
         return False

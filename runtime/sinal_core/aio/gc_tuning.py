@@ -17,6 +17,7 @@ OLD = 20  # and of those until all are
 
 def tune() -> None:
     """Call once, when everything is imported and started."""
+    # first: garbage that is frozen with the rest is never freed
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)

@@ -102,6 +102,7 @@ class Scheduler:
         self._ended, self._retry_s = ended, retry_s
         self._leases: Leases = _OwnLeases() if leases is None else leases
         self._holder, self._lease_s = holder, lease_s
+        # a task that is due more often than the poll looks would be late each time
         self._poll_s = min([poll_s, *(task.least_s or task.every_s for task in tasks)])
         self._idle = {task.name: task for task in tasks}  # those that this process is not doing now
 
@@ -114,6 +115,8 @@ class Scheduler:
                     if in_s > 0:
                         wait_s = min(wait_s, in_s)
                     else:
+                        # out of `_idle` until it ends: a run that takes longer than its period is
+                        # not begun a second time beside itself
                         group.create_task(self._do(self._idle.pop(name)))
                 await asyncio.sleep(max(SOON_S, wait_s))
 
@@ -165,6 +168,7 @@ class Scheduler:
                     raise LeaseLost
             running.result()
         finally:
+            # waited for as well: nothing of the work goes on once its run is reported
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 

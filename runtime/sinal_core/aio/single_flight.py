@@ -33,8 +33,11 @@ class SingleFlight(Generic[T]):
         if reading is None or (
             reading.done() and (now - self._began > within_s or _failed(reading))
         ):
+            # The age of an answer counts from the beginning of its read: what changed while the
+            # read was under way may be missing in it.
             self._began = now
             self._reading = reading = asyncio.create_task(self._run())
+        # shielded: a caller that gives up would otherwise cancel the read for all who wait with it
         return await asyncio.shield(reading)
 
     async def _run(self) -> T:
