@@ -26,6 +26,8 @@ class SenderGone(Exception):
 async def read(request: Request, *, limit: int, deadline_s: float) -> bytes:
     """The raw body; raises Problem 413 above `limit` bytes and 408 after `deadline_s`."""
     declared = request.headers.get("content-length", "")
+    # Only to refuse early: a sender that declares too little is stopped by the count. Longer
+    # numbers are not read, since Python's int() raises for thousands of digits.
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
         raise too_large(limit)
     if (whole := request.whole_body) is not None:
@@ -70,11 +72,14 @@ def inflate(raw: bytes, *, encoding: str, limit: int) -> bytes:
         )
     stream = zlib.decompressobj(_GZIP)
     try:
+        # one byte beyond the limit tells too much from just enough; a bomb is inflated no further
         data = stream.decompress(raw, limit + 1)
     except zlib.error:
         raise invalid([FieldError("(body)", "is not valid gzip")]) from None
     if len(data) > limit:
         raise too_large(limit)
+    # RFC 1952 (2.2) lets a file have several members; what stands in a second one would be dropped
+    # unseen.
     if not stream.eof or stream.unused_data:
         raise invalid([FieldError("(body)", "is not one complete gzip member")])
     return data
@@ -84,6 +89,7 @@ def json_object(raw: bytes) -> dict[str, object]:
     """The body as a JSON object; raises Problem 400 for anything else, however deep or broken."""
     try:
         value = _decode(raw)
+    # ArithmeticError: an exponent that Decimal cannot hold
     except (msgspec.MsgspecError, ValueError, RecursionError, ArithmeticError):
         raise invalid([FieldError("(body)", "is not valid JSON in UTF-8")]) from None
     if not isinstance(value, dict):

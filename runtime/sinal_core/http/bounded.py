@@ -44,11 +44,14 @@ class Bounded:
 
     def _watched(self, receive: Receive) -> Receive:
         size, whole = 0, False
+        # one moment for the whole body: with a time-out for each message a sender could drip for
+        # ever
         due = asyncio.get_running_loop().time() + self._patience_s
 
         async def watched() -> Message:
             nonlocal size, whole
             if whole:
+                # behind the body a framework waits for the disconnect, as long as its answer takes
                 return await receive()
             try:
                 async with asyncio.timeout_at(due):

@@ -51,4 +51,6 @@ class Country:
         )
 
 
+# What a proxy says that does not know: Cloudflare's XX, and ZZ of Unicode's CLDR. Cloudflare's T1,
+# for Tor, is not alphabetic and has fallen before.
 _NOWHERE = frozenset({"XX", "ZZ"})

@@ -194,6 +194,8 @@ def _headers(raw: Iterable[Header]) -> dict[str, str]:
     for name, value in raw:
         key, text = _header_name(name), value.decode("latin-1")
         if key in found:
+            # RFC 9110 (5.2) joins repeated fields with commas; cookies that HTTP/2 has split are
+            # joined with semicolons (RFC 9113, 8.2.3).
             text = found[key] + ("; " if key == "cookie" else ", ") + text
         found[key] = text
     return found

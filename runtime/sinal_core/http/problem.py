@@ -38,6 +38,8 @@ def document(
 ) -> dict[str, object]:
     """The problem document; `word` is its `error`, for programs that tell refusals apart."""
     found: dict[str, object] = {
+        # RFC 9457 (4.2.1): with this type the title is the phrase of the status, and `detail` says
+        # the rest
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -147,5 +149,6 @@ def too_slow(deadline_s: float) -> Problem:
 
 def retry(status: int, detail: str, after_s: float, *, reason: str = "") -> Problem:
     """429 or 503 with Retry-After in whole seconds, at least one."""
+    # rounded up: who comes a moment too early is refused again, and counts as one more
     seconds = max(1, -int(-after_s // 1))
     return Problem(status, detail, headers=[(b"retry-after", str(seconds).encode())], reason=reason)

@@ -102,6 +102,8 @@ class Guarded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what belongs to an unfinished head, and what comes after it without being body."""
         if self._in_head:
+            # Counted before the parser runs: a head that ends in this read sets the count back to
+            # nothing.
             self._head_bytes += len(data)
         else:
             self._framing_bytes += len(data)
@@ -198,10 +200,15 @@ class Guarded(HttpToolsProtocol):
         """Whether it is a POST to a plain path, alone on a connection that is kept."""
         return (
             self.parser.get_method() == b"POST"
+            # answers leave in the order of their requests (RFC 9112, 9.3.2): behind one under way
+            # it takes its place in uvicorn's pipeline
             and (self.cycle is None or self.cycle.response_complete)
             and b"?" not in self.url
+            # undoing percent signs, and URLs with a host in them, is left to uvicorn
             and b"%" not in self.url
             and self.url.startswith(b"/")
+            # a sender that expects 100 holds its body back until it is told to go on, which only
+            # uvicorn's `receive` does
             and not self.expect_100_continue
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
@@ -212,6 +219,8 @@ class Guarded(HttpToolsProtocol):
         path = self.url.decode("latin-1")
         request = Request.whole("POST", path, headers=self.headers, body=body, peer=self.client)
         taken = Taken()
+        # In place before `begin`, which may reply at once. A connection whose cycle has nothing
+        # under way is closed by uvicorn's shutdown, with the answer still to come.
         before, self.cycle = self.cycle, cast(RequestResponseCycle, taken)
         if self._begin is not None and self._begin(request, partial(self._reply, taken)):
             return True
@@ -258,6 +267,7 @@ class Guarded(HttpToolsProtocol):
         if left <= 0:
             self.transport.close()
         else:
+            # not for all that is left: a nearer deadline may have been set by then
             self._look = self.loop.call_later(min(left, LOOK_S), self._look_again)
 
 
@@ -282,6 +292,7 @@ def _answer(
     )
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
+    # an application that still waits in `receive` hears the end now
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()

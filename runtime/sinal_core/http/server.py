@@ -56,6 +56,8 @@ class HttpServer:
             access_log=False,
             server_header=False,
             date_header=False,
+            # uvicorn would put what X-Forwarded-For says in the peer's place; `client_ip` judges
+            # that by the number of proxies
             proxy_headers=False,
             timeout_graceful_shutdown=grace_s,
             backlog=2048,
@@ -78,7 +80,10 @@ class HttpServer:
 
     async def start(self) -> None:
         """Bind and serve; raises ListenError."""
+        # Bound here: where the address is taken uvicorn ends the whole process, in which other
+        # listeners may be.
         listener = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        # connections of the process before rest in TIME_WAIT and would keep a restart off the port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self._host, self._port))
@@ -90,6 +95,7 @@ class HttpServer:
         self._port = listener.getsockname()[1]
         self._server = _Quiet(self._config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        # uvicorn tells that it has started by this flag alone
         while not self._server.started:
             if self._task.done():
                 await self._task
