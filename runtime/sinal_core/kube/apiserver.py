@@ -37,6 +37,7 @@ class ApiServer:
         configuration = Configuration()
         named = os.environ.get("KUBECONFIG") or None
         try:
+            # the kubelet sets it in every container, so without it this is somebody's machine
             if named or not os.environ.get("KUBERNETES_SERVICE_HOST"):
                 await load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]
             else:
