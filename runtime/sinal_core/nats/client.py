@@ -113,6 +113,8 @@ class Bus:
         connecting = bus._spawn(
             bus.link.connect(url, attach=bus._replies.attach, authority=authority)
         )
+        # not `wait_for`, which would cancel it: after `wait_s` the connecting goes on in the
+        # background
         done, _ = await asyncio.wait({connecting}, timeout=wait_s)
         for task in done:
             task.result()
@@ -125,6 +127,7 @@ class Bus:
 
         def up() -> None:
             nonlocal first
+            # the first connect is not a reconnect, whether it was before `listen` or comes later
             if first:
                 first = False
             elif (result := on_reconnect()) is not None:
@@ -349,6 +352,7 @@ class Bus:
         body = self._wanted.pop() if len(self._wanted) == 1 else ""
         self._wanted.clear()
         self._spawn(self.send(names.PROVISION_SUBJECT, body.encode()))
+        # The first was sent at once; those that come within a second of it wait for this timer.
         self._asked = asyncio.get_running_loop().call_later(PROVISION_INTERVAL_S, self._ask)
 
     async def depths(self, *, ages: bool = False) -> list[Depth]:
@@ -374,6 +378,8 @@ class Bus:
         if self._asked is not None:
             self._asked.cancel()
         if self.connected:
+            # before the link ends: an ack that comes too late would be a doubt, and its event sent
+            # again
             await self._replies.idle(timeout_s=timeout_s)
         await self.link.close(timeout_s=timeout_s)
         self._replies.fail_all()

@@ -74,9 +74,12 @@ class BrokerConnection:
             # so that a user may be let hear its own answers only
             inbox_prefix=f"_INBOX.{self._name}".encode(),
             allow_reconnect=True,
+            # for ever: by its default nats-py gives a server up after 60 attempts
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # seconds, a float works
             connect_timeout=2,
+            # A broker that vanishes without closing (a node that dies) is missed after some 15 s.
+            # The default of two minutes between pings would make that six minutes.
             ping_interval=5,
             max_outstanding_pings=2,
             pending_size=16 << 20,
@@ -123,6 +126,7 @@ class BrokerConnection:
 
     async def close(self, *, timeout_s: float = 5.0) -> None:
         """Send what is buffered and close; waits for the broker no longer than `timeout_s`."""
+        # a reconnect in the middle of the end must not set everything going again
         self._up.clear()
         try:
             async with asyncio.timeout(timeout_s):

@@ -97,6 +97,7 @@ async def _complete(
     known = {depth.consumer for depth in depths}
     found = [*depths, *(Depth(tenant, consumer, 0, 0) for consumer in sorted(lanes.keys() - known))]
     return [
+        # of two moments: what was acked between them would make it negative
         msgspec.structs.replace(depth, stranded=max(0, lanes[depth.consumer] - depth.messages))
         for depth in found
     ]
@@ -127,6 +128,8 @@ async def survey(jetstream: JetStream, *, ages: bool = False) -> Survey:
 
     Raises BusError.
     """
+    # JetStream answers API calls of all clients out of one queue, and drops all of it when it
+    # overflows.
     gate = asyncio.Semaphore(PARALLEL)
 
     async def one(tenant: str, stream: StreamInfo) -> list[Depth]:

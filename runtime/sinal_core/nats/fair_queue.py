@@ -42,6 +42,8 @@ class FairQueue(Generic[K]):
         """The lane whose turn it is, no longer ready; None when no lane has work."""
         while self._heap:
             start, _, key = heapq.heappop(self._heap)
+            # Any other entry is of a lane that was forgotten since: it stays in the heap until its
+            # turn, because taking it out would cost a search.
             if self._ready.get(key) == start:
                 del self._ready[key]
                 self._now = max(self._now, start)

@@ -72,6 +72,7 @@ class FastClient(Client):
         command = _PUBLISH % (where, length, length + len(body), msg_id, body)
         self._pending.append(command)
         self._pending_data_size += len(command)
+        # else a write is under way or set, and takes this along
         if self._later is None and queue.empty():
             self._write_soon(queue)
         return True
@@ -104,6 +105,7 @@ class _AnswersFirst(Parser):
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what can be taken at once."""
+        # anywhere else these bytes may be a message's body, which can look like an answer
         if self.state == AWAITING_CONTROL_LINE and not self.buf:
             at = self._take(data)
             if at == len(data):

@@ -172,6 +172,8 @@ class JetStream:
             page = _streams(await self._call("STREAM.LIST", {"offset": offset}))
             found.update((info.name, info) for info in page.streams or ())
             offset += len(page.streams or ())
+            # an empty page ends it, too: a list that shrinks while it is read never reaches its
+            # total
             if not page.streams or offset >= page.total:
                 return found
 

@@ -73,6 +73,7 @@ class _Session:
             self._queue.put_nowait(message)
 
         forget = self._bus.link.listen(up=lambda: None, down=lambda: self._queue.put_nowait(None))
+        # without limits: nats-py drops what exceeds them, and a change would be missed unseen
         subscription = await self._bus.link.client.subscribe(
             self._inbox, cb=received, pending_msgs_limit=0, pending_bytes_limit=0
         )
@@ -81,6 +82,7 @@ class _Session:
             consumer = await self._consumer()
             missing = consumer.num_pending
             while True:
+                # not before all is here: readers take a key that is absent for one that was removed
                 if missing <= 0 and self._queue.empty():
                     yield Bucket(created, MappingProxyType(dict(self._values)))
                 missing -= await self._step(consumer.name)
@@ -95,7 +97,9 @@ class _Session:
             "ack_policy": "none",
             "replay_policy": "instant",
             "filter_subject": f"{self._prefix}>",
+            # the server removes it by itself when this process is gone
             "inactive_threshold": 60 * 10**9,
+            # nothing of a session is worth keeping: the next one loads everything anew
             "mem_storage": True,
             "num_replicas": 1,
         }
@@ -124,6 +128,7 @@ class _Session:
     def _apply(self, message: Msg | None) -> int:
         if message is None:
             raise _SessionLost("connection lost")
+        # a status; an entry has an ack subject even where the consumer wants no acks
         if not message.reply:
             status = (message.headers or {}).get(wire.STATUS, "")
             if status in _EXPIRED:

@@ -127,6 +127,8 @@ class Lanes:
         """
         deadline = time.monotonic() + timeout_s
         self._draining = True
+        # First: what the broker has sent already is refused as it comes, and need not wait for
+        # ack_wait to reach another worker.
         await self._puller.stop(timeout_s=timeout_s)
         for work in self._work.values():
             self._give_back(work)
@@ -138,6 +140,7 @@ class Lanes:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await asyncio.gather(*self._chores, return_exceptions=True)
+        # answers are fire-and-forget: those in the client's buffer would be lost with the process
         await self._bus.flush(timeout_s=max(1.0, deadline - time.monotonic()))
         self._drained.set()
 
@@ -220,6 +223,7 @@ class Lanes:
     def _deliver(self, flow: Flow | None, raw: Msg, delivery: wire.Delivery) -> None:
         work = self._flows.get(flow) if flow is not None else None
         if work is None or self._draining:
+            # dropping it would keep it from other workers until ack_wait is over
             self._chore(self._refuse(raw.reply))
         elif work.receive(raw, delivery):
             self._buffered += 1
@@ -247,6 +251,8 @@ class Lanes:
             self._queue.offer(work)
         elif work.linger is None:
             now = time.monotonic()
+            # counted from when the oldest came: a batch that has waited for its slot does not
+            # linger anew
             left_s = self._pace.linger_s(linger_s, now) - (now - work.buffer[0].touched)
             work.linger = asyncio.get_running_loop().call_later(
                 max(0.0, left_s), self._lingered, work
@@ -302,6 +308,8 @@ class Lanes:
         finally:
             for message in messages:
                 if not message.settled and not message.parked:
+                    # a process that leaves says nothing against the message: another may have it at
+                    # once
                     await message.nak(0.0 if self._draining else nak_delay_s(message.deliveries))
             self._finished(work)
 
@@ -309,6 +317,7 @@ class Lanes:
         work.running -= 1
         task = asyncio.current_task()
         if task is not None:
+            # before `_start`: this task ends only after it, and would count as a slot that is taken
             self._batches.discard(task)
         if not work.running:
             self._leaving.discard(work)
@@ -319,6 +328,8 @@ class Lanes:
     async def _keep_alive(self) -> None:
         """Tell the broker of messages that are held for long that work goes on."""
         while True:
+            # Twice within the age that is told of: one sign may be lost or late, and the next still
+            # comes within ack_wait.
             await asyncio.sleep(self._ack_wait_s / 6)
             for work in (*self._work.values(), *self._leaving):
                 if work.held:

@@ -66,6 +66,7 @@ class Parking:
         due = time.monotonic() + delay_s
         if whole:
             lot.blocked_until = max(lot.blocked_until, due)
+        # the sequence parts those of one time: messages themselves cannot be compared
         heapq.heappush(lot.waiting, (due, message.seq, message))
         self._parked += 1
         if lot.waiting[0][2] is message:
@@ -112,4 +113,5 @@ class Parking:
         self._parked -= len(messages)
         for message in messages:
             message.parked = False
+        # as the stream has them, whatever their times were: a lane works in its sequence
         return sorted(messages, key=lambda message: message.seq)

@@ -180,6 +180,7 @@ class Puller:
         forget = self._bus.link.listen(up=up, down=lambda: None)
         try:
             await online.wait()
+            # without limits: what nats-py dropped would stay un-acked until ack_wait is over
             self._subscription = await self._bus.link.client.subscribe(
                 f"{self._inbox}.*.*", cb=self._received, pending_msgs_limit=0, pending_bytes_limit=0
             )
@@ -207,6 +208,8 @@ class Puller:
             self._lost_broker()
         self._identity = identity
         for flow in self._flows.values():
+            # The broker forgets requests with the connection that they came over: what they were to
+            # bring never comes.
             flow.reset()
             flow.failures = 0
             flow.retry_at = 0.0
@@ -229,6 +232,7 @@ class Puller:
         if size <= 0:
             return
         terms = BUSY if flow.touched else CALM
+        # before the send, which gives way: the first messages may be here before it returns
         flow.credit += size
         flow.pulled_at, flow.silence_s, flow.touched = now, terms.silence_s, False
         flow.heard(now)
@@ -254,6 +258,8 @@ class Puller:
         delivery = wire.parse_reply(message.reply)
         if delivery is None:
             return
+        # A message that is delivered bears its own subject and not the inbox's: only its ack
+        # subject tells the lane. A status has none, and bears the inbox's.
         flow = self._by_id.get((delivery.stream, delivery.consumer))
         if flow is not None:
             flow.credit = max(0, flow.credit - 1)
@@ -275,10 +281,14 @@ class Puller:
         if status == wire.HEARTBEAT:
             return
         if status in _EXPIRED:
+            # ADR-13: so many of this request were not served; another request of the lane may still
+            # stand
             flow.credit = max(0, flow.credit - int(headers.get(_PENDING, flow.credit)))
             flow.window, flow.streak = min(FIRST_WINDOW, flow.largest), 0
             self.want(flow)
             return
+        # The consumer is gone: its state is in memory, which a restart of the broker takes. Only
+        # the provisioner makes it again.
         if status == wire.NO_RESPONDERS:
             self._bus.request_provision(flow.lane.tenant)
         self._failed(flow)

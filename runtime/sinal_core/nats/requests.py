@@ -53,6 +53,7 @@ class RequestMultiplexer:
     def __init__(self, client: FastClient) -> None:
         self._client = client
         self._inbox = ""  # the client names it by what it is told when it connects
+        # never used again: a late answer must not end another's request
         self._tokens = count()
         self._waiting: dict[bytes, Waiting] = {}
         self._looking: asyncio.TimerHandle | None = None
@@ -81,6 +82,8 @@ class RequestMultiplexer:
         False where it takes `call`: the connection's buffer is full, or the id is none for a header
         as it stands.
         """
+        # The short way writes it into the header as it stands: after a line break in it the sender
+        # could go on with headers of its own.
         if not (msg_id.isascii() and msg_id.isprintable()):
             return False
         token = self._expect(subject, timeout_s, done)

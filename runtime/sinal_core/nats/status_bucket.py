@@ -79,6 +79,7 @@ class StatusBucket:
 
     async def _mark(self) -> _Mark:
         info = await self._jetstream.stream_info(_STREAM)
+        # a purge moves no sequence: only the number of messages tells of it
         return _Mark(info.created, info.state.last_seq, info.state.messages)
 
     async def _load(self) -> dict[str, bytes]:

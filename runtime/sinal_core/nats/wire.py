@@ -105,6 +105,7 @@ def parse_reply(reply: str) -> Delivery | None:
     tokens = reply.split(".")
     if len(tokens) < 9 or tokens[0] != "$JS" or tokens[1] != "ACK":
         return None
+    # newer servers put domain and account before the stream, and more at the end
     at = 2 if len(tokens) == 9 else 4
     stream, consumer, delivered, seq, _, stored, pending = tokens[at : at + 7]
     return Delivery(stream, consumer, int(delivered), int(seq), int(stored), int(pending))
