@@ -83,6 +83,7 @@ def by_status(http_status: int, answer: str = "", *, wait_s: float | None = None
         kind = "throttle"
     elif http_status in (502, 504):
         kind = "in_doubt"
+    # 408: the server has not had the whole request (RFC 9110, 15.5.9), so it took nothing
     elif http_status >= 500 or http_status == 408:
         kind = "retry"
     elif http_status == 413:
@@ -90,6 +91,7 @@ def by_status(http_status: int, answer: str = "", *, wait_s: float | None = None
     return Verdict(
         kind=kind,
         http_status=http_status,
+        # the two that say by it when the service is back: RFC 6585 (4) and RFC 9110 (15.6.4)
         retry_after_s=wait_s if http_status in (429, 503) else None,
         answer=answer,
     )

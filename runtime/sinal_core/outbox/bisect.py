@@ -61,12 +61,16 @@ async def isolate(
                 spare.extend(piece)
                 continue
             # the other piece passed: the culprit is in this one
+            # (not so for `request`: that may have been its size, and then both pieces pass)
             if good and verdict.kind == "data" and len(piece) > 1:
+                # without its blame, whose places are those of the larger part
                 failing.append((piece, msgspec.structs.replace(verdict, blame=())))
                 continue
             left -= 1
             answer = await send(piece)
             good = answer.kind == "delivered"
+            # the destination itself fails: what is left would meet the same, and learn nothing of
+            # its entries
             stopped = answer.kind not in FINE
             if splits(answer, len(piece)):
                 failing.append((piece, answer))

@@ -61,6 +61,7 @@ class DestinationHealth:
                     why="changed",
                 )
             self._breaker.reset()
+        # a new pacer begins with a full bucket: at each change of terms a burst would leave
         rate = self._terms.requests_per_second
         self._adopt(terms, keep_pacer=terms.requests_per_second == rate)
         self._show(now)
@@ -117,6 +118,8 @@ class DestinationHealth:
             case "delivered" | "data" | "request":  # it judged our entries: it is well
                 self._breaker.succeeded()
                 self._news = "well"
+            # a quota says nothing of its health: a probe that meets one is given back, neither won
+            # nor lost
             case "throttle":
                 self._pacer.stop(now, verdict.retry_after_s)
                 self._breaker.release()

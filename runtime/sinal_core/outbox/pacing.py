@@ -22,6 +22,7 @@ class Pacer:
 
     def __init__(self, requests_per_second: float | None = None) -> None:
         self._rate = requests_per_second
+        # at least one: a rate below one a second would never gather a whole token
         self._burst = max(1.0, requests_per_second or 1.0)
         self._tokens = self._burst
         self._refilled_at: float | None = None
@@ -42,6 +43,7 @@ class Pacer:
     def observed(self, now: float, usage: Usage) -> None:
         """Take into account what an answer says of the quota."""
         self._spacing_s = spacing_s(usage.percent)
+        # from this answer on: what was begun before it was spaced by what was known then
         self._next_at = max(self._next_at, now + self._spacing_s)
         if usage.percent >= 100 and usage.regain_s:
             self.stop(now, usage.regain_s)

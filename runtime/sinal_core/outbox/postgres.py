@@ -224,6 +224,8 @@ class PostgresLedger:
         for wait_s in (*self._settle_waits_s, None):
             try:
                 return {line["id"] for line in await self._run("settle", **values)}
+            # Perhaps it was committed and only the answer lost. Run again it moves nothing: the
+            # entries are not `sending` any more, and their attempts are closed.
             except StoreUnavailable:
                 if wait_s is None:
                     raise
@@ -341,6 +343,8 @@ def _entry(line: dict[str, Any]) -> StoredEntry:
 
 
 def _ref(id_: int, created_at: datetime) -> Ref:
+    # exact: the column's default cuts it to milliseconds, and a float is off by less than half of
+    # one
     return Ref(id_, round(created_at.timestamp() * 1000))
 
 

@@ -61,5 +61,7 @@ class OutboxPublisher:
         return Outgoing(
             subject=subject,
             body=encode(Pointer(id=ref.id, created_at=ref.created_ms)),
+            # With the number of publications in it: the broker must not take the message that
+            # replaces a lost one for a repeat of it.
             msg_id=f"{subject}:{one.id}:{one.generation}:{one.publications}",
         )

@@ -124,6 +124,7 @@ class Recovery:
             await self._round()
 
     async def _round(self) -> None:
+        # before the work: what is asked meanwhile sets it again and has a round of its own
         self._asked.clear()
         owed, self._owed = self._owed, {}
         if owed:

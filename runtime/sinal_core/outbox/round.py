@@ -88,6 +88,7 @@ class Round(Generic[E, P]):
         self._fates.update(claim.waiting)
         items = await self._screen(claim)
         if not items:
+            # a right that was not used: as a probe it would keep all others out until it times out
             self._health.release()
             return self._fates
         self._request = claim.request
@@ -115,6 +116,7 @@ class Round(Generic[E, P]):
         return items
 
     def _judged(self, row: E) -> Item[E, P] | Result[E]:
+        # asked at each claim: erasure and consent may be newer than the row
         reason = self._destination.withheld(row)
         if reason is not None:
             return outcomes.stopped(row, "withheld", reason)
@@ -215,6 +217,7 @@ class Round(Generic[E, P]):
 
     def _count(self, results: Sequence[Result[E]], moved: Set[int]) -> None:
         """Once a request: what its entries have in common costs as much as one."""
+        # where the claim was lost, the worker that has it now counts
         ended = [
             result for result in results if result.status is not None and result.row.id in moved
         ]

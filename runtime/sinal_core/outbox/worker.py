@@ -147,9 +147,13 @@ class OutboxWorker(Generic[E, P]):
         )
         try:
             fates = await work.run(refs)
+        # a cancellation as well: a probe that nobody reports keeps others out for its whole
+        # time-out
         except BaseException:
             health.release()
             raise
+        # Then the lane asks the broker for no more, so that the rest of its backlog keeps its
+        # sequence there.
         stopped = health.wait_s(self._clock.monotonic()) > SHORT_WAIT_S
         for ref in refs:
             delay_s = fates[ref]

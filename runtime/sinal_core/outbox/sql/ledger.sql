@@ -35,6 +35,8 @@ with taken as (
         lease_until = now() + make_interval(secs => %(lease_s)s)
     where e.id = any(%(ids)s::bigint[]) and e.tenant_id = %(tenant)s and e.destination = %(destination)s
         and case e.status
+            -- A second early: the message waits by the worker's clock and the row by PostgreSQL's;
+            -- one that came a moment too soon would be sent back for nothing.
             when 'pending' then coalesce(e.next_attempt_at, '-infinity') <= now() + interval '1 second'
             when 'sending' then coalesce(e.lease_until, '-infinity') < now()
             else false end
@@ -114,6 +116,8 @@ with result as (
         entries = %(sent)s::int, verdict = %(verdict)s, http_status = %(http_status)s, code = %(code)s,
         subcode = %(subcode)s, trace_id = %(trace_id)s, answer = %(answer)s, latency_ms = %(latency_ms)s,
         finished_at = now()
+    -- Entries that are stopped before the request leaves are settled with none sent: the request
+    -- stays open for the others.
     where q.id = %(request)s::bigint and %(sent)s::int > 0
 ), letters as (
     insert into outbox_letters (tenant_id, destination, entry_id, reason, detail, attempts, body)
@@ -195,6 +199,7 @@ with moved as (
     update outbox_entries e set
         status = 'pending', reason = null, generation = e.generation + 1, attempts = 0, publications = 0,
         published_at = null, lease_until = null, next_attempt_at = null, settled_at = null,
+        -- A person wants it sent now: an end that is over would give it up again at the next sweep.
         expires_at = case when e.expires_at > now() then e.expires_at end
     from unnest(%(ids)s::bigint[], %(statuses)s::text[], %(generations)s::int[]) as r (id, status, generation)
     where e.id = r.id and e.tenant_id = %(tenant)s and e.status = r.status and e.generation = r.generation
@@ -208,6 +213,7 @@ select * from moved order by id;
 -- name: purge
 -- What came to its end before that time goes, and so do letters of that time that nobody asked for.
 with gone as (
+    -- attempts go with their entry (on delete cascade)
     delete from outbox_entries where settled_at < %(before)s returning id
 ), requests as (
     delete from outbox_requests where created_at < %(before)s
