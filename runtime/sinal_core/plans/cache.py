@@ -56,6 +56,7 @@ class PlanCache:
         temporary = self._path.with_name(self._path.name + ".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Secrets in it are sealed, hosts and names of keys are not.
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as out:
                 out.write(body)

@@ -200,6 +200,7 @@ class Plans:
 
         Returns whether an answer is another one.
         """
+        # `_take` and `_ask_again` both come here: an answer that is late must not undo a newer one
         async with self._judging:
             asked = [
                 plan
@@ -256,9 +257,13 @@ class Plans:
         """Take a plan in if it is new and readable; returns whether the snapshot changes."""
         if self._raw.get(slug) == raw:
             return False
+        # also of a plan that is refused below: it is reported once, not at every change of the
+        # bucket
         self._raw[slug] = raw
         try:
             plan = unseal(raw, self._keyring)
+            # A plan is bound to its own slug, not to the key it lies under: copied there it opens
+            # as well.
             if plan.slug != slug:
                 raise TamperedPlan(f"it is the plan of {plan.slug!r}")
         except (TamperedPlan, UnknownKey, UnsupportedPlanVersion) as error:
