@@ -62,6 +62,8 @@ def _column(name: str, kind: Any) -> Column:
         return lambda rows: _SEPARATOR.join(map(get, rows)).decode()
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return lambda rows: _SEPARATOR.join(_encode(get(row)) for row in rows).decode()
+    # PostgreSQL's arrays of arrays are rectangles, and rows have lists of any length: each travels
+    # as a text, which the statement casts
     if get_origin(kind) is list:
         return lambda rows: array(array(some) if (some := get(row)) else "{}" for row in rows)
     return lambda rows: array(map(get, rows))

@@ -31,6 +31,7 @@ _SESSION = {
     # planning over many partitions costs more than running
     "plan_cache_mode": "force_generic_plan",
     "statement_timeout": "30s",
+    # a worker that stops in the middle of a transaction must not keep its tenant's locks
     "idle_in_transaction_session_timeout": "60s",
 }
 
@@ -105,6 +106,7 @@ class Database:
         parameters of PostgreSQL for all connections, over the usual ones. Transactions of a tenant
         are those of `tenants`, where it is given.
         """
+        # given with the connect: a SET for each would cost every new connection a round trip
         options = " ".join(
             f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items()
         )
@@ -117,6 +119,7 @@ class Database:
             open=False,
             name=name,
             check=_check,
+            # called when a connection comes back, the one place that sees each of them
             reset=_used,
             kwargs={
                 "autocommit": True,  # a statement that stands alone takes one round trip
@@ -177,7 +180,10 @@ class Database:
             async with self._pool.connection() as connection, connection.transaction():
                 if tenant is not None:
                     if self._may_become_api:
+                        # LOCAL: it ends with the transaction, and the pool's next user is not bound
+                        # by it
                         await connection.execute("set local role sinal_api")
+                    # a function, because SET takes no parameters; `true` is what LOCAL is
                     await connection.execute(
                         "select set_config('sinal.tenant', %s, true)", (tenant,)
                     )
