@@ -74,6 +74,7 @@ class Ration:
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
+        # `report` is called by whoever meets a fault, in any thread
         self._lock = threading.Lock()
         self._seen: OrderedDict[Key, tuple[float, int]] = OrderedDict()
         self._left, self._filled = float(MOST), clock()
@@ -140,6 +141,7 @@ def connect(dsn: str, *, role: str, release: str) -> FaultReports:
 def _is_address(dsn: str) -> bool:
     try:
         parts = urlsplit(dsn)
+        # urlsplit looks at the port only when it is asked for it, and raises then
         _ = parts.port
     except ValueError:
         return False

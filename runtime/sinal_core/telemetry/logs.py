@@ -104,6 +104,7 @@ def configure(
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(number),
+        # a cached logger would keep the processors of before where lines are configured anew
         cache_logger_on_first_use=False,
     )
     handler = handler or logging.StreamHandler(target)
@@ -112,6 +113,7 @@ def configure(
             foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # before Redact, which masks a traceback only once it is text
                 structlog.processors.format_exc_info,
                 _without_fault,
                 Redact(),
@@ -146,6 +148,7 @@ def _renderer(*, json: bool, terminal: bool) -> Processor:
 
 
 def _masked(found: re.Match[str]) -> str:
+    # a time has as many digits in a row as a phone
     return found[0] if _ISO_TIME.match(found[0]) else MASK
 
 

@@ -56,6 +56,7 @@ class OtlpTracer:
                 {"service.name": service, "service.version": version("sinal")}
             ),
             span_limits=SpanLimits(max_links=MAX_LINKS),
+            # its own hook would wait at the end for a collector that is away; `close` has a bound
             shutdown_on_exit=False,
         )
         self._provider.add_span_processor(processor)

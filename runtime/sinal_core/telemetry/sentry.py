@@ -66,6 +66,7 @@ def _allowed(event: Event, _: Hint) -> Event:
     """A new report of nothing but what is listed here, masked as a line of the log is."""
     message = mask(str(event.get("message", "")))
     found: Any = event.get("exception") or {}
+    # Sentry's protocol lists causes first: the last one is what was raised
     told = [_exception(one) for one in found.get("values", [])[-CHAIN:]]
     if told:
         told[-1]["value"] = message  # what the exception says itself may quote a person
