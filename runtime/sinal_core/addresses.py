@@ -24,9 +24,11 @@ def _parse(text: str) -> str | None:
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
+    # one colon stands before a port; an IPv6 address has two at least
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
+        # a zone (RFC 4007) means something on the sender's own machine only
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None

@@ -99,6 +99,8 @@ class RedisLimiter:
 
     async def take(self, bucket: str, cost: int, *, per_minute: int) -> float:
         """Take `cost` tokens; 0 when granted, else seconds to wait."""
+        # one at a time of a bucket: who waited finds what the one before took in advance, and need
+        # not ask Redis
         async with self._locks.setdefault(bucket, asyncio.Lock()), self._turns:
             if self.spend(bucket, cost, per_minute=per_minute):
                 return 0.0
@@ -118,6 +120,8 @@ class RedisLimiter:
         held = self._leases.get(bucket, 0)
         share = max(0, per_minute // 60 - 1)  # beside the cost: a second's worth in all
         wait = await self._ask(bucket, cost - held + share, per_minute)
+        # not enough for a second's worth: before anybody is refused, only what was asked for is
+        # taken
         if wait and share:
             share, wait = 0, await self._ask(bucket, cost - held, per_minute)
         self._recovered()
