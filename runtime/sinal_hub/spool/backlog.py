@@ -64,9 +64,12 @@ class TenantBacklog:
         self.bytes -= sum(self._sizes[self._head + at] for at in indexes)
         for column in (self._at, self._sizes, self._times):
             values = [column[self._head + at] for at in kept]
+            # those that stay move up behind the settled ones: they keep their sequence, and the
+            # head goes past the gap
             for at, value in enumerate(values, self._head + last + 1 - len(kept)):
                 column[at] = value
         self._head += last + 1 - len(kept)
+        # only where most of it is settled: cutting the front moves all that is left
         if self._head > _SHRINK and self._head * 2 > len(self._at):
             self._cut(0, self._head)
             self._head = 0

@@ -58,6 +58,8 @@ class Circuit:
             yield
             return
         async with self._probe:
+            # Who waited here while a probe succeeded is not one: it leaves the lock first, so that
+            # all who waited go on side by side.
             is_probe = self.is_open
             if is_probe:
                 await self._rest()

@@ -124,6 +124,8 @@ class Detour:
             raise LaneFull(
                 "the tenant's queue at the broker is full and its spooled events wait for it"
             )
+        # The slug may be another Tenant's when the broker is back: the record says whose it was
+        # when it came.
         owner = self._tenant_of(entries[0].tenant)
         if owner is not None:
             entries = [

@@ -183,6 +183,8 @@ class Disk:
     def _take_lock(self) -> None:
         self._lock_fd = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            # It ends with the process, however that dies; a file that names its holder would
+            # outlive a kill.
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock_fd)
@@ -223,6 +225,8 @@ class Disk:
                 why="cut off; it was never promised",
             )
             segment.truncate(segment.size - behind)
+        # a crash tears the newest segment only: what lies behind the end of an older one was
+        # changed later
         elif behind:
             damaged += 1
         if damaged:
@@ -242,6 +246,7 @@ class Disk:
         return self._active
 
     def _check_floor(self, size: int) -> None:
+        # f_bavail and not f_bfree: what the file system keeps for root is not there for us
         disk = os.statvfs(self._folder)
         if disk.f_bavail * disk.f_frsize - size < self._free_bytes:
             raise SpoolFull(f"the disk has less than {self._free_bytes} bytes left")

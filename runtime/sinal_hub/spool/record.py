@@ -122,4 +122,5 @@ def _whole(data: bytes) -> Iterator[Found]:
 
 
 def _checksum(payload: bytes) -> int:
+    # the length as well: a changed one would make the records behind it a part of this payload
     return zlib.crc32(payload, zlib.crc32(_LENGTH.pack(len(payload))))

@@ -114,6 +114,8 @@ class SpoolReplayer:
                     )
                     await asyncio.sleep(REST.cap_s)
         finally:
+            # Nothing waits between the last look and this, so what is stored from now on finds no
+            # task and wakes one.
             del self._tasks[tenant]
             self._trouble.pop(tenant, None)
             self._flowing.discard(tenant)

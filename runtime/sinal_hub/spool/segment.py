@@ -35,6 +35,8 @@ class Segment:
         try:
             _write_all(descriptor, MAGIC)
             os.fsync(descriptor)
+            # a file's name is data of its folder: without this a power cut takes the file, however
+            # well it was synced
             _sync_folder(folder)
         except OSError:
             os.close(descriptor)
@@ -56,8 +58,11 @@ class Segment:
         """Write at the end and wait for the disk; raises OSError with the file as it was."""
         try:
             _write_all(self._fd, data, at=self.size)
+            # it syncs of the metadata what reading needs, as the new length; times are not worth a
+            # second write
             os.fdatasync(self._fd)
         except OSError:
+            # its sender hears that it was not kept: the next start must not find it
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self.size)
             raise
@@ -95,6 +100,7 @@ class Segment:
         try:
             _write_all(descriptor, data)
             os.fsync(descriptor)
+            # at one stroke: a crash leaves the old segment or the new one, never a half of either
             aside.replace(self.path)
         except OSError:
             os.close(descriptor)

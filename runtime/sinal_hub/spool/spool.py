@@ -75,6 +75,8 @@ class Spool:
         self._unwritten_bytes = 0
         self._writing = asyncio.Lock()
         self._committer: asyncio.Task[None] | None = None
+        # weak: a lock lives for as long as somebody has it or waits for it, and tenants that are
+        # gone leave none
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:
@@ -131,6 +133,8 @@ class Spool:
         Returns how many waited.
         """
         async with self._writing:
+            # what is written from here on goes into a new segment, so that none is rewritten that
+            # is written to
             await self._run(self._disk.seal)
         return sum([await self._rewrite(number, keep) for number in self._disk.numbers])
 
@@ -207,6 +211,7 @@ class Spool:
                 else:
                     self._index(batches, places)
                 await self._sweep()
+        # no wait since the last look at `_gathered`: who comes now starts a committer of its own
         self._committer = None
 
     def _index(self, batches: Sequence[_Batch], places: Sequence[RecordPlace]) -> None:
@@ -232,10 +237,14 @@ class Spool:
         for batch in batches:
             self._count_unwritten(batch, -1)
             if not batch.done.done():
+                # one for each: an exception that is raised in several tasks gathers the tracebacks
+                # of all
                 batch.done.set_exception(type(known)(str(known)))
 
     async def _rewrite(self, number: int, keep: Keep | None) -> int:
         async with contextlib.AsyncExitStack() as locks:
+            # In the order that `tenants_of` fixes, or two rewrites could wait for each other. No
+            # offer may read places while they move.
             for tenant in self._backlog.tenants_of(number):
                 await locks.enter_async_context(self._lock(tenant))
             if number not in self._disk.numbers:
