@@ -100,6 +100,7 @@ class SealedQuarantine:
                 tenant=tenant,
                 integration=integration,
                 gateway=gateway,
+                # the head has to stay within HEAD_BYTES, which shares are counted by
                 reason=reason[:500],
                 received_at=now_ms,
                 kid=self._keyring.edge_primary,
@@ -224,6 +225,7 @@ def _purpose(tenant: str) -> bytes:
 
 
 def _bound(head: QuarantinedDelivery) -> bytes:
+    # without `apart` and `digest`, which are set when it is sealed already
     return msgspec.json.encode(
         [
             head.v,

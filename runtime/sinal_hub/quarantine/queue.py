@@ -112,6 +112,8 @@ class QuarantineBucket:
     async def remove(self, slug: str, blob_id: str) -> None:
         """Forget one blob, its head first; raises BusError."""
         subject = f"{self.PREFIX}{slug}.{blob_id}"
+        # without its head a delivery is not shown, so an interrupted removal leaves nothing that
+        # looks whole
         for each in (subject, f"{subject}.>"):
             await self._jetstream.purge(_STREAM, each)
 
@@ -125,10 +127,13 @@ class QuarantineBucket:
             "subjects": [f"{self.PREFIX}>"],
             "storage": "file",
             "retention": "limits",
+            # full, it refuses: with `old` one sender's flood would push out what others wait to
+            # read again
             "discard": "new",
             "max_age": KEEP_S * 1_000_000_000,
             "max_msgs_per_subject": 1,
             "allow_rollup_hdrs": False,  # else who writes one delivery can take all others away
+            # forbids deleting by sequence; purging by subject, as `remove` does, stays permitted
             "deny_delete": True,
             "allow_direct": True,
         }

@@ -172,6 +172,7 @@ class Quarantined:
         self, tenant: str | None, gateway: str | None, before: str | None, limit: int
     ) -> tuple[list[tuple[QuarantinedDelivery, HeldDelivery]], str | None]:
         there = await self._bucket.held(tenant)
+        # an id begins with its time (UUID version 7), so this is the order of receipt
         ids = sorted(
             (key for key in there if before is None or key[1] < before),
             key=lambda key: key[1],
@@ -340,6 +341,7 @@ class Quarantined:
                 received_ms=now_ms,
                 # a sale without a time of its own is not as new as its reading
                 told_ms=kept.received_at,
+                # headers and query of the delivery are not kept
                 readback=gateway.readback(raw, {}, {}) if isinstance(gateway, ReadsBack) else None,
             )
             for sale in sales

@@ -82,6 +82,7 @@ class Shares:
         now = self._clock.monotonic()
         if usage.looked_at is not None and now - usage.looked_at < LOOK_S:
             return
+        # also where the broker is away: it is asked once in a while, and not for each delivery
         usage.looked_at = now
         try:
             held = (await self._bucket.held(tenant)).values()
