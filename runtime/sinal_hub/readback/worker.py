@@ -101,6 +101,7 @@ class ReadBackWorker:
         ]:
             del notices[message]
             await message.hold(SUSPENDED_S)
+        # first: sales that are told whole do not wait for a gateway's API
         if told:
             await self._matching(lane, told)
         if notices and (done := await self._read_all(lane, notices)):
@@ -192,6 +193,8 @@ class ReadBackWorker:
                 integration=integration.name,
                 received_ms=notice.received_at,
                 told_ms=round(time.time() * 1000),
+                # The edge chose it for the oldest release that may read this tenant's events
+                # (`event_versions`).
                 version=notice.v,
             )
             await self._bus.publish(
@@ -243,6 +246,7 @@ def _sales(gateway: ReadsBack, raw: bytes, country: str) -> list[Sale]:
 
 def _notice(message: Message, tenant: str) -> Event | None:
     """The message's event if it must be read back; what can't be read is matching's to refuse."""
+    # nearly every message: a look at its bytes spares it a second decoding
     if b'"readback"' not in message.body:
         return None
     try:
