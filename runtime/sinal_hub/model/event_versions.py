@@ -32,6 +32,7 @@ def encode_event(event: Event, at_most: int = NEWEST) -> bytes:
     if event.sale is None or version >= NEWEST:
         return encode(event)
     plain = encode(msgspec.structs.replace(event, v=version, sale=None))
+    # put in as text: the field's own type is that of version 2
     return plain[:-1] + b',"sale":' + encode(_told_twice(event)) + b"}"
 
 

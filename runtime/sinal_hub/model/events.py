@@ -187,6 +187,7 @@ class Tallies(msgspec.Struct, kw_only=True, frozen=True):
 def event_row_id(tenant: str, key: str) -> str:
     """`ev_` and 26 base32 characters: the same delivery always gets the same id."""
     digest = hashlib.sha256(f"{tenant}|{key}".encode()).digest()
+    # 128 bits and two noughts are 130, which 26 characters of five bits hold
     bits = int.from_bytes(digest[:16], "big") << 2
     return "ev_" + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
@@ -200,6 +201,7 @@ def meta_event_id(
 
     It is stable over retries, replays and the browser pixel (architecture: Delivery promise).
     """
+    # gateways write 97.5 and 97.50 for one price, and both must come to one id
     amount = (
         ""
         if value is None
