@@ -70,6 +70,7 @@ def _number(text: str, country: str) -> str | None:
     number = digits(text)
     if not _SHORTEST <= len(number) <= _LONGEST + 4 or placeholders.is_counted(number):
         return None
+    # before the first digit only: further on a plus is not a country's
     explicit = "+" in text.partition(number[0])[0]
     if explicit and not number.startswith("0"):
         return _international(number, country)

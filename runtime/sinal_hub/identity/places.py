@@ -23,6 +23,7 @@ _ZIP_DIGITS = 5
 
 def city(text: str, country: str) -> str | None:
     """Meta's `ct`: lower-case letters only, accents kept; `Campinas - SP` is Campinas in Brazil."""
+    # a state behind the city is a habit of Brazil; elsewhere two letters may be part of a name
     if country == "BR" and not is_plain(text):
         found = _CITY_STATE.match(text)
         text = found[1] if found and found[2].lower() in BRAZIL else text

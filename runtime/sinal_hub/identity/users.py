@@ -38,6 +38,7 @@ def hash_user(clear: ClearUser, *, country: str = "BR") -> UserData:
     lists: dict[str, list[str]] = {}
     for key, value in _values(clear):
         found = hashed(key, value, country=region)
+        # one person's numbers may come to one: Meta is told each hash once
         if found is not None and found not in lists.setdefault(key, []):
             lists[key].append(found)
     return UserData(**lists)
