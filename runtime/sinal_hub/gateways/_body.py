@@ -137,6 +137,7 @@ def load(raw: bytes) -> Node:
     if body.startswith(b"--") and b"\r\n" in body:
         return Node(_grown(_parts(body)))
     if b"=" in body and not body.startswith((b"[", b"<", b'"')):
+        # bytes that are not UTF-8 keep their value until each field is read in its own encoding
         return Node(_form(body.decode("utf-8", "surrogateescape")))
     _refuse("the body is neither a JSON object nor a form")
 
@@ -243,6 +244,7 @@ def _plant(tree: dict[str, object], path: list[str], value: object) -> None:
         if not isinstance(below, dict):
             below = tree[name] = {}
         tree = below
+    # PHP's `a[]=x` names no index and means the next one
     tree[path[-1] or str(len(tree))] = value
 
 
@@ -278,6 +280,7 @@ def text_of(value: object, *, limit: int = MAX_TEXT) -> str | None:
     """Trimmed text of a string or number that was decoded; see `Node.text`."""
     if type(value) is not str:
         return None if value is None else _text_of_other(value, limit)
+    # a first, rough cut: mending goes over a text several times, and its sender chose the length
     value = value[: limit * 2]
     if not (value.isascii() and value.isprintable() and "&" not in value and "%" not in value):
         value = text.mended(value)
@@ -304,6 +307,7 @@ def _number(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     number = Decimal(value)
+    # 1e999999 is short to send and a million digits to print
     usable = number.is_finite() and -MAX_DIGITS <= number.adjusted() < MAX_DIGITS
     return Decimal(0) if number == 0 else number if usable else None
 

@@ -38,7 +38,9 @@ def is_one_of(given: str | None, secrets: list[bytes]) -> bool:
     """
     if not given:
         return False
+    # as digests all are of one length: compare_digest tells by its time where lengths differ
     digest = hashlib.sha256(given.strip().encode("utf-8", "surrogatepass")).digest()
+    # a list and not a generator: `any` would end at the secret that matches, and tell which it is
     matches = [hmac.compare_digest(digest, hashlib.sha256(secret).digest()) for secret in secrets]
     return any(matches)
 
@@ -52,6 +54,7 @@ def signed_hex(given: str | None, message: bytes, secrets: list[bytes]) -> bool:
     """Whether the given text is the hexadecimal HMAC-SHA256 of the message under one of the
     secrets.
     """
+    # also without a signature: what has none takes as long as what has a wrong one
     digests = [hmac.new(secret, message, hashlib.sha256).hexdigest() for secret in secrets]
     return bool(given) and any([same_hex((given or "").strip(), digest) for digest in digests])
 

@@ -221,6 +221,7 @@ def _ignored(raw: bytes, delivery: AppmaxDelivery, reading: Reading) -> Sale:
         event=delivery.event,
         event_key=keys.event_key(NAME, who, "ignored", delivery.event),
         status="ignored",
+        # where neither is there, `data.id` may be a customer's
         order_id=order_id
         if "customer_id" in delivery.data or "order_id" in delivery.data
         else None,

@@ -125,6 +125,7 @@ def _sale(body: Node, kind: str, reading: Reading) -> Sale:
         ),
         status=status,
         order_id=order,
+        # a main sale names itself, or 0
         parent_order_id=None
         if body.ident("parent_sale") in ("0", order)
         else body.ident("parent_sale"),
@@ -220,6 +221,7 @@ def _products(body: Node, value: str | None, currency: str | None) -> list[Produ
         for item in body.nodes("trans_items")
         if item.ident("product_key") or item.ident("plan_key")
     ]
+    # the main product first: its line takes the cents that a division leaves over
     listed.sort(key=lambda item: item.flag("main") is not True)
     lines = [_money.cents(item.number("plan_value"), currency) for item in listed]
     if (body.number("trans_discount_value") or 0) > 0:

@@ -163,6 +163,7 @@ def _signature(query: Mapping[str, str]) -> str | None:
 
 
 def _signed(message: bytes, given: str, tokens: list[bytes]) -> bool:
+    # SHA-1 is Kiwify's choice; what is broken in it, its collisions, does not help against an HMAC
     digests = [hmac.new(token, message, hashlib.sha1).hexdigest() for token in tokens]
     return any([_proof.same_hex(given, digest) for digest in digests])
 

@@ -200,6 +200,7 @@ def parse_readback(
             products=_products(body, value, currency),
             customer=Customer() if is_transfer else reading.customer(_buyer(body)),
             tracking=_tracking.read([body.node("metadata"), body], trust=_TRUST),
+            # the address of a till is not the buyer's
             client=Client()
             if in_person
             else _tracking.client(body.text("additional_info", "ip_address")),

@@ -95,6 +95,8 @@ def parse(
     if not any(body.node(name) for name in ("order", "item", "customer")):
         raise NotThisGateway("`order`, `item` and `customer` are missing")
     marks = sum(mark in body for mark in _MARKS)
+    # a word that is new needs a second mark: many gateways have a `status`, and Perfect Pay a
+    # `token`
     if marks < (1 if word in STATUSES else 2):
         raise NotThisGateway(
             "`status` is not a word of Ticto's, or `version` and `token` are missing"

@@ -123,6 +123,7 @@ def _status(event: str, resource: Node) -> tuple[Status, str]:
         or resource.text("status")
         or ""
     )
+    # one word for all of them, which MEANINGLESS knows: a parcel's way is not drift
     if alias in _FULFILMENT:
         return "ignored", "delivery"
     return STATUSES.get(alias, "ignored"), event
