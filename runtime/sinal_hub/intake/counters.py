@@ -80,6 +80,7 @@ class IntegrationCounters:
             except BusError as error:
                 log.debug("ingest.tallies_wait", error=type(error).__name__)
                 return
+            # What was counted while the call was under way is another object, and is told again.
             self._untold -= {
                 key for key, tally in zip(keys, told, strict=True) if self._counts[key] is tally
             }

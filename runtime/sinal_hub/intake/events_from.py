@@ -44,8 +44,11 @@ def tracking_event(
     tenant, funnel = caller.tenant.slug, caller.funnel.name
     event_id, fbclid = draft.event_id, draft.fbclid
     natural = event_id is not None
+    # With the kind in it: Meta joins what has the same event name and id, so a page may use one id
+    # for several events.
     key = ids.header_safe(f"{funnel}:{kind}:{event_id}") if natural else ids.uuid7(now_ms)
     row_id = event_row_id(tenant, key)
+    # a browser's clock may be fast, and Meta refuses what lies in the future
     occurred_at = min(draft.occurred_at or now_ms, now_ms)
     click_id = draft.click_id
     if not click_id and (kind == "click" or fbclid is not None):

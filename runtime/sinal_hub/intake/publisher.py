@@ -138,6 +138,7 @@ class EventPublisher:
             )()
 
     def _is_crowded(self, more: int) -> bool:
+        # alone, a batch above the bound goes through: it never could otherwise
         return self._in_flight + more > self._max_in_flight and self._in_flight > 0
 
     async def _must_spool(self, detour: Detour, events: Sequence[Event]) -> bool:
@@ -181,6 +182,8 @@ class EventPublisher:
         Raises as `put`.
         """
         failed = [(at, error) for at, error in enumerate(results) if isinstance(error, BusError)]
+        # These two pass, and the disk bridges the time until then. Of a full queue and of an event
+        # that is too large the sender has to hear.
         late = [at for at, error in failed if isinstance(error, BusUnavailable | LaneMissing)]
         for at, error in failed:
             if isinstance(error, LaneMissing):
@@ -193,6 +196,8 @@ class EventPublisher:
 
     async def _spool(self, events: Sequence[Event], bodies: Sequence[bytes]) -> None:
         assert self._detour is not None  # noqa: S101 - for the type checker; the callers asked
+        # the broker, which would refuse it, is not there to be asked; accepted, it would block all
+        # behind it
         if any(len(body) > MAX_SPOOLED for body in bodies):
             raise EventTooLarge
         entries = [

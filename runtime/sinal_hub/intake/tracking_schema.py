@@ -127,11 +127,15 @@ def read(fields: Fields, *, now_ms: int, country: str, believe_client: bool) -> 
     if "user" in fields:
         unknown += _user(fields, draft, country)
     if "client" in fields:
+        # a browser's own word for its address counts for nothing, but is read: what is wrong in it
+        # is named all the same
         unknown += _client(fields, draft if believe_client else Draft())
     draft.dropped = _click(fields, draft)
     if "occurred_at" in fields:
         draft.occurred_at = _occurred_at(fields, now_ms, believe_client)
     if "value" in fields:
+        # before the fields that stand alone: a `currency` that is told counts more than a sign in
+        # the amount
         draft.value, draft.currency = fields.amount("value")
     for name in fields:
         if (reader := _PLAIN.get(name)) is not None and (value := reader(fields)) is not None:
