@@ -131,6 +131,8 @@ class Edge:
         try:
             return self._tracking.begin(request, route.slug, KINDS.get(route.name), done)
         except Exception as error:
+            # a refusal is an answer: the usual way would come to the same, after the same work
+            # again
             self._reply(visit, reply, self._failed(visit, error))
             return True
 

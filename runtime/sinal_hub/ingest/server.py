@@ -44,6 +44,9 @@ class IngestServer:
         self._limiter = limiter.connect(settings.redis, clock=time)
         self._drain_s = settings.drain_s
         self._tally = IntegrationCounters(
+            # The store keeps the greatest count that each worker has told. A container that starts
+            # again has its old host name and number, and would count unseen until it has passed
+            # itself.
             worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         )
         bucket = QuarantineBucket(bus)
@@ -99,6 +102,7 @@ class IngestServer:
         await asyncio.sleep(self._drain_s)
         await self._server.stop()
         if self.detour is not None:
+            # behind the listener: requests that finish may need the disk yet
             await self.detour.stop()
         await self._limiter.close()
 
@@ -110,6 +114,7 @@ def _detour(
         return None
 
     async def publish(entry: SpoolEntry, *, timeout_s: float) -> Published:
+        # sealed deliveries wait on the same disk, and their bucket may have to be made first
         if entry.subject.startswith(bucket.PREFIX):
             return await bucket.write(entry.subject, entry.body, timeout_s=timeout_s)
         return await bus.publish(

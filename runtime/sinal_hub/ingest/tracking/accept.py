@@ -180,6 +180,7 @@ class Acceptance:
         if any(caller.tenant.shuts(caller.funnel) for caller in callers):
             request.source = SUSPENDED
             raise problem.suspended()
+        # behind the look at suspension: a caller that is shut out is refused each time
         self._admitted.remember(snapshot, request, slug, callers[0])
         return callers
 

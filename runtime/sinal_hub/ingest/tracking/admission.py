@@ -138,6 +138,8 @@ class AdmissionCache:
             return
         if snapshot is not self._of or len(self._callers) >= self.MOST:
             self._of, self._callers = snapshot, {}
+        # only under the key of today: one of before has to pass `Admission`, which notes that it
+        # was shown
         self._callers[slug, host, origin, caller.funnel.public_key] = caller
 
 

@@ -103,6 +103,7 @@ def site(host: str, page: str) -> str | None:
             break
         shared.insert(0, ours)
     domain = ".".join(shared)
+    # digits at the end: an IPv4 address, whose parts are not domains of one another
     if len(shared) < 2 or domain in _OF_STRANGERS or shared[-1].isdigit():
         return None
     if len(shared) == 2 and len(shared[1]) == 2 and shared[0] in _SECOND_LEVEL:

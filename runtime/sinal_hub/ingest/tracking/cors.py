@@ -43,8 +43,12 @@ class Cors:
         if not (request.page_admitted or self._permits(request, slug, origin)):
             return _refused(origin) if status in FINAL else (VARY,)
         return (
+            # by name: where credentials are allowed, browsers do not take `*` (Fetch, CORS protocol
+            # and credentials)
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-allow-credentials", b"true"),
+            # of an answer's headers scripts see only a few (Fetch, CORS-safelisted response-header
+            # names), and this is not one of them
             (b"access-control-expose-headers", b"retry-after"),
             VARY,
         )

@@ -39,6 +39,7 @@ def glance(data: bytes, *, batch: bool) -> Glance:
 
     Raises Problem 400 without any event, or with more of anything than events have.
     """
+    # those within texts are counted, too: it makes no values, and no honest body comes near it
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
     if values > MAX_VALUES:
         raise invalid(

@@ -36,6 +36,7 @@ MAX_KEPT = 4_096  # rendered copies, about 20 KB each
 
 _OPEN: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),  # for pages that load it with `crossorigin`
+    # pages with Cross-Origin-Embedder-Policy load nothing from elsewhere that does not say so
     (b"cross-origin-resource-policy", b"cross-origin"),
     (b"x-content-type-options", b"nosniff"),
 )

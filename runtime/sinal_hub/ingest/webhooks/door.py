@@ -100,6 +100,7 @@ class Webhooks:
 
     async def _taken(self, request: Request, name: str, believed: Believed, raw: bytes) -> Answer:
         """From the limit on, before which nothing is read of a delivery."""
+        # behind the proof: strangers must not use up a tenant's limit
         await self._admit_rate(believed.tenant)
         gateway, tenant = believed.gateway, believed.tenant.slug
         understood = self._rules.read(request, name, believed, raw)
@@ -128,6 +129,7 @@ class Webhooks:
             reason = "a sale is larger than the broker takes"
             return await self._set_aside(request, believed, name, understood.raw, reason)
         answer: dict[str, object] = {"events": list(map(_receipt, events, duplicates))}
+        # a repeat had its copy kept when it came first
         if not all(duplicates) and (copy := await self._keep_copy(request, believed, understood)):
             answer["kept"] = copy  # to be read again when its word is known
         if skipped := len(understood.sales) - len(events):
