@@ -43,6 +43,7 @@ MOST_NOT_READY = 100  # series, however much is broken
 def show_objects(objects: Iterable[tuple[str, bool]]) -> None:
     """Set the gauge to these objects: the kind of each, and whether it is ready."""
     counts = Count(objects)
+    # A gauge keeps its last value: a kind whose last object went has to be set to 0.
     for kind in {kind for kind, _ in counts} | _shown():
         for ready in (True, False):
             OBJECTS.labels(kind, str(ready).lower()).set(counts[kind, ready])

@@ -135,6 +135,8 @@ class BrokerSession:
         `on_change` hears of its coming and of its staying away.
         """
         self._on_change = on_change
+        # `_gone` tells nobody of a broker that was never there: it counts as away from the
+        # beginning.
         self._tell_later()
         while True:
             closed = asyncio.Event()
@@ -165,6 +167,8 @@ class BrokerSession:
         on_report: Callable[[Report], None],
     ) -> None:
         """Look for drift until the connection is closed for good."""
+        # The drift loop waits for a reconnect for ever. nats-py closes for good, in spite of its
+        # endless attempts, where the server refuses the user: only `closed_cb` tells of that.
         keeping = asyncio.create_task(
             provisioner.run(source, self._interval_s, retired=retired, on_report=on_report),
             name="drift",
@@ -183,6 +187,7 @@ class BrokerSession:
         async def lost() -> None:
             self._gone("the connection was lost")
 
+        # A connection alone ends no trouble: `works` is called once JetStream has answered.
         async def back() -> None:
             self._on_change()
 
@@ -196,6 +201,7 @@ class BrokerSession:
         await client.connect(
             self._url,
             name="sinal-operator",
+            # nats-py gives up after 60 attempts unless told otherwise.
             max_reconnect_attempts=-1,
             reconnect_time_wait=RETRY_S,
             disconnected_cb=lost,
@@ -219,4 +225,5 @@ class BrokerSession:
             self._tell_later()
 
     def _tell_later(self) -> None:
+        # A little later than GRACE_S: `trouble` is still empty at a wake-up that comes too early.
         asyncio.get_running_loop().call_later(GRACE_S + 0.1, self._on_change)

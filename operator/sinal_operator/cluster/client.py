@@ -23,6 +23,7 @@ from sinal_operator.cluster.resources import EVENTS, Resource
 
 PARALLEL = 16
 WATCHES = 4  # connections beside those, for as many watches
+# what kubectl and client-go ask for at a time
 PAGE = 500
 TIMEOUT_S = 30.0
 WATCH_S = 240  # after so long the server ends a watch, and it is asked for anew
@@ -159,6 +160,8 @@ class ApiServerClient:
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
         """Delete this very object, if it is still there; raises Unreachable or Refused."""
+        # A namesake made meanwhile has another UID: the API server answers 409, and the object that
+        # was meant is gone. So both answers are success.
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             await self._request("DELETE", resource.path(namespace, name), body=body)
@@ -181,6 +184,8 @@ class ApiServerClient:
         }
         path = resource.path(namespace)
         session = await self._connected()
+        # No total: the session's own would end every watch after 30 s. Nor does a watch take a
+        # place at the gate, which it would hold for minutes.
         timeout = aiohttp.ClientTimeout(sock_connect=TIMEOUT_S, sock_read=IDLE_S)
         try:
             async with session.get(
@@ -193,6 +198,8 @@ class ApiServerClient:
                     raise _refusal(answer.status, path, await answer.read(), answer.reason)
                 async for line in answer.content:
                     event = json.loads(line)
+                    # A version that is too old is often told only here, inside a stream that began
+                    # with 200.
                     if event["type"] == "ERROR":
                         raise _refusal(
                             int(event["object"].get("code") or 500), path, line, "watch failed"
@@ -221,11 +228,14 @@ class ApiServerClient:
     ) -> Body:
         async with self._gate:
             session = await self._connected()
+            # Asked behind the gate and the login: the lease may have been lost while this request
+            # waited.
             if method != "GET" and not self._allowed():
                 raise ApiServerUnreachable(f"{path}: another operator may lead now")
             try:
                 return await self._exchange(session, method, path, query, body, content)
             except ApiServerRefused as error:
+                # A pod's token is replaced within the hour. The second 401 is believed.
                 if error.status != 401:
                     raise
             session = await self._connected(instead_of=session)

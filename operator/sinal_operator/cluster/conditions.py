@@ -58,6 +58,8 @@ def merged(
     before = {condition["type"]: condition for condition in current}
     spoken = {verdict.type for verdict in verdicts}
     unspoken = [c for c in current if c["type"] in OURS and c["type"] not in spoken]
+    # The order is always the same: a merge patch replaces a list whole, and the writer compares
+    # lists.
     before_ours = [c for c in unspoken if partial and c["type"] not in keep]
     behind_ours = [c for c in unspoken if c["type"] in keep]
     ours = [_condition(before.get(verdict.type), verdict, generation, now) for verdict in verdicts]

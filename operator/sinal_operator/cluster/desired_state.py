@@ -119,6 +119,8 @@ class DesiredState:
             await self._list()
         seen, objects = tuple(self._object_cache), self._object_cache.objects()
         secrets = await self._secret_cache.fetch(objects)
+        # While NATS is silent, statuses are the next best witness: without one, an older Tenant
+        # that claims the slug now would win over the one that has it.
         holding = holdings(holders) if holders is not None else _told(seen)
         compilation = compile(
             objects, secrets, self._keyring, reserved=self._reserved, held=holding
@@ -138,6 +140,7 @@ class DesiredState:
         """Take full listings for what there is."""
         self._object_cache.listing()
         for kind, resource in CUSTOM.items():
+            # All pages first: half a listing would look like a deletion of the rest.
             bodies: list[Body] = []
             # of several namespaces the oldest counts: after it things may have come
             versions: list[int] = []
@@ -173,6 +176,7 @@ def _told(objects: Iterable[Seen]) -> Holdings:
         and not seen.deleting
         and (seen.status.get("stream") == names.stream(seen.manifest.slug))
     ]
+    # Statuses name no hosts, so that hosts are not held here; NATS is not written meanwhile anyway.
     return Holdings(slugs={t.slug: t.metadata.uid for t in tenants if t.metadata.uid})
 
 

@@ -97,6 +97,7 @@ class EventRecorder:
         if event is not fresh:
             event["count"] += 1
             event["lastTimestamp"] = fresh["lastTimestamp"]
+        # One that waits still is written once, with the count that it has then.
         if not any(waiting is event for _, waiting in self._waiting):
             self._waiting.append((seen, event))
         self._told.set()
@@ -125,6 +126,8 @@ class EventRecorder:
                 self._recorded.add(name)
                 self._recorded &= self._restraint.names() | {name}
         except (ApiServerRefused, ApiServerUnreachable) as error:
+            # It may be gone: the API server keeps events for an hour by default. So the next one is
+            # made anew, not patched.
             self._recorded.discard(name)
             log.info("event %s of %s %s/%s was not recorded: %s", event["reason"], *seen.key, error)
 
@@ -148,6 +151,7 @@ def _event(seen: Seen, level: Level, reason: str, message: str) -> Event:
         "message": message[:MAX_MESSAGE],
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
+        # 128 characters are what events.k8s.io allows.
         "reportingInstance": socket.gethostname()[:128],
         "firstTimestamp": now,
         "lastTimestamp": now,

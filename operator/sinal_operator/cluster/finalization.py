@@ -31,6 +31,8 @@ def retirement(seen: Seen) -> Retired:
     if isinstance(seen.manifest, Tenant):
         slug, policy = seen.manifest.slug, seen.manifest.spec.deletion_policy
     else:
+        # Whether it said Delete can't be known for sure, and a queue that is kept can still be
+        # deleted.
         slug, policy = str(seen.spec.get("slug") or name), "Retain"
     return Retired(slug=slug, uid=seen.uid, deletion_policy=policy, namespace=namespace, name=name)
 
@@ -128,6 +130,7 @@ class Finalization:
 
     def _release(self, uid: str, what: str) -> None:
         self._abandoned.pop(uid, None)
+        # `_notice` forgets only UIDs that it knew: a note about any other would stay for ever.
         if uid in self._known:
             self._released[uid] = what
             self._news[uid].set()

@@ -96,6 +96,8 @@ class Finalizers:
             return
         metadata = body["metadata"]
         others = [one for one in metadata.get("finalizers") or () if one != FINALIZER]
+        # A merge patch replaces the list whole: without the version, a finalizer that somebody adds
+        # in this moment would be lost.
         change: Body = {
             "metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": others}
         }

@@ -53,9 +53,12 @@ def settings(*, namespaced: bool = False) -> kopf.OperatorSettings:
     """How Kopf is to work: own names, no default that waits for minutes."""
     chosen = kopf.OperatorSettings()
     chosen.persistence.finalizer = FINALIZER
+    # Annotations, because a structural schema prunes what Kopf would note in the status. Without
+    # `v1=False` it writes each note under its key of older releases too.
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
     chosen.persistence.diffbase_storage = _NoDiffs()
     chosen.posting.enabled = False  # events are the reconciler's
+    # Kopf waits for a minute after an error of a handler unless told otherwise.
     chosen.execution.default_backoff = 5.0
     chosen.networking.request_timeout = 30.0
     chosen.networking.error_backoffs = (0.5, 1, 2, 3, 5, 8)
@@ -99,9 +102,12 @@ def registry(
                 "Tenant %s/%s is gone: %s", body.metadata.namespace, body.metadata.name, outcome
             )
             return
+        # Kopf notes on the Tenant when it first tried, so that a restart of ours does not begin
+        # anew.
         if runtime.total_seconds() < patience_s:
             delay_s = random.uniform(0.5, 2)  # noqa: S311 - jitter
             raise kopf.TemporaryError("NATS still has what is its own", delay=delay_s)
+        # Returning lets it go: a broker that is away must not keep a namespace from ending.
         departures.give_up(see(dict(body)), recorder, patience_s)
 
     async def definition_seen(event: Any, **_: Any) -> None:

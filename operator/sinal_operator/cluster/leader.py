@@ -81,6 +81,8 @@ class LeaderState:
         try:
             await self._lead()
         except Exception:
+            # Nobody renews the lease any more, whatever the reason: the process ends as if it was
+            # lost.
             log.exception("the election failed")
         self._on_lost()
 

@@ -96,6 +96,8 @@ class LeaderElection:
         """Renew until the lease is lost."""
         while self.holding:
             await asyncio.sleep(min(self._terms.period_s, max(0.0, self._ends_at - self._clock())))
+            # Asked again: the machine may have been suspended during the sleep, for longer than the
+            # term.
             if self.holding:
                 await self._attempt()
 
@@ -109,6 +111,7 @@ class LeaderElection:
         self._ends_at = _NEVER
         try:
             async with asyncio.timeout(self._terms.request_s):
+                # 1 second, as client-go writes it: the API takes no Lease with a duration of 0.
                 await self._client.replace(
                     LEASES, self._namespace, self._name, self._renewed("", duration_s=1)
                 )
@@ -132,6 +135,8 @@ class LeaderElection:
         return self.holding
 
     async def _take(self) -> None:
+        # Our own record needs no look: the PUT names its version, and is refused where somebody
+        # wrote.
         if self._lease is None or not self._is_ours:
             self._see(await self._client.get(LEASES, self._namespace, self._name))
         if self._is_anothers:

@@ -98,6 +98,8 @@ def see(body: Body) -> Seen:
         generation=metadata.get("generation", 1),
         deleting="deletionTimestamp" in metadata,
         kept=FINALIZER in (metadata.get("finalizers") or ()),
+        # The others change without meaning anything here: kubectl and Argo CD write theirs at every
+        # apply, and each would be news.
         annotations={name: annotations[name] for name in _READ if name in annotations},
         status=body.get("status") or {},
         spec=body.get("spec") or {},
@@ -157,6 +159,7 @@ class ObjectCache:
             if self._removed.get(key, 0) < int(body["metadata"]["resourceVersion"]):
                 changes.append(self.put(body))
         for key, seen in list(self._seen.items()):
+            # What is newer than the listing came after it, and is not missing.
             if key[0] == kind and key not in listed and seen.version <= version:
                 self._forget(key)
                 changes.append(WatchChange.DECLARED)

@@ -77,6 +77,7 @@ class SingleOperator:
             on_exit,
             allowed,
         )
+        # A daemon: a part that does not end within STOP_S must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None

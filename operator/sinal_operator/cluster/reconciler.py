@@ -107,6 +107,7 @@ class Reconciler:
                 await self._retell()
                 continue
             await self._burst_over()
+            # Before the round: what is told while it goes on asks for one more.
             self._round_due = False
             try:
                 done = await self.round()
@@ -114,6 +115,8 @@ class Reconciler:
                 log.warning("the round waits for the API server: %s", error)
                 done = False
             except Exception:
+                # It must not end the operator: the next round begins from the whole state, whatever
+                # broke this one.
                 log.exception("a round failed")
                 metrics.RECONCILE_TOTAL.labels("Cluster", "failed").inc()
                 done = False
@@ -135,6 +138,7 @@ class Reconciler:
             return
         changed = self._board.release() | self._unwritten
         before, told = self._world.told, self._board.told
+        # That the runtime fell silent, or speaks again, concerns the statuses of all tenants.
         if before is None or told is None or before.fresh is not told.fresh:
             changed = frozenset(self._world.plans)
         self._world = replace(self._world, told=told)
@@ -170,6 +174,7 @@ class Reconciler:
                 )
             self._world = self._look(declared)
             judged = [(seen, judge(seen, self._world)) for seen in declared.seen]
+            # Nothing else wakes us when an object ceases to be young.
             if any(
                 judgement is None and seen.key in self._world.young for seen, judgement in judged
             ):
@@ -197,6 +202,7 @@ class Reconciler:
             for change in report.changes[:MOST_LINES]:
                 log.info("%s", change)
             self._note(report, changed, retired)
+            # The slug is free now, and the plan of the Tenant that waited for it was left out.
             if len(self._plans) < len(plans):
                 self.wake()
 

@@ -33,6 +33,7 @@ class Restraint:
     def allows(self, uid: str) -> bool:
         """Whether that object may have one more event now; it is counted."""
         now = self._clock()
+        # Taken out to be put in again at the end: so the first one is always the longest silent.
         tokens, at = self._left.pop(uid, (float(BURST), now))
         tokens = min(BURST, tokens + (now - at) / REFILL_S)
         allowed = tokens >= 1

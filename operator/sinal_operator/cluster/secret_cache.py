@@ -74,6 +74,7 @@ class SecretCache:
 
     async def fetch(self, objects: Objects) -> Secrets:
         """The Secrets that these objects refer to; raises Unreachable or Refused."""
+        # Before any request: a Secret that changes while it is fetched is told of meanwhile.
         self._wanted = references(objects)
         self._held = {key: held for key, held in self._held.items() if key in self._wanted}
         missing = self._wanted - self._held.keys()
@@ -104,6 +105,7 @@ class SecretCache:
         self._put(key, CachedSecret(0, None) if body is None else read(body))
 
     async def _list(self, missing: set[Key]) -> None:
+        # Those that the listing does not find are known to be absent. Version 0 lets any event win.
         for key in missing:
             self._put(key, CachedSecret(0, None))
         async for bodies, _ in self._client.pages(SECRETS, fields=SECRETS_SELECTOR):

@@ -145,6 +145,7 @@ def _with_facts(seen: Seen, judgement: Judgement, world: StatusInputs) -> Judgem
         (one for one in found.verdicts if one.reason in tenant_status.REFUSED_TOKEN), None
     )
     ours = tuple(
+        # That a Secret is there says little about a token that Meta refuses.
         refused.of(CREDENTIALS)
         if refused and one.type == CREDENTIALS and one.state == "True"
         else one
@@ -238,6 +239,7 @@ def _provisioning(key: ObjectKey, slug: str, world: StatusInputs) -> ConditionVe
     if world.broker_trouble:
         return ConditionVerdict(PROVISIONED, "Unknown", BROKER_UNAVAILABLE, world.broker_trouble)
     report = world.reports.get(slug)
+    # A report of an older plan says nothing about the one that was declared since.
     if report is None or (report.ready and world.active.get(slug) != world.plans.get(slug)):
         return None
     notes = "; ".join(report.reasons)

@@ -47,6 +47,7 @@ RETRY_S = 1.0
 class _Mark:
     """What tells one content of the bucket from another."""
 
+    # A bucket that was lost and filled again may come to the very same numbers.
     created: str
     last_seq: int
     messages: int
@@ -97,9 +98,11 @@ class StatusFeed:
                 await asyncio.sleep(RETRY_S)
                 continue
             try:
+                # A reconnect renews subscriptions, but a client that was made anew has none.
                 if client is not heard:
                     await client.subscribe(f"$KV.{STATUS_BUCKET}.>", cb=self._written)
                     heard = client
+                # Before the look: what is written while it reads asks for another one.
                 self._dirty.clear()
                 if await self._look(client):
                     on_news()
@@ -125,6 +128,7 @@ class StatusFeed:
         if mark == self._mark:
             return False
         entries = await buckets.read(client, STATUS_BUCKET) if mark.messages else {}
+        # The mark is of before the reading: what was written meanwhile makes the next look differ.
         self._mark = mark
         return self.read({key: value for key, value in entries.items() if value is not None})
 

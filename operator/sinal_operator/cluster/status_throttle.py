@@ -71,5 +71,6 @@ class StatusThrottle:
         return before is not None and before.urgent != self._latest[slug].urgent
 
     def _due_at(self, slug: str) -> float:
+        # With very many tenants it is the rate of all together that spaces the writes.
         interval_s = max(self._interval_s, OBJECTS * len(self._latest) / MOST_PER_S)
         return self._shown_at.get(slug, float("-inf")) + interval_s

@@ -54,7 +54,9 @@ class StatusWriter:
         except ApiServerRefused as error:
             if not (error.gone or error.outdated):
                 log.warning("status of %s %s/%s was refused: %s", *seen.key, error)
+            # An outdated one is judged again, from the version that the next round sees.
             return error.gone
+        # At once: the watch brings our own write too, and what is known already wakes nobody.
         self._object_cache.put(body)
         if "conditions" in change:
             for news in turns(seen.status.get("conditions") or [], change["conditions"]):

@@ -203,6 +203,7 @@ def moment(seconds: int | None) -> str | None:
     )
 
 
+# Figures go when nobody tells them any more. When the last event came stays true.
 def _tenant_fields(facts: ObservedTenant | None, fresh: bool) -> Fields:
     lasting = {"lastEvent": moment(facts.last_event if facts else None)} if fresh else {}
     return {

@@ -21,6 +21,7 @@ async def read(client: Client, name: str) -> dict[str, bytes | None]:
             bucket = await client.jetstream().key_value(name)
             watcher = await bucket.watchall()
             async for entry in watcher:
+                # nats-py's mark for the end of what was there; changes would follow.
                 if entry is None:
                     break
                 found[entry.key] = None if entry.operation else entry.value

@@ -25,6 +25,7 @@ SECOND = 10**9  # JetStream counts time in nanoseconds
 DUPLICATE_WINDOW_S = 120
 ACK_WAIT_S = 60  # longer than the lease of a delivery and any request to Meta
 MAX_ACK_PENDING = 10_000
+# The server's default, named because it can't be changed in place, so that drift would be seen.
 MAX_WAITING = 512
 MAX_CONSUMERS = 1_000  # explicit: from 2.15 on a server's default caps an unset limit
 
@@ -38,6 +39,8 @@ def stream(plan: TenantPlan, *, replicas: int) -> Config:
         "subjects": [names.tenant_subjects(plan.slug)],
         "retention": "workqueue",
         "storage": "file",
+        # A full queue refuses the sender, who comes again. Dropping the oldest would lose what was
+        # accepted.
         "discard": "new",
         "max_bytes": plan.limits.max_bytes,
         "max_age": plan.limits.max_age_s * SECOND,
@@ -45,6 +48,7 @@ def stream(plan: TenantPlan, *, replicas: int) -> Config:
         "max_msgs_per_subject": -1,
         "max_msg_size": -1,
         "max_consumers": MAX_CONSUMERS,
+        # JetStream refuses a window that is longer than messages live.
         "duplicate_window": min(DUPLICATE_WINDOW_S, plan.limits.max_age_s) * SECOND,
         "num_replicas": replicas,
     }
@@ -87,8 +91,11 @@ def _consumer(name: str, filter_subject: str, ack_wait_s: float) -> Config:
         "filter_subject": filter_subject,
         "deliver_policy": "all",
         "replay_policy": "instant",
+        # a work queue takes no other policy (error 10084)
         "ack_policy": "explicit",
         "ack_wait": round(ack_wait_s * SECOND),
+        # After a last delivery a work queue keeps the message, and neither pending count shows it.
+        # So the workers decide when to give up, not the broker.
         "max_deliver": -1,
         "max_ack_pending": MAX_ACK_PENDING,
         "max_waiting": MAX_WAITING,

@@ -26,6 +26,7 @@ def changed(wanted: Config, actual: Config) -> tuple[str, ...]:
 
 
 def _same(wanted: object, actual: object, *, mapping: bool) -> bool:
+    # Others may note what they like in a stream's metadata, as the server itself does.
     if mapping and isinstance(wanted, dict):
         known = actual if isinstance(actual, dict) else {}
         return all(known.get(key) == value for key, value in wanted.items())

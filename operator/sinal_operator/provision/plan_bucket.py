@@ -20,6 +20,7 @@ from sinal_operator.provision.jetstream import FencedJetStream
 
 log = logging.getLogger(__name__)
 
+# A purge as ADR-8 has it: watchers know by the first header that the key has no value any more.
 _PURGE = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
 
 
@@ -46,6 +47,7 @@ class PlanBucket:
         """
         if self.knows(info):
             return
+        # Another bucket, or somebody else's write: what was known to be there may be there no more.
         self._written.clear()
         self._looked_through = False
         stored = info is not None and info.state.messages > 0

@@ -117,6 +117,8 @@ class Provisioner:
                 self._settled.pop(work.slug, None)
             return report
 
+        # All of them end before an error is raised: a reconciliation that goes on behind it would
+        # write without the lock.
         reports = await asyncio.gather(*map(one, work), return_exceptions=True)
         return Report({report.slug: report for report in _all(reports)})
 
@@ -234,6 +236,8 @@ class Provisioner:
                         source, retired, on_report, outlook, all_of_it=seen != connects
                     )
                     done = await self._while_connected(work, seen)
+                    # A round that was broken off has seen nothing for sure: the next one looks at
+                    # everything.
                     connects = seen if done else -1
                     next_at = time.monotonic() + interval_s
                     await asyncio.sleep(0 if done or not self._client.is_connected else RETRY_S)
@@ -274,6 +278,8 @@ class Provisioner:
                     else await self._look(plans, gone, asked, outlook)
                 )
                 report = await self._at(look, plans, gone)
+                # Under the lock still: the hearer compares it with the plans that `source` gave
+                # just now.
                 on_report(report)
         except Exception as error:
             outlook.again(asked)

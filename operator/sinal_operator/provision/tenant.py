@@ -146,6 +146,7 @@ class Tenant:
                 "be changed in place: let its queue run empty and delete the stream; it is created "
                 "again within seconds"
             )
+            # The rest is brought to what is declared all the same.
             wanted[name] = info.config.get(name)
         differs = drift.changed(wanted, info.config)
         # the hash alone differs where a fixed field does: writing it would promise what is not so
@@ -201,6 +202,8 @@ class Tenant:
             )
             return
         if waiting:
+            # A work queue keeps messages that no consumer takes: they would count against its
+            # limit.
             await self._jetstream.purge(
                 self._stream, names.out_subject(self._plan.slug, destination)
             )

@@ -109,6 +109,7 @@ def _step(
             f"{wanted.place} is still routed for another Tenant, which is left as it is for now"
         )
         return _blocked(wanted, live, HOST_TAKEN, message)
+    # What is the installation's own holds a certificate and catches no path.
     rivals = [] if not wanted.uid else _rivals(options, wanted, claims)
     if rivals and live is None:
         message = f"{wanted.place} is claimed by {rivals[0]}: remove it there, or from the Tenant"
@@ -160,6 +161,8 @@ def _differs(wanted: DesiredRoute, live: ObservedRoutes | None, settled: Settled
         return False  # it is made anew once it is gone
     if live.mark == wanted.mark and covers(live.body, _comparable(wanted)):
         return False
+    # An admission webhook or a server of another version may change what is applied. What it made
+    # of this very mark is taken, or the route would be written for ever.
     return settled.get(live.key) != (wanted.mark, live.digest())
 
 

@@ -126,6 +126,7 @@ def secret_name(host: str) -> str:
 def _short(name: str) -> str:
     if len(name) <= MAX_NAME:
         return name
+    # 12 digits and a dash; a part of a DNS name does not end with a dash or a dot.
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return f"{name[: MAX_NAME - 13].rstrip('.-')}-{digest}"
 

@@ -100,6 +100,7 @@ def _own_namespace() -> str:
 def _shared_host(public_url: str) -> str:
     parts = urlsplit(public_url)
     host = (parts.hostname or "").rstrip(".")
+    # An Ingress with an IP address as its host is refused, and the Gateway API allows none either.
     if not re.match(HOST_PATTERN, host) or re.fullmatch(r"[\d.]+", host):
         raise BadOptions(
             f"SINAL_PUBLIC_URL is {public_url!r}: routes need a DNS name in it, such as "

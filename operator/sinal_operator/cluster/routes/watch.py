@@ -168,6 +168,8 @@ class RouteWatch:
         if state is None:
             log.warning("the watch of %s waits: %s", self.resource.plural, error)
             return
+        # Objects go with their definition. Where only the right to read is gone, they are still
+        # there.
         if state is WatchState.MISSING:
             self._lives.clear()
         if self._turn(state, str(error)):

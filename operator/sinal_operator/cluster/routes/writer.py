@@ -107,6 +107,7 @@ class RouteWriter:
             wanted.resource, body, manager=MANAGER, force=live is not None
         )
         self._patience.wrote(step.key, wanted.mark)
+        # The watch tells of it later: a round that comes first must not write it again.
         self._watches[wanted.resource].put(answer)
         made = see(wanted.resource, answer, namespace=wanted.namespace)
         self._settled[step.key] = wanted.mark, made.digest()
