@@ -59,6 +59,7 @@ def judge(loaded: Loaded) -> CheckReport:
     """The same for what is already read."""
     problems = [
         p
+        # Any keyring does: what is minted of it is thrown away with the plans.
         for p in compile(loaded.objects, loaded.secrets, Keyring.generate()).problems
         if not _echo(p, loaded)
     ]
@@ -79,6 +80,8 @@ def _echo(found: ReferenceProblem, loaded: Loaded) -> bool:
         return found.target is not None
     kind, namespace, name = found.target
     return any(
+        # An object without a name is "(no name)" among the broken ones, and may be the one that is
+        # meant.
         (other_kind, other_space) == (kind, namespace) and _bare(other) in ("noname", _bare(name))
         for other_kind, other_space, other in loaded.broken
     )

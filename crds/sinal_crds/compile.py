@@ -50,6 +50,7 @@ from sinal_crds.references import (
 )
 from sinal_crds.secrets import Secrets
 
+# Never to be changed: streams made from files bear a UID of it, and would be somebody else's.
 _UID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sinal.dev")
 
 
@@ -168,6 +169,8 @@ class _TenantCompiler:
             name=item.name,
             type=spec.type,
             public_key=public_key,
+            # Of server keys and tokens only digests: this part of a plan lies in the bucket in
+            # clear.
             server_key_sha256=_sha256(server_key),
             earlier_public_keys=tuple(
                 "fk_" + one for one in self._minted_before("public-key", item)
@@ -184,6 +187,7 @@ class _TenantCompiler:
             consent=ConsentPlan(
                 default=spec.consent.default or self._part.tenant.spec.consent.default,
                 cookies_before_consent=spec.consent.cookies_before_consent,
+                # A set in the manifest: another order must not make another plan.
                 required_in=tuple(sorted(spec.consent.required_in)),
             ),
             value=ValuePlan(
@@ -244,6 +248,8 @@ class _TenantCompiler:
             return {}, self._trouble(
                 item, f"{path}.name", SECRET_NOT_FOUND, message, f"Secret {name}"
             )
+        # An empty value counts as missing: with an empty secret anybody could make a gateway's
+        # proof.
         missing = [key for key in keys if not data.get(key)]
         found = {key: data[key] for key in (*keys, *optional) if data.get(key)}
         if not missing:

@@ -37,6 +37,7 @@ def seal(
 
     With a `purpose` the key is one that is derived for it alone.
     """
+    # Drawn at random. With 96 bits NIST (SP 800-38D) allows that 2**32 times under one key.
     nonce = secrets.token_bytes(_NONCE_BYTES)
     key = _key(keyring, key_id, purpose)
     return Envelope(key_id, nonce, AESGCM(key).encrypt(nonce, data, bound))
@@ -47,6 +48,7 @@ def unseal(envelope: Envelope, *, keyring: Keyring, bound: bytes, purpose: bytes
     key = _key(keyring, envelope.key_id, purpose)
     try:
         return AESGCM(key).decrypt(envelope.nonce, envelope.ciphertext, bound)
+    # A nonce that was shortened is a ValueError, before any tag is looked at.
     except (InvalidTag, ValueError) as error:
         raise TamperedEnvelope(type(error).__name__) from None
 

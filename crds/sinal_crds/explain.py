@@ -82,6 +82,7 @@ def _fields(model: type[BaseModel], path: Path) -> list[str]:
             )
     if current is None:
         return []
+    # A status is taken and dropped: nobody is to be led to write one.
     return [field.alias or name for name, field in current.model_fields.items() if name != "status"]
 
 
@@ -96,6 +97,7 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 def _shown(item: Any) -> str:
     """The wrong value, if it is short and can be no secret."""
     value = item["input"]
+    # without the first letter, which camelCase turns into a capital
     secret = any("ecret" in str(part) or "oken" in str(part) for part in item["loc"])
     if secret or isinstance(value, dict | list) or len(str(value)) > _SHOWN:
         return ""

@@ -51,6 +51,7 @@ def _is_address(name: str) -> bool:
     """Whether it is an IPv4 address or this machine, and no name of the DNS: the listener answers
     to it as well.
     """
+    # No top-level domain is a number: a last label of digits is read as a part of an IPv4 address.
     return name == "localhost" or name.rpartition(".")[2].isdecimal()
 
 

@@ -265,6 +265,8 @@ def derived(key: bytes, purpose: bytes) -> bytes:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+    # No salt: it helps to extract a key from what is not uniformly random (RFC 5869, 3.1). A key
+    # is.
     return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=purpose).derive(key)
 
 

@@ -167,6 +167,8 @@ def _files(path: Path, collector: _Collector) -> Iterator[Path]:
         yield path
     else:
         for file in sorted(path.rglob("*")):
+            # A mounted ConfigMap has each of its files a second time, below a folder that begins
+            # with `..`.
             hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
             if file.is_file() and file.suffix in SUFFIXES and not hidden:
                 yield file

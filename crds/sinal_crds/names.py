@@ -38,6 +38,7 @@ NAMESPACE = "sinal.dev/namespace"  # there, too: of that Tenant
 # in the owner's place, before namespace/name: the Tenant is gone, its namesake may have it
 RETAINED = "retained:"
 
+# No dot, `*` or `>`: a slug is one token of subjects, and a wildcard there would be all tenants.
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 

@@ -150,6 +150,7 @@ def _unique_slugs(
                 "set another spec.slug"
             )
             problems.append(problem(tenant, field, SLUG_TAKEN, message))
+    # By age, because hosts are given out in this order.
     return sorted(first.values(), key=_age)
 
 

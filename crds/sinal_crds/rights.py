@@ -79,6 +79,8 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
                 *_ASKS_WHOSE_ROWS,
                 names.STOPPED_SUBJECT,
                 names.RECOVERED_SUBJECT,
+                # Wildcards of NATS stand for whole tokens: `dispatch-*` would be a name, not a
+                # pattern.
                 *_asks("CONSUMER.MSG.NEXT.*.*"),
                 "$JS.ACK.>",
             ),

@@ -51,6 +51,7 @@ _UNSEEN = {
             "status": "Unknown",
             "reason": "Pending",
             "message": "Waiting for the operator",
+            # A default can't know the time, and conditions must have one: this one is plainly none.
             "lastTransitionTime": "1970-01-01T00:00:00Z",
         }
     ]
@@ -198,6 +199,7 @@ def structural(model: type[Manifest]) -> dict[str, Any]:
     properties = schema["properties"]
     properties["apiVersion"] = {"type": "string", "description": f"{GROUP}/{VERSION}."}
     properties["kind"] = {"type": "string", "description": f"{model.__name__}."}
+    # Of metadata a definition may restrict name and generateName only.
     properties["metadata"] = {
         "type": "object",
         "properties": {"name": {"type": "string", "maxLength": 63, "pattern": NAME_PATTERN}},
@@ -236,6 +238,7 @@ def _clean(node: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     if text := node.get("description"):
         schema["description"] = " ".join(text.split())
     schema |= {key: node[key] for key in _KEPT if key in node and node[key] is not None}
+    # A structural schema has no `const`.
     if "const" in node:
         schema |= {"type": "string", "enum": [node["const"]]}
     if schema.get("type") == "integer":

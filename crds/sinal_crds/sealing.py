@@ -118,6 +118,7 @@ def seal(plan: TenantPlan, keyring: Keyring) -> bytes:
         version=plan.version,
         slug=plan.slug,
         hash=digest,
+        # As bytes: who opens it checks what was written, not what it understands of that.
         plan=msgspec.Raw(raw),
         sealed=_lock(
             hidden,
@@ -249,6 +250,7 @@ def _open(raw: bytes) -> _Envelope:
 def _bytes(text: str) -> bytes:
     """Base64 in its one canonical spelling."""
     data = b64decode(text, validate=True)
+    # b64decode overlooks bits behind the last byte, so that two texts could be one envelope.
     if b64encode(data).decode() != text:
         raise ValueError("base64 with stray bits")
     return data

@@ -62,6 +62,7 @@ def _section(manifest: Mapping[str, object], name: str) -> dict[str, str]:
 
 def _decode(key: str, value: str) -> str:
     try:
+        # Long base64 is often folded over lines in YAML, and the API server takes it so.
         return base64.b64decode("".join(value.split()), validate=True).decode()
     except (binascii.Error, ValueError):
         raise BadSecret(

@@ -217,6 +217,7 @@ class _Reader:
     def _key(self, node: Node) -> str:
         if not isinstance(node, ScalarNode):
             raise _Refused(node, "a field's name must be plain text")
+        # A field called `on` is read as true. kubectl turns it into the text of JSON's boolean.
         if node.tag == _TAG + "bool":
             return "true" if _scalar(node) else "false"
         return str(node.value)
@@ -240,6 +241,7 @@ def _scalar(node: ScalarNode) -> Any:
 
 def _integer(text: str) -> int | str:
     digits = text.replace("_", "")
+    # 0644 is octal to kubectl, as in YAML 1.1.
     if re.fullmatch(r"[-+]?0[0-9]+", digits):
         return int(digits, 8)
     return int(digits, 0) if len(digits) <= 20 else text  # longer ones fit no field and no int64
@@ -249,4 +251,5 @@ def _number(node: ScalarNode, text: str) -> float | int:
     value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     if not math.isfinite(value):
         raise _Refused(node, "infinity and NaN are not values of a field")
+    # kubectl sends JSON, in which 1.0 becomes 1: an integer field takes it.
     return int(value) if value.is_integer() else value

@@ -159,6 +159,8 @@ class SecretReference(Model):
     """Name of the Secret, in the same namespace."""
 
 
+# Every list has a bound: the API server estimates by them what CEL rules may cost, and refuses a
+# definition whose rules could cost too much.
 Names = Annotated[list[Name], Field(max_length=32, json_schema_extra=SET), AfterValidator(unique)]
 Hosts = Annotated[list[Host], Field(max_length=32, json_schema_extra=SET), AfterValidator(unique)]
 LandingHosts = Annotated[

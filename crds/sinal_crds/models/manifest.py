@@ -17,6 +17,7 @@ class Condition(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, use_attribute_docstrings=True)
 
+    # bounds and patterns are those of metav1.Condition
     type: Annotated[str, Field(max_length=316)]
     """Ready, Provisioned, RoutesAccepted, CredentialsValid, Delivering, Receiving or Paused."""
     status: Literal["True", "False", "Unknown"]

@@ -13,6 +13,7 @@ from sinal_crds.models.manifest import Manifest, Status
 from sinal_crds.names import SLUG_PATTERN
 from sinal_crds.plan import ConsentDefault
 
+# SLUG_PATTERN says the same; the rule on metadata.name needs it as a number
 _SLUG_LENGTH = 40
 
 
