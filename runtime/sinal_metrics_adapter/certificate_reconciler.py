@@ -130,6 +130,7 @@ class CertificateReconciler:
             log.warning("adapter.certificate_unusable", reason=str(error))
             wanted = self._maker.first(now)
         else:
+            # Where the API server does not send to us, no trust has to be waited for.
             trusted = (
                 registration is None
                 or self.refusal is not None

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+# cert-manager's default too
 RENEW = 2 / 3  # of its life: when the next one is made
 CLOCKS = timedelta(minutes=5)  # how far the clocks of a cluster may be apart
 COMMON_NAME = "sinal-metrics-adapter"
@@ -177,6 +178,7 @@ class Maker:
             .issuer_name(issuer)
             .public_key(key)
             .serial_number(x509.random_serial_number())
+            # A client whose clock is behind would refuse a certificate of this very moment.
             .not_valid_before(now - CLOCKS)
             .not_valid_after(now + self.life)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)

@@ -137,6 +137,8 @@ class Cluster:
     async def review_access(self, user: User, wish: Wish) -> tuple[bool, str]:
         """Whether they may, and what is said about it."""
         if wish.metric:
+            # `list`, as the API server itself words a GET that names no single object of a
+            # resource.
             asked = {"verb": "list", "group": GROUP, "version": VERSION, "resource": wish.metric}
             what = {"resourceAttributes": {**asked, "namespace": wish.namespace}}
         else:

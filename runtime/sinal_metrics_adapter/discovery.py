@@ -30,6 +30,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             for name in METRICS
         ],
     },
+    # The API server asks every extension for its schemas. Empty ones spare it errors and waiting.
     "/openapi/v2": {
         "swagger": "2.0",
         "info": {"title": "sinal-metrics-adapter", "version": VERSION},

@@ -66,6 +66,8 @@ class TlsListener:
         It is asked of those without a name too.
         """
         doorway = _context()
+        # OpenSSL takes certificate and authorities from the context that is put in, but the
+        # connection keeps the verify mode that it began with.
         doorway.verify_mode = ssl.CERT_OPTIONAL
 
         def choose(
@@ -81,6 +83,7 @@ class TlsListener:
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Two switches: the option ends tickets up to TLS 1.2, their number those of TLS 1.3.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     context.set_alpn_protocols(["http/1.1"])
@@ -90,6 +93,7 @@ def _context() -> ssl.SSLContext:
 @contextlib.contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
     """A path to read the content from, in memory only: no disk ever holds the key."""
+    # Python's ssl takes a key from a path only.
     descriptor = os.memfd_create("sinal")
     try:
         os.write(descriptor, content)
