@@ -105,6 +105,7 @@ def _check_money(event_name: str, custom_data: dict[str, Any]) -> None:
 
 
 def _is_number(value: Any) -> bool:
+    # Not isinstance: to Python, true is an int.
     if type(value) in (int, float):
         return True
     if type(value) is not str:

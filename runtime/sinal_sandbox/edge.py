@@ -137,6 +137,7 @@ def _refusal(error: GraphError, entry: RequestEntry, headers: dict[str, str]) ->
 async def _read(request: Request, limit: int) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
+        # Counted as it comes: Content-Length may be missing, or wrong.
         size += len(part)
         if size > limit:
             raise GraphError(f"The request is larger than {limit} bytes", code=100, status=413)

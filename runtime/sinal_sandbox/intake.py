@@ -63,6 +63,8 @@ class Intake:
         """
         now_s = self._clock()
         verdicts = self._verdicts(submission.events, now_s)
+        # A load test keeps hundreds of thousands of records with a few pixels and names: one string
+        # of each.
         now_ms, pixel = int(now_s * 1_000), intern(pixel)
         records = [
             self._record(pixel, verdict, raw, now_ms, submission.test_event_code)

@@ -92,6 +92,7 @@ class Journal:
         with draft.open("wb") as file:
             file.writelines(_line(record) for record in log)
         self._file.close()
+        # The old file is whole until this moment: a crash before it loses nothing.
         os.replace(draft, self._path)
         self._file = self._path.open("ab")
         self._lines = len(log)

@@ -21,6 +21,7 @@ DEDUP_WINDOW_MS = 48 * 3_600_000
 KEYS_PER_EVENT = 5
 
 
+# It holds no containers, so that the collector need not visit every one of them.
 class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """One accepted event; `raw` is its JSON as sent."""
 
@@ -90,6 +91,7 @@ class SeenKeys:
             return False
         self._forget(now_ms - DEDUP_WINDOW_MS)
         text = f"{pixel}\0{event_name}\0{event_id}"
+        # 96 bits: two of a million keys do not meet, and a key takes a fraction of its text.
         key = blake2b(text.encode(), digest_size=12).digest()
         if key in self._first_seen:
             return True
@@ -135,6 +137,7 @@ class EventLog:
         self.received += 1
         self.duplicates += record.duplicate
         while len(self._records) > self._keep or (
+            # The newest stays, even where it is over the bound by itself.
             self._bytes > self._keep_bytes and len(self._records) > 1
         ):
             self._bytes -= len(self._records.popleft().raw)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sinal_sandbox import channels, commerce, customer
 from sinal_sandbox.refusals import IN_FUTURE, TOO_OLD, EventRefusal
 
+# Meta refuses the whole request for one event that is older.
 MAX_AGE_S = 7 * 86_400
 MAX_AGE_STORE_S = 62 * 86_400  # physical_store
 MAX_AHEAD_S = 60  # the real tolerance is not documented

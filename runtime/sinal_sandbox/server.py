@@ -43,6 +43,7 @@ class Server(uvicorn.Server):
         """Listen, and print one line for each socket."""
         await super().startup(sockets=sockets)
         for listener in sockets or []:
+            # Who started it with port 0 reads the port here.
             print(f"listening on {_url(listener)}", flush=True)
 
     @contextlib.contextmanager
