@@ -15,6 +15,8 @@ from fastapi.security import HTTPBearer
 from sinal_hub.services.callers import Caller
 from sinal_hub.services.keys import KeyCheck
 
+# For the OpenAPI document only: refused by `admit`, as a problem and in the same words for each key
+# that is not good.
 _BEARER = HTTPBearer(
     auto_error=False, description="The admin key, or one made by POST /api/v1/keys."
 )

@@ -42,8 +42,11 @@ def tagged(request: Request, value: object) -> Response:
     """The same with a weak ETag of its content, or 304 where If-None-Match has it."""
     body = _encode(value)
     etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    # no-cache lets a browser keep it and ask each time. The `no-store` that answers have else would
+    # leave it nothing to compare.
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     known = {
+        # If-None-Match compares weakly (RFC 9110, 13.1.2): a `W/` makes no difference.
         part.strip().removeprefix("W/")
         for part in request.headers.get("if-none-match", "").split(",")
     }

@@ -91,6 +91,7 @@ def build(parts: Parts) -> FastAPI:
     app.add_middleware(Bounded, refusal=problems.refusal)
     if parts.tracer is not None:
         app.add_middleware(Traced, tracer=parts.tracer)
+    # The last one added is the outermost: it marks what the others refuse, too.
     app.add_middleware(Strict)
     leaving = app.state.leaving = Drain()
     services = assemble(

@@ -16,6 +16,7 @@ Decision = Literal["match", "review", "unmatched"]
 
 
 def _storable(text: str) -> str:
+    # PostgreSQL's text takes no NUL.
     if "\x00" in text or not text.isprintable():
         raise ValueError("holds characters that no such word has")
     return text

@@ -29,6 +29,7 @@ from sinal_hub.services.tail import Item, Tail
 HEARTBEAT_S = 10.0  # so often the key is looked up again, too
 PER_KEY, PER_TENANT, PER_PROCESS = 20, 60, 500  # streams at once
 LIFE_S = 900.0  # then the client comes back
+# nginx would collect lines until its buffer is full, unless told by this header.
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -81,6 +82,7 @@ class Seats:
         full = [
             who
             for name, (who, most) in bounds
+            # A key of the platform belongs to no tenant, so there is none to count it for.
             if self._taken[name] >= most and name != "tenant None"
         ]
         if full:
@@ -163,11 +165,14 @@ async def _lines(
 ) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
     ends, checked = clock() + life_s, clock()
+    # milliseconds until a browser connects again by itself
     yield b"retry: 2000\n\n"
     waiting: asyncio.Future[Item | None] | None = None
     ended = asyncio.ensure_future(leaving.ended())
     try:
         while clock() < ends:
+            # Kept over heartbeats: to cancel it would end the generator, and lose what came just
+            # then.
             waiting = waiting or asyncio.ensure_future(anext(items, None))
             either: set[asyncio.Future[Any]] = {waiting, ended}
             await asyncio.wait(either, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
@@ -193,5 +198,6 @@ async def _lines(
         ended.cancel()
         if waiting is not None:
             waiting.cancel()
+            # A generator can't be closed while its `anext` still runs.
             await asyncio.gather(waiting, return_exceptions=True)
         await items.aclose()

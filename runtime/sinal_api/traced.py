@@ -42,6 +42,7 @@ class Traced:
             try:
                 await self._app(scope, receive, noted)
             finally:
+                # the router puts it there, so that it is known only now
                 route = getattr(scope.get("route"), "path", "")
                 span.set(
                     http_request_method=scope["method"],
