@@ -80,6 +80,7 @@ def backup(
         return 1
     manifest = _done(data, work, beside=True)
     if manifest is None:
+        # A file that failed its check must not be taken for the newest good one.
         path.unlink(missing_ok=True)
         return 1
     removed = forget(folder, keep)
@@ -150,6 +151,7 @@ def forget(folder: Path, keep: int) -> list[Path]:
     for left in folder.glob(f"{FILES}.new"):
         left.unlink(missing_ok=True)
     found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    # Names are times in UTC, so that they sort by age. One stays, whatever `keep` says.
     old = found[: max(0, len(found) - max(1, keep))]
     for path in old:
         path.unlink()

@@ -52,6 +52,8 @@ class DailyBackup:
             self._task = None
 
     async def _run(self) -> None:
+        # By the files' age, not by our start: a stack that is restarted each morning has a backup
+        # too.
         wait_s = max(self._settle_s, self._every_s - self._age_s())
         while True:
             await asyncio.sleep(wait_s)

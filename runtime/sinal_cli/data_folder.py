@@ -79,6 +79,8 @@ class Instance:
         new = not any(self.folder.iterdir())
         # a folder with other things in it may be shared
         ours = new or (self.folder / "secrets.json").exists()
+        # Not `w`: that would empty the lock of the stack that has it, and with it the number to
+        # tell.
         self._lock = (self.folder / "lock").open("a+")
         if ours and self.folder.stat().st_uid == os.geteuid():
             self.folder.chmod(PRIVATE)
@@ -128,6 +130,8 @@ def write_private(path: Path, body: bytes) -> None:
     with os.fdopen(descriptor, "wb") as out:
         out.write(body)
         out.flush()
+        # Before the rename, which may reach the disk first: a power cut would leave an empty
+        # keyring.
         os.fsync(out.fileno())
     temporary.replace(path)
 

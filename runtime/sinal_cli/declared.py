@@ -68,6 +68,7 @@ def keeping(
     theirs += [one for one in members if ("Tenant", one.namespace, one.spec.tenant_ref) in tenants]
     objects = [one for one in theirs if key_of(one) not in there]
     namespaces = {namespace for _, namespace, _ in tenants}
+    # Their Secrets too: without them the plan that is kept would lose its tokens.
     values = {
         place: data for place, data in before.secrets.values.items() if place[0] in namespaces
     }
@@ -123,4 +124,6 @@ def _marks(files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
                 stat = file.stat()
             except OSError:
                 continue  # gone since it was listed
+            # The inode as well: editors put a new file in place, and some file systems count whole
+            # seconds.
             yield str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -75,6 +75,7 @@ class Departures:
         ]
         ends_at = self._clock() + self.grace_s
         self._leaving |= {one.slug: DepartingTenant(one, ends_at) for one in gone}
+        # In the file before anything ends: a start in between finds who was known.
         self._remember(there)
         ended = self.due().ended
         return News(tuple(one.slug for one in gone if one.slug in self._leaving), stayed, ended)

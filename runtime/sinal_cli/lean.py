@@ -44,6 +44,7 @@ def understood(words: Sequence[str]) -> RunCommand | None:
 def run(wanted: RunCommand) -> object:
     """The role until it ends; its exit code."""
     with away("rich", "aiohttp"):
+        # Imported once here, they keep what they found out about the absent ones.
         import nats
         import structlog
 

@@ -20,6 +20,7 @@ def guarded(work: Callable[[], object]) -> int:
     """The work's exit code: its own, or that of what it met."""
     try:
         result = work()
+        # Here, where a closed pipe is understood, and not when the interpreter ends.
         sys.stdout.flush()
     except BrokenPipeError:
         if not _nobody_reads():

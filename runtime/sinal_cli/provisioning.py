@@ -145,6 +145,7 @@ class FileProvisioning:
         """`reports` may be others."""
 
     def _read(self) -> None:
+        # Of before the reading: a file that is saved meanwhile is read again.
         self._seen = fingerprint(self._files)
         self._said = read(self._files, self._keyring, made=self._made, reserved=self._reserved)
         news = self._departures.look(self._said.compilation.plans)

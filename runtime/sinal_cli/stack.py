@@ -120,7 +120,10 @@ class Stack:
         ingest = Ingest(settings, keyring)
         api = Api(settings.model_copy(update={"port": self._ports[1]}), keyring)
         workers = [make(settings, keyring) for make in (Match, Dispatch, Housekeeping)]
+        # Ingest begins last and, the stack being unwound from its end, stops first: nothing is
+        # accepted that nobody takes on.
         for role in (*workers, api, ingest):
+            # Before the start: one that fails half way has things to let go.
             self._exit.push_async_callback(role.stop)
             await role.start()
         await self._show(ingest, api)

@@ -105,6 +105,7 @@ class Up:
                 say("stopping", "Ctrl-C or SIGTERM: what is under way is finished")
             finally:
                 for path in self._ready_files:
+                    # Before the stop: who waits for this file must not find a stack that is going.
                     path.unlink(missing_ok=True)
                 async with asyncio.timeout(STOP_S):
                     await stack.stop()

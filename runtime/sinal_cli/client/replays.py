@@ -217,6 +217,7 @@ def _drain(
 
 def _insist(session: Session, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
     """The same call with the same key until it is answered; it happens once."""
+    # A lost answer is the usual case: under the same key the API tells the first result again.
     for number in range(1, TRIES + 1):
         try:
             return session.post(path, body, key=key)

@@ -124,6 +124,7 @@ class Session:
                 for cursor, event in self._stream(wanted, last, opened if first else lambda: None):
                     last = cursor
                     yield event
+            # At first the address may be wrong. Later the API is restarting, and its client waits.
             except httpx.ConnectError as error:
                 if first:
                     raise self._unreachable(error) from error
@@ -144,6 +145,8 @@ class Session:
             "/api/v1/events/stream",
             params=query,
             headers=headers,
+            # The API gives a sign of life every ten seconds: a stream that is silent for thirty is
+            # dead.
             timeout=httpx.Timeout(30, connect=5),
         ) as answer:
             if answer.status_code != 200:

@@ -54,6 +54,7 @@ def find(said: TargetOptions, environment: Mapping[str, str] = os.environ) -> Ta
 
     Raises NoTarget.
     """
+    # Who names a folder means the stack that runs there, whatever the shell has sourced before.
     url = said.api or (environment.get("SINAL_API_URL") if said.data is None else None)
     key = said.key or (environment.get("SINAL_API_KEY") if said.data is None else None)
     if url and key:

@@ -166,6 +166,8 @@ class Journey:
         posted = await self.world.webhook("stripe", sale)
         self.add("Stripe: checkout completed", posted, expected)
         await self._wait(posted)
+        # Only once the sale is recorded: a refund that overtakes it would have it withheld as out
+        # of order.
         back = deliveries.stripe_refunded(order, secret=STRIPE_SECRET)
         self.add(
             "Stripe: refunded",
@@ -274,6 +276,7 @@ class Journey:
     async def meta_down(self) -> None:
         """Meta answers 500 for a moment; the sale waits and goes out under the same id."""
         await self.settle_all()
+        # Behind everything else: faults count requests, and others' would use them up.
         await self.world.fault(kind="status_500", pixel=MAIN_PIXEL, times=2)
         iris, click = self.buyer("Iris Nunes", ddd="61"), self.click_id("i")
         await self._clicked("Iris", click, "191.30.9.9")

@@ -50,6 +50,7 @@ class Nats(Managed):
         self.monitor_port = self.monitor_port or free_port()
         self._store.mkdir(parents=True, exist_ok=True)
         config = self._store / "server.conf"
+        # First closed, then written: there is a password in it.
         config.touch(mode=0o600)
         config.write_text(self._config())
         self._service = Service("NATS", [binary(), "-c", str(config)], log=self._log)

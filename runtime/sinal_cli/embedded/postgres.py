@@ -28,6 +28,7 @@ OWNER = "sinal"
 # machine.
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
+    # By default there would be a socket in /tmp, within reach of every user of the machine.
     "unix_socket_directories": "",
     "max_connections": "60",
     "shared_buffers": "128MB",
@@ -118,6 +119,8 @@ class Postgres(Managed):
                     "--auth=scram-sha-256",
                     f"--pwfile={secret.name}",
                 ),
+                # C, because other locales may be missing on the machine, and sort otherwise on the
+                # next one.
                 *("--encoding=UTF8", "--locale=C", "--no-instructions"),
             ]
             made = subprocess.run(  # noqa: S603 - fixed command

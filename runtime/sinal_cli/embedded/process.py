@@ -80,6 +80,8 @@ def _holder(port: int) -> socket.socket:
     holder = socket.socket()
     try:
         holder.bind(("127.0.0.1", port))
+        # Only after the bind: with it before, Linux would give us a port that another chooser
+        # holds.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     except OSError:
         holder.close()

@@ -64,6 +64,7 @@ class ServiceRef:
         way = (
             "port-forward",
             f"service/{place.name}",
+            # kubectl takes a free port and says which: no other program can take it in between.
             ":http",
             f"--namespace={place.namespace}",
             "--address=127.0.0.1",

@@ -75,6 +75,7 @@ async def at_hand(data: Path, *, beside: bool) -> AsyncIterator[BackupSettings]:
 def _running(data: Path) -> dict[str, str] | None:
     try:
         running = msgspec.json.decode((data / FILE).read_bytes(), type=_Running)
+        # A stack that was killed leaves its file: signal 0 only asks whether the process is there.
         os.kill(running.pid, 0)
     except PermissionError:
         raise FolderUnusable(f"{data} is somebody else's: run this as its owner") from None

@@ -40,6 +40,7 @@ def text(ready: Mapping[str, Any], chosen: Mapping[str, str]) -> str:
     lines = ["# Written by `sinal up`. Source it: . " + FILE]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in found.items()]
     place = shlex.quote(scripts())
+    # Sourced twice, it must not make the PATH longer.
     lines += [f'case ":$PATH:" in *:{place}:*) ;; *) export PATH={place}:"$PATH" ;; esac']
     return "\n".join(lines) + "\n"
 

@@ -28,5 +28,7 @@ def journal(file: Path, say: Say) -> Iterator[None]:
     try:
         yield
     finally:
+        # Without any handler Python prints warnings on the terminal, even those of the last
+        # moments.
         root.handlers[:] = [logging.NullHandler()]
         handler.close()

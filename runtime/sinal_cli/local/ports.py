@@ -198,6 +198,7 @@ def _claim(port: int) -> bool:
     path = _lock(port)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        # Below /tmp others can put links, too: none is followed.
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError:
         return True  # a folder that is not ours: then only who listens already is passed over
@@ -218,6 +219,8 @@ def _let_go(port: int) -> None:
 def _bound(port: int) -> int:
     """Why nobody can bind there, as an errno; 0 where one can."""
     with socket.socket() as probe:
+        # As servers do: without it a port seems taken while old connections of it linger
+        # (TIME_WAIT).
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -49,6 +49,7 @@ class Services:
                 for one in self.all:
                     starting.create_task(one.start())
         except ExceptionGroup as group:
+            # Callers expect one error in words. What failed beside it has a log of its own.
             raise group.exceptions[0] from None
 
     async def stop(self) -> None:

@@ -115,6 +115,8 @@ class Api(StoreRole[ApiSettings]):
         if self._leaving is not None:
             self._leaving.drain()
             await asyncio.sleep(self._settings.drain_s)
+            # After the drain: streams never end by themselves, and would hold the server until its
+            # time is over.
             self._leaving.end()
         await super().stop()
 

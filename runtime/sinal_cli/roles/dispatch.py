@@ -39,6 +39,8 @@ class Dispatch(StoreRole[DispatchSettings]):
         bus, plans = await self._bus_and_plans("sinal-dispatch", database=database)
         graph = GraphClient(settings.graph_url, timeout_s=settings.graph_timeout_s)
         self._stack.push_async_callback(graph.close)
+        # After a restart of a container host and process number are those of before: the token
+        # tells the two processes apart.
         circuits = DestinationHealthStore(
             database, worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         )

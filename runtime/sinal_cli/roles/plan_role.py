@@ -79,6 +79,8 @@ class PlanRole(RoleBase[P]):
         from sinal_core.plans import Plans
         from sinal_crds.hosts import NOTHING_RESERVED
 
+        # An edge that has plans of its own on disk can take events without the broker. All others
+        # wait.
         bus = await self._bus(
             name, wait_s=CONNECT_S if cache is not None and cache.exists else None
         )

@@ -233,6 +233,7 @@ async def _until_stopped(name: str, starting: Starting, health: HttpServer | Non
         if health is not None:
             await health.start()
         if await starting.start(stop):
+            # After the start: what lives as long as the process is there by then.
             gc_tuning.tune()
             probes = getattr(health, "url", None)
             log.info(
