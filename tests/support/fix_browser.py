@@ -36,6 +36,7 @@ FLAGS = (
     # Its own says HeadlessChrome, and Sinal withholds what such a browser does.
     "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0 "
     "Safari/537.36",
+    # As root, in a container for instance, Chromium refuses to start with its sandbox.
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -43,6 +44,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Containers have 64 MB of shared memory unless told otherwise, too little for Chromium.
     "--disable-dev-shm-usage",
     "--disable-popup-blocking",
 )
@@ -327,6 +329,7 @@ def open_browser(driver: str, world: World, tmp_path: Path) -> Iterator[BrowserS
         )
         rules = [
             "--host-resolver-rules=MAP * 127.0.0.1",
+            # Pages have no TLS here, and browsers keep a part of their API for secure ones.
             f"--unsafely-treat-insecure-origin-as-secure={secure}",
         ]
         opened.append(Browser(driver, [*FLAGS, *rules, f"--user-data-dir={profile}", *flags]))

@@ -52,6 +52,7 @@ _DROP = (
     "--ambient-caps=+dac_override,+dac_read_search",
 )
 _TEMPLATE = "sinal_template"
+# Nothing of a test has to survive a crash of the machine.
 _OPTIONS = (
     "fsync=off",
     "synchronous_commit=off",

@@ -42,6 +42,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
 
     def seen(protocol: Guarded, transport: asyncio.Transport) -> None:
         made(protocol, transport)
+        # The system gives ports again: what was counted is of an earlier sender.
         found.read.pop(port_of(protocol), None)
         found.lost.discard(port_of(protocol))
 

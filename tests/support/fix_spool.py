@@ -40,6 +40,7 @@ class SpoolBroker:
     async def publish(self, one: SpoolEntry, *, timeout_s: float) -> Published:
         """As the bus does, with this broker's faults."""
         self.calls += 1
+        # As over a network: others may run before there is an answer.
         await asyncio.sleep(0)
         if self.silent:
             raise BusUnavailable("no answer within the time")

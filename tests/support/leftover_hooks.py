@@ -54,6 +54,8 @@ class Wider:
 _wider = Wider()
 
 
+# Outermost: this looks before the first fixture of a test is set up, its twin after the last one is
+# torn down.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """What is there before."""

@@ -63,6 +63,7 @@ class NatsProcess:
             *self._more,
         ]
         with (self._folder / "log").open("ab") as log:
+            # A session of its own: Ctrl-C is for the tests, which end the server after its clients.
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True
             )

@@ -108,6 +108,7 @@ class Reader:
             old.unlink()
         failed = self._state.with_name("failed")
         failed.unlink(missing_ok=True)
+        # No `set -e`: a reader's shell goes on behind a command that fails, so the trap notes each.
         script = (
             f"set -a; . {self._state}\n"
             f"trap 'echo \"$? $BASH_COMMAND\" >>{failed}' ERR\n"

@@ -47,6 +47,8 @@ class Platform:
         self._starts = roles
         self._extra = settings or {}
         log = folder / "logs"
+        # Processes are killed here, never the machine: what was written stays in the kernel's
+        # cache.
         self.postgres = Postgres(
             folder / "postgres", password="pg", log=log / "postgres.log", settings={"fsync": "off"}
         )

@@ -105,6 +105,7 @@ def moved(raw: bytes) -> bytes:
     days.
     """
     now = datetime.now(UTC)
+    # Rounded down: nothing that happened may lie in the future.
     days = (now - TOLD) // timedelta(days=1)
     day = (TOLD + timedelta(days=days)).date()
     text = raw.replace(b"2026-11-30", day.isoformat().encode()).replace(

@@ -71,5 +71,7 @@ async def serve(nats_url: str, spool: str) -> None:
 if __name__ == "__main__":
     logs.configure(level="warning")
     if len(sys.argv) > 3:
+        # Python ignores SIGXFSZ, so that a write beyond the limit fails with an error, as on a full
+        # disk.
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
     uvloop.run(serve(sys.argv[1], sys.argv[2]))

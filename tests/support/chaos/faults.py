@@ -123,6 +123,7 @@ def poison(drawing: Drawing) -> Fault:
     return Fault("graph", pixel.name, 0.0, drawing.over_s, refusal)
 
 
+# After these Meta has the events, and the sender has no answer that says so.
 HIDING = frozenset({"latency", "accept_then_hang", "accept_then_reset", "answer_then_reset"})
 GRAPH: tuple[Draw, ...] = (
     # Meta takes the events and answers after our time-out

@@ -88,6 +88,8 @@ class Play:
         """One fault, from its time on; those of one target wait for each other."""
         await asyncio.sleep(fault.at_s)
         async with contextlib.AsyncExitStack() as held:
+            # Always in one sequence: two faults with the same targets would else wait for each
+            # other.
             for target in sorted({fault.target, *(DISPATCHERS if fault.kind == "wipe" else ())}):
                 await held.enter_async_context(self._locks[target])
             await self._acts[fault.kind](fault)

@@ -54,6 +54,7 @@ class SmallDisk:
 
     def unmount(self) -> None:
         """Remove it and what is on it."""
+        # Lazily: a process that was just killed may still hold a file on it.
         subprocess.run(["umount", "-l", str(self.folder)], check=False, capture_output=True)
 
     def fill(self) -> None:
@@ -75,6 +76,7 @@ class Stage(Platform):
     """A platform whose parts can be killed, frozen, restarted and robbed of their disks."""
 
     def __init__(self, folder: Path) -> None:
+        # No reserve: a fault fills this disk to its last byte, and the spool is to meet that.
         spool = {"SINAL_SPOOL_DIR": str(folder / "edge" / "spool"), "SINAL_SPOOL_FREE_BYTES": "0"}
         super().__init__(folder, [MANIFESTS], settings={**SETTINGS, **spool})
         self.disk = SmallDisk(folder / "nats") if SmallDisk.possible() else None
