@@ -67,7 +67,6 @@ class NotUnderstood(NamedTuple):
 
     raw: bytes
     reason: str
-    fault: Mapping[str, object] | None = None  # of the gateway's module, for the log
 
 
 class Acceptance:
@@ -126,12 +125,19 @@ class Acceptance:
         except NotThisGateway as error:
             return NotUnderstood(raw, str(error))
         except MalformedSale as error:
-            fault: dict[str, object] = {"gateway": name, "error": str(error)}
-            return NotUnderstood(raw, f"adapter fault: {error}", fault)
+            log.error("webhook.adapter_fault", gateway=name, error=str(error))
+            return NotUnderstood(raw, f"adapter fault: {error}")
         except Exception as error:
             kind = type(error).__name__
-            fault = {"tenant": tenant.slug, "gateway": name, "error": kind, "at": where(error)}
-            return NotUnderstood(raw, f"adapter fault: {kind}", fault)
+            # while the exception is handled: error reports take it from there
+            log.error(
+                "webhook.adapter_fault",
+                tenant=tenant.slug,
+                gateway=name,
+                error=kind,
+                at=where(error),
+            )
+            return NotUnderstood(raw, f"adapter fault: {kind}")
 
     def _believed(
         self,

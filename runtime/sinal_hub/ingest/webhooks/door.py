@@ -106,8 +106,6 @@ class Webhooks:
         understood = self._rules.read(request, name, believed, raw)
         if isinstance(understood, NotUnderstood):
             self._drift.unreadable(gateway, tenant=tenant)
-            if understood.fault is not None:
-                log.error("webhook.adapter_fault", **understood.fault)
             return await self._set_aside(request, believed, name, understood.raw, understood.reason)
         if self._drift.look(gateway, understood.raw, understood.sales, tenant=tenant):
             self._count_drift(believed)
