@@ -271,21 +271,43 @@ def test_a_role_mounts_the_keys_that_it_needs(
 
 @pytest.mark.parametrize("which", COMBINATIONS)
 def test_a_pod_is_given_no_variable_that_it_does_not_read(which: str) -> None:
+    given = variables_of(which)
+    for command, settings in readers().items():
+        read = {f"SINAL_{variable.upper()}" for variable in settings.model_fields}
+        assert given.get(command, {}).keys() <= read, command
+    assert "SINAL_OTLP_ENDPOINT" in given["run match"]
+    assert given["migrate"]
+
+
+@pytest.mark.parametrize("which", COMBINATIONS)
+def test_a_pod_understands_every_value_that_it_is_given(
+    which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = variables_of(which)
+    for command, settings in readers().items():
+        with monkeypatch.context() as environment:
+            for name, value in given.get(command, {}).items():
+                if value is not None:
+                    environment.setenv(name, value)
+            settings()  # raises for a value that it can't take
+    assert given["run ingest"]["SINAL_EVENT_VERSION"] == "1"
+
+
+def variables_of(which: str) -> dict[str, dict[str, str | None]]:
+    """Our variables of each command's containers; None for a value out of a Secret."""
     more = ("--set", "config.otlpEndpoint=http://collector:4318")
-    given: dict[str, set[str]] = {}
+    given: dict[str, dict[str, str | None]] = {}
     for manifest in objects(render("--values", str(combination(which)), *more)):
         spec = manifest.get("spec", {})
         pod = spec.get("jobTemplate", {"spec": spec})["spec"].get("template", {}).get("spec", {})
         for container in pod.get("containers", []):
             words = container.get("args") or [""]
             command = " ".join(words[:2]) if words[0] == "run" else words[0]
-            variables = {one["name"] for one in container.get("env", [])}
-            given[command] = {one for one in variables if one.startswith("SINAL_")}
-    for command, settings in readers().items():
-        read = {f"SINAL_{variable.upper()}" for variable in settings.model_fields}
-        assert given.get(command, set()) <= read, command
-    assert "SINAL_OTLP_ENDPOINT" in given["run match"]
-    assert given["migrate"]
+            variables = {one["name"]: one.get("value") for one in container.get("env", [])}
+            given[command] = {
+                name: value for name, value in variables.items() if name.startswith("SINAL_")
+            }
+    return given
 
 
 def nats_of(*words: str) -> dict[str, tuple[str, str]]:
