@@ -2,7 +2,7 @@
 `sinal_status` into statuses.
 
 Counts, names of objects and times: never a person, never a value of an event. Figures are coarse,
-so that noise is no news. A reader takes no entry of a version it does not know. `STATUS_VERSION`
+so that noise changes nothing. A reader takes no entry of a version it does not know. `STATUS_VERSION`
 rises when a field changes its meaning; fields that come later are ignored by older readers.
 """
 

@@ -54,7 +54,7 @@ def turns(before: Sequence[Condition], after: Sequence[Condition]) -> list[tuple
 def turn(
     before: Sequence[Condition], after: Sequence[Condition], *, type: str = READY
 ) -> tuple[Level, str, str] | None:
-    """The event of a change of one condition; None when it is no news."""
+    """The event of a change of one condition; None for a change that nobody needs to hear of."""
     old, new = find(before, type), find(after, type)
     if new.get("status") in (None, "Unknown") or new["reason"] in _NO_NEWS:
         return None

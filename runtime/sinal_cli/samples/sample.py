@@ -33,7 +33,7 @@ _FORMS = {"#": string.digits, "?": _CAPITALS, "*": _LETTERS}
 
 
 class NoSample(ValueError):
-    """There is no such gateway or event, or its orders have another form.
+    """The gateway or event is unknown, or its orders have another form.
 
     The message lists what there is.
     """

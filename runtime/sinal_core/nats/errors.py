@@ -41,11 +41,11 @@ class BusRefused(BusError):
 
 
 class StreamMissing(BusRefused, LaneMissing):
-    """There is no such stream."""
+    """The stream does not exist."""
 
 
 class ConsumerMissing(BusRefused, LaneMissing):
-    """There is no such consumer."""
+    """The consumer does not exist."""
 
 
 class StreamFull(BusRefused, LaneFull):
@@ -65,7 +65,7 @@ class StorageExhausted(BusRefused, BusUnavailable):
 
 
 class MessageMissing(BusRefused):
-    """There is no such message, or not any longer."""
+    """The message was never there, or is gone."""
 
 
 class NameTaken(BusRefused):

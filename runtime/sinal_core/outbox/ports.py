@@ -137,7 +137,7 @@ class Destinations(Protocol[E_contra, P]):
 
 
 class Bus(Protocol):
-    """How workers tell one another something; what gets lost is no harm."""
+    """How workers notify one another; a lost notice does no harm."""
 
     async def send(self, subject: str, body: bytes = b"", *, reply: str = "") -> bool:
         """Tell whoever listens; False when there is no connection."""

@@ -7,7 +7,6 @@ of `ledger.Ledger`; besides, an entry that is added twice under one key is one e
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -26,15 +25,14 @@ from sinal_core.outbox.ledger import (
     Result,
     Status,
 )
+from sinal_core.outbox.settling import WAITS_S, written
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Connection, Database
-from sinal_core.postgres.errors import StoreUnavailable
 
 _PACKAGE = "sinal_core.outbox"
 _TABLE = re.compile(rb"\boutbox_(?=(?:entries|requests|attempts|letters)(?:_[a-z]+)?\b)")
 _PRODUCT = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _TEXT_LIMIT = 2_000  # characters of an answer, and of a letter's detail
-SETTLE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # an answer that is not written down becomes a doubt
 
 
 def schema(product: str) -> str:
@@ -120,7 +118,7 @@ class PostgresLedger:
     """Outbox and ledger of one product; raises StoreUnavailable, StoreRejected."""
 
     def __init__(
-        self, database: Database, product: str, *, settle_waits_s: Sequence[float] = SETTLE_WAITS_S
+        self, database: Database, product: str, *, settle_waits_s: Sequence[float] = WAITS_S
     ) -> None:
         self._database, self._settle_waits_s = database, settle_waits_s
         self._sql = {
@@ -221,16 +219,11 @@ class PostgresLedger:
         """
         del tenant  # ids say it
         values = _settlement(results, request, answered or Answered(sent=0))
-        for wait_s in (*self._settle_waits_s, None):
-            try:
-                return {line["id"] for line in await self._run("settle", **values)}
-            # Perhaps it was committed and only the answer lost. Run again it moves nothing: the
-            # entries are not `sending` any more, and their attempts are closed.
-            except StoreUnavailable:
-                if wait_s is None:
-                    raise
-                await asyncio.sleep(wait_s)
-        raise AssertionError("the last round returns or raises")
+
+        async def settle() -> set[int]:
+            return {line["id"] for line in await self._run("settle", **values)}
+
+        return await written(settle, self._settle_waits_s)
 
     async def forget(self, request: Request) -> None:
         """Take back a request that never left; its attempts must be settled first."""

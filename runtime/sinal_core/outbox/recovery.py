@@ -174,7 +174,7 @@ class Recovery:
             self._wake(*key)
 
     def _stopped_elsewhere(self, body: bytes) -> None:
-        """The own telling comes back, too: it is no news."""
+        """A process hears its own message too, and ignores it."""
         self._elsewhere.update(
             key for key in _keys(body) if key in self._terms and key not in self._stopped
         )

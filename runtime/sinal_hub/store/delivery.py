@@ -8,16 +8,16 @@ request leaves, and a row moves only for the worker that still holds its claim.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from sinal_core.aio.coalesce import Coalescer
 from sinal_core.outbox.ledger import Answered, Claim, ClaimLost, Ref, Request, Result
+from sinal_core.outbox.settling import WAITS_S, written
 from sinal_core.postgres import queries
 from sinal_core.postgres.database import Database
-from sinal_core.postgres.errors import StoreRejected, StoreUnavailable
+from sinal_core.postgres.errors import StoreRejected
 from sinal_hub.store.delivery_params import (
     ClaimRequest,
     Settlement,
@@ -32,7 +32,6 @@ _SQL = queries.load("sinal_hub.store", "delivery")
 # Batches are joined by hashing: a nested loop over a thousand rows of each side costs more than
 # everything else here.
 SESSION = {"enable_nestloop": "off", "enable_seqscan": "off"}
-SETTLE_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # an answer that is not written down becomes a doubt
 SLOTS = 2  # statements of a kind under way; what is asked meanwhile shares the next
 MOST = 1_000  # rows of one
 # between two statements, unless so many wait: a destination's batch has waited for a second already
@@ -45,9 +44,7 @@ R = TypeVar("R")
 class DeliveryStore:
     """Outbox and ledger; raises StoreUnavailable, StoreRejected."""
 
-    def __init__(
-        self, database: Database, *, settle_waits_s: Sequence[float] = SETTLE_WAITS_S
-    ) -> None:
+    def __init__(self, database: Database, *, settle_waits_s: Sequence[float] = WAITS_S) -> None:
         self._database = database
         self._settle_waits_s = settle_waits_s
         self._claims: Coalescer[ClaimRequest, Claim[Row] | StoreRejected] = Coalescer(
@@ -108,14 +105,11 @@ class DeliveryStore:
         down is a doubt.
         """
         settlement = Settlement(tenant, results, request, answered or Answered(sent=0))
-        for wait_s in (*self._settle_waits_s, None):
-            try:
-                return _accepted(await self._settlements.run(settlement))
-            except StoreUnavailable:
-                if wait_s is None:
-                    raise
-                await asyncio.sleep(wait_s)
-        raise AssertionError("the last round returns or raises")
+
+        async def settle() -> set[int]:
+            return _accepted(await self._settlements.run(settlement))
+
+        return await written(settle, self._settle_waits_s)
 
     async def forget(self, request: Request) -> None:
         """Take a request back that never left; its attempts must be settled first."""
